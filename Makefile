@@ -1,0 +1,28 @@
+# The two commands are `make demo` and `make test`. Both make .venv first, and install into it what is missing.
+PYTHON ?= python3
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## run the whole service on this machine and answer a photo; Ctrl-C ends it
+	@$(PYTHON) deploy/local/install.py
+	@$(RUN) manage.py demo
+
+test: ## lint, type-check and run every test
+	@$(PYTHON) deploy/local/install.py --tests
+	@$(MAKE) --no-print-directory lint
+	@$(RUN) -m pytest
+
+lint: ## ruff, mypy and the import contracts alone
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy
+	@.venv/bin/lint-imports
+
+bench: ## measure jobs/s, CPU and memory against a bare model, a hand-written loop and the defaults
+	@$(PYTHON) deploy/local/install.py --tests
+	@$(RUN) -m tests.bench

@@ -1,0 +1,62 @@
+"""Make every AWS client in one place: region, endpoint, timeouts and retries are decided here."""
+
+import threading
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from django.conf import settings
+
+# botocore's defaults wait 60 s for a silent peer. Everything here is small, so silence is a failure; and a
+# caller above (Telegram, SQS) tries again, so few attempts are enough.
+_CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=64,
+    tcp_keepalive=True,
+    request_checksum_calculation="when_required",
+)
+# Making a client from boto3's default session is not thread-safe; using one is.
+_lock = threading.Lock()
+
+
+def client(service: str) -> Any:
+    """Return the process's client of `service` ("sqs", "cloudformation", ...), safe to share between threads."""
+    with _lock:
+        return _client(service)
+
+
+def s3() -> Any:
+    """Return the process's S3 resource, as django-storages wants one."""
+    with _lock:
+        return _resource("s3")
+
+
+def dynamodb() -> Any:
+    """Return a DynamoDB client that takes and gives plain Python values (str, int, Decimal, list, dict).
+
+    It is the client inside the boto3 resource: the resource is not thread-safe, its client is.
+    """
+    with _lock:
+        return _resource("dynamodb").meta.client
+
+
+@cache
+def _client(service: str) -> Any:
+    return boto3.client(  # type: ignore[call-overload]
+        service, region_name=settings.AWS_REGION, endpoint_url=settings.AWS_ENDPOINT_URL or None, config=_CONFIG
+    )
+
+
+@cache
+def _resource(service: str) -> Any:
+    # An emulator's bucket has no host name of its own; SigV4 also makes presigned addresses expire.
+    style = "path" if settings.AWS_ENDPOINT_URL else "auto"
+    config = (
+        _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": style})) if service == "s3" else _CONFIG
+    )
+    return boto3.resource(  # type: ignore[call-overload]
+        service, region_name=settings.AWS_REGION, endpoint_url=settings.AWS_ENDPOINT_URL or None, config=config
+    )

@@ -1,0 +1,83 @@
+"""Send the answer of a finished prediction to its chat: once, by whoever holds the lease."""
+
+from enum import Enum, auto
+
+import structlog
+from asgiref.sync import sync_to_async
+from botocore.exceptions import BotoCoreError, ClientError
+
+from botsite import telegram
+from detection import images, pixels, predictions
+from detection.schemas import Delivery, Prediction, Status
+
+from . import replies
+
+log = structlog.get_logger()
+
+_in_thread = sync_to_async(thread_sensitive=False)
+# A photo may be at most 20 times longer than wide; what is longer goes as a file.
+_LONGEST_PHOTO = 20
+
+
+class Result(Enum):
+    """What became of a delivery."""
+
+    UNKNOWN = auto()
+    NOT_FINISHED = auto()
+    SOMEBODY_ELSE = auto()
+    SETTLED = auto()
+
+
+async def deliver(prediction_id: str) -> Result:
+    """Send the answer unless it was sent. Raise TelegramError or botocore's errors if it has to be tried again."""
+    claimed = await _in_thread(predictions.claim_delivery)(prediction_id)
+    prediction = claimed.prediction
+    if prediction is None:
+        return Result.UNKNOWN
+    if not claimed.granted:
+        return _refused(prediction)
+    try:
+        await _send(prediction)
+    except telegram.TelegramError as error:
+        if not error.permanent:
+            await _in_thread(predictions.release_delivery)(prediction_id)
+            raise
+        await _in_thread(predictions.finish_delivery)(prediction_id, Delivery.UNDELIVERABLE)
+        log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
+        return Result.SETTLED
+    except (ClientError, BotoCoreError):
+        # The boxed photo could not be fetched: nothing was sent. After any other error the lease runs out.
+        await _in_thread(predictions.release_delivery)(prediction_id)
+        raise
+    await _in_thread(predictions.finish_delivery)(prediction_id, Delivery.DELIVERED)
+    log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status)
+    return Result.SETTLED
+
+
+def _refused(prediction: Prediction) -> Result:
+    if prediction.delivery in (Delivery.DELIVERED, Delivery.UNDELIVERABLE):
+        return Result.SETTLED
+    return Result.SOMEBODY_ELSE if prediction.finished else Result.NOT_FINISHED
+
+
+async def _send(prediction: Prediction) -> None:
+    if prediction.status is Status.FAILED or not prediction.detections:
+        text = prediction.error if prediction.status is Status.FAILED else replies.NOTHING_FOUND
+        await telegram.send_text(prediction.chat_id, text or replies.UNAVAILABLE, prediction.message_id)
+        return
+    caption = replies.counts(prediction.detections)
+    try:
+        image = await _in_thread(images.get)(prediction.result_key)
+    except images.ImageGone:
+        log.exception("result_image_gone")
+        await telegram.send_text(prediction.chat_id, caption, prediction.message_id)
+        return
+    header = pixels.inspect(image)
+    ratio = max(header.width, header.height) / min(header.width, header.height)
+    await telegram.send_image(
+        prediction.chat_id,
+        image,
+        caption,
+        form="photo" if ratio <= _LONGEST_PHOTO else "document",
+        reply_to=prediction.message_id,
+    )

@@ -1,0 +1,99 @@
+"""Log events with fields, one JSON object a line (readable lines on a terminal), with no secret in them.
+
+`prediction_id` is bound once at the entrance of a request or a task:
+`with structlog.contextvars.bound_contextvars(prediction_id=...)`.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+# A bot's token: "<bot id>:<secret>", also as it stands in the address of each Bot API call.
+_TOKEN = re.compile(r"\b\d{3,}(?::|%3A)[A-Za-z0-9_-]{20,}")
+_hidden: set[str] = set()
+
+
+def _stamp(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Add the time, ISO 8601, UTC, milliseconds."""
+    event["time"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return event
+
+
+_BEFORE: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    _stamp,
+    structlog.processors.StackInfoRenderer(),
+]
+
+structlog.configure(
+    processors=[*_BEFORE, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
+
+
+def hide(secret: str) -> None:
+    """Keep `secret` out of every log line of this process, wherever a library may put it."""
+    if secret:
+        _hidden.add(secret)
+
+
+def redact(text: str) -> str:
+    """Return `text` with bot tokens and every hidden secret replaced."""
+    for secret in _hidden:
+        text = text.replace(secret, "<hidden>")
+    return _TOKEN.sub("<token>", text)
+
+
+class _Redacted(logging.Formatter):
+    """Format with structlog, then hide secrets in the finished line: tracebacks are in it by then."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(self._inner.format(record))
+
+
+def formatter() -> logging.Formatter:
+    """Return the formatter of all handlers, also of what libraries log through `logging`."""
+    if settings.LOG_FORMAT == "text":
+        after: list[Any] = [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="time", pad_event_to=20)
+        ]
+    else:
+        after = [
+            structlog.processors.format_exc_info,
+            _rename_level,
+            structlog.processors.JSONRenderer(default=str),
+        ]
+    return _Redacted(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*_BEFORE, structlog.stdlib.ExtraAdder(), _name_logger],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *after],
+        )
+    )
+
+
+def _name_logger(logger: Any, method: str, event: dict[str, Any]) -> Mapping[str, Any]:
+    """Say which library spoke: its events have no name of ours."""
+    record = event.get("_record")
+    if record is not None:
+        event["logger"] = record.name
+    return event
+
+
+def _rename_level(logger: Any, method: str, event: dict[str, Any]) -> Mapping[str, Any]:
+    """Put `time`, `level` and `event` first: people read logs too."""
+    first = {key: event[key] for key in ("time", "level", "event") if key in event}
+    return first | event

@@ -1,0 +1,159 @@
+"""Settings of all three roles, read once from the environment; `.env.example` lists each with a line.
+
+A value that only some roles need may be empty here. Each role names what it cannot start without:
+`require("polybot")` raises with everything that is missing, so that one start tells it all.
+"""
+
+import secrets
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+# --- AWS. Credentials come from boto3's default chain only: the instance role. ------------------------------
+AWS_REGION = env.str("AWS_REGION", default="us-east-1")
+AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
+JOBS_QUEUE_URL = env.str("JOBS_QUEUE_URL", default="")
+METRICS_QUEUE_URL = env.str("METRICS_QUEUE_URL", default="")
+IMAGES_BUCKET = env.str("IMAGES_BUCKET", default="")
+PREDICTIONS_TABLE = env.str("PREDICTIONS_TABLE", default="")
+PREDICTIONS_KEPT_DAYS = env.int("PREDICTIONS_KEPT_DAYS", default=30)
+
+# --- Telegram -----------------------------------------------------------------------------------------------
+TELEGRAM_TOKEN_SECRET = env.str("TELEGRAM_TOKEN_SECRET", default="")
+TELEGRAM_TOKEN = env.str("TELEGRAM_TOKEN", default="")
+TELEGRAM_API_URL = env.str("TELEGRAM_API_URL", default="https://api.telegram.org")
+TELEGRAM_WEBHOOK_SECRET = env.str("TELEGRAM_WEBHOOK_SECRET", default="")
+
+# --- The worker's call of /results --------------------------------------------------------------------------
+POLYBOT_URL = env.str("POLYBOT_URL", default="")
+RESULTS_KEY = env.str("RESULTS_KEY", default="")
+
+# --- Scaling ------------------------------------------------------------------------------------------------
+ASG_NAME = env.str("ASG_NAME", default="")
+METRIC_NAMESPACE = env.str("METRIC_NAMESPACE", default="ObjectDetection")
+BACKLOG_TARGET = env.float("BACKLOG_TARGET", default=10.0)
+
+# --- The model ----------------------------------------------------------------------------------------------
+YOLO_WEIGHTS = env.str("YOLO_WEIGHTS", default="yolo11n.pt")
+# Exported models, downloaded weights and ultralytics' own settings live here; safe to delete.
+CACHE_DIR = Path(env.str("CACHE_DIR", default=str(BASE_DIR / ".cache")))
+# A photo with more pixels than this is refused before it is decoded (a decoded pixel takes 3 bytes).
+PHOTO_MAX_MEGAPIXELS = env.float("PHOTO_MAX_MEGAPIXELS", default=50.0)
+
+# --- Django -------------------------------------------------------------------------------------------------
+DEBUG = env.bool("DJANGO_DEBUG", default=False)
+# Commands and workers sign nothing with it: a random key serves them. The web role requires a real one.
+SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or secrets.token_urlsafe(50)
+ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[]) or [
+    host for host in (urlsplit(POLYBOT_URL).hostname, "localhost", "127.0.0.1") if host
+]
+# The only thing in Django's database is who may log in to the admin: predictions are in DynamoDB.
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "botsite",
+    "detection",
+    "metrics",
+    "deploy",
+]
+MIDDLEWARE = [
+    # First, because the load balancer's health checks carry an IP as Host and come over plain HTTP.
+    "botsite.health.HealthMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "botsite.urls"
+ASGI_APPLICATION = "botsite.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "static/"
+STORAGES = {
+    "default": {"BACKEND": "detection.images.ImageStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Two web instances share no database: a session is a signed cookie.
+SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_COOKIE_HTTPONLY = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Telegram follows no redirect.
+APPEND_SLASH = False
+USE_TZ = True
+# Django moves the process's clock to TIME_ZONE; logs and items are in UTC.
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+# "json" for machines, "text" for people; by default whichever stderr looks like.
+LOG_FORMAT = env.str("LOG_FORMAT", default="text" if sys.stderr.isatty() else "json")
+# Given by name: Django builds the formatter when it sets logging up, after these settings exist.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"event": {"()": "botsite.logs.formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # A line a request, where our own events say more; httpx's holds the address, and with it the bot's token.
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+    },
+}
+
+ROLE_NEEDS = {
+    "polybot": (
+        "JOBS_QUEUE_URL",
+        "IMAGES_BUCKET",
+        "PREDICTIONS_TABLE",
+        "TELEGRAM_WEBHOOK_SECRET",
+        "RESULTS_KEY",
+        "DJANGO_SECRET_KEY",
+    ),
+    "yolo5": ("JOBS_QUEUE_URL", "IMAGES_BUCKET", "PREDICTIONS_TABLE", "RESULTS_KEY", "POLYBOT_URL"),
+    "metricStreamer": ("JOBS_QUEUE_URL", "METRICS_QUEUE_URL", "ASG_NAME"),
+}
+
+
+def require(role: str) -> None:
+    """Raise ImproperlyConfigured naming every setting that `role` needs and the environment lacks."""
+    missing = [name for name in ROLE_NEEDS[role] if not env.str(name, default="")]
+    if role == "polybot" and not (TELEGRAM_TOKEN or TELEGRAM_TOKEN_SECRET):
+        missing.append("TELEGRAM_TOKEN_SECRET (or TELEGRAM_TOKEN)")
+    if missing:
+        raise ImproperlyConfigured(
+            f"The {role} role cannot start without {', '.join(missing)}. "
+            "`python manage.py stack_env` prints them for a provisioned stack; .env.example explains each."
+        )

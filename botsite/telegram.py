@@ -1,0 +1,159 @@
+"""Talk to the Bot API: one Bot per event loop, made when first needed, so that the site boots with Telegram down."""
+
+import asyncio
+import json
+import ssl
+from datetime import timedelta
+from functools import cache
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import httpx
+from asgiref.sync import sync_to_async
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from telegram import Bot, Message, ReplyParameters
+from telegram import error as api
+from telegram.request import HTTPXRequest
+
+from . import aws, logs
+
+# Parsing the CA bundle costs more than a request: all connections share one context.
+_TLS = ssl.create_default_context()
+_bots: WeakKeyDictionary[asyncio.AbstractEventLoop, Bot] = WeakKeyDictionary()
+
+
+class TelegramError(Exception):
+    """The Bot API did not do what was asked. `permanent`: asking again cannot help.
+
+    `blocked`: the chat is closed to the bot. `retry_after_seconds`: Telegram said when to ask again.
+    """
+
+    def __init__(
+        self, message: str, *, permanent: bool, blocked: bool = False, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(logs.redact(message))
+        self.permanent = permanent
+        self.blocked = blocked
+        self.retry_after_seconds = retry_after_seconds
+
+
+@cache
+def token() -> str:
+    """Return the bot's token, from Secrets Manager unless TELEGRAM_TOKEN holds it; read once per process."""
+    value = settings.TELEGRAM_TOKEN or _secret(settings.TELEGRAM_TOKEN_SECRET)
+    logs.hide(value)
+    return value
+
+
+def bot_id() -> int:
+    """Return the bot's own user id, which its token begins with."""
+    return int(token().partition(":")[0])
+
+
+async def download(file_id: str) -> bytes:
+    """Return a file that somebody sent (at most 20 MB: Telegram's limit for bots)."""
+    bot = await _bot()
+    try:
+        file = await bot.get_file(file_id)
+        return bytes(await file.download_as_bytearray())
+    except api.TelegramError as error:
+        raise _translate("download", error) from error
+
+
+async def send_text(chat_id: int, text: str, reply_to: int | None = None) -> Message:
+    """Send a text, as a reply if `reply_to` is a message that still exists."""
+    bot = await _bot()
+    try:
+        return await bot.send_message(chat_id, text, reply_parameters=_reply(reply_to))
+    except api.TelegramError as error:
+        raise _translate(f"sendMessage to chat {chat_id}", error) from error
+
+
+async def send_image(
+    chat_id: int, image: bytes, caption: str, *, form: Literal["photo", "document"], reply_to: int
+) -> Message:
+    """Send a JPEG with its caption (at most 1024 characters) as a photo, or as a file where a photo cannot be."""
+    bot = await _bot()
+    # Bytes, never a stream: a stream that was read by a failed try sends nothing the next time.
+    arguments: dict[str, Any] = {
+        "caption": caption,
+        "reply_parameters": _reply(reply_to),
+        "filename": "detections.jpg",
+        "read_timeout": 30,
+    }
+    try:
+        if form == "photo":
+            return await bot.send_photo(chat_id, image, **arguments)
+        return await bot.send_document(chat_id, image, **arguments)
+    except api.TelegramError as error:
+        raise _translate(f"{form} to chat {chat_id}", error) from error
+
+
+async def show_activity(chat_id: int) -> None:
+    """Show "sending photo..." in the chat for five seconds."""
+    bot = await _bot()
+    try:
+        await bot.send_chat_action(chat_id, "upload_photo", read_timeout=3, connect_timeout=2)
+    except api.TelegramError as error:
+        raise _translate(f"sendChatAction to chat {chat_id}", error) from error
+
+
+def _reply(message_id: int | None) -> ReplyParameters | None:
+    return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None
+
+
+async def _bot() -> Bot:
+    loop = asyncio.get_running_loop()
+    if loop not in _bots:
+        base = settings.TELEGRAM_API_URL.rstrip("/")
+        value = await sync_to_async(token, thread_sensitive=False)()
+        _bots[loop] = Bot(
+            value,
+            base_url=f"{base}/bot",
+            base_file_url=f"{base}/file/bot",
+            request=_request(),
+            get_updates_request=_request(),
+        )
+    return _bots[loop]
+
+
+def _request() -> HTTPXRequest:
+    return HTTPXRequest(
+        connection_pool_size=32,
+        pool_timeout=10,
+        connect_timeout=5,
+        read_timeout=15,
+        write_timeout=15,
+        media_write_timeout=30,
+        httpx_kwargs={"verify": _TLS, "limits": httpx.Limits(max_connections=32, keepalive_expiry=30)},
+    )
+
+
+def _translate(action: str, error: api.TelegramError) -> TelegramError:
+    """Say whether a retry can help. The order matters: BadRequest and TimedOut are NetworkErrors to the library."""
+    message = f"{action}: {error.message}"
+    match error:
+        case api.RetryAfter():
+            wait = error.retry_after
+            seconds = wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
+            return TelegramError(message, permanent=False, retry_after_seconds=seconds)
+        case api.Forbidden():
+            return TelegramError(message, permanent=True, blocked=True)
+        case api.BadRequest() | api.ChatMigrated():
+            return TelegramError(message, permanent=True, blocked="chat not found" in error.message.lower())
+        case _:
+            # Also InvalidToken: an operator mends the token, and until then nothing may be given up.
+            return TelegramError(message, permanent=False)
+
+
+def _secret(secret_id: str) -> str:
+    """Return the token from Secrets Manager: the plain value, or TELEGRAM_TOKEN of a JSON object."""
+    if not secret_id:
+        raise ImproperlyConfigured("Set TELEGRAM_TOKEN_SECRET to the Secrets Manager id of the bot's token.")
+    try:
+        value: str = aws.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
+    except (ClientError, BotoCoreError) as error:
+        raise TelegramError(f"reading secret {secret_id}: {error}", permanent=False) from error
+    return str(json.loads(value)["TELEGRAM_TOKEN"]) if value.lstrip().startswith("{") else value.strip()

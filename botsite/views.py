@@ -1,0 +1,72 @@
+"""Translate HTTP into calls of the bot: authenticate, parse, call one function, return a status."""
+
+import json
+
+import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_POST
+
+from detection import callback
+
+from .bot import deliver, incoming, receive
+from .telegram import TelegramError
+
+log = structlog.get_logger()
+
+_STATUS_OF = {
+    deliver.Result.UNKNOWN: 404,
+    deliver.Result.NOT_FINISHED: 409,
+    deliver.Result.SOMEBODY_ELSE: 503,
+    deliver.Result.SETTLED: 200,
+}
+
+
+@csrf_exempt
+@require_POST
+async def webhook(request: HttpRequest) -> HttpResponse:
+    """Take an update from Telegram. 200 says that it is durable or ignored; a 5xx brings it again."""
+    secret = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
+    if not constant_time_compare(secret.encode(), settings.TELEGRAM_WEBHOOK_SECRET.encode()):
+        return HttpResponse(status=403)
+    try:
+        update = incoming.read(json.loads(request.body))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return HttpResponse(status=400)
+    except incoming.Malformed as error:
+        # Not 4xx: Telegram would send it again for a day, and hold back what follows in that chat.
+        log.warning("update_ignored", error=str(error))
+        return HttpResponse()
+    if update is not None:
+        try:
+            await receive.receive(update)
+        except (TelegramError, ClientError, BotoCoreError) as error:
+            return _again("update_postponed", error, chat_id=update.chat_id)
+    # Empty: Telegram executes a JSON body that names a method.
+    return HttpResponse()
+
+
+@require_GET
+async def results(request: HttpRequest) -> HttpResponse:
+    """Deliver a finished prediction. Called by the worker, who signs the id in a header."""
+    prediction_id = request.GET.get("predictionId", "")
+    if not callback.verify(prediction_id, request.headers.get(callback.SIGNATURE_HEADER, "")):
+        return HttpResponse(status=403)
+    with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
+        try:
+            return HttpResponse(status=_STATUS_OF[await deliver.deliver(prediction_id)])
+        except (TelegramError, ClientError, BotoCoreError) as error:
+            return _again("delivery_postponed", error)
+
+
+def _again(event: str, error: Exception, **fields: object) -> HttpResponse:
+    """Ask the caller to come again, after as long as Telegram asked us to wait, if it did."""
+    log.warning(event, error=str(error), **fields)
+    response = HttpResponse(status=503)
+    wait_seconds = getattr(error, "retry_after_seconds", None)
+    if wait_seconds:
+        response["Retry-After"] = str(round(wait_seconds) + 1)
+    return response

@@ -1,0 +1,1 @@
+"""The place: templates, their deployment, and the local AWS."""

@@ -1,0 +1,1 @@
+"""The laptop's AWS and Telegram: emulators, and what an emulator cannot do."""

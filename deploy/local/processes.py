@@ -1,0 +1,134 @@
+"""Run child processes, read their output line by line, and leave none behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+_STOP_SECONDS = 30
+
+
+class ChildFailed(Exception):
+    """A child ended, or did not become ready; the text holds its last lines."""
+
+
+@dataclass(eq=False)
+class Child:
+    """A running child process and the last lines it wrote."""
+
+    name: str
+    process: subprocess.Popen[str]
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=400))
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def running(self) -> bool:
+        """Return whether the process is alive."""
+        return self.process.poll() is None
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        if self.running:
+            self.process.terminate()
+
+    def kill(self) -> None:
+        """End the process and all it started, at once."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.process.wait()
+
+    def wait(self, seconds: float = _STOP_SECONDS) -> int:
+        """Wait for the end of the process, then of its output; kill it when the time is over. Return its exit code."""
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = self.process.wait()
+        self.ended.wait(1)
+        return code
+
+    def wait_ready(self, ready: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until `ready()` is true. Raise ChildFailed if the process ends first or the time is over."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.running or time.monotonic() > deadline:
+                what = f"ended with code {self.wait(1)}" if not self.running else f"was not ready within {seconds:g} s"
+                raise ChildFailed("\n".join([f"{self.name} {what}. Its last lines:", *list(self.lines)[-15:]]))
+            time.sleep(0.03)
+
+    def said(self, text: str) -> bool:
+        """Return whether one of the last lines holds `text`."""
+        return any(text in line for line in list(self.lines))
+
+
+class Children:
+    """All the processes of one local stack. `on_line(name, line)` sees each line they write."""
+
+    def __init__(self, folder: Path, on_line: Callable[[str, str], None] = lambda name, line: None) -> None:
+        self._folder = folder
+        self._on_line = on_line
+        self._children: list[Child] = []
+
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], folder: Path | None = None) -> Child:
+        """Start a process in a session of its own, so that Ctrl-C reaches this one alone, which then ends them all."""
+        process = subprocess.Popen(
+            command,
+            env=dict(env),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        child = Child(name, process)
+        self._children.append(child)
+        threading.Thread(target=self._read, args=(child,), name=f"output of {name}", daemon=True).start()
+        return child
+
+    def stop(self) -> None:
+        """End everything that runs, the last started role first, a role at once; what does not end is killed."""
+        for _, role in groupby(reversed(self._children), key=lambda child: child.name.partition("-")[0]):
+            children = list(role)
+            for child in children:
+                child.terminate()
+            for child in children:
+                child.wait()
+        for child in self._children:
+            child.kill()
+        self._children.clear()
+
+    def _read(self, child: Child) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        assert child.process.stdout is not None
+        with child.process.stdout as output, (self._folder / f"{child.name}.log").open("a") as log:
+            for line in output:
+                log.write(line)
+                log.flush()
+                child.lines.append(line.rstrip())
+                self._on_line(child.name, line.rstrip())
+        child.ended.set()
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a TCP port of `host` on which nothing listens now."""
+    with socket.create_server((host, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def listening(host: str, port: int) -> bool:
+    """Return whether something accepts connections there."""
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex((host, port)) == 0

@@ -1,0 +1,58 @@
+"""Choose the demo's model and the photo that suits it."""
+
+import importlib.util
+import os
+import socket
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from django.conf import settings
+
+SHAPES = Path(__file__).parent / "shapes" / "shapes.pt"
+_DEFAULT = "yolo11n.pt"
+# Where ultralytics publishes its weights.
+_PUBLISHED_AT = ("github.com", 443)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A model, a photo it can answer, and a sentence that says which model answers."""
+
+    weights: str
+    photo: bytes
+    sentence: str
+
+
+def choose() -> Sample:
+    """Return what YOLO_WEIGHTS names, else the default weights if they are to be had, else the model of shapes."""
+    chosen = os.environ.get("YOLO_WEIGHTS", "")
+    if chosen and Path(chosen).resolve() != SHAPES:
+        return Sample(chosen, bus(), f"YOLO_WEIGHTS: {Path(chosen).name}")
+    if not chosen and ((settings.CACHE_DIR / "weights" / _DEFAULT).is_file() or _reachable(_PUBLISHED_AT)):
+        return Sample(_DEFAULT, bus(), f"{_DEFAULT}: 80 kinds of everyday objects (COCO)")
+    return Sample(str(SHAPES), drawing(), "shapes.pt, a toy: it knows circles, squares and triangles, nothing else")
+
+
+def bus() -> bytes:
+    """Return the street scene that ultralytics ships, without importing ultralytics (and torch with it)."""
+    package = importlib.util.find_spec("ultralytics")
+    assert package is not None
+    assert package.origin is not None
+    return (Path(package.origin).parent / "assets" / "bus.jpg").read_bytes()
+
+
+def drawing() -> bytes:
+    from .shapes.draw import draw_photo
+
+    buffer = BytesIO()
+    draw_photo(seed=7, width=960, height=720, objects=6).image.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def _reachable(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=3).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,169 @@
+"""Run the whole service on this machine: ministack for AWS, a fake Telegram, two sites behind an ALB, workers.
+
+The demo and the tests run the same stack. What is deployed, and how each role is started, is what AWS gets.
+"""
+
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from django.conf import settings
+
+from botsite import logs
+from deploy import environment, stacks
+
+from . import alb
+from .processes import Child, Children, free_port, listening
+
+PREFIX = "objdet"
+REGION = "us-east-1"
+# One loopback address a site: ministack tells an ALB's targets apart by host alone.
+SITE_HOSTS = ("127.0.0.1", "127.0.0.2")
+Step = Callable[[str], None]
+
+
+@dataclass
+class LocalStack:
+    """The running service. `env` is what every role is started with; `step(text)` hears what is being done."""
+
+    folder: Path
+    weights: str
+    step: Step = lambda text: None
+    on_line: Callable[[str, str], None] = lambda name, line: None
+    time_scale: float = 1.0
+    env: dict[str, str] = field(default_factory=dict, repr=False)
+    endpoint: str = ""
+    telegram_url: str = ""
+    polybot_url: str = ""
+    sites: dict[Child, str] = field(default_factory=dict)
+    workers: list[Child] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.children = Children(self.folder / "logs", self.on_line)
+        self.env = {**os.environ, **_secrets(), "YOLO_WEIGHTS": self.weights, "AWS_REGION": REGION}
+        self.env |= {"PYTHONUNBUFFERED": "1", "DATABASE_URL": f"sqlite:///{self.folder / 'admin.sqlite3'}"}
+
+    @contextmanager
+    def running(self) -> Iterator["LocalStack"]:
+        """Start everything, and end it all when the block is left, however it is left."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(self.folder / "logs", ignore_errors=True)
+            (self.folder / "admin.sqlite3").unlink(missing_ok=True)
+            self.start_aws()
+            self.start_telegram()
+            self.provision()
+            self.start_sites()
+            self.start_worker()
+            self.step("waiting for the sites, and for the worker to load its model")
+            for site, address in self.sites.items():
+                site.wait_ready(lambda address=address: _answers(f"{address}/readyz"))
+            for worker in self.workers:
+                worker.wait_ready(lambda worker=worker: worker.said(" ready."), 180)
+            self.set_webhook()
+            yield self
+        finally:
+            self.children.stop()
+
+    def start_aws(self) -> None:
+        """Start the emulator and point this process at it too."""
+        port = free_port()
+        self.step(f"starting the local AWS (ministack) on port {port}")
+        self.endpoint = f"http://127.0.0.1:{port}"
+        self.env |= {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        quiet = {"SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0", "LOG_LEVEL": "WARNING"}
+        emulator = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", **quiet}
+        child = self.children.start("ministack", [_script("ministack")], self.env | emulator)
+        child.wait_ready(lambda: listening("127.0.0.1", port), 30)
+        self.adopt("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+    def start_telegram(self) -> None:
+        """Start the fake Telegram, with its chat page."""
+        port = free_port()
+        self.step(f"starting the fake Telegram on port {port}")
+        self.telegram_url = f"http://127.0.0.1:{port}"
+        self.env["TELEGRAM_API_URL"] = self.telegram_url
+        command = ["-m", "deploy.local.telegram", "--port", str(port), "--time-scale", str(self.time_scale)]
+        child = self.children.start("telegram", [sys.executable, *command], self.env)
+        child.wait_ready(lambda: listening("127.0.0.1", port), 30)
+
+    def provision(self) -> None:
+        """Deploy the templates, and take from the stacks what the roles need."""
+        self.step("provisioning with CloudFormation")
+        stacks.provision(PREFIX, {}, lambda event: None)
+        self.env |= environment.of(PREFIX)
+
+    def start_sites(self) -> None:
+        """Start one site on each host, and the load balancer before them."""
+        self.step(f"starting {len(SITE_HOSTS)} sites behind an Application Load Balancer")
+        addresses = [(host, free_port(host)) for host in SITE_HOSTS]
+        self.polybot_url = alb.create(f"{PREFIX}-alb", self.endpoint, addresses)
+        self.env["POLYBOT_URL"] = self.polybot_url
+        for host, port in addresses:
+            self.start_site(host, port)
+
+    def start_site(self, host: str, port: int, **env: str) -> Child:
+        """Start a polybot; it is ready when its `/readyz` says so."""
+        command = [_script("gunicorn"), "-c", "deploy/gunicorn.conf.py", "-b", f"{host}:{port}"]
+        command += ["botsite.asgi:application"]
+        site = self.children.start(f"polybot-{len(self.sites) + 1}", command, self.env | env)
+        self.sites[site] = f"http://{host}:{port}"
+        return site
+
+    def start_worker(self, **env: str) -> Child:
+        """Start a yolo5 worker; it is ready when it has said " ready."."""
+        self.step("starting a worker")
+        name = f"yolo5-{len(self.workers) + 1}"
+        command = [_script("celery"), "-A", "botsite", "worker", "-Q", "jobs", "-n", f"{name}@local"]
+        self.workers.append(self.children.start(name, command, self.env | env))
+        return self.workers[-1]
+
+    def set_webhook(self) -> None:
+        """Have Telegram send updates to the load balancer."""
+        self.step("registering the webhook")
+        answer = httpx.post(
+            f"{self.telegram_url}/bot{self.env['TELEGRAM_TOKEN']}/setWebhook",
+            data={
+                "url": f"{self.polybot_url}/telegram/webhook",
+                "secret_token": self.env["TELEGRAM_WEBHOOK_SECRET"],
+                "allowed_updates": '["message", "callback_query"]',
+            },
+        )
+        answer.raise_for_status()
+
+    def adopt(self, *names: str) -> None:
+        """Take variables of the stack into this process, which was set up before there was a stack."""
+        for name in names:
+            os.environ[name] = self.env[name]
+            if hasattr(settings, name):
+                setattr(settings, name, self.env[name])
+
+
+def _secrets() -> dict[str, str]:
+    """Make what Secrets Manager would hold, for this run only."""
+    token = f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)}"
+    logs.hide(token)
+    return {
+        "TELEGRAM_TOKEN": token,
+        "TELEGRAM_WEBHOOK_SECRET": secrets.token_urlsafe(32),
+        "RESULTS_KEY": secrets.token_urlsafe(32),
+        "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
+    }
+
+
+def _script(name: str) -> str:
+    """Return a program of the environment that runs this."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False

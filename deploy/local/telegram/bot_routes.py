@@ -1,0 +1,126 @@
+"""HTTP for the bot: methods at /bot<token>/<method>, files at /file/bot<token>/<path>."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+
+from aiohttp import web
+
+from deploy.local.telegram.calls import ApiError, Call, JsonObject, read_call
+from deploy.local.telegram.faults import FILE, Rule
+from deploy.local.telegram.files import StoredFile
+from deploy.local.telegram.methods import METHODS, spelling
+from deploy.local.telegram.person_routes import TELEGRAM
+from deploy.local.telegram.state import Telegram
+
+_SLOW_PIECES = 20
+_BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+async def bot_method(request: web.Request) -> web.StreamResponse:
+    """Carry out one call of the Bot API."""
+    telegram = _authorised(request)
+    method = spelling(request.match_info["method"])
+    started = time.monotonic()
+    call = await read_call(request, method)
+    chat_id = _named_chat(call)
+    rule = telegram.faults.take(method, chat_id)
+    if rule and rule.effect in ("drop", "bad_gateway"):
+        response = _broken(request, rule)
+        telegram.journal.write(method, chat_id, started, response.status, rule.effect)
+        return response
+    status, body = await _carry_out(telegram, call, rule)
+    detail = body.get("description", "")
+    telegram.journal.write(method, chat_id, started, status, f"{detail} {rule.effect}".strip() if rule else detail)
+    if rule and rule.effect == "apply_then_hang":
+        await asyncio.sleep(rule.hang_seconds)
+    if rule and rule.effect in ("apply_then_drop", "apply_then_hang"):
+        return _dropped(request)
+    return web.json_response(body, status=status)
+
+
+async def bot_file(request: web.Request) -> web.StreamResponse:
+    """Return the bytes of a file by the path that getFile gave."""
+    telegram = _authorised(request)
+    started = time.monotonic()
+    stored = telegram.files.by_path(request.match_info["path"])
+    rule = telegram.faults.take(FILE, None)
+    if rule and rule.effect == "delay":
+        await asyncio.sleep(rule.seconds)
+    if rule and (rule.effect in ("drop", "bad_gateway")):
+        response: web.StreamResponse = _broken(request, rule)
+    elif stored is None or (rule and rule.effect == "not_found"):
+        response = web.json_response(ApiError(404, "Not Found").to_json(), status=404)
+    elif rule and (error := rule.refusal()):
+        response = web.json_response(error.to_json(), status=error.code)
+    elif rule and rule.effect in ("truncated", "slow"):
+        response = await _trickle(request, stored, rule)
+    else:
+        response = web.Response(body=stored.upload.data, content_type="application/octet-stream")
+    detail = f"{request.match_info['path']} {rule.effect if rule else ''}".strip()
+    telegram.journal.write(FILE, None, started, response.status, detail)
+    return response
+
+
+def _authorised(request: web.Request) -> Telegram:
+    """Return the state; raise 401 for a token that is not the bot's."""
+    telegram = request.app[TELEGRAM]
+    if not hmac.compare_digest(request.match_info["token"].encode(), telegram.token.encode()):
+        raise ApiError(401, "Unauthorized")
+    return telegram
+
+
+async def _carry_out(telegram: Telegram, call: Call, rule: Rule | None) -> tuple[int, JsonObject]:
+    """Return status and body of a call, after what a rule does to it before it has an effect."""
+    try:
+        if rule and rule.effect == "delay":
+            await asyncio.sleep(rule.seconds)
+        if rule and (refusal := rule.refusal()):
+            raise refusal
+        return 200, {"ok": True, "result": await METHODS[call.method](telegram, call)}
+    except ApiError as error:
+        return error.code, error.to_json()
+
+
+def _named_chat(call: Call) -> int | None:
+    """Return the chat that a call is about, if it names one properly."""
+    try:
+        return call.number("chat_id")
+    except ApiError:
+        return None
+
+
+def _broken(request: web.Request, rule: Rule) -> web.Response:
+    if rule.effect == "drop":
+        return _dropped(request)
+    return web.Response(text=_BAD_GATEWAY, status=502, content_type="text/html")
+
+
+def _dropped(request: web.Request) -> web.Response:
+    """Cut the connection; the response that is returned reaches nobody."""
+    if request.transport:
+        request.transport.abort()
+    return web.Response(status=499)
+
+
+async def _trickle(request: web.Request, stored: StoredFile, rule: Rule) -> web.StreamResponse:
+    """Send a file in pieces over `seconds`; a truncated one breaks off in the middle."""
+    data = stored.upload.data
+    response = web.StreamResponse(headers={"Content-Length": str(len(data))})
+    await response.prepare(request)
+    end = len(data) // 2 if rule.effect == "truncated" else len(data)
+    piece = -(-len(data) // _SLOW_PIECES)
+    for start in range(0, end, piece):
+        await response.write(data[start : min(start + piece, end)])
+        await asyncio.sleep(rule.seconds / _SLOW_PIECES)
+    if rule.effect == "truncated" and request.transport:
+        request.transport.close()
+    return response
+
+
+ROUTES = [
+    web.route("*", "/bot{token}/{method}", bot_method),
+    web.get("/file/bot{token}/{path:.+}", bot_file),
+]

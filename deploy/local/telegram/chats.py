@@ -1,0 +1,168 @@
+"""Keep the chats: their messages, who has blocked the bot, and a journal of all that happened in them."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from deploy.local.telegram.calls import JsonObject
+from deploy.local.telegram.signals import Signal
+
+_NAMES = ("Ada", "Grace", "Alan", "Barbara", "Edsger", "Katherine", "Donald", "Radia")
+# Telegram numbers supergroups from here down; other negative ids are plain groups.
+_FIRST_SUPERGROUP = -1_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user as the Bot API describes one."""
+
+    id: int
+    first_name: str
+    is_bot: bool = False
+    username: str | None = None
+    language_code: str | None = None
+
+    def to_json(self) -> JsonObject:
+        """Return a User object."""
+        user: JsonObject = {"id": self.id, "is_bot": self.is_bot, "first_name": self.first_name}
+        optional = {"username": self.username, "language_code": self.language_code}
+        return user | {name: value for name, value in optional.items() if value}
+
+
+def person_named(user_id: int, first_name: str | None = None, language_code: str | None = None) -> Person:
+    """Return a person, with a name that always belongs to this id unless one is given."""
+    name = first_name or _NAMES[abs(user_id) % len(_NAMES)]
+    return Person(user_id, name, username=f"{name.lower()}_{abs(user_id)}", language_code=language_code or "en")
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message; `content` holds text or a file with its caption, in the Bot API's own fields."""
+
+    message_id: int
+    sender: Person
+    content: JsonObject
+    date: int = field(default_factory=lambda: int(time.time()))
+    reply_to: int | None = None
+    reply_markup: JsonObject | None = None
+    media_group_id: str | None = None
+    edit_date: int | None = None
+    reaction: str | None = None
+
+    def buttons(self) -> list[JsonObject]:
+        """Return the inline buttons, row after row."""
+        return [button for row in (self.reply_markup or {}).get("inline_keyboard", []) for button in row]
+
+
+class Event(NamedTuple):
+    """Something that a chat page shows: `number` counts up within the chat."""
+
+    number: int
+    name: str
+    data: Any
+
+
+class Chat:
+    """One conversation between the bot and a person or a group."""
+
+    def __init__(self, chat_id: int, message_ids: Iterator[int]) -> None:
+        self.id = chat_id
+        self.messages: dict[int, Message] = {}
+        self.blocked = False
+        self.changed = Signal()
+        self._message_ids = message_ids
+        self._journal: list[Event] = []
+
+    @property
+    def version(self) -> int:
+        """Return the number of the last event."""
+        return len(self._journal)
+
+    def to_json(self) -> JsonObject:
+        """Return a Chat object."""
+        if self.id > 0:
+            person = person_named(self.id)
+            return {"id": self.id, "type": "private", "first_name": person.first_name, "username": person.username}
+        kind = "supergroup" if self.id < _FIRST_SUPERGROUP else "group"
+        return {"id": self.id, "type": kind, "title": f"Group {abs(self.id) % 1000}"}
+
+    def message_json(self, message: Message) -> JsonObject:
+        """Return a Message object as the Bot API sends it, with the message it replies to."""
+        shown = self._message_fields(message)
+        if message.reply_to in self.messages:
+            shown["reply_to_message"] = self._message_fields(self.messages[message.reply_to])
+        return shown
+
+    def page_json(self, message: Message) -> JsonObject:
+        """Return a Message object for the chat page, which also shows the bot's reaction."""
+        return self.message_json(message) | ({"reaction": message.reaction} if message.reaction else {})
+
+    def add(self, sender: Person, content: JsonObject, **details: Any) -> Message:
+        """Append a message and show it."""
+        message = Message(next(self._message_ids), sender, content, **details)
+        self.messages[message.message_id] = message
+        self.announce("message", self.page_json(message))
+        return message
+
+    def edit(self, message: Message, **changes: Any) -> Message:
+        """Replace a message by its edited self and show it."""
+        edited = replace(message, **changes)
+        self.messages[message.message_id] = edited
+        self.announce("edit", self.page_json(edited))
+        return edited
+
+    def remove(self, message_id: int) -> bool:
+        """Delete a message; return whether there was one."""
+        removed = self.messages.pop(message_id, None)
+        if removed:
+            self.announce("delete", {"message_id": message_id})
+        return removed is not None
+
+    def announce(self, name: str, data: Any) -> None:
+        """Write an event into the journal and wake those who read it."""
+        self._journal.append(Event(self.version + 1, name, data))
+        self.changed.notify()
+
+    def events_after(self, number: int) -> list[Event]:
+        """Return the events with higher numbers."""
+        return self._journal[number:]
+
+    def clear(self) -> None:
+        """Forget the messages; pages that watch reload. Message numbers go on."""
+        self.messages.clear()
+        self.blocked = False
+        self.announce("reload", {})
+
+    def _message_fields(self, message: Message) -> JsonObject:
+        fields: JsonObject = {
+            "message_id": message.message_id, "date": message.date,
+            "chat": self.to_json(), "from": message.sender.to_json(), **message.content,
+        }  # fmt: skip
+        optional = {
+            "edit_date": message.edit_date, "media_group_id": message.media_group_id,
+            "reply_markup": message.reply_markup,
+        }  # fmt: skip
+        return fields | {name: value for name, value in optional.items() if value is not None}
+
+
+class Chats:
+    """All chats. Every id is one: its person has just not written yet."""
+
+    def __init__(self) -> None:
+        self._chats: dict[int, Chat] = {}
+        # Telegram counts the messages of all private chats of a bot together, and those of each group apart.
+        self._private_message_ids = itertools.count(1)
+
+    def __iter__(self) -> Iterator[Chat]:
+        return iter(list(self._chats.values()))
+
+    def get(self, chat_id: int) -> Chat:
+        """Return the chat with this id."""
+        if chat_id not in self._chats:
+            ids = self._private_message_ids if chat_id > 0 else itertools.count(1)
+            self._chats[chat_id] = Chat(chat_id, ids)
+        return self._chats[chat_id]

@@ -1,0 +1,53 @@
+"""Read what a call wants a message to hold: a text, or a photo or document with its caption."""
+
+from __future__ import annotations
+
+import mimetypes
+
+from deploy.local.telegram import photos
+from deploy.local.telegram.calls import Call, JsonObject, Upload, bad_request
+from deploy.local.telegram.markup import parse_caption, parse_text
+from deploy.local.telegram.state import Telegram
+
+BOT_KINDS = ("photo", "document")
+
+
+def read_text(call: Call) -> JsonObject:
+    """Return the content of a text message."""
+    text = parse_text(call.text("text"), call.text("parse_mode"), call.json("entities"))
+    return text.to_json("text")
+
+
+def read_caption(call: Call) -> JsonObject:
+    """Return the caption of a call, empty without one."""
+    caption = parse_caption(call.text("caption"), call.text("parse_mode"), call.json("caption_entities"))
+    return caption.to_json("caption")
+
+
+async def read_media(telegram: Telegram, call: Call, kind: str) -> JsonObject:
+    """Return the content of a photo or document message."""
+    caption = read_caption(call)
+    return await _stored(telegram, call.file(call.text(kind), kind), kind) | caption
+
+
+async def read_input_media(telegram: Telegram, call: Call, media: object) -> JsonObject:
+    """Return the content that an InputMedia object describes."""
+    if not isinstance(media, dict) or media.get("type") not in BOT_KINDS or not media.get("media"):
+        raise bad_request("can't parse InputMedia: an object with type photo or document and media is expected")
+    caption = read_caption(Call(call.method, media))
+    return await _stored(telegram, call.file(str(media["media"]), "media"), media["type"]) | caption
+
+
+async def _stored(telegram: Telegram, file: Upload | str, kind: str) -> JsonObject:
+    if isinstance(file, str):
+        return telegram.files.content(file, kind)
+    if not file.data:
+        raise bad_request("file must be non-empty")
+    if kind == "document":
+        guessed = mimetypes.guess_type(file.name)[0] or file.mime_type
+        return telegram.files.add(kind, Upload(file.name, guessed, file.data))
+    try:
+        photos.check_bot_limits(file.data)
+    except photos.PhotoError as error:
+        raise bad_request(str(error)) from error
+    return await telegram.files.add_photo(file)

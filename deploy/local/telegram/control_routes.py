@@ -1,0 +1,105 @@
+"""HTTP for tests: faults, the log of calls, settings, injected updates, reset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from deploy.local.telegram import methods
+from deploy.local.telegram.calls import ApiError, Call, JsonObject, read_call
+from deploy.local.telegram.person_routes import TELEGRAM, wait_seconds
+
+
+async def rules(request: web.Request) -> web.Response:
+    """List the fault rules, each with the calls it has hit."""
+    return web.json_response({"rules": [rule.to_json() for rule in request.app[TELEGRAM].faults.rules]})
+
+
+async def add_rule(request: web.Request) -> web.Response:
+    """Add a fault rule: the fields of faults.Rule."""
+    fields = dict((await read_call(request, "rule")).fields)
+    return web.json_response(request.app[TELEGRAM].faults.add(fields).to_json())
+
+
+async def clear_rules(request: web.Request) -> web.Response:
+    """Remove all rules, or the one named."""
+    rule_id = request.match_info.get("rule_id")
+    request.app[TELEGRAM].faults.clear(int(rule_id) if rule_id else None)
+    return web.json_response({})
+
+
+async def calls(request: web.Request) -> web.Response:
+    """Return the calls later than number `after`, once there are `count` of them or `wait` seconds have passed."""
+    journal = request.app[TELEGRAM].journal
+    method, chat = request.query.get("method"), request.query.get("chat_id")
+    after, count = int(request.query.get("after", "0")), int(request.query.get("count", "0"))
+
+    def found() -> list[JsonObject]:
+        return journal.select(method, int(chat) if chat else None, after)
+
+    await journal.changed.wait_until(lambda: len(found()) >= count, wait_seconds(request))
+    return web.json_response({"calls": found()})
+
+
+async def settings(request: web.Request) -> web.Response:
+    """Change settings, if any are given, and return them all."""
+    telegram = request.app[TELEGRAM]
+    telegram.settings.change(dict((await read_call(request, "settings")).fields))
+    return web.json_response(vars(telegram.settings))
+
+
+async def webhook(request: web.Request) -> web.Response:
+    """Return getWebhookInfo, once no update is pending or `wait` seconds have passed."""
+    telegram = request.app[TELEGRAM]
+    await telegram.updates.changed.wait_until(lambda: not telegram.updates.lanes, wait_seconds(request))
+    info: Any = await methods.get_webhook_info(telegram, Call("getWebhookInfo"))
+    return web.json_response(info)
+
+
+async def inject(request: web.Request) -> web.Response:
+    """Queue any body at all as an update; return how it went, waiting `wait` seconds for it to be settled."""
+    telegram = request.app[TELEGRAM]
+    update = telegram.updates.make_raw(await request.read())
+    telegram.webhook.put(update)
+    await telegram.updates.changed.wait_until(lambda: update.settled, wait_seconds(request))
+    return web.json_response(update.to_json())
+
+
+async def deliver_again(request: web.Request) -> web.Response:
+    """Post `times` copies of an update at once and return the statuses."""
+    telegram = request.app[TELEGRAM]
+    update = telegram.updates.sent(int(request.match_info["update_id"]))
+    if update is None:
+        raise ApiError(404, "there was no such update")
+    statuses = await telegram.webhook.deliver_again(update, int(request.query.get("times", "1")))
+    return web.json_response({"statuses": statuses})
+
+
+async def updates(request: web.Request) -> web.Response:
+    """List the latest updates and how their delivery went, oldest first; of one chat where `chat_id` is given."""
+    chat = request.query.get("chat_id")
+    listed = request.app[TELEGRAM].updates.latest(int(chat) if chat else None)
+    return web.json_response({"updates": [update.to_json() for update in listed]})
+
+
+async def reset(request: web.Request) -> web.Response:
+    """Forget everything but the webhook and the commands."""
+    request.app[TELEGRAM].reset()
+    return web.json_response({})
+
+
+ROUTES = [
+    web.get("/control/rules", rules),
+    web.post("/control/rules", add_rule),
+    web.delete("/control/rules", clear_rules),
+    web.delete(r"/control/rules/{rule_id:\d+}", clear_rules),
+    web.get("/control/calls", calls),
+    web.get("/control/webhook", webhook),
+    web.get("/control/settings", settings),
+    web.post("/control/settings", settings),
+    web.get("/control/updates", updates),
+    web.post("/control/updates", inject),
+    web.post(r"/control/updates/{update_id:\d+}/deliveries", deliver_again),
+    web.post("/control/reset", reset),
+]

@@ -1,0 +1,105 @@
+"""The Bot API methods that change what is already in a chat."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from deploy.local.telegram.calls import Call, JsonObject, bad_request
+from deploy.local.telegram.chats import Chat, Message
+from deploy.local.telegram.contents import read_caption, read_input_media, read_text
+from deploy.local.telegram.keyboards import read_keyboard
+from deploy.local.telegram.sending import open_chat
+from deploy.local.telegram.state import Telegram
+
+_MAX_ANSWER = 200
+
+
+async def edit_message_text(telegram: Telegram, call: Call) -> JsonObject:
+    """Replace the text of a message."""
+    chat, message = _own_message(telegram, call)
+    if "text" not in message.content:
+        raise bad_request("there is no text in the message to edit")
+    return _edit(telegram, call, chat, message, read_text(call))
+
+
+async def edit_message_caption(telegram: Telegram, call: Call) -> JsonObject:
+    """Replace or remove the caption of a photo or document."""
+    chat, message = _own_message(telegram, call)
+    if "text" in message.content:
+        raise bad_request("there is no caption in the message to edit")
+    kept = {name: value for name, value in message.content.items() if not name.startswith("caption")}
+    return _edit(telegram, call, chat, message, kept | read_caption(call))
+
+
+async def edit_message_media(telegram: Telegram, call: Call) -> JsonObject:
+    """Replace the photo or document of a message; a text may become one too (Bot API 10)."""
+    _own_message(telegram, call)
+    content = await read_input_media(telegram, call, call.json("media"))
+    # The message may have been edited or deleted while the photo was encoded.
+    chat, message = _own_message(telegram, call)
+    return _edit(telegram, call, chat, message, content)
+
+
+async def edit_message_reply_markup(telegram: Telegram, call: Call) -> JsonObject:
+    """Replace or remove the buttons of a message."""
+    chat, message = _own_message(telegram, call)
+    return _edit(telegram, call, chat, message, message.content)
+
+
+async def delete_message(telegram: Telegram, call: Call) -> bool:
+    """Delete a message of either side."""
+    if not open_chat(telegram, call).remove(call.number("message_id") or 0):
+        raise bad_request("message to delete not found")
+    return True
+
+
+async def set_message_reaction(telegram: Telegram, call: Call) -> bool:
+    """Put an emoji on a message, or take it off."""
+    chat = open_chat(telegram, call)
+    message = chat.messages.get(call.number("message_id") or 0)
+    if message is None:
+        raise bad_request("message to react not found")
+    reactions = call.json("reaction") or []
+    chat.edit(message, reaction=reactions[0].get("emoji") if reactions else None)
+    return True
+
+
+async def answer_callback_query(telegram: Telegram, call: Call) -> bool:
+    """Answer a pressed button with a short notice, or with nothing but an end to its waiting."""
+    press = telegram.presses.get(call.text("callback_query_id") or "")
+    if press is None:
+        raise bad_request("query is too old and response timeout expired or query ID is invalid")
+    text = call.text("text") or ""
+    if len(text) > _MAX_ANSWER:
+        raise bad_request("MESSAGE_TOO_LONG")
+    press.answer = {"text": text, "show_alert": call.flag("show_alert")}
+    shown = {"callback_query_id": call.text("callback_query_id"), **press.answer}
+    telegram.chats.get(press.chat_id).announce("answer", shown)
+    return True
+
+
+def _own_message(telegram: Telegram, call: Call) -> tuple[Chat, Message]:
+    chat = open_chat(telegram, call)
+    message = chat.messages.get(call.number("message_id") or 0)
+    if message is None:
+        raise bad_request("message to edit not found")
+    if not message.sender.is_bot:
+        raise bad_request("message can't be edited")
+    return chat, message
+
+
+def _edit(telegram: Telegram, call: Call, chat: Chat, message: Message, content: JsonObject) -> JsonObject:
+    """Give a message its new content, and the buttons of the call: an edit without buttons removes them."""
+    markup = read_keyboard(call)
+    if content == message.content and markup == message.reply_markup:
+        raise bad_request(
+            "message is not modified: specified new message content and reply markup are exactly the same "
+            "as a current content and reply markup of the message"
+        )
+    if telegram.settings.rate_limits:
+        telegram.limits.count_messages(chat.id)
+    changes: dict[str, Any] = {"content": content, "reply_markup": markup}
+    if content != message.content:
+        changes["edit_date"] = int(time.time())
+    return chat.message_json(chat.edit(message, **changes))

@@ -1,0 +1,122 @@
+"""Keep every file that was sent, under the identifiers by which the Bot API hands it out."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import mimetypes
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from deploy.local.telegram import photos
+from deploy.local.telegram.calls import JsonObject, Upload, bad_request
+
+MAX_DOWNLOAD_BYTES = 20 << 20
+# Telegram's apps tell kinds apart by these prefixes too; they make a log easier to read.
+_PREFIXES = {
+    "photo": "AgAC", "document": "BQAC", "sticker": "CAAC", "video": "BAAC", "voice": "AwAC", "animation": "CgAC",
+}  # fmt: skip
+# What a message says of a kind beyond the file itself, for a file that nobody measured.
+_MEASURES: dict[str, JsonObject] = {
+    "document": {},
+    "sticker": {"width": 512, "height": 512, "type": "regular", "is_animated": False, "is_video": False},
+    "video": {"width": 640, "height": 360, "duration": 5},
+    "voice": {"duration": 3},
+    "animation": {"width": 320, "height": 240, "duration": 2},
+}
+PERSON_KINDS = ("photo", *_MEASURES)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One upload; `path` is what getFile answers, relative and without the token."""
+
+    file_id: str
+    unique_id: str
+    path: str
+    upload: Upload
+
+    def to_json(self) -> JsonObject:
+        """Return the fields that all kinds of file share."""
+        size = len(self.upload.data)
+        return {"file_id": self.file_id, "file_unique_id": self.unique_id, "file_size": size}
+
+
+class Files:
+    """The files by file_id and by path, and the message content that each file_id stands for."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, StoredFile] = {}
+        self._by_path: dict[str, StoredFile] = {}
+        self._contents: dict[str, JsonObject] = {}
+        self._number = 0
+
+    def clear(self) -> None:
+        """Forget all files; numbers go on, so that no path ever means two things."""
+        self._by_id.clear()
+        self._by_path.clear()
+        self._contents.clear()
+
+    def by_id(self, file_id: str) -> StoredFile | None:
+        """Return the file with this file_id."""
+        return self._by_id.get(file_id)
+
+    def by_path(self, path: str) -> StoredFile | None:
+        """Return the file that getFile called by this path."""
+        return self._by_path.get(path)
+
+    def content(self, file_id: str, kind: str) -> JsonObject:
+        """Return the content of a message that sends a known file again; raise 400 for a wrong file_id."""
+        content = self._contents.get(file_id)
+        if content is None:
+            raise bad_request("wrong remote file identifier specified: Wrong string length")
+        if kind not in content:
+            have = next(iter(content)).capitalize()
+            raise bad_request(f"can't use file of type {have} as {kind.capitalize()}")
+        return content
+
+    async def add_photo(self, upload: Upload) -> JsonObject:
+        """Store a photo in its sizes and return `{"photo": [PhotoSize, ...]}`, smallest first."""
+        try:
+            encoded = await asyncio.to_thread(photos.encode, upload.data)
+        except photos.PhotoError as error:
+            raise bad_request(str(error)) from error
+        content: JsonObject = {"photo": []}
+        for number, size in enumerate(encoded):
+            identity = hashlib.sha256(upload.data + bytes([number])).digest()
+            file = self._store("photo", Upload("", "image/jpeg", size.data), identity)
+            content["photo"].append(file.to_json() | {"width": size.width, "height": size.height})
+            self._contents[file.file_id] = content
+        return content
+
+    def add(self, kind: str, upload: Upload) -> JsonObject:
+        """Store a file as it is and return the content of its message, such as `{"document": {...}}`."""
+        file = self._store(kind, upload, hashlib.sha256(kind.encode() + upload.data).digest())
+        described = file.to_json() | _MEASURES[kind]
+        if kind != "sticker":
+            described["mime_type"] = upload.mime_type
+        if kind in ("document", "video", "animation") and upload.name:
+            described["file_name"] = upload.name
+        content: JsonObject = {kind: described}
+        if kind == "animation":
+            # The Bot API sets `document` as well, for bots older than animations.
+            content["document"] = {key: described[key] for key in described.keys() - {"width", "height", "duration"}}
+        self._contents[file.file_id] = content
+        return content
+
+    def _store(self, kind: str, upload: Upload, identity: bytes) -> StoredFile:
+        self._number += 1
+        suffix = PurePosixPath(upload.name).suffix
+        if not re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix):
+            suffix = mimetypes.guess_extension(upload.mime_type) or ""
+        file = StoredFile(
+            file_id=_PREFIXES[kind] + secrets.token_urlsafe(42),
+            unique_id="AQAD" + base64.urlsafe_b64encode(identity)[:11].decode(),
+            path=f"{kind}s/file_{self._number}{suffix.lower()}",
+            upload=upload,
+        )
+        self._by_id[file.file_id] = self._by_path[file.path] = file
+        return file

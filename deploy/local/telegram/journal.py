@@ -1,0 +1,64 @@
+"""Write down every call, delivery and download: for the log on the terminal, and for tests that ask."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+
+from deploy.local.telegram.calls import JsonObject
+from deploy.local.telegram.signals import Signal
+
+logger = logging.getLogger("telegram")
+
+_KEPT = 100_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One call of a method, one delivery (`webhook`) or one download (`file`).
+
+    `time` is in seconds since 1970; `status` is the HTTP status, 0 where none arrived.
+    """
+
+    number: int
+    method: str
+    chat_id: int | None
+    time: float
+    status: int
+    duration_ms: float
+    detail: str = ""
+
+
+class Journal:
+    """The latest entries, oldest first."""
+
+    def __init__(self) -> None:
+        self.changed = Signal()
+        self._entries: deque[Entry] = deque(maxlen=_KEPT)
+        self._number = 0
+
+    def write(self, method: str, chat_id: int | None, started: float, status: int, detail: str = "") -> None:
+        """Add an entry for what began at the monotonic time `started` and has just ended."""
+        self._number += 1
+        duration = time.monotonic() - started
+        entry = Entry(
+            self._number, method, chat_id, time.time() - duration, status, round(duration * 1000, 1), detail
+        )
+        self._entries.append(entry)
+        self.changed.notify()
+        chat = "" if chat_id is None else f" chat={chat_id}"
+        logger.info("%s%s %s %.0f ms %s", method, chat, status or "no answer", entry.duration_ms, detail)
+
+    def clear(self) -> None:
+        """Forget all entries; numbers go on."""
+        self._entries.clear()
+
+    def select(self, method: str | None, chat_id: int | None, after: int) -> list[JsonObject]:
+        """Return the entries later than number `after`, of one method and one chat where they are given."""
+        return [
+            asdict(entry)
+            for entry in self._entries
+            if entry.number > after and method in (None, entry.method) and chat_id in (None, entry.chat_id)
+        ]

@@ -1,0 +1,111 @@
+"""What a person does in a chat, and the updates that the bot gets from it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deploy.local.telegram.calls import ApiError, JsonObject, Upload, bad_request
+from deploy.local.telegram.chats import Chat, Message, Person
+from deploy.local.telegram.files import PERSON_KINDS
+from deploy.local.telegram.markup import parse_caption, parse_text
+from deploy.local.telegram.state import Press, Telegram
+
+_MAX_ALBUM = 10
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What a person wants to send: a text, or files of one kind with a caption."""
+
+    text: str = ""
+    kind: str = ""
+    files: Sequence[Upload] = ()
+    caption: str = ""
+    reply_to: int | None = None
+
+
+async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing) -> list[Message]:
+    """Send a message, or for several photos an album; return what now stands in the chat."""
+    if chat.blocked:
+        raise ApiError(409, "the bot is blocked in this chat: unblock it first")
+    contents = await _contents(telegram, writing)
+    album = {"media_group_id": str(secrets.randbits(53))} if len(contents) > 1 else {}
+    return [
+        _say(telegram, chat, chat.add(person, content, reply_to=writing.reply_to, **album)) for content in contents
+    ]
+
+
+def edit(telegram: Telegram, chat: Chat, message_id: int, text: str) -> Message:
+    """Change the text or caption of a message that a person wrote."""
+    message = chat.messages.get(message_id)
+    if message is None or message.sender.is_bot:
+        raise ApiError(404, "there is no such message of a person")
+    kept = {
+        name: value
+        for name, value in message.content.items()
+        if name not in ("text", "entities", "caption", "caption_entities")
+    }
+    new = parse_caption(text).to_json("caption") if kept else parse_text(text).to_json("text")
+    edited = chat.edit(message, content=kept | new, edit_date=int(time.time()))
+    _send_update(telegram, "edited_message", chat.message_json(edited), f"chat:{chat.id}", chat)
+    return edited
+
+
+def press(telegram: Telegram, chat: Chat, person: Person, message_id: int, data: str) -> str:
+    """Press an inline button that is there; return the id of the callback query."""
+    message = chat.messages.get(message_id)
+    if message is None or not any(button.get("callback_data") == data for button in message.buttons()):
+        raise ApiError(409, "this button is no longer there")
+    query_id = str(secrets.randbits(63))
+    telegram.presses[query_id] = Press(chat.id)
+    query = {
+        "id": query_id, "from": person.to_json(), "chat_instance": str(chat.id), "data": data,
+        "message": chat.message_json(message),
+    }  # fmt: skip
+    _send_update(telegram, "callback_query", query, f"callback:{person.id}", chat)
+    return query_id
+
+
+def set_blocked(telegram: Telegram, chat: Chat, person: Person, blocked: bool) -> None:
+    """Block the bot or take it back; in a group, remove it or add it again."""
+    if chat.blocked == blocked:
+        return
+    chat.blocked = blocked
+    chat.announce("blocked", {"blocked": blocked})
+    bot = telegram.bot.to_json()
+    inside, outside = {"user": bot, "status": "member"}, {"user": bot, "status": "kicked", "until_date": 0}
+    old, new = (inside, outside) if blocked else (outside, inside)
+    change = {
+        "chat": chat.to_json(), "from": person.to_json(), "date": int(time.time()),
+        "old_chat_member": old, "new_chat_member": new,
+    }  # fmt: skip
+    _send_update(telegram, "my_chat_member", change, f"my_chat_member:{chat.id}", chat)
+
+
+async def _contents(telegram: Telegram, writing: Writing) -> list[JsonObject]:
+    if not writing.kind:
+        return [parse_text(writing.text).to_json("text")]
+    if writing.kind not in PERSON_KINDS or not writing.files:
+        raise bad_request(f"a person sends text or files of the kinds {', '.join(PERSON_KINDS)}")
+    if len(writing.files) > _MAX_ALBUM:
+        raise bad_request("an album holds at most 10 files")
+    contents = [await _content(telegram, writing.kind, file) for file in writing.files]
+    # An album shows its caption under the first photo, and that is where the bot finds it.
+    contents[0] = contents[0] | parse_caption(writing.caption).to_json("caption")
+    return contents
+
+
+async def _content(telegram: Telegram, kind: str, file: Upload) -> JsonObject:
+    return await telegram.files.add_photo(file) if kind == "photo" else telegram.files.add(kind, file)
+
+
+def _say(telegram: Telegram, chat: Chat, message: Message) -> Message:
+    _send_update(telegram, "message", chat.message_json(message), f"chat:{chat.id}", chat)
+    return message
+
+
+def _send_update(telegram: Telegram, kind: str, payload: JsonObject, lane: str, chat: Chat) -> None:
+    telegram.webhook.put(telegram.updates.make(kind, payload, lane, chat.id))

@@ -1,0 +1,175 @@
+"""HTTP for the person's side: the chat page and tests write, press, read and watch here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+from deploy.local.telegram import people
+from deploy.local.telegram.calls import ApiError, Call, JsonObject, Upload, bad_request, read_call
+from deploy.local.telegram.chats import Chat, Event, Person, person_named
+from deploy.local.telegram.files import PERSON_KINDS
+from deploy.local.telegram.state import Telegram
+
+TELEGRAM: web.AppKey[Telegram] = web.AppKey("telegram", Telegram)
+
+_PAGE = Path(__file__).with_name("page.html")
+_HEARTBEAT_SECONDS = 15.0
+_MAX_WAIT_SECONDS = 60.0
+# An anonymous person of a group, when a request does not say who writes.
+_GROUP_MEMBER_ID = 4242
+
+
+async def page(request: web.Request) -> web.StreamResponse:
+    """Show the chat page."""
+    return web.FileResponse(_PAGE, headers={"Cache-Control": "no-cache"})
+
+
+async def chat_list(request: web.Request) -> web.Response:
+    """List the chats that have been opened."""
+    return web.json_response({"chats": [chat.to_json() for chat in request.app[TELEGRAM].chats]})
+
+
+async def chat_state(request: web.Request) -> web.Response:
+    """Return the chat; with `since` and `wait`, as soon as it has a version other than `since`."""
+    telegram, chat = _chat(request)
+    since = int(request.query.get("since", "-1"))
+    await chat.changed.wait_until(lambda: chat.version != since, wait_seconds(request))
+    return web.json_response(
+        {
+            "bot": telegram.bot.to_json(),
+            "chat": chat.to_json(),
+            "commands": telegram.commands,
+            "blocked": chat.blocked,
+            "version": chat.version,
+            "messages": [chat.page_json(message) for message in chat.messages.values()],
+        }
+    )
+
+
+async def chat_events(request: web.Request) -> web.StreamResponse:
+    """Stream the events of the chat from `after` on, as server-sent events."""
+    _, chat = _chat(request)
+    number = int(request.headers.get("Last-Event-ID") or request.query.get("after", str(chat.version)))
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
+    await response.prepare(request)
+    await response.write(b"retry: 1000\n\n")
+    while True:
+        for event in chat.events_after(number):
+            await response.write(_server_sent(event))
+            number = event.number
+        # A line now and then shows both sides that the connection lives.
+        if not await chat.changed.wait_until(lambda: chat.version > number, _HEARTBEAT_SECONDS):  # noqa: B023
+            await response.write(b": still here\n\n")
+
+
+async def write(request: web.Request) -> web.Response:
+    """Send a message: `text`, or files in a field named after their kind with a `caption`."""
+    telegram, chat = _chat(request)
+    call = await read_call(request, "write")
+    kinds = {name.partition("#")[0] for name in call.files}
+    if len(kinds) > 1:
+        raise bad_request("one message holds files of one kind")
+    files = tuple(call.files.values())
+    if call.text("kind") in PERSON_KINDS and not files:
+        # A bot can be tested with a sticker or a voice message that nobody has at hand.
+        kinds, files = {str(call.text("kind"))}, (Upload("", "application/octet-stream", b"nothing"),)
+    writing = people.Writing(
+        call.text("text") or "", next(iter(kinds), ""), files, call.text("caption") or "", call.number("reply_to")
+    )
+    messages = await people.write(telegram, chat, _person(call, chat), writing)
+    return web.json_response({"messages": [chat.page_json(message) for message in messages]})
+
+
+async def edit(request: web.Request) -> web.Response:
+    """Change the `text` of a person's message, or its caption."""
+    telegram, chat = _chat(request)
+    call = await read_call(request, "edit")
+    message = people.edit(telegram, chat, int(request.match_info["message_id"]), call.text("text") or "")
+    return web.json_response({"messages": [chat.page_json(message)]})
+
+
+async def delete(request: web.Request) -> web.Response:
+    """Delete a message, of which a bot is told nothing."""
+    _, chat = _chat(request)
+    if not chat.remove(int(request.match_info["message_id"])):
+        raise ApiError(404, "there is no such message")
+    return web.json_response({})
+
+
+async def press(request: web.Request) -> web.Response:
+    """Press the button with this `data` under a message."""
+    telegram, chat = _chat(request)
+    call = await read_call(request, "press")
+    message_id, data = call.number("message_id") or 0, call.text("data") or ""
+    query_id = people.press(telegram, chat, _person(call, chat), message_id, data)
+    return web.json_response({"callback_query_id": query_id})
+
+
+async def press_answer(request: web.Request) -> web.Response:
+    """Return the bot's answer to a pressed button, null until there is one; waits `wait` seconds."""
+    telegram, chat = _chat(request)
+    pressed = telegram.presses.get(request.match_info["query_id"])
+    if pressed is None:
+        raise ApiError(404, "no such button was pressed")
+    await chat.changed.wait_until(lambda: pressed.answer is not None, wait_seconds(request))
+    return web.json_response({"answer": pressed.answer})
+
+
+async def block(request: web.Request) -> web.Response:
+    """Block the bot, or with `blocked` false take it back."""
+    telegram, chat = _chat(request)
+    call = await read_call(request, "block")
+    people.set_blocked(telegram, chat, _person(call, chat), call.flag("blocked"))
+    return web.json_response({"blocked": chat.blocked})
+
+
+async def file(request: web.Request) -> web.Response:
+    """Return a file of a message, as the apps fetch it: by file_id and without the token."""
+    stored = request.app[TELEGRAM].files.by_id(request.match_info["file_id"])
+    if stored is None:
+        raise ApiError(404, "there is no such file")
+    # What people send must not run as a page of this server: only pictures are shown in place.
+    inline = stored.upload.mime_type in ("image/jpeg", "image/png", "image/webp", "image/gif")
+    return web.Response(
+        body=stored.upload.data,
+        content_type=stored.upload.mime_type if inline else "application/octet-stream",
+        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "max-age=86400, immutable"},
+    )
+
+
+def wait_seconds(request: web.Request) -> float:
+    """Return how long a request is willing to wait: none unless it says so, a minute at most."""
+    return min(float(request.query.get("wait", "0")), _MAX_WAIT_SECONDS)
+
+
+def _chat(request: web.Request) -> tuple[Telegram, Chat]:
+    telegram = request.app[TELEGRAM]
+    return telegram, telegram.chats.get(int(request.match_info["chat_id"]))
+
+
+def _person(call: Call, chat: Chat) -> Person:
+    user_id = call.number("user_id") or (chat.id if chat.id > 0 else _GROUP_MEMBER_ID)
+    return person_named(user_id, call.text("first_name"), call.text("language_code"))
+
+
+def _server_sent(event: Event) -> bytes:
+    data: JsonObject = event.data
+    return f"id: {event.number}\nevent: {event.name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+ROUTES = [
+    web.get("/", page),
+    web.get("/chats", chat_list),
+    web.get(r"/chats/{chat_id:-?\d+}", chat_state),
+    web.get(r"/chats/{chat_id:-?\d+}/events", chat_events),
+    web.post(r"/chats/{chat_id:-?\d+}/messages", write),
+    web.put(r"/chats/{chat_id:-?\d+}/messages/{message_id:\d+}", edit),
+    web.delete(r"/chats/{chat_id:-?\d+}/messages/{message_id:\d+}", delete),
+    web.post(r"/chats/{chat_id:-?\d+}/presses", press),
+    web.get(r"/chats/{chat_id:-?\d+}/presses/{query_id}", press_answer),
+    web.post(r"/chats/{chat_id:-?\d+}/block", block),
+    web.get("/files/{file_id}", file),
+]

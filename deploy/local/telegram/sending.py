@@ -1,0 +1,90 @@
+"""The Bot API methods that put something into a chat."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from deploy.local.telegram.calls import ApiError, Call, JsonObject, bad_request
+from deploy.local.telegram.chats import Chat
+from deploy.local.telegram.contents import read_input_media, read_media, read_text
+from deploy.local.telegram.keyboards import read_keyboard
+from deploy.local.telegram.state import Telegram
+
+ACTION_SECONDS = 5
+_MAX_ALBUM = 10
+_ACTIONS = {
+    "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document",
+    "choose_sticker", "find_location", "record_video_note", "upload_video_note",
+}  # fmt: skip
+
+
+def open_chat(telegram: Telegram, call: Call) -> Chat:
+    """Return the chat of a call; raise 403 when its person has blocked the bot."""
+    chat = telegram.chats.get(call.chat_id())
+    if chat.blocked:
+        reason = "bot was blocked by the user" if chat.id > 0 else "bot was kicked from the group chat"
+        raise ApiError(403, f"Forbidden: {reason}")
+    return chat
+
+
+async def send_message(telegram: Telegram, call: Call) -> JsonObject:
+    """Send a text."""
+    return _send(telegram, call, read_text(call))
+
+
+async def send_photo(telegram: Telegram, call: Call) -> JsonObject:
+    """Send a photo, which people get re-encoded."""
+    return _send(telegram, call, await read_media(telegram, call, "photo"))
+
+
+async def send_document(telegram: Telegram, call: Call) -> JsonObject:
+    """Send a file as it is."""
+    return _send(telegram, call, await read_media(telegram, call, "document"))
+
+
+async def send_media_group(telegram: Telegram, call: Call) -> list[JsonObject]:
+    """Send an album: messages of their own that share a media_group_id."""
+    media = call.json("media")
+    if not isinstance(media, list) or not media:
+        raise bad_request("there are no messages to send")
+    if len(media) > _MAX_ALBUM:
+        raise bad_request("too many messages to send as an album")
+    contents = [await read_input_media(telegram, call, entry) for entry in media]
+    if len({"photo" in content for content in contents}) > 1:
+        raise bad_request("document can't be mixed with other media types")
+    chat = open_chat(telegram, call)
+    details = {"reply_to": _reply_target(call, chat), "media_group_id": str(secrets.randbits(53))}
+    if telegram.settings.rate_limits:
+        telegram.limits.count_messages(chat.id, len(contents))
+    return [chat.message_json(chat.add(telegram.bot, content, **details)) for content in contents]
+
+
+async def send_chat_action(telegram: Telegram, call: Call) -> bool:
+    """Show "typing" and its like for five seconds, or until the next message."""
+    action = call.text("action")
+    if action not in _ACTIONS:
+        raise bad_request("wrong parameter action in request")
+    open_chat(telegram, call).announce("action", {"action": action, "seconds": ACTION_SECONDS})
+    return True
+
+
+def _send(telegram: Telegram, call: Call, content: JsonObject) -> JsonObject:
+    chat = open_chat(telegram, call)
+    details: dict[str, Any] = {"reply_to": _reply_target(call, chat), "reply_markup": read_keyboard(call)}
+    if telegram.settings.rate_limits:
+        telegram.limits.count_messages(chat.id)
+    return chat.message_json(chat.add(telegram.bot, content, **details))
+
+
+def _reply_target(call: Call, chat: Chat) -> int | None:
+    """Return the message to reply to; without it either nothing, where the call allows that, or 400."""
+    parameters = call.json_object("reply_parameters")
+    # Bots older than Bot API 7 give the same two values as parameters of the call itself.
+    wanted = Call(call.method, parameters) if parameters else call
+    target = wanted.number("message_id" if parameters else "reply_to_message_id")
+    if target is None or target in chat.messages:
+        return target
+    if wanted.flag("allow_sending_without_reply"):
+        return None
+    raise bad_request("message to be replied not found")

@@ -1,0 +1,54 @@
+"""Put the server together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from deploy.local.telegram import bot_routes, control_routes, methods, person_routes
+from deploy.local.telegram.calls import ApiError
+from deploy.local.telegram.chats import Person
+from deploy.local.telegram.person_routes import TELEGRAM
+from deploy.local.telegram.settings import Settings
+from deploy.local.telegram.state import Telegram
+
+_MAX_BODY_BYTES = 256 << 20
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer as the Bot API does when something is wrong with a request."""
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return web.json_response(error.to_json(), status=error.code)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return web.json_response(ApiError(error.status, error.reason).to_json(), status=error.status)
+
+
+async def health(request: web.Request) -> web.Response:
+    """Say that the server is up."""
+    return web.json_response({"ok": True})
+
+
+def make_app(token: str, settings: Settings, bot_name: str, bot_username: str) -> web.Application:
+    """Return the server for one bot; its id is the number before the colon of its token, as Telegram's are."""
+    number = token.partition(":")[0]
+    bot = Person(int(number) if number.isdigit() else 1, bot_name, is_bot=True, username=bot_username)
+    app = web.Application(middlewares=[errors_as_json], client_max_size=_MAX_BODY_BYTES)
+    app[TELEGRAM] = Telegram(token, bot, settings, methods.execute_answer)
+    app.add_routes(bot_routes.ROUTES)
+    app.add_routes(person_routes.ROUTES)
+    app.add_routes(control_routes.ROUTES)
+    app.router.add_get("/healthz", health)
+    app.on_cleanup.append(_stop)
+    return app
+
+
+async def _stop(app: web.Application) -> None:
+    await app[TELEGRAM].webhook.stop()

@@ -1,0 +1,65 @@
+"""Everything the fake Telegram knows: one bot and the people who talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from deploy.local.telegram.calls import Call, JsonObject
+from deploy.local.telegram.chats import Chats, Person
+from deploy.local.telegram.faults import Faults
+from deploy.local.telegram.files import Files
+from deploy.local.telegram.journal import Journal
+from deploy.local.telegram.limits import RateLimits
+from deploy.local.telegram.settings import Settings
+from deploy.local.telegram.updates import Updates
+from deploy.local.telegram.webhook import Webhook
+
+
+@dataclass
+class Press:
+    """A pressed button that the bot may answer; `answer` is None until it does."""
+
+    chat_id: int
+    answer: JsonObject | None = None
+
+
+@dataclass
+class Telegram:
+    """The state of the server; `bot` is the one whose token it knows.
+
+    `execute` carries out a method call that the webhook gave as its answer to an update.
+    """
+
+    token: str = field(repr=False)
+    bot: Person
+    settings: Settings
+    execute: Callable[[Telegram, Call], Awaitable[None]]
+
+    def __post_init__(self) -> None:
+        self._initial = Settings(**vars(self.settings))
+        self.chats = Chats()
+        self.files = Files()
+        self.faults = Faults()
+        self.limits = RateLimits()
+        self.journal = Journal()
+        self.updates = Updates(self.settings)
+        self.webhook = Webhook(self.updates, self.settings, self.faults, self.journal, self._execute)
+        self.presses: dict[str, Press] = {}
+        self.commands: list[JsonObject] = []
+
+    def reset(self) -> None:
+        """Forget messages, files, updates, faults and calls, and turn all settings back.
+
+        The webhook and the commands stay, as they were set up once for the bot's whole life; all numbers go on.
+        """
+        for chat in self.chats:
+            chat.clear()
+        for name, value in vars(self._initial).items():
+            setattr(self.settings, name, value)
+        for part in (self.files, self.faults, self.limits, self.journal, self.presses):
+            part.clear()
+        self.webhook.forget()
+
+    async def _execute(self, call: Call) -> None:
+        await self.execute(self, call)

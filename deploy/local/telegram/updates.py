@@ -1,0 +1,139 @@
+"""Keep the updates that the bot has not taken yet, in queues as Telegram keeps them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from deploy.local.telegram.calls import ApiError, JsonObject
+from deploy.local.telegram.settings import Settings
+from deploy.local.telegram.signals import Signal
+
+LIFETIME_SECONDS = 24 * 3600
+CALLBACK_LIFETIME_SECONDS = 150
+_KEPT_FOR_REDELIVERY = 10_000
+_MAX_POLL_SECONDS = 50
+
+
+@dataclass
+class Update:
+    """One update on its way. A malformed one, injected by a test, has a body and nothing else."""
+
+    number: int
+    body: bytes
+    lane: str
+    expires_at: float
+    update_id: int | None = None
+    chat_id: int | None = None
+    statuses: list[int] = field(default_factory=list)
+    failures: int = 0
+    settled: bool = False
+    followers: list[Update] = field(default_factory=list)
+
+    def to_json(self) -> JsonObject:
+        """Return how its delivery went: HTTP statuses in order, 0 where no answer came."""
+        return {"update_id": self.update_id, "statuses": self.statuses, "settled": self.settled}
+
+
+class Updates:
+    """The pending updates; `lanes` are the queues that the webhook takes one update at a time from."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.changed = Signal()
+        self.allowed: list[str] | None = None
+        self.lanes: dict[str, deque[Update]] = {}
+        self._settings = settings
+        self._numbers = itertools.count(1)
+        self._update_ids = itertools.count(100_000_001)
+        self._sent: deque[Update] = deque(maxlen=_KEPT_FOR_REDELIVERY)
+        self._polls = itertools.count(1)
+        self._poll = 0
+
+    def pending(self) -> list[Update]:
+        """Return the updates in the order in which they happened."""
+        return sorted((update for lane in self.lanes.values() for update in lane), key=lambda update: update.number)
+
+    def make(self, kind: str, payload: JsonObject, lane: str, chat_id: int) -> Update | None:
+        """Return a new update, or None when the bot does not want its kind."""
+        if self.allowed and kind not in self.allowed:
+            return None
+        update_id = next(self._update_ids)
+        seconds = CALLBACK_LIFETIME_SECONDS if kind == "callback_query" else LIFETIME_SECONDS
+        update = self._update(json.dumps({"update_id": update_id, kind: payload}).encode(), lane, seconds)
+        update.update_id, update.chat_id = update_id, chat_id
+        return update
+
+    def make_raw(self, body: bytes) -> Update:
+        """Return an update with any body at all, in the queue of the chat that it names, if it names one."""
+        update = self._update(body, "injected", LIFETIME_SECONDS)
+        try:
+            fields = json.loads(body)
+            update.update_id = int(fields["update_id"]) if "update_id" in fields else None
+            update.chat_id = int(fields.get("message", fields.get("edited_message"))["chat"]["id"])
+            update.lane = f"chat:{update.chat_id}"
+        except (ValueError, TypeError, KeyError, AttributeError):
+            # What cannot be read is exactly what a test may want to send.
+            return update
+        return update
+
+    def put(self, update: Update) -> None:
+        """Append an update to its queue."""
+        self.lanes.setdefault(update.lane, deque()).append(update)
+        self._sent.append(update)
+        self.changed.notify()
+
+    def remove(self, update: Update) -> None:
+        """Take an update off its queue: the bot has it, or it was dropped. What waited for it comes next."""
+        update.settled = True
+        lane = self.lanes.get(update.lane, deque())
+        if update in lane:
+            lane.remove(update)
+        if not lane:
+            self.lanes.pop(update.lane, None)
+        followers, update.followers = update.followers, []
+        for follower in followers:
+            self.put(follower)
+        self.changed.notify()
+
+    def clear(self) -> None:
+        """Drop all pending updates."""
+        for update in self.pending():
+            update.followers.clear()
+            self.remove(update)
+
+    def sent(self, update_id: int) -> Update | None:
+        """Return the latest update with this id, pending or not."""
+        return next((update for update in reversed(self._sent) if update.update_id == update_id), None)
+
+    def latest(self, chat_id: int | None = None) -> list[Update]:
+        """Return the latest updates, pending or not, oldest first; of one chat where it is given."""
+        return [update for update in self._sent if chat_id in (None, update.chat_id)]
+
+    async def poll(self, offset: int, limit: int, seconds: int) -> list[Any]:
+        """Return pending updates from `offset` on, waiting for one; those before it count as taken."""
+        poll = self._poll = next(self._polls)
+        self.changed.notify()
+        pending = self.pending()
+        if offset < 0:
+            offset = min((update.update_id or 0 for update in pending[offset:]), default=0)
+        for update in pending:
+            if (update.update_id or 0) < offset:
+                self.remove(update)
+
+        def ready() -> bool:
+            return self._poll != poll or bool(self.lanes)
+
+        await self.changed.wait_until(ready, min(seconds, _MAX_POLL_SECONDS))
+        if self._poll != poll:
+            raise ApiError(
+                409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+            )
+        readable = (update for update in self.pending() if update.update_id is not None)
+        return [json.loads(update.body) for update in itertools.islice(readable, limit)]
+
+    def _update(self, body: bytes, lane: str, seconds: float) -> Update:
+        return Update(next(self._numbers), body, lane, time.monotonic() + self._settings.scaled(seconds))

@@ -1,0 +1,32 @@
+"""`manage.py demo`: the whole service on this machine, from one command."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from deploy.local import demo
+from deploy.local.processes import ChildFailed
+from deploy.stacks import StackError
+
+
+class Command(BaseCommand):
+    help = "Run the whole service on a local AWS and a fake Telegram, and answer a sample photo."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--once", action="store_true", help="stop when the sample photo is answered")
+        parser.add_argument(
+            "--folder", type=Path, default=settings.BASE_DIR / "var" / "demo", help="where logs and the answer go"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            answer = demo.run(options["once"], options["folder"])
+        except (ChildFailed, StackError, TimeoutError) as error:
+            raise CommandError(str(error)) from error
+        if answer is None:
+            raise CommandError("stopped before the sample photo was answered")
+        self.stdout.write(
+            f"answered prediction_id={answer.prediction_id} objects={answer.objects} seconds={answer.seconds:.1f}"
+        )

@@ -1,0 +1,186 @@
+"""Deploy, describe and delete the service's stacks, in their order, on AWS or on what AWS_ENDPOINT_URL names."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from botsite import aws
+from deploy import cfn, changesets, template, verify
+from deploy.cfn import Change, Event, Report, Stack
+from deploy.cfn import StackError as StackError  # callers catch stacks.StackError
+from deploy.local import fixups
+from deploy.template import Template
+
+TEMPLATES = Path(__file__).parent / "cloudformation"
+# Each stack may import what those before it export; they are deleted from the end.
+ORDER = ("storage", "queue")
+DEFAULT_PREFIX = "objdet"
+_PREFIX = re.compile(r"[a-z][a-z0-9-]{2,19}")
+_MADE_BY = "object-detection-service"
+
+
+def _silent(event: Event) -> None:
+    """Take a report of which nobody wants to hear."""
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """What a run did: each stack "created", "updated" or "unchanged", and what the emulator needed besides."""
+
+    stacks: Mapping[str, str]
+    fixups: list[str]
+
+
+def provision(prefix: str, values: Mapping[str, str] | None = None, report: Report = _silent) -> Provisioned:
+    """Create or update every stack through a change set, then hold the live state against the templates.
+
+    `values` are parameters of the templates; one that is not given keeps what the stack has, else its default. Safe
+    to run again after any interruption. Raise StackError with the cause and what to do.
+    """
+    values = values or {}
+    templates = _templates(values)
+    done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in ORDER}
+    deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
+    mended = fixups.apply(verify.differences(deployed)) if settings.AWS_ENDPOINT_URL else []
+    if left := verify.settled(deployed):
+        lines = "\n".join(f"  {one}" for one in left)
+        raise StackError(
+            "The stacks are deployed, but not all is as their templates say, perhaps because it was changed by hand. "
+            f"Set it back, then run this again:\n{lines}"
+        )
+    return Provisioned(done, mended)
+
+
+def plan(prefix: str, values: Mapping[str, str] | None = None) -> list[Change]:
+    """Return what `provision` would change, and change nothing.
+
+    A stack that does not exist yet is planned from its template alone: a change set would leave an empty stack if
+    it were interrupted, and CloudFormation makes none while the exports it imports are not there.
+    """
+    values = values or {}
+    changes: list[Change] = []
+    for part, text in _templates(values).items():
+        stack = _ours(prefix, part)
+        if stack is None or stack.empty or stack.status == "ROLLBACK_COMPLETE":
+            names = text.names({"Prefix": prefix} | dict(values))
+            changes += [
+                Change(name(prefix, part), "Add", logical_id, resource["Type"])
+                for logical_id, resource in text.resources(names).items()
+            ]
+        else:
+            try:
+                changes += _change_set(prefix, part, stack, text, values, "plan") or []
+            finally:
+                changesets.discard(stack.name, "plan")
+    return changes
+
+
+def delete(prefix: str, report: Report = _silent) -> list[str]:
+    """Delete every stack, the last first, with all that is in its buckets, and return the names of those deleted.
+
+    Raise StackError, before anything is deleted, if one of the stacks was made by something else.
+    """
+    deleted = []
+    for stack in [_ours(prefix, part) for part in reversed(ORDER)]:
+        settled = cfn.settle(stack, report) if stack else None
+        if settled is None:
+            continue
+        deleted.append(settled.name)
+        if settled.empty:
+            cfn.drop(settled)
+            continue
+        for bucket in cfn.buckets(settled):
+            # Versions, so that a bucket is emptied too on which somebody has turned versioning on.
+            aws.s3().Bucket(bucket).object_versions.delete()
+        cfn.delete(settled, report)
+    return deleted
+
+
+def deletions(prefix: str) -> list[Change]:
+    """Return what `delete` would remove."""
+    found = [_ours(prefix, part) for part in reversed(ORDER)]
+    return [one for stack in found if stack for one in cfn.resources(stack)]
+
+
+def name(prefix: str, part: str) -> str:
+    """Return the name of the stack for `part` of the service; raise StackError if the prefix cannot begin one."""
+    if not _PREFIX.fullmatch(prefix):
+        raise StackError(
+            f"{prefix!r} cannot begin the names of stacks, buckets and queues: use 3 to 20 lower-case letters, "
+            "digits and hyphens, the first a letter."
+        )
+    return f"{prefix}-{part}"
+
+
+def existing(prefix: str, part: str) -> Stack:
+    """Return the stack; raise StackError if it is not deployed."""
+    stack = cfn.describe(name(prefix, part))
+    if stack is None or stack.empty:
+        raise StackError(
+            f"There is no stack {name(prefix, part)} in {settings.AWS_REGION}. Check --prefix and AWS_REGION, or "
+            f"deploy it: python manage.py provision --prefix {prefix}"
+        )
+    return stack
+
+
+def _deploy(prefix: str, part: str, text: Template, values: Mapping[str, str], report: Report) -> str:
+    """Bring one stack to its template; return "created", "updated" or "unchanged"."""
+    stack = _ours(prefix, part)
+    stack = cfn.settle(stack, report) if stack else None
+    if stack and stack.status == "ROLLBACK_COMPLETE":
+        # The first deployment failed and was undone. CloudFormation lets such a stack only be deleted.
+        cfn.delete(stack, report)
+        stack = None
+    if stack and not stack.empty and not stack.status.endswith("_COMPLETE"):
+        raise StackError(f"{stack.name} is {stack.status}. {_WAYS_OUT.get(stack.status, _TEARDOWN)}")
+    if _change_set(prefix, part, stack, text, values, "provision") is None:
+        return "unchanged"
+    changesets.execute(name(prefix, part), "provision", report)
+    return "created" if stack is None or stack.empty else "updated"
+
+
+def _change_set(
+    prefix: str, part: str, stack: Stack | None, text: Template, values: Mapping[str, str], change_set: str
+) -> list[Change] | None:
+    given = {"Prefix": prefix} | {key: value for key, value in values.items() if key in text.parameters}
+    parameters: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+    kept = set(stack.parameters if stack else ()) & set(text.parameters) - set(given)
+    parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
+    return changesets.create(name(prefix, part), stack, change_set, text.body, parameters, _tags(prefix))
+
+
+def _templates(values: Mapping[str, str]) -> dict[str, Template]:
+    """Return the templates in order; raise StackError for a value that none of them knows."""
+    templates = {part: template.read(TEMPLATES / f"{part}.yaml") for part in ORDER}
+    known = {key for text in templates.values() for key in text.parameters} - {"Prefix"}
+    if unknown := set(values) - known:
+        raise StackError(
+            f"No template has a parameter {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}."
+        )
+    return templates
+
+
+def _ours(prefix: str, part: str) -> Stack | None:
+    """Return the stack, None if there is none; raise StackError if something else made it."""
+    stack = cfn.describe(name(prefix, part))
+    if stack and not stack.empty and not _tags(prefix).items() <= stack.tags.items():
+        raise StackError(
+            f"The stack {stack.name} was not made by `provision` (it lacks the tags {_tags(prefix)}), so it is left "
+            "alone. Choose another --prefix."
+        )
+    return stack
+
+
+def _tags(prefix: str) -> dict[str, str]:
+    return {"Project": prefix, "ManagedBy": _MADE_BY}
+
+
+_TEARDOWN = "It cannot be updated any more: run `python manage.py teardown` (it deletes what is stored) and again this."
+_WAYS_OUT = {
+    "UPDATE_ROLLBACK_FAILED": "Mend the cause, then `aws cloudformation continue-update-rollback --stack-name` it.",
+    "DELETE_FAILED": "An earlier teardown has not finished: run `python manage.py teardown`, then again this.",
+}

@@ -1,0 +1,103 @@
+"""Read a CloudFormation template: its parameters, its resources, and what they say once names have values."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Names = Mapping[str, str]  # parameters, pseudo parameters and resources share one namespace
+_ABSENT = {"Ref": "AWS::NoValue"}
+
+
+@dataclass(frozen=True)
+class Template:
+    """One file of `deploy/cloudformation/`."""
+
+    path: Path
+    body: str
+    parameters: Mapping[str, Mapping[str, Any]]
+    conditions: Mapping[str, Any]
+    all_resources: Mapping[str, Mapping[str, Any]]
+    outputs: Mapping[str, Mapping[str, Any]]
+
+    def names(self, given: Names) -> dict[str, str]:
+        """Return the value of each parameter: the given one, else the template's default."""
+        defaults = {name: str(p["Default"]) for name, p in self.parameters.items() if "Default" in p}
+        return defaults | dict(given)
+
+    def resources(self, names: Names) -> dict[str, Mapping[str, Any]]:
+        """Return the resources, by logical id, that exist under these values."""
+        return {
+            logical_id: resource
+            for logical_id, resource in self.all_resources.items()
+            if "Condition" not in resource or self._holds({"Condition": resource["Condition"]}, names)
+        }
+
+    def resolve(self, value: Any, names: Names) -> Any:
+        """Return `value` with every intrinsic function replaced whose names are known, the others as they are."""
+        if isinstance(value, list):
+            return [self.resolve(item, names) for item in value if item != _ABSENT]
+        if not isinstance(value, dict):
+            return value
+        match value:
+            case {"Ref": name}:
+                return names.get(name, value)
+            case {"Fn::GetAtt": [resource, attribute]}:
+                return names.get(f"{resource}.{attribute}", value)
+            case {"Fn::Sub": str(text)}:
+                return re.sub(r"\$\{([^}!]+)\}", lambda found: names.get(found[1], found[0]), text)
+            case {"Fn::If": [condition, if_true, if_false]}:
+                return self.resolve(if_true if self._holds({"Condition": condition}, names) else if_false, names)
+        resolved = {key: self.resolve(item, names) for key, item in value.items()}
+        return {key: item for key, item in resolved.items() if item != _ABSENT}
+
+    def _holds(self, condition: Any, names: Names) -> bool:
+        match condition:
+            case {"Condition": name}:
+                return self._holds(self.conditions[name], names)
+            case {"Fn::Not": [inner]}:
+                return not self._holds(inner, names)
+            case {"Fn::And": [*inner]}:
+                return all(self._holds(one, names) for one in inner)
+            case {"Fn::Or": [*inner]}:
+                return any(self._holds(one, names) for one in inner)
+            case {"Fn::Equals": [left, right]}:
+                return str(self.resolve(left, names)) == str(self.resolve(right, names))
+        raise ValueError(f"{self.path.name}: no such condition function: {condition}")
+
+
+def read(path: Path) -> Template:
+    """Return the template in `path`."""
+    body = path.read_text(encoding="utf-8")
+    document = _Loader(body).get_single_data()
+    return Template(
+        path,
+        body,
+        parameters=document.get("Parameters", {}),
+        conditions=document.get("Conditions", {}),
+        all_resources=document["Resources"],
+        outputs=document.get("Outputs", {}),
+    )
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with CloudFormation's short forms: `!Ref a` is {"Ref": "a"}, `!Sub b` is {"Fn::Sub": "b"}."""
+
+
+def _short_form(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.MappingNode):
+        value = loader.construct_mapping(node, deep=True)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_scalar(node)  # type: ignore[arg-type]  # the third and last kind of node
+    if name == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {name if name in ("Ref", "Condition") else f"Fn::{name}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)

@@ -1,0 +1,61 @@
+"""Turn a received photo into a prediction and its job: the photo in S3, the item in DynamoDB, the message in SQS."""
+
+import time
+
+import structlog
+
+from . import images, predictions, tasks
+from .schemas import Prediction, Status
+
+log = structlog.get_logger()
+
+# How long a repeated update leaves the first one alone before it takes over and sends the job itself.
+_FIRST_ONE_SECONDS = 5.0
+_LOOK_AGAIN_SECONDS = 0.1
+
+
+def find(prediction_id: str) -> Prediction | None:
+    """Return the prediction if its job is on its way already: then there is nothing left to do."""
+    prediction = predictions.find(prediction_id)
+    if prediction and (prediction.enqueued_at or prediction.finished):
+        return prediction
+    return None
+
+
+def submit(prediction: Prediction, photo: bytes) -> None:
+    """Store the photo and the item, then send the job; when this returns, all three are durable.
+
+    Safe to repeat at any point, and at once: the item is made once, and one of several callers sends the job.
+    """
+    images.put(prediction.image_key, photo, "application/octet-stream")
+    created = predictions.create(prediction)
+    if not created.granted and _somebody_else_sends(prediction.prediction_id):
+        log.info("photo_repeated")
+        return
+    tasks.detect.apply_async(
+        kwargs={
+            "prediction_id": prediction.prediction_id,
+            "image_key": prediction.image_key,
+            "chat_id": prediction.chat_id,
+        }
+    )
+    predictions.mark_enqueued(prediction.prediction_id)
+    log.info("job_sent", chat_id=prediction.chat_id, photo_bytes=len(photo))
+
+
+def refuse(prediction: Prediction, reason: str) -> None:
+    """Store a prediction that failed before it began, so that its sender is told `reason` once."""
+    predictions.create(prediction)
+    predictions.fail(prediction.prediction_id, reason)
+    log.info("photo_refused", reason=reason)
+
+
+def _somebody_else_sends(prediction_id: str) -> bool:
+    """Wait for whoever made the item to send its job; return whether that happened."""
+    deadline = time.monotonic() + _FIRST_ONE_SECONDS
+    while time.monotonic() < deadline:
+        prediction = predictions.find(prediction_id)
+        if prediction is None or prediction.enqueued_at or prediction.status is not Status.QUEUED:
+            return prediction is not None
+        time.sleep(_LOOK_AGAIN_SECONDS)
+    return False

@@ -1,0 +1,242 @@
+"""Keep predictions in DynamoDB, the only record of jobs that all machines share.
+
+Every change of state is a conditional write, so that a step that happens twice has its effect once.
+A refused condition is an answer, not an error; what DynamoDB itself refuses raises botocore's ClientError.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from botsite import aws
+
+from .schemas import Delivery, Detection, Prediction, Status
+
+# A job that another message is working on is left to it for this long: longer than any photo takes, and than
+# the queue's visibility timeout, after which that other message would come back by itself.
+PROCESSING_STALE = timedelta(minutes=5)
+# The longest that one send to Telegram may take (see botsite/telegram.py), and a little.
+DELIVERY_LEASE = timedelta(seconds=90)
+_FRACTIONS = ("confidence", "cx", "cy", "width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Whether a conditional write was granted, and the item after it (before it, if it was refused)."""
+
+    granted: bool
+    prediction: Prediction | None
+
+
+def now(offset: timedelta = timedelta()) -> str:
+    """Return the current time as items hold it: ISO 8601, UTC, milliseconds."""
+    return (datetime.now(UTC) + offset).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def find(prediction_id: str) -> Prediction | None:
+    """Return the prediction as it is now (a consistent read), or None."""
+    answer = aws.dynamodb().get_item(
+        TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id}, ConsistentRead=True
+    )
+    return _parse(answer["Item"]) if "Item" in answer else None
+
+
+def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
+    """Return the ids of a chat's predictions, the newest first (by index, so a moment behind)."""
+    answer = aws.dynamodb().query(
+        TableName=settings.PREDICTIONS_TABLE,
+        IndexName="by_chat",
+        KeyConditionExpression="chat_id = :chat",
+        ExpressionAttributeValues={":chat": chat_id},
+        ScanIndexForward=False,
+        Limit=limit,
+    )
+    return [item["prediction_id"] for item in answer["Items"]]
+
+
+def create(prediction: Prediction) -> Outcome:
+    """Store a new prediction unless one of this id exists; then the outcome holds that one."""
+    created = datetime.now(UTC)
+    item = {
+        **_serialise(prediction),
+        "created_at": now(),
+        "created_day": created.date().isoformat(),
+        "expires_at": int((created + timedelta(days=settings.PREDICTIONS_KEPT_DAYS)).timestamp()),
+    }
+    try:
+        aws.dynamodb().put_item(
+            TableName=settings.PREDICTIONS_TABLE,
+            Item=item,
+            ConditionExpression="attribute_not_exists(prediction_id)",
+        )
+    except ClientError as error:
+        if _refused(error):
+            return Outcome(granted=False, prediction=find(prediction.prediction_id))
+        raise
+    return Outcome(granted=True, prediction=_parse(item))
+
+
+def mark_enqueued(prediction_id: str) -> None:
+    """Record that the job for this prediction is in the queue."""
+    _update(prediction_id, "SET enqueued_at = :now", "attribute_exists(prediction_id)", {":now": now()})
+
+
+def claim(prediction_id: str, job_id: str) -> Outcome:
+    """Take the prediction for the job (the message's task id) that is to work on it.
+
+    Refused while another job works on it, and for good once it is finished. The same job may claim again: its
+    message came back, so whoever held it is gone.
+    """
+    return _update(
+        prediction_id,
+        "SET #status = :processing, started_at = :now, job_id = :job ADD attempts :one",
+        "#status = :queued OR (#status = :processing AND (job_id = :job OR started_at < :stale))",
+        {
+            ":processing": Status.PROCESSING,
+            ":queued": Status.QUEUED,
+            ":now": now(),
+            ":stale": now(-PROCESSING_STALE),
+            ":job": job_id,
+            ":one": 1,
+        },
+    )
+
+
+def succeed(claimed: Prediction, detections: list[Detection], model: str, inference_ms: int) -> Outcome:
+    """Store the result of the claim; refused if somebody claimed the prediction after it."""
+    return _update(
+        claimed.prediction_id,
+        "SET #status = :succeeded, finished_at = :now, detections = :detections, model = :model,"
+        " inference_ms = :inference_ms",
+        "#status = :processing AND attempts = :attempts",
+        {
+            ":succeeded": Status.SUCCEEDED,
+            ":processing": Status.PROCESSING,
+            ":attempts": claimed.attempts,
+            ":now": now(),
+            ":detections": [_serialise_detection(detection) for detection in detections],
+            ":model": model,
+            ":inference_ms": inference_ms,
+        },
+    )
+
+
+def fail(prediction_id: str, error: str) -> Outcome:
+    """End the prediction with a sentence for its sender; refused if it is finished already."""
+    return _update(
+        prediction_id,
+        "SET #status = :failed, finished_at = :now, #error = :error",
+        "#status IN (:queued, :processing)",
+        {
+            ":failed": Status.FAILED,
+            ":queued": Status.QUEUED,
+            ":processing": Status.PROCESSING,
+            ":now": now(),
+            ":error": error,
+        },
+    )
+
+
+def claim_delivery(prediction_id: str) -> Outcome:
+    """Take the right to send the answer, for DELIVERY_LEASE: one sender at a time."""
+    return _update(
+        prediction_id,
+        "SET delivery = :delivering, delivery_until = :until",
+        "#status IN (:succeeded, :failed)"
+        " AND (delivery = :pending OR (delivery = :delivering AND delivery_until < :now))",
+        {
+            ":delivering": Delivery.DELIVERING,
+            ":pending": Delivery.PENDING,
+            ":succeeded": Status.SUCCEEDED,
+            ":failed": Status.FAILED,
+            ":now": now(),
+            ":until": now(DELIVERY_LEASE),
+        },
+    )
+
+
+def release_delivery(prediction_id: str) -> Outcome:
+    """Give the right to send back: nothing was sent."""
+    return _update(
+        prediction_id,
+        "SET delivery = :pending REMOVE delivery_until",
+        "delivery = :delivering",
+        {":pending": Delivery.PENDING, ":delivering": Delivery.DELIVERING},
+    )
+
+
+def finish_delivery(prediction_id: str, delivery: Delivery) -> Outcome:
+    """Record that the answer is with Telegram, or never can be."""
+    return _update(
+        prediction_id,
+        "SET delivery = :delivery, delivered_at = :now REMOVE delivery_until",
+        "delivery = :delivering",
+        {":delivery": delivery, ":delivering": Delivery.DELIVERING, ":now": now()},
+    )
+
+
+def _update(prediction_id: str, update: str, condition: str, values: dict[str, Any]) -> Outcome:
+    # Two attribute names of the contract, `status` and `error`, are words that DynamoDB keeps for itself.
+    names = {f"#{name}": name for name in ("status", "error") if f"#{name}" in update + condition}
+    try:
+        answer = aws.dynamodb().update_item(
+            TableName=settings.PREDICTIONS_TABLE,
+            Key={"prediction_id": prediction_id},
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            **({"ExpressionAttributeNames": names} if names else {}),
+            ReturnValues="ALL_NEW",
+        )
+    except ClientError as error:
+        if _refused(error):
+            return Outcome(granted=False, prediction=find(prediction_id))
+        raise
+    return Outcome(granted=True, prediction=_parse(answer["Attributes"]))
+
+
+def _refused(error: ClientError) -> bool:
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _serialise(prediction: Prediction) -> dict[str, Any]:
+    item = {key: value for key, value in asdict(prediction).items() if value is not None}
+    return item | {"detections": [_serialise_detection(detection) for detection in prediction.detections]}
+
+
+def _serialise_detection(detection: Detection) -> dict[str, Any]:
+    # DynamoDB has no floats. Six digits place a box within a thousandth of a pixel.
+    return {
+        key: Decimal(str(round(value, 6))) if isinstance(value, float) else value
+        for key, value in asdict(detection).items()
+    }
+
+
+def _parse(item: dict[str, Any]) -> Prediction:
+    def number(name: str) -> int | None:
+        return int(item[name]) if name in item else None
+
+    return Prediction(
+        prediction_id=item["prediction_id"],
+        chat_id=int(item["chat_id"]),
+        message_id=int(item["message_id"]),
+        image_key=item["image_key"],
+        status=Status(item["status"]),
+        delivery=Delivery(item["delivery"]),
+        attempts=int(item["attempts"]),
+        created_at=item["created_at"],
+        enqueued_at=item.get("enqueued_at"),
+        started_at=item.get("started_at"),
+        finished_at=item.get("finished_at"),
+        delivered_at=item.get("delivered_at"),
+        model=item.get("model"),
+        inference_ms=number("inference_ms"),
+        error=item.get("error"),
+        detections=tuple(
+            Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])
+        ),
+    )

@@ -1,0 +1,67 @@
+"""What travels along the path: a job, a prediction, its detections."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Where the work on a photo stands: queued -> processing -> succeeded | failed."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Delivery(StrEnum):
+    """Where the answer stands: pending -> delivering (a lease) -> delivered | undeliverable."""
+
+    PENDING = "pending"
+    DELIVERING = "delivering"
+    DELIVERED = "delivered"
+    UNDELIVERABLE = "undeliverable"
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One box. `confidence` is 0-1; the box is centre, width and height as fractions of the image (YOLO xywhn)."""
+
+    label: str
+    confidence: float
+    cx: float
+    cy: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One run of the model on one photo: the item in the predictions table. Times are ISO 8601, UTC."""
+
+    prediction_id: str
+    chat_id: int
+    message_id: int
+    image_key: str
+    status: Status = Status.QUEUED
+    delivery: Delivery = Delivery.PENDING
+    attempts: int = 0
+    created_at: str = ""
+    enqueued_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    delivered_at: str | None = None
+    model: str | None = None
+    inference_ms: int | None = None
+    # A sentence that can be shown to whoever sent the photo.
+    error: str | None = None
+    detections: tuple[Detection, ...] = field(default=())
+
+    @property
+    def result_key(self) -> str:
+        """Return where the boxed photo lies in the bucket."""
+        return f"results/{self.prediction_id}.jpg"
+
+    @property
+    def finished(self) -> bool:
+        """Return whether the model has had its say, for better or worse."""
+        return self.status in (Status.SUCCEEDED, Status.FAILED)

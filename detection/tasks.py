@@ -1,0 +1,47 @@
+"""The job of a worker: claim, fetch, detect, draw, store, call back."""
+
+import time
+
+import structlog
+from celery import Task, shared_task
+
+from . import callback, images, pixels, predictions, yolo
+from .schemas import Prediction
+
+log = structlog.get_logger()
+
+
+@shared_task(bind=True, name="detection.detect")
+def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> None:
+    """Answer one photo. Safe to run twice; what raises here comes back from the queue."""
+    with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
+        claimed = predictions.claim(prediction_id, self.request.id)
+        if claimed.granted and claimed.prediction:
+            _work(claimed.prediction)
+        elif claimed.prediction is None:
+            log.error("job_without_prediction", image_key=image_key, chat_id=chat_id)
+            return
+        elif not claimed.prediction.finished:
+            log.info("job_left_to_another", started_at=claimed.prediction.started_at)
+            return
+        callback.notify(prediction_id)
+
+
+def _work(prediction: Prediction) -> None:
+    started = time.monotonic()
+    log.info("job_started", attempt=prediction.attempts)
+    try:
+        detected = yolo.load().detect(images.get(prediction.image_key))
+    except (pixels.UnreadableImage, images.ImageGone) as error:
+        sentence = str(error) if isinstance(error, pixels.UnreadableImage) else "The photo is no longer stored."
+        predictions.fail(prediction.prediction_id, sentence)
+        log.warning("job_failed", error=str(error))
+        return
+    images.put(prediction.result_key, yolo.draw(detected), "image/jpeg")
+    stored = predictions.succeed(prediction, detected.detections, yolo.load().name, detected.inference_ms)
+    log.info(
+        "job_succeeded" if stored.granted else "job_overtaken",
+        objects=len(detected.detections),
+        inference_ms=detected.inference_ms,
+        job_ms=round((time.monotonic() - started) * 1000),
+    )

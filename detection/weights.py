@@ -1,0 +1,107 @@
+"""Find the model's weights, fetch the default ones once, and export them to OpenVINO, which CPUs run fastest.
+
+ultralytics is imported here and nowhere earlier, with everything off that it would do by itself: installing
+packages, asking for updates, sending usage statistics.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+log = structlog.get_logger()
+
+_EXPORTED = "_openvino_model"
+
+
+class WeightsMissing(Exception):
+    """There are no such weights, and they cannot be fetched; the text says what to do."""
+
+
+def ultralytics() -> Any:
+    """Import ultralytics so that it keeps to itself: its settings in our cache, no network, no installing."""
+    os.environ.setdefault("YOLO_CONFIG_DIR", str(settings.CACHE_DIR))
+    os.environ.setdefault("YOLO_OFFLINE", "true")
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
+    os.environ.setdefault("YOLO_VERBOSE", "false")
+    settings.CACHE_DIR.mkdir(parents=True, exist_ok=True)
+    import ultralytics
+
+    return ultralytics
+
+
+def ready(name: str) -> Path:
+    """Return what the worker loads for `name`: an exported model as it is, a `.pt` file exported once and cached."""
+    path = Path(name)
+    if path.suffix == ".pt":
+        found = locate(path)
+        calibrated = _exported(found, "int8")
+        return calibrated if calibrated.is_dir() else export(found)
+    if not path.exists():
+        raise WeightsMissing(f"YOLO_WEIGHTS names {name}, which does not exist.")
+    return path
+
+
+def locate(path: Path) -> Path:
+    """Return the `.pt` file: where it says, else in the cache, else downloaded by ultralytics into the cache."""
+    cached = settings.CACHE_DIR / "weights" / path.name
+    for candidate in (path, cached):
+        if candidate.is_file():
+            return candidate
+    if path.parent != Path():
+        raise WeightsMissing(f"YOLO_WEIGHTS names {path}, which does not exist.")
+    ultralytics()
+    from ultralytics.utils.downloads import attempt_download_asset
+
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    log.info("weights_download_started", weights=path.name)
+    try:
+        attempt_download_asset(cached)
+    except (ConnectionError, OSError, RuntimeError) as error:
+        raise WeightsMissing(_unreachable(path.name)) from error
+    if not cached.is_file():
+        raise WeightsMissing(_unreachable(path.name))
+    return cached
+
+
+def export(weights: Path, calibration: Path | None = None) -> Path:
+    """Return `weights` as an OpenVINO model folder: fp16, or int8 if `calibration` (a data set's yaml) is given.
+
+    The export is made once and kept in the cache under the weights' SHA-256.
+    """
+    precision = "int8" if calibration else "fp16"
+    target = _exported(weights, precision)
+    if target.is_dir():
+        return target
+    log.info("weights_export_started", weights=weights.name, precision=precision)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        copy = shutil.copy(weights, Path(folder) / weights.name)
+        options = {"int8": True, "data": str(calibration)} if calibration else {"half": True}
+        made = ultralytics().YOLO(copy).export(format="openvino", **options)
+        try:
+            Path(made).rename(target)
+        except OSError:
+            # Another process was faster; a folder is never replaced while somebody may be loading it.
+            if not target.is_dir():
+                raise
+    log.info("weights_exported", model=target.name)
+    return target
+
+
+def _exported(weights: Path, precision: str) -> Path:
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    folder: Path = settings.CACHE_DIR / "weights" / f"{weights.stem}-{digest}-{precision}{_EXPORTED}"
+    return folder
+
+
+def _unreachable(name: str) -> str:
+    return (
+        f"{name} is not here and could not be downloaded. Set YOLO_WEIGHTS to a .pt file or an exported model "
+        "folder, or run `python manage.py export_weights` where there is a network."
+    )

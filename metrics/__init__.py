@@ -1,0 +1,1 @@
+"""The scale: how much work is waiting, and for how many machines that is work."""

@@ -1,0 +1,64 @@
+"""One running service for all tests: ministack, the fake Telegram, two sites behind an ALB, one worker."""
+
+import os
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import django
+import pytest
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
+os.environ.setdefault("LOG_FORMAT", "json")
+django.setup()
+
+from deploy.local import sample
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import FileReference, TelegramUser
+
+_chat_ids = count(1000)
+
+
+@pytest.fixture(scope="session")
+def weights() -> str:
+    """Return the weights that the service runs: YOLO_WEIGHTS if set, else the committed model of shapes."""
+    return os.environ.get("YOLO_WEIGHTS") or str(sample.SHAPES)
+
+
+@pytest.fixture(scope="session")
+def photo(weights: str) -> bytes:
+    """Return a JPEG with objects that the model knows."""
+    return sample.drawing() if weights == str(sample.SHAPES) else sample.bus()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[LocalStack]:
+    """Run the service for the whole session, and look for the bot's token in all it wrote when it ends."""
+    folder = tmp_path_factory.mktemp("stack")
+    # Telegram's patience is scaled, so that "again in 2 s" is "again in 0.1 s".
+    stack = LocalStack(folder, weights, time_scale=0.05)
+    with stack.running():
+        stack.adopt("IMAGES_BUCKET", "PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "POLYBOT_URL")
+        stack.adopt("TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL", "TELEGRAM_TOKEN")
+        yield stack
+    assert not _logs_with(folder, stack.env["TELEGRAM_TOKEN"])
+
+
+@pytest.fixture
+def user(stack: LocalStack) -> TelegramUser:
+    """Return somebody who has not talked to the bot before."""
+    return TelegramUser(stack.telegram_url, next(_chat_ids))
+
+
+@pytest.fixture(scope="session")
+def known_file(stack: LocalStack, photo: bytes) -> FileReference:
+    """Return a photo that Telegram has, for updates that a test makes itself."""
+    sender = TelegramUser(stack.telegram_url, next(_chat_ids))
+    sender.wait_for_reply(sender.send_photo(photo))
+    sent = next(message for message in sender.messages() if not message.from_bot)
+    assert sent.photo is not None
+    return sent.photo
+
+
+def _logs_with(folder: Path, secret: str) -> list[str]:
+    return [str(path) for path in (folder / "logs").glob("*.log") if secret in path.read_text(errors="replace")]

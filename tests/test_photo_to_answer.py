@@ -1,0 +1,89 @@
+"""The whole path: a photo goes in by Telegram and comes back with its objects boxed and counted."""
+
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from botsite import aws
+from botsite.bot import replies
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import FileReference, TelegramUser
+from detection import predictions
+from detection.schemas import Delivery, Prediction, Status
+
+from . import updates
+
+
+def test_a_photo_comes_back_with_its_objects_boxed_and_counted(user: TelegramUser, photo: bytes) -> None:
+    message_id = user.send_photo(photo)
+    answer = user.wait_for_reply(message_id)
+    prediction = _prediction(user)
+    assert prediction.detections
+    assert answer.caption == replies.counts(prediction.detections)
+    original, boxed = (np.asarray(Image.open(BytesIO(data)).convert("RGB"), int) for data in (photo, user.download(answer)))
+    assert boxed.shape == original.shape
+    assert np.abs(boxed - original).max() > 100
+
+
+def test_the_item_tells_the_whole_story(user: TelegramUser, photo: bytes, stack: LocalStack) -> None:
+    message_id = user.send_photo(photo)
+    user.wait_for_reply(message_id)
+    prediction = _prediction(user)
+    assert (prediction.status, prediction.delivery, prediction.attempts) == (Status.SUCCEEDED, Delivery.DELIVERED, 1)
+    assert (prediction.chat_id, prediction.message_id) == (user.chat_id, message_id)
+    times = [prediction.created_at, prediction.started_at, prediction.finished_at, prediction.delivered_at]
+    assert times == sorted(times, key=str)
+    assert prediction.model
+    assert prediction.inference_ms
+
+
+def test_both_images_are_in_the_bucket_under_the_prediction_id(user: TelegramUser, photo: bytes, stack: LocalStack) -> None:
+    user.wait_for_reply(user.send_photo(photo))
+    prediction_id = _prediction(user).prediction_id
+    s3 = aws.s3().meta.client
+    keys = {f"photos/{prediction_id}": "application/octet-stream", f"results/{prediction_id}.jpg": "image/jpeg"}
+    found = {key: s3.head_object(Bucket=stack.env["IMAGES_BUCKET"], Key=key)["ContentType"] for key in keys}
+    assert found == keys
+
+
+def test_an_image_sent_as_a_file_is_answered_from_its_own_bytes(user: TelegramUser, photo: bytes) -> None:
+    buffer = BytesIO()
+    Image.open(BytesIO(photo)).save(buffer, "PNG")
+    message_id = user.send_document(buffer.getvalue(), "street.png", "image/png")
+    assert user.wait_for_reply(message_id).photo
+
+
+def test_each_photo_of_an_album_gets_its_own_answer(user: TelegramUser, photo: bytes) -> None:
+    message_ids = user.send_album([photo, photo, photo], caption="three <b>times</b> & more")
+    answers = [user.wait_for_reply(message_id) for message_id in message_ids]
+    assert len({answer.message_id for answer in answers}) == 3
+
+
+def test_the_same_update_five_times_at_once_on_two_sites_is_one_answer(
+    user: TelegramUser, known_file: FileReference, stack: LocalStack
+) -> None:
+    update = updates.with_photo(user.chat_id, known_file)
+    headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
+    urls = [f"{site}/telegram/webhook" for site in [*stack.sites.values()] * 3][:5]
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda url: httpx.post(url, json=update, headers=headers, timeout=30), urls))
+    assert [answer.status_code for answer in answers] == [200] * 5
+    user.wait_for(lambda message: message.photo is not None)
+    assert len(predictions.latest_of_chat(user.chat_id)) == 1
+    assert _prediction(user).attempts == 1
+    assert len([message for message in user.messages() if message.from_bot]) == 1
+
+
+def test_two_photos_of_one_message_chain_are_two_predictions(user: TelegramUser, photo: bytes) -> None:
+    for message_id in [user.send_photo(photo), user.send_photo(photo)]:
+        user.wait_for_reply(message_id)
+    assert len(predictions.latest_of_chat(user.chat_id)) == 2
+
+
+def _prediction(user: TelegramUser) -> Prediction:
+    prediction = predictions.find(predictions.latest_of_chat(user.chat_id)[0])
+    assert prediction is not None
+    return prediction

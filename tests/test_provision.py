@@ -1,0 +1,482 @@
+"""`provision`, `stack_env` and `teardown`, run against an emulated AWS."""
+
+import io
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import django
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.processes import free_port, listening, start, wait_until
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402
+
+from botsite import aws  # noqa: E402
+from deploy import cfn, stacks  # noqa: E402
+from deploy.cfn import Change, Event  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+numbers = itertools.count(1)
+
+
+def emulator(port: int, **env: str) -> Any:
+    """Return the emulator as a context manager; it is up as soon as it listens."""
+    quiet = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
+    return start([str(Path(sys.executable).with_name("ministack"))], quiet | env)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An emulated AWS of this module's own, which the code under test takes for AWS."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with emulator(port), pytest.MonkeyPatch.context() as patch:
+        for name, value in {**KEYS, "AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}.items():
+            patch.setenv(name, value)
+        patch.setattr(settings, "AWS_ENDPOINT_URL", url)
+        patch.setattr(settings, "AWS_REGION", "us-east-1")
+        patch.setattr(aws, "client", clients_of(url))
+        patch.setattr(aws, "s3", lambda: boto3.resource("s3", endpoint_url=url, region_name="us-east-1"))  # noqa: TID251
+        wait_until(lambda: listening(port))
+        yield url
+
+
+def clients_of(url: str, **keys: str) -> Callable[[str], Any]:
+    """Return a factory of clients for one endpoint: the product's keeps those of the first one it saw."""
+
+    @cache
+    def client(service: str) -> Any:
+        return boto3.client(service, endpoint_url=url, region_name="us-east-1", **keys)  # type: ignore[call-overload]  # noqa: TID251
+
+    return client
+
+
+@pytest.fixture
+def prefix(endpoint: str) -> str:
+    """A prefix of the test's own, so that the tests share the emulator and nothing in it."""
+    return f"try-{next(numbers)}"
+
+
+@pytest.fixture(scope="module")
+def made(endpoint: str) -> str:
+    """The prefix of a provisioned service, for tests that only look at it."""
+    stacks.provision("made", {"KeptDays": "7"})
+    return "made"
+
+
+@pytest.fixture
+def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the templates that a test may spoil."""
+    copy = Path(shutil.copytree(stacks.TEMPLATES, tmp_path / "cloudformation"))
+    monkeypatch.setattr(stacks, "TEMPLATES", copy)
+    return copy
+
+
+def run(command: str, *arguments: str) -> str:
+    """Run a management command and return what it printed."""
+    output = io.StringIO()
+    call_command(command, *arguments, stdout=output)
+    return output.getvalue()
+
+
+def statuses(prefix: str) -> dict[str, str]:
+    """Return the status of each stack of the prefix that there is."""
+    found = [cfn.describe(stacks.name(prefix, part)) for part in stacks.ORDER]
+    return {stack.name: stack.status for stack in found if stack}
+
+
+def queue(prefix: str, name: str) -> dict[str, str]:
+    """Return a queue's attributes."""
+    sqs = aws.client("sqs")
+    url = sqs.get_queue_url(QueueName=f"{prefix}-{name}")["QueueUrl"]
+    attributes: dict[str, str] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    return attributes
+
+
+def redrive(attributes: dict[str, str]) -> tuple[str, int]:
+    """Return the ARN of a queue's dead-letter queue, and after how many receives a message goes there."""
+    policy = json.loads(attributes["RedrivePolicy"])
+    return policy["deadLetterTargetArn"], int(policy["maxReceiveCount"])
+
+
+def spoil(templates: Path, part: str, old: str, new: str) -> None:
+    """Replace a text in one template."""
+    path = templates / f"{part}.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+# ------------------------------------------------------------------------------------------ what it makes
+
+
+def test_provision_makes_the_queues_with_their_dead_letter_queues(made: str) -> None:
+    jobs, metrics = queue(made, "jobs"), queue(made, "metrics")
+    wanted = {
+        "VisibilityTimeout": "60",
+        "ReceiveMessageWaitTimeSeconds": "10",
+        "MessageRetentionPeriod": "345600",
+        "MaximumMessageSize": "262144",
+        "SqsManagedSseEnabled": "true",
+    }
+    assert {name: jobs[name] for name in wanted} == wanted
+    assert metrics["MessageRetentionPeriod"] == "300"
+    assert redrive(jobs) == (queue(made, "jobs-dlq")["QueueArn"], 5)
+    assert redrive(metrics) == (queue(made, "metrics-dlq")["QueueArn"], 3)
+    assert queue(made, "jobs-dlq")["MessageRetentionPeriod"] == "1209600"
+
+
+def test_provision_makes_the_table_with_its_indexes_and_expiry(made: str) -> None:
+    dynamodb = aws.client("dynamodb")
+    table = dynamodb.describe_table(TableName=f"{made}-predictions")["Table"]
+    keys = {
+        index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
+        for index in table["GlobalSecondaryIndexes"]
+    }
+    assert [key["AttributeName"] for key in table["KeySchema"]] == ["prediction_id"]
+    assert keys == {
+        "by_chat": ["chat_id", "created_at"],
+        "by_status": ["status", "created_at"],
+        "by_delivery": ["delivery", "created_at"],
+        "by_day": ["created_day", "created_at"],
+    }
+    expiry = dynamodb.describe_time_to_live(TableName=f"{made}-predictions")["TimeToLiveDescription"]
+    assert expiry == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
+
+
+def test_every_index_holds_what_a_list_shows_and_no_detections(made: str) -> None:
+    shown = {
+        "status",
+        "delivery",
+        "chat_id",
+        "message_id",
+        "created_at",
+        "finished_at",
+        "model",
+        "inference_ms",
+        "error",
+    }
+    table = aws.client("dynamodb").describe_table(TableName=f"{made}-predictions")["Table"]
+    for index in table["GlobalSecondaryIndexes"]:
+        held = {*index["Projection"]["NonKeyAttributes"], *(key["AttributeName"] for key in index["KeySchema"])}
+        assert shown - held == set(), index["IndexName"]
+        assert "detections" not in held
+
+
+def test_provision_makes_a_private_bucket_that_empties_itself(made: str) -> None:
+    s3, bucket = aws.client("s3"), f"{made}-images-000000000000-us-east-1"
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    expiry = {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule}
+    assert expiry == {"photos/": 7, "results/": 7}
+    assert [rule["AbortIncompleteMultipartUpload"] for rule in rules if "Expiration" not in rule] == [
+        {"DaysAfterInitiation": 1}
+    ]
+    assert set(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values()) == {True}
+    statement = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"][0]
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_provision_says_what_it_did_resource_by_resource_and_what_the_emulator_needed(prefix: str) -> None:
+    lines = run("provision", "--prefix", prefix).splitlines()
+    assert any(line.split() == [f"{prefix}-queue", "CREATE_COMPLETE", "AWS::SQS::Queue", "JobsQueue"] for line in lines)
+    assert [f"{prefix}-storage: created", f"{prefix}-queue: created"] == [line for line in lines if ": created" in line]
+    fixups = [line.rpartition(" ")[2] for line in lines if line.startswith("set afterwards")]
+    assert {"LifecycleConfiguration", "TimeToLiveSpecification"} <= set(fixups)
+
+
+def test_the_stacks_carry_tags_of_ours(prefix: str) -> None:
+    stacks.provision(prefix)
+    assert stacks.existing(prefix, "queue").tags == {"Project": prefix, "ManagedBy": "object-detection-service"}
+
+
+# ------------------------------------------------------------------------------------- again, and otherwise
+
+
+def test_a_second_run_changes_nothing(prefix: str) -> None:
+    first = stacks.provision(prefix)
+    events: list[Event] = []
+    second = stacks.provision(prefix, report=events.append)
+    assert set(first.stacks.values()) == {"created"}
+    assert (set(second.stacks.values()), second.fixups, events) == ({"unchanged"}, [], [])
+    assert aws.client("cloudformation").list_change_sets(StackName=f"{prefix}-queue")["Summaries"] == []
+
+
+def test_a_changed_parameter_updates_its_stack_alone_and_stays_changed(prefix: str) -> None:
+    stacks.provision(prefix)
+    updated = stacks.provision(prefix, {"JobsVisibilitySeconds": "90"})
+    assert updated.stacks == {f"{prefix}-storage": "unchanged", f"{prefix}-queue": "updated"}
+    stacks.provision(prefix)
+    assert queue(prefix, "jobs")["VisibilityTimeout"] == "90"
+
+
+def test_a_parameter_that_no_template_has_is_refused_with_those_there_are(prefix: str) -> None:
+    with pytest.raises(CommandError, match="No template has a parameter KeptDay; there are Jobs"):
+        run("provision", "--prefix", prefix, "--parameter", "KeptDay=7")
+    assert statuses(prefix) == {}
+
+
+def test_a_setting_changed_by_hand_is_found_and_named(prefix: str) -> None:
+    stacks.provision(prefix)
+    url = stacks.existing(prefix, "queue").outputs["JobsQueueUrl"]
+    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "7"})
+    with pytest.raises(CommandError, match=r'JobsQueue .*VisibilityTimeout: the template says "60", the service "7"'):
+        run("provision", "--prefix", prefix)
+
+
+# --------------------------------------------------------------------------------------------------- plan
+
+
+def test_the_plan_of_a_new_service_lists_all_of_it_and_makes_nothing(prefix: str) -> None:
+    printed = run("provision", "--prefix", prefix, "--plan")
+    rows = [line.split() for line in printed.splitlines()]
+    assert rows[0] == ["stack", "action", "logical", "id", "type", "replacement"]
+    assert [f"{prefix}-storage", "Add", "PredictionsTable", "AWS::DynamoDB::Table", "-"] in rows
+    assert [f"{prefix}-queue", "Add", "MetricsDlq", "AWS::SQS::Queue", "-"] in rows
+    assert statuses(prefix) == {}
+
+
+def test_the_plan_of_a_change_lists_it_and_leaves_no_change_set(prefix: str) -> None:
+    stacks.provision(prefix)
+    changes = stacks.plan(prefix, {"JobsMaxReceives": "7"})
+    assert Change(f"{prefix}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue", changes[0].replacement) in changes
+    assert redrive(queue(prefix, "jobs"))[1] == 5
+    assert aws.client("cloudformation").list_change_sets(StackName=f"{prefix}-queue")["Summaries"] == []
+
+
+def test_the_plan_of_no_change_says_so(prefix: str) -> None:
+    stacks.provision(prefix)
+    assert run("provision", "--prefix", prefix, "--plan") == f"Nothing would change in the stacks of {prefix}.\n"
+
+
+# --------------------------------------------------------------------------- failure and interruption
+
+
+def test_a_failing_update_rolls_back_and_the_error_names_the_cause(prefix: str, templates: Path) -> None:
+    stacks.provision(prefix)
+    spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
+    with pytest.raises(
+        CommandError, match=rf"{prefix}-queue is UPDATE_ROLLBACK_COMPLETE: JobsQueue .*VisibilityTimeout"
+    ):
+        run("provision", "--prefix", prefix)
+    assert queue(prefix, "jobs")["VisibilityTimeout"] == "60"
+
+
+def test_after_a_failed_creation_the_corrected_template_is_deployed(prefix: str, templates: Path) -> None:
+    good = (templates / "queue.yaml").read_text()
+    spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
+    with pytest.raises(stacks.StackError, match="JobsQueue"):
+        stacks.provision(prefix)
+    assert statuses(prefix)[f"{prefix}-queue"] == "ROLLBACK_COMPLETE"
+    (templates / "queue.yaml").write_text(good)
+    assert stacks.provision(prefix).stacks[f"{prefix}-queue"] == "created"
+
+
+def test_a_template_that_is_refused_leaves_no_empty_stack(prefix: str, templates: Path) -> None:
+    spoil(templates, "queue", "Type: AWS::SQS::Queue", "Type: AWS::SQS::NoSuchThing")
+    with pytest.raises(CommandError, match="NoSuchThing"):
+        run("provision", "--prefix", prefix)
+    assert statuses(prefix) == {f"{prefix}-storage": "CREATE_COMPLETE"}
+
+
+@pytest.mark.parametrize("left", ["provision", "another"])
+def test_a_run_interrupted_before_it_executed_is_resumed(prefix: str, left: str) -> None:
+    aws.client("cloudformation").create_change_set(
+        StackName=f"{prefix}-storage",
+        ChangeSetName=left,
+        ChangeSetType="CREATE",
+        TemplateBody=(stacks.TEMPLATES / "storage.yaml").read_text(),
+        Parameters=[{"ParameterKey": "Prefix", "ParameterValue": prefix}],
+    )
+    assert statuses(prefix) == {f"{prefix}-storage": "REVIEW_IN_PROGRESS"}
+    assert set(stacks.provision(prefix).stacks.values()) == {"created"}
+
+
+def test_an_update_interrupted_before_it_executed_is_resumed(prefix: str) -> None:
+    stacks.provision(prefix)
+    aws.client("cloudformation").delete_change_set(StackName=f"{prefix}-queue", ChangeSetName="provision")
+    aws.client("cloudformation").create_change_set(
+        StackName=f"{prefix}-queue",
+        ChangeSetName="provision",
+        UsePreviousTemplate=True,
+        Parameters=[
+            {"ParameterKey": "Prefix", "ParameterValue": prefix},
+            {"ParameterKey": "JobsMaxReceives", "ParameterValue": "9"},
+        ],
+    )
+    assert stacks.provision(prefix, {"JobsMaxReceives": "7"}).stacks[f"{prefix}-queue"] == "updated"
+    assert redrive(queue(prefix, "jobs"))[1] == 7
+
+
+def test_a_run_interrupted_while_it_executed_is_resumed(prefix: str) -> None:
+    def interrupt(event: Event) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stacks.provision(prefix, report=interrupt)
+    assert stacks.provision(prefix).stacks[f"{prefix}-queue"] == "created"
+    assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
+
+
+# ---------------------------------------------------------------------------------------------- stack_env
+
+
+def test_a_shell_can_eval_what_stack_env_prints(prefix: str, endpoint: str) -> None:
+    stacks.provision(prefix, {"KeptDays": "12"})
+    script = f'set -a; eval "$({sys.executable} manage.py stack_env --prefix {prefix})"; env'
+    shell = {"PATH": os.environ["PATH"], **KEYS, "AWS_ENDPOINT_URL": endpoint}
+    printed = subprocess.run(["sh", "-ec", script], env=shell, cwd=ROOT, capture_output=True, text=True, check=True)
+    wanted = {
+        "AWS_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": endpoint,
+        "JOBS_QUEUE_URL": f"{endpoint}/000000000000/{prefix}-jobs",
+        "METRICS_QUEUE_URL": f"{endpoint}/000000000000/{prefix}-metrics",
+        "IMAGES_BUCKET": f"{prefix}-images-000000000000-us-east-1",
+        "PREDICTIONS_TABLE": f"{prefix}-predictions",
+        "PREDICTIONS_KEPT_DAYS": "12",
+    }
+    assert wanted.items() <= dict(line.partition("=")[::2] for line in printed.stdout.splitlines()).items()
+
+
+def test_stack_env_prints_nothing_but_the_lines(prefix: str) -> None:
+    stacks.provision(prefix)
+    names = [line.partition("=")[0] for line in run("stack_env", "--prefix", prefix).splitlines()]
+    assert names[:2] == ["AWS_REGION", "AWS_ENDPOINT_URL"]
+    assert all(name.replace("_", "").isalpha() for name in names)
+
+
+def test_stack_env_of_what_is_not_there_says_how_to_deploy_it(prefix: str) -> None:
+    with pytest.raises(CommandError, match=rf"no stack {prefix}-storage in us-east-1.*provision --prefix {prefix}"):
+        run("stack_env", "--prefix", prefix)
+
+
+# ----------------------------------------------------------------------------------------------- teardown
+
+
+def test_teardown_leaves_nothing_and_says_so_when_there_is_nothing(prefix: str) -> None:
+    stacks.provision(prefix)
+    aws.client("s3").put_object(Bucket=f"{prefix}-images-000000000000-us-east-1", Key="photos/1", Body=b"x")
+    assert f"Deleted: {prefix}-queue, {prefix}-storage" in run("teardown", "--prefix", prefix)
+    assert statuses(prefix) == {}
+    assert aws.client("sqs").list_queues(QueueNamePrefix=f"{prefix}-").get("QueueUrls", []) == []
+    assert f"{prefix}-predictions" not in aws.client("dynamodb").list_tables()["TableNames"]
+    assert all(not one["Name"].startswith(f"{prefix}-") for one in aws.client("s3").list_buckets()["Buckets"])
+    assert run("teardown", "--prefix", prefix) == f"There is nothing of {prefix} to delete.\n"
+
+
+def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS, unlike the emulator, does not delete a bucket that holds something."""
+    stacks.provision(prefix)
+    s3, bucket = aws.client("s3"), f"{prefix}-images-000000000000-us-east-1"
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"first", b"second"):
+        s3.put_object(Bucket=bucket, Key="photos/1", Body=body)
+    left = []
+    monkeypatch.setattr(cfn, "delete", lambda stack, report: left.append(s3.list_object_versions(Bucket=bucket)))
+    stacks.delete(prefix)
+    assert ["Versions" in found or "DeleteMarkers" in found for found in left] == [True, False]
+
+
+def test_the_plan_of_a_teardown_lists_what_would_go_and_deletes_nothing(prefix: str) -> None:
+    stacks.provision(prefix)
+    rows = [line.split() for line in run("teardown", "--prefix", prefix, "--plan").splitlines()]
+    assert [f"{prefix}-storage", "Remove", "ImagesBucket", "AWS::S3::Bucket", "-"] in rows
+    assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
+
+
+def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: Path) -> None:
+    spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
+    with pytest.raises(stacks.StackError):
+        stacks.provision(prefix)
+    run("teardown", "--prefix", prefix)
+    assert statuses(prefix) == {}
+
+
+class Terminal(io.StringIO):
+    """An output at which a person sits."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.mark.parametrize(("answer", "left"), [("no", 2), ("the prefix", 0)])
+def test_on_a_terminal_teardown_asks(prefix: str, monkeypatch: pytest.MonkeyPatch, answer: str, left: int) -> None:
+    stacks.provision(prefix)
+    monkeypatch.setattr("builtins.input", lambda *question: prefix if answer == "the prefix" else answer)
+    if left:
+        with pytest.raises(CommandError, match="Nothing was deleted"):
+            call_command("teardown", "--prefix", prefix, stdout=Terminal())
+    else:
+        call_command("teardown", "--prefix", prefix, stdout=Terminal())
+    assert len(statuses(prefix)) == left
+
+
+@pytest.mark.parametrize("command", ["provision", "teardown"])
+def test_a_stack_of_somebody_else_is_left_alone(prefix: str, command: str) -> None:
+    stacks.provision(prefix)
+    stacks.delete(prefix)
+    aws.client("cloudformation").create_stack(
+        StackName=f"{prefix}-storage",
+        TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}',
+        Tags=[{"Key": "Project", "Value": prefix}],
+    )
+    wait_until(lambda: statuses(prefix) == {f"{prefix}-storage": "CREATE_COMPLETE"})
+    with pytest.raises(CommandError, match=f"{prefix}-storage was not made by"):
+        run(command, "--prefix", prefix)
+    assert statuses(prefix) == {f"{prefix}-storage": "CREATE_COMPLETE"}
+
+
+# ------------------------------------------------------------------------------------- what the world says
+
+
+@pytest.mark.parametrize("prefix", ["Objdet", "ab", "1abc", "a_b", "a" * 21, "a b"])
+def test_a_prefix_that_cannot_begin_a_name_is_refused(prefix: str) -> None:
+    for command in ("provision", "stack_env", "teardown"):
+        with pytest.raises(CommandError, match="3 to 20 lower-case letters"):
+            run(command, "--prefix", prefix)
+
+
+def test_without_credentials_an_operator_reads_one_line_that_says_how_to_get_them(endpoint: str) -> None:
+    bare = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
+    command = [sys.executable, "manage.py", "provision"]
+    env = {**bare, "AWS_ENDPOINT_URL": endpoint}
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+    assert "There are no AWS credentials here" in done.stderr
+
+
+def test_an_endpoint_that_does_not_answer_is_named(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", url)
+    monkeypatch.setattr(aws, "client", clients_of(url))
+    with pytest.raises(CommandError, match=f"Cannot reach {url}"):
+        run("provision")
+
+
+def test_a_missing_permission_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given an AWS that looks at permissions, and a user who has none."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with emulator(port, AUTH="true"):
+        wait_until(lambda: listening(port))
+        iam = clients_of(url, aws_access_key_id="test", aws_secret_access_key="test")("iam")
+        iam.create_user(UserName="nobody")
+        key = iam.create_access_key(UserName="nobody")["AccessKey"]
+        keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+        monkeypatch.setattr(aws, "client", clients_of(url, **keys))
+        with pytest.raises(CommandError, match="lack the permission cloudformation:DescribeStacks"):
+            run("provision")

@@ -1,0 +1,94 @@
+"""The shapes model, which tests and the demo use where there are no weights of others, finds what is drawn."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.shapes.draw import Shape, draw_photo, draw_sample
+
+WEIGHTS = Path(__file__).parents[1] / "deploy" / "local" / "shapes" / "shapes.pt"
+HELD_OUT_SEEDS = range(2_000_000, 2_000_006)  # Neither learned from nor used to judge the training.
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("YOLO_OFFLINE", "1")
+        environment.setenv("YOLO_AUTOINSTALL", "false")
+        environment.setenv("YOLO_CONFIG_DIR", str(tmp_path_factory.mktemp("ultralytics")))
+        from ultralytics.models import YOLO
+
+        yield YOLO(WEIGHTS)
+
+
+def found(model: Any, image: Any) -> list[Shape]:
+    (result,) = model.predict(image, verbose=False)
+    boxes = zip(result.boxes.cls.tolist(), result.boxes.xywhn.tolist(), strict=True)
+    return [Shape(model.names[int(number)], *box) for number, box in boxes]
+
+
+def overlap(one: Shape, other: Shape) -> float:
+    """Return the intersection over union of two boxes."""
+    across = min(one.cx + one.width / 2, other.cx + other.width / 2) - max(
+        one.cx - one.width / 2, other.cx - other.width / 2
+    )
+    down = min(one.cy + one.height / 2, other.cy + other.height / 2) - max(
+        one.cy - one.height / 2, other.cy - other.height / 2
+    )
+    shared = max(across, 0) * max(down, 0)
+    return shared / (one.width * one.height + other.width * other.height - shared)
+
+
+@pytest.mark.parametrize("seed", HELD_OUT_SEEDS)
+@pytest.mark.parametrize("size", [(640, 480), (1280, 960)])
+def test_every_drawn_shape_is_found_once_with_its_name_and_place(model: Any, seed: int, size: tuple[int, int]) -> None:
+    drawn = draw_photo(seed, *size, clean=True)
+
+    boxes = found(model, drawn.image)
+
+    assert Counter(box.label for box in boxes) == Counter(shape.label for shape in drawn.shapes)
+    for shape in drawn.shapes:
+        assert max(overlap(shape, box) for box in boxes if box.label == shape.label) > 0.7
+
+
+def test_the_sample_photo_shows_two_circles_a_square_and_two_triangles_and_all_are_found(model: Any) -> None:
+    sample = draw_sample()
+
+    counts = Counter(box.label for box in found(model, sample.image))
+
+    assert counts == Counter(shape.label for shape in sample.shapes) == Counter(circle=2, square=1, triangle=2)
+
+
+def test_the_model_finds_nothing_where_nothing_is_drawn(model: Any) -> None:
+    assert [found(model, draw_photo(seed, objects=0).image) for seed in HELD_OUT_SEEDS] == [[]] * 6
+
+
+def test_the_model_sees_images_at_the_size_it_was_trained_at_unless_told_otherwise(model: Any) -> None:
+    model.predict(draw_sample().image, verbose=False)
+
+    assert model.predictor.args.imgsz == 320
+    assert model.names == {0: "circle", 1: "square", 2: "triangle"}
+
+
+def test_the_weights_are_small_enough_to_live_in_the_repository() -> None:
+    assert WEIGHTS.stat().st_size <= 2_000_000
+
+
+def test_the_same_seed_draws_the_same_pixels_and_another_seed_does_not() -> None:
+    first, again, other = draw_photo(7), draw_photo(7), draw_photo(8)
+
+    assert (first.image.tobytes(), first.shapes) == (again.image.tobytes(), again.shapes)
+    assert first.image.tobytes() != other.image.tobytes()
+
+
+@pytest.mark.parametrize("objects", [0, 1, 12])
+def test_as_many_shapes_are_drawn_as_asked_for_and_all_lie_inside_the_photo(objects: int) -> None:
+    photo = draw_photo(3, width=200, height=300, objects=objects)
+
+    assert (photo.image.size, photo.image.mode, len(photo.shapes)) == ((200, 300), "RGB", objects)
+    for shape in photo.shapes:
+        assert shape.width / 2 < shape.cx < 1 - shape.width / 2
+        assert shape.height / 2 < shape.cy < 1 - shape.height / 2

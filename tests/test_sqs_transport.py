@@ -1,0 +1,407 @@
+"""The SQS transport: no failure of ReceiveMessage stops a worker, and none of its messages is lost."""
+
+import inspect
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import httpx
+import pytest
+from celery import Celery
+from celery.signals import worker_ready
+from kombu.asynchronous import Hub
+from kombu.transport import SQS, virtual
+
+from botsite import sqs
+from tests.processes import free_port, listening, start, wait_until
+
+ROOT = Path(__file__).parents[1]
+REGION = "us-east-1"
+VISIBILITY_SECONDS = 3
+numbers = itertools.count()
+
+
+def make_app(queue_url: str, **options: Any) -> Celery:
+    """Return a Celery app with one queue and one task, set up as the shipped one."""
+    app = Celery("transport", broker="sqs://", fixups=[])  # No fixups: it has nothing to do with Django.
+    app.conf.update(
+        dict(
+            broker_transport="botsite.sqs:Transport",
+            broker_transport_options=sqs.transport_options(REGION, {"jobs": queue_url}),
+            task_default_queue="jobs",
+            task_acks_late=True,
+            task_acks_on_failure_or_timeout=False,
+            task_ignore_result=True,
+            worker_pool="threads",
+            worker_concurrency=6,
+            worker_prefetch_multiplier=1,
+            worker_enable_remote_control=False,
+            worker_send_task_events=False,
+        )
+        | options
+    )
+
+    @app.task(name="note")
+    def note(text: str, seconds: float = 0) -> None:
+        """Take some time, and note in a file that this process ran this job."""
+        with Path(os.environ["NOTES"]).open("a") as notes:
+            notes.write(f"{os.getpid()} {text}\n")
+        time.sleep(seconds)
+
+    return app
+
+
+if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `celery -A tests.test_sqs_transport`.
+    app = make_app(os.environ["WORKER_QUEUE_URL"], **json.loads(os.environ["WORKER_OPTIONS"]))
+    app.conf.broker_transport_options["wait_time_seconds"] = 1
+
+    @worker_ready.connect
+    def say_so(**_: Any) -> None:
+        """Note that the worker has started."""
+        Path(os.environ["NOTES"]).touch()
+
+
+@dataclass(frozen=True)
+class Aws:
+    """An emulated SQS, and in front of it a proxy that makes its requests fail."""
+
+    client: Any
+    port: int
+    proxy_port: int
+    start_proxy: Callable[[], AbstractContextManager[None]]
+
+    def queue(self, **attributes: str) -> str:
+        """Return the URL of a new queue."""
+        attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS), **attributes}
+        name = f"queue-{next(numbers)}"
+        url: str = self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        return url
+
+    def fail(self, operation: str, **fault: Any) -> None:
+        """Have an operation fail from now on."""
+        self._control("POST", "rules", [{"service": "sqs", "operation": operation, **fault}])
+
+    def heal(self) -> None:
+        """Have everything succeed from now on."""
+        self._control("POST", "rules", [])
+        self._control("DELETE", "fired")
+
+    def failures(self) -> int:
+        """Return how many requests have failed since all was healed."""
+        return len(self._control("GET", "fired"))
+
+    def depth(self, queue_url: str) -> int:
+        """Return how many messages a queue holds, visible or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self.client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+        return sum(int(attributes[name]) for name in names)
+
+    def _control(self, method: str, path: str, body: Any = None) -> Any:
+        address = f"http://127.0.0.1:{self.proxy_port}/_microburst/{path}"
+        return httpx.request(method, address, json=body).raise_for_status().json()
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    """Start the emulator and the proxy, and point this process's clients at the emulator."""
+    folder = tmp_path_factory.mktemp("aws")
+    port, proxy_port = free_port(), free_port()
+    config = folder / "proxy.json"  # JSON is YAML.
+    config.write_text(json.dumps({"upstream": f"http://127.0.0.1:{port}", "port": proxy_port, "rules": []}))
+    settings = {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "SFTP_ENABLED": "0",
+        "IOT_MTLS_ENABLED": "0",
+    }
+
+    @contextmanager
+    def start_proxy() -> Iterator[None]:
+        with start(program("microburst", "--config", str(config)), output=folder / "proxy.log") as process:
+            wait_until(lambda: listening(proxy_port))
+            yield
+            process.kill()  # Ended gently, it would wait for the long poll under way.
+
+    with ExitStack() as stack:
+        stack.enter_context(start(program("ministack"), settings, folder / "aws.log"))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        client = botocore.session.get_session().create_client("sqs", region_name=REGION)
+        wait_until(lambda: listening(port))
+        yield Aws(client, port, proxy_port, start_proxy)
+        client.close()
+
+
+def program(name: str, *arguments: str) -> list[str]:
+    """Return the command that runs a program of this environment."""
+    return [str(Path(sys.executable).with_name(name)), *arguments]
+
+
+@pytest.fixture(scope="module")
+def proxy(aws: Aws) -> Iterator[ExitStack]:
+    """Start the proxy; closing the stack ends it, and it can be started anew."""
+    with ExitStack() as stack:
+        stack.enter_context(aws.start_proxy())
+        yield stack
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A Celery worker process and what it wrote."""
+
+    process: Any
+    app: Celery
+    queue_url: str
+    notes: Path
+    output: Path
+
+    def send(self, text: str, seconds: float = 0) -> None:
+        """Queue one job."""
+        self.app.send_task("note", (text, seconds))
+
+    def runs(self, text: str) -> int:
+        """Return how often this very process has run a job."""
+        return self.notes.read_text().splitlines().count(f"{self.process.pid} {text}")
+
+    def works(self, seconds: float = 15) -> bool:
+        """Tell whether the process does a job that is queued now."""
+        text = f"job-{next(numbers)}"
+        self.send(text)
+        return wait_until(lambda: self.runs(text), seconds) == 1
+
+
+@pytest.fixture(scope="module")
+def start_worker(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Return a function that starts a worker with a queue of its own."""
+    with ExitStack() as stack:
+
+        def start_one(port: int = aws.port, **options: Any) -> Worker:
+            folder, queue_url = tmp_path_factory.mktemp("worker"), aws.queue()
+            notes, output = folder / "notes", folder / "output"
+            env = {
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+                "PYTHONPATH": str(ROOT),
+                "WORKER_QUEUE_URL": queue_url,
+                "WORKER_OPTIONS": json.dumps(options),
+                "NOTES": str(notes),
+            }
+            command = program("celery", "-A", "tests.test_sqs_transport", "worker")
+            process = stack.enter_context(start(command, env, output))
+            wait_until(lambda: notes.exists() or process.poll() is not None, 20)
+            assert notes.exists(), output.read_text()
+            return Worker(process, make_app(queue_url), queue_url, notes, output)
+
+        yield start_one
+
+
+@pytest.fixture(scope="module")
+def shared_worker(start_worker: Any, aws: Aws, proxy: ExitStack) -> Worker:
+    """Start, behind the proxy, the worker that has to outlive what one test after the other does to it."""
+    worker: Worker = start_worker(aws.proxy_port)
+    assert worker.works(30)
+    return worker
+
+
+@pytest.fixture
+def worker(shared_worker: Worker, aws: Aws) -> Iterator[Worker]:
+    """Return the shared worker, healthy and with nothing to do."""
+    aws.heal()
+    wait_until(lambda: not aws.depth(shared_worker.queue_url))
+    yield shared_worker
+    aws.heal()
+    assert shared_worker.process.poll() is None
+
+
+FAULTS = {
+    "unavailable": {"times": 2, "error": {"code": "ServiceUnavailable", "status": 503}},
+    "forbidden": {"times": 2, "error": {"code": "AccessDenied", "status": 403}},
+    "throttled": {"times": 2, "error": {"code": "ThrottlingException", "status": 400}},
+    "reset": {"times": 2, "reset": True},
+    "cut": {"times": 2, "response": {"abort_frac": 0.5}},
+    "emptied": {"times": 2, "response": {"truncate_bytes": 0}},
+    "unanswered": {"times": 1, "timeout_ms": 30_000},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_same_process_works_on_after_a_receive_that_is(fault: str, aws: Aws, worker: Worker) -> None:
+    aws.fail("ReceiveMessage", **FAULTS[fault])
+    wait_until(aws.failures)
+    assert worker.works()
+
+
+def test_the_same_process_works_on_after_six_seconds_of_refused_connections(
+    aws: Aws, proxy: ExitStack, worker: Worker
+) -> None:
+    proxy.close()
+    refused_at = time.monotonic()
+    worker.send("meanwhile")
+    wait_until(lambda: time.monotonic() > refused_at + 6)
+    proxy.enter_context(aws.start_proxy())
+    assert worker.works()
+    assert worker.runs("meanwhile") == 1
+
+
+def test_an_outage_is_logged_without_a_flood(aws: Aws, worker: Worker) -> None:
+    before = worker.output.read_text().count("receive_failed")
+    aws.fail("ReceiveMessage", error={"code": "ServiceUnavailable", "status": 503})
+    wait_until(lambda: aws.failures() >= 4, 20)
+    assert worker.output.read_text().count("receive_failed") <= before + 1
+    assert "receive_failed" in worker.output.read_text()
+
+
+def test_three_hundred_jobs_each_run_once(aws: Aws, worker: Worker) -> None:
+    texts = [f"one-of-300-{number}" for number in range(300)]
+    for text in texts:
+        worker.send(text)
+    sent_at = time.monotonic()
+    wait_until(lambda: worker.notes.read_text().count("one-of-300-") >= 300, 30)
+    print(f"{300 / (time.monotonic() - sent_at):.0f} jobs/s")  # noqa: T201 - a measurement, shown by `pytest -s`
+    assert [worker.runs(text) for text in texts] == [1] * 300
+    wait_until(lambda: not aws.depth(worker.queue_url))
+
+
+def test_a_job_whose_deletion_fails_runs_again_and_is_not_lost(aws: Aws, worker: Worker) -> None:
+    aws.fail("DeleteMessageBatch", error={"code": "InternalFailure", "status": 500})
+    worker.send("undeletable")
+    wait_until(lambda: worker.runs("undeletable") == 2)
+    aws.heal()
+    wait_until(lambda: not aws.depth(worker.queue_url), 20)
+
+
+def test_a_short_failure_of_deletions_runs_no_job_again(aws: Aws, worker: Worker) -> None:
+    aws.fail("DeleteMessageBatch", times=1, reset=True)
+    worker.send("deleted-late")
+    wait_until(lambda: worker.runs("deleted-late"))
+    wait_until(lambda: not aws.depth(worker.queue_url))
+    assert worker.runs("deleted-late") == 1
+
+
+ENVELOPE = {
+    "body": "[[], {}, {}]",
+    "content-type": "application/json",
+    "content-encoding": "utf-8",
+    "headers": {"task": "note", "id": "1"},
+    "properties": {"delivery_info": {"routing_key": "jobs"}},
+}
+UNREADABLE = {
+    "no JSON": "certainly not JSON",
+    "not base64 either": "////",
+    "no envelope": '{"image_key": "photos/1"}',
+    "no object": '"text"',
+    "odd properties": json.dumps(ENVELOPE | {"properties": 5}),
+    "undecodable arguments": json.dumps(ENVELOPE | {"body": "not JSON"}),
+    "unknown compression": json.dumps(ENVELOPE | {"headers": {"task": "note", "id": "1", "compression": "odd"}}),
+    "unknown encoding": json.dumps(ENVELOPE | {"properties": {"body_encoding": "odd"}}),
+    "unknown task": json.dumps(ENVELOPE | {"headers": {"task": "unheard.of", "id": "1"}}),
+    "refused content type": json.dumps(ENVELOPE | {"content-type": "application/x-python-serialize"}),
+    "wrong arguments": json.dumps(ENVELOPE),
+}
+
+
+def test_what_cannot_be_run_becomes_a_dead_letter_and_the_rest_is_done(aws: Aws, start_worker: Any) -> None:
+    worker = start_worker(worker_concurrency=2)
+    dead_letters = aws.queue()
+    arn = aws.client.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
+    redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": 1}
+    attributes = {"RedrivePolicy": json.dumps(redrive)}
+    aws.client.set_queue_attributes(QueueUrl=worker.queue_url, Attributes=attributes)
+    for body in UNREADABLE.values():
+        aws.client.send_message(QueueUrl=worker.queue_url, MessageBody=body)
+    assert worker.works()
+    wait_until(lambda: aws.depth(dead_letters) == len(UNREADABLE), 20)
+    wait_until(lambda: not aws.depth(worker.queue_url))
+
+
+def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws: Aws, start_worker: Any) -> None:
+    worker = start_worker(worker_concurrency=1, worker_prefetch_multiplier=4)
+    aws.client.set_queue_attributes(QueueUrl=worker.queue_url, Attributes={"VisibilityTimeout": "60"})
+    without_exchange = ENVELOPE | {"body": '[["third"], {}, {}]'}
+    worker.send("first", 4)
+    wait_until(lambda: worker.runs("first"))
+    worker.send("second")
+    aws.client.send_message(QueueUrl=worker.queue_url, MessageBody=json.dumps(without_exchange))
+    counts = ["ApproximateNumberOfMessages"]
+    wait_until(
+        lambda: (
+            aws.client.get_queue_attributes(QueueUrl=worker.queue_url, AttributeNames=counts)["Attributes"]
+            == {"ApproximateNumberOfMessages": "0"}
+        )
+    )
+
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.process.wait(10) == 0
+
+    messages = aws.client.receive_message(QueueUrl=worker.queue_url, MaxNumberOfMessages=10)["Messages"]
+    assert sorted(json.loads(message["Body"])["body"].split('"')[1] for message in messages) == ["second", "third"]
+    assert aws.depth(worker.queue_url) == 2
+    assert worker.notes.read_text() == f"{worker.process.pid} first\n"
+
+
+def test_a_message_is_readable_json_in_the_queue(aws: Aws) -> None:
+    queue_url = aws.queue()
+    make_app(queue_url).send_task("note", ("naïve 🐈",), {"seconds": 0})
+
+    (message,) = aws.client.receive_message(QueueUrl=queue_url)["Messages"]
+
+    envelope = json.loads(message["Body"])
+    assert envelope["headers"]["task"] == "note"
+    assert json.loads(envelope["body"])[:2] == [["naïve 🐈"], {"seconds": 0}]
+
+
+def test_a_message_is_sent_with_no_other_request(aws: Aws) -> None:
+    """A role that may only send can send: kombu by itself asks for the queue's size first."""
+    app = make_app(aws.queue())
+    requests: list[str] = []
+    with app.connection_for_write() as connection:
+        events = connection.default_channel.sqs("jobs").meta.events
+        events.register("before-call.sqs", lambda model, **_: requests.append(model.name))
+        app.send_task("note", ("one",), connection=connection)
+    assert requests == ["SendMessage"]
+
+
+def test_kombu_still_has_the_private_names_that_the_transport_overrides_or_calls() -> None:
+    """After an upgrade of kombu: compare `kombu/transport/SQS/__init__.py` with `botsite/sqs.py` for each name."""
+    actual = {
+        f"{owner.__qualname__}.{name}": str(inspect.signature(getattr(owner, name)))
+        for owner, name in [
+            (SQS.Channel, "_schedule_queue"),
+            (SQS.Channel, "_message_to_python"),
+            (SQS.Channel, "_delete_message"),
+            (SQS.Channel, "_restore"),
+            (SQS.Channel, "_new_queue"),
+            (SQS.Channel, "_new_boto_client"),
+            (SQS.Channel, "sqs"),
+            (SQS.Channel, "basic_ack"),
+            (SQS.Channel, "basic_reject"),
+            (SQS.Channel, "basic_cancel"),
+            (SQS.QoS, "ack"),
+            (SQS.QoS, "reject"),
+            (SQS.QoS, "can_consume_max_estimate"),
+            (virtual.Channel, "queue_declare"),
+            (Hub, "call_soon"),
+            (Hub, "add_reader"),
+        ]
+    }
+    assert actual == {
+        "Channel._schedule_queue": "(self, queue)",
+        "Channel._message_to_python": "(self, message, queue_name, q_url)",
+        "Channel._delete_message": "(self, queue_name, message)",
+        "Channel._restore": "(self, message, unwanted_delivery_info=('sqs_message', 'sqs_queue'))",
+        "Channel._new_queue": "(self, queue, **kwargs)",
+        "Channel._new_boto_client": "(self, service: '_SUPPORTED_BOTO_SERVICES', region, access_key_id,"
+        " secret_access_key, session_token=None, config=None)",
+    }
+    channel_source = inspect.getsource(SQS.Channel.basic_consume)
+    assert "self.hub.call_soon(self._schedule_queue, queue)" in channel_source

@@ -1,0 +1,148 @@
+"""Waiting for CloudFormation, which takes minutes where the emulator takes none: its answers are scripted here."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from django.conf import settings
+
+from botsite import aws
+from deploy import cfn, changesets
+from deploy.cfn import Event, Stack, StackError
+
+ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/app-queue/1"
+STACK = Stack("app-queue", ID, "REVIEW_IN_PROGRESS")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """CloudFormation's answers, in the order in which they must be asked for."""
+    client = boto3.client(  # noqa: TID251
+        "cloudformation", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+    )
+    monkeypatch.setattr(aws, "client", lambda service: client)
+    # Without this the code would wait as patiently as AWS wants it.
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://emulator")
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def event(number: int, status: str, logical_id: str = "app-queue", reason: str = "") -> dict[str, Any]:
+    """Return an event as CloudFormation lists it."""
+    return {
+        "StackId": ID,
+        "EventId": str(number),
+        "StackName": "app-queue",
+        "LogicalResourceId": logical_id,
+        "PhysicalResourceId": ID if logical_id == "app-queue" else logical_id,
+        "ResourceType": "AWS::CloudFormation::Stack" if logical_id == "app-queue" else "AWS::SQS::Queue",
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+        "Timestamp": NOW,
+    }
+
+
+def script_events(answers: Stubber, *listings: list[dict[str, Any]]) -> None:
+    """Answer each listing of the events with the next of these, which are oldest first."""
+    for listing in listings:
+        answers.add_response("describe_stack_events", {"StackEvents": listing[::-1]})
+
+
+def script_stack(answers: Stubber, *statuses: str) -> None:
+    """Answer each description of the stack with the next of these statuses."""
+    for status in statuses:
+        stack = {"StackName": "app-queue", "StackId": ID, "StackStatus": status, "CreationTime": NOW}
+        answers.add_response("describe_stacks", {"Stacks": [stack]})
+
+
+def test_a_slow_stack_is_followed_event_by_event_to_its_end(answers: Stubber) -> None:
+    before = [event(1, "REVIEW_IN_PROGRESS")]
+    started = [*before, event(2, "CREATE_IN_PROGRESS"), event(3, "CREATE_IN_PROGRESS", "JobsDlq")]
+    ended = [*started, event(4, "CREATE_COMPLETE", "JobsDlq"), event(5, "CREATE_COMPLETE")]
+    script_stack(answers, "REVIEW_IN_PROGRESS")
+    script_events(answers, before)
+    answers.add_response("execute_change_set", {})
+    script_events(answers, before, started, started, ended)
+    seen: list[Event] = []
+    changesets.execute("app-queue", "provision", seen.append)
+    assert [(one.logical_id, one.status) for one in seen] == [
+        ("app-queue", "CREATE_IN_PROGRESS"),
+        ("JobsDlq", "CREATE_IN_PROGRESS"),
+        ("JobsDlq", "CREATE_COMPLETE"),
+        ("app-queue", "CREATE_COMPLETE"),
+    ]
+
+
+def test_the_error_of_a_failed_stack_names_the_first_failure_and_not_what_was_cancelled(answers: Stubber) -> None:
+    script_events(
+        answers,
+        [
+            event(1, "UPDATE_IN_PROGRESS"),
+            event(2, "UPDATE_FAILED", "MetricsQueue", "Resource update cancelled"),
+            event(3, "UPDATE_FAILED", "JobsQueue", "not authorized to perform: sqs:SetQueueAttributes"),
+            event(4, "UPDATE_FAILED", "JobsDlq", "another reason"),
+            event(5, "UPDATE_ROLLBACK_IN_PROGRESS", reason="The following resource(s) failed"),
+        ],
+        [event(5, "UPDATE_ROLLBACK_IN_PROGRESS"), event(6, "UPDATE_ROLLBACK_COMPLETE")],
+    )
+    said = "app-queue is UPDATE_ROLLBACK_COMPLETE: JobsQueue .* not authorized to perform: sqs:SetQueueAttributes"
+    with pytest.raises(StackError, match=said):
+        cfn.follow(STACK, "", lambda event: None, ends=("UPDATE_COMPLETE",))
+
+
+def test_a_stack_that_was_rolled_back_by_somebody_gives_the_stacks_own_reason(answers: Stubber) -> None:
+    script_events(
+        answers, [event(1, "ROLLBACK_IN_PROGRESS", reason="User Initiated"), event(2, "ROLLBACK_COMPLETE", reason="")]
+    )
+    with pytest.raises(StackError, match="is ROLLBACK_COMPLETE: app-queue .* User Initiated"):
+        cfn.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
+
+
+def test_an_operation_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
+    script_stack(answers, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
+    seen: list[Event] = []
+    settled = cfn.settle(Stack("app-queue", ID, "UPDATE_IN_PROGRESS"), seen.append)
+    assert settled == Stack("app-queue", ID, "UPDATE_COMPLETE")
+    assert [one.reason for one in seen] == ["waiting for an earlier run"]
+
+
+def test_a_deletion_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
+    script_stack(answers, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
+    assert cfn.settle(Stack("app-queue", ID, "DELETE_IN_PROGRESS"), lambda event: None) is None
+
+
+def test_a_stack_that_never_ends_is_given_up_with_the_way_to_wait_on(
+    answers: Stubber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cfn, "_STACK_SECONDS", -1)
+    script_events(answers, [event(1, "CREATE_IN_PROGRESS")])
+    with pytest.raises(StackError, match="app-queue is still at work .* run the command again"):
+        cfn.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
+
+
+def test_a_change_set_that_cannot_be_made_is_removed_with_the_empty_stack_it_brought(answers: Stubber) -> None:
+    answers.add_response("create_change_set", {})
+    for status, reason in (("CREATE_PENDING", ""), ("FAILED", "No export named app-network-VpcId found")):
+        answers.add_response("describe_change_set", {"Status": status, "StatusReason": reason})
+    answers.add_response("delete_change_set", {})
+    script_stack(answers, "REVIEW_IN_PROGRESS")
+    answers.add_response("delete_stack", {}, {"StackName": ID})
+    script_stack(answers, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
+    with pytest.raises(StackError, match="app-queue: .* No export named app-network-VpcId found"):
+        changesets.create("app-queue", None, "provision", "{}", [], {})
+
+
+def test_a_change_set_without_changes_is_removed_and_is_no_error(answers: Stubber) -> None:
+    reason = "The submitted information didn't contain changes. Submit different information to create a change set."
+    answers.add_response("delete_change_set", {})
+    answers.add_response("create_change_set", {})
+    answers.add_response("describe_change_set", {"Status": "FAILED", "StatusReason": reason})
+    answers.add_response("delete_change_set", {})
+    script_stack(answers, "UPDATE_COMPLETE")
+    found = Stack("app-queue", ID, "UPDATE_COMPLETE")
+    assert changesets.create("app-queue", found, "provision", "{}", [], {}) is None

@@ -1,0 +1,124 @@
+"""The CloudFormation templates: what can be said of them without deploying them."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy import stacks, template
+from deploy.template import Template
+
+FILES = sorted(stacks.TEMPLATES.glob("*.yaml"))
+REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-1")
+SECTIONS = ["AWSTemplateFormatVersion", "Description", "Parameters", "Conditions", "Resources", "Outputs"]
+
+
+def by_file(path: Path) -> str:
+    return path.stem
+
+
+each_template = pytest.mark.parametrize("path", FILES, ids=by_file)
+
+
+def test_cfn_lint_finds_nothing_in_any_template_in_three_regions() -> None:
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", *REGIONS, "--", *map(str, FILES)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, ""), found.stdout + found.stderr
+
+
+def test_every_template_is_deployed_and_every_deployed_stack_has_one() -> None:
+    assert sorted(stacks.ORDER) == [path.stem for path in FILES]
+
+
+@each_template
+def test_the_sections_stand_in_one_order(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    sections = [line.partition(":")[0] for line in lines if line and line[0].isalpha()]
+    assert sections == [section for section in SECTIONS if section in sections]
+
+
+@each_template
+def test_every_parameter_and_output_is_explained_and_a_number_has_its_unit(path: Path) -> None:
+    text = template.read(path)
+    assert len(text.parameters) <= 8
+    for name, parameter in {**text.parameters, **text.outputs}.items():
+        assert parameter.get("Description", "").endswith((".", ")")), name
+    for name, parameter in text.parameters.items():
+        if parameter["Type"] == "Number":
+            assert any(unit in parameter["Description"] for unit in ("days", "seconds", "count")), name
+
+
+@each_template
+def test_every_output_is_exported_under_the_name_of_its_stack(path: Path) -> None:
+    for name, output in template.read(path).outputs.items():
+        assert output["Export"] == {"Name": {"Fn::Sub": "${AWS::StackName}-" + name}}
+
+
+@each_template
+def test_every_queue_has_a_dead_letter_queue_that_keeps_messages_longer(path: Path) -> None:
+    text = template.read(path)
+    queues = {
+        name: text.resolve(queue["Properties"], text.names({}))
+        for name, queue in text.resources(text.names({})).items()
+        if queue["Type"] == "AWS::SQS::Queue"
+    }
+    redrives = {name: queue["RedrivePolicy"] for name, queue in queues.items() if "RedrivePolicy" in queue}
+    dead = {name: redrive["deadLetterTargetArn"]["Fn::GetAtt"][0] for name, redrive in redrives.items()}
+    assert set(queues) == {*dead, *dead.values()}
+    for name, target in dead.items():
+        assert queues[target]["MessageRetentionPeriod"] > int(queues[name]["MessageRetentionPeriod"])
+
+
+@each_template
+def test_what_holds_data_says_what_becomes_of_it(path: Path) -> None:
+    for name, resource in template.read(path).all_resources.items():
+        if resource["Type"] in ("AWS::SQS::Queue", "AWS::DynamoDB::Table", "AWS::S3::Bucket"):
+            policies = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+            assert policies == ("Delete", "Retain"), name
+
+
+@pytest.fixture
+def conditional(tmp_path: Path) -> Template:
+    """A template with conditions, which none of the deployed ones has."""
+    path = tmp_path / "conditional.yaml"
+    path.write_text(
+        """
+Parameters:
+  Domain: {Type: String, Default: ''}
+  Days: {Type: Number, Default: 3}
+Conditions:
+  HasDomain: !Not [!Equals [!Ref Domain, '']]
+  Short: !And [!Condition HasDomain, !Or [!Equals [!Ref Days, 3], !Equals [!Ref Days, 4]]]
+Resources:
+  Always:
+    Type: AWS::SQS::Queue
+    Properties:
+      QueueName: !Sub '${Domain}-${Days}-${!Kept}-${Other.Arn}'
+      Delay: !If [Short, 1, !Ref AWS::NoValue]
+      Arn: !GetAtt Always.Arn
+  Record: {Type: 'AWS::Route53::RecordSet', Condition: HasDomain}
+"""
+    )
+    return template.read(path)
+
+
+@pytest.mark.parametrize(
+    ("given", "resources", "properties"),
+    [
+        ({}, ["Always"], {"QueueName": "-3-${!Kept}-${Other.Arn}", "Arn": {"Fn::GetAtt": ["Always", "Arn"]}}),
+        (
+            {"Domain": "a.b", "Days": "4", "Always.Arn": "arn:x"},
+            ["Always", "Record"],
+            {"QueueName": "a.b-4-${!Kept}-${Other.Arn}", "Arn": "arn:x", "Delay": 1},
+        ),
+    ],
+)
+def test_a_plan_follows_the_conditions_of_a_template(
+    conditional: Template, given: dict[str, str], resources: list[str], properties: dict[str, Any]
+) -> None:
+    names = conditional.names(given)
+    found = conditional.resources(names)
+    assert list(found) == resources
+    assert conditional.resolve(found["Always"]["Properties"], names) == properties
