@@ -29,11 +29,15 @@ from kombu.transport.virtual.base import queue_declare_ok_t
 
 BATCH = 10  # SQS takes and gives at most ten messages a request.
 FIRST_DELAY_SECONDS = 0.2
-LONGEST_DELAY_SECONDS = 5.0
+LONGEST_DELAY_SECONDS = 5.0  # Short enough that an outage is over for the worker when it is over for SQS.
 SECONDS_BETWEEN_WARNINGS = 30.0
+RECEIVE_GRACE_SECONDS = 3  # A long poll unanswered for longer than its wait and this is a dead connection.
+RECOUNT_SECONDS = 1.0
+# A request costs about 1.5 ms of CPU whatever it carries. With 24 slots and jobs of 20 ms, gathering takes the
+# messages' share of a job from 4.8 to 2.0 ms.
+GATHER_SECONDS = 0.1
 SETTLE_FOR_SECONDS = 30.0
 FLUSH_SECONDS = 5.0
-RECEIVE_GRACE_SECONDS = 3
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +106,7 @@ class Settlement:
 
 
 class Settler(threading.Thread):
-    """Delete and release messages of one queue, as many a request as have gathered during the one before.
+    """Delete and release messages of one queue, up to ten a request: nobody waits for it, and a request costs CPU.
 
     A request that fails is tried again for 30 s. Then the message comes back after its visibility timeout.
     """
@@ -138,14 +142,18 @@ class Settler(threading.Thread):
             again = self._send(batch)
 
     def _take(self, room: int, wait: bool) -> list[Settlement]:
+        """Return what has to be settled: with `wait` at least one, and what gathers within 0.1 s."""
         taken: list[Settlement] = []
+        gather_until = 0.0
         with contextlib.suppress(Empty):
-            while len(taken) < room:
-                settlement = self._todo.get(block=wait and not taken)
+            while len(taken) < room and not self._closing:
+                timeout = None if wait and not taken else max(0.0, gather_until - time.monotonic())
+                settlement = self._todo.get(timeout=timeout)
                 if settlement is None:
                     self._closing = True
                     break
                 taken.append(settlement)
+                gather_until = gather_until or time.monotonic() + GATHER_SECONDS
         return taken
 
     def _send(self, batch: list[Settlement]) -> list[Settlement]:
@@ -164,35 +172,36 @@ class Settler(threading.Thread):
             log.error("settle_given_up", queue_url=self._url, messages=len(given_up), error=str(failed[0][1]))
         return [settlement for settlement, _ in failed if settlement.give_up_at > now]
 
-    def _request(self, operation: Callable[..., Any], settlements: list[Settlement]) -> list[tuple[Settlement, object]]:
+    def _request(self, operation: Callable[..., Any], batch: list[Settlement]) -> list[tuple[Settlement, object]]:
         """Return what failed and may yet succeed, each with its error."""
-        if not settlements:
+        if not batch:
             return []
-        entries: list[dict[str, Any]] = []
-        for number, settlement in enumerate(settlements):
-            entry: dict[str, Any] = {"Id": str(number), "ReceiptHandle": settlement.receipt_handle}
-            if settlement.visible_in is not None:
-                entry["VisibilityTimeout"] = settlement.visible_in
-            entries.append(entry)
         try:
-            failures = operation(QueueUrl=self._url, Entries=entries).get("Failed", [])
+            reply = operation(QueueUrl=self._url, Entries=[entry(*numbered) for numbered in enumerate(batch)])
+            failures = reply.get("Failed", [])
         except Exception as error:  # noqa: BLE001 - whatever it was, this thread must outlive it
-            return [(settlement, error) for settlement in settlements]
+            return [(settlement, error) for settlement in batch]
         retry = []
         for failure in failures:
             if failure["SenderFault"]:  # An expired receipt handle, mostly: the message is back in the queue.
                 log.warning("settle_refused", queue_url=self._url, code=failure["Code"])
             else:
-                retry.append((settlements[int(failure["Id"])], failure["Code"]))
+                retry.append((batch[int(failure["Id"])], failure["Code"]))
         return retry
+
+
+def entry(number: int, settlement: Settlement) -> dict[str, Any]:
+    """Return a settlement's part of a batch request."""
+    common = {"Id": str(number), "ReceiptHandle": settlement.receipt_handle}
+    return common if settlement.visible_in is None else {**common, "VisibilityTimeout": settlement.visible_in}
 
 
 class Receiver(threading.Thread):
     """Receive one queue's messages for as long as its consumer wants them, whatever ReceiveMessage does."""
 
-    def __init__(self, channel: Channel, queue: str, queue_url: str, client: Any) -> None:
+    def __init__(self, channel: Channel, queue: str, client: Any, request: Mapping[str, Any]) -> None:
         super().__init__(name=f"sqs-receive-{queue}", daemon=True)
-        self._channel, self._queue, self._url, self._client = channel, queue, queue_url, client
+        self._channel, self._queue, self._client, self._request = channel, queue, client, request
         self._outage = Outage("receive", queue=queue)
         self.stopped = threading.Event()
         self.last_receive = time.monotonic()
@@ -200,33 +209,32 @@ class Receiver(threading.Thread):
 
     def run(self) -> None:
         """Receive until stopped."""
+        backlog = False
         while not self.stopped.is_set():
-            slots = self._channel.wait_for_slots(self.stopped)
+            slots = self._channel.wait_for_slots(self.stopped, gather=backlog)
             if slots:
-                self._receive(slots)
+                backlog = self._receive(slots) == slots
 
-    def _receive(self, slots: int) -> None:
+    def _receive(self, slots: int) -> int:
+        """Return how many messages came."""
         started = time.monotonic()
+        problem: object = None
         try:
-            messages = self._client.receive_message(
-                QueueUrl=self._url,
-                MaxNumberOfMessages=min(slots, BATCH),
-                WaitTimeSeconds=self._channel.wait_time_seconds,
-                **{name: values for name, values in self._channel.get_message_attributes.items() if values},
-            ).get("Messages", [])
+            reply = self._client.receive_message(**self._request, MaxNumberOfMessages=slots)
+            messages = reply.get("Messages", [])
         except Exception as error:  # noqa: BLE001 - nothing that a receive can raise may end the polling
-            problem: object = error
-        else:
-            early = time.monotonic() - started < self._channel.wait_time_seconds / 2
-            # botocore reads a reply without a body as one without messages: asking on at once would be a busy loop.
-            problem = "empty reply before the wait was over" if early and not messages else None
+            messages, problem = [], error
         self.last_receive = time.monotonic()
-        if problem is not None:
+        if not messages and not problem and self.last_receive - started < self._request["WaitTimeSeconds"] / 2:
+            # botocore reads a reply without a body as one without messages: to ask on at once would be a busy loop.
+            problem = "empty reply before the wait was over"
+        if problem:
             self.stopped.wait(self._outage.failed(problem))
-            return
+            return 0
         self._outage.over()
         if messages:
             self._channel.arrived(self._queue, messages, self.stopped)
+        return len(messages)
 
 
 class Message(virtual.Message):
@@ -272,6 +280,7 @@ class Channel(SQS.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._urls: dict[str, str] = {}
         self._receivers: dict[str, Receiver] = {}
         self._settlers: dict[str, Settler] = {}
         self._slots = threading.Condition()
@@ -297,24 +306,31 @@ class Channel(SQS.Channel):
             # that messages and acknowledgements from threads would wait for it. Give it one that never has news.
             self._watched = socket.socketpair()
             self.hub.add_reader(self._watched[0], lambda: None)
-        client = self._new_boto_client(
-            "sqs",
-            self.region,
-            self.conninfo.userid,
-            self.conninfo.password,
-            config=Config(
-                read_timeout=self.wait_time_seconds + RECEIVE_GRACE_SECONDS,
-                retries={"total_max_attempts": 1},  # The receiver retries, and says so in the log.
-            ),
+        queue_url = self._urls[queue] = self._new_queue(queue)
+        self._settler(queue_url)
+        config = Config(
+            read_timeout=self.wait_time_seconds + RECEIVE_GRACE_SECONDS,
+            retries={"total_max_attempts": 1},  # The receiver retries, and says so in the log.
         )
-        self._receivers[queue] = Receiver(self, queue, self._new_queue(queue), client)
+        user, password = self.conninfo.userid, self.conninfo.password  # Both None: boto3's chain has the credentials.
+        client = self._new_boto_client("sqs", self.region, user, password, config=config)
+        attributes = {name: values for name, values in self.get_message_attributes.items() if values}
+        request = {"QueueUrl": queue_url, "WaitTimeSeconds": self.wait_time_seconds, **attributes}
+        self._receivers[queue] = Receiver(self, queue, client, request)
 
-    def wait_for_slots(self, stopped: threading.Event) -> int:
-        """Return for how many messages there is room, as soon as there is, or 0 after a while."""
+    def wait_for_slots(self, stopped: threading.Event, gather: bool) -> int:
+        """Return how many messages to ask for: 1 to 10 as soon as there is room, or 0 after a while.
+
+        With `gather`, when more messages are likely to wait, let a quarter of the slots run dry first, but for no
+        longer than 0.1 s: one request then fetches several.
+        """
         with self._slots:
             # The time-out serves a changed prefetch count only: a settled message wakes this by slots_changed.
-            self._slots.wait_for(lambda: stopped.is_set() or self._free() > 0, self.connection.polling_interval)
-            return 0 if stopped.is_set() else self._free()
+            self._slots.wait_for(lambda: stopped.is_set() or self._free() > 0, RECOUNT_SECONDS)
+            if gather:
+                quarter = min(BATCH, self.qos.prefetch_count // 4)
+                self._slots.wait_for(lambda: stopped.is_set() or self._free() >= quarter, GATHER_SECONDS)
+            return 0 if stopped.is_set() else min(BATCH, self._free())
 
     def _free(self) -> int:
         free = self.qos.can_consume_max_estimate()
@@ -335,11 +351,12 @@ class Channel(SQS.Channel):
         self.hub.call_soon(self._deliver, queue, messages)
 
     def _give_back(self, queue: str, messages: list[dict[str, Any]]) -> None:
+        settler = self._settlers[self._urls[queue]]
         for message in messages:
-            self._settler(self._new_queue(queue)).release(message["ReceiptHandle"])
+            settler.release(message["ReceiptHandle"])
 
     def _deliver(self, queue: str, messages: list[dict[str, Any]]) -> None:
-        callback = self.connection._callbacks.get(queue)
+        callback = None if self.closed else self.connection._callbacks.get(queue)
         if callback is None:
             self._give_back(queue, messages)
         else:

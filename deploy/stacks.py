@@ -21,6 +21,17 @@ ORDER = ("storage", "queue")
 DEFAULT_PREFIX = "objdet"
 _PREFIX = re.compile(r"[a-z][a-z0-9-]{2,19}")
 _MADE_BY = "object-detection-service"
+# States that no change set leads out of, and what does.
+_WAYS_OUT = {
+    "UPDATE_ROLLBACK_FAILED": "Mend the cause, run `aws cloudformation continue-update-rollback --stack-name {name}`, "
+    "then this again.",
+    "DELETE_FAILED": "An earlier teardown has not finished: run `python manage.py teardown --prefix {prefix}`, then "
+    "this again.",
+}
+_TEARDOWN = (
+    "It cannot be updated any more: run `python manage.py teardown --prefix {prefix}`, which deletes what is stored, "
+    "then this again."
+)
 
 
 def _silent(event: Event) -> None:
@@ -94,8 +105,7 @@ def delete(prefix: str, report: Report = _silent) -> list[str]:
             cfn.drop(settled)
             continue
         for bucket in cfn.buckets(settled):
-            # Versions, so that a bucket is emptied too on which somebody has turned versioning on.
-            aws.s3().Bucket(bucket).object_versions.delete()
+            _empty(bucket)
         cfn.delete(settled, report)
     return deleted
 
@@ -136,7 +146,8 @@ def _deploy(prefix: str, part: str, text: Template, values: Mapping[str, str], r
         cfn.delete(stack, report)
         stack = None
     if stack and not stack.empty and not stack.status.endswith("_COMPLETE"):
-        raise StackError(f"{stack.name} is {stack.status}. {_WAYS_OUT.get(stack.status, _TEARDOWN)}")
+        way_out = _WAYS_OUT.get(stack.status, _TEARDOWN).format(name=stack.name, prefix=prefix)
+        raise StackError(f"{stack.name} is {stack.status}. {way_out}")
     if _change_set(prefix, part, stack, text, values, "provision") is None:
         return "unchanged"
     changesets.execute(name(prefix, part), "provision", report)
@@ -164,6 +175,15 @@ def _templates(values: Mapping[str, str]) -> dict[str, Template]:
     return templates
 
 
+def _empty(bucket: str) -> None:
+    """Delete all that a bucket holds: CloudFormation deletes only an empty one."""
+    try:
+        # Versions, so that a bucket is emptied too on which somebody has turned versioning on.
+        aws.s3().Bucket(bucket).object_versions.delete()
+    except aws.client("s3").exceptions.NoSuchBucket:
+        return
+
+
 def _ours(prefix: str, part: str) -> Stack | None:
     """Return the stack, None if there is none; raise StackError if something else made it."""
     stack = cfn.describe(name(prefix, part))
@@ -177,10 +197,3 @@ def _ours(prefix: str, part: str) -> Stack | None:
 
 def _tags(prefix: str) -> dict[str, str]:
     return {"Project": prefix, "ManagedBy": _MADE_BY}
-
-
-_TEARDOWN = "It cannot be updated any more: run `python manage.py teardown` (it deletes what is stored) and again this."
-_WAYS_OUT = {
-    "UPDATE_ROLLBACK_FAILED": "Mend the cause, then `aws cloudformation continue-update-rollback --stack-name` it.",
-    "DELETE_FAILED": "An earlier teardown has not finished: run `python manage.py teardown`, then again this.",
-}

@@ -15,6 +15,7 @@ from detection import predictions
 from detection.schemas import Delivery, Prediction, Status
 
 from . import updates
+from .processes import wait_until
 
 
 def test_a_photo_comes_back_with_its_objects_boxed_and_counted(user: TelegramUser, photo: bytes) -> None:
@@ -23,7 +24,9 @@ def test_a_photo_comes_back_with_its_objects_boxed_and_counted(user: TelegramUse
     prediction = _prediction(user)
     assert prediction.detections
     assert answer.caption == replies.counts(prediction.detections)
-    original, boxed = (np.asarray(Image.open(BytesIO(data)).convert("RGB"), int) for data in (photo, user.download(answer)))
+    original, boxed = (
+        np.asarray(Image.open(BytesIO(data)).convert("RGB"), int) for data in (photo, user.download(answer))
+    )
     assert boxed.shape == original.shape
     assert np.abs(boxed - original).max() > 100
 
@@ -40,7 +43,9 @@ def test_the_item_tells_the_whole_story(user: TelegramUser, photo: bytes, stack:
     assert prediction.inference_ms
 
 
-def test_both_images_are_in_the_bucket_under_the_prediction_id(user: TelegramUser, photo: bytes, stack: LocalStack) -> None:
+def test_both_images_are_in_the_bucket_under_the_prediction_id(
+    user: TelegramUser, photo: bytes, stack: LocalStack
+) -> None:
     user.wait_for_reply(user.send_photo(photo))
     prediction_id = _prediction(user).prediction_id
     s3 = aws.s3().meta.client
@@ -84,6 +89,12 @@ def test_two_photos_of_one_message_chain_are_two_predictions(user: TelegramUser,
 
 
 def _prediction(user: TelegramUser) -> Prediction:
-    prediction = predictions.find(predictions.latest_of_chat(user.chat_id)[0])
-    assert prediction is not None
-    return prediction
+    """Return the newest prediction of this chat, once its delivery is recorded."""
+
+    def delivered() -> Prediction | None:
+        prediction = predictions.find(predictions.latest_of_chat(user.chat_id)[0])
+        return prediction if prediction and prediction.delivery is Delivery.DELIVERED else None
+
+    found = wait_until(delivered)
+    assert found is not None
+    return found

@@ -13,20 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import django
 import pytest
+from botocore.config import Config
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from botsite import aws
+from deploy import cfn, stacks
+from deploy.cfn import Change, Event
 from tests.processes import free_port, listening, start, wait_until
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
-django.setup()
-
-from django.conf import settings  # noqa: E402
-
-from botsite import aws  # noqa: E402
-from deploy import cfn, stacks  # noqa: E402
-from deploy.cfn import Change, Event  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -58,9 +53,11 @@ def endpoint() -> Iterator[str]:
 def clients_of(url: str, **keys: str) -> Callable[[str], Any]:
     """Return a factory of clients for one endpoint: the product's keeps those of the first one it saw."""
 
+    options = {"endpoint_url": url, "region_name": "us-east-1", "config": Config(retries={"total_max_attempts": 1})}
+
     @cache
     def client(service: str) -> Any:
-        return boto3.client(service, endpoint_url=url, region_name="us-east-1", **keys)  # type: ignore[call-overload]  # noqa: TID251
+        return boto3.client(service, **options, **keys)  # type: ignore[call-overload]  # noqa: TID251
 
     return client
 
@@ -192,7 +189,7 @@ def test_provision_makes_a_private_bucket_that_empties_itself(made: str) -> None
 
 def test_provision_says_what_it_did_resource_by_resource_and_what_the_emulator_needed(prefix: str) -> None:
     lines = run("provision", "--prefix", prefix).splitlines()
-    assert any(line.split() == [f"{prefix}-queue", "CREATE_COMPLETE", "AWS::SQS::Queue", "JobsQueue"] for line in lines)
+    assert any(line.split() == [f"{prefix}-queue", "CREATE_COMPLETE", "JobsQueue", "AWS::SQS::Queue"] for line in lines)
     assert [f"{prefix}-storage: created", f"{prefix}-queue: created"] == [line for line in lines if ": created" in line]
     fixups = [line.rpartition(" ")[2] for line in lines if line.startswith("set afterwards")]
     assert {"LifecycleConfiguration", "TimeToLiveSpecification"} <= set(fixups)
@@ -254,7 +251,8 @@ def test_the_plan_of_a_change_lists_it_and_leaves_no_change_set(prefix: str) -> 
     changes = stacks.plan(prefix, {"JobsMaxReceives": "7"})
     assert Change(f"{prefix}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue", changes[0].replacement) in changes
     assert redrive(queue(prefix, "jobs"))[1] == 5
-    assert aws.client("cloudformation").list_change_sets(StackName=f"{prefix}-queue")["Summaries"] == []
+    left = aws.client("cloudformation").list_change_sets(StackName=f"{prefix}-queue")["Summaries"]
+    assert "plan" not in [one["ChangeSetName"] for one in left]
 
 
 def test_the_plan_of_no_change_says_so(prefix: str) -> None:
@@ -390,6 +388,12 @@ def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, mo
     assert ["Versions" in found or "DeleteMarkers" in found for found in left] == [True, False]
 
 
+def test_teardown_goes_on_where_somebody_has_deleted_the_bucket(prefix: str) -> None:
+    stacks.provision(prefix)
+    aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-000000000000-us-east-1")
+    assert stacks.delete(prefix) == [f"{prefix}-queue", f"{prefix}-storage"]
+
+
 def test_the_plan_of_a_teardown_lists_what_would_go_and_deletes_nothing(prefix: str) -> None:
     stacks.provision(prefix)
     rows = [line.split() for line in run("teardown", "--prefix", prefix, "--plan").splitlines()]
@@ -423,6 +427,21 @@ def test_on_a_terminal_teardown_asks(prefix: str, monkeypatch: pytest.MonkeyPatc
     else:
         call_command("teardown", "--prefix", prefix, stdout=Terminal())
     assert len(statuses(prefix)) == left
+
+
+def test_a_stack_in_a_state_without_a_way_forward_says_which_and_what_to_do(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator has no such states, so the description of the stack is made up."""
+    tags = {"Project": prefix, "ManagedBy": "object-detection-service"}
+    for status, what in (
+        ("UPDATE_ROLLBACK_FAILED", f"continue-update-rollback --stack-name {prefix}-storage"),
+        ("ROLLBACK_FAILED", f"teardown --prefix {prefix}"),
+        ("DELETE_FAILED", f"teardown --prefix {prefix}"),
+    ):
+        monkeypatch.setattr(cfn, "describe", lambda name, status=status: cfn.Stack(name, "id", status, tags))
+        with pytest.raises(CommandError, match=rf"{prefix}-storage is {status}\. .*{what}"):
+            run("provision", "--prefix", prefix)
 
 
 @pytest.mark.parametrize("command", ["provision", "teardown"])

@@ -90,7 +90,7 @@ def test_the_error_of_a_failed_stack_names_the_first_failure_and_not_what_was_ca
         ],
         [event(5, "UPDATE_ROLLBACK_IN_PROGRESS"), event(6, "UPDATE_ROLLBACK_COMPLETE")],
     )
-    said = "app-queue is UPDATE_ROLLBACK_COMPLETE: JobsQueue .* not authorized to perform: sqs:SetQueueAttributes"
+    said = r"app-queue is UPDATE_ROLLBACK_COMPLETE: JobsQueue .* not authorized to perform: sqs:SetQueueAttributes"
     with pytest.raises(StackError, match=said):
         cfn.follow(STACK, "", lambda event: None, ends=("UPDATE_COMPLETE",))
 
@@ -99,7 +99,7 @@ def test_a_stack_that_was_rolled_back_by_somebody_gives_the_stacks_own_reason(an
     script_events(
         answers, [event(1, "ROLLBACK_IN_PROGRESS", reason="User Initiated"), event(2, "ROLLBACK_COMPLETE", reason="")]
     )
-    with pytest.raises(StackError, match="is ROLLBACK_COMPLETE: app-queue .* User Initiated"):
+    with pytest.raises(StackError, match=r"is ROLLBACK_COMPLETE: app-queue .* User Initiated"):
         cfn.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 
@@ -121,7 +121,7 @@ def test_a_stack_that_never_ends_is_given_up_with_the_way_to_wait_on(
 ) -> None:
     monkeypatch.setattr(cfn, "_STACK_SECONDS", -1)
     script_events(answers, [event(1, "CREATE_IN_PROGRESS")])
-    with pytest.raises(StackError, match="app-queue is still at work .* run the command again"):
+    with pytest.raises(StackError, match=r"app-queue is still at work .* run the command again"):
         cfn.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 
@@ -133,7 +133,7 @@ def test_a_change_set_that_cannot_be_made_is_removed_with_the_empty_stack_it_bro
     script_stack(answers, "REVIEW_IN_PROGRESS")
     answers.add_response("delete_stack", {}, {"StackName": ID})
     script_stack(answers, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
-    with pytest.raises(StackError, match="app-queue: .* No export named app-network-VpcId found"):
+    with pytest.raises(StackError, match=r"app-queue: .* No export named app-network-VpcId found"):
         changesets.create("app-queue", None, "provision", "{}", [], {})
 
 

@@ -47,7 +47,11 @@ class LocalStack:
     def __post_init__(self) -> None:
         self.children = Children(self.folder / "logs", self.on_line)
         self.env = {**os.environ, **_secrets(), "YOLO_WEIGHTS": self.weights, "AWS_REGION": REGION}
-        self.env |= {"PYTHONUNBUFFERED": "1", "DATABASE_URL": f"sqlite:///{self.folder / 'admin.sqlite3'}"}
+        self.env |= {
+            "DJANGO_ALLOWED_HOSTS": ",".join(SITE_HOSTS),
+            "PYTHONUNBUFFERED": "1",
+            "DATABASE_URL": f"sqlite:///{self.folder / 'admin.sqlite3'}",
+        }
 
     @contextmanager
     def running(self) -> Iterator["LocalStack"]:

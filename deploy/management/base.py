@@ -55,6 +55,9 @@ class StackCommand(BaseCommand):
             raise CommandError(str(error)) from error
         except (ClientError, BotoCoreError) as error:
             raise CommandError(_advice(error)) from error
+        except KeyboardInterrupt as interrupt:
+            said = "Interrupted. What CloudFormation has begun goes on by itself: run the command again to finish."
+            raise CommandError(said, returncode=130) from interrupt
 
     def run(self, **options: Any) -> None:
         """Do the command's work."""
@@ -66,7 +69,7 @@ class StackCommand(BaseCommand):
         self.stdout.ending = ""
         terminal = self.stdout.isatty()
         return Console(
-            file=cast(IO[str], self.stdout), highlight=False, soft_wrap=not terminal, width=None if terminal else 160
+            file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True, width=None if terminal else 160
         )
 
 
@@ -77,8 +80,8 @@ def progress(console: Console) -> Iterator[Report]:
 
         def report(event: Event) -> None:
             colour = next((colour for word, colour in _COLOURS if word in event.status), "default")
-            line = Text(f"{event.stack:<20} ").append(f"{event.status:<28}", colour)
-            console.print(line.append(f" {event.type:<28} {event.logical_id}  {event.reason}".rstrip()))
+            line = Text(f"{event.stack:<15} ").append(f"{event.status:<18}", colour)
+            console.print(line.append(f" {event.logical_id:<18} {event.type}  {event.reason}".rstrip()))
             status.update(Text(f"{event.stack}: {event.logical_id}"))
 
         yield report

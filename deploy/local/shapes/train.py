@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deploy.local.shapes.train", description=__doc__)
     parser.add_argument("--images", type=int, default=3000, help="number of drawings (default %(default)s)")
-    parser.add_argument("--epochs", type=int, default=20, help="times each is seen (default %(default)s)")
+    parser.add_argument("--epochs", type=int, default=8, help="times each is seen (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of drawings and training (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default %(default)s)")
     parser.add_argument("--start", type=Path, help="a .pt file to go on from instead of random weights")

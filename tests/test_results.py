@@ -1,0 +1,132 @@
+"""`/results`: only the worker may call it, only for what is finished, and the answer is sent once."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.core import signing
+
+from botsite import aws
+from botsite.bot import replies
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramControl, TelegramUser
+from detection import callback, images, predictions
+from detection.schemas import Delivery, Detection, Prediction
+
+BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
+Call = Callable[..., int]
+
+
+@pytest.fixture
+def call(stack: LocalStack) -> Call:
+    """Return a function that calls `/results` of a site as the worker does and returns the status."""
+    sites = list(stack.sites.values())
+    numbers = count()
+
+    def call(prediction_id: str, signature: str | None = None) -> int:
+        headers = {callback.SIGNATURE_HEADER: callback.sign(prediction_id) if signature is None else signature}
+        url = f"{sites[next(numbers) % len(sites)]}/results"
+        return httpx.get(url, params={"predictionId": prediction_id}, headers=headers, timeout=40).status_code
+
+    return call
+
+
+@pytest.fixture
+def finished(user: TelegramUser, stack: LocalStack, photo: bytes) -> Prediction:
+    """Return a prediction that has succeeded, whose worker has not called back."""
+    prediction = _queued(user)
+    claimed = predictions.claim(prediction.prediction_id, "a-job").prediction
+    assert claimed is not None
+    images.put(prediction.result_key, photo, "image/jpeg")
+    predictions.succeed(claimed, [BUS, BUS], "model", 12)
+    return prediction
+
+
+def _queued(user: TelegramUser) -> Prediction:
+    prediction_id = uuid4().hex
+    prediction = Prediction(prediction_id, user.chat_id, user.send_text("hello"), f"photos/{prediction_id}")
+    assert predictions.create(prediction).granted
+    return prediction
+
+
+def test_a_finished_prediction_is_delivered(call: Call, finished: Prediction, user: TelegramUser) -> None:
+    assert call(finished.prediction_id) == 200
+    answer = user.wait_for(lambda message: message.photo is not None)
+    assert (answer.caption, answer.reply_to) == ("2 buses", finished.message_id)
+    stored = predictions.find(finished.prediction_id)
+    assert stored is not None
+    assert stored.delivery is Delivery.DELIVERED
+    assert stored.delivered_at
+
+
+def test_ten_calls_at_once_send_one_answer(call: Call, finished: Prediction, user: TelegramUser) -> None:
+    with ThreadPoolExecutor(10) as pool:
+        statuses = list(pool.map(call, [finished.prediction_id] * 10))
+    assert set(statuses) <= {200, 503}
+    assert call(finished.prediction_id) == 200
+    assert len([message for message in user.messages() if message.photo]) == 1
+
+
+@pytest.mark.parametrize("signature", ["", "x", "a:b:c"])
+def test_an_unsigned_call_is_refused(call: Call, finished: Prediction, signature: str) -> None:
+    assert call(finished.prediction_id, signature) == 403
+
+
+def test_a_signature_opens_one_prediction_only(call: Call, finished: Prediction, user: TelegramUser) -> None:
+    assert call(finished.prediction_id, callback.sign(_queued(user).prediction_id)) == 403
+
+
+def test_an_expired_signature_is_refused(call: Call, finished: Prediction, stack: LocalStack) -> None:
+    class Earlier(signing.TimestampSigner):
+        def timestamp(self) -> str:
+            return signing.b62_encode(1_700_000_000)
+
+    signer = Earlier(key=stack.env["RESULTS_KEY"], salt="results")
+    assert call(finished.prediction_id, signer.sign(finished.prediction_id)) == 403
+
+
+def test_what_is_unknown_or_unfinished_is_said_to_be(call: Call, user: TelegramUser) -> None:
+    assert call(uuid4().hex) == 404
+    assert call(_queued(user).prediction_id) == 409
+
+
+def test_a_refusal_of_telegram_that_passes_is_tried_again(
+    call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
+) -> None:
+    control = TelegramControl(stack.telegram_url)
+    control.fault("sendPhoto", "too_many_requests", chat_id=user.chat_id, retry_after=1)
+    assert [call(finished.prediction_id), call(finished.prediction_id)] == [503, 200]
+
+
+def test_a_chat_that_blocked_the_bot_is_given_up(call: Call, finished: Prediction, user: TelegramUser) -> None:
+    user.block()
+    assert [call(finished.prediction_id), call(finished.prediction_id)] == [200, 200]
+    stored = predictions.find(finished.prediction_id)
+    assert stored is not None
+    assert stored.delivery is Delivery.UNDELIVERABLE
+
+
+def test_nothing_found_has_its_own_words(call: Call, user: TelegramUser) -> None:
+    prediction = _queued(user)
+    claimed = predictions.claim(prediction.prediction_id, "a-job").prediction
+    assert claimed is not None
+    predictions.succeed(claimed, [], "model", 12)
+    assert call(prediction.prediction_id) == 200
+    assert user.wait_for(lambda message: message.text == replies.NOTHING_FOUND)
+
+
+def test_a_failed_prediction_is_an_apology_with_its_reason(call: Call, user: TelegramUser) -> None:
+    prediction = _queued(user)
+    predictions.fail(prediction.prediction_id, "The image is damaged.")
+    assert call(prediction.prediction_id) == 200
+    assert user.wait_for(lambda message: message.text == "The image is damaged.")
+
+
+def test_a_lost_boxed_photo_still_gives_the_counts(call: Call, finished: Prediction, user: TelegramUser) -> None:
+    bucket, key = images.default_storage.bucket_name, finished.result_key
+    aws.s3().meta.client.delete_object(Bucket=bucket, Key=key)
+    assert call(finished.prediction_id) == 200
+    assert user.wait_for(lambda message: message.text == "2 buses")
