@@ -2,7 +2,7 @@
 
 import threading
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 from botocore.config import Config
@@ -53,7 +53,7 @@ def _client(service: str) -> Any:
 @cache
 def _resource(service: str) -> Any:
     # An emulator's bucket has no host name of its own; SigV4 also makes presigned addresses expire.
-    style = "path" if settings.AWS_ENDPOINT_URL else "auto"
+    style: Literal["path", "auto"] = "path" if settings.AWS_ENDPOINT_URL else "auto"
     config = (
         _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": style})) if service == "s3" else _CONFIG
     )

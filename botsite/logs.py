@@ -7,7 +7,7 @@
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +15,11 @@ import structlog
 from django.conf import settings
 
 # A bot's token: "<bot id>:<secret>", also as it stands in the address of each Bot API call.
-_TOKEN = re.compile(r"\b\d{3,}(?::|%3A)[A-Za-z0-9_-]{20,}")
+_TOKEN = re.compile(r"(?<!\d)\d{3,}(?::|%3A)[A-Za-z0-9_-]{20,}")
 _hidden: set[str] = set()
 
 
-def _stamp(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _stamp(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Add the time, ISO 8601, UTC, milliseconds."""
     event["time"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return event
@@ -69,7 +69,12 @@ def formatter() -> logging.Formatter:
     """Return the formatter of all handlers, also of what libraries log through `logging`."""
     if settings.LOG_FORMAT == "text":
         after: list[Any] = [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="time", pad_event_to=20)
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                timestamp_key="time",
+                pad_event_to=20,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
         ]
     else:
         after = [
@@ -85,7 +90,7 @@ def formatter() -> logging.Formatter:
     )
 
 
-def _name_logger(logger: Any, method: str, event: dict[str, Any]) -> Mapping[str, Any]:
+def _name_logger(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Say which library spoke: its events have no name of ours."""
     record = event.get("_record")
     if record is not None:
@@ -93,7 +98,7 @@ def _name_logger(logger: Any, method: str, event: dict[str, Any]) -> Mapping[str
     return event
 
 
-def _rename_level(logger: Any, method: str, event: dict[str, Any]) -> Mapping[str, Any]:
+def _rename_level(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Put `time`, `level` and `event` first: people read logs too."""
     first = {key: event[key] for key in ("time", "level", "event") if key in event}
-    return first | event
+    return first | dict(event)

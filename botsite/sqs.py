@@ -5,6 +5,7 @@ polling; one that is never answered stops it for ever; a free slot is found by p
 holds the loop for a round trip. Here every queue has a thread that receives, for as many messages as there are free
 slots, and a thread that settles (deletes or releases) what the worker is done with. The loop hands over messages.
 botocore makes all requests, so its credentials, timeouts, endpoint and CA bundle settings hold for all of them.
+The pool has to be one of threads: a forking one would copy these threads' locks into its children.
 
 Delivery is at least once: what is not deleted comes back after the queue's visibility timeout. A rejected message
 is never deleted either: SQS counts its receives and moves it to the dead-letter queue, which every queue needs.
@@ -12,14 +13,9 @@ is never deleted either: SQS counts its receives and moves it to the dead-letter
 
 from __future__ import annotations
 
-import contextlib
-import random
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import structlog
@@ -27,17 +23,10 @@ from botocore.config import Config
 from kombu.transport import SQS, virtual
 from kombu.transport.virtual.base import queue_declare_ok_t
 
-BATCH = 10  # SQS takes and gives at most ten messages a request.
-FIRST_DELAY_SECONDS = 0.2
-LONGEST_DELAY_SECONDS = 5.0  # Short enough that an outage is over for the worker when it is over for SQS.
-SECONDS_BETWEEN_WARNINGS = 30.0
+from .sqs_threads import BATCH, GATHER_SECONDS, Receiver, Settler
+
 RECEIVE_GRACE_SECONDS = 3  # A long poll unanswered for longer than its wait and this is a dead connection.
-RECOUNT_SECONDS = 1.0
-# A request costs about 1.5 ms of CPU whatever it carries. With 24 slots and jobs of 20 ms, gathering takes the
-# messages' share of a job from 4.8 to 2.0 ms.
-GATHER_SECONDS = 0.1
-SETTLE_FOR_SECONDS = 30.0
-FLUSH_SECONDS = 5.0
+RECOUNT_SECONDS = 1.0  # A changed prefetch count is noticed within this; a settled message is at once.
 
 log = structlog.get_logger(__name__)
 
@@ -61,180 +50,6 @@ def transport_options(region: str, queues: Mapping[str, str]) -> dict[str, Any]:
         "sqs_base64_encoding": False,
         "body_encoding": None,
     }
-
-
-class Outage:
-    """Say how long to wait after failures in a row, and log them, but not every one of a long outage."""
-
-    def __init__(self, operation: str, **fields: str) -> None:
-        self._operation, self._fields = operation, fields
-        self._failures = 0
-        self._logged = False
-        self._quiet_until = 0.0
-
-    def failed(self, error: object) -> float:
-        """Return the seconds to wait: exponential backoff with full jitter."""
-        longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(self._failures, 10))
-        delay = random.uniform(0, longest)  # noqa: S311 - jitter is no secret
-        self._failures += 1
-        if time.monotonic() >= self._quiet_until:
-            self._quiet_until = time.monotonic() + SECONDS_BETWEEN_WARNINGS
-            self._logged = True
-            log.warning(
-                f"{self._operation}_failed",
-                **self._fields,
-                error=f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error,
-                failures=self._failures,
-                retry_in_ms=round(delay * 1000),
-            )
-        return delay
-
-    def over(self) -> None:
-        """Start from the shortest delay again."""
-        if self._logged:
-            log.info(f"{self._operation}_recovered", **self._fields, failures=self._failures)
-        self._failures, self._logged = 0, False
-
-
-@dataclass(frozen=True)
-class Settlement:
-    """One message to delete or, with `visible_in` seconds, to give back to the queue."""
-
-    receipt_handle: str
-    visible_in: int | None
-    give_up_at: float
-
-
-class Settler(threading.Thread):
-    """Delete and release messages of one queue, up to ten a request: nobody waits for it, and a request costs CPU.
-
-    A request that fails is tried again for 30 s. Then the message comes back after its visibility timeout.
-    """
-
-    def __init__(self, client: Any, queue_url: str) -> None:
-        super().__init__(name="sqs-settle", daemon=True)
-        self._client, self._url = client, queue_url
-        self._todo: SimpleQueue[Settlement | None] = SimpleQueue()
-        self._outage = Outage("settle", queue_url=queue_url)
-        self._closing = False
-        self.start()
-
-    def delete(self, receipt_handle: str) -> None:
-        """Delete a message whose work is done."""
-        self._todo.put(Settlement(receipt_handle, None, time.monotonic() + SETTLE_FOR_SECONDS))
-
-    def release(self, receipt_handle: str) -> None:
-        """Let another consumer have a message now, not after its visibility timeout."""
-        self._todo.put(Settlement(receipt_handle, 0, time.monotonic() + SETTLE_FOR_SECONDS))
-
-    def close(self) -> None:
-        """Settle what was handed over so far, within five seconds, and end the thread."""
-        self._todo.put(None)
-        self.join(FLUSH_SECONDS)
-        if self.is_alive():
-            log.error("settle_abandoned", queue_url=self._url, at_most=self._todo.qsize() + BATCH)
-
-    def run(self) -> None:
-        """Settle until closed and done."""
-        again: list[Settlement] = []
-        while again or not self._closing:
-            batch = again + self._take(BATCH - len(again), wait=not again)
-            again = self._send(batch)
-
-    def _take(self, room: int, wait: bool) -> list[Settlement]:
-        """Return what has to be settled: with `wait` at least one, and what gathers within 0.1 s."""
-        taken: list[Settlement] = []
-        gather_until = 0.0
-        with contextlib.suppress(Empty):
-            while len(taken) < room and not self._closing:
-                timeout = None if wait and not taken else max(0.0, gather_until - time.monotonic())
-                settlement = self._todo.get(timeout=timeout)
-                if settlement is None:
-                    self._closing = True
-                    break
-                taken.append(settlement)
-                gather_until = gather_until or time.monotonic() + GATHER_SECONDS
-        return taken
-
-    def _send(self, batch: list[Settlement]) -> list[Settlement]:
-        """Return the settlements to try again, after the pause that they need."""
-        deletions = [settlement for settlement in batch if settlement.visible_in is None]
-        releases = [settlement for settlement in batch if settlement.visible_in is not None]
-        failed = [*self._request(self._client.delete_message_batch, deletions)]
-        failed += self._request(self._client.change_message_visibility_batch, releases)
-        if not failed:
-            self._outage.over()
-            return []
-        time.sleep(self._outage.failed(failed[0][1]))
-        now = time.monotonic()
-        given_up = [settlement for settlement, _ in failed if settlement.give_up_at <= now]
-        if given_up:
-            log.error("settle_given_up", queue_url=self._url, messages=len(given_up), error=str(failed[0][1]))
-        return [settlement for settlement, _ in failed if settlement.give_up_at > now]
-
-    def _request(self, operation: Callable[..., Any], batch: list[Settlement]) -> list[tuple[Settlement, object]]:
-        """Return what failed and may yet succeed, each with its error."""
-        if not batch:
-            return []
-        try:
-            reply = operation(QueueUrl=self._url, Entries=[entry(*numbered) for numbered in enumerate(batch)])
-            failures = reply.get("Failed", [])
-        except Exception as error:  # noqa: BLE001 - whatever it was, this thread must outlive it
-            return [(settlement, error) for settlement in batch]
-        retry = []
-        for failure in failures:
-            if failure["SenderFault"]:  # An expired receipt handle, mostly: the message is back in the queue.
-                log.warning("settle_refused", queue_url=self._url, code=failure["Code"])
-            else:
-                retry.append((batch[int(failure["Id"])], failure["Code"]))
-        return retry
-
-
-def entry(number: int, settlement: Settlement) -> dict[str, Any]:
-    """Return a settlement's part of a batch request."""
-    common = {"Id": str(number), "ReceiptHandle": settlement.receipt_handle}
-    return common if settlement.visible_in is None else {**common, "VisibilityTimeout": settlement.visible_in}
-
-
-class Receiver(threading.Thread):
-    """Receive one queue's messages for as long as its consumer wants them, whatever ReceiveMessage does."""
-
-    def __init__(self, channel: Channel, queue: str, client: Any, request: Mapping[str, Any]) -> None:
-        super().__init__(name=f"sqs-receive-{queue}", daemon=True)
-        self._channel, self._queue, self._client, self._request = channel, queue, client, request
-        self._outage = Outage("receive", queue=queue)
-        self.stopped = threading.Event()
-        self.last_receive = time.monotonic()
-        self.start()
-
-    def run(self) -> None:
-        """Receive until stopped."""
-        backlog = False
-        while not self.stopped.is_set():
-            slots = self._channel.wait_for_slots(self.stopped, gather=backlog)
-            if slots:
-                backlog = self._receive(slots) == slots
-
-    def _receive(self, slots: int) -> int:
-        """Return how many messages came."""
-        started = time.monotonic()
-        problem: object = None
-        try:
-            reply = self._client.receive_message(**self._request, MaxNumberOfMessages=slots)
-            messages = reply.get("Messages", [])
-        except Exception as error:  # noqa: BLE001 - nothing that a receive can raise may end the polling
-            messages, problem = [], error
-        self.last_receive = time.monotonic()
-        if not messages and not problem and self.last_receive - started < self._request["WaitTimeSeconds"] / 2:
-            # botocore reads a reply without a body as one without messages: to ask on at once would be a busy loop.
-            problem = "empty reply before the wait was over"
-        if problem:
-            self.stopped.wait(self._outage.failed(problem))
-            return 0
-        self._outage.over()
-        if messages:
-            self._channel.arrived(self._queue, messages, self.stopped)
-        return len(messages)
 
 
 class Message(virtual.Message):
@@ -316,7 +131,7 @@ class Channel(SQS.Channel):
         client = self._new_boto_client("sqs", self.region, user, password, config=config)
         attributes = {name: values for name, values in self.get_message_attributes.items() if values}
         request = {"QueueUrl": queue_url, "WaitTimeSeconds": self.wait_time_seconds, **attributes}
-        self._receivers[queue] = Receiver(self, queue, client, request)
+        self._receivers[queue] = Receiver(queue, client.receive_message, request, self.wait_for_slots, self.arrived)
 
     def wait_for_slots(self, stopped: threading.Event, gather: bool) -> int:
         """Return how many messages to ask for: 1 to 10 as soon as there is room, or 0 after a while.
@@ -325,7 +140,6 @@ class Channel(SQS.Channel):
         longer than 0.1 s: one request then fetches several.
         """
         with self._slots:
-            # The time-out serves a changed prefetch count only: a settled message wakes this by slots_changed.
             self._slots.wait_for(lambda: stopped.is_set() or self._free() > 0, RECOUNT_SECONDS)
             if gather:
                 quarter = min(BATCH, self.qos.prefetch_count // 4)

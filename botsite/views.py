@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
+from kombu.exceptions import OperationalError
 
 from detection import callback
 
@@ -17,6 +18,8 @@ from .telegram import TelegramError
 
 log = structlog.get_logger()
 
+# What goes away by itself: whoever called is to call again.
+_TRANSIENT = (TelegramError, ClientError, BotoCoreError, OperationalError)
 _STATUS_OF = {
     deliver.Result.UNKNOWN: 404,
     deliver.Result.NOT_FINISHED: 409,
@@ -43,7 +46,7 @@ async def webhook(request: HttpRequest) -> HttpResponse:
     if update is not None:
         try:
             await receive.receive(update)
-        except (TelegramError, ClientError, BotoCoreError) as error:
+        except _TRANSIENT as error:
             return _again("update_postponed", error, chat_id=update.chat_id)
     # Empty: Telegram executes a JSON body that names a method.
     return HttpResponse()
@@ -58,7 +61,7 @@ async def results(request: HttpRequest) -> HttpResponse:
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:
             return HttpResponse(status=_STATUS_OF[await deliver.deliver(prediction_id)])
-        except (TelegramError, ClientError, BotoCoreError) as error:
+        except _TRANSIENT as error:
             return _again("delivery_postponed", error)
 
 

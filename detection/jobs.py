@@ -1,6 +1,7 @@
 """Turn a received photo into a prediction and its job: the photo in S3, the item in DynamoDB, the message in SQS."""
 
 import time
+from datetime import timedelta
 
 import structlog
 
@@ -9,8 +10,8 @@ from .schemas import Prediction, Status
 
 log = structlog.get_logger()
 
-# How long a repeated update leaves the first one alone before it takes over and sends the job itself.
-_FIRST_ONE_SECONDS = 5.0
+# For so long whoever made the item is left to send its job; then a repeated update sends it.
+_FIRST_ONE = timedelta(seconds=5)
 _LOOK_AGAIN_SECONDS = 0.1
 
 
@@ -51,11 +52,11 @@ def refuse(prediction: Prediction, reason: str) -> None:
 
 
 def _somebody_else_sends(prediction_id: str) -> bool:
-    """Wait for whoever made the item to send its job; return whether that happened."""
-    deadline = time.monotonic() + _FIRST_ONE_SECONDS
-    while time.monotonic() < deadline:
+    """Wait for whoever made the item to send its job; return whether that happened while the item was young."""
+    while True:
         prediction = predictions.find(prediction_id)
         if prediction is None or prediction.enqueued_at or prediction.status is not Status.QUEUED:
             return prediction is not None
+        if prediction.created_at < predictions.now(-_FIRST_ONE):
+            return False
         time.sleep(_LOOK_AGAIN_SECONDS)
-    return False

@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import structlog
 from celery import Celery, bootsteps
 from celery.signals import worker_shutdown
+from django.core.exceptions import ImproperlyConfigured
 
 from botsite import aws, settings
 
-from . import callback, yolo
+from . import callback, weights, yolo
+
+log = structlog.get_logger()
 
 # A callback under way waits for Telegram; the machine is about to go.
 _CALLBACKS_SECONDS = 15
@@ -24,10 +28,14 @@ class LoadModel(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Load the model in this, the main, process (the pool is of threads), and make the clients of AWS."""
-        settings.require("yolo5")
-        aws.dynamodb()
-        aws.s3()
-        yolo.load()
+        try:
+            settings.require("yolo5")
+            aws.dynamodb()
+            aws.s3()
+            yolo.load()
+        except (ImproperlyConfigured, weights.WeightsMissing) as error:
+            log.critical("worker_cannot_start", error=str(error))
+            raise SystemExit(1) from error
 
 
 def register(app: Celery) -> None:

@@ -78,7 +78,7 @@ def draw(detected: Detected) -> bytes:
     import cv2
     from ultralytics.utils.plotting import Annotator, colors
 
-    image = detected.image
+    image: Any = detected.image
     shrink = min(1.0, DRAWN_SIDE / max(image.shape[:2]))
     if shrink < 1:
         image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)

@@ -10,6 +10,8 @@ import pytest
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
+# Real weights where somebody gives them, else the model that is committed.
+os.environ.setdefault("YOLO_WEIGHTS", str(Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes.pt"))
 django.setup()
 
 from deploy.local import sample
@@ -21,14 +23,14 @@ _chat_ids = count(1000)
 
 @pytest.fixture(scope="session")
 def weights() -> str:
-    """Return the weights that the service runs: YOLO_WEIGHTS if set, else the committed model of shapes."""
-    return os.environ.get("YOLO_WEIGHTS") or str(sample.SHAPES)
+    """Return the weights that the service runs."""
+    return os.environ["YOLO_WEIGHTS"]
 
 
 @pytest.fixture(scope="session")
 def photo(weights: str) -> bytes:
     """Return a JPEG with objects that the model knows."""
-    return sample.drawing() if weights == str(sample.SHAPES) else sample.bus()
+    return sample.choose().photo
 
 
 @pytest.fixture(scope="session")

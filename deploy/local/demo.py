@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +22,7 @@ from rich.text import Text
 from detection import predictions
 
 from . import sample
+from .processes import Child
 from .stack import LocalStack
 from .telegram.client import TelegramUser
 
@@ -56,9 +58,12 @@ def run(once: bool, folder: Path) -> Answer | None:
             status.update(text)
 
         talk = threading.Event()
-        stack = LocalStack(
-            folder, chosen.weights, step, lambda name, line: talk.is_set() and _print(console, name, line)
-        )
+
+        def on_line(name: str, line: str) -> None:
+            if talk.is_set():
+                _print(console, name, line)
+
+        stack = LocalStack(folder, chosen.weights, step, on_line)
         stack.env["LOG_FORMAT"] = "text"
         with stack.running():
             password = _admin(stack)
@@ -97,8 +102,12 @@ def _admin(stack: LocalStack) -> str:
     login = ["createsuperuser", "--noinput", "--username", ADMIN, "--email", "admin@localhost"]
     for command in (["migrate", "--verbosity", "0"], login):
         child = stack.children.start("admin", [*manage, *command], env)
-        child.wait_ready(lambda child=child: not child.running and child.wait() == 0)
+        child.wait_ready(partial(_succeeded, child))
     return password
+
+
+def _succeeded(child: Child) -> bool:
+    return not child.running and child.wait() == 0
 
 
 def _say_where(console: Console, stack: LocalStack, password: str, folder: Path, answer: Answer) -> None:

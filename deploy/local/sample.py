@@ -9,6 +9,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from .shapes.draw import DrawnPhoto, draw_photo
+
 SHAPES = Path(__file__).parent / "shapes" / "shapes.pt"
 _DEFAULT = "yolo11n.pt"
 # Where ultralytics publishes its weights.
@@ -31,7 +33,9 @@ def choose() -> Sample:
         return Sample(chosen, bus(), f"YOLO_WEIGHTS: {Path(chosen).name}")
     if not chosen and ((settings.CACHE_DIR / "weights" / _DEFAULT).is_file() or _reachable(_PUBLISHED_AT)):
         return Sample(_DEFAULT, bus(), f"{_DEFAULT}: 80 kinds of everyday objects (COCO)")
-    return Sample(str(SHAPES), drawing(), "shapes.pt, a toy: it knows circles, squares and triangles, nothing else")
+    return Sample(
+        str(SHAPES), _jpeg(drawn()), "shapes.pt, a toy: it knows circles, squares and triangles, nothing else"
+    )
 
 
 def bus() -> bytes:
@@ -42,11 +46,14 @@ def bus() -> bytes:
     return (Path(package.origin).parent / "assets" / "bus.jpg").read_bytes()
 
 
-def drawing() -> bytes:
-    from .shapes.draw import draw_photo
+def drawn() -> DrawnPhoto:
+    """Return the drawing that suits the model of shapes, and what is on it."""
+    return draw_photo(seed=7, width=960, height=720, objects=6)
 
+
+def _jpeg(photo: DrawnPhoto) -> bytes:
     buffer = BytesIO()
-    draw_photo(seed=7, width=960, height=720, objects=6).image.save(buffer, "JPEG", quality=90)
+    photo.image.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 

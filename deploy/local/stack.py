@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -67,9 +68,9 @@ class LocalStack:
             self.start_worker()
             self.step("waiting for the sites, and for the worker to load its model")
             for site, address in self.sites.items():
-                site.wait_ready(lambda address=address: _answers(f"{address}/readyz"))
+                site.wait_ready(partial(_answers, f"{address}/readyz"))
             for worker in self.workers:
-                worker.wait_ready(lambda worker=worker: worker.said(" ready."), 180)
+                worker.wait_ready(partial(worker.said, " ready."), 180)
             self.set_webhook()
             yield self
         finally:
@@ -83,7 +84,7 @@ class LocalStack:
         self.env |= {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         quiet = {"SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0", "LOG_LEVEL": "WARNING"}
         emulator = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", **quiet}
-        child = self.children.start("ministack", [_script("ministack")], self.env | emulator)
+        child = self.children.start("ministack", [script("ministack")], self.env | emulator)
         child.wait_ready(lambda: listening("127.0.0.1", port), 30)
         self.adopt("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -114,7 +115,7 @@ class LocalStack:
 
     def start_site(self, host: str, port: int, **env: str) -> Child:
         """Start a polybot; it is ready when its `/readyz` says so."""
-        command = [_script("gunicorn"), "-c", "deploy/gunicorn.conf.py", "-b", f"{host}:{port}"]
+        command = [script("gunicorn"), "-c", "deploy/gunicorn.conf.py", "-b", f"{host}:{port}"]
         command += ["botsite.asgi:application"]
         site = self.children.start(f"polybot-{len(self.sites) + 1}", command, self.env | env)
         self.sites[site] = f"http://{host}:{port}"
@@ -124,7 +125,7 @@ class LocalStack:
         """Start a yolo5 worker; it is ready when it has said " ready."."""
         self.step("starting a worker")
         name = f"yolo5-{len(self.workers) + 1}"
-        command = [_script("celery"), "-A", "botsite", "worker", "-Q", "jobs", "-n", f"{name}@local"]
+        command = [script("celery"), "-A", "botsite", "worker", "-Q", "jobs", "-n", f"{name}@local"]
         self.workers.append(self.children.start(name, command, self.env | env))
         return self.workers[-1]
 
@@ -161,7 +162,7 @@ def _secrets() -> dict[str, str]:
     }
 
 
-def _script(name: str) -> str:
+def script(name: str) -> str:
     """Return a program of the environment that runs this."""
     return str(Path(sys.executable).with_name(name))
 

@@ -16,6 +16,8 @@ from deploy.local.telegram.person_routes import TELEGRAM
 from deploy.local.telegram.state import Telegram
 
 _SLOW_PIECES = 20
+# The status of an answer that is only made because a handler must return one.
+_CUT = 499
 _BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -29,7 +31,7 @@ async def bot_method(request: web.Request) -> web.StreamResponse:
     rule = telegram.faults.take(method, chat_id)
     if rule and rule.effect in ("drop", "bad_gateway"):
         response = _broken(request, rule)
-        telegram.journal.write(method, chat_id, started, response.status, rule.effect)
+        telegram.journal.write(method, chat_id, started, _told(response), rule.effect)
         return response
     status, body = await _carry_out(telegram, call, rule)
     detail = body.get("description", "")
@@ -60,7 +62,7 @@ async def bot_file(request: web.Request) -> web.StreamResponse:
     else:
         response = web.Response(body=stored.upload.data, content_type="application/octet-stream")
     detail = f"{request.match_info['path']} {rule.effect if rule else ''}".strip()
-    telegram.journal.write(FILE, None, started, response.status, detail)
+    telegram.journal.write(FILE, None, started, _told(response), detail)
     return response
 
 
@@ -102,7 +104,12 @@ def _dropped(request: web.Request) -> web.Response:
     """Cut the connection; the response that is returned reaches nobody."""
     if request.transport:
         request.transport.abort()
-    return web.Response(status=499)
+    return web.Response(status=_CUT)
+
+
+def _told(response: web.StreamResponse) -> int:
+    """Return the status that the bot got, 0 for none."""
+    return 0 if response.status == _CUT else response.status
 
 
 async def _trickle(request: web.Request, stored: StoredFile, rule: Rule) -> web.StreamResponse:
@@ -112,9 +119,13 @@ async def _trickle(request: web.Request, stored: StoredFile, rule: Rule) -> web.
     await response.prepare(request)
     end = len(data) // 2 if rule.effect == "truncated" else len(data)
     piece = -(-len(data) // _SLOW_PIECES)
-    for start in range(0, end, piece):
-        await response.write(data[start : min(start + piece, end)])
-        await asyncio.sleep(rule.seconds / _SLOW_PIECES)
+    try:
+        for start in range(0, end, piece):
+            await response.write(data[start : min(start + piece, end)])
+            await asyncio.sleep(rule.seconds / _SLOW_PIECES)
+    except ConnectionResetError:
+        # The bot did not wait for the end.
+        return response
     if rule.effect == "truncated" and request.transport:
         request.transport.close()
     return response

@@ -290,9 +290,9 @@ class TelegramControl:
         """Change rate_limits, time_scale or webhook_timeout_seconds; return all settings."""
         return self._server.request("POST", "/control/settings", json=settings)
 
-    def reset(self) -> None:
-        """Forget everything but the webhook and the commands; message and update numbers go on."""
-        self._server.request("POST", "/control/reset")
+    def reset(self, setup: bool = False) -> None:
+        """Forget everything but the webhook and the commands, with `setup` these too; all numbers go on."""
+        self._server.request("POST", "/control/reset", params={"setup": 1} if setup else {})
 
     def _calls(self, method: str | None, chat_id: int | None, after: int, count: int, wait: float) -> list[BotCall]:
         params = {"method": method, "chat_id": chat_id, "after": after, "count": count}

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from deploy.local.telegram import methods
 from deploy.local.telegram.calls import ApiError, Call, JsonObject, read_call
-from deploy.local.telegram.person_routes import TELEGRAM, wait_seconds
+from deploy.local.telegram.person_routes import TELEGRAM, query_number, wait_seconds
 
 
 async def rules(request: web.Request) -> web.Response:
@@ -32,11 +32,11 @@ async def clear_rules(request: web.Request) -> web.Response:
 async def calls(request: web.Request) -> web.Response:
     """Return the calls later than number `after`, once there are `count` of them or `wait` seconds have passed."""
     journal = request.app[TELEGRAM].journal
-    method, chat = request.query.get("method"), request.query.get("chat_id")
-    after, count = int(request.query.get("after", "0")), int(request.query.get("count", "0"))
+    method, chat_id = request.query.get("method"), query_number(request, "chat_id", 0) or None
+    after, count = query_number(request, "after", 0), query_number(request, "count", 0)
 
     def found() -> list[JsonObject]:
-        return journal.select(method, int(chat) if chat else None, after)
+        return journal.select(method, chat_id, after)
 
     await journal.changed.wait_until(lambda: len(found()) >= count, wait_seconds(request))
     return web.json_response({"calls": found()})
@@ -72,20 +72,22 @@ async def deliver_again(request: web.Request) -> web.Response:
     update = telegram.updates.sent(int(request.match_info["update_id"]))
     if update is None:
         raise ApiError(404, "there was no such update")
-    statuses = await telegram.webhook.deliver_again(update, int(request.query.get("times", "1")))
+    statuses = await telegram.webhook.deliver_again(update, query_number(request, "times", 1))
     return web.json_response({"statuses": statuses})
 
 
 async def updates(request: web.Request) -> web.Response:
     """List the latest updates and how their delivery went, oldest first; of one chat where `chat_id` is given."""
-    chat = request.query.get("chat_id")
-    listed = request.app[TELEGRAM].updates.latest(int(chat) if chat else None)
+    listed = request.app[TELEGRAM].updates.latest(query_number(request, "chat_id", 0) or None)
     return web.json_response({"updates": [update.to_json() for update in listed]})
 
 
 async def reset(request: web.Request) -> web.Response:
-    """Forget everything but the webhook and the commands."""
-    request.app[TELEGRAM].reset()
+    """Forget everything but the webhook and the commands, and with `setup` these too."""
+    telegram = request.app[TELEGRAM]
+    telegram.reset()
+    if "setup" in request.query:
+        telegram.forget_setup()
     return web.json_response({})
 
 

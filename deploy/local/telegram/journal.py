@@ -43,13 +43,12 @@ class Journal:
         """Add an entry for what began at the monotonic time `started` and has just ended."""
         self._number += 1
         duration = time.monotonic() - started
-        entry = Entry(
-            self._number, method, chat_id, time.time() - duration, status, round(duration * 1000, 1), detail
-        )
+        entry = Entry(self._number, method, chat_id, time.time() - duration, status, round(duration * 1000, 1), detail)
         self._entries.append(entry)
         self.changed.notify()
         chat = "" if chat_id is None else f" chat={chat_id}"
-        logger.info("%s%s %s %.0f ms %s", method, chat, status or "no answer", entry.duration_ms, detail)
+        outcome = f"{status or 'no answer'} {entry.duration_ms:.0f} ms {detail}".rstrip()
+        logger.info("%s%s %s", method, chat, outcome)
 
     def clear(self) -> None:
         """Forget all entries; numbers go on."""

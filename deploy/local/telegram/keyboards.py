@@ -27,7 +27,7 @@ def read_keyboard(call: Call) -> JsonObject | None:
 
 def _checked(button: JsonObject) -> JsonObject:
     if not isinstance(button, dict) or not button.get("text"):
-        raise bad_request("can't parse inline keyboard button: Field \"text\" must be of type String")
+        raise bad_request('can\'t parse inline keyboard button: Field "text" must be of type String')
     if not _ACTIONS & button.keys():
         raise bad_request("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
     data = button.get("callback_data")

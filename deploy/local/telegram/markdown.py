@@ -60,9 +60,7 @@ def _markup(source: str, position: int, spans: Spans) -> int:
         return position + 1
     if source[position] == "]" and innermost == "[":
         return _link_end(source, position, spans)
-    raise MarkupError(
-        f"Character '{source[position]}' is reserved and must be escaped with the preceding '\\'"
-    )
+    raise MarkupError(f"Character '{source[position]}' is reserved and must be escaped with the preceding '\\'")
 
 
 def _code(source: str, position: int, spans: Spans) -> int:

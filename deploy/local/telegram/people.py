@@ -33,9 +33,7 @@ async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing
         raise ApiError(409, "the bot is blocked in this chat: unblock it first")
     contents = await _contents(telegram, writing)
     album = {"media_group_id": str(secrets.randbits(53))} if len(contents) > 1 else {}
-    return [
-        _say(telegram, chat, chat.add(person, content, reply_to=writing.reply_to, **album)) for content in contents
-    ]
+    return [_say(telegram, chat, chat.add(person, content, reply_to=writing.reply_to, **album)) for content in contents]
 
 
 def edit(telegram: Telegram, chat: Chat, message_id: int, text: str) -> Message:

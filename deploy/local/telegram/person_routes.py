@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 from aiohttp import web
 
@@ -35,7 +36,7 @@ async def chat_list(request: web.Request) -> web.Response:
 async def chat_state(request: web.Request) -> web.Response:
     """Return the chat; with `since` and `wait`, as soon as it has a version other than `since`."""
     telegram, chat = _chat(request)
-    since = int(request.query.get("since", "-1"))
+    since = query_number(request, "since", -1)
     await chat.changed.wait_until(lambda: chat.version != since, wait_seconds(request))
     return web.json_response(
         {
@@ -52,16 +53,27 @@ async def chat_state(request: web.Request) -> web.Response:
 async def chat_events(request: web.Request) -> web.StreamResponse:
     """Stream the events of the chat from `after` on, as server-sent events."""
     _, chat = _chat(request)
-    number = int(request.headers.get("Last-Event-ID") or request.query.get("after", str(chat.version)))
+    after = query_number(request, "after", chat.version)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"})
     await response.prepare(request)
-    await response.write(b"retry: 1000\n\n")
+    try:
+        await _stream(chat, after, response)
+    except ConnectionResetError:
+        # The watcher has left between two events.
+        return response
+
+
+async def _stream(chat: Chat, number: int, response: web.StreamResponse) -> NoReturn:
+    """Write the events after `number` as they come, and a line now and then to show that the connection lives."""
+
+    def news() -> bool:
+        return chat.version > number
+
     while True:
         for event in chat.events_after(number):
             await response.write(_server_sent(event))
             number = event.number
-        # A line now and then shows both sides that the connection lives.
-        if not await chat.changed.wait_until(lambda: chat.version > number, _HEARTBEAT_SECONDS):  # noqa: B023
+        if not await chat.changed.wait_until(news, _HEARTBEAT_SECONDS):
             await response.write(b": still here\n\n")
 
 
@@ -142,7 +154,18 @@ async def file(request: web.Request) -> web.Response:
 
 def wait_seconds(request: web.Request) -> float:
     """Return how long a request is willing to wait: none unless it says so, a minute at most."""
-    return min(float(request.query.get("wait", "0")), _MAX_WAIT_SECONDS)
+    try:
+        return min(float(request.query.get("wait", "0")), _MAX_WAIT_SECONDS)
+    except ValueError:
+        raise bad_request("wait must be a number of seconds") from None
+
+
+def query_number(request: web.Request, name: str, default: int) -> int:
+    """Return an integer from the address of a request; raise 400 when it is none."""
+    try:
+        return int(request.query.get(name, default))
+    except ValueError:
+        raise bad_request(f"{name} must be an integer") from None
 
 
 def _chat(request: web.Request) -> tuple[Telegram, Chat]:

@@ -61,5 +61,11 @@ class Telegram:
             part.clear()
         self.webhook.forget()
 
+    def forget_setup(self) -> None:
+        """Forget the webhook and the commands too."""
+        self.webhook.set(None)
+        self.updates.allowed = None
+        self.commands = []
+
     async def _execute(self, call: Call) -> None:
         await self.execute(self, call)

@@ -19,7 +19,7 @@ _KEPT_FOR_REDELIVERY = 10_000
 _MAX_POLL_SECONDS = 50
 
 
-@dataclass
+@dataclass(eq=False)
 class Update:
     """One update on its way. A malformed one, injected by a test, has a body and nothing else."""
 

@@ -1,0 +1,211 @@
+"""The two threads that speak with SQS for a worker: a receiver and a settler for each queue.
+
+Both outlive every error: they log it, wait (exponential backoff with full jitter) and try again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import structlog
+
+BATCH = 10  # SQS takes and gives at most ten messages a request.
+# A request costs about 1.5 ms of CPU whatever it carries. With 24 slots and jobs of 20 ms, gathering takes the
+# messages' share of a job from 4.8 to 2.0 ms.
+GATHER_SECONDS = 0.1
+FIRST_DELAY_SECONDS = 0.2
+LONGEST_DELAY_SECONDS = 5.0  # Short enough that an outage is over for the worker when it is over for SQS.
+SECONDS_BETWEEN_WARNINGS = 30.0
+SETTLE_FOR_SECONDS = 30.0
+FLUSH_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Outage:
+    """Say how long to wait after failures in a row, and log them, but not every one of a long outage."""
+
+    def __init__(self, event: str, **fields: str) -> None:
+        self._event, self._fields = event, fields
+        self._failures = 0
+        self._logged = False
+        self._quiet_until = 0.0
+
+    def failed(self, error: object) -> float:
+        """Return the seconds to wait: exponential backoff with full jitter."""
+        longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(self._failures, 10))
+        delay = random.uniform(0, longest)  # noqa: S311 - jitter is no secret
+        self._failures += 1
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + SECONDS_BETWEEN_WARNINGS
+            self._logged = True
+            log.warning(
+                self._event,
+                **self._fields,
+                error=f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error,
+                failures=self._failures,
+                retry_in_ms=round(delay * 1000),
+            )
+        return delay
+
+    def over(self) -> None:
+        """Start from the shortest delay again."""
+        if self._logged:
+            log.info("outage_ended", of=self._event, **self._fields, failures=self._failures)
+        self._failures, self._logged = 0, False
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """One message to delete or, with `visible_in` seconds, to give back to the queue."""
+
+    receipt_handle: str
+    visible_in: int | None
+    give_up_at: float
+
+
+class Settler(threading.Thread):
+    """Delete and release messages of one queue, up to ten a request: nobody waits for it, and a request costs CPU.
+
+    A request that fails is tried again for 30 s. Then the message comes back after its visibility timeout.
+    """
+
+    def __init__(self, client: Any, queue_url: str) -> None:
+        super().__init__(name="sqs-settle", daemon=True)
+        self._client, self._url = client, queue_url
+        self._todo: SimpleQueue[Settlement | None] = SimpleQueue()
+        self._outage = Outage("settle_failed", queue_url=queue_url)
+        self._closing = False
+        self.start()
+
+    def delete(self, receipt_handle: str) -> None:
+        """Delete a message whose work is done."""
+        self._todo.put(Settlement(receipt_handle, None, time.monotonic() + SETTLE_FOR_SECONDS))
+
+    def release(self, receipt_handle: str) -> None:
+        """Let another consumer have a message now, not after its visibility timeout."""
+        self._todo.put(Settlement(receipt_handle, 0, time.monotonic() + SETTLE_FOR_SECONDS))
+
+    def close(self) -> None:
+        """Settle what was handed over so far, within five seconds, and end the thread."""
+        self._todo.put(None)
+        self.join(FLUSH_SECONDS)
+        if self.is_alive():
+            log.error("settle_abandoned", queue_url=self._url, at_most=self._todo.qsize() + BATCH)
+
+    def run(self) -> None:
+        """Settle until closed and done."""
+        again: list[Settlement] = []
+        while again or not self._closing:
+            batch = again + self._take(BATCH - len(again), wait=not again)
+            again = self._send(batch)
+
+    def _take(self, room: int, wait: bool) -> list[Settlement]:
+        """Return what has to be settled: with `wait` at least one, and what gathers within 0.1 s."""
+        taken: list[Settlement] = []
+        gather_until = 0.0
+        with contextlib.suppress(Empty):
+            while len(taken) < room and not self._closing:
+                timeout = None if wait and not taken else max(0.0, gather_until - time.monotonic())
+                settlement = self._todo.get(timeout=timeout)
+                if settlement is None:
+                    self._closing = True
+                    break
+                taken.append(settlement)
+                gather_until = gather_until or time.monotonic() + GATHER_SECONDS
+        return taken
+
+    def _send(self, batch: list[Settlement]) -> list[Settlement]:
+        """Return the settlements to try again, after the pause that they need."""
+        deletions = [settlement for settlement in batch if settlement.visible_in is None]
+        releases = [settlement for settlement in batch if settlement.visible_in is not None]
+        failed = self._request(self._client.delete_message_batch, deletions)
+        failed += self._request(self._client.change_message_visibility_batch, releases)
+        if not failed:
+            self._outage.over()
+            return []
+        time.sleep(self._outage.failed(failed[0][1]))
+        now = time.monotonic()
+        given_up = [settlement for settlement, _ in failed if settlement.give_up_at <= now]
+        if given_up:
+            log.error("settle_given_up", queue_url=self._url, messages=len(given_up), error=str(failed[0][1]))
+        return [settlement for settlement, _ in failed if settlement.give_up_at > now]
+
+    def _request(self, operation: Callable[..., Any], batch: list[Settlement]) -> list[tuple[Settlement, object]]:
+        """Return what failed and may yet succeed, each with its error."""
+        if not batch:
+            return []
+        try:
+            reply = operation(QueueUrl=self._url, Entries=[entry(*numbered) for numbered in enumerate(batch)])
+            failures = reply.get("Failed", [])
+        except Exception as error:  # noqa: BLE001 - whatever it was, this thread must outlive it
+            return [(settlement, error) for settlement in batch]
+        retry = []
+        for failure in failures:
+            if failure["SenderFault"]:  # An expired receipt handle, mostly: the message is back in the queue.
+                log.warning("settle_refused", queue_url=self._url, code=failure["Code"])
+            else:
+                retry.append((batch[int(failure["Id"])], failure["Code"]))
+        return retry
+
+
+def entry(number: int, settlement: Settlement) -> dict[str, Any]:
+    """Return a settlement's part of a batch request."""
+    common = {"Id": str(number), "ReceiptHandle": settlement.receipt_handle}
+    return common if settlement.visible_in is None else {**common, "VisibilityTimeout": settlement.visible_in}
+
+
+class Receiver(threading.Thread):
+    """Receive one queue's messages for as long as its consumer wants them, whatever ReceiveMessage does."""
+
+    def __init__(
+        self,
+        queue: str,
+        receive: Callable[..., Any],
+        request: Mapping[str, Any],
+        wait_for_slots: Callable[[threading.Event, bool], int],
+        arrived: Callable[[str, list[dict[str, Any]], threading.Event], None],
+    ) -> None:
+        super().__init__(name=f"sqs-receive-{queue}", daemon=True)
+        self._queue, self._receive_message, self._request = queue, receive, request
+        self._wait_for_slots, self._arrived = wait_for_slots, arrived
+        self._outage = Outage("receive_failed", queue=queue)
+        self.stopped = threading.Event()
+        self.last_receive = time.monotonic()
+        self.start()
+
+    def run(self) -> None:
+        """Receive until stopped."""
+        backlog = False
+        while not self.stopped.is_set():
+            slots = self._wait_for_slots(self.stopped, backlog)
+            if slots:
+                backlog = self._receive(slots) == slots
+
+    def _receive(self, slots: int) -> int:
+        """Return how many messages came."""
+        started = time.monotonic()
+        problem: object = None
+        try:
+            reply = self._receive_message(**self._request, MaxNumberOfMessages=slots)
+            messages = reply.get("Messages", [])
+        except Exception as error:  # noqa: BLE001 - nothing that a receive can raise may end the polling
+            messages, problem = [], error
+        self.last_receive = time.monotonic()
+        if not messages and not problem and self.last_receive - started < self._request["WaitTimeSeconds"] / 2:
+            # botocore reads a reply without a body as one without messages: to ask on at once would be a busy loop.
+            problem = "empty reply before the wait was over"
+        if problem:
+            self.stopped.wait(self._outage.failed(problem))
+            return 0
+        self._outage.over()
+        if messages:
+            self._arrived(self._queue, messages, self.stopped)
+        return len(messages)

@@ -1,0 +1,1 @@
+"""Measure the worker against what it could be and what it could have been; see `__main__.py`."""

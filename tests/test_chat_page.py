@@ -1,0 +1,62 @@
+"""A person opens the chat page in a browser, sends a photo, and sees it come back boxed."""
+
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from deploy.local.install import BROWSERS
+from deploy.local.stack import LocalStack
+
+ROOT = Path(__file__).resolve().parent.parent
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+FROM_BOT = '[data-testid="message"][data-from="bot"]'
+_chat_ids = count(70_000)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run the Chromium of this machine, headless."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert path, "The browser tests need Chromium: install it (Debian: apt install chromium)."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
+    """Open the chat page of somebody new, on a phone."""
+    page = browser.new_page(viewport={"width": 400, "height": 800}, device_scale_factor=2)
+    page.goto(f"{stack.telegram_url}/?chat={next(_chat_ids)}")
+    yield page
+    page.close()
+
+
+def test_a_photo_sent_in_the_browser_comes_back_boxed(page: Page, photo: bytes) -> None:
+    upload = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photo}
+    page.get_by_test_id("photo-input").set_input_files(files=[upload])
+    page.get_by_test_id("send").click()
+    answer = page.locator(FROM_BOT).first
+    expect(answer.get_by_test_id("photo")).to_be_visible(timeout=30_000)
+    assert answer.get_by_test_id("photo").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    picture = ROOT / "var" / "chat.png"
+    picture.parent.mkdir(exist_ok=True)
+    page.screenshot(path=picture)
+
+
+def test_a_word_to_the_bot_is_answered_in_the_page(page: Page) -> None:
+    page.get_by_test_id("composer").fill("hello")
+    page.get_by_test_id("send").click()
+    expect(page.locator(FROM_BOT).first).to_contain_text("Send me a photo", timeout=15_000)

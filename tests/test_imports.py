@@ -1,0 +1,28 @@
+"""Only a worker that loads a model pays for torch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deploy.local.stack import LocalStack
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = "{'torch', 'ultralytics', 'cv2', 'openvino'} & set(sys.modules)"
+PROCESSES = {
+    "web": "import botsite.asgi",
+    "beat and metrics worker": "from botsite.celery import app; app.finalize(); app.loader.import_default_modules()",
+    "commands": "import django; django.setup(); from django.core.management import call_command as c, get_commands;"
+    "[__import__(f'{app}.management.commands.{name}') for name, app in get_commands().items()"
+    " if app in ('deploy', 'detection', 'metrics')]",
+}
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_only_the_worker_imports_torch(stack: LocalStack, process: str) -> None:
+    code = f"import sys; {PROCESSES[process]}; print(sorted({HEAVY}))"
+    env = os.environ | stack.env
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert (ended.stdout.splitlines()[-1:], ended.returncode) == (["[]"], 0), ended.stderr

@@ -1,0 +1,54 @@
+"""Settings come from the environment, are all documented, and are missed loudly."""
+
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROLES = {
+    "polybot": "import botsite.asgi",
+    "yolo5": "from botsite import settings; settings.require('yolo5')",
+    "metricStreamer": "from botsite import settings; settings.require('metricStreamer')",
+}
+
+
+def _run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    bare = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "botsite.settings"}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=ROOT, env=bare | env, capture_output=True, text=True, check=False)
+
+
+def test_env_example_lists_exactly_what_settings_read() -> None:
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "botsite" / "settings.py").read_text()))
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    listed = [line.partition("=")[0] for line in lines if line and not line.startswith("#")]
+    assert sorted(listed) == sorted(read)
+
+
+def test_each_setting_in_env_example_has_its_line_of_explanation() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    bare = [line for before, line in pairwise(lines) if "=" in line and not before.startswith("# ")]
+    assert bare == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_names_all_it_lacks_at_once(role: str) -> None:
+    from botsite import settings
+
+    ended = _run(ROLES[role])
+    assert ended.returncode != 0
+    assert [name for name in settings.ROLE_NEEDS[role] if name not in ended.stderr] == []
+
+
+def test_an_empty_webhook_secret_refuses_to_start() -> None:
+    from botsite import settings
+
+    env = dict.fromkeys(settings.ROLE_NEEDS["polybot"], "x") | {"TELEGRAM_TOKEN": "1:x", "TELEGRAM_WEBHOOK_SECRET": ""}
+    ended = _run("import botsite.asgi", **env)
+    assert "TELEGRAM_WEBHOOK_SECRET" in ended.stderr
+    assert "RESULTS_KEY" not in ended.stderr.splitlines()[-1]

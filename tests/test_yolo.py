@@ -1,0 +1,97 @@
+"""The model sees what ultralytics sees: the way through this service adds no error."""
+
+import json
+from collections import Counter
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.conf import settings
+from PIL import Image
+
+from deploy.local import sample
+from deploy.local.shapes.draw import draw_photo
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramUser
+from detection import weights as model_weights
+from detection import yolo
+from detection.schemas import Detection
+
+
+@pytest.fixture(scope="module")
+def model() -> yolo.Model:
+    return yolo.load()
+
+
+def _jpeg(image: Image.Image, **options: object) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=95, **options)
+    return buffer.getvalue()
+
+
+def _photos() -> list[bytes]:
+    drawn = [draw_photo(seed=seed, width=900, height=600).image for seed in (11, 12)]
+    bus = Image.open(BytesIO(sample.bus()))
+    return [sample.bus(), _jpeg(bus.rotate(90, expand=True)), *map(_jpeg, drawn)]
+
+
+def test_the_sample_photo_holds_what_is_on_it(model: yolo.Model, weights: str, photo: bytes) -> None:
+    found = Counter(box.label for box in model.detect(photo).detections)
+    if weights == str(sample.SHAPES):
+        assert found == Counter(shape.label for shape in sample.drawn().shapes)
+    else:
+        assert found["bus"] == 1
+        assert found["person"] >= 3
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_boxes_sit_where_ultralytics_puts_them(model: yolo.Model, tmp_path: Path, number: int) -> None:
+    file = tmp_path / "photo.jpg"
+    file.write_bytes(_photos()[number])
+    theirs = model_weights.ultralytics().YOLO(str(model_weights.ready(settings.YOLO_WEIGHTS)), task="detect")
+    expected = theirs.predict(str(file), verbose=False)[0].boxes.cpu().numpy()
+    ours = model.detect(file.read_bytes()).detections
+    assert [box.label for box in ours] == [theirs.names[int(label)] for label in expected.cls]
+    assert all(_iou(box, xywhn) > 0.99 for box, xywhn in zip(ours, expected.xywhn, strict=True))
+    assert np.allclose([box.confidence for box in ours], expected.conf, atol=0.01)
+
+
+def test_drawing_keeps_the_photo_and_shows_each_box(model: yolo.Model, photo: bytes) -> None:
+    detected = model.detect(photo)
+    before = detected.image.copy()
+    drawn = Image.open(BytesIO(yolo.draw(detected)))
+    assert drawn.size == Image.open(BytesIO(photo)).size
+    changed = np.abs(np.asarray(drawn, int)[:, :, ::-1] - before).max(axis=2) > 60
+    for box in detected.detections:
+        top, left = (box.cy - box.height / 2) * drawn.height, (box.cx - box.width / 2) * drawn.width
+        rows = slice(max(int(top), 0), int(top + box.height * drawn.height) + 1)
+        columns = slice(max(int(left), 0), int(left + box.width * drawn.width) + 1)
+        assert changed[rows, columns].any()
+
+
+def test_a_large_photo_is_drawn_at_the_size_that_telegram_shows(model: yolo.Model, photo: bytes) -> None:
+    large = Image.open(BytesIO(photo)).resize((4000, 3000))
+    assert max(Image.open(BytesIO(yolo.draw(model.detect(_jpeg(large))))).size) == yolo.DRAWN_SIDE
+
+
+def test_the_model_is_loaded_once_and_before_the_first_job(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    for message_id in user.send_album([photo] * 5):
+        user.wait_for_reply(message_id)
+    lines = (stack.folder / "logs" / "yolo5-1.log").read_text().splitlines()
+    events = [json.loads(line)["event"] for line in lines if line.startswith("{")]
+    assert events.count("model_loaded") == 1
+    ready = next(number for number, event in enumerate(events) if event.endswith(" ready."))
+    assert events.index("model_loaded") < ready < events.index("job_started")
+
+
+def _iou(ours: Detection, theirs: np.ndarray) -> float:
+    """Return the intersection over union of two boxes given as centre, width and height."""
+
+    def corners(cx: float, cy: float, width: float, height: float) -> tuple[float, float, float, float]:
+        return cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
+
+    a, b = corners(ours.cx, ours.cy, ours.width, ours.height), corners(*map(float, theirs))
+    inner = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
+    return inner / (sum(areas) - inner)
