@@ -235,7 +235,7 @@ class Channel(SQS.Channel):
         """Release what is not settled, then wait until it and all acknowledgements are with SQS."""
         super().close()
         for settler in self._settlers.values():
-            settler.close()
+            settler.flush()
         if self._watched:
             if self._watched[0].fileno() in self.hub.readers:
                 self.hub.remove_reader(self._watched[0])
@@ -248,3 +248,12 @@ class Transport(SQS.Transport):
     """Choose with `broker_url = "sqs://"` and `broker_transport = "botsite.sqs:Transport"`."""
 
     Channel = Channel
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Have the channels consume on the worker's loop.
+
+        They find it by themselves the first time only: a connection error resets kombu 5.7.0's loop, which then is no
+        longer the current one, and a channel of the next connection would never receive.
+        """
+        for channel in self.channels:
+            channel.hub = loop

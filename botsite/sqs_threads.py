@@ -80,9 +80,9 @@ class Settler(threading.Thread):
     def __init__(self, client: Any, queue_url: str) -> None:
         super().__init__(name="sqs-settle", daemon=True)
         self._client, self._url = client, queue_url
-        self._todo: SimpleQueue[Settlement | None] = SimpleQueue()
+        self._todo: SimpleQueue[Settlement | threading.Event] = SimpleQueue()
+        self._flushing: list[threading.Event] = []
         self._outage = Outage("settle_failed", queue_url=queue_url)
-        self._closing = False
         self.start()
 
     def delete(self, receipt_handle: str) -> None:
@@ -93,32 +93,33 @@ class Settler(threading.Thread):
         """Let another consumer have a message now, not after its visibility timeout."""
         self._todo.put(Settlement(receipt_handle, 0, time.monotonic() + SETTLE_FOR_SECONDS))
 
-    def close(self) -> None:
-        """Settle what was handed over so far, within five seconds, and end the thread."""
-        self._todo.put(None)
-        self.join(FLUSH_SECONDS)
-        if self.is_alive():
-            log.error("settle_abandoned", queue_url=self._url, at_most=self._todo.qsize() + BATCH)
+    def flush(self) -> None:
+        """Wait until what was handed over so far is settled, but for no longer than five seconds."""
+        done = threading.Event()
+        self._todo.put(done)
+        if not done.wait(FLUSH_SECONDS):
+            log.error("settle_unfinished", queue_url=self._url)
 
     def run(self) -> None:
-        """Settle until closed and done."""
+        """Settle for as long as the process lives: a receiver that was stopped may still bring messages."""
         again: list[Settlement] = []
-        while again or not self._closing:
-            batch = again + self._take(BATCH - len(again), wait=not again)
-            again = self._send(batch)
+        while True:
+            again = self._send(again + self._take(BATCH - len(again), wait=not again))
+            while self._flushing and not again:
+                self._flushing.pop().set()
 
     def _take(self, room: int, wait: bool) -> list[Settlement]:
         """Return what has to be settled: with `wait` at least one, and what gathers within 0.1 s."""
         taken: list[Settlement] = []
         gather_until = 0.0
         with contextlib.suppress(Empty):
-            while len(taken) < room and not self._closing:
+            while len(taken) < room:
                 timeout = None if wait and not taken else max(0.0, gather_until - time.monotonic())
-                settlement = self._todo.get(timeout=timeout)
-                if settlement is None:
-                    self._closing = True
+                task = self._todo.get(timeout=timeout)
+                if isinstance(task, threading.Event):
+                    self._flushing.append(task)
                     break
-                taken.append(settlement)
+                taken.append(task)
                 gather_until = gather_until or time.monotonic() + GATHER_SECONDS
         return taken
 

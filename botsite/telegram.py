@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import ssl
 from datetime import timedelta
 from functools import cache
@@ -18,6 +19,9 @@ from telegram import error as api
 from telegram.request import HTTPXRequest
 
 from . import aws, logs
+
+# python-telegram-bot reads it at each 429: without it, retry_after comes with a deprecation warning.
+os.environ.setdefault("PTB_TIMEDELTA", "1")
 
 # Parsing the CA bundle costs more than a request: all connections share one context.
 _TLS = ssl.create_default_context()

@@ -4,9 +4,8 @@ Every change of state is a conditional write, so that a step that happens twice 
 A refused condition is an answer, not an error; what DynamoDB itself refuses raises botocore's ClientError.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +13,7 @@ from django.conf import settings
 
 from botsite import aws
 
+from . import items
 from .schemas import Delivery, Detection, Prediction, Status
 
 # A job that another message is working on is left to it for this long: longer than any photo takes, and than
@@ -21,7 +21,6 @@ from .schemas import Delivery, Detection, Prediction, Status
 PROCESSING_STALE = timedelta(minutes=5)
 # The longest that one send to Telegram may take (see botsite/telegram.py), and a little.
 DELIVERY_LEASE = timedelta(seconds=90)
-_FRACTIONS = ("confidence", "cx", "cy", "width", "height")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def find(prediction_id: str) -> Prediction | None:
     answer = aws.dynamodb().get_item(
         TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id}, ConsistentRead=True
     )
-    return _parse(answer["Item"]) if "Item" in answer else None
+    return items.read(answer["Item"]) if "Item" in answer else None
 
 
 def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
@@ -62,7 +61,7 @@ def create(prediction: Prediction) -> Outcome:
     """Store a new prediction unless one of this id exists; then the outcome holds that one."""
     created = datetime.now(UTC)
     item = {
-        **_serialise(prediction),
+        **items.write(prediction),
         "created_at": now(),
         "created_day": created.date().isoformat(),
         "expires_at": int((created + timedelta(days=settings.PREDICTIONS_KEPT_DAYS)).timestamp()),
@@ -77,7 +76,7 @@ def create(prediction: Prediction) -> Outcome:
         if _refused(error):
             return Outcome(granted=False, prediction=find(prediction.prediction_id))
         raise
-    return Outcome(granted=True, prediction=_parse(item))
+    return Outcome(granted=True, prediction=items.read(item))
 
 
 def mark_enqueued(prediction_id: str) -> None:
@@ -118,7 +117,7 @@ def succeed(claimed: Prediction, detections: list[Detection], model: str, infere
             ":processing": Status.PROCESSING,
             ":attempts": claimed.attempts,
             ":now": now(),
-            ":detections": [_serialise_detection(detection) for detection in detections],
+            ":detections": [items.detection(box) for box in detections],
             ":model": model,
             ":inference_ms": inference_ms,
         },
@@ -196,47 +195,8 @@ def _update(prediction_id: str, update: str, condition: str, values: dict[str, A
         if _refused(error):
             return Outcome(granted=False, prediction=find(prediction_id))
         raise
-    return Outcome(granted=True, prediction=_parse(answer["Attributes"]))
+    return Outcome(granted=True, prediction=items.read(answer["Attributes"]))
 
 
 def _refused(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
-
-
-def _serialise(prediction: Prediction) -> dict[str, Any]:
-    item = {key: value for key, value in asdict(prediction).items() if value is not None}
-    return item | {"detections": [_serialise_detection(detection) for detection in prediction.detections]}
-
-
-def _serialise_detection(detection: Detection) -> dict[str, Any]:
-    # DynamoDB has no floats. Six digits place a box within a thousandth of a pixel.
-    return {
-        key: Decimal(str(round(value, 6))) if isinstance(value, float) else value
-        for key, value in asdict(detection).items()
-    }
-
-
-def _parse(item: dict[str, Any]) -> Prediction:
-    def number(name: str) -> int | None:
-        return int(item[name]) if name in item else None
-
-    return Prediction(
-        prediction_id=item["prediction_id"],
-        chat_id=int(item["chat_id"]),
-        message_id=int(item["message_id"]),
-        image_key=item["image_key"],
-        status=Status(item["status"]),
-        delivery=Delivery(item["delivery"]),
-        attempts=int(item["attempts"]),
-        created_at=item["created_at"],
-        enqueued_at=item.get("enqueued_at"),
-        started_at=item.get("started_at"),
-        finished_at=item.get("finished_at"),
-        delivered_at=item.get("delivered_at"),
-        model=item.get("model"),
-        inference_ms=number("inference_ms"),
-        error=item.get("error"),
-        detections=tuple(
-            Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])
-        ),
-    )

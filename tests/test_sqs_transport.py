@@ -3,8 +3,10 @@
 import inspect
 import itertools
 import json
+import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -61,12 +63,20 @@ def make_app(queue_url: str, **options: Any) -> Celery:
 
 
 if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `celery -A tests.test_sqs_transport`.
+    logging.basicConfig()
     app = make_app(os.environ["WORKER_QUEUE_URL"], **json.loads(os.environ["WORKER_OPTIONS"]))
     app.conf.broker_transport_options["wait_time_seconds"] = 1
 
     @worker_ready.connect
-    def say_so(**_: Any) -> None:
+    def say_so(sender: Any, **_: Any) -> None:
         """Note that the worker has started."""
+
+        @app.task(name="break_connection")
+        def break_connection() -> None:
+            """Raise what Celery takes for a lost connection, where it would look for one."""
+            sender.hub.call_soon(socket.create_connection, ("127.0.0.1", free_port()))
+
+        sender.update_strategies()
         Path(os.environ["NOTES"]).touch()
 
 
@@ -260,6 +270,12 @@ def test_the_same_process_works_on_after_six_seconds_of_refused_connections(
     wait_until(lambda: time.monotonic() > refused_at + 6)
     proxy.enter_context(aws.start_proxy())
     wait_until(lambda: worker.runs("meanwhile"), 15)
+
+
+def test_the_same_process_works_on_after_celery_has_connected_anew(worker: Worker) -> None:
+    worker.app.send_task("break_connection")
+    wait_until(lambda: "Trying to re-establish the connection" in worker.output.read_text())
+    assert worker.works()
 
 
 def test_an_outage_is_logged_without_a_flood(aws: Aws, worker: Worker) -> None:

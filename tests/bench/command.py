@@ -55,7 +55,7 @@ def _measure(options: argparse.Namespace, designs: list[Design]) -> Result:
                 progress.update(bar, description=f"round {number}, {setting}: {design.name}")
                 runs.append(bench.measure(design, SETTINGS[setting], options.jobs, number))
                 progress.advance(bar)
-                console.print(_line(runs[-1]))
+                console.print(_line(runs[-1]), soft_wrap=True)
             if idle:
                 progress.update(bar, description=f"a worker without work for {options.idle_seconds:g} s")
                 receives = bench.idle_receives(DESIGNS["worker"], SETTINGS["emulator"], options.idle_seconds)

@@ -20,7 +20,7 @@ app.conf.broker_transport_options = {
 }
 
 
-@app.task(name="detect")
+@app.task(name="detect")  # type: ignore[untyped-decorator]
 def detect(job: dict[str, Any]) -> None:
     """Answer one photo."""
     # Here and not above: whoever sends jobs needs no model, and the pool's processes load their own.

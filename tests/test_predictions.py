@@ -1,0 +1,119 @@
+"""Predictions change state by conditional writes: a step that happens twice has its effect once."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from botsite import aws
+from deploy.local.stack import LocalStack
+from detection import predictions
+from detection.schemas import Delivery, Detection, Prediction, Status
+
+BUS = Detection("bus", 0.875, 0.5, 0.25, 0.125, 0.0625)
+
+
+@pytest.fixture
+def queued(stack: LocalStack) -> Prediction:
+    identity = uuid4().hex
+    created = predictions.create(Prediction(identity, -(2**40), 7, f"photos/{identity}"))
+    assert created.prediction is not None
+    return created.prediction
+
+
+@pytest.fixture
+def processing(queued: Prediction) -> Prediction:
+    claimed = predictions.claim(queued.prediction_id, "job-1")
+    assert claimed.prediction is not None
+    return claimed.prediction
+
+
+@pytest.fixture
+def succeeded(processing: Prediction) -> Prediction:
+    stored = predictions.succeed(processing, [BUS], "yolo", 12)
+    assert stored.prediction is not None
+    return stored.prediction
+
+
+def test_what_is_stored_is_read_back(succeeded: Prediction) -> None:
+    assert predictions.find(succeeded.prediction_id) == succeeded
+    assert (succeeded.detections, succeeded.model, succeeded.inference_ms) == ((BUS,), "yolo", 12)
+
+
+def test_an_item_is_made_once(queued: Prediction) -> None:
+    again = predictions.create(Prediction(queued.prediction_id, 1, 1, "other"))
+    assert (again.granted, again.prediction) == (False, queued)
+
+
+def test_an_item_expires_and_has_a_day(queued: Prediction, stack: LocalStack) -> None:
+    table, key = stack.env["PREDICTIONS_TABLE"], {"prediction_id": queued.prediction_id}
+    item = aws.dynamodb().get_item(TableName=table, Key=key)["Item"]
+    assert item["created_day"] == queued.created_at[:10]
+    assert 29 * 86400 < int(item["expires_at"]) - time.time() < 31 * 86400
+
+
+def test_twenty_jobs_at_once_claim_once(queued: Prediction) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        outcomes = list(pool.map(lambda number: predictions.claim(queued.prediction_id, f"job-{number}"), range(20)))
+    assert [outcome.granted for outcome in outcomes].count(True) == 1
+
+
+def test_a_message_that_came_back_claims_again(processing: Prediction) -> None:
+    again = predictions.claim(processing.prediction_id, "job-1")
+    assert again.granted
+    assert again.prediction is not None
+    assert again.prediction.attempts == 2
+
+
+def test_a_claim_that_is_stale_is_taken_over(processing: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not predictions.claim(processing.prediction_id, "job-2").granted
+    monkeypatch.setattr(predictions, "PROCESSING_STALE", timedelta(seconds=-1))
+    assert predictions.claim(processing.prediction_id, "job-2").granted
+
+
+def test_a_result_is_refused_from_whoever_was_overtaken(processing: Prediction) -> None:
+    newer = predictions.claim(processing.prediction_id, "job-1").prediction
+    assert newer is not None
+    assert not predictions.succeed(processing, [], "yolo", 1).granted
+    assert predictions.succeed(newer, [BUS], "yolo", 1).granted
+
+
+def test_what_is_finished_stays_so(succeeded: Prediction) -> None:
+    assert not predictions.claim(succeeded.prediction_id, "job-1").granted
+    assert not predictions.fail(succeeded.prediction_id, "late").granted
+    found = predictions.find(succeeded.prediction_id)
+    assert found is not None
+    assert (found.status, found.error) == (Status.SUCCEEDED, None)
+
+
+def test_nothing_is_delivered_before_it_is_finished(processing: Prediction) -> None:
+    assert not predictions.claim_delivery(processing.prediction_id).granted
+
+
+def test_one_sender_at_a_time_has_the_lease(succeeded: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = succeeded.prediction_id
+    assert predictions.claim_delivery(identity).granted
+    assert not predictions.claim_delivery(identity).granted
+    predictions.release_delivery(identity)
+    monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=-1))
+    assert predictions.claim_delivery(identity).granted
+    # That lease has run out already: its holder is taken for gone.
+    assert predictions.claim_delivery(identity).granted
+
+
+def test_a_delivered_answer_is_never_claimed_again(succeeded: Prediction) -> None:
+    identity = succeeded.prediction_id
+    predictions.claim_delivery(identity)
+    finished = predictions.finish_delivery(identity, Delivery.DELIVERED).prediction
+    assert finished is not None
+    assert (finished.delivery, bool(finished.delivered_at)) == (Delivery.DELIVERED, True)
+    assert not predictions.claim_delivery(identity).granted
+    assert not predictions.release_delivery(identity).granted
+
+
+def test_what_is_unknown_is_refused_not_made(stack: LocalStack) -> None:
+    identity = uuid4().hex
+    assert predictions.claim(identity, "job") == predictions.Outcome(granted=False, prediction=None)
+    assert predictions.find(identity) is None
