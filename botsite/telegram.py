@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cache
 from typing import Any, Literal
@@ -18,13 +20,14 @@ from telegram import Bot, Message, ReplyParameters
 from telegram import error as api
 from telegram.request import HTTPXRequest
 
-from . import aws, logs
+from . import aws, logs, pace
 
 # python-telegram-bot reads it at each 429: without it, retry_after comes with a deprecation warning.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
 
 # Parsing the CA bundle costs more than a request: all connections share one context.
 _TLS = ssl.create_default_context()
+_in_thread = sync_to_async(thread_sensitive=False)
 _bots: WeakKeyDictionary[asyncio.AbstractEventLoop, Bot] = WeakKeyDictionary()
 
 
@@ -69,10 +72,8 @@ async def download(file_id: str) -> bytes:
 async def send_text(chat_id: int, text: str, reply_to: int | None = None) -> Message:
     """Send a text, as a reply if `reply_to` is a message that still exists."""
     bot = await _bot()
-    try:
+    async with _sending(chat_id, "sendMessage"):
         return await bot.send_message(chat_id, text, reply_parameters=_reply(reply_to))
-    except api.TelegramError as error:
-        raise _translate(f"sendMessage to chat {chat_id}", error) from error
 
 
 async def send_image(
@@ -87,12 +88,9 @@ async def send_image(
         "filename": "detections.jpg",
         "read_timeout": 30,
     }
-    try:
-        if form == "photo":
-            return await bot.send_photo(chat_id, image, **arguments)
-        return await bot.send_document(chat_id, image, **arguments)
-    except api.TelegramError as error:
-        raise _translate(f"{form} to chat {chat_id}", error) from error
+    send = bot.send_photo if form == "photo" else bot.send_document
+    async with _sending(chat_id, form):
+        return await send(chat_id, image, **arguments)
 
 
 async def show_activity(chat_id: int) -> None:
@@ -104,6 +102,25 @@ async def show_activity(chat_id: int) -> None:
         raise _translate(f"sendChatAction to chat {chat_id}", error) from error
 
 
+@asynccontextmanager
+async def _sending(chat_id: int, action: str) -> AsyncIterator[None]:
+    """Wait for a place under Telegram's limits, then send; a 429 holds back everybody who sends with this token."""
+    try:
+        for limit in (pace.chat(chat_id), pace.BOT):
+            await asyncio.sleep(await _in_thread(pace.reserve)(limit))
+        yield
+    except pace.TooBusy as error:
+        seconds = error.retry_after_seconds
+        raise TelegramError(
+            f"{action} to chat {chat_id}: {error}", permanent=False, retry_after_seconds=seconds
+        ) from error
+    except api.TelegramError as error:
+        translated = _translate(f"{action} to chat {chat_id}", error)
+        if translated.retry_after_seconds:
+            await _in_thread(pace.pause)(pace.BOT, translated.retry_after_seconds)
+        raise translated from error
+
+
 def _reply(message_id: int | None) -> ReplyParameters | None:
     return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None
 
@@ -112,7 +129,7 @@ async def _bot() -> Bot:
     loop = asyncio.get_running_loop()
     if loop not in _bots:
         base = settings.TELEGRAM_API_URL.rstrip("/")
-        value = await sync_to_async(token, thread_sensitive=False)()
+        value = await _in_thread(token)()
         _bots[loop] = Bot(
             value,
             base_url=f"{base}/bot",

@@ -3,9 +3,10 @@
 The call is a nudge. No failure of it fails the prediction: what is finished and not delivered is found again.
 """
 
+import heapq
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from functools import cache
 from urllib.parse import urlencode
 
@@ -22,12 +23,11 @@ SIGNATURE_SECONDS = 300
 # call runs beside the slots, on few threads: more would only queue at Telegram's limit.
 _CALLS_AT_ONCE = 16
 _TIMEOUT = urllib3.Timeout(connect=2, read=15)
-_RETRY_AFTER_SECONDS = (0.5, 1, 2, 4, 8)
-# With the site down for long, what is not called is found by the sweep for undelivered results.
+# After so many tries, or with so many calls waiting, the rest is left to the sweep for undelivered results.
+_TRIES = 10
 _WAITING_AT_MOST = 1000
-
-_pending: set[Future[None]] = set()
-_stopping = threading.Event()
+_FIRST_RETRY_SECONDS = 0.5
+_LONGEST_RETRY_SECONDS = 15.0
 
 
 def sign(prediction_id: str) -> str:
@@ -43,48 +43,108 @@ def verify(prediction_id: str, signature: str) -> bool:
         return False
 
 
+def start() -> None:
+    """Start the threads that call. The first `notify` would too, but not if several threads are first at once."""
+    _calls()
+
+
 def notify(prediction_id: str) -> None:
     """Have the site called soon; return at once and never raise."""
-    if _stopping.is_set() or len(_pending) >= _WAITING_AT_MOST:
-        log.warning("callback_skipped", waiting=len(_pending))
-        return
-    future = _executor().submit(_call, prediction_id)
-    _pending.add(future)
-    future.add_done_callback(_pending.discard)
+    _calls().add(_Call(time.monotonic(), prediction_id))
 
 
 def drain(timeout_seconds: float) -> None:
-    """Let calls under way end, give up their retries, wait at most `timeout_seconds`: the worker is leaving."""
-    _stopping.set()
-    wait(list(_pending), timeout=timeout_seconds)
+    """Let calls under way end, give up what waits, for at most `timeout_seconds`: the process is leaving."""
+    _calls().drain(timeout_seconds)
 
 
-def _call(prediction_id: str) -> None:
-    with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
-        for delay_seconds in (0, *_RETRY_AFTER_SECONDS):
-            if (delay_seconds and _stopping.wait(delay_seconds)) or _attempt(prediction_id):
+@dataclass(order=True, slots=True)
+class _Call:
+    """A call to make, from `due` on (monotonic seconds)."""
+
+    due: float
+    prediction_id: str = field(compare=False)
+    tries: int = field(default=0, compare=False)
+
+
+class _Calls:
+    """Calls by the time they are due, and the threads that make them."""
+
+    def __init__(self) -> None:
+        self._waiting: list[_Call] = []
+        self._changed = threading.Condition()
+        self._leaving = False
+        self._threads = [
+            threading.Thread(target=self._run, name=f"callback-{number}", daemon=True)
+            for number in range(_CALLS_AT_ONCE)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def add(self, call: _Call) -> None:
+        with self._changed:
+            if self._leaving or len(self._waiting) >= _WAITING_AT_MOST:
+                log.warning("callback_skipped", prediction_id=call.prediction_id, waiting=len(self._waiting))
                 return
+            heapq.heappush(self._waiting, call)
+            self._changed.notify()
+
+    def drain(self, timeout_seconds: float) -> None:
+        deadline = time.monotonic() + timeout_seconds
+        with self._changed:
+            self._leaving = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        while call := self._next():
+            with structlog.contextvars.bound_contextvars(prediction_id=call.prediction_id):
+                retry_seconds = _attempt(call)
+            if retry_seconds is not None:
+                self.add(_Call(time.monotonic() + retry_seconds, call.prediction_id, call.tries + 1))
+
+    def _next(self) -> _Call | None:
+        """Return the next call when it is due; None when the process is leaving and nothing is due."""
+        with self._changed:
+            while True:
+                wait = self._waiting[0].due - time.monotonic() if self._waiting else None
+                if wait is not None and wait <= 0:
+                    return heapq.heappop(self._waiting)
+                if self._leaving:
+                    return None
+                self._changed.wait(wait)
 
 
-def _attempt(prediction_id: str) -> bool:
-    """Call once; return whether that settles it."""
+def _attempt(call: _Call) -> float | None:
+    """Call once; return after how many seconds to call again, or None if that settles it."""
     started = time.monotonic()
     try:
         answer = _pool().request(
             "GET",
-            f"{settings.POLYBOT_URL.rstrip('/')}/results?{urlencode({'predictionId': prediction_id})}",
-            headers={SIGNATURE_HEADER: sign(prediction_id)},
+            f"{settings.POLYBOT_URL.rstrip('/')}/results?{urlencode({'predictionId': call.prediction_id})}",
+            headers={SIGNATURE_HEADER: sign(call.prediction_id)},
         )
     except urllib3.exceptions.HTTPError as error:
-        log.warning("callback_failed", error=str(error))
-        return False
+        return _again(call, error=str(error))
     call_ms = round((time.monotonic() - started) * 1000)
     if answer.status >= 500 or answer.status == 429:
-        log.warning("callback_refused", status=answer.status, call_ms=call_ms)
-        return False
+        return _again(call, answer.headers.get("Retry-After"), status=answer.status, call_ms=call_ms)
     if answer.status != 200:
         log.error("callback_rejected", status=answer.status, call_ms=call_ms)
-    return True
+    return None
+
+
+def _again(call: _Call, retry_after: str | None = None, **why: object) -> float | None:
+    """Return the seconds until the next try: what the site asked for, else twice as many each time."""
+    if call.tries + 1 >= _TRIES:
+        log.warning("callback_given_up", tries=_TRIES, **why)
+        return None
+    seconds = min(_FIRST_RETRY_SECONDS * 2**call.tries, _LONGEST_RETRY_SECONDS)
+    if retry_after and retry_after.isdecimal():
+        seconds = max(seconds, float(retry_after))
+    log.info("callback_postponed", retry_in_ms=round(seconds * 1000), **why)
+    return seconds
 
 
 @cache
@@ -93,8 +153,8 @@ def _signer() -> signing.TimestampSigner:
 
 
 @cache
-def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_CALLS_AT_ONCE, thread_name_prefix="callback")
+def _calls() -> _Calls:
+    return _Calls()
 
 
 @cache

@@ -32,6 +32,7 @@ class LoadModel(bootsteps.StartStopStep):
             settings.require("yolo5")
             aws.dynamodb()
             aws.s3()
+            callback.start()
             yolo.load()
         except (ImproperlyConfigured, weights.WeightsMissing) as error:
             log.critical("worker_cannot_start", error=str(error))

@@ -1,0 +1,96 @@
+"""The worker's call of `/results` is a nudge: retried for a while, never in the way, and no failure fails the job."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramControl, TelegramUser
+from detection import callback
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass
+class Site:
+    """A stand-in for the site that answers with the given statuses, then 200."""
+
+    statuses: list[int]
+    asked: list[str] = field(default_factory=list)
+    signed: list[bool] = field(default_factory=list)
+    done: threading.Event = field(default_factory=threading.Event)
+    url: str = ""
+
+    def answer(self, path: str, signature: str) -> int:
+        prediction_id = path.partition("=")[2]
+        self.asked.append(prediction_id)
+        self.signed.append(callback.verify(prediction_id, signature))
+        status = self.statuses.pop(0) if self.statuses else 200
+        if status < 500:
+            self.done.set()
+        return status
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, stack: LocalStack) -> Iterator[Site]:
+    site = Site(list(request.param))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(site.answer(self.path, self.headers[callback.SIGNATURE_HEADER]))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: the test looks at what was asked."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    site.url = f"http://127.0.0.1:{server.server_port}"
+    yield site
+    server.shutdown()
+    server.server_close()
+
+
+def _notify(url: str, stack: LocalStack) -> None:
+    """Call back from a process of its own, as a worker that stops right after its last job."""
+    code = "import django; django.setup(); from detection import callback; callback.notify('p1'); callback.drain(10)"
+    env = stack.env | {"POLYBOT_URL": url, "DJANGO_SETTINGS_MODULE": "botsite.settings"}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, timeout=30)
+
+
+@pytest.mark.parametrize("site", [[]], indirect=True)
+def test_the_site_is_called_signed_even_while_the_worker_stops(site: Site, stack: LocalStack) -> None:
+    _notify(site.url, stack)
+    assert (site.asked, site.signed) == (["p1"], [True])
+
+
+@pytest.mark.parametrize("site", [[503, 500]], indirect=True)
+def test_a_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
+    callback.notify("p2")
+    assert site.done.wait(10)
+    assert site.asked == ["p2"] * 3
+
+
+@pytest.mark.parametrize("site", [[404], [403], [409]], indirect=True)
+def test_a_refusal_is_not_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
+    callback.notify("p3")
+    assert site.done.wait(10)
+    assert site.asked == ["p3"]
+
+
+def test_with_the_site_refusing_for_a_while_the_photo_is_still_answered(
+    stack: LocalStack, user: TelegramUser, photo: bytes
+) -> None:
+    control = TelegramControl(stack.telegram_url)
+    rule = control.fault("sendPhoto", "server_error", chat_id=user.chat_id, times=3)
+    assert user.wait_for_reply(user.send_photo(photo)).photo
+    assert control.faults_fired(rule) == 3
