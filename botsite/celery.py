@@ -36,7 +36,13 @@ def configuration() -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "task_queues": [Queue(name, routing_key=name) for name in queues],
         "task_default_queue": "jobs",
-        "task_routes": {"metrics.*": {"queue": "metrics"}},
+        "task_routes": {"metrics.*": {"queue": "metrics"}, "upkeep.*": {"queue": "metrics"}},
+        "beat_schedule": {
+            name: {"task": name, "schedule": 30.0, "options": {"queue": "metrics", "expires": 30}}
+            for name in ("upkeep.sweep", "upkeep.bury")
+        },
+        # In memory: a schedule of "every 30 s" has nothing to remember.
+        "beat_scheduler": "celery.beat:Scheduler",
         # A misspelt queue fails when it is named, not by waiting for a consumer that never comes.
         "task_create_missing_queues": False,
         "task_serializer": "json",
@@ -66,6 +72,7 @@ def configuration() -> dict[str, Any]:
 
 app.add_defaults(configuration)
 app.autodiscover_tasks(["detection", "metrics"])
+app.autodiscover_tasks(["detection"], related_name="upkeep")
 
 
 @setup_logging.connect

@@ -72,6 +72,7 @@ class _Calls:
 
     def __init__(self) -> None:
         self._waiting: list[_Call] = []
+        self._ids: set[str] = set()  # Waiting or under way: a second call would only be told so.
         self._changed = threading.Condition()
         self._leaving = False
         self._threads = [
@@ -83,9 +84,12 @@ class _Calls:
 
     def add(self, call: _Call) -> None:
         with self._changed:
+            if call.prediction_id in self._ids:
+                return
             if self._leaving or len(self._waiting) >= _WAITING_AT_MOST:
                 log.warning("callback_skipped", prediction_id=call.prediction_id, waiting=len(self._waiting))
                 return
+            self._ids.add(call.prediction_id)
             heapq.heappush(self._waiting, call)
             self._changed.notify()
 
@@ -101,6 +105,8 @@ class _Calls:
         while call := self._next():
             with structlog.contextvars.bound_contextvars(prediction_id=call.prediction_id):
                 retry_seconds = _attempt(call)
+            with self._changed:
+                self._ids.discard(call.prediction_id)
             if retry_seconds is not None:
                 self.add(_Call(time.monotonic() + retry_seconds, call.prediction_id, call.tries + 1))
 

@@ -33,6 +33,12 @@ def submit(prediction: Prediction, photo: bytes) -> None:
     if not created.granted and _somebody_else_sends(prediction.prediction_id):
         log.info("photo_repeated")
         return
+    send(prediction)
+    log.info("job_sent", chat_id=prediction.chat_id, photo_bytes=len(photo))
+
+
+def send(prediction: Prediction) -> None:
+    """Send the job of a prediction. A second one does no harm: one of them claims the prediction."""
     tasks.detect.apply_async(
         kwargs={
             "prediction_id": prediction.prediction_id,
@@ -41,7 +47,6 @@ def submit(prediction: Prediction, photo: bytes) -> None:
         }
     )
     predictions.mark_enqueued(prediction.prediction_id)
-    log.info("job_sent", chat_id=prediction.chat_id, photo_bytes=len(photo))
 
 
 def refuse(prediction: Prediction, reason: str) -> None:

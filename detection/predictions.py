@@ -4,6 +4,7 @@ Every change of state is a conditional write, so that a step that happens twice 
 A refused condition is an answer, not an error; what DynamoDB itself refuses raises botocore's ClientError.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,6 +56,41 @@ def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
         Limit=limit,
     )
     return [item["prediction_id"] for item in answer["Items"]]
+
+
+def unanswered(finished_before: str) -> Iterator[str]:
+    """Yield ids of predictions that were finished before that time and whose answer nobody is sending, oldest first."""
+    for item in _query("by_delivery", "delivery", Delivery.PENDING):
+        if item["status"] in (Status.SUCCEEDED, Status.FAILED) and item.get("finished_at", "") < finished_before:
+            yield item["prediction_id"]
+    for item in _query("by_delivery", "delivery", Delivery.DELIVERING):
+        if item.get("delivery_until", "") < now():
+            yield item["prediction_id"]
+
+
+def unfinished(status: Status, created_before: str) -> Iterator[Prediction]:
+    """Yield predictions of that status that were made before that time, oldest first, as they are now."""
+    for item in _query("by_status", "status", status, created_before):
+        prediction = find(item["prediction_id"])
+        if prediction and prediction.status is status:
+            yield prediction
+
+
+def _query(index: str, attribute: str, value: str, created_before: str = "~") -> Iterator[dict[str, Any]]:
+    """Yield the items of an index that have this value, the oldest first; a page is read when it is reached."""
+    pages = (
+        aws.dynamodb()
+        .get_paginator("query")
+        .paginate(
+            TableName=settings.PREDICTIONS_TABLE,
+            IndexName=index,
+            KeyConditionExpression="#attribute = :value AND created_at < :before",
+            ExpressionAttributeNames={"#attribute": attribute},
+            ExpressionAttributeValues={":value": value, ":before": created_before},
+        )
+    )
+    for page in pages:
+        yield from page["Items"]
 
 
 def create(prediction: Prediction) -> Outcome:
@@ -137,6 +173,17 @@ def fail(prediction_id: str, error: str) -> Outcome:
             ":now": now(),
             ":error": error,
         },
+    )
+
+
+def reopen(prediction_id: str) -> Outcome:
+    """Let a failed prediction be worked on again, and be answered again; refused unless it failed."""
+    return _update(
+        prediction_id,
+        "SET #status = :queued, delivery = :pending, attempts = :none, enqueued_at = :now"
+        " REMOVE finished_at, delivered_at, delivery_until, #error",
+        "#status = :failed",
+        {":queued": Status.QUEUED, ":pending": Delivery.PENDING, ":failed": Status.FAILED, ":none": 0, ":now": now()},
     )
 
 

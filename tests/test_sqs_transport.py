@@ -349,7 +349,7 @@ def test_what_cannot_be_run_becomes_a_dead_letter_and_the_rest_is_done(aws: Aws,
 def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.port, worker_concurrency=1, worker_prefetch_multiplier=4) as worker:
         set_visibility(aws, worker, 60)
-        worker.send("first", 2)
+        worker.send("first", 4)
         wait_until(lambda: worker.runs("first"))
         for text in ("second", "third"):
             aws.client.send_message(QueueUrl=worker.queue_url, MessageBody=json.dumps(job(text)))

@@ -44,6 +44,7 @@ class LocalStack:
     polybot_url: str = ""
     sites: dict[Child, str] = field(default_factory=dict)
     workers: list[Child] = field(default_factory=list)
+    metrics: Child = field(init=False)
 
     def __post_init__(self) -> None:
         self.children = Children(self.folder / "logs", self.on_line)
@@ -66,10 +67,11 @@ class LocalStack:
             self.provision()
             self.start_sites()
             self.start_worker()
+            self.start_metrics()
             self.step("waiting for the sites, and for the worker to load its model")
             for site, address in self.sites.items():
                 site.wait_ready(partial(_answers, f"{address}/readyz"))
-            for worker in self.workers:
+            for worker in [*self.workers, self.metrics]:
                 worker.wait_ready(partial(worker.said, " ready."), 180)
             self.set_webhook()
             yield self
@@ -128,6 +130,12 @@ class LocalStack:
         command = [script("celery"), "-A", "botsite", "worker", "-Q", "jobs", "-n", f"{name}@local"]
         self.workers.append(self.children.start(name, command, self.env | env))
         return self.workers[-1]
+
+    def start_metrics(self) -> Child:
+        """Start the metricStreamer, which also mends what a crash left half done."""
+        command = [script("celery"), "-A", "botsite", "worker", "-B", "-Q", "metrics", "-n", "metrics@local"]
+        self.metrics = self.children.start("metrics", command, self.env)
+        return self.metrics
 
     def set_webhook(self) -> None:
         """Have Telegram send updates to the load balancer."""
