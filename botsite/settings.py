@@ -44,6 +44,8 @@ BACKLOG_TARGET = env.float("BACKLOG_TARGET", default=10.0)
 YOLO_WEIGHTS = env.str("YOLO_WEIGHTS", default="yolo11n.pt")
 # Exported models, downloaded weights and ultralytics' own settings live here; safe to delete.
 CACHE_DIR = Path(env.str("CACHE_DIR", default=str(BASE_DIR / ".cache")))
+# A worker touches it while all is well; health checks look at its age.
+LIVENESS_FILE = Path(env.str("LIVENESS_FILE", default=str(CACHE_DIR / "worker-alive")))
 # A photo with more pixels than this is refused before it is decoded (a decoded pixel takes 3 bytes).
 PHOTO_MAX_MEGAPIXELS = env.float("PHOTO_MAX_MEGAPIXELS", default=50.0)
 

@@ -8,7 +8,7 @@ botocore makes all requests, so its credentials, timeouts, endpoint and CA bundl
 The pool has to be one of threads: a forking one would copy these threads' locks into its children.
 
 Delivery is at least once: what is not deleted comes back after the queue's visibility timeout. A rejected message
-is never deleted either: SQS counts its receives and moves it to the dead-letter queue, which every queue needs.
+comes back too, later each time, and SQS counts: at last it is in the dead-letter queue, which every queue needs.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from kombu.transport.virtual.base import queue_declare_ok_t
 from .sqs_threads import BATCH, GATHER_SECONDS, Receiver, Settler
 
 RECEIVE_GRACE_SECONDS = 3  # A long poll unanswered for longer than its wait and this is a dead connection.
+FIRST_RETRY_SECONDS = 5
+LONGEST_RETRY_SECONDS = 60
 RECOUNT_SECONDS = 1.0  # A changed prefetch count is noticed within this; a settled message is at once.
 
 log = structlog.get_logger(__name__)
@@ -50,6 +52,19 @@ def transport_options(region: str, queues: Mapping[str, str]) -> dict[str, Any]:
         "sqs_base64_encoding": False,
         "body_encoding": None,
     }
+
+
+def receives(message: Mapping[str, Any]) -> int:
+    """Return how often SQS has handed a message out, this time included."""
+    return int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+
+
+def retry_seconds(times: int) -> int:
+    """Return how long a message that was received so many times, and failed, waits for the next try.
+
+    The waits between five receives add up to 75 s: long enough for a service to come back.
+    """
+    return min(FIRST_RETRY_SECONDS * 2 ** (times - 1), LONGEST_RETRY_SECONDS)
 
 
 class Message(virtual.Message):
@@ -109,6 +124,15 @@ class Channel(SQS.Channel):
         A receiver with no free slot does not receive: judge the age only while `qos.can_consume()`.
         """
         return min((receiver.last_receive for receiver in list(self._receivers.values())), default=None)
+
+    def held(self) -> dict[str, list[str]]:
+        """Return the receipt handles of the messages in work, by queue URL. May be called from any thread."""
+        handles: dict[str, list[str]] = {}
+        # `list` of a dict's items is one step for other threads.
+        for tag, message in list(self.qos._delivered.items()):
+            if tag not in self.qos._dirty:
+                handles.setdefault(message.delivery_info["sqs_queue"], []).append(tag)
+        return handles
 
     # Receiving: `_schedule_queue` and `_deliver` run on the event loop, the others in a receiver's thread.
 
@@ -185,7 +209,7 @@ class Channel(SQS.Channel):
             callback(self._message_to_python(message, queue, self._new_queue(queue)))
         except Exception:
             log.exception("message_failed", queue=queue, message_id=message.get("MessageId"))
-            # Neither deleted nor released: it comes back after its visibility timeout, and ends as a dead letter.
+            # It comes back after its visibility timeout, and ends as a dead letter.
             if message["ReceiptHandle"] in self.qos._delivered:
                 self.qos.ack(message["ReceiptHandle"])
 
@@ -204,8 +228,12 @@ class Channel(SQS.Channel):
             self.qos.ack(delivery_tag)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Leave the message to its visibility timeout and redrive policy, or with `requeue` release it now."""
+        """Give the message back: now with `requeue`, else later each time, until it is a dead letter."""
         if delivery_tag in self.qos._delivered:
+            if not requeue:
+                delivery_info = self.qos.get(delivery_tag).delivery_info
+                wait_seconds = retry_seconds(receives(delivery_info["sqs_message"]))
+                self._settler(delivery_info["sqs_queue"]).release(delivery_tag, wait_seconds)
             self.qos.reject(delivery_tag, requeue=requeue)
 
     def _restore(self, message: virtual.Message) -> None:

@@ -89,9 +89,9 @@ class Settler(threading.Thread):
         """Delete a message whose work is done."""
         self._todo.put(Settlement(receipt_handle, None, time.monotonic() + SETTLE_FOR_SECONDS))
 
-    def release(self, receipt_handle: str) -> None:
-        """Let another consumer have a message now, not after its visibility timeout."""
-        self._todo.put(Settlement(receipt_handle, 0, time.monotonic() + SETTLE_FOR_SECONDS))
+    def release(self, receipt_handle: str, visible_in: int = 0) -> None:
+        """Let another consumer have a message now or in so many seconds, not after its visibility timeout."""
+        self._todo.put(Settlement(receipt_handle, visible_in, time.monotonic() + SETTLE_FOR_SECONDS))
 
     def flush(self) -> None:
         """Wait until what was handed over so far is settled, but for no longer than five seconds."""

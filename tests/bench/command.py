@@ -73,7 +73,7 @@ def _bench(options: argparse.Namespace, step: Callable[[str], None]) -> Iterator
     try:
         stack.start_aws()
         stack.provision()
-        stack.adopt("IMAGES_BUCKET", "PREDICTIONS_TABLE", "JOBS_QUEUE_URL")
+        stack.adopt("IMAGES_BUCKET", "PREDICTIONS_TABLE")
         yield Bench(stack, FOLDER, photos.lay_out(FOLDER / "photos", options.photos, options.weights))
     finally:
         stack.children.stop()

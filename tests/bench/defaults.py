@@ -10,10 +10,9 @@ from typing import Any
 
 from celery import Celery
 
-from . import latency  # noqa: F401 - importing it gives the worker a region's latencies
+from . import loop
 
-# The process that sends the jobs has the product's app as its current one.
-app = Celery("defaults", broker="sqs://", set_as_current=False)
+app = Celery("defaults", broker="sqs://")
 app.conf.broker_transport_options = {
     "region": os.environ["AWS_REGION"],
     "predefined_queues": {"celery": {"url": os.environ["JOBS_QUEUE_URL"]}},
@@ -21,9 +20,6 @@ app.conf.broker_transport_options = {
 
 
 @app.task(name="detect")  # type: ignore[untyped-decorator]
-def detect(job: dict[str, Any]) -> None:
+def detect(**job: Any) -> None:
     """Answer one photo."""
-    # Here and not above: whoever sends jobs needs no model, and the pool's processes load their own.
-    from . import loop
-
     loop.answer(job)

@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count, cycle, islice
@@ -54,35 +54,38 @@ class Bench:
     def measure(self, design: Design, setting: Setting, jobs: int, round_number: int) -> Run:
         """Return what `design` did with `jobs` jobs, or what part of them it is given in `setting`."""
         jobs = max(WARM_UP, round(jobs * design.share[setting.name]))
-        measure = self._measure_jobs if design.send else self._measure_bare
+        measure = self._measure_jobs if design.message else self._measure_bare
         return measure(design, setting, jobs, round_number)
 
     def idle_receives(self, design: Design, setting: Setting, seconds: float) -> float:
-        """Return how often a worker without work calls ReceiveMessage, counted over `seconds`."""
+        """Return how often in a minute a worker without work calls ReceiveMessage, counted over `seconds`."""
         counted = self._folder / "receives"
         counted.unlink(missing_ok=True)
-        with self._running(design, setting, {latency.RECEIVES_VARIABLE: str(counted)}) as (child, calls):
-            calls.wait_for(len(self._send(design, WARM_UP)), child)
-            before = counted.stat().st_size
-            child.ended.wait(seconds)
-            return (counted.stat().st_size - before) * 60 / seconds
+        with self._queue() as queue_url:
+            warm = self._send(design, queue_url, WARM_UP)
+            env = {latency.RECEIVES_VARIABLE: str(counted)}
+            with self._running(design, setting, queue_url, env) as (child, calls):
+                calls.wait_for(len(warm), child)
+                before = counted.stat().st_size
+                child.ended.wait(seconds)
+                return (counted.stat().st_size - before) * 60 / seconds
 
     def _measure_jobs(self, design: Design, setting: Setting, jobs: int, round_number: int) -> Run:
-        warm = self._send(design, WARM_UP)
-        started = time.monotonic()
-        with self._running(design, setting, {}) as (child, calls):
-            pid = child.process.pid
-            calls.wait_for(len(warm), child)
-            with _held(child):
-                sent = self._send(design, jobs)
-                before, since = meter.cpu(pid), time.monotonic()
-            memory: list[float] = []
-            calls.wait_for(len(warm + sent), child, meanwhile=lambda: memory.append(meter.pss_mb(pid)))
-            memory.append(meter.pss_mb(pid))
-            after, seconds = meter.cpu(child.process.pid), time.monotonic() - since
-            called_at = calls.times()
-            self._check(design, sent)
-            self._wait_for_empty_queue()
+        with self._queue() as queue_url:
+            warm = self._send(design, queue_url, WARM_UP)
+            started = time.monotonic()
+            with self._running(design, setting, queue_url) as (child, calls):
+                pid = child.process.pid
+                calls.wait_for(len(warm), child)
+                with _held(child):
+                    sent = self._send(design, queue_url, jobs)
+                    before, since = meter.cpu(pid), time.monotonic()
+                memory: list[float] = []
+                calls.wait_for(len(warm + sent), child, meanwhile=lambda: memory.append(meter.pss_mb(pid)))
+                memory.append(meter.pss_mb(pid))
+                after, seconds = meter.cpu(pid), time.monotonic() - since
+                called_at = calls.times()
+                self._check(design, sent)
         burst = [called_at[prediction_id] for prediction_id in sent]
         return Run(
             round_number,
@@ -122,7 +125,9 @@ class Bench:
         )
 
     @contextmanager
-    def _running(self, design: Design, setting: Setting, env: dict[str, str]) -> Iterator[tuple[Child, Calls]]:
+    def _running(
+        self, design: Design, setting: Setting, queue_url: str, env: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[Child, Calls]]:
         """Run a design, and what it calls back."""
         children = Children(self._folder / "logs")
         port = free_port()
@@ -132,22 +137,32 @@ class Bench:
             site = children.start("receiver", command, self._stack.env)
             site.wait_ready(lambda: listening(receiver.HOST, port))
             address = f"http://{receiver.HOST}:{port}"
-            env = self._stack.env | dict(design.env) | env | {"POLYBOT_URL": address}
-            env[latency.LATENCY_VARIABLE] = json.dumps(dict(setting.latency_ms))
+            own = {"POLYBOT_URL": address, "JOBS_QUEUE_URL": queue_url, **design.env, **(env or {})}
+            own[latency.LATENCY_VARIABLE] = json.dumps(dict(setting.latency_ms))
             with Calls(address) as calls:
-                yield children.start(design.name, design.command, env), calls
+                yield children.start(design.name, design.command, self._stack.env | own), calls
         finally:
             children.stop()
 
-    def _send(self, design: Design, jobs: int) -> list[str]:
+    @contextmanager
+    def _queue(self) -> Iterator[str]:
+        """Make a queue for one measurement: a long poll of a process that has ended would take from the next one's."""
+        sqs = aws.client("sqs")
+        name, attributes = f"bench-{next(self._numbers)}", {"VisibilityTimeout": "60"}
+        url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        yield url
+        sqs.delete_queue(QueueUrl=url)
+
+    def _send(self, design: Design, queue_url: str, jobs: int) -> list[str]:
         """Put jobs into the queue; return their predictions' ids."""
-        assert design.send is not None
+        assert design.message is not None
         made = [
-            Job(prediction_id=uuid.uuid4().hex, image_key=f"photos/{photo.name}", chat_id=next(self._numbers))
-            for photo in islice(cycle(self._photos), jobs)
+            Job(prediction_id=uuid.uuid4().hex, image_key=f"photos/{photo.name}", chat_id=number)
+            for number, photo in enumerate(islice(cycle(self._photos), jobs))
         ]
         for job in made:
-            design.send(job)
+            design.prepare(job)
+            aws.client("sqs").send_message(QueueUrl=queue_url, MessageBody=design.message(job))
         return [job["prediction_id"] for job in made]
 
     def _check(self, design: Design, sent: list[str]) -> None:
@@ -156,18 +171,6 @@ class Bench:
         missing = {f"results/{name}.jpg" for name in sent} - {it.key for it in bucket.objects.filter(Prefix="results/")}
         if missing:
             raise RuntimeError(f"{design.name} answered {len(sent)} jobs and left {len(missing)} without a result")
-
-    def _wait_for_empty_queue(self) -> None:
-        """Wait until the last message is deleted: the next design has the same queue."""
-        deadline = time.monotonic() + _SECONDS
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        while True:
-            answer = aws.client("sqs").get_queue_attributes(QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=names)
-            if not any(int(answer["Attributes"][name]) for name in names):
-                return
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"messages are left in the queue: {answer['Attributes']}")
-            time.sleep(0.1)
 
 
 @contextmanager

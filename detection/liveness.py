@@ -1,0 +1,75 @@
+"""Tell a worker that works from one that only looks alive, and end the latter.
+
+Alive is a worker whose event loop turns and which has lately heard from SQS, or is busy with jobs that are not too
+old. The file is for health checks; ending the process is for whoever restarts it.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+LOOP_SECONDS = 15.0
+RECEIVE_SECONDS = 45.0
+STALLED_SECONDS = 60.0
+_LOOK_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """What a worker shows of itself; ages in seconds, None where there is nothing to judge."""
+
+    loop_age: float | None
+    receive_age: float | None
+    oldest_job_age: float
+    longest_job: float
+
+    @property
+    def trouble(self) -> str | None:
+        """Return what is wrong, or None."""
+        if self.loop_age is not None and self.loop_age > LOOP_SECONDS:
+            return f"the event loop has not turned for {self.loop_age:.0f} s"
+        if self.receive_age is not None and self.receive_age > RECEIVE_SECONDS:
+            return f"SQS has not answered a receive for {self.receive_age:.0f} s"
+        if self.oldest_job_age > self.longest_job:
+            return f"a job has been running for {self.oldest_job_age:.0f} s"
+        return None
+
+
+class Watchdog(threading.Thread):
+    """Touch the file while all is well; end the process when it has not been for STALLED_SECONDS."""
+
+    def __init__(self, signs: Callable[[], Signs], file: Path) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._signs, self._file = signs, file
+        self._well_at = time.monotonic()
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        """Look until stopped."""
+        while not self._stopped.wait(_LOOK_SECONDS):
+            trouble = self.look()
+            if trouble:
+                log.critical("worker_stalled", trouble=trouble)
+                # Nothing softer: what should stop the worker is what does not turn.
+                os._exit(1)
+
+    def look(self) -> str | None:
+        """Judge once; return the trouble if it has lasted too long."""
+        trouble = self._signs().trouble
+        if trouble is None:
+            self._well_at = time.monotonic()
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.touch()
+        return trouble if time.monotonic() - self._well_at > STALLED_SECONDS else None
+
+    def stop(self) -> None:
+        """Stop looking, and take the file away."""
+        self._stopped.set()
+        self._file.unlink(missing_ok=True)

@@ -1,0 +1,243 @@
+"""A worker keeps what it works on, gives back the rest, ends when it should, and is seen to live."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from botsite import aws
+from deploy.local.processes import Child
+from deploy.local.stack import LocalStack, script
+from detection.liveness import Signs, Watchdog
+
+from .processes import wait_until
+
+VISIBILITY_SECONDS = 3
+MAX_RECEIVES = 3
+_names = count(1)
+
+
+class Queue:
+    """A jobs queue with a short visibility timeout and its dead-letter queue."""
+
+    def __init__(self) -> None:
+        self._sqs = aws.client("sqs")
+        name = f"life-{uuid4().hex[:8]}"
+        self.dead_url = self._sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["QueueArn"])
+        redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": MAX_RECEIVES}
+        attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS), "RedrivePolicy": json.dumps(redrive)}
+        self.url = self._sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+
+    def send(self, task: str, **arguments: object) -> None:
+        """Send a job as Celery does."""
+        body = {
+            "body": json.dumps([[], arguments, {}]),
+            "headers": {"task": task, "id": uuid4().hex},
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "properties": {"delivery_info": {"exchange": "", "routing_key": "metrics"}},
+        }
+        self._sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body))
+
+    def depth(self, url: str) -> int:
+        """Return how many messages are in a queue, hidden ones included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return sum(int(value) for value in answer["Attributes"].values())
+
+
+@pytest.fixture
+def queue(stack: LocalStack) -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def worker(stack: LocalStack, queue: Queue, tmp_path: Path) -> Iterator[Callable[..., Child]]:
+    """Return a function that starts a worker of the queue, without a model, and waits until it is ready."""
+    started = []
+
+    def start(**env: str) -> Child:
+        name = f"life-{next(_names)}"
+        command = [script("celery"), "-A", "botsite", "worker", "-Q", "metrics", "-I", "tests.worker_tasks", "-n", name]
+        ours = {"METRICS_QUEUE_URL": queue.url, "LIVENESS_FILE": str(tmp_path / name)}
+        child = stack.children.start(name, command, stack.env | ours | env)
+        started.append(child)
+        child.wait_ready(lambda: child.said(" ready."))
+        return child
+
+    yield start
+    for child in started:
+        child.terminate()
+    for child in started:
+        child.wait()
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def test_a_job_of_three_visibility_timeouts_starts_once_with_two_workers(
+    worker: Callable[..., Child], queue: Queue, tmp_path: Path
+) -> None:
+    worker()
+    worker()
+    queue.send("tests.slow", file=str(tmp_path / "log"), seconds=3 * VISIBILITY_SECONDS)
+    wait_until(lambda: queue.depth(queue.url) == 0, 30)
+    assert _lines(tmp_path / "log") == ["start", "end"]
+
+
+def test_the_job_of_a_killed_worker_is_taken_up_after_the_visibility_timeout(
+    worker: Callable[..., Child], queue: Queue, tmp_path: Path
+) -> None:
+    first = worker()
+    queue.send("tests.slow", file=str(tmp_path / "log"), seconds=2)
+    wait_until(lambda: _lines(tmp_path / "log") == ["start"])
+    first.kill()
+    worker()
+    wait_until(lambda: queue.depth(queue.url) == 0, 20)
+    assert _lines(tmp_path / "log") == ["start", "start", "end"]
+
+
+def test_sigterm_finishes_what_runs_and_exits_cleanly(
+    worker: Callable[..., Child], queue: Queue, tmp_path: Path
+) -> None:
+    child = worker()
+    queue.send("tests.slow", file=str(tmp_path / "log"), seconds=2 * VISIBILITY_SECONDS)
+    wait_until(lambda: _lines(tmp_path / "log") == ["start"])
+    child.terminate()
+    assert child.wait() == 0
+    assert _lines(tmp_path / "log") == ["start", "end"]
+    assert queue.depth(queue.url) == 0
+
+
+def test_a_job_that_fails_each_time_is_a_dead_letter_after_so_many_receives(
+    worker: Callable[..., Child], queue: Queue, tmp_path: Path
+) -> None:
+    worker()
+    queue.send("tests.fails", file=str(tmp_path / "log"))
+    wait_until(lambda: queue.depth(queue.dead_url) == 1, 30)
+    assert _lines(tmp_path / "log") == ["start"] * MAX_RECEIVES
+
+
+@pytest.mark.parametrize("job", [("tests.unknown", {}), ("tests.slow", {"wrong": 1})])
+def test_what_celery_would_delete_is_a_dead_letter(
+    worker: Callable[..., Child], queue: Queue, job: tuple[str, dict[str, object]]
+) -> None:
+    worker()
+    queue.send(job[0], **job[1])
+    wait_until(lambda: queue.depth(queue.dead_url) == 1, 30)
+
+
+def test_an_idle_worker_touches_its_file_and_takes_it_away(worker: Callable[..., Child], tmp_path: Path) -> None:
+    child = worker()
+    file = tmp_path / child.name
+    wait_until(file.exists)
+    child.terminate()
+    child.wait()
+    assert not file.exists()
+
+
+def test_a_worker_whose_loop_hangs_ends_itself(worker: Callable[..., Child]) -> None:
+    child = worker(TEST_BLOCK_LOOP="1")
+    assert child.wait(20) == 1
+    assert child.said("worker_stalled")
+
+
+class Machine:
+    """The metadata service of an instance that is told to go."""
+
+    def __init__(self) -> None:
+        self.answers = {"/latest/meta-data/instance-id": "i-0abc"}
+        machine = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                self._say(200, "token")
+
+            def do_GET(self) -> None:
+                if self.headers["X-aws-ec2-metadata-token"] != "token":
+                    self._say(401, "")
+                else:
+                    answer = machine.answers.get(self.path)
+                    self._say(404 if answer is None else 200, answer or "")
+
+            def _say(self, status: int, text: str) -> None:
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    machine = Machine()
+    yield machine
+    machine.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/latest/meta-data/autoscaling/target-lifecycle-state", "Terminated"),
+        ("/latest/meta-data/spot/instance-action", '{"action": "terminate", "time": "2026-01-01T00:00:00Z"}'),
+    ],
+)
+def test_a_worker_whose_machine_will_go_finishes_and_leaves(
+    stack: LocalStack,
+    machine: Machine,
+    user,
+    photo: bytes,
+    path: str,
+    answer: str,
+) -> None:
+    metadata = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": machine.url}
+    child = stack.start_worker(ASG_NAME="objdet-yolo5", **metadata)
+    child.wait_ready(lambda: child.said(" ready."), 60)
+    stack.workers.remove(child)
+    machine.answers[path] = answer
+    assert child.wait(30) == 0
+    assert child.said("machine_leaving")
+    assert child.said("lifecycle_action_completed") == ("lifecycle" in path)
+
+
+HEALTHY = {"loop_age": 1.0, "receive_age": 5.0, "oldest_job_age": 0.0, "longest_job": 900.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "trouble"),
+    [
+        ({}, None),
+        ({"loop_age": 16.0}, "event loop"),
+        ({"receive_age": 46.0}, "SQS"),
+        ({"receive_age": None, "oldest_job_age": 899.0}, None),
+        ({"oldest_job_age": 901.0}, "job"),
+        ({"loop_age": None, "receive_age": None}, None),
+    ],
+)
+def test_the_signs_of_life(change: dict[str, float | None], trouble: str | None) -> None:
+    found = Signs(**(HEALTHY | change)).trouble  # type: ignore[arg-type]
+    assert found is None if trouble is None else trouble in str(found)
+
+
+def test_trouble_that_passes_ends_nobody(tmp_path: Path) -> None:
+    signs = iter([Signs(99, 5, 0, 900), Signs(1, 5, 0, 900)])
+    watchdog = Watchdog(lambda: next(signs), tmp_path / "alive")
+    assert [watchdog.look(), watchdog.look()] == [None, None]
+    assert (tmp_path / "alive").exists()
