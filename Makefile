@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench chaos
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,3 +26,7 @@ lint: ## ruff, mypy and the import contracts alone
 bench: ## measure jobs/s, CPU and memory against a bare model, a hand-written loop and the defaults
 	@$(PYTHON) deploy/local/install.py --tests
 	@$(RUN) -m tests.bench
+
+chaos: ## break everything that can break, one by one and at random, and count the answers
+	@$(PYTHON) deploy/local/install.py --tests
+	@$(RUN) -m tests.chaos
