@@ -1,11 +1,13 @@
 """One running service for all tests: ministack, the fake Telegram, two sites behind an ALB, one worker."""
 
+import json
 import os
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import django
+import httpx
 import pytest
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
@@ -14,9 +16,11 @@ os.environ.setdefault("LOG_FORMAT", "json")
 os.environ.setdefault("YOLO_WEIGHTS", str(Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes.pt"))
 django.setup()
 
+from botsite import aws
 from deploy.local import sample
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
+from detection import dead_letters
 
 _chat_ids = count(1000)
 
@@ -43,7 +47,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Lo
         stack.adopt("IMAGES_BUCKET", "PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "POLYBOT_URL")
         stack.adopt("TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL", "TELEGRAM_TOKEN")
         yield stack
-    assert not _logs_with(folder, stack.env["TELEGRAM_TOKEN"])
+        stored = _stored(stack)
+    logs = {path.name: path.read_text(errors="replace") for path in (folder / "logs").glob("*.log")}
+    for secret in (stack.env["TELEGRAM_TOKEN"], stack.env["RESULTS_KEY"], stack.env["TELEGRAM_WEBHOOK_SECRET"]):
+        assert [name for name, text in (stored | logs).items() if secret in text] == []
 
 
 @pytest.fixture
@@ -62,5 +69,15 @@ def known_file(stack: LocalStack, photo: bytes) -> FileReference:
     return sent.photo
 
 
-def _logs_with(folder: Path, secret: str) -> list[str]:
-    return [str(path) for path in (folder / "logs").glob("*.log") if secret in path.read_text(errors="replace")]
+def _stored(stack: LocalStack) -> dict[str, str]:
+    """Return all that the session left in the table, the bucket, the queues and the chats, as text by place."""
+    pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=stack.env["PREDICTIONS_TABLE"])
+    bucket = stack.env["IMAGES_BUCKET"]
+    keys = [item["Key"] for item in aws.s3().meta.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    chats = httpx.get(f"{stack.telegram_url}/control/calls").text
+    return {
+        "items": json.dumps([item for page in pages for item in page["Items"]]),
+        "bucket": json.dumps(keys),
+        "dead letters": json.dumps([letter.body for letter in dead_letters.read()]),
+        "calls": chats,
+    }

@@ -168,12 +168,20 @@ def test_chat_ids_of_any_size_and_sign_work(stack: LocalStack, photo: bytes, cha
     assert len(predictions.latest_of_chat(chat_id)) == 1
 
 
+def test_an_album_entry_without_a_photo_gets_a_polite_answer(stack: LocalStack, user: TelegramUser) -> None:
+    assert _post(stack, updates.with_message(user.chat_id, media_group_id="7", photo=[])) == 200
+    assert user.wait_for(lambda message: "album entry" in str(message.text))
+
+
+def _post(stack: LocalStack, update: dict[str, object]) -> int:
+    headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
+    url = f"{next(iter(stack.sites.values()))}/telegram/webhook"
+    return httpx.post(url, json=update, headers=headers, timeout=30).status_code
+
+
 def test_a_file_that_telegram_no_longer_has_is_said_to_be_gone(stack: LocalStack, user: TelegramUser) -> None:
     gone = {"file_id": "gone", "file_unique_id": "gone", "width": 1, "height": 1}
-    headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
-    update = updates.with_message(user.chat_id, photo=[gone])
-    url = f"{next(iter(stack.sites.values()))}/telegram/webhook"
-    assert httpx.post(url, json=update, headers=headers, timeout=30).status_code == 200
+    assert _post(stack, updates.with_message(user.chat_id, photo=[gone])) == 200
     assert user.wait_for(lambda message: message.text == replies.UNAVAILABLE)
     failed = predictions.find(predictions.latest_of_chat(user.chat_id)[0])
     assert failed is not None

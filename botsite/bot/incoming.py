@@ -73,5 +73,7 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
         # "/start@this_bot now" -> "start"
         name = message.text.split()[0].partition("@")[0] if message.text.strip() else ""
         return Command(**where, name=name[1:].lower()) if name.startswith("/") else Other(**where, kind="text")
+    if message.media_group_id:
+        return Other(**where, kind="album entry without a photo")
     # Somebody joined, a title changed: nothing was said to the bot.
     return None

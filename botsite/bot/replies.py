@@ -50,7 +50,8 @@ def privacy(days: int) -> str:
 
 def no_photo(kind: str) -> str:
     """Return the answer to a message that is no photo, by its kind."""
-    return NO_PHOTO.get(kind, f"I look at photos only, and cannot do anything with a {kind}.")
+    article = "an" if kind[0] in "aeiou" else "a"
+    return NO_PHOTO.get(kind, f"I look at photos only, and cannot do anything with {article} {kind}.")
 
 
 def counts(detections: Iterable[Detection]) -> str:

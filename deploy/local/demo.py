@@ -116,7 +116,8 @@ def _say_where(console: Console, stack: LocalStack, password: str, folder: Path,
         "sample photo", f"[bold green]{answer.text}[/] in {answer.seconds:.1f} s, see {folder / 'answer.jpg'}"
     )
     table.add_row("chat page", f"[bold]{stack.telegram_url}/?chat={CHAT_ID}[/]  send photos here, as a Telegram user")
-    table.add_row("admin", f"[bold]{stack.polybot_url}/admin/[/]  {ADMIN} / {password}")
+    # Straight to a site: the emulator has the balancer's name in the path, which redirects do not know.
+    table.add_row("admin", f"[bold]{next(iter(stack.sites.values()))}/admin/[/]  {ADMIN} / {password}")
     table.add_row("logs", str(folder / "logs"))
     table.add_row("by hand", 'set -a; eval "$(cat ' + str(_write_env(stack, folder)) + ")\"; then any role's command")
     console.print(Panel(table, title="Object detection service, local", border_style="green", expand=False))

@@ -1,0 +1,67 @@
+"""Weights are found, exported once, and ultralytics keeps to itself."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from deploy.local import sample
+from detection import weights, yolo
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_a_pt_file_is_exported_once_and_sees_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
+    call_command("export_weights", "--weights", str(sample.SHAPES))
+    folder = Path(capsys.readouterr().out.strip().removeprefix("The worker loads "))
+    made = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    call_command("export_weights", "--weights", str(sample.SHAPES))
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == made
+    assert weights.ready(str(sample.SHAPES)) == folder
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == [folder.name]
+    found = weights.ultralytics().YOLO(str(folder), task="detect").predict(sample.drawn().image, verbose=False)[0]
+    assert len(found.boxes) == len(sample.drawn().shapes)
+
+
+def test_an_exported_model_is_loaded_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("export_weights", "--weights", "some_openvino_model")
+    assert "exported already" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["missing.onnx", "/nowhere/missing.pt"])
+def test_weights_that_do_not_exist_are_named(name: str) -> None:
+    with pytest.raises(weights.WeightsMissing, match="does not exist"):
+        weights.ready(name)
+
+
+def test_a_command_for_missing_weights_says_what_to_do() -> None:
+    with pytest.raises(CommandError, match="does not exist"):
+        call_command("export_weights", "--weights", "/nowhere/missing.pt")
+
+
+def test_ultralytics_neither_phones_home_nor_installs_nor_writes_elsewhere(tmp_path: Path) -> None:
+    code = (
+        "import django, json; django.setup(); from detection import weights; u = weights.ultralytics().utils;"
+        "from ultralytics.utils import events; print(json.dumps([u.ONLINE, u.AUTOINSTALL, events.events.enabled,"
+        " str(u.SETTINGS_FILE)]))"
+    )
+    env = os.environ | {"CACHE_DIR": str(tmp_path), "HOME": str(tmp_path / "home")}
+    for name in ("YOLO_OFFLINE", "YOLO_AUTOINSTALL", "YOLO_CONFIG_DIR"):
+        env.pop(name, None)
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    online, autoinstall, statistics, file = json.loads(ended.stdout.splitlines()[-1])
+    assert (online, autoinstall, statistics) == (False, False, False)
+    assert Path(file).is_relative_to(tmp_path)
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_model_is_loaded_once_per_process() -> None:
+    assert yolo.load() is yolo.load()
