@@ -48,8 +48,11 @@ async def _photo(photo: Photo) -> None:
     bot_id = await _in_thread(telegram.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
-        if await _in_thread(jobs.find)(identity):
+        known = await _in_thread(jobs.find)(identity)
+        if known:
             log.info("photo_repeated")
+            if known.finished:
+                await deliver.deliver(identity)
             return
         prediction = Prediction(identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}")
         try:

@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +17,7 @@ SHAPES = Path(__file__).parent / "shapes" / "shapes.pt"
 _DEFAULT = "yolo11n.pt"
 # Where ultralytics publishes its weights.
 _PUBLISHED_AT = ("github.com", 443)
+_FETCH_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,22 @@ def choose() -> Sample:
     chosen = os.environ.get("YOLO_WEIGHTS", "")
     if chosen and Path(chosen).resolve() != SHAPES:
         return Sample(chosen, bus(), f"YOLO_WEIGHTS: {Path(chosen).name}")
-    if not chosen and ((settings.CACHE_DIR / "weights" / _DEFAULT).is_file() or _reachable(_PUBLISHED_AT)):
+    if not chosen and _default_is_here():
         return Sample(_DEFAULT, bus(), f"{_DEFAULT}: 80 kinds of everyday objects (COCO)")
     return Sample(
         str(SHAPES), _jpeg(drawn()), "shapes.pt, a toy: it knows circles, squares and triangles, nothing else"
     )
+
+
+def _default_is_here() -> bool:
+    """Download and export the default weights, unless that is done; return whether they are here now."""
+    if not (settings.CACHE_DIR / "weights" / _DEFAULT).is_file() and not _reachable(_PUBLISHED_AT):
+        return False
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "export_weights", "--weights", _DEFAULT]
+    try:
+        return subprocess.run(command, check=False, timeout=_FETCH_SECONDS).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def bus() -> bytes:

@@ -1,0 +1,158 @@
+"""What the suite tries: each cell is a fault, and what has to happen for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from deploy.local.telegram.client import TelegramControl
+
+from . import faults
+from .crowd import Crowd
+from .stack import ChaosStack
+
+# A fault lasts for so long after its first hit: longer than botocore's three attempts.
+_LASTS_SECONDS = 3.0
+_HIT_SECONDS = 20.0
+_LOOK_SECONDS = 0.05
+
+
+@dataclass
+class Scene:
+    """Where a cell is played: the service, the people, their photos."""
+
+    stack: ChaosStack
+    telegram: TelegramControl
+    photo: bytes
+    blank: bytes
+    people: int
+    crowds: list[Crowd] = field(default_factory=list)
+    # When sites were killed, in seconds since 1970.
+    kills: list[float] = field(default_factory=list)
+
+    def crowd(self, people: int | None = None) -> Crowd:
+        """Return people who have not talked to the bot before."""
+        self.crowds.append(Crowd(self.stack.telegram_url, people or self.people))
+        return self.crowds[-1]
+
+    def kill(self, role: str) -> None:
+        """Kill a role, and remember when, if it is one that sends."""
+        if role == "polybot":
+            self.kills.append(time.time())
+        self.stack.kill(role)
+
+    def mend(self) -> None:
+        """Let everything work again."""
+        self.stack.rules([])
+        self.telegram.clear_faults()
+
+    def wait_hit(self, hit: Callable[[], bool]) -> None:
+        """Wait until a fault has hit something. Raise MissedError if it does not."""
+        deadline = time.monotonic() + _HIT_SECONDS
+        while not hit():
+            if time.monotonic() > deadline:
+                raise MissedError("the fault hit nothing")
+            time.sleep(_LOOK_SECONDS)
+
+    def aws_hit(self) -> bool:
+        """Return whether one of microburst's rules has hit."""
+        return any(self.stack.hits())
+
+
+class MissedError(Exception):
+    """A cell that proves nothing: its fault did not hit."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault. `play` sends photos, makes the trouble and ends it; the answers are counted afterwards."""
+
+    group: str
+    name: str
+    play: Callable[[Scene, Crowd], None]
+
+    @property
+    def title(self) -> str:
+        """Return how the cell is chosen by --only."""
+        return f"{self.group} / {self.name}"
+
+
+def single_faults() -> Iterator[Cell]:
+    """Yield every boundary with every fault."""
+    for boundary in faults.AWS:
+        for fault in faults.FAULTS:
+            if boundary.startswith("s3: put") and fault == "reply lost":
+                continue  # The reply of a put has no body to cut; "reply hangs" loses it.
+            yield Cell(boundary, fault, _aws([faults.aws_rule(boundary, fault)]))
+    for fault, rule in faults.FAULTS.items():
+        yield Cell("sqs: visibility, heartbeat", fault, _aws([faults.VISIBILITY | rule, _slow_photo()]))
+        yield Cell("sqs: visibility, failed job", fault, _aws([faults.VISIBILITY | rule, _failing_photo()]))
+        yield Cell("dynamodb: query (sweep)", fault, _aws([faults.QUERY | rule, _no_callback()]))
+        yield Cell("dynamodb: release delivery", fault, _release(faults.RELEASE | rule))
+        yield Cell("secretsmanager: token", fault, _secret(faults.SECRET | rule))
+    for method, effects in faults.TELEGRAM.items():
+        for fault, rule in effects.items():
+            yield Cell(f"telegram: {method}", fault, _telegram(method, rule))
+
+
+def _slow_photo() -> faults.Rule:
+    return faults.AWS["s3: get photo (worker)"] | {"latency": 2800}
+
+
+def _failing_photo() -> faults.Rule:
+    return faults.aws_rule("s3: get photo (worker)", "500")
+
+
+def _no_callback() -> faults.Rule:
+    return faults.CALLBACK | faults.FAULTS["500"]
+
+
+def _aws(rules: list[faults.Rule]) -> Callable[[Scene, Crowd], None]:
+    """Break a call for some seconds; the first rule is the one that has to hit."""
+
+    def play(scene: Scene, crowd: Crowd) -> None:
+        scene.stack.rules(rules)
+        crowd.send(scene.photo)
+        scene.wait_hit(lambda: scene.stack.hits()[0] > 0)
+        time.sleep(_LASTS_SECONDS)
+
+    return play
+
+
+def _release(rule: faults.Rule) -> Callable[[Scene, Crowd], None]:
+    """Break the way back after Telegram has refused."""
+
+    def play(scene: Scene, crowd: Crowd) -> None:
+        scene.telegram.fault("sendPhoto", "server_error", times=len(crowd.users))
+        _aws([rule])(scene, crowd)
+
+    return play
+
+
+def _secret(rule: faults.Rule) -> Callable[[Scene, Crowd], None]:
+    """Break the reading of the token, which every site does once."""
+
+    def play(scene: Scene, crowd: Crowd) -> None:
+        scene.kill("polybot")
+        scene.stack.rules([rule])
+        scene.stack.revive("polybot")
+        _aws([rule])(scene, crowd)
+
+    return play
+
+
+def _telegram(method: str, rule: faults.Rule) -> Callable[[Scene, Crowd], None]:
+    """Break one call of Telegram for each photo."""
+
+    def play(scene: Scene, crowd: Crowd) -> None:
+        times = len(crowd.users)
+        rule_id = scene.telegram.fault(method, rule["effect"], times=times, **_details(rule))
+        crowd.send(scene.blank if method == "sendMessage" else scene.photo)
+        scene.wait_hit(lambda: scene.telegram.faults_fired(rule_id) == times)
+
+    return play
+
+
+def _details(rule: faults.Rule) -> dict[str, int]:
+    return {name: value for name, value in rule.items() if name != "effect"}

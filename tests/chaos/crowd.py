@@ -1,0 +1,124 @@
+"""People who send photos, and what each of them got for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import count
+
+from PIL import Image
+
+from deploy.local.telegram.client import BotCall, Message, TelegramControl, TelegramUser
+
+_LOOK_SECONDS = 0.15
+# A send that Telegram carried out this long before its site was killed may not have been recorded.
+_UNRECORDED_SECONDS = 10.0
+_SENDS = ("sendPhoto", "sendDocument", "sendMessage")
+_chat_ids = count(1_000_000)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of some photos. `excused` is how many answers may be double: the replies that were lost."""
+
+    photos: int
+    answers: int
+    lost: int
+    doubled: int
+    excused: int
+    apologies: int
+
+    @property
+    def kept(self) -> bool:
+        """Return whether the promise was kept."""
+        return self.lost == 0 and self.doubled <= self.excused
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One photo, as a message in a chat."""
+
+    user: TelegramUser
+    message_id: int
+
+
+class Crowd:
+    """People with a chat each, who talk to nobody else."""
+
+    def __init__(self, telegram_url: str, people: int) -> None:
+        self._control = TelegramControl(telegram_url)
+        self.users = [TelegramUser(telegram_url, next(_chat_ids)) for _ in range(people)]
+        self.sent: list[Sent] = []
+        self._open: dict[int, set[int]] = {}
+
+    def send(self, photo: bytes, users: Iterable[TelegramUser] | None = None) -> None:
+        """Have everybody, or some, send the photo."""
+        for user in self.users if users is None else users:
+            message_id = user.send_photo(photo)
+            self.sent.append(Sent(user, message_id))
+            self._open.setdefault(user.chat_id, set()).add(message_id)
+
+    def waiting(self) -> int:
+        """Return how many photos have no answer yet; only chats with such are looked at."""
+        for user in self.users:
+            if expected := self._open.get(user.chat_id):
+                expected -= {message.reply_to for message in user.messages() if message.from_bot}
+        return sum(map(len, self._open.values()))
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until every photo has an answer; return whether that came to pass."""
+        deadline = time.monotonic() + seconds
+        while self.waiting():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(max(_LOOK_SECONDS, sum(map(bool, self._open.values())) / 100))
+        return True
+
+    def tally(self, kills: Sequence[float] = ()) -> Tally:
+        """Count the answers. `kills` are the times (since 1970) at which sites were killed."""
+        lost = doubled = excused = answers = apologies = 0
+        for user in self.users:
+            replies = [message for message in user.messages() if message.from_bot]
+            counts = [self._count(replies, sent) for sent in self.sent if sent.user is user]
+            doubles = sum(max(0, number - 1) for number in counts)
+            lost += counts.count(0)
+            doubled += doubles
+            answers += sum(counts)
+            apologies += sum(message.photo is None for message in replies)
+            if doubles:
+                excused += min(doubles, self._replies_lost(user.chat_id, kills))
+        return Tally(len(self.sent), answers, lost, doubled, excused, apologies)
+
+    @staticmethod
+    def _count(replies: Sequence[Message], sent: Sent) -> int:
+        return sum(message.reply_to == sent.message_id for message in replies)
+
+    def _replies_lost(self, chat_id: int, kills: Sequence[float]) -> int:
+        """Return how many sends to a chat Telegram carried out without the service learning of it."""
+        calls = [call for method in _SENDS for call in self._control.calls(method, chat_id) if call.status == 200]
+        return sum("apply_then" in call.detail or _killed_after(call, kills) for call in calls)
+
+
+def _killed_after(call: BotCall, kills: Sequence[float]) -> bool:
+    """Return whether the site that made the call may have been killed before it recorded the answer."""
+    return any(call.time - 1 < killed < call.time + _UNRECORDED_SECONDS for killed in kills)
+
+
+def small(photo: bytes, longest: int = 480) -> bytes:
+    """Return the photo as a JPEG of at most so many pixels a side."""
+    image = Image.open(BytesIO(photo))
+    image.thumbnail((longest, longest))
+    return _jpeg(image)
+
+
+def blank() -> bytes:
+    """Return a photo with nothing on it."""
+    return _jpeg(Image.new("RGB", (320, 240), (120, 130, 140)))
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()

@@ -1,0 +1,110 @@
+"""The boundaries of a photo's path, and what can happen at each: rules for microburst and for the fake Telegram."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .patience import HANG_SECONDS
+
+Rule = dict[str, Any]
+
+
+def _update(begins: str) -> Rule:
+    """Match the write of an item whose update expression begins like this: each step has its own."""
+    return {
+        "service": "dynamodb",
+        "operation": "UpdateItem",
+        "body": f"starts_with(UpdateExpression, '{begins}')",
+    }
+
+
+def _s3(operation: str, role: str) -> Rule:
+    return {"service": "s3", "operation": operation, "headers": {"User-Agent": f"by/{role}"}}
+
+
+def _sqs(operation: str, queue: str = "jobs") -> Rule:
+    return {"service": "sqs", "operation": operation, "body": f"ends_with(QueueUrl, '-{queue}')"}
+
+
+# In the order in which a photo meets them.
+AWS: Mapping[str, Rule] = {
+    "dynamodb: find (site)": {
+        "service": "dynamodb",
+        "operation": "GetItem",
+        "body": "!starts_with(Key.prediction_id.S, 'pace')",
+    },
+    "s3: put photo (site)": _s3("PutObject", "gunicorn"),
+    "dynamodb: create (site)": {"service": "dynamodb", "operation": "PutItem"},
+    "sqs: send (site)": _sqs("SendMessage"),
+    "dynamodb: mark enqueued (site)": _update("SET enqueued_at"),
+    "sqs: receive (worker)": _sqs("ReceiveMessage"),
+    "dynamodb: claim (worker)": _update("SET #status = :processing"),
+    "s3: get photo (worker)": _s3("GetObject", "celery"),
+    "s3: put result (worker)": _s3("PutObject", "celery"),
+    "dynamodb: succeed (worker)": _update("SET #status = :succeeded"),
+    "callback (worker)": {"headers": {"X-Results-Signature": ""}},
+    "sqs: delete (worker)": _sqs("DeleteMessageBatch"),
+    "dynamodb: claim delivery (site)": _update("SET delivery = :delivering"),
+    "s3: get result (site)": _s3("GetObject", "gunicorn"),
+    "dynamodb: pace (site)": _update("SET next_at"),
+    "dynamodb: finish delivery (site)": _update("SET delivery = :delivery,"),
+}
+VISIBILITY = _sqs("ChangeMessageVisibilityBatch")
+RELEASE = _update("SET delivery = :pending")
+QUERY: Rule = {"service": "dynamodb", "operation": "Query"}
+CALLBACK = AWS["callback (worker)"]
+SECRET: Rule = {"service": "secretsmanager", "operation": "GetSecretValue"}
+
+# Before the call has an effect, and after it, when only the reply is lost.
+BEFORE: Mapping[str, Rule] = {
+    "500": {"error": {"code": "InternalFailure", "status": 500}},
+    "throttled": {"error": {"code": "ThrottlingException", "status": 400}},
+    "reset": {"reset": True},
+    "hang": {"timeout_ms": HANG_SECONDS * 1000},
+}
+AFTER: Mapping[str, Rule] = {
+    "reply lost": {"response": {"abort_frac": 0.0}},
+    # More is announced than comes: the client waits for the rest. (A reply without a body cannot be cut.)
+    "reply hangs": {"response": {"set_headers": {"Content-Length": "100000"}}},
+}
+FAULTS: Mapping[str, Rule] = {**BEFORE, **AFTER}
+# The callback is no AWS call: a load balancer refuses with 429, 502, 503 or 504, never with 400.
+_THROTTLED_CALLBACK: Rule = {"error": {"code": "TooManyRequests", "status": 429}}
+
+# Method -> effects of the fake Telegram; the numbers are seconds.
+SENDS: Mapping[str, Rule] = {
+    "500": {"effect": "server_error"},
+    "throttled": {"effect": "too_many_requests", "retry_after": 1},
+    "reset": {"effect": "drop"},
+    "slow": {"effect": "delay", "seconds": 2},
+    "reply lost": {"effect": "apply_then_drop"},
+    "reply hangs": {"effect": "apply_then_hang", "seconds": HANG_SECONDS},
+}
+FILES: Mapping[str, Rule] = {
+    "500": {"effect": "server_error"},
+    "reset": {"effect": "drop"},
+    "hang": {"effect": "delay", "seconds": HANG_SECONDS},
+    "cut": {"effect": "truncated"},
+}
+WEBHOOK: Mapping[str, Rule] = {
+    "lost": {"effect": "drop"},
+    "late": {"effect": "delay", "seconds": 2},
+    "twice": {"effect": "duplicate"},
+    "reply lost": {"effect": "apply_then_drop"},
+    "reply hangs": {"effect": "apply_then_hang", "seconds": 2},
+}
+TELEGRAM: Mapping[str, Mapping[str, Rule]] = {
+    "webhook": WEBHOOK,
+    "getFile": {name: rule for name, rule in SENDS.items() if "reply" not in name},
+    "file": FILES,
+    "sendPhoto": SENDS,
+    "sendMessage": SENDS,
+}
+
+
+def aws_rule(boundary: str, fault: str) -> Rule:
+    """Return a rule for microburst."""
+    if fault == "throttled" and AWS[boundary] is CALLBACK:
+        return {**CALLBACK, **_THROTTLED_CALLBACK}
+    return {**AWS[boundary], **FAULTS[fault]}

@@ -1,0 +1,83 @@
+"""Settings of the roles while they are tormented: the product's own, and an AppConfig that shortens every patience.
+
+Minutes become seconds, in the same order: a claim outlives a send, the sweep comes after the callbacks have had their
+time, a job is taken over after its claim has run out.
+"""
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig
+
+from botsite.settings import *  # noqa: F403
+from botsite.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.chaos.patience.Patience"]
+
+# What the queue's own visibility timeout is set to.
+VISIBILITY_SECONDS = 6
+# A fault that hangs does so for longer than any client below waits.
+HANG_SECONDS = 6
+_AWS_SECONDS = 3
+_SWEEP_SECONDS = 2.0
+
+
+class Patience(AppConfig):
+    """Shorten what the roles wait for, before they begin."""
+
+    name = "tests.chaos"
+
+    def ready(self) -> None:
+        """Change the constants where they are used."""
+        _shorten_aws()
+        _shorten_celery()
+        _shorten_steps()
+
+
+def _shorten_aws() -> None:
+    from botocore.config import Config
+
+    from botsite import aws
+
+    # The role's name in each request tells the proxy whose S3 call it sees.
+    role = f"by/{Path(sys.argv[0]).name}"
+    shorter = Config(connect_timeout=1, read_timeout=_AWS_SECONDS, user_agent_extra=role)
+    aws._CONFIG = aws._CONFIG.merge(shorter)
+
+
+def _shorten_celery() -> None:
+    from botsite import sqs
+    from botsite.celery import app
+
+    sqs.FIRST_RETRY_SECONDS, sqs.LONGEST_RETRY_SECONDS = 1, 5
+    options: dict[str, Any] = app.conf.broker_transport_options
+    options["wait_time_seconds"] = 2
+    options["client-config"] |= {"connect_timeout": 1, "read_timeout": _AWS_SECONDS}
+    for entry in app.conf.beat_schedule.values():
+        entry["schedule"] = _SWEEP_SECONDS
+        entry["options"]["expires"] = 10
+
+
+def _shorten_steps() -> None:
+    import urllib3
+
+    from botsite import telegram
+    from detection import callback, jobs, machine, predictions, upkeep
+
+    callback._LONGEST_RETRY_SECONDS = 2.0
+    callback._TIMEOUT = urllib3.Timeout(connect=1, read=5)
+    jobs._FIRST_ONE = timedelta(seconds=2)
+    machine._LOOK_SECONDS = 0.2
+    predictions.PROCESSING_STALE = timedelta(seconds=15)
+    predictions.DELIVERY_LEASE = timedelta(seconds=12)
+    upkeep.UNDELIVERED = upkeep.WITHOUT_JOB = timedelta(seconds=6)
+    upkeep.STUCK = timedelta(seconds=20)
+    upkeep.JOB_LOST = timedelta(seconds=30)
+    patient = telegram.HTTPXRequest
+
+    def impatient(**options: Any) -> Any:
+        return patient(**options | {"read_timeout": 4, "write_timeout": 4, "media_write_timeout": 4})
+
+    telegram.HTTPXRequest = impatient  # type: ignore[assignment,misc]

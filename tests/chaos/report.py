@@ -1,0 +1,58 @@
+"""The matrix: one row a cell, as a table and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from .crowd import Tally
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell's outcome. `recovered_seconds` is from the end of the fault to the last answer."""
+
+    group: str
+    fault: str
+    tally: Tally
+    recovered_seconds: float | None
+    note: str = ""
+
+    @property
+    def kept(self) -> bool:
+        """Return whether the promise was kept, and the fault did hit."""
+        return self.tally.kept and not self.note.startswith("!")
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """Return the matrix for a terminal."""
+    made = Table(title="Faults and answers")
+    for name in ("fault", ""):
+        made.add_column(name, overflow="fold")
+    for name in ("photos", "answers", "lost", "doubled", "allowed", "apologies", "recovered s"):
+        made.add_column(name, justify="right")
+    made.add_column("note", overflow="fold")
+    group = ""
+    for row in rows:
+        first = row.group if row.group != group else ""
+        group = row.group
+        made.add_row(first, row.fault, *_numbers(row), row.note, style=None if row.kept else "bold red")
+    return made
+
+
+def save(rows: Sequence[Row], file: Path, about: dict[str, Any]) -> None:
+    """Write the matrix as JSON."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    cells = [asdict(row) | {"kept": row.kept} for row in rows]
+    file.write_text(json.dumps({**about, "cells": cells}, indent=1) + "\n")
+
+
+def _numbers(row: Row) -> list[str]:
+    tally = row.tally
+    counts = (tally.photos, tally.answers, tally.lost, tally.doubled, tally.excused, tally.apologies)
+    return [*map(str, counts), "-" if row.recovered_seconds is None else f"{row.recovered_seconds:.1f}"]

@@ -1,0 +1,152 @@
+"""The local stack, breakable: microburst between all roles and AWS, roles that can be killed and come back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from botsite import aws
+from deploy.local.processes import Child, Children, free_port, listening
+from deploy.local.stack import PREFIX, LocalStack, script
+
+from .patience import VISIBILITY_SECONDS
+
+_SECRET_ID = "chaos/telegram-token"
+_READY_SECONDS = 90
+
+
+@dataclass(frozen=True)
+class Role:
+    """A process and how it was started."""
+
+    child: Child
+    command: Sequence[str]
+    env: Mapping[str, str]
+
+
+class Supervised(Children):
+    """Processes that can be ended and started again as they were."""
+
+    def __init__(self, folder: Path, on_line: Callable[[str, str], None]) -> None:
+        super().__init__(folder, on_line)
+        self.roles: dict[str, Role] = {}
+
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], folder: Path | None = None) -> Child:
+        """Start a process, and remember how."""
+        child = super().start(name, command, env, folder)
+        self.roles[name] = Role(child, command, dict(env))
+        return child
+
+    def again(self, name: str) -> Child:
+        """Start a process that has ended once more."""
+        role = self.roles[name]
+        return self.start(name, role.command, role.env)
+
+    def stop(self) -> None:
+        """End everything."""
+        super().stop()
+        self.roles.clear()
+
+
+@dataclass
+class ChaosStack(LocalStack):
+    """The service with seams. `proxy` is where its roles find AWS and the load balancer."""
+
+    proxy: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.children: Supervised = Supervised(self.folder / "logs", self.on_line)
+        self._token = self.env["TELEGRAM_TOKEN"]
+        self.env |= {
+            "DJANGO_SETTINGS_MODULE": "tests.chaos.patience",
+            "LIVENESS_FILE": str(self.folder / "alive"),
+            "LOG_FORMAT": "json",
+            # The emulator keeps what it has when it is restarted.
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.folder / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.folder / "s3"),
+        }
+
+    def provision(self) -> None:
+        """Deploy, then put the proxy between AWS and the roles that are started from now on."""
+        super().provision()
+        queue = self.env["JOBS_QUEUE_URL"]
+        attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
+        aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes=attributes)
+        aws.client("secretsmanager").create_secret(Name=_SECRET_ID, SecretString=self._token)
+        self._start_proxy()
+        self.env |= {"AWS_ENDPOINT_URL": self.proxy, "TELEGRAM_TOKEN_SECRET": _SECRET_ID, "TELEGRAM_TOKEN": ""}
+
+    def start_sites(self) -> None:
+        """Start the sites; workers started later call them through the proxy."""
+        super().start_sites()
+        self.env["POLYBOT_URL"] = self.proxy + urlsplit(self.polybot_url).path
+
+    def set_webhook(self) -> None:
+        """Register the webhook, as an operator who has the token."""
+        self.env["TELEGRAM_TOKEN"] = self._token
+        super().set_webhook()
+        self.env["TELEGRAM_TOKEN"] = ""
+
+    def _start_proxy(self) -> None:
+        port = free_port()
+        self.proxy = f"http://127.0.0.1:{port}"
+        config = self.folder / "microburst.yml"
+        # JSON is YAML too.
+        config.write_text(json.dumps({"upstream": self.endpoint, "port": port, "rules": []}))
+        child = self.children.start("microburst", [script("microburst"), "--config", str(config)], self.env)
+        child.wait_ready(lambda: listening("127.0.0.1", port))
+
+    def rules(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Have these faults and no others."""
+        httpx.post(f"{self.proxy}/_microburst/rules", json=list(rules)).raise_for_status()
+
+    def add_rule(self, rule: Mapping[str, Any]) -> None:
+        """Have one more fault."""
+        httpx.patch(f"{self.proxy}/_microburst/rules", json=[rule]).raise_for_status()
+
+    def hits(self) -> list[int]:
+        """Return how often each rule in force has hit."""
+        listed = httpx.get(f"{self.proxy}/_microburst/rules").raise_for_status().json()
+        return [rule["fired_count"] for rule in listed]
+
+    def names(self, role: str) -> list[str]:
+        """Return the names of a role's processes: "polybot", "yolo5", "metrics" or "ministack"."""
+        return [name for name in self.children.roles if name.partition("-")[0] == role]
+
+    def kill(self, role: str) -> None:
+        """End all processes of a role at once, as a machine that loses power."""
+        for name in self.names(role):
+            self.children.roles[name].child.kill()
+
+    def revive(self, role: str) -> None:
+        """Start what has ended of a role, and wait until it is ready."""
+        ended = [name for name in self.names(role) if not self.children.roles[name].child.running]
+        for child in [self.children.again(name) for name in ended]:
+            child.wait_ready(self._ready(child), _READY_SECONDS)
+
+    def restart_aws(self) -> None:
+        """Restart the emulator, which keeps its state."""
+        child = self.children.roles["ministack"].child
+        child.terminate()
+        child.wait()
+        address = urlsplit(self.endpoint)
+        self.children.again("ministack").wait_ready(lambda: listening(address.hostname or "", address.port or 0), 30)
+
+    def _ready(self, child: Child) -> Callable[[], bool]:
+        if not child.name.startswith("polybot"):
+            return partial(child.said, " ready.")
+        host, _, port = self.children.roles[child.name].command[4].partition(":")
+        return lambda: listening(host, int(port))
+
+
+__all__ = ["PREFIX", "ChaosStack"]
