@@ -39,6 +39,7 @@ def read(item: dict[str, Any]) -> Prediction:
         started_at=item.get("started_at"),
         finished_at=item.get("finished_at"),
         delivered_at=item.get("delivered_at"),
+        delivery_until=item.get("delivery_until"),
         model=item.get("model"),
         inference_ms=number("inference_ms"),
         error=item.get("error"),

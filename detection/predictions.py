@@ -68,6 +68,13 @@ def unanswered(finished_before: str) -> Iterator[str]:
             yield item["prediction_id"]
 
 
+def close_chat(chat_id: int) -> None:
+    """Give up what is finished and not delivered in a chat that is closed to the bot."""
+    for prediction_id in latest_of_chat(chat_id, limit=100):
+        if claim_delivery(prediction_id).granted:
+            finish_delivery(prediction_id, Delivery.UNDELIVERABLE)
+
+
 def unfinished(status: Status, created_before: str) -> Iterator[Prediction]:
     """Yield predictions of that status that were made before that time, oldest first, as they are now."""
     for item in _query("by_status", "status", status, created_before):
@@ -205,23 +212,23 @@ def claim_delivery(prediction_id: str) -> Outcome:
     )
 
 
-def release_delivery(prediction_id: str) -> Outcome:
-    """Give the right to send back: nothing was sent."""
+def release_delivery(leased: Prediction) -> Outcome:
+    """Give the right to send back: nothing was sent. Refused if the lease ran out and somebody else has it."""
     return _update(
-        prediction_id,
+        leased.prediction_id,
         "SET delivery = :pending REMOVE delivery_until",
-        "delivery = :delivering",
-        {":pending": Delivery.PENDING, ":delivering": Delivery.DELIVERING},
+        "delivery = :delivering AND delivery_until = :until",
+        {":pending": Delivery.PENDING, ":delivering": Delivery.DELIVERING, ":until": leased.delivery_until},
     )
 
 
 def finish_delivery(prediction_id: str, delivery: Delivery) -> Outcome:
-    """Record that the answer is with Telegram, or never can be."""
+    """Record that the answer is with Telegram, or never can be: true whoever has the lease by now."""
     return _update(
         prediction_id,
         "SET delivery = :delivery, delivered_at = :now REMOVE delivery_until",
-        "delivery = :delivering",
-        {":delivery": delivery, ":delivering": Delivery.DELIVERING, ":now": now()},
+        "delivery IN (:pending, :delivering)",
+        {":delivery": delivery, ":pending": Delivery.PENDING, ":delivering": Delivery.DELIVERING, ":now": now()},
     )
 
 

@@ -50,6 +50,8 @@ class Prediction:
     started_at: str | None = None
     finished_at: str | None = None
     delivered_at: str | None = None
+    # Until when the one who sends the answer has the right to.
+    delivery_until: str | None = None
     model: str | None = None
     inference_ms: int | None = None
     # A sentence that can be shown to whoever sent the photo.

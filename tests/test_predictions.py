@@ -94,13 +94,17 @@ def test_nothing_is_delivered_before_it_is_finished(processing: Prediction) -> N
 
 def test_one_sender_at_a_time_has_the_lease(succeeded: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     identity = succeeded.prediction_id
-    assert predictions.claim_delivery(identity).granted
+    first = predictions.claim_delivery(identity).prediction
+    assert first is not None
     assert not predictions.claim_delivery(identity).granted
-    predictions.release_delivery(identity)
+    assert predictions.release_delivery(first).granted
     monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=-1))
+    second = predictions.claim_delivery(identity).prediction
+    assert second is not None
+    # That lease has run out already: its holder is taken for gone, and cannot give back what another has.
+    monkeypatch.undo()
     assert predictions.claim_delivery(identity).granted
-    # That lease has run out already: its holder is taken for gone.
-    assert predictions.claim_delivery(identity).granted
+    assert not predictions.release_delivery(second).granted
 
 
 def test_a_delivered_answer_is_never_claimed_again(succeeded: Prediction) -> None:
@@ -110,7 +114,7 @@ def test_a_delivered_answer_is_never_claimed_again(succeeded: Prediction) -> Non
     assert finished is not None
     assert (finished.delivery, bool(finished.delivered_at)) == (Delivery.DELIVERED, True)
     assert not predictions.claim_delivery(identity).granted
-    assert not predictions.release_delivery(identity).granted
+    assert not predictions.release_delivery(finished).granted
 
 
 def test_what_is_unknown_is_refused_not_made(stack: LocalStack) -> None:

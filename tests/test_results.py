@@ -109,6 +109,27 @@ def test_a_chat_that_blocked_the_bot_is_given_up(call: Call, finished: Predictio
     assert stored.delivery is Delivery.UNDELIVERABLE
 
 
+def test_all_that_waits_for_a_chat_is_given_up_with_it(
+    call: Call, finished: Prediction, user: TelegramUser, photo: bytes
+) -> None:
+    waiting = _queued(user)
+    predictions.fail(waiting.prediction_id, "sorry")
+    user.block()
+    assert call(finished.prediction_id) == 200
+    stored = predictions.find(waiting.prediction_id)
+    assert stored is not None
+    assert stored.delivery is Delivery.UNDELIVERABLE
+
+
+def test_a_picture_that_telegram_refuses_for_good_still_gives_the_counts(
+    call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
+) -> None:
+    control = TelegramControl(stack.telegram_url)
+    control.fault("sendPhoto", "bad_request", chat_id=user.chat_id, description="Bad Request: IMAGE_PROCESS_FAILED")
+    assert call(finished.prediction_id) == 200
+    assert user.wait_for(lambda message: message.text == "2 buses")
+
+
 def test_nothing_found_has_its_own_words(call: Call, user: TelegramUser) -> None:
     prediction = _queued(user)
     claimed = predictions.claim(prediction.prediction_id, "a-job").prediction

@@ -1,6 +1,7 @@
 """Send the answer of a finished prediction to its chat: once, by whoever holds the lease."""
 
 from enum import Enum, auto
+from typing import Literal
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -40,14 +41,16 @@ async def deliver(prediction_id: str) -> Result:
         await _send(prediction)
     except telegram.TelegramError as error:
         if not error.permanent:
-            await _in_thread(predictions.release_delivery)(prediction_id)
+            await _in_thread(predictions.release_delivery)(prediction)
             raise
         await _in_thread(predictions.finish_delivery)(prediction_id, Delivery.UNDELIVERABLE)
         log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
+        if error.blocked:
+            await _in_thread(predictions.close_chat)(prediction.chat_id)
         return Result.SETTLED
     except (ClientError, BotoCoreError):
         # The boxed photo could not be fetched: nothing was sent. After any other error the lease runs out.
-        await _in_thread(predictions.release_delivery)(prediction_id)
+        await _in_thread(predictions.release_delivery)(prediction)
         raise
     await _in_thread(predictions.finish_delivery)(prediction_id, Delivery.DELIVERED)
     log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status)
@@ -72,12 +75,17 @@ async def _send(prediction: Prediction) -> None:
         log.exception("result_image_gone")
         await telegram.send_text(prediction.chat_id, caption, prediction.message_id)
         return
+    try:
+        await telegram.send_image(prediction.chat_id, image, caption, form=_form(image), reply_to=prediction.message_id)
+    except telegram.TelegramError as error:
+        if error.blocked or not error.permanent:
+            raise
+        # Telegram does not like this picture and never will: the counts are an answer too.
+        log.warning("result_image_refused", error=str(error))
+        await telegram.send_text(prediction.chat_id, caption, prediction.message_id)
+
+
+def _form(image: bytes) -> Literal["photo", "document"]:
     header = pixels.inspect(image)
     ratio = max(header.width, header.height) / min(header.width, header.height)
-    await telegram.send_image(
-        prediction.chat_id,
-        image,
-        caption,
-        form="photo" if ratio <= _LONGEST_PHOTO else "document",
-        reply_to=prediction.message_id,
-    )
+    return "photo" if ratio <= _LONGEST_PHOTO else "document"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from deploy.local.telegram.client import TelegramControl
 
 from . import faults
-from .crowd import Crowd
+from .crowd import Crowd, blank
 from .stack import ChaosStack
 
 # A fault lasts for so long after its first hit: longer than botocore's three attempts.
@@ -25,8 +25,10 @@ class Scene:
     stack: ChaosStack
     telegram: TelegramControl
     photo: bytes
-    blank: bytes
     people: int
+    blank: bytes = field(default_factory=blank)
+    # No image at all.
+    junk: bytes = b"junk"
     crowds: list[Crowd] = field(default_factory=list)
     # When sites were killed, in seconds since 1970.
     kills: list[float] = field(default_factory=list)
@@ -37,8 +39,8 @@ class Scene:
         return self.crowds[-1]
 
     def kill(self, role: str) -> None:
-        """Kill a role, and remember when, if it is one that sends."""
-        if role == "polybot":
+        """Kill a role or one process of it, and remember when, if it is one that sends."""
+        if role.startswith("polybot"):
             self.kills.append(time.time())
         self.stack.kill(role)
 
@@ -49,28 +51,38 @@ class Scene:
 
     def wait_hit(self, hit: Callable[[], bool]) -> None:
         """Wait until a fault has hit something. Raise MissedError if it does not."""
-        deadline = time.monotonic() + _HIT_SECONDS
-        while not hit():
-            if time.monotonic() > deadline:
-                raise MissedError("the fault hit nothing")
-            time.sleep(_LOOK_SECONDS)
-
-    def aws_hit(self) -> bool:
-        """Return whether one of microburst's rules has hit."""
-        return any(self.stack.hits())
+        wait_for(hit, _HIT_SECONDS)
 
 
 class MissedError(Exception):
-    """A cell that proves nothing: its fault did not hit."""
+    """A cell that proves nothing: what it is about did not happen."""
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for a condition. Raise MissedError when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise MissedError(f"what was to happen did not within {seconds:g} s")
+        time.sleep(_LOOK_SECONDS)
+
+
+# What sends photos and makes the trouble; it may return something to remark.
+Play = Callable[[Scene, Crowd], str | None]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One fault. `play` sends photos, makes the trouble and ends it; the answers are counted afterwards."""
+    """One fault. `people` is how many take part, if that matters; the answers are counted afterwards.
+
+    `answer_seconds` is how long answers may take once all is mended.
+    """
 
     group: str
     name: str
-    play: Callable[[Scene, Crowd], None]
+    play: Play
+    people: int | None = None
+    answer_seconds: float = 90.0
 
     @property
     def title(self) -> str:
@@ -84,11 +96,11 @@ def single_faults() -> Iterator[Cell]:
         for fault in faults.FAULTS:
             if boundary.startswith("s3: put") and fault == "reply lost":
                 continue  # The reply of a put has no body to cut; "reply hangs" loses it.
-            yield Cell(boundary, fault, _aws([faults.aws_rule(boundary, fault)]))
+            yield Cell(boundary, fault, _aws([faults.aws_rule(boundary, fault)], boundary in faults.OF_JUNK))
     for fault, rule in faults.FAULTS.items():
         yield Cell("sqs: visibility, heartbeat", fault, _aws([faults.VISIBILITY | rule, _slow_photo()]))
         yield Cell("sqs: visibility, failed job", fault, _aws([faults.VISIBILITY | rule, _failing_photo()]))
-        yield Cell("dynamodb: query (sweep)", fault, _aws([faults.QUERY | rule, _no_callback()]))
+        yield Cell("dynamodb: query (sweep)", fault, _aws([faults.QUERY | rule, faults.no_callback()]))
         yield Cell("dynamodb: release delivery", fault, _release(faults.RELEASE | rule))
         yield Cell("secretsmanager: token", fault, _secret(faults.SECRET | rule))
     for method, effects in faults.TELEGRAM.items():
@@ -104,23 +116,19 @@ def _failing_photo() -> faults.Rule:
     return faults.aws_rule("s3: get photo (worker)", "500")
 
 
-def _no_callback() -> faults.Rule:
-    return faults.CALLBACK | faults.FAULTS["500"]
-
-
-def _aws(rules: list[faults.Rule]) -> Callable[[Scene, Crowd], None]:
+def _aws(rules: list[faults.Rule], junk: bool = False) -> Play:
     """Break a call for some seconds; the first rule is the one that has to hit."""
 
     def play(scene: Scene, crowd: Crowd) -> None:
         scene.stack.rules(rules)
-        crowd.send(scene.photo)
+        crowd.send(scene.junk if junk else scene.photo, junk=junk)
         scene.wait_hit(lambda: scene.stack.hits()[0] > 0)
         time.sleep(_LASTS_SECONDS)
 
     return play
 
 
-def _release(rule: faults.Rule) -> Callable[[Scene, Crowd], None]:
+def _release(rule: faults.Rule) -> Play:
     """Break the way back after Telegram has refused."""
 
     def play(scene: Scene, crowd: Crowd) -> None:
@@ -130,7 +138,7 @@ def _release(rule: faults.Rule) -> Callable[[Scene, Crowd], None]:
     return play
 
 
-def _secret(rule: faults.Rule) -> Callable[[Scene, Crowd], None]:
+def _secret(rule: faults.Rule) -> Play:
     """Break the reading of the token, which every site does once."""
 
     def play(scene: Scene, crowd: Crowd) -> None:
@@ -142,7 +150,7 @@ def _secret(rule: faults.Rule) -> Callable[[Scene, Crowd], None]:
     return play
 
 
-def _telegram(method: str, rule: faults.Rule) -> Callable[[Scene, Crowd], None]:
+def _telegram(method: str, rule: faults.Rule) -> Play:
     """Break one call of Telegram for each photo."""
 
     def play(scene: Scene, crowd: Crowd) -> None:

@@ -19,14 +19,12 @@ from deploy.local import sample
 from deploy.local.processes import ChildFailed
 from deploy.local.telegram.client import TelegramControl
 
-from . import cells, crowd, report
+from . import cells, crowd, crowding, kills, random_run, report
 from .cells import Cell, MissedError, Scene
 from .report import Row
 from .stack import ChaosStack
 
 FOLDER = settings.BASE_DIR / "var" / "chaos"
-# After everything is mended; the longest of the product's patiences is shorter, shortened or not.
-_ANSWER_SECONDS = 90.0
 # Late doubles come when a lease runs out and a sweep finds it.
 _SETTLE_SECONDS = 20.0
 
@@ -53,7 +51,13 @@ def run(description: str) -> None:
 
 
 def _all(options: argparse.Namespace) -> list[Cell]:
-    return [*cells.single_faults()]
+    return [
+        *cells.single_faults(),
+        *kills.kills(),
+        *kills.others(),
+        *crowding.crowding(options.scale_ins, options.burst),
+        random_run.random_run(options.seed, options.photos, options.minutes),
+    ]
 
 
 def _matches(cell: Cell, patterns: Sequence[str]) -> bool:
@@ -92,7 +96,7 @@ def _play_all(options: argparse.Namespace, chosen: Sequence[Cell], console: Cons
 
 def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
     photo = crowd.small(sample.choose().photo)
-    scene = Scene(stack, TelegramControl(stack.telegram_url), photo, crowd.blank(), options.people)
+    scene = Scene(stack, TelegramControl(stack.telegram_url), photo, options.people)
     first = scene.crowd(2)
     first.send(photo)
     if not first.wait(60):
@@ -101,17 +105,17 @@ def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
 
 
 def _play(scene: Scene, cell: Cell) -> tuple[Row, crowd.Crowd]:
-    people = scene.crowd()
+    people = scene.crowd(cell.people)
     note = ""
     try:
-        cell.play(scene, people)
+        note = cell.play(scene, people) or ""
     except MissedError as error:
         note = f"! {error}"
     scene.mend()
     mended = time.monotonic()
     for role in ("ministack", "polybot", "yolo5", "metrics"):
         scene.stack.revive(role)
-    answered = people.wait(_ANSWER_SECONDS)
+    answered = people.wait(cell.answer_seconds)
     seconds = max(0.0, time.monotonic() - mended) if answered else None
     return Row(cell.group, cell.name, people.tally(scene.kills), seconds, note), people
 
@@ -130,6 +134,12 @@ def _options(description: str) -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="print the titles of the cells and do nothing")
     parser.add_argument("--people", type=int, default=3, help="photos, each from another chat, in a cell (default 3)")
+    parser.add_argument("--photos", type=int, default=500, help="photos in the random run (default 500)")
+    parser.add_argument(
+        "--minutes", type=float, default=5, help="how long the random run sends, in minutes (default 5)"
+    )
+    parser.add_argument("--scale-ins", type=int, default=50, help="workers taken away under load (default 50)")
+    parser.add_argument("--burst", type=int, default=500, help="photos of one person before another's (default 500)")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="what the random run draws from")
     parser.add_argument("--weights", default=chosen, help="default: YOLO_WEIGHTS, else the committed model of shapes")
     return parser.parse_args()

@@ -53,10 +53,10 @@ class Crowd:
         self.sent: list[Sent] = []
         self._open: dict[int, set[int]] = {}
 
-    def send(self, photo: bytes, users: Iterable[TelegramUser] | None = None) -> None:
-        """Have everybody, or some, send the photo."""
+    def send(self, photo: bytes, users: Iterable[TelegramUser] | None = None, junk: bool = False) -> None:
+        """Have everybody, or some, send the photo; `junk` goes as a file, for it is none."""
         for user in self.users if users is None else users:
-            message_id = user.send_photo(photo)
+            message_id = user.send_document(photo, "photo.jpg") if junk else user.send_photo(photo)
             self.sent.append(Sent(user, message_id))
             self._open.setdefault(user.chat_id, set()).add(message_id)
 

@@ -49,12 +49,24 @@ AWS: Mapping[str, Rule] = {
     "s3: get result (site)": _s3("GetObject", "gunicorn"),
     "dynamodb: pace (site)": _update("SET next_at"),
     "dynamodb: finish delivery (site)": _update("SET delivery = :delivery,"),
+    "dynamodb: fail (site)": _update("SET #status = :failed"),
 }
+# Only a file that is no photo comes by here.
+OF_JUNK = {"dynamodb: fail (site)"}
 VISIBILITY = _sqs("ChangeMessageVisibilityBatch")
 RELEASE = _update("SET delivery = :pending")
 QUERY: Rule = {"service": "dynamodb", "operation": "Query"}
-CALLBACK = AWS["callback (worker)"]
 SECRET: Rule = {"service": "secretsmanager", "operation": "GetSecretValue"}
+# Calls that an undisturbed photo does not need.
+ASIDE: Mapping[str, Rule] = {
+    "sqs: visibility": VISIBILITY,
+    "sqs: send (beat)": _sqs("SendMessage", "metrics"),
+    "sqs: receive (metrics)": _sqs("ReceiveMessage", "metrics"),
+    "dynamodb: release delivery": RELEASE,
+    "dynamodb: query": QUERY,
+    "secretsmanager: token": SECRET,
+}
+CALLBACK = AWS["callback (worker)"]
 
 # Before the call has an effect, and after it, when only the reply is lost.
 BEFORE: Mapping[str, Rule] = {
@@ -105,6 +117,10 @@ TELEGRAM: Mapping[str, Mapping[str, Rule]] = {
 
 def aws_rule(boundary: str, fault: str) -> Rule:
     """Return a rule for microburst."""
-    if fault == "throttled" and AWS[boundary] is CALLBACK:
-        return {**CALLBACK, **_THROTTLED_CALLBACK}
-    return {**AWS[boundary], **FAULTS[fault]}
+    match = {**AWS, **ASIDE}[boundary]
+    return {**match, **(_THROTTLED_CALLBACK if fault == "throttled" and match is CALLBACK else FAULTS[fault])}
+
+
+def no_callback() -> Rule:
+    """Return a rule that leaves the site unaware of results."""
+    return CALLBACK | FAULTS["500"]

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,12 +19,14 @@ import httpx
 
 from botsite import aws
 from deploy.local.processes import Child, Children, free_port, listening
-from deploy.local.stack import PREFIX, LocalStack, script
+from deploy.local.stack import LocalStack, script
 
 from .patience import VISIBILITY_SECONDS
 
 _SECRET_ID = "chaos/telegram-token"
 _READY_SECONDS = 90
+_WATCH_SECONDS = 0.5
+_EVENT = re.compile(r'"event": "(\w+)"')
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,8 @@ class ChaosStack(LocalStack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.children: Supervised = Supervised(self.folder / "logs", self.on_line)
+        self.children: Supervised = Supervised(self.folder / "logs", self._hear)
+        self._heard: Counter[tuple[str, str]] = Counter()
         self._token = self.env["TELEGRAM_TOKEN"]
         self.env |= {
             "DJANGO_SETTINGS_MODULE": "tests.chaos.patience",
@@ -75,6 +83,12 @@ class ChaosStack(LocalStack):
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.folder / "s3"),
         }
+
+    def start_aws(self) -> None:
+        """Start the emulator with nothing of an earlier run in it."""
+        for name in ("STATE_DIR", "S3_DATA_DIR"):
+            shutil.rmtree(self.env[name], ignore_errors=True)
+        super().start_aws()
 
     def provision(self) -> None:
         """Deploy, then put the proxy between AWS and the roles that are started from now on."""
@@ -124,8 +138,8 @@ class ChaosStack(LocalStack):
         return [name for name in self.children.roles if name.partition("-")[0] == role]
 
     def kill(self, role: str) -> None:
-        """End all processes of a role at once, as a machine that loses power."""
-        for name in self.names(role):
+        """End all processes of a role, or the one of this name, at once, as a machine that loses power."""
+        for name in [role] if role in self.children.roles else self.names(role):
             self.children.roles[name].child.kill()
 
     def revive(self, role: str) -> None:
@@ -133,6 +147,26 @@ class ChaosStack(LocalStack):
         ended = [name for name in self.names(role) if not self.children.roles[name].child.running]
         for child in [self.children.again(name) for name in ended]:
             child.wait_ready(self._ready(child), _READY_SECONDS)
+
+    @contextmanager
+    def supervised(self) -> Iterator[list[str]]:
+        """Start again whatever ends within the block; the list holds the names of what did."""
+        restarts: list[str] = []
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(_WATCH_SECONDS):
+                for name in [name for name, role in list(self.children.roles.items()) if not role.child.running]:
+                    self.children.again(name)
+                    restarts.append(name)
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield restarts
+        finally:
+            over.set()
+            thread.join()
 
     def restart_aws(self) -> None:
         """Restart the emulator, which keeps its state."""
@@ -142,11 +176,20 @@ class ChaosStack(LocalStack):
         address = urlsplit(self.endpoint)
         self.children.again("ministack").wait_ready(lambda: listening(address.hostname or "", address.port or 0), 30)
 
+    def count(self, role: str, event: str) -> int:
+        """Return how often the processes of a role have logged an event."""
+        return self._heard[role, event]
+
+    def forget(self, child: Child) -> None:
+        """Let a process that has ended be."""
+        del self.children.roles[child.name]
+
+    def _hear(self, name: str, line: str) -> None:
+        if event := _EVENT.search(line):
+            self._heard[name.partition("-")[0], event.group(1)] += 1
+
     def _ready(self, child: Child) -> Callable[[], bool]:
         if not child.name.startswith("polybot"):
             return partial(child.said, " ready.")
         host, _, port = self.children.roles[child.name].command[4].partition(":")
         return lambda: listening(host, int(port))
-
-
-__all__ = ["PREFIX", "ChaosStack"]
