@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import math
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -25,6 +27,9 @@ from . import aws, logs, pace
 # python-telegram-bot reads it at each 429: without it, retry_after comes with a deprecation warning.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
 
+_POOL_SECONDS, _CONNECT_SECONDS, _SENDING_SECONDS = 10, 5, 30
+# A picture is written, then its answer is read. predictions.DELIVERY_LEASE has to be longer.
+LONGEST_SEND_SECONDS = _POOL_SECONDS + _CONNECT_SECONDS + 2 * _SENDING_SECONDS
 # Parsing the CA bundle costs more than a request: all connections share one context.
 _TLS = ssl.create_default_context()
 _in_thread = sync_to_async(thread_sensitive=False)
@@ -69,27 +74,36 @@ async def download(file_id: str) -> bytes:
         raise _translate("download", error) from error
 
 
-async def send_text(chat_id: int, text: str, reply_to: int | None = None) -> Message:
-    """Send a text, as a reply if `reply_to` is a message that still exists."""
+async def send_text(chat_id: int, text: str, reply_to: int | None = None, *, before: float = math.inf) -> Message:
+    """Send a text, as a reply if `reply_to` is a message that still exists; not later than `before` (monotonic)."""
     bot = await _bot()
-    async with _sending(chat_id, "sendMessage"):
+    async with _sending(chat_id, "sendMessage", before):
         return await bot.send_message(chat_id, text, reply_parameters=_reply(reply_to))
 
 
 async def send_image(
-    chat_id: int, image: bytes, caption: str, *, form: Literal["photo", "document"], reply_to: int
+    chat_id: int,
+    image: bytes,
+    caption: str,
+    *,
+    form: Literal["photo", "document"],
+    reply_to: int,
+    before: float = math.inf,
 ) -> Message:
-    """Send a JPEG with its caption (at most 1024 characters) as a photo, or as a file where a photo cannot be."""
+    """Send a JPEG with its caption (at most 1024 characters) as a photo, or as a file where a photo cannot be.
+
+    Not later than `before` (monotonic seconds): whoever sends by a lease must not when it may have run out.
+    """
     bot = await _bot()
     # Bytes, never a stream: a stream that was read by a failed try sends nothing the next time.
     arguments: dict[str, Any] = {
         "caption": caption,
         "reply_parameters": _reply(reply_to),
         "filename": "detections.jpg",
-        "read_timeout": 30,
+        "read_timeout": _SENDING_SECONDS,
     }
     send = bot.send_photo if form == "photo" else bot.send_document
-    async with _sending(chat_id, form):
+    async with _sending(chat_id, form, before):
         return await send(chat_id, image, **arguments)
 
 
@@ -103,11 +117,13 @@ async def show_activity(chat_id: int) -> None:
 
 
 @asynccontextmanager
-async def _sending(chat_id: int, action: str) -> AsyncIterator[None]:
+async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
     """Wait for a place under Telegram's limits, then send; a 429 holds back everybody who sends with this token."""
     try:
         for limit in (pace.chat(chat_id), pace.BOT):
             await asyncio.sleep(await _in_thread(pace.reserve)(limit))
+        if time.monotonic() > before:
+            raise TelegramError(f"{action} to chat {chat_id}: its turn came too late", permanent=False)
         yield
     except pace.TooBusy as error:
         seconds = error.retry_after_seconds
@@ -143,11 +159,11 @@ async def _bot() -> Bot:
 def _request() -> HTTPXRequest:
     return HTTPXRequest(
         connection_pool_size=32,
-        pool_timeout=10,
-        connect_timeout=5,
+        pool_timeout=_POOL_SECONDS,
+        connect_timeout=_CONNECT_SECONDS,
         read_timeout=15,
         write_timeout=15,
-        media_write_timeout=30,
+        media_write_timeout=_SENDING_SECONDS,
         httpx_kwargs={"verify": _TLS, "limits": httpx.Limits(max_connections=32, keepalive_expiry=30)},
     )
 

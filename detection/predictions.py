@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 from django.conf import settings
@@ -198,10 +199,12 @@ def claim_delivery(prediction_id: str) -> Outcome:
     """Take the right to send the answer, for DELIVERY_LEASE: one sender at a time."""
     return _update(
         prediction_id,
-        "SET delivery = :delivering, delivery_until = :until",
-        "#status IN (:succeeded, :failed)"
-        " AND (delivery = :pending OR (delivery = :delivering AND delivery_until < :now))",
+        "SET delivery = :delivering, delivery_until = :until, delivery_lease = :lease",
+        "#status IN (:succeeded, :failed) AND (delivery = :pending"
+        " OR (delivery = :delivering AND (delivery_until < :now OR delivery_lease = :lease)))",
         {
+            # botocore repeats a write whose reply was lost: that one finds the lease to be its own.
+            ":lease": uuid4().hex,
             ":delivering": Delivery.DELIVERING,
             ":pending": Delivery.PENDING,
             ":succeeded": Status.SUCCEEDED,
