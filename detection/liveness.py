@@ -29,6 +29,8 @@ class Signs:
     receive_age: float | None
     oldest_job_age: float
     longest_job: float
+    # Celery's embedded beat, a child of its own: when it ends, nobody starts it again.
+    beat_ended: bool = False
 
     @property
     def trouble(self) -> str | None:
@@ -39,6 +41,8 @@ class Signs:
             return f"SQS has not answered a receive for {self.receive_age:.0f} s"
         if self.oldest_job_age > self.longest_job:
             return f"a job has been running for {self.oldest_job_age:.0f} s"
+        if self.beat_ended:
+            return "beat has ended"
         return None
 
 

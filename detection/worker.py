@@ -78,6 +78,7 @@ class KeepHidden(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:
         """Begin; called again after a reconnect, with another channel."""
         self._channel = consumer.task_consumer.channel
+        self._beat = consumer.controller.beat
         self._ticked_at = time.monotonic()
         consumer.timer.call_repeatedly(1.0, self._tick)
         if self._heartbeat is None or self._watchdog is None:
@@ -113,6 +114,7 @@ class KeepHidden(bootsteps.StartStopStep):
             receive_age=None if heard_at is None else now - heard_at,
             oldest_job_age=self._heartbeat.oldest_seconds,
             longest_job=LONGEST_JOB_SECONDS,
+            beat_ended=self._beat is not None and not self._leaving and not self._beat.is_alive(),
         )
 
 

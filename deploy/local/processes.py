@@ -9,10 +9,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 _STOP_SECONDS = 30
+# Emulators; sites; whatever calls them.
+BOTTOM, MIDDLE, TOP = range(3)
 
 
 class ChildFailed(Exception):
@@ -25,6 +26,7 @@ class Child:
 
     name: str
     process: subprocess.Popen[str]
+    layer: int
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=400))
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -78,12 +80,14 @@ class Children:
         self._on_line = on_line
         self._children: list[Child] = []
 
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], folder: Path | None = None) -> Child:
-        """Start a process in a session of its own, so that Ctrl-C reaches this one alone, which then ends them all."""
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], layer: int = TOP) -> Child:
+        """Start a process in a session of its own, so that Ctrl-C reaches this one alone, which then ends them all.
+
+        A process of a higher layer needs those of the lower ones, and is ended before them.
+        """
         process = subprocess.Popen(
             command,
             env=dict(env),
-            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -91,18 +95,18 @@ class Children:
             errors="replace",
             start_new_session=True,
         )
-        child = Child(name, process)
+        child = Child(name, process, layer)
         self._children.append(child)
         threading.Thread(target=self._read, args=(child,), name=f"output of {name}", daemon=True).start()
         return child
 
     def stop(self) -> None:
-        """End everything that runs, the last started role first, a role at once; what does not end is killed."""
-        for _, role in groupby(reversed(self._children), key=lambda child: child.name.partition("-")[0]):
-            children = list(role)
-            for child in children:
+        """End everything, a layer at a time from the top; the lowest has nothing to finish and is killed."""
+        for layer in (TOP, MIDDLE):
+            ending = [child for child in self._children if child.layer == layer and child.running]
+            for child in ending:
                 child.terminate()
-            for child in children:
+            for child in ending:
                 child.wait()
         for child in self._children:
             child.kill()

@@ -20,7 +20,7 @@ from botsite import logs
 from deploy import environment, stacks
 
 from . import alb
-from .processes import Child, Children, free_port, listening
+from .processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
 
 PREFIX = "objdet"
 REGION = "us-east-1"
@@ -86,7 +86,7 @@ class LocalStack:
         self.env |= {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         quiet = {"SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0", "LOG_LEVEL": "WARNING"}
         emulator = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", **quiet}
-        child = self.children.start("ministack", [script("ministack")], self.env | emulator)
+        child = self.children.start("ministack", [script("ministack")], self.env | emulator, BOTTOM)
         child.wait_ready(lambda: listening("127.0.0.1", port), 30)
         self.adopt("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
@@ -97,7 +97,7 @@ class LocalStack:
         self.telegram_url = f"http://127.0.0.1:{port}"
         self.env["TELEGRAM_API_URL"] = self.telegram_url
         command = ["-m", "deploy.local.telegram", "--port", str(port), "--time-scale", str(self.time_scale)]
-        child = self.children.start("telegram", [sys.executable, *command], self.env)
+        child = self.children.start("telegram", [sys.executable, *command], self.env, BOTTOM)
         child.wait_ready(lambda: listening("127.0.0.1", port), 30)
 
     def provision(self) -> None:
@@ -119,7 +119,7 @@ class LocalStack:
         """Start a polybot; it is ready when its `/readyz` says so."""
         command = [script("gunicorn"), "-c", "deploy/gunicorn.conf.py", "-b", f"{host}:{port}"]
         command += ["botsite.asgi:application"]
-        site = self.children.start(f"polybot-{len(self.sites) + 1}", command, self.env | env)
+        site = self.children.start(f"polybot-{len(self.sites) + 1}", command, self.env | env, MIDDLE)
         self.sites[site] = f"http://{host}:{port}"
         return site
 

@@ -89,7 +89,8 @@ SENDS: Mapping[str, Rule] = {
     "500": {"effect": "server_error"},
     "throttled": {"effect": "too_many_requests", "retry_after": 1},
     "reset": {"effect": "drop"},
-    "slow": {"effect": "delay", "seconds": 2},
+    # Longer than the worker waits for the site, shorter than the site waits for Telegram.
+    "slow": {"effect": "delay", "seconds": 3},
     "reply lost": {"effect": "apply_then_drop"},
     "reply hangs": {"effect": "apply_then_hang", "seconds": HANG_SECONDS},
 }

@@ -64,10 +64,11 @@ def _shorten_steps() -> None:
     import urllib3
 
     from botsite import telegram
-    from detection import callback, jobs, machine, predictions, upkeep
+    from detection import callback, jobs, liveness, machine, predictions, upkeep
 
     callback._LONGEST_RETRY_SECONDS = 2.0
-    callback._TIMEOUT = urllib3.Timeout(connect=1, read=5)
+    callback._TIMEOUT = urllib3.Timeout(connect=1, read=2)
+    liveness.STALLED_SECONDS = 6.0
     jobs._FIRST_ONE = timedelta(seconds=2)
     machine._LOOK_SECONDS = 0.2
     predictions.PROCESSING_STALE = timedelta(seconds=15)
@@ -75,9 +76,10 @@ def _shorten_steps() -> None:
     upkeep.UNDELIVERED = upkeep.WITHOUT_JOB = timedelta(seconds=6)
     upkeep.STUCK = timedelta(seconds=20)
     upkeep.JOB_LOST = timedelta(seconds=30)
+    telegram._SENDING_SECONDS, telegram.LONGEST_SEND_SECONDS = 4, 8
     patient = telegram.HTTPXRequest
 
     def impatient(**options: Any) -> Any:
-        return patient(**options | {"read_timeout": 4, "write_timeout": 4, "media_write_timeout": 4})
+        return patient(**options | {"read_timeout": 4, "write_timeout": 4})
 
     telegram.HTTPXRequest = impatient  # type: ignore[assignment,misc]
