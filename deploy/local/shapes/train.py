@@ -64,10 +64,7 @@ def _draw_data_set(folder: Path, images: int, seed: int) -> Path:
         for kind in ("images", "labels"):
             (folder / kind / split).mkdir(parents=True)
         for number in range(first, first + count):
-            # Without empty photos among them the model learns that there is always something to find.
-            objects = 0 if number % 10 == 3 else None
-            size = PHOTO_SIZES[number % len(PHOTO_SIZES)]
-            photo = draw_photo(number, *size, objects, clean=number % 4 == 0)
+            photo = draw_photo(number, *PHOTO_SIZES[number % len(PHOTO_SIZES)], clean=number % 4 == 0)
             photo.image.save(folder / "images" / split / f"{number}.jpg", quality=95)
             (folder / "labels" / split / f"{number}.txt").write_text(_label_lines(photo))
     data = folder / "data.yaml"
@@ -130,7 +127,9 @@ def _store(trained: Path, output: Path) -> None:
 def _held_out_map50(weights: Path, data: Path) -> float:
     from ultralytics.models import YOLO
 
-    result = YOLO(weights).val(data=str(data), imgsz=IMAGE_SIZE, device="cpu", plots=False, workers=0)
+    # ultralytics makes a folder for the results it is not asked to save: not in the working directory.
+    folder = str(data.parent)
+    result = YOLO(weights).val(data=str(data), imgsz=IMAGE_SIZE, device="cpu", plots=False, workers=0, project=folder)
     return float(result.box.map50)
 
 
