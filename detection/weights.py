@@ -7,6 +7,7 @@ packages, asking for updates, sending usage statistics.
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ def ultralytics() -> Any:
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_VERBOSE", "false")
     settings.CACHE_DIR.mkdir(parents=True, exist_ok=True)
+    # Otherwise importing openvino, which ultralytics does, reports to a statistics service.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import ultralytics
 
     return ultralytics
@@ -82,7 +85,7 @@ def export(weights: Path, calibration: Path | None = None) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         copy = shutil.copy(weights, Path(folder) / weights.name)
-        options = {"int8": True, "data": str(calibration)} if calibration else {"half": True}
+        options = {"quantize": 8, "data": str(calibration)} if calibration else {"quantize": 16}
         made = ultralytics().YOLO(copy).export(format="openvino", **options)
         try:
             Path(made).rename(target)

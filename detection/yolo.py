@@ -1,12 +1,16 @@
 """Run the model: `load` once per process, then `detect` and `draw`. Any format that ultralytics can load will do.
 
-ultralytics, and torch with it, is imported inside functions: web, beat and commands load this module too.
+An OpenVINO export, which the worker runs by default, needs OpenVINO alone. For anything else ultralytics, and torch
+with it, is imported inside the function that loads the model: web, beat and commands load this module too.
 """
 
-import threading
+import ctypes
+import sys
 import time
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 
 import numpy as np
@@ -14,13 +18,21 @@ import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
-from . import pixels, weights
+from . import openvino_model, pixels, weights
+from .openvino_model import Predict
 from .schemas import Detection
 
 log = structlog.get_logger()
 
 # Telegram scales photos to this many pixels on the longer side; drawing a larger one only costs.
 DRAWN_SIDE = 1280
+# From glibc's malloc.h.
+_M_ARENA_MAX = -8
+# Blue, orange, green, ... (BGR), readable under white letters; labels of a photo take them in turn.
+_COLOURS = (
+    (200, 80, 30), (20, 110, 230), (60, 150, 40), (60, 40, 210), (170, 60, 140), (130, 130, 20), (120, 70, 60),
+    (150, 20, 220), (30, 140, 140),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,64 +46,100 @@ class Detected:
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model. ultralytics' models are not thread-safe, so one photo is looked at at a time."""
+    """A loaded model. `free` holds a function for each photo that can be looked at at once."""
 
     name: str
     labels: dict[int, str]
-    yolo: Any
-    lock: threading.Lock
+    free: "LifoQueue[Predict]"
 
     def detect(self, photo: bytes) -> Detected:
         """Return the objects on a photo, the surest first. Raise pixels.UnreadableImage.
 
         The photo is decoded when the model is free, so that waiting photos wait as compressed bytes.
         """
-        with self.lock:
+        predict = self.free.get()
+        try:
             image = pixels.decode(photo)
             started = time.monotonic()
-            result = self.yolo.predict(image, verbose=False)[0]
+            detections = predict(image)
             inference_ms = round((time.monotonic() - started) * 1000)
-        boxes = result.boxes.cpu().numpy()
-        detections = [
-            Detection(self.labels[int(label)], float(confidence), *(float(value) for value in box))
-            for box, confidence, label in zip(boxes.xywhn, boxes.conf, boxes.cls, strict=True)
-        ]
-        return Detected(sorted(detections, key=lambda box: -box.confidence), image, inference_ms)
+        finally:
+            self.free.put(predict)
+        return Detected(detections, image, inference_ms)
 
 
 @cache
 def load() -> Model:
     """Load the model that YOLO_WEIGHTS names, warm, once per process."""
     started = time.monotonic()
+    _limit_arenas()
     path = weights.ready(settings.YOLO_WEIGHTS)
-    yolo = weights.ultralytics().YOLO(str(path), task="detect")
-    # The first prediction compiles the model and takes seconds.
-    yolo.predict(np.zeros((480, 640, 3), np.uint8), verbose=False)
-    model = Model(path.name, dict(yolo.names), yolo, threading.Lock())
+    plain = path.is_dir() and openvino_model.is_plain_detector(path)
+    labels, predictors = openvino_model.load(path) if plain else _by_ultralytics(path)
+    free: LifoQueue[Predict] = LifoQueue()
+    for predict in predictors:
+        # The first prediction allocates, and with ultralytics compiles, which takes seconds.
+        predict(np.zeros((480, 640, 3), np.uint8))
+        free.put(predict)
     load_ms = round((time.monotonic() - started) * 1000)
-    log.info("model_loaded", model=model.name, labels=len(model.labels), load_ms=load_ms)
-    return model
+    log.info("model_loaded", model=path.name, labels=len(labels), at_once=len(predictors), load_ms=load_ms)
+    return Model(path.name, labels, free)
 
 
 def draw(detected: Detected) -> bytes:
     """Return the photo with its boxes and labels as JPEG, no larger than DRAWN_SIDE."""
     import cv2
-    from ultralytics.utils.plotting import Annotator, colors
 
     image: Any = detected.image
     shrink = min(1.0, DRAWN_SIDE / max(image.shape[:2]))
     if shrink < 1:
         image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    height, width = image.shape[:2]
-    # Drawn by OpenCV: Pillow's way would fetch a font.
-    annotator = Annotator(image, pil=False)
-    palette = {label: index for index, label in enumerate(sorted({box.label for box in detected.detections}))}
+    labels = sorted({box.label for box in detected.detections})
+    # The surest is drawn last, over the others.
     for box in reversed(detected.detections):
-        corners = (
-            (box.cx - box.width / 2) * width,
-            (box.cy - box.height / 2) * height,
-            (box.cx + box.width / 2) * width,
-            (box.cy + box.height / 2) * height,
-        )
-        annotator.box_label(corners, f"{box.label} {box.confidence:.0%}", color=colors(palette[box.label], bgr=True))
-    return pixels.encode_jpeg(annotator.result())
+        _draw_box(image, box, _COLOURS[labels.index(box.label) % len(_COLOURS)])
+    return pixels.encode_jpeg(image)
+
+
+def _draw_box(image: Any, box: Detection, colour: tuple[int, int, int]) -> None:
+    """Draw one box, its label above it, or inside it where there is no room above."""
+    import cv2
+
+    height, width = image.shape[:2]
+    line = max(round((height + width) * 0.0015), 2)
+    left, right = (round((box.cx + side * box.width / 2) * width) for side in (-1, 1))
+    top, bottom = (round((box.cy + side * box.height / 2) * height) for side in (-1, 1))
+    cv2.rectangle(image, (left, top), (right, bottom), colour, line, cv2.LINE_AA)
+    text, font, scale = f"{box.label} {box.confidence:.0%}", cv2.FONT_HERSHEY_SIMPLEX, line / 3
+    (text_width, text_height), _ = cv2.getTextSize(text, font, scale, max(line - 1, 1))
+    left = max(0, min(left, width - text_width - line))
+    base = top - line if top >= text_height + 3 * line else top + text_height + 2 * line
+    corner = (left + text_width + line, base + line)
+    cv2.rectangle(image, (left, base - text_height - line), corner, colour, -1)
+    cv2.putText(image, text, (left, base), font, scale, (255, 255, 255), max(line - 1, 1), cv2.LINE_AA)
+
+
+def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:
+    """Load any format by ultralytics, whose models look at one photo at a time."""
+    yolo = weights.ultralytics().YOLO(str(path), task="detect")
+
+    def predict(image: NDArray[np.uint8]) -> list[Detection]:
+        boxes = yolo.predict(image, verbose=False)[0].boxes.cpu().numpy()
+        return [
+            Detection(yolo.names[int(label)], float(confidence), *(float(value) for value in box))
+            for box, confidence, label in zip(boxes.xywhn, boxes.conf, boxes.cls, strict=True)
+        ]
+
+    predict(np.zeros((480, 640, 3), np.uint8))
+    return {int(number): str(label) for number, label in yolo.names.items()}, [predict]
+
+
+def _limit_arenas() -> None:
+    """Have glibc share two arenas between all threads: one for each of two dozen threads costs 60-100 MB.
+
+    MALLOC_ARENA_MAX would do the same, but has to be set before the process starts; the plain command sets nothing.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_M_ARENA_MAX, 2)

@@ -9,8 +9,9 @@ double only where the reply to a send was lost, by a fault or with the process t
 
 The service runs on this machine, as in the demo, with a proxy between its roles and AWS that breaks what it is told
 to. What it waits for is shortened (`tests/chaos/patience.py`), in proportion, so that a cell takes seconds: "recovered"
-is from the end of the fault to the last answer, under these shortened patiences. `--unhurried` runs with the product's
-own. The matrix is also in `var/chaos/matrix.json`. Exit code 1: an answer was lost, or doubled beyond that rule.
+is from the end of the fault until all answers are there, under these shortened patiences; with CHAOS_UNHURRIED=1 in the
+environment, under the product's own. The matrix is also in `var/chaos/matrix.json`. Exit code 1: an answer was lost, or
+doubled beyond that rule, or a fault hit nothing.
 """
 
 import os

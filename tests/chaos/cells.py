@@ -32,6 +32,7 @@ class Scene:
     crowds: list[Crowd] = field(default_factory=list)
     # When sites were killed, in seconds since 1970.
     kills: list[float] = field(default_factory=list)
+    telegram_faults: list[int] = field(default_factory=list)
 
     def crowd(self, people: int | None = None) -> Crowd:
         """Return people who have not talked to the bot before."""
@@ -43,6 +44,10 @@ class Scene:
         if role.startswith("polybot"):
             self.kills.append(time.time())
         self.stack.kill(role)
+
+    def telegram_hits(self) -> int:
+        """Return how many of the Telegram faults that a random run made have hit."""
+        return sum(self.telegram.faults_fired(fault) > 0 for fault in self.telegram_faults)
 
     def mend(self) -> None:
         """Let everything work again."""

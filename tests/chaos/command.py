@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.conf import settings
 from rich.console import Console
@@ -19,14 +20,18 @@ from deploy.local import sample
 from deploy.local.processes import ChildFailed
 from deploy.local.telegram.client import TelegramControl
 
-from . import cells, crowd, crowding, kills, random_run, report
+from . import cells, crowding, kills, random_run, report
 from .cells import Cell, MissedError, Scene
+from .crowd import Crowd, small
+from .patience import UNHURRIED
 from .report import Row
 from .stack import ChaosStack
 
 FOLDER = settings.BASE_DIR / "var" / "chaos"
+# How much longer than shortened ones the product's own patiences are, about.
+_PATIENCE = 6 if UNHURRIED else 1
 # Late doubles come when a lease runs out and a sweep finds it.
-_SETTLE_SECONDS = 20.0
+_SETTLE_SECONDS = 22.0 * _PATIENCE
 
 
 def run(description: str) -> None:
@@ -37,16 +42,18 @@ def run(description: str) -> None:
     if options.list:
         sys.stdout.write("".join(f"{cell.title}\n" for cell in chosen))
         return
-    console = Console(highlight=False)
+    # Into a file the table is as wide as it needs to be.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
     console.print(f"seed {options.seed}, {len(chosen)} cells")
     rows: list[Row] = []
     try:
-        rows = _play_all(options, chosen, console)
+        _play_all(options, chosen, console, rows)
     except KeyboardInterrupt:
-        console.print("Stopped.")
+        console.print("Stopped; this is what there was until then.")
         sys.exit(130)
-    console.print(report.table(rows))
-    report.save(rows, FOLDER / "matrix.json", {"seed": options.seed})
+    finally:
+        console.print(report.table(rows))
+        report.save(rows, FOLDER / "matrix.json", {"seed": options.seed, "unhurried": UNHURRIED})
     sys.exit(0 if all(row.kept for row in rows) else 1)
 
 
@@ -64,38 +71,32 @@ def _matches(cell: Cell, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatch.fnmatch(cell.title, f"*{pattern}*") for pattern in patterns)
 
 
-def _play_all(options: argparse.Namespace, chosen: Sequence[Cell], console: Console) -> list[Row]:
+def _play_all(options: argparse.Namespace, chosen: Sequence[Cell], console: Console, rows: list[Row]) -> None:
+    """Play all cells on one stack; their rows are in `rows` as soon as there are any."""
     columns = (SpinnerColumn(), "{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("starting", total=len(chosen))
-        stack = ChaosStack(
-            FOLDER / "stack",
-            options.weights,
-            lambda text: progress.update(bar, description=text),
-            time_scale=0.1,
-        )
-        rows: list[tuple[Row, crowd.Crowd]] = []
+
+        def step(text: str) -> None:
+            progress.update(bar, description=text)
+
+        stack = ChaosStack(FOLDER / "stack", options.weights, step, time_scale=1.0 if UNHURRIED else 0.1)
+        people: list[Crowd] = []
         with stack.running():
             scene = _scene(stack, options)
             for cell in chosen:
-                progress.update(bar, description=cell.title)
-                rows.append(_play(scene, cell))
+                step(cell.title)
+                people.append(scene.crowd(cell.people))
+                rows.append(_play(scene, cell, people[-1]))
                 progress.advance(bar)
-                row = rows[-1][0]
-                console.print(
-                    f"{'ok  ' if row.kept else 'FAIL'} {cell.title:50} {row.tally.answers}/{row.tally.photos} "
-                    f"doubled {row.tally.doubled} ({row.tally.excused} allowed) "
-                    f"{row.recovered_seconds if row.recovered_seconds is None else round(row.recovered_seconds, 1)} s "
-                    f"{row.note}",
-                    soft_wrap=True,
-                )
-            progress.update(bar, description="waiting for late doubles")
+                console.print(report.line(rows[-1]), soft_wrap=True)
+            step("waiting for late doubles")
             time.sleep(_SETTLE_SECONDS)
-            return [_recount(scene, row, people) for row, people in rows]
+            rows[:] = [replace(row, tally=them.tally(scene.kills)) for row, them in zip(rows, people, strict=True)]
 
 
 def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
-    photo = crowd.small(sample.choose().photo)
+    photo = small(sample.choose().photo)
     scene = Scene(stack, TelegramControl(stack.telegram_url), photo, options.people)
     first = scene.crowd(2)
     first.send(photo)
@@ -104,24 +105,19 @@ def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
     return scene
 
 
-def _play(scene: Scene, cell: Cell) -> tuple[Row, crowd.Crowd]:
-    people = scene.crowd(cell.people)
+def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
     note = ""
     try:
         note = cell.play(scene, people) or ""
     except MissedError as error:
-        note = f"! {error}"
+        note = f"{report.VOID} {error}"
     scene.mend()
     mended = time.monotonic()
     for role in ("ministack", "polybot", "yolo5", "metrics"):
         scene.stack.revive(role)
-    answered = people.wait(cell.answer_seconds)
-    seconds = max(0.0, time.monotonic() - mended) if answered else None
-    return Row(cell.group, cell.name, people.tally(scene.kills), seconds, note), people
-
-
-def _recount(scene: Scene, row: Row, people: crowd.Crowd) -> Row:
-    return Row(row.group, row.fault, people.tally(scene.kills), row.recovered_seconds, row.note)
+    answered = people.wait(cell.answer_seconds * _PATIENCE)
+    seconds = time.monotonic() - mended if answered else None
+    return Row(cell.group, cell.name, people.tally(scene.kills), seconds, note)
 
 
 def _options(description: str) -> argparse.Namespace:

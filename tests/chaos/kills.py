@@ -33,6 +33,7 @@ def kills() -> Iterator[Cell]:
         ("after", "sendPhoto", "reply hangs"),
     ):
         yield Cell("kill polybot", f"{state} telegram: {method}", _kill_at_telegram(method, faults.SENDS[effect]))
+    yield Cell("stop polybot", "during telegram: sendPhoto", _stop_sites)
     for state, fault in (("before", "hang"), ("after", "reply hangs")):
         yield Cell("kill metrics", f"{state} dynamodb: query", _kill_sweeper(faults.QUERY | faults.FAULTS[fault]))
     yield Cell("kill metrics", "its beat alone", _kill_beat)
@@ -68,6 +69,14 @@ def _kill_at_telegram(method: str, rule: faults.Rule) -> Play:
         scene.kill("polybot")
 
     return play
+
+
+def _stop_sites(scene: Scene, crowd: Crowd) -> None:
+    """Have the sites end by themselves, as at a deployment, while answers are on their way."""
+    fault = scene.telegram.fault("sendPhoto", times=len(crowd.users), **faults.SENDS["slow"])
+    crowd.send(scene.photo)
+    scene.wait_hit(lambda: scene.telegram.faults_fired(fault) > 0)
+    scene.stack.end("polybot")
 
 
 def _kill_sweeper(rule: faults.Rule) -> Play:

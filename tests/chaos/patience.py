@@ -1,9 +1,10 @@
 """Settings of the roles while they are tormented: the product's own, and an AppConfig that shortens every patience.
 
 Minutes become seconds, in the same order: a claim outlives a send, the sweep comes after the callbacks have had their
-time, a job is taken over after its claim has run out.
+time, a job is taken over after its claim has run out. With CHAOS_UNHURRIED set, all patiences stay what they are.
 """
 
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -16,10 +17,11 @@ from botsite.settings import INSTALLED_APPS
 
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.chaos.patience.Patience"]
 
+UNHURRIED = bool(os.environ.get("CHAOS_UNHURRIED"))
 # What the queue's own visibility timeout is set to.
-VISIBILITY_SECONDS = 6
-# A fault that hangs does so for longer than any client below waits.
-HANG_SECONDS = 6
+VISIBILITY_SECONDS = 60 if UNHURRIED else 6
+# A fault that hangs does so for longer than AWS's clients wait.
+HANG_SECONDS = 12 if UNHURRIED else 6
 _AWS_SECONDS = 3
 _SWEEP_SECONDS = 2.0
 
@@ -31,9 +33,20 @@ class Patience(AppConfig):
 
     def ready(self) -> None:
         """Change the constants where they are used."""
-        _shorten_aws()
-        _shorten_celery()
-        _shorten_steps()
+        _name_role()
+        if not UNHURRIED:
+            _shorten_aws()
+            _shorten_celery()
+            _shorten_steps()
+
+
+def _name_role() -> None:
+    """Put the role's name into each request, which tells the proxy whose S3 call it sees."""
+    from botocore.config import Config
+
+    from botsite import aws
+
+    aws._CONFIG = aws._CONFIG.merge(Config(user_agent_extra=f"by/{Path(sys.argv[0]).name}"))
 
 
 def _shorten_aws() -> None:
@@ -41,10 +54,7 @@ def _shorten_aws() -> None:
 
     from botsite import aws
 
-    # The role's name in each request tells the proxy whose S3 call it sees.
-    role = f"by/{Path(sys.argv[0]).name}"
-    shorter = Config(connect_timeout=1, read_timeout=_AWS_SECONDS, user_agent_extra=role)
-    aws._CONFIG = aws._CONFIG.merge(shorter)
+    aws._CONFIG = aws._CONFIG.merge(Config(connect_timeout=1, read_timeout=_AWS_SECONDS))
 
 
 def _shorten_celery() -> None:
@@ -63,7 +73,7 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
-    from botsite import telegram
+    from botsite import pace, telegram
     from detection import callback, jobs, liveness, machine, predictions, upkeep
 
     callback._LONGEST_RETRY_SECONDS = 2.0
@@ -72,7 +82,9 @@ def _shorten_steps() -> None:
     jobs._FIRST_ONE = timedelta(seconds=2)
     machine._LOOK_SECONDS = 0.2
     predictions.PROCESSING_STALE = timedelta(seconds=15)
-    predictions.DELIVERY_LEASE = timedelta(seconds=12)
+    # A lease has room for two waits for a place and one send, as the product's has.
+    pace.LONGEST_WAIT_SECONDS = 2.0
+    predictions.DELIVERY_LEASE = timedelta(seconds=14)
     upkeep.UNDELIVERED = upkeep.WITHOUT_JOB = timedelta(seconds=6)
     upkeep.STUCK = timedelta(seconds=20)
     upkeep.JOB_LOST = timedelta(seconds=30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +72,7 @@ def _fault(draw: random.Random) -> faults.Rule:
 def _play(events: list[Event]) -> Callable[[Scene, Crowd], str]:
     def play(scene: Scene, crowd: Crowd) -> str:
         act = {"photo": _photo, "fault": _break, "kill": _kill}
-        kills = sum(event.kind == "kill" for event in events)
+        counts = Counter(event.kind for event in events)
         began = time.monotonic()
         with scene.stack.supervised() as restarts:
             for event in events:
@@ -79,7 +80,11 @@ def _play(events: list[Event]) -> Callable[[Scene, Crowd], str]:
                 act[event.kind](scene, crowd, event.detail)
                 if event.kind == "kill":
                     scene.stack.step(f"random run, {event.at:.0f} s, {crowd.waiting()} photos open")
-        return f"{kills} kills, {len(restarts) - kills} other restarts"
+        hits = sum(map(bool, scene.stack.hits())) + scene.telegram_hits()
+        return (
+            f"{hits} of {counts['fault']} faults hit, {counts['kill']} kills, "
+            f"{len(restarts) - counts['kill']} other restarts"
+        )
 
     return play
 
@@ -90,7 +95,7 @@ def _photo(scene: Scene, crowd: Crowd, person: int) -> None:
 
 def _break(scene: Scene, crowd: Crowd, rule: faults.Rule) -> None:
     if "method" in rule:
-        scene.telegram.fault(**rule)
+        scene.telegram_faults.append(scene.telegram.fault(**rule))
     else:
         scene.stack.add_rule(rule)
 

@@ -12,10 +12,13 @@ from rich.table import Table
 
 from .crowd import Tally
 
+# Begins the note of a cell that proves nothing.
+VOID = "void:"
+
 
 @dataclass(frozen=True)
 class Row:
-    """A cell's outcome. `recovered_seconds` is from the end of the fault to the last answer."""
+    """A cell's outcome. `recovered_seconds` is from the end of the fault until all answers were seen to be there."""
 
     group: str
     fault: str
@@ -26,7 +29,7 @@ class Row:
     @property
     def kept(self) -> bool:
         """Return whether the promise was kept, and the fault did hit."""
-        return self.tally.kept and not self.note.startswith("!")
+        return self.tally.kept and not self.note.startswith(VOID)
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -43,6 +46,15 @@ def table(rows: Sequence[Row]) -> Table:
         group = row.group
         made.add_row(first, row.fault, *_numbers(row), row.note, style=None if row.kept else "bold red")
     return made
+
+
+def line(row: Row) -> str:
+    """Return what a cell came to, for the log."""
+    tally, outcome = row.tally, "ok  " if row.kept else "FAIL"
+    double = f", {tally.doubled} doubled ({tally.excused} allowed)" if tally.doubled else ""
+    seconds = "" if row.recovered_seconds is None else f", {row.recovered_seconds:.1f} s"
+    title = f"{row.group} / {row.fault}"
+    return f"{outcome} {title:60} {tally.photos} photos, {tally.answers} answers{double}{seconds} {row.note}".rstrip()
 
 
 def save(rows: Sequence[Row], file: Path, about: dict[str, Any]) -> None:

@@ -142,6 +142,14 @@ class ChaosStack(LocalStack):
         for name in [role] if role in self.children.roles else self.names(role):
             self.children.roles[name].child.kill()
 
+    def end(self, role: str) -> None:
+        """Have all processes of a role end by themselves."""
+        children = [self.children.roles[name].child for name in self.names(role)]
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait()
+
     def revive(self, role: str) -> None:
         """Start what has ended of a role, and wait until it is ready."""
         ended = [name for name in self.names(role) if not self.children.roles[name].child.running]
