@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -112,6 +113,7 @@ class Channel(SQS.Channel):
         super().__init__(*args, **kwargs)
         self._urls: dict[str, str] = {}
         self._receivers: dict[str, Receiver] = {}
+        self._cancelled: list[Receiver] = []
         self._settlers: dict[str, Settler] = {}
         self._slots = threading.Condition()
         self._arriving = 0  # Received, and not yet counted by qos as delivered.
@@ -256,12 +258,21 @@ class Channel(SQS.Channel):
         receiver = self._receivers.pop(self._tag_to_queue.get(consumer_tag, ""), None)
         if receiver:
             receiver.stopped.set()
+            self._cancelled.append(receiver)
             self.slots_changed()
         super().basic_cancel(consumer_tag)
 
     def close(self) -> None:
-        """Release what is not settled, then wait until it and all acknowledgements are with SQS."""
+        """Release what is not settled, then wait until it and all acknowledgements are with SQS.
+
+        A long poll under way is waited for too: a message that it brought to a process that has ended would stay
+        hidden for its visibility timeout.
+        """
+        # Asked first: a closed channel has no connection whose options it could read.
+        deadline = time.monotonic() + self.wait_time_seconds + RECEIVE_GRACE_SECONDS
         super().close()
+        for receiver in self._cancelled:
+            receiver.join(max(0.0, deadline - time.monotonic()))
         for settler in self._settlers.values():
             settler.flush()
         if self._watched:

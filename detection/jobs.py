@@ -44,7 +44,9 @@ def send(prediction: Prediction) -> None:
             "prediction_id": prediction.prediction_id,
             "image_key": prediction.image_key,
             "chat_id": prediction.chat_id,
-        }
+        },
+        # SQS is fair between groups: who sends hundreds of photos does not hold up who sends one.
+        MessageGroupId=str(prediction.chat_id),
     )
     predictions.mark_enqueued(prediction.prediction_id)
 

@@ -31,19 +31,16 @@ def start(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command for the length of a `with` block: its environment is ours with `env` on top.
 
-    Both its output streams are appended to the file `output`. SIGTERM ends it and, ten seconds later, SIGKILL.
+    Both its output streams are appended to the file `output`. In the end it is killed: tests that care how it ends
+    end it themselves.
     """
     with (output or Path(os.devnull)).open("ab") as sink:
         process = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdout=sink, stderr=sink)
         try:
             yield process
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
 
 
 def wait_until(condition: Callable[[], Value], seconds: float = 10) -> Value:

@@ -34,7 +34,9 @@ numbers = itertools.count()
 
 def make_app(queue_url: str, **options: Any) -> Celery:
     """Return a Celery app with one queue and one task, set up as the shipped one."""
-    app = Celery("transport", broker="sqs://", fixups=[])  # No fixups: it has nothing to do with Django.
+    app = Celery(
+        "transport", set_as_current=False, broker="sqs://", fixups=[]
+    )  # No fixups: it has nothing to do with Django.
     app.conf.update(
         {
             "broker_transport": "botsite.sqs:Transport",

@@ -73,9 +73,7 @@ def worker(stack: LocalStack, queue: Queue, tmp_path: Path) -> Iterator[Callable
 
     yield start
     for child in started:
-        child.terminate()
-    for child in started:
-        child.wait()
+        child.kill()
 
 
 def _lines(file: Path) -> list[str]:

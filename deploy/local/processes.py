@@ -7,11 +7,13 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 _STOP_SECONDS = 30
+_STOP_ALL_SECONDS = 4
 # Emulators; sites; whatever calls them.
 BOTTOM, MIDDLE, TOP = range(3)
 
@@ -85,29 +87,35 @@ class Children:
 
         A process of a higher layer needs those of the lower ones, and is ended before them.
         """
-        process = subprocess.Popen(
-            command,
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        child = Child(name, process, layer)
-        self._children.append(child)
+        with _undisturbed():
+            process = subprocess.Popen(
+                command,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            child = Child(name, process, layer)
+            self._children.append(child)
         threading.Thread(target=self._read, args=(child,), name=f"output of {name}", daemon=True).start()
         return child
 
     def stop(self) -> None:
-        """End everything, a layer at a time from the top; the lowest has nothing to finish and is killed."""
+        """End everything, a layer at a time from the top.
+
+        The lowest is killed, and so is what takes its time: a worker waits for its long poll, lest a message gets
+        lost for a while, but its queue goes with it here.
+        """
         for layer in (TOP, MIDDLE):
             ending = [child for child in self._children if child.layer == layer and child.running]
             for child in ending:
                 child.terminate()
+            deadline = time.monotonic() + _STOP_ALL_SECONDS
             for child in ending:
-                child.wait()
+                child.wait(max(0.1, deadline - time.monotonic()))
         for child in self._children:
             child.kill()
         self._children.clear()
@@ -122,6 +130,24 @@ class Children:
                 child.lines.append(line.rstrip())
                 self._on_line(child.name, line.rstrip())
         child.ended.set()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back for a moment: a handler that raises in Popen would lose a child already born."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda number, _: held.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for caught in held:
+            signal.raise_signal(caught)
 
 
 def free_port(host: str = "127.0.0.1") -> int:

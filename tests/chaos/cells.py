@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from deploy.local.telegram.client import TelegramControl
 
 from . import faults
-from .crowd import Crowd, blank
+from .crowd import Crowd, Known, blank
 from .stack import ChaosStack
 
 # A fault lasts for so long after its first hit: longer than botocore's three attempts.
@@ -29,21 +29,24 @@ class Scene:
     blank: bytes = field(default_factory=blank)
     # No image at all.
     junk: bytes = b"junk"
-    crowds: list[Crowd] = field(default_factory=list)
     # When sites were killed, in seconds since 1970.
     kills: list[float] = field(default_factory=list)
     telegram_faults: list[int] = field(default_factory=list)
 
     def crowd(self, people: int | None = None) -> Crowd:
         """Return people who have not talked to the bot before."""
-        self.crowds.append(Crowd(self.stack.telegram_url, people or self.people))
-        return self.crowds[-1]
+        return Crowd(self.stack.telegram_url, people or self.people)
 
     def kill(self, role: str) -> None:
         """Kill a role or one process of it, and remember when, if it is one that sends."""
         if role.startswith("polybot"):
             self.kills.append(time.time())
         self.stack.kill(role)
+
+    @property
+    def known(self) -> Known:
+        """Return what is known of the sites up to now."""
+        return Known(self.kills, self.stack.recorded)
 
     def telegram_hits(self) -> int:
         """Return how many of the Telegram faults that a random run made have hit."""

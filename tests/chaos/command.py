@@ -92,7 +92,7 @@ def _play_all(options: argparse.Namespace, chosen: Sequence[Cell], console: Cons
                 console.print(report.line(rows[-1]), soft_wrap=True)
             step("waiting for late doubles")
             time.sleep(_SETTLE_SECONDS)
-            rows[:] = [replace(row, tally=them.tally(scene.kills)) for row, them in zip(rows, people, strict=True)]
+            rows[:] = [replace(row, tally=them.tally(scene.known)) for row, them in zip(rows, people, strict=True)]
 
 
 def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
@@ -117,7 +117,7 @@ def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
         scene.stack.revive(role)
     answered = people.wait(cell.answer_seconds * _PATIENCE)
     seconds = time.monotonic() - mended if answered else None
-    return Row(cell.group, cell.name, people.tally(scene.kills), seconds, note)
+    return Row(cell.group, cell.name, people.tally(scene.known), seconds, note)
 
 
 def _options(description: str) -> argparse.Namespace:

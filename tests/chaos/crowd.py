@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,7 +15,7 @@ from deploy.local.telegram.client import BotCall, Message, TelegramControl, Tele
 
 _LOOK_SECONDS = 0.15
 # A send that Telegram carried out this long before its site was killed may not have been recorded.
-_UNRECORDED_SECONDS = 10.0
+_UNRECORDED_SECONDS = 6.0
 _SENDS = ("sendPhoto", "sendDocument", "sendMessage")
 _chat_ids = count(1_000_000)
 
@@ -34,6 +35,18 @@ class Tally:
     def kept(self) -> bool:
         """Return whether the promise was kept."""
         return self.lost == 0 and self.doubled <= self.excused
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the sites: when they were killed (seconds since 1970), and the answers recorded by chat."""
+
+    kills: Sequence[float]
+    recorded: Counter[int]
+
+    def killed_after(self, call: BotCall) -> bool:
+        """Return whether the site that made a call may have been killed before it recorded the answer."""
+        return any(call.time - 1 < killed < call.time + _UNRECORDED_SECONDS for killed in self.kills)
 
 
 @dataclass(frozen=True)
@@ -76,8 +89,8 @@ class Crowd:
             time.sleep(max(_LOOK_SECONDS, sum(map(bool, self._open.values())) / 100))
         return True
 
-    def tally(self, kills: Sequence[float] = ()) -> Tally:
-        """Count the answers. `kills` are the times (since 1970) at which sites were killed."""
+    def tally(self, known: Known) -> Tally:
+        """Count the answers, and how many doubles there may be."""
         lost = doubled = excused = answers = apologies = 0
         for user in self.users:
             replies = [message for message in user.messages() if message.from_bot]
@@ -88,22 +101,22 @@ class Crowd:
             answers += sum(counts)
             apologies += sum(message.photo is None for message in replies)
             if doubles:
-                excused += min(doubles, self._replies_lost(user.chat_id, kills))
+                excused += min(doubles, self._replies_lost(user.chat_id, known))
         return Tally(len(self.sent), answers, lost, doubled, excused, apologies)
 
     @staticmethod
     def _count(replies: Sequence[Message], sent: Sent) -> int:
         return sum(message.reply_to == sent.message_id for message in replies)
 
-    def _replies_lost(self, chat_id: int, kills: Sequence[float]) -> int:
-        """Return how many sends to a chat Telegram carried out without the service learning of it."""
-        calls = [call for method in _SENDS for call in self._control.calls(method, chat_id) if call.status == 200]
-        return sum("apply_then" in call.detail or _killed_after(call, kills) for call in calls)
+    def _replies_lost(self, chat_id: int, known: Known) -> int:
+        """Return how many sends to a chat Telegram carried out without the service learning of it.
 
-
-def _killed_after(call: BotCall, kills: Sequence[float]) -> bool:
-    """Return whether the site that made the call may have been killed before it recorded the answer."""
-    return any(call.time - 1 < killed < call.time + _UNRECORDED_SECONDS for killed in kills)
+        Either the reply was lost by a fault, or the site that waited for it was killed before it wrote it down.
+        """
+        sends = [call for method in _SENDS for call in self._control.calls(method, chat_id) if call.status == 200]
+        by_fault = sum("apply_then" in call.detail for call in sends)
+        unrecorded = len(sends) - known.recorded[chat_id] - by_fault
+        return by_fault + min(max(0, unrecorded), sum(known.killed_after(call) for call in sends))
 
 
 def small(photo: bytes, longest: int = 480) -> bytes:

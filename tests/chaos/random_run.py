@@ -71,7 +71,7 @@ def _fault(draw: random.Random) -> faults.Rule:
 
 def _play(events: list[Event]) -> Callable[[Scene, Crowd], str]:
     def play(scene: Scene, crowd: Crowd) -> str:
-        act = {"photo": _photo, "fault": _break, "kill": _kill}
+        act: dict[str, Callable[[Scene, Crowd, Any], None]] = {"photo": _photo, "fault": _break, "kill": _kill}
         counts = Counter(event.kind for event in events)
         began = time.monotonic()
         with scene.stack.supervised() as restarts:

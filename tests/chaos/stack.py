@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,12 +19,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from botsite import aws
-from deploy.local.processes import Child, Children, free_port, listening
+from deploy.local.processes import BOTTOM, TOP, Child, Children, free_port, listening
 from deploy.local.stack import LocalStack, script
 
 from .patience import VISIBILITY_SECONDS
 
 _SECRET_ID = "chaos/telegram-token"
+_FAIR_EMULATOR = [sys.executable, "-m", "tests.chaos.fair_queue"]
 _READY_SECONDS = 90
 _WATCH_SECONDS = 0.5
 _EVENT = re.compile(r'"event": "(\w+)"')
@@ -45,16 +47,17 @@ class Supervised(Children):
         super().__init__(folder, on_line)
         self.roles: dict[str, Role] = {}
 
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], folder: Path | None = None) -> Child:
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], layer: int = TOP) -> Child:
         """Start a process, and remember how."""
-        child = super().start(name, command, env, folder)
+        command = _FAIR_EMULATOR if name == "ministack" else command
+        child = super().start(name, command, env, layer)
         self.roles[name] = Role(child, command, dict(env))
         return child
 
     def again(self, name: str) -> Child:
         """Start a process that has ended once more."""
         role = self.roles[name]
-        return self.start(name, role.command, role.env)
+        return self.start(name, role.command, role.env, role.child.layer)
 
     def stop(self) -> None:
         """End everything."""
@@ -72,6 +75,8 @@ class ChaosStack(LocalStack):
         super().__post_init__()
         self.children: Supervised = Supervised(self.folder / "logs", self._hear)
         self._heard: Counter[tuple[str, str]] = Counter()
+        # Answers that sites have recorded as delivered, by chat.
+        self.recorded: Counter[int] = Counter()
         self._token = self.env["TELEGRAM_TOKEN"]
         self.env |= {
             "DJANGO_SETTINGS_MODULE": "tests.chaos.patience",
@@ -117,7 +122,7 @@ class ChaosStack(LocalStack):
         config = self.folder / "microburst.yml"
         # JSON is YAML too.
         config.write_text(json.dumps({"upstream": self.endpoint, "port": port, "rules": []}))
-        child = self.children.start("microburst", [script("microburst"), "--config", str(config)], self.env)
+        child = self.children.start("microburst", [script("microburst"), "--config", str(config)], self.env, BOTTOM)
         child.wait_ready(lambda: listening("127.0.0.1", port))
 
     def rules(self, rules: Sequence[Mapping[str, Any]]) -> None:
@@ -195,6 +200,8 @@ class ChaosStack(LocalStack):
     def _hear(self, name: str, line: str) -> None:
         if event := _EVENT.search(line):
             self._heard[name.partition("-")[0], event.group(1)] += 1
+            if event.group(1) == "answer_delivered":
+                self.recorded[json.loads(line)["chat_id"]] += 1
 
     def _ready(self, child: Child) -> Callable[[], bool]:
         if not child.name.startswith("polybot"):
