@@ -34,9 +34,8 @@ numbers = itertools.count()
 
 def make_app(queue_url: str, **options: Any) -> Celery:
     """Return a Celery app with one queue and one task, set up as the shipped one."""
-    app = Celery(
-        "transport", set_as_current=False, broker="sqs://", fixups=[]
-    )  # No fixups: it has nothing to do with Django.
+    # An app beside the shipped one: not the current one, no task of it shared, nothing to do with Django.
+    app = Celery("transport", set_as_current=False, broker="sqs://", fixups=[])
     app.conf.update(
         {
             "broker_transport": "botsite.sqs:Transport",
@@ -54,7 +53,7 @@ def make_app(queue_url: str, **options: Any) -> Celery:
         | options
     )
 
-    @app.task(name="note")
+    @app.task(name="note", shared=False)
     def note(text: str, seconds: float = 0) -> None:
         """Take some time, and note in a file that this process ran this job."""
         with Path(os.environ["NOTES"]).open("a") as notes:
@@ -73,7 +72,7 @@ if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `
     def say_so(sender: Any, **_: Any) -> None:
         """Note that the worker has started."""
 
-        @app.task(name="break_connection")
+        @app.task(name="break_connection", shared=False)
         def break_connection() -> None:
             """Raise what Celery takes for a lost connection, where it would look for one."""
             sender.hub.call_soon(socket.create_connection, ("127.0.0.1", free_port()))
