@@ -113,8 +113,10 @@ def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
         note = f"{report.VOID} {error}"
     scene.mend()
     mended = time.monotonic()
-    for role in ("ministack", "polybot", "yolo5", "metrics"):
+    for role in ("polybot", "yolo5", "metrics"):
         scene.stack.revive(role)
+    if not scene.stack.children.roles["ministack"].child.running:
+        raise ChildFailed("ministack has ended, and with it all queues and tables: somebody else killed it")
     answered = people.wait(cell.answer_seconds * _PATIENCE)
     seconds = time.monotonic() - mended if answered else None
     return Row(cell.group, cell.name, people.tally(scene.known), seconds, note)

@@ -62,7 +62,7 @@ def _take_away(scene: Scene, machine: Machine, worker: Child) -> None:
     machine.answers[_LEAVING] = "Terminated"
     code = worker.wait(_LEAVE_SECONDS)
     machine.close()
-    scene.stack.forget(worker)
+    scene.stack.children.forget(worker)
     if code != 0:
         raise MissedError(f"{worker.name} was to leave by itself and ended with code {code}")
 

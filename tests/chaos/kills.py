@@ -148,7 +148,7 @@ def _copied_jobs(scene: Scene, crowd: Crowd) -> None:
     crowd.wait(_GIVEN_UP_SECONDS)
     second.terminate()
     second.wait()
-    scene.stack.forget(second)
+    scene.stack.children.forget(second)
 
 
 def _dead_letters(scene: Scene, crowd: Crowd) -> None:

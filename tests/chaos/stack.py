@@ -50,6 +50,8 @@ class Supervised(Children):
     def start(self, name: str, command: Sequence[str], env: Mapping[str, str], layer: int = TOP) -> Child:
         """Start a process, and remember how."""
         command = _FAIR_EMULATOR if name == "ministack" else command
+        if name in self.roles:
+            self.forget(self.roles[name].child)
         child = super().start(name, command, env, layer)
         self.roles[name] = Role(child, command, dict(env))
         return child
@@ -58,6 +60,11 @@ class Supervised(Children):
         """Start a process that has ended once more."""
         role = self.roles[name]
         return self.start(name, role.command, role.env, role.child.layer)
+
+    def forget(self, child: Child) -> None:
+        """Let a process that has ended be: by the time all is stopped, its number may be somebody else's."""
+        self._children.remove(child)
+        del self.roles[child.name]
 
     def stop(self) -> None:
         """End everything."""
@@ -192,10 +199,6 @@ class ChaosStack(LocalStack):
     def count(self, role: str, event: str) -> int:
         """Return how often the processes of a role have logged an event."""
         return self._heard[role, event]
-
-    def forget(self, child: Child) -> None:
-        """Let a process that has ended be."""
-        del self.children.roles[child.name]
 
     def _hear(self, name: str, line: str) -> None:
         if event := _EVENT.search(line):
