@@ -56,7 +56,7 @@ def configuration() -> dict[str, Any]:
         "task_reject_on_worker_lost": True,
         # One process, one model, many photos waiting for the network at once. See README, "Speed".
         "worker_pool": "threads",
-        "worker_concurrency": 24,
+        "worker_concurrency": 16,
         # Threads need no message in reserve: what is received is in work.
         "worker_prefetch_multiplier": 1,
         # Remote control and events do not work on SQS; asking for them creates queues that stay.

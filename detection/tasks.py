@@ -31,17 +31,17 @@ def _work(prediction: Prediction) -> None:
     started = time.monotonic()
     log.info("job_started", attempt=prediction.attempts)
     try:
-        detected = yolo.load().detect(images.get(prediction.image_key))
+        boxed = yolo.load().box(images.get(prediction.image_key))
     except (pixels.UnreadableImage, images.ImageGone) as error:
         sentence = str(error) if isinstance(error, pixels.UnreadableImage) else "The photo is no longer stored."
         predictions.fail(prediction.prediction_id, sentence)
         log.warning("job_failed", error=str(error))
         return
-    images.put(prediction.result_key, yolo.draw(detected), "image/jpeg")
-    stored = predictions.succeed(prediction, detected.detections, yolo.load().name, detected.inference_ms)
+    images.put(prediction.result_key, boxed.jpeg, "image/jpeg")
+    stored = predictions.succeed(prediction, boxed.detections, yolo.load().name, boxed.inference_ms)
     log.info(
         "job_succeeded" if stored.granted else "job_overtaken",
-        objects=len(detected.detections),
-        inference_ms=detected.inference_ms,
+        objects=len(boxed.detections),
+        inference_ms=boxed.inference_ms,
         job_ms=round((time.monotonic() - started) * 1000),
     )

@@ -7,6 +7,7 @@ with it, is imported inside the function that loads the model: web, beat and com
 import ctypes
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,8 +27,8 @@ log = structlog.get_logger()
 
 # Telegram scales photos to this many pixels on the longer side; drawing a larger one only costs.
 DRAWN_SIDE = 1280
-# From glibc's malloc.h.
-_M_ARENA_MAX = -8
+# From glibc's malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (bytes), and what each is set to.
+_MALLOC = {-8: 2, -3: 32 << 20, -1: 64 << 20}
 # Blue, orange, green, ... (BGR), readable under white letters; labels of a photo take them in turn.
 _COLOURS = (
     (200, 80, 30), (20, 110, 230), (60, 150, 40), (60, 40, 210), (170, 60, 140), (130, 130, 20), (120, 70, 60),
@@ -44,13 +45,34 @@ class Detected:
     inference_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Boxed:
+    """What the model sees on one photo, and the photo with it drawn, as JPEG."""
+
+    detections: list[Detection]
+    jpeg: bytes
+    inference_ms: int
+
+
 @dataclass(frozen=True)
 class Model:
-    """A loaded model. `free` holds a function for each photo that can be looked at at once."""
+    """A loaded model. `free` holds a function, and `threads` a thread, for each photo that can be looked at at once."""
 
     name: str
     labels: dict[int, str]
     free: "LifoQueue[Predict]"
+    threads: ThreadPoolExecutor
+
+    def box(self, photo: bytes) -> Boxed:
+        """Detect and draw, on one of the model's own threads. Raise pixels.UnreadableImage.
+
+        There are as many as cores: slots that decode, detect and encode by turns cost a tenth more CPU.
+        """
+        return self.threads.submit(self._box, photo).result()
+
+    def _box(self, photo: bytes) -> Boxed:
+        detected = self.detect(photo)
+        return Boxed(detected.detections, draw(detected), detected.inference_ms)
 
     def detect(self, photo: bytes) -> Detected:
         """Return the objects on a photo, the surest first. Raise pixels.UnreadableImage.
@@ -72,7 +94,7 @@ class Model:
 def load() -> Model:
     """Load the model that YOLO_WEIGHTS names, warm, once per process."""
     started = time.monotonic()
-    _limit_arenas()
+    _tame_malloc()
     path = weights.ready(settings.YOLO_WEIGHTS)
     plain = path.is_dir() and openvino_model.is_plain_detector(path)
     labels, predictors = openvino_model.load(path) if plain else _by_ultralytics(path)
@@ -83,7 +105,7 @@ def load() -> Model:
         free.put(predict)
     load_ms = round((time.monotonic() - started) * 1000)
     log.info("model_loaded", model=path.name, labels=len(labels), at_once=len(predictors), load_ms=load_ms)
-    return Model(path.name, labels, free)
+    return Model(path.name, labels, free, ThreadPoolExecutor(len(predictors), "model"))
 
 
 def draw(detected: Detected) -> bytes:
@@ -134,12 +156,15 @@ def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:
     return {int(number): str(label) for number, label in yolo.names.items()}, [predict]
 
 
-def _limit_arenas() -> None:
-    """Have glibc share two arenas between all threads: one for each of two dozen threads costs 60-100 MB.
+def _tame_malloc() -> None:
+    """Have glibc keep a photo's memory for the next photo, in two arenas that all threads share.
 
-    MALLOC_ARENA_MAX would do the same, but has to be set before the process starts; the plain command sets nothing.
+    An arena for each of a dozen threads costs 60-100 MB. Without thresholds each decoded photo is mapped, zeroed page
+    by page and unmapped again. Variables would do the same, but have to be set before the process starts; the plain
+    command sets none.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
-            mallopt(_M_ARENA_MAX, 2)
+            for parameter, value in _MALLOC.items():
+                mallopt(parameter, value)

@@ -6,22 +6,24 @@
 
 Designs:
 
-* `bare`: the model and nothing else, decode + predict in one loop. Nothing can be faster by much.
+* `bare`: the model and nothing else: decode and ultralytics' `predict` in one loop, on all cores.
 * `worker`: ours, started by its plain command.
 * `loop`: one process, one job at a time, boto3 as it comes, the model loaded once.
-* `defaults`: Celery on SQS with all of Celery's and kombu's defaults (prefork, a process a core, looking for a free
-  slot once a second) and the loop's work.
+* `defaults`: Celery on SQS with all of Celery's and kombu's defaults, and the loop's work. A process a core, eight
+  messages held on two cores, and a look for free slots once a second make eight jobs a second at most.
+* `defaults-1`: the same with one process and one message held, as one does it for long jobs and small machines.
 
 All have the same weights, photos and machine. Settings: `emulator` is the local AWS as it is, without latency, so
 that the cores decide; `region` adds what requests take in a region (S3 25 ms, DynamoDB 6 ms, SQS 8 ms) and a
-callback that takes 200 ms, so that overlapping decides. Only receives of `defaults` have none added: they do not go
-through botocore.
+callback that takes 200 ms, so that overlapping decides. Only the receives of Celery's defaults have none added: they
+do not go through botocore.
 
 Each measurement has its own process: started, warmed with three jobs, stopped with SIGSTOP while the queue is
 filled, continued. jobs/s is taken between the first and the last callback, CPU and memory (PSS) from the process and
 its children. A round measures each design once in each setting; tables hold the medians of rounds, and of their
-ratios. Single values are in `var/bench/<time>.json`. `--sweep` measures only the worker, in all combinations of
-slots and environment variables (an empty value leaves the variable unset), each against `bare` in the same round.
+ratios. What other processes use of the machine meanwhile is measured too, and said when it spoils the numbers. Single
+values are in `var/bench/<time>.json`. `--sweep` measures only the worker, in all combinations of slots and environment
+variables (an empty value leaves the variable unset), each against `bare` in the same round.
 """
 
 import os

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from deploy.local import sample
+from deploy.local.processes import ChildFailed
 from deploy.local.stack import LocalStack
 from detection import weights
 
@@ -35,6 +36,8 @@ def run(description: str) -> None:
         result = _measure(options, designs)
     except KeyboardInterrupt:
         sys.exit("Stopped: nothing was saved.")
+    except (weights.WeightsMissing, ChildFailed) as error:
+        sys.exit(str(error))
     file = FOLDER / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     result.save(file, vars(options))
     _say(result, options.settings, file)

@@ -82,7 +82,9 @@ _CELERY = _program("celery")
 # The plain command, but for the module that adds latencies and counts receives.
 _WORKER = (_CELERY, "-A", "botsite", "worker", "-Q", "jobs", "-I", "tests.bench.latency")
 _DEFAULTS = (_CELERY, "-A", "tests.bench.defaults", "worker")
+# Without Django, which Celery would otherwise set up.
 _PLAIN = {"DJANGO_SETTINGS_MODULE": ""}
+_ONE = (*_DEFAULTS, "--concurrency", "1", "--prefetch-multiplier", "1")
 _LOOP = (sys.executable, "-m", "tests.bench.loop")
 _OURS = Design("worker", _WORKER, _celery("detection.detect", "jobs"), _item)
 DESIGNS = {
@@ -91,8 +93,8 @@ DESIGNS = {
         Design("bare", (sys.executable, "-m", "tests.bench.bare")),
         _OURS,
         Design("loop", _LOOP, _plain, share={"emulator": 0.5, "region": 0.1}),
-        # Without Django, which Celery would otherwise set up.
-        Design("defaults", _DEFAULTS, _celery("detect", "celery"), share={"emulator": 0.1, "region": 0.1}, env=_PLAIN),
+        Design("defaults", _DEFAULTS, _celery("detect", "celery"), share={"emulator": 0.2, "region": 0.2}, env=_PLAIN),
+        Design("defaults-1", _ONE, _celery("detect", "celery"), share={"emulator": 0.05, "region": 0.05}, env=_PLAIN),
     )
 }
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import sys
 from pathlib import Path
 
 from deploy.local import sample
@@ -23,7 +24,10 @@ def lay_out(target: Path, source: Path | None, weights: str) -> list[Path]:
         for file in sorted((source or _shipped()).iterdir()):
             if file.suffix.lower() in _SUFFIXES:
                 shutil.copy(file, target)
-    return sorted(target.iterdir())
+    photos = sorted(target.iterdir())
+    if not photos:
+        sys.exit(f"{source} holds no JPEG or PNG file.")
+    return photos
 
 
 def _shipped() -> Path:

@@ -140,7 +140,9 @@ class Bench:
             own = {"POLYBOT_URL": address, "JOBS_QUEUE_URL": queue_url, **design.env, **(env or {})}
             own[latency.LATENCY_VARIABLE] = json.dumps(dict(setting.latency_ms))
             with Calls(address) as calls:
-                yield children.start(design.name, design.command, self._stack.env | own), calls
+                child = children.start(design.name, design.command, self._stack.env | own)
+                yield child, calls
+                child.kill()  # All is measured, and its queue goes with it: no need to let it end its long poll.
         finally:
             children.stop()
 

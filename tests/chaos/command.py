@@ -115,8 +115,9 @@ def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
     mended = time.monotonic()
     for role in ("polybot", "yolo5", "metrics"):
         scene.stack.revive(role)
-    if not scene.stack.children.roles["ministack"].child.running:
-        raise ChildFailed("ministack has ended, and with it all queues and tables: somebody else killed it")
+    emulator = scene.stack.children.roles["ministack"].child
+    if not emulator.running:
+        raise ChildFailed(f"ministack has ended with code {emulator.wait()}, and with it all queues and tables")
     answered = people.wait(cell.answer_seconds * _PATIENCE)
     seconds = time.monotonic() - mended if answered else None
     return Row(cell.group, cell.name, people.tally(scene.known), seconds, note)

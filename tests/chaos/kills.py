@@ -136,7 +136,8 @@ def _copied_jobs(scene: Scene, crowd: Crowd) -> None:
     bodies: set[str] = set()
 
     def seen() -> bool:
-        found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        # Each is looked at once: what is received five times is a dead letter.
+        found = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=5)
         bodies.update(message["Body"] for message in found.get("Messages", []))
         return len(bodies) >= len(crowd.users)
 
