@@ -14,12 +14,15 @@ from kombu.exceptions import OperationalError
 from detection import callback
 
 from .bot import deliver, incoming, receive
+from .bot.incoming import Command, Other, Photo
 from .telegram import TelegramError
 
 log = structlog.get_logger()
 
 # What goes away by itself: whoever called is to call again.
 _TRANSIENT = (TelegramError, ClientError, BotoCoreError, OperationalError)
+# A defect of ours that lasts longer would have Telegram repeat the update for a day, and hold back its chat meanwhile.
+_DEFECT_SECONDS = 600
 _STATUS_OF = {
     deliver.Result.UNKNOWN: 404,
     deliver.Result.NOT_FINISHED: 409,
@@ -45,11 +48,24 @@ async def webhook(request: HttpRequest) -> HttpResponse:
         return HttpResponse()
     if update is not None:
         try:
-            await receive.receive(update)
+            await _receive(update)
         except _TRANSIENT as error:
             return _again("update_postponed", error, chat_id=update.chat_id)
     # Empty: Telegram executes a JSON body that names a method.
     return HttpResponse()
+
+
+async def _receive(update: Photo | Command | Other) -> None:
+    """Act on an update; apologise if a defect of ours has been in its way for too long."""
+    try:
+        await receive.receive(update)
+    except _TRANSIENT:
+        raise
+    except Exception:
+        if update.age_seconds < _DEFECT_SECONDS:
+            raise
+        log.exception("update_given_up", chat_id=update.chat_id)
+        await receive.give_up(update)
 
 
 @require_GET

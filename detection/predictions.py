@@ -59,14 +59,14 @@ def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
     return [item["prediction_id"] for item in answer["Items"]]
 
 
-def unanswered(finished_before: str) -> Iterator[str]:
-    """Yield ids of predictions that were finished before that time and whose answer nobody is sending, oldest first."""
+def unanswered(finished_before: str) -> Iterator[tuple[str, int]]:
+    """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first."""
     for item in _query("by_delivery", "delivery", Delivery.PENDING):
         if item["status"] in (Status.SUCCEEDED, Status.FAILED) and item.get("finished_at", "") < finished_before:
-            yield item["prediction_id"]
+            yield item["prediction_id"], int(item["chat_id"])
     for item in _query("by_delivery", "delivery", Delivery.DELIVERING):
         if item.get("delivery_until", "") < now():
-            yield item["prediction_id"]
+            yield item["prediction_id"], int(item["chat_id"])
 
 
 def close_chat(chat_id: int) -> None:

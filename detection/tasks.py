@@ -24,7 +24,7 @@ def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> N
         elif not claimed.prediction.finished:
             log.info("job_left_to_another", started_at=claimed.prediction.started_at)
             return
-        callback.notify(prediction_id)
+        callback.notify(prediction_id, chat_id)
 
 
 def _work(prediction: Prediction) -> None:

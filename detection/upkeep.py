@@ -34,8 +34,8 @@ GIVEN_UP = "Something went wrong on my side, several times. Please send the phot
 def sweep() -> None:
     """Find what is left lying, by index, and set it going again."""
     undelivered = list(predictions.unanswered(predictions.now(-UNDELIVERED)))
-    for prediction_id in undelivered:
-        callback.notify(prediction_id)
+    for prediction_id, chat_id in undelivered:
+        callback.notify(prediction_id, chat_id)
     resent = sum(map(_set_going, predictions.unfinished(Status.QUEUED, predictions.now(-WITHOUT_JOB))))
     taken_over = sum(map(_take_over, predictions.unfinished(Status.PROCESSING, predictions.now(-STUCK))))
     if undelivered or resent or taken_over:
@@ -49,9 +49,10 @@ def bury() -> None:
     The letters stay where they are, for the operator: `manage.py dlq`.
     """
     for letter in dead_letters.read():
-        if letter.prediction_id and predictions.fail(letter.prediction_id, GIVEN_UP).granted:
+        failed = predictions.fail(letter.prediction_id, GIVEN_UP) if letter.prediction_id else None
+        if failed and failed.granted and failed.prediction:
             log.error("job_given_up", prediction_id=letter.prediction_id, receives=letter.receives)
-            callback.notify(letter.prediction_id)
+            callback.notify(failed.prediction.prediction_id, failed.prediction.chat_id)
 
 
 def _set_going(prediction: Prediction) -> bool:
@@ -70,7 +71,7 @@ def _take_over(prediction: Prediction) -> bool:
         return False
     if prediction.attempts >= ATTEMPTS_AT_MOST:
         predictions.fail(prediction.prediction_id, GIVEN_UP)
-        callback.notify(prediction.prediction_id)
+        callback.notify(prediction.prediction_id, prediction.chat_id)
     else:
         jobs.send(prediction)
     return True

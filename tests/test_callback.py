@@ -60,7 +60,7 @@ def site(request: pytest.FixtureRequest, stack: LocalStack) -> Iterator[Site]:
 
 def _notify(url: str, stack: LocalStack) -> None:
     """Call back from a process of its own, as a worker that stops right after its last job."""
-    code = "import django; django.setup(); from detection import callback; callback.notify('p1'); callback.drain(10)"
+    code = "import django; django.setup(); from detection import callback; callback.notify('p1', 1); callback.drain(10)"
     env = stack.env | {"POLYBOT_URL": url, "DJANGO_SETTINGS_MODULE": "botsite.settings"}
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, timeout=30)
 
@@ -74,7 +74,7 @@ def test_the_site_is_called_signed_even_while_the_worker_stops(site: Site, stack
 @pytest.mark.parametrize("site", [[503, 500]], indirect=True)
 def test_a_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
-    callback.notify("p2")
+    callback.notify("p2", 1)
     assert site.done.wait(10)
     assert site.asked == ["p2"] * 3
 
@@ -82,7 +82,7 @@ def test_a_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytes
 @pytest.mark.parametrize("site", [[404], [403], [409]], indirect=True)
 def test_a_refusal_is_not_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
-    callback.notify("p3")
+    callback.notify("p3", 1)
     assert site.done.wait(10)
     assert site.asked == ["p3"]
 

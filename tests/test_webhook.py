@@ -1,14 +1,17 @@
 """The webhook: who may call it, what it ignores, and what it never answers."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from botsite.bot import replies
+from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
-from deploy.local.telegram.client import TelegramControl, TelegramUser
+from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
 
 from . import updates
 
@@ -84,6 +87,30 @@ def test_telegram_down_is_a_5xx_and_the_photo_is_answered_when_it_is_back(
     message_id = user.send_photo(photo)
     assert user.wait_for_reply(message_id).photo
     assert control.faults_fired(rule) == 2
+
+
+@pytest.fixture
+def defective_site(stack: LocalStack) -> Iterator[httpx.Client]:
+    """Return a client of a site on which every photo meets an error that nobody thought of: a year that is none."""
+    host = "127.0.0.1"
+    port = free_port(host)
+    site = stack.start_site(host, port, PREDICTIONS_KEPT_DAYS="999999999")
+    site.wait_ready(lambda: listening(host, port), 60)
+    headers = {SECRET: stack.env["TELEGRAM_WEBHOOK_SECRET"]}
+    with httpx.Client(base_url=stack.sites.pop(site), headers=headers, timeout=30) as client:
+        yield client
+    site.terminate()
+    site.wait()
+
+
+def test_a_defect_of_ours_is_a_5xx_for_a_while_and_then_an_apology(
+    defective_site: httpx.Client, user: TelegramUser, known_file: FileReference
+) -> None:
+    now = int(time.time())
+    young, old = (updates.with_photo(user.chat_id, known_file, date=now - age) for age in (60, 3600))
+    assert defective_site.post("/telegram/webhook", json=young).status_code == 500
+    assert defective_site.post("/telegram/webhook", json=old).status_code == 200
+    assert user.wait_for(lambda message: message.from_bot).text == replies.GAVE_UP
 
 
 def test_health_checks_mind_neither_host_nor_scheme(site: httpx.Client) -> None:

@@ -17,7 +17,7 @@ def with_message(chat_id: int, **content: Any) -> dict[str, Any]:
     return {"update_id": number, "message": message | content}
 
 
-def with_photo(chat_id: int, file: FileReference) -> dict[str, Any]:
+def with_photo(chat_id: int, file: FileReference, **content: Any) -> dict[str, Any]:
     """Return an update with a photo that Telegram already has."""
     size = {"file_id": file.file_id, "file_unique_id": file.file_unique_id, "width": file.width, "height": file.height}
-    return with_message(chat_id, photo=[size])
+    return with_message(chat_id, photo=[size], **content)

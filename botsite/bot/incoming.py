@@ -1,6 +1,7 @@
 """Read a Telegram update into what it means to this bot. Everything a stranger can send ends up here."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from telegram import Message, Update
@@ -9,32 +10,40 @@ from telegram import Message, Update
 MAX_FILE_BYTES = 20 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Photo:
-    """An image somebody wants looked at. `file_bytes` is Telegram's word for its size, if it gave one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What every message has. `sent_at` is when its sender sent it, in UTC."""
 
     chat_id: int
     message_id: int
+    sent_at: datetime
+
+    @property
+    def age_seconds(self) -> float:
+        """Return how long ago that was."""
+        return (datetime.now(UTC) - self.sent_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Photo(_Said):
+    """An image somebody wants looked at. `file_bytes` is Telegram's word for its size, if it gave one."""
+
     file_id: str
     file_unique_id: str
     file_bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(_Said):
     """A command such as /start, without its slash and without arguments."""
 
-    chat_id: int
-    message_id: int
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Other:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other(_Said):
     """A message of a kind that is no photo; `kind` is a word for it, such as "sticker"."""
 
-    chat_id: int
-    message_id: int
     kind: str
 
 
@@ -57,7 +66,7 @@ def read(body: Any) -> Photo | Command | Other | None:
 
 
 def _read_message(message: Message) -> Photo | Command | Other | None:
-    where = {"chat_id": message.chat.id, "message_id": message.message_id}
+    where: Any = {"chat_id": message.chat.id, "message_id": message.message_id, "sent_at": message.date}
     if message.photo:
         largest = max(message.photo, key=lambda size: size.width * size.height)
         return Photo(

@@ -35,6 +35,11 @@ async def receive(incoming: Photo | Command | Other) -> None:
             await _say(incoming, replies.no_photo(incoming.kind))
 
 
+async def give_up(incoming: Photo | Command | Other) -> None:
+    """Apologise for what could not be done. Raise as `receive` does."""
+    await _say(incoming, replies.GAVE_UP)
+
+
 def prediction_id(bot_id: int, photo: Photo) -> str:
     """Return the id of the prediction for this photo in this message: 32 hexadecimal digits.
 
@@ -95,7 +100,7 @@ def _command(name: str) -> str:
     return replies.privacy(settings.PREDICTIONS_KEPT_DAYS) if name == "privacy" else replies.UNKNOWN_COMMAND
 
 
-async def _say(to: Command | Other, text: str) -> None:
+async def _say(to: Photo | Command | Other, text: str) -> None:
     try:
         await telegram.send_text(to.chat_id, text, reply_to=to.message_id)
     except telegram.TelegramError as error:

@@ -27,6 +27,7 @@ NO_PHOTO = {
 }
 TOO_LARGE = "The file has {megabytes:.0f} MB. Telegram lets me fetch files of up to 20 MB: send it as a photo instead."
 UNAVAILABLE = "Telegram no longer has that file. Please send the photo again."
+GAVE_UP = "Something is wrong with me and I could not look at this. My operator knows; please try again later."
 NOTHING_FOUND = "I looked closely, but there is nothing on this photo that I know."
 
 _IRREGULAR = {

@@ -1,0 +1,111 @@
+"""Calls that are to be made: when they are due, by few threads, and few at once for one chat.
+
+A chat gets one message a second, so that calls for a chat with hundreds of answers wait. With as many of them as there
+are threads under way, everybody else would wait for that chat too.
+"""
+
+import heapq
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+AT_ONCE = 16
+# Two keep a chat busy: one waits for its second to come while the other is sent.
+OF_A_CHAT_AT_ONCE = 2
+
+
+@dataclass(order=True, frozen=True, slots=True)
+class Call:
+    """A call to make, from `due` on (monotonic seconds)."""
+
+    due: float
+    prediction_id: str = field(compare=False)
+    chat_id: int = field(compare=False)
+    tries: int = field(default=0, compare=False)
+
+
+class Calls:
+    """What waits, and the threads that call `make`, which returns the call to make again later, if any.
+
+    `make` must not raise.
+    """
+
+    def __init__(self, make: Callable[[Call], Call | None], waiting_at_most: int) -> None:
+        self._make = make
+        self._waiting_at_most = waiting_at_most
+        self._waiting: list[Call] = []  # A heap: the first due is first.
+        self._held: defaultdict[int, deque[Call]] = defaultdict(deque)  # Due, but their chat has enough under way.
+        self._under_way: Counter[int] = Counter()
+        self._ids: set[str] = set()  # Waiting, held or under way: a second call would only be told so.
+        self._changed = threading.Condition()
+        self._leaving = False
+        self._threads = [
+            threading.Thread(target=self._run, name=f"callback-{number}", daemon=True) for number in range(AT_ONCE)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def add(self, call: Call) -> bool:
+        """Take a call; return False if there are too many, or if this process is leaving."""
+        with self._changed:
+            if call.prediction_id in self._ids:
+                return True
+            if self._leaving or len(self._ids) >= self._waiting_at_most:
+                return False
+            self._ids.add(call.prediction_id)
+            self._wait_for(call)
+            return True
+
+    def drain(self, timeout_seconds: float) -> None:
+        """Let calls that are due be made, give up the others, for at most `timeout_seconds`."""
+        deadline = time.monotonic() + timeout_seconds
+        with self._changed:
+            self._leaving = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        while call := self._next():
+            again = self._make(call)
+            with self._changed:
+                self._end(call, again)
+
+    def _next(self) -> Call | None:
+        """Return the next call when it is due; None when the process is leaving and nothing is due."""
+        with self._changed:
+            while True:
+                wait = self._waiting[0].due - time.monotonic() if self._waiting else None
+                if wait is not None and wait <= 0:
+                    if call := self._begin(heapq.heappop(self._waiting)):
+                        return call
+                elif self._leaving:
+                    return None
+                else:
+                    self._changed.wait(wait)
+
+    def _begin(self, call: Call) -> Call | None:
+        """Return the call if its chat has room, else hold it until it has."""
+        if self._under_way[call.chat_id] >= OF_A_CHAT_AT_ONCE:
+            self._held[call.chat_id].append(call)
+            return None
+        self._under_way[call.chat_id] += 1
+        return call
+
+    def _end(self, call: Call, again: Call | None) -> None:
+        """Make room for the chat's next call, and keep what is to be made again."""
+        self._under_way -= Counter([call.chat_id])
+        if held := self._held.get(call.chat_id):
+            self._wait_for(held.popleft())
+        else:
+            self._held.pop(call.chat_id, None)
+        if again is None or self._leaving:
+            self._ids.discard(call.prediction_id)
+        else:
+            self._wait_for(again)
+
+    def _wait_for(self, call: Call) -> None:
+        heapq.heappush(self._waiting, call)
+        self._changed.notify()

@@ -1,0 +1,90 @@
+"""Calls of `/results` wait for their time and their chat, and no chat keeps the others waiting."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from detection.calls import AT_ONCE, OF_A_CHAT_AT_ONCE, Call, Calls
+
+BUSY_CHAT, QUIET_CHAT = 1, 2
+
+
+class Site:
+    """Makes calls that last until `open`; remembers which began, and how many of a chat were under way at once."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.began: list[str] = []
+        self.most_at_once = 0
+        self._under_way: list[int] = []
+        self._changed = threading.Condition()
+
+    def make(self, call: Call) -> None:
+        with self._changed:
+            self.began.append(call.prediction_id)
+            self._under_way.append(call.chat_id)
+            self.most_at_once = max(self.most_at_once, self._under_way.count(call.chat_id))
+            self._changed.notify_all()
+        assert call.chat_id == QUIET_CHAT or self.open.wait(10)
+        with self._changed:
+            self._under_way.remove(call.chat_id)
+
+    def wait_until(self, condition: Callable[[], bool]) -> bool:
+        with self._changed:
+            return self._changed.wait_for(condition, 10)
+
+
+def _call(prediction_id: str, chat_id: int) -> Call:
+    return Call(time.monotonic(), prediction_id, chat_id)
+
+
+def test_a_chat_with_many_answers_does_not_keep_another_waiting() -> None:
+    site = Site()
+    calls = Calls(site.make, 1000)
+    for number in range(AT_ONCE * 3):
+        calls.add(_call(f"busy-{number}", BUSY_CHAT))
+    calls.add(_call("quiet", QUIET_CHAT))
+    assert site.wait_until(lambda: "quiet" in site.began)
+    assert len(site.began) <= OF_A_CHAT_AT_ONCE + 1
+    site.open.set()
+    calls.drain(10)
+    assert sorted(site.began) == sorted(["quiet", *(f"busy-{number}" for number in range(AT_ONCE * 3))])
+    assert site.most_at_once == OF_A_CHAT_AT_ONCE
+
+
+def test_a_prediction_that_waits_is_called_once_however_often_it_is_told() -> None:
+    site = Site()
+    calls = Calls(site.make, 1000)
+    for _ in range(5):
+        assert calls.add(_call("told-again", BUSY_CHAT))
+    assert site.wait_until(lambda: site.began == ["told-again"])
+    site.open.set()
+    calls.drain(10)
+    assert site.began == ["told-again"]
+
+
+def test_a_call_that_is_to_be_made_again_is_made_again_in_its_time() -> None:
+    made: list[int] = []
+    done = threading.Event()
+
+    def make(call: Call) -> Call | None:
+        made.append(call.tries)
+        if call.tries == 2:
+            done.set()
+            return None
+        return replace(call, due=time.monotonic() + 0.01, tries=call.tries + 1)
+
+    calls = Calls(make, 1000)
+    calls.add(_call("again", QUIET_CHAT))
+    assert done.wait(10)
+    assert made == [0, 1, 2]
+
+
+def test_more_than_can_wait_is_refused_and_so_is_what_comes_while_leaving() -> None:
+    site = Site()
+    calls = Calls(site.make, 2)
+    assert [calls.add(_call(name, BUSY_CHAT)) for name in ("one", "two", "three")] == [True, True, False]
+    site.open.set()
+    calls.drain(10)
+    assert not calls.add(_call("late", QUIET_CHAT))
