@@ -31,7 +31,7 @@ def _work(prediction: Prediction) -> None:
     started = time.monotonic()
     log.info("job_started", attempt=prediction.attempts)
     try:
-        boxed = yolo.load().box(images.get(prediction.image_key))
+        boxed = yolo.load().box(images.get(prediction.image_key), prediction.chat_id)
     except (pixels.UnreadableImage, images.ImageGone) as error:
         sentence = str(error) if isinstance(error, pixels.UnreadableImage) else "The photo is no longer stored."
         predictions.fail(prediction.prediction_id, sentence)

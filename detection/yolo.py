@@ -7,9 +7,8 @@ with it, is imported inside the function that loads the model: web, beat and com
 import ctypes
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from queue import LifoQueue
 from typing import Any
@@ -20,6 +19,7 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from . import openvino_model, pixels, weights
+from .fair_threads import FairThreads
 from .openvino_model import Predict
 from .schemas import Detection
 
@@ -61,14 +61,14 @@ class Model:
     name: str
     labels: dict[int, str]
     free: "LifoQueue[Predict]"
-    threads: ThreadPoolExecutor
+    threads: FairThreads
 
-    def box(self, photo: bytes) -> Boxed:
-        """Detect and draw, on one of the model's own threads. Raise pixels.UnreadableImage.
+    def box(self, photo: bytes, chat_id: int) -> Boxed:
+        """Detect and draw, on one of the model's own threads, in turn with other chats. Raise pixels.UnreadableImage.
 
         There are as many as cores: slots that decode, detect and encode by turns cost a tenth more CPU.
         """
-        return self.threads.submit(self._box, photo).result()
+        return self.threads.do(chat_id, partial(self._box, photo))
 
     def _box(self, photo: bytes) -> Boxed:
         detected = self.detect(photo)
@@ -105,7 +105,7 @@ def load() -> Model:
         free.put(predict)
     load_ms = round((time.monotonic() - started) * 1000)
     log.info("model_loaded", model=path.name, labels=len(labels), at_once=len(predictors), load_ms=load_ms)
-    return Model(path.name, labels, free, ThreadPoolExecutor(len(predictors), "model"))
+    return Model(path.name, labels, free, FairThreads(len(predictors), "model"))
 
 
 def draw(detected: Detected) -> bytes:

@@ -1,0 +1,38 @@
+"""The model's threads take turns between chats."""
+
+import threading
+from functools import partial
+
+import pytest
+
+from detection.fair_threads import FairThreads
+
+BUSY_CHAT, QUIET_CHAT = 1, 2
+
+
+def test_a_photo_does_not_wait_behind_the_many_of_another_chat() -> None:
+    threads, free, done = FairThreads(1, "model"), threading.Event(), []
+    photos = [(BUSY_CHAT, f"busy-{number}") for number in range(5)] + [(QUIET_CHAT, "quiet")]
+    waiting = [threading.Thread(target=threads.do, args=(BUSY_CHAT, partial(free.wait, 10)))]
+    waiting += [threading.Thread(target=threads.do, args=(chat, partial(done.append, name))) for chat, name in photos]
+    for thread in waiting:
+        thread.start()
+        # All of them are to wait, in this order, before the first is done.
+        while thread is not waiting[0] and threads.waiting < waiting.index(thread):
+            assert thread.is_alive()
+    free.set()
+    for thread in waiting:
+        thread.join(10)
+    assert done == ["quiet", *(f"busy-{number}" for number in range(5))]
+
+
+def test_what_the_work_raises_is_raised_where_it_was_asked_for() -> None:
+    with pytest.raises(ZeroDivisionError):
+        FairThreads(1, "model").do(BUSY_CHAT, lambda: 1 // 0)
+
+
+def test_the_threads_go_on_after_an_error() -> None:
+    threads = FairThreads(1, "model")
+    with pytest.raises(ZeroDivisionError):
+        threads.do(BUSY_CHAT, lambda: 1 // 0)
+    assert threads.do(BUSY_CHAT, lambda: 2) == 2
