@@ -14,10 +14,11 @@ from botsite import aws
 from . import faults
 from .cells import Cell, Play, Scene, wait_for
 from .crowd import Crowd
+from .patience import UNHURRIED
 
 _GIVEN_UP_SECONDS = 60.0
 # Ten minutes, shortened as the patiences are.
-_DOWN_SECONDS = 60.0
+_DOWN_SECONDS = 600.0 if UNHURRIED else 60.0
 
 
 def kills() -> Iterator[Cell]:
