@@ -87,7 +87,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     """Return any mode as RGB: 16 bits scaled to 8, transparency on white."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         samples = np.asarray(image, dtype=np.float32)
-        brightest = max(float(samples.max()), 1.0)
+        brightest = max(float(np.max(samples)), 1.0)
         scale = 255 / (65535 if 255 < brightest <= 65535 else brightest)
         return Image.fromarray((samples * scale).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
