@@ -39,7 +39,7 @@ def configuration() -> dict[str, Any]:
         "task_routes": {"metrics.*": {"queue": "metrics"}, "upkeep.*": {"queue": "metrics"}},
         "beat_schedule": {
             name: {"task": name, "schedule": 30.0, "options": {"queue": "metrics", "expires": 30}}
-            for name in ("upkeep.sweep", "upkeep.bury")
+            for name in ("metrics.publish", "upkeep.sweep", "upkeep.bury")
         },
         # In memory: a schedule of "every 30 s" has nothing to remember.
         "beat_scheduler": "celery.beat:Scheduler",

@@ -34,7 +34,7 @@ class Periods:
         # The clock was set back, if the change is yet to come: then all points count.
         since = changed_at if changed_at <= now else -math.inf
         #: Averages of what was measured since the last change of capacity, oldest first.
-        self.fresh = list(_averages([point for point in points if point.at >= since], period, now).values())
+        self.fresh = list(_averages([point for point in points if point.at > since], period, now).values())
 
     def alarm(self, periods: int, breaches: Callable[[float], bool]) -> Alarm:
         """Return ALARM if the newest `periods` values all breach; missing ones are made up for by those before."""

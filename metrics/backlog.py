@@ -76,7 +76,7 @@ def _careful(backlog: int | None, desired: int | None, target: float) -> Values:
     if desired == 0:
         return Values(target + 1, 1.0)
     if backlog and desired is None:
-        return Values(target, float(backlog))
+        return Values(target, 1.0)  # At most one more each warm-up, while there is work.
     return Values(target, 0.0)
 
 

@@ -8,7 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .alarms import Alarm, Periods, Point
+from .alarms import Alarm as Alarm
+from .alarms import Periods
+from .alarms import Point as Point
 from .backlog import BadSetting, positive
 
 

@@ -1,0 +1,105 @@
+"""The options of `simulate_scaling`, and what they make: the arriving photos, a scenario, the policies."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.core.management.base import CommandParser
+
+from . import arrivals
+from .arrivals import Seconds
+from .backlog import BadSetting
+from .policy import Policies, StepScaling, TargetTracking
+from .scenario import Machine, Scenario
+
+SHAPES = ("constant", "burst", "wave")
+_RATE = re.compile(r"(\d+(?:\.\d+)?)/(s|min|h|day)")
+_MACHINE, _POLICIES = Machine(), Policies(TargetTracking(1))
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": arrivals.DAY}
+
+# Group -> option, default, help; the type is that of the default.
+_OPTIONS: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
+    "load": (
+        ("--rate", "100000/day", "mean rate of constant and wave, such as 5/s, 90/min, 2000/h or 100000/day"),
+        ("--hours", 24.0, "how long photos come, in constant and wave"),
+        ("--photos", 300, "how many photos a burst has"),
+        ("--burst-seconds", 10.0, "how long a burst lasts; 0 is all at once"),
+        ("--seed", 1, "draws the random numbers: the same seed, the same photos"),
+    ),
+    "machines": (
+        ("--slots", _MACHINE.slots, "how many photos a machine works on at a time (the worker's concurrency)"),
+        ("--service-seconds", _MACHINE.service_seconds, "mean time that a photo takes in a slot of a busy machine"),
+        ("--service-variation", _MACHINE.service_variation, "standard deviation of that time / its mean (log-normal)"),
+        ("--boot-seconds", _MACHINE.boot_seconds, "time from the launch of a machine to its first photo"),
+        ("--dollars-per-hour", _MACHINE.dollars_per_hour, "price of a machine; the default is t3.micro in us-east-1"),
+        ("--min", 0, "how many machines there are at least"),
+        ("--max", 4, "how many machines there are at most"),
+    ),
+    "metric and policies": (
+        ("--publish-seconds", 30.0, "how often the metric is published"),
+        ("--metric-delay-seconds", 5.0, "how long a point takes until the alarms see it"),
+        ("--period-seconds", 30.0, "period of the alarms"),
+        ("--high-periods", _POLICIES.tracking.high_periods, "so many periods above the target scale out"),
+        ("--low-periods", _POLICIES.tracking.low_periods, "so many periods below 90 %% of the target scale in"),
+        ("--warmup-seconds", _POLICIES.warmup, "how long a launched machine counts as warming: no scale-in meanwhile"),
+    ),
+}
+
+
+def add(parser: CommandParser) -> None:
+    """Add the options to a command's parser."""
+    groups = {title: parser.add_argument_group(title) for title in _OPTIONS}
+    groups["load"].add_argument("--shape", choices=SHAPES, default="wave", help="how photos come (default: wave)")
+    text = "a CSV file instead of a shape: when photos come, in the column `seconds`, and how many, in `photos` (1)"
+    groups["load"].add_argument("--trace", type=Path, metavar="CSV", help=text)
+    for title, options in _OPTIONS.items():
+        for name, default, text in options:
+            metavar = name.rpartition("-")[2].upper()
+            help_text = f"{text} (default: %(default)s)"
+            groups[title].add_argument(name, type=type(default), default=default, metavar=metavar, help=help_text)
+
+
+def scenario(options: Mapping[str, Any]) -> Scenario:
+    """Return the scenario that the options describe; raise BadSetting."""
+    machine = Machine(
+        slots=options["slots"],
+        service_seconds=options["service_seconds"],
+        service_variation=options["service_variation"],
+        boot_seconds=options["boot_seconds"],
+        dollars_per_hour=options["dollars_per_hour"],
+    )
+    return Scenario(
+        arrivals=_arrivals(options),
+        machine=machine,
+        minimum=options["min"],
+        maximum=options["max"],
+        publish_seconds=options["publish_seconds"],
+        metric_delay_seconds=options["metric_delay_seconds"],
+        seed=options["seed"],
+    )
+
+
+def policies(options: Mapping[str, Any], target: float) -> Policies:
+    """Return the two policies with a target; raise BadSetting."""
+    period = options["period_seconds"]
+    tracking = TargetTracking(target, period, options["high_periods"], options["low_periods"])
+    return Policies(tracking, StepScaling(period=period), options["warmup_seconds"])
+
+
+def _arrivals(options: Mapping[str, Any]) -> Seconds:
+    if options["trace"]:
+        return arrivals.trace(options["trace"])
+    rng = np.random.default_rng(options["seed"])
+    if options["shape"] == "burst":
+        return arrivals.burst(options["photos"], options["burst_seconds"], rng)
+    shape = arrivals.wave if options["shape"] == "wave" else arrivals.constant
+    return shape(_per_second(options["rate"]), options["hours"] * 3600, rng)
+
+
+def _per_second(rate: str) -> float:
+    found = _RATE.fullmatch(rate.replace(" ", ""))
+    if not found:
+        raise BadSetting(f"--rate {rate!r} is not a number of photos per s, min, h or day, such as 90/min.")
+    return float(found[1]) / _SECONDS[found[2]]

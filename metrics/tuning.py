@@ -1,0 +1,100 @@
+"""Compare targets of BacklogPerInstance, and recommend one for an acceptable latency."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from . import backlog
+from .policy import Policies
+from .scenario import Result, Scenario
+from .simulation import simulate
+
+Progress = Callable[[float, float], None]
+# Of the acceptable backlog: the guide's value, and what leaves time for alarms and boots.
+_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A target, whether it keeps the latency, and the reasons, sentences."""
+
+    target: float
+    kept: bool
+    reasons: list[str]
+
+
+def sweep(scenario: Scenario, policies: Policies, targets: Iterable[float], progress: Progress) -> dict[float, Result]:
+    """Return the result for each target; `progress(target, simulated seconds)` is told meanwhile."""
+    return {target: simulate(scenario, _at(policies, target), partial(progress, target)) for target in targets}
+
+
+def candidates(scenario: Scenario, latency_seconds: float) -> list[float]:
+    """Return the targets worth comparing: the acceptable backlog of the EC2 guide, and parts of it."""
+    acceptable = backlog.acceptable(latency_seconds, 1 / scenario.machine.photos_per_second)
+    return sorted({max(1.0, float(round(acceptable * share))) for share in _SHARES})
+
+
+def recommend(
+    scenario: Scenario, policies: Policies, results: Mapping[float, Result], latency_seconds: float, percent: float
+) -> Advice:
+    """Return the cheapest target that keeps a percentile of the latency; if none does, the one that comes nearest."""
+    kept = {target: result for target, result in results.items() if result.latency(percent) <= latency_seconds}
+    if kept:
+        # The higher of two that cost the same: it scales less often.
+        best = min(kept, key=lambda target: (round(kept[target].dollars, 2), -target))
+        reasons = [_measured(best, results[best], percent), *_above(results, best, latency_seconds, percent)]
+    else:
+        best = min(results, key=lambda target: (round(results[target].latency(percent)), results[target].dollars))
+        reasons = [_measured(best, results[best], percent), *_too_slow(scenario, policies, best, percent)]
+    return Advice(best, bool(kept), [_guide(scenario, latency_seconds), *reasons, *_slots(scenario, best)])
+
+
+def _guide(scenario: Scenario, latency_seconds: float) -> str:
+    speed = scenario.machine.photos_per_second
+    acceptable = backlog.acceptable(latency_seconds, 1 / speed)
+    return (
+        f"A machine does {speed:g} photos/s, {acceptable:,.0f} in {latency_seconds:g} s: the acceptable backlog of the "
+        "EC2 guide, for machines that are there at once."
+    )
+
+
+def _measured(target: float, result: Result, percent: float) -> str:
+    return (
+        f"At {target:g}, p{percent:g} is {result.latency(percent):,.1f} s, and 1,000 photos cost "
+        f"${result.dollars_per_thousand:.4f} in machines, at most {result.peak} at a time."
+    )
+
+
+def _above(results: Mapping[float, Result], best: float, latency_seconds: float, percent: float) -> list[str]:
+    """Say what the next higher target would do."""
+    higher = min((target for target in results if target > best), default=None)
+    if higher is None:
+        return ["It is the highest that was tried."]
+    slower = results[higher].latency(percent)
+    verdict = f"over {latency_seconds:g} s" if slower > latency_seconds else "no cheaper"
+    return [
+        f"At {higher:g}, p{percent:g} is {slower:,.1f} s at ${results[higher].dollars_per_thousand:.4f}: {verdict}."
+    ]
+
+
+def _too_slow(scenario: Scenario, policies: Policies, best: float, percent: float) -> list[str]:
+    """Say why no target is enough, and what one machine that always runs would change."""
+    first = policies.first.period if policies.first else policies.tracking.period * policies.tracking.high_periods
+    wait = scenario.publish_seconds / 2 + first + scenario.metric_delay_seconds + scenario.machine.boot_seconds
+    reasons = [f"No target is enough: a photo that finds no machine waits about {wait:.0f} s for an alarm and a boot."]
+    if scenario.minimum < scenario.maximum:
+        more = scenario.minimum + 1
+        result = simulate(replace(scenario, minimum=more), _at(policies, best))
+        reasons.append(f"With a minimum of {more}: {_measured(best, result, percent)}")
+    return reasons
+
+
+def _slots(scenario: Scenario, best: float) -> list[str]:
+    slots = scenario.machine.slots
+    if best >= slots:
+        return []
+    return [f"It is below the {slots} photos that a machine works on at a time, so the group grows before one is full."]
+
+
+def _at(policies: Policies, target: float) -> Policies:
+    return replace(policies, tracking=replace(policies.tracking, target=target))
