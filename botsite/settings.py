@@ -16,6 +16,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")
 
+
+def _number(name: str, text: str) -> float:
+    """Return a number; django-environ's own would take 1e3 for 13, and name no setting."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is {text!r}: it has to be a number.") from error
+
+
 # --- AWS. Credentials come from boto3's default chain only: the instance role. ------------------------------
 AWS_REGION = env.str("AWS_REGION", default="us-east-1")
 AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
@@ -38,7 +47,7 @@ RESULTS_KEY = env.str("RESULTS_KEY", default="")
 # --- Scaling ------------------------------------------------------------------------------------------------
 ASG_NAME = env.str("ASG_NAME", default="")
 METRIC_NAMESPACE = env.str("METRIC_NAMESPACE", default="ObjectDetection")
-BACKLOG_TARGET = env.float("BACKLOG_TARGET", default=10.0)
+BACKLOG_TARGET = _number("BACKLOG_TARGET", env.str("BACKLOG_TARGET", default="10"))
 
 # --- The model ----------------------------------------------------------------------------------------------
 YOLO_WEIGHTS = env.str("YOLO_WEIGHTS", default="yolo11n.pt")

@@ -77,3 +77,18 @@ class Watchdog(threading.Thread):
         """Stop looking, and take the file away."""
         self._stopped.set()
         self._file.unlink(missing_ok=True)
+
+
+def end_with(parent: int) -> None:
+    """End this process when the process that started it has ended, killed or not, within some seconds.
+
+    Else the embedded beat of a killed worker would tick for ever, beside that of the worker which replaces it.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_SECONDS)
+        log.warning("beat_ended", reason="its worker is gone")
+        os._exit(0)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()

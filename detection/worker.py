@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
-from celery.signals import worker_shutdown, worker_shutting_down
+from celery.signals import beat_embedded_init, worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -21,7 +21,7 @@ from botsite.settings import require
 
 from . import callback, weights, yolo
 from .heartbeat import LONGEST_JOB_SECONDS, Heartbeat
-from .liveness import Signs, Watchdog
+from .liveness import Signs, Watchdog, end_with
 from .machine import Farewell
 
 log = structlog.get_logger()
@@ -122,6 +122,12 @@ def register(app: Celery) -> None:
     """Add the steps to every worker of `app`."""
     app.steps["worker"].add(LoadModel)
     app.steps["consumer"].add(KeepHidden)
+
+
+@beat_embedded_init.connect
+def leave_together(**_: Any) -> None:
+    """In the process of beat: end with the worker. The other way round, the worker sees that beat has ended."""
+    end_with(os.getppid())
 
 
 @worker_shutdown.connect

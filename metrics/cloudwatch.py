@@ -99,7 +99,7 @@ def publish(values: Values) -> None:
 def _advice(error: ClientError | BotoCoreError) -> str:
     """Return what AWS said, and what to do about it where that is known."""
     if not isinstance(error, ClientError):
-        return f"AWS cannot be reached: {error}"
+        return f"AWS cannot be asked: {error}"
     code = error.response["Error"].get("Code", "")
     if code in _DENIED:
         return f"This process's role may not do {error.operation_name}: provision the metric stack again. ({error})"

@@ -19,31 +19,36 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)/(s|min|h|day)")
 _MACHINE, _POLICIES = Machine(), Policies(TargetTracking(1))
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": arrivals.DAY}
 
-# Group -> option, default, help; the type is that of the default.
-_OPTIONS: Mapping[str, tuple[tuple[str, Any, str], ...]] = {
+# Group -> option, unit, default, help; the type is that of the default.
+_OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
     "load": (
-        ("--rate", "100000/day", "mean rate of constant and wave, such as 5/s, 90/min, 2000/h or 100000/day"),
-        ("--hours", 24.0, "how long photos come, in constant and wave"),
-        ("--photos", 300, "how many photos a burst has"),
-        ("--burst-seconds", 10.0, "how long a burst lasts; 0 is all at once"),
-        ("--seed", 1, "draws the random numbers: the same seed, the same photos"),
+        ("--rate", "PHOTOS/TIME", "100000/day", "mean of constant and wave: 5/s, 90/min, 2000/h, 100000/day"),
+        ("--hours", "HOURS", 24.0, "how long photos come, in constant and wave"),
+        ("--photos", "PHOTOS", 300, "how many photos a burst has"),
+        ("--burst-seconds", "SECONDS", 10.0, "how long a burst lasts; 0 is all at once"),
+        ("--seed", "NUMBER", 1, "draws the random numbers: the same seed, the same photos"),
     ),
     "machines": (
-        ("--slots", _MACHINE.slots, "how many photos a machine works on at a time (the worker's concurrency)"),
-        ("--service-seconds", _MACHINE.service_seconds, "mean time that a photo takes in a slot of a busy machine"),
-        ("--service-variation", _MACHINE.service_variation, "standard deviation of that time / its mean (log-normal)"),
-        ("--boot-seconds", _MACHINE.boot_seconds, "time from the launch of a machine to its first photo"),
-        ("--dollars-per-hour", _MACHINE.dollars_per_hour, "price of a machine; the default is t3.micro in us-east-1"),
-        ("--min", 0, "how many machines there are at least"),
-        ("--max", 4, "how many machines there are at most"),
+        ("--slots", "PHOTOS", _MACHINE.slots, "photos that a machine works on at a time"),
+        ("--service-seconds", "SECONDS", _MACHINE.service_seconds, "mean time of a photo in a slot, all slots busy"),
+        ("--service-variation", "RATIO", _MACHINE.service_variation, "standard deviation of it / its mean, log-normal"),
+        ("--boot-seconds", "SECONDS", _MACHINE.boot_seconds, "time from the launch of a machine to its first photo"),
+        ("--dollars-per-hour", "DOLLARS", _MACHINE.dollars_per_hour, "price of a machine; t3.micro in us-east-1"),
+        ("--min", "MACHINES", 0, "how many machines there are at least"),
+        ("--max", "MACHINES", 4, "how many machines there are at most"),
     ),
     "metric and policies": (
-        ("--publish-seconds", 30.0, "how often the metric is published"),
-        ("--metric-delay-seconds", 5.0, "how long a point takes until the alarms see it"),
-        ("--period-seconds", 30.0, "period of the alarms"),
-        ("--high-periods", _POLICIES.tracking.high_periods, "so many periods above the target scale out"),
-        ("--low-periods", _POLICIES.tracking.low_periods, "so many periods below 90 %% of the target scale in"),
-        ("--warmup-seconds", _POLICIES.warmup, "how long a launched machine counts as warming: no scale-in meanwhile"),
+        ("--publish-seconds", "SECONDS", 30.0, "how often the metric is published"),
+        ("--metric-delay-seconds", "SECONDS", 5.0, "how long a point takes until the alarms see it"),
+        ("--period-seconds", "SECONDS", 30.0, "period of the alarms"),
+        ("--high-periods", "PERIODS", _POLICIES.tracking.high_periods, "so many above the target scale out"),
+        ("--low-periods", "PERIODS", _POLICIES.tracking.low_periods, "so many below 90 %% of the target scale in"),
+        (
+            "--warmup-seconds",
+            "SECONDS",
+            _POLICIES.warmup,
+            "how long a launched machine warms up: no scale-in meanwhile",
+        ),
     ),
 }
 
@@ -55,10 +60,9 @@ def add(parser: CommandParser) -> None:
     text = "a CSV file instead of a shape: when photos come, in the column `seconds`, and how many, in `photos` (1)"
     groups["load"].add_argument("--trace", type=Path, metavar="CSV", help=text)
     for title, options in _OPTIONS.items():
-        for name, default, text in options:
-            metavar = name.rpartition("-")[2].upper()
-            help_text = f"{text} (default: %(default)s)"
-            groups[title].add_argument(name, type=type(default), default=default, metavar=metavar, help=help_text)
+        for name, unit, default, text in options:
+            text += " (default: %(default)s)"
+            groups[title].add_argument(name, type=type(default), default=default, metavar=unit, help=text)
 
 
 def scenario(options: Mapping[str, Any]) -> Scenario:

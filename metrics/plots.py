@@ -39,7 +39,7 @@ def draw(results: Mapping[str, Result], file: Path) -> None:
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
     backlog.legend(loc="upper right")
-    figure.savefig(file, dpi=110)
+    figure.savefig(file, dpi=110, format="png")
 
 
 def by_time(result: Result, percent: float) -> tuple[Seconds, Seconds]:

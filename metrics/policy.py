@@ -1,16 +1,13 @@
 """Decide how many machines the group should have, as EC2 Auto Scaling does. The caller brings the time and the points.
 
-After the EC2 Auto Scaling user guide (target tracking, step scaling, default instance warmup) and the CloudWatch user
-guide (alarms, missing data). Where they leave something open, what cannot harm is assumed, and said.
-"""
+After the EC2 Auto Scaling user guide: target tracking, step scaling, default instance warmup. What it leaves open is
+decided on the careful side, and said."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .alarms import Alarm as Alarm
-from .alarms import Periods
-from .alarms import Point as Point
+from .alarms import Alarm, Periods, Point
 from .backlog import BadSetting, positive
 
 

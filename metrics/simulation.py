@@ -13,9 +13,10 @@ import numpy as np
 import simpy
 
 from . import backlog, policy
+from .alarms import Point
 from .backlog import BadSetting
 from .fleet import Fleet
-from .policy import Group, History, Point, Policies
+from .policy import Group, History, Policies
 from .scenario import Machines, Published, Result, Scenario
 
 # EC2 bills by the second, and a minute at least.

@@ -11,7 +11,9 @@ from .simulation import simulate
 
 Progress = Callable[[float, float], None]
 # Of the acceptable backlog: the guide's value, and what leaves time for alarms and boots.
-_SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
+_SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+# Of the slots: there the metric says how busy the machines are, and a group settles.
+_BUSY = (1 / 4, 1 / 2, 3 / 4, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,13 @@ def sweep(scenario: Scenario, policies: Policies, targets: Iterable[float], prog
 
 
 def candidates(scenario: Scenario, latency_seconds: float) -> list[float]:
-    """Return the targets worth comparing: the acceptable backlog of the EC2 guide, and parts of it."""
+    """Return the targets worth comparing: parts of the slots, and of the acceptable backlog of the EC2 guide.
+
+    None is below 1: with that, one photo would ask for two machines.
+    """
     acceptable = backlog.acceptable(latency_seconds, 1 / scenario.machine.photos_per_second)
-    return sorted({max(1.0, float(round(acceptable * share))) for share in _SHARES})
+    tried = [acceptable * share for share in _SHARES] + [scenario.machine.slots * share for share in _BUSY]
+    return sorted({max(1.0, float(round(target))) for target in tried})
 
 
 def recommend(
@@ -40,13 +46,17 @@ def recommend(
     """Return the cheapest target that keeps a percentile of the latency; if none does, the one that comes nearest."""
     kept = {target: result for target, result in results.items() if result.latency(percent) <= latency_seconds}
     if kept:
-        # The higher of two that cost the same: it scales less often.
-        best = min(kept, key=lambda target: (round(kept[target].dollars, 2), -target))
+        best = min(kept, key=lambda target: kept[target].dollars * _doubt(scenario, target))
         reasons = [_measured(best, results[best], percent), *_above(results, best, latency_seconds, percent)]
     else:
         best = min(results, key=lambda target: (round(results[target].latency(percent)), results[target].dollars))
         reasons = [_measured(best, results[best], percent), *_too_slow(scenario, policies, best, percent)]
-    return Advice(best, bool(kept), [_guide(scenario, latency_seconds), *reasons, *_slots(scenario, best)])
+    return Advice(best, bool(kept), [_guide(scenario, latency_seconds), *reasons, _slots(scenario, best)])
+
+
+def _doubt(scenario: Scenario, target: float) -> float:
+    """Return a price on swinging: another day's photos would fall otherwise."""
+    return 1.25 if target > scenario.machine.slots else 1.0
 
 
 def _guide(scenario: Scenario, latency_seconds: float) -> str:
@@ -61,7 +71,7 @@ def _guide(scenario: Scenario, latency_seconds: float) -> str:
 def _measured(target: float, result: Result, percent: float) -> str:
     return (
         f"At {target:g}, p{percent:g} is {result.latency(percent):,.1f} s, and 1,000 photos cost "
-        f"${result.dollars_per_thousand:.4f} in machines, at most {result.peak} at a time."
+        f"${result.dollars_per_thousand:.3g} in machines, at most {result.peak} at a time."
     )
 
 
@@ -73,7 +83,7 @@ def _above(results: Mapping[float, Result], best: float, latency_seconds: float,
     slower = results[higher].latency(percent)
     verdict = f"over {latency_seconds:g} s" if slower > latency_seconds else "no cheaper"
     return [
-        f"At {higher:g}, p{percent:g} is {slower:,.1f} s at ${results[higher].dollars_per_thousand:.4f}: {verdict}."
+        f"At {higher:g}, p{percent:g} is {slower:,.1f} s at ${results[higher].dollars_per_thousand:.3g}: {verdict}."
     ]
 
 
@@ -89,11 +99,18 @@ def _too_slow(scenario: Scenario, policies: Policies, best: float, percent: floa
     return reasons
 
 
-def _slots(scenario: Scenario, best: float) -> list[str]:
+def _slots(scenario: Scenario, best: float) -> str:
+    """Say on which side of a machine's slots the target is: there the metric changes its meaning."""
     slots = scenario.machine.slots
-    if best >= slots:
-        return []
-    return [f"It is below the {slots} photos that a machine works on at a time, so the group grows before one is full."]
+    if best <= slots:
+        return (
+            f"It is not above the {slots} photos that a machine works on at a time: the metric says how busy machines "
+            "are, and under a steady load the group settles."
+        )
+    return (
+        f"It is above the {slots} photos that a machine works on at a time: the group has to fall behind before it "
+        "grows, and swings under a steady load. Try another --seed too."
+    )
 
 
 def _at(policies: Policies, target: float) -> Policies:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import backlog
+from metrics.alarms import Point
 from metrics.backlog import BadSetting, Values
-from metrics.policy import Group, History, Point, Policies, TargetTracking, decide
+from metrics.policy import Group, History, Policies, TargetTracking, decide
 
 messages = st.integers(0, 10**9)
 machines = st.integers(0, 1000)

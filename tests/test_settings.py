@@ -52,3 +52,9 @@ def test_an_empty_webhook_secret_refuses_to_start() -> None:
     ended = _run("import botsite.asgi", **env)
     assert "TELEGRAM_WEBHOOK_SECRET" in ended.stderr
     assert "RESULTS_KEY" not in ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("text", "said"), [("1e3", "1000.0"), ("ten", "BACKLOG_TARGET is 'ten'")])
+def test_a_target_is_a_number_or_named(text: str, said: str) -> None:
+    ended = _run("from botsite import settings; print(settings.BACKLOG_TARGET)", BACKLOG_TARGET=text)
+    assert said in ended.stdout + ended.stderr

@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from botsite import aws
@@ -62,9 +63,10 @@ def worker(stack: LocalStack, queue: Queue, tmp_path: Path) -> Iterator[Callable
     """Return a function that starts a worker of the queue, without a model, and waits until it is ready."""
     started = []
 
-    def start(**env: str) -> Child:
+    def start(*options: str, **env: str) -> Child:
         name = f"life-{next(_names)}"
         command = [script("celery"), "-A", "botsite", "worker", "-Q", "metrics", "-I", "tests.worker_tasks", "-n", name]
+        command += options
         ours = {"METRICS_QUEUE_URL": queue.url, "LIVENESS_FILE": str(tmp_path / name)}
         child = stack.children.start(name, command, stack.env | ours | env)
         started.append(child)
@@ -74,6 +76,14 @@ def worker(stack: LocalStack, queue: Queue, tmp_path: Path) -> Iterator[Callable
     yield start
     for child in started:
         child.kill()
+
+
+@pytest.fixture
+def beating(worker: Callable[..., Child]) -> tuple[Child, psutil.Process]:
+    """Return a worker with its beat, a process of its own."""
+    child = worker("-B")
+    beats = wait_until(lambda: psutil.Process(child.process.pid).children())
+    return child, beats[0]
 
 
 def _lines(file: Path) -> list[str]:
@@ -239,3 +249,17 @@ def test_trouble_that_passes_ends_nobody(tmp_path: Path) -> None:
     watchdog = Watchdog(lambda: next(signs), tmp_path / "alive")
     assert [watchdog.look(), watchdog.look()] == [None, None]
     assert (tmp_path / "alive").exists()
+
+
+def test_a_worker_whose_beat_dies_ends_itself(beating: tuple[Child, psutil.Process]) -> None:
+    worker, beat = beating
+    beat.kill()
+    assert worker.wait(20) == 1
+    assert worker.said("beat has ended")
+
+
+def test_a_beat_whose_worker_is_killed_ends_itself(beating: tuple[Child, psutil.Process]) -> None:
+    worker, beat = beating
+    worker.process.kill()
+    gone, _ = psutil.wait_procs([beat], timeout=20)
+    assert gone == [beat]

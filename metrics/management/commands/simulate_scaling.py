@@ -42,7 +42,11 @@ class Command(BaseCommand):
             "--latency", type=float, default=60.0, metavar="SECONDS", help="acceptable latency (default: %(default)s)"
         )
         parser.add_argument(
-            "--percentile", type=float, default=95.0, help="percent of photos that have to keep it (default: 95)"
+            "--percentile",
+            type=float,
+            default=95.0,
+            metavar="PERCENT",
+            help="how many photos have to keep it (default: 95)",
         )
         text = "picture to draw (default: %(default)s)"
         parser.add_argument("--png", type=Path, default=Path("var/scaling.png"), metavar="FILE", help=text)
@@ -56,10 +60,14 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except OSError as error:
             raise CommandError(f"Cannot write {options['png']}: {error}") from error
+        except KeyboardInterrupt as interrupt:
+            raise CommandError("Interrupted.", returncode=130) from interrupt
 
     def _run(self, options: Mapping[str, Any]) -> None:
         if not 0 < options["percentile"] <= 100:
             raise CommandError(f"--percentile {options['percentile']:g} has to be above 0 and at most 100.")
+        # First, not after minutes of simulation.
+        options["png"].parent.mkdir(parents=True, exist_ok=True)
         console, scenario = self._console(), given.scenario(options)
         targets = options["targets"] or [settings.BACKLOG_TARGET]
         if options["tune"] and not options["targets"]:
@@ -75,7 +83,6 @@ class Command(BaseCommand):
             )
             for reason in advice.reasons:
                 console.print(f"  {reason}")
-        options["png"].parent.mkdir(parents=True, exist_ok=True)
         plots.draw({f"target {target:g}": result for target, result in results.items()}, options["png"])
         console.print(f"Drawn: {options['png']}")
 
@@ -88,18 +95,18 @@ class Command(BaseCommand):
 
 
 def _table(scenario: Scenario, results: Mapping[float, Result]) -> Table:
-    """Return a row for each target."""
+    """Return a row for each target: latencies, the largest backlog, machines, what they cost."""
     title = f"{len(scenario.arrivals):,} photos; up to {scenario.maximum} machines of "
     title += f"{scenario.machine.photos_per_second:g} photos/s"
-    percents = [f"p{percent} s" for percent in _PERCENTS]
-    headers = ("target", *percents, "longest s", "most waiting", "most machines", "launches", "machine h", "$ / 1,000")
+    headers = ["target", *(f"p{percent} s" for percent in _PERCENTS), "max s"]
+    headers += ["backlog", "machines", "launches", "hours", "$/1,000"]
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for header in headers:
         table.add_column(header, justify="right")
     for target, result in results.items():
         latencies = [f"{result.latency(percent):,.1f}" for percent in (*_PERCENTS, 100)]
         machines = (f"{result.peak}", f"{result.launches}", f"{result.machine_seconds / 3600:,.1f}")
-        row = (f"{target:g}", *latencies, f"{result.most_waiting:,}", *machines, f"{result.dollars_per_thousand:.4f}")
+        row = (f"{target:g}", *latencies, f"{result.most_waiting:,}", *machines, f"{result.dollars_per_thousand:.3g}")
         table.add_row(*row)
     return table
 

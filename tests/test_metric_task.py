@@ -1,0 +1,254 @@
+"""The metric is published from the real queue and group, whatever of them cannot be read, and says what failed."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.conf import settings
+
+from botsite import aws
+from botsite.celery import app
+from deploy.local.processes import free_port, listening
+from deploy.local.stack import LocalStack, script
+from metrics import tasks
+
+MISSING_QUEUE = "/000000000000/no-such-queue"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A queue and an Auto Scaling group of the test's own; what is published about them is in `name`'s namespace."""
+
+    name: str
+    queue_url: str
+
+    def send(self, messages: int) -> None:
+        """Put messages into the queue."""
+        for number in range(messages):
+            aws.client("sqs").send_message(QueueUrl=self.queue_url, MessageBody=str(number))
+
+    def resize(self, desired: int) -> None:
+        """Set the desired capacity."""
+        aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=self.name, DesiredCapacity=desired)
+
+    def published(self, metric: str) -> set[float]:
+        """Return the values of a metric, as an alarm sees them that names exactly these dimensions and this unit."""
+        now = datetime.now(UTC)
+        answer = aws.client("cloudwatch").get_metric_statistics(
+            Namespace=settings.METRIC_NAMESPACE,
+            MetricName=metric,
+            Dimensions=[{"Name": "AutoScalingGroupName", "Value": settings.ASG_NAME}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+            Period=60,
+            Statistics=["Average"],
+            Unit="None",
+        )
+        return {point["Average"] for point in answer["Datapoints"]}
+
+    @property
+    def both(self) -> tuple[set[float], set[float]]:
+        """Return what is published of both metrics."""
+        return self.published("BacklogPerInstance"), self.published("BacklogWithoutCapacity")
+
+
+@pytest.fixture
+def group(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Group:
+    name = f"metric-{uuid4().hex[:8]}"
+    queue_url = aws.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    launch: dict[str, Any] = {"ImageId": "ami-00000000", "InstanceType": "t3.micro"}
+    aws.client("ec2").create_launch_template(LaunchTemplateName=name, LaunchTemplateData=launch)
+    aws.client("autoscaling").create_auto_scaling_group(
+        AutoScalingGroupName=name,
+        LaunchTemplate={"LaunchTemplateName": name},
+        MinSize=0,
+        MaxSize=5,
+        AvailabilityZones=["us-east-1a"],
+    )
+    ours = {"ASG_NAME": name, "METRIC_NAMESPACE": name, "JOBS_QUEUE_URL": queue_url, "BACKLOG_TARGET": 10.0}
+    for setting, value in ours.items():
+        monkeypatch.setattr(settings, setting, value)
+    return Group(name, queue_url)
+
+
+class Proxy:
+    """microburst between this process and AWS."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def break_(self, **rule: Any) -> None:
+        """Let calls fail, until `mend`."""
+        httpx.post(f"{self.url}/_microburst/rules", json=[rule]).raise_for_status()
+
+    def mend(self) -> None:
+        """Let AWS work again."""
+        httpx.post(f"{self.url}/_microburst/rules", json=[]).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def microburst(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    port = free_port()
+    config: Path = tmp_path_factory.mktemp("microburst") / "chaos.yml"
+    # JSON is YAML too.
+    config.write_text(json.dumps({"upstream": stack.endpoint, "port": port, "rules": []}))
+    child = stack.children.start("microburst", [script("microburst"), "--config", str(config)], stack.env)
+    child.wait_ready(lambda: listening("127.0.0.1", port))
+    yield Proxy(f"http://127.0.0.1:{port}")
+    child.terminate()
+    child.wait()
+
+
+@pytest.fixture
+def proxy(microburst: Proxy, group: Group, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Lead this process's calls of AWS through microburst, once the group is there."""
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", microburst.url)
+    aws._client.cache_clear()
+    yield microburst
+    microburst.mend()
+    aws._client.cache_clear()
+
+
+@pytest.fixture
+def events(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    """Return a function that returns the events logged so far."""
+    caplog.set_level(logging.INFO)
+    return lambda: [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+
+
+def test_work_is_divided_by_the_desired_capacity(group: Group) -> None:
+    group.send(6)
+    aws.client("sqs").receive_message(QueueUrl=group.queue_url, MaxNumberOfMessages=2)
+    group.resize(4)
+    tasks.publish()
+    assert group.both == ({1.5}, {0.0})
+
+
+def test_one_photo_and_no_machine_is_above_the_target(group: Group) -> None:
+    group.send(1)
+    tasks.publish()
+    assert group.both == ({11.0}, {1.0})
+
+
+def test_nothing_to_do_is_a_real_zero(group: Group) -> None:
+    tasks.publish()
+    assert group.both == ({0.0}, {0.0})
+
+
+def test_published_twice_it_is_the_same(group: Group) -> None:
+    group.send(30)
+    group.resize(2)
+    tasks.publish()
+    tasks.publish()
+    assert group.both == ({15.0}, {0.0})
+
+
+def test_what_was_read_and_published_is_logged(group: Group, events: Callable[[], list[dict[str, Any]]]) -> None:
+    group.send(3)
+    group.resize(2)
+    tasks.publish()
+    wanted = {"visible": 3, "in_flight": 0, "desired": 2, "in_service": 2, "pending": 0}
+    assert {key: events()[-1][key] for key in wanted} == wanted
+    assert events()[-1]["event"] == "metrics_published"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "desired", "both"),
+    [
+        ("JOBS_QUEUE_URL", MISSING_QUEUE, 2, ({10.0}, {0.0})),
+        ("JOBS_QUEUE_URL", "", 0, ({11.0}, {1.0})),
+        ("ASG_NAME", "no-such-group", 2, ({10.0}, {1.0})),
+    ],
+)
+def test_one_source_that_fails_is_named_and_the_other_is_enough(
+    group: Group,
+    monkeypatch: pytest.MonkeyPatch,
+    events: Callable[[], list[dict[str, Any]]],
+    setting: str,
+    value: str,
+    desired: int,
+    both: tuple[set[float], set[float]],
+) -> None:
+    group.send(5)
+    group.resize(desired)
+    monkeypatch.setattr(settings, setting, settings.AWS_ENDPOINT_URL + value if value.startswith("/") else value)
+    tasks.publish()
+    failed = [event for event in events() if event["event"] == "metric_source_failed"]
+    assert [(event["setting"], setting in event["error"]) for event in failed] == [(setting, True)]
+    assert group.both == both
+
+
+@pytest.mark.parametrize("setting", ["ASG_NAME", "METRIC_NAMESPACE"])
+def test_an_empty_setting_is_named_and_ends_nothing(
+    group: Group, monkeypatch: pytest.MonkeyPatch, events: Callable[[], list[dict[str, Any]]], setting: str
+) -> None:
+    monkeypatch.setattr(settings, setting, "")
+    tasks.publish()
+    assert (events()[-1]["event"], events()[-1]["setting"]) == ("metrics_not_published", setting)
+
+
+@pytest.mark.parametrize("target", [0.0, -5.0, float("nan")])
+def test_a_target_that_is_none_is_named_and_ends_nothing(
+    group: Group, monkeypatch: pytest.MonkeyPatch, events: Callable[[], list[dict[str, Any]]], target: float
+) -> None:
+    monkeypatch.setattr(settings, "BACKLOG_TARGET", target)
+    tasks.publish()
+    assert (events()[-1]["event"], events()[-1]["setting"]) == ("metrics_not_published", "BACKLOG_TARGET")
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "access denied": {"error": {"code": "AccessDenied", "status": 403}},
+    "internal error": {"error": {"code": "InternalFailure", "status": 500}},
+    "connection reset": {"reset": True},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("service", "operation", "setting", "both"),
+    [
+        ("sqs", "GetQueueAttributes", "JOBS_QUEUE_URL", ({10.0}, {0.0})),
+        ("autoscaling", "DescribeAutoScalingGroups", "ASG_NAME", ({10.0}, {1.0})),
+    ],
+)
+def test_a_source_that_refuses_leaves_no_gap(
+    group: Group,
+    proxy: Proxy,
+    events: Callable[[], list[dict[str, Any]]],
+    fault: str,
+    service: str,
+    operation: str,
+    setting: str,
+    both: tuple[set[float], set[float]],
+) -> None:
+    group.send(3)
+    group.resize(2)
+    proxy.break_(service=service, operation=operation, **FAULTS[fault])
+    tasks.publish()
+    assert [event["setting"] for event in events() if event["event"] == "metric_source_failed"] == [setting]
+    assert group.both == both
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_when_cloudwatch_is_down_the_next_tick_publishes(
+    group: Group, proxy: Proxy, events: Callable[[], list[dict[str, Any]]], fault: str
+) -> None:
+    proxy.break_(service="cloudwatch", operation="PutMetricData", **FAULTS[fault])
+    tasks.publish()
+    assert (events()[-1]["event"], events()[-1]["setting"]) == ("metrics_not_published", "METRIC_NAMESPACE")
+    proxy.mend()
+    tasks.publish()
+    assert group.both == ({0.0}, {0.0})
+
+
+def test_the_tick_comes_each_half_minute_on_its_own_queue_and_does_not_grow_old() -> None:
+    entry = app.conf.beat_schedule["metrics.publish"]
+    assert entry == {"task": "metrics.publish", "schedule": 30.0, "options": {"queue": "metrics", "expires": 30}}
+    assert app.conf.task_routes["metrics.*"] == {"queue": "metrics"}

@@ -1,0 +1,249 @@
+"""A simulated group wakes for one photo, grows to the load, answers everything and goes back to nothing."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics import arrivals, tuning
+from metrics.backlog import BadSetting
+from metrics.fleet import Fleet
+from metrics.policy import Policies, TargetTracking
+from metrics.scenario import Machine, Result, Scenario
+from metrics.simulation import simulate
+
+ROOT = Path(__file__).resolve().parent.parent
+HOUR, DAY = 3600.0, 86_400.0
+POLICIES = Policies(TargetTracking(10, period=30))
+# One photo a second and machine, always.
+SLOW = Machine(slots=1, service_seconds=1, service_variation=0, boot_seconds=120)
+
+
+def _burst(photos: int, maximum: int = 100, machine: Machine = SLOW) -> Result:
+    return simulate(Scenario(np.zeros(photos), machine, maximum=maximum), POLICIES)
+
+
+def _desired(result: Result) -> list[int]:
+    return [int(desired) for desired in result.machines.desired]
+
+
+def test_one_photo_takes_exactly_one_machine() -> None:
+    result = _burst(1)
+    assert _desired(result) == [0, 1, 1, 0, 0]
+    assert result.launches == 1
+
+
+@pytest.mark.parametrize("photos", [100, 300, 995])
+def test_a_burst_takes_as_many_machines_as_the_target_says_give_or_take_one(photos: int) -> None:
+    assert abs(_burst(photos).peak - photos / 10) <= 1
+
+
+def test_a_burst_goes_from_nothing_to_the_maximum_and_back_to_nothing() -> None:
+    result = _burst(300, maximum=4)
+    assert (_desired(result)[0], result.peak, _desired(result)[-1], result.machines.running[-1]) == (0, 4, 0, 0)
+
+
+def test_the_first_photo_waits_for_a_tick_an_alarm_and_a_boot() -> None:
+    result = _burst(1)
+    assert result.latencies.tolist() == [30 + 30 + 120 + 1]
+
+
+def test_no_photo_takes_no_machine() -> None:
+    result = _burst(0)
+    assert (result.launches, result.dollars, result.latency(95)) == (0, 0, 0)
+
+
+def test_machines_are_paid_for_from_launch_until_their_last_photo() -> None:
+    result = simulate(Scenario(np.zeros(1), SLOW, minimum=1, maximum=1), POLICIES)
+    assert result.latencies.tolist() == [121]
+    assert result.machine_seconds == result.machines.at[-1]
+
+
+@given(
+    st.lists(st.floats(0, HOUR), max_size=80),
+    st.builds(
+        Machine,
+        slots=st.integers(1, 30),
+        service_seconds=st.floats(0.01, 300),
+        service_variation=st.floats(0, 2),
+        boot_seconds=st.floats(0, 400),
+    ),
+    st.floats(0.1, 1000),
+    st.integers(1, 50),
+    st.floats(0, 90),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_photo_that_arrives_is_answered(
+    times: list[float], machine: Machine, target: float, maximum: int, delay: float
+) -> None:
+    scenario = Scenario(np.sort(times), machine, maximum=maximum, metric_delay_seconds=delay)
+    result = simulate(scenario, Policies(TargetTracking(target, period=30)))
+    assert np.all(result.latencies > 0)
+    assert (_desired(result)[-1], result.peak <= maximum) == (0, True)
+    assert result.machine_seconds >= 60 * result.launches
+
+
+def test_the_fleet_serves_in_order_as_many_at_a_time_as_it_has_slots() -> None:
+    fleet = Fleet(np.array([0.0, 0, 0, 10]), 2, lambda number: np.full(number, 3.0))
+    assert fleet.depth(1) == (3, 0)
+    fleet.add(1, 1)
+    assert [fleet.depth(at) for at in (1, 4, 7, 12, 13)] == [(1, 2), (0, 1), (0, 0), (0, 1), (0, 0)]
+    assert fleet.finished.tolist() == [4, 4, 7, 13]
+
+
+def test_a_machine_that_goes_finishes_what_it_has_and_takes_no_more() -> None:
+    fleet = Fleet(np.zeros(3), 1, lambda number: np.full(number, 5.0))
+    fleet.add(1, 0)
+    fleet.add(2, 0)
+    assert fleet.remove(2, 1) == 5
+    assert fleet.depth(5) == (0, 1)
+    assert fleet.finished.tolist() == [5, 5, 10]
+
+
+RNG = np.random.default_rng(7)
+
+
+@pytest.mark.parametrize(
+    ("times", "number", "last"),
+    [
+        (arrivals.constant(2, HOUR, RNG), 7200, HOUR),
+        (arrivals.burst(300, 10, RNG), 300, 10),
+        (arrivals.wave(10_000 / DAY, DAY, RNG), 10_000, DAY),
+    ],
+    ids=["constant", "burst", "wave"],
+)
+def test_photos_arrive_sorted_in_time_and_number(times: arrivals.Seconds, number: int, last: float) -> None:
+    assert len(times) == pytest.approx(number, rel=0.05)
+    assert (np.all(np.diff(times) >= 0), times[0] >= 0, times[-1] <= last) == (True, True, True)
+
+
+def test_a_wave_is_high_at_noon_and_empty_at_midnight() -> None:
+    hours = np.histogram(arrivals.wave(1, DAY, RNG) / HOUR, bins=24, range=(0, 24))[0]
+    assert hours[12] == pytest.approx(2 * HOUR, rel=0.1)
+    assert hours[0] < 0.05 * hours[12]
+
+
+def test_a_trace_is_read_in_any_order_and_starts_at_zero(tmp_path: Path) -> None:
+    file = tmp_path / "trace.csv"
+    file.write_text("seconds,photos\n12.5,2\n10,1\n")
+    assert arrivals.trace(file).tolist() == [0, 2.5, 2.5]
+    file.write_text("seconds\n3\n4\n")
+    assert arrivals.trace(file).tolist() == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def steady() -> tuple[Scenario, dict[float, Result]]:
+    """Return hours of 3 photos/s on machines of 2 photos/s, simulated for the targets that tuning compares."""
+    machine = Machine(slots=10, service_seconds=5, boot_seconds=60)
+    photos = arrivals.constant(3, 3 * HOUR, np.random.default_rng(3))
+    scenario = Scenario(photos, machine, minimum=1, maximum=8)
+    return scenario, tuning.sweep(scenario, POLICIES, tuning.candidates(scenario, 60), lambda target, now: None)
+
+
+def test_tuning_takes_a_target_that_keeps_the_latency_at_little_cost_and_says_why(
+    steady: tuple[Scenario, dict[float, Result]],
+) -> None:
+    scenario, results = steady
+    advice = tuning.recommend(scenario, POLICIES, results, 60, 95)
+    cheapest = min(result.dollars for result in results.values() if result.latency(95) <= 60)
+    assert (advice.kept, results[advice.target].latency(95) <= 60) == (True, True)
+    assert results[advice.target].dollars <= 1.25 * cheapest
+    assert "acceptable backlog" in advice.reasons[0]
+
+
+def test_under_a_steady_load_a_target_within_the_slots_settles_and_one_above_swings(
+    steady: tuple[Scenario, dict[float, Result]],
+) -> None:
+    _, results = steady
+    changes = {target: len(result.machines.at) for target, result in results.items()}
+    assert max(count for target, count in changes.items() if 5 <= target <= 10) < changes[60] / 2
+
+
+def test_tuning_says_what_would_help_when_no_target_does() -> None:
+    scenario = Scenario(np.zeros(10), SLOW, maximum=2)
+    results = tuning.sweep(scenario, POLICIES, [5, 10], lambda target, now: None)
+    advice = tuning.recommend(scenario, POLICIES, results, 30, 95)
+    assert not advice.kept
+    assert any("a boot" in reason for reason in advice.reasons)
+    assert any("minimum of 1" in reason for reason in advice.reasons)
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return a function that runs the command with a picture in a folder of its own, and returns what it said."""
+
+    def run(*arguments: str) -> str:
+        call_command("simulate_scaling", "--png", str(tmp_path / "new" / "plot.png"), *arguments)
+        assert (tmp_path / "new" / "plot.png").read_bytes().startswith(b"\x89PNG")
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_the_command_prints_a_row_for_each_target_and_draws(command: Callable[..., str]) -> None:
+    said = command("--shape", "burst", "--photos", "50", "--slots", "1", "--targets", "5", "10", "20")
+    rows = [line.split() for line in said.splitlines() if line.strip()[:1].isdigit()][1:]
+    assert [(row[0], row[-4]) for row in rows] == [("5", "4"), ("10", "4"), ("20", "3")]
+
+
+def test_the_command_recommends_a_target(command: Callable[..., str]) -> None:
+    said = command("--tune", "--latency", "60", "--shape", "constant", "--rate", "60/min", "--hours", "1", "--min", "1")
+    assert "Recommended: BACKLOG_TARGET=" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--targets", "0"], "BACKLOG_TARGET"),
+        (["--targets", "-1"], "BACKLOG_TARGET"),
+        (["--min", "5", "--max", "4"], "minimum 5, maximum 4"),
+        (["--max", "0"], "maximum"),
+        (["--rate", "fast"], "--rate 'fast'"),
+        (["--rate", "9999999/s"], "number of photos"),
+        (["--hours", "0"], "time"),
+        (["--shape", "burst", "--photos", "-5"], "photos of the burst"),
+        (["--trace", "no/such.csv"], "no/such.csv"),
+        (["--slots", "0"], "slots"),
+        (["--service-seconds", "nan"], "service seconds"),
+        (["--boot-seconds", "-1"], "boot_seconds"),
+        (["--publish-seconds", "0"], "publish seconds"),
+        (["--period-seconds", "0"], "period"),
+        (["--tune", "--latency", "0"], "acceptable latency"),
+        (["--percentile", "101"], "--percentile 101"),
+    ],
+)
+def test_bad_input_is_named(arguments: list[str], name: str) -> None:
+    with pytest.raises(CommandError, match=name):
+        call_command("simulate_scaling", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("", "no column `seconds`"),
+        ("at\n1\n", "no column `seconds`"),
+        ("seconds\n", "no photos"),
+        ("seconds\n1\nsoon\n", "line 3.*soon"),
+        ("seconds,photos\n1,many\n", "line 2.*many"),
+        ("seconds,photos\n1,-4\n", "line 2.*-4"),
+        ("seconds\nnan\n", "line 2"),
+    ],
+)
+def test_a_bad_trace_is_named_with_its_line(tmp_path: Path, text: str, name: str) -> None:
+    file = tmp_path / "trace.csv"
+    file.write_text(text)
+    with pytest.raises(BadSetting, match=name):
+        arrivals.trace(file)
+
+
+def test_bad_input_ends_with_one_line_and_no_traceback() -> None:
+    command = [sys.executable, "manage.py", "simulate_scaling", "--targets", "0"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
