@@ -45,7 +45,7 @@ def draw(results: Mapping[str, Result], file: Path) -> None:
 def by_time(result: Result, percent: float) -> tuple[Seconds, Seconds]:
     """Return (seconds, a percentile of the latency of the photos that were answered around then)."""
     order = np.argsort(answered := result.arrivals + result.latencies)
-    edges = np.linspace(0, answered.max(initial=1.0), _BINS + 1)
+    edges = np.linspace(0, float(answered[order[-1]]) if len(order) else 1.0, _BINS + 1)
     starts = np.searchsorted(answered[order], edges[:-1])
     spans = [
         (middle, np.percentile(latencies, percent))

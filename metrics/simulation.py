@@ -19,6 +19,8 @@ from .fleet import Fleet
 from .policy import Group, History, Policies
 from .scenario import Machines, Published, Result, Scenario
 
+# CloudWatch looks at an alarm of 30 s each 10 s.
+EVALUATIONS_A_PERIOD = 3
 # EC2 bills by the second, and a minute at least.
 BILLED_AT_LEAST_SECONDS = 60.0
 # A scenario that is not over so long after its last photo never will be.
@@ -74,9 +76,10 @@ class _World:
         )
 
     def _metric(self) -> Generator[simpy.Event, Any, None]:
-        """Publish, as the beat task does."""
+        """Publish, as the beat task does; out of step with the periods, as its clock is with that of CloudWatch."""
+        every = self._scenario.publish_seconds
+        yield self._env.timeout(every / 2)
         while True:
-            yield self._env.timeout(self._scenario.publish_seconds)
             now = self._env.now
             unfinished, desired = backlog.backlog(*self._fleet.depth(now)), len(self._launched)
             values = backlog.values(unfinished, desired, self._policies.tracking.target)
@@ -84,12 +87,14 @@ class _World:
             self._idle.append(Point(now, values.backlog_without_capacity))
             self._ticks.append((now, unfinished, values.backlog_per_instance))
             self._progress(now)
+            yield self._env.timeout(every)
 
     def _scaling(self) -> Generator[simpy.Event, Any, None]:
         """Evaluate the alarms and do what the policies decide, until all is over."""
         tracking, first = self._policies.tracking, self._policies.first
+        period = min(tracking.period, first.period) if first else tracking.period
         while not self._is_over():
-            yield self._env.timeout(min(tracking.period, first.period) if first else tracking.period)
+            yield self._env.timeout(period / EVALUATIONS_A_PERIOD)
             history = History(self._seen(self._load), self._seen(self._idle))
             self._resize(policy.decide(self._policies, history, self._group(), self._env.now).desired)
         self._over.succeed()

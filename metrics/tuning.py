@@ -108,8 +108,8 @@ def _slots(scenario: Scenario, best: float) -> str:
             "are, and under a steady load the group settles."
         )
     return (
-        f"It is above the {slots} photos that a machine works on at a time: the group has to fall behind before it "
-        "grows, and swings under a steady load. Try another --seed too."
+        f"It is above the {slots} photos that a machine works on at a time: under a steady load for more than one machine "
+        "the group has to fall behind before it grows, and swings. Try another --seed too."
     )
 
 

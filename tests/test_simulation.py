@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from botsite.celery import app
 from metrics import arrivals, tuning
 from metrics.backlog import BadSetting
 from metrics.fleet import Fleet
@@ -51,7 +52,11 @@ def test_a_burst_goes_from_nothing_to_the_maximum_and_back_to_nothing() -> None:
 
 def test_the_first_photo_waits_for_a_tick_an_alarm_and_a_boot() -> None:
     result = _burst(1)
-    assert result.latencies.tolist() == [30 + 30 + 120 + 1]
+    assert result.latencies.tolist() == [30 + 120 + 1]
+
+
+def test_a_machine_is_by_default_what_the_worker_is_tuned_to() -> None:
+    assert Machine().slots == app.conf.worker_concurrency
 
 
 def test_no_photo_takes_no_machine() -> None:

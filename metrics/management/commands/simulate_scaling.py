@@ -115,7 +115,7 @@ def _table(scenario: Scenario, results: Mapping[float, Result]) -> Table:
 def _progress(console: Console, scenario: Scenario, targets: int) -> Iterator[tuning.Progress]:
     """Yield a function that moves a bar on a terminal: a step a target, and within it by the simulated time."""
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    seconds = float(scenario.arrivals.max(initial=1.0))
+    seconds = max([1.0, *scenario.arrivals[-1:].tolist()])
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("simulating", total=targets)
         done: dict[float, float] = {}
