@@ -58,7 +58,8 @@ class _World:
 
     def run(self) -> Result:
         """Play to the end."""
-        self._resize(self._scenario.minimum)
+        # These run already.
+        self._resize(self._scenario.minimum, boot_seconds=0)
         self._env.process(self._metric())
         self._env.process(self._scaling())
         self._env.run(self._over)
@@ -96,17 +97,18 @@ class _World:
         while not self._is_over():
             yield self._env.timeout(period / EVALUATIONS_A_PERIOD)
             history = History(self._seen(self._load), self._seen(self._idle))
-            self._resize(policy.decide(self._policies, history, self._group(), self._env.now).desired)
+            decision = policy.decide(self._policies, history, self._group(), self._env.now)
+            self._resize(decision.desired, self._scenario.machine.boot_seconds)
         self._over.succeed()
 
-    def _boot(self, machine: int) -> Generator[simpy.Event, Any, None]:
-        yield self._env.timeout(self._scenario.machine.boot_seconds)
+    def _boot(self, machine: int, seconds: float) -> Generator[simpy.Event, Any, None]:
+        yield self._env.timeout(seconds)
         if machine in self._launched:
             self._running.add(machine)
             self._fleet.add(machine, self._env.now)
             self._note()
 
-    def _resize(self, desired: int) -> None:
+    def _resize(self, desired: int, boot_seconds: float) -> None:
         """Launch machines, or take the newest away."""
         if desired == len(self._launched):
             return
@@ -114,7 +116,7 @@ class _World:
         while len(self._launched) < desired:
             self._launches += 1
             self._launched[self._launches] = self._env.now
-            self._env.process(self._boot(self._launches))
+            self._env.process(self._boot(self._launches, boot_seconds))
         for machine in list(self._launched)[desired:]:
             self._end(machine)
         self._note()
@@ -142,9 +144,7 @@ class _World:
     def _is_over(self) -> bool:
         last = self._scenario.arrivals[-1] if len(self._scenario.arrivals) else 0.0
         if self._env.now > last + PATIENCE_SECONDS:
-            raise BadSetting(
-                f"{PATIENCE_SECONDS / 86_400:g} days after the last photo the scenario is not over: the machines are "
-                "too few or too slow."
-            )
+            days = PATIENCE_SECONDS / 86_400
+            raise BadSetting(f"{days:g} days after the last photo not all are done: machines are too few or too slow.")
         settled = len(self._launched) == self._scenario.minimum or not self._policies.tracking.scale_in
         return settled and not sum(self._fleet.depth(self._env.now)) and self._fleet.all_taken

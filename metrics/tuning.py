@@ -50,7 +50,10 @@ def recommend(
         reasons = [_measured(best, results[best], percent), *_above(results, best, latency_seconds, percent)]
     else:
         best = min(results, key=lambda target: (round(results[target].latency(percent)), results[target].dollars))
-        reasons = [_measured(best, results[best], percent), *_too_slow(scenario, policies, best, percent)]
+        reasons = [
+            _measured(best, results[best], percent),
+            *_too_slow(scenario, policies, best, results[best], percent),
+        ]
     return Advice(best, bool(kept), [_guide(scenario, latency_seconds), *reasons, _slots(scenario, best)])
 
 
@@ -87,29 +90,27 @@ def _above(results: Mapping[float, Result], best: float, latency_seconds: float,
     ]
 
 
-def _too_slow(scenario: Scenario, policies: Policies, best: float, percent: float) -> list[str]:
-    """Say why no target is enough, and what one machine that always runs would change."""
-    first = policies.first.period if policies.first else policies.tracking.period * policies.tracking.high_periods
-    wait = scenario.publish_seconds / 2 + first + scenario.metric_delay_seconds + scenario.machine.boot_seconds
-    reasons = [f"No target is enough: a photo that finds no machine waits about {wait:.0f} s for an alarm and a boot."]
+def _too_slow(scenario: Scenario, policies: Policies, best: float, result: Result, percent: float) -> list[str]:
+    """Say why no target is enough, and what one machine more that always runs would change."""
+    wait = (scenario.publish_seconds + policies.tracking.period) / 2 + scenario.machine.boot_seconds
+    reasons = [f"No target is enough: a new machine comes {wait:.0f} s or more after it is needed (tick, alarm, boot)."]
+    if result.peak == scenario.maximum:
+        reasons.append(f"All {result.peak} machines were wanted: more of them may help.")
     if scenario.minimum < scenario.maximum:
         more = scenario.minimum + 1
-        result = simulate(replace(scenario, minimum=more), _at(policies, best))
-        reasons.append(f"With a minimum of {more}: {_measured(best, result, percent)}")
+        with_more = simulate(replace(scenario, minimum=more), _at(policies, best))
+        reasons.append(f"With a minimum of {more}: {_measured(best, with_more, percent)}")
     return reasons
 
 
 def _slots(scenario: Scenario, best: float) -> str:
     """Say on which side of a machine's slots the target is: there the metric changes its meaning."""
-    slots = scenario.machine.slots
-    if best <= slots:
-        return (
-            f"It is not above the {slots} photos that a machine works on at a time: the metric says how busy machines "
-            "are, and under a steady load the group settles."
-        )
+    slots = f"the {scenario.machine.slots} photos that a machine works on at a time"
+    if best <= scenario.machine.slots:
+        return f"It is not above {slots}: the metric says how busy machines are; under a steady load the group settles."
     return (
-        f"It is above the {slots} photos that a machine works on at a time: under a steady load for more than one machine "
-        "the group has to fall behind before it grows, and swings. Try another --seed too."
+        f"It is above {slots}: under a steady load for more than one machine the group has to fall behind before it "
+        "grows, and swings. Try another --seed too."
     )
 
 

@@ -64,9 +64,9 @@ def test_no_photo_takes_no_machine() -> None:
     assert (result.launches, result.dollars, result.latency(95)) == (0, 0, 0)
 
 
-def test_machines_are_paid_for_from_launch_until_their_last_photo() -> None:
-    result = simulate(Scenario(np.zeros(1), SLOW, minimum=1, maximum=1), POLICIES)
-    assert result.latencies.tolist() == [121]
+def test_machines_of_the_minimum_run_from_the_start_and_are_paid_for_to_the_end() -> None:
+    result = simulate(Scenario(np.array([0.0, 600]), SLOW, minimum=1, maximum=1), POLICIES)
+    assert result.latencies.tolist() == [1, 1]
     assert result.machine_seconds == result.machines.at[-1]
 
 
@@ -175,7 +175,7 @@ def test_tuning_says_what_would_help_when_no_target_does() -> None:
     results = tuning.sweep(scenario, POLICIES, [5, 10], lambda target, now: None)
     advice = tuning.recommend(scenario, POLICIES, results, 30, 95)
     assert not advice.kept
-    assert any("a boot" in reason for reason in advice.reasons)
+    assert any("boot" in reason for reason in advice.reasons)
     assert any("minimum of 1" in reason for reason in advice.reasons)
 
 
