@@ -65,6 +65,15 @@ class Scenario:
         if not 0 <= self.metric_delay_seconds < math.inf:
             raise BadSetting(f"metric delay is {self.metric_delay_seconds!r}: it has to be 0 s or more.")
 
+    def check(self, period: float) -> None:
+        """Raise BadSetting if the metric is too rare or too late for alarms with periods of so many seconds."""
+        every, delay = self.publish_seconds, self.metric_delay_seconds
+        if every > period or every + delay > 2 * period:
+            raise BadSetting(
+                f"publish seconds {every:g}, metric delay {delay:g}, period {period:g}: with points that rare or late "
+                "alarms have no data. Shorten the first two, or lengthen the period."
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Published:

@@ -32,6 +32,7 @@ def simulate(scenario: Scenario, policies: Policies, progress: Callable[[float],
 
     `progress` hears the simulated seconds. Raise BadSetting for a scenario that does not end.
     """
+    scenario.check(policies.tracking.period)
     return _World(scenario, policies, progress).run()
 
 
@@ -144,7 +145,6 @@ class _World:
     def _is_over(self) -> bool:
         last = self._scenario.arrivals[-1] if len(self._scenario.arrivals) else 0.0
         if self._env.now > last + PATIENCE_SECONDS:
-            days = PATIENCE_SECONDS / 86_400
-            raise BadSetting(f"{days:g} days after the last photo not all are done: machines are too few or too slow.")
+            raise BadSetting(f"{PATIENCE_SECONDS:g} s after the last photo not all are done: machines are too slow.")
         settled = len(self._launched) == self._scenario.minimum or not self._policies.tracking.scale_in
         return settled and not sum(self._fleet.depth(self._env.now)) and self._fleet.all_taken

@@ -81,7 +81,7 @@ def test_machines_of_the_minimum_run_from_the_start_and_are_paid_for_to_the_end(
     ),
     st.floats(0.1, 1000),
     st.integers(1, 50),
-    st.floats(0, 90),
+    st.floats(0, 30),
 )
 @settings(max_examples=60, deadline=None)
 def test_every_photo_that_arrives_is_answered(
@@ -219,6 +219,8 @@ def test_the_command_recommends_a_target(command: Callable[..., str]) -> None:
         (["--boot-seconds", "-1"], "boot_seconds"),
         (["--publish-seconds", "0"], "publish seconds"),
         (["--period-seconds", "0"], "period"),
+        (["--period-seconds", "10"], "publish seconds 30.*period 10"),
+        (["--metric-delay-seconds", "31"], "metric delay 31"),
         (["--tune", "--latency", "0"], "acceptable latency"),
         (["--percentile", "101"], "--percentile 101"),
     ],
