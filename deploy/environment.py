@@ -14,6 +14,9 @@ OUTPUTS: Mapping[str, tuple[str, str]] = {
     "IMAGES_BUCKET": ("storage", "ImagesBucketName"),
     "PREDICTIONS_TABLE": ("storage", "PredictionsTableName"),
     "PREDICTIONS_KEPT_DAYS": ("storage", "KeptDays"),
+    "ASG_NAME": ("workers", "Yolo5GroupName"),
+    "METRIC_NAMESPACE": ("workers", "MetricNamespace"),
+    "BACKLOG_TARGET": ("workers", "BacklogTarget"),
 }
 
 

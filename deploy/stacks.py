@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from deploy import cfn, changesets, template, verify
+from deploy import cfn, changesets, machine_images, template, verify
 from deploy.cfn import Change, Event, Report, Stack
 from deploy.cfn import StackError as StackError  # callers catch stacks.StackError
 from deploy.local import fixups
@@ -17,9 +17,9 @@ from deploy.template import Template
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
 # Each stack may import what those before it export; they are deleted from the end.
-ORDER = ("storage", "queue")
+ORDER = ("network", "storage", "queue", "workers")
 DEFAULT_PREFIX = "objdet"
-_PREFIX = re.compile(r"[a-z][a-z0-9-]{2,19}")
+_PREFIX = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
 _MADE_BY = "object-detection-service"
 # States that no change set leads out of, and what does.
 _WAYS_OUT = {
@@ -54,6 +54,8 @@ def provision(prefix: str, values: Mapping[str, str] | None = None, report: Repo
     """
     values = values or {}
     templates = _templates(values)
+    for part in ORDER:
+        _ours(prefix, part)  # Before anything is changed: a stack of somebody else is no place to stop half-way.
     done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in ORDER}
     deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
     mended = fixups.apply(verify.differences(deployed)) if settings.AWS_ENDPOINT_URL else []
@@ -121,7 +123,7 @@ def name(prefix: str, part: str) -> str:
     if not _PREFIX.fullmatch(prefix):
         raise StackError(
             f"{prefix!r} cannot begin the names of stacks, buckets and queues: use 3 to 20 lower-case letters, "
-            "digits and hyphens, the first a letter."
+            "digits and hyphens, the first a letter, the last no hyphen."
         )
     return f"{prefix}-{part}"
 
@@ -158,6 +160,7 @@ def _change_set(
     prefix: str, part: str, stack: Stack | None, text: Template, values: Mapping[str, str], change_set: str
 ) -> list[Change] | None:
     given = {"Prefix": prefix} | {key: value for key, value in values.items() if key in text.parameters}
+    given |= machine_images.newest(text, given)
     parameters: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
     kept = set(stack.parameters if stack else ()) & set(text.parameters) - set(given)
     parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]

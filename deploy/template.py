@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-Names = Mapping[str, str]  # parameters, pseudo parameters and resources share one namespace
+# Parameters, pseudo parameters and resources share one namespace; the exports of other stacks have hyphens in theirs.
+Names = Mapping[str, str]
 _ABSENT = {"Ref": "AWS::NoValue"}
 
 
@@ -49,6 +50,12 @@ class Template:
                 return names.get(f"{resource}.{attribute}", value)
             case {"Fn::Sub": str(text)}:
                 return re.sub(r"\$\{([^}!]+)\}", lambda found: names.get(found[1], found[0]), text)
+            case {"Fn::Sub": [text, more]}:
+                known = {name: self.resolve(item, names) for name, item in more.items()}
+                texts = {name: item for name, item in known.items() if isinstance(item, str)}
+                return self.resolve({"Fn::Sub": text}, {**names, **texts})
+            case {"Fn::ImportValue": export}:
+                return names.get(str(self.resolve(export, names)), value)
             case {"Fn::If": [condition, if_true, if_false]}:
                 return self.resolve(if_true if self._holds({"Condition": condition}, names) else if_false, names)
         resolved = {key: self.resolve(item, names) for key, item in value.items()}

@@ -37,7 +37,8 @@ class Difference:
 
 def differences(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
     """Return every property that `live.READERS` knows and that is not as the stack's template says."""
-    return [one for stack, template in deployed for one in _of_stack(stack, template)]
+    exports = {f"{stack.name}-{output}": value for stack, _ in deployed for output, value in stack.outputs.items()}
+    return [one for stack, template in deployed for one in _of_stack(stack, template, exports)]
 
 
 def settled(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
@@ -48,9 +49,9 @@ def settled(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
     return found
 
 
-def _of_stack(stack: Stack, template: Template) -> list[Difference]:
+def _of_stack(stack: Stack, template: Template, exports: Mapping[str, str]) -> list[Difference]:
     physical = cfn.physical_ids(stack)
-    names = _names(stack, template, physical)
+    names = {**exports, **_names(stack, template, physical)}
     found = []
     for logical_id, resource in template.resources(names).items():
         type_ = resource["Type"]

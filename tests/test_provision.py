@@ -190,7 +190,8 @@ def test_provision_makes_a_private_bucket_that_empties_itself(made: str) -> None
 def test_provision_says_what_it_did_resource_by_resource_and_what_the_emulator_needed(prefix: str) -> None:
     lines = run("provision", "--prefix", prefix).splitlines()
     assert any(line.split() == [f"{prefix}-queue", "CREATE_COMPLETE", "JobsQueue", "AWS::SQS::Queue"] for line in lines)
-    assert [f"{prefix}-storage: created", f"{prefix}-queue: created"] == [line for line in lines if ": created" in line]
+    created = [f"{prefix}-{part}: created" for part in stacks.ORDER]
+    assert [line for line in lines if ": created" in line] == created
     fixups = [line.rpartition(" ")[2] for line in lines if line.startswith("set afterwards")]
     assert {"LifecycleConfiguration", "TimeToLiveSpecification"} <= set(fixups)
 
@@ -215,13 +216,14 @@ def test_a_second_run_changes_nothing(prefix: str) -> None:
 def test_a_changed_parameter_updates_its_stack_alone_and_stays_changed(prefix: str) -> None:
     stacks.provision(prefix)
     updated = stacks.provision(prefix, {"JobsVisibilitySeconds": "90"})
-    assert updated.stacks == {f"{prefix}-storage": "unchanged", f"{prefix}-queue": "updated"}
+    changed = {stack for stack, what in updated.stacks.items() if what != "unchanged"}
+    assert (changed, updated.stacks[f"{prefix}-queue"]) == ({f"{prefix}-queue"}, "updated")
     stacks.provision(prefix)
     assert queue(prefix, "jobs")["VisibilityTimeout"] == "90"
 
 
 def test_a_parameter_that_no_template_has_is_refused_with_those_there_are(prefix: str) -> None:
-    with pytest.raises(CommandError, match="No template has a parameter KeptDay; there are Jobs"):
+    with pytest.raises(CommandError, match=r"No template has a parameter KeptDay; there are .*KeptDays"):
         run("provision", "--prefix", prefix, "--parameter", "KeptDay=7")
     assert statuses(prefix) == {}
 
@@ -287,7 +289,8 @@ def test_a_template_that_is_refused_leaves_no_empty_stack(prefix: str, templates
     spoil(templates, "queue", "Type: AWS::SQS::Queue", "Type: AWS::SQS::NoSuchThing")
     with pytest.raises(CommandError, match="NoSuchThing"):
         run("provision", "--prefix", prefix)
-    assert statuses(prefix) == {f"{prefix}-storage": "CREATE_COMPLETE"}
+    before = stacks.ORDER[: stacks.ORDER.index("queue")]
+    assert statuses(prefix) == {f"{prefix}-{part}": "CREATE_COMPLETE" for part in before}
 
 
 @pytest.mark.parametrize("left", ["provision", "another"])
@@ -333,7 +336,7 @@ def test_a_run_interrupted_while_it_executed_is_resumed(prefix: str) -> None:
 
 
 def test_a_shell_can_eval_what_stack_env_prints(prefix: str, endpoint: str) -> None:
-    stacks.provision(prefix, {"KeptDays": "12"})
+    stacks.provision(prefix, {"KeptDays": "14"})
     script = f'set -a; eval "$({sys.executable} manage.py stack_env --prefix {prefix})"; env'
     shell = {"PATH": os.environ["PATH"], **KEYS, "AWS_ENDPOINT_URL": endpoint}
     printed = subprocess.run(["sh", "-ec", script], env=shell, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -344,7 +347,10 @@ def test_a_shell_can_eval_what_stack_env_prints(prefix: str, endpoint: str) -> N
         "METRICS_QUEUE_URL": f"{endpoint}/000000000000/{prefix}-metrics",
         "IMAGES_BUCKET": f"{prefix}-images-000000000000-us-east-1",
         "PREDICTIONS_TABLE": f"{prefix}-predictions",
-        "PREDICTIONS_KEPT_DAYS": "12",
+        "PREDICTIONS_KEPT_DAYS": "14",
+        "ASG_NAME": f"{prefix}-yolo5",
+        "METRIC_NAMESPACE": "ObjectDetection",
+        "BACKLOG_TARGET": "10",
     }
     assert wanted.items() <= dict(line.partition("=")[::2] for line in printed.stdout.splitlines()).items()
 
@@ -357,7 +363,7 @@ def test_stack_env_prints_nothing_but_the_lines(prefix: str) -> None:
 
 
 def test_stack_env_of_what_is_not_there_says_how_to_deploy_it(prefix: str) -> None:
-    with pytest.raises(CommandError, match=rf"no stack {prefix}-storage in us-east-1.*provision --prefix {prefix}"):
+    with pytest.raises(CommandError, match=rf"no stack {prefix}-network in us-east-1.*provision --prefix {prefix}"):
         run("stack_env", "--prefix", prefix)
 
 
@@ -367,7 +373,8 @@ def test_stack_env_of_what_is_not_there_says_how_to_deploy_it(prefix: str) -> No
 def test_teardown_leaves_nothing_and_says_so_when_there_is_nothing(prefix: str) -> None:
     stacks.provision(prefix)
     aws.client("s3").put_object(Bucket=f"{prefix}-images-000000000000-us-east-1", Key="photos/1", Body=b"x")
-    assert f"Deleted: {prefix}-queue, {prefix}-storage" in run("teardown", "--prefix", prefix)
+    gone = ", ".join(f"{prefix}-{part}" for part in reversed(stacks.ORDER))
+    assert f"Deleted: {gone}" in run("teardown", "--prefix", prefix)
     assert statuses(prefix) == {}
     assert aws.client("sqs").list_queues(QueueNamePrefix=f"{prefix}-").get("QueueUrls", []) == []
     assert f"{prefix}-predictions" not in aws.client("dynamodb").list_tables()["TableNames"]
@@ -382,16 +389,19 @@ def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, mo
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for body in (b"first", b"second"):
         s3.put_object(Bucket=bucket, Key="photos/1", Body=body)
-    left = []
-    monkeypatch.setattr(cfn, "delete", lambda stack, report: left.append(s3.list_object_versions(Bucket=bucket)))
+    left = {}
+    monkeypatch.setattr(
+        cfn, "delete", lambda stack, report: left.update({stack.name: s3.list_object_versions(Bucket=bucket)})
+    )
     stacks.delete(prefix)
-    assert ["Versions" in found or "DeleteMarkers" in found for found in left] == [True, False]
+    full = [name for name, found in left.items() if "Versions" in found or "DeleteMarkers" in found]
+    assert full == [name for name in left if name not in (f"{prefix}-storage", f"{prefix}-network")]
 
 
 def test_teardown_goes_on_where_somebody_has_deleted_the_bucket(prefix: str) -> None:
     stacks.provision(prefix)
     aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-000000000000-us-east-1")
-    assert stacks.delete(prefix) == [f"{prefix}-queue", f"{prefix}-storage"]
+    assert stacks.delete(prefix) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
 
 
 def test_the_plan_of_a_teardown_lists_what_would_go_and_deletes_nothing(prefix: str) -> None:
@@ -417,7 +427,7 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(("answer", "left"), [("no", 2), ("the prefix", 0)])
+@pytest.mark.parametrize(("answer", "left"), [("no", len(stacks.ORDER)), ("the prefix", 0)])
 def test_on_a_terminal_teardown_asks(prefix: str, monkeypatch: pytest.MonkeyPatch, answer: str, left: int) -> None:
     stacks.provision(prefix)
     monkeypatch.setattr("builtins.input", lambda *question: prefix if answer == "the prefix" else answer)
@@ -435,12 +445,12 @@ def test_a_stack_in_a_state_without_a_way_forward_says_which_and_what_to_do(
     """The emulator has no such states, so the description of the stack is made up."""
     tags = {"Project": prefix, "ManagedBy": "object-detection-service"}
     for status, what in (
-        ("UPDATE_ROLLBACK_FAILED", f"continue-update-rollback --stack-name {prefix}-storage"),
+        ("UPDATE_ROLLBACK_FAILED", f"continue-update-rollback --stack-name {prefix}-network"),
         ("ROLLBACK_FAILED", f"teardown --prefix {prefix}"),
         ("DELETE_FAILED", f"teardown --prefix {prefix}"),
     ):
         monkeypatch.setattr(cfn, "describe", lambda name, status=status: cfn.Stack(name, "id", status, tags))
-        with pytest.raises(CommandError, match=rf"{prefix}-storage is {status}\. .*{what}"):
+        with pytest.raises(CommandError, match=rf"{prefix}-network is {status}\. .*{what}"):
             run("provision", "--prefix", prefix)
 
 
@@ -462,7 +472,7 @@ def test_a_stack_of_somebody_else_is_left_alone(prefix: str, command: str) -> No
 # ------------------------------------------------------------------------------------- what the world says
 
 
-@pytest.mark.parametrize("prefix", ["Objdet", "ab", "1abc", "a_b", "a" * 21, "a b"])
+@pytest.mark.parametrize("prefix", ["Objdet", "ab", "1abc", "a_b", "a" * 21, "a b", "abc-"])
 def test_a_prefix_that_cannot_begin_a_name_is_refused(prefix: str) -> None:
     for command in ("provision", "stack_env", "teardown"):
         with pytest.raises(CommandError, match="3 to 20 lower-case letters"):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,36 @@ def test_every_output_is_exported_under_the_name_of_its_stack(path: Path) -> Non
         assert output["Export"] == {"Name": {"Fn::Sub": "${AWS::StackName}-" + name}}
 
 
+def imports(value: Any) -> Iterator[str]:
+    """Yield the exports that a part of a template imports, as `<part>-<output>`."""
+    if isinstance(value, dict):
+        if "Fn::ImportValue" in value:
+            yield value["Fn::ImportValue"]["Fn::Sub"].removeprefix("${Prefix}-")
+        for item in value.values():
+            yield from imports(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from imports(item)
+
+
+@each_template
+def test_a_stack_imports_what_an_earlier_one_exports_and_what_cannot_change_there(path: Path) -> None:
+    """CloudFormation refuses to change an export while it is imported: the value of a parameter is passed to both."""
+    earlier = stacks.ORDER[: stacks.ORDER.index(path.stem)]
+    for part, _, output in (name.partition("-") for name in imports(template.read(path).all_resources)):
+        assert part in earlier
+        exporter = template.read(stacks.TEMPLATES / f"{part}.yaml")
+        assert exporter.outputs[output]["Value"].get("Ref") not in exporter.parameters, output
+
+
+def test_a_parameter_means_the_same_in_every_template() -> None:
+    found: dict[str, Any] = {}
+    for path in FILES:
+        for name, parameter in template.read(path).parameters.items():
+            same = {key: value for key, value in parameter.items() if key != "Description"}
+            assert found.setdefault(name, same) == same, f"{name} in {path.name}"
+
+
 @each_template
 def test_every_queue_has_a_dead_letter_queue_that_keeps_messages_longer(path: Path) -> None:
     text = template.read(path)
@@ -96,6 +127,7 @@ Resources:
     Type: AWS::SQS::Queue
     Properties:
       QueueName: !Sub '${Domain}-${Days}-${!Kept}-${Other.Arn}'
+      Key: !Sub ['${Days}-${Other}-${Domain}', {Other: !ImportValue 'x-network-Id'}]
       Delay: !If [Short, 1, !Ref AWS::NoValue]
       Arn: !GetAtt Always.Arn
   Record: {Type: 'AWS::Route53::RecordSet', Condition: HasDomain}
@@ -107,11 +139,19 @@ Resources:
 @pytest.mark.parametrize(
     ("given", "resources", "properties"),
     [
-        ({}, ["Always"], {"QueueName": "-3-${!Kept}-${Other.Arn}", "Arn": {"Fn::GetAtt": ["Always", "Arn"]}}),
         (
-            {"Domain": "a.b", "Days": "4", "Always.Arn": "arn:x"},
+            {},
+            ["Always"],
+            {
+                "QueueName": "-3-${!Kept}-${Other.Arn}",
+                "Key": "3-${Other}-",
+                "Arn": {"Fn::GetAtt": ["Always", "Arn"]},
+            },
+        ),
+        (
+            {"Domain": "a.b", "Days": "4", "Always.Arn": "arn:x", "x-network-Id": "vpc-1"},
             ["Always", "Record"],
-            {"QueueName": "a.b-4-${!Kept}-${Other.Arn}", "Arn": "arn:x", "Delay": 1},
+            {"QueueName": "a.b-4-${!Kept}-${Other.Arn}", "Key": "4-vpc-1-a.b", "Arn": "arn:x", "Delay": 1},
         ),
     ],
 )
