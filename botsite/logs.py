@@ -16,6 +16,9 @@ from django.conf import settings
 
 # A bot's token: "<bot id>:<secret>", also as it stands in the address of each Bot API call.
 _TOKEN = re.compile(r"(?<!\d)\d{3,}(?::|%3A)[A-Za-z0-9_-]{20,}")
+_SECRET_SETTINGS = ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "RESULTS_KEY", "SECRET_KEY")
+# What is shorter is no secret, and to hide it would take ordinary words with it.
+_SHORTEST_SECRET = 8
 _hidden: set[str] = set()
 
 
@@ -43,7 +46,7 @@ structlog.configure(
 
 def hide(secret: str) -> None:
     """Keep `secret` out of every log line of this process, wherever a library may put it."""
-    if secret:
+    if len(secret) >= _SHORTEST_SECRET:
         _hidden.add(secret)
 
 
@@ -67,6 +70,8 @@ class _Redacted(logging.Formatter):
 
 def formatter() -> logging.Formatter:
     """Return the formatter of all handlers, also of what libraries log through `logging`."""
+    for name in _SECRET_SETTINGS:
+        hide(getattr(settings, name))
     if settings.LOG_FORMAT == "text":
         after: list[Any] = [
             structlog.dev.ConsoleRenderer(

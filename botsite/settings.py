@@ -4,6 +4,7 @@ A value that only some roles need may be empty here. Each role names what it can
 `require("polybot")` raises with everything that is missing, so that one start tells it all.
 """
 
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+from . import secret_store
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -33,6 +36,10 @@ METRICS_QUEUE_URL = env.str("METRICS_QUEUE_URL", default="")
 IMAGES_BUCKET = env.str("IMAGES_BUCKET", default="")
 PREDICTIONS_TABLE = env.str("PREDICTIONS_TABLE", default="")
 PREDICTIONS_KEPT_DAYS = env.int("PREDICTIONS_KEPT_DAYS", default=30)
+# What these hold counts below as if it stood in the environment, where children and crash reports would find it.
+SERVICE_SECRETS = env.list("SERVICE_SECRETS", default=[])
+_secrets = secret_store.read(SERVICE_SECRETS, AWS_REGION, AWS_ENDPOINT_URL)
+env.ENVIRON = os.environ | {name: value for name, value in _secrets.items() if not os.environ.get(name)}
 
 # --- Telegram -----------------------------------------------------------------------------------------------
 TELEGRAM_TOKEN_SECRET = env.str("TELEGRAM_TOKEN_SECRET", default="")

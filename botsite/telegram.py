@@ -193,4 +193,9 @@ def _secret(secret_id: str) -> str:
         value: str = aws.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
     except (ClientError, BotoCoreError) as error:
         raise TelegramError(f"reading secret {secret_id}: {error}", permanent=False) from error
-    return str(json.loads(value)["TELEGRAM_TOKEN"]) if value.lstrip().startswith("{") else value.strip()
+    found = str(json.loads(value)["TELEGRAM_TOKEN"]) if value.lstrip().startswith("{") else value.strip()
+    if not found:
+        raise TelegramError(
+            f"secret {secret_id} holds no token: `python manage.py provision` asks for it", permanent=False
+        )
+    return found

@@ -17,6 +17,9 @@ OUTPUTS: Mapping[str, tuple[str, str]] = {
     "ASG_NAME": ("workers", "Yolo5GroupName"),
     "METRIC_NAMESPACE": ("workers", "MetricNamespace"),
     "BACKLOG_TARGET": ("workers", "BacklogTarget"),
+    "POLYBOT_URL": ("web", "PolybotUrl"),
+    "TELEGRAM_TOKEN_SECRET": ("web", "TokenSecretName"),
+    "SERVICE_SECRETS": ("web", "ServiceSecrets"),
 }
 
 
@@ -32,14 +35,15 @@ def of(prefix: str) -> dict[str, str]:
                 f"{stacks.name(prefix, part)} has no output {output}: it is half made, or older than this code. "
                 f"Run: python manage.py provision --prefix {prefix}"
             )
-        value = outputs[part][output]
-        found[variable] = _reachable(value) if variable.endswith("_QUEUE_URL") else value
+        found[variable] = outputs[part][output]
+    if settings.AWS_ENDPOINT_URL:
+        found |= {name: _reachable(url) for name, url in found.items() if name.endswith("_QUEUE_URL")}
+        # No name server knows the load balancer there: its own name stands in the path.
+        found["POLYBOT_URL"] = f"{settings.AWS_ENDPOINT_URL.rstrip('/')}/_alb/{outputs['web']['BalancerName']}"
     return found
 
 
 def _reachable(url: str) -> str:
     """Return a queue's address at the endpoint in use: an emulator calls itself localhost, wherever it listens."""
-    if not settings.AWS_ENDPOINT_URL:
-        return url
     endpoint = urlsplit(settings.AWS_ENDPOINT_URL)
     return urlsplit(url)._replace(scheme=endpoint.scheme, netloc=endpoint.netloc).geturl()

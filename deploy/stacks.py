@@ -17,7 +17,7 @@ from deploy.template import Template
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
 # Each stack may import what those before it export; they are deleted from the end.
-ORDER = ("network", "storage", "queue", "workers")
+ORDER = ("network", "storage", "queue", "web", "workers", "metrics", "alarms")
 DEFAULT_PREFIX = "objdet"
 _PREFIX = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
 _MADE_BY = "object-detection-service"

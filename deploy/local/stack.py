@@ -16,10 +16,9 @@ from pathlib import Path
 import httpx
 from django.conf import settings
 
-from botsite import logs
+from botsite import aws, logs, secret_store
 from deploy import environment, stacks
 
-from . import alb
 from .processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
 
 PREFIX = "objdet"
@@ -31,7 +30,10 @@ Step = Callable[[str], None]
 
 @dataclass
 class LocalStack:
-    """The running service. `env` is what every role is started with; `step(text)` hears what is being done."""
+    """The running service. `env` is what every role is started with; `step(text)` hears what is being done.
+
+    `polybot_url` stands for port 80 of the load balancer, `public_url` for its port 443.
+    """
 
     folder: Path
     weights: str
@@ -42,13 +44,14 @@ class LocalStack:
     endpoint: str = ""
     telegram_url: str = ""
     polybot_url: str = ""
+    public_url: str = ""
     sites: dict[Child, str] = field(default_factory=dict)
     workers: list[Child] = field(default_factory=list)
     metrics: Child = field(init=False)
 
     def __post_init__(self) -> None:
         self.children = Children(self.folder / "logs", self.on_line)
-        self.env = {**os.environ, **_secrets(), "YOLO_WEIGHTS": self.weights, "AWS_REGION": REGION}
+        self.env = {**os.environ, "TELEGRAM_TOKEN": _token(), "YOLO_WEIGHTS": self.weights, "AWS_REGION": REGION}
         self.env |= {
             "DJANGO_ALLOWED_HOSTS": ",".join(SITE_HOSTS),
             "PYTHONUNBUFFERED": "1",
@@ -65,6 +68,7 @@ class LocalStack:
             self.start_aws()
             self.start_telegram()
             self.provision()
+            self.start_front()
             self.start_sites()
             self.start_worker()
             self.start_metrics()
@@ -103,15 +107,36 @@ class LocalStack:
     def provision(self) -> None:
         """Deploy the templates, and take from the stacks what the roles need."""
         self.step("provisioning with CloudFormation")
-        stacks.provision(PREFIX, {}, lambda event: None)
+        # ministack asks for one and has no use for it: it speaks plain HTTP on all its ports.
+        certificate = aws.client("acm").request_certificate(DomainName="objdet.localhost", ValidationMethod="DNS")
+        values = {"CertificateArn": certificate["CertificateArn"], "OperatorCidr": "127.0.0.1/32"}
+        stacks.provision(PREFIX, values, lambda event: None)
         self.env |= environment.of(PREFIX)
+        aws.client("secretsmanager").put_secret_value(
+            SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=self.env["TELEGRAM_TOKEN"]
+        )
+        self.env |= secret_store.read(self.env["SERVICE_SECRETS"].split(","), REGION, self.endpoint)
+
+    def start_front(self) -> None:
+        """Start what stands for the name and the ports of the load balancer."""
+        name = stacks.existing(PREFIX, "web").outputs["BalancerDnsName"]
+        http, https = free_port(), free_port()
+        command = ["-m", "deploy.local.front", "--endpoint", self.endpoint, "--name", name]
+        command += ["--http", str(http), "--https", str(https)]
+        child = self.children.start("balancer", [sys.executable, *command], self.env, BOTTOM)
+        child.wait_ready(lambda: listening("127.0.0.1", https), 30)
+        self.polybot_url, self.public_url = f"http://127.0.0.1:{http}", f"http://127.0.0.1:{https}"
+        self.env["POLYBOT_URL"] = self.polybot_url
+        self.env["DJANGO_ALLOWED_HOSTS"] += f",{name}"
 
     def start_sites(self) -> None:
-        """Start one site on each host, and the load balancer before them."""
+        """Start one site on each host, as targets of the load balancer."""
         self.step(f"starting {len(SITE_HOSTS)} sites behind an Application Load Balancer")
         addresses = [(host, free_port(host)) for host in SITE_HOSTS]
-        self.polybot_url = alb.create(f"{PREFIX}-alb", self.endpoint, addresses)
-        self.env["POLYBOT_URL"] = self.polybot_url
+        aws.client("elbv2").register_targets(
+            TargetGroupArn=stacks.existing(PREFIX, "web").outputs["TargetGroupArn"],
+            Targets=[{"Id": host, "Port": port} for host, port in addresses],
+        )
         for host, port in addresses:
             self.start_site(host, port)
 
@@ -143,7 +168,7 @@ class LocalStack:
         answer = httpx.post(
             f"{self.telegram_url}/bot{self.env['TELEGRAM_TOKEN']}/setWebhook",
             data={
-                "url": f"{self.polybot_url}/telegram/webhook",
+                "url": f"{self.public_url}/telegram/webhook",
                 "secret_token": self.env["TELEGRAM_WEBHOOK_SECRET"],
                 "allowed_updates": '["message", "callback_query"]',
             },
@@ -158,16 +183,11 @@ class LocalStack:
                 setattr(settings, name, self.env[name])
 
 
-def _secrets() -> dict[str, str]:
-    """Make what Secrets Manager would hold, for this run only."""
+def _token() -> str:
+    """Draw what @BotFather would give, for this run only."""
     token = f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)}"
     logs.hide(token)
-    return {
-        "TELEGRAM_TOKEN": token,
-        "TELEGRAM_WEBHOOK_SECRET": secrets.token_urlsafe(32),
-        "RESULTS_KEY": secrets.token_urlsafe(32),
-        "DJANGO_SECRET_KEY": secrets.token_urlsafe(50),
-    }
+    return token
 
 
 def script(name: str) -> str:

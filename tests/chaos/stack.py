@@ -20,7 +20,7 @@ import httpx
 
 from botsite import aws
 from deploy.local.processes import BOTTOM, TOP, Child, Children, free_port, listening
-from deploy.local.stack import LocalStack, script
+from deploy.local.stack import PREFIX, LocalStack, script
 
 from .patience import VISIBILITY_SECONDS
 
@@ -115,7 +115,7 @@ class ChaosStack(LocalStack):
     def start_sites(self) -> None:
         """Start the sites; workers started later call them through the proxy."""
         super().start_sites()
-        self.env["POLYBOT_URL"] = self.proxy + urlsplit(self.polybot_url).path
+        self.env["POLYBOT_URL"] = f"{self.proxy}/_alb/{PREFIX}"
 
     def set_webhook(self) -> None:
         """Register the webhook, as an operator who has the token."""
