@@ -1,0 +1,160 @@
+"""The load balancer of the template: what its listeners let through to the sites, and from where."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from botsite import aws
+from deploy import stacks, template
+from tests import emulators
+
+TELEGRAM = ["149.154.160.0/20", "91.108.4.0/22"]
+OPERATOR = "203.0.113.7/32"
+
+
+class Site(BaseHTTPRequestHandler):
+    """Answers everything, so that whatever is refused was refused before it."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An emulated AWS of this module's own."""
+    with emulators.ministack() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def balancer(endpoint: str) -> Iterator[str]:
+    """The name of a load balancer in front of one site."""
+    outputs = deployed("open", CertificateArn=certificate(), OperatorCidr=OPERATOR)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        target = {"Id": "127.0.0.1", "Port": site.server_port}
+        aws.client("elbv2").register_targets(TargetGroupArn=outputs["TargetGroupArn"], Targets=[target])
+        yield outputs["BalancerDnsName"]
+        site.shutdown()
+
+
+def certificate() -> str:
+    """Return the ARN of a certificate; the emulator does not look at it."""
+    return str(aws.client("acm").request_certificate(DomainName="bot.example.com")["CertificateArn"])
+
+
+def deployed(prefix: str, **values: str) -> dict[str, str]:
+    """Provision and return the outputs of the sites' stack."""
+    stacks.provision(prefix, values)
+    return dict(stacks.existing(prefix, "web").outputs)
+
+
+def rules(prefix: str) -> dict[int, list[dict[str, list[str]]]]:
+    """Return the conditions of each rule by the port of its listener, the first rule first."""
+    elb = aws.client("elbv2")
+    arn = elb.describe_load_balancers(Names=[prefix])["LoadBalancers"][0]["LoadBalancerArn"]
+    listeners = elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
+    return {one["Port"]: [conditions(rule) for rule in ordered(one["ListenerArn"])] for one in listeners}
+
+
+def ordered(listener: str) -> list[dict[str, Any]]:
+    found = aws.client("elbv2").describe_rules(ListenerArn=listener)["Rules"]
+    return sorted(found, key=lambda rule: (rule["IsDefault"], rule["Priority"]))
+
+
+def conditions(rule: dict[str, Any]) -> dict[str, list[str]]:
+    configs = {"path-pattern": "PathPattern", "http-request-method": "HttpRequestMethod", "source-ip": "SourceIp"}
+    return {one["Field"]: one[f"{configs[one['Field']]}Config"]["Values"] for one in rule["Conditions"]}
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "path"),
+    [
+        (443, "POST", "/telegram/webhook"),
+        (443, "GET", "/admin"),
+        (443, "GET", "/admin/login/"),
+        (443, "POST", "/admin/login/"),
+        (443, "GET", "/ops/"),
+        (443, "GET", "/static/admin/css/base.css"),
+        (80, "GET", "/results?predictionId=1"),
+    ],
+)
+def test_what_somebody_needs_comes_through(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
+    answer = httpx.request(method, endpoint + path, headers={"Host": f"{balancer}:{port}"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("port", "method", "path"),
+    [
+        (443, "GET", "/telegram/webhook"),
+        (443, "POST", "/telegram/webhook/"),
+        (443, "POST", "/telegram/webhook/x"),
+        (443, "GET", "/results?predictionId=1"),
+        (443, "GET", "/healthz"),
+        (443, "GET", "/readyz"),
+        (443, "GET", "/"),
+        (80, "POST", "/results?predictionId=1"),
+        (80, "GET", "/results/1"),
+        (80, "POST", "/telegram/webhook"),
+        (80, "GET", "/admin/"),
+        (80, "GET", "/ops/"),
+        (80, "GET", "/healthz"),
+        (80, "GET", "/"),
+    ],
+)
+def test_all_else_is_not_found(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
+    answer = httpx.request(method, endpoint + path, headers={"Host": f"{balancer}:{port}"})
+    assert (answer.status_code, answer.text) == (404, "not found")
+
+
+def test_only_telegram_may_call_the_webhook_and_only_the_operator_the_admin(balancer: str) -> None:
+    """As configuration: the emulator does not look from where a request comes."""
+    assert rules("open") == {
+        80: [{"path-pattern": ["/results"], "http-request-method": ["GET"]}, {}],
+        443: [
+            {"path-pattern": ["/telegram/webhook"], "http-request-method": ["POST"], "source-ip": TELEGRAM},
+            {"path-pattern": ["/admin", "/admin/*", "/ops/*", "/static/*"], "source-ip": [OPERATOR]},
+            {},
+        ],
+    }
+
+
+def test_without_an_operator_nobody_reaches_the_admin(endpoint: str) -> None:
+    deployed("closed", CertificateArn=certificate())
+    paths = [rule.get("path-pattern") for rule in rules("closed")[443]]
+    assert paths == [["/telegram/webhook"], None]
+
+
+def test_without_a_certificate_nothing_listens_on_443(endpoint: str) -> None:
+    deployed("bare")
+    assert list(rules("bare")) == [80]
+
+
+def test_a_domain_points_to_the_load_balancer_and_is_a_host_of_the_sites(endpoint: str) -> None:
+    route53 = aws.client("route53")
+    zone = route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"].rpartition("/")[2]
+    outputs = deployed("named", CertificateArn=certificate(), Domain="bot.example.com", HostedZoneId=zone)
+    records = route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    alias = next(one["AliasTarget"] for one in records if one["Name"] == "bot.example.com.")
+    assert alias["DNSName"].rstrip(".") == outputs["BalancerDnsName"]
+    assert outputs["WebhookHost"] == "bot.example.com"
+
+
+def test_no_rule_has_more_values_than_a_load_balancer_takes() -> None:
+    for name, resource in template.read(stacks.TEMPLATES / "web.yaml").all_resources.items():
+        if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule":
+            configs = [value for one in resource["Properties"]["Conditions"] for value in one.values()]
+            assert sum(len(one["Values"]) for one in configs if isinstance(one, dict)) <= 5, name

@@ -1,0 +1,175 @@
+"""The machines of the templates: how they are launched, what they learn, who reaches them, and how many there are."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from botsite import aws, settings
+from deploy import stacks, template
+from tests import emulators
+
+ROOT = Path(__file__).parents[1]
+PREFIX = "machines"
+# The part of the service in each stack, and its name as `settings.require` has it.
+ROLES = {"polybot": "polybot", "yolo5": "yolo5", "metrics": "metricStreamer"}
+PARTS = {"polybot": "web", "yolo5": "workers", "metrics": "metrics"}
+
+each_role = pytest.mark.parametrize("role", ROLES)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An emulated AWS with the service on it."""
+    with emulators.ministack() as url:
+        stacks.provision(PREFIX)
+        yield url
+
+
+def launched(role: str) -> dict[str, Any]:
+    """Return the data of the role's launch template, as it was deployed."""
+    found = aws.client("ec2").describe_launch_template_versions(
+        LaunchTemplateName=f"{PREFIX}-{role}", Versions=["$Latest"]
+    )
+    data: dict[str, Any] = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    return data
+
+
+def written(role: str) -> dict[str, Any]:
+    """Return the data of the role's launch template, as it is written."""
+    text = template.read(stacks.TEMPLATES / f"{PARTS[role]}.yaml")
+    found = next(one for one in text.all_resources.values() if one["Type"] == "AWS::EC2::LaunchTemplate")
+    data: dict[str, Any] = found["Properties"]["LaunchTemplateData"]
+    return data
+
+
+def script(role: str) -> str:
+    """Return what a machine of the role runs at its first start."""
+    return base64.b64decode(launched(role)["UserData"]).decode()
+
+
+def environment(role: str) -> dict[str, str]:
+    """Return the settings that a machine of the role is given."""
+    lines = script(role).partition("<<'END'\n")[2].partition("\nEND\n")[0].splitlines()
+    return dict(line.partition("=")[::2] for line in lines)  # type: ignore[misc]
+
+
+@each_role
+def test_a_machine_is_given_all_settings_that_its_role_needs(endpoint: str, role: str) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
+    code = f"from botsite import settings; settings.require({ROLES[role]!r})"
+    env = {"PATH": os.environ["PATH"], **keys, **environment(role)}
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@each_role
+def test_a_machine_is_given_settings_that_there_are_and_no_secret(endpoint: str, role: str) -> None:
+    listed = {line.partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
+    given = environment(role)
+    # LOG_GROUP is for whatever runs the container; the admin reads LOG_GROUPS.
+    assert given.keys() - listed <= {"LOG_GROUP", "LOG_GROUPS"}
+    manager = aws.client("secretsmanager")
+    secrets = [
+        manager.get_secret_value(SecretId=one["Name"])["SecretString"] for one in manager.list_secrets()["SecretList"]
+    ]
+    values = [value for secret in secrets if secret for value in json.loads(secret).values()]
+    assert len(values) == 4
+    assert [value for value in values if value in json.dumps(launched(role)) + script(role)] == []
+
+
+@each_role
+def test_the_script_of_a_machine_satisfies_shellcheck(endpoint: str, role: str) -> None:
+    command = [str(Path(sys.executable).with_name("shellcheck")), "--enable=all", "-"]
+    found = subprocess.run(command, input=script(role), capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+@each_role
+def test_a_machine_has_metadata_for_containers_only_by_token_and_an_encrypted_disk(role: str) -> None:
+    data = written(role)
+    assert data["MetadataOptions"] == {
+        "HttpEndpoint": "enabled",
+        "HttpTokens": "required",
+        "HttpPutResponseHopLimit": 2,
+    }
+    assert [one["Ebs"]["Encrypted"] for one in data["BlockDeviceMappings"]] == [True]
+    assert "KeyName" not in data
+
+
+@each_role
+def test_a_group_starts_the_newest_launch_template_in_both_zones(endpoint: str, role: str) -> None:
+    found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[f"{PREFIX}-{role}"])
+    group = found["AutoScalingGroups"][0]
+    network = stacks.existing(PREFIX, "network").outputs
+    assert group["LaunchTemplate"]["LaunchTemplateName"] == f"{PREFIX}-{role}"
+    assert group["LaunchTemplate"]["Version"] == "1"
+    assert group["VPCZoneIdentifier"] == f"{network['SubnetAId']},{network['SubnetBId']}"
+    sizes = {"polybot": (2, 2), "yolo5": (0, 4), "metrics": (1, 1)}
+    assert (group["MinSize"], group["MaxSize"]) == sizes[role]
+
+
+def test_the_zones_are_two(endpoint: str) -> None:
+    network = stacks.existing(PREFIX, "network").outputs
+    ids = [network["SubnetAId"], network["SubnetBId"]]
+    subnets = aws.client("ec2").describe_subnets(SubnetIds=ids)["Subnets"]
+    assert sorted(one["AvailabilityZone"] for one in subnets) == ["us-east-1a", "us-east-1b"]
+
+
+def test_no_template_says_how_many_workers_there_are_now() -> None:
+    """An update of the stack would set the group to it while it works."""
+    for part in PARTS.values():
+        text = template.read(stacks.TEMPLATES / f"{part}.yaml")
+        groups = [one for one in text.all_resources.values() if one["Type"] == "AWS::AutoScaling::AutoScalingGroup"]
+        assert [one for one in groups if "DesiredCapacity" in one["Properties"]] == []
+
+
+def test_nobody_reaches_a_worker_and_only_the_load_balancer_a_site(endpoint: str) -> None:
+    network = stacks.existing(PREFIX, "network").outputs
+    groups = {name: network[f"{name}SecurityGroupId"] for name in ("Balancer", "Web", "Workers")}
+    found = aws.client("ec2").describe_security_groups(GroupIds=list(groups.values()))["SecurityGroups"]
+    ingress = {one["GroupId"]: [opened(rule) for rule in one["IpPermissions"]] for one in found}
+    assert {name: ingress[group] for name, group in groups.items()} == {
+        "Balancer": [(443, ["0.0.0.0/0"], []), (80, ["0.0.0.0/0"], [])],
+        "Web": [(8000, [], [groups["Balancer"]])],
+        "Workers": [],
+    }
+
+
+def opened(rule: dict[str, Any]) -> tuple[int, list[str], list[str]]:
+    """Return the port of a rule, and the addresses and groups to which it is open."""
+    assert rule["FromPort"] == rule["ToPort"]
+    sources = [one["GroupId"] for one in rule["UserIdGroupPairs"]]
+    return rule["FromPort"], [one["CidrIp"] for one in rule["IpRanges"]], sources
+
+
+def test_a_worker_that_leaves_has_time_to_finish_and_goes_all_the_same(endpoint: str) -> None:
+    hooks = aws.client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=f"{PREFIX}-yolo5")["LifecycleHooks"]
+    assert [(one["LifecycleHookName"], one["DefaultResult"], one["HeartbeatTimeout"]) for one in hooks] == [
+        (f"{PREFIX}-yolo5-drain", "CONTINUE", 300)
+    ]
+
+
+def test_the_group_of_workers_scales_by_the_two_metrics_every_30_s(endpoint: str) -> None:
+    found = aws.client("autoscaling").describe_policies(AutoScalingGroupName=f"{PREFIX}-yolo5")["ScalingPolicies"]
+    policies = {one["PolicyType"]: one for one in found}
+    tracking = policies["TargetTrackingScaling"]["TargetTrackingConfiguration"]
+    metric = tracking["CustomizedMetricSpecification"]
+    assert (tracking["TargetValue"], metric["Period"], metric["Statistic"]) == (10.0, 30, "Average")
+    assert metric["Dimensions"] == [{"Name": "AutoScalingGroupName", "Value": f"{PREFIX}-yolo5"}]
+    first = policies["StepScaling"]
+    steps = [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]
+    assert (first["AdjustmentType"], first["StepAdjustments"]) == ("ChangeInCapacity", steps)
+    alarm = aws.client("cloudwatch").describe_alarms(AlarmNames=[f"{PREFIX}-first-worker"])["MetricAlarms"][0]
+    assert (alarm["MetricName"], alarm["Period"], alarm["EvaluationPeriods"]) == ("BacklogWithoutCapacity", 30, 1)
+    assert alarm["AlarmActions"] == [first["PolicyARN"]]
+
+
+def test_the_namespace_of_the_metrics_is_the_one_of_the_settings(endpoint: str) -> None:
+    assert stacks.existing(PREFIX, "workers").outputs["MetricNamespace"] == settings.METRIC_NAMESPACE
