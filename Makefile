@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench chaos
+.PHONY: help demo test lint audit bench chaos
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ lint: ## ruff, mypy and the import contracts alone
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports
+
+audit: ## checkov on the templates, in an environment of its own (300 MB)
+	@test -x .venv-audit/bin/checkov || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install -q checkov==3.3.30; }
+	@.venv-audit/bin/checkov -d deploy/cloudformation --framework cloudformation --compact --quiet
 
 bench: ## measure jobs/s, CPU and memory against a bare model, a hand-written loop and the defaults
 	@$(PYTHON) deploy/local/install.py --tests
