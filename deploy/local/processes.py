@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _STOP_SECONDS = 30
-_STOP_ALL_SECONDS = 4
+_STOP_ALL_SECONDS = 2
 # Emulators; sites; whatever calls them.
 BOTTOM, MIDDLE, TOP = range(3)
 
@@ -31,6 +31,7 @@ class Child:
     layer: int
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=400))
     ended: threading.Event = field(default_factory=threading.Event)
+    _killed: bool = False
 
     @property
     def running(self) -> bool:
@@ -43,7 +44,10 @@ class Child:
             self.process.terminate()
 
     def kill(self) -> None:
-        """End the process and all it started, at once."""
+        """End the process and all it started, at once; but only once: later, its number may be somebody else's."""
+        if self._killed:
+            return
+        self._killed = True
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -68,6 +72,10 @@ class Child:
                 what = f"ended with code {self.wait(1)}" if not self.running else f"was not ready within {seconds:g} s"
                 raise ChildFailed("\n".join([f"{self.name} {what}. Its last lines:", *list(self.lines)[-15:]]))
             time.sleep(0.03)
+
+    def succeeded(self) -> bool:
+        """Return whether the process has ended well."""
+        return not self.running and self.wait() == 0
 
     def said(self, text: str) -> bool:
         """Return whether one of the last lines holds `text`."""

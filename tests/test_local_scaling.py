@@ -1,0 +1,299 @@
+"""The Auto Scaling group of the laptop: a process for each instance, scaled by the policies that are deployed."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from botsite import aws
+from deploy import stacks
+from deploy.local import asg, instances, policies
+from deploy.local.autoscaling import AutoScaling
+from deploy.local.instances import Role, State
+from deploy.local.policies import Deployed, Metric
+from deploy.local.processes import free_port
+from metrics.policy import Policies, Step, StepScaling, TargetTracking
+
+from .laptop import IDLE, Laptop, publish
+from .local_aws import clients_of, local_aws, make_group
+from .processes import wait_until
+
+
+@pytest.fixture(scope="module", autouse=True)
+def emulator() -> Iterator[None]:
+    with local_aws():
+        yield
+
+
+@pytest.fixture
+def laptop(tmp_path: Path) -> Iterator[Callable[..., Laptop]]:
+    """Return a function that makes a laptop, which ends with the test."""
+    made: list[Laptop] = []
+
+    def make(command: list[str] = IDLE, drain_seconds: int | None = 60) -> Laptop:
+        made.append(Laptop(tmp_path, command, drain_seconds))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+# --- Instances ----------------------------------------------------------------------------------------------
+
+
+def test_each_instance_of_the_group_is_a_process_with_the_groups_role(laptop: Callable[..., Laptop]) -> None:
+    whoami = "import boto3; print(boto3.client('sts', 'us-east-1').get_caller_identity()['Arn'], 'ready.', flush=True)"
+    here = laptop([sys.executable, "-c", f"{whoami}\nimport time; time.sleep(60)"])
+    running = here.run(2)
+    assert len({one.instance_id for one in running}) == 2
+    assert all(one.child and one.child.said(f":assumed-role/{here.name}/{one.instance_id} ") for one in running)
+
+
+def test_the_instance_that_goes_finishes_its_work_first(laptop: Callable[..., Laptop], tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    hold.touch()
+    here = laptop([*IDLE, str(hold)])
+    first, last = here.run(2)
+    here.resize(1)
+    wait_until(lambda: last.child and last.child.said("finishing."))
+    assert (first.state, last.state, last.child and last.child.running) == (State.IN_SERVICE, State.TERMINATING, True)
+    hold.unlink()
+    wait_until(lambda: last.state is State.TERMINATED)
+    assert last.child
+    assert (last.child.said("left."), last.child.wait()) == (True, 0)
+
+
+def test_an_instance_that_does_not_finish_is_ended_when_the_hooks_time_is_over(laptop: Callable[..., Laptop]) -> None:
+    here = laptop([*IDLE, __file__], drain_seconds=1)
+    (only,) = here.run(1)
+    here.resize(0)
+    wait_until(lambda: only.state is State.TERMINATED)
+    assert only.child
+    assert only.child.wait() == -signal.SIGTERM
+
+
+def test_one_that_does_not_even_heed_sigterm_is_killed(
+    laptop: Callable[..., Laptop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances, "_STOP_SECONDS", 0.5)
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready.', flush=True); time.sleep(60)"
+    here = laptop([sys.executable, "-c", deaf], drain_seconds=None)
+    (only,) = here.run(1)
+    here.resize(0)
+    wait_until(lambda: only.state is State.TERMINATED)
+    assert only.child
+    assert only.child.wait() == -signal.SIGKILL
+
+
+def test_an_instance_whose_process_died_is_replaced(laptop: Callable[..., Laptop]) -> None:
+    here = laptop()
+    (only,) = here.run(1)
+    died = only.child
+    assert died
+    died.kill()
+    wait_until(lambda: only.child is not died and only.state is State.IN_SERVICE)
+    assert here.said(f"{only.name} ended with code -9, and is replaced")
+    assert here.fleet.trouble is None
+
+
+def test_an_instance_that_never_starts_says_why(laptop: Callable[..., Laptop]) -> None:
+    here = laptop([sys.executable, "-c", "raise SystemExit('the model is missing')"])
+    here.resize(1)
+    assert "the model is missing" in wait_until(lambda: here.fleet.trouble)
+
+
+def test_an_instance_that_boots_when_it_is_to_leave_goes_at_once(tmp_path: Path) -> None:
+    lines: list[str] = []
+    autoscaling = AutoScaling(lines.append, boot_seconds=3600)
+    make_group("booting")
+    fleet = autoscaling.add("booting", Role("idle", pytest.fail, pytest.fail))
+    asg.set_desired("booting", 1)
+    autoscaling.look()
+    (only,) = fleet.instances.values()
+    asg.set_desired("booting", 0)
+    autoscaling.look()
+    autoscaling.stop()
+    assert only.state is State.TERMINATED
+
+
+# --- Policies -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scaled(laptop: Callable[..., Laptop]) -> Laptop:
+    """A group with the two policies of deploy/cloudformation/workers.yaml."""
+    here = laptop()
+    autoscaling = aws.client("autoscaling")
+    dimensions = [{"Name": "AutoScalingGroupName", "Value": here.name}]
+    load = {"Namespace": "Test", "MetricName": "BacklogPerInstance", "Statistic": "Average", "Period": 30}
+    autoscaling.put_scaling_policy(
+        AutoScalingGroupName=here.name,
+        PolicyName="backlog",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingConfiguration={
+            "TargetValue": 10,
+            "CustomizedMetricSpecification": {**load, "Dimensions": dimensions},
+        },
+    )
+    step = autoscaling.put_scaling_policy(
+        AutoScalingGroupName=here.name,
+        PolicyName="first",
+        PolicyType="StepScaling",
+        AdjustmentType="ChangeInCapacity",
+        StepAdjustments=[{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
+    )
+    aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=f"{here.name}-first",
+        Namespace="Test",
+        MetricName="BacklogWithoutCapacity",
+        Dimensions=dimensions,
+        Statistic="Maximum",
+        Period=30,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[step["PolicyARN"]],
+    )
+    return here
+
+
+def test_work_without_a_machine_starts_one_and_only_one(scaled: Laptop) -> None:
+    publish(scaled, "BacklogWithoutCapacity", 1)
+    wait_until(lambda: len(scaled.running) == 1)
+    assert scaled.desired == 1
+    assert scaled.said(f"{scaled.name}: 0 → 1, 1 waiting without capacity")
+
+
+def test_a_backlog_above_the_target_adds_machines_in_proportion(scaled: Laptop) -> None:
+    scaled.run(1)
+    publish(scaled, "BacklogPerInstance", 35)
+    wait_until(lambda: len(scaled.running) == 4)
+
+
+def test_without_work_the_group_goes_back_to_nothing(scaled: Laptop) -> None:
+    gone = scaled.run(2)
+    publish(scaled, "BacklogPerInstance", 0)
+    wait_until(lambda: all(one.state is State.TERMINATED for one in gone))
+    assert scaled.desired == 0
+
+
+def test_the_metric_of_another_group_moves_nothing(scaled: Laptop, laptop: Callable[..., Laptop]) -> None:
+    publish(laptop(), "BacklogWithoutCapacity", 1)
+    publish(laptop(), "BacklogPerInstance", 100)
+    scaled.run(1)
+    publish(scaled, "BacklogPerInstance", 0)
+    wait_until(lambda: scaled.desired == 0)
+    assert [line for line in scaled.lines if "alarm" in line or "waiting" in line] == [
+        f"{scaled.name}: 1 → 0, low alarm: at most 0 per instance, target 10"
+    ]
+
+
+# --- Bad input ----------------------------------------------------------------------------------------------
+
+
+def test_a_desired_capacity_out_of_bounds_is_set_back(laptop: Callable[..., Laptop]) -> None:
+    here = laptop()
+    here.resize(7)
+    wait_until(lambda: len(here.running) == 4)
+    assert here.desired == 4
+    assert here.said("7 → 4, bounded by its sizes 0 to 4")
+
+
+def test_a_group_with_its_bounds_crossed_is_said_to_be_wrong_and_goes_on_when_it_is_right(
+    laptop: Callable[..., Laptop],
+) -> None:
+    here = laptop()
+    here.run(1)
+    here.resize(1, MinSize=3)
+    here.resize(1, MaxSize=2)
+    wait_until(lambda: here.said("its MaxSize 2 is below its MinSize 3"))
+    here.resize(1, MinSize=2)
+    wait_until(lambda: len(here.running) == 2)
+
+
+def test_a_group_that_does_not_exist_is_named_and_served_once_it_does(laptop: Callable[..., Laptop]) -> None:
+    here = laptop()
+    aws.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=here.name)
+    wait_until(lambda: here.said(f"there is no Auto Scaling group {here.name}"))
+    here.name = f"{here.name}-again"
+    make_group(here.name)
+    here.autoscaling.add(here.name, Role("idle", here._start, lambda instance: True))
+    asg.set_desired(here.name, 1)
+    wait_until(lambda: here.said("is in service"))
+
+
+@pytest.mark.parametrize(
+    ("service", "text"),
+    [
+        ("cloudwatch", "stays at 1: its policies or metrics cannot be read"),
+        ("autoscaling", "the groups stay as they are"),
+    ],
+)
+def test_a_group_keeps_its_size_and_heals_while_a_service_is_down(
+    scaled: Laptop, monkeypatch: pytest.MonkeyPatch, service: str, text: str
+) -> None:
+    (only,) = scaled.run(1)
+    there, nowhere = aws.client, clients_of(f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr(aws, "client", lambda name: (nowhere if name == service else there)(name))
+    wait_until(lambda: scaled.said(text))
+    died = only.child
+    assert died
+    died.kill()
+    wait_until(lambda: only.child is not died and only.state is State.IN_SERVICE)
+    monkeypatch.undo()
+    publish(scaled, "BacklogPerInstance", 0)
+    wait_until(lambda: scaled.desired == 0)
+
+
+def test_what_was_published_before_the_clock_was_set_back_moves_nothing(scaled: Laptop) -> None:
+    scaled.run(1)
+    publish(scaled, "BacklogPerInstance", 100, ahead=timedelta(hours=1))
+    publish(scaled, "BacklogPerInstance", 0)
+    wait_until(lambda: scaled.desired == 0)
+    assert not scaled.said("1 → 4")
+
+
+def test_a_policy_that_is_not_emulated_is_named_and_the_group_goes_on(laptop: Callable[..., Laptop]) -> None:
+    here = laptop()
+    aws.client("autoscaling").put_scaling_policy(
+        AutoScalingGroupName=here.name, PolicyName="simple", ScalingAdjustment=1, AdjustmentType="ChangeInCapacity"
+    )
+    wait_until(lambda: here.said(f"{here.name} is not scaled: {here.name} has the policies simple"))
+    here.run(1)
+
+
+def test_a_launch_template_without_a_role_is_named(laptop: Callable[..., Laptop]) -> None:
+    here = laptop()
+    iam = aws.client("iam")
+    iam.remove_role_from_instance_profile(InstanceProfileName=here.name, RoleName=here.name)
+    here.resize(1)
+    wait_until(lambda: here.said("has no InstanceType, or no IamInstanceProfile with a role"))
+    iam.add_role_to_instance_profile(InstanceProfileName=here.name, RoleName=here.name)
+    wait_until(lambda: len(here.running) == 1)
+
+
+# --- What is deployed ---------------------------------------------------------------------------------------
+
+
+def test_the_policies_and_settings_of_the_templates_are_read_as_they_are_meant() -> None:
+    stacks.provision("try")
+    name, dimensions = "try-yolo5", (("AutoScalingGroupName", "try-yolo5"),)
+    launch = asg.launch(asg.describe(name)[name])
+    assert policies.of(name) == Deployed(
+        Policies(TargetTracking(10, period=30), StepScaling(0, period=30, periods=1, steps=(Step(0, 1),)), 180),
+        Metric("ObjectDetection", "BacklogPerInstance", dimensions, "Average"),
+        Metric("ObjectDetection", "BacklogWithoutCapacity", dimensions, "Maximum"),
+    )
+    assert (launch.instance_type, launch.drain_seconds) == ("t3.micro", 300)
+    assert launch.settings["PREDICTIONS_TABLE"] == "try-predictions"
+
+
+def test_scaled_time_is_that_of_everything_that_waits() -> None:
+    metric = Metric("Test", "BacklogPerInstance", (), "Average")
+    deployed = Deployed(Policies(TargetTracking(10, period=30), StepScaling(period=60), 180), metric, metric)
+    expected = Policies(TargetTracking(10, period=2), StepScaling(period=4), 12)
+    assert deployed.scaled(1 / 15).policies == expected
