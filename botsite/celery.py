@@ -38,8 +38,12 @@ def configuration() -> dict[str, Any]:
         "task_default_queue": "jobs",
         "task_routes": {"metrics.*": {"queue": "metrics"}, "upkeep.*": {"queue": "metrics"}},
         "beat_schedule": {
-            name: {"task": name, "schedule": 30.0, "options": {"queue": "metrics", "expires": 30}}
-            for name in ("metrics.publish", "upkeep.sweep", "upkeep.bury")
+            name: {"task": name, "schedule": seconds, "options": {"queue": "metrics", "expires": seconds}}
+            for name, seconds in (
+                ("metrics.publish", settings.METRIC_PERIOD_SECONDS),
+                ("upkeep.sweep", 30.0),
+                ("upkeep.bury", 30.0),
+            )
         },
         # In memory: a schedule of "every 30 s" has nothing to remember.
         "beat_scheduler": "celery.beat:Scheduler",

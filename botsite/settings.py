@@ -55,6 +55,7 @@ RESULTS_KEY = env.str("RESULTS_KEY", default="")
 ASG_NAME = env.str("ASG_NAME", default="")
 METRIC_NAMESPACE = env.str("METRIC_NAMESPACE", default="ObjectDetection")
 BACKLOG_TARGET = _number("BACKLOG_TARGET", env.str("BACKLOG_TARGET", default="10"))
+METRIC_PERIOD_SECONDS = _number("METRIC_PERIOD_SECONDS", env.str("METRIC_PERIOD_SECONDS", default="30"))
 
 # --- The model ----------------------------------------------------------------------------------------------
 YOLO_WEIGHTS = env.str("YOLO_WEIGHTS", default="yolo11n.pt")
@@ -145,6 +146,7 @@ LOGGING = {
         "httpcore": {"level": "WARNING"},
         "botocore": {"level": "WARNING"},
         "matplotlib": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
         "django": {"handlers": [], "level": "INFO", "propagate": True},

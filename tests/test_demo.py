@@ -21,7 +21,7 @@ def _demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def _left_of(folder: Path) -> list[psutil.Process]:
+def left_of(folder: Path) -> list[psutil.Process]:
     """Return the processes that were started with a database in this folder: all that the demo starts are."""
     left = []
     for process in psutil.process_iter():
@@ -39,18 +39,18 @@ def test_once_answers_a_photo_and_leaves_nothing_running(tmp_path: Path) -> None
     assert demo.returncode == 0, output
     assert ANSWERED.fullmatch(output.splitlines()[-1])
     assert (tmp_path / "answer.jpg").read_bytes().startswith(b"\xff\xd8")
-    assert _left_of(tmp_path) == []
+    assert left_of(tmp_path) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_demo_that_is_told_to_stop_while_it_starts_stops_everything(tmp_path: Path, number: signal.Signals) -> None:
     demo = _demo(tmp_path)
-    wait_until(lambda: any("ministack" in " ".join(process.cmdline()) for process in _left_of(tmp_path)), 30)
+    wait_until(lambda: any("ministack" in " ".join(process.cmdline()) for process in left_of(tmp_path)), 30)
     os.kill(demo.pid, number)
     output, _ = demo.communicate(timeout=60)
     assert demo.returncode != 0
     assert "stopped before the sample photo was answered" in output
-    assert _left_of(tmp_path) == []
+    assert left_of(tmp_path) == []
 
 
 def test_a_missing_model_fails_with_what_to_do(tmp_path: Path) -> None:
@@ -59,4 +59,4 @@ def test_a_missing_model_fails_with_what_to_do(tmp_path: Path) -> None:
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "missing.pt, which does not exist" in ended.stderr
-    assert _left_of(tmp_path) == []
+    assert left_of(tmp_path) == []

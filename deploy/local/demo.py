@@ -17,17 +17,19 @@ from django.conf import settings
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
-from rich.text import Text
 
 from detection import predictions
 
 from . import sample
 from .processes import Child
+from .scaled_stack import TIME_SCALE, ScaledStack
+from .screen import Screen
 from .stack import LocalStack
-from .telegram.client import TelegramUser
+from .telegram.client import Message, TelegramUser
 
-_COLOURS = {"polybot": "cyan", "yolo5": "green", "telegram": "blue", "ministack": "yellow", "admin": "magenta"}
 _ANSWER_SECONDS = 120
+# While it waits for the answer, the demo looks so often whether a worker cannot start.
+_LOOK_SECONDS = 1
 CHAT_ID = 42  # Whoever opens the chat page without choosing somebody is this person.
 ADMIN = "admin"
 
@@ -52,45 +54,46 @@ def run(once: bool, folder: Path) -> Answer | None:
     chosen = sample.choose()
     console.print(Panel(chosen.sentence, title="The model that answers", border_style="yellow", expand=False))
     with _stoppable() as stopped, console.status("starting") as status:
-
-        def step(text: str) -> None:
-            console.print(Text("→ ", style="bold") + Text(text))
-            status.update(text)
-
-        talk = threading.Event()
-
-        def on_line(name: str, line: str) -> None:
-            if talk.is_set():
-                _print(console, name, line)
-
-        stack = LocalStack(folder, chosen.weights, step, on_line)
+        screen = Screen(console, status)
+        stack = ScaledStack(folder, chosen.weights, screen.step, screen.on_line)
         stack.env["LOG_FORMAT"] = "text"
         with stack.running():
             password = _admin(stack)
-            step("sending a sample photo to the bot")
-            talk.set()
+            screen.step("sending a sample photo to the bot")
+            screen.talks = True
             answer = _answer(stack, chosen.photo, folder)
             status.stop()
             _say_where(console, stack, password, folder, answer)
             if not once:
                 stopped.wait()
-            talk.clear()
+            screen.talks = False
             console.print("stopping")
     return answer
 
 
-def _answer(stack: LocalStack, photo: bytes, folder: Path) -> Answer:
+def _answer(stack: ScaledStack, photo: bytes, folder: Path) -> Answer:
     stack.adopt("PREDICTIONS_TABLE")
     user = TelegramUser(stack.telegram_url, CHAT_ID)
     started = time.monotonic()
-    message_id = user.send_photo(photo)
-    reply = user.wait_for_reply(message_id, timeout_seconds=_ANSWER_SECONDS)
+    reply = _reply(stack, user, user.send_photo(photo))
     seconds = time.monotonic() - started
     if reply.photo:
         (folder / "answer.jpg").write_bytes(user.download(reply))
     prediction = predictions.find(predictions.latest_of_chat(CHAT_ID)[0])
     assert prediction is not None
     return Answer(prediction.prediction_id, len(prediction.detections), seconds, reply.caption or reply.text or "")
+
+
+def _reply(stack: ScaledStack, user: TelegramUser, message_id: int) -> Message:
+    """Return the answer; raise ChildFailed if there is no worker that could give one, TimeoutError if none comes."""
+    deadline = time.monotonic() + _ANSWER_SECONDS
+    while True:
+        try:
+            return user.wait_for_reply(message_id, timeout_seconds=_LOOK_SECONDS)
+        except TimeoutError:
+            stack.raise_trouble()
+            if time.monotonic() > deadline:
+                raise
 
 
 def _admin(stack: LocalStack) -> str:
@@ -118,6 +121,7 @@ def _say_where(console: Console, stack: LocalStack, password: str, folder: Path,
     table.add_row("chat page", f"[bold]{stack.telegram_url}/?chat={CHAT_ID}[/]  send photos here, as a Telegram user")
     # Straight to a site: the emulator has the balancer's name in the path, which redirects do not know.
     table.add_row("admin", f"[bold]{next(iter(stack.sites.values()))}/admin/[/]  {ADMIN} / {password}")
+    table.add_row("machines", f"come with work and go without; emulated: 1 s here = {1 / TIME_SCALE:g} s on AWS")
     table.add_row("logs", str(folder / "logs"))
     table.add_row("by hand", 'set -a; eval "$(cat ' + str(_write_env(stack, folder)) + ")\"; then any role's command")
     console.print(Panel(table, title="Object detection service, local", border_style="green", expand=False))
@@ -133,6 +137,10 @@ def _write_env(stack: LocalStack, folder: Path) -> Path:
 
 
 _NEEDED = (
+    "ASG_NAME",
+    "BACKLOG_TARGET",
+    "METRIC_NAMESPACE",
+    "METRIC_PERIOD_SECONDS",
     "JOBS_QUEUE_URL",
     "METRICS_QUEUE_URL",
     "IMAGES_BUCKET",
@@ -143,11 +151,6 @@ _NEEDED = (
     "DATABASE_URL",
     "YOLO_WEIGHTS",
 )
-
-
-def _print(console: Console, name: str, line: str) -> None:
-    colour = _COLOURS.get(name.partition("-")[0], "white")
-    console.print(Text(f"{name:>10} │ ", style=colour) + Text(line), soft_wrap=True)
 
 
 @contextmanager

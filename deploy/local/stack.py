@@ -19,7 +19,9 @@ from django.conf import settings
 from botsite import aws, logs, secret_store
 from deploy import environment, stacks
 
+from . import roles
 from .processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
+from .roles import script as script
 
 PREFIX = "objdet"
 REGION = "us-east-1"
@@ -69,18 +71,26 @@ class LocalStack:
             self.start_telegram()
             self.provision()
             self.start_front()
-            self.start_sites()
-            self.start_worker()
-            self.start_metrics()
-            self.step("waiting for the sites, and for the worker to load its model")
-            for site, address in self.sites.items():
-                site.wait_ready(partial(_answers, f"{address}/readyz"))
-            for worker in [*self.workers, self.metrics]:
-                worker.wait_ready(partial(worker.said, " ready."), 180)
+            self.start_roles()
             self.set_webhook()
             yield self
         finally:
-            self.children.stop()
+            self.stop()
+
+    def start_roles(self) -> None:
+        """Start a fixed number of processes for each role, and wait until they work."""
+        self.start_sites()
+        self.start_worker()
+        self.start_metrics()
+        self.step("waiting for the sites, and for the worker to load its model")
+        for site, address in self.sites.items():
+            site.wait_ready(partial(_answers, f"{address}/readyz"))
+        for worker in [*self.workers, self.metrics]:
+            worker.wait_ready(partial(worker.said, roles.READY), 180)
+
+    def stop(self) -> None:
+        """End everything."""
+        self.children.stop()
 
     def start_aws(self) -> None:
         """Start the emulator and point this process at it too."""
@@ -142,24 +152,21 @@ class LocalStack:
 
     def start_site(self, host: str, port: int, **env: str) -> Child:
         """Start a polybot; it is ready when its `/readyz` says so."""
-        command = [script("gunicorn"), "-c", "deploy/gunicorn.conf.py", "-b", f"{host}:{port}"]
-        command += ["botsite.asgi:application"]
-        site = self.children.start(f"polybot-{len(self.sites) + 1}", command, self.env | env, MIDDLE)
+        name = f"polybot-{len(self.sites) + 1}"
+        site = self.children.start(name, roles.polybot(host, port), self.env | env, MIDDLE)
         self.sites[site] = f"http://{host}:{port}"
         return site
 
     def start_worker(self, **env: str) -> Child:
-        """Start a yolo5 worker; it is ready when it has said " ready."."""
+        """Start a yolo5 worker; it is ready when it has said so."""
         self.step("starting a worker")
         name = f"yolo5-{len(self.workers) + 1}"
-        command = [script("celery"), "-A", "botsite", "worker", "-Q", "jobs", "-n", f"{name}@local"]
-        self.workers.append(self.children.start(name, command, self.env | env))
+        self.workers.append(self.children.start(name, roles.yolo5(name), self.env | env))
         return self.workers[-1]
 
     def start_metrics(self) -> Child:
         """Start the metricStreamer, which also mends what a crash left half done."""
-        command = [script("celery"), "-A", "botsite", "worker", "-B", "-Q", "metrics", "-n", "metrics@local"]
-        self.metrics = self.children.start("metrics", command, self.env)
+        self.metrics = self.children.start("metrics", roles.metrics("metrics"), self.env)
         return self.metrics
 
     def set_webhook(self) -> None:
@@ -188,11 +195,6 @@ def _token() -> str:
     token = f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)}"
     logs.hide(token)
     return token
-
-
-def script(name: str) -> str:
-    """Return a program of the environment that runs this."""
-    return str(Path(sys.executable).with_name(name))
 
 
 def _answers(url: str) -> bool:

@@ -1,0 +1,126 @@
+"""The service on this machine, its processes as the Auto Scaling groups want them: workers come when there is work."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from django.conf import settings
+
+from deploy import environment, stacks
+
+from . import roles
+from .autoscaling import AutoScaling
+from .credentials import on_instance
+from .groups import Fleet
+from .health import HealthChecks, Target
+from .instances import Instance, Role
+from .processes import MIDDLE, Child, ChildFailed
+from .sites import Sites
+from .stack import PREFIX, LocalStack
+
+# A period of 30 s on AWS takes 2 s here.
+TIME_SCALE = 1 / 15
+# From a launch to a process that starts, in seconds of AWS. The process itself takes the time it takes.
+BOOT_SECONDS = 15.0
+# What a machine reads from Secrets Manager by its role, and what has another address with an emulator.
+_SECRETS = ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "RESULTS_KEY", "DJANGO_SECRET_KEY", "ADMIN_PASSWORD")
+_ADDRESSES = ("JOBS_QUEUE_URL", "METRICS_QUEUE_URL", "POLYBOT_URL")
+_IN_SERVICE_SECONDS = 60.0
+_EXPORT_SECONDS = 180.0
+
+
+@dataclass
+class ScaledStack(LocalStack):
+    """The running service: two sites, one metric, and as many workers as there is work for."""
+
+    autoscaling: AutoScaling = field(init=False)
+    health: HealthChecks | None = field(init=False, default=None)
+    image: Child = field(init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.env["METRIC_PERIOD_SECONDS"] = f"{30 * TIME_SCALE:g}"
+        self.autoscaling = AutoScaling(self._report, TIME_SCALE, BOOT_SECONDS)
+
+    def start_telegram(self) -> None:
+        """Start the fake Telegram and, beside it, what an AMI would have in it: the model as the workers load it."""
+        super().start_telegram()
+        command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "export_weights", "--weights", self.weights]
+        self.image = self.children.start("image", command, self.env)
+
+    def start_roles(self) -> None:
+        """Look after the three groups, and wait until the sites and the metric work."""
+        self.step(f"looking after the Auto Scaling groups, emulated: 1 s here is {1 / TIME_SCALE:g} s on AWS")
+        self.health = HealthChecks(stacks.existing(PREFIX, "web").outputs["TargetGroupArn"], TIME_SCALE, self._report)
+        fixed = [
+            self.autoscaling.add(f"{PREFIX}-polybot", Sites(self.health, self._start_site).role),
+            self.autoscaling.add(f"{PREFIX}-metrics", Role("metrics", self._start_metrics, _ready)),
+        ]
+        self.autoscaling.add(self.env["ASG_NAME"], Role("yolo5", self._start_worker, _ready), scales=True)
+        self.health.start()
+        self.autoscaling.start()
+        self.step("waiting for the sites and the metric; there is no worker, as there is no work")
+        self._wait_for(fixed)
+        self.step("waiting for the workers' model")
+        self.image.wait_ready(self.image.succeeded, _EXPORT_SECONDS)
+
+    def raise_trouble(self) -> None:
+        """Raise ChildFailed if there is no model, or if an instance ends whenever it is started."""
+        if not self.image.running:
+            self.image.wait_ready(self.image.succeeded)
+        for fleet in self.autoscaling.fleets.values():
+            if fleet.trouble:
+                raise ChildFailed(fleet.trouble)
+
+    def stop(self) -> None:
+        """End everything, first what would start it again."""
+        self.autoscaling.stop()
+        if self.health:
+            self.health.stop()
+        super().stop()
+
+    def _wait_for(self, fleets: list[Fleet]) -> None:
+        deadline = time.monotonic() + _IN_SERVICE_SECONDS
+        while not all(fleet.in_service for fleet in fleets):
+            self.raise_trouble()
+            if time.monotonic() > deadline:
+                missing = ", ".join(fleet.name for fleet in fleets if not fleet.in_service)
+                raise ChildFailed(f"not in service within {_IN_SERVICE_SECONDS:g} s: {missing}")
+            time.sleep(0.05)
+
+    def _start_site(self, instance: Instance, target: Target) -> Child:
+        env = self._env(instance)
+        env["DJANGO_ALLOWED_HOSTS"] += f",{target.host}"
+        site = self.children.start(instance.name, roles.polybot(target.host, target.port), env, MIDDLE)
+        running = {child: url for child, url in self.sites.items() if child.running}
+        self.sites = {**running, site: f"http://{target.host}:{target.port}"}
+        return site
+
+    def _start_metrics(self, instance: Instance) -> Child:
+        return self.children.start(instance.name, roles.metrics(instance.name), self._env(instance))
+
+    def _start_worker(self, instance: Instance) -> Child:
+        return self.children.start(instance.name, roles.yolo5(instance.name), self._env(instance))
+
+    def _env(self, instance: Instance) -> dict[str, str]:
+        """Return what the process of an instance gets: the settings of its user data, and what differs on a laptop."""
+        given_there = (*environment.OUTPUTS, *_SECRETS)
+        here = {name: value for name, value in self.env.items() if name not in given_there}
+        # Empty, lest they come from the .env of this checkout: they are read from Secrets Manager.
+        there = {**dict.fromkeys(_SECRETS, ""), **instance.settings}
+        addresses = {name: self.env[name] for name in there if name in _ADDRESSES}
+        # The processes of a machine share a file that says they live; and logs are files here.
+        files = {"LIVENESS_FILE": str(self.folder / "alive" / instance.name), "LOG_GROUP": "", "LOG_GROUPS": ""}
+        return on_instance({**here, **there, **addresses, **files}, instance.metadata_endpoint)
+
+    def _report(self, text: str) -> None:
+        line = f"{datetime.now(UTC):%H:%M:%S} {text}"
+        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
+        with (self.folder / "logs" / "scaling.log").open("a") as log:
+            log.write(f"{line}\n")
+        self.on_line("scaling", line)
+
+
+def _ready(instance: Instance) -> bool:
+    return instance.child is not None and instance.child.said(roles.READY)

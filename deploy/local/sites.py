@@ -1,0 +1,44 @@
+"""Give each site of the web group an address of its own, and let the load balancer's health checks judge it."""
+
+from collections.abc import Callable
+from itertools import count
+
+from .health import HealthChecks, State, Target
+from .instances import Instance, Role
+from .processes import Child, free_port
+
+
+class Sites:
+    """The sites. `start(instance, target)` starts the process of one, which is to listen at its target's address."""
+
+    def __init__(self, health: HealthChecks, start: Callable[[Instance, Target], Child]) -> None:
+        self._health, self._start = health, start
+        self._targets: dict[str, Target] = {}
+
+    @property
+    def role(self) -> Role:
+        """Return what the instances of the web group run."""
+        return Role("polybot", self._begin, self._is(State.HEALTHY), self._is(State.UNHEALTHY), self._leave)
+
+    def _begin(self, instance: Instance) -> Child:
+        target = self._targets.get(instance.instance_id) or self._place(instance)
+        self._targets[instance.instance_id] = target
+        # Also one that was checked before: its process is a new one.
+        self._health.add(target)
+        return self._start(instance, target)
+
+    def _place(self, instance: Instance) -> Target:
+        """Return a loopback address that no site has: ministack tells targets apart by host alone."""
+        taken = {target.host for target in self._targets.values()}
+        host = next(host for host in (f"127.0.0.{number}" for number in count(1)) if host not in taken)
+        return Target(instance.name, host, free_port(host))
+
+    def _is(self, state: State) -> Callable[[Instance], bool]:
+        def found(instance: Instance) -> bool:
+            return self._health.state(self._targets[instance.instance_id]) is state
+
+        return found
+
+    def _leave(self, instance: Instance) -> None:
+        if target := self._targets.pop(instance.instance_id, None):
+            self._health.remove(target)

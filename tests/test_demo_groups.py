@@ -1,0 +1,129 @@
+"""The demo's machines: they come when there is work, lose none of it when they go, and have no keys."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from deploy.local.telegram.client import TelegramUser
+
+from .local_aws import clients_of
+from .processes import wait_until
+from .test_demo import ROOT, left_of
+
+GROUP = "objdet-yolo5"
+DRAINED = "lifecycle_action_completed"
+chat_ids = count(500)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demo whose sample photo is answered."""
+
+    folder: Path
+    env: dict[str, str]
+
+    def client(self, service: str) -> Any:
+        """Return a client of its AWS."""
+        return clients_of(self.env["AWS_ENDPOINT_URL"], aws_access_key_id="test", aws_secret_access_key="test")(service)
+
+    def user(self) -> TelegramUser:
+        """Return somebody new."""
+        return TelegramUser(self.env["TELEGRAM_API_URL"], next(chat_ids))
+
+    def answer(self, photo: bytes) -> None:
+        """Send a photo as somebody new and wait for the answer: then there is a worker."""
+        user = self.user()
+        assert user.wait_for_reply(user.send_photo(photo), 60).photo
+
+    def said(self, text: str, log: str = "scaling") -> int:
+        """Return how often the logs of this name say a text."""
+        return sum(file.read_text().count(text) for file in (self.folder / "logs").glob(f"{log}.log"))
+
+    def workers(self) -> list[str]:
+        """Return the ids of the instances that the group of workers lists."""
+        groups = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])
+        return [one["InstanceId"] for one in groups["AutoScalingGroups"][0]["Instances"]]
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """Return its running processes of which the command holds a text."""
+        return [one for one in left_of(self.folder) if name in " ".join(one.cmdline())]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Run the demo; in the end it leaves nothing behind."""
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "manage.py", "demo", "--folder", str(folder)]
+    with (folder / "output").open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+    try:
+        wait_until(lambda: (folder / "env").exists() or process.poll() is not None, 100)
+        assert process.poll() is None, (folder / "output").read_text()
+        lines = (line.partition("=") for line in (folder / "env").read_text().splitlines())
+        yield Demo(folder, {name: value.strip("'") for name, _, value in lines})
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert left_of(folder) == []
+
+
+def test_the_sample_photo_started_the_first_worker(demo: Demo) -> None:
+    assert demo.said(f"{GROUP}: 0 → 1, 1 waiting without capacity")
+
+
+@pytest.mark.parametrize("role", ["gunicorn", "-Q jobs", "-Q metrics"])
+def test_no_process_of_a_role_has_keys_in_its_environment(demo: Demo, photo: bytes, role: str) -> None:
+    demo.answer(photo)
+    found = [process.environ() for process in demo.processes(role)]
+    assert found
+    keys = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"}
+    assert [keys & set(environment) for environment in found] == [set()] * len(found)
+
+
+def test_a_scale_in_while_photos_come_loses_none_and_doubles_none(demo: Demo, photo: bytes) -> None:
+    demo.answer(photo)
+    users, before = [demo.user() for _ in range(4)], demo.said(DRAINED, "yolo5-*")
+
+    def keep_sending(user: TelegramUser) -> int:
+        sent = 0
+        while demo.said(DRAINED, "yolo5-*") == before:
+            user.wait_for_reply(user.send_photo(photo), 60)
+            sent += 1
+        return sent
+
+    with ThreadPoolExecutor(len(users)) as pool:
+        sending = [pool.submit(keep_sending, user) for user in users]
+        wait_until(lambda: any(message.photo and message.from_bot for user in users for message in user.messages()))
+        demo.client("autoscaling").set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=0)
+        sent = [one.result(90) for one in sending]
+    answers = [[message for message in user.messages() if message.from_bot] for user in users]
+    assert min(sent) > 0
+    assert [len([one for one in found if one.photo]) for found in answers] == sent
+    assert [len(found) for found in answers] == sent
+
+
+def test_a_killed_site_is_replaced_and_the_other_answers_meanwhile(demo: Demo, photo: bytes) -> None:
+    wait_until(lambda: len({process.pid for process in demo.processes("gunicorn")}) >= 2)
+    # The master of one site: its workers are its children.
+    pids = {process.pid for process in demo.processes("gunicorn")}
+    master = next(process for process in demo.processes("gunicorn") if process.ppid() not in pids)
+    os.kill(master.pid, signal.SIGKILL)
+    demo.answer(photo)
+    wait_until(lambda: demo.said("ended with code -9, and is replaced"))
+
+
+def test_with_nothing_to_do_for_a_while_the_last_worker_goes(demo: Demo, photo: bytes) -> None:
+    demo.answer(photo)
+    # The low alarm takes 15 periods, which are 30 s here.
+    wait_until(lambda: not demo.workers(), 60)
+    assert demo.said(f"{GROUP}: 1 → 0, low alarm: at most 0 per instance")
