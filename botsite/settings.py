@@ -73,6 +73,9 @@ SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or secrets.token_urlsafe(5
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[]) or [
     host for host in (urlsplit(POLYBOT_URL).hostname, "localhost", "127.0.0.1") if host
 ]
+# The admin's login, made at each start (botsite/logins.py); no password, no login.
+ADMIN_USER = env.str("ADMIN_USER", default="admin")
+ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
 # The only thing in Django's database is who may log in to the admin: predictions are in DynamoDB.
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -83,6 +86,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "servestatic",
     "botsite",
     "detection",
     "metrics",
@@ -92,6 +96,8 @@ MIDDLEWARE = [
     # First, because the load balancer's health checks carry an IP as Host and come over plain HTTP.
     "botsite.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -114,15 +120,40 @@ TEMPLATES = [
         },
     }
 ]
-STATIC_URL = "static/"
+STATIC_URL = "/static/"
+# The admin's style sheets, straight from the packages: no step of a deployment to forget.
+SERVESTATIC_USE_FINDERS = True
 STORAGES = {
     "default": {"BACKEND": "detection.images.ImageStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-# Two web instances share no database: a session is a signed cookie.
+# Two web instances share no database: a session is a signed cookie. Nobody can take one back, so it is short.
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
+
+# --- People come over TLS, which the load balancer ends -----------------------------------------------------
+# An emulator has no certificate that a browser trusts.
+HTTPS = env.bool("DJANGO_HTTPS", default=not AWS_ENDPOINT_URL)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+# The worker calls over plain HTTP inside the network, signed; and Telegram follows no redirect.
+SECURE_REDIRECT_EXEMPT = [r"^results$", r"^telegram/webhook$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+# Preloading is a promise about a whole domain, which is not ours to give: the bot may have a name below it.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
+# No script and no style but the site's own files. A page that shows photos adds the bucket (detection/admin.py).
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
 # Telegram follows no redirect.
 APPEND_SLASH = False
 USE_TZ = True
@@ -130,6 +161,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
+# CloudWatch log groups of the roles, for links; empty where the logs are on this machine.
+LOG_GROUPS = env.list("LOG_GROUPS", default=[])
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 # "json" for machines, "text" for people; by default whichever stderr looks like.
 LOG_FORMAT = env.str("LOG_FORMAT", default="text" if sys.stderr.isatty() else "json")

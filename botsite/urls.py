@@ -1,12 +1,24 @@
 """The addresses of the site; `/healthz` and `/readyz` are answered earlier, by botsite/health.py."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from django.views.generic import RedirectView
 
-from . import views
+from . import logins, views
+
+admin.site.site_header = admin.site.site_title = "Object detection service"
+admin.site.index_title = "Operation"
+# There is no site for people but the admin.
+admin.site.site_url = None
 
 urlpatterns = [
     path("telegram/webhook", views.webhook),
     path("results", views.results),
+    # The address that people type; APPEND_SLASH is off, because Telegram follows no redirect.
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/password_change/", logins.password_change),
     path("admin/", admin.site.urls),
+    # Browsers ask for it whatever a page says.
+    path("favicon.ico", RedirectView.as_view(url="/static/detection/icon.svg")),
+    path("ops/", include("botsite.ops.urls")),
 ]

@@ -12,6 +12,9 @@ from storages.backends.s3 import S3Storage
 
 from botsite import aws
 
+# Long enough to look at a picture; a link that leaks opens nothing soon after.
+LINK_SECONDS = 300
+
 
 class ImageGone(Exception):
     """The object is not in the bucket (any more); trying again cannot help."""
@@ -29,7 +32,7 @@ class ImageStorage(S3Storage):
         return super().get_default_settings() | {
             "bucket_name": settings.IMAGES_BUCKET,
             "region_name": settings.AWS_REGION,
-            "querystring_expire": 300,
+            "querystring_expire": LINK_SECONDS,
         }
 
     @property
@@ -71,3 +74,19 @@ def put(key: str, data: bytes, content_type: str) -> None:
     file = ContentFile(data)
     file.content_type = content_type  # type: ignore[attr-defined]
     default_storage.save(key, file)
+
+
+def exists(key: str) -> bool:
+    """Return whether there is an object under `key`."""
+    return bool(default_storage.exists(key))
+
+
+def link(key: str) -> str:
+    """Return an address under which anybody can fetch the object for the next LINK_SECONDS."""
+    return str(default_storage.url(key))
+
+
+def delete(*keys: str) -> None:
+    """Delete objects; those that are gone already are no error."""
+    for key in keys:
+        default_storage.delete(key)

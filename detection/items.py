@@ -1,18 +1,41 @@
 """What a prediction looks like as a DynamoDB item. `Decimal` is made here and nowhere else: DynamoDB has no floats."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from .schemas import Delivery, Detection, Prediction, Status
+from .schemas import Act, Delivery, Detection, Prediction, Status
 
+# All photos have it, so that one index holds them all by time.
+KIND, PHOTO = "kind", "photo"
 _FRACTIONS = ("confidence", "cx", "cy", "width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a list shows of an item, as it stands there; empty is what the item does not have."""
+
+    prediction_id: str
+    created_at: str
+    status: str
+    delivery: str
+    chat_id: str
+    attempts: str
+    delivered_at: str
+    model: str
+    inference_ms: str
+    error: str
+
+
+class Incomplete(ValueError):
+    """Something other than this service wrote the item, or left it half written; the text says what is wrong."""
 
 
 def write(prediction: Prediction) -> dict[str, Any]:
     """Return the item of a prediction; what is not known yet is absent."""
     item = {key: value for key, value in asdict(prediction).items() if value is not None}
-    return item | {"detections": [detection(box) for box in prediction.detections]}
+    item["acts"] = list(item["acts"])
+    return item | {KIND: PHOTO, "detections": [detection(box) for box in prediction.detections]}
 
 
 def detection(box: Detection) -> dict[str, Any]:
@@ -21,8 +44,21 @@ def detection(box: Detection) -> dict[str, Any]:
 
 
 def read(item: dict[str, Any]) -> Prediction:
-    """Return the prediction of an item."""
+    """Return the prediction of an item. Raise Incomplete if the item lacks what every prediction has."""
+    try:
+        return _read(item)
+    except KeyError as error:
+        raise Incomplete(f"the item {item.get('prediction_id')} lacks {error}") from error
+    except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+        raise Incomplete(f"the item {item.get('prediction_id')} cannot be read: {error}") from error
 
+
+def row(item: dict[str, Any]) -> Row:
+    """Return what a list shows of an item of an index, however little of it there is."""
+    return Row(**{each.name: str(item.get(each.name, "")) for each in fields(Row)})
+
+
+def _read(item: dict[str, Any]) -> Prediction:
     def number(name: str) -> int | None:
         return int(item[name]) if name in item else None
 
@@ -46,4 +82,5 @@ def read(item: dict[str, Any]) -> Prediction:
         detections=tuple(
             Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])
         ),
+        acts=tuple(Act(act["at"], act["operation"], act["operator"]) for act in item.get("acts", [])),
     )

@@ -39,6 +39,7 @@ def submit(prediction: Prediction, photo: bytes) -> None:
 
 def send(prediction: Prediction) -> None:
     """Send the job of a prediction. A second one does no harm: one of them claims the prediction."""
+    sent_at = predictions.now()
     tasks.detect.apply_async(
         kwargs={
             "prediction_id": prediction.prediction_id,
@@ -48,7 +49,7 @@ def send(prediction: Prediction) -> None:
         # SQS is fair between groups: who sends hundreds of photos does not hold up who sends one.
         MessageGroupId=str(prediction.chat_id),
     )
-    predictions.mark_enqueued(prediction.prediction_id)
+    predictions.mark_enqueued(prediction.prediction_id, sent_at)
 
 
 def refuse(prediction: Prediction, reason: str) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from botocore.exceptions import ClientError
 from django.conf import settings
 
@@ -18,9 +19,13 @@ from botsite import aws
 from . import items
 from .schemas import Delivery, Detection, Prediction, Status
 
+log = structlog.get_logger()
+
 # A job that another message is working on is left to it for this long: longer than any photo takes, and than
 # the queue's visibility timeout, after which that other message would come back by itself.
 PROCESSING_STALE = timedelta(minutes=5)
+# DynamoDB calls a longer key, or an empty one, an error: here it is just unknown.
+_LONGEST_KEY_BYTES = 2048
 # The longest that one send to Telegram may take (see botsite/telegram.py), and a little.
 DELIVERY_LEASE = timedelta(seconds=90)
 
@@ -39,11 +44,19 @@ def now(offset: timedelta = timedelta()) -> str:
 
 
 def find(prediction_id: str) -> Prediction | None:
-    """Return the prediction as it is now (a consistent read), or None."""
+    """Return the prediction as it is now (a consistent read), or None. Raise items.Incomplete if it is half written."""
+    item = find_item(prediction_id)
+    return items.read(item) if item is not None else None
+
+
+def find_item(prediction_id: str) -> dict[str, Any] | None:
+    """Return the item as it is stored (a consistent read), or None."""
+    if not 0 < len(prediction_id.encode()) <= _LONGEST_KEY_BYTES:
+        return None
     answer = aws.dynamodb().get_item(
         TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id}, ConsistentRead=True
     )
-    return items.read(answer["Item"]) if "Item" in answer else None
+    return answer.get("Item")
 
 
 def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
@@ -61,12 +74,17 @@ def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
 
 def unanswered(finished_before: str) -> Iterator[tuple[str, int]]:
     """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first."""
-    for item in _query("by_delivery", "delivery", Delivery.PENDING):
+    for item in filter(_has_a_chat, _query("by_delivery", "delivery", Delivery.PENDING)):
         if item["status"] in (Status.SUCCEEDED, Status.FAILED) and item.get("finished_at", "") < finished_before:
             yield item["prediction_id"], int(item["chat_id"])
-    for item in _query("by_delivery", "delivery", Delivery.DELIVERING):
+    for item in filter(_has_a_chat, _query("by_delivery", "delivery", Delivery.DELIVERING)):
         if item.get("delivery_until", "") < now():
             yield item["prediction_id"], int(item["chat_id"])
+
+
+def _has_a_chat(item: dict[str, Any]) -> bool:
+    """Return whether there is anybody to answer: an item that is half written has none."""
+    return "chat_id" in item and "status" in item
 
 
 def close_chat(chat_id: int) -> None:
@@ -77,9 +95,16 @@ def close_chat(chat_id: int) -> None:
 
 
 def unfinished(status: Status, created_before: str) -> Iterator[Prediction]:
-    """Yield predictions of that status that were made before that time, oldest first, as they are now."""
+    """Yield predictions of that status that were made before that time, oldest first, as they are now.
+
+    One that is half written is left to the operator: it must not hold up the others.
+    """
     for item in _query("by_status", "status", status, created_before):
-        prediction = find(item["prediction_id"])
+        try:
+            prediction = find(item["prediction_id"])
+        except items.Incomplete as error:
+            log.error("item_incomplete", prediction_id=item["prediction_id"], error=str(error))
+            continue
         if prediction and prediction.status is status:
             yield prediction
 
@@ -107,7 +132,6 @@ def create(prediction: Prediction) -> Outcome:
     item = {
         **items.write(prediction),
         "created_at": now(),
-        "created_day": created.date().isoformat(),
         "expires_at": int((created + timedelta(days=settings.PREDICTIONS_KEPT_DAYS)).timestamp()),
     }
     try:
@@ -123,9 +147,9 @@ def create(prediction: Prediction) -> Outcome:
     return Outcome(granted=True, prediction=items.read(item))
 
 
-def mark_enqueued(prediction_id: str) -> None:
-    """Record that the job for this prediction is in the queue."""
-    _update(prediction_id, "SET enqueued_at = :now", "attribute_exists(prediction_id)", {":now": now()})
+def mark_enqueued(prediction_id: str, sent_at: str) -> None:
+    """Record that the job for this prediction is in the queue, since then."""
+    _update(prediction_id, "SET enqueued_at = :at", "attribute_exists(prediction_id)", {":at": sent_at})
 
 
 def claim(prediction_id: str, job_id: str) -> Outcome:
@@ -193,6 +217,38 @@ def reopen(prediction_id: str) -> Outcome:
         "#status = :failed",
         {":queued": Status.QUEUED, ":pending": Delivery.PENDING, ":failed": Status.FAILED, ":none": 0, ":now": now()},
     )
+
+
+def reopen_delivery(prediction_id: str) -> Outcome:
+    """Let an answer that was sent, or given up, be sent again; refused unless it was."""
+    return _update(
+        prediction_id,
+        "SET delivery = :pending REMOVE delivered_at, delivery_until",
+        "#status IN (:succeeded, :failed) AND delivery IN (:delivered, :undeliverable)",
+        {
+            ":pending": Delivery.PENDING,
+            ":delivered": Delivery.DELIVERED,
+            ":undeliverable": Delivery.UNDELIVERABLE,
+            ":succeeded": Status.SUCCEEDED,
+            ":failed": Status.FAILED,
+        },
+    )
+
+
+def note(prediction_id: str, operation: str, operator: str) -> None:
+    """Record on the item what an operator does to it, so that it is seen on every instance; refused without one."""
+    act = {"at": now(), "operation": operation, "operator": operator}
+    _update(
+        prediction_id,
+        "SET acts = list_append(if_not_exists(acts, :none), :act)",
+        "attribute_exists(prediction_id)",
+        {":none": [], ":act": [act]},
+    )
+
+
+def delete(prediction_id: str) -> None:
+    """Forget the prediction, if there is one."""
+    aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id})
 
 
 def claim_delivery(prediction_id: str) -> Outcome:

@@ -35,6 +35,15 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """What an operator did to a job, and when (ISO 8601, UTC)."""
+
+    at: str
+    operation: str
+    operator: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One run of the model on one photo: the item in the predictions table. Times are ISO 8601, UTC."""
 
@@ -57,6 +66,7 @@ class Prediction:
     # A sentence that can be shown to whoever sent the photo.
     error: str | None = None
     detections: tuple[Detection, ...] = field(default=())
+    acts: tuple[Act, ...] = field(default=())
 
     @property
     def result_key(self) -> str:

@@ -4,7 +4,7 @@ No state is one that nobody leaves: what is finished is delivered, what is queue
 too long is taken over, and what was given up is told to its sender.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from celery import shared_task
@@ -13,6 +13,7 @@ from django.conf import settings
 from botsite import aws
 
 from . import callback, dead_letters, jobs, predictions
+from .dead_letters import DeadLetter
 from .schemas import Prediction, Status
 
 log = structlog.get_logger()
@@ -27,6 +28,8 @@ STUCK = timedelta(minutes=10)
 JOB_LOST = timedelta(minutes=15)
 # As many as the queue's maxReceiveCount: a photo that kills its workers is not tried for ever.
 ATTEMPTS_AT_MOST = 5
+# That a job was sent is recorded on the item after it was, and before this has passed; a letter takes longer to die.
+RECORDED = timedelta(seconds=60)
 GIVEN_UP = "Something went wrong on my side, several times. Please send the photo again later."
 
 
@@ -49,10 +52,19 @@ def bury() -> None:
     The letters stay where they are, for the operator: `manage.py dlq`.
     """
     for letter in dead_letters.read():
-        failed = predictions.fail(letter.prediction_id, GIVEN_UP) if letter.prediction_id else None
-        if failed and failed.granted and failed.prediction:
+        if not letter.prediction_id or _has_newer_job(letter):
+            continue
+        failed = predictions.fail(letter.prediction_id, GIVEN_UP)
+        if failed.granted and failed.prediction:
             log.error("job_given_up", prediction_id=letter.prediction_id, receives=letter.receives)
             callback.notify(failed.prediction.prediction_id, failed.prediction.chat_id)
+
+
+def _has_newer_job(letter: DeadLetter) -> bool:
+    """Return whether the photo was tried again since: that job dies a death of its own, if it does."""
+    prediction = predictions.find(letter.prediction_id or "")
+    sent = datetime.fromtimestamp(letter.sent_at / 1000, UTC) + RECORDED
+    return bool(prediction and prediction.enqueued_at and datetime.fromisoformat(prediction.enqueued_at) > sent)
 
 
 def _set_going(prediction: Prediction) -> bool:

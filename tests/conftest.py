@@ -22,6 +22,7 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import dead_letters
 
+SECRETS = ("TELEGRAM_TOKEN", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET", "DJANGO_SECRET_KEY", "ADMIN_PASSWORD")
 _chat_ids = count(1000)
 
 
@@ -49,8 +50,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Lo
         yield stack
         stored = _stored(stack)
     logs = {path.name: path.read_text(errors="replace") for path in (folder / "logs").glob("*.log")}
-    for secret in (stack.env["TELEGRAM_TOKEN"], stack.env["RESULTS_KEY"], stack.env["TELEGRAM_WEBHOOK_SECRET"]):
-        assert [name for name, text in (stored | logs).items() if secret in text] == []
+    for secret in SECRETS:
+        assert [name for name, text in (stored | logs).items() if stack.env[secret] in text] == []
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 
 from botsite import aws
 from deploy.local.stack import LocalStack
-from detection import predictions
+from detection import items, predictions
 from detection.schemas import Delivery, Detection, Prediction, Status
 
 BUS = Detection("bus", 0.875, 0.5, 0.25, 0.125, 0.0625)
@@ -47,10 +47,10 @@ def test_an_item_is_made_once(queued: Prediction) -> None:
     assert (again.granted, again.prediction) == (False, queued)
 
 
-def test_an_item_expires_and_has_a_day(queued: Prediction, stack: LocalStack) -> None:
+def test_an_item_expires_and_is_in_the_list_of_all(queued: Prediction, stack: LocalStack) -> None:
     table, key = stack.env["PREDICTIONS_TABLE"], {"prediction_id": queued.prediction_id}
     item = aws.dynamodb().get_item(TableName=table, Key=key)["Item"]
-    assert item["created_day"] == queued.created_at[:10]
+    assert item[items.KIND] == items.PHOTO
     assert 29 * 86400 < int(item["expires_at"]) - time.time() < 31 * 86400
 
 

@@ -149,7 +149,7 @@ def test_provision_makes_the_table_with_its_indexes_and_expiry(made: str) -> Non
         "by_chat": ["chat_id", "created_at"],
         "by_status": ["status", "created_at"],
         "by_delivery": ["delivery", "created_at"],
-        "by_day": ["created_day", "created_at"],
+        "by_time": ["kind", "created_at"],
     }
     expiry = dynamodb.describe_time_to_live(TableName=f"{made}-predictions")["TimeToLiveDescription"]
     assert expiry == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}

@@ -47,7 +47,7 @@ class Photo(RuleBasedStateMachine):
 
     @rule()
     def the_job_is_noted(self) -> None:
-        predictions.mark_enqueued(self.item.prediction_id)
+        predictions.mark_enqueued(self.item.prediction_id, predictions.now())
 
     @rule(job=JOBS)
     def a_job_claims(self, job: str) -> None:

@@ -99,6 +99,19 @@ def test_a_sweep_twice_or_over_nothing_changes_nothing(queued: Prediction, user:
     assert len([message for message in user.messages() if message.from_bot and message.photo]) <= 1
 
 
+def test_an_item_that_is_half_written_holds_nothing_up(queued: Prediction, stack: LocalStack) -> None:
+    times = {"created_at": "2026-01-01T00:00:00.000Z", "finished_at": "2026-01-01T00:00:00.000Z"}
+    states = [("queued", "pending"), ("succeeded", "pending"), ("processing", "delivering")]
+    broken = [{"prediction_id": uuid4().hex, "status": one, "delivery": other} | times for one, other in states]
+    broken += [{"prediction_id": uuid4().hex, "delivery": "pending"} | times]
+    for item in broken:
+        aws.dynamodb().put_item(TableName=stack.env["PREDICTIONS_TABLE"], Item=item)
+    upkeep.sweep()
+    _reaches(queued, Delivery.DELIVERED)
+    for item in broken:
+        predictions.delete(item["prediction_id"])
+
+
 @pytest.fixture
 def dead(queued: Prediction, stack: LocalStack) -> Prediction:
     """Return a prediction whose job is a dead letter."""
@@ -120,6 +133,15 @@ def test_the_sender_of_a_dead_letter_is_told_once(dead: Prediction, user: Telegr
     upkeep.bury()
     assert _reaches(dead, Delivery.DELIVERED).error == upkeep.GIVEN_UP
     assert [message.text for message in user.messages()].count(upkeep.GIVEN_UP) == 1
+
+
+def test_a_letter_of_a_job_that_was_tried_again_since_fails_nothing(dead: Prediction) -> None:
+    predictions.mark_enqueued(dead.prediction_id, predictions.now(2 * upkeep.RECORDED))
+    upkeep.bury()
+    found = predictions.find(dead.prediction_id)
+    assert found is not None
+    assert found.status is Status.QUEUED
+    predictions.delete(dead.prediction_id)
 
 
 def test_a_replayed_letter_is_worked_on_and_answered_again(dead: Prediction, user: TelegramUser) -> None:

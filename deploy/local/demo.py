@@ -1,19 +1,15 @@
 """Show the whole service on this machine: start it, answer a sample photo, say where to look, clean up."""
 
-import secrets
 import shlex
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from django.conf import settings
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -21,7 +17,6 @@ from rich.table import Table
 from detection import predictions
 
 from . import sample
-from .processes import Child
 from .scaled_stack import TIME_SCALE, ScaledStack
 from .screen import Screen
 from .stack import LocalStack
@@ -31,7 +26,6 @@ _ANSWER_SECONDS = 120
 # While it waits for the answer, the demo looks so often whether a worker cannot start.
 _LOOK_SECONDS = 1
 CHAT_ID = 42  # Whoever opens the chat page without choosing somebody is this person.
-ADMIN = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +52,11 @@ def run(once: bool, folder: Path) -> Answer | None:
         stack = ScaledStack(folder, chosen.weights, screen.step, screen.on_line)
         stack.env["LOG_FORMAT"] = "text"
         with stack.running():
-            password = _admin(stack)
             screen.step("sending a sample photo to the bot")
             screen.talks = True
             answer = _answer(stack, chosen.photo, folder)
             status.stop()
-            _say_where(console, stack, password, folder, answer)
+            _say_where(console, stack, folder, answer)
             if not once:
                 stopped.wait()
             screen.talks = False
@@ -96,31 +89,15 @@ def _reply(stack: ScaledStack, user: TelegramUser, message_id: int) -> Message:
                 raise
 
 
-def _admin(stack: LocalStack) -> str:
-    """Make the admin's database and its login; return the password."""
-    stack.step("making the admin's login")
-    password = secrets.token_urlsafe(9)
-    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
-    env = stack.env | {"DJANGO_SUPERUSER_PASSWORD": password, "LOG_LEVEL": "WARNING"}
-    login = ["createsuperuser", "--noinput", "--username", ADMIN, "--email", "admin@localhost"]
-    for command in (["migrate", "--verbosity", "0"], login):
-        child = stack.children.start("admin", [*manage, *command], env)
-        child.wait_ready(partial(_succeeded, child))
-    return password
-
-
-def _succeeded(child: Child) -> bool:
-    return not child.running and child.wait() == 0
-
-
-def _say_where(console: Console, stack: LocalStack, password: str, folder: Path, answer: Answer) -> None:
+def _say_where(console: Console, stack: LocalStack, folder: Path, answer: Answer) -> None:
     table = Table(show_header=False, box=None)
     table.add_row(
         "sample photo", f"[bold green]{answer.text}[/] in {answer.seconds:.1f} s, see {folder / 'answer.jpg'}"
     )
     table.add_row("chat page", f"[bold]{stack.telegram_url}/?chat={CHAT_ID}[/]  send photos here, as a Telegram user")
     # Straight to a site: the emulator has the balancer's name in the path, which redirects do not know.
-    table.add_row("admin", f"[bold]{next(iter(stack.sites.values()))}/admin/[/]  {ADMIN} / {password}")
+    login = f"{stack.env['ADMIN_USER']} / {stack.env['ADMIN_PASSWORD']}"
+    table.add_row("admin", f"[bold]{next(iter(stack.sites.values()))}/admin/[/]  {login}")
     table.add_row("machines", f"come with work and go without; emulated: 1 s here = {1 / TIME_SCALE:g} s on AWS")
     table.add_row("logs", str(folder / "logs"))
     table.add_row("by hand", 'set -a; eval "$(cat ' + str(_write_env(stack, folder)) + ")\"; then any role's command")
@@ -148,6 +125,8 @@ _NEEDED = (
     "POLYBOT_URL",
     "RESULTS_KEY",
     "DJANGO_SECRET_KEY",
+    "ADMIN_USER",
+    "ADMIN_PASSWORD",
     "DATABASE_URL",
     "YOLO_WEIGHTS",
 )

@@ -92,6 +92,7 @@ class ScaledStack(LocalStack):
     def _start_site(self, instance: Instance, target: Target) -> Child:
         env = self._env(instance)
         env["DJANGO_ALLOWED_HOSTS"] += f",{target.host}"
+        env["DATABASE_URL"] = f"sqlite:///{self.logins(target.host, target.port)}"
         site = self.children.start(instance.name, roles.polybot(target.host, target.port), env, MIDDLE)
         running = {child: url for child, url in self.sites.items() if child.running}
         self.sites = {**running, site: f"http://{target.host}:{target.port}"}

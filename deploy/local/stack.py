@@ -56,6 +56,7 @@ class LocalStack:
         self.env = {**os.environ, "TELEGRAM_TOKEN": _token(), "YOLO_WEIGHTS": self.weights, "AWS_REGION": REGION}
         self.env |= {
             "DJANGO_ALLOWED_HOSTS": ",".join(SITE_HOSTS),
+            "ADMIN_USER": "admin",
             "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": f"sqlite:///{self.folder / 'admin.sqlite3'}",
         }
@@ -66,7 +67,8 @@ class LocalStack:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self.folder / "logs", ignore_errors=True)
-            (self.folder / "admin.sqlite3").unlink(missing_ok=True)
+            for old in self.folder.glob("admin*.sqlite3"):
+                old.unlink()
             self.start_aws()
             self.start_telegram()
             self.provision()
@@ -152,10 +154,16 @@ class LocalStack:
 
     def start_site(self, host: str, port: int, **env: str) -> Child:
         """Start a polybot; it is ready when its `/readyz` says so."""
+        # As on AWS: each instance has logins of its own, made at its start.
+        env = {"DATABASE_URL": f"sqlite:///{self.logins(host, port)}", **env}
         name = f"polybot-{len(self.sites) + 1}"
         site = self.children.start(name, roles.polybot(host, port), self.env | env, MIDDLE)
         self.sites[site] = f"http://{host}:{port}"
         return site
+
+    def logins(self, host: str, port: int) -> Path:
+        """Return where the site at this address keeps who may log in."""
+        return self.folder / f"admin-{host}-{port}.sqlite3"
 
     def start_worker(self, **env: str) -> Child:
         """Start a yolo5 worker; it is ready when it has said so."""

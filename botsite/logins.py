@@ -1,0 +1,63 @@
+"""Make the admin's login the same on every web instance, each of which has a database of its own.
+
+A session is a signed cookie that holds the user's number and a digest of the password's hash. It is good on another
+instance, or on one that replaced it, if both are equal there: so the login is the first user of a new database, and its
+salt is derived from the secrets that all instances have. A new password makes a new salt: old sessions end.
+"""
+
+import structlog
+from django.conf import settings
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import get_hasher, make_password
+from django.core.files import locks
+from django.core.management import call_command
+from django.db import connection
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.utils.crypto import salted_hmac
+
+log = structlog.get_logger()
+
+# Django replaces a salt with less than 128 bits by a random one at the next login; this has 32 characters.
+_SALT_LENGTH = 32
+
+
+def prepare() -> None:
+    """Make the tables, and the login that ADMIN_USER and ADMIN_PASSWORD name. Run by each process at its start."""
+    # One process of an instance after the other: SQLite's tables are made once.
+    settings.CACHE_DIR.mkdir(parents=True, exist_ok=True)
+    with (settings.CACHE_DIR / "logins.lock").open("w") as file:
+        locks.lock(file, locks.LOCK_EX)
+        call_command("migrate", verbosity=0, interactive=False)
+        if settings.ADMIN_PASSWORD:
+            _make_login()
+        else:
+            log.warning("admin_without_login", missing="ADMIN_PASSWORD")
+    connection.close()
+
+
+def _make_login() -> None:
+    user = get_user_model().objects.filter(username=settings.ADMIN_USER).first()
+    salt = salted_hmac(f"login of {settings.ADMIN_USER}", settings.ADMIN_PASSWORD, algorithm="sha256").hexdigest()
+    salt = salt[:_SALT_LENGTH]
+    hasher = get_hasher()
+    if user and user.password.startswith(f"{hasher.algorithm}$") and hasher.decode(user.password)["salt"] == salt:
+        return
+    get_user_model().objects.update_or_create(
+        username=settings.ADMIN_USER,
+        defaults={
+            "password": make_password(settings.ADMIN_PASSWORD, salt),
+            "is_staff": True,
+            "is_superuser": True,
+            "is_active": True,
+        },
+    )
+
+
+def password_change(request: HttpRequest) -> HttpResponseBase:
+    """Change a password, but not that of the login from the secret: it would be back at the next start."""
+    if request.user.is_authenticated and request.user.get_username() == settings.ADMIN_USER and settings.ADMIN_PASSWORD:
+        messages.warning(request, "This login's password comes from ADMIN_PASSWORD: change it there and start anew.")
+        return redirect("admin:index")
+    return admin.site.password_change(request)

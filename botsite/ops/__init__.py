@@ -1,0 +1,1 @@
+"""Pages for staff that are about the service, not about rows: everything below `/ops/`."""

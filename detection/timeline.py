@@ -1,0 +1,105 @@
+"""Tell the story of one photo from its item: what happened when, how long each step took, and what to do now."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from .schemas import Delivery, Prediction, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened at `at` (ISO 8601, UTC), `after_ms` milliseconds after the step before it."""
+
+    name: str
+    at: str
+    note: str = ""
+    after_ms: int | None = None
+
+
+def steps(prediction: Prediction) -> list[Step]:
+    """Return what has happened, in the order of its times: a photo that was retried has older ones in between."""
+    timed = [(when, event) for event in _events(prediction) if (when := parse(event.at))]
+    known = sorted(timed, key=lambda pair: pair[0])
+    times = [when for when, _ in known]
+    gaps = [None, *map(_milliseconds, times, times[1:])]
+    return [replace(event, after_ms=gap) for (_, event), gap in zip(known, gaps, strict=True)]
+
+
+def total_ms(prediction: Prediction) -> int | None:
+    """Return how long the sender waited from the stored photo to the answer, or None if that is not over."""
+    return between_ms(prediction.created_at, prediction.delivered_at or "")
+
+
+def between_ms(start: str, end: str) -> int | None:
+    """Return the milliseconds from one time of an item to another, or None if one is missing."""
+    first, last = parse(start), parse(end)
+    return _milliseconds(first, last) if first and last else None
+
+
+def readable(milliseconds: int | None) -> str:
+    """Return "87 ms", "1.4 s", "3 min 20 s" or "2 h 5 min"; a dash for None."""
+    if milliseconds is None:
+        return "–"
+    if abs(milliseconds) < 1000:
+        return f"{milliseconds} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def advice(prediction: Prediction) -> str:
+    """Return what an operator can expect, or should do, as the prediction stands."""
+    match prediction.status, prediction.delivery:
+        case Status.QUEUED, _ if not prediction.enqueued_at:
+            return "Its job has not been sent yet. The sweep of the metric role sends it within two minutes."
+        case Status.QUEUED, _:
+            return "It waits for a worker. If none is running, the first machine takes a few minutes to start."
+        case Status.PROCESSING, _:
+            return "A worker has it. If that worker is gone, another one takes over after ten minutes at the latest."
+        case _, Delivery.PENDING | Delivery.DELIVERING:
+            return "The answer is on its way. What does not arrive is sent again by the sweep after about a minute."
+        case _, Delivery.UNDELIVERABLE:
+            return "Telegram will not take the answer: the chat is gone or has blocked the bot. Resend if that changed."
+        case Status.FAILED, _:
+            return "Its sender was told so. Retry once the cause is gone: the photo is worked on and answered again."
+    return "All is well: the answer is with Telegram."
+
+
+def _events(prediction: Prediction) -> list[Step]:
+    failed = prediction.status is Status.FAILED
+    given_up = prediction.delivery is Delivery.UNDELIVERABLE
+    attempt = f"attempt {prediction.attempts}" if prediction.attempts else ""
+    result = (prediction.error or "") if failed else _result(prediction)
+    return [
+        Step("photo stored", prediction.created_at, f"message {prediction.message_id} of chat {prediction.chat_id}"),
+        Step("job sent", prediction.enqueued_at or ""),
+        Step("started", prediction.started_at or "", attempt),
+        Step("failed" if failed else "finished", prediction.finished_at or "", result),
+        Step("given up" if given_up else "delivered", prediction.delivered_at or ""),
+        *(Step(f"operator: {act.operation}", act.at, f"by {act.operator}") for act in prediction.acts),
+    ]
+
+
+def _result(prediction: Prediction) -> str:
+    count = len(prediction.detections)
+    parts = [f"{count} object{'' if count == 1 else 's'}"]
+    if prediction.model:
+        parts.append(f"by {prediction.model}")
+    if prediction.inference_ms is not None:
+        parts.append(f"in {prediction.inference_ms} ms")
+    return " ".join(parts)
+
+
+def parse(text: str) -> datetime | None:
+    """Return the time that an item gives as text, or None if that is none: somebody else may have written it."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _milliseconds(start: datetime, end: datetime) -> int:
+    return round((end - start).total_seconds() * 1000)

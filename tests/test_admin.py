@@ -1,0 +1,203 @@
+"""A job's page shows all there is to it, and what an operator confirms is done, once, and written down."""
+
+from collections.abc import Iterator
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from botsite import aws
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramUser
+from detection import images, logs_link, operations, predictions
+from detection.schemas import Delivery, Prediction, Status
+
+from . import operators
+from .operators import JOBS, Operator
+from .processes import wait_until
+
+
+@pytest.fixture(scope="module")
+def admin(stack: LocalStack) -> Operator:
+    return operators.admin(stack)
+
+
+@pytest.fixture
+def answered(user: TelegramUser, photo: bytes) -> Prediction:
+    """Return a photo that came back boxed."""
+    user.wait_for_reply(user.send_photo(photo))
+    return _reaches(predictions.latest_of_chat(user.chat_id)[0], Delivery.DELIVERED)
+
+
+@pytest.fixture
+def failed(user: TelegramUser, photo: bytes) -> Prediction:
+    """Return a job that failed for a reason that has gone, and whose sender was told."""
+    prediction = _queued(user, photo)
+    predictions.fail(prediction.prediction_id, "The model was away.")
+    predictions.finish_delivery(prediction.prediction_id, Delivery.DELIVERED)
+    return prediction
+
+
+def _queued(user: TelegramUser, photo: bytes) -> Prediction:
+    identity = uuid4().hex
+    prediction = Prediction(identity, user.chat_id, user.send_text("hello"), f"photos/{identity}")
+    images.put(prediction.image_key, photo, "image/jpeg")
+    predictions.create(prediction)
+    return prediction
+
+
+def _reaches(prediction_id: str, delivery: Delivery) -> Prediction:
+    def there() -> Prediction | None:
+        found = predictions.find(prediction_id)
+        return found if found and found.delivery is delivery else None
+
+    found = wait_until(there, 30)
+    assert found is not None
+    return found
+
+
+def _page(admin: Operator, prediction_id: str) -> httpx.Response:
+    return admin.get(f"{JOBS}{prediction_id}/change/")
+
+
+def _do(admin: Operator, operation: str, prediction_id: str, **fields: str) -> str:
+    """Confirm an operation; return what the admin says of it."""
+    answer = admin.post(f"{JOBS}{operation}/confirm/?id={prediction_id}", **fields)
+    assert answer.status_code == 302
+    return admin.get(answer.headers["location"]).text
+
+
+def test_the_page_shows_the_detections_the_timeline_and_the_advice(admin: Operator, answered: Prediction) -> None:
+    page = _page(admin, answered.prediction_id).text
+    shown = [answered.detections[0].label, "photo stored", "job sent", "started", "delivered", "All is well"]
+    assert [text for text in shown if text not in page] == []
+
+
+def test_both_pictures_are_shown_by_links_that_expire_within_ten_minutes(admin: Operator, answered: Prediction) -> None:
+    answer = _page(admin, answered.prediction_id)
+    links = [part.split('"')[0].replace("&amp;", "&") for part in answer.text.split('<img src="')[1:]]
+    assert [int(httpx.URL(link).params["X-Amz-Expires"]) <= 600 for link in links] == [True, True]
+    assert httpx.get(links[0]).content == images.get(answered.image_key)
+    assert httpx.get(links[1]).content == images.get(answered.result_key)
+    assert (
+        f"img-src 'self' data: {links[0].partition('/photos/')[0].rpartition('/')[0]}"
+        in answer.headers["Content-Security-Policy"]
+    )
+
+
+def test_images_that_have_expired_are_said_to_be_gone(admin: Operator, answered: Prediction) -> None:
+    images.delete(answered.image_key, answered.result_key)
+    page = _page(admin, answered.prediction_id)
+    assert (page.status_code, page.text.count("Not stored (any more)")) == (200, 2)
+
+
+def test_an_unknown_job_is_a_page_that_says_so(admin: Operator) -> None:
+    for page in (_page(admin, "nobody"), _page(admin, "x" * 3000), admin.get("/ops/trace/nobody")):
+        assert (page.status_code, "There is no job" in page.text) == (404, True)
+
+
+@pytest.fixture
+def half_written(stack: LocalStack) -> Iterator[str]:
+    """Return the id of an item that lacks nearly everything, and has a time that is none."""
+    identity = uuid4().hex
+    table = stack.env["PREDICTIONS_TABLE"]
+    item = {"prediction_id": identity, "kind": "photo", "created_at": "yesterday", "status": "queued"}
+    aws.dynamodb().put_item(TableName=table, Item=item)
+    yield identity
+    aws.dynamodb().delete_item(TableName=table, Key={"prediction_id": identity})
+
+
+def test_a_half_written_job_is_listed_shown_and_deleted(admin: Operator, half_written: str) -> None:
+    assert half_written in admin.get(JOBS).text
+    page = _page(admin, half_written)
+    assert (page.status_code, "lacks &#x27;chat_id&#x27;" in page.text) == (200, True)
+    assert "nothing was done" in _do(admin, "retry", half_written)
+    assert admin.get(f"/ops/trace/{half_written}").status_code == 404
+    with pytest.raises(CommandError, match="lacks 'chat_id'"):
+        call_command("trace", half_written)
+    assert "Deleted" in _do(admin, "delete", half_written)
+    assert predictions.find_item(half_written) is None
+
+
+def test_a_failed_job_that_is_retried_is_answered(admin: Operator, failed: Prediction, user: TelegramUser) -> None:
+    assert f"Retried: {failed.prediction_id}" in _do(admin, "retry", failed.prediction_id)
+    assert user.wait_for(lambda message: message.photo is not None).reply_to == failed.message_id
+    assert _reaches(failed.prediction_id, Delivery.DELIVERED).status is Status.SUCCEEDED
+
+
+def test_a_result_that_is_resent_arrives_again(admin: Operator, answered: Prediction, user: TelegramUser) -> None:
+    assert "Resent" in _do(admin, "resend", answered.prediction_id)
+    wait_until(lambda: len([message for message in user.messages() if message.from_bot and message.photo]) == 2)
+    _reaches(answered.prediction_id, Delivery.DELIVERED)
+
+
+def test_an_apology_reaches_the_sender_in_the_operators_words(
+    admin: Operator, user: TelegramUser, photo: bytes
+) -> None:
+    prediction = _queued(user, photo)
+    assert operations.APOLOGY in admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
+    _do(admin, "apologise", prediction.prediction_id, sentence="We had a <bad> day.")
+    assert user.wait_for(lambda message: message.text == "We had a <bad> day.").reply_to == prediction.message_id
+    assert _reaches(prediction.prediction_id, Delivery.DELIVERED).status is Status.FAILED
+
+
+def test_a_deleted_job_leaves_nothing_behind(admin: Operator, answered: Prediction) -> None:
+    assert "Deleted" in _do(admin, "delete", answered.prediction_id)
+    assert predictions.find(answered.prediction_id) is None
+    assert [images.exists(key) for key in (answered.image_key, answered.result_key)] == [False, False]
+
+
+def test_what_makes_no_sense_is_refused_with_the_reason(
+    admin: Operator, answered: Prediction, user: TelegramUser, photo: bytes
+) -> None:
+    done, waiting = answered.prediction_id, _queued(user, photo).prediction_id
+    assert "resend its result instead" in _do(admin, "retry", done)
+    assert "it is finished already" in _do(admin, "apologise", done)
+    assert "no result yet" in _do(admin, "resend", waiting)
+    images.delete(f"photos/{waiting}")
+    assert "its photo is no longer stored" in _do(admin, "retry", waiting)
+    operations.delete(waiting)
+
+
+def test_an_operation_is_written_down_in_the_admin_on_the_job_and_in_the_log(
+    admin: Operator, answered: Prediction, stack: LocalStack
+) -> None:
+    _do(admin, "resend", answered.prediction_id)
+    found = predictions.find(answered.prediction_id)
+    assert found is not None
+    assert [(act.operation, act.operator) for act in found.acts] == [("resend", "admin")]
+    assert "Resent." in admin.get(f"{JOBS}{answered.prediction_id}/history/").text
+    site, address = next(iter(stack.sites.items()))
+    assert site.said('"event": "operator_acts"')
+    with operators.logins(stack, address) as database:
+        entries = LogEntry.objects.using(database).filter(object_id=answered.prediction_id)
+        assert [entry.change_message for entry in entries] == ["Resent."]
+
+
+def test_several_jobs_are_asked_about_and_done_at_once(admin: Operator, user: TelegramUser, photo: bytes) -> None:
+    ids = [_queued(user, photo).prediction_id for _ in range(3)]
+    address = f"{JOBS}delete/confirm/?" + "&".join(f"id={each}" for each in [*ids, "nobody"])
+    asked = admin.get(address).text
+    assert [each for each in ids if each not in asked] == []
+    assert "nobody: there is no such job" in asked
+    admin.post(address)
+    assert [predictions.find(each) for each in ids] == [None] * 3
+
+
+def test_nothing_chosen_is_said_and_nothing_done(admin: Operator) -> None:
+    answer = admin.get(f"{JOBS}retry/confirm/")
+    assert answer.headers["location"] == JOBS
+    assert "Nothing is chosen" in admin.get(JOBS).text
+
+
+def test_the_logs_of_a_job_are_one_link_away(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    prediction = Prediction("p1", 1, 1, "photos/p1", created_at="2026-11-24T10:00:00.000Z")
+    assert logs_link.of(prediction) is None
+    monkeypatch.setattr(logs_link.settings, "LOG_GROUPS", ["/objdet/yolo5"])
+    link = logs_link.of(prediction) or ""
+    assert link.startswith("https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:")
+    assert "prediction_id*20*3d*20*22p1*22" in link.replace("$2A", "*")
+    assert "*2fobjdet*2fyolo5" in link.replace("$2A", "*")

@@ -1,0 +1,147 @@
+"""The admin's login is good on every site, ends with its password, and opens no more than it may."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.processes import free_port
+from deploy.local.stack import PREFIX, LocalStack
+from detection import predictions
+from detection.schemas import Prediction, Status
+
+from . import operators
+from .operators import JOBS, Operator
+
+ROOT = Path(__file__).resolve().parent.parent
+PRODUCTION = {
+    "PATH": os.environ["PATH"],
+    "DJANGO_SETTINGS_MODULE": "botsite.settings",
+    "DJANGO_SECRET_KEY": "k" + "abcdefghij0123456789" * 3,
+    "POLYBOT_URL": "http://bot.example.com",
+    "TELEGRAM_WEBHOOK_SECRET": "s",
+    "RESULTS_KEY": "r",
+}
+
+
+@pytest.fixture(scope="module")
+def admin(stack: LocalStack) -> Operator:
+    return operators.admin(stack)
+
+
+@pytest.fixture
+def failed(stack: LocalStack) -> str:
+    """Return the id of a job that failed."""
+    identity = uuid4().hex
+    predictions.create(Prediction(identity, 7, 7, f"photos/{identity}"))
+    predictions.fail(identity, "The image is damaged.")
+    return identity
+
+
+@contextmanager
+def another_site(stack: LocalStack, **env: str) -> Iterator[str]:
+    """Start one more site, with a database of its own; yield its address."""
+    child = stack.start_site("127.0.0.1", free_port(), **env)
+    try:
+        address = stack.sites.pop(child)
+        child.wait_ready(lambda: operators.answers(address))
+        yield address
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def test_a_login_on_one_site_is_one_on_the_other_and_through_the_load_balancer(
+    stack: LocalStack, admin: Operator
+) -> None:
+    host = f"{PREFIX}-alb.alb.localhost:{urlsplit(stack.endpoint).port}"
+    sites = [Operator(site, cookies=admin.cookies) for site in stack.sites.values()]
+    others = [*sites, *[Operator(stack.endpoint, host, admin.cookies)] * 6]
+    assert [other.get(JOBS).status_code for other in others] == [200] * len(others)
+
+
+def test_a_login_survives_the_site_that_gave_it(stack: LocalStack, admin: Operator) -> None:
+    with another_site(stack) as address:
+        other = Operator(address, cookies=admin.cookies)
+        assert other.get(JOBS).status_code == 200
+
+
+def test_a_new_password_ends_the_logins_of_the_old_one(stack: LocalStack, admin: Operator) -> None:
+    with another_site(stack, ADMIN_PASSWORD="another") as address:
+        other = Operator(address, cookies=admin.cookies)
+        assert other.get(JOBS).headers["location"].startswith("/admin/login/")
+        assert Operator(address).log_in(stack.env["ADMIN_USER"], "another").get(JOBS).status_code == 200
+
+
+def test_the_password_from_the_secret_is_changed_there_and_nowhere_else(admin: Operator) -> None:
+    assert admin.get("/admin/password_change/").headers["location"] == "/admin/"
+    assert "ADMIN_PASSWORD" in admin.get("/admin/").text
+
+
+@pytest.mark.parametrize("page", [JOBS, f"{JOBS}x/change/", f"{JOBS}retry/confirm/?id=x", "/ops/trace/x"])
+def test_a_stranger_gets_the_login_page(stack: LocalStack, page: str) -> None:
+    answer = Operator(next(iter(stack.sites.values()))).get(page)
+    assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (302, "/admin/login/")
+
+
+def test_staff_without_permissions_sees_and_does_nothing(stack: LocalStack, failed: str) -> None:
+    nobody = operators.staff(stack, "nobody", [])
+    pages = [JOBS, f"{JOBS}{failed}/change/", f"{JOBS}{failed}/history/", f"/ops/trace/{failed}"]
+    assert [nobody.get(page).status_code for page in pages] == [403] * 4
+    assert "Jobs" not in nobody.get("/admin/").text
+    refused = [nobody.post(f"{JOBS}{name}/confirm/?id={failed}").status_code for name in ("retry", "delete")]
+    assert refused == [403, 403]
+    assert _status(failed) is Status.FAILED
+
+
+def test_staff_that_may_look_sees_and_does_nothing(stack: LocalStack, failed: str) -> None:
+    viewer = operators.staff(stack, "viewer", ["view_job"])
+    page = viewer.get(f"{JOBS}{failed}/change/")
+    assert (page.status_code, "The image is damaged." in page.text) == (200, True)
+    assert "confirm" not in page.text + viewer.get(JOBS).text
+    names, token = ("retry", "resend", "apologise", "delete"), viewer.cookies["csrftoken"]
+    posts = [viewer.send(f"{JOBS}{name}/confirm/?id={failed}", csrfmiddlewaretoken=token) for name in names]
+    assert [post.status_code for post in posts] == [403] * 4
+    assert _status(failed) is Status.FAILED
+
+
+def test_staff_that_may_change_may_not_delete(stack: LocalStack, failed: str) -> None:
+    changer = operators.staff(stack, "changer", ["view_job", "change_job"])
+    page = changer.get(f"{JOBS}{failed}/change/").text
+    assert ("retry/confirm" in page, "delete/confirm" in page) == (True, False)
+    assert changer.post(f"{JOBS}delete/confirm/?id={failed}").status_code == 403
+
+
+def test_a_form_from_elsewhere_does_nothing(admin: Operator, failed: str) -> None:
+    assert admin.send(f"{JOBS}delete/confirm/?id={failed}").status_code == 403
+    assert _status(failed) is Status.FAILED
+
+
+def test_django_finds_nothing_to_warn_of_in_production() -> None:
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    ended = subprocess.run(command, cwd=ROOT, env=PRODUCTION, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "no issues" in ended.stdout) == (0, True), ended.stderr
+
+
+def test_production_speaks_tls_to_people_and_answers_the_worker_without() -> None:
+    code = (
+        "import django; django.setup(); from django.test import Client; c = Client(SERVER_NAME='bot.example.com');"
+        "plain, worker, page = c.get('/admin/'), c.get('/results'), c.get('/admin/login/', secure=True);"
+        "print(plain['Location'], worker.status_code, page['Strict-Transport-Security'], "
+        "all(cookie['secure'] for cookie in page.cookies.values()), \"'unsafe\" in page['Content-Security-Policy'])"
+    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=ROOT, env=PRODUCTION, capture_output=True, text=True, check=False)
+    printed = "https://bot.example.com/admin/ 403 max-age=31536000; includeSubDomains True False"
+    assert ended.stdout.strip() == printed, ended.stderr
+
+
+def _status(prediction_id: str) -> Status | None:
+    found = predictions.find(prediction_id)
+    return found.status if found else None
