@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import django
 import httpx
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
@@ -18,11 +20,20 @@ django.setup()
 
 from botsite import aws
 from deploy.local import sample
+from deploy.local.install import BROWSERS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import dead_letters
 
 SECRETS = ("TELEGRAM_TOKEN", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET", "DJANGO_SECRET_KEY", "ADMIN_PASSWORD")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 _chat_ids = count(1000)
 
 
@@ -68,6 +79,17 @@ def known_file(stack: LocalStack, photo: bytes) -> FileReference:
     sent = next(message for message in sender.messages() if not message.from_bot)
     assert sent.photo is not None
     return sent.photo
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Run the Chromium of this machine, headless."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert path, "The browser tests need Chromium: install it (Debian: apt install chromium)."
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
 
 
 def _stored(stack: LocalStack) -> dict[str, str]:

@@ -14,7 +14,8 @@ from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import predictions
 from detection.schemas import Delivery
 
-from . import updates
+from . import operators, updates
+from .operators import JOBS, Operator
 from .processes import wait_until
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -44,7 +45,7 @@ class FaultySite:
     """A site whose calls of AWS pass through microburst."""
 
     def __init__(self, url: str, proxy: str, secret: str) -> None:
-        self._url, self._proxy = url, proxy
+        self.url, self._proxy = url, proxy
         self._headers = {"X-Telegram-Bot-Api-Secret-Token": secret}
 
     def break_(self, service: str, operation: str, fault: dict[str, Any]) -> None:
@@ -57,7 +58,7 @@ class FaultySite:
 
     def post(self, update: dict[str, Any]) -> int:
         """Deliver an update as Telegram does; return the status."""
-        return httpx.post(f"{self._url}/telegram/webhook", json=update, headers=self._headers, timeout=60).status_code
+        return httpx.post(f"{self.url}/telegram/webhook", json=update, headers=self._headers, timeout=60).status_code
 
     def _rules(self, rules: list[dict[str, Any]]) -> None:
         httpx.post(f"{self._proxy}/_microburst/rules", json=rules).raise_for_status()
@@ -91,6 +92,32 @@ def test_a_photo_survives_a_failing_aws(
     assert site.post(update) == 200
     wait_until(lambda: _delivered(user))
     assert len([message for message in user.messages() if message.from_bot]) == 1
+
+
+@pytest.fixture(scope="module")
+def operator(site: FaultySite, stack: LocalStack) -> Operator:
+    return operators.admin(stack, site.url)
+
+
+@pytest.mark.parametrize("fault", ["throttled", "internal error", "connection reset"])
+@pytest.mark.parametrize(
+    ("operation", "page"),
+    [
+        ("Query", JOBS),
+        ("GetItem", f"{JOBS}{'0' * 32}/change/"),
+        ("GetItem", f"{JOBS}retry/confirm/?id=x"),
+        ("GetItem", "/ops/trace/x"),
+    ],
+)
+def test_an_operator_is_told_that_aws_fails(
+    site: FaultySite, operator: Operator, operation: str, page: str, fault: str
+) -> None:
+    site.break_("dynamodb", operation, FAULTS[fault])
+    answer = operator.get(page)
+    site.mend()
+    assert (answer.status_code, answer.headers["Retry-After"], "errornote" in answer.text) == (503, "5", True)
+    assert ("throttling" in answer.text) == (fault == "throttled")
+    assert operator.get(page).status_code in (200, 404)
 
 
 def _delivered(user: TelegramUser) -> bool:

@@ -1,0 +1,140 @@
+"""An operator logs in with a browser, finds a failed job, retries it, and its sender sees the answer."""
+
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramUser
+from detection import images, predictions
+from detection.schemas import Delivery, Prediction
+
+PICTURE = Path(__file__).resolve().parent.parent / "var" / "admin.jpg"
+# The lowest ratio of contrast among the elements of a class (WCAG 2.2, 1.4.3: at least 4.5).
+CONTRAST = """states => {
+  const context = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+  const light = colours => {
+    context.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { context.fillStyle = colour; context.fillRect(0, 0, 1, 1); }
+    const parts = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map(part => part / 255)
+      .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const ratio = state => {
+    const behind = [];
+    for (let each = state; each; each = each.parentElement) behind.unshift(getComputedStyle(each).backgroundColor);
+    const both = [light(behind), light([...behind, getComputedStyle(state).color])].sort((a, b) => a - b);
+    return (both[1] + 0.05) / (both[0] + 0.05);
+  };
+  return Math.min(...states.map(ratio));
+}"""
+_chat_ids = count(81_000)
+
+
+@pytest.fixture
+def address(stack: LocalStack) -> str:
+    """Return the address of a site: the emulated load balancer drops the port that a browser names as the origin."""
+    return next(iter(stack.sites.values()))
+
+
+@pytest.fixture
+def page(browser: Browser, stack: LocalStack, address: str) -> Iterator[Page]:
+    """Log in. The pages may neither complain nor ask another host for anything but the bucket's images."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    complaints: list[str] = []
+    own = (f"{address}/", f"{stack.endpoint}/{stack.env['IMAGES_BUCKET']}/")
+
+    def heard(message: ConsoleMessage) -> None:
+        complaints.append(message.text)
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(own):
+            complaints.append(request.url)
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", asked)
+    _log_in(page, stack, address)
+    yield page
+    page.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def failed(stack: LocalStack, photo: bytes) -> Prediction:
+    """Return a job that failed for a reason that has gone, and whose sender was told."""
+    sender, identity = TelegramUser(stack.telegram_url, next(_chat_ids)), uuid4().hex
+    prediction = Prediction(identity, sender.chat_id, sender.send_text("hello"), f"photos/{identity}")
+    images.put(prediction.image_key, photo, "image/jpeg")
+    predictions.create(prediction)
+    predictions.fail(identity, "The model was away.")
+    predictions.finish_delivery(identity, Delivery.DELIVERED)
+    return prediction
+
+
+def _log_in(page: Page, stack: LocalStack, address: str) -> None:
+    page.goto(f"{address}/admin/")
+    page.get_by_label("Username").fill(stack.env["ADMIN_USER"])
+    page.get_by_label("Password").fill(stack.env["ADMIN_PASSWORD"])
+    page.get_by_role("button", name="Log in").click()
+
+
+def test_a_failed_job_is_found_retried_and_answered_in_the_chat(
+    page: Page, browser: Browser, stack: LocalStack, failed: Prediction
+) -> None:
+    page.get_by_role("link", name="Jobs").first.click()
+    page.get_by_role("link", name="Failed").click()
+    page.get_by_label("Chat").fill(str(failed.chat_id))
+    page.get_by_role("button", name="Search").click()
+    page.locator("#result_list tbody th a").click()
+    expect(page.get_by_text("The model was away.").first).to_be_visible()
+    page.get_by_role("link", name="Retry").click()
+    page.get_by_role("button", name="Yes: retry").click()
+    expect(page.get_by_text(f"Retried: {failed.prediction_id}")).to_be_visible()
+    chat = browser.new_page()
+    chat.goto(f"{stack.telegram_url}/?chat={failed.chat_id}")
+    expect(chat.locator('[data-from="bot"]').get_by_test_id("photo").first).to_be_visible(timeout=30_000)
+    chat.close()
+
+
+def test_a_job_shows_both_its_pictures(page: Page, stack: LocalStack, address: str, photo: bytes) -> None:
+    sender = TelegramUser(stack.telegram_url, next(_chat_ids))
+    sender.wait_for_reply(sender.send_photo(photo))
+    page.goto(f"{address}/admin/detection/job/{predictions.latest_of_chat(sender.chat_id)[0]}/change/")
+    pictures = page.locator(".pictures img")
+    expect(pictures).to_have_count(2)
+    for number in range(2):
+        assert pictures.nth(number).evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    PICTURE.parent.mkdir(exist_ok=True)
+    page.screenshot(path=PICTURE, type="jpeg", quality=80)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(
+    page: Page, address: str, failed: Prediction, scheme: str
+) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": 400, "height": 800})
+    job = f"/admin/detection/job/{failed.prediction_id}/change/"
+    for path in ("/admin/detection/job/", job, f"/ops/trace/{failed.prediction_id}"):
+        page.goto(address + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
+        assert page.locator("h1").count() == 1, path
+        assert page.locator(".state").evaluate_all(CONTRAST) >= 4.5, path
+
+
+def test_all_jobs_of_a_page_are_chosen_and_acted_on_by_keyboard(page: Page, address: str, failed: Prediction) -> None:
+    page.goto(f"{address}/admin/detection/job/?chat={failed.chat_id}")
+    page.get_by_label("Choose all jobs of this page").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_label(f"Choose job {failed.prediction_id}")).to_be_checked()
+    page.get_by_role("button", name="Delete with images").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Yes: delete with images").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text(f"Deleted: {failed.prediction_id}")).to_be_visible()
+    assert predictions.find(failed.prediction_id) is None
