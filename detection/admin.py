@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from csp.decorators import csp_update
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -53,7 +53,7 @@ class JobAdmin(JobModelAdmin):
         query = request.GET.dict()
         wanted, cursor = query.pop("q", "").strip(), query.pop("cursor", "")
         if wanted and predictions.find_item(wanted) is not None:
-            return HttpResponseRedirect(reverse("admin:detection_job_change", args=[wanted]))
+            return HttpResponseRedirect(reverse("admin:detection_job_change", args=[quote(wanted)]))
         chosen = filters.read(query)
         page = listing.page(chosen, cursor)
         context = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from django.contrib import messages
+from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -148,5 +149,5 @@ def _one(admin: JobAdmin, request: HttpRequest, operation: Operation, job: str, 
 def _where(ids: list[str]) -> str:
     """Return the page to go back to: that of the one job, else the list."""
     if len(ids) == 1:
-        return reverse("admin:detection_job_change", args=ids)
+        return reverse("admin:detection_job_change", args=[quote(ids[0])])
     return reverse("admin:detection_job_changelist")

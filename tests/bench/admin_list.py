@@ -1,0 +1,166 @@
+"""Measure what a page of the admin's list of jobs costs, at its beginning and far down in a full table.
+
+    python -m tests.bench.admin_list [--items 100000] [--pages 1 500]
+
+The site runs in this process: middleware, login, view and template as in production, DynamoDB over a socket. Items are
+spread over 30 days; a page far down is reached by the cursor that a walk would have arrived with. DynamoDB is ministack
+with indexes that are in order (ordered_emulator.py); as it comes, it goes through the whole table for each page.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import django
+
+FOLDER = Path(__file__).resolve().parents[2] / "var" / "bench" / "admin"
+DAYS = 30
+RUNS = 5
+
+
+@dataclass
+class Meter:
+    """What was asked of DynamoDB, and how long it took (seconds)."""
+
+    queries: int = 0
+    read_units: float = 0
+    seconds: float = 0
+    _asked_at: float = 0
+
+    def attach(self, events: Any) -> None:
+        """Listen to a client's calls."""
+        events.register("provide-client-params.dynamodb.Query", self._ask)
+        events.register("before-call.dynamodb", self._before)
+        events.register("after-call.dynamodb", self._after)
+
+    def _ask(self, params: dict[str, Any], **rest: Any) -> dict[str, Any]:
+        return params | {"ReturnConsumedCapacity": "TOTAL"}
+
+    def _before(self, **rest: Any) -> None:
+        self._asked_at = time.perf_counter()
+
+    def _after(self, parsed: dict[str, Any], **rest: Any) -> None:
+        self.seconds += time.perf_counter() - self._asked_at
+        self.queries += 1
+        self.read_units += parsed.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
+
+
+def main() -> None:
+    """Fill a table, then open pages of its list."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, default=100_000, help="jobs in the table (default %(default)s)")
+    parser.add_argument("--pages", type=int, nargs="+", default=[1, 500], help="which to open (default: 1 500)")
+    options = parser.parse_args()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "logins.sqlite3").unlink(missing_ok=True)
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "botsite.settings",
+        "DATABASE_URL": f"sqlite:///{FOLDER / 'logins.sqlite3'}",
+        "DJANGO_HTTPS": "false",
+        "LOG_FORMAT": "json",
+    }
+    django.setup()
+    with _table() as times:
+        times.extend(_fill(options.items))
+        for line in _measure(times, options.pages):
+            sys.stdout.write(line + "\n")
+
+
+@contextmanager
+def _table() -> Iterator[list[str]]:
+    """Start the local AWS with the service's table; yield the list of the items' times, to be filled."""
+    from deploy.local.processes import BOTTOM, Child, Children
+    from deploy.local.stack import LocalStack
+
+    class Ordered(Children):
+        """Processes, of which the emulator is the ordered one."""
+
+        def start(self, name: str, command: Sequence[str], env: Mapping[str, str], layer: int = BOTTOM) -> Child:
+            return super().start(name, [sys.executable, "-m", "tests.bench.ordered_emulator"], env, layer)
+
+    stack = LocalStack(FOLDER / "stack", "")
+    stack.children = Ordered(FOLDER / "logs")
+    try:
+        stack.start_aws()
+        stack.provision()
+        stack.adopt("PREDICTIONS_TABLE")
+        yield []
+    finally:
+        stack.children.stop()
+
+
+def _fill(count: int) -> Sequence[str]:
+    """Store that many answered jobs; return their times, the newest first."""
+    from django.conf import settings
+
+    from botsite import aws
+    from detection import items
+    from detection.schemas import Delivery, Prediction, Status
+
+    newest = datetime.now(UTC)
+    steps = (newest - timedelta(days=DAYS) * number / count for number in range(count))
+    times = [step.isoformat(timespec="milliseconds").replace("+00:00", "Z") for step in steps]
+
+    def put(first: int) -> None:
+        puts = [
+            Prediction(f"{n:032x}", n % 50, n, f"photos/{n:032x}", Status.SUCCEEDED, Delivery.DELIVERED, created_at=at)
+            for n, at in enumerate(times[first : first + 25], first)
+        ]
+        requests = [{"PutRequest": {"Item": items.write(each)}} for each in puts]
+        aws.dynamodb().batch_write_item(RequestItems={settings.PREDICTIONS_TABLE: requests})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, range(0, count, 25)))
+    return times
+
+
+def _measure(times: Sequence[str], pages: Sequence[int]) -> Iterator[str]:
+    from django.contrib.auth import get_user_model
+    from django.core.management import call_command
+    from django.test import Client
+
+    from botsite import aws
+    from detection import listing
+    from detection.filters import Filters
+
+    call_command("migrate", verbosity=0)
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(get_user_model().objects.create_superuser("bench"))
+    meter = Meter()
+    meter.attach(aws.dynamodb().meta.events)
+    yield "| page | queries | read units | server time | of it waiting for DynamoDB |\n| --- | --- | --- | --- | --- |"
+    for page in pages:
+        address = "/admin/detection/job/"
+        if page > 1:
+            last = (page - 1) * listing.PAGE_LENGTH - 1
+            position = {"created_at": times[last], "prediction_id": f"{last:032x}"}
+            address += f"?cursor={listing._cursor(Filters(), 'older', position)}"
+        yield _row(page, [_open(client, address, meter) for _ in range(RUNS + 1)][1:])
+
+
+def _open(client: Any, address: str, meter: Meter) -> tuple[int, float, float, float]:
+    """Open a page; return queries, read units, and the milliseconds in all and of DynamoDB."""
+    meter.queries, meter.read_units, meter.seconds = 0, 0, 0
+    started = time.perf_counter()
+    answer = client.get(address)
+    whole = time.perf_counter() - started
+    assert answer.content.count(b'name="id"') == 50, answer.status_code
+    return meter.queries, meter.read_units, whole * 1000, meter.seconds * 1000
+
+
+def _row(page: int, runs: list[tuple[int, float, float, float]]) -> str:
+    queries, units, whole, waiting = (statistics.median(column) for column in zip(*runs, strict=True))
+    return f"| {page} | {queries:.0f} | {units:g} | {whole:.0f} ms | {waiting:.0f} ms |"
+
+
+if __name__ == "__main__":
+    main()
