@@ -27,9 +27,10 @@ audit: ## checkov on the templates, in an environment of its own (300 MB)
 	@test -x .venv-audit/bin/checkov || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install -q checkov==3.3.30; }
 	@.venv-audit/bin/checkov -d deploy/cloudformation --framework cloudformation --compact --quiet
 
-bench: ## measure jobs/s, CPU and memory against a bare model, a hand-written loop and the defaults
+bench: ## measure the worker against a bare model, a loop and the defaults; then the admin's list of 100,000 jobs
 	@$(PYTHON) deploy/local/install.py --tests
 	@$(RUN) -m tests.bench
+	@$(RUN) -m tests.bench.admin_list
 
 chaos: ## break everything that can break, one by one and at random, and count the answers
 	@$(PYTHON) deploy/local/install.py --tests
