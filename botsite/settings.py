@@ -123,6 +123,7 @@ TEMPLATES = [
 STATIC_URL = "/static/"
 # The admin's style sheets, straight from the packages: no step of a deployment to forget.
 SERVESTATIC_USE_FINDERS = True
+SERVESTATIC_ALLOW_ALL_ORIGINS = False
 STORAGES = {
     "default": {"BACKEND": "detection.images.ImageStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

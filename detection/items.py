@@ -70,6 +70,7 @@ def _read(item: dict[str, Any]) -> Prediction:
         status=Status(item["status"]),
         delivery=Delivery(item["delivery"]),
         attempts=int(item["attempts"]),
+        received_at=item.get("received_at"),
         created_at=item["created_at"],
         enqueued_at=item.get("enqueued_at"),
         started_at=item.get("started_at"),

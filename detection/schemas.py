@@ -54,6 +54,8 @@ class Prediction:
     status: Status = Status.QUEUED
     delivery: Delivery = Delivery.PENDING
     attempts: int = 0
+    # When the site got the update; the item is made once the photo is stored.
+    received_at: str | None = None
     created_at: str = ""
     enqueued_at: str | None = None
     started_at: str | None = None

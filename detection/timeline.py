@@ -26,8 +26,8 @@ def steps(prediction: Prediction) -> list[Step]:
 
 
 def total_ms(prediction: Prediction) -> int | None:
-    """Return how long the sender waited from the stored photo to the answer, or None if that is not over."""
-    return between_ms(prediction.created_at, prediction.delivered_at or "")
+    """Return how long the sender waited from the update to the answer, or None if that is not over."""
+    return between_ms(prediction.received_at or prediction.created_at, prediction.delivered_at or "")
 
 
 def between_ms(start: str, end: str) -> int | None:
@@ -73,6 +73,7 @@ def _events(prediction: Prediction) -> list[Step]:
     attempt = f"attempt {prediction.attempts}" if prediction.attempts else ""
     result = (prediction.error or "") if failed else _result(prediction)
     return [
+        Step("update received", prediction.received_at or ""),
         Step("photo stored", prediction.created_at, f"message {prediction.message_id} of chat {prediction.chat_id}"),
         Step("job sent", prediction.enqueued_at or ""),
         Step("started", prediction.started_at or "", attempt),

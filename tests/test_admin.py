@@ -73,7 +73,15 @@ def _do(admin: Operator, operation: str, prediction_id: str, **fields: str) -> s
 
 def test_the_page_shows_the_detections_the_timeline_and_the_advice(admin: Operator, answered: Prediction) -> None:
     page = _page(admin, answered.prediction_id).text
-    shown = [answered.detections[0].label, "photo stored", "job sent", "started", "delivered", "All is well"]
+    shown = [
+        answered.detections[0].label,
+        "update received",
+        "photo stored",
+        "job sent",
+        "started",
+        "delivered",
+        "All is well",
+    ]
     assert [text for text in shown if text not in page] == []
 
 

@@ -25,7 +25,8 @@ ANSWERED = Prediction(
     Status.SUCCEEDED,
     Delivery.DELIVERED,
     attempts=1,
-    created_at=f"{DAY}00.000Z",
+    received_at=f"{DAY}00.000Z",
+    created_at=f"{DAY}00.005Z",
     enqueued_at=f"{DAY}00.020Z",
     started_at=f"{DAY}02.000Z",
     finished_at=f"{DAY}02.100Z",
@@ -39,8 +40,9 @@ ANSWERED = Prediction(
 
 def test_the_steps_of_an_answered_photo_stand_in_order_with_what_lies_between() -> None:
     assert timeline.steps(ANSWERED) == [
-        Step("photo stored", f"{DAY}00.000Z", "message 8 of chat 7", None),
-        Step("job sent", f"{DAY}00.020Z", "", 20),
+        Step("update received", f"{DAY}00.000Z", "", None),
+        Step("photo stored", f"{DAY}00.005Z", "message 8 of chat 7", 5),
+        Step("job sent", f"{DAY}00.020Z", "", 15),
         Step("started", f"{DAY}02.000Z", "attempt 1", 1980),
         Step("finished", f"{DAY}02.100Z", "1 object by yolo in 80 ms", 100),
         Step("operator: resend", f"{DAY}58.000Z", "by ada", 55_900),

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import telegram
-from detection import jobs, pixels
+from detection import jobs, pixels, predictions
 from detection.schemas import Prediction
 
 from . import deliver, replies
@@ -59,7 +59,9 @@ async def _photo(photo: Photo) -> None:
             if known.finished:
                 await deliver.deliver(identity)
             return
-        prediction = Prediction(identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}")
+        prediction = Prediction(
+            identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}", received_at=predictions.now()
+        )
         try:
             data = await _fetch(photo)
         except Refused as error:

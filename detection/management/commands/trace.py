@@ -42,5 +42,5 @@ class Command(BaseCommand):
             table.add_row(step.name, step.at, timeline.readable(step.after_ms), step.note)
         console.print(table)
         if (total := timeline.total_ms(prediction)) is not None:
-            console.print(f"photo to answer: {timeline.readable(total)}")
+            console.print(f"from the update to the answer: {timeline.readable(total)}")
         console.print(timeline.advice(prediction))
