@@ -52,8 +52,9 @@ def _client(service: str) -> Any:
 
 @cache
 def _resource(service: str) -> Any:
-    # An emulator's bucket has no host name of its own; SigV4 also makes presigned addresses expire.
-    style: Literal["path", "auto"] = "path" if settings.AWS_ENDPOINT_URL else "auto"
+    # An emulator's bucket has no host name of its own. On AWS, "auto" would sign links for a host that is of no region,
+    # which redirects for the first hours of a bucket. SigV4 also makes links expire.
+    style: Literal["path", "virtual"] = "path" if settings.AWS_ENDPOINT_URL else "virtual"
     config = (
         _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": style})) if service == "s3" else _CONFIG
     )

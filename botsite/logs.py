@@ -16,7 +16,7 @@ from django.conf import settings
 
 # A bot's token: "<bot id>:<secret>", also as it stands in the address of each Bot API call.
 _TOKEN = re.compile(r"(?<!\d)\d{3,}(?::|%3A)[A-Za-z0-9_-]{20,}")
-_SECRET_SETTINGS = ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "RESULTS_KEY", "SECRET_KEY")
+_SECRET_SETTINGS = ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "RESULTS_KEY", "SECRET_KEY", "ADMIN_PASSWORD")
 # What is shorter is no secret, and to hide it would take ordinary words with it.
 _SHORTEST_SECRET = 8
 _hidden: set[str] = set()

@@ -80,6 +80,8 @@ ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
+    # Before the admin, whose template it adds to.
+    "botsite",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -87,7 +89,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "servestatic",
-    "botsite",
     "detection",
     "metrics",
     "deploy",

@@ -18,7 +18,5 @@ urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/password_change/", logins.password_change),
     path("admin/", admin.site.urls),
-    # Browsers ask for it whatever a page says.
-    path("favicon.ico", RedirectView.as_view(url="/static/detection/icon.svg")),
     path("ops/", include("botsite.ops.urls")),
 ]

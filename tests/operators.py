@@ -19,9 +19,8 @@ _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 class Operator:
     """Somebody with a browser: cookies are kept, forms are sent with their tokens."""
 
-    def __init__(self, site: str, host: str = "", cookies: httpx.Cookies | None = None) -> None:
+    def __init__(self, site: str, cookies: httpx.Cookies | None = None) -> None:
         self._site = site
-        self._headers = {"Host": host} if host else {}
         # Without their domains: who has them takes them to another site.
         self.cookies = httpx.Cookies(dict(cookies or {}))
 
@@ -45,7 +44,7 @@ class Operator:
         return self._send("POST", path, fields)
 
     def _send(self, method: str, path: str, fields: dict[str, str] | None = None) -> httpx.Response:
-        with httpx.Client(base_url=self._site, headers=self._headers, cookies=self.cookies, timeout=40) as client:
+        with httpx.Client(base_url=self._site, cookies=self.cookies, timeout=40) as client:
             answer = client.request(method, path, data=fields)
             self.cookies = client.cookies
         return answer

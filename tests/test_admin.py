@@ -1,6 +1,10 @@
 """A job's page shows all there is to it, and what an operator confirms is done, once, and written down."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -19,6 +23,8 @@ from detection.schemas import Delivery, Prediction, Status
 from . import operators
 from .operators import JOBS, Operator
 from .processes import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +101,15 @@ def test_both_pictures_are_shown_by_links_that_expire_within_ten_minutes(admin: 
         f"img-src 'self' data: {links[0].partition('/photos/')[0].rpartition('/')[0]}"
         in answer.headers["Content-Security-Policy"]
     )
+
+
+def test_a_link_leads_to_the_region_of_the_bucket() -> None:
+    env = {"AWS_REGION": "eu-central-1", "IMAGES_BUCKET": "photos-1", "DJANGO_SETTINGS_MODULE": "botsite.settings"}
+    credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "PATH": os.environ["PATH"]}
+    code = "import django; django.setup(); from detection import images; print(images.link('photos/p1'))"
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=ROOT, env=env | credentials, capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("https://photos-1.s3.eu-central-1.amazonaws.com/photos/p1?X-Amz-Algorithm=AWS4-")
 
 
 def test_images_that_have_expired_are_said_to_be_gone(admin: Operator, answered: Prediction) -> None:

@@ -6,13 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 
 from deploy.local.processes import free_port
-from deploy.local.stack import PREFIX, LocalStack
+from deploy.local.stack import LocalStack
 from detection import predictions
 from detection.schemas import Prediction, Status
 
@@ -60,9 +59,8 @@ def another_site(stack: LocalStack, **env: str) -> Iterator[str]:
 def test_a_login_on_one_site_is_one_on_the_other_and_through_the_load_balancer(
     stack: LocalStack, admin: Operator
 ) -> None:
-    host = f"{PREFIX}-alb.alb.localhost:{urlsplit(stack.endpoint).port}"
-    sites = [Operator(site, cookies=admin.cookies) for site in stack.sites.values()]
-    others = [*sites, *[Operator(stack.endpoint, host, admin.cookies)] * 6]
+    addresses = [*stack.sites.values(), *[stack.public_url] * 6]
+    others = [Operator(address, cookies=admin.cookies) for address in addresses]
     assert [other.get(JOBS).status_code for other in others] == [200] * len(others)
 
 
