@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from deploy import cfn, changesets, machine_images, template, verify
+from deploy import cfn, changesets, machine_images, tags, template, verify
 from deploy.cfn import Change, Event, Report, Stack
 from deploy.cfn import StackError as StackError  # callers catch stacks.StackError
 from deploy.local import fixups
@@ -20,7 +20,6 @@ TEMPLATES = Path(__file__).parent / "cloudformation"
 ORDER = ("network", "storage", "queue", "web", "workers", "metrics", "alarms")
 DEFAULT_PREFIX = "objdet"
 _PREFIX = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
-_MADE_BY = "object-detection-service"
 # States that no change set leads out of, and what does.
 _WAYS_OUT = {
     "UPDATE_ROLLBACK_FAILED": "Mend the cause, run `aws cloudformation continue-update-rollback --stack-name {name}`, "
@@ -164,7 +163,7 @@ def _change_set(
     parameters: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
     kept = set(stack.parameters if stack else ()) & set(text.parameters) - set(given)
     parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
-    return changesets.create(name(prefix, part), stack, change_set, text.body, parameters, _tags(prefix))
+    return changesets.create(name(prefix, part), stack, change_set, text.body, parameters, tags.of(prefix))
 
 
 def _templates(values: Mapping[str, str]) -> dict[str, Template]:
@@ -190,13 +189,9 @@ def _empty(bucket: str) -> None:
 def _ours(prefix: str, part: str) -> Stack | None:
     """Return the stack, None if there is none; raise StackError if something else made it."""
     stack = cfn.describe(name(prefix, part))
-    if stack and not stack.empty and not _tags(prefix).items() <= stack.tags.items():
+    if stack and not stack.empty and not tags.of(prefix).items() <= stack.tags.items():
         raise StackError(
-            f"The stack {stack.name} was not made by `provision` (it lacks the tags {_tags(prefix)}), so it is left "
+            f"The stack {stack.name} was not made by `provision` (it lacks the tags {tags.of(prefix)}), so it is left "
             "alone. Choose another --prefix."
         )
     return stack
-
-
-def _tags(prefix: str) -> dict[str, str]:
-    return {"Project": prefix, "ManagedBy": _MADE_BY}

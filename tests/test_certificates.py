@@ -1,0 +1,303 @@
+"""The load balancer's certificate: made, judged, kept in ACM and renewed there; or a public one for a domain."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+from botsite import aws
+from deploy import certificates, domains, self_signed, tags
+from deploy.cfn import Event
+from deploy.self_signed import CertificateError, Pair
+from tests import emulators
+
+NAME = "objdet-0123456789.us-east-1.elb.amazonaws.com"
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def pair() -> Pair:
+    """A certificate of NAME, as made NOW."""
+    return self_signed.make(NAME, NOW)
+
+
+@pytest.fixture(scope="module")
+def acm() -> Iterator[Any]:
+    """The client of an emulated ACM."""
+    with emulators.ministack():
+        yield aws.client("acm")
+
+
+@pytest.fixture
+def prefix(acm: Any) -> str:
+    """A prefix of the test's own, so that the tests share the emulator and nothing in it."""
+    return f"try-{next(numbers)}"
+
+
+@pytest.fixture(scope="module")
+def zone(acm: Any) -> str:
+    """The id of a public hosted zone of example.com."""
+    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
+    return str(made["Id"]).removeprefix("/hostedzone/")
+
+
+def encrypted(pair: Pair) -> Pair:
+    """Return a pair whose key has a password."""
+    key = load_pem_private_key(pair.key, None)
+    return replace(pair, key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
+
+
+def shake_hands(pair: Pair, name: str, folder: Any) -> None:
+    """Connect to a server of this pair, in memory, as one who trusts the certificate and is strict about it."""
+    (folder / "pem").write_bytes(pair.certificate + pair.key)
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(folder / "pem")
+    calling = ssl.create_default_context(cadata=pair.certificate.decode())
+    calling.verify_flags |= ssl.VERIFY_X509_STRICT
+    one_way, other_way = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = calling.wrap_bio(one_way, other_way, server_hostname=name)
+    server = serving.wrap_bio(other_way, one_way, server_side=True)
+    for side in (client, server, client, server):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+
+
+# ------------------------------------------------------------------------------------------ what is made
+
+
+def test_the_common_name_and_the_only_other_name_are_exactly_the_hosts(pair: Pair) -> None:
+    made = x509.load_pem_x509_certificate(pair.certificate)
+    other = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert made.subject.rfc4514_string() == f"CN={NAME}"
+    assert other.get_values_for_type(x509.DNSName) == [NAME]
+
+
+def test_every_usage_is_there_from_the_start(pair: Pair) -> None:
+    """Imported again, a certificate may not gain a usage."""
+    extensions = x509.load_pem_x509_certificate(pair.certificate).extensions
+    usage = extensions.get_extension_for_class(x509.KeyUsage).value
+    purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert (usage.digital_signature, usage.key_encipherment, usage.key_cert_sign) == (True, True, True)
+    assert [purpose._name for purpose in purposes] == ["serverAuth"]
+
+
+def test_it_is_valid_for_a_year_and_for_a_clock_that_is_behind(pair: Pair) -> None:
+    made = x509.load_pem_x509_certificate(pair.certificate)
+    assert made.not_valid_after_utc - NOW == timedelta(days=365)
+    assert made.not_valid_before_utc < NOW - timedelta(hours=12)
+
+
+def test_who_trusts_it_can_connect_and_nobody_else_under_another_name(tmp_path: Any) -> None:
+    pair = self_signed.make(NAME, datetime.now(UTC))
+    shake_hands(pair, NAME, tmp_path)
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        shake_hands(pair, "other.example.com", tmp_path)
+
+
+def test_a_name_that_is_too_long_says_how_much_shorter_the_prefix_has_to_be() -> None:
+    name = "a" * 20 + "-0123456789.ap-southeast-1.elb.amazonaws.com"
+    assert self_signed.make(name, NOW)
+    with pytest.raises(CertificateError, match=r"has 67 characters.*room for 64\. Choose a --prefix that is 3 char"):
+        self_signed.make("aaa" + name, NOW)
+
+
+def test_the_key_is_in_no_text_of_the_pair(pair: Pair) -> None:
+    assert "PRIVATE" not in repr(pair)
+
+
+# ----------------------------------------------------------------------------------------- what is judged
+
+
+def test_a_good_pair_passes(pair: Pair) -> None:
+    self_signed.check(pair, NAME, NOW)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name", "days", "reason"),
+    [
+        (lambda pair: replace(pair, key=self_signed.make(NAME, NOW).key), NAME, 0, "do not belong together"),
+        (lambda pair: replace(pair, key=b"nonsense"), NAME, 0, "is no unencrypted PEM key"),
+        (encrypted, NAME, 0, "is no unencrypted PEM key"),
+        (lambda pair: replace(pair, certificate=b"nonsense"), NAME, 0, "This is no PEM certificate"),
+        (lambda pair: pair, "other.example.com", 0, f"its common name is {NAME}"),
+        (lambda pair: pair, NAME, 366, "it is valid from 2026-11-23 .* to 2027-11-24"),
+        (lambda pair: pair, NAME, -2, "it is valid from 2026-11-23"),
+    ],
+)
+def test_a_pair_that_a_load_balancer_cannot_use_is_refused(
+    pair: Pair, spoil: Any, name: str, days: int, reason: str
+) -> None:
+    with pytest.raises(CertificateError, match=reason):
+        self_signed.check(spoil(pair), name, NOW + timedelta(days=days))
+
+
+# ---------------------------------------------------------------------------------------------- in ACM
+
+
+def test_a_certificate_is_imported_once(prefix: str, acm: Any) -> None:
+    events: list[Event] = []
+    first = certificates.ensure_self_signed(prefix, NAME, events.append)
+    before = certificates.pem(first)
+    assert certificates.ensure_self_signed(prefix, NAME, events.append) == first
+    assert certificates.pem(first) == before
+    assert [(event.logical_id, event.status) for event in events] == [(NAME, "CREATE_COMPLETE")]
+    assert acm.list_tags_for_certificate(CertificateArn=first)["Tags"] == tags.listed(prefix)
+
+
+@pytest.mark.parametrize(("days_left", "renewed"), [(29, True), (31, False)])
+def test_a_certificate_is_renewed_under_its_arn_a_month_before_it_ends(
+    prefix: str, acm: Any, days_left: int, renewed: bool
+) -> None:
+    old = self_signed.make(NAME, datetime.now(UTC) - self_signed.VALID + timedelta(days=days_left))
+    arn = acm.import_certificate(Certificate=old.certificate, PrivateKey=old.key, Tags=tags.listed(prefix))
+    assert certificates.ensure_self_signed(prefix, NAME) == arn["CertificateArn"]
+    assert (certificates.pem(arn["CertificateArn"]) != old.certificate) == renewed
+
+
+def test_another_load_balancer_gets_its_certificate_under_the_same_arn(prefix: str) -> None:
+    first = certificates.ensure_self_signed(prefix, NAME)
+    assert certificates.ensure_self_signed(prefix, "other.elb.amazonaws.com") == first
+    assert self_signed.wrong(certificates.pem(first), "other.elb.amazonaws.com", datetime.now(UTC)) == ""
+
+
+def test_certificates_of_others_are_neither_used_nor_deleted(prefix: str, acm: Any) -> None:
+    theirs = self_signed.make(NAME, datetime.now(UTC))
+    foreign = acm.import_certificate(Certificate=theirs.certificate, PrivateKey=theirs.key)["CertificateArn"]
+    ours = certificates.ensure_self_signed(prefix, NAME)
+    assert ours != foreign
+    assert certificates.delete(prefix) == [ours]
+    assert certificates.pem(foreign) == theirs.certificate
+
+
+def test_a_certificate_that_an_authority_vouches_for_is_told_from_one_that_vouches_for_itself(pair: Pair) -> None:
+    ours = x509.load_pem_x509_certificate(pair.certificate)
+    theirs = (
+        x509.CertificateBuilder(issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An Authority")]))
+        .subject_name(ours.subject)
+        .public_key(ours.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+        .sign(load_pem_private_key(pair.key, None), hashes.SHA256())
+    )
+    assert self_signed.is_self_signed(pair.certificate)
+    assert not self_signed.is_self_signed(theirs.public_bytes(Encoding.PEM))
+
+
+# ------------------------------------------------------------------------------------------- for a domain
+
+
+def test_a_public_certificate_is_requested_once_and_its_record_is_in_the_zone(prefix: str, acm: Any, zone: str) -> None:
+    arn = domains.ensure_public(prefix, "Bot.Example.com.", zone)
+    assert domains.ensure_public(prefix, "bot.example.com", zone) == arn
+    state = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+    wanted = state["DomainValidationOptions"][0]["ResourceRecord"]
+    records = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    found = [one for one in records if one["Name"] == wanted["Name"]]
+    assert [(one["Type"], one["ResourceRecords"]) for one in found] == [("CNAME", [{"Value": wanted["Value"]}])]
+    assert (state["DomainName"], acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]) == (
+        "bot.example.com",
+        tags.listed(prefix),
+    )
+
+
+def test_the_zone_itself_is_a_domain_too(prefix: str, zone: str) -> None:
+    assert domains.ensure_public(prefix, "example.com", zone)
+
+
+@pytest.mark.parametrize(
+    ("domain", "reason"),
+    [
+        ("bot.example.org", "bot.example.org is not in the hosted zone Z.*, which is that of example.com"),
+        ("botexample.com", "is not in the hosted zone"),
+        ("*.example.com", "is no host name"),
+        ("example", "is no host name"),
+        ("", "is no host name"),
+        ("-bot.example.com", "is no host name"),
+        ("b" * 60 + ".example.com", "at most 64 characters"),
+    ],
+)
+def test_a_domain_that_does_not_match_the_zone_is_refused(prefix: str, zone: str, domain: str, reason: str) -> None:
+    with pytest.raises(CertificateError, match=reason):
+        domains.ensure_public(prefix, domain, zone)
+    assert certificates.delete(prefix) == []
+
+
+def test_a_zone_that_does_not_exist_says_how_to_find_those_that_do(prefix: str) -> None:
+    with pytest.raises(CertificateError, match=r"There is no hosted zone ZNONE.*list-hosted-zones"):
+        domains.ensure_public(prefix, "bot.example.com", "ZNONE")
+
+
+def test_a_private_zone_is_refused(prefix: str) -> None:
+    vpc = {"VPCRegion": "us-east-1", "VPCId": "vpc-1"}
+    config = {"PrivateZone": True}
+    made = aws.client("route53").create_hosted_zone(
+        Name="private.com", CallerReference="p", VPC=vpc, HostedZoneConfig=config
+    )
+    with pytest.raises(CertificateError, match="is private: nobody outside the VPC sees it"):
+        domains.ensure_public(prefix, "bot.private.com", made["HostedZone"]["Id"])
+
+
+class SlowAcm:
+    """The emulated ACM, but not in such a hurry: it answers with these states first."""
+
+    def __init__(self, *states: dict[str, Any]) -> None:
+        self._acm, self._states = aws.client("acm"), list(states)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._acm, name)
+
+    def describe_certificate(self, **which: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._acm.describe_certificate(**which)
+        return {"Certificate": answer["Certificate"] | self._states.pop(0)} if self._states else answer
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that lets ACM answer with some states first."""
+    client = aws.client
+
+    def answer(*states: dict[str, Any]) -> None:
+        acm = SlowAcm(*states)
+        monkeypatch.setattr(aws, "client", lambda service: acm if service == "acm" else client(service))
+
+    return answer
+
+
+def test_an_issue_that_takes_its_time_is_waited_for_and_told(prefix: str, zone: str, slow: Callable[..., None]) -> None:
+    pending = {"Status": "PENDING_VALIDATION"}
+    slow(pending | {"DomainValidationOptions": []}, pending)
+    events: list[Event] = []
+    domains.ensure_public(prefix, "slow.example.com", zone, events.append)
+    assert [event.status for event in events] == ["PENDING_VALIDATION", "ISSUED"]
+
+
+def test_what_acm_does_not_issue_is_said_with_its_reason(prefix: str, zone: str, slow: Callable[..., None]) -> None:
+    slow({"Status": "FAILED", "FailureReason": "CAA_ERROR"})
+    with pytest.raises(CertificateError, match=r"does not issue a certificate for caa\.example\.com: CAA_ERROR"):
+        domains.ensure_public(prefix, "caa.example.com", zone)
+
+
+def test_a_record_that_nobody_sees_is_not_waited_for_for_ever(
+    prefix: str, zone: str, slow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow({"Status": "PENDING_VALIDATION"})
+    monkeypatch.setattr(domains, "_ISSUED_SECONDS", -1)
+    with pytest.raises(CertificateError, match="name servers at the domain's registrar"):
+        domains.ensure_public(prefix, "lost.example.com", zone)
