@@ -54,7 +54,7 @@ class TelegramError(Exception):
 @cache
 def token() -> str:
     """Return the bot's token, from Secrets Manager unless TELEGRAM_TOKEN holds it; read once per process."""
-    value = settings.TELEGRAM_TOKEN or _secret(settings.TELEGRAM_TOKEN_SECRET)
+    value = settings.TELEGRAM_TOKEN or stored_token(settings.TELEGRAM_TOKEN_SECRET)
     logs.hide(value)
     return value
 
@@ -185,7 +185,7 @@ def _translate(action: str, error: api.TelegramError) -> TelegramError:
             return TelegramError(message, permanent=False)
 
 
-def _secret(secret_id: str) -> str:
+def stored_token(secret_id: str) -> str:
     """Return the token from Secrets Manager: the plain value, or TELEGRAM_TOKEN of a JSON object."""
     if not secret_id:
         raise ImproperlyConfigured("Set TELEGRAM_TOKEN_SECRET to the Secrets Manager id of the bot's token.")

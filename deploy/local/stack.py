@@ -17,7 +17,7 @@ import httpx
 from django.conf import settings
 
 from botsite import aws, logs, secret_store
-from deploy import environment, stacks
+from deploy import environment, stacks, webhook
 
 from . import roles
 from .processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
@@ -180,15 +180,9 @@ class LocalStack:
     def set_webhook(self) -> None:
         """Have Telegram send updates to the load balancer."""
         self.step("registering the webhook")
-        answer = httpx.post(
-            f"{self.telegram_url}/bot{self.env['TELEGRAM_TOKEN']}/setWebhook",
-            data={
-                "url": f"{self.public_url}/telegram/webhook",
-                "secret_token": self.env["TELEGRAM_WEBHOOK_SECRET"],
-                "allowed_updates": '["message", "callback_query"]',
-            },
-        )
-        answer.raise_for_status()
+        self.adopt("TELEGRAM_API_URL")
+        secrets = (self.env["TELEGRAM_TOKEN"], self.env["TELEGRAM_WEBHOOK_SECRET"])
+        webhook.register(f"{self.public_url}{webhook.PATH}", *secrets)
 
     def adopt(self, *names: str) -> None:
         """Take variables of the stack into this process, which was set up before there was a stack."""

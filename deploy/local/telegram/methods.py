@@ -18,6 +18,7 @@ from deploy.local.telegram.state import Telegram
 Method = Callable[[Telegram, Call], Awaitable[Any]]
 
 _DEFAULT_CONNECTIONS = 40
+_MAX_CERTIFICATE_BYTES = 3 << 20
 
 
 async def get_me(telegram: Telegram, call: Call) -> JsonObject:
@@ -136,6 +137,8 @@ def _trusted(call: Call) -> ssl.SSLContext | None:
     certificate = call.files.get("certificate")
     if certificate is None:
         return None
+    if len(certificate.data) > _MAX_CERTIFICATE_BYTES:
+        raise bad_request("bad webhook: certificate file is too big")
     try:
         return ssl.create_default_context(cadata=certificate.data.decode())
     except (UnicodeDecodeError, ssl.SSLError, ValueError) as error:

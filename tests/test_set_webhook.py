@@ -1,0 +1,321 @@
+"""`set_webhook`: Telegram is told once where updates go, and is given the certificate that nobody else vouches for."""
+
+import io
+import json
+import ssl
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from botsite import aws, telegram
+from botsite.telegram import TelegramError
+from deploy import certificates, self_signed, webhook
+from deploy.local.telegram.client import TelegramControl, TelegramUser
+from deploy.self_signed import Pair
+from deploy.webhook import Registered
+from tests import emulators
+from tests.processes import free_port, listening, start, wait_until
+
+TOKEN = "123456:not-a-real-token"
+SECRET = "webhook-secret"
+URL = "https://bot.example.com/telegram/webhook"
+KINDS = ["callback_query", "message"]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of a fake Telegram of this module's own."""
+    port = free_port()
+    command = [sys.executable, "-m", "deploy.local.telegram", "--port", str(port), "--time-scale", "0.01"]
+    with start(command, {"TELEGRAM_TOKEN": TOKEN}):
+        wait_until(lambda: listening(port))
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def control(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
+    """A Telegram that knows of no webhook, and settings that lead to it."""
+    monkeypatch.setattr(settings, "TELEGRAM_API_URL", server)
+    monkeypatch.setattr(settings, "TELEGRAM_TOKEN", TOKEN)
+    monkeypatch.setattr(settings, "TELEGRAM_WEBHOOK_SECRET", SECRET)
+    telegram.token.cache_clear()
+    yield TelegramControl(server)
+    telegram.token.cache_clear()
+    TelegramControl(server).reset(setup=True)
+
+
+def register(url: str = URL, token: str = TOKEN, secret: str = SECRET, **more: Any) -> Registered:
+    """Register the webhook, as it should be but for what is given."""
+    return webhook.register(url, token, secret, **more)
+
+
+def sent(control: TelegramControl) -> int:
+    """Return how often setWebhook was called."""
+    return len(control.calls("setWebhook"))
+
+
+@pytest.fixture(scope="module")
+def pair() -> Pair:
+    """A self-signed certificate of this machine."""
+    return self_signed.make("localhost", datetime.now(UTC))
+
+
+class Site:
+    """A real webhook, behind TLS if it has a certificate, that remembers secret and text of what it got."""
+
+    def __init__(self, pair: Pair | None = None, status: int = 200) -> None:
+        self.received: list[tuple[str | None, str]] = []
+        received = self.received
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                received.append((self.headers["X-Telegram-Bot-Api-Secret-Token"], body["message"]["text"]))
+                self.send_response(status)
+                self.end_headers()
+
+            def log_message(self, *arguments: object) -> None:
+                """Stay silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        if pair:
+            # Handshakes in the threads of the requests: one that fails is that connection's affair.
+            self._server.socket = _tls(pair).wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.url = f"{'https' if pair else 'http'}://localhost:{self._server.server_port}/telegram/webhook"
+
+    @contextmanager
+    def open(self) -> Iterator["Site"]:
+        """Serve for the length of a `with` block."""
+        with self._server:
+            threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            yield self
+            self._server.shutdown()
+
+
+def _tls(pair: Pair) -> ssl.SSLContext:
+    """Return TLS with a certificate; Python takes its key from a file alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pair.certificate + pair.key)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
+# ------------------------------------------------------------------------------------------------ once
+
+
+def test_the_webhook_is_registered_with_what_updates_are_wanted(control: TelegramControl) -> None:
+    done = register()
+    info = control.webhook()
+    assert (info["url"], sorted(info["allowed_updates"]), info["max_connections"]) == (URL, KINDS, 40)
+    assert info["has_custom_certificate"] is False
+    assert done.changes[0] == f"address: none instead of {URL}"
+
+
+def test_a_second_time_sends_nothing_unless_it_is_asked_for(control: TelegramControl) -> None:
+    register()
+    again = register()
+    assert (again.changes, again.sent, sent(control)) == ([], False, 1)
+    assert register(again=True).sent
+    assert sent(control) == 2
+
+
+def test_another_address_replaces_the_first_and_what_waits_stays(control: TelegramControl, server: str) -> None:
+    register(f"http://127.0.0.1:{free_port()}/")
+    TelegramUser(server, 7).send_text("hello")
+    done = register()
+    assert done.changes == [f"address: {done.changes[0].split()[1]} instead of {URL}"]
+    assert done.info.pending_update_count == 1
+
+
+def test_a_delivery_that_was_refused_for_its_secret_has_the_secret_sent_anew(
+    control: TelegramControl, server: str
+) -> None:
+    with Site(status=403).open() as site:
+        register(site.url)
+        TelegramUser(server, 8).send_text("hello")
+        wait_until(lambda: "403" in control.webhook().get("last_error_message", ""))
+        assert register(site.url).sent
+
+
+# -------------------------------------------------------------------------------------- with a certificate
+
+
+def test_updates_arrive_at_a_site_that_nobody_but_its_own_certificate_vouches_for(
+    control: TelegramControl, server: str, pair: Pair
+) -> None:
+    with Site(pair).open() as site:
+        done = register(site.url, certificate=pair.certificate)
+        assert done.info.has_custom_certificate
+        TelegramUser(server, 9).send_text("hello")
+        wait_until(lambda: site.received)
+        assert site.received == [(SECRET, "hello")]
+
+
+def test_without_the_certificate_nothing_arrives_and_with_it_also_what_waited(
+    control: TelegramControl, server: str, pair: Pair
+) -> None:
+    with Site(pair).open() as site:
+        register(site.url)
+        TelegramUser(server, 10).send_text("early")
+        wait_until(lambda: "SSL error" in control.webhook().get("last_error_message", ""))
+        assert site.received == []
+        done = register(site.url, certificate=pair.certificate)
+        assert done.changes == ["certificate of our own: no instead of yes"]
+        wait_until(lambda: site.received == [(SECRET, "early")])
+
+
+def test_a_renewed_certificate_is_given_to_telegram_though_it_has_one_already(
+    control: TelegramControl, server: str, pair: Pair
+) -> None:
+    old = self_signed.make("localhost", datetime.now(UTC))
+    with Site(pair).open() as site:
+        register(site.url, certificate=old.certificate)
+        done = register(site.url, certificate=pair.certificate)
+        assert (done.changes, done.sent) == ([], True)
+        TelegramUser(server, 11).send_text("hello")
+        wait_until(lambda: site.received)
+
+
+# --------------------------------------------------------------------------------------------- what is wrong
+
+
+def test_a_token_that_telegram_refuses_is_said_without_the_token(control: TelegramControl) -> None:
+    with pytest.raises(TelegramError, match=r"does not know this bot token\. Take it from @BotFather") as caught:
+        register(token="123456:another-token")
+    assert "another-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"token": "nonsense"}, "This is no bot token"),
+        ({"secret": ""}, "The webhook's secret is empty"),
+        ({"secret": "a.b"}, "The webhook's secret is empty or has characters"),
+        ({"url": "bot.example.com"}, "is no address for a webhook"),
+        ({"url": "https://"}, "Telegram refuses the webhook: bad webhook: an HTTPS URL must be provided"),
+        ({"certificate": b"nonsense"}, "Telegram refuses the webhook: bad webhook: failed to set custom certificate"),
+    ],
+)
+def test_what_telegram_would_not_take_is_refused(control: TelegramControl, wrong: Any, reason: str) -> None:
+    with pytest.raises(TelegramError, match=f"(?i){reason}"):
+        register(**wrong)
+    assert control.webhook()["url"] == ""
+
+
+def test_telegrams_wish_to_be_asked_later_is_granted(control: TelegramControl) -> None:
+    control.fault("setWebhook", "too_many_requests", retry_after=1)
+    assert register().info.url == URL
+
+
+def test_a_telegram_that_has_no_time_is_not_asked_for_ever(
+    control: TelegramControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "_TRIES", 1)
+    control.fault("getWebhookInfo", "too_many_requests", retry_after=30, times=None)
+    with pytest.raises(TelegramError, match="Telegram is busy"):
+        register()
+
+
+def test_a_telegram_that_is_not_there_is_named(control: TelegramControl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "TELEGRAM_API_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(TelegramError, match=r"http://127\.0\.0\.1:\d+ does not answer: .*Try again"):
+        register()
+
+
+# ---------------------------------------------------------------------------------------------- the command
+
+
+@pytest.fixture(scope="module")
+def emulated() -> Iterator[str]:
+    """An emulated AWS of this module's own."""
+    with emulators.ministack() as url:
+        yield url
+
+
+def deploy_web(prefix: str, certificate_arn: str) -> None:
+    """Make what `set_webhook` asks of the stack of the sites: where they are called, and their certificate."""
+    template = {
+        "Parameters": {"CertificateArn": {"Type": "String"}},
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {
+            "WebhookHost": {"Value": "localhost"},
+            "TokenSecretName": {"Value": f"{prefix}/telegram-token"},
+            "ServiceSecrets": {"Value": f"{prefix}/webhook-secret"},
+        },
+    }
+    aws.client("cloudformation").create_stack(
+        StackName=f"{prefix}-web",
+        TemplateBody=json.dumps(template),
+        Parameters=[{"ParameterKey": "CertificateArn", "ParameterValue": certificate_arn}],
+    )
+
+
+def run(*arguments: str) -> list[str]:
+    """Run the command and return the lines it printed."""
+    output = io.StringIO()
+    call_command("set_webhook", *arguments, stdout=output)
+    return output.getvalue().splitlines()
+
+
+def test_the_command_takes_address_and_certificate_from_the_stack(control: TelegramControl, emulated: str) -> None:
+    deploy_web("own", certificates.ensure_self_signed("own", "localhost"))
+    lines = run("--prefix", "own")
+    url = "https://localhost/telegram/webhook"
+    assert f"Telegram had address: none instead of {url}." in lines
+    assert lines[-2:] == [
+        "Sent to Telegram.",
+        f"updates go to {url}, with our certificate; 0 wait to be delivered",
+    ]
+
+
+def test_the_command_reads_the_secrets_of_the_stack_where_the_environment_has_none(
+    control: TelegramControl, emulated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in (("telegram-token", TOKEN), ("webhook-secret", json.dumps({"TELEGRAM_WEBHOOK_SECRET": SECRET}))):
+        aws.client("secretsmanager").create_secret(Name=f"kept/{name}", SecretString=text)
+    for name in ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET"):
+        monkeypatch.setattr(settings, name, "")
+    deploy_web("kept", certificates.ensure_self_signed("kept", "localhost"))
+    assert "Sent to Telegram." in run("--prefix", "kept")
+
+
+def test_the_command_says_when_there_is_nothing_to_do(control: TelegramControl) -> None:
+    run("--url", URL)
+    assert run("--url", URL)[0] == "Telegram has it as it should be: nothing was sent."
+
+
+def test_the_command_tells_the_last_delivery_that_failed(control: TelegramControl, server: str) -> None:
+    url = f"http://127.0.0.1:{free_port()}/"
+    run("--url", url)
+    TelegramUser(server, 12).send_text("hello")
+    wait_until(lambda: "last_error_message" in control.webhook())
+    lines = run("--url", url)
+    assert lines[1] == f"updates go to {url}; 1 wait to be delivered"
+    assert lines[2].startswith("the last delivery that failed, ")
+    assert lines[2].endswith(" s ago: Connection refused")
+
+
+def test_a_stack_without_a_certificate_says_how_to_give_it_one(control: TelegramControl, emulated: str) -> None:
+    deploy_web("bare", "")
+    with pytest.raises(CommandError, match=r"bare-web has no certificate.*provision --prefix bare --self-signed"):
+        run("--prefix", "bare")
+
+
+def test_a_refused_token_is_a_commands_error(control: TelegramControl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "TELEGRAM_TOKEN", "123456:another-token")
+    with pytest.raises(CommandError, match="does not know this bot token"):
+        run("--url", URL)
