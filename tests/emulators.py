@@ -28,6 +28,16 @@ def ministack(scheme: str = "http", **env: str) -> Iterator[str]:
 
 
 @contextmanager
+def moto() -> Iterator[str]:
+    """Run moto's server for the length of a `with` block; yield its address."""
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
+    with start(command), taken_for_aws(f"http://127.0.0.1:{port}") as url:
+        wait_until(lambda: listening(port))
+        yield url
+
+
+@contextmanager
 def taken_for_aws(url: str) -> Iterator[str]:
     """Have the code under test find AWS at `url` for the length of a `with` block."""
     with pytest.MonkeyPatch.context() as patch:

@@ -10,6 +10,8 @@ from detection import weights
 
 
 class Command(BaseCommand):
+    # Checks import the whole site, of which the build of a worker's image has neither need nor packages.
+    requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration of it
     help = "Export the weights that YOLO_WEIGHTS names to OpenVINO, once; the worker then starts with the export."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,0 +1,116 @@
+# Make the machine this runs on into the prototype of a role: install the container, prove that it is healthy, tidy up.
+# User data of the prototype, run as root by cloud-init. deploy/prototype.py puts the variables before it:
+#   ROLE VERSION AWS_REGION BUCKET FOLDER QUEUE_URL IMAGE MODEL PUBLISH STOP_SECONDS LIFETIME_MINUTES
+# What it does is told through objects below s3://BUCKET/FOLDER/, which the caller reads: `phase`, and `log` at the end.
+# shellcheck shell=bash
+set -euo pipefail
+export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION DOCKER_BUILDKIT=1
+
+root=${DESTDIR:-} # a folder in place of /, for tests
+log=$root/var/log/objdet-bake.log
+name=objdet-$ROLE:$VERSION
+mkdir -p "$root/var/log" "$root/etc/objdet" "$root/etc/systemd/system" "$root/usr/local/bin"
+exec >>"$log" 2>&1
+
+say() {
+    echo "== $1"
+    printf '%s' "$1" | aws s3 cp --only-show-errors - "s3://$BUCKET/$FOLDER/phase"
+}
+
+finish() {
+    code=$?
+    if [ "$code" -ne 0 ]; then
+        journalctl --no-pager --lines 60 --unit objdet.service || true
+        tail -c 20000 "$log" | aws s3 cp --only-show-errors - "s3://$BUCKET/$FOLDER/log" || true
+        say failed || true
+        # If not even that could be told, the end of the machine tells it.
+        shutdown --no-wall -h now
+    fi
+}
+trap finish EXIT
+
+# If nobody is left to terminate this machine, it ends itself.
+shutdown --no-wall -h "+$LIFETIME_MINUTES"
+
+say "installing docker"
+dnf --quiet --assumeyes install docker
+dnf --quiet clean all
+systemctl enable --now docker
+
+say "fetching the source"
+source=$root/var/tmp/objdet
+mkdir -p "$source"
+aws s3 cp --only-show-errors "s3://$BUCKET/$FOLDER/source.tar.gz" - | tar -xz -C "$source"
+
+if [ -n "$IMAGE" ]; then
+    say "pulling $IMAGE"
+    case $IMAGE in
+    *.dkr.ecr.*)
+        aws ecr get-login-password | docker login --username AWS --password-stdin "${IMAGE%%/*}"
+        ;;
+    esac
+    docker pull --quiet "$IMAGE"
+    docker tag "$IMAGE" "$name"
+    # The login is good for hours, and does not belong on an AMI.
+    rm -rf "$root/root/.docker"
+else
+    say "building the container"
+    docker build --progress plain --build-arg "MODEL=$MODEL" --tag "$name" \
+        --file "$source/deploy/docker/$ROLE.Dockerfile" "$source"
+    docker builder prune --all --force >/dev/null
+fi
+
+say "starting the container"
+install -m 0755 "$source/deploy/docker/run.sh" "$root/usr/local/bin/objdet-run"
+install -m 0644 "$source/deploy/docker/objdet.service" "$root/etc/systemd/system/objdet.service"
+printf 'IMAGE=%s\nPUBLISH=%s\nSTOP_SECONDS=%s\n' "$name" "$PUBLISH" "$STOP_SECONDS" >"$root/etc/objdet/role"
+# Enough to be well, and no more: a queue of its own to listen to, and names of things that this machine may not touch.
+random=$(head -c 32 /dev/urandom | sha256sum | cut -c 1-64)
+(
+    umask 077
+    cat >"$root/etc/objdet/env" <<END
+AWS_REGION=$AWS_REGION
+JOBS_QUEUE_URL=$QUEUE_URL
+METRICS_QUEUE_URL=$QUEUE_URL
+IMAGES_BUCKET=$BUCKET
+PREDICTIONS_TABLE=none
+ASG_NAME=none
+POLYBOT_URL=http://127.0.0.1:8000
+TELEGRAM_TOKEN_SECRET=none
+TELEGRAM_WEBHOOK_SECRET=$random
+RESULTS_KEY=$random
+DJANGO_SECRET_KEY=$random
+END
+)
+systemctl daemon-reload
+systemctl enable objdet.service
+systemctl start objdet.service
+
+# Wait up to five minutes for a healthy container other than the one given; print its id.
+healthy() {
+    for _ in $(seq 150); do
+        state=$(docker inspect --format '{{.Id}} {{.State.Health.Status}}' objdet 2>/dev/null || true)
+        if [ "${state#* }" = healthy ] && [ "${state% *}" != "$1" ]; then
+            echo "${state% *}"
+            return
+        fi
+        sleep 2
+    done
+    echo "the container is not healthy after five minutes: ${state:-there is none}" >&2
+    return 1
+}
+
+say "waiting for the container to be healthy"
+first=$(healthy none)
+say "killing the container, to see it come back"
+docker kill objdet >/dev/null
+healthy "$first" >/dev/null
+
+say "tidying up"
+systemctl stop objdet.service
+docker volume rm objdet >/dev/null
+rm -rf "$root/etc/objdet/env" "$source" "$root/root/.docker"
+# Every machine made from this one shall be somebody else.
+: >"$root/etc/machine-id"
+sync
+say ready

@@ -1,0 +1,38 @@
+# The metricStreamer: publishes the backlog every 30 s, and mends what a crash left half done. From the top:
+#   docker build -f deploy/docker/metrics.Dockerfile -t objdet-metrics .
+
+# The Python that the tests run on. Tag and digest are raised together, in all three files.
+FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /srv/venv
+WORKDIR /srv
+COPY requirements.txt .
+# Only what this role imports, at the versions of requirements.txt. Constraints may not have extras, so they are cut off.
+RUN sed 's/\[.*\]//' requirements.txt > constraints.txt \
+    && /srv/venv/bin/pip install --constraint constraints.txt \
+        "celery[sqs]" kombu boto3 Django django-environ "django-storages[s3]" structlog numpy pillow pillow-heif \
+        PyYAML
+
+FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
+RUN useradd --system --uid 10001 --user-group --no-create-home objdet \
+    && install -d -o objdet -g objdet /srv/state
+COPY --from=packages /srv/venv /srv/venv
+WORKDIR /srv/app
+COPY manage.py ./
+COPY botsite botsite
+COPY detection detection
+COPY metrics metrics
+COPY deploy/__init__.py deploy/
+RUN python -m compileall -q .
+ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    CACHE_DIR=/srv/state LIVENESS_FILE=/srv/state/alive
+# All that a container may write; nothing in it has to outlive the machine.
+VOLUME /srv/state
+# By number, so that a host need not know the name.
+USER 10001:10001
+# Celery then finishes what it works on, and gives the rest back to the queue.
+STOPSIGNAL SIGTERM
+# The worker touches the file while it hears from SQS and beat is alive (detection/liveness.py).
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["sh", "-c", "test -n \"$(find \"$LIVENESS_FILE\" -newermt '-60 seconds')\""]
+CMD ["celery", "-A", "botsite", "worker", "-B", "-Q", "metrics"]

@@ -1,0 +1,65 @@
+# The worker: a photo from the queue, its objects, a boxed photo. From the top of the repository:
+#   docker build -f deploy/docker/yolo5.Dockerfile -t objdet-yolo5 .
+# Another model: `--build-arg MODEL=yolo11s`, or one's own in deploy/docker/weights (see the README there).
+ARG MODEL=yolo11n
+
+# The Python that the tests run on. Tag and digest are raised together, in all three files.
+FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python -m venv /srv/venv
+WORKDIR /srv
+COPY requirements.txt .
+# Only what this role imports, at the versions of requirements.txt. Constraints may not have extras, so they are cut off.
+RUN sed 's/\[.*\]//' requirements.txt > constraints.txt \
+    && /srv/venv/bin/pip install --constraint constraints.txt \
+        "celery[sqs]" kombu boto3 Django django-environ "django-storages[s3]" structlog numpy pillow pillow-heif \
+        PyYAML openvino opencv-python-headless
+
+# PyTorch and ultralytics export the model, and stay behind in this stage: an export runs on OpenVINO alone.
+FROM packages AS export
+ARG MODEL
+# PyTorch's CPU build has 200 MB; what the package index serves for Linux is the CUDA build, 3 GB.
+RUN grep '^torch' requirements.txt > torch.txt \
+    && /srv/venv/bin/pip install --no-deps --index-url https://download.pytorch.org/whl/cpu -r torch.txt \
+    && /srv/venv/bin/pip install --constraint constraints.txt ultralytics-opencv-headless
+WORKDIR /srv/app
+COPY manage.py ./
+COPY botsite botsite
+COPY detection detection
+COPY metrics metrics
+COPY deploy/__init__.py deploy/
+COPY deploy/docker/weights /srv/cache/weights
+ENV CACHE_DIR=/srv/cache
+# An exported model as it is; a .pt file, from here or from where ultralytics publishes its own, exported to OpenVINO.
+RUN model="${MODEL}_openvino_model" && mkdir /srv/models \
+    && if [ ! -d "/srv/cache/weights/$model" ]; then \
+        /srv/venv/bin/python manage.py export_weights --weights "$MODEL.pt" \
+        && mv /srv/cache/weights/"$MODEL"-*_openvino_model "/srv/cache/weights/$model"; \
+    fi \
+    && mv "/srv/cache/weights/$model" /srv/models/
+
+FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
+ARG MODEL
+RUN useradd --system --uid 10001 --user-group --no-create-home objdet \
+    && install -d -o objdet -g objdet /srv/state
+COPY --from=packages /srv/venv /srv/venv
+COPY --from=export /srv/models /srv/models
+WORKDIR /srv/app
+COPY manage.py ./
+COPY botsite botsite
+COPY detection detection
+COPY metrics metrics
+COPY deploy/__init__.py deploy/
+RUN python -m compileall -q .
+ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    CACHE_DIR=/srv/state LIVENESS_FILE=/srv/state/alive YOLO_WEIGHTS=/srv/models/${MODEL}_openvino_model
+# All that a container may write; nothing in it has to outlive the machine.
+VOLUME /srv/state
+# By number, so that a host need not know the name.
+USER 10001:10001
+# Celery then finishes the photos it works on, for up to 15 minutes, and gives the rest back to the queue.
+STOPSIGNAL SIGTERM
+# The worker touches the file while it hears from SQS and no photo takes too long (detection/liveness.py).
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
+    CMD ["sh", "-c", "test -n \"$(find \"$LIVENESS_FILE\" -newermt '-60 seconds')\""]
+CMD ["celery", "-A", "botsite", "worker", "-Q", "jobs"]

@@ -1,0 +1,210 @@
+"""The containers, as far as they can be tested where there is no Docker: what they copy, install, run and say."""
+
+import configparser
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from botsite import aws
+from deploy import bundle, recipe
+from deploy.local.sample import SHAPES
+from deploy.recipe import ROLES, Place, Recipe
+from detection import openvino_model
+from detection import weights as model_weights
+from detection.heartbeat import LONGEST_JOB_SECONDS
+from tests import containers, emulators
+from tests.processes import free_port, wait_until
+
+ROOT = Path(__file__).parents[1]
+# What the build has beside the worker's packages while it exports the model.
+EXPORTERS = ("torch", "torchvision", "ultralytics-opencv-headless")
+
+
+def role_of(path: Path) -> str:
+    return path.name.removesuffix(".Dockerfile")
+
+
+each_file = pytest.mark.parametrize("path", containers.FILES, ids=role_of)
+
+
+def tool(name: str) -> str:
+    """Return a program of the environment that runs this."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def test_every_role_that_is_baked_has_a_dockerfile() -> None:
+    assert sorted(ROLES) == [role_of(path) for path in containers.FILES]
+
+
+def test_hadolint_finds_nothing() -> None:
+    found = subprocess.run([tool("hadolint"), *map(str, containers.FILES)], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, ""), found.stderr
+
+
+def test_shellcheck_finds_nothing_in_the_scripts_and_in_the_user_data(tmp_path: Path) -> None:
+    whole = tmp_path / "user-data.sh"
+    whole.write_text(recipe.user_data(Place("subnet", "group", "arn", "bucket", "url"), Recipe("yolo5", "v1"), "x"))
+    files = [str(containers.FOLDER / "run.sh"), str(whole)]
+    found = subprocess.run([tool("shellcheck"), *files], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, ""), found.stderr
+
+
+def test_all_images_stand_on_one_base_pinned_by_tag_and_digest() -> None:
+    bases = {stage.base.partition(" AS ")[0] for path in containers.FILES for stage in containers.stages(path)}
+    bases -= {"packages"}
+    assert len(bases) == 1
+    assert re.fullmatch(r"docker\.io/library/python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", bases.pop())
+
+
+@each_file
+def test_an_image_runs_as_nobody_says_how_to_stop_it_and_how_it_is(path: Path) -> None:
+    *before, image = containers.stages(path)
+    assert before
+    user, group = image.all("USER")[0].split(":")
+    assert int(user) > 0
+    assert int(group) > 0
+    assert image.all("STOPSIGNAL") == ["SIGTERM"]
+    assert len(image.all("HEALTHCHECK")) == 1
+
+
+@each_file
+def test_what_is_copied_exists_and_is_in_the_bundle(path: Path) -> None:
+    with tarfile.open(fileobj=BytesIO(bundle.pack())) as archive:
+        names = archive.getnames()
+    for stage in containers.stages(path):
+        for text in stage.all("COPY"):
+            for source in text.split()[:-1] if "--from" not in text else ():
+                assert (ROOT / source).exists(), source
+                assert any(name == source or name.startswith(f"{source}/") for name in names), source
+
+
+@each_file
+def test_every_package_is_pinned_in_the_requirements(path: Path) -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
+    assert [name for name in containers.installed(path) if name.lower() not in pinned] == []
+
+
+@each_file
+def test_only_the_worker_has_openvino_and_no_image_has_torch(path: Path) -> None:
+    inside = containers.closure(containers.installed(path))
+    assert inside.isdisjoint({"torch", "ultralytics-opencv-headless"})
+    assert ("openvino" in inside) == (role_of(path) == "yolo5")
+
+
+# ----------------------------------------------------------------------------------------------- the model
+
+
+@pytest.mark.parametrize("given", ["shapes.pt", "shapes_openvino_model"])
+def test_the_build_exports_the_model_and_takes_one_that_is_exported_as_it_is(tmp_path: Path, given: str) -> None:
+    """The export itself, which takes its time, is done already: `export_weights` finds it in the cache."""
+    exported = model_weights.ready(str(SHAPES))
+    cache = tmp_path / "srv" / "cache" / "weights"
+    cache.mkdir(parents=True)
+    if given.endswith(".pt"):
+        shutil.copy(SHAPES, cache)
+        shutil.copytree(exported, cache / exported.name)
+    else:
+        shutil.copytree(exported, cache / given)
+    stage = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[1]
+    packages = [*containers.installed(containers.FOLDER / "yolo5.Dockerfile"), *EXPORTERS]
+    script = stage.all("RUN")[-1].replace("/srv/venv/bin/python", sys.executable)
+    env = containers.confined(packages, tmp_path / "guard") | {"MODEL": "shapes", "CACHE_DIR": str(cache.parent)}
+    app = containers.copied(stage, tmp_path / "srv" / "app")
+    script = script.replace("/srv", str(tmp_path / "srv"))
+    subprocess.run(["sh", "-ec", script], env=env, cwd=app, check=True, capture_output=True)
+    made = tmp_path / "srv" / "models" / "shapes_openvino_model"
+    assert [path.name for path in made.parent.iterdir()] == [made.name]
+    assert openvino_model.is_plain_detector(made)
+    image = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[-1]
+    assert image.variables["YOLO_WEIGHTS"] == "/srv/models/${MODEL}_openvino_model"
+
+
+# --------------------------------------------------------------------------------------------- on a machine
+
+
+def docker_run(root: Path, settings: str, **role: str) -> list[str]:
+    """Return the arguments that run.sh gives to docker, on a machine with these settings."""
+    (root / "etc" / "objdet").mkdir(parents=True)
+    (root / "etc" / "objdet" / "env").write_text(settings)
+    (root / "var" / "lib" / "cloud" / "data").mkdir(parents=True)
+    (root / "var" / "lib" / "cloud" / "data" / "instance-id").write_text("i-0123\n")
+    (root / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (root / "docker").chmod(0o755)
+    env = {"PATH": f"{root}:/usr/bin:/bin", "DESTDIR": str(root), **role}
+    command = ["bash", str(containers.FOLDER / "run.sh")]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_a_container_may_write_its_state_and_nothing_else_and_gains_no_rights(tmp_path: Path) -> None:
+    arguments = docker_run(tmp_path, "AWS_REGION=x\n", IMAGE="objdet-yolo5:v1")
+    assert arguments[0] == "run"
+    assert arguments[-1] == "objdet-yolo5:v1"
+    said = " ".join(arguments)
+    assert "--read-only --tmpfs /tmp --volume objdet:/srv/state --cap-drop ALL" in said
+    assert "--security-opt no-new-privileges --log-driver none" in said
+    assert "--publish" not in said
+
+
+def test_a_site_publishes_its_port_and_logs_to_its_group_under_the_machines_name(tmp_path: Path) -> None:
+    settings = "AWS_REGION=eu-central-1\nLOG_GROUP=/objdet/polybot\n"
+    said = " ".join(docker_run(tmp_path, settings, IMAGE="i", PUBLISH="8000:8000"))
+    assert "--publish 8000:8000 i" in said
+    assert "--log-driver awslogs --log-opt mode=non-blocking --log-opt awslogs-region=eu-central-1" in said
+    assert "--log-opt awslogs-group=/objdet/polybot --log-opt awslogs-stream=i-0123" in said
+
+
+def test_the_unit_starts_again_whatever_ends_and_waits_for_the_longest_photo() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read(containers.FOLDER / "objdet.service")
+    service = dict(unit["Service"])
+    assert (service["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("always", "0")
+    assert int(service["TimeoutStopSec"]) > max(role.stop_seconds for role in ROLES.values())
+    assert ROLES["yolo5"].stop_seconds >= LONGEST_JOB_SECONDS + 15
+    assert unit["Install"]["WantedBy"] == "multi-user.target"
+
+
+# ------------------------------------------------------------------------------------ as a container would run
+
+
+@pytest.fixture
+def settings_of_a_prototype(weights_folder: Path) -> Iterator[dict[str, str]]:
+    """What a prototype gives its container, at an emulated AWS."""
+    with emulators.ministack() as url:
+        queue = aws.client("sqs").create_queue(QueueName="bake")["QueueUrl"]
+        values = containers.proof_settings(AWS_REGION="us-east-1", QUEUE_URL=queue, BUCKET="bake", random="r" * 50)
+        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
+        yield values | keys | {"AWS_ENDPOINT_URL": url, "YOLO_WEIGHTS": str(weights_folder)}
+
+
+@pytest.fixture(scope="session")
+def weights_folder(weights: str) -> Path:
+    """The model as the image of the worker holds it: exported."""
+    return model_weights.ready(weights)
+
+
+def test_every_role_becomes_healthy_with_what_its_image_holds_and_stops_when_told(
+    settings_of_a_prototype: dict[str, str], tmp_path: Path
+) -> None:
+    port = free_port()
+    env = settings_of_a_prototype | {"POLYBOT_BIND": f"127.0.0.1:{port}"}
+    roles = [containers.lay_out(path, tmp_path / role_of(path), port, env) for path in containers.FILES]
+    with ExitStack() as stack:
+        assert [one for one in roles if one.healthy()] == []
+        running = [stack.enter_context(one.run()) for one in roles]
+        for one, process in zip(roles, running, strict=True):
+            wait_until(lambda one=one, process=process: one.healthy() or process.poll() is not None, 60)
+            assert process.poll() is None, (one.app.parent / "output").read_text()[-3000:]
+        for process in running:
+            process.terminate()
+        assert [process.wait(30) for process in running] == [0, 0, 0]
+        assert [one for one in roles if one.healthy()] == []
