@@ -17,7 +17,7 @@ from deploy.template import Template
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
 # Each stack may import what those before it export; they are deleted from the end.
-ORDER = ("network", "storage", "queue", "web", "workers", "metrics", "alarms")
+ORDER = ("network", "storage", "queue", "bake", "web", "workers", "metrics", "alarms")
 DEFAULT_PREFIX = "objdet"
 _PREFIX = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
 # States that no change set leads out of, and what does.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from botsite import aws, settings
-from deploy import stacks, template
+from deploy import recipe, stacks, template
 from tests import emulators
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +58,52 @@ def environment(role: str) -> dict[str, str]:
     """Return the settings that a machine of the role is given."""
     lines = script(role).partition("<<'END'\n")[2].partition("\nEND\n")[0].splitlines()
     return dict(line.partition("=")[::2] for line in lines)  # type: ignore[misc]
+
+
+@each_role
+def test_a_machines_disk_has_room_for_that_of_its_prototype(role: str) -> None:
+    """EC2 launches no image on a disk that is smaller than its snapshot."""
+    assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= recipe.ROLES[role].disk_gib
+
+
+def test_the_stacks_give_a_prototype_its_place(endpoint: str) -> None:
+    where = recipe.place(PREFIX)
+    subnet = aws.client("ec2").describe_subnets(SubnetIds=[where.subnet])["Subnets"][0]
+    group = aws.client("ec2").describe_security_groups(GroupIds=[where.security_group])["SecurityGroups"][0]
+    assert (subnet["MapPublicIpOnLaunch"], group["IpPermissions"]) == (True, [])
+    assert aws.client("s3").head_bucket(Bucket=where.bucket)
+    assert aws.client("sqs").get_queue_attributes(QueueUrl=where.queue_url)
+    assert where.profile.startswith("arn:aws:iam::")
+
+
+def test_a_prototype_may_fetch_its_source_report_and_listen_and_touches_nothing_of_the_service(endpoint: str) -> None:
+    role = stacks.existing(PREFIX, "bake").outputs["BakeRoleArn"]
+    bucket = stacks.existing(PREFIX, "storage").outputs["ImagesBucketArn"]
+    sqs = "arn:aws:sqs:us-east-1:000000000000:"
+    may = {
+        f"{bucket}/bakes/x/phase": ["s3:GetObject", "s3:PutObject"],
+        f"{sqs}{PREFIX}-bake": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SendMessage"],
+        "arn:aws:ecr:us-east-1:000000000000:repository/any": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+    }
+    may_not = {
+        f"{bucket}/photos/x": ["s3:GetObject", "s3:PutObject"],
+        f"{sqs}{PREFIX}-jobs": ["sqs:ReceiveMessage", "sqs:SendMessage"],
+        f"arn:aws:secretsmanager:us-east-1:000000000000:secret:{PREFIX}/telegram-token-abcdef": [
+            "secretsmanager:GetSecretValue"
+        ],
+        "*": ["ec2:RunInstances", "ec2:CreateImage", "iam:PassRole", "dynamodb:GetItem"],
+    }
+    assert decisions(role, may) == {"allowed"}
+    assert decisions(role, may_not) == {"implicitDeny"}
+
+
+def decisions(role: str, calls: dict[str, list[str]]) -> set[str]:
+    """Return what IAM would decide on these actions, by resource."""
+    asked = [
+        aws.client("iam").simulate_principal_policy(PolicySourceArn=role, ActionNames=actions, ResourceArns=[resource])
+        for resource, actions in calls.items()
+    ]
+    return {one["EvalDecision"] for answer in asked for one in answer["EvaluationResults"]}
 
 
 @each_role

@@ -178,7 +178,7 @@ def test_provision_makes_a_private_bucket_that_empties_itself(made: str) -> None
     s3, bucket = aws.client("s3"), f"{made}-images-000000000000-us-east-1"
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     expiry = {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule}
-    assert expiry == {"photos/": 7, "results/": 7}
+    assert expiry == {"photos/": 7, "results/": 7, "bakes/": 1}
     assert [rule["AbortIncompleteMultipartUpload"] for rule in rules if "Expiration" not in rule] == [
         {"DaysAfterInitiation": 1}
     ]

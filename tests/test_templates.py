@@ -26,6 +26,7 @@ HOLD_DATA = (
 WITHOUT_RESOURCE = {
     "autoscaling:DescribeAutoScalingGroups",
     "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel",

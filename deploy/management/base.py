@@ -38,6 +38,8 @@ class StackCommand(BaseCommand):
     """A command on the stacks that begin with `--prefix`. A subclass writes `run`."""
 
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration of it
+    # What to know after Ctrl-C.
+    interrupted = "Interrupted. What CloudFormation has begun goes on by itself: run the command again to finish."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add `--prefix`."""
@@ -56,8 +58,7 @@ class StackCommand(BaseCommand):
         except (ClientError, BotoCoreError) as error:
             raise CommandError(_advice(error)) from error
         except KeyboardInterrupt as interrupt:
-            said = "Interrupted. What CloudFormation has begun goes on by itself: run the command again to finish."
-            raise CommandError(said, returncode=130) from interrupt
+            raise CommandError(self.interrupted, returncode=130) from interrupt
 
     def run(self, **options: Any) -> None:
         """Do the command's work."""

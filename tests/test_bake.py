@@ -1,0 +1,503 @@
+"""`bake_ami` from beginning to end, on moto: the one emulator that makes images. See prototypes.py for its machines."""
+
+import io
+import os
+import shlex
+import signal
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from botsite import aws
+from deploy import ami, bake, bundle, prototype, recipe
+from deploy.ami import Image
+from deploy.cfn import StackError
+from deploy.recipe import Place, Recipe
+from tests import emulators
+from tests.prototypes import Machine
+
+WEB = Recipe("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws.com/objdet-polybot:v1")
+ROOT = Path(__file__).parents[1]
+Boot = Callable[..., Machine]
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An emulated EC2 of this module's own."""
+    with emulators.moto() as url:
+        yield url
+
+
+@pytest.fixture
+def prefix(endpoint: str, request: pytest.FixtureRequest) -> str:
+    """A prefix of the test's own, so that the tests share the emulator and nothing in it."""
+    return f"try-{zlib.crc32(request.node.name.encode())}"
+
+
+@pytest.fixture
+def place(prefix: str) -> Place:
+    """Where the test's prototypes run."""
+    return place_of(prefix)
+
+
+@pytest.fixture
+def boot(endpoint: str, tmp_path: Path) -> Iterator[Boot]:
+    """Return a function that has a machine boot what is launched next."""
+    machines: list[Machine] = []
+
+    def start(prefix: str, broken: str = "") -> Machine:
+        machines.append(Machine(prefix, tmp_path / f"machine-{len(machines)}", endpoint, broken))
+        machines[-1].start()
+        return machines[-1]
+
+    yield start
+    for machine in machines:
+        machine.stop()
+
+
+@dataclass(frozen=True)
+class Baked:
+    """A bake that ended well: its prefix, the image, what it said, and the machine that was the prototype."""
+
+    prefix: str
+    image: Image
+    said: list[str]
+    machine: Machine
+
+
+def baked(prefix: str, what: Recipe, endpoint: str, root: Path) -> Baked:
+    """Bake something from beginning to end."""
+    machine, said = Machine(prefix, root, endpoint), list[str]()
+    machine.start()
+    image = bake.bake(prefix, place_of(prefix), what, said.append)
+    machine.stop()
+    return Baked(prefix, image, said, machine)
+
+
+@pytest.fixture(scope="module")
+def built(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
+    """A worker that was baked from source, for tests that only look at it."""
+    return baked("built", Recipe("yolo5", "v1"), endpoint, tmp_path_factory.mktemp("built") / "machine")
+
+
+@pytest.fixture(scope="module")
+def pulled(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
+    """A site that was baked from an image of a registry, for tests that only look at it."""
+    return baked("pulled", WEB, endpoint, tmp_path_factory.mktemp("pulled") / "machine")
+
+
+def place_of(prefix: str) -> Place:
+    """Return where prototypes run; the stacks would give it, if moto could deploy them."""
+    aws.client("s3").create_bucket(Bucket=f"{prefix}-images")
+    profile = aws.client("iam").create_instance_profile(InstanceProfileName=prefix)["InstanceProfile"]
+    ec2 = aws.client("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+    return Place(subnet, group, profile["Arn"], f"{prefix}-images", "http://sqs/bake")
+
+
+def silent(text: str) -> None:
+    """Listen to nothing."""
+
+
+def launched(prefix: str) -> list[dict[str, Any]]:
+    """Return the prototypes that were ever launched for a prefix."""
+    found = aws.client("ec2").describe_instances(Filters=[{"Name": "tag:Project", "Values": [prefix]}])
+    return [one for group in found["Reservations"] for one in group["Instances"]]
+
+
+def left(prefix: str) -> tuple[list[str], list[str], list[Image]]:
+    """Return what there still is: prototypes that live, objects in the bucket, images."""
+    alive = [one["InstanceId"] for one in launched(prefix) if one["State"]["Name"] != "terminated"]
+    objects = [one["Key"] for one in aws.client("s3").list_objects_v2(Bucket=f"{prefix}-images").get("Contents", [])]
+    return alive, objects, [image for role in recipe.ROLES for image in ami.of_role(prefix, role)]
+
+
+def an_image(prefix: str, version: str, role: str = "yolo5") -> Image:
+    """Make an image without a bake, of a machine of no use."""
+    return ami.create(prefix, role, version, stopped(), silent)
+
+
+def stopped() -> str:
+    """Return the id of a machine of no use that is at rest."""
+    ec2 = aws.client("ec2")
+    made = ec2.run_instances(ImageId=prototype.base_image(), MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    ec2.stop_instances(InstanceIds=[made])
+    return str(made)
+
+
+# --------------------------------------------------------------------------------------------- a good end
+
+
+def test_a_bake_leaves_an_image_and_nothing_else(built: Baked) -> None:
+    assert ami.newest(built.prefix, "yolo5") == built.image
+    assert left(built.prefix) == ([], [], [built.image])
+    assert (built.image.version, len(built.image.snapshots)) == ("v1", 1)
+    found = aws.client("ec2").describe_snapshots(SnapshotIds=list(built.image.snapshots))["Snapshots"][0]
+    assert {"Key": "Project", "Value": built.prefix} in found["Tags"]
+
+
+def test_a_bake_says_each_step(built: Baked) -> None:
+    said = [text for text in built.said if " s3://" not in text and " i-" not in text]
+    steps = ["booting", "installing docker", "fetching the source", "building the container", "starting the container"]
+    steps += ["waiting for the container to be healthy", "killing the container, to see it come back"]
+    steps += ["tidying up", "ready", "stopping the prototype"]
+    # A look now and then does not see a step that is over quickly.
+    assert [step for step in steps if step in said] == said
+    assert said[-2:] == ["ready", "stopping the prototype"]
+
+
+def test_a_prototype_runs_the_container_by_the_unit_kills_it_and_sees_it_come_back(built: Baked) -> None:
+    told = [line for line in built.machine.commands if not line.startswith(("shutdown", "dnf", "sync"))]
+    build = told.pop(1)
+    assert build.startswith("docker build --progress plain --build-arg MODEL=yolo11n --tag objdet-yolo5:v1 --file ")
+    inspect = "docker inspect --format {{.Id}} {{.State.Health.Status}} objdet"
+    assert told == [
+        "systemctl enable --now docker",
+        "docker builder prune --all --force",
+        "systemctl daemon-reload",
+        "systemctl enable objdet.service",
+        "systemctl start objdet.service",
+        inspect,
+        "docker kill objdet",
+        inspect,
+        "systemctl stop objdet.service",
+        "docker volume rm objdet",
+    ]
+
+
+def test_what_is_installed_is_the_unit_the_script_and_the_role_and_no_settings(pulled: Baked) -> None:
+    root, docker = pulled.machine.root, ROOT / "deploy" / "docker"
+    installed = {
+        "etc/systemd/system/objdet.service": (docker / "objdet.service").read_text(),
+        "usr/local/bin/objdet-run": (docker / "run.sh").read_text(),
+        "etc/objdet/role": "IMAGE=objdet-polybot:v1\nPUBLISH=8000:8000\nSTOP_SECONDS=40\n",
+    }
+    assert {name: (root / name).read_text() for name in installed} == installed
+    assert [path.name for path in (root / "etc" / "objdet").iterdir()] == ["role"]
+    assert not (root / "var" / "tmp" / "objdet").exists()
+
+
+def test_an_image_of_a_registry_is_pulled_and_the_login_does_not_stay(pulled: Baked) -> None:
+    assert [line for line in pulled.machine.commands if line.startswith("docker")][:3] == [
+        f"docker login --username AWS --password-stdin {WEB.image.partition('/')[0]}",
+        f"docker pull --quiet {WEB.image}",
+        f"docker tag {WEB.image} objdet-polybot:v1",
+    ]
+    assert (pulled.machine.root / "password").read_text() == "a-password\n"
+    assert list((pulled.machine.root / "root").iterdir()) == []
+    assert "docker build" not in " ".join(pulled.machine.commands)
+
+
+def test_a_prototype_is_launched_closed_encrypted_and_mortal(prefix: str, place: Place) -> None:
+    instance_id = prototype.launch(prefix, place, WEB, "bakes/closed")
+    found = launched(prefix)[0]
+    assert (found["InstanceId"], found["InstanceType"], found["SubnetId"]) == (instance_id, "t3.micro", place.subnet)
+    assert found["IamInstanceProfile"]["Arn"] == place.profile
+    assert found.get("KeyName", "") in ("", "None")
+    assert (found["MetadataOptions"]["HttpTokens"], found["MetadataOptions"]["HttpPutResponseHopLimit"]) == (
+        "required",
+        2,
+    )
+    volume = found["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    assert aws.client("ec2").describe_volumes(VolumeIds=[volume])["Volumes"][0]["Encrypted"] is True
+    prototype.end([instance_id])
+
+
+def test_the_user_data_fits_into_what_ec2_takes_and_holds_no_secret() -> None:
+    text = recipe.user_data(Place("", "", "", "", ""), Recipe("yolo5", "v1", model="a 'quoted' name"), "bakes/x")
+    assert len(text.encode()) < 16 * 1024
+    assert shlex.split(next(line for line in text.splitlines() if line.startswith("MODEL="))) == [
+        "MODEL=a 'quoted' name"
+    ]
+    assert not [word for word in ("AKIA", "aws_secret", "X-Amz-Signature") if word in text]
+
+
+# ---------------------------------------------------------------------------------------------- a bad end
+
+
+@pytest.mark.parametrize("broken", ["build", "kill"])
+def test_a_bake_that_fails_says_the_last_lines_and_leaves_nothing(
+    prefix: str, place: Place, boot: Boot, broken: str
+) -> None:
+    boot(prefix, broken)
+    with pytest.raises(StackError, match=f"(?s)The prototype failed while .*docker {broken}: it is broken"):
+        bake.bake(prefix, place, Recipe("yolo5", "v1"), silent)
+    assert left(prefix) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        ("uploading", signal.SIGTERM),
+        ("launched", signal.SIGINT),
+        ("waiting for the container", signal.SIGTERM),
+        ("stopping", signal.SIGINT),
+    ],
+)
+def test_an_interrupt_at_any_step_leaves_nothing(
+    prefix: str, place: Place, boot: Boot, step: str, number: signal.Signals
+) -> None:
+    boot(prefix)
+
+    def interrupt(text: str) -> None:
+        if text.startswith(step):
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        bake.bake(prefix, place, WEB, interrupt)
+    alive, objects, images = left(prefix)
+    # A machine that is on its way out may still say where it is; the bucket's lifecycle takes that away.
+    assert (alive, [one for one in objects if not one.endswith(("/phase", "/log"))], images) == ([], [], [])
+
+
+def test_an_interrupt_while_the_image_is_made_takes_it_away(
+    prefix: str, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(image_id: str, say: object) -> Image:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ami, "_await", interrupt)
+    before = len(aws.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"])
+    with pytest.raises(KeyboardInterrupt):
+        an_image(prefix, "v1")
+    assert left(prefix) == ([], [], [])
+    assert len(aws.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]) == before
+
+
+class SlowEc2:
+    """The emulated EC2, but not in such a hurry: its next answers say this of images, and that of snapshots."""
+
+    def __init__(self, images: list[dict[str, Any]], snapshots: list[dict[str, Any]]) -> None:
+        self._ec2, self._images, self._snapshots = aws.client("ec2"), images, snapshots
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ec2, name)
+
+    def describe_images(self, **which: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._ec2.describe_images(**which)
+        return {"Images": [answer["Images"][0] | self._images.pop(0)]} if self._images else answer
+
+    def describe_snapshots(self, **which: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = self._ec2.describe_snapshots(**which)
+        return {"Snapshots": [answer["Snapshots"][0] | self._snapshots.pop(0)]} if self._snapshots else answer
+
+
+@pytest.fixture
+def slow(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that lets EC2 answer so first."""
+    client = aws.client
+
+    def answer(*images: dict[str, Any], snapshots: list[dict[str, Any]]) -> None:
+        ec2 = SlowEc2(list(images), snapshots)
+        monkeypatch.setattr(aws, "client", lambda service: ec2 if service == "ec2" else client(service))
+
+    return answer
+
+
+def test_an_image_that_takes_its_time_is_waited_for_and_told(prefix: str, slow: Callable[..., None]) -> None:
+    instance, said = stopped(), list[str]()
+    pending = {"State": "pending"}
+    slow(pending, pending, pending, snapshots=[{"Progress": ""}, {"Progress": "40%"}, {"Progress": "40%"}])
+    image = ami.create(prefix, "yolo5", "v1", instance, said.append)
+    assert said == [f"making the image {image.id}: 0%", f"making the image {image.id}: 40%"]
+
+
+def test_an_image_that_fails_is_taken_away_and_its_reason_said(prefix: str, slow: Callable[..., None]) -> None:
+    instance = stopped()
+    slow({"State": "failed", "StateReason": {"Message": "the disk is gone"}}, snapshots=[])
+    with pytest.raises(StackError, match="is failed and will not do: the disk is gone"):
+        ami.create(prefix, "yolo5", "v1", instance, silent)
+    assert ami.newest(prefix, "yolo5") is None
+
+
+def test_a_prototype_that_ends_by_itself_is_noticed(prefix: str, place: Place) -> None:
+    def end(text: str) -> None:
+        if text.startswith("launched"):
+            prototype.end([launched(prefix)[0]["InstanceId"]])
+
+    with pytest.raises(StackError, match="is terminated while booting: "):
+        bake.bake(prefix, place, WEB, end)
+    assert left(prefix) == ([], [], [])
+
+
+def test_a_prototype_whose_launch_was_not_answered_for_is_found_by_its_tags(
+    prefix: str, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = prototype.launch
+
+    def interrupted(*arguments: Any) -> str:
+        launch(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prototype, "launch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bake.bake(prefix, place, WEB, silent)
+    assert left(prefix) == ([], [], [])
+
+
+def test_the_prototype_of_a_run_that_was_cut_off_is_ended_by_the_next(
+    prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgotten = prototype.launch(prefix, place, WEB, "bakes/forgotten")
+    assert prototype.stale(prefix) == []
+    monkeypatch.setattr(prototype, "LIFETIME_MINUTES", -1)
+    assert prototype.stale(prefix) == [forgotten]
+    prototype.end(prototype.stale(prefix))
+    assert left(prefix)[0] == []
+
+
+# ------------------------------------------------------------------------------------- newest, and the old
+
+
+def test_the_newest_image_is_that_of_its_role_and_prefix(prefix: str, place: Place) -> None:
+    an_image(prefix, "v1")
+    newer = an_image(prefix, "v2")
+    an_image(prefix, "v3", role="polybot")
+    an_image(f"{prefix}-other", "v4")
+    assert ami.of_role(prefix, "yolo5")[0].version in ("v1", "v2")
+    assert {one.version for one in ami.of_role(prefix, "yolo5")} == {"v1", "v2"}
+    assert newer in ami.of_role(prefix, "yolo5")
+    assert ami.newest(prefix, "metrics") is None
+
+
+def test_pruning_keeps_the_newest_and_removes_the_snapshots_of_the_others(prefix: str, place: Place) -> None:
+    for number in range(3):
+        an_image(prefix, f"v{number}")
+    kept, *old = ami.of_role(prefix, "yolo5")
+    bake.prune(prefix, "yolo5", 1, silent)
+    assert ami.of_role(prefix, "yolo5") == [kept]
+    ids = {one["SnapshotId"] for one in aws.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]}
+    assert ids.isdisjoint({snapshot for image in old for snapshot in image.snapshots})
+
+
+def test_pruning_leaves_what_a_machine_runs_or_a_launch_template_would_start(prefix: str, place: Place) -> None:
+    for number in range(4):
+        an_image(prefix, f"v{number}")
+    kept, free, running, templated = ami.of_role(prefix, "yolo5")
+    ec2 = aws.client("ec2")
+    ec2.run_instances(ImageId=running.id, MinCount=1, MaxCount=1)
+    ec2.create_launch_template(LaunchTemplateName=prefix, LaunchTemplateData={"ImageId": templated.id})
+    bake.prune(prefix, "yolo5", 1, silent)
+    assert ami.of_role(prefix, "yolo5") == [kept, running, templated]
+    assert free not in ami.of_role(prefix, "yolo5")
+
+
+def test_teardown_can_have_all_images_of_a_prefix_removed_and_no_others(prefix: str) -> None:
+    mine = {an_image(prefix, "v1").id, an_image(prefix, "v1", role="polybot").id}
+    other = an_image(f"{prefix}-other", "v1")
+    assert set(ami.delete(prefix)) == mine
+    assert (ami.newest(prefix, "polybot"), ami.newest(f"{prefix}-other", "yolo5")) == (None, other)
+
+
+# --------------------------------------------------------------------------------------------- the source
+
+
+def test_ones_own_weights_go_where_the_build_looks_for_them_and_nobody_owns_them(tmp_path: Path) -> None:
+    weights = tmp_path / "mine.pt"
+    weights.write_bytes(b"weights")
+    with tarfile.open(fileobj=io.BytesIO(bundle.pack(weights))) as archive:
+        member = archive.getmember("deploy/docker/weights/mine.pt")
+        assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
+    assert bundle.model(weights) == "mine"
+
+
+def test_an_exported_folder_is_named_without_its_ending(tmp_path: Path) -> None:
+    folder = tmp_path / "mine_openvino_model"
+    folder.mkdir()
+    with pytest.raises(StackError, match=r"neither a \.pt file nor a folder"):
+        bundle.model(folder)
+    (folder / "metadata.yaml").touch()
+    assert bundle.model(folder) == "mine"
+
+
+def test_what_git_does_not_know_is_not_packed() -> None:
+    with tarfile.open(fileobj=io.BytesIO(bundle.pack())) as archive:
+        names = archive.getnames()
+    assert {"manage.py", ".dockerignore", "deploy/docker/bake.sh"} <= set(names)
+    assert [name for name in names if name.startswith((".env", "tests/", "var/")) or name.endswith(".pyc")] == []
+
+
+def test_without_git_a_bake_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(StackError, match=r"baked from a git checkout.*Clone the repository"):
+        bundle.version()
+
+
+# --------------------------------------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def run(place: Place, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Return a function that runs `bake_ami` here, and returns what it printed."""
+    monkeypatch.setattr(recipe, "place", lambda prefix: place)
+
+    def command(*arguments: str) -> str:
+        output = io.StringIO()
+        call_command("bake_ami", *arguments, "--prefix", prefix, stdout=output)
+        return output.getvalue()
+
+    return command
+
+
+def test_the_command_says_which_image_it_made_and_what_to_do_next(
+    run: Callable[..., str], prefix: str, boot: Boot
+) -> None:
+    boot(prefix)
+    lines = run("polybot", "--image", WEB.image, "--version", "v7").splitlines()
+    made = ami.newest(prefix, "polybot")
+    assert made is not None
+    assert lines[-2:] == [
+        f"{made.id} is polybot v7. New machines start from it after:",
+        f"  python manage.py provision --prefix {prefix}",
+    ]
+
+
+def test_the_plan_says_what_would_be_done_and_does_nothing(run: Callable[..., str], prefix: str, place: Place) -> None:
+    current, *_ = [an_image(prefix, "v1")]
+    lines = run("yolo5", "--plan", "--version", "v2", "--keep", "1").splitlines()
+    assert lines == [
+        f"prototype: t3.medium from {prototype.base_image()} in {place.subnet}",
+        "container: built on it from this checkout, v2",
+        f"newest image now: {current.id} (v1)",
+        f"would remove {current.id} ({current.name})",
+    ]
+    assert left(prefix) == ([], [], [current])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["web"], "invalid choice: 'web'"),
+        (["polybot", "--weights", "x.pt"], "--weights goes into the container of yolo5"),
+        (
+            ["yolo5", "--weights", "nothing.pt"],
+            r"--weights nothing.pt is neither a .pt file nor a folder NAME_openvino",
+        ),
+        (["yolo5", "--keep", "0"], "--keep takes 1 or more"),
+        (["yolo5", "--version", "v 1"], "--version 'v 1' is no tag"),
+    ],
+)
+def test_what_cannot_be_baked_is_refused(run: Callable[..., str], arguments: list[str], complaint: str) -> None:
+    with pytest.raises(CommandError, match=complaint):
+        run(*arguments)
+
+
+def test_an_interrupted_command_says_that_nothing_is_left(
+    run: Callable[..., str], prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prototype, "follow", interrupt)
+    with pytest.raises(CommandError, match="The prototype has been ended, and no image was made"):
+        run("polybot", "--image", WEB.image)
+    assert left(prefix) == ([], [], [])
