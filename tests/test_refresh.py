@@ -1,0 +1,65 @@
+"""Machines of an older image are replaced by EC2 Auto Scaling itself. No emulator can: its answers are made up here."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from botsite import aws
+from deploy import refresh
+
+OLD, NEW = ({"LaunchTemplateId": "lt-0123456789abcdef0", "Version": version} for version in ("1", "2"))
+
+
+@pytest.fixture
+def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """A client that answers as it is told, after holding the request against the service's model."""
+    client = boto3.client("autoscaling", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")  # noqa: TID251
+    monkeypatch.setattr(aws, "client", lambda service: client)
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def group(*templates: dict[str, str]) -> dict[str, Any]:
+    """Return a group of the new template with a machine of each of these."""
+    instances = [
+        {
+            "InstanceId": f"i-{number}",
+            "AvailabilityZone": "us-east-1a",
+            "LifecycleState": "InService",
+            "HealthStatus": "Healthy",
+            "ProtectedFromScaleIn": False,
+            "LaunchTemplate": template,
+        }
+        for number, template in enumerate(templates)
+    ]
+    sizes = {"MinSize": 0, "MaxSize": 4, "DesiredCapacity": len(templates), "DefaultCooldown": 300}
+    more = {"AvailabilityZones": ["us-east-1a"], "HealthCheckType": "EC2", "CreatedTime": "2026-01-01T00:00:00Z"}
+    return {"AutoScalingGroupName": "g", "LaunchTemplate": NEW, "Instances": instances, **sizes, **more}
+
+
+def test_the_machines_of_an_older_template_are_outdated(autoscaling: Stubber) -> None:
+    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [group(OLD, NEW, OLD)]})
+    assert refresh.outdated("g") == ["i-0", "i-2"]
+
+
+def test_a_group_that_is_not_there_has_none(autoscaling: Stubber) -> None:
+    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": []})
+    assert refresh.outdated("g") == []
+
+
+def test_a_refresh_starts_a_new_machine_before_it_takes_an_old_one_and_leaves_those_that_match(
+    autoscaling: Stubber,
+) -> None:
+    preferences = {
+        "MinHealthyPercentage": 100,
+        "MaxHealthyPercentage": 200,
+        "SkipMatching": True,
+        "ScaleInProtectedInstances": "Wait",
+    }
+    wanted = {"AutoScalingGroupName": "g", "Strategy": "Rolling", "Preferences": preferences}
+    autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-1"}, wanted)
+    assert refresh.start("g") == "r-1"
