@@ -12,10 +12,21 @@ from deploy.template import Template
 _IMAGE_ID = "AWS::EC2::Image::Id"
 
 
+class NoImage(StackError):
+    """There is no AMI that machines of a role could start from."""
+
+    def __init__(self, prefix: str, role: str) -> None:
+        super().__init__(
+            f"There is no image of {role} for {prefix} in {settings.AWS_REGION}. Make one, then run this again: "
+            f"python manage.py bake_ami {role} --prefix {prefix}"
+        )
+        self.role = role
+
+
 def newest(template: Template, given: Mapping[str, str]) -> dict[str, str]:
     """Return the newest image for each parameter that wants one ("Yolo5ImageId": that of yolo5) and has none given.
 
-    Raise StackError if there is no image of that role.
+    Raise NoImage if there is none of that role.
     """
     wanted = [name for name, parameter in template.parameters.items() if parameter["Type"] == _IMAGE_ID]
     return {
@@ -29,10 +40,7 @@ def _newest(prefix: str, role: str) -> str:
     # Nothing starts at an emulator from an image, so any will do.
     if settings.AWS_ENDPOINT_URL and (image_id := _any()):
         return image_id
-    raise StackError(
-        f"There is no image of {role} for {prefix} in {settings.AWS_REGION}. Make one, then run this again: "
-        f"python manage.py bake_ami {role} --prefix {prefix}"
-    )
+    raise NoImage(prefix, role)
 
 
 def _any() -> str | None:

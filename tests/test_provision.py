@@ -19,8 +19,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import cfn, stacks
+from deploy import ami, bake, cfn, machine_images, stacks, tags
 from deploy.cfn import Change, Event
+from deploy.recipe import Place, Recipe
 from tests.processes import free_port, listening, start, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -260,6 +261,33 @@ def test_the_plan_of_a_change_lists_it_and_leaves_no_change_set(prefix: str) -> 
 def test_the_plan_of_no_change_says_so(prefix: str) -> None:
     stacks.provision(prefix)
     assert run("provision", "--prefix", prefix, "--plan") == f"Nothing would change in the stacks of {prefix}.\n"
+
+
+# ------------------------------------------------------------------------------------------------- images
+
+
+def test_images_that_are_missing_are_baked_once_on_the_way(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator makes no image, so a bake only registers one."""
+
+    def register(prefix: str, where: Place, what: Recipe, say: object) -> None:
+        marks = [{"ResourceType": "image", "Tags": tags.listed(prefix, Role=what.role)}]
+        aws.client("ec2").register_image(Name=f"{prefix}-{what.role}", TagSpecifications=marks)
+
+    monkeypatch.setattr(machine_images, "_any", lambda: None)
+    monkeypatch.setattr(bake, "bake", register)
+    first, second = run("provision", "--prefix", prefix), run("provision", "--prefix", prefix)
+    roles = ["polybot", "yolo5", "metrics"]
+    assert [role for role in roles if f"There is no image of {role} yet" in first] == roles
+    assert "Baking" not in second
+    started = stacks.existing(prefix, "workers").parameters["Yolo5ImageId"]
+    assert started == ami.of_role(prefix, "yolo5")[0].id
+
+
+def test_an_image_that_a_bake_did_not_leave_is_not_baked_for_ever(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_images, "_any", lambda: None)
+    monkeypatch.setattr(bake, "bake", lambda *arguments: None)
+    with pytest.raises(CommandError, match=rf"no image of polybot.*bake_ami polybot --prefix {prefix}"):
+        run("provision", "--prefix", prefix)
 
 
 # --------------------------------------------------------------------------- failure and interruption

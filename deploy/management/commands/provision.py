@@ -3,15 +3,23 @@
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from rich.console import Console
 
-from deploy import stacks
+from deploy import bake, bundle, recipe, stacks
+from deploy.cfn import Report
+from deploy.machine_images import NoImage
 from deploy.management.base import StackCommand, change_table, progress
+from deploy.recipe import Recipe
+from deploy.stacks import Provisioned
 
 
 class Command(StackCommand):
     """Deploy every stack through a change set; `--plan` shows the changes instead."""
 
-    help = "Create or update the service's CloudFormation stacks. Running it again changes nothing that is right."
+    help = (
+        "Create or update the service's CloudFormation stacks; bake the machine images that there are none of yet. "
+        "Running it again changes nothing that is right."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the plan and the templates' parameters."""
@@ -34,12 +42,31 @@ class Command(StackCommand):
             console.print(change_table(changes) if changes else f"Nothing would change in the stacks of {prefix}.")
             return
         with progress(console) as report:
-            done = stacks.provision(prefix, values, report)
+            done = _deploy(prefix, values, report, console)
         for name, what in done.stacks.items():
             console.print(f"{name}: {what}")
         for line in done.fixups:
             console.print(f"set afterwards, because the emulator's CloudFormation drops it: {line}")
         console.print("The live settings are as the templates say.")
+
+
+def _deploy(prefix: str, values: dict[str, str], report: Report, console: Console) -> Provisioned:
+    """Deploy every stack; the image of a role that has none is baked when it is first needed."""
+    baked: set[str] = set()
+    while True:
+        try:
+            return stacks.provision(prefix, values, report)
+        except NoImage as missing:
+            role = missing.role
+            if role in baked:
+                raise
+        baked.add(role)
+        console.print(f"There is no image of {role} yet. Baking one, which takes about 10 minutes.")
+
+        def say(text: str, role: str = role) -> None:
+            console.print(f"{role}: {text}", markup=False)
+
+        bake.bake(prefix, recipe.place(prefix), Recipe(role, bundle.version()), say)
 
 
 def _pair(text: str) -> tuple[str, str]:
