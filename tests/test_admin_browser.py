@@ -49,7 +49,8 @@ def page(browser: Browser, stack: LocalStack, address: str) -> Iterator[Page]:
     own = (f"{address}/", f"{stack.endpoint}/{stack.env['IMAGES_BUCKET']}/")
 
     def heard(message: ConsoleMessage) -> None:
-        complaints.append(message.text)
+        if message.type in ("error", "warning"):
+            complaints.append(message.text)
 
     def asked(request: Request) -> None:
         if not request.url.startswith(own):

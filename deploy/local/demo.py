@@ -96,8 +96,9 @@ def _say_where(console: Console, stack: LocalStack, folder: Path, answer: Answer
     )
     table.add_row("chat page", f"[bold]{stack.telegram_url}/?chat={CHAT_ID}[/]  send photos here, as a Telegram user")
     # Straight to a site: the emulator has the balancer's name in the path, which redirects do not know.
-    login = f"{stack.env['ADMIN_USER']} / {stack.env['ADMIN_PASSWORD']}"
-    table.add_row("admin", f"[bold]{next(iter(stack.sites.values()))}/admin/[/]  {login}")
+    table.add_row("admin", f"[bold]{next(iter(stack.sites.values()))}/admin/[/]  shows every job")
+    # On a line of its own, lest a narrow terminal breaks the password in two.
+    table.add_row("admin login", f"{stack.env['ADMIN_USER']} / {stack.env['ADMIN_PASSWORD']}")
     table.add_row("machines", f"come with work and go without; emulated: 1 s here = {1 / TIME_SCALE:g} s on AWS")
     table.add_row("logs", str(folder / "logs"))
     table.add_row("by hand", 'set -a; eval "$(cat ' + str(_write_env(stack, folder)) + ")\"; then any role's command")
