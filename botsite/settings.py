@@ -82,13 +82,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     # Before the admin, whose template it adds to.
     "botsite",
-    "django.contrib.admin",
+    # Without looking for the admin's pages: those who serve them do (botsite/urls.py), the other roles need none.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
-    "servestatic",
     "detection",
     "metrics",
     "deploy",

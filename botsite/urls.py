@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from . import logins, views
 
+admin.autodiscover()
 admin.site.site_header = admin.site.site_title = "Object detection service"
 admin.site.index_title = "Operation"
 # There is no site for people but the admin.
