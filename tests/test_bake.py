@@ -233,6 +233,15 @@ def test_a_bake_that_fails_says_the_last_lines_and_leaves_nothing(
     assert left(prefix) == ([], [], [])
 
 
+@pytest.fixture
+def minds_interrupts() -> Iterator[None]:
+    """Let Ctrl-C raise, as in a terminal; what a shell starts in its background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("minds_interrupts")
 @pytest.mark.parametrize(
     ("step", "number"),
     [
