@@ -10,11 +10,12 @@ from deploy.local.telegram.client import TelegramControl
 
 from . import faults
 from .crowd import Crowd, Known, blank
+from .patience import UNHURRIED
 from .stack import ChaosStack
 
 # A fault lasts for so long after its first hit: longer than botocore's three attempts.
 _LASTS_SECONDS = 3.0
-_HIT_SECONDS = 20.0
+_HIT_SECONDS = 90.0 if UNHURRIED else 20.0
 _LOOK_SECONDS = 0.05
 
 
