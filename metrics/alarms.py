@@ -1,4 +1,7 @@
-"""Evaluate CloudWatch alarms: N of N periods beyond a threshold, after the CloudWatch user guide, "Using alarms"."""
+"""Evaluate CloudWatch alarms: N of N periods beyond a threshold, after the CloudWatch user guide, "Using alarms".
+
+Missing data are "missing", as for the alarms of target tracking: none at all are INSUFFICIENT_DATA, some are left out.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -37,12 +40,16 @@ class Periods:
         self.fresh = list(_averages([point for point in points if point.at > since], period, now).values())
 
     def alarm(self, periods: int, breaches: Callable[[float], bool]) -> Alarm:
-        """Return ALARM if the newest `periods` values all breach; missing ones are made up for by those before."""
+        """Return ALARM if the newest `periods` values all breach; missing ones are made up for by those before.
+
+        Where even with those there are fewer, as many as there are decide, if the oldest of them is old enough.
+        """
         oldest = self._last - periods - _PERIODS_MORE + 1
-        found = [value for index, value in self._by_period.items() if index >= oldest][-periods:]
-        if len(found) < periods:
-            return Alarm.INSUFFICIENT_DATA
-        return Alarm.ALARM if all(map(breaches, found)) else Alarm.OK
+        found = [(index, value) for index, value in self._by_period.items() if index >= oldest][-periods:]
+        if found and not all(breaches(value) for _, value in found):
+            return Alarm.OK
+        long_enough = len(found) == periods or (found and found[0][0] <= self._last - periods + 1)
+        return Alarm.ALARM if long_enough else Alarm.INSUFFICIENT_DATA
 
 
 def _averages(points: Sequence[Point], period: float, now: float) -> dict[int, float]:

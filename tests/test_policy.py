@@ -86,12 +86,23 @@ def test_a_clock_that_was_set_back_stops_nothing() -> None:
 
 def test_without_data_nothing_changes() -> None:
     assert _after(None, None, None) == Decision(4, "no alarm asks for a change", *[Alarm.INSUFFICIENT_DATA] * 3)
-    assert _after(20, 20, 20, *[None] * 3).high is Alarm.INSUFFICIENT_DATA
+    assert _after(20, 20, 20, *[None] * 5).high is Alarm.INSUFFICIENT_DATA
 
 
 @pytest.mark.parametrize("values", [[20, None, 20, 20], [20, 20, 20, None], [20, None, 20, None, 20]])
 def test_a_late_or_missing_point_is_made_up_for_by_those_before(values: list[float | None]) -> None:
     assert _after(*values).desired == 8
+
+
+def test_a_metric_that_misses_every_other_period_still_scales_in() -> None:
+    assert _after(*[0, None] * 6, 0).low is Alarm.INSUFFICIENT_DATA
+    assert _after(*[0, None] * 7, 0).desired == 0
+
+
+def test_a_value_above_is_no_alarm_before_its_time_and_one_after_it_if_nothing_denies_it() -> None:
+    assert _after(None, None, None, 20, None).high is Alarm.INSUFFICIENT_DATA
+    assert _after(None, None, 20, None, None).high is Alarm.ALARM
+    assert _after(None, None, 20, None, 10).high is Alarm.OK
 
 
 def test_several_points_of_a_period_count_as_their_average() -> None:
