@@ -120,12 +120,13 @@ def test_all_else_is_not_found(endpoint: str, balancer: str, port: int, method: 
     assert (answer.status_code, answer.text) == (404, "not found")
 
 
-def test_only_telegram_may_call_the_webhook_and_only_the_operator_the_admin(balancer: str) -> None:
+def test_only_telegram_and_the_operator_may_call_the_webhook_and_only_the_operator_the_admin(balancer: str) -> None:
     """As configuration: the emulator does not look from where a request comes."""
     assert rules("open") == {
         80: [{"path-pattern": ["/results"], "http-request-method": ["GET"]}, {}],
         443: [
             {"path-pattern": ["/telegram/webhook"], "http-request-method": ["POST"], "source-ip": TELEGRAM},
+            {"path-pattern": ["/telegram/webhook"], "http-request-method": ["POST"], "source-ip": [OPERATOR]},
             {"path-pattern": ["/admin", "/admin/*", "/ops/*", "/static/*"], "source-ip": [OPERATOR]},
             {},
         ],
