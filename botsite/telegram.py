@@ -18,7 +18,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from telegram import Bot, Message, ReplyParameters
+from telegram import Bot, Message, ReplyParameters, WebhookInfo
 from telegram import error as api
 from telegram.request import HTTPXRequest
 
@@ -114,6 +114,22 @@ async def show_activity(chat_id: int) -> None:
         await bot.send_chat_action(chat_id, "upload_photo", read_timeout=3, connect_timeout=2)
     except api.TelegramError as error:
         raise _translate(f"sendChatAction to chat {chat_id}", error) from error
+
+
+async def webhook() -> WebhookInfo:
+    """Return where Telegram sends this bot's updates, and how that goes."""
+    bot = await _bot()
+    try:
+        return await bot.get_webhook_info()
+    except api.TelegramError as error:
+        raise _translate("getWebhookInfo", error) from error
+
+
+async def close() -> None:
+    """Close this event loop's connections, for a loop that does not last as long as its process."""
+    bot = _bots.pop(asyncio.get_running_loop(), None)
+    if bot:
+        await bot.request.shutdown()
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ Every change of state is a conditional write, so that a step that happens twice 
 A refused condition is an answer, not an error; what DynamoDB itself refuses raises botocore's ClientError.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -57,6 +57,14 @@ def find_item(prediction_id: str) -> dict[str, Any] | None:
         TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id}, ConsistentRead=True
     )
     return answer.get("Item")
+
+
+def find_many(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
+    """Return, by id, those of up to 100 predictions that exist; what DynamoDB leaves unread is to be asked again."""
+    keys = [{"prediction_id": prediction_id} for prediction_id in prediction_ids]
+    table = settings.PREDICTIONS_TABLE
+    answer = aws.dynamodb().batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+    return {item["prediction_id"]: items.read(item) for item in answer["Responses"][table]}
 
 
 def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:

@@ -12,6 +12,8 @@ import threading
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from metrics.policy import Decision
+
 from . import asg
 from .groups import Fleet
 from .imds import MetadataService
@@ -45,6 +47,11 @@ class AutoScaling(threading.Thread):
         if scales:
             self._scalings[group_name] = Scaling(fleet, self._time_scale, self._report)
         return fleet
+
+    def decision(self, group_name: str) -> Decision | None:
+        """Return what the policies of a group decided last, None for a group that has none or was not looked at."""
+        scaling = self._scalings.get(group_name)
+        return scaling.decision if scaling else None
 
     def run(self) -> None:
         """Look until stopped."""

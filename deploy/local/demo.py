@@ -1,14 +1,9 @@
 """Show the whole service on this machine: start it, answer a sample photo, say where to look, clean up."""
 
 import shlex
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 from rich.panel import Panel
@@ -20,6 +15,7 @@ from . import sample
 from .scaled_stack import TIME_SCALE, ScaledStack
 from .screen import Screen
 from .stack import LocalStack
+from .stopping import stoppable
 from .telegram.client import Message, TelegramUser
 
 _ANSWER_SECONDS = 120
@@ -47,7 +43,7 @@ def run(once: bool, folder: Path) -> Answer | None:
     console = Console(highlight=False)
     chosen = sample.choose()
     console.print(Panel(chosen.sentence, title="The model that answers", border_style="yellow", expand=False))
-    with _stoppable() as stopped, console.status("starting") as status:
+    with stoppable() as stopped, console.status("starting") as status:
         screen = Screen(console, status)
         stack = ScaledStack(folder, chosen.weights, screen.step, screen.on_line)
         stack.env["LOG_FORMAT"] = "text"
@@ -131,26 +127,3 @@ _NEEDED = (
     "DATABASE_URL",
     "YOLO_WEIGHTS",
 )
-
-
-@contextmanager
-def _stoppable() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C and SIGTERM set. While starting, they end the block at once instead."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        # A second one would interrupt the cleaning up.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        stopped.set()
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    except KeyboardInterrupt:
-        if not stopped.is_set():
-            raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

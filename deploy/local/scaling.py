@@ -23,6 +23,8 @@ class Scaling:
     """The policies of one group. `time_scale`: so many seconds here are one of AWS, for all that only waits."""
 
     def __init__(self, fleet: Fleet, time_scale: float, report: Report) -> None:
+        # What was decided last, None before that.
+        self.decision: Decision | None = None
         self._fleet, self._time_scale, self._report = fleet, time_scale, report
         self._notice = Notice(report)
         self._desired: int | None = None
@@ -48,7 +50,7 @@ class Scaling:
             self._notice.over()
 
     def _execute(self, group: asg.Group) -> None:
-        decision = self._decide(group)
+        decision = self.decision = self._decide(group)
         if decision and decision.desired != group.desired:
             asg.set_desired(group.name, decision.desired)
             self._report(f"{group.name}: {group.desired} → {decision.desired}, {decision.why}")

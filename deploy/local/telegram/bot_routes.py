@@ -35,7 +35,8 @@ async def bot_method(request: web.Request) -> web.StreamResponse:
         return response
     status, body = await _carry_out(telegram, call, rule)
     detail = body.get("description", "")
-    telegram.journal.write(method, chat_id, started, status, f"{detail} {rule.effect}".strip() if rule else detail)
+    detail = f"{detail} {rule.effect}".strip() if rule else detail
+    telegram.journal.write(method, chat_id, started, status, detail, _named_reply(call))
     if rule and rule.effect == "apply_then_hang":
         await asyncio.sleep(rule.hang_seconds)
     if rule and rule.effect in ("apply_then_drop", "apply_then_hang"):
@@ -90,6 +91,15 @@ def _named_chat(call: Call) -> int | None:
     """Return the chat that a call is about, if it names one properly."""
     try:
         return call.number("chat_id")
+    except ApiError:
+        return None
+
+
+def _named_reply(call: Call) -> int | None:
+    """Return the message that a call replies to, if it names one properly."""
+    try:
+        parameters = call.json_object("reply_parameters") or {}
+        return Call(call.method, parameters).number("message_id")
     except ApiError:
         return None
 

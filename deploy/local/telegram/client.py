@@ -76,7 +76,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class BotCall:
-    """A call of the bot, a delivery (`webhook`) or a download (`file`); status 0 where no answer came."""
+    """A call of the bot, a delivery (`webhook`) or a download (`file`); status 0 where no answer came.
+
+    `reply_to` is the message that a send names as the one it answers, whether or not that is there.
+    """
 
     number: int
     method: str
@@ -85,6 +88,7 @@ class BotCall:
     status: int
     duration_ms: float
     detail: str
+    reply_to: int | None
 
 
 @dataclass(frozen=True)

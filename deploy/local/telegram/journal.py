@@ -19,7 +19,8 @@ _KEPT = 100_000
 class Entry:
     """One call of a method, one delivery (`webhook`) or one download (`file`).
 
-    `time` is in seconds since 1970; `status` is the HTTP status, 0 where none arrived.
+    `time` is in seconds since 1970; `status` is the HTTP status, 0 where none arrived; `reply_to` is the message that a
+    send answers, whether or not it is there.
     """
 
     number: int
@@ -29,6 +30,7 @@ class Entry:
     status: int
     duration_ms: float
     detail: str = ""
+    reply_to: int | None = None
 
 
 class Journal:
@@ -39,11 +41,20 @@ class Journal:
         self._entries: deque[Entry] = deque(maxlen=_KEPT)
         self._number = 0
 
-    def write(self, method: str, chat_id: int | None, started: float, status: int, detail: str = "") -> None:
+    def write(
+        self,
+        method: str,
+        chat_id: int | None,
+        started: float,
+        status: int,
+        detail: str = "",
+        reply_to: int | None = None,
+    ) -> None:
         """Add an entry for what began at the monotonic time `started` and has just ended."""
         self._number += 1
         duration = time.monotonic() - started
-        entry = Entry(self._number, method, chat_id, time.time() - duration, status, round(duration * 1000, 1), detail)
+        began, duration_ms = time.time() - duration, round(duration * 1000, 1)
+        entry = Entry(self._number, method, chat_id, began, status, duration_ms, detail, reply_to)
         self._entries.append(entry)
         self.changed.notify()
         chat = "" if chat_id is None else f" chat={chat_id}"

@@ -1,0 +1,128 @@
+"""Draw a load test: photos and backlog, the metric, the group with its alarms, and how long answers took."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .records import Sample
+from .report import Report
+from .screen import PERCENTS
+from .tally import percentile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Stretches of time of which each has percentiles of its own.
+_STRETCHES = 40
+_BANDS = ("tab:red", "tab:orange", "tab:blue", "tab:purple", "tab:brown")
+_PERCENT_COLOURS = ("tab:green", "tab:orange", "tab:red")
+
+
+def draw(report: Report, file: Path) -> None:
+    """Write the plot as a PNG."""
+    # Imported where it is used: it takes most of a second. Figure by itself needs no window and no global state.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 10), layout="constrained")
+    axes = figure.subplots(4, sharex=True, height_ratios=(3, 2, 2, 3))
+    for one, panel in zip(axes, (_photos, _metric, _group, _waits), strict=True):
+        panel(one, report)
+        one.set_ylim(bottom=0)
+        one.set_xlim(left=0)
+        one.grid(alpha=0.3)
+        one.spines[["top", "right"]].set_visible(False)
+        one.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, fontsize=8, frameon=False)
+    axes[-1].set_xlabel("seconds since the start")
+    figure.suptitle(f"{report.title}\n{report.verdict()}", fontsize=11)
+    figure.savefig(file, dpi=110)
+
+
+def _photos(axes: "Axes", report: Report) -> None:
+    answered = sorted(at for at, _ in report.waits())
+    end = max(sample.seconds for sample in report.run.samples)
+    for label, moments, colour in (("sent", report.sent(), "0.5"), ("answered", answered, "tab:green")):
+        counts = [*range(len(moments) + 1), len(moments)]
+        axes.step([0, *moments, end], counts, colour, where="post", label=f"photos {label}")
+    _gauge(axes, report.run.samples, "backlog", "tab:red", "backlog: waiting, in work")
+    _gauge(axes, report.run.samples, "in_flight", "tab:orange", "in work")
+    axes.set_ylabel("photos")
+
+
+def _metric(axes: "Axes", report: Report) -> None:
+    points = [point for point in report.run.points if point.name == "BacklogPerInstance"]
+    values = [point.value for point in points]
+    axes.step([point.seconds for point in points], values, "tab:blue", where="post", marker=".", label="published")
+    axes.axhline(report.target, color="tab:red", linestyle="--", label=f"target {report.target:g}")
+    axes.set_ylabel("BacklogPerInstance")
+    if not points:
+        _say(axes, "nothing was published")
+
+
+def _group(axes: "Axes", report: Report) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    samples = report.run.samples
+    _bands(axes, samples)
+    _gauge(axes, samples, "desired", "0.3", "desired")
+    _gauge(axes, samples, "in_service", "tab:green", "in service")
+    if any(sample.leaving for sample in samples):
+        _gauge(axes, samples, "leaving", "tab:olive", "leaving")
+    axes.set_ylabel("instances")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    if all(sample.desired is None for sample in samples):
+        _say(axes, "no Auto Scaling group could be read")
+
+
+def _bands(axes: "Axes", samples: Sequence[Sample]) -> None:
+    """Shade the times in which an alarm was raised, each alarm at a height of its own."""
+    names = sorted({name for sample in samples for name in sample.alarms})
+    for row, name in enumerate(names):
+        spans = [
+            (sample.seconds, following.seconds - sample.seconds)
+            for sample, following in pairwise(samples)
+            if sample.alarms.get(name) == "ALARM"
+        ]
+        axes.broken_barh(
+            spans,
+            (row / len(names), 1 / len(names)),
+            transform=axes.get_xaxis_transform(),
+            facecolor=_BANDS[row % len(_BANDS)],
+            alpha=0.25,
+            label=f"ALARM {name}",
+        )
+
+
+def _waits(axes: "Axes", report: Report) -> None:
+    waits = report.waits()
+    answered, seconds = [at for at, _ in waits], [wait for _, wait in waits]
+    axes.plot(answered, seconds, ".", color="0.7", markersize=3, label="a photo")
+    for percent, colour in zip(PERCENTS, _PERCENT_COLOURS, strict=True):
+        axes.plot(*_running(waits, percent), colour, label=f"p{percent}")
+    axes.set_ylabel("seconds to answer,\nby time of answer")
+    if not waits:
+        _say(axes, "no photo was answered")
+
+
+def _running(waits: Iterable[tuple[float, float]], percent: float) -> tuple[list[float], list[float]]:
+    """Return the percentile of the answers in each stretch of the test: middles of the stretches, values."""
+    ordered = sorted(waits)
+    if not ordered:
+        return [], []
+    first, width = ordered[0][0], max(1.0, (ordered[-1][0] - ordered[0][0]) / _STRETCHES)
+    stretches: dict[int, list[float]] = {}
+    for answered, seconds in ordered:
+        stretches.setdefault(int((answered - first) / width), []).append(seconds)
+    values = [percentile(seconds, percent) or 0.0 for seconds in stretches.values()]
+    return [first + (number + 0.5) * width for number in stretches], values
+
+
+def _gauge(axes: "Axes", samples: Sequence[Sample], name: str, colour: str, label: str) -> None:
+    """Draw a gauge; where it could not be read the line has a gap."""
+    values: list[Any] = [getattr(sample, name) for sample in samples]
+    gaps = [float("nan") if value is None else value for value in values]
+    axes.step([sample.seconds for sample in samples], gaps, colour, where="post", label=label)
+
+
+def _say(axes: "Axes", text: str) -> None:
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.5")
