@@ -1,0 +1,71 @@
+"""What each role may do, written down a second time: the policies of the templates are held against it."""
+
+# By role: action -> with what (the names of tests/test_roles.py). All that is not here has to be denied.
+MAY: dict[str, dict[str, set[str]]] = {
+    "polybot": {
+        "sqs:SendMessage": {"jobs"},
+        "sqs:GetQueueAttributes": {"jobs"},
+        "s3:ListBucket": {"bucket"},
+        "s3:PutObject": {"photo"},
+        "s3:GetObject": {"result"},
+        "dynamodb:GetItem": {"table"},
+        "dynamodb:PutItem": {"table"},
+        "dynamodb:UpdateItem": {"table"},
+        "dynamodb:Query": {"by_chat"},
+        "secretsmanager:GetSecretValue": {"results-key", "django-key", "webhook-secret", "admin-password", "token"},
+        "logs:CreateLogStream": {"polybot-logs"},
+        "logs:PutLogEvents": {"polybot-logs"},
+    },
+    "yolo5": {
+        "sqs:ReceiveMessage": {"jobs"},
+        "sqs:DeleteMessage": {"jobs"},
+        "sqs:ChangeMessageVisibility": {"jobs"},
+        "sqs:GetQueueAttributes": {"jobs"},
+        "s3:ListBucket": {"bucket"},
+        "s3:PutObject": {"result"},
+        "s3:GetObject": {"photo"},
+        "dynamodb:GetItem": {"table"},
+        "dynamodb:UpdateItem": {"table"},
+        "autoscaling:CompleteLifecycleAction": {"yolo5-group"},
+        "secretsmanager:GetSecretValue": {"results-key"},
+        "logs:CreateLogStream": {"yolo5-logs"},
+        "logs:PutLogEvents": {"yolo5-logs"},
+    },
+    "metrics": {
+        "sqs:SendMessage": {"ticks", "jobs"},
+        "sqs:ReceiveMessage": {"ticks", "jobs-dlq"},
+        "sqs:DeleteMessage": {"ticks"},
+        "sqs:ChangeMessageVisibility": {"ticks"},
+        "sqs:GetQueueAttributes": {"ticks", "jobs"},
+        "dynamodb:GetItem": {"table"},
+        "dynamodb:UpdateItem": {"table"},
+        "dynamodb:Query": {"by_status", "by_delivery"},
+        "secretsmanager:GetSecretValue": {"results-key"},
+        "logs:CreateLogStream": {"metrics-logs"},
+        "logs:PutLogEvents": {"metrics-logs"},
+    },
+}
+# Those that take no resource: allowed with any, or not at all.
+MAY_ANYWHERE = {"metrics": {"autoscaling:DescribeAutoScalingGroups", "cloudwatch:PutMetricData"}}
+SESSION = {
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+}
+# And some that nobody should have.
+_DANGEROUS = {
+    "sqs": ("PurgeQueue", "DeleteQueue", "SetQueueAttributes", "CreateQueue", "ListQueues"),
+    "s3": ("DeleteBucket", "PutBucketPolicy", "DeleteObjectVersion", "PutLifecycleConfiguration", "ListAllMyBuckets"),
+    "dynamodb": ("Scan", "DeleteTable", "UpdateTable", "BatchWriteItem", "ExportTableToPointInTime"),
+    "secretsmanager": ("PutSecretValue", "DeleteSecret", "ListSecrets", "UpdateSecret"),
+    "autoscaling": ("SetDesiredCapacity", "UpdateAutoScalingGroup", "DeleteAutoScalingGroup"),
+    "cloudwatch": ("DeleteAlarms", "PutMetricAlarm", "DisableAlarmActions"),
+    "logs": ("DeleteLogGroup", "CreateLogGroup", "GetLogEvents", "PutRetentionPolicy"),
+    "iam": ("PassRole", "PutRolePolicy", "CreateAccessKey"),
+    "sts": ("AssumeRole",),
+    "ec2": ("RunInstances", "TerminateInstances", "AuthorizeSecurityGroupIngress", "DescribeInstances"),
+    "ssm": ("GetParameter", "GetParameters", "SendCommand", "StartSession"),
+    "cloudformation": ("DescribeStacks", "UpdateStack"),
+}
+NOBODY = [f"{service}:{action}" for service, actions in _DANGEROUS.items() for action in actions]

@@ -1,0 +1,215 @@
+"""Do once all that a role does with AWS, by the code that does it: `python -m tests.workloads ROLE`.
+
+It runs as the role: environment and credentials are those of one of its machines. For each line on its input it
+does the work in a process of its own, so that nothing is remembered, and prints a line: empty, or what went wrong.
+Code that lives on through errors logs them, so a warning counts as one.
+"""
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import django
+import structlog
+from django.conf import settings
+
+from botsite import aws, celery, health, pace, secret_store, telegram
+from botsite.sqs_threads import Receiver, Settler
+from detection import images, jobs, machine, predictions, upkeep
+from detection.heartbeat import Heartbeat
+from detection.schemas import Delivery, Detection, Prediction
+from metrics import tasks
+
+# Warnings about the work itself, which is as it should be here.
+_EXPECTED = {"swept", "job_given_up", "machine_leaving"}
+_PATIENCE_SECONDS = 10.0
+_logged: list[Any] = []
+CHAT_ID = 7
+DETECTION = Detection("cat", 0.9, 0.5, 0.5, 0.2, 0.2)
+
+
+# ------------------------------------------------------------------------------------------- all roles
+
+
+def read_secrets() -> None:
+    """Read the secrets that the role's settings are in, as each of its processes does first."""
+    secret_store.read(settings.SERVICE_SECRETS, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+
+
+def log_to_cloudwatch() -> None:
+    """Write a log line as the container's log driver does."""
+    where = {"logGroupName": os.environ["LOG_GROUP"], "logStreamName": uuid4().hex}
+    aws.client("logs").create_log_stream(**where)
+    line = {"timestamp": int(time.time() * 1000), "message": "{}"}
+    aws.client("logs").put_log_events(**where, logEvents=[line])
+
+
+def consume(name: str, url: str) -> None:
+    """Receive a message, keep it hidden, give it back, receive it again and delete it."""
+    with _received(name, url) as handle:
+        Heartbeat(lambda: {url: [handle]}, [url]).beat()
+        settler = Settler(aws.client("sqs"), url)
+        settler.release(handle)
+    with _received(name, url) as handle:
+        settler.delete(handle)
+        flush = threading.Thread(target=settler.flush, daemon=True)
+        flush.start()
+        _wait_until(lambda: not flush.is_alive())
+
+
+@contextmanager
+def _received(name: str, url: str) -> Iterator[str]:
+    """Yield the receipt handle of a message."""
+    arrived: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def take(_: str, messages: list[dict[str, str]], stopped: threading.Event) -> None:
+        stopped.set()
+        arrived.put(messages[0]["ReceiptHandle"])
+
+    request = {"QueueUrl": url, "WaitTimeSeconds": 2}
+    receiver = Receiver(name, aws.client("sqs").receive_message, request, lambda *_: 1, take)
+    try:
+        _wait_until(lambda: not arrived.empty())
+        yield arrived.get()
+    finally:
+        receiver.stopped.set()
+
+
+def _wait_until(done: Callable[[], bool]) -> None:
+    """Wait for a thread's work; raise TimeoutError if it takes too long or something went wrong meanwhile."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not done():
+        if _bad() or time.monotonic() > deadline:
+            raise TimeoutError(f"not done, but logged: {_logged}")
+        time.sleep(0.01)
+
+
+def _bad() -> list[Any]:
+    """Return the warnings and errors logged so far that the work should not have caused."""
+    return [one for one in _logged if one["log_level"] in ("warning", "error") and one["event"] not in _EXPECTED]
+
+
+# --------------------------------------------------------------------------------------------- polybot
+
+
+def check_readiness() -> None:
+    """Look whether queue, table and bucket can be reached."""
+    for check in health._CHECKS.values():
+        check()
+
+
+def take_photo() -> None:
+    """Do what a webhook does, from the token to the job."""
+    telegram.token()
+    identity = uuid4().hex
+    pace.reserve(pace.chat(CHAT_ID))
+    jobs.find(identity)
+    jobs.submit(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"), b"photo")
+
+
+def deliver_result() -> None:
+    """Do what `/results` does, and what follows if the chat is closed to the bot."""
+    identity = uuid4().hex
+    predictions.create(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"))
+    predictions.fail(identity, "a sentence")
+    predictions.claim_delivery(identity)
+    images.get("results/seeded.jpg")
+    predictions.finish_delivery(identity, Delivery.DELIVERED)
+    predictions.close_chat(CHAT_ID)
+
+
+# ----------------------------------------------------------------------------------------------- yolo5
+
+
+def work() -> None:
+    """Claim a prediction, fetch its photo, store what became of it; then find that a second job has nothing to do."""
+    identity = "seeded"
+    claimed = predictions.claim(identity, uuid4().hex).prediction
+    assert claimed is not None
+    images.get(claimed.image_key)
+    images.put(claimed.result_key, b"boxed", "image/jpeg")
+    predictions.succeed(claimed, [DETECTION], "model", 1)
+    assert not predictions.claim(identity, uuid4().hex).granted
+
+
+def notice_gone() -> None:
+    """Be told that a photo is gone.
+
+    S3 tells only those who may list the bucket, to others it is "access denied"; the emulator tells everybody. So
+    have it look at that permission.
+    """
+    try:
+        images.get("photos/gone")
+    except images.ImageGone:
+        aws.s3().meta.client.head_bucket(Bucket=settings.IMAGES_BUCKET)
+
+
+def leave() -> None:
+    """Learn that the machine has to go, and let the group know that it may."""
+    farewell = machine.Farewell(leave=lambda: None)
+    assert farewell.reason()
+    farewell.complete()
+
+
+# --------------------------------------------------------------------------------------- metricStreamer
+
+
+def mend() -> None:
+    """Sweep and bury: there is one of each kind of trouble."""
+    upkeep.sweep()
+    upkeep.bury()
+
+
+def tick() -> None:
+    """Send a tick as beat does, and consume it."""
+    celery.app.send_task("upkeep.sweep", queue="metrics", expires=30)
+    consume("metrics", settings.METRICS_QUEUE_URL)
+
+
+ALWAYS: list[Callable[[], None]] = [read_secrets, log_to_cloudwatch]
+ROLES: Mapping[str, list[Callable[[], None]]] = {
+    "polybot": [*ALWAYS, check_readiness, take_photo, deliver_result],
+    "yolo5": [*ALWAYS, lambda: consume("jobs", settings.JOBS_QUEUE_URL), work, notice_gone, leave],
+    "metrics": [*ALWAYS, mend, tick, tasks.publish],
+}
+
+
+def trouble(role: str) -> str:
+    """Do the role's work; return what went wrong first, empty if nothing did."""
+    with structlog.testing.capture_logs() as logged:
+        global _logged
+        _logged = logged
+        try:
+            for step in ROLES[role]:
+                step()
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+            return f"{type(error).__name__}: {error}"
+        return str(_bad()[0]) if _bad() else ""
+
+
+def main(role: str) -> None:
+    """Answer each line of the input."""
+    # Clients cost a tenth of a second each; none of them has a connection yet.
+    for service in ("sqs", "secretsmanager", "logs", "autoscaling", "cloudwatch"):
+        aws.client(service)
+    aws.dynamodb()
+    aws.s3()
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    for _ in sys.stdin:
+        if os.fork() == 0:
+            sys.stdout.write(trouble(role).replace("\n", " ") + "\n")
+            sys.stdout.flush()
+            os._exit(0)
+        os.wait()
+
+
+if __name__ == "__main__":
+    django.setup()
+    main(sys.argv[1])
