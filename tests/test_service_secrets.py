@@ -1,0 +1,91 @@
+"""Settings that are secrets come from Secrets Manager, and stay out of environments, errors and logs."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from botsite import aws, logs
+from tests import emulators
+
+ROOT = Path(__file__).parents[1]
+KEY = "a-results-key-that-nobody-knows"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """An emulated AWS of this module's own."""
+    with emulators.ministack() as url:
+        yield url
+
+
+def stored(text: str) -> str:
+    """Put a secret into Secrets Manager and return its name."""
+    name = f"test/secret-{next(_numbers)}"
+    aws.client("secretsmanager").create_secret(Name=name, SecretString=text)
+    return name
+
+
+def run(endpoint: str, code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run code that begins with Django's settings, in a process with this environment."""
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
+    base = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "botsite.settings", "LOG_FORMAT": "json"}
+    command = [sys.executable, "-c", f"import django; django.setup(); from django.conf import settings; {code}"]
+    return subprocess.run(command, cwd=ROOT, env=base | keys | env, capture_output=True, text=True, check=False)
+
+
+def test_a_secret_counts_as_a_setting_and_is_in_no_environment(endpoint: str) -> None:
+    ids = [stored(json.dumps({"RESULTS_KEY": KEY})), stored(json.dumps({"DJANGO_SECRET_KEY": "d" * 40}))]
+    code = "import os; print(settings.RESULTS_KEY, settings.SECRET_KEY, 'RESULTS_KEY' in os.environ)"
+    ended = run(endpoint, code, SERVICE_SECRETS=",".join(ids))
+    assert ended.stdout.split() == [KEY, "d" * 40, "False"]
+
+
+def test_what_stands_in_the_environment_counts_more(endpoint: str) -> None:
+    name = stored(json.dumps({"RESULTS_KEY": KEY}))
+    ended = run(endpoint, "print(settings.RESULTS_KEY)", SERVICE_SECRETS=name, RESULTS_KEY="mine")
+    assert ended.stdout == "mine\n"
+
+
+def test_a_role_that_needs_a_secret_finds_it_there(endpoint: str) -> None:
+    name = stored(json.dumps({"RESULTS_KEY": KEY}))
+    given = dict.fromkeys(("JOBS_QUEUE_URL", "IMAGES_BUCKET", "PREDICTIONS_TABLE", "POLYBOT_URL"), "x")
+    code = "from botsite.settings import require; require('yolo5')"
+    assert run(endpoint, code, **given, SERVICE_SECRETS=name).returncode == 0
+    assert "without RESULTS_KEY" in run(endpoint, code, **given).stderr
+
+
+def test_a_secret_that_is_not_there_is_named_with_what_to_do(endpoint: str) -> None:
+    ended = run(endpoint, "", SERVICE_SECRETS="test/nothing")
+    last = ended.stderr.splitlines()[-1]
+    assert ended.returncode == 1
+    assert "SERVICE_SECRETS names test/nothing, which cannot be read" in last
+    assert "manage.py provision" in last
+
+
+@pytest.mark.parametrize("text", [KEY, f'["{KEY}"]', f'{{"RESULTS_KEY": ["{KEY}"]}}', f'{{"{KEY}'])
+def test_a_secret_of_another_form_is_refused_and_not_shown(endpoint: str, text: str) -> None:
+    name = stored(text)
+    ended = run(endpoint, "", SERVICE_SECRETS=name)
+    assert ended.returncode == 1
+    assert f"SERVICE_SECRETS names {name}, which has to hold a JSON object" in ended.stderr
+    assert KEY not in ended.stderr + ended.stdout
+
+
+def test_no_log_line_shows_a_secret(endpoint: str) -> None:
+    name = stored(json.dumps({"RESULTS_KEY": KEY}))
+    code = "import logging; logging.getLogger('some.library').error('signed with %s', settings.RESULTS_KEY)"
+    ended = run(endpoint, code, SERVICE_SECRETS=name)
+    assert "signed with <hidden>" in ended.stderr
+    assert KEY not in ended.stderr
+
+
+def test_what_is_too_short_to_be_a_secret_takes_no_words_out_of_the_log() -> None:
+    logs.hide("job")
+    assert logs.redact("job_sent") == "job_sent"
