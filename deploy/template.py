@@ -1,5 +1,6 @@
 """Read a CloudFormation template: its parameters, its resources, and what they say once names have values."""
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class Template:
                 known = {name: self.resolve(item, names) for name, item in more.items()}
                 texts = {name: item for name, item in known.items() if isinstance(item, str)}
                 return self.resolve({"Fn::Sub": text}, {**names, **texts})
+            case {"Fn::Base64": text}:
+                plain = self.resolve(text, names)
+                whole = isinstance(plain, str) and "${" not in plain
+                return base64.b64encode(plain.encode()).decode() if whole else value
             case {"Fn::ImportValue": export}:
                 return names.get(str(self.resolve(export, names)), value)
             case {"Fn::If": [condition, if_true, if_false]}:

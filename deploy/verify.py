@@ -10,6 +10,7 @@ from django.conf import settings
 
 from deploy import cfn, live
 from deploy.cfn import Stack
+from deploy.live import machines
 from deploy.template import Template
 
 # S3 and DynamoDB may answer with the settings of before for some seconds after a change.
@@ -57,8 +58,9 @@ def _of_stack(stack: Stack, template: Template, exports: Mapping[str, str]) -> l
         type_ = resource["Type"]
         if type_ not in live.READERS or logical_id not in physical:
             continue
-        actual = live.READERS[type_](physical[logical_id])
-        for key, expected in template.resolve(resource.get("Properties", {}), names).items():
+        written = template.resolve(resource.get("Properties", {}), names)
+        actual = live.READERS[type_](physical[logical_id], written)
+        for key, expected in written.items():
             if key in actual and not covers(actual[key], expected):
                 where = (stack.name, logical_id, type_, physical[logical_id], key)
                 found.append(Difference(*where, expected, actual[key]))
@@ -70,11 +72,30 @@ def _names(stack: Stack, template: Template, physical: Mapping[str, str]) -> dic
     partition, _, region, account = stack.id.split(":")[1:5]
     pseudo = {"AWS::Partition": partition, "AWS::Region": region, "AWS::AccountId": account}
     arns = {f"{logical_id}.Arn": live.last_part(value) for logical_id, value in physical.items()}
-    return {**template.names(stack.parameters), **pseudo, **physical, **arns, "AWS::StackName": stack.name}
+    groups = {f"{logical_id}.GroupId": value for logical_id, value in physical.items() if value.startswith("sg-")}
+    versions = {
+        f"{logical_id}.LatestVersionNumber": machines.latest_version(value)
+        for logical_id, value in physical.items()
+        if value.startswith("lt-")
+    }
+    return {
+        **template.names(stack.parameters),
+        **pseudo,
+        **physical,
+        **arns,
+        **groups,
+        **versions,
+        "AWS::StackName": stack.name,
+    }
 
 
 def covers(actual: Any, expected: Any) -> bool:
-    """Say whether `actual` holds all of `expected`: services add fields and order lists as they like."""
+    """Say whether `actual` holds all of `expected`: services add fields and order lists as they like.
+
+    What depends on something unknown here (a function that is left in `expected`) is not judged.
+    """
+    if isinstance(expected, Mapping) and any(key == "Ref" or key.startswith("Fn::") for key in expected):
+        return True
     if isinstance(expected, Mapping):
         return isinstance(actual, Mapping) and all(covers(actual.get(key), expected[key]) for key in expected)
     if isinstance(expected, list):
@@ -83,5 +104,13 @@ def covers(actual: Any, expected: Any) -> bool:
             and len(actual) == len(expected)
             and all(any(covers(one, wanted) for one in actual) for wanted in expected)
         )
-    # Templates and services disagree on what is a number and what is its text.
-    return str(actual).lower() == str(expected).lower()
+    return _value(actual) == _value(expected)
+
+
+def _value(one: Any) -> float | str:
+    """Return a number or a text: templates and services disagree on what is a number or a truth and what its text."""
+    text = str(one).lower()
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -237,6 +237,22 @@ def test_a_setting_changed_by_hand_is_found_and_named(prefix: str) -> None:
         run("provision", "--prefix", prefix)
 
 
+def test_a_door_opened_by_hand_is_found_and_named(prefix: str) -> None:
+    stacks.provision(prefix)
+    group = stacks.existing(prefix, "network").outputs["WorkersSecurityGroupId"]
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    aws.client("ec2").authorize_security_group_ingress(GroupId=group, IpPermissions=[ssh])
+    with pytest.raises(CommandError, match=r"WorkersSecurityGroup .*SecurityGroupIngress: the template says \[\]"):
+        run("provision", "--prefix", prefix)
+
+
+def test_a_group_set_by_hand_is_found_and_named(prefix: str) -> None:
+    stacks.provision(prefix)
+    aws.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=f"{prefix}-yolo5", MaxSize=50)
+    with pytest.raises(CommandError, match=r'Yolo5Group .*MaxSize: the template says "4", the service 50'):
+        run("provision", "--prefix", prefix)
+
+
 # --------------------------------------------------------------------------------------------------- plan
 
 

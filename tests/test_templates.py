@@ -161,6 +161,7 @@ Resources:
     Type: AWS::SQS::Queue
     Properties:
       QueueName: !Sub '${Domain}-${Days}-${!Kept}-${Other.Arn}'
+      Data: !Base64 {'Fn::Sub': ['${Days} ${Id}', {Id: !ImportValue x-network-Id}]}
       Key: !Sub ['${Days}-${Other}-${Domain}', {Other: !ImportValue 'x-network-Id'}]
       Delay: !If [Short, 1, !Ref AWS::NoValue]
       Arn: !GetAtt Always.Arn
@@ -178,6 +179,7 @@ Resources:
             ["Always"],
             {
                 "QueueName": "-3-${!Kept}-${Other.Arn}",
+                "Data": {"Fn::Base64": {"Fn::Sub": ["${Days} ${Id}", {"Id": {"Fn::ImportValue": "x-network-Id"}}]}},
                 "Key": "3-${Other}-",
                 "Arn": {"Fn::GetAtt": ["Always", "Arn"]},
             },
@@ -185,7 +187,13 @@ Resources:
         (
             {"Domain": "a.b", "Days": "4", "Always.Arn": "arn:x", "x-network-Id": "vpc-1"},
             ["Always", "Record"],
-            {"QueueName": "a.b-4-${!Kept}-${Other.Arn}", "Key": "4-vpc-1-a.b", "Arn": "arn:x", "Delay": 1},
+            {
+                "QueueName": "a.b-4-${!Kept}-${Other.Arn}",
+                "Data": "NCB2cGMtMQ==",
+                "Key": "4-vpc-1-a.b",
+                "Arn": "arn:x",
+                "Delay": 1,
+            },
         ),
     ],
 )

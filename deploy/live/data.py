@@ -1,4 +1,4 @@
-"""Read how a resource really is, in the words of its template: `READERS[type](physical id)` gives its properties."""
+"""Read how queues, tables, buckets and log groups really are."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,14 +7,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from botsite import aws
+from deploy.live.names import last_part
 
 
-def last_part(name: str) -> str:
-    """Return the name at the end of an ARN or of a queue's address."""
-    return name.replace("/", ":").rsplit(":", 1)[-1]
-
-
-def _queue(url: str) -> dict[str, Any]:
+def queue(url: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a queue's properties."""
     live: dict[str, Any] = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     if "RedrivePolicy" in live:
         policy = json.loads(live["RedrivePolicy"])
@@ -22,7 +19,8 @@ def _queue(url: str) -> dict[str, Any]:
     return live
 
 
-def _table(name: str) -> dict[str, Any]:
+def table(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table's properties."""
     dynamodb = aws.client("dynamodb")
     table = dynamodb.describe_table(TableName=name)["Table"]
     expiry = dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
@@ -42,7 +40,8 @@ def _table(name: str) -> dict[str, Any]:
     }
 
 
-def _bucket(name: str) -> dict[str, Any]:
+def bucket(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a bucket's properties."""
     s3 = aws.client("s3")
     encryption = _if_set(s3.get_bucket_encryption, name).get("ServerSideEncryptionConfiguration", {})
     lifecycle = _if_set(s3.get_bucket_lifecycle_configuration, name)
@@ -82,8 +81,8 @@ def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-READERS: Mapping[str, Callable[[str], Mapping[str, Any]]] = {
-    "AWS::SQS::Queue": _queue,
-    "AWS::DynamoDB::Table": _table,
-    "AWS::S3::Bucket": _bucket,
-}
+def log_group(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a log group's properties."""
+    found = aws.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    kept = [one.get("retentionInDays") for one in found if one["logGroupName"] == name]
+    return {"RetentionInDays": kept[0] if kept else None}
