@@ -1,5 +1,6 @@
 """Ask CloudFormation about one stack, follow what happens to it, find the cause of a failure, delete it."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
+from deploy import reasons
 
 _DROP_SECONDS = 10 * 60
 # The longest waits: a load balancer or a group of instances takes minutes, a large stack half an hour.
@@ -94,6 +96,13 @@ def describe(name: str) -> Stack | None:
     )
 
 
+def body(stack: Stack) -> str:
+    """Return the template that the stack was made of, as it was given."""
+    found = aws.client("cloudformation").get_template(StackName=stack.id, TemplateStage="Original")["TemplateBody"]
+    # botocore has parsed one that is JSON, which is YAML too.
+    return found if isinstance(found, str) else json.dumps(found)
+
+
 def drop(stack: Stack) -> None:
     """Delete a stack that is empty; there is nothing to follow."""
     aws.client("cloudformation").delete_stack(StackName=stack.id)
@@ -148,10 +157,23 @@ def follow(stack: Stack, after: str, report: Report, ends: Sequence[str]) -> Non
         if event.of_stack and not event.status.endswith("_IN_PROGRESS"):
             if event.status not in ends:
                 why = cause or event
+                reason = why.reason + invalid(why.reason, StackName=stack.id)
                 raise StackError(
-                    f"{stack.name} is {event.status}: {why.logical_id} ({why.type}) {why.status}: {why.reason}"
+                    f"{stack.name} is {event.status}: {why.logical_id} ({why.type}) {why.status}: {reason}"
+                    f"{reasons.advice(reason)}"
                 )
             return
+
+
+def invalid(reason: str, **operation: str) -> str:
+    """Return what CloudFormation found wrong before it began, where the reason says to ask for it, else nothing."""
+    if "DescribeEvents" not in reason:
+        return ""
+    pages = aws.client("cloudformation").get_paginator("describe_events").paginate(**operation)
+    events = [one for page in pages for one in page["OperationEvents"] if one["EventType"] == "VALIDATION_ERROR"]
+    newest = [one for one in events if one.get("OperationId") == events[0].get("OperationId")]
+    found = dict.fromkeys(f"{one['LogicalResourceId']}: {one['ValidationStatusReason']}" for one in newest)
+    return "".join(f" {one}" for one in found)
 
 
 def newest_event(stack: Stack) -> str:

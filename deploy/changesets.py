@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from botsite import aws
-from deploy import cfn
+from deploy import cfn, reasons
 from deploy.cfn import Change, Report, Stack, StackError
 
 _CHANGE_SET_SECONDS = 10 * 60
@@ -41,10 +41,12 @@ def create(
     status, reason = _wait_for_change_set(name, change_set)
     if status != "FAILED":
         return _changes(name, change_set)
+    reason += cfn.invalid(reason, StackName=name, ChangeSetName=change_set)
     discard(name, change_set)
     if any(phrase in reason for phrase in _UNCHANGED):
         return None
-    raise StackError(f"{name}: CloudFormation refuses the template or its parameters: {reason}")
+    advice = reasons.advice(reason)
+    raise StackError(f"{name}: CloudFormation refuses the template or its parameters: {reason}{advice}")
 
 
 def execute(name: str, change_set: str, report: Report) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from deploy import cfn, changesets, machine_images, tags, template, verify
+from deploy import cfn, changesets, machine_images, planning, tags, template, verify
 from deploy.cfn import Change, Event, Report, Stack
 from deploy.cfn import StackError as StackError  # callers catch stacks.StackError
 from deploy.local import fixups
@@ -19,7 +19,9 @@ TEMPLATES = Path(__file__).parent / "cloudformation"
 # Each stack may import what those before it export; they are deleted from the end.
 ORDER = ("network", "storage", "queue", "bake", "web", "workers", "metrics", "alarms")
 DEFAULT_PREFIX = "objdet"
+_CHANGE_SET = "provision"
 _PREFIX = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
+_NEVER_MADE = ("ROLLBACK_COMPLETE", "CREATE_FAILED")
 # States that no change set leads out of, and what does.
 _WAYS_OUT = {
     "UPDATE_ROLLBACK_FAILED": "Mend the cause, run `aws cloudformation continue-update-rollback --stack-name {name}`, "
@@ -68,27 +70,28 @@ def provision(prefix: str, values: Mapping[str, str] | None = None, report: Repo
 
 
 def plan(prefix: str, values: Mapping[str, str] | None = None) -> list[Change]:
-    """Return what `provision` would change, and change nothing.
-
-    A stack that does not exist yet is planned from its template alone: a change set would leave an empty stack if
-    it were interrupted, and CloudFormation makes none while the exports it imports are not there.
-    """
-    values = values or {}
+    """Return what `provision` would change. This reads and compares: it needs no permission to change anything."""
     changes: list[Change] = []
-    for part, text in _templates(values).items():
+    for text, names in planned(prefix, values):
+        part = Path(text.name).stem
         stack = _ours(prefix, part)
-        if stack is None or stack.empty or stack.status == "ROLLBACK_COMPLETE":
-            names = text.names({"Prefix": prefix} | dict(values))
-            changes += [
-                Change(name(prefix, part), "Add", logical_id, resource["Type"])
-                for logical_id, resource in text.resources(names).items()
-            ]
+        if stack is None or stack.empty or stack.status in _NEVER_MADE:
+            changes += planning.additions(name(prefix, part), text, names)
         else:
-            try:
-                changes += _change_set(prefix, part, stack, text, values, "plan") or []
-            finally:
-                changesets.discard(stack.name, "plan")
+            names = {**names, **machine_images.newest(text, {"Prefix": prefix, **(values or {})})}
+            before = template.parse(stack.name, cfn.body(stack))
+            changes += planning.changes(stack.name, before, stack.parameters, text, names)
     return changes
+
+
+def planned(prefix: str, values: Mapping[str, str] | None = None) -> list[tuple[Template, Mapping[str, str]]]:
+    """Return every template with the values that `provision` would give it: given, else kept, else its defaults."""
+    found: list[tuple[Template, Mapping[str, str]]] = []
+    for part, text in _templates(values or {}).items():
+        stack = _ours(prefix, part)
+        kept = stack.parameters if stack else {}
+        found.append((text, text.names({**kept, **(values or {}), "Prefix": prefix})))
+    return found
 
 
 def delete(prefix: str, report: Report = _silent) -> list[str]:
@@ -142,28 +145,28 @@ def _deploy(prefix: str, part: str, text: Template, values: Mapping[str, str], r
     """Bring one stack to its template; return "created", "updated" or "unchanged"."""
     stack = _ours(prefix, part)
     stack = cfn.settle(stack, report) if stack else None
-    if stack and stack.status == "ROLLBACK_COMPLETE":
+    if stack and stack.status in _NEVER_MADE:
         # The first deployment failed and was undone. CloudFormation lets such a stack only be deleted.
         cfn.delete(stack, report)
         stack = None
     if stack and not stack.empty and not stack.status.endswith("_COMPLETE"):
         way_out = _WAYS_OUT.get(stack.status, _TEARDOWN).format(name=stack.name, prefix=prefix)
         raise StackError(f"{stack.name} is {stack.status}. {way_out}")
-    if _change_set(prefix, part, stack, text, values, "provision") is None:
+    if _change_set(prefix, part, stack, text, values) is None:
         return "unchanged"
-    changesets.execute(name(prefix, part), "provision", report)
+    changesets.execute(name(prefix, part), _CHANGE_SET, report)
     return "created" if stack is None or stack.empty else "updated"
 
 
 def _change_set(
-    prefix: str, part: str, stack: Stack | None, text: Template, values: Mapping[str, str], change_set: str
+    prefix: str, part: str, stack: Stack | None, text: Template, values: Mapping[str, str]
 ) -> list[Change] | None:
     given = {"Prefix": prefix} | {key: value for key, value in values.items() if key in text.parameters}
     given |= machine_images.newest(text, given)
     parameters: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
     kept = set(stack.parameters if stack else ()) & set(text.parameters) - set(given)
     parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
-    return changesets.create(name(prefix, part), stack, change_set, text.body, parameters, tags.of(prefix))
+    return changesets.create(name(prefix, part), stack, _CHANGE_SET, text.body, parameters, tags.of(prefix))
 
 
 def _templates(values: Mapping[str, str]) -> dict[str, Template]:

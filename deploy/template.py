@@ -16,9 +16,9 @@ _ABSENT = {"Ref": "AWS::NoValue"}
 
 @dataclass(frozen=True)
 class Template:
-    """One file of `deploy/cloudformation/`."""
+    """One file of `deploy/cloudformation/`, or what a stack was made of."""
 
-    path: Path
+    name: str
     body: str
     parameters: Mapping[str, Mapping[str, Any]]
     conditions: Mapping[str, Any]
@@ -78,15 +78,19 @@ class Template:
                 return any(self._holds(one, names) for one in inner)
             case {"Fn::Equals": [left, right]}:
                 return str(self.resolve(left, names)) == str(self.resolve(right, names))
-        raise ValueError(f"{self.path.name}: no such condition function: {condition}")
+        raise ValueError(f"{self.name}: no such condition function: {condition}")
 
 
 def read(path: Path) -> Template:
     """Return the template in `path`."""
-    body = path.read_text(encoding="utf-8")
+    return parse(path.name, path.read_text(encoding="utf-8"))
+
+
+def parse(name: str, body: str) -> Template:
+    """Return the template that this text is; `name` is for errors."""
     document = _Loader(body).get_single_data()
     return Template(
-        path,
+        name,
         body,
         parameters=document.get("Parameters", {}),
         conditions=document.get("Conditions", {}),

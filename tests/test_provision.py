@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import ami, bake, cfn, machine_images, stacks, tags
+from deploy import ami, bake, cfn, machine_images, reasons, stacks, tags
 from deploy.cfn import Change, Event
 from deploy.recipe import Place, Recipe
 from tests.processes import free_port, listening, start, wait_until
@@ -262,21 +262,69 @@ def test_the_plan_of_a_new_service_lists_all_of_it_and_makes_nothing(prefix: str
     assert rows[0] == ["stack", "action", "logical", "id", "type", "replacement"]
     assert [f"{prefix}-storage", "Add", "PredictionsTable", "AWS::DynamoDB::Table", "-"] in rows
     assert [f"{prefix}-queue", "Add", "MetricsDlq", "AWS::SQS::Queue", "-"] in rows
+    assert [row[0] for row in rows if row and row[0] == "together"] == ["together"] * 2
     assert statuses(prefix) == {}
 
 
-def test_the_plan_of_a_change_lists_it_and_leaves_no_change_set(prefix: str) -> None:
+def test_the_plan_of_a_change_lists_it_and_changes_nothing(prefix: str) -> None:
     stacks.provision(prefix)
     changes = stacks.plan(prefix, {"JobsMaxReceives": "7"})
-    assert Change(f"{prefix}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue", changes[0].replacement) in changes
+    assert changes == [Change(f"{prefix}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
     assert redrive(queue(prefix, "jobs"))[1] == 5
-    left = aws.client("cloudformation").list_change_sets(StackName=f"{prefix}-queue")["Summaries"]
-    assert "plan" not in [one["ChangeSetName"] for one in left]
 
 
 def test_the_plan_of_no_change_says_so(prefix: str) -> None:
     stacks.provision(prefix)
-    assert run("provision", "--prefix", prefix, "--plan") == f"Nothing would change in the stacks of {prefix}.\n"
+    printed = run("provision", "--prefix", prefix, "--plan")
+    assert printed.splitlines()[0] == f"Nothing would change in the stacks of {prefix}."
+
+
+def test_the_plan_of_a_new_image_reaches_the_group_that_starts_it(prefix: str) -> None:
+    stacks.provision(prefix)
+    image = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    assert stacks.plan(prefix, {"Yolo5ImageId": image}) == [
+        Change(f"{prefix}-workers", "Modify", "Yolo5LaunchTemplate", "AWS::EC2::LaunchTemplate"),
+        Change(f"{prefix}-workers", "Modify", "Yolo5Group", "AWS::AutoScaling::AutoScalingGroup"),
+    ]
+
+
+def test_the_plan_says_what_is_made_anew_and_what_goes(prefix: str, templates: Path) -> None:
+    stacks.provision(prefix)
+    spoil(templates, "queue", "QueueName: !Sub '${Prefix}-jobs-dlq'", "QueueName: !Sub '${Prefix}-dead'")
+    spoil(templates, "alarms", "TicksDeadAlarm:", "DeadTicksAlarm:")
+    rows = {(one.action, one.logical_id, one.replacement) for one in stacks.plan(prefix)}
+    assert rows == {
+        ("Modify", "JobsDlq", "True"),
+        ("Modify", "JobsQueue", ""),
+        ("Add", "DeadTicksAlarm", ""),
+        ("Remove", "TicksDeadAlarm", ""),
+    }
+
+
+def test_a_plan_needs_only_permissions_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with emulator(port, AUTH="true"):
+        wait_until(lambda: listening(port))
+        root = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", url)
+        monkeypatch.setattr(aws, "client", clients_of(url, **root))
+        stacks.provision("plan")
+        reader = user(["cloudformation:Describe*", "cloudformation:GetTemplate", "ec2:DescribeImages"])
+        monkeypatch.setattr(aws, "client", clients_of(url, **reader))
+        assert "JobsQueue" in run("provision", "--prefix", "plan", "--plan", "--parameter", "JobsMaxReceives=7")
+        assert "PredictionsTable" in run("provision", "--prefix", "another", "--plan")
+
+
+def user(actions: list[str]) -> dict[str, str]:
+    """Make a user who may do these actions, and return the keys for a client."""
+    iam = aws.client("iam")
+    iam.create_user(UserName="somebody")
+    statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_user_policy(UserName="somebody", PolicyName="some", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="somebody")["AccessKey"]
+    return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
 
 
 # ------------------------------------------------------------------------------------------------- images
@@ -538,6 +586,40 @@ def test_an_endpoint_that_does_not_answer_is_named(endpoint: str, monkeypatch: p
     monkeypatch.setattr(aws, "client", clients_of(url))
     with pytest.raises(CommandError, match=f"Cannot reach {url}"):
         run("provision")
+
+
+def test_a_name_that_is_taken_is_said_with_what_to_do(prefix: str) -> None:
+    bucket = f"{prefix}-images-000000000000-us-east-1"
+    aws.client("s3").create_bucket(Bucket=bucket)
+    for _ in ("the first run", "another"):
+        with pytest.raises(
+            CommandError, match=r"ImagesBucket: .*already exists.* Something else has this name\. Choose"
+        ):
+            run("provision", "--prefix", prefix)
+    aws.client("s3").delete_bucket(Bucket=bucket)
+    assert stacks.provision(prefix).stacks[f"{prefix}-storage"] == "created"
+
+
+@pytest.mark.parametrize(
+    ("reason", "what"),
+    [
+        ("The maximum number of VPCs has been reached. (Service: Ec2, VpcLimitExceeded)", "Service Quotas"),
+        ("Resource limit exceeded for Secrets", "Service Quotas"),
+        ("User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateRole on resource", "iam:CreateRole"),
+        ("Template error: Fn::Select  cannot select nonexistent value at index 1", "two zones"),
+        ("The image id '[ami-1]' does not exist", "bake_ami"),
+        ("Certificate ARN 'arn:aws:acm:x' is not valid", "certificate: it has to be in ACM"),
+        ("We currently do not have sufficient capacity in the zone", "run this again later"),
+        ("objdet-jobs already exists in stack arn:aws:cloudformation:x", "another --prefix"),
+    ],
+)
+def test_what_aws_says_of_a_failure_comes_with_what_to_do(reason: str, what: str) -> None:
+    """The emulator has no quotas and no zones that are full: the texts are those of AWS."""
+    assert what in reasons.advice(reason)
+
+
+def test_a_reason_that_is_not_known_gets_no_advice() -> None:
+    assert reasons.advice("Something happened.") == ""
 
 
 def test_a_missing_permission_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

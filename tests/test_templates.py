@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from deploy import stacks, template
+from deploy import planning, stacks, template
 from deploy.template import Template
 
 FILES = sorted(stacks.TEMPLATES.glob("*.yaml"))
@@ -204,6 +205,17 @@ def test_a_plan_follows_the_conditions_of_a_template(
     found = conditional.resources(names)
     assert list(found) == resources
     assert conditional.resolve(found["Always"]["Properties"], names) == properties
+
+
+def test_a_plan_knows_of_every_property_that_replaces_its_resource() -> None:
+    """The emulator and AWS would know, but a plan asks neither: the schemas that cfn-lint brings along do."""
+    for resource in [one for path in FILES for one in template.read(path).all_resources.values()]:
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
+        kinds = ("createOnlyProperties", "conditionalCreateOnlyProperties")
+        known = {path.removeprefix("/properties/") for kind in kinds for path in schema.get(kind, [])}
+        # A group's network and launch template change in place: what is conditional there is the change to none.
+        used = set(resource.get("Properties", {})) - {"VPCZoneIdentifier", "LaunchTemplate"}
+        assert planning.REPLACING.get(resource["Type"], frozenset()) & used == known & used, resource["Type"]
 
 
 @each_template

@@ -1,7 +1,7 @@
 """What the commands that speak to CloudFormation share: the prefix, errors that say what to do, output by rich."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, cast
 
@@ -22,8 +22,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy import stacks
+from deploy import reasons, stacks
 from deploy.cfn import Change, Event, Report, StackError
+from deploy.costs import Line
 
 _DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized")
 _REJECTED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException")
@@ -96,6 +97,16 @@ def change_table(changes: Iterable[Change]) -> Table:
     return table
 
 
+def cost_table(title: str, lines: Sequence[Line]) -> Table:
+    """Return an estimate as a table, the dearest first, with its sum."""
+    table = Table(title, "US$", "how", box=None, header_style="bold", pad_edge=False)
+    table.columns[1].justify = "right"
+    for one in sorted(lines, key=lambda line: -line.dollars):
+        table.add_row(one.what, f"{one.dollars:.2f}" if one.dollars >= 0.1 else f"{one.dollars:.4f}", one.how)
+    table.add_row("together", f"{sum(one.dollars for one in lines):.2f}", "", style="bold")
+    return table
+
+
 def _advice(error: ClientError | BotoCoreError) -> str:
     """Return what is wrong and what to do about it."""
     if isinstance(error, ClientError):
@@ -117,5 +128,8 @@ def _refusal(error: ClientError) -> str:
         action = named[1] if named else error.operation_name
         return f"These credentials lack the permission {action}: grant it to them, or use others. AWS says: {message}"
     if code in _REJECTED:
-        return f"AWS does not accept these credentials ({code}: {message}). {_LOG_IN}"
-    return f"{error.operation_name} failed with {code}: {message}"
+        return (
+            f"AWS does not accept these credentials in {settings.AWS_REGION} ({code}: {message}). {_LOG_IN} A region "
+            "that has to be enabled for an account first says the same: look at AWS_REGION."
+        )
+    return f"{error.operation_name} failed with {code}: {message}{reasons.advice(f'{code}: {message}')}"
