@@ -471,7 +471,16 @@ def test_teardown_leaves_nothing_and_says_so_when_there_is_nothing(prefix: str) 
     assert aws.client("sqs").list_queues(QueueNamePrefix=f"{prefix}-").get("QueueUrls", []) == []
     assert f"{prefix}-predictions" not in aws.client("dynamodb").list_tables()["TableNames"]
     assert all(not one["Name"].startswith(f"{prefix}-") for one in aws.client("s3").list_buckets()["Buckets"])
-    assert run("teardown", "--prefix", prefix) == f"There is nothing of {prefix} to delete.\n"
+    nothing = f"There is nothing of {prefix} to delete.\nNothing is left that carries the tags of {prefix}.\n"
+    assert run("teardown", "--prefix", prefix) == nothing
+
+
+def test_teardown_names_what_carries_its_tags_and_is_in_no_stack(prefix: str) -> None:
+    stacks.provision(prefix)
+    aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=tags.of(prefix))
+    with pytest.raises(CommandError, match=rf"delete it by hand:\n  arn:aws:sqs:us-east-1:000000000000:{prefix}-old$"):
+        run("teardown", "--prefix", prefix)
+    assert statuses(prefix) == {}
 
 
 def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,12 @@ def apply(differences: Iterable[Difference]) -> list[str]:
     return done
 
 
+def without_forgotten(arns: Iterable[str]) -> list[str]:
+    """Return the ARNs without those of tables that are deleted: the emulator keeps their tags."""
+    tables = set(aws.client("dynamodb").list_tables()["TableNames"])
+    return [arn for arn in arns if ":table/" not in arn or arn.rpartition("/")[2] in tables]
+
+
 def _lifecycle(bucket: str, expected: Mapping[str, Any]) -> None:
     rules = [_lifecycle_rule(rule) for rule in expected["Rules"]]
     aws.client("s3").put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})

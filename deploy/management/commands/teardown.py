@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from deploy import stacks
+from deploy import leftovers, stacks, tags
 from deploy.management.base import StackCommand, change_table, progress
 
 
@@ -33,3 +33,9 @@ class Command(StackCommand):
         with progress(console) as report:
             deleted = stacks.delete(prefix, report)
         console.print(f"Deleted: {', '.join(deleted)}" if deleted else f"There is nothing of {prefix} to delete.")
+        if left := leftovers.of(tags.of(prefix)):
+            lines = "\n".join(f"  {arn}" for arn in left)
+            raise CommandError(
+                f"This carries the tags of {prefix} and is in none of its stacks; delete it by hand:\n{lines}"
+            )
+        console.print(f"Nothing is left that carries the tags of {prefix}.")
