@@ -222,7 +222,7 @@ def resources() -> dict[str, str]:
         "other bucket": "arn:aws:s3:::else",
         "other photo": "arn:aws:s3:::else/photos/1",
         "table": table,
-        **{name: f"{table}/index/{name}" for name in ("by_chat", "by_status", "by_delivery", "by_day")},
+        **{name: f"{table}/index/{name}" for name in ("by_chat", "by_status", "by_delivery", "by_time")},
         "other table": f"arn:aws:dynamodb:{region}:table/else",
         "other secret": f"arn:aws:secretsmanager:{region}:secret:else/token-abcdef",
         **{name: secrets[f"{PREFIX}/{name}"] for name in names},

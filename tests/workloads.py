@@ -7,6 +7,7 @@ Code that lives on through errors logs them, so a warning counts as one.
 
 import os
 import queue
+import ssl
 import sys
 import threading
 import time
@@ -16,14 +17,16 @@ from typing import Any
 from uuid import uuid4
 
 import django
+import httpx
 import structlog
 from django.conf import settings
 
 from botsite import aws, celery, health, pace, secret_store, telegram
 from botsite.sqs_threads import Receiver, Settler
-from detection import images, jobs, machine, predictions, upkeep
+from detection import images, jobs, listing, machine, operations, predictions, upkeep
+from detection.filters import Filters
 from detection.heartbeat import Heartbeat
-from detection.schemas import Delivery, Detection, Prediction
+from detection.schemas import Delivery, Detection, Prediction, Status
 from metrics import tasks
 
 # Warnings about the work itself, which is as it should be here.
@@ -124,6 +127,26 @@ def deliver_result() -> None:
     predictions.close_chat(CHAT_ID)
 
 
+def administer() -> None:
+    """Do what an operator does in the admin: list jobs each way, look at a photo and its result, delete a job."""
+    for filters in (
+        Filters(),
+        Filters(chat=CHAT_ID),
+        Filters(status=Status.FAILED),
+        Filters(delivery=Delivery.PENDING),
+    ):
+        listing.page(filters)
+    identity = uuid4().hex
+    prediction = Prediction(identity, CHAT_ID, 1, f"photos/{identity}")
+    jobs.submit(prediction, b"photo")
+    for key in (prediction.image_key, "results/seeded.jpg"):
+        httpx.get(
+            images.link(key), verify=ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"])
+        ).raise_for_status()
+    assert images.exists(prediction.image_key)
+    operations.delete(identity)
+
+
 # ----------------------------------------------------------------------------------------------- yolo5
 
 
@@ -174,7 +197,7 @@ def tick() -> None:
 
 ALWAYS: list[Callable[[], None]] = [read_secrets, log_to_cloudwatch]
 ROLES: Mapping[str, list[Callable[[], None]]] = {
-    "polybot": [*ALWAYS, check_readiness, take_photo, deliver_result],
+    "polybot": [*ALWAYS, check_readiness, take_photo, deliver_result, administer],
     "yolo5": [*ALWAYS, lambda: consume("jobs", settings.JOBS_QUEUE_URL), work, notice_gone, leave],
     "metrics": [*ALWAYS, mend, tick, tasks.publish],
 }
