@@ -12,6 +12,7 @@ from deploy import self_signed, tags
 from deploy.cfn import Event, Report
 
 RENEWED_BEFORE_END = timedelta(days=30)
+KINDS = ("IMPORTED", "AMAZON_ISSUED")
 TYPE = "AWS::CertificateManager::Certificate"
 
 
@@ -41,7 +42,7 @@ def pem(arn: str) -> bytes:
 
 def delete(prefix: str) -> list[str]:
     """Delete the certificates that were made for the prefix and return their ARNs. No listener may use them."""
-    deleted = [state["CertificateArn"] for kind in ("IMPORTED", "AMAZON_ISSUED") for state in ours(prefix, kind)]
+    deleted = [state["CertificateArn"] for kind in KINDS for state in ours(prefix, kind)]
     for arn in deleted:
         aws.client("acm").delete_certificate(CertificateArn=arn)
     return deleted

@@ -83,6 +83,11 @@ def of_folder(prefix: str, folder: str) -> list[str]:
     return [one["InstanceId"] for one in _prototypes(prefix, Folder=folder)]
 
 
+def all_of(prefix: str) -> list[str]:
+    """Return the ids of all prototypes of a prefix."""
+    return [one["InstanceId"] for one in _prototypes(prefix)]
+
+
 def stale(prefix: str) -> list[str]:
     """Return the ids of prototypes that nobody waits for any more: a stopped one cannot end itself."""
     since = datetime.now(UTC) - timedelta(minutes=2 * LIFETIME_MINUTES)

@@ -52,6 +52,19 @@ def register(url: str, token: str, secret: str, certificate: bytes | None = None
         return pool.submit(asyncio.run, _register(_bot(token), _Wanted(url, secret, certificate), again)).result()
 
 
+def bot_name(token: str) -> str:
+    """Return the name of the bot whose token this is, `@some_bot`; raise TelegramError if it is nobody's."""
+    _check_token(token)
+    logs.hide(token)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, _bot_name(_bot(token))).result()
+
+
+async def _bot_name(bot: Bot) -> str:
+    async with bot.request:
+        return f"@{(await _call(bot.get_me)).username}"
+
+
 @dataclass(frozen=True)
 class _Wanted:
     url: str
@@ -99,10 +112,14 @@ def _check(url: str, token: str, secret: str) -> None:
             "anybody could send updates. `python manage.py stack_env` prints where that of a stack is.",
             permanent=True,
         )
-    if not _TOKEN.fullmatch(token):
-        raise TelegramError(f"This is no bot token: it looks like 123456789:AA... {_WHERE_FROM}", permanent=True)
+    _check_token(token)
     if not url.startswith(("https://", "http://")):
         raise TelegramError(f"{url!r} is no address for a webhook: it begins with https://", permanent=True)
+
+
+def _check_token(token: str) -> None:
+    if not _TOKEN.fullmatch(token):
+        raise TelegramError(f"This is no bot token: it looks like 123456789:AA... {_WHERE_FROM}", permanent=True)
 
 
 def _differences(info: WebhookInfo, wanted: _Wanted) -> list[str]:

@@ -4,14 +4,17 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from deploy import leftovers, stacks, tags
+from deploy import beside, leftovers, stacks, tags
 from deploy.management.base import StackCommand, change_table, progress
 
 
 class Command(StackCommand):
     """Delete every stack, after a question if a person is there to answer it."""
 
-    help = "Delete the service's stacks with every photo, result and prediction in them. Leaves other stacks alone."
+    help = (
+        "Delete the service's stacks with every photo, result and prediction in them, its machine images and its "
+        "certificate. Leaves other stacks alone."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the plan and the consent."""
@@ -22,7 +25,7 @@ class Command(StackCommand):
     def run(self, **options: Any) -> None:
         """Plan or delete."""
         prefix, console = options["prefix"], self.console()
-        changes = stacks.deletions(prefix)
+        changes = [*stacks.deletions(prefix), *beside.deletions(prefix)]
         if options["plan"]:
             console.print(change_table(changes) if changes else f"There is nothing of {prefix} to delete.")
             return
@@ -32,7 +35,11 @@ class Command(StackCommand):
                 raise CommandError("Nothing was deleted.")
         with progress(console) as report:
             deleted = stacks.delete(prefix, report)
-        console.print(f"Deleted: {', '.join(deleted)}" if deleted else f"There is nothing of {prefix} to delete.")
+            beside.delete(prefix, report)
+        if deleted:
+            console.print(f"Deleted: {', '.join(deleted)}")
+        elif not changes:
+            console.print(f"There is nothing of {prefix} to delete.")
         if left := leftovers.of(tags.of(prefix)):
             lines = "\n".join(f"  {arn}" for arn in left)
             raise CommandError(
