@@ -247,8 +247,8 @@ def minds_interrupts() -> Iterator[None]:
     [
         ("uploading", signal.SIGTERM),
         ("launched", signal.SIGINT),
-        ("waiting for the container", signal.SIGTERM),
         ("stopping", signal.SIGINT),
+        ("stopping", signal.SIGTERM),
     ],
 )
 def test_an_interrupt_at_any_step_leaves_nothing(

@@ -120,10 +120,3 @@ def test_a_killed_site_is_replaced_and_the_other_answers_meanwhile(demo: Demo, p
     os.kill(master.pid, signal.SIGKILL)
     demo.answer(photo)
     wait_until(lambda: demo.said("ended with code -9, and is replaced"))
-
-
-def test_with_nothing_to_do_for_a_while_the_last_worker_goes(demo: Demo, photo: bytes) -> None:
-    demo.answer(photo)
-    # The low alarm takes 15 periods, which are 30 s here.
-    wait_until(lambda: not demo.workers(), 60)
-    assert demo.said(f"{GROUP}: 1 → 0, low alarm: at most 0 per instance")

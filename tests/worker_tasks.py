@@ -12,7 +12,7 @@ from botsite import sqs
 from detection import liveness, machine
 
 sqs.FIRST_RETRY_SECONDS = sqs.LONGEST_RETRY_SECONDS = 1
-liveness.LOOP_SECONDS = liveness.STALLED_SECONDS = 1.0
+liveness.LOOP_SECONDS = liveness.STALLED_SECONDS = 3.0
 liveness._LOOK_SECONDS = machine._LOOK_SECONDS = 0.2
 
 
