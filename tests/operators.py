@@ -1,8 +1,10 @@
 """People who look after the service: log in to the admin over HTTP, as they do."""
 
 import re
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,8 +21,10 @@ _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 class Operator:
     """Somebody with a browser: cookies are kept, forms are sent with their tokens."""
 
-    def __init__(self, site: str, cookies: httpx.Cookies | None = None) -> None:
+    def __init__(self, site: str, cookies: httpx.Cookies | None = None, certificate: Path | None = None) -> None:
         self._site = site
+        # Of a site that vouches for itself.
+        self._tls = ssl.create_default_context(cafile=certificate) if certificate else True
         # Without their domains: who has them takes them to another site.
         self.cookies = httpx.Cookies(dict(cookies or {}))
 
@@ -44,7 +48,7 @@ class Operator:
         return self._send("POST", path, fields)
 
     def _send(self, method: str, path: str, fields: dict[str, str] | None = None) -> httpx.Response:
-        with httpx.Client(base_url=self._site, cookies=self.cookies, timeout=40) as client:
+        with httpx.Client(base_url=self._site, cookies=self.cookies, timeout=40, verify=self._tls) as client:
             answer = client.request(method, path, data=fields)
             self.cookies = client.cookies
         return answer

@@ -60,7 +60,7 @@ def test_a_login_on_one_site_is_one_on_the_other_and_through_the_load_balancer(
     stack: LocalStack, admin: Operator
 ) -> None:
     addresses = [*stack.sites.values(), *[stack.public_url] * 6]
-    others = [Operator(address, cookies=admin.cookies) for address in addresses]
+    others = [Operator(address, cookies=admin.cookies, certificate=stack.certificate) for address in addresses]
     assert [other.get(JOBS).status_code for other in others] == [200] * len(others)
 
 

@@ -227,8 +227,9 @@ def test_a_self_signed_webhook_is_trusted_by_the_stack_s_certificate(load: Load,
     with pytest.raises(CommandError, match="lost or doubled"):
         load("--photos", "1", "--timeout", "0.5", "--prefix", self_signed_site)
     assert load.saved["photos"][0]["posts"] == [200]
-    with pytest.raises(CommandError, match="objdet-web has none that can be used"):
-        load("--photos", "1")
+    stacks.provision("uncertified")
+    with pytest.raises(CommandError, match="uncertified-web has none that can be used"):
+        load("--photos", "1", "--prefix", "uncertified")
 
 
 def test_where_no_stack_is_named_one_is_started_scales_and_is_ended(load: Load, weights: str) -> None:

@@ -1,6 +1,7 @@
 """Stand in for the name and the two ports of the load balancer, which ministack has on its one port for everything.
 
-    python -m deploy.local.front --endpoint http://127.0.0.1:4566 --name x.elb.amazonaws.com --http 8080 --https 8443
+    python -m deploy.local.front --endpoint http://127.0.0.1:4566 --name x.elb.amazonaws.com --http 8080 \\
+        --https 8443 --certificate certificate.pem --key key.pem
 
 ministack tells load balancers, and their listeners, by the Host header alone: NAME:80 and NAME:443.
 """
@@ -47,12 +48,10 @@ def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in _OF_THE_CONNECTION)
 
 
-async def serve(endpoint: str, name: str, http: int, https: int, certificate: Path | None) -> None:
-    """Serve both ports until cancelled. `certificate`, PEM with its key, has the second one speak TLS."""
-    tls = None
-    if certificate:
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(certificate)
+async def serve(endpoint: str, name: str, http: int, https: int, certificate: Path, key: Path) -> None:
+    """Serve both ports until cancelled, the second one by TLS with `certificate` and its `key` (PEM)."""
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
     session = ClientSession(
         auto_decompress=False,
         connector=TCPConnector(limit=0),
@@ -76,9 +75,10 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="DNS name of the load balancer")
     parser.add_argument("--http", type=int, required=True, help="port that stands for 80")
     parser.add_argument("--https", type=int, required=True, help="port that stands for 443")
-    parser.add_argument("--certificate", type=Path, help="PEM file with certificate and key; without it no TLS")
+    parser.add_argument("--certificate", type=Path, required=True, help="PEM file of the certificate for --https")
+    parser.add_argument("--key", type=Path, required=True, help="PEM file of its key; not needed once this listens")
     given = parser.parse_args()
-    asyncio.run(serve(given.endpoint, given.name, given.http, given.https, given.certificate))
+    asyncio.run(serve(given.endpoint, given.name, given.http, given.https, given.certificate, given.key))
 
 
 if __name__ == "__main__":

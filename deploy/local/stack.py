@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import httpx
 from django.conf import settings
 
 from botsite import aws, logs, secret_store
-from deploy import environment, stacks, webhook
+from deploy import environment, self_signed, stacks, webhook
 
 from . import roles
 from .processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
@@ -79,6 +80,15 @@ class LocalStack:
         finally:
             self.stop()
 
+    @property
+    def certificate(self) -> Path:
+        """Return where the load balancer's certificate is, which is its own authority."""
+        return self.folder / "certificate.pem"
+
+    @property
+    def _key(self) -> Path:
+        return self.folder / "certificate.key"
+
     def start_roles(self) -> None:
         """Start a fixed number of processes for each role, and wait until they work."""
         self.start_sites()
@@ -119,10 +129,12 @@ class LocalStack:
     def provision(self) -> None:
         """Deploy the templates, and take from the stacks what the roles need."""
         self.step("provisioning with CloudFormation")
-        # ministack asks for one and has no use for it: it speaks plain HTTP on all its ports.
-        certificate = aws.client("acm").request_certificate(DomainName="objdet.localhost", ValidationMethod="DNS")
-        values = {"CertificateArn": certificate["CertificateArn"], "OperatorCidr": "127.0.0.1/32"}
-        stacks.provision(PREFIX, values, lambda event: None)
+        pair = self_signed.make("localhost", datetime.now(UTC))
+        imported = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)
+        stacks.provision(PREFIX, {"CertificateArn": imported["CertificateArn"], "OperatorCidr": "127.0.0.1/32"})
+        self.certificate.write_bytes(pair.certificate)
+        self._key.touch(mode=0o600)
+        self._key.write_bytes(pair.key)
         self.env |= environment.of(PREFIX)
         aws.client("secretsmanager").put_secret_value(
             SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=self.env["TELEGRAM_TOKEN"]
@@ -135,9 +147,12 @@ class LocalStack:
         http, https = free_port(), free_port()
         command = ["-m", "deploy.local.front", "--endpoint", self.endpoint, "--name", name]
         command += ["--http", str(http), "--https", str(https)]
+        # ministack speaks plain HTTP on all its ports, whatever the listener.
+        command += ["--certificate", str(self.certificate), "--key", str(self._key)]
         child = self.children.start("balancer", [sys.executable, *command], self.env, BOTTOM)
         child.wait_ready(lambda: listening("127.0.0.1", https), 30)
-        self.polybot_url, self.public_url = f"http://127.0.0.1:{http}", f"http://127.0.0.1:{https}"
+        self._key.unlink()
+        self.polybot_url, self.public_url = f"http://127.0.0.1:{http}", f"https://localhost:{https}"
         self.env["POLYBOT_URL"] = self.polybot_url
         self.env["DJANGO_ALLOWED_HOSTS"] += f",{name}"
 
@@ -182,7 +197,7 @@ class LocalStack:
         self.step("registering the webhook")
         self.adopt("TELEGRAM_API_URL")
         secrets = (self.env["TELEGRAM_TOKEN"], self.env["TELEGRAM_WEBHOOK_SECRET"])
-        webhook.register(f"{self.public_url}{webhook.PATH}", *secrets)
+        webhook.register(f"{self.public_url}{webhook.PATH}", *secrets, self.certificate.read_bytes())
 
     def adopt(self, *names: str) -> None:
         """Take variables of the stack into this process, which was set up before there was a stack."""
