@@ -1,6 +1,8 @@
 """What `provision` does beside its stacks: the certificate, the bot's token, machines of a new image."""
 
+import base64
 import io
+import json
 import os
 import sys
 import tempfile
@@ -165,6 +167,39 @@ def test_a_token_that_telegram_refuses_is_not_stored(prefix: str, text: str) -> 
         give(prefix, text)
     assert text not in str(error.value)
     assert "The bot has no token yet" in run("provision", "--prefix", prefix)
+
+
+@pytest.mark.usefixtures("telegram")
+def test_no_secret_is_anywhere_but_in_secrets_manager(prefix: str) -> None:
+    give(prefix, TOKEN)
+    hidden = secrets(prefix)
+    assert len(hidden) == 5
+    assert TOKEN in hidden
+    public = told(prefix)
+    assert f"{prefix}/results-key" in public
+    assert [value for value in hidden if value in public] == []
+
+
+def secrets(prefix: str) -> list[str]:
+    """Return what the secrets of the prefix hold."""
+    manager = aws.client("secretsmanager")
+    names = [one["Name"] for one in manager.list_secrets()["SecretList"] if one["Name"].startswith(f"{prefix}/")]
+    texts = [manager.get_secret_value(SecretId=name)["SecretString"] for name in names]
+    return [value for text in texts for value in (json.loads(text).values() if text.startswith("{") else [text])]
+
+
+def told(prefix: str) -> str:
+    """Return what everybody may read who can describe stacks and launch templates."""
+    cloudformation, ec2, found = aws.client("cloudformation"), aws.client("ec2"), []
+    for name in [stacks.name(prefix, part) for part in stacks.ORDER]:
+        found.append(cloudformation.describe_stacks(StackName=name)["Stacks"])
+        found.append(cloudformation.get_template(StackName=name)["TemplateBody"])
+        found.append(cloudformation.describe_stack_events(StackName=name)["StackEvents"])
+    for role in ("polybot", "yolo5", "metrics"):
+        versions = ec2.describe_launch_template_versions(LaunchTemplateName=f"{prefix}-{role}")
+        data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        found.append([data, base64.b64decode(data["UserData"])])
+    return str(found)
 
 
 def test_a_descriptor_that_is_not_open_is_named(prefix: str) -> None:
