@@ -1,9 +1,10 @@
 """Read, replay and purge the dead-letter queue of the jobs."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,8 @@ from . import predictions
 # A letter that is read is hidden for so long; nobody else needs it sooner.
 _HIDDEN_SECONDS = 10
 _READ_AT_MOST = 500
+# SQS takes so many in one request.
+_BATCH = 10
 
 
 class NoDeadLetterQueue(Exception):
@@ -51,7 +54,7 @@ def read() -> Iterator[DeadLetter]:
     while len(seen) < _READ_AT_MOST:
         messages = aws.client("sqs").receive_message(
             QueueUrl=queue_url(),
-            MaxNumberOfMessages=10,
+            MaxNumberOfMessages=_BATCH,
             VisibilityTimeout=_HIDDEN_SECONDS,
             MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
         )
@@ -60,6 +63,42 @@ def read() -> Iterator[DeadLetter]:
             return
         seen.update(letter.message_id for letter in letters)
         yield from letters
+
+
+def count() -> int:
+    """Return how many there are, those that somebody is looking at among them."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue_url(), AttributeNames=names)
+    return sum(int(answer["Attributes"][name]) for name in names)
+
+
+def look(at_most: int = _READ_AT_MOST) -> list[DeadLetter]:
+    """Return dead letters, the oldest first, and leave them where whoever comes next finds them."""
+    found = list(islice(read(), at_most))
+    release(found)
+    return sorted(found, key=lambda letter: letter.sent_at)
+
+
+def take(message_ids: Collection[str]) -> list[DeadLetter]:
+    """Return the letters of these ids that can be had now, to be replayed; leave the others where they are."""
+    found: list[DeadLetter] = []
+    others: list[DeadLetter] = []
+    for letter in read():
+        (found if letter.message_id in message_ids else others).append(letter)
+        if len(found) == len(message_ids):
+            break
+    release(others)
+    return found
+
+
+def release(letters: Sequence[DeadLetter]) -> None:
+    """Let others see letters that were read, at once."""
+    for start in range(0, len(letters), _BATCH):
+        entries = [
+            {"Id": str(number), "ReceiptHandle": letter.receipt_handle, "VisibilityTimeout": 0}
+            for number, letter in enumerate(letters[start : start + _BATCH])
+        ]
+        aws.client("sqs").change_message_visibility_batch(QueueUrl=queue_url(), Entries=entries)
 
 
 def replay(letter: DeadLetter) -> None:

@@ -51,7 +51,7 @@ def bury() -> None:
 
     The letters stay where they are, for the operator: `manage.py dlq`.
     """
-    for letter in dead_letters.read():
+    for letter in dead_letters.look():
         if not letter.prediction_id or _has_newer_job(letter):
             continue
         failed = predictions.fail(letter.prediction_id, GIVEN_UP)

@@ -43,7 +43,7 @@ class Size:
 
 
 @contextmanager
-def _naming(setting: str) -> Iterator[str]:
+def naming(setting: str) -> Iterator[str]:
     """Yield the setting; turn what AWS refuses meanwhile, and an empty setting, into MetricFailed naming it."""
     value: str = getattr(settings, setting)
     if not value:
@@ -56,14 +56,14 @@ def _naming(setting: str) -> Iterator[str]:
 
 def depth() -> Depth:
     """Return the depth of the jobs queue; raise MetricFailed."""
-    with _naming("JOBS_QUEUE_URL") as url:
+    with naming("JOBS_QUEUE_URL") as url:
         answer = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[_VISIBLE, _IN_FLIGHT])
     return Depth(int(answer["Attributes"][_VISIBLE]), int(answer["Attributes"][_IN_FLIGHT]))
 
 
 def size() -> Size:
     """Return the size of the workers' group; raise MetricFailed."""
-    with _naming("ASG_NAME") as name:
+    with naming("ASG_NAME") as name:
         answer = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
     if not answer["AutoScalingGroups"]:
         where = settings.AWS_ENDPOINT_URL or settings.AWS_REGION
@@ -82,7 +82,7 @@ def size() -> Size:
 
 def publish(values: Values) -> None:
     """Put both metrics; raise MetricFailed. CloudWatch stamps them: its clock counts, not that of this machine."""
-    with _naming("ASG_NAME") as group:
+    with naming("ASG_NAME") as group:
         # Exactly as the policies name it: with other dimensions it would be another metric.
         dimensions = [{"Name": "AutoScalingGroupName", "Value": group}]
     both = {
@@ -92,7 +92,7 @@ def publish(values: Values) -> None:
     # Kept by the second, so that alarms may have periods below a minute.
     common = {"Dimensions": dimensions, "Unit": "None", "StorageResolution": 1}
     data = [{"MetricName": name, "Value": value, **common} for name, value in both.items()]
-    with _naming("METRIC_NAMESPACE") as namespace:
+    with naming("METRIC_NAMESPACE") as namespace:
         aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
 
 

@@ -26,6 +26,8 @@ HOLD_DATA = (
 # Actions for which AWS's service authorization reference lists no resource type.
 WITHOUT_RESOURCE = {
     "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribePolicies",
+    "cloudwatch:GetMetricData",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
     "ssmmessages:CreateControlChannel",

@@ -1,6 +1,5 @@
 """What a crash or a lost message left half done is found by index and mended; dead letters have an owner."""
 
-import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,6 +12,7 @@ from deploy.local.telegram.client import TelegramUser
 from detection import dead_letters, images, predictions, upkeep
 from detection.schemas import Delivery, Prediction, Status
 
+from . import letters
 from .processes import wait_until
 
 NOW = timedelta(seconds=-1)
@@ -115,16 +115,7 @@ def test_an_item_that_is_half_written_holds_nothing_up(queued: Prediction, stack
 @pytest.fixture
 def dead(queued: Prediction, stack: LocalStack) -> Prediction:
     """Return a prediction whose job is a dead letter."""
-    body = {
-        "body": json.dumps(
-            [[], {"prediction_id": queued.prediction_id, "image_key": queued.image_key, "chat_id": 1}, {}]
-        ),
-        "headers": {"task": "detection.detect", "id": uuid4().hex},
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "properties": {"delivery_info": {"exchange": "", "routing_key": "jobs"}, "body_encoding": None},
-    }
-    aws.client("sqs").send_message(QueueUrl=dead_letters.queue_url(), MessageBody=json.dumps(body))
+    letters.bury(queued)
     return queued
 
 

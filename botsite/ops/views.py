@@ -1,21 +1,35 @@
 """Show staff how the service does: a page a question."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 from django.contrib import admin
-from django.contrib.admin.views.decorators import staff_member_required
-from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from detection import items, predictions, timeline, trouble
 
+from . import access, board, charts, sources
 
-@never_cache
+
 @require_GET
-@staff_member_required
-@trouble.explained
-@permission_required("detection.view_job", raise_exception=True)
+@access.needs("view")
+def overview(request: HttpRequest) -> HttpResponse:
+    """Show how the service stands now; the page asks `live` for what changes."""
+    context = admin.site.each_context(request) | {"title": "Operation"} | _now()
+    return TemplateResponse(request, "ops/overview.html", context).render()
+
+
+@require_GET
+@access.needs("view")
+def live(request: HttpRequest) -> HttpResponse:
+    """Return the part of the overview that changes."""
+    return TemplateResponse(request, "ops/live.html", _now()).render()
+
+
+@require_GET
+@access.needs("view")
 def trace(request: HttpRequest, prediction_id: str) -> HttpResponse:
     """Show one photo's way from the update to the answer, as `manage.py trace` prints it."""
     try:
@@ -32,3 +46,9 @@ def trace(request: HttpRequest, prediction_id: str) -> HttpResponse:
         "advice": timeline.advice(prediction),
     }
     return TemplateResponse(request, "ops/trace.html", context).render()
+
+
+def _now() -> dict[str, Any]:
+    seen = sources.everything.snapshot()
+    at = datetime.fromtimestamp(seen.at, UTC)
+    return {"sections": board.sections(seen), "at": at, "width": charts.WIDTH, "height": charts.HEIGHT}

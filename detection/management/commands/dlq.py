@@ -23,13 +23,12 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def _list(self, ids: list[str] | None) -> None:
-        count = 0
-        for letter in dead_letters.read():
-            count += 1
+        letters = dead_letters.look()
+        for letter in letters:
             sent = datetime.fromtimestamp(letter.sent_at / 1000, UTC).isoformat(timespec="seconds")
             what = f"{letter.task} prediction_id={letter.prediction_id}" if letter.task else letter.body[:100]
             self.stdout.write(f"{letter.message_id}  sent={sent}  receives={letter.receives}  {what}")
-        self.stdout.write(f"{count} dead letters")
+        self.stdout.write(f"{len(letters)} dead letters")
 
     def _replay(self, ids: list[str] | None) -> None:
         replayed = 0

@@ -1,0 +1,97 @@
+"""Turn numbers over time into what the template draws as SVG: pure geometry, and the same numbers in words.
+
+Lines and the target only: labels are text beside the picture, which stays readable where the picture shrinks. No
+library: those that draw SVG write styles and scripts into it, which the site's policy forbids.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from metrics.alarms import Point
+
+WIDTH, HEIGHT = 600, 120
+# More points than that a line of this width cannot show; of those of one place the highest counts.
+_PLACES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a chart: its name, and its way as the attribute `d` of a path, empty without a point."""
+
+    name: str
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart from `since` to now. `top` is the value at its upper edge, `target` the height of the target's line."""
+
+    title: str
+    since: str
+    top: str
+    lines: tuple[Line, ...]
+    words: str
+    target: float | None = None
+    target_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a chart shows: `seconds` up to `now` (epoch seconds); a line breaks where `gap` seconds have no point."""
+
+    now: float
+    seconds: float
+    gap: float
+
+    def draw(self, title: str, since: str, series: Mapping[str, Sequence[Point]], target: float | None = None) -> Chart:
+        """Return the chart of some series, each with its points the oldest first."""
+        values = [point.value for points in series.values() for point in points]
+        top = nice(max([*values, 1.2 * target if target else 0.0]))
+        lines = tuple(Line(name, "".join(self._way(points, top))) for name, points in series.items())
+        words = "; ".join(_words(name, points) for name, points in series.items())
+        return Chart(
+            title=title,
+            since=since,
+            top=f"{top:g}",
+            lines=lines,
+            words=f"{title}, {since} to now: {words}" + (f"; target {target:g}" if target else ""),
+            target=round(_height(target, top), 1) if target else None,
+            target_name=f"target {target:g}" if target else "",
+        )
+
+    def _way(self, points: Sequence[Point], top: float) -> Iterator[str]:
+        before = -math.inf
+        for point in _thinned(points, self.seconds / _PLACES):
+            x = (point.at - self.now + self.seconds) / self.seconds * WIDTH
+            where = f"{min(max(x, 0.0), WIDTH):.1f} {_height(point.value, top):.1f}"
+            # "h0" makes a dot of a point that stays alone.
+            yield f"L{where}" if point.at - before <= self.gap else f"M{where}h0"
+            before = point.at
+
+
+def nice(value: float) -> float:
+    """Return the next 1, 2 or 5 times a power of ten that is not below the value; 1 for what is below 1."""
+    if value <= 1:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value)
+
+
+def _height(value: float, top: float) -> float:
+    return HEIGHT - min(max(value / top, 0.0), 1.0) * HEIGHT
+
+
+def _thinned(points: Sequence[Point], seconds: float) -> list[Point]:
+    highest: dict[int, Point] = {}
+    for point in points:
+        place = math.floor(point.at / seconds)
+        if place not in highest or point.value >= highest[place].value:
+            highest[place] = point
+    return list(highest.values())
+
+
+def _words(name: str, points: Sequence[Point]) -> str:
+    if not points:
+        return f"{name} unknown, no points"
+    return f"{name} now {points[-1].value:g}, at most {max(point.value for point in points):g}"

@@ -1,0 +1,229 @@
+"""The overview shows how the service does, says what is not known and why, and lets operators replay dead letters."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.contrib.admin.models import LogEntry
+
+from botsite.ops import charts
+from botsite.ops.charts import Frame
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramUser
+from detection import dead_letters, images, predictions, recent
+from detection.schemas import Delivery, Prediction, Status
+from metrics.alarms import Point
+
+from . import letters, operators
+from .faulty import FAULTS, FaultySite, faulty_site
+from .operators import Operator
+from .processes import wait_until
+
+TILE = re.compile(r'data-tile="([^"]+)">\s*<dt>[^<]*</dt>\s*<dd class="value">([^<]+)')
+TILES = [
+    ["Waiting", "In work", "Oldest waiting", "Dead letters"],
+    ["Desired", "Running", "Backlog per instance", "Metric freshness"],
+    ["Photos per minute", "Answered after, p50", "Answered after, p95", "Failures"],
+]
+PAGES = ("/ops/", "/ops/live", "/ops/dead-letters", "/ops/dead-letters/replay?id=x")
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def admin(stack: LocalStack) -> Operator:
+    return operators.admin(stack)
+
+
+@pytest.fixture(scope="module")
+def site(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultySite]:
+    with faulty_site(stack, tmp_path_factory.mktemp("microburst")) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def operator(site: FaultySite, stack: LocalStack) -> Operator:
+    return operators.admin(stack, site.url)
+
+
+@pytest.fixture
+def given_up(user: TelegramUser, photo: bytes) -> Iterator[tuple[Prediction, str]]:
+    """Return a job that was given up, and the id of its dead letter."""
+    identity = uuid4().hex
+    prediction = Prediction(identity, user.chat_id, user.send_text("hello"), f"photos/{identity}")
+    images.put(prediction.image_key, photo, "image/jpeg")
+    predictions.create(prediction)
+    predictions.fail(identity, "Something went wrong.")
+    predictions.finish_delivery(identity, Delivery.DELIVERED)
+    yield prediction, letters.bury(prediction)
+    dead_letters.purge()
+
+
+def tiles(operator: Operator) -> dict[str, str]:
+    """Return what the overview says, by name."""
+    return {name: value.strip() for name, value in TILE.findall(operator.get("/ops/live").text)}
+
+
+def test_the_overview_says_how_the_service_does(admin: Operator, user: TelegramUser, photo: bytes) -> None:
+    user.wait_for_reply(user.send_photo(photo))
+
+    def told() -> dict[str, str] | None:
+        said = tiles(admin)
+        return said if said["Answered after, p95"] != "–" and said["Metric freshness"].endswith(" s") else None
+
+    said = wait_until(told, 40) or {}
+    assert list(said) == [name for section in TILES for name in section]
+    assert "unknown" not in said.values()
+    assert int(said["Photos per minute"]) >= 1
+    assert (said["Desired"], float(said["Backlog per instance"]) >= 0) == ("0", True)
+
+
+def test_the_charts_say_their_numbers_to_those_who_cannot_see_them(admin: Operator) -> None:
+    page = admin.get("/ops/").text
+    assert re.findall(r'role="img" aria-label="([^,]+), ([^:]+) to now: ', page) == [
+        ("Backlog per instance", "3 hours ago"),
+        ("Photos per minute", "30 minutes ago"),
+    ]
+    assert "; target 10" in page
+    assert " style=" not in page
+
+
+def test_a_stranger_gets_the_login_page(stack: LocalStack) -> None:
+    stranger = Operator(next(iter(stack.sites.values())))
+    for page in PAGES:
+        assert stranger.get(page).headers["location"].startswith("/admin/login/?next=/ops/")
+
+
+def test_staff_without_the_permission_sees_and_does_nothing(
+    stack: LocalStack, given_up: tuple[Prediction, str]
+) -> None:
+    nobody, viewer = operators.staff(stack, "ops-none", []), operators.staff(stack, "ops-view", ["view_job"])
+    assert [nobody.get(page).status_code for page in PAGES] == [403] * len(PAGES)
+    assert [viewer.get(page).status_code for page in PAGES] == [200, 200, 200, 403]
+    assert 'name="id"' not in viewer.get("/ops/dead-letters").text
+    assert viewer.post(f"/ops/dead-letters/replay?id={given_up[1]}").status_code == 403
+    assert [letter.message_id for letter in dead_letters.look()] == [given_up[1]]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "unknown"),
+    [
+        ("sqs", "GetQueueAttributes", ["Waiting", "In work", "Dead letters"]),
+        ("dynamodb", "Query", ["Oldest waiting", *TILES[2]]),
+        ("autoscaling", "DescribeAutoScalingGroups", ["Desired", "Running"]),
+        ("autoscaling", "DescribePolicies", ["Backlog per instance", "Metric freshness"]),
+        ("cloudwatch", "GetMetricData", ["Backlog per instance", "Metric freshness"]),
+    ],
+)
+def test_what_fails_is_unknown_with_its_reason_and_the_rest_is_shown(
+    site: FaultySite, operator: Operator, service: str, operation: str, unknown: list[str]
+) -> None:
+    site.break_(service, operation, FAULTS["access denied"])
+    wait_until(lambda: [name for name, value in tiles(operator).items() if value == "unknown"] == unknown, 20)
+    page = operator.get("/ops/")
+    assert (page.status_code, "AccessDenied" in page.text) == (200, True)
+    site.mend()
+    wait_until(lambda: "unknown" not in tiles(operator).values(), 20)
+
+
+def test_ten_open_pages_cost_as_one(site: FaultySite, operator: Operator) -> None:
+    before = site.requests("cloudwatch")
+    with ThreadPoolExecutor(10) as pool:
+        pages = list(pool.map(lambda _: Operator(site.url, operator.cookies).get("/ops/live"), range(10)))
+    assert [page.status_code for page in pages] == [200] * 10
+    assert site.requests("cloudwatch") - before <= 3
+
+
+def test_a_dead_letter_that_is_replayed_is_answered_and_written_down(
+    stack: LocalStack, admin: Operator, user: TelegramUser, given_up: tuple[Prediction, str]
+) -> None:
+    prediction, letter = given_up
+    assert prediction.prediction_id in admin.get("/ops/dead-letters").text
+    assert letter in admin.get(f"/ops/dead-letters/replay?id={letter}").text
+    assert admin.post(f"/ops/dead-letters/replay?id={letter}").headers["location"] == "/ops/dead-letters"
+    assert f"A job again: {prediction.prediction_id}." in admin.get("/ops/dead-letters").text
+    assert user.wait_for(lambda message: message.photo is not None).reply_to == prediction.message_id
+    found = predictions.find(prediction.prediction_id)
+    assert found is not None
+    assert (found.status, [act.operation for act in found.acts]) == (Status.SUCCEEDED, ["replay"])
+    assert _written_down(stack, prediction.prediction_id) == ["Replayed from the dead letters."]
+
+
+def _written_down(stack: LocalStack, identity: str) -> list[str]:
+    """Return what the admin of the first site has written down about it."""
+    with operators.logins(stack, next(iter(stack.sites.values()))) as database:
+        entries = LogEntry.objects.using(database).filter(object_id=identity)
+        return [entry.change_message for entry in entries]
+
+
+def test_a_letter_that_is_no_job_is_shown_as_it_is_and_written_down_too(stack: LocalStack, admin: Operator) -> None:
+    letter = letters.put("<b>not a job</b>")
+    assert "&lt;b&gt;not a job" in admin.get("/ops/dead-letters").text
+    admin.post(f"/ops/dead-letters/replay?id={letter}")
+    assert _written_down(stack, letter) == ["Replayed from the dead letters."]
+
+
+def test_letters_that_are_not_there_or_not_chosen_are_said_to_be(admin: Operator) -> None:
+    admin.post("/ops/dead-letters/replay?id=nothing")
+    assert "1 of the chosen are not there" in admin.get("/ops/dead-letters").text
+    assert admin.get("/ops/dead-letters/replay").headers["location"] == "/ops/dead-letters"
+    assert "Nothing is chosen" in admin.get("/ops/dead-letters").text
+
+
+def test_a_failing_queue_of_dead_letters_is_a_page_that_says_so(site: FaultySite, operator: Operator) -> None:
+    site.break_("sqs", "ReceiveMessage", FAULTS["internal error"])
+    answers = [operator.get("/ops/dead-letters"), operator.post("/ops/dead-letters/replay?id=x")]
+    site.mend()
+    assert [(answer.status_code, "errornote" in answer.text) for answer in answers] == [(503, True)] * 2
+
+
+def _item(
+    age_seconds: float, status: str = "succeeded", delivery: str = "delivered", wait: float = 1
+) -> dict[str, str]:
+    stored = NOW - timedelta(seconds=age_seconds)
+    times = {"created_at": stored.isoformat(), "delivered_at": (stored + timedelta(seconds=wait)).isoformat()}
+    return {"status": status, "delivery": delivery, **times}
+
+
+def test_the_last_minutes_are_summed_up_minute_by_minute() -> None:
+    items = [
+        _item(10, "queued", "pending"),
+        _item(30, wait=4),
+        _item(70, "failed"),
+        _item(100, delivery="undeliverable"),
+    ]
+    said = recent.summary(items, NOW, whole=True)
+    assert (said.minutes, said.by_minute[:3], said.failed_by_minute[:3]) == (30, (2, 2, 0), (0, 1, 0))
+    assert (said.answered, said.failed, said.undeliverable, said.p50_ms, said.p95_ms) == (2, 1, 1, 1000, 4000)
+
+
+def test_of_too_many_photos_the_newest_are_summed_up_with_the_time_that_they_span() -> None:
+    said = recent.summary([_item(age) for age in range(0, 301, 5)], NOW, whole=False)
+    assert (said.minutes, said.by_minute) == (5.0, (12, 12, 12, 12, 12))
+
+
+def test_odd_items_are_counted_as_far_as_they_go() -> None:
+    said = recent.summary([{"created_at": "yesterday"}, {"created_at": ""}], NOW, whole=False)
+    assert (sum(said.by_minute), said.answered, said.p50_ms) == (0, 0, None)
+    assert recent.summary([], NOW, whole=True).by_minute == (0,) * 30
+
+
+def test_a_line_breaks_where_points_are_missing_and_stays_within_its_frame() -> None:
+    points = [Point(0, 1), Point(60, 5), Point(1000, 20)]
+    chart = Frame(now=1000, seconds=1000, gap=90).draw("Load", "long ago", {"load": points}, target=10)
+    assert chart.lines[0].way == "M0.0 114.0h0L36.0 90.0M600.0 0.0h0"
+    assert (chart.top, chart.target) == ("20", 60.0)
+    assert chart.words == "Load, long ago to now: load now 20, at most 20; target 10"
+
+
+def test_a_chart_without_points_says_so() -> None:
+    chart = Frame(now=0, seconds=60, gap=90).draw("Load", "long ago", {"load": []})
+    assert (chart.lines[0].way, chart.target, chart.top) == ("", None, "1")
+    assert chart.words.endswith("load unknown, no points")
+
+
+@pytest.mark.parametrize(("value", "top"), [(0, 1), (1, 1), (1.1, 2), (12, 20), (20, 20), (501, 1000), (4e6, 5e6)])
+def test_the_upper_edge_of_a_chart_is_a_round_number(value: float, top: float) -> None:
+    assert charts.nice(value) == top
