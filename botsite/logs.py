@@ -14,6 +14,8 @@ from typing import Any
 import structlog
 from django.conf import settings
 
+from . import counters
+
 # A bot's token: "<bot id>:<secret>", also as it stands in the address of each Bot API call.
 _TOKEN = re.compile(r"(?<!\d)\d{3,}(?::|%3A)[A-Za-z0-9_-]{20,}")
 _SECRET_SETTINGS = ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "RESULTS_KEY", "SECRET_KEY", "ADMIN_PASSWORD")
@@ -85,6 +87,7 @@ def formatter() -> logging.Formatter:
         after = [
             structlog.processors.format_exc_info,
             _rename_level,
+            _count,
             structlog.processors.JSONRenderer(default=str),
         ]
     return _Redacted(
@@ -101,6 +104,11 @@ def _name_logger(logger: Any, method: str, event: MutableMapping[str, Any]) -> M
     if record is not None:
         event["logger"] = record.name
     return event
+
+
+def _count(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Have CloudWatch count the event, where the lines go there."""
+    return counters.counted(event, settings.LOG_GROUP)
 
 
 def _rename_level(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

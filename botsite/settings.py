@@ -163,6 +163,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
+# The CloudWatch log group that the lines of this process go to: there, events are counted (botsite/counters.py).
+LOG_GROUP = env.str("LOG_GROUP", default="")
 # CloudWatch log groups of the roles, for links; empty where the logs are on this machine.
 LOG_GROUPS = env.list("LOG_GROUPS", default=[])
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()

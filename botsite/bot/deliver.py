@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import telegram
-from detection import images, pixels, predictions
+from detection import images, pixels, predictions, timeline
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
 
@@ -74,8 +74,15 @@ async def _deliver(prediction_id: str) -> Result:
         await _insist(predictions.release_delivery, prediction)
         raise
     await _insist(predictions.finish_delivery, prediction_id, Delivery.DELIVERED)
-    log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status)
+    log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status, answer_ms=_answer_ms(prediction))
     return Result.SETTLED
+
+
+def _answer_ms(prediction: Prediction) -> int | None:
+    """Return how long the sender has waited, or None if an operator had a hand in it: that may be days later."""
+    if prediction.acts:
+        return None
+    return timeline.between_ms(prediction.received_at or prediction.created_at, predictions.now())
 
 
 async def _insist(write: Callable[..., Outcome], *arguments: object) -> None:
