@@ -92,7 +92,9 @@ def _say_where(console: Console, stack: LocalStack, folder: Path, answer: Answer
     )
     table.add_row("chat page", f"[bold]{stack.telegram_url}/?chat={CHAT_ID}[/]  send photos here, as a Telegram user")
     # Straight to a site: the emulator has the balancer's name in the path, which redirects do not know.
-    table.add_row("admin", f"[bold]{next(iter(stack.sites.values()))}/admin/[/]  shows every job")
+    site = next(iter(stack.sites.values()))
+    table.add_row("admin", f"[bold]{site}/admin/[/]  shows every job")
+    table.add_row("ops page", f"[bold]{site}/ops/[/]  shows the service as it changes; the same login")
     # On a line of its own, lest a narrow terminal breaks the password in two.
     table.add_row("admin login", f"{stack.env['ADMIN_USER']} / {stack.env['ADMIN_PASSWORD']}")
     table.add_row("machines", f"come with work and go without; emulated: 1 s here = {1 / TIME_SCALE:g} s on AWS")

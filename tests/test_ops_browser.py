@@ -1,0 +1,172 @@
+"""The overview changes in the browser while photos come in, fits a phone, and can be read in light and dark."""
+
+import math
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+
+from botsite import aws
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramUser
+from detection import dead_letters, predictions
+from detection.schemas import Delivery, Prediction
+
+from . import letters
+from .test_admin_browser import CONTRAST
+
+PICTURE = Path(__file__).resolve().parent.parent / "var" / "ops.jpg"
+PHOTOS = 6
+_LOOK = """Object.defineProperty(document, "hidden", {value: %s, configurable: true});
+document.dispatchEvent(new Event("visibilitychange"));"""
+LOOK_AWAY, LOOK_AGAIN = _LOOK % "true", _LOOK % "false"
+_chat_ids = count(86_000)
+
+
+@pytest.fixture(scope="module")
+def address(stack: LocalStack) -> str:
+    """Return the address of a site."""
+    return next(iter(stack.sites.values()))
+
+
+@pytest.fixture
+def page(browser: Browser, stack: LocalStack, address: str) -> Iterator[Page]:
+    """Log in and open the overview. It may neither complain nor ask another host."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000})
+    complaints: list[str] = []
+
+    def heard(message: ConsoleMessage) -> None:
+        # What the browser says of a network that a test takes away.
+        if "ERR_INTERNET_DISCONNECTED" not in message.text:
+            complaints.append(message.text)
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(f"{address}/"):
+            complaints.append(request.url)
+
+    page.on("console", heard)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", asked)
+    page.goto(f"{address}/ops/")
+    page.get_by_label("Username").fill(stack.env["ADMIN_USER"])
+    page.get_by_label("Password").fill(stack.env["ADMIN_PASSWORD"])
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", name="Operation")).to_be_visible()
+    yield page
+    page.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def given_up(stack: LocalStack) -> Iterator[Prediction]:
+    """Return a job without a photo that was given up."""
+    sender = TelegramUser(stack.telegram_url, next(_chat_ids))
+    prediction = Prediction(f"ops{sender.chat_id}", sender.chat_id, sender.send_text("hello"), "photos/gone")
+    predictions.create(prediction)
+    predictions.fail(prediction.prediction_id, "Something went wrong.")
+    predictions.finish_delivery(prediction.prediction_id, Delivery.DELIVERED)
+    letters.bury(prediction)
+    yield prediction
+    dead_letters.purge()
+
+
+@pytest.fixture(scope="module")
+def past(stack: LocalStack) -> None:
+    """Publish three hours of a backlog that came and went twice, as the metric does, a point a minute."""
+    now = datetime.now(UTC)
+    values = [max(0.0, round(18 * math.sin(minute / 24), 1)) for minute in range(178)]
+    dimensions = [{"Name": "AutoScalingGroupName", "Value": stack.env["ASG_NAME"]}]
+    points = [
+        {"MetricName": "BacklogPerInstance", "Dimensions": dimensions, "Value": value, "StorageResolution": 1}
+        | {"Timestamp": now - timedelta(minutes=minute)}
+        for minute, value in enumerate(values)
+    ]
+    aws.client("cloudwatch").put_metric_data(Namespace="ObjectDetection", MetricData=points)
+
+
+def tile(page: Page, name: str) -> Locator:
+    return page.locator(f'[data-tile="{name}"] .value')
+
+
+def test_three_hours_of_backlog_are_drawn_against_their_target(page: Page, past: None) -> None:
+    words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 18; target 10")
+    chart = page.get_by_role("img", name=words)
+    expect(chart).to_be_visible(timeout=20_000)
+    expect(chart.locator("path.series-1")).to_have_attribute(
+        "d", re.compile("^M[0-9.]+ [0-9.]+h0(L[0-9.]+ [0-9.]+){99}")
+    )
+    expect(chart.locator("path.target")).to_have_attribute("d", "M0 60.0H600")
+
+
+def test_the_overview_changes_under_load_without_a_reload(
+    page: Page, stack: LocalStack, photo: bytes, past: None
+) -> None:
+    page.evaluate("window.same = true")
+    before = int(tile(page, "Photos per minute").inner_text())
+    sender = TelegramUser(stack.telegram_url, next(_chat_ids))
+    sent = [sender.send_photo(photo) for _ in range(PHOTOS)]
+    page.wait_for_function(
+        """before => Number(document.querySelector('[data-tile="Photos per minute"] .value').innerText) > before""",
+        arg=before,
+        timeout=20_000,
+    )
+    for message in sent:
+        sender.wait_for_reply(message)
+    expect(tile(page, "Answered after, p50")).to_contain_text("s", timeout=20_000)
+    expect(page.get_by_text(re.compile(f"of ([{PHOTOS}-9]|[1-9][0-9]+) photos")).first).to_be_visible(timeout=20_000)
+    assert page.evaluate("window.same")
+    PICTURE.parent.mkdir(exist_ok=True)
+    page.locator("#content").screenshot(path=PICTURE, type="jpeg", quality=60)
+
+
+def test_a_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) -> None:
+    expect(tile(page, "Dead letters")).to_contain_text("(look!)", timeout=20_000)
+    page.get_by_role("link", name="Dead letters").click()
+    expect(page.get_by_role("link", name=given_up.prediction_id)).to_be_visible()
+    page.get_by_label("Choose all letters of this page").check()
+    page.get_by_role("button", name="Replay").click()
+    page.get_by_role("button", name="Yes: replay").click()
+    expect(page.get_by_text(f"A job again: {given_up.prediction_id}.")).to_be_visible()
+    expect(page.get_by_text("No dead letters.")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(page: Page, address: str, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page.set_viewport_size({"width": 360, "height": 800})
+    for path in ("/ops/", "/ops/dead-letters"):
+        page.goto(address + path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert page.locator("h1").count() == 1, path
+    page.goto(f"{address}/ops/")
+    assert page.locator(".tile dt, .tile dd, .plot span, .legend li, .as-of").evaluate_all(CONTRAST) >= 4.5
+    assert page.locator("h2").all_inner_texts() == ["Queue", "Machines", "Photos"]
+
+
+def test_a_page_that_nobody_looks_at_asks_for_nothing(page: Page) -> None:
+    asked: list[str] = []
+    page.clock.install()
+    page.reload()
+    page.evaluate(LOOK_AWAY)
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(60_000)
+    assert asked == []
+    with page.expect_response("**/ops/live"):
+        page.evaluate(LOOK_AGAIN)
+
+
+def test_a_page_whose_site_is_out_of_reach_says_that_it_shows_the_past(page: Page) -> None:
+    page.context.set_offline(True)
+    expect(page.get_by_role("status")).to_contain_text("of the past", timeout=20_000)
+    page.context.set_offline(False)
+    expect(page.locator("#stale")).to_be_hidden(timeout=20_000)
+
+
+def test_a_login_that_ends_while_the_page_is_open_leads_to_a_new_one(page: Page) -> None:
+    page.context.clear_cookies()
+    expect(page.get_by_label("Password")).to_be_visible(timeout=20_000)
+    assert "next=/ops/" in page.url
