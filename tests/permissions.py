@@ -4,7 +4,10 @@
 MAY: dict[str, dict[str, set[str]]] = {
     "polybot": {
         "sqs:SendMessage": {"jobs"},
-        "sqs:GetQueueAttributes": {"jobs"},
+        "sqs:ReceiveMessage": {"jobs-dlq"},
+        "sqs:DeleteMessage": {"jobs-dlq"},
+        "sqs:ChangeMessageVisibility": {"jobs-dlq"},
+        "sqs:GetQueueAttributes": {"jobs", "jobs-dlq"},
         "s3:ListBucket": {"bucket"},
         "s3:PutObject": {"photo"},
         "s3:GetObject": {"photo", "result"},
@@ -37,7 +40,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "sqs:SendMessage": {"ticks", "jobs"},
         "sqs:ReceiveMessage": {"ticks", "jobs-dlq"},
         "sqs:DeleteMessage": {"ticks"},
-        "sqs:ChangeMessageVisibility": {"ticks"},
+        "sqs:ChangeMessageVisibility": {"ticks", "jobs-dlq"},
         "sqs:GetQueueAttributes": {"ticks", "jobs"},
         "dynamodb:GetItem": {"table"},
         "dynamodb:UpdateItem": {"table"},
@@ -48,7 +51,10 @@ MAY: dict[str, dict[str, set[str]]] = {
     },
 }
 # Those that take no resource: allowed with any, or not at all.
-MAY_ANYWHERE = {"metrics": {"autoscaling:DescribeAutoScalingGroups", "cloudwatch:PutMetricData"}}
+MAY_ANYWHERE = {
+    "polybot": {"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribePolicies", "cloudwatch:GetMetricData"},
+    "metrics": {"autoscaling:DescribeAutoScalingGroups", "cloudwatch:PutMetricData"},
+}
 SESSION = {
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",

@@ -23,11 +23,11 @@ from django.conf import settings
 
 from botsite import aws, celery, health, pace, secret_store, telegram
 from botsite.sqs_threads import Receiver, Settler
-from detection import images, jobs, listing, machine, operations, predictions, upkeep
+from detection import dead_letters, images, jobs, listing, machine, operations, predictions, recent, upkeep
 from detection.filters import Filters
 from detection.heartbeat import Heartbeat
 from detection.schemas import Delivery, Detection, Prediction, Status
-from metrics import tasks
+from metrics import cloudwatch, history, tasks
 
 # Warnings about the work itself, which is as it should be here.
 _EXPECTED = {"swept", "job_given_up", "machine_leaving"}
@@ -147,6 +147,17 @@ def administer() -> None:
     operations.delete(identity)
 
 
+def look_at_service() -> None:
+    """Do what the ops page does: read every source, look at the dead letters, and replay one."""
+    cloudwatch.size()
+    history.read()
+    recent.read()
+    recent.oldest_waiting_seconds()
+    assert dead_letters.count() == 1
+    for letter in dead_letters.take([letter.message_id for letter in dead_letters.look()]):
+        dead_letters.replay(letter)
+
+
 # ----------------------------------------------------------------------------------------------- yolo5
 
 
@@ -197,7 +208,7 @@ def tick() -> None:
 
 ALWAYS: list[Callable[[], None]] = [read_secrets, log_to_cloudwatch]
 ROLES: Mapping[str, list[Callable[[], None]]] = {
-    "polybot": [*ALWAYS, check_readiness, take_photo, deliver_result, administer],
+    "polybot": [*ALWAYS, check_readiness, take_photo, deliver_result, administer, look_at_service],
     "yolo5": [*ALWAYS, lambda: consume("jobs", settings.JOBS_QUEUE_URL), work, notice_gone, leave],
     "metrics": [*ALWAYS, mend, tick, tasks.publish],
 }
