@@ -5,19 +5,14 @@ Telegram says neither the secret nor the certificate that it has, only whether i
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TypeVar
 
-from django.conf import settings
 from telegram import Bot, InputFile, WebhookInfo
-from telegram import error as api
-from telegram.request import HTTPXRequest
 
 from botsite import logs
 from botsite.telegram import TelegramError
+from deploy import bot_api
 
 PATH = "/telegram/webhook"
 ALLOWED_UPDATES = ("message", "callback_query")
@@ -25,9 +20,7 @@ ALLOWED_UPDATES = ("message", "callback_query")
 MAX_CONNECTIONS = 40
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{3,}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
-_TRIES = 3
 _YES = {True: "yes", False: "no"}
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -48,8 +41,9 @@ def register(url: str, token: str, secret: str, certificate: bytes | None = None
     _check(url, token, secret)
     logs.hide(token)
     # In a thread: whoever calls may have an event loop already.
+    wanted = _Wanted(url, secret, certificate)
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, _register(_bot(token), _Wanted(url, secret, certificate), again)).result()
+        return pool.submit(asyncio.run, _register(bot_api.bot(token), wanted, again)).result()
 
 
 def bot_name(token: str) -> str:
@@ -57,12 +51,12 @@ def bot_name(token: str) -> str:
     _check_token(token)
     logs.hide(token)
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, _bot_name(_bot(token))).result()
+        return pool.submit(asyncio.run, _bot_name(bot_api.bot(token))).result()
 
 
 async def _bot_name(bot: Bot) -> str:
     async with bot.request:
-        return f"@{(await _call(bot.get_me)).username}"
+        return f"@{(await bot_api.call(bot.get_me)).username}"
 
 
 @dataclass(frozen=True)
@@ -74,12 +68,12 @@ class _Wanted:
 
 async def _register(bot: Bot, wanted: _Wanted, again: bool) -> Registered:
     async with bot.request:
-        info = await _call(bot.get_webhook_info)
+        info = await bot_api.call(bot.get_webhook_info)
         changes = _differences(info, wanted)
         sent = bool(changes or wanted.certificate or again or _refused(info))
         if sent:
-            await _call(lambda: _send(bot, wanted))
-            info = await _call(bot.get_webhook_info)
+            await bot_api.call(lambda: _send(bot, wanted))
+            info = await bot_api.call(bot.get_webhook_info)
             if left := _differences(info, wanted):
                 raise TelegramError(f"Telegram took the webhook, but not all of it: {'; '.join(left)}", permanent=True)
         return Registered(changes, sent, info)
@@ -99,11 +93,6 @@ async def _send(bot: Bot, wanted: _Wanted) -> bool:
     )
 
 
-def _bot(token: str) -> Bot:
-    base = settings.TELEGRAM_API_URL.rstrip("/")
-    return Bot(token, base_url=f"{base}/bot", request=HTTPXRequest(connect_timeout=10, read_timeout=20))
-
-
 def _check(url: str, token: str, secret: str) -> None:
     """Raise TelegramError for what Telegram would refuse, or worse, take."""
     if not _SECRET.fullmatch(secret):
@@ -119,7 +108,7 @@ def _check(url: str, token: str, secret: str) -> None:
 
 def _check_token(token: str) -> None:
     if not _TOKEN.fullmatch(token):
-        raise TelegramError(f"This is no bot token: it looks like 123456789:AA... {_WHERE_FROM}", permanent=True)
+        raise TelegramError(f"This is no bot token: it looks like 123456789:AA... {bot_api.WHERE_FROM}", permanent=True)
 
 
 def _differences(info: WebhookInfo, wanted: _Wanted) -> list[str]:
@@ -136,30 +125,3 @@ def _differences(info: WebhookInfo, wanted: _Wanted) -> list[str]:
 def _refused(info: WebhookInfo) -> bool:
     """Return whether Telegram's last delivery failed by something that sending the secret anew can mend."""
     return "403" in (info.last_error_message or "")
-
-
-async def _call(method: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Call the Bot API; wait where it says so: it takes one setWebhook a second. Raise TelegramError."""
-    for left in reversed(range(_TRIES)):
-        try:
-            return await method()
-        except (api.RetryAfter, api.Conflict) as error:
-            if not left:
-                raise TelegramError(f"Telegram is busy: {error.message}", permanent=False) from error
-            wait = getattr(error, "retry_after", timedelta(seconds=1))
-            await asyncio.sleep(wait.total_seconds() if isinstance(wait, timedelta) else wait)
-        except api.InvalidToken as error:
-            raise TelegramError(f"Telegram does not know this bot token. {_WHERE_FROM}", permanent=True) from error
-        except api.BadRequest as error:
-            raise TelegramError(f"Telegram refuses the webhook: {error.message}", permanent=True) from error
-        except api.TelegramError as error:
-            raise TelegramError(
-                f"{settings.TELEGRAM_API_URL} does not answer: {error.message}. Try again.", permanent=False
-            ) from error
-    raise AssertionError("the last try returns or raises")
-
-
-_WHERE_FROM = (
-    "Take it from @BotFather and store it in the secret that TELEGRAM_TOKEN_SECRET names "
-    "(or, on a laptop, in TELEGRAM_TOKEN)."
-)

@@ -31,13 +31,18 @@ _LONGEST_RETRY_SECONDS = 15.0
 
 def sign(prediction_id: str) -> str:
     """Return the value of SIGNATURE_HEADER for a call made now."""
-    return _signer().sign(prediction_id)
+    return signature(prediction_id, settings.RESULTS_KEY)
+
+
+def signature(prediction_id: str, key: str) -> str:
+    """Return what `sign` would, were `key` the service's."""
+    return _signer(key).sign(prediction_id)
 
 
 def verify(prediction_id: str, signature: str) -> bool:
     """Return whether `signature` was made for this prediction within the last SIGNATURE_SECONDS."""
     try:
-        return _signer().unsign(signature, max_age=SIGNATURE_SECONDS) == prediction_id
+        return _signer(settings.RESULTS_KEY).unsign(signature, max_age=SIGNATURE_SECONDS) == prediction_id
     except signing.BadSignature:
         return False
 
@@ -98,8 +103,8 @@ def _again(call: Call, retry_after: str | None = None, **why: object) -> float |
 
 
 @cache
-def _signer() -> signing.TimestampSigner:
-    return signing.TimestampSigner(key=settings.RESULTS_KEY, salt="results")
+def _signer(key: str) -> signing.TimestampSigner:
+    return signing.TimestampSigner(key=key, salt="results")
 
 
 @cache

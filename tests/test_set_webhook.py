@@ -18,7 +18,7 @@ from django.core.management import CommandError, call_command
 
 from botsite import aws, telegram
 from botsite.telegram import TelegramError
-from deploy import certificates, self_signed, webhook
+from deploy import bot_api, certificates, self_signed, webhook
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.self_signed import Pair
 from deploy.webhook import Registered
@@ -206,8 +206,8 @@ def test_a_token_that_telegram_refuses_is_said_without_the_token(control: Telegr
         ({"secret": ""}, "The webhook's secret is empty"),
         ({"secret": "a.b"}, "The webhook's secret is empty or has characters"),
         ({"url": "bot.example.com"}, "is no address for a webhook"),
-        ({"url": "https://"}, "Telegram refuses the webhook: bad webhook: an HTTPS URL must be provided"),
-        ({"certificate": b"nonsense"}, "Telegram refuses the webhook: bad webhook: failed to set custom certificate"),
+        ({"url": "https://"}, "Telegram refuses: bad webhook: an HTTPS URL must be provided"),
+        ({"certificate": b"nonsense"}, "Telegram refuses: bad webhook: failed to set custom certificate"),
     ],
 )
 def test_what_telegram_would_not_take_is_refused(control: TelegramControl, wrong: Any, reason: str) -> None:
@@ -224,7 +224,7 @@ def test_telegrams_wish_to_be_asked_later_is_granted(control: TelegramControl) -
 def test_a_telegram_that_has_no_time_is_not_asked_for_ever(
     control: TelegramControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook, "_TRIES", 1)
+    monkeypatch.setattr(bot_api, "_TRIES", 1)
     control.fault("getWebhookInfo", "too_many_requests", retry_after=30, times=None)
     with pytest.raises(TelegramError, match="Telegram is busy"):
         register()

@@ -1,6 +1,5 @@
 """What the commands that speak to CloudFormation share: the prefix, errors that say what to do, output by rich."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, cast
@@ -22,11 +21,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy import reasons, stacks
+from deploy import reasons, refusals, stacks
 from deploy.cfn import Change, Event, Report, StackError
 from deploy.costs import Line
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized")
 _REJECTED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException")
 _COLOURS = (("FAILED", "red"), ("ROLLBACK", "red"), ("_COMPLETE", "green"), ("_IN_PROGRESS", "yellow"))
 _LOG_IN = (
@@ -57,7 +55,7 @@ class StackCommand(BaseCommand):
         except StackError as error:
             raise CommandError(str(error)) from error
         except (ClientError, BotoCoreError) as error:
-            raise CommandError(_advice(error)) from error
+            raise CommandError(advice(error)) from error
         except KeyboardInterrupt as interrupt:
             raise CommandError(self.interrupted, returncode=130) from interrupt
 
@@ -107,7 +105,7 @@ def cost_table(title: str, lines: Sequence[Line]) -> Table:
     return table
 
 
-def _advice(error: ClientError | BotoCoreError) -> str:
+def advice(error: ClientError | BotoCoreError) -> str:
     """Return what is wrong and what to do about it."""
     if isinstance(error, ClientError):
         return _refusal(error)
@@ -123,9 +121,7 @@ def _advice(error: ClientError | BotoCoreError) -> str:
 
 def _refusal(error: ClientError) -> str:
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
-    if code in _DENIED:
-        named = re.search(r"not authorized to perform: ([\w-]+:\w+)", message)
-        action = named[1] if named else error.operation_name
+    if action := refusals.denied_action(error):
         return f"These credentials lack the permission {action}: grant it to them, or use others. AWS says: {message}"
     if code in _REJECTED:
         return (

@@ -1,0 +1,61 @@
+"""Say what is wrong with a deployed service, and what to do."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from deploy.doctor import checks
+from deploy.doctor.findings import Finding, State
+from deploy.doctor.place import Place
+from deploy.management.base import StackCommand
+
+_COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red", State.UNKNOWN: "cyan"}
+
+
+class Command(StackCommand):
+    """Run every check; exit code 1 if one failed."""
+
+    help = (
+        "Check a deployed service for the failures that are known: each check says what it saw and what to do. Needs "
+        "read permissions only, and changes nothing."
+    )
+    interrupted = "Interrupted."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the choice of checks, and the form of the report."""
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--only", action="append", choices=list(checks.CHECKS), metavar="NAME", help="run only this check"
+        )
+        parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+    def run(self, **options: Any) -> None:
+        """Run the checks and print what they found."""
+        findings = checks.run(Place(options["prefix"]), options["only"] or checks.CHECKS)
+        if options["json"]:
+            self.stdout.write(json.dumps([one.as_dict() for one in findings], indent=2))
+        else:
+            self._print(findings)
+        if failed := [one.name for one in findings if one.verdict.state is State.FAILED]:
+            raise CommandError(f"Failed: {', '.join(failed)}.")
+
+    def _print(self, findings: Sequence[Finding]) -> None:
+        console = self.console()
+        if not console.is_terminal:
+            for one in findings:
+                console.print(f"{one.name:<13} {one.verdict.state:<8} {one.verdict.seen}", markup=False)
+                if one.verdict.todo:
+                    console.print(f"{'':<22} -> {one.verdict.todo}", markup=False)
+            return
+        table = Table("check", "", "what was seen", "what to do", box=box.SIMPLE_HEAD, header_style="bold")
+        for one in findings:
+            state = Text(one.verdict.state, _COLOURS[one.verdict.state])
+            table.add_row(one.name, state, Text(one.verdict.seen), Text(one.verdict.todo))
+        # Wrapped within its columns, unlike plain lines.
+        console.soft_wrap = False
+        console.print(table)

@@ -1,0 +1,328 @@
+"""`doctor` finds what is wrong with a running service, and says of what it cannot see that it cannot."""
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+from cryptography import x509
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from botsite import aws
+from deploy import self_signed, stacks
+from deploy.doctor import alarms, bot, certificate, checks, clock, machines, metric, queues, region, route
+from deploy.doctor.findings import State, Verdict, ok
+from deploy.doctor.machines import Group
+from deploy.doctor.place import Place
+from deploy.local.stack import PREFIX, LocalStack
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+HOST = "bot.example.com"
+# What no emulator can tell.
+NOT_HERE = {"quotas", "certificate", "alarms", "capacity", "images"}
+
+
+def check(name: str) -> Verdict:
+    """Run one check on the service that all tests share."""
+    return checks.run(Place(PREFIX), [name])[0].verdict
+
+
+def report(*arguments: str) -> str:
+    """Run the command; return what it printed."""
+    output = io.StringIO()
+    call_command("doctor", *arguments, stdout=output)
+    return output.getvalue()
+
+
+@pytest.fixture
+def service(stack: LocalStack) -> LocalStack:
+    """The service that all tests share, whose metric was just published: by itself it would be in up to 30 s."""
+    point = {"Dimensions": [{"Name": "AutoScalingGroupName", "Value": stack.env["ASG_NAME"]}], "Value": 0}
+    names = ("BacklogPerInstance", "BacklogWithoutCapacity")
+    aws.client("cloudwatch").put_metric_data(
+        Namespace=stack.env["METRIC_NAMESPACE"], MetricData=[{"MetricName": name, **point} for name in names]
+    )
+    return stack
+
+
+@pytest.fixture
+def queue(stack: LocalStack) -> Iterator[str]:
+    """The URL of the jobs queue, whose attributes are set back afterwards."""
+    url, sqs = stack.env["JOBS_QUEUE_URL"], aws.client("sqs")
+    names = ["VisibilityTimeout", "RedrivePolicy"]
+    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    yield url
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
+
+def test_a_healthy_service_has_no_failure_and_says_what_an_emulator_does_not_tell(service: LocalStack) -> None:
+    found = {one["name"]: one["state"] for one in json.loads(report("--json"))}
+    assert found == {name: "unknown" if name in NOT_HERE else "ok" for name in checks.CHECKS}
+
+
+def test_the_report_has_a_line_for_each_check(service: LocalStack) -> None:
+    lines = [line for line in report().splitlines() if not line.startswith(" ")]
+    assert [line.split()[0] for line in lines] == list(checks.CHECKS)
+
+
+def test_the_token_and_the_secrets_are_in_no_report(service: LocalStack) -> None:
+    text = report("--json")
+    assert [name for name in ("TELEGRAM_TOKEN", "RESULTS_KEY", "ADMIN_PASSWORD") if service.env[name] in text] == []
+
+
+def test_a_service_that_is_not_there_fails_every_check_that_needs_it(stack: LocalStack) -> None:
+    found = checks.run(Place("nobody"), ["queue", "route", "zones"])
+    assert [one.verdict.state for one in found] == [State.FAILED, State.FAILED, State.OK]
+    assert "There is no stack nobody-queue" in found[0].verdict.seen
+
+
+def test_a_visibility_timeout_that_workers_do_not_know_of_fails(queue: str) -> None:
+    aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "61"})
+    found = check("queue")
+    assert (found.state, found.seen[:44]) == (State.FAILED, "the visibility timeout is 61 s instead of 60")
+
+
+def test_a_queue_that_deletes_what_fails_is_found(queue: str) -> None:
+    policy = json.loads(
+        aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"][
+            "RedrivePolicy"
+        ]
+    )
+    changed = json.dumps(policy | {"maxReceiveCount": 1})
+    aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": changed})
+    assert check("queue").seen.startswith('the redrive policy is {"deadLetterTargetArn"')
+
+
+def test_the_command_fails_if_a_check_does_and_names_it(queue: str) -> None:
+    aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "61"})
+    with pytest.raises(CommandError, match=r"Failed: queue\.") as raised:
+        report("--only", "queue", "--only", "zones")
+    assert raised.value.returncode == 1
+
+
+def test_a_webhook_that_was_deleted_is_missed(stack: LocalStack) -> None:
+    httpx.post(f"{stack.telegram_url}/bot{stack.env['TELEGRAM_TOKEN']}/deleteWebhook").raise_for_status()
+    try:
+        found = check("webhook")
+    finally:
+        stack.set_webhook()
+    assert (found.state, found.todo) == (State.FAILED, f"Run: python manage.py set_webhook --prefix {PREFIX}")
+    assert "sends updates to nowhere" in found.seen
+
+
+def test_dead_letters_are_counted(stack: LocalStack) -> None:
+    url = Place(PREFIX).output("queue", "JobsDlqUrl")
+    aws.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
+    try:
+        found = check("dead-letters")
+    finally:
+        aws.client("sqs").purge_queue(QueueUrl=url)
+    assert (found.state, found.seen) == (State.FAILED, "1 jobs were given up")
+
+
+def test_an_alarm_on_a_metric_that_nobody_publishes_fails(service: LocalStack) -> None:
+    name = f"{PREFIX}-try"
+    aws.client("cloudwatch").put_metric_alarm(
+        AlarmName=name,
+        Namespace="ObjectDetection",
+        MetricName="Misspelt",
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    try:
+        assert (check("alarms").state, check("alarms").seen) == (State.FAILED, f"{name} has no data")
+    finally:
+        aws.client("cloudwatch").delete_alarms(AlarmNames=[name])
+
+
+def test_a_certificate_that_has_expired_fails(stack: LocalStack) -> None:
+    web, acm = stacks.existing(PREFIX, "web"), aws.client("acm")
+    arn, host = web.parameters["CertificateArn"], web.outputs["WebhookHost"]
+    before = acm.get_certificate(CertificateArn=arn)["Certificate"].encode()
+    expired = self_signed.make(host, datetime.now(UTC) - timedelta(days=366))
+    acm.import_certificate(CertificateArn=arn, Certificate=expired.certificate, PrivateKey=expired.key)
+    try:
+        found = check("certificate")
+    finally:
+        acm.import_certificate(CertificateArn=arn, Certificate=before, PrivateKey=expired.key)
+    assert (found.state, "Telegram does not deliver" in found.seen) == (State.FAILED, True)
+
+
+def test_a_token_that_telegram_does_not_know_fails_without_being_shown(stack: LocalStack) -> None:
+    secret, manager = stack.env["TELEGRAM_TOKEN_SECRET"], aws.client("secretsmanager")
+    manager.put_secret_value(SecretId=secret, SecretString="1234567:AAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+    try:
+        found = check("token")
+    finally:
+        manager.put_secret_value(SecretId=secret, SecretString=stack.env["TELEGRAM_TOKEN"])
+    assert (found.state, "AAAA" in found.seen) == (State.FAILED, False)
+
+
+def test_a_load_balancer_without_sites_is_no_way_to_the_results(stack: LocalStack) -> None:
+    elb, arn = aws.client("elbv2"), Place(PREFIX).output("web", "TargetGroupArn")
+    health = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+    sites = [one["Target"] for one in health]
+    elb.deregister_targets(TargetGroupArn=arn, Targets=sites)
+    try:
+        found = [one.verdict.state for one in checks.run(Place(PREFIX), ["route", "targets"])]
+    finally:
+        elb.register_targets(TargetGroupArn=arn, Targets=sites)
+    assert found == [State.FAILED, State.FAILED]
+
+
+def refused(place: Place) -> Verdict:
+    text = "User: arn:aws:iam::1:user/x is not authorized to perform: sqs:GetQueueAttributes on resource: y"
+    raise ClientError({"Error": {"Code": "AccessDenied", "Message": text}}, "GetQueueAttributes")
+
+
+def broken(place: Place) -> Verdict:
+    raise ZeroDivisionError("division by zero")
+
+
+def test_what_a_check_raises_is_what_it_has_found() -> None:
+    found = checks.run(Place(PREFIX), ["refused", "broken"], {"refused": refused, "broken": broken})
+    assert [(one.verdict.state, one.verdict.seen) for one in found] == [
+        (State.UNKNOWN, "these credentials may not do sqs:GetQueueAttributes"),
+        (State.FAILED, "ZeroDivisionError: division by zero"),
+    ]
+
+
+def test_a_check_that_hangs_holds_up_nobody() -> None:
+    ended = threading.Event()
+    hanging = {"hangs": lambda place: ok(str(ended.wait())), "quick": lambda place: ok("fine")}
+    try:
+        found = checks.run(Place(PREFIX), hanging, hanging, timeout_seconds=0.2)
+    finally:
+        ended.set()
+    assert [one.verdict.seen for one in found] == ["no answer within 0.2 s", "fine"]
+
+
+def test_without_an_answer_of_aws_every_check_ends_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    aws._client.cache_clear()
+    try:
+        found = checks.run(Place(PREFIX), checks.CHECKS)
+    finally:
+        aws._client.cache_clear()
+    assert [one.name for one in found if one.verdict.state is not State.FAILED or not one.verdict.todo] == []
+
+
+def judged(verdict: Verdict) -> State:
+    """Return the state of a verdict, which says what to do if something is wrong."""
+    assert bool(verdict.todo) == (verdict.state in (State.WARNING, State.FAILED)), verdict
+    return verdict.state
+
+
+@pytest.mark.parametrize(
+    ("days", "host", "state"),
+    [(100, HOST, State.OK), (340, HOST, State.WARNING), (366, HOST, State.FAILED), (1, "other.com", State.FAILED)],
+)
+def test_a_certificate_is_judged_by_its_host_and_its_end(days: int, host: str, state: State) -> None:
+    made = x509.load_pem_x509_certificate(self_signed.make(HOST, NOW).certificate)
+    assert judged(certificate.judge(made, host, NOW + timedelta(days=days), "p")) is state
+
+
+@pytest.mark.parametrize(
+    ("has", "state"),
+    [
+        ({}, State.OK),
+        ({"url": ""}, State.FAILED),
+        ({"url": "https://elsewhere.example.com"}, State.FAILED),
+        ({"has_custom_certificate": True}, State.FAILED),
+        ({"last_error_date": NOW - timedelta(minutes=1)}, State.WARNING),
+        ({"last_error_date": NOW - timedelta(hours=1)}, State.OK),
+        ({"pending_update_count": 101}, State.WARNING),
+    ],
+)
+def test_a_webhook_is_judged_by_what_telegram_says_of_it(has: dict[str, Any], state: State) -> None:
+    right = {"url": f"https://{HOST}", "has_custom_certificate": False, "pending_update_count": 0}
+    info: Any = SimpleNamespace(**right | {"last_error_date": None, "last_error_message": "403 Forbidden"} | has)
+    assert judged(bot.judge(info, f"https://{HOST}", False, NOW, "set_webhook")) is state
+
+
+@pytest.mark.parametrize(
+    ("stranger", "worker", "state", "word"),
+    [
+        (403, 404, State.OK, ""),
+        (502, 502, State.FAILED, "targets"),
+        (404, 404, State.FAILED, "listener"),
+        (403, 403, State.FAILED, "RESULTS_KEY"),
+        (400, 400, State.FAILED, "DJANGO_ALLOWED_HOSTS"),
+        (200, 404, State.FAILED, "without a signature"),
+        (403, 500, State.FAILED, "logs"),
+    ],
+)
+def test_each_wrong_answer_of_the_route_has_a_cause_of_its_own(
+    stranger: int, worker: int, state: State, word: str
+) -> None:
+    found = route.judge(stranger, worker, "http://x/results")
+    assert judged(found) is state
+    assert word in found.seen + found.todo
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [
+        (clock.judge(2), State.OK),
+        (clock.judge(-60), State.WARNING),
+        (clock.judge(400), State.FAILED),
+        (metric.judge(30, 1.0, "p"), State.OK),
+        (metric.judge(91, 1.0, "p"), State.FAILED),
+        (metric.judge(None, 0.0, "p"), State.FAILED),
+        (region.judge_zones({"a": "available", "b": "available"}, "r"), State.OK),
+        (region.judge_zones({"a": "available", "b": "impaired"}, "r"), State.FAILED),
+        (region.judge_quota(32, {"web": 4, "metrics": 2, "workers": 8}), State.OK),
+        (region.judge_quota(8, {"web": 4, "metrics": 2, "workers": 8}), State.WARNING),
+        (region.judge_quota(5, {"web": 4, "metrics": 2, "workers": 8}), State.FAILED),
+        (queues.judge_dead_letters(0, 0, "p"), State.OK),
+        (queues.judge_dead_letters(0, 1, "p"), State.FAILED),
+        (queues.judge_attributes({"VisibilityTimeout": "60"}, 60, {"maxReceiveCount": 5}), State.FAILED),
+        (machines.judge_capacity(Group("g", 2, 2, 2), False), State.OK),
+        (machines.judge_capacity(Group("g", 2, 2, 1), False), State.WARNING),
+        (machines.judge_capacity(Group("g", 2, 2, 2, suspended=("Launch",)), False), State.FAILED),
+        (machines.judge_targets({"a": "healthy", "b": "healthy"}, "p"), State.OK),
+        (machines.judge_targets({"a": "healthy", "b": "unhealthy"}, "p"), State.WARNING),
+        (machines.judge_targets({}, "p"), State.FAILED),
+        (machines.judge_image("yolo5", "ami-1", "ami-1", Group("g", 0, 1, 0)), State.OK),
+        (machines.judge_image("yolo5", "ami-1", "ami-2", Group("g", 0, 1, 0)), State.WARNING),
+        (machines.judge_image("yolo5", "ami-1", "ami-1", Group("g", 1, 1, 1, outdated=("i-1",))), State.WARNING),
+        (machines.judge_image("yolo5", "ami-1", "", Group("g", 0, 1, 0)), State.FAILED),
+        (machines.judge_metadata("yolo5", {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}), State.OK),
+        (machines.judge_metadata("yolo5", {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}), State.FAILED),
+        (machines.judge_metadata("yolo5", {}), State.FAILED),
+    ],
+)
+def test_each_number_is_judged_with_a_way_out(verdict: Verdict, state: State) -> None:
+    assert judged(verdict) is state
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "namespace", "found"),
+    [
+        ("p-jobs-dead", "OK", "AWS/SQS", State.OK),
+        ("p-jobs-dead", "ALARM", "AWS/SQS", State.FAILED),
+        ("p-jobs-dead", "INSUFFICIENT_DATA", "AWS/SQS", State.WARNING),
+        ("p-first-worker", "ALARM", "ObjectDetection", State.OK),
+        ("p-first-worker", "INSUFFICIENT_DATA", "ObjectDetection", State.FAILED),
+    ],
+)
+def test_an_alarm_is_judged_by_what_it_is_there_for(name: str, state: str, namespace: str, found: State) -> None:
+    low = alarms.Alarm("TargetTracking-p-yolo5-AlarmLow-1", "ALARM", "ObjectDetection")
+    listed = {one.name: one for one in (low, alarms.Alarm(name, state, namespace, "Do this."))}
+    assert judged(alarms.judge(listed, [name], emulated=False)) is found
+
+
+def test_an_alarm_that_is_not_there_is_missed() -> None:
+    names = alarms.expected("p")
+    assert judged(alarms.judge({}, names, emulated=False)) is State.FAILED
+    assert {"p-jobs-wait", "p-first-worker", "p-metric-gap"} <= set(names)
