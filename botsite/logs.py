@@ -18,7 +18,14 @@ from . import counters
 
 # A bot's token: "<bot id>:<secret>", also as it stands in the address of each Bot API call.
 _TOKEN = re.compile(r"(?<!\d)\d{3,}(?::|%3A)[A-Za-z0-9_-]{20,}")
-_SECRET_SETTINGS = ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "RESULTS_KEY", "SECRET_KEY", "ADMIN_PASSWORD")
+_SECRET_SETTINGS = (
+    "TELEGRAM_TOKEN",
+    "TELEGRAM_WEBHOOK_SECRET",
+    "RESULTS_KEY",
+    "PREDICTION_ID_KEY",
+    "SECRET_KEY",
+    "ADMIN_PASSWORD",
+)
 # What is shorter is no secret, and to hide it would take ordinary words with it.
 _SHORTEST_SECRET = 8
 _hidden: set[str] = set()
@@ -74,6 +81,8 @@ def formatter() -> logging.Formatter:
     """Return the formatter of all handlers, also of what libraries log through `logging`."""
     for name in _SECRET_SETTINGS:
         hide(getattr(settings, name))
+    for key in settings.SECRET_KEY_FALLBACKS:
+        hide(key)
     if settings.LOG_FORMAT == "text":
         after: list[Any] = [
             structlog.dev.ConsoleRenderer(

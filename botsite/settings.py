@@ -38,8 +38,10 @@ PREDICTIONS_TABLE = env.str("PREDICTIONS_TABLE", default="")
 PREDICTIONS_KEPT_DAYS = env.int("PREDICTIONS_KEPT_DAYS", default=30)
 # What these hold counts below as if it stood in the environment, where children and crash reports would find it.
 SERVICE_SECRETS = env.list("SERVICE_SECRETS", default=[])
-_secrets = secret_store.read(SERVICE_SECRETS, AWS_REGION, AWS_ENDPOINT_URL)
-env.ENVIRON = os.environ | {name: value for name, value in _secrets.items() if not os.environ.get(name)}
+_held = {secret_id: secret_store.read([secret_id], AWS_REGION, AWS_ENDPOINT_URL) for secret_id in SERVICE_SECRETS}
+# Setting -> the secret that holds it, where a newer value may come from (botsite/keys.py).
+SECRET_OF = {name: secret_id for secret_id, held in _held.items() for name in held if not os.environ.get(name)}
+env.ENVIRON = os.environ | {name: _held[secret_id][name] for name, secret_id in SECRET_OF.items()}
 
 # --- Telegram -----------------------------------------------------------------------------------------------
 TELEGRAM_TOKEN_SECRET = env.str("TELEGRAM_TOKEN_SECRET", default="")
@@ -50,6 +52,8 @@ TELEGRAM_WEBHOOK_SECRET = env.str("TELEGRAM_WEBHOOK_SECRET", default="")
 # --- The worker's call of /results --------------------------------------------------------------------------
 POLYBOT_URL = env.str("POLYBOT_URL", default="")
 RESULTS_KEY = env.str("RESULTS_KEY", default="")
+# The first RESULTS_KEY there was: ids must stay what they are when the other is rotated.
+PREDICTION_ID_KEY = env.str("PREDICTION_ID_KEY", default="") or RESULTS_KEY
 
 # --- Scaling ------------------------------------------------------------------------------------------------
 ASG_NAME = env.str("ASG_NAME", default="")
@@ -70,6 +74,8 @@ PHOTO_MAX_MEGAPIXELS = env.float("PHOTO_MAX_MEGAPIXELS", default=50.0)
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
 # Commands and workers sign nothing with it: a random key serves them. The web role requires a real one.
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or secrets.token_urlsafe(50)
+# Sessions that were signed before the key was rotated stay good.
+SECRET_KEY_FALLBACKS = env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[]) or [
     host for host in (urlsplit(POLYBOT_URL).hostname, "localhost", "127.0.0.1") if host
 ]

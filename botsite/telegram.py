@@ -192,12 +192,16 @@ def _translate(action: str, error: api.TelegramError) -> TelegramError:
             wait = error.retry_after
             seconds = wait.total_seconds() if isinstance(wait, timedelta) else float(wait)
             return TelegramError(message, permanent=False, retry_after_seconds=seconds)
+        case api.InvalidToken():
+            # An operator stores a new one, and the next call reads it: until then nothing may be given up.
+            token.cache_clear()
+            _bots.clear()
+            return TelegramError(message, permanent=False)
         case api.Forbidden():
             return TelegramError(message, permanent=True, blocked=True)
         case api.BadRequest() | api.ChatMigrated():
             return TelegramError(message, permanent=True, blocked="chat not found" in error.message.lower())
         case _:
-            # Also InvalidToken: an operator mends the token, and until then nothing may be given up.
             return TelegramError(message, permanent=False)
 
 

@@ -3,8 +3,8 @@
 import json
 
 import structlog
+from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
@@ -13,11 +13,14 @@ from kombu.exceptions import OperationalError
 
 from detection import callback
 
+from . import keys
 from .bot import deliver, incoming, receive
 from .bot.incoming import Command, Other, Photo
 from .telegram import TelegramError
 
 log = structlog.get_logger()
+
+_in_thread = sync_to_async(thread_sensitive=False)
 
 # What goes away by itself: whoever called is to call again.
 _TRANSIENT = (TelegramError, ClientError, BotoCoreError, OperationalError)
@@ -35,8 +38,7 @@ _STATUS_OF = {
 @require_POST
 async def webhook(request: HttpRequest) -> HttpResponse:
     """Take an update from Telegram. 200 says that it is durable or ignored; a 5xx brings it again."""
-    secret = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
-    if not constant_time_compare(secret.encode(), settings.TELEGRAM_WEBHOOK_SECRET.encode()):
+    if not await _in_thread(_from_telegram)(request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")):
         return HttpResponse(status=403)
     try:
         update = incoming.read(json.loads(request.body))
@@ -53,6 +55,10 @@ async def webhook(request: HttpRequest) -> HttpResponse:
             return _again("update_postponed", error, chat_id=update.chat_id)
     # Empty: Telegram executes a JSON body that names a method.
     return HttpResponse()
+
+
+def _from_telegram(secret: str) -> bool:
+    return keys.WEBHOOK.fits(lambda key: constant_time_compare(secret.encode(), key.encode()))
 
 
 async def _receive(update: Photo | Command | Other) -> None:
@@ -72,7 +78,7 @@ async def _receive(update: Photo | Command | Other) -> None:
 async def results(request: HttpRequest) -> HttpResponse:
     """Deliver a finished prediction. Called by the worker, who signs the id in a header."""
     prediction_id = request.GET.get("predictionId", "")
-    if not callback.verify(prediction_id, request.headers.get(callback.SIGNATURE_HEADER, "")):
+    if not await _in_thread(callback.verify)(prediction_id, request.headers.get(callback.SIGNATURE_HEADER, "")):
         return HttpResponse(status=403)
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:

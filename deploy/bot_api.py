@@ -26,6 +26,17 @@ def bot(token: str) -> Bot:
     return Bot(token, base_url=f"{base}/bot", request=HTTPXRequest(connect_timeout=10, read_timeout=20))
 
 
+def ask(token: str, method: Callable[[Bot], Callable[[], Awaitable[Answer]]]) -> Answer:
+    """Call one method of the Bot API and return its answer; raise TelegramError. Not for a running event loop."""
+
+    async def once() -> Answer:
+        client = bot(token)
+        async with client.request:
+            return await call(method(client))
+
+    return asyncio.run(once())
+
+
 async def call(method: Callable[[], Awaitable[Answer]]) -> Answer:
     """Call the Bot API; wait where it says so: it takes one setWebhook a second. Raise TelegramError."""
     for left in reversed(range(_TRIES)):

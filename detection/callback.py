@@ -13,6 +13,8 @@ import urllib3
 from django.conf import settings
 from django.core import signing
 
+from botsite import keys
+
 from .calls import AT_ONCE, Call, Calls
 
 log = structlog.get_logger()
@@ -29,22 +31,14 @@ _FIRST_RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 15.0
 
 
-def sign(prediction_id: str) -> str:
-    """Return the value of SIGNATURE_HEADER for a call made now."""
-    return signature(prediction_id, settings.RESULTS_KEY)
-
-
-def signature(prediction_id: str, key: str) -> str:
-    """Return what `sign` would, were `key` the service's."""
-    return _signer(key).sign(prediction_id)
+def sign(prediction_id: str, key: str = "") -> str:
+    """Return the value of SIGNATURE_HEADER for a call made now, with the newest key if none is given."""
+    return _signer(key or keys.RESULTS.newest()).sign(prediction_id)
 
 
 def verify(prediction_id: str, signature: str) -> bool:
     """Return whether `signature` was made for this prediction within the last SIGNATURE_SECONDS."""
-    try:
-        return _signer(settings.RESULTS_KEY).unsign(signature, max_age=SIGNATURE_SECONDS) == prediction_id
-    except signing.BadSignature:
-        return False
+    return keys.RESULTS.fits(lambda key: _signed(prediction_id, signature, key))
 
 
 def start() -> None:
@@ -73,18 +67,20 @@ def _make(call: Call) -> Call | None:
 
 def _attempt(call: Call) -> float | None:
     """Call once; return after how many seconds to call again, or None if that settles it."""
-    started = time.monotonic()
+    started, key = time.monotonic(), keys.RESULTS.newest()
     try:
         answer = _pool().request(
             "GET",
             f"{settings.POLYBOT_URL.rstrip('/')}/results?{urlencode({'predictionId': call.prediction_id})}",
-            headers={SIGNATURE_HEADER: sign(call.prediction_id)},
+            headers={SIGNATURE_HEADER: sign(call.prediction_id, key)},
         )
     except urllib3.exceptions.HTTPError as error:
         return _again(call, error=str(error))
     call_ms = round((time.monotonic() - started) * 1000)
     if answer.status >= 500 or answer.status == 429:
         return _again(call, answer.headers.get("Retry-After"), status=answer.status, call_ms=call_ms)
+    if answer.status == 403 and keys.RESULTS.superseded(key):
+        return _again(call, status=answer.status, call_ms=call_ms)
     if answer.status != 200:
         log.error("callback_rejected", status=answer.status, call_ms=call_ms)
     return None
@@ -100,6 +96,13 @@ def _again(call: Call, retry_after: str | None = None, **why: object) -> float |
         seconds = max(seconds, float(retry_after))
     log.info("callback_postponed", retry_in_ms=round(seconds * 1000), **why)
     return seconds
+
+
+def _signed(prediction_id: str, signature: str, key: str) -> bool:
+    try:
+        return _signer(key).unsign(signature, max_age=SIGNATURE_SECONDS) == prediction_id
+    except signing.BadSignature:
+        return False
 
 
 @cache

@@ -46,7 +46,7 @@ def prediction_id(bot_id: int, photo: Photo) -> str:
     Derived, so that a repeated update finds its own item; with a key, so that nobody can guess another's.
     """
     identity = f"{bot_id}:{photo.chat_id}:{photo.message_id}:{photo.file_unique_id}"
-    return hmac.new(settings.RESULTS_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]
+    return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 async def _photo(photo: Photo) -> None:

@@ -1,11 +1,8 @@
 """Whether Telegram knows the bot, and delivers its updates."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
-from telegram import Bot, User, WebhookInfo
+from telegram import User, WebhookInfo
 
 from botsite.telegram import TelegramError
 from deploy import bot_api, certificates, self_signed, webhook
@@ -16,13 +13,12 @@ from deploy.doctor.place import Place
 _RECENT = timedelta(minutes=15)
 # Photos that wait longer than a sender does.
 _MANY = 100
-Answer = TypeVar("Answer")
 
 
 def token(place: Place) -> Verdict:
     """Ask Telegram who the token is."""
     try:
-        me: User = _ask(place.token(), lambda bot: bot.get_me)
+        me: User = bot_api.ask(place.token(), lambda bot: bot.get_me)
     except TelegramError as error:
         return failed(str(error), f"Store the token again: python manage.py rotate telegram-token {_prefix(place)}")
     return ok(f"the token is that of @{me.username}")
@@ -31,7 +27,7 @@ def token(place: Place) -> Verdict:
 def registered(place: Place) -> Verdict:
     """Ask Telegram where it sends updates and how the last deliveries went."""
     try:
-        info: WebhookInfo = _ask(place.token(), lambda bot: bot.get_webhook_info)
+        info: WebhookInfo = bot_api.ask(place.token(), lambda bot: bot.get_webhook_info)
     except TelegramError as error:
         return failed(str(error), "See the check `token`.")
     web = place.stack("web")
@@ -61,15 +57,6 @@ def judge(info: WebhookInfo, url: str, own_certificate: bool, now: datetime, com
     if info.pending_update_count > _MANY:
         return warning(seen, "The sites take them slower than they come: see `targets`, and the sites' logs.")
     return ok(seen)
-
-
-def _ask(token: str, method: Callable[[Bot], Callable[[], Awaitable[Answer]]]) -> Answer:
-    async def ask() -> Answer:
-        bot = bot_api.bot(token)
-        async with bot.request:
-            return await bot_api.call(method(bot))
-
-    return asyncio.run(ask())
 
 
 def _prefix(place: Place) -> str:

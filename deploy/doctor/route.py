@@ -15,7 +15,7 @@ _TIMEOUT = urllib3.Timeout(connect=3, read=8)
 def check(place: Place) -> Verdict:
     """Call `/results` as a stranger, then as a worker."""
     url = f"{environment.of(place.prefix)['POLYBOT_URL']}/results?predictionId={_NOBODY}"
-    signature = callback.signature(_NOBODY, place.secret("RESULTS_KEY"))
+    signature = callback.sign(_NOBODY, place.secret("RESULTS_KEY"))
     try:
         return judge(_status(url, {}), _status(url, {callback.SIGNATURE_HEADER: signature}), url)
     except urllib3.exceptions.HTTPError as error:

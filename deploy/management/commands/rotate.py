@@ -1,0 +1,63 @@
+"""Give a secret of a running service a new value."""
+
+import getpass
+import os
+import sys
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandError, CommandParser
+
+from botsite.telegram import TelegramError
+from deploy import rotation
+from deploy.management.base import StackCommand
+
+
+class Command(StackCommand):
+    """Store the new value, tell Telegram where it has to know, and say what is left to do."""
+
+    help = (
+        "Give a secret of the running service a new value, without a photo lost or answered twice. No value is printed."
+    )
+    interrupted = "Interrupted. If it is not clear whether a new value was stored, rotate again: that does no harm."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the secret's name."""
+        super().add_arguments(parser)
+        parser.add_argument("name", choices=[*rotation.DRAWN, rotation.TOKEN], help="which secret")
+        parser.add_argument(
+            "--token-fd", type=int, metavar="N", help="read the token from this file descriptor, instead of asking"
+        )
+
+    def run(self, **options: Any) -> None:
+        """Rotate."""
+        prefix, name = options["prefix"], options["name"]
+        try:
+            if name == rotation.TOKEN:
+                lines = [rotation.store_token(prefix, _token(options["token_fd"]), self.stderr.write)]
+            else:
+                lines = [f"{prefix}/{name} has a new value.", rotation.rotate(prefix, name)]
+                self.stdout.write("\n".join(lines))
+                lines = []
+            if name in ("webhook-secret", rotation.TOKEN):
+                lines.append(rotation.tell_telegram(prefix))
+        except TelegramError as error:
+            raise CommandError(f"{error} Then: python manage.py rotate webhook-secret --prefix {prefix}") from error
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+        for line in lines:
+            self.stdout.write(line)
+
+
+def _token(descriptor: int | None) -> str:
+    """Return what was typed without echo, or what the descriptor holds; never an argument, which others can read."""
+    if descriptor is not None:
+        with os.fdopen(descriptor) as file:
+            text = file.read()
+    elif sys.stdin.isatty():
+        text = getpass.getpass("The bot's token, as @BotFather gave it: ")
+    else:
+        raise CommandError("There is no terminal to ask on: give the token by --token-fd N.")
+    if not text.strip():
+        raise CommandError("No token was given, so nothing was changed.")
+    return text.strip()

@@ -1,0 +1,92 @@
+"""Give a secret a new value while the service runs. What was before stays good until everybody has the new one."""
+
+import json
+import secrets
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from botsite import aws, logs, secret_store, telegram
+from deploy import bot_api, certificates, stacks, webhook
+
+_ALPHABET = string.ascii_letters + string.digits
+_BY_ITSELF = (
+    "Sites and workers take it up by themselves, within ten minutes or with the first call that needs it; the one "
+    "before is good for an hour. To have it refused at once, rotate again."
+)
+_SITES_ANEW = (
+    "A site reads it when it starts. Start the sites anew, one after the other: aws autoscaling start-instance-refresh "
+    "--auto-scaling-group-name {prefix}-polybot --preferences MinHealthyPercentage=100,MaxHealthyPercentage=200"
+)
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret of the service: the setting it holds, how long a new value is, and who learns of it how.
+
+    `before` is the setting that keeps the value before, for what it made: with `first`, the very first one.
+    """
+
+    setting: str
+    length: int
+    then: str
+    before: str = ""
+    first: bool = False
+
+
+DRAWN: Mapping[str, Secret] = {
+    "results-key": Secret("RESULTS_KEY", 48, _BY_ITSELF, before="PREDICTION_ID_KEY", first=True),
+    "webhook-secret": Secret("TELEGRAM_WEBHOOK_SECRET", 48, _BY_ITSELF),
+    "django-key": Secret("DJANGO_SECRET_KEY", 64, _SITES_ANEW, before="DJANGO_SECRET_KEY_FALLBACKS"),
+    "admin-password": Secret("ADMIN_PASSWORD", 24, _SITES_ANEW),
+}
+TOKEN = "telegram-token"  # noqa: S105  # the name of the secret, not what is in it
+
+
+def rotate(prefix: str, name: str) -> str:
+    """Store a new value of a secret that is drawn here; return what happens next, as a sentence."""
+    stacks.existing(prefix, "web")
+    secret_id, kind = f"{prefix}/{name}", DRAWN[name]
+    held = secret_store.read([secret_id], settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+    new = held | {kind.setting: "".join(secrets.choice(_ALPHABET) for _ in range(kind.length))}
+    if kind.before and not (kind.first and kind.before in held):
+        new[kind.before] = held[kind.setting]
+    for value in new.values():
+        logs.hide(value)
+    aws.client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString=json.dumps(new))
+    return kind.then.format(prefix=prefix)
+
+
+def tell_telegram(prefix: str) -> str:
+    """Give Telegram the webhook's secret as it is stored now, at the address it has; return what was done.
+
+    Raise TelegramError; until it has the new secret, updates come with the one before.
+    """
+    web = stacks.existing(prefix, "web")
+    names = web.outputs["ServiceSecrets"].split(",")
+    secret = secret_store.read(names, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)["TELEGRAM_WEBHOOK_SECRET"]
+    token = telegram.stored_token(web.outputs["TokenSecretName"])
+    info = bot_api.ask(token, lambda bot: bot.get_webhook_info)
+    if not info.url:
+        return "Telegram has no webhook yet, so it was not told."
+    # It forgets the certificate when it is not given again.
+    certificate = certificates.pem(web.parameters["CertificateArn"]) if info.has_custom_certificate else None
+    webhook.register(info.url, token, secret, certificate, again=True)
+    return f"Telegram sends it to {info.url} from now on."
+
+
+def store_token(prefix: str, token: str, warn: Callable[[str], None]) -> str:
+    """Store the bot's new token once Telegram knows it; return what happens next. Raise TelegramError."""
+    logs.hide(token)
+    secret_id = stacks.existing(prefix, "web").outputs["TokenSecretName"]
+    me = bot_api.ask(token, lambda bot: bot.get_me)
+    before = aws.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
+    if not before.startswith(f"{me.id}:"):
+        warn("This is another bot than before: who wrote to the old one gets no answer.")
+    aws.client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString=token)
+    return (
+        f"The token is that of @{me.username}. Sites take it up when Telegram refuses the old one (@BotFather, "
+        "/revoke); updates that come meanwhile are sent again."
+    )

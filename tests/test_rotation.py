@@ -1,0 +1,239 @@
+"""A secret gets a new value while two sites and a worker run: every photo is answered, and answered once."""
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from botsite import aws, keys, secret_store, telegram
+from deploy.local.processes import Child, free_port, listening
+from deploy.local.stack import PREFIX, LocalStack
+from deploy.local.telegram.client import TelegramControl, TelegramUser
+from detection import callback, predictions
+from tests import updates
+from tests.emulators import forget_clients
+from tests.processes import wait_until
+
+ADOPTED = ("AWS_ENDPOINT_URL", "TELEGRAM_API_URL")
+# What the processes read for themselves, as on AWS, instead of from their environment.
+OWN = dict.fromkeys(("RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET", "DJANGO_SECRET_KEY", "TELEGRAM_TOKEN"), "")
+chat_ids = count(7000)
+
+
+class Service(LocalStack):
+    """A service whose processes read their secrets from Secrets Manager."""
+
+    def start_site(self, host: str, port: int, **env: str) -> Child:
+        return super().start_site(host, port, **OWN, **env)
+
+    def start_worker(self, **env: str) -> Child:
+        return super().start_worker(**OWN, **env)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Service]:
+    """A running service of this module's own: what it rotates, the tests of other modules hold on to."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ADOPTED:
+            patch.setattr(settings, name, "")
+        for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", *ADOPTED):
+            patch.setenv(name, os.environ.get(name, ""))
+        forget_clients()
+        service = Service(tmp_path_factory.mktemp("rotation"), weights, time_scale=0.05)
+        with service.running():
+            yield service
+    forget_clients()
+
+
+@pytest.fixture
+def user(service: Service) -> TelegramUser:
+    """Somebody who has not talked to this bot before."""
+    return TelegramUser(service.telegram_url, next(chat_ids))
+
+
+def held(name: str) -> dict[str, str]:
+    """Return what a secret holds now."""
+    return secret_store.read([f"{PREFIX}/{name}"], settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+
+
+def rotate(name: str, **options: Any) -> str:
+    """Rotate by the command; return what it printed."""
+    output = io.StringIO()
+    call_command("rotate", name, stdout=output, stderr=output, **options)
+    return output.getvalue()
+
+
+def statuses(service: Service, ask: Callable[[str], httpx.Response]) -> set[int]:
+    """Return the answers of both sites, each asked so often that all of its processes were."""
+    return {ask(site).status_code for site in service.sites.values() for _ in range(8)}
+
+
+def called_with(key: str) -> Callable[[str], httpx.Response]:
+    """Return a call of /results for a prediction that is not there: 404 if the signature is right, else 403."""
+    headers = {callback.SIGNATURE_HEADER: callback.sign("x", key)}
+    return lambda site: httpx.get(f"{site}/results", params={"predictionId": "x"}, headers=headers)
+
+
+def sites_know_the_newest(service: Service) -> None:
+    """Call with the newest key until each process of each site has taken it up."""
+    newest = called_with(held("results-key")["RESULTS_KEY"])
+    wait_until(lambda: statuses(service, newest) == {404})
+
+
+@pytest.mark.parametrize("name", ["results-key", "webhook-secret"])
+def test_photos_that_are_sent_while_a_secret_is_rotated_are_all_answered_once(
+    service: Service, photo: bytes, name: str
+) -> None:
+    users = [TelegramUser(service.telegram_url, next(chat_ids)) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        sent = [[pool.submit(user.send_photo, photo) for user in users]]
+        rotate(name)
+        sent.append([pool.submit(user.send_photo, photo) for user in users])
+        for user, messages in zip(users, zip(*sent, strict=True), strict=True):
+            for message in messages:
+                user.wait_for_reply(message.result())
+    assert [len([one for one in user.messages() if one.from_bot]) for user in users] == [2] * 4
+
+
+@pytest.fixture
+def new_site(service: Service) -> Iterator[Callable[[], str]]:
+    """Start a site that has seen no key but the newest; return its address."""
+    started: list[Child] = []
+
+    def start() -> str:
+        started.append(service.start_site("127.0.0.1", free_port()))
+        address = service.sites.pop(started[-1])
+        started[-1].wait_ready(lambda: listening("127.0.0.1", int(address.rpartition(":")[2])))
+        return address
+
+    yield start
+    for site in started:
+        site.terminate()
+        site.wait()
+
+
+def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_prediction(
+    service: Service, user: TelegramUser, photo: bytes, new_site: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "PREDICTIONS_TABLE", service.env["PREDICTIONS_TABLE"])
+    user.wait_for_reply(user.send_photo(photo))
+    file = next(message.photo for message in user.messages() if message.photo)
+    update = updates.with_photo(user.chat_id, file)
+    headers = {"X-Telegram-Bot-Api-Secret-Token": held("webhook-secret")["TELEGRAM_WEBHOOK_SECRET"]}
+    for address in (lambda: next(iter(service.sites.values())), new_site):
+        url = f"{address()}/telegram/webhook"
+        httpx.post(url, json=update, headers=headers, timeout=30).raise_for_status()
+        rotate("results-key")
+    assert len(predictions.latest_of_chat(user.chat_id)) == 2
+
+
+def test_ids_are_made_by_the_first_key_of_all(service: Service) -> None:
+    rotate("results-key")
+    first = held("results-key")["PREDICTION_ID_KEY"]
+    rotate("results-key")
+    assert held("results-key")["PREDICTION_ID_KEY"] == first == service.env["RESULTS_KEY"]
+
+
+def test_a_worker_whose_key_is_refused_takes_the_new_one_and_calls_again(
+    service: Service, user: TelegramUser, photo: bytes
+) -> None:
+    rotate("results-key")
+    rotate("results-key")
+    sites_know_the_newest(service)
+    assert user.wait_for_reply(user.send_photo(photo)).photo
+
+
+def test_sites_take_the_new_key_and_the_one_before_and_no_other(service: Service) -> None:
+    before = held("results-key")["RESULTS_KEY"]
+    rotate("results-key")
+    sites_know_the_newest(service)
+    assert statuses(service, called_with(before)) == {404}
+    assert statuses(service, called_with("a" * 48)) == {403}
+
+
+def test_telegram_is_told_the_new_secret_of_the_webhook(service: Service, user: TelegramUser, photo: bytes) -> None:
+    address = TelegramControl(service.telegram_url).webhook()["url"]
+    said = rotate("webhook-secret")
+    assert f"Telegram sends it to {address} from now on." in said
+    assert held("webhook-secret")["TELEGRAM_WEBHOOK_SECRET"] not in said
+    assert user.wait_for_reply(user.send_photo(photo)).photo
+
+
+def test_a_strangers_secret_of_the_webhook_is_refused(service: Service, user: TelegramUser) -> None:
+    headers = {"X-Telegram-Bot-Api-Secret-Token": "b" * 48}
+    body = updates.with_message(user.chat_id, text="/help")
+    assert statuses(service, lambda site: httpx.post(f"{site}/telegram/webhook", json=body, headers=headers)) == {403}
+
+
+def test_what_was_before_is_not_good_for_ever(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    rotate("results-key")
+    name = f"{PREFIX}/results-key"
+    arguments = (name, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+    assert secret_store.versions(*arguments).previous != {}
+    monkeypatch.setattr(secret_store, "PREVIOUS_GOOD", timedelta())
+    assert secret_store.versions(*arguments).previous == {}
+
+
+def test_djangos_key_keeps_the_one_before_for_sessions(service: Service) -> None:
+    before = held("django-key")["DJANGO_SECRET_KEY"]
+    said = rotate("django-key")
+    after = held("django-key")
+    assert after["DJANGO_SECRET_KEY_FALLBACKS"] == before != after["DJANGO_SECRET_KEY"]
+    assert f"--auto-scaling-group-name {PREFIX}-polybot" in said
+
+
+def test_the_admins_password_is_another_and_is_not_printed(service: Service) -> None:
+    before = held("admin-password")["ADMIN_PASSWORD"]
+    said = rotate("admin-password")
+    assert held("admin-password")["ADMIN_PASSWORD"] not in (before, "")
+    assert held("admin-password")["ADMIN_PASSWORD"] not in said
+
+
+def given(text: str) -> int:
+    """Return a file descriptor from which a text can be read."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    return reading
+
+
+def test_a_token_is_stored_once_telegram_knows_it(service: Service) -> None:
+    token = service.env["TELEGRAM_TOKEN"]
+    said = rotate("telegram-token", token_fd=given(f"{token}\n"))
+    assert telegram.stored_token(f"{PREFIX}/telegram-token") == token
+    assert "@object_detection_bot" in said
+    assert token not in said
+
+
+@pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "does not know"), ("\n", "No token")])
+def test_a_token_that_is_none_changes_nothing(service: Service, text: str, why: str) -> None:
+    with pytest.raises(CommandError, match=why) as raised:
+        rotate("telegram-token", token_fd=given(text))
+    assert "AAAA" not in str(raised.value)
+    assert telegram.stored_token(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
+
+
+def test_a_key_that_cannot_be_read_anew_stays_what_it_was(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "SECRET_OF", {"RESULTS_KEY": "nobody/results-key"})
+    monkeypatch.setattr(settings, "RESULTS_KEY", "k")
+    key = keys.Key("RESULTS_KEY")
+    assert not key.superseded("k")
+    assert (key.newest(), key.fits("x".__eq__)) == ("k", False)
+
+
+def test_no_secret_is_written_to_a_log(service: Service) -> None:
+    rotate("results-key")
+    pages = aws.client("secretsmanager").list_secrets()["SecretList"]
+    values = [aws.client("secretsmanager").get_secret_value(SecretId=one["ARN"])["SecretString"] for one in pages]
+    secrets = {text for value in values for text in (json.loads(value).values() if value[0] == "{" else [value])}
+    logs = "".join(path.read_text(errors="replace") for path in (service.folder / "logs").glob("*.log"))
+    assert [secret for secret in secrets if secret in logs] == []
