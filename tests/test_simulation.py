@@ -1,9 +1,11 @@
 """A simulated group wakes for one photo, grows to the load, answers everything and goes back to nothing."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from botsite.celery import app
+from deploy.loadtest import replay
 from metrics import arrivals, tuning
 from metrics.backlog import BadSetting
 from metrics.fleet import Fleet
-from metrics.policy import Policies, TargetTracking
+from metrics.policy import Policies, StepScaling, TargetTracking
 from metrics.scenario import Machine, Result, Scenario
 from metrics.simulation import simulate
 
@@ -254,3 +257,25 @@ def test_bad_input_ends_with_one_line_and_no_traceback() -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_run_that_went_as_simulated_is_found_to_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    machine = Machine(service_seconds=5, service_variation=0, boot_seconds=10)
+    policies = Policies(TargetTracking(10, period=2), StepScaling(period=2), 12)
+    photos = np.linspace(0, 3, 600)
+    run = simulate(Scenario(photos, machine, publish_seconds=2, metric_delay_seconds=0.3), policies)
+    (tmp_path / "report.json").write_text(json.dumps(_as_report(run)))
+    replay.main([str(tmp_path)])
+    assert "machines wanted: within one in 100.0% of" in capsys.readouterr().out
+
+
+def _as_report(run: Result) -> dict[str, Any]:
+    """Return what a load test would have written of a simulated run."""
+    finished = np.sort(run.arrivals + run.latencies)
+    samples = []
+    for at in np.arange(0, run.machines.at[-1], 1):
+        row = np.searchsorted(run.machines.at, at, side="right") - 1
+        backlog = np.searchsorted(run.arrivals, at, side="right") - np.searchsorted(finished, at, side="right")
+        machines = {"desired": float(run.machines.desired[row]), "in_service": float(run.machines.running[row])}
+        samples.append({"seconds": float(at), "visible": float(backlog), "in_flight": 0, **machines})
+    return {"samples": samples, "photos": [{"taken": float(at)} for at in run.arrivals], "target": 10}

@@ -1,0 +1,124 @@
+"""Replay a load test in the simulator, and say how near its machines come to those that there were.
+
+    python manage.py loadtest --local --photos 300 --shape burst --until-scaled-in
+    python -m deploy.loadtest.replay FOLDER
+
+The simulator is given what a simulation cannot know, measured from the same run: when photos came to the queue, how
+long a machine took to be in service, and how many photos a machine did a second. What it has to find out by itself is
+when there are how many machines.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deploy.local.scaled_stack import TIME_SCALE
+from metrics.arrivals import Seconds
+from metrics.policy import Policies, StepScaling, TargetTracking
+from metrics.scenario import Machine, Scenario
+from metrics.simulation import simulate
+
+_METRIC_DELAY_SECONDS = 0.3
+_PERIOD_SECONDS, _WARMUP_SECONDS = 30.0, 180.0
+_SLOTS = Machine().slots
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a run showed: at each of `at` (seconds), machines wanted and in service, and jobs not finished."""
+
+    arrivals: Seconds
+    at: Seconds
+    desired: Seconds
+    running: Seconds
+    backlog: Seconds
+    target: float
+
+    @property
+    def boot_seconds(self) -> float:
+        """Return how long a machine took from being wanted to being in service, on average."""
+        numbers = range(1, int(self.running.max()) + 1)
+        waits = [self._first(self.running, number) - self._first(self.desired, number) for number in numbers]
+        return max(0.0, float(np.mean(waits)))
+
+    @property
+    def service_seconds(self) -> float:
+        """Return the mean time of a photo in a slot, from the time in which all slots of all machines had one."""
+        most = self.running.max()
+        busy = np.flatnonzero((self.running == most) & (self.backlog > _SLOTS * most))
+        if len(busy) < 2 or self.backlog[busy[0]] <= self.backlog[busy[-1]]:
+            sys.exit("This run was too short to say how fast a machine is: send more photos at once.")
+        begin, end = busy[0], busy[-1]
+        rate = (self.backlog[begin] - self.backlog[end]) / (self.at[end] - self.at[begin])
+        return float(_SLOTS * most / rate)
+
+    def _first(self, numbers: Seconds, number: int) -> float:
+        return float(self.at[np.argmax(numbers >= number)])
+
+
+def read(report: dict[str, Any]) -> Seen:
+    """Return what a report.json says of photos and machines."""
+    samples = [one for one in report["samples"] if None not in (one["desired"], one["in_service"], one["visible"])]
+    if not samples or not any(one["in_service"] for one in samples):
+        sys.exit("This report knows of no machine: the load test saw no Auto Scaling group.")
+
+    def column(name: str) -> Seconds:
+        return np.array([one[name] for one in samples], float)
+
+    return Seen(
+        arrivals=np.sort([photo["taken"] for photo in report["photos"] if photo["taken"] is not None]),
+        at=column("seconds"),
+        desired=column("desired"),
+        running=column("in_service"),
+        backlog=column("visible") + column("in_flight"),
+        target=report["target"],
+    )
+
+
+def agreement(seen: Seen, maximum: int, time_scale: float) -> dict[str, float]:
+    """Return the share of samples in which the simulator has the same number of machines, give or take one."""
+    machine = Machine(_SLOTS, seen.service_seconds, boot_seconds=seen.boot_seconds)
+    period = _PERIOD_SECONDS * time_scale
+    scenario = Scenario(
+        seen.arrivals, machine, maximum=maximum, publish_seconds=period, metric_delay_seconds=_METRIC_DELAY_SECONDS
+    )
+    tracking = TargetTracking(seen.target, period)
+    policies = Policies(tracking, StepScaling(period=period), _WARMUP_SECONDS * time_scale)
+    simulated = simulate(scenario, policies).machines
+    indexes = np.searchsorted(simulated.at, seen.at, side="right") - 1
+    pairs = {"wanted": (simulated.desired, seen.desired), "in service": (simulated.running, seen.running)}
+    return {name: float(np.mean(abs(found[indexes] - real) <= 1)) for name, (found, real) in pairs.items()}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read a report and print the agreement."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.loadtest.replay",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="the folder of a load test's report")
+    parser.add_argument("--max", type=int, default=4, help="most machines of the group (default 4)")
+    parser.add_argument(
+        "--time-scale", type=float, default=TIME_SCALE, help="seconds for one of AWS: 1 on AWS (default: as --local)"
+    )
+    given = parser.parse_args(arguments)
+    try:
+        seen = read(json.loads((given.folder / "report.json").read_text()))
+    except FileNotFoundError as error:
+        sys.exit(f"{error.filename} does not exist: run `python manage.py loadtest` first.")
+    for name, share in agreement(seen, given.max, given.time_scale).items():
+        sys.stdout.write(f"machines {name}: within one in {share:.1%} of {len(seen.at)} samples\n")
+    sys.stdout.write(
+        f"measured: boot {seen.boot_seconds:.1f} s, {_SLOTS / seen.service_seconds:.1f} photos/s a machine\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
