@@ -21,7 +21,10 @@ app = Celery("botsite")
 
 
 def configuration() -> dict[str, Any]:
-    """Return Celery's settings; called when the app is first used, after Django's settings exist."""
+    """Return Celery's settings; called when the app is first used, after Django's settings exist.
+
+    From then on the app keeps them: who only wants to look calls this, not `app.conf`.
+    """
     from django.conf import settings
 
     from . import sqs

@@ -13,8 +13,7 @@ import httpx
 import pytest
 from django.conf import settings
 
-from botsite import aws
-from botsite.celery import app
+from botsite import aws, celery
 from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack, script
 from metrics import tasks
@@ -249,6 +248,6 @@ def test_when_cloudwatch_is_down_the_next_tick_publishes(
 
 
 def test_the_tick_comes_each_half_minute_on_its_own_queue_and_does_not_grow_old() -> None:
-    entry = app.conf.beat_schedule["metrics.publish"]
+    entry = celery.configuration()["beat_schedule"]["metrics.publish"]
     assert entry == {"task": "metrics.publish", "schedule": 30.0, "options": {"queue": "metrics", "expires": 30}}
-    assert app.conf.task_routes["metrics.*"] == {"queue": "metrics"}
+    assert celery.configuration()["task_routes"]["metrics.*"] == {"queue": "metrics"}

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from botsite.celery import app
+from botsite import celery
 from deploy.loadtest import replay
 from metrics import arrivals, tuning
 from metrics.backlog import BadSetting
@@ -59,7 +59,7 @@ def test_the_first_photo_waits_for_a_tick_an_alarm_and_a_boot() -> None:
 
 
 def test_a_machine_is_by_default_what_the_worker_is_tuned_to() -> None:
-    assert Machine().slots == app.conf.worker_concurrency
+    assert Machine().slots == celery.configuration()["worker_concurrency"]
 
 
 def test_no_photo_takes_no_machine() -> None:
