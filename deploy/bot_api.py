@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TypeVar
 
@@ -27,14 +28,16 @@ def bot(token: str) -> Bot:
 
 
 def ask(token: str, method: Callable[[Bot], Callable[[], Awaitable[Answer]]]) -> Answer:
-    """Call one method of the Bot API and return its answer; raise TelegramError. Not for a running event loop."""
+    """Call one method of the Bot API and return its answer; raise TelegramError."""
 
     async def once() -> Answer:
         client = bot(token)
         async with client.request:
             return await call(method(client))
 
-    return asyncio.run(once())
+    # In a thread: whoever calls may have an event loop already.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, once()).result()
 
 
 async def call(method: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -3,18 +3,18 @@
 import json
 import secrets
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
 
 from botsite import aws, logs, secret_store, telegram
-from deploy import bot_api, certificates, stacks, webhook
+from deploy import bot_api, bot_token, certificates, stacks, webhook
 
 _ALPHABET = string.ascii_letters + string.digits
 _BY_ITSELF = (
     "Sites and workers take it up by themselves, within ten minutes or with the first call that needs it; the one "
-    "before is good for an hour. To have it refused at once, rotate again."
+    "before is good for an hour. To have it refused at once, rotate again and start the sites anew."
 )
 _SITES_ANEW = (
     "A site reads it when it starts. Start the sites anew, one after the other: aws autoscaling start-instance-refresh "
@@ -77,16 +77,10 @@ def tell_telegram(prefix: str) -> str:
     return f"Telegram sends it to {info.url} from now on."
 
 
-def store_token(prefix: str, token: str, warn: Callable[[str], None]) -> str:
+def store_token(prefix: str, token: str) -> str:
     """Store the bot's new token once Telegram knows it; return what happens next. Raise TelegramError."""
-    logs.hide(token)
     secret_id = stacks.existing(prefix, "web").outputs["TokenSecretName"]
-    me = bot_api.ask(token, lambda bot: bot.get_me)
-    before = aws.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
-    if not before.startswith(f"{me.id}:"):
-        warn("This is another bot than before: who wrote to the old one gets no answer.")
-    aws.client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString=token)
     return (
-        f"The token is that of @{me.username}. Sites take it up when Telegram refuses the old one (@BotFather, "
-        "/revoke); updates that come meanwhile are sent again."
+        f"The token of {bot_token.store(secret_id, token)} is stored. Sites take it up when Telegram refuses the old "
+        "one (@BotFather, /revoke); updates that come meanwhile are sent again."
     )

@@ -50,13 +50,7 @@ def bot_name(token: str) -> str:
     """Return the name of the bot whose token this is, `@some_bot`; raise TelegramError if it is nobody's."""
     _check_token(token)
     logs.hide(token)
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, _bot_name(bot_api.bot(token))).result()
-
-
-async def _bot_name(bot: Bot) -> str:
-    async with bot.request:
-        return f"@{(await bot_api.call(bot.get_me)).username}"
+    return f"@{bot_api.ask(token, lambda bot: bot.get_me).username}"
 
 
 @dataclass(frozen=True)

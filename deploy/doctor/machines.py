@@ -85,8 +85,10 @@ def judge_image(role: str, started: str, newest: str, group: Group) -> Verdict:
     if started != newest:
         return warning(f"new machines of {role} start {started}, the newest is {newest}", "Run `manage.py provision`.")
     if group.outdated:
-        begin = f"aws autoscaling start-instance-refresh --auto-scaling-group-name {group.name}"
-        return warning(f"{', '.join(group.outdated)} of {role} are of an older launch template", f"Run: {begin}")
+        return warning(
+            f"{', '.join(group.outdated)} of {role} are of an older launch template",
+            "`manage.py provision` replaces them. If it has begun, wait: one machine goes after the other.",
+        )
     return ok(f"{role} starts the newest image")
 
 

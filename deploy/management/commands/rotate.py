@@ -34,19 +34,25 @@ class Command(StackCommand):
         prefix, name = options["prefix"], options["name"]
         try:
             if name == rotation.TOKEN:
-                lines = [rotation.store_token(prefix, _token(options["token_fd"]), self.stderr.write)]
+                self.stdout.write(rotation.store_token(prefix, _token(options["token_fd"])))
             else:
-                lines = [f"{prefix}/{name} has a new value.", rotation.rotate(prefix, name)]
-                self.stdout.write("\n".join(lines))
-                lines = []
-            if name in ("webhook-secret", rotation.TOKEN):
-                lines.append(rotation.tell_telegram(prefix))
+                self.stdout.write(f"{prefix}/{name} has a new value. {rotation.rotate(prefix, name)}")
         except TelegramError as error:
-            raise CommandError(f"{error} Then: python manage.py rotate webhook-secret --prefix {prefix}") from error
+            raise CommandError(f"Nothing was changed. {error}") from error
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
-        for line in lines:
-            self.stdout.write(line)
+        if name in ("webhook-secret", rotation.TOKEN):
+            self.stdout.write(_told(prefix))
+
+
+def _told(prefix: str) -> str:
+    try:
+        return rotation.tell_telegram(prefix)
+    except TelegramError as error:
+        raise CommandError(
+            f"The new value is stored, but Telegram was not told: {error} It goes on with the one before, which is "
+            f"good for an hour. Run: python manage.py set_webhook --prefix {prefix} --again"
+        ) from error
 
 
 def _token(descriptor: int | None) -> str:
