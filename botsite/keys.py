@@ -47,15 +47,17 @@ class Key:
 
     def superseded(self, key: str) -> bool:
         """Return whether there is a newer key than this one, which somebody has refused."""
-        self._renew()
+        if self.newest() == key:
+            # Not a stranger but our own site says so: there is no reason to wait.
+            self._renew(wait_seconds=0.0)
         return self.newest() != key
 
-    def _renew(self) -> None:
+    def _renew(self, wait_seconds: float = _AGAIN_SECONDS) -> None:
         # Who waits for the lock while another looks finds what that one has found.
         secret_id = settings.SECRET_OF.get(self._setting)
         with self._lock:
             now = time.monotonic()
-            if not secret_id or now - self._looked_at < _AGAIN_SECONDS:
+            if not secret_id or now - self._looked_at < wait_seconds:
                 return
             self._looked_at = now
             self._good = self._read(secret_id)
