@@ -35,6 +35,28 @@ FLAGS = [
     "--disable-sync",
 ]
 _chat_ids = count(1000)
+# A file is run by one process. These wait the longest, so they go first, and the short ones fill the gaps at the end.
+_LONG = (
+    "test_worker_life",
+    "test_loadtest",
+    "test_demo",
+    "test_sqs_transport",
+    "test_demo_groups",
+    "test_roles",
+    "test_rotation",
+    "test_provision",
+    "test_bad_input",
+    "test_chaos",
+    "test_aws_failures",
+    "test_ops",
+    "test_bake",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files; within a file, and among the short ones, the order stays random."""
+    items.sort(key=lambda item: _LONG.index(item.path.stem) if item.path.stem in _LONG else len(_LONG))
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +79,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Lo
     stack = LocalStack(folder, weights, time_scale=0.05)
     with stack.running():
         stack.adopt("IMAGES_BUCKET", "PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "POLYBOT_URL")
-        stack.adopt("TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL", "TELEGRAM_TOKEN")
+        stack.adopt("PREDICTION_ID_KEY", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL", "TELEGRAM_TOKEN")
         yield stack
         stored = _stored(stack)
     logs = {path.name: path.read_text(errors="replace") for path in (folder / "logs").glob("*.log")}

@@ -24,7 +24,14 @@ TIME_SCALE = 1 / 15
 # From a launch to a process that starts, in seconds of AWS. The process itself takes the time it takes.
 BOOT_SECONDS = 15.0
 # What a machine reads from Secrets Manager by its role, and what has another address with an emulator.
-_SECRETS = ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET", "RESULTS_KEY", "DJANGO_SECRET_KEY", "ADMIN_PASSWORD")
+_SECRETS = (
+    "TELEGRAM_TOKEN",
+    "TELEGRAM_WEBHOOK_SECRET",
+    "RESULTS_KEY",
+    "PREDICTION_ID_KEY",
+    "DJANGO_SECRET_KEY",
+    "ADMIN_PASSWORD",
+)
 _ADDRESSES = ("JOBS_QUEUE_URL", "METRICS_QUEUE_URL", "POLYBOT_URL")
 _IN_SERVICE_SECONDS = 60.0
 _EXPORT_SECONDS = 180.0

@@ -140,6 +140,8 @@ class LocalStack:
             SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=self.env["TELEGRAM_TOKEN"]
         )
         self.env |= secret_store.read(self.env["SERVICE_SECRETS"].split(","), REGION, self.endpoint)
+        # Ids are made with the first key there was.
+        self.env.setdefault("PREDICTION_ID_KEY", self.env["RESULTS_KEY"])
 
     def start_front(self) -> None:
         """Start what stands for the name and the ports of the load balancer."""
