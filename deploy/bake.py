@@ -1,17 +1,14 @@
 """Bake the AMI of a role from beginning to end, and clean up however it ends."""
 
 import signal
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from botsite import aws
-from deploy import ami, bundle, prototype
+from deploy import ami, bundle, interrupts, prototype
 from deploy.ami import Image, Say
 from deploy.recipe import Place, Recipe
 
@@ -52,29 +49,11 @@ def _cleaned_up(prefix: str, bucket: str, folder: str) -> Iterator[list[str]]:
     Yield a list for its instance id; one that was launched but not answered for is found by its tags.
     """
     launched: list[str] = []
-    with _signals(signal.SIGTERM, handler=_interrupt):
+    with interrupts.handled(signal.SIGTERM, handler=interrupts.as_ctrl_c):
         try:
             yield launched
         finally:
             # A second Ctrl-C would leave the prototype running.
-            with _signals(signal.SIGINT, signal.SIGTERM, handler=signal.SIG_IGN):
+            with interrupts.handled(signal.SIGINT, signal.SIGTERM, handler=signal.SIG_IGN):
                 prototype.end(launched or prototype.of_folder(prefix, folder))
                 aws.s3().Bucket(bucket).objects.filter(Prefix=f"{folder}/").delete()
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-@contextmanager
-def _signals(*numbers: signal.Signals, handler: Any) -> Iterator[None]:
-    """Handle signals otherwise for the length of a block; a thread other than the main one gets none anyhow."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -40,6 +40,14 @@ def pem(arn: str) -> bytes:
     return text.encode()
 
 
+def for_telegram(arn: str) -> bytes | None:
+    """Return the certificate (PEM) if nobody else vouches for it, so that Telegram has to be given it."""
+    if aws.client("acm").describe_certificate(CertificateArn=arn)["Certificate"]["Type"] != "IMPORTED":
+        return None
+    text = pem(arn)
+    return text if self_signed.is_self_signed(text) else None
+
+
 def delete(prefix: str) -> list[str]:
     """Delete the certificates that were made for the prefix and return their ARNs. No listener may use them."""
     deleted = [state["CertificateArn"] for kind in KINDS for state in ours(prefix, kind)]

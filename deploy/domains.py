@@ -44,6 +44,14 @@ def ensure_public(prefix: str, domain: str, zone_id: str, report: Report = lambd
         _wait(state, domain, deadline)
 
 
+def found(prefix: str, domain: str) -> str:
+    """Return the ARN of our certificate for the domain, issued or on its way; empty if there is none."""
+    for state in ours(prefix, "AMAZON_ISSUED"):
+        if state["DomainName"] == domain and state["Status"] in ("ISSUED", "PENDING_VALIDATION"):
+            return str(state["CertificateArn"])
+    return ""
+
+
 def checked(domain: str, zone_id: str) -> str:
     """Return the domain in the form ACM has it; raise CertificateError unless the public zone answers for it."""
     domain = domain.lower().rstrip(".")
@@ -70,13 +78,11 @@ def checked(domain: str, zone_id: str) -> str:
 
 def _requested(prefix: str, domain: str) -> str:
     """Return the ARN of our certificate for the domain, issued or on its way; request it if there is none."""
-    acm = aws.client("acm")
-    for state in ours(prefix, "AMAZON_ISSUED"):
-        if state["DomainName"] == domain and state["Status"] in ("ISSUED", "PENDING_VALIDATION"):
-            return str(state["CertificateArn"])
+    if arn := found(prefix, domain):
+        return arn
     # The token makes a request that is sent again, because its answer was lost, the same request.
     token = hashlib.sha256(f"{prefix} {domain}".encode()).hexdigest()[:32]
-    answer = acm.request_certificate(
+    answer = aws.client("acm").request_certificate(
         DomainName=domain, ValidationMethod="DNS", IdempotencyToken=token, Tags=tags.listed(prefix)
     )
     return str(answer["CertificateArn"])

@@ -9,6 +9,8 @@ from deploy import ami
 from deploy.cfn import StackError
 from deploy.template import Template
 
+# In the order in which the stacks want their images.
+ROLES = ("polybot", "yolo5", "metrics")
 _IMAGE_ID = "AWS::EC2::Image::Id"
 
 
@@ -32,6 +34,17 @@ def newest(template: Template, given: Mapping[str, str]) -> dict[str, str]:
     return {
         name: _newest(given["Prefix"], name.removesuffix("ImageId").lower()) for name in wanted if name not in given
     }
+
+
+def missing(prefix: str) -> list[str]:
+    """Return the roles that have no image to start from."""
+    found = []
+    for role in ROLES:
+        try:
+            _newest(prefix, role)
+        except NoImage:
+            found.append(role)
+    return found
 
 
 def _newest(prefix: str, role: str) -> str:

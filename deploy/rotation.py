@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from botsite import aws, logs, secret_store, telegram
-from deploy import bot_api, bot_token, certificates, stacks, webhook
+from deploy import bot, bot_api, certificates, stacks, webhook
 
 _ALPHABET = string.ascii_letters + string.digits
 _BY_ITSELF = (
@@ -79,8 +79,9 @@ def tell_telegram(prefix: str) -> str:
 
 def store_token(prefix: str, token: str) -> str:
     """Store the bot's new token once Telegram knows it; return what happens next. Raise TelegramError."""
-    secret_id = stacks.existing(prefix, "web").outputs["TokenSecretName"]
+    name = bot.name(token)
+    bot.store(prefix, token)
     return (
-        f"The token of {bot_token.store(secret_id, token)} is stored. Sites take it up when Telegram refuses the old "
-        "one (@BotFather, /revoke); updates that come meanwhile are sent again."
+        f"The token of @{name} is stored. Sites take it up when Telegram refuses the old one (@BotFather, /revoke); "
+        "updates that come meanwhile are sent again."
     )

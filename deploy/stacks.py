@@ -1,7 +1,7 @@
 """Deploy, describe and delete the service's stacks, in their order, on AWS or on what AWS_ENDPOINT_URL names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from deploy import cfn, changesets, machine_images, planning, tags, template, verify
+from deploy import cfn, changesets, machine_images, parameters, planning, tags, template, verify
 from deploy.cfn import Change, Event, Report, Stack
 from deploy.cfn import StackError as StackError  # callers catch stacks.StackError
 from deploy.local import fixups
@@ -47,8 +47,10 @@ class Provisioned:
     fixups: list[str]
 
 
-def provision(prefix: str, values: Mapping[str, str] | None = None, report: Report = _silent) -> Provisioned:
-    """Create or update every stack through a change set, then hold the live state against the templates.
+def provision(
+    prefix: str, values: Mapping[str, str] | None = None, report: Report = _silent, parts: Sequence[str] = ORDER
+) -> Provisioned:
+    """Create or update every stack, or those of `parts`, through a change set, then hold all against the templates.
 
     `values` are parameters of the templates; one that is not given keeps what the stack has, else its default. Safe
     to run again after any interruption. Raise StackError with the cause and what to do.
@@ -57,7 +59,7 @@ def provision(prefix: str, values: Mapping[str, str] | None = None, report: Repo
     templates = _templates(values)
     for part in ORDER:
         _ours(prefix, part)  # Before anything is changed: a stack of somebody else is no place to stop half-way.
-    done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in ORDER}
+    done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in parts}
     deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
     mended = fixups.apply(verify.differences(deployed)) if settings.AWS_ENDPOINT_URL else []
     if left := verify.settled(deployed):
@@ -163,20 +165,16 @@ def _change_set(
 ) -> list[Change] | None:
     given = {"Prefix": prefix} | {key: value for key, value in values.items() if key in text.parameters}
     given |= machine_images.newest(text, given)
-    parameters: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+    chosen: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
     kept = set(stack.parameters if stack else ()) & set(text.parameters) - set(given)
-    parameters += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
-    return changesets.create(name(prefix, part), stack, _CHANGE_SET, text.body, parameters, tags.of(prefix))
+    chosen += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
+    return changesets.create(name(prefix, part), stack, _CHANGE_SET, text.body, chosen, tags.of(prefix))
 
 
 def _templates(values: Mapping[str, str]) -> dict[str, Template]:
-    """Return the templates in order; raise StackError for a value that none of them knows."""
+    """Return the templates in order; raise StackError for a value that none of them takes."""
     templates = {part: template.read(TEMPLATES / f"{part}.yaml") for part in ORDER}
-    known = {key for text in templates.values() for key in text.parameters} - {"Prefix"}
-    if unknown := set(values) - known:
-        raise StackError(
-            f"No template has a parameter {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}."
-        )
+    parameters.check(templates.values(), values)
     return templates
 
 

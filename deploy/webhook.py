@@ -7,6 +7,7 @@ import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from telegram import Bot, InputFile, WebhookInfo
 
@@ -46,11 +47,22 @@ def register(url: str, token: str, secret: str, certificate: bytes | None = None
         return pool.submit(asyncio.run, _register(bot_api.bot(token), wanted, again)).result()
 
 
-def bot_name(token: str) -> str:
-    """Return the name of the bot whose token this is, `@some_bot`; raise TelegramError if it is nobody's."""
-    _check_token(token)
+def remove(url: str, token: str) -> bool:
+    """Have Telegram forget the webhook if it is at `url`; what waits to be delivered stays. Raise TelegramError."""
     logs.hide(token)
-    return f"@{bot_api.ask(token, lambda bot: bot.get_me).username}"
+    if bot_api.ask(token, lambda bot: bot.get_webhook_info).url != url:
+        return False
+    return bot_api.ask(token, lambda bot: lambda: bot.delete_webhook(drop_pending_updates=False))
+
+
+def state(info: WebhookInfo) -> list[str]:
+    """Return what Telegram says of the webhook: where, what waits, what went wrong last."""
+    own = ", with our certificate" if info.has_custom_certificate else ""
+    lines = [f"updates go to {info.url}{own}; {info.pending_update_count} wait to be delivered"]
+    if info.last_error_date:
+        age = round((datetime.now(UTC) - info.last_error_date).total_seconds())
+        lines.append(f"the last delivery that failed, {age} s ago: {info.last_error_message}")
+    return lines
 
 
 @dataclass(frozen=True)
@@ -95,12 +107,13 @@ def _check(url: str, token: str, secret: str) -> None:
             "anybody could send updates. `python manage.py stack_env` prints where that of a stack is.",
             permanent=True,
         )
-    _check_token(token)
+    check_token(token)
     if not url.startswith(("https://", "http://")):
         raise TelegramError(f"{url!r} is no address for a webhook: it begins with https://", permanent=True)
 
 
-def _check_token(token: str) -> None:
+def check_token(token: str) -> None:
+    """Raise TelegramError for what cannot be a token."""
     if not _TOKEN.fullmatch(token):
         raise TelegramError(f"This is no bot token: it looks like 123456789:AA... {bot_api.WHERE_FROM}", permanent=True)
 

@@ -1,5 +1,6 @@
 """What the commands that speak to CloudFormation share: the prefix, errors that say what to do, output by rich."""
 
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any, cast
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy import reasons, refusals, stacks
+from deploy import interrupts, reasons, refusals, stacks
 from deploy.cfn import Change, Event, Report, StackError
 from deploy.costs import Line
 
@@ -51,7 +52,8 @@ class StackCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the command; turn what can go wrong outside this program into a text with a way out."""
         try:
-            self.run(**options)
+            with interrupts.handled(signal.SIGTERM, handler=interrupts.as_ctrl_c):
+                self.run(**options)
         except StackError as error:
             raise CommandError(str(error)) from error
         except (ClientError, BotoCoreError) as error:

@@ -1,17 +1,14 @@
 """Tell Telegram where the bot's updates go."""
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
-from telegram import WebhookInfo
 
-from botsite import secret_store, telegram
+from botsite import telegram
 from botsite.telegram import TelegramError
-from deploy import certificates, self_signed, stacks, webhook
+from deploy import bot, webhook
+from deploy.bot import Target
 from deploy.management.base import StackCommand
 
 
@@ -36,7 +33,7 @@ class Command(StackCommand):
     def run(self, **options: Any) -> None:
         """Register, and say what Telegram says of it."""
         try:
-            target = _of_url(options["url"]) if options["url"] else _of_stack(options["prefix"])
+            target = _target(options["url"], options["prefix"])
             done = webhook.register(target.url, target.token, target.secret, target.certificate, options["again"])
         except TelegramError as error:
             raise CommandError(str(error)) from error
@@ -44,55 +41,11 @@ class Command(StackCommand):
         for change in done.changes:
             console.print(f"Telegram had {change}.", markup=False)
         console.print("Sent to Telegram." if done.sent else "Telegram has it as it should be: nothing was sent.")
-        for line in _state(done.info):
+        for line in webhook.state(done.info):
             console.print(line, markup=False)
 
 
-@dataclass(frozen=True)
-class _Target:
-    """What to register, and by which secrets; the certificate is one that Telegram has to be given."""
-
-    url: str
-    token: str = field(repr=False)
-    secret: str = field(repr=False)
-    certificate: bytes | None = None
-
-
-def _of_url(url: str) -> _Target:
-    return _Target(url, telegram.token(), settings.TELEGRAM_WEBHOOK_SECRET)
-
-
-def _of_stack(prefix: str) -> _Target:
-    """Return the load balancer of a stack, and its secrets where the environment gives none."""
-    web = stacks.existing(prefix, "web")
-    arn = web.parameters.get("CertificateArn", "")
-    if not arn:
-        raise CommandError(
-            f"{web.name} has no certificate, and Telegram calls by HTTPS alone. Give it one: "
-            f"python manage.py provision --prefix {prefix} --self-signed (or --domain)"
-        )
-    certificate = certificates.pem(arn)
-    return _Target(
-        f"https://{web.outputs['WebhookHost']}{webhook.PATH}",
-        settings.TELEGRAM_TOKEN or telegram.stored_token(web.outputs["TokenSecretName"]),
-        settings.TELEGRAM_WEBHOOK_SECRET or _stored_secret(web.outputs["ServiceSecrets"]),
-        certificate if self_signed.is_self_signed(certificate) else None,
-    )
-
-
-def _stored_secret(names: str) -> str:
-    try:
-        found = secret_store.read(names.split(","), settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
-    except ImproperlyConfigured as error:
-        raise CommandError(str(error)) from error
-    return found.get("TELEGRAM_WEBHOOK_SECRET", "")
-
-
-def _state(info: WebhookInfo) -> list[str]:
-    """Return what Telegram says of the webhook: where, what waits, what went wrong last."""
-    own = ", with our certificate" if info.has_custom_certificate else ""
-    lines = [f"updates go to {info.url}{own}; {info.pending_update_count} wait to be delivered"]
-    if info.last_error_date:
-        age = round((datetime.now(UTC) - info.last_error_date).total_seconds())
-        lines.append(f"the last delivery that failed, {age} s ago: {info.last_error_message}")
-    return lines
+def _target(url: str, prefix: str) -> Target:
+    if url:
+        return Target(url, telegram.token(), settings.TELEGRAM_WEBHOOK_SECRET)
+    return bot.target(prefix, settings.TELEGRAM_TOKEN, settings.TELEGRAM_WEBHOOK_SECRET)

@@ -1,0 +1,31 @@
+"""Print what `provision` would do, and what the service costs."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from deploy import costs, https, prices, service, stacks
+from deploy.management.base import change_table, cost_table
+from deploy.service import Order
+from deploy.template import Template
+
+
+def show(console: Console, order: Order) -> None:
+    """Print the changes of the stacks, the steps besides them, and the costs; nothing is changed."""
+    values = {**order.values, **https.planned(order.prefix, order.way)}
+    changes = stacks.plan(order.prefix, values)
+    console.print(change_table(changes) if changes else f"Nothing would change in the stacks of {order.prefix}.")
+    for step in service.steps(order):
+        console.print(step, markup=False)
+    _costs(console, stacks.planned(order.prefix, values))
+
+
+def _costs(console: Console, planned: list[tuple[Template, Mapping[str, str]]]) -> None:
+    made = [costs.resources(template, names) for template, names in planned]
+    names = {key: value for _, given in planned for key, value in given.items()}
+    worker_type, kept_days = names["WorkerType"], float(names["KeptDays"])
+    console.print(cost_table("a month without photos", costs.idle_month(made)))
+    console.print(cost_table("a thousand photos", costs.thousand_photos(worker_type, kept_days)))
+    console.print(f"List prices of {prices.REGION}, {prices.AS_OF}, before taxes and free tiers.")
+    for one in costs.unknown(made, worker_type):
+        console.print(f"There is no price for {one} in deploy/prices.py: its hours are not in these sums.")

@@ -1,0 +1,350 @@
+"""`provision` from nothing to a bot that Telegram calls, and `teardown` of all of it, on an emulated AWS."""
+
+import io
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from botsite import aws
+from deploy import bot, certificates, cfn, domains, refresh, self_signed, stacks, webhook
+from deploy.local.telegram.client import TelegramControl
+from tests import emulators
+from tests.processes import free_port, listening, start, wait_until
+
+TOKEN = "123456:not-a-real-token"
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def telegram() -> Iterator[str]:
+    """The address of a fake Telegram of this module's own."""
+    port = free_port()
+    command = [sys.executable, "-m", "deploy.local.telegram", "--port", str(port), "--time-scale", "0.01"]
+    with start(command, {"TELEGRAM_TOKEN": TOKEN}):
+        wait_until(lambda: listening(port))
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[str]:
+    """An emulated AWS of this module's own."""
+    with emulators.ministack() as url:
+        yield url
+
+
+@pytest.fixture
+def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
+    """A Telegram that knows of no webhook, and an operator whose own environment names another bot."""
+    monkeypatch.setattr(settings, "TELEGRAM_API_URL", telegram)
+    monkeypatch.setattr(settings, "TELEGRAM_TOKEN", "999:another-bot-of-the-operator")
+    monkeypatch.setattr(settings, "TELEGRAM_WEBHOOK_SECRET", "another-secret")
+    yield TelegramControl(telegram)
+    TelegramControl(telegram).reset(setup=True)
+
+
+@pytest.fixture
+def prefix(cloud: str, control: TelegramControl) -> str:
+    """A prefix of the test's own, so that the tests share the emulators and nothing in them."""
+    return f"try-{next(numbers)}"
+
+
+@pytest.fixture(scope="module")
+def zone(cloud: str) -> str:
+    """The id of a public hosted zone of example.com."""
+    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
+    return str(made["Id"]).removeprefix("/hostedzone/")
+
+
+class Terminal(io.StringIO):
+    """An output at which a person sits."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+def provision(prefix: str, *arguments: str, token: str = "", output: io.StringIO | None = None) -> list[str]:
+    """Run the command, with a token in a file descriptor if there is one, and return the lines it printed."""
+    output = output or io.StringIO()
+    given = ["--token-fd", str(descriptor(token))] if token else []
+    call_command("provision", "--prefix", prefix, *arguments, *given, stdout=output)
+    return output.getvalue().splitlines()
+
+
+def descriptor(text: str) -> int:
+    """Return a file descriptor that reads as this text; who reads it closes it."""
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    return reading
+
+
+def web(prefix: str) -> cfn.Stack:
+    """Return the stack of the sites."""
+    return stacks.existing(prefix, "web")
+
+
+def stored(prefix: str) -> str:
+    """Return the token that is stored."""
+    return str(aws.client("secretsmanager").get_secret_value(SecretId=f"{prefix}/telegram-token")["SecretString"])
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
+    """Have a person answer the questions for secrets."""
+    answers = iter(texts)
+    monkeypatch.setattr("getpass.getpass", lambda question: next(answers))
+
+
+# -------------------------------------------------------------------------------- from nothing to a bot
+
+
+def test_one_command_makes_a_service_that_telegram_calls(prefix: str, control: TelegramControl) -> None:
+    lines = provision(prefix, "--self-signed", token=TOKEN)
+    url = f"https://{web(prefix).outputs['BalancerDnsName']}/telegram/webhook"
+    info = control.webhook()
+    assert (info["url"], info["has_custom_certificate"]) == (url, True)
+    assert stored(prefix) == TOKEN
+    assert f"webhook: {url}" in lines
+    assert any(f"{prefix}/admin-password" in line for line in lines)
+    assert lines[-1].startswith(f"Next: python manage.py doctor --prefix {prefix}")
+    assert TOKEN not in "\n".join(lines)
+
+
+def test_a_second_run_changes_nothing(prefix: str, control: TelegramControl) -> None:
+    first = provision(prefix, "--self-signed", token=TOKEN)
+    before = (web(prefix), certificates.pem(web(prefix).parameters["CertificateArn"]), control.webhook())
+    second = provision(prefix, "--self-signed", token=TOKEN)
+    assert (web(prefix), certificates.pem(web(prefix).parameters["CertificateArn"]), control.webhook()) == before
+    assert [line for line in second if ": unchanged" in line] == [
+        f"{prefix}-{part}: unchanged" for part in stacks.ORDER
+    ]
+    assert [line for line in first if ": created" in line] == [f"{prefix}-{part}: created" for part in stacks.ORDER]
+    assert "The bot's token is the one that is stored." in second
+
+
+def test_with_a_domain_telegram_calls_it_by_a_public_certificate(
+    prefix: str, control: TelegramControl, zone: str
+) -> None:
+    provision(prefix, "--domain", "Bot.Example.com", "--hosted-zone-id", f"/hostedzone/{zone}", token=TOKEN)
+    records = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    alias = [one["AliasTarget"]["DNSName"] for one in records if one["Name"] == "bot.example.com."]
+    assert [name.rstrip(".") for name in alias] == [web(prefix).outputs["BalancerDnsName"]]
+    assert web(prefix).parameters["CertificateArn"] == domains.found(prefix, "bot.example.com")
+    assert control.webhook()["url"] == "https://bot.example.com/telegram/webhook"
+
+
+def test_without_a_certificate_and_a_token_it_says_how_to_give_them(prefix: str, control: TelegramControl) -> None:
+    lines = provision(prefix)
+    assert any("for want of a certificate" in line and f"--prefix {prefix} --self-signed" in line for line in lines)
+    assert any("has no token yet" in line and "--token-fd" in line for line in lines)
+    assert control.webhook()["url"] == ""
+    assert any("is closed to all" in line and "--parameter OperatorCidr=" in line for line in lines)
+
+
+def test_a_later_run_gives_what_the_first_one_lacked_and_keeps_what_it_had(
+    prefix: str, control: TelegramControl
+) -> None:
+    provision(prefix, "--self-signed")
+    arn = web(prefix).parameters["CertificateArn"]
+    provision(prefix, token=TOKEN)
+    assert (web(prefix).parameters["CertificateArn"], stored(prefix)) == (arn, TOKEN)
+    assert control.webhook()["has_custom_certificate"]
+
+
+def test_from_a_certificate_of_ones_own_to_a_domain_and_back(prefix: str, control: TelegramControl, zone: str) -> None:
+    provision(prefix, "--self-signed", token=TOKEN)
+    provision(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
+    info = control.webhook()
+    assert info["url"] == f"https://{prefix}.example.com/telegram/webhook"
+    provision(prefix, "--self-signed")
+    assert control.webhook()["url"] == f"https://{web(prefix).outputs['BalancerDnsName']}/telegram/webhook"
+    assert control.webhook()["has_custom_certificate"]
+
+
+@pytest.mark.parametrize("arguments", [["--self-signed"], []])
+def test_the_same_command_renews_a_certificate_before_it_ends_and_telegram_gets_it(
+    prefix: str, control: TelegramControl, arguments: list[str]
+) -> None:
+    provision(prefix, "--self-signed", token=TOKEN)
+    arn, name = web(prefix).parameters["CertificateArn"], web(prefix).outputs["BalancerDnsName"]
+    old = self_signed.make(name, datetime.now(UTC) - self_signed.VALID + timedelta(days=20))
+    aws.client("acm").import_certificate(CertificateArn=arn, Certificate=old.certificate, PrivateKey=old.key)
+    assert any("would be renewed" in line for line in provision(prefix, *arguments, "--plan"))
+    sent = len(control.calls("setWebhook"))
+    provision(prefix, *arguments)
+    assert certificates.pem(arn) != old.certificate
+    assert len(control.calls("setWebhook")) == sent + 1
+
+
+# -------------------------------------------------------------------------------------------- the token
+
+
+def test_the_token_is_asked_for_on_a_terminal_until_there_is_one(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, "nonsense", "123456:another-token", TOKEN)
+    shown = "\n".join(provision(prefix, output=Terminal()))
+    assert "This is no bot token" in shown
+    assert "does not know this bot token" in shown
+    assert stored(prefix) == TOKEN
+    typed(monkeypatch)
+    provision(prefix, output=Terminal())
+
+
+def test_who_has_no_token_yet_gets_the_rest(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed(monkeypatch, "")
+    provision(prefix, output=Terminal())
+    assert not bot.has_token(prefix)
+
+
+def test_a_token_that_telegram_refuses_is_not_stored_and_nothing_is_begun(prefix: str) -> None:
+    with pytest.raises(CommandError, match=r"not stored\. .*does not know.* Nothing was changed") as caught:
+        provision(prefix, token="123456:another-token")
+    assert "another-token" not in str(caught.value)
+    assert cfn.describe(f"{prefix}-network") is None
+
+
+def test_a_refused_token_leaves_the_one_that_is_stored(prefix: str) -> None:
+    provision(prefix, token=TOKEN)
+    with pytest.raises(CommandError, match="does not know"):
+        provision(prefix, token="123456:another-token")
+    assert stored(prefix) == TOKEN
+
+
+@pytest.mark.parametrize(("given", "reason"), [("\n", "holds no token"), ("my token", "This is no bot token")])
+def test_a_descriptor_without_a_token_is_refused(prefix: str, given: str, reason: str) -> None:
+    with pytest.raises(CommandError, match=reason):
+        provision(prefix, token=given)
+
+
+# -------------------------------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--domain", "bot.example.com"], "--domain and --hosted-zone-id go together"),
+        (["--hosted-zone-id", "Z1"], "--domain and --hosted-zone-id go together"),
+        (["--self-signed", "--domain", "bot.example.com", "--hosted-zone-id", "Z1"], "choose one"),
+        (["--self-signed", "--parameter", "CertificateArn="], "is decided by --domain and --self-signed"),
+        (["--domain", "bot.example.com", "--hosted-zone-id", "ZNONE"], "There is no hosted zone ZNONE"),
+        (["--parameter", "MaxWorkers=many"], "MaxWorkers cannot be 'many': it is a number from 1 to 1000"),
+        (["--parameter", "MaxWorkers=0"], "a number from 1 to 1000"),
+        (["--parameter", "KeptDays=8"], "KeptDays cannot be '8': it is one of 1, 3, 5"),
+        (["--parameter", "OperatorCidr=here"], "an IPv4 CIDR block such as"),
+        (["--parameter", "Yolo5ImageId=mine"], "the id of an AMI"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(prefix: str, arguments: list[str], reason: str) -> None:
+    for more in ([], ["--plan"]):
+        with pytest.raises(CommandError, match=reason):
+            provision(prefix, *arguments, *more)
+    assert cfn.describe(f"{prefix}-network") is None
+
+
+def test_the_stack_of_somebody_else_is_found_before_a_certificate_is_made(prefix: str, zone: str) -> None:
+    topic = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
+    aws.client("cloudformation").create_stack(StackName=f"{prefix}-web", TemplateBody=topic)
+    with pytest.raises(CommandError, match=f"{prefix}-web was not made by"):
+        provision(prefix, "--domain", "bot.example.com", "--hosted-zone-id", zone)
+    assert domains.found(prefix, "bot.example.com") == ""
+
+
+# ------------------------------------------------------------------------------------------ interrupted
+
+STEPS: list[tuple[Any, str, str]] = [
+    (certificates, "ensure_self_signed", "after"),
+    (bot, "store", "before"),
+    (bot, "store", "after"),
+    (refresh, "outdated", "before"),
+    (webhook, "register", "before"),
+]
+
+
+def test_interrupted_at_any_step_the_same_command_goes_on(
+    prefix: str, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, step, when in STEPS:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, step, interrupted(getattr(module, step), when))
+            with pytest.raises(CommandError, match="Interrupted"):
+                provision(prefix, "--self-signed", token=TOKEN)
+    provision(prefix, "--self-signed", token=TOKEN)
+    assert (control.webhook()["has_custom_certificate"], stored(prefix)) == (True, TOKEN)
+    made = [one["CertificateArn"] for one in certificates.ours(prefix, "IMPORTED")]
+    assert made == [web(prefix).parameters["CertificateArn"]]
+
+
+def interrupted(step: Callable[..., Any], when: str) -> Callable[..., Any]:
+    """Return a step that SIGTERM comes before or after."""
+
+    def run(*arguments: Any, **more: Any) -> Any:
+        if when == "after":
+            step(*arguments, **more)
+        os.kill(os.getpid(), 15)
+
+    return run
+
+
+# ------------------------------------------------------------------------------------------- the webhook
+
+
+def test_a_name_that_telegram_does_not_find_yet_is_waited_for(prefix: str, control: TelegramControl) -> None:
+    unknown = "Bad Request: bad webhook: Failed to resolve host: Name or service not known"
+    control.fault("setWebhook", "bad_request", description=unknown)
+    lines = provision(prefix, "--self-signed", token=TOKEN)
+    assert any("waiting for its name to be known" in line for line in lines)
+    assert control.webhook()["has_custom_certificate"]
+
+
+def test_a_webhook_that_telegram_does_not_take_is_said_and_given_by_the_next_run(
+    prefix: str, control: TelegramControl
+) -> None:
+    control.fault("setWebhook", "bad_request", description="Bad Request: bad webhook: IP address is reserved")
+    with pytest.raises(CommandError, match=r"All is deployed, but .*ip address is reserved - then run this again"):
+        provision(prefix, "--self-signed", token=TOKEN)
+    provision(prefix, "--self-signed")
+    assert control.webhook()["has_custom_certificate"]
+
+
+# ------------------------------------------------------------------------------------------ old machines
+
+
+def test_machines_that_are_being_replaced_since_before_are_left_to_that(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator is done with a refresh at once."""
+    monkeypatch.setattr(refresh, "outdated", lambda group: ["i-1"] if group == f"{prefix}-yolo5" else [])
+    monkeypatch.setattr(refresh, "start", lambda group: "")
+    assert f"{prefix}-yolo5 replaces machines since an earlier run; run this again when that is done" in provision(
+        prefix
+    )
+
+
+# --------------------------------------------------------------------------------------------- the plan
+
+
+def test_the_plan_says_what_happens_besides_the_stacks_and_does_nothing(
+    prefix: str, control: TelegramControl, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = provision(prefix, "--self-signed", "--plan")
+    assert "A certificate for the load balancer's name would be made and imported into ACM." in own
+    public = provision(prefix, "--domain", "plan.example.com", "--hosted-zone-id", zone, "--plan")
+    assert any(line.startswith("A public certificate for plan.example.com would be requested") for line in public)
+    assert any(line.startswith("The bot's token would be asked for") for line in own)
+    assert any("Telegram would be told" in line for line in own)
+    assert list(certificates.ours(prefix, "IMPORTED")) == []
+    assert cfn.describe(f"{prefix}-network") is None
+    assert control.calls() == []
+
+
+def test_the_plan_after_it_was_carried_out_is_of_no_change(prefix: str) -> None:
+    provision(prefix, "--self-signed", token=TOKEN)
+    planned = provision(prefix, "--self-signed", "--plan")
+    assert planned[0] == f"Nothing would change in the stacks of {prefix}."
+    assert not any("certificate" in line for line in planned)
