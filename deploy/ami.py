@@ -77,9 +77,26 @@ def remove(image: Image) -> None:
     _remove(image.id, image.snapshots)
 
 
+def of_prefix(prefix: str) -> list[Image]:
+    """Return every AMI of the prefix, whatever its role and state."""
+    return _images(*tags.filters(prefix))
+
+
+def lone_snapshots(prefix: str) -> list[str]:
+    """Return the ids of the prefix's snapshots that no image has any more."""
+    found = aws.client("ec2").describe_snapshots(OwnerIds=["self"], Filters=tags.filters(prefix))["Snapshots"]
+    held = {snapshot for image in of_prefix(prefix) for snapshot in image.snapshots}
+    return [one["SnapshotId"] for one in found if one["SnapshotId"] not in held]
+
+
+def remove_snapshot(snapshot_id: str) -> None:
+    """Delete a snapshot that no image has."""
+    aws.client("ec2").delete_snapshot(SnapshotId=snapshot_id)
+
+
 def delete(prefix: str) -> list[str]:
     """Remove every AMI of the prefix, whatever its role and state, and return their ids."""
-    found = _images(*tags.filters(prefix))
+    found = of_prefix(prefix)
     for image in found:
         remove(image)
     return [image.id for image in found]

@@ -1,31 +1,61 @@
-"""What is made for a prefix beside its stacks, and goes with them: machine images and certificates."""
+"""What is made for a prefix beside its stacks, and goes with them: images, certificates, records, log groups."""
 
 from collections.abc import Iterator
 
-from deploy import ami, certificates, prototype, recipe
-from deploy.ami import Image
+from botsite import aws
+from deploy import ami, certificates, proof, prototype, tags
 from deploy.cfn import Change, Event, Report
 
-_IMAGE = "AWS::EC2::Image"
+_IMAGE, _SNAPSHOT, _RECORD, _LOGS = (
+    "AWS::EC2::Image",
+    "AWS::EC2::Snapshot",
+    "AWS::Route53::RecordSet",
+    "AWS::Logs::LogGroup",
+)
 
 
 def deletions(prefix: str) -> list[Change]:
     """Return what `delete` would remove."""
-    images = [Change(f"{prefix}-images", "Remove", image.name, _IMAGE) for image in _images(prefix)]
-    found = [one["DomainName"] for kind in certificates.KINDS for one in certificates.ours(prefix, kind)]
-    return images + [Change(f"{prefix}-certificate", "Remove", one, certificates.TYPE) for one in found]
+    issued = list(certificates.ours(prefix, "AMAZON_ISSUED"))
+    records = [found[1]["Name"] for state in issued if (found := proof.made(state))]
+    named = [one["DomainName"] for one in [*certificates.ours(prefix, "IMPORTED"), *issued]]
+    return [
+        *(Change(f"{prefix}-images", "Remove", image.name, _IMAGE) for image in ami.of_prefix(prefix)),
+        *(Change(f"{prefix}-images", "Remove", one, _SNAPSHOT) for one in ami.lone_snapshots(prefix)),
+        *(Change(f"{prefix}-certificate", "Remove", one, _RECORD) for one in records),
+        *(Change(f"{prefix}-certificate", "Remove", one, certificates.TYPE) for one in named),
+    ]
+
+
+def end_prototypes(prefix: str) -> None:
+    """End the prototypes that a bake left: the network cannot be deleted while they are in it."""
+    prototype.end(prototype.all_of(prefix))
 
 
 def delete(prefix: str, report: Report) -> None:
     """Delete it all. The stacks have to be gone: a listener holds a certificate, and machines run from images."""
-    prototype.end(prototype.all_of(prefix))
-    for image in _images(prefix):
+    for image in ami.of_prefix(prefix):
         ami.remove(image)
         report(Event(f"{prefix}-images", image.name, _IMAGE, "DELETE_COMPLETE"))
+    for snapshot in ami.lone_snapshots(prefix):
+        ami.remove_snapshot(snapshot)
+        report(Event(f"{prefix}-images", snapshot, _SNAPSHOT, "DELETE_COMPLETE"))
+    # While the certificate is there: it says where its record is.
+    for state in certificates.ours(prefix, "AMAZON_ISSUED"):
+        if record := proof.remove(state):
+            report(Event(f"{prefix}-certificate", record, _RECORD, "DELETE_COMPLETE"))
     for arn in certificates.delete(prefix):
         report(Event(f"{prefix}-certificate", arn, certificates.TYPE, "DELETE_COMPLETE"))
+    for name in [name for name, _ in log_groups(prefix)]:
+        aws.client("logs").delete_log_group(logGroupName=name)
+        report(Event(f"{prefix}-logs", name, _LOGS, "DELETE_COMPLETE"))
 
 
-def _images(prefix: str) -> Iterator[Image]:
-    for role in recipe.ROLES:
-        yield from ami.of_role(prefix, role)
+def log_groups(prefix: str) -> Iterator[tuple[str, str]]:
+    """Yield name and ARN of the log groups that carry the tags of the prefix: an update may leave one behind."""
+    logs = aws.client("logs")
+    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/{prefix}/"):
+        for group in page["logGroups"]:
+            arn = group["arn"].removesuffix(":*")
+            if tags.of(prefix).items() <= logs.list_tags_for_resource(resourceArn=arn)["tags"].items():
+                yield group["logGroupName"], arn

@@ -3,15 +3,17 @@
 CloudFormation cannot import certificates, so this does. A public one for a domain is in `domains.py`.
 """
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
 from deploy import self_signed, tags
-from deploy.cfn import Event, Report
+from deploy.cfn import Event, Report, pause
 
 RENEWED_BEFORE_END = timedelta(days=30)
+_RELEASED_SECONDS = 15 * 60
 KINDS = ("IMPORTED", "AMAZON_ISSUED")
 TYPE = "AWS::CertificateManager::Certificate"
 
@@ -52,8 +54,19 @@ def delete(prefix: str) -> list[str]:
     """Delete the certificates that were made for the prefix and return their ARNs. No listener may use them."""
     deleted = [state["CertificateArn"] for kind in KINDS for state in ours(prefix, kind)]
     for arn in deleted:
-        aws.client("acm").delete_certificate(CertificateArn=arn)
+        _delete(arn)
     return deleted
+
+
+def _delete(arn: str) -> None:
+    acm, deadline = aws.client("acm"), time.monotonic() + _RELEASED_SECONDS
+    while True:
+        try:
+            acm.delete_certificate(CertificateArn=arn)
+            return
+        except acm.exceptions.ResourceInUseException:
+            # ACM hears of a deleted listener some minutes later.
+            pause(deadline, f"{arn} is still in use")
 
 
 def ours(prefix: str, kind: str) -> Iterator[dict[str, Any]]:

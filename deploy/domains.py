@@ -9,14 +9,13 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from deploy import tags
+from deploy import proof, tags
 from deploy.certificates import TYPE, ours
 from deploy.cfn import Event, Report
 from deploy.self_signed import LONGEST_NAME, CertificateError
 
 # AWS needs some minutes; half an hour means that the record is not seen from outside.
 _ISSUED_SECONDS = 30 * 60
-_RECORD_SECONDS = 300
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"({_LABEL}\.)+[a-z]([a-z0-9-]{{0,61}}[a-z0-9])?")
 
@@ -34,8 +33,8 @@ def ensure_public(prefix: str, domain: str, zone_id: str, report: Report = lambd
     while True:
         state = aws.client("acm").describe_certificate(CertificateArn=arn)["Certificate"]
         status = state["Status"]
-        if record := _validation_record(state):
-            _put(zone_id, record)
+        if record := proof.record(state):
+            proof.put(arn, zone_id, record)
         if status != told:
             report(Event(f"{prefix}-certificate", domain, TYPE, status, "by a record in the hosted zone"))
             told = status
@@ -86,25 +85,6 @@ def _requested(prefix: str, domain: str) -> str:
         DomainName=domain, ValidationMethod="DNS", IdempotencyToken=token, Tags=tags.listed(prefix)
     )
     return str(answer["CertificateArn"])
-
-
-def _validation_record(state: dict[str, Any]) -> dict[str, str] | None:
-    """Return the record by which ACM wants to see that the domain is ours, once it has thought of one."""
-    options = state.get("DomainValidationOptions", [])
-    return next((one["ResourceRecord"] for one in options if "ResourceRecord" in one), None)
-
-
-def _put(zone_id: str, record: dict[str, str]) -> None:
-    """Write the record; one that is there already is replaced by itself."""
-    wanted = {
-        "Name": record["Name"],
-        "Type": record["Type"],
-        "TTL": _RECORD_SECONDS,
-        "ResourceRecords": [{"Value": record["Value"]}],
-    }
-    aws.client("route53").change_resource_record_sets(
-        HostedZoneId=zone_id, ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": wanted}]}
-    )
 
 
 def _wait(state: dict[str, Any], domain: str, deadline: float) -> None:

@@ -211,10 +211,8 @@ def test_a_public_certificate_is_requested_once_and_its_record_is_in_the_zone(pr
     records = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     found = [one for one in records if one["Name"] == wanted["Name"]]
     assert [(one["Type"], one["ResourceRecords"]) for one in found] == [("CNAME", [{"Value": wanted["Value"]}])]
-    assert (state["DomainName"], acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]) == (
-        "bot.example.com",
-        tags.listed(prefix),
-    )
+    marks = acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]
+    assert (state["DomainName"], marks) == ("bot.example.com", tags.listed(prefix, ValidationZone=zone))
 
 
 def test_the_zone_itself_is_a_domain_too(prefix: str, zone: str) -> None:

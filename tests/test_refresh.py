@@ -6,9 +6,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.stub import Stubber
+from django.conf import settings
 
 from botsite import aws
 from deploy import refresh
+from deploy.cfn import StackError
 
 OLD, NEW = ({"LaunchTemplateId": "lt-0123456789abcdef0", "Version": version} for version in ("1", "2"))
 
@@ -63,3 +65,33 @@ def test_a_refresh_starts_a_new_machine_before_it_takes_an_old_one_and_leaves_th
     wanted = {"AutoScalingGroupName": "g", "Strategy": "Rolling", "Preferences": preferences}
     autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-1"}, wanted)
     assert refresh.start("g") == "r-1"
+
+
+def test_a_machine_that_is_ending_already_needs_no_replacement(autoscaling: Stubber) -> None:
+    draining = group(OLD, OLD)
+    draining["Instances"][0]["LifecycleState"] = "Terminating:Wait"
+    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [draining]})
+    assert refresh.outdated("g") == ["i-1"]
+
+
+def test_a_refresh_that_is_under_way_is_left_to_it(autoscaling: Stubber) -> None:
+    autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
+    assert refresh.start("g") == ""
+
+
+def test_a_refresh_is_followed_to_its_end(autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://emulator")
+    for done in (0, 50, 50):
+        state: dict[str, Any] = {"Status": "InProgress", "PercentageComplete": done}
+        autoscaling.add_response("describe_instance_refreshes", {"InstanceRefreshes": [state]})
+    autoscaling.add_response("describe_instance_refreshes", {"InstanceRefreshes": [{"Status": "Successful"}]})
+    said: list[str] = []
+    refresh.follow("g", "r-1", said.append)
+    assert said == ["g: 0 % replaced", "g: 50 % replaced"]
+
+
+def test_a_refresh_that_fails_is_said_with_its_reason(autoscaling: Stubber) -> None:
+    state = {"Status": "Failed", "StatusReason": "No capacity."}
+    autoscaling.add_response("describe_instance_refreshes", {"InstanceRefreshes": [state]})
+    with pytest.raises(StackError, match=r"g: replacing its machines is Failed: No capacity\."):
+        refresh.follow("g", "r-1", print)

@@ -1,0 +1,82 @@
+"""The record in a hosted zone by which ACM sees that a domain is ours: write it, tell whether we did, remove it."""
+
+from typing import Any
+
+from botsite import aws
+
+_RECORD_SECONDS = 300
+# On a certificate: the zone in which we made its record. Records have no tags.
+_ZONE_TAG = "ValidationZone"
+
+
+def record(state: dict[str, Any]) -> dict[str, str] | None:
+    """Return the record by which ACM wants to see that the domain is ours, once it has thought of one."""
+    options = state.get("DomainValidationOptions", [])
+    return next((one["ResourceRecord"] for one in options if "ResourceRecord" in one), None)
+
+
+def put(arn: str, zone_id: str, asked: dict[str, str]) -> None:
+    """Write the record unless it is there; the certificate is told first that it is ours."""
+    wanted = _wanted(asked)
+    if _in_zone(zone_id, wanted):
+        return
+    aws.client("acm").add_tags_to_certificate(CertificateArn=arn, Tags=[{"Key": _ZONE_TAG, "Value": zone_id}])
+    _change(zone_id, "UPSERT", wanted)
+
+
+def made(state: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Return the zone and the record by which we proved the domain; None if the record was there before us, or is gone.
+
+    It may serve other certificates of the domain too; then it stays.
+    """
+    found = aws.client("acm").list_tags_for_certificate(CertificateArn=state["CertificateArn"])["Tags"]
+    zone_id = next((tag["Value"] for tag in found if tag["Key"] == _ZONE_TAG), "")
+    asked = record(state)
+    if not (zone_id and asked) or _shared(state):
+        return None
+    there = _in_zone(zone_id, _wanted(asked))
+    return (zone_id, there) if there else None
+
+
+def remove(state: dict[str, Any]) -> str:
+    """Delete the record by which we proved the domain, if we made it; return its name, empty if there is none."""
+    if not (found := made(state)):
+        return ""
+    zone_id, there = found
+    _change(zone_id, "DELETE", there)
+    return str(there["Name"])
+
+
+def _wanted(asked: dict[str, str]) -> dict[str, Any]:
+    return {
+        "Name": asked["Name"],
+        "Type": asked["Type"],
+        "TTL": _RECORD_SECONDS,
+        "ResourceRecords": [{"Value": asked["Value"]}],
+    }
+
+
+def _in_zone(zone_id: str, wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the zone's record of this name, type and value, with what else Route 53 says of it."""
+    try:
+        found = aws.client("route53").list_resource_record_sets(
+            HostedZoneId=zone_id, StartRecordName=wanted["Name"], StartRecordType=wanted["Type"], MaxItems="1"
+        )["ResourceRecordSets"]
+    except aws.client("route53").exceptions.NoSuchHostedZone:
+        return None
+    keys = ("Name", "Type", "ResourceRecords")
+    same = [one for one in found if all(one.get(key) == wanted[key] for key in keys)]
+    return same[0] if same else None
+
+
+def _shared(state: dict[str, Any]) -> bool:
+    """Return whether another certificate in this region is for the same domain: one record proves them all."""
+    pages = aws.client("acm").get_paginator("list_certificates").paginate()
+    every = [one for page in pages for one in page["CertificateSummaryList"]]
+    arn, domain = state["CertificateArn"], state["DomainName"]
+    return any(one.get("DomainName") == domain and one["CertificateArn"] != arn for one in every)
+
+
+def _change(zone_id: str, action: str, record: dict[str, Any]) -> None:
+    changes = [{"Action": action, "ResourceRecordSet": record}]
+    aws.client("route53").change_resource_record_sets(HostedZoneId=zone_id, ChangeBatch={"Changes": changes})

@@ -1,0 +1,176 @@
+"""`teardown` of what `provision` made beside the stacks: webhook, certificate, its record, images, log groups."""
+
+import io
+import itertools
+import sys
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from botsite import aws
+from deploy import ami, beside, bot, certificates, leftovers, proof, stacks, tags, webhook
+from deploy.local.telegram.client import TelegramControl, TelegramUser
+from tests import emulators
+from tests.processes import free_port, listening, start, wait_until
+
+TOKEN = "123456:not-a-real-token"
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def telegram() -> Iterator[str]:
+    """The address of a fake Telegram of this module's own."""
+    port = free_port()
+    command = [sys.executable, "-m", "deploy.local.telegram", "--port", str(port), "--time-scale", "0.01"]
+    with start(command, {"TELEGRAM_TOKEN": TOKEN}):
+        wait_until(lambda: listening(port))
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[str]:
+    """An emulated AWS of this module's own."""
+    with emulators.ministack() as url:
+        yield url
+
+
+@pytest.fixture
+def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
+    """A Telegram that knows of no webhook."""
+    monkeypatch.setattr(settings, "TELEGRAM_API_URL", telegram)
+    yield TelegramControl(telegram)
+    TelegramControl(telegram).reset(setup=True)
+
+
+@pytest.fixture
+def prefix(cloud: str, control: TelegramControl) -> str:
+    """A prefix of the test's own."""
+    return f"gone-{next(numbers)}"
+
+
+@pytest.fixture(scope="module")
+def zone(cloud: str) -> str:
+    """The id of a public hosted zone of example.com."""
+    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
+    return str(made["Id"]).removeprefix("/hostedzone/")
+
+
+def run(command: str, prefix: str, *arguments: str) -> str:
+    """Run a command and return what it printed."""
+    output = io.StringIO()
+    call_command(command, "--prefix", prefix, *arguments, stdout=output)
+    return output.getvalue()
+
+
+def made(prefix: str, *way: str) -> None:
+    """Provision a service that Telegram calls."""
+    run("provision", prefix, *way)
+    bot.store(prefix, TOKEN)
+    bot.connect(prefix, print)
+
+
+def records(zone: str) -> set[str]:
+    """Return the names in a zone, other than its own."""
+    found = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    return {one["Name"] for one in found if one["Type"] in ("A", "CNAME")}
+
+
+def test_telegram_forgets_the_webhook_and_keeps_what_waits(
+    prefix: str, control: TelegramControl, telegram: str
+) -> None:
+    made(prefix, "--self-signed")
+    TelegramUser(telegram, 7).send_text("hello")
+    assert "Telegram has forgotten the webhook" in run("teardown", prefix)
+    assert (control.webhook()["url"], control.webhook()["pending_update_count"]) == ("", 1)
+
+
+def test_the_webhook_of_another_service_stays(prefix: str, control: TelegramControl) -> None:
+    made(prefix, "--self-signed")
+    other = "https://bot.example.org/telegram/webhook"
+    webhook.register(other, TOKEN, "secret")
+    assert "forgotten" not in run("teardown", prefix)
+    assert control.webhook()["url"] == other
+
+
+def test_a_telegram_that_does_not_answer_keeps_nobody(
+    prefix: str, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(prefix, "--self-signed")
+    monkeypatch.setattr(settings, "TELEGRAM_API_URL", f"http://127.0.0.1:{free_port()}")
+    printed = run("teardown", prefix)
+    assert "Telegram keeps the webhook" in printed
+    assert f"Nothing is left that carries the tags of {prefix}." in printed
+
+
+def test_the_records_of_a_domain_go_with_it(prefix: str, zone: str) -> None:
+    before = records(zone)
+    made(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
+    new = records(zone) - before
+    assert (len(new), f"{prefix}.example.com." in new) == (2, True)
+    assert "AWS::Route53::RecordSet" in run("teardown", prefix, "--plan")
+    run("teardown", prefix)
+    assert records(zone) == before
+    assert list(certificates.ours(prefix, "AMAZON_ISSUED")) == []
+
+
+def test_a_record_that_was_there_before_stays(prefix: str, zone: str) -> None:
+    name = f"{prefix}.example.com"
+    theirs = aws.client("acm").request_certificate(DomainName=name, ValidationMethod="DNS")["CertificateArn"]
+    state = aws.client("acm").describe_certificate(CertificateArn=theirs)["Certificate"]
+    record = proof.record(state)
+    assert record
+    proof.put(theirs, zone, record)
+    run("provision", prefix, "--domain", name, "--hosted-zone-id", zone)
+    run("teardown", prefix)
+    assert record["Name"] in records(zone)
+
+
+def test_images_in_any_state_snapshots_and_log_groups_go_along(prefix: str) -> None:
+    run("provision", prefix)
+    leave(prefix)
+    assert {"AWS::EC2::Image"} <= {one.type for one in beside.deletions(prefix)}
+    assert f"Nothing is left that carries the tags of {prefix}." in run("teardown", prefix)
+    assert (ami.of_prefix(prefix), list(beside.log_groups(prefix))) == ([], [])
+
+
+def leave(prefix: str) -> None:
+    """Make what no stack holds: an image and a log group."""
+    marks = [{"ResourceType": "image", "Tags": tags.listed(prefix, Role="yolo5")}]
+    aws.client("ec2").register_image(Name=f"{prefix}-yolo5-1", TagSpecifications=marks)
+    aws.client("logs").create_log_group(logGroupName=f"/{prefix}/old", tags=tags.of(prefix))
+
+
+def test_what_is_left_is_found_by_its_tags_in_each_service(prefix: str) -> None:
+    leave(prefix)
+    arn = certificates.ensure_self_signed(prefix, "bot.example.com")
+    kinds = sorted(one.split(":")[2] for one in leftovers.of(prefix))
+    assert (kinds, arn in leftovers.of(prefix)) == (["acm", "ec2", "logs"], True)
+
+
+def test_what_others_made_beside_it_stays(prefix: str) -> None:
+    aws.client("logs").create_log_group(logGroupName=f"/{prefix}/theirs")
+    aws.client("ec2").register_image(Name=f"{prefix}-theirs")
+    run("teardown", prefix)
+    groups = aws.client("logs").describe_log_groups(logGroupNamePrefix=f"/{prefix}/")["logGroups"]
+    images = aws.client("ec2").describe_images(Owners=["self"])["Images"]
+    assert [one["logGroupName"] for one in groups] == [f"/{prefix}/theirs"]
+    assert f"{prefix}-theirs" in [one["Name"] for one in images]
+
+
+def test_a_teardown_that_was_interrupted_goes_on_with_what_is_beside(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("provision", prefix, "--self-signed")
+    with monkeypatch.context() as patch:
+        patch.setattr(certificates, "delete", interrupt)
+        with pytest.raises(CommandError, match="Interrupted"):
+            run("teardown", prefix)
+    assert stacks.deletions(prefix) == []
+    assert f"Nothing is left that carries the tags of {prefix}." in run("teardown", prefix)
+
+
+def interrupt(prefix: str) -> list[str]:
+    """Be interrupted."""
+    raise KeyboardInterrupt
