@@ -25,6 +25,10 @@ KINDS: Mapping[str, str] = {
 }  # fmt: skip
 
 
+class UnknownToThePicture(Exception):
+    """The templates hold something that the picture has no place for; the text says where to give it one."""
+
+
 @dataclass(frozen=True, order=True)
 class Reference:
     """A resource that names another, with the actions its policy allows on it (none, if it is no policy)."""
@@ -58,6 +62,16 @@ def read(templates: Mapping[str, Template] | None = None) -> Architecture:
         for logical_id, resource in text.all_resources.items():
             found |= set(_references(logical_id, resource, text, exports))
     return Architecture(resources, tuple(sorted(found)))
+
+
+def kind(type_: str) -> str:
+    """Return the word for a type of resource; raise UnknownToThePicture if there is none."""
+    try:
+        return KINDS[type_.removeprefix("AWS::")]
+    except KeyError:
+        raise UnknownToThePicture(
+            f"deploy/diagram.py has no word for {type_}: add it to KINDS in deploy/architecture.py."
+        ) from None
 
 
 def _references(

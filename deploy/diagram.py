@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from deploy import architecture, svg
-from deploy.architecture import Architecture
+from deploy.architecture import Architecture, UnknownToThePicture
 
 PICTURE = Path(__file__).parent / "architecture.svg"
 NETWORK = "network"
@@ -63,17 +63,14 @@ FOR = {
 _LETTERS = 50
 
 
-class UnknownToThePicture(Exception):
-    """The templates hold something that the picture has no place for; the text says where to give it one."""
-
-
 @dataclass(frozen=True)
 class Edge:
-    """What one box does to another: its permissions, or the sentence that FOR has."""
+    """What one box does to another: its permissions and on which resources, or the words that FOR has."""
 
     source: str
     target: str
     does: str
+    on: tuple[str, ...]
 
 
 def boxes(found: Architecture) -> dict[str, str]:
@@ -83,12 +80,14 @@ def boxes(found: Architecture) -> dict[str, str]:
 
 def edges(found: Architecture) -> list[Edge]:
     """Return what boxes do to each other; what stands in the network is drawn within it instead."""
-    where, does = boxes(found), dict[tuple[str, str], set[str]]()
+    where = boxes(found)
+    on: dict[tuple[str, str], dict[str, set[str]]] = {}
     for one in found.references:
         pair = (where[one.source], where[one.target])
         if pair[0] != pair[1] and NETWORK not in pair:
-            does.setdefault(pair, set()).update(action.partition(":")[2] for action in one.actions)
-    return [Edge(*pair, _does(pair, actions, found)) for pair, actions in sorted(does.items())]
+            actions = on.setdefault(pair, {}).setdefault(one.target, set())
+            actions.update(action.partition(":")[2] for action in one.actions)
+    return [edge for pair, actions_on in sorted(on.items()) for edge in _edges(pair, actions_on)]
 
 
 def within_network(found: Architecture) -> set[str]:
@@ -102,9 +101,9 @@ def lines(found: Architecture, box: str) -> list[str]:
     kinds: dict[str, list[str]] = {}
     for logical_id, resource in found.resources.items():
         if _box(logical_id) == box:
-            kinds.setdefault(_kind(resource["Type"]), []).append(logical_id)
+            kinds.setdefault(architecture.kind(resource["Type"]), []).append(logical_id)
     written = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]
-    written += [f"{one.does} → {one.target}" for one in edges(found) if one.source == box]
+    written += [f"{one.does} → {', '.join(one.on)}" for one in edges(found) if one.source == box]
     return [line for text in written for line in textwrap.wrap(text, _LETTERS, subsequent_indent="   ")]
 
 
@@ -117,12 +116,17 @@ def draw(found: Architecture) -> str:
     return svg.picture(contents, NETWORK, COLUMNS, sorted(LINES))
 
 
-def _does(pair: tuple[str, str], actions: set[str], found: Architecture) -> str:
+def _edges(pair: tuple[str, str], actions_on: Mapping[str, set[str]]) -> list[Edge]:
+    """Return an edge for each set of permissions; what is only named besides is named for their sake."""
+    allowed = {", ".join(sorted(actions)) for actions in actions_on.values() if actions}
+    if allowed:
+        same = {does: [name for name, has in actions_on.items() if ", ".join(sorted(has)) == does] for does in allowed}
+        return [Edge(*pair, does, tuple(sorted(names))) for does, names in sorted(same.items())]
     if pair[0] == "alarms":
-        return "watches"
-    if not actions and pair not in FOR:
+        return [Edge(*pair, "watches", tuple(sorted(actions_on)))]
+    if pair not in FOR:
         raise UnknownToThePicture(f"{pair[0]} refers to {pair[1]}, and deploy/diagram.py does not say in FOR what for.")
-    return ", ".join(sorted(actions)) or FOR[pair]
+    return [Edge(*pair, FOR[pair], (pair[1],))]
 
 
 def _box(logical_id: str) -> str:
@@ -134,15 +138,6 @@ def _box(logical_id: str) -> str:
         if any(fnmatch(logical_id, pattern) for pattern in patterns.split()):
             return box
     raise UnknownToThePicture(f"deploy/diagram.py has no box for {logical_id}: add it to one in BOXES.")
-
-
-def _kind(type_: str) -> str:
-    try:
-        return architecture.KINDS[type_.removeprefix("AWS::")]
-    except KeyError:
-        raise UnknownToThePicture(
-            f"deploy/diagram.py has no word for {type_}: add it to KINDS in deploy/architecture.py."
-        ) from None
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from deploy import architecture, diagram, stacks, template
-from deploy.diagram import UnknownToThePicture
+from deploy.architecture import UnknownToThePicture
 
 TEXTS = {part: template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.ORDER}
 SVG = "{http://www.w3.org/2000/svg}"
@@ -58,11 +58,10 @@ def test_the_first_column_is_what_stands_in_the_network() -> None:
 
 
 def test_a_role_does_to_others_what_its_policy_says() -> None:
-    does = {(one.source, one.target): one.does for one in diagram.edges(architecture.read())}
-    # The queue and its dead letters, which operators replay from the site, are one box.
-    dead_letters = "ChangeMessageVisibility, DeleteMessage, GetQueueAttributes, ReceiveMessage"
-    assert does["polybot", "jobs"] == f"{dead_letters}, SendMessage"
-    assert does["yolo5", "predictions"] == "GetItem, UpdateItem"
+    does = {(one.source, name): one.does for one in diagram.edges(architecture.read()) for name in one.on}
+    assert does["metrics", "JobsQueue"] == "GetQueueAttributes, SendMessage"
+    assert does["metrics", "JobsDlq"] == "ChangeMessageVisibility, ReceiveMessage"
+    assert does["yolo5", "PredictionsTable"] == "GetItem, UpdateItem"
 
 
 def test_a_type_that_the_picture_does_not_know_is_refused() -> None:

@@ -33,7 +33,7 @@ def registered(place: Place) -> Verdict:
     web = place.stack("web")
     # No name server knows the name of an emulator's load balancer, so updates come to another address there.
     url = info.url if place.emulated and info.url else f"https://{web.outputs['WebhookHost']}{webhook.PATH}"
-    own = not place.emulated and self_signed.is_self_signed(certificates.pem(web.parameters["CertificateArn"]))
+    own = self_signed.is_self_signed(certificates.pem(web.parameters["CertificateArn"]))
     return judge(info, url, own, datetime.now(UTC), f"python manage.py set_webhook {_prefix(place)}")
 
 

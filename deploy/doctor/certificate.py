@@ -24,7 +24,10 @@ def check(place: Place) -> Verdict:
         if place.emulated:
             return unknown("the certificate is one that the emulator has made up")
         return failed(f"{arn} holds no certificate: {error}", _renew(place.prefix))
-    return judge(certificate, web.outputs["WebhookHost"], datetime.now(UTC), place.prefix)
+    # No name server knows the name of an emulator's load balancer.
+    here = place.emulated and "localhost" in _names(certificate)
+    host = "localhost" if here else web.outputs["WebhookHost"]
+    return judge(certificate, host, datetime.now(UTC), place.prefix)
 
 
 def judge(certificate: x509.Certificate, host: str, now: datetime, prefix: str) -> Verdict:
