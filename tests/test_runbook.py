@@ -34,7 +34,7 @@ def test_each_secret_that_can_be_rotated_has_its_row() -> None:
 def test_each_command_that_is_named_exists() -> None:
     named = set(re.findall(r"manage\.py (\w+)", RUNBOOK))
     assert named - set(get_commands()) == set()
-    assert {"provision", "teardown", "set_webhook", "doctor", "rotate"} <= named
+    assert {"provision", "teardown", "doctor", "rotate"} <= named
 
 
 def test_each_parameter_that_is_named_is_one_of_a_template() -> None:
