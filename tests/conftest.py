@@ -18,7 +18,7 @@ os.environ.setdefault("LOG_FORMAT", "json")
 os.environ.setdefault("YOLO_WEIGHTS", str(Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes.pt"))
 django.setup()
 
-from botsite import aws
+from botsite import aws, celery
 from deploy.local import sample
 from deploy.local.install import BROWSERS
 from deploy.local.stack import LocalStack
@@ -80,6 +80,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Lo
     with stack.running():
         stack.adopt("IMAGES_BUCKET", "PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "POLYBOT_URL")
         stack.adopt("PREDICTION_ID_KEY", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL", "TELEGRAM_TOKEN")
+        _configure_celery()
         yield stack
         stored = _stored(stack)
     logs = {path.name: path.read_text(errors="replace") for path in (folder / "logs").glob("*.log")}
@@ -112,6 +113,12 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+def _configure_celery() -> None:
+    """Point this process's Celery at the stack: it keeps the settings of when it was first looked at."""
+    celery.app.conf.update(celery.configuration())
+    vars(celery.app).pop("amqp", None)
 
 
 def _stored(stack: LocalStack) -> dict[str, str]:
