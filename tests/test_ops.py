@@ -50,7 +50,8 @@ def operator(site: FaultySite, stack: LocalStack) -> Operator:
 
 @pytest.fixture
 def given_up(user: TelegramUser, photo: bytes) -> Iterator[tuple[Prediction, str]]:
-    """Return a job that was given up, and the id of its dead letter."""
+    """Return a job that was given up, the only one, and the id of its dead letter."""
+    dead_letters.purge()
     identity = uuid4().hex
     prediction = Prediction(identity, user.chat_id, user.send_text("hello"), f"photos/{identity}")
     images.put(prediction.image_key, photo, "image/jpeg")

@@ -63,7 +63,8 @@ def page(browser: Browser, stack: LocalStack, address: str) -> Iterator[Page]:
 
 @pytest.fixture
 def given_up(stack: LocalStack) -> Iterator[Prediction]:
-    """Return a job without a photo that was given up."""
+    """Return a job without a photo that was given up, the only one."""
+    dead_letters.purge()
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     prediction = Prediction(f"ops{sender.chat_id}", sender.chat_id, sender.send_text("hello"), "photos/gone")
     predictions.create(prediction)
