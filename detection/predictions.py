@@ -102,12 +102,15 @@ def close_chat(chat_id: int) -> None:
             finish_delivery(prediction_id, Delivery.UNDELIVERABLE)
 
 
-def unfinished(status: Status, created_before: str) -> Iterator[Prediction]:
-    """Yield predictions of that status that were made before that time, oldest first, as they are now.
+def unfinished(status: Status, created_before: str, untouched_since: str) -> Iterator[Prediction]:
+    """Yield predictions of that status, made before one time, sent or begun last before the other, oldest first.
 
-    One that is half written is left to the operator: it must not hold up the others.
+    They are as they are now. Those that the index tells to be under way are not read: behind a burst that waits for
+    machines there are thousands. One that is half written is left to the operator: it must not hold up the others.
     """
     for item in _query("by_status", "status", status, created_before):
+        if max(item.get("enqueued_at", ""), item.get("started_at", "")) >= untouched_since:
+            continue
         try:
             prediction = find(item["prediction_id"])
         except items.Incomplete as error:

@@ -14,7 +14,7 @@ from botsite import aws
 
 from . import callback, dead_letters, jobs, predictions
 from .dead_letters import DeadLetter
-from .schemas import Prediction, Status
+from .schemas import Status
 
 log = structlog.get_logger()
 
@@ -30,6 +30,8 @@ JOB_LOST = timedelta(minutes=15)
 ATTEMPTS_AT_MOST = 5
 # That a job was sent is recorded on the item after it was, and before this has passed; a letter takes longer to die.
 RECORDED = timedelta(seconds=60)
+# Before any time: only what was never sent at all is older.
+_NEVER = "0"
 GIVEN_UP = "Something went wrong on my side, several times. Please send the photo again later."
 
 
@@ -39,8 +41,7 @@ def sweep() -> None:
     undelivered = list(predictions.unanswered(predictions.now(-UNDELIVERED)))
     for prediction_id, chat_id in undelivered:
         callback.notify(prediction_id, chat_id)
-    resent = sum(map(_set_going, predictions.unfinished(Status.QUEUED, predictions.now(-WITHOUT_JOB))))
-    taken_over = sum(map(_take_over, predictions.unfinished(Status.PROCESSING, predictions.now(-STUCK))))
+    resent, taken_over = _resend(), _take_over()
     if undelivered or resent or taken_over:
         log.warning("swept", undelivered=len(undelivered), resent=resent, taken_over=taken_over)
 
@@ -67,26 +68,33 @@ def _has_newer_job(letter: DeadLetter) -> bool:
     return bool(prediction and prediction.enqueued_at and datetime.fromisoformat(prediction.enqueued_at) > sent)
 
 
-def _set_going(prediction: Prediction) -> bool:
-    """Send the job of a queued prediction if it has none; return whether it was sent."""
-    sent = prediction.enqueued_at
-    if sent and not (sent < predictions.now(-JOB_LOST) and _queue_is_empty()):
-        return False
-    jobs.send(prediction)
-    return True
+def _resend() -> int:
+    """Send the jobs of queued predictions that have none; return how many."""
+    # While jobs wait or are in work, each that was sent may be one of them.
+    lost = predictions.now(-JOB_LOST) if _queue_is_empty() else _NEVER
+    resent = 0
+    for prediction in predictions.unfinished(Status.QUEUED, predictions.now(-WITHOUT_JOB), lost):
+        # The index is a moment behind.
+        if (prediction.enqueued_at or "") < lost:
+            jobs.send(prediction)
+            resent += 1
+    return resent
 
 
-def _take_over(prediction: Prediction) -> bool:
-    """Send another job for a prediction that is processed for too long, or give it up; return whether it was."""
-    recent = predictions.now(-STUCK)
-    if (prediction.started_at or "") > recent or (prediction.enqueued_at or "") > recent:
-        return False
-    if prediction.attempts >= ATTEMPTS_AT_MOST:
-        predictions.fail(prediction.prediction_id, GIVEN_UP)
-        callback.notify(prediction.prediction_id, prediction.chat_id)
-    else:
-        jobs.send(prediction)
-    return True
+def _take_over() -> int:
+    """Send jobs for predictions that are processed for too long, or give them up; return how many."""
+    stuck = predictions.now(-STUCK)
+    taken_over = 0
+    for prediction in predictions.unfinished(Status.PROCESSING, stuck, stuck):
+        if max(prediction.started_at or "", prediction.enqueued_at or "") >= stuck:
+            continue
+        taken_over += 1
+        if prediction.attempts >= ATTEMPTS_AT_MOST:
+            predictions.fail(prediction.prediction_id, GIVEN_UP)
+            callback.notify(prediction.prediction_id, prediction.chat_id)
+        else:
+            jobs.send(prediction)
+    return taken_over
 
 
 def _queue_is_empty() -> bool:

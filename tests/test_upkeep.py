@@ -1,6 +1,8 @@
 """What a crash or a lost message left half done is found by index and mended; dead letters have an owner."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -159,3 +161,23 @@ def test_letters_that_are_no_jobs_are_listed_and_purged(capsys: pytest.CaptureFi
         return capsys.readouterr().out.startswith("0 dead letters")
 
     wait_until(empty, 20)
+
+
+def test_photos_whose_jobs_wait_for_a_worker_are_not_read_one_by_one(
+    queued: Prediction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "JOB_LOST", timedelta(hours=1))
+    predictions.mark_enqueued(queued.prediction_id, predictions.now())
+    reads: list[str] = []
+    events = aws.dynamodb().meta.events
+    events.register("provide-client-params.dynamodb.GetItem", _noting(reads), unique_id="reads")
+    upkeep.sweep()
+    events.unregister("provide-client-params.dynamodb.GetItem", unique_id="reads")
+    assert queued.prediction_id not in reads
+
+
+def _noting(reads: list[str]) -> Callable[..., None]:
+    def note(params: dict[str, Any], **_: Any) -> None:
+        reads.append(params["Key"]["prediction_id"])
+
+    return note
