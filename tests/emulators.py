@@ -1,4 +1,4 @@
-"""Start an emulated AWS, and let the code under test take it for AWS."""
+"""Start an emulated AWS, and let the code under test take it for AWS; start a fake Telegram."""
 
 import sys
 from collections.abc import Iterator
@@ -35,6 +35,16 @@ def moto() -> Iterator[str]:
     with start(command), taken_for_aws(f"http://127.0.0.1:{port}") as url:
         wait_until(lambda: listening(port))
         yield url
+
+
+@contextmanager
+def telegram(token: str) -> Iterator[str]:
+    """Run the fake Telegram, with one bot, for the length of a `with` block; yield its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "deploy.local.telegram", "--port", str(port), "--time-scale", "0.01"]
+    with start(command, {"TELEGRAM_TOKEN": token}):
+        wait_until(lambda: listening(port))
+        yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager

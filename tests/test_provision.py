@@ -7,14 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
@@ -22,6 +20,7 @@ from botsite import aws
 from deploy import ami, bake, cfn, machine_images, reasons, stacks, tags
 from deploy.cfn import Change, Event
 from deploy.recipe import Place, Recipe
+from tests.local_aws import clients_of
 from tests.processes import free_port, listening, start, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -49,18 +48,6 @@ def endpoint() -> Iterator[str]:
         patch.setattr(aws, "s3", lambda: boto3.resource("s3", endpoint_url=url, region_name="us-east-1"))  # noqa: TID251
         wait_until(lambda: listening(port))
         yield url
-
-
-def clients_of(url: str, **keys: str) -> Callable[[str], Any]:
-    """Return a factory of clients for one endpoint: the product's keeps those of the first one it saw."""
-
-    options = {"endpoint_url": url, "region_name": "us-east-1", "config": Config(retries={"total_max_attempts": 1})}
-
-    @cache
-    def client(service: str) -> Any:
-        return boto3.client(service, **options, **keys)  # type: ignore[call-overload]  # noqa: TID251
-
-    return client
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import io
 import itertools
 import os
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,7 +15,6 @@ from botsite import aws
 from deploy import bot, certificates, cfn, domains, refresh, self_signed, stacks, webhook
 from deploy.local.telegram.client import TelegramControl
 from tests import emulators
-from tests.processes import free_port, listening, start, wait_until
 
 TOKEN = "123456:not-a-real-token"
 numbers = itertools.count(1)
@@ -25,11 +23,8 @@ numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def telegram() -> Iterator[str]:
     """The address of a fake Telegram of this module's own."""
-    port = free_port()
-    command = [sys.executable, "-m", "deploy.local.telegram", "--port", str(port), "--time-scale", "0.01"]
-    with start(command, {"TELEGRAM_TOKEN": TOKEN}):
-        wait_until(lambda: listening(port))
-        yield f"http://127.0.0.1:{port}"
+    with emulators.telegram(TOKEN) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

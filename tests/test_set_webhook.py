@@ -3,7 +3,6 @@
 import io
 import json
 import ssl
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.self_signed import Pair
 from deploy.webhook import Registered
 from tests import emulators
-from tests.processes import free_port, listening, start, wait_until
+from tests.processes import free_port, wait_until
 
 TOKEN = "123456:not-a-real-token"
 SECRET = "webhook-secret"
@@ -34,11 +33,8 @@ KINDS = ["callback_query", "message"]
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The address of a fake Telegram of this module's own."""
-    port = free_port()
-    command = [sys.executable, "-m", "deploy.local.telegram", "--port", str(port), "--time-scale", "0.01"]
-    with start(command, {"TELEGRAM_TOKEN": TOKEN}):
-        wait_until(lambda: listening(port))
-        yield f"http://127.0.0.1:{port}"
+    with emulators.telegram(TOKEN) as url:
+        yield url
 
 
 @pytest.fixture

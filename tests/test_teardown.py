@@ -2,7 +2,6 @@
 
 import io
 import itertools
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,7 @@ from botsite import aws
 from deploy import ami, beside, bot, certificates, leftovers, proof, stacks, tags, webhook
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from tests import emulators
-from tests.processes import free_port, listening, start, wait_until
+from tests.processes import free_port
 
 TOKEN = "123456:not-a-real-token"
 numbers = itertools.count(1)
@@ -22,11 +21,8 @@ numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def telegram() -> Iterator[str]:
     """The address of a fake Telegram of this module's own."""
-    port = free_port()
-    command = [sys.executable, "-m", "deploy.local.telegram", "--port", str(port), "--time-scale", "0.01"]
-    with start(command, {"TELEGRAM_TOKEN": TOKEN}):
-        wait_until(lambda: listening(port))
-        yield f"http://127.0.0.1:{port}"
+    with emulators.telegram(TOKEN) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
