@@ -99,7 +99,7 @@ def parse(name: str, body: str) -> Template:
     )
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML with CloudFormation's short forms: `!Ref a` is {"Ref": "a"}, `!Sub b` is {"Fn::Sub": "b"}."""
 
 
