@@ -21,6 +21,7 @@ from .test_admin_browser import CONTRAST
 
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "ops.jpg"
 PHOTOS = 6
+ANSWERED = '[data-tile="Answered after, p50"] .note'
 _LOOK = """Object.defineProperty(document, "hidden", {value: %s, configurable: true});
 document.dispatchEvent(new Event("visibilitychange"));"""
 LOOK_AWAY, LOOK_AGAIN = _LOOK % "true", _LOOK % "false"
@@ -93,6 +94,13 @@ def tile(page: Page, name: str) -> Locator:
     return page.locator(f'[data-tile="{name}"] .value')
 
 
+def answered(page: Page) -> int:
+    """Return how many photos of the last half hour the page knows to be answered."""
+    words = page.locator(ANSWERED).inner_text().split()
+    assert words[:1] == ["of"]
+    return int(words[1])
+
+
 def test_three_hours_of_backlog_are_drawn_against_their_target(page: Page, past: None) -> None:
     words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 18; target 10")
     chart = page.get_by_role("img", name=words)
@@ -107,18 +115,21 @@ def test_the_overview_changes_under_load_without_a_reload(
     page: Page, stack: LocalStack, photo: bytes, past: None
 ) -> None:
     page.evaluate("window.same = true")
-    before = int(tile(page, "Photos per minute").inner_text())
+    before = answered(page)
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     sent = [sender.send_photo(photo) for _ in range(PHOTOS)]
+    # Photos of other tests leave the last minute meanwhile, and their answers come: neither makes these fewer.
     page.wait_for_function(
-        """before => Number(document.querySelector('[data-tile="Photos per minute"] .value').innerText) > before""",
-        arg=before,
-        timeout=20_000,
+        """sent => Number(document.querySelector('[data-tile="Photos per minute"] .value').innerText) >= sent""",
+        arg=PHOTOS,
     )
     for message in sent:
         sender.wait_for_reply(message)
-    expect(tile(page, "Answered after, p50")).to_contain_text("s", timeout=20_000)
-    expect(page.get_by_text(re.compile(f"of ([{PHOTOS}-9]|[1-9][0-9]+) photos")).first).to_be_visible(timeout=20_000)
+    page.wait_for_function(
+        f"""sent => Number(document.querySelector({ANSWERED!r}).innerText.split(" ")[1]) >= sent""",
+        arg=before + PHOTOS,
+    )
+    expect(tile(page, "Answered after, p50")).to_contain_text("s")
     assert page.evaluate("window.same")
     PICTURE.parent.mkdir(exist_ok=True)
     page.locator("#content").screenshot(path=PICTURE, type="jpeg", quality=60)
