@@ -66,7 +66,6 @@ class LocalStack:
     def running(self) -> Iterator["LocalStack"]:
         """Start everything, and end it all when the block is left, however it is left."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self.folder / "logs", ignore_errors=True)
             for old in self.folder.glob("admin*.sqlite3"):
                 old.unlink()
@@ -132,6 +131,7 @@ class LocalStack:
         pair = self_signed.make("localhost", datetime.now(UTC))
         imported = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)
         stacks.provision(PREFIX, {"CertificateArn": imported["CertificateArn"], "OperatorCidr": "127.0.0.1/32"})
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.certificate.write_bytes(pair.certificate)
         self._key.touch(mode=0o600)
         self._key.write_bytes(pair.key)

@@ -3,12 +3,15 @@
     python -m tests.bench.admin_list [--items 100000] [--pages 1 500]
 
 The site runs in this process: middleware, login, view and template as in production, DynamoDB over a socket. Items are
-spread over 30 days; a page far down is reached by the cursor that a walk would have arrived with. DynamoDB is ministack
-with indexes that are in order (ordered_emulator.py); as it comes, it goes through the whole table for each page.
+spread over 30 days; a page far down is reached as by an operator, by the link "older" of each page before it. DynamoDB
+is ministack with indexes that are in order (ordered_emulator.py); as it comes, it goes through the whole table for each
+page.
 """
 
 import argparse
+import html
 import os
+import re
 import statistics
 import sys
 import time
@@ -25,6 +28,8 @@ import django
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "bench" / "admin"
 DAYS = 30
 RUNS = 5
+_OLDER = re.compile(r'rel="next" href="([^"]+)"')
+_JOB = re.compile(r'name="id" value="([^"]+)"')
 
 
 @dataclass
@@ -69,15 +74,15 @@ def main() -> None:
         "LOG_FORMAT": "json",
     }
     django.setup()
-    with _table() as times:
-        times.extend(_fill(options.items))
-        for line in _measure(times, options.pages):
+    with _table():
+        _fill(options.items)
+        for line in _measure(options.pages):
             sys.stdout.write(line + "\n")
 
 
 @contextmanager
-def _table() -> Iterator[list[str]]:
-    """Start the local AWS with the service's table; yield the list of the items' times, to be filled."""
+def _table() -> Iterator[None]:
+    """Start the local AWS with the service's table."""
     from deploy.local.processes import BOTTOM, Child, Children
     from deploy.local.stack import LocalStack
 
@@ -93,13 +98,13 @@ def _table() -> Iterator[list[str]]:
         stack.start_aws()
         stack.provision()
         stack.adopt("PREDICTIONS_TABLE")
-        yield []
+        yield
     finally:
         stack.children.stop()
 
 
-def _fill(count: int) -> Sequence[str]:
-    """Store that many answered jobs; return their times, the newest first."""
+def _fill(count: int) -> None:
+    """Store that many answered jobs."""
     from django.conf import settings
 
     from botsite import aws
@@ -120,17 +125,14 @@ def _fill(count: int) -> Sequence[str]:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(put, range(0, count, 25)))
-    return times
 
 
-def _measure(times: Sequence[str], pages: Sequence[int]) -> Iterator[str]:
+def _measure(pages: Sequence[int]) -> Iterator[str]:
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
     from django.test import Client
 
     from botsite import aws
-    from detection import listing
-    from detection.filters import Filters
 
     call_command("migrate", verbosity=0)
     client = Client(SERVER_NAME="localhost")
@@ -138,13 +140,23 @@ def _measure(times: Sequence[str], pages: Sequence[int]) -> Iterator[str]:
     meter = Meter()
     meter.attach(aws.dynamodb().meta.events)
     yield "| page | queries | read units | server time | of it waiting for DynamoDB |\n| --- | --- | --- | --- | --- |"
-    for page in pages:
-        address = "/admin/detection/job/"
-        if page > 1:
-            last = (page - 1) * listing.PAGE_LENGTH - 1
-            position = {"created_at": times[last], "prediction_id": f"{last:032x}"}
-            address += f"?cursor={listing._cursor(Filters(), 'older', position)}"
-        yield _row(page, [_open(client, address, meter) for _ in range(RUNS + 1)][1:])
+    for page, address in _walk(client, max(pages)):
+        if page in pages:
+            yield _row(page, [_open(client, address, meter) for _ in range(RUNS + 1)][1:])
+
+
+def _walk(client: Any, to: int) -> Iterator[tuple[int, str]]:
+    """Go from page to page; yield the number and the address of each. No job may come twice."""
+    address, met = "/admin/detection/job/", set[str]()
+    for page in range(1, to + 1):
+        yield page, address
+        text = client.get(address).content.decode()
+        jobs = _JOB.findall(text)
+        assert not met & {*jobs}, f"page {page} repeats jobs"
+        met.update(jobs)
+        older = _OLDER.search(text)
+        assert older or page == to, f"page {page} is the last one"
+        address = "/admin/detection/job/" + html.unescape(older[1]) if older else ""
 
 
 def _open(client: Any, address: str, meter: Meter) -> tuple[int, float, float, float]:
