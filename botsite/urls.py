@@ -15,8 +15,9 @@ admin.site.site_url = None
 urlpatterns = [
     path("telegram/webhook", views.webhook),
     path("results", views.results),
-    # The address that people type; APPEND_SLASH is off, because Telegram follows no redirect.
+    # The addresses that people type; APPEND_SLASH is off, because Telegram follows no redirect.
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("ops", RedirectView.as_view(url="/ops/")),
     path("admin/password_change/", logins.password_change),
     path("admin/", admin.site.urls),
     path("ops/", include("botsite.ops.urls")),

@@ -86,6 +86,7 @@ def conditions(rule: dict[str, Any]) -> dict[str, list[str]]:
         (443, "GET", "/admin"),
         (443, "GET", "/admin/login/"),
         (443, "POST", "/admin/login/"),
+        (443, "GET", "/ops"),
         (443, "GET", "/ops/"),
         (443, "GET", "/static/admin/css/base.css"),
         (80, "GET", "/results?predictionId=1"),
@@ -127,7 +128,7 @@ def test_only_telegram_and_the_operator_may_call_the_webhook_and_only_the_operat
         443: [
             {"path-pattern": ["/telegram/webhook"], "http-request-method": ["POST"], "source-ip": TELEGRAM},
             {"path-pattern": ["/telegram/webhook"], "http-request-method": ["POST"], "source-ip": [OPERATOR]},
-            {"path-pattern": ["/admin", "/admin/*", "/ops/*", "/static/*"], "source-ip": [OPERATOR]},
+            {"path-pattern": ["/admin*", "/ops*", "/static/*"], "source-ip": [OPERATOR]},
             {},
         ],
     }

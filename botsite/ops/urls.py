@@ -1,6 +1,7 @@
 """The addresses below `/ops/`."""
 
 from django.urls import path
+from django.views.generic import RedirectView
 
 from . import replay, views
 
@@ -9,6 +10,9 @@ urlpatterns = [
     path("", views.overview, name="overview"),
     path("live", views.live, name="live"),
     path("dead-letters", replay.letters, name="letters"),
+    path("dead-letters/", RedirectView.as_view(pattern_name="ops:letters")),
     path("dead-letters/replay", replay.confirm, name="replay"),
+    # First, because the path of an id would take the slash.
+    path("trace/<path:prediction_id>/", RedirectView.as_view(pattern_name="ops:trace")),
     path("trace/<path:prediction_id>", views.trace, name="trace"),
 ]
