@@ -43,10 +43,6 @@ class JobAdmin(JobModelAdmin):
         """Return False: jobs come from Telegram."""
         return False
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Job | None:
-        """Return the job if there is one; the history asks."""
-        return Job(object_id) if predictions.find_item(object_id) is not None else None
-
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """List a page of jobs, or go to the one whose id is searched for."""
         self._must_be_allowed(request)
@@ -74,10 +70,7 @@ class JobAdmin(JobModelAdmin):
     ) -> HttpResponse:
         """Show one job."""
         self._must_be_allowed(request)
-        object_id = unquote(object_id)
-        item = predictions.find_item(object_id)
-        if item is None:
-            raise trouble.Unknown(f"There is no job {object_id}: it is deleted or expired, or the id is not whole.")
+        object_id, item = _found(object_id)
         context = {"title": f"Job {object_id}", "job": object_id, "operations": confirmation.allowed(self, request)}
         try:
             prediction = items.read(item)
@@ -88,6 +81,19 @@ class JobAdmin(JobModelAdmin):
         pictures = {"Photo": _link(prediction.image_key), "Boxed photo": _link(prediction.result_key)}
         context |= _story(prediction) | {"pictures": pictures}
         return _showing(pictures.values(), request, self._answer(request, "change_form", context))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what operators did to one job: from its item, for the admin's own entries are on one instance."""
+        self._must_be_allowed(request)
+        object_id, item = _found(object_id)
+        try:
+            acts = items.read(item).acts
+        except items.Incomplete as error:
+            raise trouble.Unknown(f"This job is half written: {error}. It has no history.") from error
+        context = {"title": f"History of job {object_id}", "job": object_id, "acts": acts}
+        return self._answer(request, "object_history", context)
 
     def confirm_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """Ask whether an operation is meant, then do it."""
@@ -101,6 +107,15 @@ class JobAdmin(JobModelAdmin):
         context = self.admin_site.each_context(request) | {"opts": self.opts} | context
         # Rendered here: an error of DynamoDB in a template would be past what explains it.
         return TemplateResponse(request, f"admin/detection/job/{template}.html", context, status=status).render()
+
+
+def _found(quoted: str) -> tuple[str, dict[str, Any]]:
+    """Return the id and the item of the job that an address names."""
+    identity = unquote(quoted)
+    item = predictions.find_item(identity)
+    if item is None:
+        raise trouble.Unknown(f"There is no job {identity}: it is deleted or expired, or the id is not whole.")
+    return identity, item
 
 
 def _choices(chosen: filters.Filters, name: str, states: type[Status] | type[Delivery]) -> list[tuple[str, str, bool]]:

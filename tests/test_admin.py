@@ -1,5 +1,6 @@
 """A job's page shows all there is to it, and what an operator confirms is done, once, and written down."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from botsite import aws
+from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import images, logs_link, operations, predictions
@@ -119,7 +121,8 @@ def test_images_that_have_expired_are_said_to_be_gone(admin: Operator, answered:
 
 
 def test_an_unknown_job_is_a_page_that_says_so(admin: Operator) -> None:
-    for page in (_page(admin, "nobody"), _page(admin, "x" * 3000), admin.get("/ops/trace/nobody")):
+    others = [admin.get(path) for path in ("/ops/trace/nobody", f"{JOBS}nobody/history/")]
+    for page in (_page(admin, "nobody"), _page(admin, "x" * 3000), *others):
         assert (page.status_code, "There is no job" in page.text) == (404, True)
 
 
@@ -139,7 +142,8 @@ def test_a_half_written_job_is_listed_shown_and_deleted(admin: Operator, half_wr
     page = _page(admin, quote(half_written))
     assert (page.status_code, "lacks &#x27;chat_id&#x27;" in page.text) == (200, True)
     assert "nothing was done" in _do(admin, "retry", half_written)
-    assert admin.get(f"/ops/trace/{half_written}").status_code == 404
+    history = f"{JOBS}{quote(half_written)}/history/"
+    assert [admin.get(path).status_code for path in (f"/ops/trace/{half_written}", history)] == [404, 404]
     with pytest.raises(CommandError, match="lacks 'chat_id'"):
         call_command("trace", half_written)
     assert "Deleted" in _do(admin, "delete", half_written)
@@ -193,12 +197,38 @@ def test_an_operation_is_written_down_in_the_admin_on_the_job_and_in_the_log(
     found = predictions.find(answered.prediction_id)
     assert found is not None
     assert [(act.operation, act.operator) for act in found.acts] == [("resend", "admin")]
-    assert "Resent." in admin.get(f"{JOBS}{answered.prediction_id}/history/").text
     site, address = next(iter(stack.sites.items()))
-    assert site.said('"event": "operator_acts"')
+    wait_until(lambda: _logged(site, "operator_acts", answered.prediction_id) == [("resend", "admin")])
     with operators.logins(stack, address) as database:
         entries = LogEntry.objects.using(database).filter(object_id=answered.prediction_id)
         assert [entry.change_message for entry in entries] == ["Resent."]
+
+
+def test_what_was_done_to_a_job_is_seen_on_the_site_that_did_not_do_it(
+    admin: Operator, answered: Prediction, stack: LocalStack
+) -> None:
+    history = f"{JOBS}{answered.prediction_id}/history/"
+    assert "No operator has done anything" in admin.get(history).text
+    _do(admin, "resend", answered.prediction_id)
+    other = Operator(list(stack.sites.values())[1], admin.cookies)
+    assert "<td>admin</td><td>resend</td>" in other.get(history).text
+    assert "operator: resend" in _page(other, answered.prediction_id).text
+
+
+def test_a_refusal_and_a_deletion_are_in_the_log(admin: Operator, answered: Prediction, stack: LocalStack) -> None:
+    """Of these there is nothing on the item."""
+    site = next(iter(stack.sites))
+    _do(admin, "retry", answered.prediction_id)
+    _do(admin, "delete", answered.prediction_id)
+    done, refused = [("retry", "admin"), ("delete", "admin")], [("retry", "admin")]
+    wait_until(lambda: _logged(site, "operator_acts", answered.prediction_id) == done)
+    wait_until(lambda: _logged(site, "operator_refused", answered.prediction_id) == refused)
+
+
+def _logged(site: Child, event: str, prediction_id: str) -> list[tuple[str, str]]:
+    """Return operation and operator of the lines that a site wrote, as the log driver reads them."""
+    lines = [json.loads(line) for line in list(site.lines) if f'"event": "{event}"' in line]
+    return [(line["operation"], line["operator"]) for line in lines if line["prediction_id"] == prediction_id]
 
 
 def test_several_jobs_are_asked_about_and_done_at_once(admin: Operator, user: TelegramUser, photo: bytes) -> None:
