@@ -8,7 +8,7 @@ from . import logins, views
 
 admin.autodiscover()
 admin.site.site_header = admin.site.site_title = "Object detection service"
-admin.site.index_title = "Operation"
+admin.site.index_title = "Administration"
 # There is no site for people but the admin.
 admin.site.site_url = None
 

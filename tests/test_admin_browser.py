@@ -13,6 +13,7 @@ from deploy.local.telegram.client import TelegramUser
 from detection import images, predictions
 from detection.schemas import Delivery, Prediction
 
+WHY = "The model was away, and came back too late for this photo and for all after it."
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "admin.jpg"
 # The lowest ratio of contrast among the elements of a class (WCAG 2.2, 1.4.3: at least 4.5).
 CONTRAST = """states => {
@@ -72,7 +73,7 @@ def failed(stack: LocalStack, photo: bytes) -> Prediction:
     prediction = Prediction(identity, sender.chat_id, sender.send_text("hello"), f"photos/{identity}")
     images.put(prediction.image_key, photo, "image/jpeg")
     predictions.create(prediction)
-    predictions.fail(identity, "The model was away.")
+    predictions.fail(identity, WHY)
     predictions.finish_delivery(identity, Delivery.DELIVERED)
     return prediction
 
@@ -92,7 +93,7 @@ def test_a_failed_job_is_found_retried_and_answered_in_the_chat(
     page.get_by_label("Chat").fill(str(failed.chat_id))
     page.get_by_role("button", name="Search").click()
     page.locator("#result_list tbody th a").click()
-    expect(page.get_by_text("The model was away.").first).to_be_visible()
+    expect(page.get_by_text(WHY).first).to_be_visible()
     page.get_by_role("link", name="Retry").click()
     page.get_by_role("button", name="Yes: retry").click()
     expect(page.get_by_text(f"Retried: {failed.prediction_id}")).to_be_visible()
@@ -126,6 +127,19 @@ def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(
         assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
         assert page.locator("h1").count() == 1, path
         assert page.locator(".state").evaluate_all(CONTRAST) >= 4.5, path
+        # What is as wide as the page is read without scrolling to the side.
+        assert page.locator(".timeline").evaluate_all("all => all.every(each => each.offsetWidth <= 400)"), path
+    page.goto(f"{address}/admin/detection/job/{failed.prediction_id}/history/")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    page.goto(f"{address}/admin/detection/job/")
+    assert page.get_by_label("Prediction id").evaluate("field => field.offsetWidth") > 150
+
+
+def test_why_jobs_failed_is_read_in_the_list(page: Page, address: str, failed: Prediction) -> None:
+    page.goto(f"{address}/admin/detection/job/?chat={failed.chat_id}")
+    row = page.locator("#result_list tbody tr")
+    expect(row.locator(".error")).to_be_in_viewport(ratio=1)
+    assert row.evaluate("row => row.offsetHeight") < 100
 
 
 def test_all_jobs_of_a_page_are_chosen_and_acted_on_by_keyboard(page: Page, address: str, failed: Prediction) -> None:

@@ -139,6 +139,7 @@ def test_a_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction
     expect(tile(page, "Dead letters")).to_contain_text("(look!)", timeout=20_000)
     page.get_by_role("link", name="Dead letters").click()
     expect(page.get_by_role("link", name=given_up.prediction_id)).to_be_visible()
+    assert page.locator("#result_list").evaluate("table => table.offsetWidth") > 800
     page.get_by_label("Choose all letters of this page").check()
     page.get_by_role("button", name="Replay").click()
     page.get_by_role("button", name="Yes: replay").click()
