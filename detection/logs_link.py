@@ -9,6 +9,7 @@ from django.conf import settings
 from . import timeline
 from .schemas import Prediction
 
+QUERY = 'fields @timestamp, level, event, @message | filter prediction_id = "{}" | sort @timestamp'
 _BEFORE, _AFTER = timedelta(minutes=1), timedelta(days=1)
 
 
@@ -21,10 +22,7 @@ def of(prediction: Prediction) -> str | None:
     stored = timeline.parse(prediction.created_at)
     if not (settings.LOG_GROUPS and stored):
         return None
-    query = (
-        f'fields @timestamp, level, event, @message | filter prediction_id = "{prediction.prediction_id}"'
-        " | sort @timestamp"
-    )
+    query = QUERY.format(prediction.prediction_id)
     groups = "".join("~'" + _text(group) for group in settings.LOG_GROUPS)
     detail = (
         f"~(end~'{_text(_iso(stored + _AFTER))}~start~'{_text(_iso(stored - _BEFORE))}~timeType~'ABSOLUTE~tz~'UTC"
