@@ -1,4 +1,4 @@
-"""Keep everybody who sends with the bot's token, on any machine, under Telegram's limits.
+"""Keep everybody who sends with the bot's token, on any machine, under Telegram's limits; and who logs in, under ours.
 
 Each limit is one DynamoDB item with the time from which the next message may go (the generic cell rate algorithm).
 Reserving a place is one conditional write, so that senders need not know of each other; a 429 moves the time on for
@@ -62,6 +62,11 @@ def pause(limit: Limit, seconds: float) -> None:
     now = time.time()
     until = now + seconds + limit.burst * limit.interval_seconds
     _write(limit, until, "attribute_not_exists(next_at) OR next_at < :now", until)
+
+
+def forget(limit: Limit) -> None:
+    """Let the next burst come at once, as if nothing had been before."""
+    aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": limit.key})
 
 
 def _advance(limit: Limit, now: float, latest: float) -> float | None:

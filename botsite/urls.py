@@ -4,13 +4,14 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from . import logins, views
+from . import attempts, logins, views
 
 admin.autodiscover()
 admin.site.site_header = admin.site.site_title = "Object detection service"
 admin.site.index_title = "Administration"
 # There is no site for people but the admin.
 admin.site.site_url = None
+admin.site.login_form = attempts.LoginForm
 
 urlpatterns = [
     path("telegram/webhook", views.webhook),

@@ -21,8 +21,12 @@ _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 class Operator:
     """Somebody with a browser: cookies are kept, forms are sent with their tokens."""
 
-    def __init__(self, site: str, cookies: httpx.Cookies | None = None, certificate: Path | None = None) -> None:
+    def __init__(
+        self, site: str, cookies: httpx.Cookies | None = None, certificate: Path | None = None, address: str = ""
+    ) -> None:
         self._site = site
+        # What a load balancer adds to what a browser may have written there itself.
+        self._headers = {"X-Forwarded-For": f"198.51.100.1, {address}"} if address else {}
         # Of a site that vouches for itself.
         self._tls = ssl.create_default_context(cafile=certificate) if certificate else True
         # Without their domains: who has them takes them to another site.
@@ -49,7 +53,7 @@ class Operator:
 
     def _send(self, method: str, path: str, fields: dict[str, str] | None = None) -> httpx.Response:
         with httpx.Client(base_url=self._site, cookies=self.cookies, timeout=40, verify=self._tls) as client:
-            answer = client.request(method, path, data=fields)
+            answer = client.request(method, path, data=fields, headers=self._headers)
             self.cookies = client.cookies
         return answer
 

@@ -73,6 +73,13 @@ def test_an_operator_is_told_that_aws_fails(
     assert operator.get(page).status_code in (200, 404)
 
 
+@pytest.mark.parametrize("operation", ["UpdateItem", "DeleteItem"])
+def test_a_table_that_is_away_keeps_no_operator_out(site: FaultySite, stack: LocalStack, operation: str) -> None:
+    site.break_("dynamodb", operation, FAULTS["throttled"])
+    assert operators.admin(stack, site.url).get("/admin/").status_code == 200
+    site.mend()
+
+
 def _delivered(user: TelegramUser) -> bool:
     ids = predictions.latest_of_chat(user.chat_id)
     found = predictions.find(ids[0]) if ids else None

@@ -1,0 +1,76 @@
+"""Passwords are tried at a bounded rate on all sites together, and nobody is locked out for long, or by others."""
+
+from itertools import count
+
+import pytest
+
+from botsite import attempts, aws, pace
+from deploy.local.stack import LocalStack
+
+from .operators import Operator
+
+LOGIN = "/admin/login/?next=/admin/"
+REFUSED = "Too many attempts from your address: try again in "
+_addresses = (f"203.0.113.{number}" for number in count(1))
+
+
+@pytest.fixture
+def address(stack: LocalStack) -> str:
+    """Return an address that nobody has come from."""
+    return next(_addresses)
+
+
+def tried(address: str, times: int) -> None:
+    """Count attempts, without the half second that each takes."""
+    for _ in range(times):
+        pace.reserve(attempts.limit(address))
+
+
+def both(stack: LocalStack, address: str) -> list[Operator]:
+    return [Operator(site, address=address) for site in stack.sites.values()]
+
+
+def test_after_six_wrong_passwords_both_sites_refuse_even_the_right_one(stack: LocalStack, address: str) -> None:
+    first, second = both(stack, address)
+    tried(address, 4)
+    for site in (first, second):
+        assert "Please enter the correct username and password" in site.post(LOGIN, username="admin", password="x").text
+    for site in (first, second):
+        answer = site.post(LOGIN, username="admin", password=stack.env["ADMIN_PASSWORD"])
+        assert (answer.status_code, REFUSED in answer.text) == (200, True)
+
+
+def test_some_seconds_later_the_right_password_is_good_again_and_ends_the_count(
+    stack: LocalStack, address: str
+) -> None:
+    tried(address, 6)
+    _let_pass(address, 10)
+    both(stack, address)[0].log_in("admin", stack.env["ADMIN_PASSWORD"])
+    assert _next_at(address) is None
+
+
+def test_another_address_is_not_held_up(stack: LocalStack, address: str) -> None:
+    tried(address, 6)
+    Operator(next(iter(stack.sites.values())), address=next(_addresses)).log_in("admin", stack.env["ADMIN_PASSWORD"])
+
+
+def test_a_form_with_an_empty_field_does_not_end_the_count(stack: LocalStack, address: str) -> None:
+    tried(address, 3)
+    assert both(stack, address)[0].post(LOGIN, username="admin", password="").status_code == 200
+    assert _next_at(address) is not None
+
+
+def _next_at(address: str) -> float | None:
+    """Return from when on the address is as if it had never tried, in epoch seconds."""
+    key = {"prediction_id": attempts.limit(address).key}
+    item = aws.dynamodb().get_item(TableName=pace.settings.PREDICTIONS_TABLE, Key=key).get("Item")
+    return float(item["next_at"]) if item else None
+
+
+def _let_pass(address: str, seconds: int) -> None:
+    aws.dynamodb().update_item(
+        TableName=pace.settings.PREDICTIONS_TABLE,
+        Key={"prediction_id": attempts.limit(address).key},
+        UpdateExpression="SET next_at = next_at - :seconds",
+        ExpressionAttributeValues={":seconds": seconds},
+    )
