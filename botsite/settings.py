@@ -82,6 +82,11 @@ ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[]) or [
 # The admin's login, made at each start (botsite/logins.py); no password, no login.
 ADMIN_USER = env.str("ADMIN_USER", default="admin")
 ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
+# Of the users that an operator adds.
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (("MinimumLengthValidator", {"min_length": 12}), ("CommonPasswordValidator", {}))
+]
 # The only thing in Django's database is who may log in to the admin: predictions are in DynamoDB.
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

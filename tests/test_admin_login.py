@@ -82,6 +82,12 @@ def test_the_password_from_the_secret_is_changed_there_and_nowhere_else(admin: O
     assert "ADMIN_PASSWORD" in admin.get("/admin/").text
 
 
+def test_a_new_user_needs_a_password_that_is_hard_to_guess(admin: Operator) -> None:
+    weak = {"username": "weak", "usable_password": "true", "password1": "password123", "password2": "password123"}
+    page = admin.post("/admin/auth/user/add/", **weak).text
+    assert ("at least 12 characters" in page, "too common" in page) == (True, True)
+
+
 @pytest.mark.parametrize("page", [JOBS, f"{JOBS}x/change/", f"{JOBS}retry/confirm/?id=x", "/ops/trace/x"])
 def test_a_stranger_gets_the_login_page(stack: LocalStack, page: str) -> None:
     answer = Operator(next(iter(stack.sites.values()))).get(page)
