@@ -167,8 +167,6 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": ["'none'"],
     }
 }
-# Telegram follows no redirect.
-APPEND_SLASH = False
 USE_TZ = True
 # Django moves the process's clock to TIME_ZONE; logs and items are in UTC.
 TIME_ZONE = "UTC"

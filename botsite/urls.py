@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.urls import include, path
-from django.views.generic import RedirectView
 
 from . import attempts, logins, views
 
@@ -16,9 +15,6 @@ admin.site.login_form = attempts.LoginForm
 urlpatterns = [
     path("telegram/webhook", views.webhook),
     path("results", views.results),
-    # The addresses that people type; APPEND_SLASH is off, because Telegram follows no redirect.
-    path("admin", RedirectView.as_view(url="/admin/")),
-    path("ops", RedirectView.as_view(url="/ops/")),
     path("admin/password_change/", logins.password_change),
     path("admin/", admin.site.urls),
     path("ops/", include("botsite.ops.urls")),

@@ -102,17 +102,24 @@ def test_a_stranger_gets_the_login_page(stack: LocalStack) -> None:
     [
         ("/ops", "/ops/"),
         ("/admin", "/admin/"),
+        ("/admin/detection/job?status=failed", "/admin/detection/job/?status=failed"),
         ("/ops/dead-letters/", "/ops/dead-letters"),
         ("/ops/trace/p1/", "/ops/trace/p1"),
     ],
 )
 def test_an_address_with_a_slash_too_few_or_too_many_leads_to_the_page(admin: Operator, typed: str, meant: str) -> None:
     answer = admin.get(typed)
-    assert (answer.status_code, answer.headers.get("location")) == (302, meant)
+    assert (answer.is_redirect, answer.headers.get("location")) == (True, meant)
 
 
-def test_the_webhook_redirects_nobody(admin: Operator) -> None:
+def test_what_programs_call_redirects_nobody(admin: Operator) -> None:
     assert [admin.send(path).status_code for path in ("/telegram/webhook", "/telegram/webhook/")] == [403, 404]
+    assert [admin.get(path).status_code for path in ("/results", "/results/", "/healthz", "/readyz")] == [
+        403,
+        404,
+        200,
+        200,
+    ]
 
 
 def test_staff_without_the_permission_sees_and_does_nothing(
