@@ -20,6 +20,7 @@ from .local_aws import clients_of
 from .processes import wait_until
 from .test_demo import ROOT, left_of
 
+pytestmark = pytest.mark.timeout(240)
 GROUP = "objdet-yolo5"
 DRAINED = "lifecycle_action_completed"
 chat_ids = count(500)
@@ -41,9 +42,12 @@ class Demo:
         return TelegramUser(self.env["TELEGRAM_API_URL"], next(chat_ids))
 
     def answer(self, photo: bytes) -> None:
-        """Send a photo as somebody new and wait for the answer: then there is a worker."""
+        """Send a photo as somebody new and wait for the answer: then there is a worker.
+
+        A site that is killed while it sends keeps the delivery's lease for 90 s, and the sweep finds it 30 s later.
+        """
         user = self.user()
-        assert user.wait_for_reply(user.send_photo(photo), 60).photo
+        assert user.wait_for_reply(user.send_photo(photo), 150).photo
 
     def said(self, text: str, log: str = "scaling") -> int:
         """Return how often the logs of this name say a text."""

@@ -104,12 +104,13 @@ def _say_where(console: Console, stack: LocalStack, folder: Path, answer: Answer
 
 
 def _write_env(stack: LocalStack, folder: Path) -> Path:
-    """Write what the roles were started with; the file is readable by its owner alone."""
-    path = folder / "env"
-    path.touch(mode=0o600)
+    """Write what the roles were started with: whole or not at all, and readable by its owner alone."""
+    path, whole = folder / "env", folder / "env.new"
+    whole.unlink(missing_ok=True)
+    whole.touch(mode=0o600)
     names = [name for name in stack.env if name in _NEEDED or name.startswith(("AWS_", "TELEGRAM_"))]
-    path.write_text("".join(f"{name}={shlex.quote(stack.env[name])}\n" for name in sorted(names)))
-    return path
+    whole.write_text("".join(f"{name}={shlex.quote(stack.env[name])}\n" for name in sorted(names)))
+    return whole.replace(path)
 
 
 _NEEDED = (
