@@ -4,8 +4,9 @@ import os
 
 # gunicorn's own ASGI worker: a webhook spends its time waiting for Telegram, S3 and DynamoDB.
 worker_class = "asgi"
-# A micro instance has two virtual cores and 1 GiB; a worker takes about 100 MB.
+# A micro instance has two virtual cores and 1 GiB. What is loaded before the workers are forked is there once.
 workers = 2
+preload_app = True
 bind = os.environ.get("POLYBOT_BIND", "0.0.0.0:8000")
 # Longer than the 60 s after which the load balancer closes an idle connection: the one who closes second is safe.
 keepalive = 75
