@@ -38,26 +38,31 @@ def ultralytics() -> Any:
     return ultralytics
 
 
+def check(name: str) -> None:
+    """Raise WeightsMissing if `name` is the path of nothing; a `.pt` file without a folder may be fetched yet."""
+    path = Path(name)
+    if not path.exists() and (path.suffix != ".pt" or path.parent != Path()):
+        raise WeightsMissing(f"YOLO_WEIGHTS names {name}, which does not exist.")
+
+
 def ready(name: str) -> Path:
     """Return what the worker loads for `name`: an exported model as it is, a `.pt` file exported once and cached."""
+    check(name)
     path = Path(name)
     if path.suffix == ".pt":
         found = locate(path)
         calibrated = _exported(found, "int8")
         return calibrated if calibrated.is_dir() else export(found)
-    if not path.exists():
-        raise WeightsMissing(f"YOLO_WEIGHTS names {name}, which does not exist.")
     return path
 
 
 def locate(path: Path) -> Path:
     """Return the `.pt` file: where it says, else in the cache, else downloaded by ultralytics into the cache."""
+    check(str(path))
     cached = settings.CACHE_DIR / "weights" / path.name
     for candidate in (path, cached):
         if candidate.is_file():
             return candidate
-    if path.parent != Path():
-        raise WeightsMissing(f"YOLO_WEIGHTS names {path}, which does not exist.")
     ultralytics()
     from ultralytics.utils.downloads import attempt_download_asset
 

@@ -53,10 +53,20 @@ def test_a_demo_that_is_told_to_stop_while_it_starts_stops_everything(tmp_path: 
     assert left_of(tmp_path) == []
 
 
-def test_a_missing_model_fails_with_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_model_fails_at_once_with_what_to_do(tmp_path: Path) -> None:
     environment = os.environ | {"YOLO_WEIGHTS": str(tmp_path / "missing.pt")}
     command = [sys.executable, "manage.py", "demo", "--once", "--folder", str(tmp_path / "demo")]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "missing.pt, which does not exist" in ended.stderr
+    assert not (tmp_path / "demo" / "logs").exists()
+
+
+def test_a_model_that_cannot_be_exported_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "broken.pt").write_bytes(b"no model")
+    environment = os.environ | {"YOLO_WEIGHTS": str(tmp_path / "broken.pt")}
+    command = [sys.executable, "manage.py", "demo", "--once", "--folder", str(tmp_path / "demo")]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "broken.pt is not a loadable checkpoint" in ended.stderr
     assert left_of(tmp_path) == []

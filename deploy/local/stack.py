@@ -19,6 +19,7 @@ from django.conf import settings
 
 from botsite import aws, logs, secret_store
 from deploy import environment, self_signed, stacks, webhook
+from detection import weights
 
 from . import roles
 from .processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
@@ -64,7 +65,11 @@ class LocalStack:
 
     @contextmanager
     def running(self) -> Iterator["LocalStack"]:
-        """Start everything, and end it all when the block is left, however it is left."""
+        """Start everything, and end it all when the block is left, however it is left.
+
+        Raise WeightsMissing, before anything is started, if there is no model.
+        """
+        weights.check(self.weights)
         try:
             shutil.rmtree(self.folder / "logs", ignore_errors=True)
             for old in self.folder.glob("admin*.sqlite3"):

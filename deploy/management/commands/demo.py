@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from deploy.local import demo
 from deploy.local.processes import ChildFailed
 from deploy.stacks import StackError
+from detection.weights import WeightsMissing
 
 
 class Command(BaseCommand):
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             answer = demo.run(options["once"], options["folder"])
-        except (ChildFailed, StackError, TimeoutError) as error:
+        except (ChildFailed, StackError, TimeoutError, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         if answer is None:
             raise CommandError("stopped before the sample photo was answered")

@@ -16,6 +16,7 @@ from deploy.loadtest.pictures import MOST
 from deploy.loadtest.screen import Screen
 from deploy.local.processes import ChildFailed
 from deploy.management.base import StackCommand
+from detection.weights import WeightsMissing
 
 _MOST = 100_000
 _CHATS = (
@@ -59,7 +60,7 @@ class Command(StackCommand):
         chosen["out"] = options["out"] or settings.BASE_DIR / "var" / "loadtest" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         try:
             report = session.run(session.Options(**chosen), Screen(self.console()))
-        except (LoadTestError, ChildFailed) as error:
+        except (LoadTestError, ChildFailed, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         if report is None:
             raise CommandError("Stopped before a photo was sent.", returncode=130)
