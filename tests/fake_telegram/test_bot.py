@@ -1,0 +1,240 @@
+"""What a bot does at the fake Telegram is what it would be at the real one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from telegram import (
+    Bot,
+    InputMediaDocument,
+    InputMediaPhoto,
+    MessageEntity,
+    ReactionTypeEmoji,
+    ReplyParameters,
+)
+from telegram.error import BadRequest, InvalidToken
+
+from .service import CHAT, TLS, Fake, keyboard, picture
+
+
+def test_the_bot_is_the_one_its_token_names(telegram: Fake) -> None:
+    me = telegram.bot(lambda bot: bot.get_me())
+    assert (me.id, me.is_bot, me.username) == (123456, True, "object_detection_bot")
+
+
+def test_a_wrong_token_is_401_and_an_unknown_method_404(telegram: Fake) -> None:
+    with pytest.raises(InvalidToken):
+        telegram.bot(lambda bot: bot.get_me(), token="123456:wrong")
+    assert telegram.api("getMe", token="wrong").json() == {
+        "ok": False, "error_code": 401, "description": "Unauthorized",
+    }  # fmt: skip
+    assert telegram.api("inventSomething").status_code == 404
+    assert httpx.get(f"{telegram.url}/file/botwrong/photos/file_1.jpg", verify=TLS).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": {"chat_id": str(CHAT), "text": "hello"}},
+        {"json": {"chat_id": CHAT, "text": "hello"}},
+        {"data": {"chat_id": str(CHAT), "text": "hello"}, "files": {"ignored": ("a.txt", b"x")}},
+        {"params": {"chat_id": CHAT, "text": "hello"}},
+    ],
+    ids=["form", "json", "multipart", "address"],
+)
+def test_parameters_come_in_every_way_that_telegram_reads(telegram: Fake, body: dict[str, Any]) -> None:
+    answer = telegram.api("sendmessage", **body).json()
+    assert answer["ok"] is True
+    assert [message.text for message in telegram.user().messages()] == ["hello"]
+
+
+def test_a_sent_message_is_the_one_the_person_sees(telegram: Fake) -> None:
+    asked = telegram.user().send_text("what is this?")
+    sent = telegram.bot(
+        lambda bot: bot.send_message(CHAT, "a <b>cat</b>", "HTML", reply_to_message_id=asked, reply_markup=keyboard())
+    )
+    seen = telegram.user().wait_for_reply(asked, 5)
+    assert (sent.message_id, sent.chat_id, sent.text) == (seen.message_id, CHAT, "a cat")
+    assert sent.reply_to_message
+    assert sent.reply_to_message.message_id == asked
+    assert sent.entities == (MessageEntity("bold", 2, 3),)
+    assert [(button.text, button.data) for button in seen.buttons] == [("Again", "again")]
+    assert seen.from_bot
+    assert not seen.edited
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "plain", "entities"),
+    [
+        ("<b>1 &lt; 2</b> &amp; x", "HTML", "1 < 2 & x", [("bold", 0, 5)]),
+        ("😀 <i>a <u>b</u></i>", "HTML", "😀 a b", [("italic", 3, 3), ("underline", 5, 1)]),
+        ('<pre><code class="language-python">x</code></pre>', "HTML", "x", [("pre", 0, 1)]),
+        ('  <a href="https://e.org/?a=1&amp;b=2">link</a>', "HTML", "link", [("text_link", 0, 4)]),
+        ("/start https://e.org @botname", None, "/start https://e.org @botname",
+         [("bot_command", 0, 6), ("url", 7, 13), ("mention", 21, 8)]),
+        (r"*bold _both_* 1\.5", "MarkdownV2", "bold both 1.5", [("bold", 0, 9), ("italic", 5, 4)]),
+        ("__u__ ~s~ ||p||", "MarkdownV2", "u s p", [("underline", 0, 1), ("strikethrough", 2, 1), ("spoiler", 4, 1)]),
+        ("`a*b` [t](https://e.org/\\))", "MarkdownV2", "a*b t", [("code", 0, 3), ("text_link", 4, 1)]),
+        ("```python\nx = 1\n```", "MarkdownV2", "x = 1", [("pre", 0, 5)]),
+        (">quote\n>more\nafter", "MarkdownV2", "quote\nmore\nafter", [("blockquote", 0, 10)]),
+    ],
+)  # fmt: skip
+def test_markup_becomes_entities(
+    telegram: Fake, text: str, mode: str | None, plain: str, entities: list[tuple[str, int, int]]
+) -> None:
+    sent = telegram.bot(lambda bot: bot.send_message(CHAT, text, mode))
+    assert sent.text == plain
+    assert [(entity.type, entity.offset, entity.length) for entity in sent.entities] == entities
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "complaint"),
+    [
+        ("<b>open", "HTML", 'Can\'t find end tag corresponding to start tag "b"'),
+        ("a <x>", "HTML", 'Unsupported start tag "x" at byte offset 2'),
+        ("1 < 2", "HTML", 'Unsupported start tag "" at byte offset 2'),
+        ("é</b>", "HTML", "Unexpected end tag at byte offset 2"),
+        ("<b><i>x</b></i>", "HTML", 'Unmatched end tag at byte offset 7, expected "</i>", found "</b>"'),
+        ("0.87", "MarkdownV2", "Character '.' is reserved and must be escaped with the preceding '\\'"),
+        ("a *b", "MarkdownV2", "Can't find end of Bold entity at byte offset 2"),
+    ],
+)
+def test_broken_markup_is_refused(telegram: Fake, text: str, mode: str, complaint: str) -> None:
+    answer = telegram.api("sendMessage", json={"chat_id": CHAT, "text": text, "parse_mode": mode})
+    assert (answer.status_code, answer.json()["description"]) == (
+        400, f"Bad Request: can't parse entities: {complaint}",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("action", "complaint"),
+    [
+        (lambda bot: bot.send_message(CHAT, "x" * 4097), "Message is too long"),
+        (lambda bot: bot.send_message(CHAT, "<b> </b>", "HTML"), "Message text is empty"),
+        (lambda bot: bot.send_message("@nobody", "x"), "Chat not found"),
+        (lambda bot: bot.send_photo(CHAT, picture(), "<b>" + "😀" * 513 + "</b>", parse_mode="HTML"),
+         "Message caption is too long"),
+        (lambda bot: bot.send_message(CHAT, "x", reply_markup=keyboard("x" * 65)), "Button_data_invalid"),
+        (lambda bot: bot.send_photo(CHAT, b"x" * ((10 << 20) + 1)),
+         "File of size 10485761 bytes is too big for a photo; the maximum size is 10485760 bytes"),
+        (lambda bot: bot.send_photo(CHAT, picture(9001, 1000, "PNG")), "Photo_invalid_dimensions"),
+        (lambda bot: bot.send_photo(CHAT, picture(2100, 100)), "Photo_invalid_dimensions"),
+        (lambda bot: bot.send_photo(CHAT, b"no picture"), "Image_process_failed"),
+        (lambda bot: bot.send_photo(CHAT, picture()[:3000]), "Image_process_failed"),
+        (lambda bot: bot.send_document(CHAT, b""), "File must be non-empty"),
+        (lambda bot: bot.send_photo(CHAT, "AgACnothing"),
+         "Wrong remote file identifier specified: wrong string length"),
+        (lambda bot: bot.send_chat_action(CHAT, "dancing"), "Wrong parameter action in request"),
+        (lambda bot: bot.get_file("nothing"), "Wrong file_id or the file is temporarily unavailable"),
+        (lambda bot: bot.edit_message_text("x", CHAT, 1), "Message to edit not found"),
+        (lambda bot: bot.delete_message(CHAT, 1), "Message to delete not found"),
+        (lambda bot: bot.answer_callback_query("1"),
+         "Query is too old and response timeout expired or query id is invalid"),
+        (lambda bot: bot.set_webhook("https://e.org/", secret_token="a.b"),
+         "Secret token contains unallowed characters"),
+    ],
+)  # fmt: skip
+def test_telegrams_limits_hold(telegram: Fake, action: Callable[[Bot], Awaitable[Any]], complaint: str) -> None:
+    with pytest.raises(BadRequest) as raised:
+        telegram.bot(action)
+    assert str(raised.value).casefold() == complaint.casefold()
+    assert telegram.user().messages() == []
+
+
+def test_a_text_and_a_caption_at_their_limits_are_sent(telegram: Fake) -> None:
+    text, caption = "😀" * 2048, "<b>" + "x" * 1024 + "</b>"
+    assert telegram.bot(lambda bot: bot.send_message(CHAT, text)).text == text
+    assert telegram.bot(lambda bot: bot.send_photo(CHAT, picture(), caption, parse_mode="HTML")).caption == "x" * 1024
+
+
+def test_a_bots_photo_is_seen_as_jpeg_of_at_most_1280_pixels(telegram: Fake) -> None:
+    sent = telegram.bot(lambda bot: bot.send_photo(CHAT, picture(2000, 1000, "PNG"), filename="result.png"))
+    seen = telegram.user().wait_for(lambda message: message.message_id == sent.message_id, 5)
+    image = Image.open(io.BytesIO(telegram.user().download(seen)))
+    assert (image.format, image.size) == ("JPEG", (1280, 640))
+    assert [(size.width, size.height) for size in sent.photo] == [(90, 45), (320, 160), (800, 400), (1280, 640)]
+
+
+def test_a_reply_to_a_message_that_is_gone_needs_permission(telegram: Fake) -> None:
+    user = telegram.user()
+    gone = user.send_text("never mind")
+    user.delete(gone)
+    with pytest.raises(BadRequest, match="Message to be replied not found"):
+        telegram.bot(lambda bot: bot.send_message(CHAT, "x", reply_parameters=ReplyParameters(gone)))
+    allowed = ReplyParameters(gone, allow_sending_without_reply=True)
+    assert telegram.bot(lambda bot: bot.send_message(CHAT, "x", reply_parameters=allowed)).reply_to_message is None
+
+
+def test_an_edit_changes_the_message_and_drops_buttons_it_does_not_repeat(telegram: Fake) -> None:
+    sent = telegram.bot(lambda bot: bot.send_message(CHAT, "looking", reply_markup=keyboard()))
+    edited = telegram.bot(lambda bot: bot.edit_message_text("found", CHAT, sent.message_id))
+    (seen,) = telegram.user().messages()
+    assert (seen.text, seen.buttons, seen.edited) == ("found", (), True)
+    assert isinstance(edited, type(sent))
+    assert edited.edit_date
+    with pytest.raises(BadRequest, match="Message is not modified"):
+        telegram.bot(lambda bot: bot.edit_message_text("found", CHAT, sent.message_id))
+
+
+def test_buttons_alone_can_be_changed_without_an_edit_mark(telegram: Fake) -> None:
+    sent = telegram.bot(lambda bot: bot.send_message(CHAT, "x"))
+    telegram.bot(lambda bot: bot.edit_message_reply_markup(CHAT, sent.message_id, reply_markup=keyboard()))
+    (seen,) = telegram.user().messages()
+    assert ([button.data for button in seen.buttons], seen.edited) == (["again"], False)
+
+
+def test_a_status_text_can_become_the_photo(telegram: Fake) -> None:
+    sent = telegram.bot(lambda bot: bot.send_message(CHAT, "looking"))
+    media = InputMediaPhoto(picture(), caption="1 cat")
+    telegram.bot(lambda bot: bot.edit_message_media(media, CHAT, sent.message_id))
+    (seen,) = telegram.user().messages()
+    assert (seen.message_id, seen.text, seen.caption, seen.photo and seen.photo.width) == (
+        sent.message_id, None, "1 cat", 640,
+    )  # fmt: skip
+    telegram.bot(lambda bot: bot.edit_message_caption(CHAT, sent.message_id, caption="2 cats"))
+    assert [message.caption for message in telegram.user().messages()] == ["2 cats"]
+    with pytest.raises(BadRequest, match="There is no text in the message to edit"):
+        telegram.bot(lambda bot: bot.edit_message_text("x", CHAT, sent.message_id))
+
+
+def test_a_persons_message_cannot_be_edited_but_deleted(telegram: Fake) -> None:
+    message_id = telegram.user().send_text("mine")
+    with pytest.raises(BadRequest, match="Message can't be edited"):
+        telegram.bot(lambda bot: bot.edit_message_text("x", CHAT, message_id))
+    assert telegram.bot(lambda bot: bot.delete_message(CHAT, message_id)) is True
+    assert telegram.user().messages() == []
+
+
+def test_an_album_of_the_bot_is_separate_messages_of_one_group(telegram: Fake) -> None:
+    media = [InputMediaPhoto(picture(), caption="two"), InputMediaPhoto(picture(300, 300))]
+    sent = telegram.bot(lambda bot: bot.send_media_group(CHAT, media))
+    seen = telegram.user().messages()
+    assert [message.caption for message in seen] == ["two", None]
+    assert len({message.media_group_id for message in seen} | {message.media_group_id for message in sent}) == 1
+    with pytest.raises(BadRequest, match="Document can't be mixed"):
+        telegram.bot(lambda bot: bot.send_media_group(CHAT, [media[0], InputMediaDocument(b"x")]))
+
+
+def test_a_file_id_sends_the_same_file_again(telegram: Fake) -> None:
+    sent = telegram.bot(lambda bot: bot.send_document(CHAT, b"data", filename="boxes.json"))
+    assert sent.document
+    file_id = sent.document.file_id
+    again = telegram.bot(lambda bot: bot.send_document(CHAT + 1, file_id))
+    assert again.document == sent.document
+    with pytest.raises(BadRequest, match="Can't use file of type document as photo"):
+        telegram.bot(lambda bot: bot.send_photo(CHAT, file_id))
+
+
+def test_commands_reactions_and_chats_can_be_set_and_read(telegram: Fake) -> None:
+    message_id = telegram.user().send_text("hello")
+    telegram.bot(lambda bot: bot.set_my_commands([("help", "How it works")]))
+    assert [command.command for command in telegram.bot(lambda bot: bot.get_my_commands())] == ["help"]
+    telegram.bot(lambda bot: bot.set_message_reaction(CHAT, message_id, ReactionTypeEmoji("👍")))
+    assert [message.reaction for message in telegram.user().messages()] == ["👍"]
+    assert telegram.bot(lambda bot: bot.get_chat(CHAT)).type == "private"
+    assert telegram.bot(lambda bot: bot.get_chat(-1_001_234_567_890)).type == "supergroup"

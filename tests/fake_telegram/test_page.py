@@ -1,0 +1,82 @@
+"""The page on which a person talks to the bot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from telegram import (
+    ReplyParameters,
+)
+
+from .service import CHAT, Fake, keyboard, picture, polled
+
+
+@pytest.fixture
+def page(telegram: Fake, browser: Browser) -> Iterator[Page]:
+    """The page of one person, 360 pixels wide; errors in its script fail the test."""
+    opened = browser.new_page(viewport={"width": 360, "height": 640})
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.goto(f"{telegram.url}/?chat={CHAT}")
+    yield opened
+    opened.close()
+    assert errors == []
+
+
+def test_a_photo_sent_on_the_page_is_answered_on_the_page(telegram: Fake, page: Page) -> None:
+    page.get_by_test_id("start").click()
+    expect(page.get_by_test_id("text")).to_have_text(["/start"])
+    file: Any = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": picture()}
+    page.get_by_test_id("photo-input").set_input_files(file)
+    page.get_by_test_id("composer").fill("<b>what</b> is it?")
+    page.get_by_test_id("send").click()
+    message = telegram.user().wait_for(lambda message: message.photo is not None, 10)
+    assert message.caption == "<b>what</b> is it?"
+    details: Any = {"reply_parameters": ReplyParameters(message.message_id), "reply_markup": keyboard()}
+    sent = telegram.bot(lambda bot: bot.send_photo(CHAT, picture(900, 300), "1 cat", **details))
+    answer = page.locator(f'[data-from=bot][data-message-id="{sent.message_id}"]')
+    expect(answer.get_by_test_id("photo")).to_have_js_property("naturalWidth", 900)
+    expect(answer.get_by_test_id("text")).to_have_text("1 cat")
+
+    answer.get_by_test_id("inline-button").click()
+    update = polled(telegram)[-1]
+    assert update.callback_query
+    query_id = update.callback_query.id
+    telegram.bot(lambda bot: bot.answer_callback_query(query_id, "Looking again"))
+    expect(page.get_by_test_id("toast")).to_have_text("Looking again")
+    telegram.bot(lambda bot: bot.send_chat_action(CHAT, "upload_photo"))
+    expect(page.get_by_test_id("status")).to_contain_text("sending a photo")
+    telegram.bot(lambda bot: bot.edit_message_caption(CHAT, sent.message_id, caption="2 cats"))
+    expect(answer.get_by_test_id("text")).to_have_text("2 cats")
+    expect(answer.get_by_test_id("edited")).to_be_visible()
+    telegram.bot(lambda bot: bot.delete_message(CHAT, sent.message_id))
+    expect(answer).to_have_count(0)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_several_photos_become_an_album_and_a_file_a_document(telegram: Fake, page: Page) -> None:
+    photos: Any = [
+        {"name": f"{side}.png", "mimeType": "image/png", "buffer": picture(side, side, "PNG")} for side in (90, 91)
+    ]
+    page.get_by_test_id("photo-input").set_input_files(photos)
+    page.get_by_test_id("composer").press("Enter")
+    expect(page.locator("[data-testid=message] [data-testid=photo]")).to_have_count(2)
+    text: Any = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
+    page.get_by_test_id("file-input").set_input_files(text)
+    page.get_by_test_id("send").click()
+    expect(page.get_by_test_id("document")).to_contain_text("notes.txt")
+    messages = telegram.user().messages()
+    assert [bool(message.media_group_id) for message in messages] == [True, True, False]
+    assert messages[2].document
+    assert messages[2].document.mime_type == "text/plain"
+
+
+def test_the_page_shows_two_people_apart_and_follows_a_reset(telegram: Fake, page: Page) -> None:
+    telegram.user().send_text("mine")
+    telegram.user(9).send_text("somebody else's")
+    expect(page.get_by_test_id("text")).to_have_text(["mine"])
+    telegram.control.reset()
+    expect(page.get_by_test_id("start")).to_be_visible()

@@ -1,0 +1,42 @@
+"""Updates can be polled instead."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from telegram import (
+    Bot,
+    Update,
+)
+from telegram.error import Conflict
+
+from .service import Fake, polled
+
+
+def test_polling_waits_for_updates_and_takes_those_before_the_offset(telegram: Fake) -> None:
+    async def poll_while_someone_writes(bot: Bot) -> tuple[Update, ...]:
+        polling = asyncio.create_task(bot.get_updates(timeout=20))
+        await asyncio.to_thread(telegram.user().send_text, "hello")
+        return await polling
+
+    (update,) = telegram.bot(poll_while_someone_writes)
+    assert polled(telegram) == [update]
+    assert telegram.bot(lambda bot: bot.get_updates(offset=update.update_id + 1)) == ()
+    assert polled(telegram) == []
+
+
+def test_polling_conflicts_with_a_webhook_and_with_another_poll(telegram: Fake) -> None:
+    async def two_polls(bot: Bot) -> tuple[Any, ...]:
+        first = asyncio.create_task(bot.get_updates(timeout=20))
+        second = asyncio.create_task(bot.get_updates(timeout=20))
+        await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.to_thread(telegram.user().send_text, "hello")
+        return await asyncio.gather(first, second, return_exceptions=True)
+
+    results = telegram.bot(two_polls)
+    assert sorted(type(result).__name__ for result in results) == ["Conflict", "tuple"]
+    telegram.bot(lambda bot: bot.set_webhook("http://127.0.0.1:9/"))
+    with pytest.raises(Conflict, match="webhook is active"):
+        polled(telegram)

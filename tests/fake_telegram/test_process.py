@@ -1,0 +1,35 @@
+"""The fake Telegram as a process starts with a token and stops when it is told to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from .service import ROOT, TLS, start_server
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly_although_streams_are_open(number: signal.Signals) -> None:
+    process, line = start_server()
+    url = line.split()[-1]
+    assert line == f"fake Telegram listens on {url}"
+    with process:
+        with httpx.stream("GET", f"{url}/chats/1/events", verify=TLS) as stream:
+            assert stream.status_code == 200
+            process.send_signal(number)
+            assert process.wait(10) == 0
+        assert process.stderr
+        assert process.stderr.read() == ""
+
+
+def test_it_does_not_start_without_a_token() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TELEGRAM_TOKEN"}
+    command = [sys.executable, "-m", "deploy.local.telegram", "--port", "0"]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "TELEGRAM_TOKEN is not set" in ended.stderr
