@@ -49,17 +49,36 @@ MAY: dict[str, dict[str, set[str]]] = {
         "logs:CreateLogStream": {"metrics-logs"},
         "logs:PutLogEvents": {"metrics-logs"},
     },
+    # The prototype of an image: nothing of the service.
+    "bake": {
+        "s3:GetObject": {"source"},
+        "s3:PutObject": {"source"},
+        "sqs:SendMessage": {"bake"},
+        "sqs:ReceiveMessage": {"bake"},
+        "sqs:DeleteMessage": {"bake"},
+        "sqs:ChangeMessageVisibility": {"bake"},
+        "sqs:GetQueueAttributes": {"bake"},
+        "ecr:BatchGetImage": {"repository"},
+        "ecr:GetDownloadUrlForLayer": {"repository"},
+    },
 }
 # Those that take no resource: allowed with any, or not at all.
-MAY_ANYWHERE = {
-    "polybot": {"autoscaling:DescribeAutoScalingGroups", "autoscaling:DescribePolicies", "cloudwatch:GetMetricData"},
-    "metrics": {"autoscaling:DescribeAutoScalingGroups", "cloudwatch:PutMetricData"},
-}
-SESSION = {
+_SESSION = {
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
+}
+MAY_ANYWHERE = {
+    "polybot": {
+        *_SESSION,
+        "autoscaling:DescribeAutoScalingGroups",
+        "autoscaling:DescribePolicies",
+        "cloudwatch:GetMetricData",
+    },
+    "yolo5": _SESSION,
+    "metrics": {*_SESSION, "autoscaling:DescribeAutoScalingGroups", "cloudwatch:PutMetricData"},
+    "bake": {"ecr:GetAuthorizationToken"},
 }
 # And some that nobody should have.
 _DANGEROUS = {
@@ -72,8 +91,9 @@ _DANGEROUS = {
     "logs": ("DeleteLogGroup", "CreateLogGroup", "GetLogEvents", "PutRetentionPolicy"),
     "iam": ("PassRole", "PutRolePolicy", "CreateAccessKey"),
     "sts": ("AssumeRole",),
-    "ec2": ("RunInstances", "TerminateInstances", "AuthorizeSecurityGroupIngress", "DescribeInstances"),
+    "ec2": ("RunInstances", "TerminateInstances", "CreateImage", "AuthorizeSecurityGroupIngress", "DescribeInstances"),
     "ssm": ("GetParameter", "GetParameters", "SendCommand", "StartSession"),
     "cloudformation": ("DescribeStacks", "UpdateStack"),
+    "ecr": ("PutImage", "InitiateLayerUpload", "CreateRepository", "DeleteRepository"),
 }
 NOBODY = [f"{service}:{action}" for service, actions in _DANGEROUS.items() for action in actions]

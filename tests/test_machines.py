@@ -76,36 +76,6 @@ def test_the_stacks_give_a_prototype_its_place(endpoint: str) -> None:
     assert where.profile.startswith("arn:aws:iam::")
 
 
-def test_a_prototype_may_fetch_its_source_report_and_listen_and_touches_nothing_of_the_service(endpoint: str) -> None:
-    role = stacks.existing(PREFIX, "bake").outputs["BakeRoleArn"]
-    bucket = stacks.existing(PREFIX, "storage").outputs["ImagesBucketArn"]
-    sqs = "arn:aws:sqs:us-east-1:000000000000:"
-    may = {
-        f"{bucket}/bakes/x/phase": ["s3:GetObject", "s3:PutObject"],
-        f"{sqs}{PREFIX}-bake": ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:SendMessage"],
-        "arn:aws:ecr:us-east-1:000000000000:repository/any": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-    }
-    may_not = {
-        f"{bucket}/photos/x": ["s3:GetObject", "s3:PutObject"],
-        f"{sqs}{PREFIX}-jobs": ["sqs:ReceiveMessage", "sqs:SendMessage"],
-        f"arn:aws:secretsmanager:us-east-1:000000000000:secret:{PREFIX}/telegram-token-abcdef": [
-            "secretsmanager:GetSecretValue"
-        ],
-        "*": ["ec2:RunInstances", "ec2:CreateImage", "iam:PassRole", "dynamodb:GetItem"],
-    }
-    assert decisions(role, may) == {"allowed"}
-    assert decisions(role, may_not) == {"implicitDeny"}
-
-
-def decisions(role: str, calls: dict[str, list[str]]) -> set[str]:
-    """Return what IAM would decide on these actions, by resource."""
-    asked = [
-        aws.client("iam").simulate_principal_policy(PolicySourceArn=role, ActionNames=actions, ResourceArns=[resource])
-        for resource, actions in calls.items()
-    ]
-    return {one["EvalDecision"] for answer in asked for one in answer["EvaluationResults"]}
-
-
 @each_role
 def test_a_machine_is_given_all_settings_that_its_role_needs(endpoint: str, role: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}

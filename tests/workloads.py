@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -75,7 +75,8 @@ def _received(name: str, url: str) -> Iterator[str]:
         stopped.set()
         arrived.put(messages[0]["ReceiptHandle"])
 
-    request = {"QueueUrl": url, "WaitTimeSeconds": 2}
+    # No long poll: one that outlasts this process takes the message of the next.
+    request = {"QueueUrl": url, "WaitTimeSeconds": 0}
     receiver = Receiver(name, aws.client("sqs").receive_message, request, lambda *_: 1, take)
     try:
         _wait_until(lambda: not arrived.empty())
@@ -111,7 +112,8 @@ def take_photo() -> None:
     """Do what a webhook does, from the token to the job."""
     telegram.token()
     identity = uuid4().hex
-    pace.reserve(pace.chat(CHAT_ID))
+    # A chat that has had no answer yet: Telegram's limit for one is no matter of permissions.
+    pace.reserve(pace.chat(uuid4().int >> 80))
     jobs.find(identity)
     jobs.submit(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"), b"photo")
 
@@ -191,6 +193,34 @@ def leave() -> None:
     farewell.complete()
 
 
+# ------------------------------------------------------------------------------------------------- bake
+
+
+def fetch_and_report() -> None:
+    """Fetch the source and say how far it is, as deploy/docker/bake.sh does by `aws s3 cp`."""
+    where = {"Bucket": settings.IMAGES_BUCKET, "Key": "bakes/1/phase"}
+    aws.client("s3").put_object(**where, Body=b"booting")
+    aws.client("s3").get_object(**where)
+
+
+def pull() -> None:
+    """Log in to the registry and pull, as docker does; there is no such image, but only who may pull is told so."""
+    ecr = aws.client("ecr")
+    ecr.get_authorization_token()
+    with suppress(ecr.exceptions.RepositoryNotFoundException):
+        ecr.batch_get_image(repositoryName="none", imageIds=[{"imageTag": "v1"}])
+    with suppress(ecr.exceptions.RepositoryNotFoundException):
+        ecr.get_download_url_for_layer(repositoryName="none", layerDigest="sha256:" + "0" * 64)
+
+
+def be_healthy() -> None:
+    """Do what a container does that is proved healthy: send ticks, and consume what comes."""
+    # Two, because one that comes back is a dead letter at once.
+    for _ in range(2):
+        celery.app.send_task("upkeep.sweep", queue="metrics", expires=30)
+    consume("bake", settings.METRICS_QUEUE_URL)
+
+
 # --------------------------------------------------------------------------------------- metricStreamer
 
 
@@ -211,6 +241,7 @@ ROLES: Mapping[str, list[Callable[[], None]]] = {
     "polybot": [*ALWAYS, check_readiness, take_photo, deliver_result, administer, look_at_service],
     "yolo5": [*ALWAYS, lambda: consume("jobs", settings.JOBS_QUEUE_URL), work, notice_gone, leave],
     "metrics": [*ALWAYS, mend, tick, tasks.publish],
+    "bake": [fetch_and_report, pull, be_healthy],
 }
 
 
