@@ -70,7 +70,11 @@ def tell_telegram(prefix: str) -> str:
     token = telegram.stored_token(web.outputs["TokenSecretName"])
     info = bot_api.ask(token, lambda bot: bot.get_webhook_info)
     if not info.url:
-        return "Telegram has no webhook yet, so it was not told."
+        # Another bot has none, and perhaps one whose token was revoked.
+        return (
+            "Telegram has no webhook of this bot, so it sends no updates. Give it one: "
+            f"python manage.py set_webhook --prefix {prefix}"
+        )
     # It forgets the certificate when it is not given again.
     certificate = certificates.pem(web.parameters["CertificateArn"]) if info.has_custom_certificate else None
     webhook.register(info.url, token, secret, certificate, again=True)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -214,6 +215,35 @@ def test_a_token_is_stored_once_telegram_knows_it(service: Service) -> None:
     assert token not in said
 
 
+def test_a_photo_that_comes_after_the_token_was_revoked_is_answered_once_the_new_one_is_stored(
+    service: Service, user: TelegramUser, photo: bytes
+) -> None:
+    control, new = TelegramControl(service.telegram_url), another(service.env["TELEGRAM_TOKEN"])
+    control.revoke(new)
+    message = user.send_photo(photo)
+    wait_until(lambda: any(code >= 500 for one in control.updates(user.chat_id) for code in one.statuses))
+    said = rotate("telegram-token", token_fd=given(new))
+    service.env["TELEGRAM_TOKEN"] = new
+    assert user.wait_for_reply(message).photo
+    assert len([one for one in user.messages() if one.from_bot]) == 1
+    assert ("from now on" in said, new in said) == (True, False)
+
+
+def another(token: str) -> str:
+    """Return another token of the same bot."""
+    return f"{token.partition(':')[0]}:{secrets.token_urlsafe(26)}"
+
+
+def test_a_bot_without_a_webhook_is_not_left_so_without_a_word(service: Service) -> None:
+    token = service.env["TELEGRAM_TOKEN"]
+    httpx.post(f"{service.telegram_url}/bot{token}/deleteWebhook").raise_for_status()
+    try:
+        said = rotate("telegram-token", token_fd=given(token))
+    finally:
+        service.set_webhook()
+    assert f"python manage.py set_webhook --prefix {PREFIX}" in said
+
+
 @pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "does not know"), ("\n", "No token")])
 def test_a_token_that_is_none_changes_nothing(service: Service, text: str, why: str) -> None:
     with pytest.raises(CommandError, match=why) as raised:
@@ -234,6 +264,6 @@ def test_no_secret_is_written_to_a_log(service: Service) -> None:
     rotate("results-key")
     pages = aws.client("secretsmanager").list_secrets()["SecretList"]
     values = [aws.client("secretsmanager").get_secret_value(SecretId=one["ARN"])["SecretString"] for one in pages]
-    secrets = {text for value in values for text in (json.loads(value).values() if value[0] == "{" else [value])}
+    hidden = {text for value in values for text in (json.loads(value).values() if value[0] == "{" else [value])}
     logs = "".join(path.read_text(errors="replace") for path in (service.folder / "logs").glob("*.log"))
-    assert [secret for secret in secrets if secret in logs] == []
+    assert [secret for secret in hidden if secret in logs] == []

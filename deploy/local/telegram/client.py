@@ -294,6 +294,10 @@ class TelegramControl:
         """Change rate_limits, time_scale or webhook_timeout_seconds; return all settings."""
         return self._server.request("POST", "/control/settings", json=settings)
 
+    def revoke(self, token: str) -> None:
+        """Give the bot this token instead of its own, as @BotFather does on /revoke."""
+        self._server.request("POST", "/control/token", json={"token": token})
+
     def reset(self, setup: bool = False) -> None:
         """Forget everything but the webhook and the commands, with `setup` these too; all numbers go on."""
         self._server.request("POST", "/control/reset", params={"setup": 1} if setup else {})

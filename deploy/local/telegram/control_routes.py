@@ -82,6 +82,16 @@ async def updates(request: web.Request) -> web.Response:
     return web.json_response({"updates": [update.to_json() for update in listed]})
 
 
+async def revoke(request: web.Request) -> web.Response:
+    """Give the bot another token, as @BotFather does on /revoke: the one before is good for nothing any more."""
+    telegram = request.app[TELEGRAM]
+    token = (await read_call(request, "token")).text("token") or ""
+    if token.partition(":")[0] != telegram.token.partition(":")[0]:
+        raise ApiError(400, "a token begins with the number of its bot")
+    telegram.token = token
+    return web.json_response({})
+
+
 async def reset(request: web.Request) -> web.Response:
     """Forget everything but the webhook and the commands, and with `setup` these too."""
     telegram = request.app[TELEGRAM]
@@ -103,5 +113,6 @@ ROUTES = [
     web.get("/control/updates", updates),
     web.post("/control/updates", inject),
     web.post(r"/control/updates/{update_id:\d+}/deliveries", deliver_again),
+    web.post("/control/token", revoke),
     web.post("/control/reset", reset),
 ]
