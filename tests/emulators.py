@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, secret_store
 from tests.processes import free_port, listening, start, wait_until
 
 _QUIET = {"BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0", "LOG_LEVEL": "WARNING"}
@@ -64,3 +64,4 @@ def forget_clients() -> None:
     """Drop the clients of another endpoint: the factory keeps what it has made."""
     aws._client.cache_clear()
     aws._resource.cache_clear()
+    secret_store._client.cache_clear()

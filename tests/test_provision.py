@@ -288,32 +288,6 @@ def test_the_plan_says_what_is_made_anew_and_what_goes(prefix: str, templates: P
     }
 
 
-def test_a_plan_needs_only_permissions_to_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with emulator(port, AUTH="true"):
-        wait_until(lambda: listening(port))
-        root = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", url)
-        monkeypatch.setattr(aws, "client", clients_of(url, **root))
-        stacks.provision("plan")
-        reader = user(["cloudformation:Describe*", "cloudformation:GetTemplate", "ec2:DescribeImages"])
-        monkeypatch.setattr(aws, "client", clients_of(url, **reader))
-        assert "JobsQueue" in run("provision", "--prefix", "plan", "--plan", "--parameter", "JobsMaxReceives=7")
-        assert "PredictionsTable" in run("provision", "--prefix", "another", "--plan")
-
-
-def user(actions: list[str]) -> dict[str, str]:
-    """Make a user who may do these actions, and return the keys for a client."""
-    iam = aws.client("iam")
-    iam.create_user(UserName="somebody")
-    statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_user_policy(UserName="somebody", PolicyName="some", PolicyDocument=policy)
-    key = iam.create_access_key(UserName="somebody")["AccessKey"]
-    return {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
-
-
 # ------------------------------------------------------------------------------------------------- images
 
 
@@ -616,18 +590,3 @@ def test_what_aws_says_of_a_failure_comes_with_what_to_do(reason: str, what: str
 
 def test_a_reason_that_is_not_known_gets_no_advice() -> None:
     assert reasons.advice("Something happened.") == ""
-
-
-def test_a_missing_permission_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Given an AWS that looks at permissions, and a user who has none."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with emulator(port, AUTH="true"):
-        wait_until(lambda: listening(port))
-        iam = clients_of(url, aws_access_key_id="test", aws_secret_access_key="test")("iam")
-        iam.create_user(UserName="nobody")
-        key = iam.create_access_key(UserName="nobody")["AccessKey"]
-        keys = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
-        monkeypatch.setattr(aws, "client", clients_of(url, **keys))
-        with pytest.raises(CommandError, match="lack the permission cloudformation:DescribeStacks"):
-            run("provision")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from telegram import User, WebhookInfo
 
 from botsite.telegram import TelegramError
-from deploy import bot_api, certificates, self_signed, webhook
+from deploy import bot_api, certificates, refusals, self_signed, webhook
 from deploy.doctor.findings import Verdict, failed, ok, warning
 from deploy.doctor.place import Place
 
@@ -20,16 +20,15 @@ def token(place: Place) -> Verdict:
     try:
         me: User = bot_api.ask(place.token(), lambda bot: bot.get_me)
     except TelegramError as error:
+        if refusals.denied_action(error):
+            raise
         return failed(str(error), f"Store the token again: python manage.py rotate telegram-token {_prefix(place)}")
     return ok(f"the token is that of @{me.username}")
 
 
 def registered(place: Place) -> Verdict:
     """Ask Telegram where it sends updates and how the last deliveries went."""
-    try:
-        info: WebhookInfo = bot_api.ask(place.token(), lambda bot: bot.get_webhook_info)
-    except TelegramError as error:
-        return failed(str(error), "See the check `token`.")
+    info: WebhookInfo = bot_api.ask(place.token(), lambda bot: bot.get_webhook_info)
     web = place.stack("web")
     # No name server knows the name of an emulator's load balancer, so updates come to another address there.
     url = info.url if place.emulated and info.url else f"https://{web.outputs['WebhookHost']}{webhook.PATH}"

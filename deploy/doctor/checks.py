@@ -70,10 +70,10 @@ def _verdict(future: Future[Verdict], timeout_seconds: float) -> Verdict:
 
 def _failure(error: BaseException) -> Verdict:
     """Return what an exception says, with a way out; a missing permission is no failure of the service."""
+    if action := refusals.denied_action(error):
+        return unknown(f"these credentials may not do {action}", f"Grant {action} to them, or use others.")
     match error:
         case ClientError() | BotoCoreError():
-            if action := refusals.denied_action(error):
-                return unknown(f"these credentials may not do {action}", f"Grant {action} to them, or use others.")
             return failed(str(error), advice(error))
         case StackError() | TelegramError() | ImproperlyConfigured() | LookupError():
             return failed(logs.redact(str(error)), "Mend this first: the check needs it.")

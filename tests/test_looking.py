@@ -1,0 +1,143 @@
+"""What needs no permission to change anything: `provision --plan` and `doctor`, by the policy of the runbook."""
+
+import io
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.client import BaseClient
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from botsite import aws
+from deploy.doctor import checks
+from deploy.doctor.findings import State
+from deploy.doctor.place import Place
+from tests import emulators
+from tests.emulators import forget_clients
+
+RUNBOOK = Path(__file__).parents[1] / "deploy" / "README.md"
+TOKEN = "123456:not-a-real-token"
+PREFIX = "look"
+# Where IAM has another name for a service than its address has.
+NAMES = {"monitoring": "cloudwatch"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def service() -> Iterator[None]:
+    """A deployed service, with a certificate and a bot, on an AWS that looks at permissions."""
+    with ExitStack() as stack:
+        stack.enter_context(emulators.ministack(AUTH="true"))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(settings, "TELEGRAM_API_URL", stack.enter_context(emulators.telegram(TOKEN)))
+        reading, writing = os.pipe()
+        os.write(writing, TOKEN.encode())
+        os.close(writing)
+        run("provision", "--prefix", PREFIX, "--self-signed", "--token-fd", str(reading))
+        yield
+
+
+@pytest.fixture(scope="module")
+def zone() -> str:
+    """The id of a hosted zone of example.com."""
+    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
+    return str(made["Id"]).rpartition("/")[2]
+
+
+def run(*arguments: str) -> str:
+    """Run a command and return what it printed."""
+    output = io.StringIO()
+    call_command(*arguments, stdout=output)
+    return output.getvalue()
+
+
+def policy() -> dict[str, Any]:
+    """Return the policy that the runbook gives to who may look."""
+    text = RUNBOOK.read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
+    document: dict[str, Any] = json.loads(text.replace("objdet", PREFIX))
+    return document
+
+
+@contextmanager
+def somebody(name: str, document: dict[str, Any] | None = None) -> Iterator[None]:
+    """Be a user who may do what a policy says, and nothing without one."""
+    iam = aws.client("iam")
+    iam.create_user(UserName=name)
+    if document:
+        iam.put_user_policy(UserName=name, PolicyName="some", PolicyDocument=json.dumps(document))
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        # The session has read the keys of who was there before.
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        forget_clients()
+        yield
+    forget_clients()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The actions that AWS was asked for."""
+    actions: set[str] = set()
+    call = BaseClient._make_api_call
+
+    def record(client: BaseClient, operation: str, arguments: object) -> object:
+        service = client.meta.service_model.signing_name
+        actions.add(f"{NAMES.get(service, service)}:{operation}")
+        return call(client, operation, arguments)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", record)
+    return actions
+
+
+def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_nothing_to_spare(
+    zone: str, asked: set[str]
+) -> None:
+    domain = ("--domain", "bot.example.com", "--hosted-zone-id", zone)
+    with somebody("reader", policy()):
+        asked.clear()
+        new = run("provision", "--prefix", "another", "--plan", "--self-signed")
+        moved = run("provision", "--prefix", PREFIX, "--plan", *domain)
+        changed = run("provision", "--prefix", PREFIX, "--plan", "--parameter", "JobsMaxReceives=7")
+        found = checks.run(Place(PREFIX), checks.CHECKS)
+        did = set(asked)
+    assert ["PredictionsTable" in new, "DomainRecord" in moved, "JobsQueue" in changed] == [True] * 3
+    assert [one for one in found if "may not" in one.verdict.seen] == []
+    may = {action for statement in policy()["Statement"] for action in statement["Action"]}
+    # Who one is, everybody may ask.
+    assert did - {"sts:GetCallerIdentity"} == may
+
+
+def test_no_action_of_that_policy_changes_anything() -> None:
+    actions = {action for statement in policy()["Statement"] for action in statement["Action"]}
+    assert [one for one in actions if not re.search(r":(Describe|Get|List)[A-Za-z]+$", one)] == []
+
+
+def test_a_missing_permission_is_named() -> None:
+    with somebody("nobody"), pytest.raises(CommandError, match="lack the permission cloudformation:DescribeStacks"):
+        run("provision", "--prefix", PREFIX)
+
+
+def test_without_permissions_no_check_calls_the_service_broken() -> None:
+    with somebody("stranger"):
+        found = checks.run(Place(PREFIX), checks.CHECKS)
+    ignorant = [one.name for one in found if one.verdict.state is State.UNKNOWN and "may not" in one.verdict.seen]
+    assert ignorant == [name for name in checks.CHECKS if name != "clock"]
+
+
+def test_a_secret_that_one_may_not_read_says_nothing_of_the_bot() -> None:
+    without = policy()
+    statements = without["Statement"]
+    without["Statement"] = [one for one in statements if "secretsmanager:GetSecretValue" not in one["Action"]]
+    assert len(without["Statement"]) == len(statements) - 1
+    with somebody("outsider", without):
+        found = checks.run(Place(PREFIX), ["token", "webhook", "route"])
+    seen = "these credentials may not do secretsmanager:GetSecretValue"
+    assert [(one.verdict.state, one.verdict.seen) for one in found] == [(State.UNKNOWN, seen)] * 3
