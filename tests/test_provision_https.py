@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import bot, certificates, cfn, domains, refresh, self_signed, stacks, webhook
+from deploy import bot, certificates, cfn, domains, proof, refresh, self_signed, stacks, webhook
 from deploy.local.telegram.client import TelegramControl
 from tests import emulators
 
@@ -260,6 +260,13 @@ STEPS: list[tuple[Any, str, str]] = [
     (webhook, "register", "before"),
 ]
 
+# Until the stacks know of it; from there on it is the same.
+DOMAIN_STEPS: list[tuple[Any, str, str]] = [
+    (proof, "put", "before"),
+    (proof, "put", "after"),
+    (domains, "ensure_public", "after"),
+]
+
 
 def test_interrupted_at_any_step_the_same_command_goes_on(
     prefix: str, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
@@ -273,6 +280,24 @@ def test_interrupted_at_any_step_the_same_command_goes_on(
     assert (control.webhook()["has_custom_certificate"], stored(prefix)) == (True, TOKEN)
     made = [one["CertificateArn"] for one in certificates.ours(prefix, "IMPORTED")]
     assert made == [web(prefix).parameters["CertificateArn"]]
+
+
+def test_interrupted_on_the_way_to_a_public_certificate_the_same_command_goes_on(
+    prefix: str, control: TelegramControl, zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{prefix}.example.com"
+    way = ("--domain", name, "--hosted-zone-id", zone)
+    for module, step, when in DOMAIN_STEPS:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, step, interrupted(getattr(module, step), when))
+            with pytest.raises(CommandError, match="Interrupted"):
+                provision(prefix, *way, token=TOKEN)
+    provision(prefix, *way, token=TOKEN)
+    assert control.webhook()["url"] == f"https://{name}/telegram/webhook"
+    made = [one["CertificateArn"] for one in certificates.ours(prefix, "AMAZON_ISSUED")]
+    assert made == [web(prefix).parameters["CertificateArn"]]
+    records = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+    assert sorted(one["Type"] for one in records if one["Name"].endswith(f"{name}.")) == ["A", "CNAME"]
 
 
 def interrupted(step: Callable[..., Any], when: str) -> Callable[..., Any]:
