@@ -1,7 +1,9 @@
 """`provision` from nothing to a bot that Telegram calls, and `teardown` of all of it, on an emulated AWS."""
 
+import base64
 import io
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -105,6 +107,8 @@ def test_one_command_makes_a_service_that_telegram_calls(prefix: str, control: T
     url = f"https://{web(prefix).outputs['BalancerDnsName']}/telegram/webhook"
     info = control.webhook()
     assert (info["url"], info["has_custom_certificate"]) == (url, True)
+    pem = certificates.pem(web(prefix).parameters["CertificateArn"])
+    assert self_signed.wrong(pem, web(prefix).outputs["BalancerDnsName"], datetime.now(UTC)) == ""
     assert stored(prefix) == TOKEN
     assert f"webhook: {url}" in lines
     assert any(f"{prefix}/admin-password" in line for line in lines)
@@ -148,8 +152,9 @@ def test_a_later_run_gives_what_the_first_one_lacked_and_keeps_what_it_had(
 ) -> None:
     provision(prefix, "--self-signed")
     arn = web(prefix).parameters["CertificateArn"]
+    before = certificates.pem(arn)
     provision(prefix, token=TOKEN)
-    assert (web(prefix).parameters["CertificateArn"], stored(prefix)) == (arn, TOKEN)
+    assert (web(prefix).parameters["CertificateArn"], certificates.pem(arn), stored(prefix)) == (arn, before, TOKEN)
     assert control.webhook()["has_custom_certificate"]
 
 
@@ -186,6 +191,7 @@ def test_the_token_is_asked_for_on_a_terminal_until_there_is_one(prefix: str, mo
     shown = "\n".join(provision(prefix, output=Terminal()))
     assert "This is no bot token" in shown
     assert "does not know this bot token" in shown
+    assert TOKEN not in shown
     assert stored(prefix) == TOKEN
     typed(monkeypatch)
     provision(prefix, output=Terminal())
@@ -213,8 +219,46 @@ def test_a_refused_token_leaves_the_one_that_is_stored(prefix: str) -> None:
 
 @pytest.mark.parametrize(("given", "reason"), [("\n", "holds no token"), ("my token", "This is no bot token")])
 def test_a_descriptor_without_a_token_is_refused(prefix: str, given: str, reason: str) -> None:
-    with pytest.raises(CommandError, match=reason):
+    with pytest.raises(CommandError, match=reason) as caught:
         provision(prefix, token=given)
+    assert given not in str(caught.value)
+
+
+def test_a_descriptor_that_is_not_open_is_named(prefix: str) -> None:
+    with pytest.raises(CommandError, match="--token-fd 999: Bad file descriptor"):
+        provision(prefix, "--token-fd", "999")
+
+
+def test_no_secret_is_anywhere_but_in_secrets_manager(prefix: str) -> None:
+    provision(prefix, token=TOKEN)
+    hidden = secrets(prefix)
+    assert len(hidden) == 5
+    assert TOKEN in hidden
+    public = told(prefix)
+    assert f"{prefix}/results-key" in public
+    assert [value for value in hidden if value in public] == []
+
+
+def secrets(prefix: str) -> list[str]:
+    """Return what the secrets of the prefix hold."""
+    manager = aws.client("secretsmanager")
+    names = [one["Name"] for one in manager.list_secrets()["SecretList"] if one["Name"].startswith(f"{prefix}/")]
+    texts = [manager.get_secret_value(SecretId=name)["SecretString"] for name in names]
+    return [value for text in texts for value in (json.loads(text).values() if text.startswith("{") else [text])]
+
+
+def told(prefix: str) -> str:
+    """Return what everybody may read who can describe stacks and launch templates."""
+    cloudformation, ec2, found = aws.client("cloudformation"), aws.client("ec2"), []
+    for name in [stacks.name(prefix, part) for part in stacks.ORDER]:
+        found.append(cloudformation.describe_stacks(StackName=name)["Stacks"])
+        found.append(cloudformation.get_template(StackName=name)["TemplateBody"])
+        found.append(cloudformation.describe_stack_events(StackName=name)["StackEvents"])
+    for role in ("polybot", "yolo5", "metrics"):
+        versions = ec2.describe_launch_template_versions(LaunchTemplateName=f"{prefix}-{role}")
+        data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+        found.append([data, base64.b64decode(data["UserData"])])
+    return str(found)
 
 
 # -------------------------------------------------------------------------------------- what is refused
@@ -239,6 +283,13 @@ def test_what_cannot_be_is_refused_before_anything_is_made(prefix: str, argument
     for more in ([], ["--plan"]):
         with pytest.raises(CommandError, match=reason):
             provision(prefix, *arguments, *more)
+    assert cfn.describe(f"{prefix}-network") is None
+
+
+def test_a_domain_outside_of_its_zone_is_refused_before_anything_is_made(prefix: str, zone: str) -> None:
+    for more in ([], ["--plan"]):
+        with pytest.raises(CommandError, match=r"bot\.example\.org is not in the hosted zone"):
+            provision(prefix, "--domain", "bot.example.org", "--hosted-zone-id", zone, *more)
     assert cfn.describe(f"{prefix}-network") is None
 
 
@@ -335,6 +386,16 @@ def test_a_webhook_that_telegram_does_not_take_is_said_and_given_by_the_next_run
 # ------------------------------------------------------------------------------------------ old machines
 
 
+def test_machines_of_an_older_image_are_replaced(prefix: str) -> None:
+    provision(prefix)
+    scaling, group = aws.client("autoscaling"), f"{prefix}-polybot"
+    scaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=2)
+    other = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    lines = provision(prefix, "--parameter", f"PolybotImageId={other}")
+    assert any(line.startswith(f"{group} replaces 2 machines") for line in lines)
+    assert len(scaling.describe_instance_refreshes(AutoScalingGroupName=group)["InstanceRefreshes"]) == 1
+
+
 def test_machines_that_are_being_replaced_since_before_are_left_to_that(
     prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,6 +417,8 @@ def test_the_plan_says_what_happens_besides_the_stacks_and_does_nothing(
     assert "A certificate for the load balancer's name would be made and imported into ACM." in own
     public = provision(prefix, "--domain", "plan.example.com", "--hosted-zone-id", zone, "--plan")
     assert any(line.startswith("A public certificate for plan.example.com would be requested") for line in public)
+    assert any("HttpsListener" in line for line in own)
+    assert not any("HttpsListener" in line for line in provision(prefix, "--plan"))
     assert any(line.startswith("The bot's token would be asked for") for line in own)
     assert any("Telegram would be told" in line for line in own)
     assert list(certificates.ours(prefix, "IMPORTED")) == []
