@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,12 +14,22 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    InvalidRegionError,
+    NoRegionError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy import ami, bake, cfn, machine_images, reasons, stacks, tags
 from deploy.cfn import Change, Event
+from deploy.management import base
 from deploy.recipe import Place, Recipe
 from tests.local_aws import clients_of
 from tests.processes import free_port, listening, start, wait_until
@@ -548,6 +559,32 @@ def test_without_credentials_an_operator_reads_one_line_that_says_how_to_get_the
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
     assert "There are no AWS credentials here" in done.stderr
+
+
+def refused(code: str) -> ClientError:
+    """Return an answer of AWS to credentials that it does not take."""
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeStacks")
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (EndpointConnectionError(endpoint_url="https://x"), r"Cannot reach AWS in the region us-nowhere-1.*AWS_REGION"),
+        (InvalidRegionError(region_name="us nowhere"), r"'us nowhere'.*AWS_REGION"),
+        (NoRegionError(), "AWS_REGION"),
+        (refused("UnrecognizedClientException"), "not accept these credentials in us-nowhere-1.*has to be enabled"),
+        (refused("ExpiredToken"), "not accept these credentials.*aws sso login"),
+        (PartialCredentialsError(provider="env", cred_var="secret"), "no AWS credentials here.*aws sso login"),
+        (TokenRetrievalError(provider="sso", error_msg="expired"), "cannot be had: .*aws sso login"),
+    ],
+)
+def test_a_wrong_region_and_bad_credentials_say_where_to_look(
+    error: ClientError | BotoCoreError, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator is every region, and takes any credentials."""
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "")
+    monkeypatch.setattr(settings, "AWS_REGION", "us-nowhere-1")
+    assert re.search(what, base.advice(error))
 
 
 def test_an_endpoint_that_does_not_answer_is_named(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:

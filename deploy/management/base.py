@@ -10,7 +10,9 @@ from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
+    InvalidRegionError,
     NoCredentialsError,
+    NoRegionError,
     PartialCredentialsError,
     SSOError,
     TokenRetrievalError,
@@ -115,6 +117,8 @@ def advice(error: ClientError | BotoCoreError) -> str:
         return f"There are no AWS credentials here ({error}). {_LOG_IN}"
     if isinstance(error, CredentialRetrievalError | TokenRetrievalError | SSOError):
         return f"The AWS credentials cannot be had: {error}. {_LOG_IN}"
+    if isinstance(error, NoRegionError | InvalidRegionError):
+        return f"{error} Set AWS_REGION to one, such as us-east-1."
     if isinstance(error, NoConnectionError | HTTPClientError):
         where = settings.AWS_ENDPOINT_URL or f"AWS in the region {settings.AWS_REGION}"
         return f"Cannot reach {where}: {error} Check AWS_ENDPOINT_URL, AWS_REGION and the network."
