@@ -160,7 +160,7 @@ def test_a_certificate_is_imported_once(prefix: str, acm: Any) -> None:
     assert acm.list_tags_for_certificate(CertificateArn=first)["Tags"] == tags.listed(prefix)
 
 
-@pytest.mark.parametrize(("days_left", "renewed"), [(29, True), (31, False)])
+@pytest.mark.parametrize(("days_left", "renewed"), [(-1, True), (29, True), (31, False)])
 def test_a_certificate_is_renewed_under_its_arn_a_month_before_it_ends(
     prefix: str, acm: Any, days_left: int, renewed: bool
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,11 @@ from tests import emulators
 ROOT = Path(__file__).parents[1]
 KEY = "a-results-key-that-nobody-knows"
 _numbers = count(1)
+# An account id in an ARN or a registry's address, an access key, a bot's token, a mail address.
+SOMEBODYS = re.compile(
+    r"(?<=:)(?!(\d)\1{11}|123456789012)\d{12}(?=:)|(?!(\d)\2{11})\d{12}(?=\.dkr)|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|\b\d{8,10}:(?![xA]+\b)[\w-]{35}\b|\b[\w.+-]+@(?!example\.|localhost)[\w-]+\.(?:com|org|net|io|de)\b"
+)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +90,15 @@ def test_no_log_line_shows_a_secret(endpoint: str) -> None:
     ended = run(endpoint, code, SERVICE_SECRETS=name)
     assert "signed with <hidden>" in ended.stderr
     assert KEY not in ended.stderr
+
+
+def test_nobodys_account_key_token_or_address_is_in_the_repository() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = []
+    for name in listed.splitlines():
+        text = (ROOT / name).read_text(encoding="utf-8", errors="ignore")
+        found += [(name, one[0]) for one in SOMEBODYS.finditer(text)]
+    assert found == []
 
 
 def test_what_is_too_short_to_be_a_secret_takes_no_words_out_of_the_log() -> None:

@@ -147,6 +147,34 @@ def test_what_holds_data_says_what_becomes_of_it(path: Path) -> None:
             assert policies == ("Delete", "Retain"), name
 
 
+@each_template
+def test_what_holds_data_is_encrypted_and_lets_go_of_it(path: Path) -> None:
+    for name, resource in template.read(path).all_resources.items():
+        has = resource.get("Properties", {})
+        match resource["Type"]:
+            case "AWS::SQS::Queue":
+                assert has["SqsManagedSseEnabled"] is True, name
+                assert "MessageRetentionPeriod" in has, name
+            case "AWS::DynamoDB::Table":
+                assert has["SSESpecification"] == {"SSEEnabled": True}
+                assert has["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+                assert has["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+            case "AWS::S3::Bucket":
+                assert has["BucketEncryption"]
+                assert has["LifecycleConfiguration"]
+            case "AWS::Logs::LogGroup":
+                assert "RetentionInDays" in has, name
+
+
+def test_photos_and_predictions_do_not_leave_by_the_internet() -> None:
+    found = template.read(stacks.TEMPLATES / "network.yaml").all_resources.values()
+    endpoints = [one["Properties"] for one in found if one["Type"] == "AWS::EC2::VPCEndpoint"]
+    services = sorted(one["ServiceName"]["Fn::Sub"].rpartition(".")[2] for one in endpoints)
+    assert services == ["dynamodb", "s3"]
+    ways = [(one["VpcEndpointType"], one["RouteTableIds"]) for one in endpoints]
+    assert ways == [("Gateway", [{"Ref": "PublicRoutes"}])] * 2
+
+
 @pytest.fixture
 def conditional(tmp_path: Path) -> Template:
     """A template with conditions, which none of the deployed ones has."""
