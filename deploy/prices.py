@@ -1,10 +1,12 @@
 """What AWS asks for, in US dollars: list prices of us-east-1, before taxes and free tiers.
 
-Other regions differ by some tens of per cent; the pages named beside the prices have all of them.
+Copied by hand: other regions differ by some tens of per cent, and AWS changes prices. The pages named beside them have
+all of them, and what is not counted here: capacity units of the load balancer, requests to KMS, DNS.
 """
 
 AS_OF = "November 2025"
 REGION = "us-east-1"
+# As calculator.aws counts a month: 365 days of 24 hours, divided by 12.
 HOURS_A_MONTH = 730
 
 # aws.amazon.com/ec2/pricing/on-demand, Linux, by the hour.

@@ -12,7 +12,8 @@ from botsite import aws
 from deploy import cfn
 from deploy.cfn import StackError
 
-# As many machines as before serve at any time, and up to this many per cent while one is replaced.
+# Per cent of the desired capacity: as many machines as before serve at any time, and there may be twice as many while
+# they are replaced. Whether that may be above the group's maximum, AWS's guide does not say (README, "Update").
 _AT_LEAST, _AT_MOST = 100, 200
 # A worker may take a quarter of an hour to end, and a machine some minutes to start.
 _LONGEST_SECONDS = 4 * 60 * 60

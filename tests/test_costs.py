@@ -1,5 +1,8 @@
 """What the service costs, as `provision --plan` estimates it from the templates."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from deploy import costs, prices, stacks, template
@@ -47,6 +50,18 @@ def test_a_thousand_photos_cost_cents_and_more_the_longer_they_are_kept() -> Non
 def test_a_machine_without_a_price_is_named() -> None:
     assert costs.unknown(made(WebType="m9.huge"), "t3.micro") == ["m9.huge"]
     assert costs.unknown(made(), "z1.tiny") == ["z1.tiny"]
+
+
+def test_every_price_names_the_page_that_it_is_from() -> None:
+    """A page stands above the prices that are from it, and all are of one month."""
+    page, bare = "", []
+    for line in Path(prices.__file__).read_text(encoding="utf-8").partition("HOURS_A_MONTH =")[2].splitlines()[1:]:
+        if line.startswith("#"):
+            page = line
+        elif re.match(r"[A-Z_]+ =", line) and not re.search(r"aws\.amazon\.com/\S+/pricing|The same page", page):
+            bare.append(line)
+    assert bare == []
+    assert re.fullmatch(r"[A-Z][a-z]+ 20\d\d", prices.AS_OF)
 
 
 def test_the_simulation_counts_with_the_same_price() -> None:
