@@ -24,7 +24,7 @@ def take(prefix: str, descriptor: int | None, console: Console) -> str:
     It is taken before anything is deployed, so that a wrong one costs no time. Raise CommandError.
     """
     if descriptor is not None:
-        return _known(_read(descriptor), console)
+        return _known(read(descriptor), console)
     if not console.is_terminal or bot.has_token(prefix):
         return ""
     for left in reversed(range(_TRIES)):
@@ -40,15 +40,8 @@ def take(prefix: str, descriptor: int | None, console: Console) -> str:
     return ""
 
 
-def _known(token: str, console: Console) -> str:
-    try:
-        console.print(f"The token of @{bot.name(token)} is one that Telegram knows.", markup=False)
-    except TelegramError as error:
-        raise CommandError(f"The token is not stored. {error} Nothing was changed.") from error
-    return token
-
-
-def _read(descriptor: int) -> str:
+def read(descriptor: int) -> str:
+    """Return what a file descriptor holds, and close it; raise CommandError if that is nothing."""
     try:
         with os.fdopen(descriptor) as file:
             text = file.read(_LONGEST).strip()
@@ -58,3 +51,11 @@ def _read(descriptor: int) -> str:
     if not text:
         raise CommandError(f"--token-fd {descriptor} holds no token, and nothing was changed.")
     return text
+
+
+def _known(token: str, console: Console) -> str:
+    try:
+        console.print(f"The token of @{bot.name(token)} is one that Telegram knows.", markup=False)
+    except TelegramError as error:
+        raise CommandError(f"The token is not stored. {error} Nothing was changed.") from error
+    return token

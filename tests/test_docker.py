@@ -100,6 +100,13 @@ def test_only_the_worker_has_openvino_and_no_image_has_torch(path: Path) -> None
     assert ("openvino" in inside) == (role_of(path) == "yolo5")
 
 
+def test_the_model_is_exported_at_the_build_with_pytorch_for_cpus() -> None:
+    stages = containers.stages(containers.FOLDER / "yolo5.Dockerfile")
+    run = " ".join(text for stage in stages for text in stage.all("RUN"))
+    assert re.search(r"--index-url \S+/whl/cpu -r torch\.txt", run)
+    assert "manage.py export_weights" in run
+
+
 # ----------------------------------------------------------------------------------------------- the model
 
 

@@ -244,12 +244,17 @@ def test_a_bot_without_a_webhook_is_not_left_so_without_a_word(service: Service)
     assert f"python manage.py set_webhook --prefix {PREFIX}" in said
 
 
-@pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "does not know"), ("\n", "No token")])
+@pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "does not know"), ("\n", "no token")])
 def test_a_token_that_is_none_changes_nothing(service: Service, text: str, why: str) -> None:
     with pytest.raises(CommandError, match=why) as raised:
         rotate("telegram-token", token_fd=given(text))
     assert "AAAA" not in str(raised.value)
     assert telegram.stored_token(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
+
+
+def test_a_descriptor_that_is_not_open_is_named(service: Service) -> None:
+    with pytest.raises(CommandError, match="--token-fd 999: Bad file descriptor"):
+        rotate("telegram-token", token_fd=999)
 
 
 def test_a_key_that_cannot_be_read_anew_stays_what_it_was(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """Give a secret of a running service a new value."""
 
 import getpass
-import os
 import sys
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 
 from botsite.telegram import TelegramError
-from deploy import rotation
+from deploy import rotation, token_input
 from deploy.management.base import StackCommand
 
 
@@ -58,12 +57,9 @@ def _told(prefix: str) -> str:
 def _token(descriptor: int | None) -> str:
     """Return what was typed without echo, or what the descriptor holds; never an argument, which others can read."""
     if descriptor is not None:
-        with os.fdopen(descriptor) as file:
-            text = file.read()
-    elif sys.stdin.isatty():
-        text = getpass.getpass("The bot's token, as @BotFather gave it: ")
-    else:
+        return token_input.read(descriptor)
+    if not sys.stdin.isatty():
         raise CommandError("There is no terminal to ask on: give the token by --token-fd N.")
-    if not text.strip():
-        raise CommandError("No token was given, so nothing was changed.")
-    return text.strip()
+    if token := getpass.getpass("The bot's token, as @BotFather gave it: ").strip():
+        return token
+    raise CommandError("No token was given, so nothing was changed.")
