@@ -6,11 +6,11 @@ import math
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import cache
-from typing import Any, Literal
+from functools import cache, wraps
+from typing import Any, Literal, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -33,6 +33,8 @@ LONGEST_SEND_SECONDS = _POOL_SECONDS + _CONNECT_SECONDS + 2 * _SENDING_SECONDS
 # Parsing the CA bundle costs more than a request: all connections share one context.
 _TLS = ssl.create_default_context()
 _in_thread = sync_to_async(thread_sensitive=False)
+P = ParamSpec("P")
+T = TypeVar("T")
 _bots: WeakKeyDictionary[asyncio.AbstractEventLoop, Bot] = WeakKeyDictionary()
 
 
@@ -64,6 +66,26 @@ def bot_id() -> int:
     return int(token().partition(":")[0])
 
 
+def _with_the_stored_token(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Call again, once, if Telegram does not know the token that was used and another has been stored since.
+
+    Each process keeps the token: without this, each would fail a photo before it takes up a new one.
+    """
+
+    @wraps(call)
+    async def called(*arguments: P.args, **more: P.kwargs) -> T:
+        used = (await _bot()).token
+        try:
+            return await call(*arguments, **more)
+        except TelegramError as error:
+            if not isinstance(error.__cause__, api.InvalidToken) or (await _bot()).token == used:
+                raise
+            return await call(*arguments, **more)
+
+    return called
+
+
+@_with_the_stored_token
 async def download(file_id: str) -> bytes:
     """Return a file that somebody sent (at most 20 MB: Telegram's limit for bots)."""
     bot = await _bot()
@@ -74,6 +96,7 @@ async def download(file_id: str) -> bytes:
         raise _translate("download", error) from error
 
 
+@_with_the_stored_token
 async def send_text(chat_id: int, text: str, reply_to: int | None = None, *, before: float = math.inf) -> Message:
     """Send a text, as a reply if `reply_to` is a message that still exists; not later than `before` (monotonic)."""
     bot = await _bot()
@@ -81,6 +104,7 @@ async def send_text(chat_id: int, text: str, reply_to: int | None = None, *, bef
         return await bot.send_message(chat_id, text, reply_parameters=_reply(reply_to))
 
 
+@_with_the_stored_token
 async def send_image(
     chat_id: int,
     image: bytes,
@@ -107,6 +131,7 @@ async def send_image(
         return await send(chat_id, image, **arguments)
 
 
+@_with_the_stored_token
 async def show_activity(chat_id: int) -> None:
     """Show "sending photo..." in the chat for five seconds."""
     bot = await _bot()
@@ -116,6 +141,7 @@ async def show_activity(chat_id: int) -> None:
         raise _translate(f"sendChatAction to chat {chat_id}", error) from error
 
 
+@_with_the_stored_token
 async def webhook() -> WebhookInfo:
     """Return where Telegram sends this bot's updates, and how that goes."""
     bot = await _bot()

@@ -1,4 +1,4 @@
-"""What needs no permission to change anything: `provision --plan` and `doctor`, by the policy of the runbook."""
+"""What needs no permission to change anything: plans and `doctor`, by the policy of the runbook."""
 
 import io
 import json
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
+from deploy import domains
 from deploy.doctor import checks
 from deploy.doctor.findings import State
 from deploy.doctor.place import Place
@@ -101,14 +102,17 @@ def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_not
     zone: str, asked: set[str]
 ) -> None:
     domain = ("--domain", "bot.example.com", "--hosted-zone-id", zone)
+    # A teardown looks for its record.
+    domains.ensure_public(PREFIX, "bot.example.com", zone)
     with somebody("reader", policy()):
         asked.clear()
         new = run("provision", "--prefix", "another", "--plan", "--self-signed")
         moved = run("provision", "--prefix", PREFIX, "--plan", *domain)
         changed = run("provision", "--prefix", PREFIX, "--plan", "--parameter", "JobsMaxReceives=7")
+        gone = run("teardown", "--prefix", PREFIX, "--plan")
         found = checks.run(Place(PREFIX), checks.CHECKS)
         did = set(asked)
-    assert ["PredictionsTable" in new, "DomainRecord" in moved, "JobsQueue" in changed] == [True] * 3
+    assert ["PredictionsTable" in new, "DomainRecord" in moved, "JobsQueue" in changed, "Vpc" in gone] == [True] * 4
     assert [one for one in found if "may not" in one.verdict.seen] == []
     may = {action for statement in policy()["Statement"] for action in statement["Action"]}
     # Who one is, everybody may ask.

@@ -218,20 +218,37 @@ def test_a_token_is_stored_once_telegram_knows_it(service: Service) -> None:
 def test_a_photo_that_comes_after_the_token_was_revoked_is_answered_once_the_new_one_is_stored(
     service: Service, user: TelegramUser, photo: bytes
 ) -> None:
-    control, new = TelegramControl(service.telegram_url), another(service.env["TELEGRAM_TOKEN"])
-    control.revoke(new)
+    control, new = TelegramControl(service.telegram_url), revoked(service)
     message = user.send_photo(photo)
     wait_until(lambda: any(code >= 500 for one in control.updates(user.chat_id) for code in one.statuses))
     said = rotate("telegram-token", token_fd=given(new))
-    service.env["TELEGRAM_TOKEN"] = new
     assert user.wait_for_reply(message).photo
     assert len([one for one in user.messages() if one.from_bot]) == 1
     assert ("from now on" in said, new in said) == (True, False)
 
 
-def another(token: str) -> str:
-    """Return another token of the same bot."""
-    return f"{token.partition(':')[0]}:{secrets.token_urlsafe(26)}"
+def revoked(service: Service) -> str:
+    """Have the bot's token revoked; return the one that it has now."""
+    number = service.env["TELEGRAM_TOKEN"].partition(":")[0]
+    service.env["TELEGRAM_TOKEN"] = f"{number}:{secrets.token_urlsafe(26)}"
+    TelegramControl(service.telegram_url).revoke(service.env["TELEGRAM_TOKEN"])
+    return service.env["TELEGRAM_TOKEN"]
+
+
+def test_once_a_new_token_is_stored_no_call_fails_for_want_of_it(
+    service: Service, user: TelegramUser, photo: bytes
+) -> None:
+    control = TelegramControl(service.telegram_url)
+    # So many that each process of a site has used the one before. One chat takes a message a second.
+    others = [TelegramUser(service.telegram_url, next(chat_ids)) for _ in range(8)]
+    for other in others:
+        other.wait_for_reply(other.send_text("/help"))
+    rotate("telegram-token", token_fd=given(revoked(service)))
+    for other in others:
+        other.wait_for_reply(other.send_text("/help"))
+    assert user.wait_for_reply(user.send_photo(photo)).photo
+    deliveries = [one for chat in (user, *others) for one in control.updates(chat.chat_id)]
+    assert {code for one in deliveries for code in one.statuses} == {200}
 
 
 def test_a_bot_without_a_webhook_is_not_left_so_without_a_word(service: Service) -> None:
@@ -240,6 +257,8 @@ def test_a_bot_without_a_webhook_is_not_left_so_without_a_word(service: Service)
     try:
         said = rotate("telegram-token", token_fd=given(token))
     finally:
+        # Another test may have rotated it.
+        service.env |= held("webhook-secret")
         service.set_webhook()
     assert f"python manage.py set_webhook --prefix {PREFIX}" in said
 
