@@ -32,7 +32,7 @@ class Key:
         self._lock = threading.Lock()
         self._good: tuple[str, ...] = ()
         self._read_at = time.monotonic()
-        self._looked_at = -math.inf
+        self._looked_at = self._changed_at = -math.inf
 
     def newest(self) -> str:
         """Return the key to sign with."""
@@ -45,12 +45,13 @@ class Key:
         self._renew()
         return any(map(check, self._all()))
 
-    def superseded(self, key: str) -> bool:
-        """Return whether there is a newer key than this one, which somebody has refused."""
+    def may_fit_later(self, key: str) -> bool:
+        """Return whether to come again after this key was refused: there is a newer one, or it is that new itself."""
         if self.newest() == key:
             # Not a stranger but our own site says so: there is no reason to wait.
             self._renew(wait_seconds=0.0)
-        return self.newest() != key
+        # A site that has looked just before the key was rotated does not look again for a while.
+        return self.newest() != key or time.monotonic() - self._changed_at < 2 * _AGAIN_SECONDS
 
     def _renew(self, wait_seconds: float = _AGAIN_SECONDS) -> None:
         # Who waits for the lock while another looks finds what that one has found.
@@ -60,11 +61,16 @@ class Key:
             if not secret_id or now - self._looked_at < wait_seconds:
                 return
             self._looked_at = now
-            self._good = self._read(secret_id)
+            before, self._good = self._known(), self._read(secret_id)
+            if self._known()[0] != before[0]:
+                self._changed_at = now
 
     def _all(self) -> tuple[str, ...]:
         if time.monotonic() - self._read_at > _FRESH_SECONDS:
             self._renew()
+        return self._known()
+
+    def _known(self) -> tuple[str, ...]:
         return self._good or (getattr(settings, self._setting),)
 
     def _read(self, secret_id: str) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def _attempt(call: Call) -> float | None:
     call_ms = round((time.monotonic() - started) * 1000)
     if answer.status >= 500 or answer.status == 429:
         return _again(call, answer.headers.get("Retry-After"), status=answer.status, call_ms=call_ms)
-    if answer.status == 403 and keys.RESULTS.superseded(key):
+    if answer.status == 403 and keys.RESULTS.may_fit_later(key):
         return _again(call, status=answer.status, call_ms=call_ms)
     if answer.status != 200:
         log.error("callback_rejected", status=answer.status, call_ms=call_ms)
