@@ -19,7 +19,9 @@ from telegram import (
 )
 from telegram.error import BadRequest, InvalidToken
 
-from .service import CHAT, TLS, Fake, keyboard, picture
+from deploy.local.telegram.client import TelegramClientError
+
+from .service import CHAT, TLS, TOKEN, Fake, keyboard, picture
 
 
 def test_the_bot_is_the_one_its_token_names(telegram: Fake) -> None:
@@ -35,6 +37,17 @@ def test_a_wrong_token_is_401_and_an_unknown_method_404(telegram: Fake) -> None:
     }  # fmt: skip
     assert telegram.api("inventSomething").status_code == 404
     assert httpx.get(f"{telegram.url}/file/botwrong/photos/file_1.jpg", verify=TLS).status_code == 401
+
+
+def test_a_revoked_token_is_unknown_and_the_new_one_is_the_same_bot(telegram: Fake) -> None:
+    telegram.control.revoke("123456:another")
+    try:
+        assert telegram.api("getMe").status_code == 401
+        assert telegram.api("getMe", token="123456:another").json()["result"]["id"] == 123456
+        with pytest.raises(TelegramClientError, match="begins with the number of its bot"):
+            telegram.control.revoke("654321:of-another-bot")
+    finally:
+        telegram.control.revoke(TOKEN)
 
 
 @pytest.mark.parametrize(
