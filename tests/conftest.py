@@ -45,6 +45,7 @@ _LONG = (
     "test_roles",
     "test_rotation",
     "test_provision",
+    "test_provision_https",
     "test_bad_input",
     "test_chaos",
     "test_aws_failures",
