@@ -69,7 +69,7 @@ def prefix(endpoint: str) -> str:
 
 @pytest.fixture(scope="module")
 def made(endpoint: str) -> str:
-    """The prefix of a provisioned service, for tests that only look at it."""
+    """The prefix of a provisioned service, for tests that only look at it or plan."""
     stacks.provision("made", {"KeptDays": "7"})
     return "made"
 
@@ -195,9 +195,8 @@ def test_provision_says_what_it_did_resource_by_resource_and_what_the_emulator_n
     assert {"LifecycleConfiguration", "TimeToLiveSpecification"} <= set(fixups)
 
 
-def test_the_stacks_carry_tags_of_ours(prefix: str) -> None:
-    stacks.provision(prefix)
-    assert stacks.existing(prefix, "queue").tags == {"Project": prefix, "ManagedBy": "object-detection-service"}
+def test_the_stacks_carry_tags_of_ours(made: str) -> None:
+    assert stacks.existing(made, "queue").tags == {"Project": made, "ManagedBy": "object-detection-service"}
 
 
 # ------------------------------------------------------------------------------------- again, and otherwise
@@ -264,33 +263,29 @@ def test_the_plan_of_a_new_service_lists_all_of_it_and_makes_nothing(prefix: str
     assert statuses(prefix) == {}
 
 
-def test_the_plan_of_a_change_lists_it_and_changes_nothing(prefix: str) -> None:
-    stacks.provision(prefix)
-    changes = stacks.plan(prefix, {"JobsMaxReceives": "7"})
-    assert changes == [Change(f"{prefix}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
-    assert redrive(queue(prefix, "jobs"))[1] == 5
+def test_the_plan_of_a_change_lists_it_and_changes_nothing(made: str) -> None:
+    changes = stacks.plan(made, {"JobsMaxReceives": "7"})
+    assert changes == [Change(f"{made}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
+    assert redrive(queue(made, "jobs"))[1] == 5
 
 
-def test_the_plan_of_no_change_says_so(prefix: str) -> None:
-    stacks.provision(prefix)
-    printed = run("provision", "--prefix", prefix, "--plan")
-    assert printed.splitlines()[0] == f"Nothing would change in the stacks of {prefix}."
+def test_the_plan_of_no_change_says_so(made: str) -> None:
+    printed = run("provision", "--prefix", made, "--plan")
+    assert printed.splitlines()[0] == f"Nothing would change in the stacks of {made}."
 
 
-def test_the_plan_of_a_new_image_reaches_the_group_that_starts_it(prefix: str) -> None:
-    stacks.provision(prefix)
+def test_the_plan_of_a_new_image_reaches_the_group_that_starts_it(made: str) -> None:
     image = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    assert stacks.plan(prefix, {"Yolo5ImageId": image}) == [
-        Change(f"{prefix}-workers", "Modify", "Yolo5LaunchTemplate", "AWS::EC2::LaunchTemplate"),
-        Change(f"{prefix}-workers", "Modify", "Yolo5Group", "AWS::AutoScaling::AutoScalingGroup"),
+    assert stacks.plan(made, {"Yolo5ImageId": image}) == [
+        Change(f"{made}-workers", "Modify", "Yolo5LaunchTemplate", "AWS::EC2::LaunchTemplate"),
+        Change(f"{made}-workers", "Modify", "Yolo5Group", "AWS::AutoScaling::AutoScalingGroup"),
     ]
 
 
-def test_the_plan_says_what_is_made_anew_and_what_goes(prefix: str, templates: Path) -> None:
-    stacks.provision(prefix)
+def test_the_plan_says_what_is_made_anew_and_what_goes(made: str, templates: Path) -> None:
     spoil(templates, "queue", "QueueName: !Sub '${Prefix}-jobs-dlq'", "QueueName: !Sub '${Prefix}-dead'")
     spoil(templates, "alarms", "TicksDeadAlarm:", "DeadTicksAlarm:")
-    rows = {(one.action, one.logical_id, one.replacement) for one in stacks.plan(prefix)}
+    rows = {(one.action, one.logical_id, one.replacement) for one in stacks.plan(made)}
     assert rows == {
         ("Modify", "JobsDlq", "True"),
         ("Modify", "JobsQueue", ""),
@@ -399,29 +394,27 @@ def test_a_run_interrupted_while_it_executed_is_resumed(prefix: str) -> None:
 # ---------------------------------------------------------------------------------------------- stack_env
 
 
-def test_a_shell_can_eval_what_stack_env_prints(prefix: str, endpoint: str) -> None:
-    stacks.provision(prefix, {"KeptDays": "14"})
-    script = f'set -a; eval "$({sys.executable} manage.py stack_env --prefix {prefix})"; env'
+def test_a_shell_can_eval_what_stack_env_prints(made: str, endpoint: str) -> None:
+    script = f'set -a; eval "$({sys.executable} manage.py stack_env --prefix {made})"; env'
     shell = {"PATH": os.environ["PATH"], **KEYS, "AWS_ENDPOINT_URL": endpoint}
     printed = subprocess.run(["sh", "-ec", script], env=shell, cwd=ROOT, capture_output=True, text=True, check=True)
     wanted = {
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": endpoint,
-        "JOBS_QUEUE_URL": f"{endpoint}/000000000000/{prefix}-jobs",
-        "METRICS_QUEUE_URL": f"{endpoint}/000000000000/{prefix}-metrics",
-        "IMAGES_BUCKET": f"{prefix}-images-000000000000-us-east-1",
-        "PREDICTIONS_TABLE": f"{prefix}-predictions",
-        "PREDICTIONS_KEPT_DAYS": "14",
-        "ASG_NAME": f"{prefix}-yolo5",
+        "JOBS_QUEUE_URL": f"{endpoint}/000000000000/{made}-jobs",
+        "METRICS_QUEUE_URL": f"{endpoint}/000000000000/{made}-metrics",
+        "IMAGES_BUCKET": f"{made}-images-000000000000-us-east-1",
+        "PREDICTIONS_TABLE": f"{made}-predictions",
+        "PREDICTIONS_KEPT_DAYS": "7",
+        "ASG_NAME": f"{made}-yolo5",
         "METRIC_NAMESPACE": "ObjectDetection",
         "BACKLOG_TARGET": "10",
     }
     assert wanted.items() <= dict(line.partition("=")[::2] for line in printed.stdout.splitlines()).items()
 
 
-def test_stack_env_prints_nothing_but_the_lines(prefix: str) -> None:
-    stacks.provision(prefix)
-    names = [line.partition("=")[0] for line in run("stack_env", "--prefix", prefix).splitlines()]
+def test_stack_env_prints_nothing_but_the_lines(made: str) -> None:
+    names = [line.partition("=")[0] for line in run("stack_env", "--prefix", made).splitlines()]
     assert names[:2] == ["AWS_REGION", "AWS_ENDPOINT_URL"]
     assert all(name.replace("_", "").isalpha() for name in names)
 
@@ -477,11 +470,10 @@ def test_teardown_goes_on_where_somebody_has_deleted_the_bucket(prefix: str) -> 
     assert stacks.delete(prefix) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
 
 
-def test_the_plan_of_a_teardown_lists_what_would_go_and_deletes_nothing(prefix: str) -> None:
-    stacks.provision(prefix)
-    rows = [line.split() for line in run("teardown", "--prefix", prefix, "--plan").splitlines()]
-    assert [f"{prefix}-storage", "Remove", "ImagesBucket", "AWS::S3::Bucket", "-"] in rows
-    assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
+def test_the_plan_of_a_teardown_lists_what_would_go_and_deletes_nothing(made: str) -> None:
+    rows = [line.split() for line in run("teardown", "--prefix", made, "--plan").splitlines()]
+    assert [f"{made}-storage", "Remove", "ImagesBucket", "AWS::S3::Bucket", "-"] in rows
+    assert set(statuses(made).values()) == {"CREATE_COMPLETE"}
 
 
 def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: Path) -> None:
