@@ -31,7 +31,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
         assert process.wait(10) == 0
         log.seek(0)
         written = log.read()
-    assert "sendMessage" in written
+    assert " 200 " in written
     assert TOKEN not in written
     assert "Traceback" not in written, written[written.index("Traceback") - 500 :][:5000]
 
