@@ -1,6 +1,7 @@
 """Read settings that are secret from AWS Secrets Manager, by the role of the machine."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -64,6 +65,10 @@ def _get(secret_id: str, region: str, endpoint_url: str, stage: str = "AWSCURREN
 @cache
 def _client(region: str, endpoint_url: str) -> Any:
     return boto3.client("secretsmanager", region_name=region, endpoint_url=endpoint_url or None, config=_CONFIG)
+
+
+# gunicorn forks its workers from the process that has read the settings: two on one connection would mix its answers.
+os.register_at_fork(after_in_child=_client.cache_clear)
 
 
 def _parse(secret_id: str, text: str) -> dict[str, str]:

@@ -92,6 +92,22 @@ def test_no_log_line_shows_a_secret(endpoint: str) -> None:
     assert KEY not in ended.stderr
 
 
+FORKS = """
+import os
+from botsite import secret_store
+client = secret_store._client("us-east-1", "")
+child = os.fork()
+if not child:
+    os._exit(secret_store._client("us-east-1", "") is client)
+print(os.waitpid(child, 0)[1], secret_store._client("us-east-1", "") is client)
+"""
+
+
+def test_a_forked_process_has_connections_of_its_own(endpoint: str) -> None:
+    """As a worker of gunicorn, which is forked from the process that has read the settings."""
+    assert run(endpoint, FORKS).stdout == "0 True\n"
+
+
 def test_nobodys_account_key_token_or_address_is_in_the_repository() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = []
