@@ -10,7 +10,9 @@ from pathlib import Path
 import django
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, StorageState, expect, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
@@ -24,6 +26,9 @@ from deploy.local.install import BROWSERS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import dead_letters
+from tests import faulty
+from tests.browsing import watched
+from tests.faulty import FaultySite
 
 SECRETS = ("TELEGRAM_TOKEN", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET", "DJANGO_SECRET_KEY", "ADMIN_PASSWORD")
 FLAGS = [
@@ -35,29 +40,45 @@ FLAGS = [
     "--disable-sync",
 ]
 _chat_ids = count(1000)
-# A file is run by one process. These wait the longest, so they go first, and the short ones fill the gaps at the end.
-_LONG = (
-    "test_worker_life",
-    "test_loadtest",
-    "test_demo",
-    "test_sqs_transport",
-    "test_demo_groups",
-    "test_roles",
-    "test_rotation",
-    "test_provision",
-    "test_provision_https",
-    "test_bad_input",
-    "test_chaos",
-    "test_aws_failures",
-    "test_ops",
-    "test_bake",
-)
+# A file is run by one process, and so are the files of a row: they share one service and what they import. The first
+# wait the longest, and the short ones, which are not named, fill the gaps at the end.
+_ROWS = """
+worker_life loadtest callback doctor yolo shapes_model weights imports state_machine results upkeep photo_to_answer \
+  pace attempts predictions
+aws_failures chaos metric_task ops ops_browser admin_browser admin_login admin admin_list bad_input webhook chat_page \
+  trace logs
+sqs_transport
+demo_groups
+provision_https
+roles
+rotation
+demo
+local_scaling
+provision
+docker
+bake
+"""
+_ROW_OF = {f"tests/test_{name}.py": number for number, row in enumerate(_ROWS.splitlines()) for name in row.split()}
+
+
+class Rows(LoadFileScheduling):
+    """Give each process whole rows of files."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return str(_ROW_OF.get(file, file))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Rows:
+    """Distribute the tests by rows."""
+    return Rows(config, log)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long files; within a file, and among the short ones, the order stays random."""
-    items.sort(key=lambda item: _LONG.index(item.path.stem) if item.path.stem in _LONG else len(_LONG))
+    order = {name: place for place, name in enumerate(_ROW_OF)}
+    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +110,20 @@ def stack(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Lo
         assert [name for name, text in (stored | logs).items() if stack.env[secret] in text] == []
 
 
+@pytest.fixture(scope="session")
+def faulty_site(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultySite]:
+    """Run one more site, whose AWS can be broken."""
+    with faulty.faulty_site(stack, tmp_path_factory.mktemp("microburst")) as site:
+        yield site
+
+
+@pytest.fixture
+def site(faulty_site: FaultySite) -> Iterator[FaultySite]:
+    """Return the site whose AWS can be broken; it is mended afterwards."""
+    yield faulty_site
+    faulty_site.mend()
+
+
 @pytest.fixture
 def user(stack: LocalStack) -> TelegramUser:
     """Return somebody who has not talked to the bot before."""
@@ -114,6 +149,24 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def site_address(stack: LocalStack) -> str:
+    """Return the address of a site: the emulated load balancer drops the port that a browser names as the origin."""
+    return next(iter(stack.sites.values()))
+
+
+@pytest.fixture(scope="module")
+def admin_login(browser: Browser, stack: LocalStack, site_address: str) -> StorageState:
+    """Log in to the admin, and return what the browser remembers of it."""
+    with watched(browser.new_page(), f"{site_address}/") as page:
+        page.goto(f"{site_address}/admin/")
+        page.get_by_label("Username").fill(stack.env["ADMIN_USER"])
+        page.get_by_label("Password").fill(stack.env["ADMIN_PASSWORD"])
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("button", name="Log out")).to_be_visible()
+        return page.context.storage_state()
 
 
 def _configure_celery() -> None:

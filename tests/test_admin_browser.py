@@ -6,12 +6,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import images, predictions
 from detection.schemas import Delivery, Prediction
+
+from .browsing import watched
 
 WHY = "The model was away, and came back too late for this photo and for all after it."
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "admin.jpg"
@@ -37,33 +39,11 @@ _chat_ids = count(81_000)
 
 
 @pytest.fixture
-def address(stack: LocalStack) -> str:
-    """Return the address of a site: the emulated load balancer drops the port that a browser names as the origin."""
-    return next(iter(stack.sites.values()))
-
-
-@pytest.fixture
-def page(browser: Browser, stack: LocalStack, address: str) -> Iterator[Page]:
-    """Log in. The pages may neither complain nor ask another host for anything but the bucket's images."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    complaints: list[str] = []
-    own = (f"{address}/", f"{stack.endpoint}/{stack.env['IMAGES_BUCKET']}/")
-
-    def heard(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            complaints.append(message.text)
-
-    def asked(request: Request) -> None:
-        if not request.url.startswith(own):
-            complaints.append(request.url)
-
-    page.on("console", heard)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", asked)
-    _log_in(page, stack, address)
-    yield page
-    page.close()
-    assert complaints == []
+def page(browser: Browser, stack: LocalStack, admin_login: StorageState, site_address: str) -> Iterator[Page]:
+    """Open a page, logged in. It may neither complain nor ask another host for anything but the bucket's images."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, storage_state=admin_login)
+    with watched(page, f"{site_address}/", f"{stack.endpoint}/{stack.env['IMAGES_BUCKET']}/"):
+        yield page
 
 
 @pytest.fixture
@@ -78,16 +58,10 @@ def failed(stack: LocalStack, photo: bytes) -> Prediction:
     return prediction
 
 
-def _log_in(page: Page, stack: LocalStack, address: str) -> None:
-    page.goto(f"{address}/admin/")
-    page.get_by_label("Username").fill(stack.env["ADMIN_USER"])
-    page.get_by_label("Password").fill(stack.env["ADMIN_PASSWORD"])
-    page.get_by_role("button", name="Log in").click()
-
-
 def test_a_failed_job_is_found_retried_and_answered_in_the_chat(
-    page: Page, browser: Browser, stack: LocalStack, failed: Prediction
+    page: Page, browser: Browser, stack: LocalStack, site_address: str, failed: Prediction
 ) -> None:
+    page.goto(f"{site_address}/admin/")
     page.get_by_role("link", name="Jobs").first.click()
     page.get_by_role("link", name="Failed").click()
     page.get_by_label("Chat").fill(str(failed.chat_id))
@@ -103,10 +77,10 @@ def test_a_failed_job_is_found_retried_and_answered_in_the_chat(
     chat.close()
 
 
-def test_a_job_shows_both_its_pictures(page: Page, stack: LocalStack, address: str, photo: bytes) -> None:
+def test_a_job_shows_both_its_pictures(page: Page, stack: LocalStack, site_address: str, photo: bytes) -> None:
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     sender.wait_for_reply(sender.send_photo(photo))
-    page.goto(f"{address}/admin/detection/job/{predictions.latest_of_chat(sender.chat_id)[0]}/change/")
+    page.goto(f"{site_address}/admin/detection/job/{predictions.latest_of_chat(sender.chat_id)[0]}/change/")
     pictures = page.locator(".pictures img")
     expect(pictures).to_have_count(2)
     for number in range(2):
@@ -117,33 +91,35 @@ def test_a_job_shows_both_its_pictures(page: Page, stack: LocalStack, address: s
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(
-    page: Page, address: str, failed: Prediction, scheme: str
+    page: Page, site_address: str, failed: Prediction, scheme: str
 ) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.set_viewport_size({"width": 400, "height": 800})
     job = f"/admin/detection/job/{failed.prediction_id}/change/"
     for path in ("/admin/detection/job/", job, f"/ops/trace/{failed.prediction_id}"):
-        page.goto(address + path)
+        page.goto(site_address + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
         assert page.locator("h1").count() == 1, path
         assert page.locator(".state").evaluate_all(CONTRAST) >= 4.5, path
         # What is as wide as the page is read without scrolling to the side.
         assert page.locator(".timeline").evaluate_all("all => all.every(each => each.offsetWidth <= 400)"), path
-    page.goto(f"{address}/admin/detection/job/{failed.prediction_id}/history/")
+    page.goto(f"{site_address}/admin/detection/job/{failed.prediction_id}/history/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
-    page.goto(f"{address}/admin/detection/job/")
+    page.goto(f"{site_address}/admin/detection/job/")
     assert page.get_by_label("Prediction id").evaluate("field => field.offsetWidth") > 150
 
 
-def test_why_jobs_failed_is_read_in_the_list(page: Page, address: str, failed: Prediction) -> None:
-    page.goto(f"{address}/admin/detection/job/?chat={failed.chat_id}")
+def test_why_jobs_failed_is_read_in_the_list(page: Page, site_address: str, failed: Prediction) -> None:
+    page.goto(f"{site_address}/admin/detection/job/?chat={failed.chat_id}")
     row = page.locator("#result_list tbody tr")
     expect(row.locator(".error")).to_be_in_viewport(ratio=1)
     assert row.evaluate("row => row.offsetHeight") < 100
 
 
-def test_all_jobs_of_a_page_are_chosen_and_acted_on_by_keyboard(page: Page, address: str, failed: Prediction) -> None:
-    page.goto(f"{address}/admin/detection/job/?chat={failed.chat_id}")
+def test_all_jobs_of_a_page_are_chosen_and_acted_on_by_keyboard(
+    page: Page, site_address: str, failed: Prediction
+) -> None:
+    page.goto(f"{site_address}/admin/detection/job/?chat={failed.chat_id}")
     page.get_by_label("Choose all jobs of this page").focus()
     page.keyboard.press("Space")
     expect(page.get_by_label(f"Choose job {failed.prediction_id}")).to_be_checked()
@@ -155,9 +131,9 @@ def test_all_jobs_of_a_page_are_chosen_and_acted_on_by_keyboard(page: Page, addr
     assert predictions.find(failed.prediction_id) is None
 
 
-def test_djangos_own_pages_do_without_what_the_policy_forbids(page: Page, address: str) -> None:
+def test_djangos_own_pages_do_without_what_the_policy_forbids(page: Page, site_address: str) -> None:
     for path in ("", "auth/user/", "auth/user/add/", "auth/user/1/change/", "auth/group/add/", "password_change/"):
-        answer = page.goto(f"{address}/admin/{path}")
+        answer = page.goto(f"{site_address}/admin/{path}")
         assert answer is not None
         assert "'unsafe" not in answer.headers["content-security-policy"]
         expect(page.locator("h1")).to_be_visible()

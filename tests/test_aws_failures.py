@@ -1,7 +1,5 @@
 """Each AWS error on the way in is a 5xx, so that Telegram sends again; the photo is answered once when AWS is back."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from deploy.local.stack import LocalStack
@@ -10,7 +8,7 @@ from detection import predictions
 from detection.schemas import Delivery
 
 from . import operators, updates
-from .faulty import FAULTS, FaultySite, faulty_site
+from .faulty import FaultySite, failing
 from .operators import JOBS, Operator
 from .processes import wait_until
 
@@ -28,18 +26,12 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def site(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultySite]:
-    with faulty_site(stack, tmp_path_factory.mktemp("microburst")) as site:
-        yield site
-
-
 @pytest.mark.parametrize(("service", "operation", "fault"), CASES)
 def test_a_photo_survives_a_failing_aws(
     site: FaultySite, user: TelegramUser, known_file: FileReference, service: str, operation: str, fault: str
 ) -> None:
     update = updates.with_photo(user.chat_id, known_file)
-    site.break_(service, operation, FAULTS[fault])
+    site.break_(failing(service, operation, fault))
     assert site.post(update) == 503
     site.mend()
     assert site.post(update) == 200
@@ -48,8 +40,8 @@ def test_a_photo_survives_a_failing_aws(
 
 
 @pytest.fixture(scope="module")
-def operator(site: FaultySite, stack: LocalStack) -> Operator:
-    return operators.admin(stack, site.url)
+def operator(faulty_site: FaultySite, stack: LocalStack) -> Operator:
+    return operators.admin(stack, faulty_site.url)
 
 
 @pytest.mark.parametrize("fault", ["throttled", "internal error", "connection reset"])
@@ -65,7 +57,7 @@ def operator(site: FaultySite, stack: LocalStack) -> Operator:
 def test_an_operator_is_told_that_aws_fails(
     site: FaultySite, operator: Operator, operation: str, page: str, fault: str
 ) -> None:
-    site.break_("dynamodb", operation, FAULTS[fault])
+    site.break_(failing("dynamodb", operation, fault))
     answer = operator.get(page)
     site.mend()
     assert (answer.status_code, answer.headers["Retry-After"], "errornote" in answer.text) == (503, "5", True)
@@ -75,7 +67,7 @@ def test_an_operator_is_told_that_aws_fails(
 
 @pytest.mark.parametrize("operation", ["UpdateItem", "DeleteItem"])
 def test_a_table_that_is_away_keeps_no_operator_out(site: FaultySite, stack: LocalStack, operation: str) -> None:
-    site.break_("dynamodb", operation, FAULTS["throttled"])
+    site.break_(failing("dynamodb", operation, "throttled"))
     assert operators.admin(stack, site.url).get("/admin/").status_code == 200
     site.mend()
 

@@ -1,22 +1,20 @@
 """The metric is published from the real queue and group, whatever of them cannot be read, and says what failed."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 from django.conf import settings
 
 from botsite import aws, celery
-from deploy.local.processes import free_port, listening
-from deploy.local.stack import LocalStack, script
+from deploy.local.stack import LocalStack
 from metrics import tasks
+
+from .faulty import FaultySite, failing
 
 MISSING_QUEUE = "/000000000000/no-such-queue"
 
@@ -77,41 +75,12 @@ def group(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Group:
     return Group(name, queue_url)
 
 
-class Proxy:
-    """microburst between this process and AWS."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def break_(self, **rule: Any) -> None:
-        """Let calls fail, until `mend`."""
-        httpx.post(f"{self.url}/_microburst/rules", json=[rule]).raise_for_status()
-
-    def mend(self) -> None:
-        """Let AWS work again."""
-        httpx.post(f"{self.url}/_microburst/rules", json=[]).raise_for_status()
-
-
-@pytest.fixture(scope="module")
-def microburst(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    port = free_port()
-    config: Path = tmp_path_factory.mktemp("microburst") / "chaos.yml"
-    # JSON is YAML too.
-    config.write_text(json.dumps({"upstream": stack.endpoint, "port": port, "rules": []}))
-    child = stack.children.start("microburst", [script("microburst"), "--config", str(config)], stack.env)
-    child.wait_ready(lambda: listening("127.0.0.1", port))
-    yield Proxy(f"http://127.0.0.1:{port}")
-    child.terminate()
-    child.wait()
-
-
 @pytest.fixture
-def proxy(microburst: Proxy, group: Group, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """Lead this process's calls of AWS through microburst, once the group is there."""
-    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", microburst.url)
+def faulty_aws(site: FaultySite, group: Group, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultySite]:
+    """Lead this process's calls of AWS the way of the faulty site's, once the group is there."""
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", site.proxy)
     aws._client.cache_clear()
-    yield microburst
-    microburst.mend()
+    yield site
     aws._client.cache_clear()
 
 
@@ -202,11 +171,7 @@ def test_a_target_that_is_none_is_named_and_ends_nothing(
     assert (events()[-1]["event"], events()[-1]["setting"]) == ("metrics_not_published", "BACKLOG_TARGET")
 
 
-FAULTS: dict[str, dict[str, Any]] = {
-    "access denied": {"error": {"code": "AccessDenied", "status": 403}},
-    "internal error": {"error": {"code": "InternalFailure", "status": 500}},
-    "connection reset": {"reset": True},
-}
+FAULTS = ("access denied", "internal error", "connection reset")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -219,7 +184,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 )
 def test_a_source_that_refuses_leaves_no_gap(
     group: Group,
-    proxy: Proxy,
+    faulty_aws: FaultySite,
     events: Callable[[], list[dict[str, Any]]],
     fault: str,
     service: str,
@@ -229,7 +194,7 @@ def test_a_source_that_refuses_leaves_no_gap(
 ) -> None:
     group.send(3)
     group.resize(2)
-    proxy.break_(service=service, operation=operation, **FAULTS[fault])
+    faulty_aws.break_(failing(service, operation, fault))
     tasks.publish()
     assert [event["setting"] for event in events() if event["event"] == "metric_source_failed"] == [setting]
     assert group.both == both
@@ -237,12 +202,12 @@ def test_a_source_that_refuses_leaves_no_gap(
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_when_cloudwatch_is_down_the_next_tick_publishes(
-    group: Group, proxy: Proxy, events: Callable[[], list[dict[str, Any]]], fault: str
+    group: Group, faulty_aws: FaultySite, events: Callable[[], list[dict[str, Any]]], fault: str
 ) -> None:
-    proxy.break_(service="cloudwatch", operation="PutMetricData", **FAULTS[fault])
+    faulty_aws.break_(failing("cloudwatch", "PutMetricData", fault))
     tasks.publish()
     assert (events()[-1]["event"], events()[-1]["setting"]) == ("metrics_not_published", "METRIC_NAMESPACE")
-    proxy.mend()
+    faulty_aws.mend()
     tasks.publish()
     assert group.both == ({0.0}, {0.0})
 

@@ -18,7 +18,7 @@ from detection.schemas import Delivery, Prediction, Status
 from metrics.alarms import Point
 
 from . import letters, operators
-from .faulty import FAULTS, FaultySite, faulty_site
+from .faulty import FaultySite, failing
 from .operators import Operator
 from .processes import wait_until
 
@@ -38,14 +38,8 @@ def admin(stack: LocalStack) -> Operator:
 
 
 @pytest.fixture(scope="module")
-def site(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultySite]:
-    with faulty_site(stack, tmp_path_factory.mktemp("microburst")) as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def operator(site: FaultySite, stack: LocalStack) -> Operator:
-    return operators.admin(stack, site.url)
+def operator(faulty_site: FaultySite, stack: LocalStack) -> Operator:
+    return operators.admin(stack, faulty_site.url)
 
 
 @pytest.fixture
@@ -146,7 +140,7 @@ def test_staff_without_the_permission_sees_and_does_nothing(
 def test_what_fails_is_unknown_with_its_reason_and_the_rest_is_shown(
     site: FaultySite, operator: Operator, service: str, operation: str, unknown: list[str]
 ) -> None:
-    site.break_(service, operation, FAULTS["access denied"])
+    site.break_(failing(service, operation, "access denied"))
     wait_until(lambda: [name for name, value in tiles(operator).items() if value == "unknown"] == unknown, 20)
     wait_until(lambda: "AccessDenied" in operator.get("/ops/").text, 20)
     site.mend()
@@ -198,7 +192,7 @@ def test_letters_that_are_not_there_or_not_chosen_are_said_to_be(admin: Operator
 
 
 def test_a_failing_queue_of_dead_letters_is_a_page_that_says_so(site: FaultySite, operator: Operator) -> None:
-    site.break_("sqs", "ReceiveMessage", FAULTS["internal error"])
+    site.break_(failing("sqs", "ReceiveMessage", "internal error"))
     answers = [operator.get("/ops/dead-letters"), operator.post("/ops/dead-letters/replay?id=x")]
     site.mend()
     assert [(answer.status_code, "errornote" in answer.text) for answer in answers] == [(503, True)] * 2

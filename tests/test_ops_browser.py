@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
 from botsite import aws
 from deploy.local.stack import LocalStack
@@ -17,6 +17,7 @@ from detection import dead_letters, predictions
 from detection.schemas import Delivery, Prediction
 
 from . import letters
+from .browsing import watched
 from .test_admin_browser import CONTRAST
 
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "ops.jpg"
@@ -28,38 +29,14 @@ LOOK_AWAY, LOOK_AGAIN = _LOOK % "true", _LOOK % "false"
 _chat_ids = count(86_000)
 
 
-@pytest.fixture(scope="module")
-def address(stack: LocalStack) -> str:
-    """Return the address of a site."""
-    return next(iter(stack.sites.values()))
-
-
 @pytest.fixture
-def page(browser: Browser, stack: LocalStack, address: str) -> Iterator[Page]:
-    """Log in and open the overview. It may neither complain nor ask another host."""
-    page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    complaints: list[str] = []
-
-    def heard(message: ConsoleMessage) -> None:
-        # What the browser says of a network that a test takes away.
-        if "ERR_INTERNET_DISCONNECTED" not in message.text:
-            complaints.append(message.text)
-
-    def asked(request: Request) -> None:
-        if not request.url.startswith(f"{address}/"):
-            complaints.append(request.url)
-
-    page.on("console", heard)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", asked)
-    page.goto(f"{address}/ops/")
-    page.get_by_label("Username").fill(stack.env["ADMIN_USER"])
-    page.get_by_label("Password").fill(stack.env["ADMIN_PASSWORD"])
-    page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Operation")).to_be_visible()
-    yield page
-    page.close()
-    assert complaints == []
+def page(browser: Browser, admin_login: StorageState, site_address: str) -> Iterator[Page]:
+    """Open the overview, logged in. It may neither complain nor ask another host."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1000}, storage_state=admin_login)
+    with watched(page, f"{site_address}/"):
+        page.goto(f"{site_address}/ops/")
+        expect(page.get_by_role("heading", name="Operation")).to_be_visible()
+        yield page
 
 
 @pytest.fixture
@@ -148,14 +125,14 @@ def test_a_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(page: Page, address: str, scheme: str) -> None:
+def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(page: Page, site_address: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.set_viewport_size({"width": 360, "height": 800})
     for path in ("/ops/", "/ops/dead-letters"):
-        page.goto(address + path)
+        page.goto(site_address + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
         assert page.locator("h1").count() == 1, path
-    page.goto(f"{address}/ops/")
+    page.goto(f"{site_address}/ops/")
     assert page.locator(".tile dt, .tile dd, .plot span, .legend li, .as-of").evaluate_all(CONTRAST) >= 4.5
     assert page.locator("h2").all_inner_texts() == ["Queue", "Machines", "Photos"]
 

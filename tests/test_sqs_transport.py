@@ -24,6 +24,7 @@ from kombu.asynchronous import Hub
 from kombu.transport import SQS, virtual
 
 from botsite import sqs
+from tests import microburst
 from tests.processes import free_port, listening, start, wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -86,8 +87,8 @@ class Aws:
     """An emulated SQS, and in front of it a proxy that makes its requests fail."""
 
     client: Any
-    port: int
-    proxy_port: int
+    url: str
+    proxy: str
     start_proxy: Callable[[], AbstractContextManager[None]]
 
     def queue(self, **attributes: str) -> str:
@@ -117,7 +118,7 @@ class Aws:
         return sum(int(attributes[name]) for name in names)
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
-        address = f"http://127.0.0.1:{self.proxy_port}/_microburst/{path}"
+        address = f"{self.proxy}/_microburst/{path}"
         return httpx.request(method, address, json=body).raise_for_status().json()
 
 
@@ -126,8 +127,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """Start the emulator and the proxy, and point this process's clients at the emulator."""
     folder = tmp_path_factory.mktemp("aws")
     port, proxy_port = free_port(), free_port()
-    config = folder / "proxy.json"  # JSON is YAML.
-    config.write_text(json.dumps({"upstream": f"http://127.0.0.1:{port}", "port": proxy_port, "rules": []}))
+    url = f"http://127.0.0.1:{port}"
     settings = {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
@@ -137,7 +137,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
     @contextmanager
     def start_proxy() -> Iterator[None]:
-        with start(program("microburst", "--config", str(config)), output=folder / "proxy.log") as process:
+        command = microburst.command(folder, url, proxy_port)
+        with start(command, output=folder / "proxy.log") as process:
             wait_until(lambda: listening(proxy_port))
             yield
             process.kill()  # Ended gently, it would wait for the long poll under way.
@@ -145,12 +146,12 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     with ExitStack() as stack:
         stack.enter_context(start(program("ministack"), settings, folder / "aws.log"))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("AWS_ENDPOINT_URL", url)
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         client = botocore.session.get_session().create_client("sqs", region_name=REGION)
         wait_until(lambda: listening(port))
-        yield Aws(client, port, proxy_port, start_proxy)
+        yield Aws(client, url, microburst.address(proxy_port), start_proxy)
         client.close()
 
 
@@ -199,11 +200,11 @@ class Worker:
 
 
 @contextmanager
-def running_worker(aws: Aws, folder: Path, port: int, **options: Any) -> Iterator[Worker]:
-    """Start a worker with a queue of its own, by way of the emulator's port or the proxy's."""
+def running_worker(aws: Aws, folder: Path, endpoint: str, **options: Any) -> Iterator[Worker]:
+    """Start a worker with a queue of its own; `endpoint` is the address of the emulator or of the proxy."""
     notes, output, queue_url = folder / "notes", folder / "output", aws.queue()
     env = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": endpoint,
         "PYTHONPATH": str(ROOT),
         "WORKER_QUEUE_URL": queue_url,
         "WORKER_OPTIONS": json.dumps(options),
@@ -218,7 +219,7 @@ def running_worker(aws: Aws, folder: Path, port: int, **options: Any) -> Iterato
 @pytest.fixture(scope="module")
 def shared_worker(aws: Aws, proxy: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """Start, behind the proxy, the worker that has to outlive what one test after the other does to it."""
-    with running_worker(aws, tmp_path_factory.mktemp("worker"), aws.proxy_port) as worker:
+    with running_worker(aws, tmp_path_factory.mktemp("worker"), aws.proxy) as worker:
         assert worker.works(30)
         yield worker
 
@@ -334,7 +335,7 @@ UNREADABLE = {
 
 
 def test_what_cannot_be_run_becomes_a_dead_letter_and_the_rest_is_done(aws: Aws, tmp_path: Path) -> None:
-    with running_worker(aws, tmp_path, aws.port, worker_concurrency=2) as worker:
+    with running_worker(aws, tmp_path, aws.url, worker_concurrency=2) as worker:
         dead_letters = aws.queue()
         arn = aws.client.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
         redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": 1}
@@ -348,7 +349,7 @@ def test_what_cannot_be_run_becomes_a_dead_letter_and_the_rest_is_done(aws: Aws,
 
 
 def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws: Aws, tmp_path: Path) -> None:
-    with running_worker(aws, tmp_path, aws.port, worker_concurrency=1, worker_prefetch_multiplier=4) as worker:
+    with running_worker(aws, tmp_path, aws.url, worker_concurrency=1, worker_prefetch_multiplier=4) as worker:
         set_visibility(aws, worker, 60)
         worker.send("first", 4)
         wait_until(lambda: worker.runs("first"))

@@ -20,7 +20,8 @@ import httpx
 
 from botsite import aws
 from deploy.local.processes import BOTTOM, TOP, Child, Children, free_port, listening
-from deploy.local.stack import PREFIX, LocalStack, script
+from deploy.local.stack import PREFIX, LocalStack
+from tests import microburst
 
 from .patience import VISIBILITY_SECONDS
 
@@ -126,10 +127,8 @@ class ChaosStack(LocalStack):
     def _start_proxy(self) -> None:
         port = free_port()
         self.proxy = f"http://127.0.0.1:{port}"
-        config = self.folder / "microburst.yml"
-        # JSON is YAML too.
-        config.write_text(json.dumps({"upstream": self.endpoint, "port": port, "rules": []}))
-        child = self.children.start("microburst", [script("microburst"), "--config", str(config)], self.env, BOTTOM)
+        command = microburst.command(self.folder, self.endpoint, port)
+        child = self.children.start("microburst", command, self.env, BOTTOM)
         child.wait_ready(lambda: listening("127.0.0.1", port))
 
     def rules(self, rules: Sequence[Mapping[str, Any]]) -> None:
