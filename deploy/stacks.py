@@ -61,8 +61,11 @@ def provision(
         _ours(prefix, part)  # Before anything is changed: a stack of somebody else is no place to stop half-way.
     done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in parts}
     deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
-    mended = fixups.apply(verify.differences(deployed)) if settings.AWS_ENDPOINT_URL else []
-    if left := verify.settled(deployed):
+    left = verify.settled(deployed)
+    mended = fixups.apply(left) if settings.AWS_ENDPOINT_URL else []
+    if mended:
+        left = verify.settled(deployed, among={one.stack for one in left})
+    if left:
         lines = "\n".join(f"  {one}" for one in left)
         raise StackError(
             "The stacks are deployed, but not all is as their templates say, perhaps because it was changed by hand. "

@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ def read(path: Path) -> Template:
     return parse(path.name, path.read_text(encoding="utf-8"))
 
 
+@cache
 def parse(name: str, body: str) -> Template:
     """Return the template that this text is; `name` is for errors."""
     document = _Loader(body).get_single_data()

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,16 +36,20 @@ class Difference:
         )
 
 
-def differences(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
-    """Return every property that `live.READERS` knows and that is not as the stack's template says."""
+def differences(deployed: Sequence[tuple[Stack, Template]], among: Container[str] | None = None) -> list[Difference]:
+    """Return every property that `live.READERS` knows and that is not as the stack's template says.
+
+    `among` are the names of the stacks to look at, None for all: they may refer to the others.
+    """
     exports = {f"{stack.name}-{output}": value for stack, _ in deployed for output, value in stack.outputs.items()}
-    return [one for stack, template in deployed for one in _of_stack(stack, template, exports)]
+    looked_at = [one for one in deployed if among is None or one[0].name in among]
+    return [one for stack, template in looked_at for one in _of_stack(stack, template, exports)]
 
 
-def settled(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
+def settled(deployed: Sequence[tuple[Stack, Template]], among: Container[str] | None = None) -> list[Difference]:
     """Return the differences that are left after the time that AWS may take to show a change."""
     deadline = time.monotonic() + (0 if settings.AWS_ENDPOINT_URL else _SETTLING_SECONDS)
-    while (found := differences(deployed)) and time.monotonic() < deadline:
+    while (found := differences(deployed, among)) and time.monotonic() < deadline:
         time.sleep(5)
     return found
 
