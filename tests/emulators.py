@@ -9,18 +9,16 @@ import pytest
 from django.conf import settings
 
 from botsite import aws, secret_store
+from deploy.local.ministack import COMMAND, environment
 from tests.processes import free_port, listening, start, wait_until
-
-_QUIET = {"BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0", "LOG_LEVEL": "WARNING"}
 
 
 @contextmanager
 def ministack(scheme: str = "http", **env: str) -> Iterator[str]:
     """Run ministack, set up by `env` too, for the length of a `with` block; yield its address."""
     port = free_port()
-    command = [str(Path(sys.executable).with_name("ministack"))]
     with (
-        start(command, {"GATEWAY_PORT": str(port), **_QUIET, **env}),
+        start(COMMAND, environment(port) | env),
         taken_for_aws(f"{scheme}://127.0.0.1:{port}") as url,
     ):
         wait_until(lambda: listening(port))

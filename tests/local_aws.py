@@ -1,11 +1,9 @@
 """A local AWS of a test file's own, which the code under test takes for AWS, and groups in it."""
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,6 +12,7 @@ from botocore.config import Config
 from django.conf import settings
 
 from botsite import aws
+from deploy.local import ministack
 
 from .processes import free_port, listening, start, wait_until
 
@@ -26,9 +25,7 @@ def local_aws() -> Iterator[str]:
     """Run the emulator, and have this process use it; yield its address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    quiet = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
-    command = [str(Path(sys.executable).with_name("ministack"))]
-    with start(command, quiet), pytest.MonkeyPatch.context() as patch:
+    with start(ministack.COMMAND, ministack.environment(port)), pytest.MonkeyPatch.context() as patch:
         for name, value in {**KEYS, "AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}.items():
             patch.setenv(name, value)
         patch.setattr(settings, "AWS_ENDPOINT_URL", url)

@@ -29,6 +29,7 @@ from django.core.management import CommandError, call_command
 from botsite import aws
 from deploy import ami, bake, cfn, machine_images, reasons, stacks, tags
 from deploy.cfn import Change, Event
+from deploy.local import ministack
 from deploy.management import base
 from deploy.recipe import Place, Recipe
 from tests.local_aws import clients_of
@@ -41,8 +42,7 @@ numbers = itertools.count(1)
 
 def emulator(port: int, **env: str) -> Any:
     """Return the emulator as a context manager; it is up as soon as it listens."""
-    quiet = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
-    return start([str(Path(sys.executable).with_name("ministack"))], quiet | env)
+    return start(ministack.COMMAND, ministack.environment(port) | env)
 
 
 @pytest.fixture(scope="module")

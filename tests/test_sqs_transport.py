@@ -24,6 +24,7 @@ from kombu.asynchronous import Hub
 from kombu.transport import SQS, virtual
 
 from botsite import sqs
+from deploy.local import ministack
 from tests import microburst
 from tests.processes import free_port, listening, start, wait_until
 
@@ -128,12 +129,6 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     folder = tmp_path_factory.mktemp("aws")
     port, proxy_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
-    settings = {
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
-        "SFTP_ENABLED": "0",
-        "IOT_MTLS_ENABLED": "0",
-    }
 
     @contextmanager
     def start_proxy() -> Iterator[None]:
@@ -144,7 +139,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
             process.kill()  # Ended gently, it would wait for the long poll under way.
 
     with ExitStack() as stack:
-        stack.enter_context(start(program("ministack"), settings, folder / "aws.log"))
+        stack.enter_context(start(ministack.COMMAND, ministack.environment(port), folder / "aws.log"))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("AWS_ENDPOINT_URL", url)
         patch.setenv("AWS_ACCESS_KEY_ID", "test")

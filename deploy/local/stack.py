@@ -21,7 +21,7 @@ from botsite import aws, logs, secret_store
 from deploy import environment, self_signed, stacks, webhook
 from detection import weights
 
-from . import roles
+from . import ministack, roles
 from .processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
 from .roles import script as script
 
@@ -114,9 +114,7 @@ class LocalStack:
         self.step(f"starting the local AWS (ministack) on port {port}")
         self.endpoint = f"http://127.0.0.1:{port}"
         self.env |= {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        quiet = {"SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0", "LOG_LEVEL": "WARNING"}
-        emulator = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", **quiet}
-        child = self.children.start("ministack", [script("ministack")], self.env | emulator, BOTTOM)
+        child = self.children.start("ministack", ministack.COMMAND, self.env | ministack.environment(port), BOTTOM)
         child.wait_ready(lambda: listening("127.0.0.1", port), 30)
         self.adopt("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
