@@ -53,6 +53,7 @@ provision_https
 roles
 rotation
 demo
+loadtest_local
 local_scaling
 provision
 docker

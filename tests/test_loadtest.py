@@ -31,7 +31,6 @@ from deploy.local.telegram.client import TelegramControl
 from detection.schemas import Delivery, Prediction, Status
 
 from .processes import wait_until
-from .test_demo import left_of
 
 ROOT = Path(__file__).resolve().parent.parent
 _chats = count(700_000)
@@ -234,17 +233,6 @@ def test_a_self_signed_webhook_is_trusted_by_the_stack_s_certificate(load: Load,
     stacks.provision("uncertified")
     with pytest.raises(CommandError, match="uncertified-web has none that can be used"):
         load("--photos", "1", "--prefix", "uncertified")
-
-
-def test_where_no_stack_is_named_one_is_started_scales_and_is_ended(load: Load, weights: str) -> None:
-    bare = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "YOLO_WEIGHTS": weights}
-    command = [sys.executable, "manage.py", "loadtest", "--photos", "2", "--shape", "burst", "--out", str(load.folder)]
-    ended = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    assert "2 of 2 photos sent, 2 answered, 0 lost, 0 doubled." in ended.stdout
-    samples = load.saved["samples"]
-    assert (samples[0]["desired"], max(sample["in_service"] for sample in samples)) == (0, 1)
-    assert left_of(load.folder) == []
 
 
 class Taker(BaseHTTPRequestHandler):

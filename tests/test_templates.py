@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from deploy import planning, stacks, template
 from deploy.template import Template
@@ -239,6 +238,9 @@ def test_a_plan_follows_the_conditions_of_a_template(
 
 def test_a_plan_knows_of_every_property_that_replaces_its_resource() -> None:
     """The emulator and AWS would know, but a plan asks neither: the schemas that cfn-lint brings along do."""
+    # Each process that collects tests would take a second for it.
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
     for resource in [one for path in FILES for one in template.read(path).all_resources.values()]:
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
         kinds = ("createOnlyProperties", "conditionalCreateOnlyProperties")

@@ -1,0 +1,20 @@
+"""`loadtest` where no stack is named starts one, which scales as the demo does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .test_demo import ROOT, left_of
+
+
+def test_where_no_stack_is_named_one_is_started_scales_and_is_ended(tmp_path: Path, weights: str) -> None:
+    bare = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "YOLO_WEIGHTS": weights}
+    command = [sys.executable, "manage.py", "loadtest", "--photos", "2", "--shape", "burst", "--out", str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "2 of 2 photos sent, 2 answered, 0 lost, 0 doubled." in ended.stdout
+    samples = json.loads((tmp_path / "report.json").read_text())["samples"]
+    assert (samples[0]["desired"], max(sample["in_service"] for sample in samples)) == (0, 1)
+    assert left_of(tmp_path) == []
