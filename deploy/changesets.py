@@ -6,7 +6,7 @@ from typing import Any
 
 from botsite import aws
 from deploy import cfn, reasons
-from deploy.cfn import Change, Report, Stack, StackError
+from deploy.cfn import Report, Stack, StackError
 
 _CHANGE_SET_SECONDS = 10 * 60
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
@@ -19,11 +19,11 @@ def create(
     body: str,
     parameters: Sequence[Mapping[str, Any]],
     tags: Mapping[str, str],
-) -> list[Change] | None:
-    """Make a change set for the stack `name`, of which `found` is known, and return its changes.
+) -> bool:
+    """Make a change set for the stack `name`, of which `found` is known; return whether it changes anything.
 
-    Return None, and leave no change set, where nothing would change. The change set's name stays the same from run
-    to run, so that what an interrupted one left is found and replaced here.
+    Where it does not, none is left. The change set's name stays the same from run to run, so that what an interrupted
+    one left is found and replaced here.
     """
     client = aws.client("cloudformation")
     if found:
@@ -40,11 +40,11 @@ def create(
     )
     status, reason = _wait_for_change_set(name, change_set)
     if status != "FAILED":
-        return _changes(name, change_set)
+        return True
     reason += cfn.invalid(reason, StackName=name, ChangeSetName=change_set)
     discard(name, change_set)
     if any(phrase in reason for phrase in _UNCHANGED):
-        return None
+        return False
     advice = reasons.advice(reason)
     raise StackError(f"{name}: CloudFormation refuses the template or its parameters: {reason}{advice}")
 
@@ -75,16 +75,3 @@ def _wait_for_change_set(stack: str, change_set: str) -> tuple[str, str]:
         if found["Status"] in ("CREATE_COMPLETE", "FAILED"):
             return found["Status"], found.get("StatusReason", "")
         cfn.pause(deadline, f"{stack}: the change set is still {found['Status']}")
-
-
-def _changes(stack: str, change_set: str) -> list[Change]:
-    pages = (
-        aws.client("cloudformation")
-        .get_paginator("describe_change_set")
-        .paginate(StackName=stack, ChangeSetName=change_set)
-    )
-    resources = [item["ResourceChange"] for page in pages for item in page["Changes"] if "ResourceChange" in item]
-    return [
-        Change(stack, one["Action"], one["LogicalResourceId"], one["ResourceType"], one.get("Replacement", ""))
-        for one in resources
-    ]

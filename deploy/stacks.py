@@ -157,15 +157,13 @@ def _deploy(prefix: str, part: str, text: Template, values: Mapping[str, str], r
     if stack and not stack.empty and not stack.status.endswith("_COMPLETE"):
         way_out = _WAYS_OUT.get(stack.status, _TEARDOWN).format(name=stack.name, prefix=prefix)
         raise StackError(f"{stack.name} is {stack.status}. {way_out}")
-    if _change_set(prefix, part, stack, text, values) is None:
+    if not _change_set(prefix, part, stack, text, values):
         return "unchanged"
     changesets.execute(name(prefix, part), _CHANGE_SET, report)
     return "created" if stack is None or stack.empty else "updated"
 
 
-def _change_set(
-    prefix: str, part: str, stack: Stack | None, text: Template, values: Mapping[str, str]
-) -> list[Change] | None:
+def _change_set(prefix: str, part: str, stack: Stack | None, text: Template, values: Mapping[str, str]) -> bool:
     given = {"Prefix": prefix} | {key: value for key, value in values.items() if key in text.parameters}
     given |= machine_images.newest(text, given)
     chosen: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]

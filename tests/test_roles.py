@@ -171,11 +171,13 @@ def seed(cloud: Cloud) -> None:
     for key in ("photos/seeded", "results/seeded.jpg"):
         aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
     states = {"seeded": "queued", "dead": "queued", "queued": "queued", "stuck": "processing", "finished": "succeeded"}
+    puts = []
     for identity, status in states.items():
         item = {"prediction_id": identity, "image_key": f"photos/{identity}", "status": status, "delivery": "pending"}
         times = dict.fromkeys(("created_at", "enqueued_at", "started_at", "finished_at"), OLD)
         numbers = {"chat_id": 7, "message_id": 1, "attempts": 0}
-        aws.dynamodb().put_item(TableName=values["PREDICTIONS_TABLE"], Item={**item, **times, **numbers})
+        puts.append({"PutRequest": {"Item": {**item, **times, **numbers}}})
+    aws.dynamodb().batch_write_item(RequestItems={values["PREDICTIONS_TABLE"]: puts})
 
 
 def mutants(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -145,4 +145,4 @@ def test_a_change_set_without_changes_is_removed_and_is_no_error(answers: Stubbe
     answers.add_response("delete_change_set", {})
     script_stack(answers, "UPDATE_COMPLETE")
     found = Stack("app-queue", ID, "UPDATE_COMPLETE")
-    assert changesets.create("app-queue", found, "provision", "{}", [], {}) is None
+    assert not changesets.create("app-queue", found, "provision", "{}", [], {})
