@@ -1,5 +1,6 @@
 """The whole path: a photo goes in by Telegram and comes back with its objects boxed and counted."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -86,6 +87,16 @@ def test_two_photos_of_one_message_chain_are_two_predictions(user: TelegramUser,
     for message_id in [user.send_photo(photo), user.send_photo(photo)]:
         user.wait_for_reply(message_id)
     assert len(predictions.latest_of_chat(user.chat_id)) == 2
+
+
+def test_the_model_is_loaded_once_and_before_the_first_job(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    for message_id in user.send_album([photo] * 5):
+        user.wait_for_reply(message_id)
+    lines = (stack.folder / "logs" / "yolo5-1.log").read_text().splitlines()
+    events = [json.loads(line)["event"] for line in lines if line.startswith("{")]
+    assert events.count("model_loaded") == 1
+    ready = next(number for number, event in enumerate(events) if event.endswith(" ready."))
+    assert events.index("model_loaded") < ready < events.index("job_started")
 
 
 def _prediction(user: TelegramUser) -> Prediction:

@@ -1,6 +1,5 @@
 """The model sees what ultralytics sees: the way through this service adds no error."""
 
-import json
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
@@ -12,8 +11,6 @@ from PIL import Image
 
 from deploy.local import sample
 from deploy.local.shapes.draw import draw_photo
-from deploy.local.stack import LocalStack
-from deploy.local.telegram.client import TelegramUser
 from detection import weights as model_weights
 from detection import yolo
 from detection.schemas import Detection
@@ -76,16 +73,6 @@ def test_drawing_keeps_the_photo_and_shows_each_box(model: yolo.Model, photo: by
 def test_a_large_photo_is_drawn_at_the_size_that_telegram_shows(model: yolo.Model, photo: bytes) -> None:
     large = Image.open(BytesIO(photo)).resize((4000, 3000))
     assert max(Image.open(BytesIO(yolo.draw(model.detect(_jpeg(large))))).size) == yolo.DRAWN_SIDE
-
-
-def test_the_model_is_loaded_once_and_before_the_first_job(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
-    for message_id in user.send_album([photo] * 5):
-        user.wait_for_reply(message_id)
-    lines = (stack.folder / "logs" / "yolo5-1.log").read_text().splitlines()
-    events = [json.loads(line)["event"] for line in lines if line.startswith("{")]
-    assert events.count("model_loaded") == 1
-    ready = next(number for number, event in enumerate(events) if event.endswith(" ready."))
-    assert events.index("model_loaded") < ready < events.index("job_started")
 
 
 def _iou(ours: Detection, theirs: np.ndarray) -> float:
