@@ -1,6 +1,8 @@
 """How gunicorn serves the site: `gunicorn -c deploy/gunicorn.conf.py botsite.asgi:application`."""
 
+import gc
 import os
+from typing import Any
 
 # gunicorn's own ASGI worker: a webhook spends its time waiting for Telegram, S3 and DynamoDB.
 worker_class = "asgi"
@@ -26,3 +28,8 @@ logconfig_dict = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "event"}},
     "loggers": {"gunicorn.error": {"handlers": ["console"], "level": "INFO", "propagate": False}},
 }
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Keep what was loaded out of garbage collection: to look at it there, a worker would have to copy it."""
+    gc.freeze()
