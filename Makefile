@@ -12,6 +12,8 @@ demo: ## run the whole service on this machine and answer a photo; Ctrl-C ends i
 	@$(PYTHON) deploy/local/install.py
 	@$(RUN) manage.py demo
 
+# The tests start processes by the hundred: where the environment says to write no bytecode, each would compile our code.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: ## lint, type-check and run every test
 	@$(PYTHON) deploy/local/install.py --tests
 	@$(MAKE) --no-print-directory lint
