@@ -64,7 +64,7 @@ def test_the_instance_that_goes_finishes_its_work_first(laptop: Callable[..., La
     hold.unlink()
     wait_until(lambda: last.state is State.TERMINATED)
     assert last.child
-    assert (last.child.said("left."), last.child.wait()) == (True, 0)
+    assert (last.child.wait(), last.child.said("left.")) == (0, True)
 
 
 def test_an_instance_that_does_not_finish_is_ended_when_the_hooks_time_is_over(laptop: Callable[..., Laptop]) -> None:
