@@ -15,4 +15,6 @@ logins.prepare()
 # A site whose views cannot be imported must not start, let alone look healthy.
 _ = get_resolver().url_patterns
 # Made before gunicorn forks its workers, which share what botocore knows of AWS; none has a connection yet.
-aws.client("sqs"), aws.dynamodb(), aws.s3()
+aws.client("sqs")
+aws.dynamodb()
+aws.s3()

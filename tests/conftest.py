@@ -1,4 +1,4 @@
-"""One running service for all tests: ministack, the fake Telegram, two sites behind an ALB, one worker."""
+"""The running service that tests share: ministack, the fake Telegram, two sites behind an ALB, one worker."""
 
 import json
 import os

@@ -126,6 +126,7 @@ class ChaosStack(LocalStack):
 
     def _start_proxy(self) -> None:
         port = free_port()
+        # By number, as it is the way to the load balancer too: the sites know no other host.
         self.proxy = f"http://127.0.0.1:{port}"
         command = microburst.command(self.folder, self.endpoint, port)
         child = self.children.start("microburst", command, self.env, BOTTOM)
