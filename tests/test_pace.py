@@ -1,6 +1,8 @@
 """All who send with the bot's token stay under Telegram's limits together."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -11,7 +13,10 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 
 
 @pytest.fixture
-def limit(stack: LocalStack) -> pace.Limit:
+def limit(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> pace.Limit:
+    """Return a limit nobody has used, at a moment that does not pass."""
+    now = time.time()
+    monkeypatch.setattr(pace, "time", SimpleNamespace(time=lambda: now))
     return pace.Limit(f"pace#test#{uuid4().hex}", interval_seconds=1.0, burst=3)
 
 
