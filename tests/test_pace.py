@@ -14,8 +14,8 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 
 @pytest.fixture
 def limit(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> pace.Limit:
-    """Return a limit nobody has used, at a moment that does not pass."""
-    now = time.time()
+    """Return a limit nobody has used, at a moment that does not pass (a whole second: what is stored is rounded)."""
+    now = float(int(time.time()))
     monkeypatch.setattr(pace, "time", SimpleNamespace(time=lambda: now))
     return pace.Limit(f"pace#test#{uuid4().hex}", interval_seconds=1.0, burst=3)
 
