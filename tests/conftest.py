@@ -146,6 +146,7 @@ def browser() -> Iterator[Browser]:
     """Run the Chromium of this machine, headless."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert path, "The browser tests need Chromium: install it (Debian: apt install chromium)."
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

@@ -43,7 +43,7 @@ def start(
             process.wait()
 
 
-def wait_until(condition: Callable[[], Value], seconds: float = 10) -> Value:
+def wait_until(condition: Callable[[], Value], seconds: float = 30) -> Value:
     """Return the first truthy value of `condition`, which is called often; fail if none comes in time."""
     deadline = time.monotonic() + seconds
     while True:

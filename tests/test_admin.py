@@ -63,7 +63,7 @@ def _reaches(prediction_id: str, delivery: Delivery) -> Prediction:
         found = predictions.find(prediction_id)
         return found if found and found.delivery is delivery else None
 
-    found = wait_until(there, 30)
+    found = wait_until(there)
     assert found is not None
     return found
 

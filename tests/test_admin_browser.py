@@ -73,7 +73,7 @@ def test_a_failed_job_is_found_retried_and_answered_in_the_chat(
     expect(page.get_by_text(f"Retried: {failed.prediction_id}")).to_be_visible()
     chat = browser.new_page()
     chat.goto(f"{stack.telegram_url}/?chat={failed.chat_id}")
-    expect(chat.locator('[data-from="bot"]').get_by_test_id("photo").first).to_be_visible(timeout=30_000)
+    expect(chat.locator('[data-from="bot"]').get_by_test_id("photo").first).to_be_visible()
     chat.close()
 
 

@@ -26,13 +26,13 @@ class Site:
             self._under_way.append(call.chat_id)
             self.most_at_once = max(self.most_at_once, self._under_way.count(call.chat_id))
             self._changed.notify_all()
-        assert call.chat_id == QUIET_CHAT or self.open.wait(10)
+        assert call.chat_id == QUIET_CHAT or self.open.wait(30)
         with self._changed:
             self._under_way.remove(call.chat_id)
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
         with self._changed:
-            return self._changed.wait_for(condition, 10)
+            return self._changed.wait_for(condition, 30)
 
 
 def _call(prediction_id: str, chat_id: int) -> Call:
@@ -77,7 +77,7 @@ def test_a_call_that_is_to_be_made_again_is_made_again_in_its_time() -> None:
 
     calls = Calls(make, 1000)
     calls.add(_call("again", QUIET_CHAT))
-    assert done.wait(10)
+    assert done.wait(30)
     assert made == [0, 1, 2]
 
 

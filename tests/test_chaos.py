@@ -78,8 +78,8 @@ def test_an_answer_whose_caller_hangs_up_is_recorded(
 ) -> None:
     control.fault("sendMessage", "delay", chat_id=owed.chat_id, seconds=2)
     with _asked_to_deliver(site, owed):
-        wait_until(lambda: _delivery(owed) is Delivery.DELIVERING, 30)
-    wait_until(lambda: _delivery(owed) is Delivery.DELIVERED, 30)
+        wait_until(lambda: _delivery(owed) is Delivery.DELIVERING)
+    wait_until(lambda: _delivery(owed) is Delivery.DELIVERED)
     assert answers() == ["sorry"]
 
 

@@ -45,7 +45,7 @@ def test_once_answers_a_photo_and_leaves_nothing_running(tmp_path: Path) -> None
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_demo_that_is_told_to_stop_while_it_starts_stops_everything(tmp_path: Path, number: signal.Signals) -> None:
     demo = _demo(tmp_path)
-    wait_until(lambda: any("ministack" in " ".join(process.cmdline()) for process in left_of(tmp_path)), 30)
+    wait_until(lambda: any("ministack" in " ".join(process.cmdline()) for process in left_of(tmp_path)))
     os.kill(demo.pid, number)
     output, _ = demo.communicate(timeout=60)
     assert demo.returncode != 0

@@ -141,10 +141,10 @@ def test_what_fails_is_unknown_with_its_reason_and_the_rest_is_shown(
     site: FaultySite, operator: Operator, service: str, operation: str, unknown: list[str]
 ) -> None:
     site.break_(failing(service, operation, "access denied"))
-    wait_until(lambda: [name for name, value in tiles(operator).items() if value == "unknown"] == unknown, 20)
-    wait_until(lambda: "AccessDenied" in operator.get("/ops/").text, 20)
+    wait_until(lambda: [name for name, value in tiles(operator).items() if value == "unknown"] == unknown)
+    wait_until(lambda: "AccessDenied" in operator.get("/ops/").text)
     site.mend()
-    wait_until(lambda: "unknown" not in tiles(operator).values(), 20)
+    wait_until(lambda: "unknown" not in tiles(operator).values())
 
 
 def test_ten_open_pages_cost_as_one(site: FaultySite, operator: Operator) -> None:

@@ -81,7 +81,7 @@ def answered(page: Page) -> int:
 def test_three_hours_of_backlog_are_drawn_against_their_target(page: Page, past: None) -> None:
     words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 18; target 10")
     chart = page.get_by_role("img", name=words)
-    expect(chart).to_be_visible(timeout=20_000)
+    expect(chart).to_be_visible()
     expect(chart.locator("path.series-1")).to_have_attribute(
         "d", re.compile("^M[0-9.]+ [0-9.]+h0(L[0-9.]+ [0-9.]+){99}")
     )
@@ -113,7 +113,7 @@ def test_the_overview_changes_under_load_without_a_reload(
 
 
 def test_a_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) -> None:
-    expect(tile(page, "Dead letters")).to_contain_text("(look!)", timeout=20_000)
+    expect(tile(page, "Dead letters")).to_contain_text("(look!)")
     page.get_by_role("link", name="Dead letters").click()
     expect(page.get_by_role("link", name=given_up.prediction_id)).to_be_visible()
     assert page.locator("#result_list").evaluate("table => table.offsetWidth") > 800
@@ -151,12 +151,12 @@ def test_a_page_that_nobody_looks_at_asks_for_nothing(page: Page) -> None:
 
 def test_a_page_whose_site_is_out_of_reach_says_that_it_shows_the_past(page: Page) -> None:
     page.context.set_offline(True)
-    expect(page.get_by_role("status")).to_contain_text("of the past", timeout=20_000)
+    expect(page.get_by_role("status")).to_contain_text("of the past")
     page.context.set_offline(False)
-    expect(page.locator("#stale")).to_be_hidden(timeout=20_000)
+    expect(page.locator("#stale")).to_be_hidden()
 
 
 def test_a_login_that_ends_while_the_page_is_open_leads_to_a_new_one(page: Page) -> None:
     page.context.clear_cookies()
-    expect(page.get_by_label("Password")).to_be_visible(timeout=20_000)
+    expect(page.get_by_label("Password")).to_be_visible()
     assert "next=/ops/" in page.url

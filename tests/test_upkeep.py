@@ -42,7 +42,7 @@ def _reaches(prediction: Prediction, delivery: Delivery) -> Prediction:
         found = predictions.find(prediction.prediction_id)
         return found if found and found.delivery is delivery else None
 
-    found = wait_until(there, 30)
+    found = wait_until(there)
     assert found is not None
     return found
 
@@ -146,7 +146,7 @@ def test_a_replayed_letter_is_worked_on_and_answered_again(dead: Prediction, use
         found = predictions.find(dead.prediction_id)
         return found is not None and found.status is not Status.FAILED
 
-    wait_until(replayed, 20)
+    wait_until(replayed)
     wait_until(lambda: _reaches(dead, Delivery.DELIVERED).status is Status.SUCCEEDED)
 
 
@@ -160,7 +160,7 @@ def test_letters_that_are_no_jobs_are_listed_and_purged(capsys: pytest.CaptureFi
         call_command("dlq", "list")
         return capsys.readouterr().out.startswith("0 dead letters")
 
-    wait_until(empty, 20)
+    wait_until(empty)
 
 
 def test_photos_whose_jobs_wait_for_a_worker_are_not_read_one_by_one(

@@ -96,7 +96,7 @@ def test_a_job_of_three_visibility_timeouts_starts_once_with_two_workers(
     worker()
     worker()
     queue.send("tests.slow", file=str(tmp_path / "log"), seconds=3 * VISIBILITY_SECONDS)
-    wait_until(lambda: queue.depth(queue.url) == 0, 30)
+    wait_until(lambda: queue.depth(queue.url) == 0)
     assert _lines(tmp_path / "log") == ["start", "end"]
 
 
@@ -108,7 +108,7 @@ def test_the_job_of_a_killed_worker_is_taken_up_after_the_visibility_timeout(
     wait_until(lambda: _lines(tmp_path / "log") == ["start"])
     first.kill()
     worker()
-    wait_until(lambda: queue.depth(queue.url) == 0, 20)
+    wait_until(lambda: queue.depth(queue.url) == 0)
     assert _lines(tmp_path / "log") == ["start", "start", "end"]
 
 
@@ -129,7 +129,7 @@ def test_a_job_that_fails_each_time_is_a_dead_letter_after_so_many_receives(
 ) -> None:
     worker()
     queue.send("tests.fails", file=str(tmp_path / "log"))
-    wait_until(lambda: queue.depth(queue.dead_url) == 1, 30)
+    wait_until(lambda: queue.depth(queue.dead_url) == 1)
     assert _lines(tmp_path / "log") == ["start"] * MAX_RECEIVES
 
 
@@ -139,7 +139,7 @@ def test_what_celery_would_delete_is_a_dead_letter(
 ) -> None:
     worker()
     queue.send(job[0], **job[1])
-    wait_until(lambda: queue.depth(queue.dead_url) == 1, 30)
+    wait_until(lambda: queue.depth(queue.dead_url) == 1)
 
 
 def test_an_idle_worker_touches_its_file_and_takes_it_away(worker: Callable[..., Child], tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_an_idle_worker_touches_its_file_and_takes_it_away(worker: Callable[...,
 
 def test_a_worker_whose_loop_hangs_ends_itself(worker: Callable[..., Child]) -> None:
     child = worker(TEST_BLOCK_LOOP="1")
-    assert child.wait(20) == 1
+    assert child.wait(30) == 1
     assert child.said("worker_stalled")
 
 
@@ -254,12 +254,12 @@ def test_trouble_that_passes_ends_nobody(tmp_path: Path) -> None:
 def test_a_worker_whose_beat_dies_ends_itself(beating: tuple[Child, psutil.Process]) -> None:
     worker, beat = beating
     beat.kill()
-    assert worker.wait(20) == 1
+    assert worker.wait(30) == 1
     assert worker.said("beat has ended")
 
 
 def test_a_beat_whose_worker_is_killed_ends_itself(beating: tuple[Child, psutil.Process]) -> None:
     worker, beat = beating
     worker.process.kill()
-    gone, _ = psutil.wait_procs([beat], timeout=20)
+    gone, _ = psutil.wait_procs([beat], timeout=30)
     assert gone == [beat]

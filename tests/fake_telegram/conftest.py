@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
         assert process.stdout
         yield Fake(process.stdout.readline().split()[-1])
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         log.seek(0)
         written = log.read()
     assert " 200 " in written

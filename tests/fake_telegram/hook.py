@@ -29,7 +29,7 @@ class Webhook:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.speaks.wait(10)
+                outer.speaks.wait(30)
                 status, headers, content = outer.take(body, self.headers["X-Telegram-Bot-Api-Secret-Token"])
                 self.send_response(status)
                 for name, value in (headers | {"Content-Length": str(len(content))}).items():
@@ -61,7 +61,7 @@ class Webhook:
     def updates(self, count: int) -> list[Update]:
         """Return what was received once there are `count` updates."""
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.received) >= count, 10), f"{len(self.received)} of {count}"
+            assert self.changed.wait_for(lambda: len(self.received) >= count, 30), f"{len(self.received)} of {count}"
             return [Update.de_json(json.loads(body), None) for _, _, body in self.received]
 
     def texts(self, count: int) -> list[str | None]:
@@ -70,7 +70,7 @@ class Webhook:
 
     def wait_for_text(self, text: str) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: any(text.encode() in body for _, _, body in self.received), 10), text
+            assert self.changed.wait_for(lambda: any(text.encode() in body for _, _, body in self.received), 30), text
 
     def close(self) -> None:
         self.server.shutdown()

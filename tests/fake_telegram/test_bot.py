@@ -71,7 +71,7 @@ def test_a_sent_message_is_the_one_the_person_sees(telegram: Fake) -> None:
     sent = telegram.bot(
         lambda bot: bot.send_message(CHAT, "a <b>cat</b>", "HTML", reply_to_message_id=asked, reply_markup=keyboard())
     )
-    seen = telegram.user().wait_for_reply(asked, 5)
+    seen = telegram.user().wait_for_reply(asked)
     assert (sent.message_id, sent.chat_id, sent.text) == (seen.message_id, CHAT, "a cat")
     assert sent.reply_to_message
     assert sent.reply_to_message.message_id == asked
@@ -167,7 +167,7 @@ def test_a_text_and_a_caption_at_their_limits_are_sent(telegram: Fake) -> None:
 
 def test_a_bots_photo_is_seen_as_jpeg_of_at_most_1280_pixels(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_photo(CHAT, picture(2000, 1000, "PNG"), filename="result.png"))
-    seen = telegram.user().wait_for(lambda message: message.message_id == sent.message_id, 5)
+    seen = telegram.user().wait_for(lambda message: message.message_id == sent.message_id)
     image = Image.open(io.BytesIO(telegram.user().download(seen)))
     assert (image.format, image.size) == ("JPEG", (1280, 640))
     assert [(size.width, size.height) for size in sent.photo] == [(90, 45), (320, 160), (800, 400), (1280, 640)]

@@ -57,7 +57,7 @@ def test_a_delayed_call_has_its_effect_although_the_bot_gave_up(telegram: Fake) 
     with pytest.raises(TimedOut):
         telegram.bot(lambda bot: bot.send_message(CHAT, "late"), read_timeout=0.05)
     assert telegram.user().messages() == []
-    assert telegram.user().wait_for(lambda message: message.text == "late", 5).from_bot
+    assert telegram.user().wait_for(lambda message: message.text == "late").from_bot
 
 
 def test_a_rule_hits_as_often_as_it_says_and_until_it_is_cleared(telegram: Fake) -> None:
@@ -121,7 +121,7 @@ def test_set_webhook_is_limited_to_one_a_second(telegram: Fake) -> None:
 def test_the_call_log_tells_method_chat_and_status(telegram: Fake) -> None:
     telegram.bot(lambda bot: bot.send_message(CHAT, "x"))
     telegram.api("sendMessage", json={"chat_id": CHAT, "text": ""})
-    calls = telegram.control.wait_for_calls("sendMessage", count=2, chat_id=CHAT, timeout_seconds=5)
+    calls = telegram.control.wait_for_calls("sendMessage", count=2, chat_id=CHAT)
     assert [(call.method, call.chat_id, call.status, call.detail) for call in calls] == [
         ("sendMessage", CHAT, 200, ""), ("sendMessage", CHAT, 400, "Bad Request: message text is empty"),
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def test_the_call_log_tells_method_chat_and_status(telegram: Fake) -> None:
 
 def test_a_reset_forgets_everything_but_the_webhook_and_the_numbers(telegram: Fake, webhook: Webhook) -> None:
     before = telegram.user().send_text("hello")
-    telegram.control.wait_until_delivered(5)
+    telegram.control.wait_until_delivered()
     telegram.control.fault("*", "server_error", times=None)
     telegram.control.set(rate_limits=True)
     telegram.control.reset()

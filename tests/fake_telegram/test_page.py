@@ -33,7 +33,7 @@ def test_a_photo_sent_on_the_page_is_answered_on_the_page(telegram: Fake, page: 
     page.get_by_test_id("photo-input").set_input_files(file)
     page.get_by_test_id("composer").fill("<b>what</b> is it?")
     page.get_by_test_id("send").click()
-    message = telegram.user().wait_for(lambda message: message.photo is not None, 10)
+    message = telegram.user().wait_for(lambda message: message.photo is not None)
     assert message.caption == "<b>what</b> is it?"
     details: Any = {"reply_parameters": ReplyParameters(message.message_id), "reply_markup": keyboard()}
     sent = telegram.bot(lambda bot: bot.send_photo(CHAT, picture(900, 300), "1 cat", **details))

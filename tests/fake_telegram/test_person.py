@@ -146,7 +146,7 @@ def test_a_pressed_button_is_answered_with_a_notice(telegram: Fake) -> None:
     assert (update.callback_query.id, update.callback_query.data) == (query_id, "again:1")
     assert update.callback_query.message.message_id == sent.message_id
     telegram.bot(lambda bot: bot.answer_callback_query(query_id, "Looking again", show_alert=True))
-    answer = user.wait_for_answer(query_id, 5)
+    answer = user.wait_for_answer(query_id)
     assert (answer.text, answer.show_alert) == ("Looking again", True)
 
 

@@ -22,7 +22,7 @@ def test_a_signal_stops_it_cleanly_although_streams_are_open(number: signal.Sign
         with httpx.stream("GET", f"{url}/chats/1/events", verify=TLS) as stream:
             assert stream.status_code == 200
             process.send_signal(number)
-            assert process.wait(10) == 0
+            assert process.wait(30) == 0
         assert process.stderr
         assert process.stderr.read() == ""
 
