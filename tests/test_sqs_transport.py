@@ -57,11 +57,12 @@ def make_app(queue_url: str, **options: Any) -> Celery:
 
     @app.task(name="note", shared=False)
     def note(text: str, until: str = "") -> None:
-        """Note in a file that this process ran this job, and wait until there is another file, if one is named."""
+        """Note in a file that this process ran this job. If another is named, last until it is there, and 3 s more."""
         with Path(os.environ["NOTES"]).open("a") as notes:
             notes.write(f"{os.getpid()} {text}\n")
         if until:
             wait_until(Path(until).exists)
+            time.sleep(3)
 
     return app
 
@@ -181,7 +182,7 @@ class Worker:
     output: Path
 
     def send(self, text: str, until: Path | None = None) -> None:
-        """Queue one job, which lasts until there is a file."""
+        """Queue one job, which lasts until there is a file and 3 s more."""
         self.app.send_task("note", (text, str(until or "")))
 
     def runs(self, text: str) -> int:
@@ -354,6 +355,7 @@ def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws
         wait_until(lambda: aws.depth(worker.queue_url, "ApproximateNumberOfMessagesNotVisible") == 3)
 
         worker.process.send_signal(signal.SIGTERM)
+        # Said when the signal is heard; what waits for its turn is taken back soon after.
         wait_until(lambda: "Warm shutdown" in worker.output.read_text())
         (tmp_path / "go on").touch()
         assert worker.process.wait(30) == 0
