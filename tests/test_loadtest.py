@@ -231,7 +231,7 @@ def test_an_interrupted_test_still_reports(load: Load, control: TelegramControl,
 
 def test_a_self_signed_webhook_is_trusted_by_the_stack_s_certificate(load: Load, self_signed_site: str) -> None:
     with pytest.raises(CommandError, match="lost or doubled"):
-        load("--photos", "1", "--timeout", "0.5", "--prefix", self_signed_site)
+        load("--photos", "1", "--timeout", "2", "--prefix", self_signed_site)
     assert load.saved["photos"][0]["posts"] == [200]
     stacks.provision("uncertified")
     with pytest.raises(CommandError, match="uncertified-web has none that can be used"):
