@@ -71,15 +71,16 @@ class JobAdmin(JobModelAdmin):
         """Show one job."""
         self._must_be_allowed(request)
         object_id, item = _found(object_id)
-        context = {"title": f"Job {object_id}", "job": object_id, "operations": confirmation.allowed(self, request)}
+        context: dict[str, Any] = {"title": f"Job {object_id}", "job": object_id}
         try:
             prediction = items.read(item)
         except items.Incomplete as error:
-            return self._answer(
-                request, "change_form", context | {"incomplete": str(error), "item": sorted(item.items())}
-            )
+            context |= {"incomplete": str(error), "item": sorted(item.items())}
+            context["operations"] = confirmation.offered(self, request, None)
+            return self._answer(request, "change_form", context)
         pictures = {"Photo": _link(prediction.image_key), "Boxed photo": _link(prediction.result_key)}
         context |= _story(prediction) | {"pictures": pictures}
+        context["operations"] = confirmation.offered(self, request, prediction)
         return _showing(pictures.values(), request, self._answer(request, "change_form", context))
 
     def history_view(

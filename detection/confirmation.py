@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from . import items, listing, operations, predictions
 from .models import Job
+from .schemas import Prediction
 from .trouble import Unknown
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Something to do to jobs: what is asked before, what is said after, and who may."""
+    """Something to do to jobs: what is asked before, what is said after, who may, and what may be against it."""
 
     name: str
     button: str
@@ -36,6 +37,7 @@ class Operation:
     done: str
     permission: str
     run: Callable[..., None]
+    against: Callable[[Prediction], str | None] | None = None
 
 
 _OPERATIONS = {
@@ -48,6 +50,7 @@ _OPERATIONS = {
             "Retried",
             "change",
             operations.retry,
+            operations.against_retry,
         ),
         Operation(
             "resend",
@@ -56,6 +59,7 @@ _OPERATIONS = {
             "Resent",
             "change",
             operations.resend,
+            operations.against_resend,
         ),
         Operation(
             "apologise",
@@ -64,6 +68,7 @@ _OPERATIONS = {
             "Failed, with an apology to the sender",
             "change",
             operations.apologise,
+            operations.against_apologise,
         ),
         Operation(
             "delete",
@@ -81,6 +86,15 @@ def allowed(admin: JobAdmin, request: HttpRequest) -> list[Operation]:
     """Return what this operator may do."""
     may = {"change": admin.has_change_permission(request), "delete": admin.has_delete_permission(request)}
     return [operation for operation in _OPERATIONS.values() if may[operation.permission]]
+
+
+def offered(admin: JobAdmin, request: HttpRequest, prediction: Prediction | None) -> list[Operation]:
+    """Return what this operator may do to a job as it stands; None is one that is half written."""
+    return [
+        operation
+        for operation in allowed(admin, request)
+        if operation.against is None or (prediction and not operation.against(prediction))
+    ]
 
 
 def view(admin: JobAdmin, request: HttpRequest, name: str) -> HttpResponse:

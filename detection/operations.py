@@ -1,5 +1,7 @@
 """What an operator can do to a job. Each raises Refused, with a sentence that says why, where it makes no sense."""
 
+from collections.abc import Callable
+
 import structlog
 from django.conf import settings
 
@@ -18,11 +20,25 @@ class Refused(Exception):
     """The job is not in a state for this; the text says which it is in and what to do instead."""
 
 
+def against_retry(prediction: Prediction) -> str | None:
+    """Return why, as it stands, it cannot be worked on again; None if it can."""
+    succeeded = prediction.status is Status.SUCCEEDED
+    return "it has succeeded, and would again: resend its result instead" if succeeded else None
+
+
+def against_resend(prediction: Prediction) -> str | None:
+    """Return why, as it stands, it cannot be sent again; None if it can."""
+    return None if prediction.finished else "it is not finished, so there is no result yet"
+
+
+def against_apologise(prediction: Prediction) -> str | None:
+    """Return why, as it stands, it cannot be given up; None if it can."""
+    return "it is finished already" if prediction.finished else None
+
+
 def retry(prediction_id: str) -> None:
     """Have the photo worked on again and answered again. For a job that failed, or whose message may be lost."""
-    prediction = _find(prediction_id)
-    if prediction.status is Status.SUCCEEDED:
-        raise Refused("it has succeeded, and would again: resend its result instead")
+    prediction = _find(prediction_id, against_retry)
     if not images.exists(prediction.image_key):
         raise Refused(f"its photo is no longer stored: photos are kept for {settings.PREDICTIONS_KEPT_DAYS} days")
     if prediction.status is Status.FAILED:
@@ -32,17 +48,14 @@ def retry(prediction_id: str) -> None:
 
 def resend(prediction_id: str) -> None:
     """Have the answer of a finished job sent to its chat, also if it was sent before."""
-    prediction = _find(prediction_id)
-    if not prediction.finished:
-        raise Refused("it is not finished, so there is no result yet")
+    prediction = _find(prediction_id, against_resend)
     predictions.reopen_delivery(prediction_id)
     callback.notify(prediction_id, prediction.chat_id)
 
 
 def apologise(prediction_id: str, sentence: str = APOLOGY) -> None:
     """Fail a job that is not finished, and tell its sender `sentence`."""
-    if _find(prediction_id).finished:
-        raise Refused("it is finished already")
+    _find(prediction_id, against_apologise)
     failed = _granted(predictions.fail(prediction_id, sentence))
     callback.notify(prediction_id, failed.chat_id)
 
@@ -53,13 +66,15 @@ def delete(prediction_id: str) -> None:
     predictions.delete(prediction_id)
 
 
-def _find(prediction_id: str) -> Prediction:
+def _find(prediction_id: str, against: Callable[[Prediction], str | None]) -> Prediction:
     try:
         prediction = predictions.find(prediction_id)
     except items.Incomplete as error:
         raise Refused(f"it is half written: {error}; delete it") from error
     if prediction is None:
         raise Refused("there is no such job (any more)")
+    if reason := against(prediction):
+        raise Refused(reason)
     return prediction
 
 

@@ -47,13 +47,13 @@ def check(name: str) -> None:
 
 def ready(name: str) -> Path:
     """Return what the worker loads for `name`: an exported model as it is, a `.pt` file exported once and cached."""
-    check(name)
     path = Path(name)
-    if path.suffix == ".pt":
-        found = locate(path)
-        calibrated = _exported(found, "int8")
-        return calibrated if calibrated.is_dir() else export(found)
-    return path
+    if path.suffix != ".pt":
+        check(name)
+        return path
+    found = locate(path)
+    calibrated = _exported(found, "int8")
+    return calibrated if calibrated.is_dir() else export(found)
 
 
 def locate(path: Path) -> Path:

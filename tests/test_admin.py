@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,14 @@ def failed(user: TelegramUser, photo: bytes) -> Prediction:
     predictions.fail(prediction.prediction_id, "The model was away.")
     predictions.finish_delivery(prediction.prediction_id, Delivery.DELIVERED)
     return prediction
+
+
+@pytest.fixture
+def waiting(user: TelegramUser, photo: bytes) -> Iterator[str]:
+    """Return the id of a job that has not been sent yet."""
+    identity = _queued(user, photo).prediction_id
+    yield identity
+    operations.delete(identity)
 
 
 def _queued(user: TelegramUser, photo: bytes) -> Prediction:
@@ -178,16 +187,25 @@ def test_a_deleted_job_leaves_nothing_behind(admin: Operator, answered: Predicti
     assert [images.exists(key) for key in (answered.image_key, answered.result_key)] == [False, False]
 
 
-def test_what_makes_no_sense_is_refused_with_the_reason(
-    admin: Operator, answered: Prediction, user: TelegramUser, photo: bytes
+def test_a_job_is_offered_what_its_state_allows(
+    admin: Operator, answered: Prediction, failed: Prediction, waiting: str, half_written: str
 ) -> None:
-    done, waiting = answered.prediction_id, _queued(user, photo).prediction_id
+    jobs = [answered.prediction_id, failed.prediction_id, waiting, quote(half_written)]
+    assert [re.findall(rf"{JOBS}(\w+)/confirm/", _page(admin, job).text) for job in jobs] == [
+        ["resend", "delete"],
+        ["retry", "resend", "delete"],
+        ["retry", "apologise", "delete"],
+        ["delete"],
+    ]
+
+
+def test_what_makes_no_sense_is_refused_with_the_reason(admin: Operator, answered: Prediction, waiting: str) -> None:
+    done = answered.prediction_id
     assert "resend its result instead" in _do(admin, "retry", done)
     assert "it is finished already" in _do(admin, "apologise", done)
     assert "no result yet" in _do(admin, "resend", waiting)
     images.delete(f"photos/{waiting}")
     assert "its photo is no longer stored" in _do(admin, "retry", waiting)
-    operations.delete(waiting)
 
 
 def test_an_operation_is_written_down_in_the_admin_on_the_job_and_in_the_log(
