@@ -28,6 +28,8 @@ log = structlog.get_logger()
 
 # A callback under way waits for Telegram; the machine is about to go.
 _CALLBACKS_SECONDS = 15
+# This process's id, also in an embedded beat, which is forked from it: once its worker is gone, it cannot ask any more.
+_WORKER = os.getpid()
 
 
 def _consumes_jobs(worker: Any) -> bool:
@@ -127,7 +129,7 @@ def register(app: Celery) -> None:
 @beat_embedded_init.connect
 def leave_together(**_: Any) -> None:
     """In the process of beat: end with the worker. The other way round, the worker sees that beat has ended."""
-    end_with(os.getppid())
+    end_with(_WORKER)
 
 
 @worker_shutdown.connect

@@ -1,6 +1,8 @@
 """A worker keeps what it works on, gives back the rest, ends when it should, and is seen to live."""
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -263,3 +265,24 @@ def test_a_beat_whose_worker_is_killed_ends_itself(beating: tuple[Child, psutil.
     worker.process.kill()
     gone, _ = psutil.wait_procs([beat], timeout=30)
     assert gone == [beat]
+
+
+# A worker that ends when it has forked its beat, which begins after that.
+ORPHANED = """
+import os, signal, time
+import django
+django.setup()
+from detection import worker
+pid = os.getpid()
+if os.fork() == 0:
+    signal.alarm(40)
+    while os.getppid() == pid:
+        time.sleep(0.01)
+    worker.leave_together()
+    signal.pause()
+"""
+
+
+def test_a_beat_that_begins_when_its_worker_is_gone_ends_itself() -> None:
+    # Its output ends with the last process that holds it.
+    subprocess.run([sys.executable, "-c", ORPHANED], stdout=subprocess.PIPE, check=True, timeout=30)
