@@ -54,6 +54,7 @@ def run(once: bool, folder: Path) -> Answer | None:
             status.stop()
             _say_where(console, stack, folder, answer)
             if not once:
+                console.print("Ctrl-C ends all of it.")
                 stopped.wait()
             screen.talks = False
             console.print("stopping")
