@@ -1,63 +1,34 @@
-"""`provision`, `stack_env` and `teardown`, run against an emulated AWS."""
+"""`provision` and `stack_env`, run against an emulated AWS."""
 
 import io
 import itertools
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    EndpointConnectionError,
-    InvalidRegionError,
-    NoRegionError,
-    PartialCredentialsError,
-    TokenRetrievalError,
-)
-from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import ami, bake, cfn, machine_images, reasons, stacks, tags
+from deploy import ami, bake, cfn, machine_images, stacks, tags
 from deploy.cfn import Change, Event
-from deploy.local import ministack
-from deploy.management import base
 from deploy.recipe import Place, Recipe
-from tests.local_aws import clients_of
-from tests.processes import free_port, listening, start, wait_until
+from tests import emulators
+from tests.processes import wait_until
 
 ROOT = Path(__file__).parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 numbers = itertools.count(1)
 
 
-def emulator(port: int, **env: str) -> Any:
-    """Return the emulator as a context manager; it is up as soon as it listens."""
-    return start(ministack.COMMAND, ministack.environment(port) | env)
-
-
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """An emulated AWS of this module's own, which the code under test takes for AWS."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with emulator(port), pytest.MonkeyPatch.context() as patch:
-        for name, value in {**KEYS, "AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}.items():
-            patch.setenv(name, value)
-        patch.setattr(settings, "AWS_ENDPOINT_URL", url)
-        patch.setattr(settings, "AWS_REGION", "us-east-1")
-        patch.setattr(aws, "client", clients_of(url))
-        patch.setattr(aws, "s3", lambda: boto3.resource("s3", endpoint_url=url, region_name="us-east-1"))  # noqa: TID251
-        wait_until(lambda: listening(port))
+    with emulators.ministack() as url:
         yield url
 
 
@@ -391,6 +362,44 @@ def test_a_run_interrupted_while_it_executed_is_resumed(prefix: str) -> None:
     assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
 
 
+def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: Path) -> None:
+    spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
+    with pytest.raises(stacks.StackError):
+        stacks.provision(prefix)
+    run("teardown", "--prefix", prefix)
+    assert statuses(prefix) == {}
+
+
+def test_a_stack_in_a_state_without_a_way_forward_says_which_and_what_to_do(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator has no such states, so the description of the stack is made up."""
+    tags = {"Project": prefix, "ManagedBy": "object-detection-service"}
+    for status, what in (
+        ("UPDATE_ROLLBACK_FAILED", f"continue-update-rollback --stack-name {prefix}-network"),
+        ("ROLLBACK_FAILED", f"teardown --prefix {prefix}"),
+        ("DELETE_FAILED", f"teardown --prefix {prefix}"),
+    ):
+        monkeypatch.setattr(cfn, "describe", lambda name, status=status: cfn.Stack(name, "id", status, tags))
+        with pytest.raises(CommandError, match=rf"{prefix}-network is {status}\. .*{what}"):
+            run("provision", "--prefix", prefix)
+
+
+@pytest.mark.parametrize("command", ["provision", "teardown"])
+def test_a_stack_of_somebody_else_is_left_alone(prefix: str, command: str) -> None:
+    stacks.provision(prefix)
+    stacks.delete(prefix)
+    aws.client("cloudformation").create_stack(
+        StackName=f"{prefix}-storage",
+        TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}',
+        Tags=[{"Key": "Project", "Value": prefix}],
+    )
+    wait_until(lambda: statuses(prefix) == {f"{prefix}-storage": "CREATE_COMPLETE"})
+    with pytest.raises(CommandError, match=f"{prefix}-storage was not made by"):
+        run(command, "--prefix", prefix)
+    assert statuses(prefix) == {f"{prefix}-storage": "CREATE_COMPLETE"}
+
+
 # ---------------------------------------------------------------------------------------------- stack_env
 
 
@@ -424,117 +433,7 @@ def test_stack_env_of_what_is_not_there_says_how_to_deploy_it(prefix: str) -> No
         run("stack_env", "--prefix", prefix)
 
 
-# ----------------------------------------------------------------------------------------------- teardown
-
-
-def test_teardown_leaves_nothing_and_says_so_when_there_is_nothing(prefix: str) -> None:
-    stacks.provision(prefix)
-    aws.client("s3").put_object(Bucket=f"{prefix}-images-000000000000-us-east-1", Key="photos/1", Body=b"x")
-    gone = ", ".join(f"{prefix}-{part}" for part in reversed(stacks.ORDER))
-    assert f"Deleted: {gone}" in run("teardown", "--prefix", prefix)
-    assert statuses(prefix) == {}
-    assert aws.client("sqs").list_queues(QueueNamePrefix=f"{prefix}-").get("QueueUrls", []) == []
-    assert f"{prefix}-predictions" not in aws.client("dynamodb").list_tables()["TableNames"]
-    assert all(not one["Name"].startswith(f"{prefix}-") for one in aws.client("s3").list_buckets()["Buckets"])
-    nothing = f"There is nothing of {prefix} to delete.\nNothing is left that carries the tags of {prefix}.\n"
-    assert run("teardown", "--prefix", prefix) == nothing
-
-
-def test_teardown_names_what_carries_its_tags_and_is_in_no_stack(prefix: str) -> None:
-    stacks.provision(prefix)
-    aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=tags.of(prefix))
-    with pytest.raises(CommandError, match=rf"delete it by hand:\n  arn:aws:sqs:us-east-1:000000000000:{prefix}-old$"):
-        run("teardown", "--prefix", prefix)
-    assert statuses(prefix) == {}
-
-
-def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS, unlike the emulator, does not delete a bucket that holds something."""
-    stacks.provision(prefix)
-    s3, bucket = aws.client("s3"), f"{prefix}-images-000000000000-us-east-1"
-    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    for body in (b"first", b"second"):
-        s3.put_object(Bucket=bucket, Key="photos/1", Body=body)
-    left = {}
-    monkeypatch.setattr(
-        cfn, "delete", lambda stack, report: left.update({stack.name: s3.list_object_versions(Bucket=bucket)})
-    )
-    stacks.delete(prefix)
-    full = [name for name, found in left.items() if "Versions" in found or "DeleteMarkers" in found]
-    assert full == [name for name in left if name not in (f"{prefix}-storage", f"{prefix}-network")]
-
-
-def test_teardown_goes_on_where_somebody_has_deleted_the_bucket(prefix: str) -> None:
-    stacks.provision(prefix)
-    aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-000000000000-us-east-1")
-    assert stacks.delete(prefix) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
-
-
-def test_the_plan_of_a_teardown_lists_what_would_go_and_deletes_nothing(made: str) -> None:
-    rows = [line.split() for line in run("teardown", "--prefix", made, "--plan").splitlines()]
-    assert [f"{made}-storage", "Remove", "ImagesBucket", "AWS::S3::Bucket", "-"] in rows
-    assert set(statuses(made).values()) == {"CREATE_COMPLETE"}
-
-
-def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: Path) -> None:
-    spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
-    with pytest.raises(stacks.StackError):
-        stacks.provision(prefix)
-    run("teardown", "--prefix", prefix)
-    assert statuses(prefix) == {}
-
-
-class Terminal(io.StringIO):
-    """An output at which a person sits."""
-
-    def isatty(self) -> bool:
-        """Say so."""
-        return True
-
-
-@pytest.mark.parametrize(("answer", "left"), [("no", len(stacks.ORDER)), ("the prefix", 0)])
-def test_on_a_terminal_teardown_asks(prefix: str, monkeypatch: pytest.MonkeyPatch, answer: str, left: int) -> None:
-    stacks.provision(prefix)
-    monkeypatch.setattr("builtins.input", lambda *question: prefix if answer == "the prefix" else answer)
-    if left:
-        with pytest.raises(CommandError, match="Nothing was deleted"):
-            call_command("teardown", "--prefix", prefix, stdout=Terminal())
-    else:
-        call_command("teardown", "--prefix", prefix, stdout=Terminal())
-    assert len(statuses(prefix)) == left
-
-
-def test_a_stack_in_a_state_without_a_way_forward_says_which_and_what_to_do(
-    prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The emulator has no such states, so the description of the stack is made up."""
-    tags = {"Project": prefix, "ManagedBy": "object-detection-service"}
-    for status, what in (
-        ("UPDATE_ROLLBACK_FAILED", f"continue-update-rollback --stack-name {prefix}-network"),
-        ("ROLLBACK_FAILED", f"teardown --prefix {prefix}"),
-        ("DELETE_FAILED", f"teardown --prefix {prefix}"),
-    ):
-        monkeypatch.setattr(cfn, "describe", lambda name, status=status: cfn.Stack(name, "id", status, tags))
-        with pytest.raises(CommandError, match=rf"{prefix}-network is {status}\. .*{what}"):
-            run("provision", "--prefix", prefix)
-
-
-@pytest.mark.parametrize("command", ["provision", "teardown"])
-def test_a_stack_of_somebody_else_is_left_alone(prefix: str, command: str) -> None:
-    stacks.provision(prefix)
-    stacks.delete(prefix)
-    aws.client("cloudformation").create_stack(
-        StackName=f"{prefix}-storage",
-        TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}',
-        Tags=[{"Key": "Project", "Value": prefix}],
-    )
-    wait_until(lambda: statuses(prefix) == {f"{prefix}-storage": "CREATE_COMPLETE"})
-    with pytest.raises(CommandError, match=f"{prefix}-storage was not made by"):
-        run(command, "--prefix", prefix)
-    assert statuses(prefix) == {f"{prefix}-storage": "CREATE_COMPLETE"}
-
-
-# ------------------------------------------------------------------------------------- what the world says
+# -------------------------------------------------------------------------------------------------- names
 
 
 @pytest.mark.parametrize("prefix", ["Objdet", "ab", "1abc", "a_b", "a" * 21, "a b", "abc-"])
@@ -542,49 +441,6 @@ def test_a_prefix_that_cannot_begin_a_name_is_refused(prefix: str) -> None:
     for command in ("provision", "stack_env", "teardown"):
         with pytest.raises(CommandError, match="3 to 20 lower-case letters"):
             run(command, "--prefix", prefix)
-
-
-def test_without_credentials_an_operator_reads_one_line_that_says_how_to_get_them(endpoint: str) -> None:
-    bare = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
-    command = [sys.executable, "manage.py", "provision"]
-    env = {**bare, "AWS_ENDPOINT_URL": endpoint}
-    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
-    assert "There are no AWS credentials here" in done.stderr
-
-
-def refused(code: str) -> ClientError:
-    """Return an answer of AWS to credentials that it does not take."""
-    return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeStacks")
-
-
-@pytest.mark.parametrize(
-    ("error", "what"),
-    [
-        (EndpointConnectionError(endpoint_url="https://x"), r"Cannot reach AWS in the region us-nowhere-1.*AWS_REGION"),
-        (InvalidRegionError(region_name="us nowhere"), r"'us nowhere'.*AWS_REGION"),
-        (NoRegionError(), "AWS_REGION"),
-        (refused("UnrecognizedClientException"), "not accept these credentials in us-nowhere-1.*has to be enabled"),
-        (refused("ExpiredToken"), "not accept these credentials.*aws sso login"),
-        (PartialCredentialsError(provider="env", cred_var="secret"), "no AWS credentials here.*aws sso login"),
-        (TokenRetrievalError(provider="sso", error_msg="expired"), "cannot be had: .*aws sso login"),
-    ],
-)
-def test_a_wrong_region_and_bad_credentials_say_where_to_look(
-    error: ClientError | BotoCoreError, what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The emulator is every region, and takes any credentials."""
-    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "")
-    monkeypatch.setattr(settings, "AWS_REGION", "us-nowhere-1")
-    assert re.search(what, base.advice(error))
-
-
-def test_an_endpoint_that_does_not_answer_is_named(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = f"http://127.0.0.1:{free_port()}"
-    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", url)
-    monkeypatch.setattr(aws, "client", clients_of(url))
-    with pytest.raises(CommandError, match=f"Cannot reach {url}"):
-        run("provision")
 
 
 def test_a_name_that_is_taken_is_said_with_what_to_do(prefix: str) -> None:
@@ -597,25 +453,3 @@ def test_a_name_that_is_taken_is_said_with_what_to_do(prefix: str) -> None:
             run("provision", "--prefix", prefix)
     aws.client("s3").delete_bucket(Bucket=bucket)
     assert stacks.provision(prefix).stacks[f"{prefix}-storage"] == "created"
-
-
-@pytest.mark.parametrize(
-    ("reason", "what"),
-    [
-        ("The maximum number of VPCs has been reached. (Service: Ec2, VpcLimitExceeded)", "Service Quotas"),
-        ("Resource limit exceeded for Secrets", "Service Quotas"),
-        ("User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateRole on resource", "iam:CreateRole"),
-        ("Template error: Fn::Select  cannot select nonexistent value at index 1", "two zones"),
-        ("The image id '[ami-1]' does not exist", "bake_ami"),
-        ("Certificate ARN 'arn:aws:acm:x' is not valid", "certificate: it has to be in ACM"),
-        ("We currently do not have sufficient capacity in the zone", "run this again later"),
-        ("objdet-jobs already exists in stack arn:aws:cloudformation:x", "another --prefix"),
-    ],
-)
-def test_what_aws_says_of_a_failure_comes_with_what_to_do(reason: str, what: str) -> None:
-    """The emulator has no quotas and no zones that are full: the texts are those of AWS."""
-    assert what in reasons.advice(reason)
-
-
-def test_a_reason_that_is_not_known_gets_no_advice() -> None:
-    assert reasons.advice("Something happened.") == ""

@@ -1,4 +1,4 @@
-"""`teardown` of what `provision` made beside the stacks: webhook, certificate, its record, images, log groups."""
+"""`teardown` of the stacks, and of what is beside them: webhook, certificate, its record, images, log groups."""
 
 import io
 import itertools
@@ -9,10 +9,11 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import ami, beside, bot, certificates, leftovers, proof, stacks, tags, webhook
+from deploy import ami, beside, bot, certificates, cfn, leftovers, proof, stacks, tags, webhook
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from tests import emulators
 from tests.processes import free_port
+from tests.test_provision import statuses
 
 TOKEN = "123456:not-a-real-token"
 numbers = itertools.count(1)
@@ -71,6 +72,76 @@ def records(zone: str) -> set[str]:
     """Return the names in a zone, other than its own."""
     found = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     return {one["Name"] for one in found if one["Type"] in ("A", "CNAME")}
+
+
+def test_teardown_leaves_nothing_and_says_so_when_there_is_nothing(prefix: str) -> None:
+    stacks.provision(prefix)
+    aws.client("s3").put_object(Bucket=f"{prefix}-images-000000000000-us-east-1", Key="photos/1", Body=b"x")
+    gone = ", ".join(f"{prefix}-{part}" for part in reversed(stacks.ORDER))
+    assert f"Deleted: {gone}" in run("teardown", prefix)
+    assert statuses(prefix) == {}
+    assert aws.client("sqs").list_queues(QueueNamePrefix=f"{prefix}-").get("QueueUrls", []) == []
+    assert f"{prefix}-predictions" not in aws.client("dynamodb").list_tables()["TableNames"]
+    assert all(not one["Name"].startswith(f"{prefix}-") for one in aws.client("s3").list_buckets()["Buckets"])
+    nothing = f"There is nothing of {prefix} to delete.\nNothing is left that carries the tags of {prefix}.\n"
+    assert run("teardown", prefix) == nothing
+
+
+def test_teardown_names_what_carries_its_tags_and_is_in_no_stack(prefix: str) -> None:
+    stacks.provision(prefix)
+    aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=tags.of(prefix))
+    with pytest.raises(CommandError, match=rf"delete it by hand:\n  arn:aws:sqs:us-east-1:000000000000:{prefix}-old$"):
+        run("teardown", prefix)
+    assert statuses(prefix) == {}
+
+
+def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS, unlike the emulator, does not delete a bucket that holds something."""
+    stacks.provision(prefix)
+    s3, bucket = aws.client("s3"), f"{prefix}-images-000000000000-us-east-1"
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for body in (b"first", b"second"):
+        s3.put_object(Bucket=bucket, Key="photos/1", Body=body)
+    left = {}
+    monkeypatch.setattr(
+        cfn, "delete", lambda stack, report: left.update({stack.name: s3.list_object_versions(Bucket=bucket)})
+    )
+    stacks.delete(prefix)
+    full = [name for name, found in left.items() if "Versions" in found or "DeleteMarkers" in found]
+    assert full == [name for name in left if name not in (f"{prefix}-storage", f"{prefix}-network")]
+
+
+def test_teardown_goes_on_where_somebody_has_deleted_the_bucket(prefix: str) -> None:
+    stacks.provision(prefix)
+    aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-000000000000-us-east-1")
+    assert stacks.delete(prefix) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
+
+
+def test_the_plan_of_a_teardown_lists_what_would_go_and_deletes_nothing(prefix: str) -> None:
+    stacks.provision(prefix)
+    rows = [line.split() for line in run("teardown", prefix, "--plan").splitlines()]
+    assert [f"{prefix}-storage", "Remove", "ImagesBucket", "AWS::S3::Bucket", "-"] in rows
+    assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
+
+
+class Terminal(io.StringIO):
+    """An output at which a person sits."""
+
+    def isatty(self) -> bool:
+        """Say so."""
+        return True
+
+
+@pytest.mark.parametrize(("answer", "left"), [("no", len(stacks.ORDER)), ("the prefix", 0)])
+def test_on_a_terminal_teardown_asks(prefix: str, monkeypatch: pytest.MonkeyPatch, answer: str, left: int) -> None:
+    stacks.provision(prefix)
+    monkeypatch.setattr("builtins.input", lambda *question: prefix if answer == "the prefix" else answer)
+    if left:
+        with pytest.raises(CommandError, match="Nothing was deleted"):
+            call_command("teardown", "--prefix", prefix, stdout=Terminal())
+    else:
+        call_command("teardown", "--prefix", prefix, stdout=Terminal())
+    assert len(statuses(prefix)) == left
 
 
 def test_telegram_forgets_the_webhook_and_keeps_what_waits(

@@ -1,0 +1,93 @@
+"""What AWS refuses is said in one line, with what to do."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    InvalidRegionError,
+    NoRegionError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+)
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from botsite import aws
+from deploy import reasons
+from deploy.management import base
+from tests.local_aws import clients_of
+from tests.processes import free_port
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_without_credentials_an_operator_reads_one_line_that_says_how_to_get_them() -> None:
+    bare = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
+    command = [sys.executable, "manage.py", "provision"]
+    env = {**bare, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+    assert "There are no AWS credentials here" in done.stderr
+
+
+def refused(code: str) -> ClientError:
+    """Return an answer of AWS to credentials that it does not take."""
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeStacks")
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        (EndpointConnectionError(endpoint_url="https://x"), r"Cannot reach AWS in the region us-nowhere-1.*AWS_REGION"),
+        (InvalidRegionError(region_name="us nowhere"), r"'us nowhere'.*AWS_REGION"),
+        (NoRegionError(), "AWS_REGION"),
+        (refused("UnrecognizedClientException"), "not accept these credentials in us-nowhere-1.*has to be enabled"),
+        (refused("ExpiredToken"), "not accept these credentials.*aws sso login"),
+        (PartialCredentialsError(provider="env", cred_var="secret"), "no AWS credentials here.*aws sso login"),
+        (TokenRetrievalError(provider="sso", error_msg="expired"), "cannot be had: .*aws sso login"),
+    ],
+)
+def test_a_wrong_region_and_bad_credentials_say_where_to_look(
+    error: ClientError | BotoCoreError, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator is every region, and takes any credentials."""
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "")
+    monkeypatch.setattr(settings, "AWS_REGION", "us-nowhere-1")
+    assert re.search(what, base.advice(error))
+
+
+def test_an_endpoint_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", url)
+    monkeypatch.setattr(aws, "client", clients_of(url, aws_access_key_id="x", aws_secret_access_key="y"))
+    with pytest.raises(CommandError, match=f"Cannot reach {url}"):
+        call_command("provision")
+
+
+@pytest.mark.parametrize(
+    ("reason", "what"),
+    [
+        ("The maximum number of VPCs has been reached. (Service: Ec2, VpcLimitExceeded)", "Service Quotas"),
+        ("Resource limit exceeded for Secrets", "Service Quotas"),
+        ("User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateRole on resource", "iam:CreateRole"),
+        ("Template error: Fn::Select  cannot select nonexistent value at index 1", "two zones"),
+        ("The image id '[ami-1]' does not exist", "bake_ami"),
+        ("Certificate ARN 'arn:aws:acm:x' is not valid", "certificate: it has to be in ACM"),
+        ("We currently do not have sufficient capacity in the zone", "run this again later"),
+        ("objdet-jobs already exists in stack arn:aws:cloudformation:x", "another --prefix"),
+    ],
+)
+def test_what_aws_says_of_a_failure_comes_with_what_to_do(reason: str, what: str) -> None:
+    """The emulator has no quotas and no zones that are full: the texts are those of AWS."""
+    assert what in reasons.advice(reason)
+
+
+def test_a_reason_that_is_not_known_gets_no_advice() -> None:
+    assert reasons.advice("Something happened.") == ""
