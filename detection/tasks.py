@@ -5,7 +5,7 @@ import time
 import structlog
 from celery import Task, shared_task
 
-from . import callback, images, pixels, predictions, yolo
+from . import callback, headers, images, predictions
 from .schemas import Prediction
 
 log = structlog.get_logger()
@@ -28,12 +28,15 @@ def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> N
 
 
 def _work(prediction: Prediction) -> None:
+    # Whoever only sends this task has no image library.
+    from . import yolo
+
     started = time.monotonic()
     log.info("job_started", attempt=prediction.attempts)
     try:
         boxed = yolo.load().box(images.get(prediction.image_key), prediction.chat_id)
-    except (pixels.UnreadableImage, images.ImageGone) as error:
-        sentence = str(error) if isinstance(error, pixels.UnreadableImage) else "The photo is no longer stored."
+    except (headers.UnreadableImage, images.ImageGone) as error:
+        sentence = str(error) if isinstance(error, headers.UnreadableImage) else "The photo is no longer stored."
         predictions.fail(prediction.prediction_id, sentence)
         log.warning("job_failed", error=str(error))
         return

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import telegram
-from detection import jobs, pixels, predictions
+from detection import headers, jobs, predictions
 from detection.schemas import Prediction
 
 from . import deliver, replies
@@ -77,13 +77,13 @@ async def _fetch(photo: Photo) -> bytes:
         raise Refused(replies.TOO_LARGE.format(megabytes=photo.file_bytes / 1024**2))
     try:
         data = await telegram.download(photo.file_id)
-        await _in_thread(pixels.inspect)(data)
+        await _in_thread(headers.read)(data)
     except telegram.TelegramError as error:
         if not error.permanent:
             raise
         log.warning("photo_unavailable", error=str(error))
         raise Refused(replies.UNAVAILABLE) from error
-    except pixels.UnreadableImage as error:
+    except headers.UnreadableImage as error:
         raise Refused(str(error)) from error
     return data
 
