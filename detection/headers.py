@@ -14,7 +14,7 @@ from django.conf import settings
 HEAD_BYTES = 256 * 1024
 # Of segments, boxes and tags. A photo of a phone has a few dozen.
 _STEPS = 1000
-_NO_IMAGE = "That is not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...)."
+NO_IMAGE = "That is not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...)."
 
 Size = tuple[int, int] | None
 
@@ -44,7 +44,7 @@ def read(data: bytes) -> Header:
     except struct.error as error:
         # The size lies beyond what was read.
         if len(head) < HEAD_BYTES:
-            raise UnreadableImage(_NO_IMAGE) from error
+            raise UnreadableImage(NO_IMAGE) from error
         size = None
     if size is None:
         return Header(name)
@@ -55,7 +55,7 @@ def read(data: bytes) -> Header:
 def check(width: int, height: int) -> None:
     """Raise UnreadableImage if an image of this size has no pixels, or too many."""
     if not (width and height):
-        raise UnreadableImage(_NO_IMAGE)
+        raise UnreadableImage(NO_IMAGE)
     megapixels = width * height / 1e6
     if megapixels > settings.PHOTO_MAX_MEGAPIXELS:
         raise UnreadableImage(
@@ -68,7 +68,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
     """Return a JPEG's width and height as stored. Raise UnreadableImage if its first HEAD_BYTES do not say."""
     header = read(data)
     if header.format != "JPEG" or header.width is None or header.height is None:
-        raise UnreadableImage(_NO_IMAGE)
+        raise UnreadableImage(NO_IMAGE)
     return header.width, header.height
 
 
@@ -85,7 +85,7 @@ def _format(head: bytes) -> str:
         found = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
         if found:
             return "AVIF" if "AVIF" in found else "HEIF"
-    raise UnreadableImage(_NO_IMAGE)
+    raise UnreadableImage(NO_IMAGE)
 
 
 def _jpeg(head: bytes) -> Size:
@@ -94,7 +94,7 @@ def _jpeg(head: bytes) -> Size:
         prefix, marker = struct.unpack_from("BB", head, at)
         if prefix != 0xFF or marker in (0xD9, 0xDA):
             # Coded data or the end before any size.
-            raise UnreadableImage(_NO_IMAGE)
+            raise UnreadableImage(NO_IMAGE)
         if marker in _FRAMES:
             height, width = struct.unpack_from(">HH", head, at + 5)
             return width, height
@@ -110,7 +110,7 @@ def _jpeg(head: bytes) -> Size:
 def _png(head: bytes) -> Size:
     kind, width, height = struct.unpack_from(">4sII", head, 12)
     if kind != b"IHDR":
-        raise UnreadableImage(_NO_IMAGE)
+        raise UnreadableImage(NO_IMAGE)
     return width, height
 
 
@@ -123,7 +123,7 @@ def _bmp(head: bytes) -> Size:
     (version,) = struct.unpack_from("<I", head, 14)
     if version not in _BMP_VERSIONS:
         # A text that begins with BM.
-        raise UnreadableImage(_NO_IMAGE)
+        raise UnreadableImage(NO_IMAGE)
     width, height = struct.unpack_from("<HH" if version == 12 else "<ii", head, 18)
     # A negative height: the rows come from the top.
     return abs(width), abs(height)
@@ -140,7 +140,7 @@ def _webp(head: bytes) -> Size:
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", head, 26)
         return width & 0x3FFF, height & 0x3FFF
-    raise UnreadableImage(_NO_IMAGE)
+    raise UnreadableImage(NO_IMAGE)
 
 
 def _tiff(head: bytes) -> Size:

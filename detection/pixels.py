@@ -8,7 +8,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from .headers import UnreadableImage, check
+from .headers import NO_IMAGE, UnreadableImage, check
 
 # Telegram shows photos at 1280 pixels, and a model looks at 640. A JPEG can be decoded at 1/2, 1/4 or 1/8 of its
 # size for a fraction of the time and memory, so larger ones are, to no less than this (longer side, pixels).
@@ -54,7 +54,7 @@ def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except Exception as error:
-        raise UnreadableImage("That is not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...).") from error
+        raise UnreadableImage(NO_IMAGE) from error
     check(*image.size)
     return image
 
