@@ -31,6 +31,7 @@ class Spool:
     def __init__(self, capacity: int) -> None:
         """Reserve `capacity` bytes. Raise Full."""
         global _used_bytes
+        self._reserved = 0
         limit = BUDGET_BYTES if capacity <= _SMALL_BYTES else BUDGET_BYTES - _KEPT_BYTES
         with _lock:
             if _used_bytes + capacity > limit:
@@ -60,7 +61,10 @@ class Spool:
         self.data = bytearray()
         with _lock:
             _used_bytes -= self._reserved
-        self._reserved = 0
+            self._reserved = 0
+
+    # A download can be cancelled between its last byte and whoever waits for it.
+    __del__ = close
 
 
 def return_large_blocks() -> None:

@@ -127,10 +127,14 @@ def test_large_files_leave_room_for_small_ones() -> None:
     assert spool._used_bytes == 0
 
 
+@pytest.mark.timeout(600)
 def test_twenty_files_of_20_mb_at_once_take_100_mb(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     file = photo + bytes(20 * 1024 * 1024 - len(photo))
     senders = [TelegramUser(stack.telegram_url, user.chat_id + 100_000 + number) for number in range(20)]
     sites = [psutil.Process(site.process.pid) for site in stack.sites]
+    # What a process loads with its first photos is not what the files take.
+    for sender in senders:
+        sender.wait_for_reply(sender.send_photo(photo))
     before = [megabytes(site) for site in sites]
     with ThreadPoolExecutor(20) as pool:
         answers = [pool.submit(answered, sender, file) for sender in senders]
@@ -139,12 +143,11 @@ def test_twenty_files_of_20_mb_at_once_take_100_mb(stack: LocalStack, user: Tele
             peaks = [max(peak, megabytes(site)) for peak, site in zip(peaks, sites, strict=True)]
     assert all(answer.result() for answer in answers)
     growth = [peak - start for peak, start in zip(peaks, before, strict=True)]
-    print(f"growth of each site: {growth} MB")
     assert max(growth) < 100
 
 
 def answered(sender: TelegramUser, file: bytes) -> bool:
-    return sender.wait_for_reply(sender.send_document(file, "x.jpg"), 100).photo is not None
+    return sender.wait_for_reply(sender.send_document(file, "x.jpg"), 300).photo is not None
 
 
 def megabytes(site: psutil.Process) -> float:
