@@ -44,10 +44,11 @@ class LoneSite:
             return 0
         return int(line.split()[1]) if line else 0
 
-    def megabytes(self) -> float:
-        """Return what the site's processes have of memory to themselves and of what they share."""
-        processes = [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]
-        return sum(process.memory_full_info().pss for process in processes) / 1024**2
+
+def megabytes(pid: int) -> float:
+    """Return what a site's processes have of memory to themselves, and their share of the rest."""
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return sum(process.memory_full_info().pss for process in processes) / 1024**2
 
 
 @contextmanager

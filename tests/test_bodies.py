@@ -12,7 +12,7 @@ import pytest
 from botsite import bodies
 
 from . import updates
-from .lone_site import LoneSite, lone_site
+from .lone_site import LoneSite, lone_site, megabytes
 from .processes import wait_until
 
 MEGABYTE = bytes(1024**2)
@@ -38,27 +38,27 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneSite]:
     ],
 )
 def test_strangers_large_bodies_are_refused(site: LoneSite, line: str) -> None:
-    before = site.megabytes()
+    before = megabytes(site.pid)
     head = f"{line} HTTP/1.1\r\n{SECRET}: wrong\r\nContent-Length: {300 * 1024**2}"
     assert site.send(head, [MEGABYTE] * 300) == 413
-    assert site.megabytes() - before < 15
+    assert megabytes(site.pid) - before < 15
 
 
 @pytest.mark.parametrize(("path", "status"), [("/results", 413), ("/admin/login/", 413), ("/telegram/webhook", 403)])
 def test_bodies_without_a_length_are_counted(site: LoneSite, path: str, status: int) -> None:
-    before = site.megabytes()
+    before = megabytes(site.pid)
     head = f"POST {path} HTTP/1.1\r\nTransfer-Encoding: chunked"
     assert site.send(head, [CHUNK] * 300) == status
-    assert site.megabytes() - before < 15
+    assert megabytes(site.pid) - before < 15
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 314572800", "Transfer-Encoding: chunked"])
 def test_a_large_update_is_ignored(site: LoneSite, framing: str) -> None:
-    before, lines = site.megabytes(), ignored(site)
+    before, lines = megabytes(site.pid), ignored(site)
     head = f"POST /telegram/webhook HTTP/1.1\r\n{framing}\r\n{SECRET}: {site.secret}"
     body = [CHUNK] * 300 + [b"0\r\n\r\n"] if "chunked" in framing else [MEGABYTE] * 300
     assert site.send(head, body) == 200
-    assert site.megabytes() - before < 15
+    assert megabytes(site.pid) - before < 15
     assert ignored(site) == lines + 1
 
 
@@ -91,7 +91,7 @@ def test_ordinary_bodies_pass(site: LoneSite) -> None:
 
 
 def test_many_strangers_share_few_megabytes(site: LoneSite) -> None:
-    before = site.megabytes()
+    before = megabytes(site.pid)
     with ExitStack() as open_ones:
         for _ in range(100):
             connection = open_ones.enter_context(socket.create_connection(("127.0.0.1", site.port), timeout=60))
@@ -100,15 +100,15 @@ def test_many_strangers_share_few_megabytes(site: LoneSite) -> None:
                 connection.sendall(MEGABYTE[:-1])
             except (BrokenPipeError, ConnectionResetError):
                 break
-        assert site.megabytes() - before < 60
+        assert megabytes(site.pid) - before < 60
     wait_until(lambda: site.send("POST /admin/login/ HTTP/1.1\r\nContent-Length: 3", [b"a=b"]) == 403)
 
 
 @pytest.mark.parametrize("line", [f"X-A: {'x' * 8000}\r\n", "x" * 8000], ids=["many", "one"])
 def test_headers_without_end_are_refused(site: LoneSite, line: str) -> None:
-    before = site.megabytes()
+    before = megabytes(site.pid)
     assert site.send("GET /healthz HTTP/1.1\r\n" + line * 2500) in (0, 400, 431)
-    assert site.megabytes() - before < 15
+    assert megabytes(site.pid) - before < 15
 
 
 def test_a_slow_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from botsite import spool, telegram
@@ -17,6 +16,7 @@ from deploy.local.telegram.client import FileReference, TelegramControl, Telegra
 from detection import headers
 
 from . import updates
+from .lone_site import megabytes
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_large_files_leave_room_for_small_ones() -> None:
 def test_twenty_files_of_20_mb_at_once_take_100_mb(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     file = photo + bytes(20 * 1024 * 1024 - len(photo))
     senders = [TelegramUser(stack.telegram_url, user.chat_id + 100_000 + number) for number in range(20)]
-    sites = [psutil.Process(site.process.pid) for site in stack.sites]
+    sites = [site.process.pid for site in stack.sites]
     # What a process loads with its first photos is not what the files take.
     for sender in senders:
         sender.wait_for_reply(sender.send_photo(photo))
@@ -148,8 +148,3 @@ def test_twenty_files_of_20_mb_at_once_take_100_mb(stack: LocalStack, user: Tele
 
 def answered(sender: TelegramUser, file: bytes) -> bool:
     return sender.wait_for_reply(sender.send_document(file, "x.jpg"), 300).photo is not None
-
-
-def megabytes(site: psutil.Process) -> float:
-    """Return what a site's processes take."""
-    return sum(each.memory_full_info().pss for each in (site, *site.children())) / 1024**2

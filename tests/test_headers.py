@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -80,11 +80,13 @@ def test_jpeg_size() -> None:
         headers.jpeg_size(FILES["PNG"])
 
 
+@settings(deadline=None)
 @given(st.sampled_from([b"", *STARTS]), st.binary(max_size=600))
 def test_any_bytes_are_a_header_or_refused(start: bytes, rest: bytes) -> None:
     is_header_or_refused(start + rest)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(FORMATS), st.integers(0, 2**32), st.integers(1, 30))
 def test_damaged_files_are_a_header_or_refused(form: str, seed: int, times: int) -> None:
     random, data = Random(seed), bytearray(FILES[form])
