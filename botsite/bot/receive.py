@@ -95,7 +95,7 @@ async def _photo(photo: Photo) -> None:
             return
         submission = asyncio.create_task(_submit(prediction, file))
         _under_way.add(submission)
-        submission.add_done_callback(_under_way.discard)
+        submission.add_done_callback(_settle)
         await asyncio.shield(submission)
 
 
@@ -103,6 +103,13 @@ async def _submit(prediction: Prediction, file: Spool) -> None:
     """Store the photo and send its job. It goes on when Telegram hangs up: its thread does, and holds the file."""
     with closing(file):
         await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), _show_activity(prediction.chat_id))
+
+
+def _settle(submission: asyncio.Task[None]) -> None:
+    _under_way.discard(submission)
+    if not submission.cancelled() and (error := submission.exception()):
+        # Whoever waits is told, too; but perhaps nobody does any more.
+        log.info("submission_failed", error=str(error))
 
 
 async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:
