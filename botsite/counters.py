@@ -18,6 +18,7 @@ COUNTED = frozenset(
         "job_succeeded",
         "job_failed",
         "job_given_up",
+        "receiving_paused",
         "answer_delivered",
         "answer_undeliverable",
         "update_postponed",

@@ -16,6 +16,8 @@ from typing import Any
 
 import structlog
 
+from .sqs_receiving import RECEIVING
+
 BATCH = 10  # SQS takes and gives at most ten messages a request.
 # A request costs about 1.5 ms of CPU whatever it carries. With 24 slots and jobs of 20 ms, gathering takes the
 # messages' share of a job from 4.8 to 2.0 ms.
@@ -178,35 +180,53 @@ class Receiver(threading.Thread):
         self._queue, self._receive_message, self._request = queue, receive, request
         self._wait_for_slots, self._arrived = wait_for_slots, arrived
         self._outage = Outage("receive_failed", queue=queue)
+        self._backlog = False
         self.stopped = threading.Event()
         self.last_receive = time.monotonic()
         self.start()
 
+    def stop(self) -> None:
+        """Receive no more, and end once the request under way has ended."""
+        self.stopped.set()
+        RECEIVING.wake()
+
     def run(self) -> None:
         """Receive until stopped."""
-        backlog = False
         while not self.stopped.is_set():
-            slots = self._wait_for_slots(self.stopped, backlog)
+            slots = self._wait_for_slots(self.stopped, self._backlog)
             if slots:
-                backlog = self._receive(slots) == slots
+                self._turn(slots)
 
-    def _receive(self, slots: int) -> int:
-        """Return how many messages came."""
-        started = time.monotonic()
-        problem: object = None
+    def _turn(self, slots: int) -> None:
+        """Receive once, if this process may receive now."""
+        wanted = RECEIVING.begin(slots, self.stopped)
+        if not wanted:
+            # Silent because it was told to be, and not because SQS does not answer.
+            self.last_receive = time.monotonic()
+            return
         try:
-            reply = self._receive_message(**self._request, MaxNumberOfMessages=slots)
-            messages = reply.get("Messages", [])
-        except Exception as error:  # noqa: BLE001 - nothing that a receive can raise may end the polling
-            messages, problem = [], error
-        self.last_receive = time.monotonic()
-        if not messages and not problem and self.last_receive - started < self._request["WaitTimeSeconds"] / 2:
-            # botocore reads a reply without a body as one without messages: to ask on at once would be a busy loop.
-            problem = "empty reply before the wait was over"
+            received, problem = self._receive(wanted)
+        finally:
+            RECEIVING.end()
+        self._backlog = received == wanted
         if problem:
             self.stopped.wait(self._outage.failed(problem))
-            return 0
-        self._outage.over()
+        else:
+            self._outage.over()
+
+    def _receive(self, wanted: int) -> tuple[int, object]:
+        """Return how many messages came, and what went wrong."""
+        started = time.monotonic()
+        try:
+            messages = self._receive_message(**self._request, MaxNumberOfMessages=wanted).get("Messages", [])
+        except Exception as error:  # noqa: BLE001 - nothing that a receive can raise may end the polling
+            return 0, error
+        finally:
+            self.last_receive = time.monotonic()
         if messages:
+            RECEIVING.arrived(message["ReceiptHandle"] for message in messages)
             self._arrived(self._queue, messages, self.stopped)
-        return len(messages)
+        elif self.last_receive - started < self._request["WaitTimeSeconds"] / 2:
+            # botocore reads a reply without a body as one without messages: to ask on at once would be a busy loop.
+            return 0, "empty reply before the wait was over"
+        return len(messages), None

@@ -46,7 +46,7 @@ _ROWS = """
 worker_life loadtest bad_input state_machine results upkeep photo_to_answer pace attempts predictions
 aws_failures chaos metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor webhook \
   chat_page trace logs
-sqs_transport
+sqs_transport receiving_worker
 demo_groups
 provision_https
 roles
