@@ -42,15 +42,26 @@ class TelegramError(Exception):
     """The Bot API did not do what was asked. `permanent`: asking again cannot help.
 
     `blocked`: the chat is closed to the bot. `retry_after_seconds`: Telegram said when to ask again.
+    `migrated_to`: the group has become a supergroup, with this id. `answered`: Telegram answered this very request
+    with an error; the network, a limit and a wrong token could have failed any other.
     """
 
     def __init__(
-        self, message: str, *, permanent: bool, blocked: bool = False, retry_after_seconds: float | None = None
+        self,
+        message: str,
+        *,
+        permanent: bool,
+        blocked: bool = False,
+        retry_after_seconds: float | None = None,
+        migrated_to: int | None = None,
+        answered: bool = False,
     ) -> None:
         super().__init__(logs.redact(message))
         self.permanent = permanent
         self.blocked = blocked
         self.retry_after_seconds = retry_after_seconds
+        self.migrated_to = migrated_to
+        self.answered = answered
 
 
 @cache
@@ -224,11 +235,23 @@ def _translate(action: str, error: api.TelegramError) -> TelegramError:
             _bots.clear()
             return TelegramError(message, permanent=False)
         case api.Forbidden():
-            return TelegramError(message, permanent=True, blocked=True)
-        case api.BadRequest() | api.ChatMigrated():
-            return TelegramError(message, permanent=True, blocked="chat not found" in error.message.lower())
+            return TelegramError(message, permanent=True, blocked=True, answered=True)
+        case api.ChatMigrated():
+            return TelegramError(message, permanent=True, migrated_to=error.new_chat_id, answered=True)
+        case api.BadRequest():
+            blocked = "chat not found" in error.message.lower()
+            return TelegramError(message, permanent=True, blocked=blocked, answered=True)
         case _:
-            return TelegramError(message, permanent=False)
+            return TelegramError(message, permanent=False, answered=_is_an_answer(error))
+
+
+def _is_an_answer(error: api.TelegramError) -> bool:
+    """Return whether Telegram answered: what else went wrong, the library names as the cause.
+
+    A 502 has its own error as the cause: its body is not JSON. A 429 may come without `retry_after`.
+    """
+    answer = error.__cause__ is None or isinstance(error.__cause__, api.TelegramError)
+    return answer and "too many requests" not in error.message.lower()
 
 
 def stored_token(secret_id: str) -> str:

@@ -298,6 +298,10 @@ class TelegramControl:
         """Give the bot this token instead of its own, as @BotFather does on /revoke."""
         self._server.request("POST", "/control/token", json={"token": token})
 
+    def migrate(self, chat_id: int) -> int:
+        """Make a supergroup of a plain group, as an admin of it does; return its new id."""
+        return int(self._server.request("POST", f"/control/chats/{chat_id}/migration")["chat_id"])
+
     def reset(self, setup: bool = False) -> None:
         """Forget everything but the webhook and the commands, with `setup` these too; all numbers go on."""
         self._server.request("POST", "/control/reset", params={"setup": 1} if setup else {})
