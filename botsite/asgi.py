@@ -8,9 +8,10 @@ from django.core.asgi import get_asgi_application
 from django.urls import get_resolver
 
 from botsite import aws, logins, settings
+from botsite.bodies import BoundedBodies
 
 settings.require("polybot")
-application = get_asgi_application()
+application = BoundedBodies(get_asgi_application())
 logins.prepare()
 # A site whose views cannot be imported must not start, let alone look healthy.
 _ = get_resolver().url_patterns

@@ -36,39 +36,54 @@ class Key:
 
     def newest(self) -> str:
         """Return the key to sign with."""
-        return self._all()[0]
+        self._keep_fresh()
+        return self._known()[0]
+
+    def fits_now(self, check: Callable[[str], bool]) -> bool:
+        """Return whether `check` is true of a key that is known to be good. Never wait."""
+        self._keep_fresh()
+        return any(map(check, self._known()))
 
     def fits(self, check: Callable[[str], bool]) -> bool:
-        """Return whether `check` is true of a key that is good; look for a newer one if it is of none."""
-        if any(map(check, self._all())):
+        """Return whether `check` is true of a good key; look for a newer one if it is of none.
+
+        Only one caller at a time looks, and waits. The others are refused meanwhile: who has the new key comes again.
+        """
+        if self.fits_now(check):
             return True
-        self._renew()
-        return any(map(check, self._all()))
+        self._renew(wait=False)
+        return any(map(check, self._known()))
 
     def may_fit_later(self, key: str) -> bool:
         """Return whether to come again after this key was refused: there is a newer one, or it is that new itself."""
         if self.newest() == key:
             # Not a stranger but our own site says so: there is no reason to wait.
-            self._renew(wait_seconds=0.0)
+            self._renew(again_seconds=0.0)
         # A site that has looked just before the key was rotated does not look again for a while.
         return self.newest() != key or time.monotonic() - self._changed_at < 2 * _AGAIN_SECONDS
 
-    def _renew(self, wait_seconds: float = _AGAIN_SECONDS) -> None:
-        # Who waits for the lock while another looks finds what that one has found.
+    def _keep_fresh(self) -> None:
+        """Have another thread look for a newer key if that was long ago."""
+        now = time.monotonic()
+        due = now - self._read_at > _FRESH_SECONDS and now - self._looked_at > _AGAIN_SECONDS
+        if due and not self._lock.locked() and settings.SECRET_OF.get(self._setting):
+            threading.Thread(target=self._renew, kwargs={"wait": False}, daemon=True).start()
+
+    def _renew(self, *, again_seconds: float = _AGAIN_SECONDS, wait: bool = True) -> None:
+        """Look for a newer key unless somebody did just now; `wait` for whoever is looking."""
         secret_id = settings.SECRET_OF.get(self._setting)
-        with self._lock:
+        if not secret_id or not self._lock.acquire(blocking=wait):
+            return
+        try:
             now = time.monotonic()
-            if not secret_id or now - self._looked_at < wait_seconds:
+            if now - self._looked_at < again_seconds:
                 return
             self._looked_at = now
             before, self._good = self._known(), self._read(secret_id)
             if self._known()[0] != before[0]:
                 self._changed_at = now
-
-    def _all(self) -> tuple[str, ...]:
-        if time.monotonic() - self._read_at > _FRESH_SECONDS:
-            self._renew()
-        return self._known()
+        finally:
+            self._lock.release()
 
     def _known(self) -> tuple[str, ...]:
         return self._good or (getattr(settings, self._setting),)

@@ -22,11 +22,18 @@ from telegram import Bot, Message, ReplyParameters, WebhookInfo
 from telegram import error as api
 from telegram.request import HTTPXRequest
 
+from detection.headers import HEAD_BYTES
+
 from . import aws, logs, pace
+from .spool import Spool
 
 # python-telegram-bot reads it at each 429: without it, retry_after comes with a deprecation warning.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
 
+# The Bot API gives bots no larger file.
+MAX_FILE_BYTES = 20 * 1024 * 1024
+# Of a file, from getFile to its last byte: Telegram waits a minute for the webhook to answer, a site that leaves less.
+_DOWNLOAD_SECONDS = 20
 _POOL_SECONDS, _CONNECT_SECONDS, _SENDING_SECONDS = 10, 5, 30
 # A picture is written, then its answer is read. predictions.DELIVERY_LEASE has to be longer.
 LONGEST_SEND_SECONDS = _POOL_SECONDS + _CONNECT_SECONDS + 2 * _SENDING_SECONDS
@@ -36,6 +43,12 @@ _in_thread = sync_to_async(thread_sensitive=False)
 P = ParamSpec("P")
 T = TypeVar("T")
 _bots: WeakKeyDictionary[asyncio.AbstractEventLoop, Bot] = WeakKeyDictionary()
+_usernames: dict[int, str] = {}
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+
+class TooLarge(Exception):
+    """Telegram gives bots no file of this size."""
 
 
 class TelegramError(Exception):
@@ -63,6 +76,11 @@ class TelegramError(Exception):
         self.migrated_to = migrated_to
         self.answered = answered
 
+    @property
+    def token_refused(self) -> bool:
+        """Return whether Telegram does not know the token: an operator has to store another."""
+        return isinstance(self.__cause__, api.InvalidToken)
+
 
 @cache
 def token() -> str:
@@ -89,22 +107,83 @@ def _with_the_stored_token(call: Callable[P, Coroutine[Any, Any, T]]) -> Callabl
         try:
             return await call(*arguments, **more)
         except TelegramError as error:
-            if not isinstance(error.__cause__, api.InvalidToken) or (await _bot()).token == used:
+            if not error.token_refused or (await _bot()).token == used:
                 raise
             return await call(*arguments, **more)
 
     return called
 
 
+async def username() -> str:
+    """Return the bot's own @name, without the @ and in lower case; asked for once per process."""
+    number = await _in_thread(bot_id)()
+    if number not in _usernames:
+        _usernames[number] = await _asked_username()
+    return _usernames[number]
+
+
 @_with_the_stored_token
-async def download(file_id: str) -> bytes:
-    """Return a file that somebody sent (at most 20 MB: Telegram's limit for bots)."""
+async def _asked_username() -> str:
     bot = await _bot()
     try:
-        file = await bot.get_file(file_id)
-        return bytes(await file.download_as_bytearray())
+        return str((await bot.get_me()).username).lower()
     except api.TelegramError as error:
-        raise _translate("download", error) from error
+        raise _translate("getMe", error) from error
+
+
+@_with_the_stored_token
+async def download(file_id: str, look: Callable[[bytes], object]) -> Spool:
+    """Return a file that somebody sent, which the caller closes. `look` gets its first bytes, and may raise.
+
+    Raise TooLarge, spool.Full or TelegramError; a file that Telegram does not have is a permanent one.
+    """
+    bot = await _bot()
+    try:
+        async with asyncio.timeout(_DOWNLOAD_SECONDS):
+            file = await bot.get_file(file_id)
+            async with _files().stream("GET", str(file.file_path), headers={"Accept-Encoding": "identity"}) as answer:
+                return await _spooled(answer, look)
+    except api.BadRequest as error:
+        if "file is too big" in error.message.lower():
+            raise TooLarge(error.message) from error
+        # Telegram's word for a file that it moves, and for one that never was: the age of the message tells.
+        unavailable = "temporarily unavailable" in error.message.lower()
+        raise TelegramError(f"getFile: {error.message}", permanent=not unavailable) from error
+    except api.TelegramError as error:
+        raise _translate("getFile", error) from error
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        raise TelegramError(f"download: {error!r}", permanent=False) from error
+
+
+async def _spooled(answer: httpx.Response, look: Callable[[bytes], object]) -> Spool:
+    if answer.status_code != 200:
+        # getFile has just taken the token: a 404 is about the file.
+        raise TelegramError(f"download: status {answer.status_code}", permanent=answer.status_code == 404)
+    length = answer.headers.get("Content-Length", "")
+    capacity = int(length) if length.isdecimal() else MAX_FILE_BYTES
+    if capacity > MAX_FILE_BYTES:
+        raise TooLarge(f"the file has {capacity} bytes")
+    chunks = answer.aiter_raw()
+    head = bytearray()
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    look(bytes(head))
+    spool = Spool(capacity)
+    try:
+        fits = spool.add(head)
+        async for chunk in chunks:
+            fits = fits and spool.add(chunk)
+            if not fits:
+                break
+        if not fits:
+            raise TooLarge(f"the file has more than {capacity} bytes")
+        spool.end()
+    except BaseException:
+        spool.close()
+        raise
+    return spool
 
 
 @_with_the_stored_token
@@ -164,9 +243,11 @@ async def webhook() -> WebhookInfo:
 
 async def close() -> None:
     """Close this event loop's connections, for a loop that does not last as long as its process."""
-    bot = _bots.pop(asyncio.get_running_loop(), None)
-    if bot:
+    loop = asyncio.get_running_loop()
+    if bot := _bots.pop(loop, None):
         await bot.request.shutdown()
+    if client := _clients.pop(loop, None):
+        await client.aclose()
 
 
 @asynccontextmanager
@@ -207,6 +288,15 @@ async def _bot() -> Bot:
             get_updates_request=_request(),
         )
     return _bots[loop]
+
+
+def _files() -> httpx.AsyncClient:
+    """Return the client for files: python-telegram-bot gives a file as a whole, in three copies."""
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        limits = httpx.Limits(max_connections=32, keepalive_expiry=30)
+        _clients[loop] = httpx.AsyncClient(verify=_TLS, limits=limits, timeout=_POOL_SECONDS)
+    return _clients[loop]
 
 
 def _request() -> HTTPXRequest:

@@ -1,19 +1,16 @@
 """Translate HTTP into calls of the bot: authenticate, parse, call one function, return a status."""
 
-import json
-
 import structlog
 from asgiref.sync import sync_to_async
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from django.http import HttpRequest, HttpResponse
-from django.utils.crypto import constant_time_compare
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
 from detection import callback
 
-from . import keys
+from . import spool
 from .bot import deliver, incoming, receive
 from .bot.incoming import Command, Other, Photo
 from .telegram import TelegramError
@@ -23,7 +20,9 @@ log = structlog.get_logger()
 _in_thread = sync_to_async(thread_sensitive=False)
 
 # What goes away by itself: whoever called is to call again.
-_TRANSIENT = (TelegramError, ClientError, BotoCoreError, OperationalError)
+_TRANSIENT = (TelegramError, spool.Full, ClientError, BotoCoreError, OperationalError)
+# Of AWS's errors those that are about the request itself.
+_REJECTIONS = ("ValidationException", "SerializationException", "InvalidParameterValue", "InvalidMessageContents")
 # A defect of ours that lasts longer would have Telegram repeat the update for a day, and hold back its chat meanwhile.
 _DEFECT_SECONDS = 600
 _STATUS_OF = {
@@ -38,11 +37,13 @@ _STATUS_OF = {
 @require_POST
 async def webhook(request: HttpRequest) -> HttpResponse:
     """Take an update from Telegram. 200 says that it is durable or ignored; a 5xx brings it again."""
-    if not await _in_thread(_from_telegram)(request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")):
+    # botsite/bodies.py has authenticated it, before its body was read.
+    if not getattr(request, "scope", {}).get("telegram"):
         return HttpResponse(status=403)
     try:
-        update = incoming.read(json.loads(request.body))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        update = incoming.parse(request.body)
+    except incoming.NotJson as error:
+        log.warning("update_refused", error=str(error))
         return HttpResponse(status=400)
     except incoming.Malformed as error:
         # Not 4xx: Telegram would send it again for a day, and hold back what follows in that chat.
@@ -57,21 +58,23 @@ async def webhook(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-def _from_telegram(secret: str) -> bool:
-    return keys.WEBHOOK.fits(lambda key: constant_time_compare(secret.encode(), key.encode()))
-
-
 async def _receive(update: Photo | Command | Other) -> None:
-    """Act on an update; apologise if a defect of ours has been in its way for too long."""
+    """Act on an update; apologise if a defect of ours has been in its way for too long, or always will be."""
     try:
         await receive.receive(update)
-    except _TRANSIENT:
-        raise
-    except Exception:
-        if update.age_seconds < _DEFECT_SECONDS:
+    except Exception as error:
+        rejected = _is_rejected(error)
+        if not rejected and (isinstance(error, _TRANSIENT) or update.age_seconds < _DEFECT_SECONDS):
             raise
         log.exception("update_given_up", chat_id=update.chat_id)
         await receive.give_up(update)
+
+
+def _is_rejected(error: Exception) -> bool:
+    """Return whether AWS says that what we ask for is nothing that can be asked for: again, it will say the same."""
+    if isinstance(error, ClientError):
+        return error.response["Error"]["Code"] in _REJECTIONS
+    return isinstance(error, ParamValidationError)
 
 
 @require_GET

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from botocore.exceptions import ClientError
 from django.conf import settings
@@ -51,13 +51,12 @@ class ImageStorage(S3Storage):
         return ContentFile(answer["Body"].read(), name)
 
     def _save(self, name: str, content: File[bytes]) -> str:
-        self.connection.meta.client.put_object(
-            Bucket=self.bucket_name,
-            Key=name,
-            Body=content.read(),
-            ContentType=getattr(content, "content_type", "application/octet-stream"),
-        )
+        self.put(name, content.read(), "application/octet-stream")
         return name
+
+    def put(self, name: str, data: bytes | bytearray, content_type: str) -> None:
+        """Store bytes as they are: a Django File of them would be one copy, and its content another."""
+        self.connection.meta.client.put_object(Bucket=self.bucket_name, Key=name, Body=data, ContentType=content_type)
 
 
 def get(key: str) -> bytes:
@@ -69,11 +68,9 @@ def get(key: str) -> bytes:
         raise ImageGone(str(error)) from error
 
 
-def put(key: str, data: bytes, content_type: str) -> None:
+def put(key: str, data: bytes | bytearray, content_type: str) -> None:
     """Store `data` under `key`; the same key again replaces it."""
-    file = ContentFile(data)
-    file.content_type = content_type  # type: ignore[attr-defined]
-    default_storage.save(key, file)
+    cast(ImageStorage, default_storage).put(key, data, content_type)
 
 
 def exists(key: str) -> bool:

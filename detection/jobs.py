@@ -23,7 +23,7 @@ def find(prediction_id: str) -> Prediction | None:
     return None
 
 
-def submit(prediction: Prediction, photo: bytes) -> None:
+def submit(prediction: Prediction, photo: bytes | bytearray) -> None:
     """Store the photo and the item, then send the job; when this returns, all three are durable.
 
     Safe to repeat at any point, and at once: the item is made once, and one of several callers sends the job.

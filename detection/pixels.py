@@ -1,14 +1,14 @@
 """Turn the bytes people send into an upright BGR array, refusing what cannot or must not be decoded."""
 
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pillow_heif
-from django.conf import settings
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+
+from .headers import NO_IMAGE, UnreadableImage, check
 
 # Telegram shows photos at 1280 pixels, and a model looks at 640. A JPEG can be decoded at 1/2, 1/4 or 1/8 of its
 # size for a fraction of the time and memory, so larger ones are, to no less than this (longer side, pixels).
@@ -20,29 +20,10 @@ Image.init()
 pillow_heif.register_heif_opener()
 
 
-class UnreadableImage(ValueError):
-    """These bytes are no photo that can be worked on. The text is a sentence for whoever sent them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What an image file says of itself before it is decoded; sizes in pixels."""
-
-    format: str
-    width: int
-    height: int
-
-
-def inspect(data: bytes) -> Header:
-    """Read the header only. Raise UnreadableImage for no image, an unknown format or too many pixels."""
-    image = _open(data)
-    return Header(str(image.format), *image.size)
-
-
 def decode(data: bytes) -> NDArray[np.uint8]:
     """Return the photo as (height, width, 3) BGR, upright by its EXIF orientation, the first frame if animated.
 
-    Raise UnreadableImage for what `inspect` refuses and for damaged or truncated data.
+    Raise UnreadableImage for no image, an unknown format, too many pixels, and for damaged or truncated data.
     """
     image = _open(data)
     shrink = _DECODED_SIDE / max(image.size)
@@ -63,7 +44,7 @@ def encode_jpeg(image: NDArray[np.uint8], quality: int = 85) -> bytes:
 
 
 def _cv2() -> Any:
-    """Return OpenCV, which the sites, who only `inspect`, never load."""
+    """Return OpenCV, which a process loads with the first photo."""
     import cv2
 
     return cv2
@@ -73,13 +54,8 @@ def _open(data: bytes) -> Image.Image:
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except Exception as error:
-        raise UnreadableImage("That is not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...).") from error
-    megapixels = image.width * image.height / 1e6
-    if megapixels > settings.PHOTO_MAX_MEGAPIXELS:
-        raise UnreadableImage(
-            f"The image has {image.width} x {image.height} pixels, {megapixels:.0f} megapixels. "
-            f"I can look at up to {settings.PHOTO_MAX_MEGAPIXELS:g}."
-        )
+        raise UnreadableImage(NO_IMAGE) from error
+    check(*image.size)
     return image
 
 

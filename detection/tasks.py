@@ -8,7 +8,7 @@ from celery import Task, shared_task
 
 from botsite import sqs
 
-from . import callback, images, pixels, predictions, room, yolo
+from . import callback, headers, images, predictions, room
 from .schemas import Prediction
 
 log = structlog.get_logger()
@@ -85,6 +85,9 @@ def _work(claimed: Prediction) -> None:
 
 
 def _detect(claimed: Prediction) -> None:
+    # Sites import this module to send the task, and have no image library.
+    from . import yolo
+
     started = time.monotonic()
     log.info("job_started", attempt=claimed.attempts)
     try:
@@ -94,7 +97,7 @@ def _detect(claimed: Prediction) -> None:
         return
     try:
         boxed = yolo.load().box(photo, claimed.chat_id)
-    except pixels.UnreadableImage as error:
+    except headers.UnreadableImage as error:
         _fail(claimed, str(error), error)
         return
     except Exception as error:

@@ -19,7 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from botsite import aws
 from botsite.settings import require
 
-from . import callback, weights, yolo
+from . import callback, weights
 from .heartbeat import LONGEST_JOB_SECONDS, Heartbeat
 from .liveness import Signs, Watchdog, end_with
 from .machine import Farewell
@@ -53,6 +53,8 @@ class LoadModel(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Load the model in this, the main, process (the pool is of threads), and make the clients of AWS."""
+        from . import yolo
+
         try:
             require("yolo5")
             aws.dynamodb()

@@ -1,7 +1,7 @@
 """Run the model: `load` once per process, then `detect` and `draw`. Any format that ultralytics can load will do.
 
 An OpenVINO export, which the worker runs by default, needs OpenVINO alone. For anything else ultralytics, and torch
-with it, is imported inside the function that loads the model: web, beat and commands load this module too.
+with it, is imported inside the function that loads the model.
 """
 
 import ctypes

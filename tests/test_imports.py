@@ -1,4 +1,4 @@
-"""Only a worker that loads a model pays for torch, and only a simulation for what it computes and draws with."""
+"""Only a worker that loads a model pays for torch and opens images, and only a simulation computes and draws."""
 
 import os
 import subprocess
@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "ultralytics", "cv2", "openvino", "matplotlib"}
+IMAGES = {"PIL", "pillow_heif", "numpy", "pyvips"}
 SIMULATION = {"simpy", "matplotlib", "metrics.simulation"}
 PROCESSES = {
     "web": "import botsite.asgi",
@@ -34,7 +35,11 @@ def _imported(process: str, folder: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     ("process", "modules"),
-    [("web", HEAVY | SIMULATION), ("beat and metrics worker", HEAVY | SIMULATION), ("commands", HEAVY)],
+    [
+        ("web", HEAVY | IMAGES | SIMULATION),
+        ("beat and metrics worker", HEAVY | IMAGES | SIMULATION),
+        ("commands", HEAVY),
+    ],
 )
 def test_a_process_has_not_imported(process: str, modules: set[str], tmp_path: Path) -> None:
     assert _imported(PROCESSES[process], tmp_path) & modules == set()

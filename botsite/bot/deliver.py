@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import telegram
-from detection import images, items, pixels, predictions, timeline
+from detection import headers, images, items, predictions, timeline
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
 
@@ -230,6 +230,5 @@ async def _picture(prediction: Prediction) -> bytes | None:
 
 
 def _form(image: bytes) -> Literal["photo", "document"]:
-    header = pixels.inspect(image)
-    ratio = max(header.width, header.height) / min(header.width, header.height)
-    return "photo" if ratio <= _LONGEST_PHOTO else "document"
+    size = headers.jpeg_size(image)
+    return "photo" if max(size) / min(size) <= _LONGEST_PHOTO else "document"

@@ -1,22 +1,33 @@
 """Read a Telegram update into what it means to this bot. Everything a stranger can send ends up here."""
 
+import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from telegram import Message, Update
+from telegram import Chat, Message, Update
 
-# The Bot API gives bots no larger file.
-MAX_FILE_BYTES = 20 * 1024 * 1024
+# Of ids of chats, messages and people: what DynamoDB, SQS and the Bot API take is no smaller.
+_LARGEST_ID = 2**63 - 1
+_FILE_ID = re.compile(r"[!-~]{1,500}", re.ASCII)
+_MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
-    """What every message has. `sent_at` is when its sender sent it, in UTC."""
+    """What every message has. `sent_at` is when its sender sent it, in UTC.
+
+    `in_group`: others talk there, too; `names` are the @names in the message, in lower case and without the @;
+    `reply_to` is the id of the user whose message this one answers.
+    """
 
     chat_id: int
     message_id: int
     sent_at: datetime
+    in_group: bool = False
+    names: frozenset[str] = frozenset()
+    reply_to: int | None = None
 
     @property
     def age_seconds(self) -> float:
@@ -26,18 +37,23 @@ class _Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photo(_Said):
-    """An image somebody wants looked at. `file_bytes` is Telegram's word for its size, if it gave one."""
+    """An image somebody wants looked at. `file_bytes` is Telegram's word for its size, if it gave one.
+
+    `declared` is the sender's word for the type of a file, such as "image/heic"; empty for a photo.
+    """
 
     file_id: str
     file_unique_id: str
     file_bytes: int | None
+    declared: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(_Said):
-    """A command such as /start, without its slash and without arguments."""
+    """A command such as /start, without its slash and without arguments; `to` is the bot named after its @."""
 
     name: str
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,42 +63,94 @@ class Other(_Said):
     kind: str
 
 
+class NotJson(ValueError):
+    """The body is not JSON at all."""
+
+
 class Malformed(ValueError):
     """The body is no update of the Bot API."""
 
 
-# In Telegram's order of precedence: an animation also carries a document, so it is looked for first.
-_OTHER_KINDS = ("animation", "video", "video_note", "voice", "audio", "sticker", "location", "contact", "poll")
+# In Telegram's order of precedence: an animation also carries a document and a venue a location, so they come first.
+_OTHER_KINDS = (
+    "animation", "video", "video_note", "voice", "audio", "sticker", "venue", "location", "contact", "poll", "dice",
+    "story", "paid_media", "checklist", "game", "invoice", "giveaway", "giveaway_winners",
+)  # fmt: skip
+# What python-telegram-bot raises for JSON that is not as documented: wrong types, dates of the year 10^12, depth.
+_ODD = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+
+
+def parse(body: bytes) -> Photo | Command | Other | None:
+    """Return what the body of an update asks for, as `read` does. Raise NotJson or Malformed."""
+    try:
+        update = json.loads(body)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise NotJson(f"not JSON: {error!r:.200}") from error
+    except (RecursionError, ValueError) as error:
+        # JSON nested too deep, or a number with thousands of digits.
+        raise Malformed(f"no update: {error!r:.200}") from error
+    return read(update)
 
 
 def read(body: Any) -> Photo | Command | Other | None:
     """Return what an update asks for, or None if it asks for nothing. Raise Malformed if it is not an update."""
     try:
         update = Update.de_json(body)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Malformed(f"not an update: {error!r}") from error
-    message = update.message if update else None
-    return _read_message(message) if isinstance(message, Message) else None
+        message = update.message if update else None
+        return _read_message(message) if isinstance(message, Message) else None
+    except Malformed:
+        raise
+    except _ODD as error:
+        raise Malformed(f"not an update: {error!r:.200}") from error
 
 
 def _read_message(message: Message) -> Photo | Command | Other | None:
-    where: Any = {"chat_id": message.chat.id, "message_id": message.message_id, "sent_at": message.date}
+    where = _where(message)
     if message.photo:
-        largest = max(message.photo, key=lambda size: size.width * size.height)
-        return Photo(
-            **where, file_id=largest.file_id, file_unique_id=largest.file_unique_id, file_bytes=largest.file_size
-        )
+        largest = max(message.photo, key=lambda size: _number(size.width) * _number(size.height))
+        return _file(largest, where)
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))
     if message.document:
-        file = message.document
-        return Photo(**where, file_id=file.file_id, file_unique_id=file.file_unique_id, file_bytes=file.file_size)
+        declared = message.document.mime_type
+        return _file(message.document, where | {"declared": declared.lower() if isinstance(declared, str) else ""})
     if message.text:
         # "/start@this_bot now" -> "start"
-        name = message.text.split()[0].partition("@")[0] if message.text.strip() else ""
-        return Command(**where, name=name[1:].lower()) if name.startswith("/") else Other(**where, kind="text")
+        name, _, to = message.text.split()[0].partition("@") if message.text.strip() else ("", "", "")
+        if name.startswith("/"):
+            return Command(**where, name=name[1:].lower(), to=to.lower())
+        return Other(**where, kind="text")
     if message.media_group_id:
         return Other(**where, kind="album entry without a photo")
     # Somebody joined, a title changed: nothing was said to the bot.
     return None
+
+
+def _where(message: Message) -> dict[str, Any]:
+    """Return the fields that every message has."""
+    if not isinstance(message.date, datetime):
+        raise Malformed("a message without a date")
+    answered = message.reply_to_message.from_user if message.reply_to_message else None
+    return {
+        "chat_id": _number(message.chat.id),
+        "message_id": _number(message.message_id),
+        "sent_at": message.date,
+        "in_group": message.chat.type in (Chat.GROUP, Chat.SUPERGROUP),
+        "names": frozenset(name.lower() for name in _MENTION.findall(message.text or message.caption or "")),
+        "reply_to": _number(answered.id) if answered else None,
+    }
+
+
+def _file(file: Any, where: dict[str, Any]) -> Photo:
+    for value in (file.file_id, file.file_unique_id):
+        if not _FILE_ID.fullmatch(value):
+            raise Malformed("a file_id that is none")
+    size = None if file.file_size is None else _number(file.file_size)
+    return Photo(**where, file_id=file.file_id, file_unique_id=file.file_unique_id, file_bytes=size)
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or abs(value) > _LARGEST_ID:
+        raise Malformed(f"{value!r:.50} where a whole number belongs")
+    return value

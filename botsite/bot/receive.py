@@ -3,21 +3,39 @@
 import asyncio
 import hashlib
 import hmac
+from collections.abc import Callable
+from contextlib import closing
 
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import telegram
-from detection import jobs, pixels, predictions
+from botsite.spool import Spool
+from detection import headers, jobs, predictions
 from detection.schemas import Prediction
 
 from . import deliver, replies
-from .incoming import MAX_FILE_BYTES, Command, Other, Photo
+from .incoming import Command, Other, Photo
 
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
+
+
+# After this time the sender is told what Telegram's servers could not say until then: the file cannot be had.
+_PATIENCE_SECONDS = 3600
+# A late update may have waited for us and not for Telegram: it gets more than the one try that happens to fail.
+_LATE_TRIES = 3
+# Types that are no image, whatever is in the file. Whoever does not know a type says application/octet-stream.
+_NO_IMAGE_PREFIXES = ("video/", "audio/", "text/", "font/", "application/vnd.")
+_NO_IMAGE_TYPES = frozenset(
+    f"application/{name}"
+    for name in (
+        "pdf", "zip", "gzip", "x-gzip", "x-tar", "x-rar", "x-rar-compressed", "x-7z-compressed", "x-bzip2", "msword",
+        "rtf", "json", "xml", "javascript", "epub+zip", "java-archive", "x-tgsticker", "x-msdownload",
+    )
+)  # fmt: skip
 
 
 class Refused(Exception):
@@ -25,12 +43,14 @@ class Refused(Exception):
 
 
 async def receive(incoming: Photo | Command | Other) -> None:
-    """Do what an update asks for. Raise TelegramError or botocore's errors if it has to come again."""
+    """Do what an update asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
+    if incoming.in_group and not await _is_for_this_bot(incoming):
+        return
     match incoming:
         case Photo():
             await _photo(incoming)
         case Command():
-            await _say(incoming, _command(incoming.name))
+            await _say(incoming, _COMMANDS.get(incoming.name, lambda: replies.UNKNOWN_COMMAND)())
         case Other():
             await _say(incoming, replies.no_photo(incoming.kind))
 
@@ -63,29 +83,59 @@ async def _photo(photo: Photo) -> None:
             identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}", received_at=predictions.now()
         )
         try:
-            data = await _fetch(photo)
+            file = await _fetch(photo)
         except Refused as error:
             await _in_thread(jobs.refuse)(prediction, str(error))
             await deliver.deliver(identity)
             return
-        await asyncio.gather(_in_thread(jobs.submit)(prediction, data), _show_activity(photo.chat_id))
+        with closing(file):
+            await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), _show_activity(photo.chat_id))
 
 
-async def _fetch(photo: Photo) -> bytes:
+async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:
+    """Return whether a message in a group is the bot's to answer. The name is asked for only if one is mentioned."""
+    match incoming:
+        case Photo():
+            # Whoever posts a document there does not mean the bot; with an image it cannot be known.
+            return not _is_other_type(incoming.declared)
+        case Command(to=""):
+            return incoming.name in _COMMANDS
+        case Command():
+            return incoming.to == await telegram.username()
+    if incoming.reply_to is not None and incoming.reply_to == await _in_thread(telegram.bot_id)():
+        return True
+    return bool(incoming.names) and await telegram.username() in incoming.names
+
+
+async def _fetch(photo: Photo) -> Spool:
     """Download the photo and look at its header. Raise Refused if it cannot be had or is none."""
-    if photo.file_bytes and photo.file_bytes > MAX_FILE_BYTES:
+    if _is_other_type(photo.declared):
+        raise Refused(headers.NO_IMAGE)
+    if photo.file_bytes and photo.file_bytes > telegram.MAX_FILE_BYTES:
         raise Refused(replies.TOO_LARGE.format(megabytes=photo.file_bytes / 1024**2))
-    try:
-        data = await telegram.download(photo.file_id)
-        await _in_thread(pixels.inspect)(data)
-    except telegram.TelegramError as error:
-        if not error.permanent:
-            raise
-        log.warning("photo_unavailable", error=str(error))
-        raise Refused(replies.UNAVAILABLE) from error
-    except pixels.UnreadableImage as error:
-        raise Refused(str(error)) from error
-    return data
+    late = photo.age_seconds > _PATIENCE_SECONDS
+    for tries_left in reversed(range(_LATE_TRIES if late else 1)):
+        try:
+            return await telegram.download(photo.file_id, headers.read)
+        except headers.UnreadableImage as error:
+            raise Refused(str(error)) from error
+        except telegram.TooLarge as error:
+            raise Refused(replies.TOO_LARGE_FOR_BOTS) from error
+        except telegram.TelegramError as error:
+            if error.permanent:
+                log.warning("photo_unavailable", error=str(error))
+                raise Refused(replies.UNAVAILABLE) from error
+            if not late or error.token_refused or error.retry_after_seconds:
+                # The photo has nothing to do with it.
+                raise
+            if not tries_left:
+                log.warning("photo_unavailable", error=str(error))
+                raise Refused(replies.UNAVAILABLE) from error
+    raise AssertionError("the last try returns or raises")
+
+
+def _is_other_type(declared: str) -> bool:
+    return declared.startswith(_NO_IMAGE_PREFIXES) or declared in _NO_IMAGE_TYPES
 
 
 async def _show_activity(chat_id: int) -> None:
@@ -96,10 +146,11 @@ async def _show_activity(chat_id: int) -> None:
         log.info("activity_not_shown", error=str(error))
 
 
-def _command(name: str) -> str:
-    if name in ("start", "help"):
-        return replies.START if name == "start" else replies.HELP
-    return replies.privacy(settings.PREDICTIONS_KEPT_DAYS) if name == "privacy" else replies.UNKNOWN_COMMAND
+_COMMANDS: dict[str, Callable[[], str]] = {
+    "start": lambda: replies.START,
+    "help": lambda: replies.HELP,
+    "privacy": lambda: replies.privacy(settings.PREDICTIONS_KEPT_DAYS),
+}
 
 
 async def _say(to: Photo | Command | Other, text: str) -> None:

@@ -23,10 +23,13 @@ NO_PHOTO = {
     "animation": "I look at still photos only. Send a frame of the animation as a photo.",
     "video": "I look at still photos only. Send a frame of the video as a photo.",
     "video note": "I look at still photos only. Send a frame of the video as a photo.",
+    "paid media": "I can't see paid media. Send me a photo instead.",
+    "dice": "I don't play, I look at photos. Send me one.",
     "sticker": "Nice sticker, but I look at photos only.",
 }
 TOO_LARGE = "The file has {megabytes:.0f} MB. Telegram lets me fetch files of up to 20 MB: send it as a photo instead."
-UNAVAILABLE = "Telegram no longer has that file. Please send the photo again."
+TOO_LARGE_FOR_BOTS = "Telegram lets me fetch files of up to 20 MB, and this one is larger: send it as a photo instead."
+UNAVAILABLE = "I can't get that file from Telegram any more. Please send the photo again."
 GAVE_UP = "Something is wrong with me and I could not look at this. My operator knows; please try again later."
 NOTHING_FOUND = "I looked closely, but there is nothing on this photo that I know."
 

@@ -11,7 +11,7 @@ COPY requirements.txt .
 RUN sed 's/\[.*\]//' requirements.txt > constraints.txt \
     && /srv/venv/bin/pip install --constraint constraints.txt \
         "celery[sqs]" kombu boto3 Django django-csp django-environ "django-storages[s3]" gunicorn python-telegram-bot \
-        servestatic structlog numpy pillow pillow-heif PyYAML
+        servestatic structlog PyYAML
 
 FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
 RUN useradd --system --uid 10001 --user-group --no-create-home objdet \

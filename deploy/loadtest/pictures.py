@@ -8,7 +8,7 @@ from pathlib import Path
 from telegram import Message
 
 from botsite import telegram
-from detection import pixels
+from detection import headers
 
 from .errors import LoadTestError
 from .updates import Sizes
@@ -33,8 +33,8 @@ def of_folder(folder: Path) -> list[bytes]:
 def _checked(file: Path) -> bytes:
     data = file.read_bytes()
     try:
-        pixels.inspect(data)
-    except pixels.UnreadableImage as error:
+        headers.read(data)
+    except headers.UnreadableImage as error:
         raise LoadTestError(f"{file} is no photo that the bot would take: {error}") from error
     if len(data) > _LARGEST_BYTES:
         raise LoadTestError(f"{file} has {len(data) / 1024**2:.0f} MB; Telegram takes photos of up to 10 MB.")
