@@ -223,8 +223,8 @@ def reopen(prediction_id: str) -> Outcome:
     """Let a failed prediction be worked on again, and be answered again; refused unless it failed."""
     return _update(
         prediction_id,
-        "SET #status = :queued, delivery = :pending, attempts = :none, enqueued_at = :now"
-        " REMOVE finished_at, delivered_at, delivery_until, #error",
+        "SET #status = :queued, delivery = :pending, tries = :none, reopened_at = :now"
+        " REMOVE finished_at, delivered_at, delivery_until, enqueued_at, #error",
         "#status = :failed",
         {":queued": Status.QUEUED, ":pending": Delivery.PENDING, ":failed": Status.FAILED, ":none": 0, ":now": now()},
     )

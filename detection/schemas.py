@@ -53,7 +53,10 @@ class Prediction:
     image_key: str
     status: Status = Status.QUEUED
     delivery: Delivery = Delivery.PENDING
+    # How often it was claimed. Only ever rises, so that each claim can be told from every other.
     attempts: int = 0
+    # How often it was really tried: claims that AWS kept from being worked on are not counted.
+    tries: int = 0
     # When the site got the update; the item is made once the photo is stored.
     received_at: str | None = None
     created_at: str = ""
@@ -61,6 +64,8 @@ class Prediction:
     started_at: str | None = None
     finished_at: str | None = None
     delivered_at: str | None = None
+    # When an operator last had it done, or sent, again.
+    reopened_at: str | None = None
     # Until when the one who sends the answer has the right to.
     delivery_until: str | None = None
     model: str | None = None
