@@ -66,7 +66,7 @@ def delete(prediction_id: str) -> None:
     result = f"results/{prediction_id}.jpg"
     images.delete(f"photos/{prediction_id}", result)
     predictions.delete(prediction_id)
-    # A worker that had it may have stored its picture in between. One that comes later finds no item, and does this too.
+    # A worker that had it may have stored its picture in between. One that comes later finds no item and deletes it.
     images.delete(result)
 
 

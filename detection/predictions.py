@@ -229,7 +229,7 @@ def give_back(claimed: Prediction) -> Outcome:
 
 
 def note_failure(claimed: Prediction, failure: str) -> Outcome:
-    """Return a claim that ended with an exception, and remember which: the same one twice is the photo's own failure."""
+    """Return a claim that ended with an exception, and remember it: the same one twice is the photo's own failure."""
     return _update(
         claimed.prediction_id,
         "SET #status = :queued, failure = :failure",
@@ -256,7 +256,7 @@ def succeed(claimed: Prediction, detections: list[Detection], model: str, infere
     )
 
 
-# `attempts` only ever rises, so a worker that was overtaken, in this life of the prediction or an earlier one, is refused.
+# `attempts` only ever rises, so a worker that was overtaken is refused, also after an operator had it done again.
 _HELD = "#status = :processing AND attempts = :attempts"
 
 
@@ -264,20 +264,17 @@ def _held_values(claimed: Prediction) -> dict[str, Any]:
     return {":processing": Status.PROCESSING, ":attempts": claimed.attempts}
 
 
-def fail(prediction_id: str, error: str) -> Outcome:
-    """End the prediction with a sentence for its sender; refused if it is finished already."""
-    return _update(
-        prediction_id,
-        "SET #status = :failed, finished_at = :now, #error = :error",
-        "#status IN (:queued, :processing)",
-        {
-            ":failed": Status.FAILED,
-            ":queued": Status.QUEUED,
-            ":processing": Status.PROCESSING,
-            ":now": now(),
-            ":error": error,
-        },
-    )
+def fail(prediction_id: str, error: str, attempt: int | None = None) -> Outcome:
+    """End the prediction with a sentence for its sender; refused if it is finished already.
+
+    With `attempt`, refused unless it is that attempt which is in work.
+    """
+    condition, seen = "#status IN (:queued, :processing)", {":queued": Status.QUEUED}
+    if attempt is not None:
+        condition, seen = _HELD, {":attempts": attempt}
+    values = {":failed": Status.FAILED, ":processing": Status.PROCESSING, ":now": now(), ":error": error}
+    update = "SET #status = :failed, finished_at = :now, #error = :error"
+    return _update(prediction_id, update, condition, values | seen)
 
 
 def reopen(prediction_id: str) -> Outcome:
@@ -375,7 +372,7 @@ def release_delivery(leased: Prediction) -> Outcome:
 
 
 def postpone_delivery(leased: Prediction, wait: timedelta) -> Outcome:
-    """Give the right to send back after a failure of this very answer; nobody may take it again before `wait` is over."""
+    """Give the right to send back after a failure of this very answer; nobody has it again before `wait` is over."""
     return _update(
         leased.prediction_id,
         "SET delivery = :pending, delivery_until = :later ADD delivery_failures :one",

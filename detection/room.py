@@ -1,11 +1,11 @@
-"""Room for a photo that must run alone, because the worker that had it last died: its neighbours shall not die with it."""
+"""Make room for a photo that must run alone because the worker that had it last died: its neighbours survive it."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botsite import sqs
+from botsite.sqs_receiving import RECEIVING
 
 _LOOK_SECONDS = 0.05
 _count = threading.Lock()
@@ -37,8 +37,8 @@ def alone() -> Iterator[None]:
     with _count:
         _waiting_for_room += 1
     try:
-        with sqs.RECEIVING.stopped(), _one_at_a_time:
-            while _sharing or sqs.RECEIVING.held() > _waiting_for_room:
+        with RECEIVING.stopped(), _one_at_a_time:
+            while _sharing or RECEIVING.held() > _waiting_for_room:
                 time.sleep(_LOOK_SECONDS)
             yield
     finally:

@@ -6,7 +6,7 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from celery import Task, shared_task
 
-from botsite import sqs
+from botsite.sqs_receiving import RECEIVING
 
 from . import callback, headers, images, predictions, room
 from .schemas import Prediction
@@ -37,9 +37,9 @@ def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> N
                 with room.alone():
                     _take_over(left, self.request.id)
         except _AWS_FAILED as error:
-            sqs.RECEIVING.failed(error)
+            RECEIVING.failed(error)
             raise
-        sqs.RECEIVING.worked()
+        RECEIVING.worked()
 
 
 def _answer(prediction_id: str, job_id: str) -> Prediction | None:
@@ -74,7 +74,7 @@ def _work(claimed: Prediction) -> None:
     """Bring a claimed photo to its end, or give it back and raise."""
     try:
         if claimed.tries > TRIES_AT_MOST:
-            predictions.fail(claimed.prediction_id, GIVEN_UP)
+            predictions.fail(claimed.prediction_id, GIVEN_UP, claimed.attempts)
             log.error("job_given_up", tries=claimed.tries - 1)
         else:
             _detect(claimed)
@@ -122,7 +122,7 @@ def _detect(claimed: Prediction) -> None:
 
 
 def _fail(claimed: Prediction, sentence: str, error: Exception) -> None:
-    predictions.fail(claimed.prediction_id, sentence)
+    predictions.fail(claimed.prediction_id, sentence, claimed.attempts)
     log.warning("job_failed", error=str(error), error_type=type(error).__name__)
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from django.conf import settings
 
+from botsite import aws
 from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 
@@ -52,15 +54,28 @@ class FaultySite:
 
 
 @contextmanager
+def through(site: FaultySite) -> Iterator[None]:
+    """Have this process's own calls of AWS take the same way within the block."""
+    direct = settings.AWS_ENDPOINT_URL
+    try:
+        settings.AWS_ENDPOINT_URL = site.proxy
+        aws._resource.cache_clear()
+        yield
+    finally:
+        settings.AWS_ENDPOINT_URL = direct
+        aws._resource.cache_clear()
+
+
+@contextmanager
 def faulty_site(stack: LocalStack, folder: Path) -> Iterator[FaultySite]:
     """Run one more site, with microburst between it and AWS."""
     proxy_port, site_port = free_port(), free_port()
     proxy = stack.children.start("microburst", microburst.command(folder, stack.endpoint, proxy_port), stack.env)
     proxy.wait_ready(lambda: listening("127.0.0.1", proxy_port))
-    aws = microburst.address(proxy_port)
-    child = stack.start_site("127.0.0.1", site_port, AWS_ENDPOINT_URL=aws)
+    address = microburst.address(proxy_port)
+    child = stack.start_site("127.0.0.1", site_port, AWS_ENDPOINT_URL=address)
     child.wait_ready(lambda: listening("127.0.0.1", site_port))
-    yield FaultySite(stack.sites.pop(child), aws, stack.env["TELEGRAM_WEBHOOK_SECRET"])
+    yield FaultySite(stack.sites.pop(child), address, stack.env["TELEGRAM_WEBHOOK_SECRET"])
     for process in (child, proxy):
         process.terminate()
         process.wait()

@@ -14,10 +14,10 @@ from botsite.ops.charts import Frame
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import dead_letters, images, predictions, recent
-from detection.schemas import Delivery, Prediction, Status
+from detection.schemas import Prediction, Status
 from metrics.alarms import Point
 
-from . import letters, operators
+from . import letters, operators, states
 from .faulty import FaultySite, failing
 from .operators import Operator
 from .processes import wait_until
@@ -51,7 +51,7 @@ def given_up(user: TelegramUser, photo: bytes) -> Iterator[tuple[Prediction, str
     images.put(prediction.image_key, photo, "image/jpeg")
     predictions.create(prediction)
     predictions.fail(identity, "Something went wrong.")
-    predictions.finish_delivery(identity, Delivery.DELIVERED)
+    states.deliver(identity)
     yield prediction, letters.bury(prediction)
     dead_letters.purge()
 

@@ -14,9 +14,9 @@ from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import dead_letters, predictions
-from detection.schemas import Delivery, Prediction
+from detection.schemas import Prediction
 
-from . import letters
+from . import letters, states
 from .browsing import watched
 from .test_admin_browser import CONTRAST
 
@@ -47,7 +47,7 @@ def given_up(stack: LocalStack) -> Iterator[Prediction]:
     prediction = Prediction(f"ops{sender.chat_id}", sender.chat_id, sender.send_text("hello"), "photos/gone")
     predictions.create(prediction)
     predictions.fail(prediction.prediction_id, "Something went wrong.")
-    predictions.finish_delivery(prediction.prediction_id, Delivery.DELIVERED)
+    states.deliver(prediction.prediction_id)
     letters.bury(prediction)
     yield prediction
     dead_letters.purge()

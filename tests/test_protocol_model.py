@@ -2,7 +2,7 @@
 
 import pytest
 
-from .model.explore import BrokenPromise, Explored, explore
+from .model.explore import BrokenPromise, explore
 from .model.protocol import ACCEPTED, Protocol, State
 from .model.writes import Rules
 

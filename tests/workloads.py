@@ -123,10 +123,12 @@ def deliver_result() -> None:
     identity = uuid4().hex
     predictions.create(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"))
     predictions.fail(identity, "a sentence")
-    predictions.claim_delivery(identity)
+    leased = predictions.claim_delivery(identity).prediction
     images.get("results/seeded.jpg")
-    predictions.finish_delivery(identity, Delivery.DELIVERED)
+    assert leased
+    predictions.finish_delivery(leased, Delivery.DELIVERED)
     predictions.close_chat(CHAT_ID)
+    predictions.migrate_chat(CHAT_ID, -CHAT_ID)
 
 
 def administer() -> None:
@@ -171,6 +173,7 @@ def work() -> None:
     images.get(claimed.image_key)
     images.put(claimed.result_key, b"boxed", "image/jpeg")
     predictions.succeed(claimed, [DETECTION], "model", 1)
+    images.delete("results/deleted.jpg")
     assert not predictions.claim(identity, uuid4().hex).granted
 
 

@@ -28,7 +28,7 @@ _LONGEST_PHOTO = 20
 _INSIST_SECONDS = 600.0
 _INSIST_AGAIN_SECONDS = 0.5
 # An answer that fails for a reason of its own is tried again at once, twice, then after 30 s, 1 min, 2 min ... 1 h; as
-# text from the fifth failure on (after 3.5 min). Some five hours later it is given up, longer than Telegram is ever down.
+# text from the fifth failure on (after 3.5 min). After some five hours it is given up: Telegram is not down that long.
 _QUICK_FAILURES = 2
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 _TEXT_AFTER_FAILURES = 5

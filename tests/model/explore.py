@@ -1,4 +1,4 @@
-"""Visit every state that a protocol can reach, breadth first, so that the first way to a broken promise is a shortest."""
+"""Visit every state that a protocol can reach, breadth first: the first way to a broken promise is a shortest one."""
 
 from collections import deque
 from dataclasses import dataclass

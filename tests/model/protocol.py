@@ -13,6 +13,7 @@ from .writes import FINISHED, Item, Rules
 
 Kind = Literal["progress", "fault", "operator"]
 SLOTS = 2
+ALL_FIXES = Rules()
 
 
 class Message(NamedTuple):
@@ -63,9 +64,9 @@ Step = tuple[str, Kind, State]
 
 @dataclass(frozen=True)
 class Protocol:
-    """The steps that are possible, under given rules and limits. `busy`: other people's jobs are in the queue, always."""
+    """The steps that are possible, under given rules and limits. `busy`: the queue always holds other people's jobs."""
 
-    rules: Rules = Rules()
+    rules: Rules = ALL_FIXES
     faults: int = 1
     acts: tuple[str, ...] = ()
     busy: bool = False
@@ -89,7 +90,11 @@ class Protocol:
         if site.phase == "idle":
             lease = min({1, 2, 3} - {item.lease if item else 0, *(other.lease for other in state.sites)})
             if item and (after := writes.claim_delivery(item, lease)):
-                yield "claim delivery", "progress", _site(state._replace(item=after), number, "leased", lease, after.answer)
+                yield (
+                    "claim delivery",
+                    "progress",
+                    _site(state._replace(item=after), number, "leased", lease, after.answer),
+                )
         elif site.phase == "leased":
             yield "send", "progress", _sent(state, number, "sent")
             after = item and writes.release_delivery(item, site.lease)
@@ -110,7 +115,11 @@ class Protocol:
             yield "sweep: give up", "progress", state._replace(item=after or item, sweep_saw=0, wrong=wrong)
         if item is None:
             return
-        if item.status == "queued" and (not item.noted or (not self.busy and _nothing_under_way(state))) and not state.update:
+        if (
+            item.status == "queued"
+            and (not item.noted or (not self.busy and _nothing_under_way(state)))
+            and not state.update
+        ):
             yield from _send(state, "sweep: resend")
         if item.status == "processing" and not _held(state):
             yield from _send(state, "sweep: take over")
@@ -125,7 +134,11 @@ class Protocol:
                 yield "operator: reopen", "operator", used._replace(item=after, operator=("reopened", 0))
                 for number, message in enumerate(state.messages):
                     if message.where == "dead":
-                        yield "operator: replay", "operator", used._replace(item=after, operator=("replays", number + 1))
+                        yield (
+                            "operator: replay",
+                            "operator",
+                            used._replace(item=after, operator=("replays", number + 1)),
+                        )
             if "resend" in self.acts and (after := writes.reopen_delivery(item)):
                 yield "operator: resend", "operator", _credit(used._replace(item=after), item.round)
             if "delete" in self.acts:
@@ -256,7 +269,10 @@ def _faults(state: State, busy: bool) -> Iterator[tuple[str, State]]:
             yield "site dies after sending", _credit(_site(state, number), site.answer)
             if state.item and state.item.lease == site.lease and state.item.delivery == "delivering":
                 late = state._replace(item=state.item._replace(expired=True))
-                yield "lease runs out before it is recorded", _credit(_site(late, number, "late", *site[1:]), site.answer)
+                yield (
+                    "lease runs out before it is recorded",
+                    _credit(_site(late, number, "late", *site[1:]), site.answer),
+                )
         elif site.phase != "idle":
             yield "site dies", _site(state, number)
         if site.phase == "leased":
@@ -276,7 +292,7 @@ def _faults(state: State, busy: bool) -> Iterator[tuple[str, State]]:
 
 
 def _send(state: State, name: str) -> Iterator[Step]:
-    """Send a job and note it, in two steps. SQS has room for any number; here it waits until one of the places is free."""
+    """Send a job and note it, in two steps. SQS has room for any number; here it waits for one of the places."""
     assert state.item
     for place, message in enumerate(state.messages):
         if message.where in ("gone", "dead") and all(worker.job != place + 1 for worker in state.workers):

@@ -14,7 +14,7 @@ OPEN = ("pending", "delivering")
 
 
 class Item(NamedTuple):
-    """What the protocol looks at. `lease` is 0 if nobody has claimed the delivery; `answer` is 0 until it is finished."""
+    """What the protocol looks at. `lease` is 0 before anybody claims the delivery, `answer` until it is finished."""
 
     status: Status = "queued"
     attempts: int = 0
