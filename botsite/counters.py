@@ -21,6 +21,7 @@ COUNTED = frozenset(
         "receiving_paused",
         "answer_delivered",
         "answer_undeliverable",
+        "answer_given_up",
         "update_postponed",
         "delivery_postponed",
         "update_given_up",

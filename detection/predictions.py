@@ -269,9 +269,8 @@ def fail(prediction_id: str, error: str, attempt: int | None = None) -> Outcome:
 
     With `attempt`, refused unless it is that attempt which is in work.
     """
-    condition, seen = "#status IN (:queued, :processing)", {":queued": Status.QUEUED}
-    if attempt is not None:
-        condition, seen = _HELD, {":attempts": attempt}
+    condition = "#status IN (:queued, :processing)" if attempt is None else _HELD
+    seen = {":queued": Status.QUEUED} if attempt is None else {":attempts": attempt}
     values = {":failed": Status.FAILED, ":processing": Status.PROCESSING, ":now": now(), ":error": error}
     update = "SET #status = :failed, finished_at = :now, #error = :error"
     return _update(prediction_id, update, condition, values | seen)
