@@ -47,7 +47,7 @@ def start() -> None:
 
 
 def notify(prediction_id: str, chat_id: int) -> None:
-    """Have the site called soon; return at once and never raise."""
+    """Have the site called soon; return at once and never raise. Both values are those of an item, not of a message."""
     if not _calls().add(Call(time.monotonic(), prediction_id, chat_id)):
         log.warning("callback_skipped", prediction_id=prediction_id)
 

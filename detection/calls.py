@@ -11,6 +11,12 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
+from botsite.loops import Loop
+
+log = structlog.get_logger()
+
 AT_ONCE = 16
 # Two keep a chat busy: one waits for its second to come while the other is sent.
 OF_A_CHAT_AT_ONCE = 2
@@ -27,10 +33,7 @@ class Call:
 
 
 class Calls:
-    """What waits, and the threads that call `make`, which returns the call to make again later, if any.
-
-    `make` must not raise.
-    """
+    """What waits, and the threads that call `make`, which returns the call to make again later, if any."""
 
     def __init__(self, make: Callable[[Call], Call | None], waiting_at_most: int) -> None:
         self._make = make
@@ -41,9 +44,7 @@ class Calls:
         self._ids: set[str] = set()  # Waiting, held or under way: a second call would only be told so.
         self._changed = threading.Condition()
         self._leaving = False
-        self._threads = [
-            threading.Thread(target=self._run, name=f"callback-{number}", daemon=True) for number in range(AT_ONCE)
-        ]
+        self._threads = [Loop(f"callback-{number}", self._turn) for number in range(AT_ONCE)]
         for thread in self._threads:
             thread.start()
 
@@ -67,11 +68,20 @@ class Calls:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _run(self) -> None:
-        while call := self._next():
+    def _turn(self) -> bool:
+        """Make one call; return whether there is nothing more to do."""
+        call = self._next()
+        if call is None:
+            return True
+        again = None
+        try:
             again = self._make(call)
+        except Exception:
+            log.exception("callback_failed", prediction_id=call.prediction_id)
+        finally:
             with self._changed:
                 self._end(call, again)
+        return False
 
     def _next(self) -> Call | None:
         """Return the next call when it is due; None when the process is leaving and nothing is due."""
@@ -79,20 +89,25 @@ class Calls:
             while True:
                 wait = self._waiting[0].due - time.monotonic() if self._waiting else None
                 if wait is not None and wait <= 0:
-                    if call := self._begin(heapq.heappop(self._waiting)):
-                        return call
+                    call = heapq.heappop(self._waiting)
+                    try:
+                        if self._begins(call):
+                            return call
+                    except Exception:
+                        log.exception("callback_failed", prediction_id=call.prediction_id)
+                        self._ids.discard(call.prediction_id)
                 elif self._leaving:
                     return None
                 else:
                     self._changed.wait(wait)
 
-    def _begin(self, call: Call) -> Call | None:
-        """Return the call if its chat has room, else hold it until it has."""
+    def _begins(self, call: Call) -> bool:
+        """Return whether the call's chat has room for it; else hold it until it has."""
         if self._under_way[call.chat_id] >= OF_A_CHAT_AT_ONCE:
             self._held[call.chat_id].append(call)
-            return None
+            return False
         self._under_way[call.chat_id] += 1
-        return call
+        return True
 
     def _end(self, call: Call, again: Call | None) -> None:
         """Make room for the chat's next call, and keep what is to be made again."""

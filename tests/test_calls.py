@@ -4,8 +4,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import pytest
+
+from botsite import loops
 from detection.calls import AT_ONCE, OF_A_CHAT_AT_ONCE, Call, Calls
+from tests.processes import wait_until
 
 BUSY_CHAT, QUIET_CHAT = 1, 2
 
@@ -88,3 +93,24 @@ def test_more_than_can_wait_is_refused_and_so_is_what_comes_while_leaving() -> N
     site.open.set()
     calls.drain(10)
     assert not calls.add(_call("late", QUIET_CHAT))
+
+
+@pytest.mark.parametrize("chat_id", [QUIET_CHAT, [1], {}])
+def test_calls_that_raise_end_no_thread_and_take_no_place(chat_id: Any) -> None:
+    made: list[str] = []
+    done = threading.Event()
+
+    def make(call: Call) -> None:
+        made.append(call.prediction_id)
+        if call.prediction_id == "good":
+            done.set()
+        raise ValueError("a defect")
+
+    calls = Calls(make, AT_ONCE)
+    for round_number in range(3):
+        for number in range(AT_ONCE):
+            assert wait_until(lambda: calls.add(_call(f"bad-{round_number}-{number}", chat_id)))  # noqa: B023
+    assert wait_until(lambda: calls.add(_call("good", QUIET_CHAT)))
+    assert done.wait(30)
+    assert not [name for name in loops.dead() if name.startswith("callback")]
+    calls.drain(10)
