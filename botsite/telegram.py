@@ -14,6 +14,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx
+import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -23,6 +24,8 @@ from telegram import error as api
 from telegram.request import HTTPXRequest
 
 from . import aws, logs, pace
+
+log = structlog.get_logger()
 
 # python-telegram-bot reads it at each 429: without it, retry_after comes with a deprecation warning.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
@@ -171,10 +174,17 @@ async def close() -> None:
 
 @asynccontextmanager
 async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
-    """Wait for a place under Telegram's limits, then send; a 429 holds back everybody who sends with this token."""
+    """Wait for a place under Telegram's limits, then send; a 429 holds back this chat, for everybody who sends to it.
+
+    The chat's place comes first: it may be far away, and a place of the bot's must not pass unused meanwhile.
+    """
+    probed: list[pace.Limit] = []
     try:
         for limit in (pace.chat(chat_id), pace.BOT):
-            await asyncio.sleep(await _in_thread(pace.reserve)(limit))
+            place = await _in_thread(pace.reserve)(limit)
+            if place.probe:
+                probed.append(limit)
+            await asyncio.sleep(place.wait_seconds)
         if time.monotonic() > before:
             raise TelegramError(f"{action} to chat {chat_id}: its turn came too late", permanent=False)
         yield
@@ -186,8 +196,18 @@ async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[No
     except api.TelegramError as error:
         translated = _translate(f"{action} to chat {chat_id}", error)
         if translated.retry_after_seconds:
-            await _in_thread(pace.pause)(pace.BOT, translated.retry_after_seconds)
+            translated.retry_after_seconds = await _in_thread(pace.refused)(chat_id, translated.retry_after_seconds)
         raise translated from error
+    for limit in probed:
+        await _resume(limit)
+
+
+async def _resume(limit: pace.Limit) -> None:
+    """End a pause that has turned out to be over; not for the price of the answer, which is sent."""
+    try:
+        await _in_thread(pace.resume)(limit)
+    except (ClientError, BotoCoreError) as error:
+        log.warning("pause_not_ended", limit=limit.key, error=str(error))
 
 
 def _reply(message_id: int | None) -> ReplyParameters | None:
