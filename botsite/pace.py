@@ -1,8 +1,8 @@
 """Keep everybody who sends with the bot's token, on any machine, under Telegram's limits; and logins under ours.
 
 Each limit is one DynamoDB item with the time from which the next message may go (the generic cell rate algorithm).
-Reserving a place is one conditional write, so that senders need not know of each other. A 429 moves the time on for
-all of them; what moves it so far says when one of them may find out whether the pause still holds (`probe_at`).
+Reserving a place is one conditional write, so that senders need not know of each other. A 429 moves that time on for
+all of them, and sets `probe_at`: from then on one of them may find out whether the pause still holds.
 """
 
 import time
@@ -15,10 +15,10 @@ from django.conf import settings
 
 from . import aws
 
-# The bot itself is refused if two chats are within so many seconds: a chat alone has reached its own limit.
+# Two chats refused within this time point at the bot's own limit; one alone has reached its own.
 _TOGETHER_SECONDS = 10.0
-# The clocks of machines may differ by as much. What lies further ahead than a limit allows, a wrong clock has written.
-_SKEW_SECONDS = 5.0
+# Clocks may differ by this much. A time further ahead than a limit and a pause can put it comes from a wrong clock.
+_SKEW_SECONDS = 1.0
 _EXPIRES_SECONDS = 3600
 
 
@@ -34,8 +34,8 @@ class TooBusy(Exception):
 class Limit:
     """One message each `interval_seconds`, of which `burst` may come at once after a pause.
 
-    Whoever would wait longer than `longest_wait_seconds` is to ask again. A refusal by Telegram counts for
-    `longest_pause_seconds` at most, and for `probe_seconds` unless it is confirmed.
+    Whoever would wait longer than `longest_wait_seconds` has to ask again. A refusal by Telegram counts for at most
+    `longest_pause_seconds`; each `probe_seconds` one message tests it.
     """
 
     key: str
@@ -53,7 +53,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place `wait_seconds` from now. The one who has a `probe` goes although there is a pause: see `resume`."""
+    """A place `wait_seconds` from now. A `probe` goes in spite of a pause, which `resume` ends if it gets through."""
 
     wait_seconds: float
     probe: bool = False
@@ -64,9 +64,9 @@ BOT = Limit("pace#bot", 1 / 25, 3)
 
 
 def chat(chat_id: int) -> Limit:
-    """Return the limit of one chat. A group takes 20 a minute: these are 16, and a burst of three.
+    """Return the limit of one chat. A group takes 20 messages a minute: 16 and a burst of three stay below.
 
-    The wait is short: a worker's thread waits with it, which other chats need.
+    The wait is short because a thread of a worker waits too, and other chats need that.
     """
     interval_seconds = 1.0 if chat_id > 0 else 60 / 16
     return Limit(f"pace#chat#{chat_id}", interval_seconds, 3, 2.0, longest_pause_seconds=600.0, probe_seconds=60.0)
@@ -85,12 +85,15 @@ def reserve(limit: Limit) -> Place:
             return Place(0.0, probe=True)
 
 
-def refused(chat_id: int, seconds: float) -> float:
-    """Pause a chat that Telegram refused, and the bot if another was refused just before; return for how long.
+def refused(chat_id: int, seconds: float, *, probe: bool = False) -> float:
+    """Pause a chat that Telegram refused, and the bot if another was refused just before.
 
-    What limits the bot lasts no longer than any of its refusals: the shorter one of the two counts for everybody.
+    Return after how many seconds to ask again. A limit of the bot's shows in both refusals, so that the bot waits for
+    the shorter of the two: the longer one may be that chat's own. A `probe` of the chat's only confirms its own limit.
     """
     wait = pause(chat(chat_id), seconds)
+    if probe:
+        return wait
     now = time.time()
     before = _update(
         BOT,

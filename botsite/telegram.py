@@ -178,9 +178,9 @@ async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[No
 
     The chat's place comes first: it may be far away, and a place of the bot's must not pass unused meanwhile.
     """
-    probed: list[pace.Limit] = []
+    chat, probed = pace.chat(chat_id), list[pace.Limit]()
     try:
-        for limit in (pace.chat(chat_id), pace.BOT):
+        for limit in (chat, pace.BOT):
             place = await _in_thread(pace.reserve)(limit)
             if place.probe:
                 probed.append(limit)
@@ -189,14 +189,13 @@ async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[No
             raise TelegramError(f"{action} to chat {chat_id}: its turn came too late", permanent=False)
         yield
     except pace.TooBusy as error:
-        seconds = error.retry_after_seconds
-        raise TelegramError(
-            f"{action} to chat {chat_id}: {error}", permanent=False, retry_after_seconds=seconds
-        ) from error
+        message, again = f"{action} to chat {chat_id}: {error}", error.retry_after_seconds
+        raise TelegramError(message, permanent=False, retry_after_seconds=again) from error
     except api.TelegramError as error:
         translated = _translate(f"{action} to chat {chat_id}", error)
-        if translated.retry_after_seconds:
-            translated.retry_after_seconds = await _in_thread(pace.refused)(chat_id, translated.retry_after_seconds)
+        if seconds := translated.retry_after_seconds:
+            again = await _in_thread(pace.refused)(chat_id, seconds, probe=chat in probed)
+            translated.retry_after_seconds = again
         raise translated from error
     for limit in probed:
         await _resume(limit)

@@ -1,7 +1,8 @@
 """Calls that are to be made: when they are due, by few threads, and few at once for one chat.
 
 A chat gets one message a second, so that calls for a chat with hundreds of answers wait. With as many of them as there
-are threads under way, everybody else would wait for that chat too.
+are threads under way, everybody else would wait for that chat too. Once the site says that a chat is at its limit, the
+chat's calls wait together until it has a place again.
 """
 
 import heapq

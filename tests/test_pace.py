@@ -52,7 +52,7 @@ def _waits(limit: pace.Limit, messages: int) -> list[float]:
 
 
 def _busy(limit: pace.Limit) -> float:
-    """Return after how many seconds to ask again for a place of which there is none."""
+    """Expect that no place is near; return after how many seconds to ask again."""
     with pytest.raises(pace.TooBusy) as refusal:
         pace.reserve(limit)
     return round(refusal.value.retry_after_seconds, 2)
@@ -166,6 +166,12 @@ def test_chats_refused_long_after_each_other_do_not_pause_the_bot(bot: pace.Limi
     pace.refused(next(_chat_ids), 3600)
     clock.now += 11
     pace.refused(next(_chat_ids), 3600)
+    assert _waits(bot, 1) == [0]
+
+
+def test_refused_probes_of_two_chats_do_not_pause_the_bot(bot: pace.Limit, clock: Clock) -> None:
+    for _ in range(2):
+        pace.refused(next(_chat_ids), 3600, probe=True)
     assert _waits(bot, 1) == [0]
 
 
