@@ -14,6 +14,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx
+import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -26,6 +27,8 @@ from detection.headers import HEAD_BYTES
 
 from . import aws, logs, pace
 from .spool import Spool
+
+log = structlog.get_logger()
 
 # python-telegram-bot reads it at each 429: without it, retry_after comes with a deprecation warning.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
@@ -252,23 +255,39 @@ async def close() -> None:
 
 @asynccontextmanager
 async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
-    """Wait for a place under Telegram's limits, then send; a 429 holds back everybody who sends with this token."""
+    """Wait for a place under Telegram's limits, then send; a 429 holds back this chat, for everybody who sends to it.
+
+    The chat's place comes first: it may be far away, and a place of the bot's must not pass unused meanwhile.
+    """
+    chat, probed = pace.chat(chat_id), list[pace.Limit]()
     try:
-        for limit in (pace.chat(chat_id), pace.BOT):
-            await asyncio.sleep(await _in_thread(pace.reserve)(limit))
+        for limit in (chat, pace.BOT):
+            place = await _in_thread(pace.reserve)(limit)
+            if place.probe:
+                probed.append(limit)
+            await asyncio.sleep(place.wait_seconds)
         if time.monotonic() > before:
             raise TelegramError(f"{action} to chat {chat_id}: its turn came too late", permanent=False)
         yield
     except pace.TooBusy as error:
-        seconds = error.retry_after_seconds
-        raise TelegramError(
-            f"{action} to chat {chat_id}: {error}", permanent=False, retry_after_seconds=seconds
-        ) from error
+        message, again = f"{action} to chat {chat_id}: {error}", error.retry_after_seconds
+        raise TelegramError(message, permanent=False, retry_after_seconds=again) from error
     except api.TelegramError as error:
         translated = _translate(f"{action} to chat {chat_id}", error)
-        if translated.retry_after_seconds:
-            await _in_thread(pace.pause)(pace.BOT, translated.retry_after_seconds)
+        if seconds := translated.retry_after_seconds:
+            again = await _in_thread(pace.refused)(chat_id, seconds, probe=chat in probed)
+            translated.retry_after_seconds = again
         raise translated from error
+    for limit in probed:
+        await _resume(limit)
+
+
+async def _resume(limit: pace.Limit) -> None:
+    """End a pause that has turned out to be over; not for the price of the answer, which is sent."""
+    try:
+        await _in_thread(pace.resume)(limit)
+    except (ClientError, BotoCoreError) as error:
+        log.warning("pause_not_ended", limit=limit.key, error=str(error))
 
 
 def _reply(message_id: int | None) -> ReplyParameters | None:

@@ -101,4 +101,5 @@ def _again(event: str, error: Exception, **fields: object) -> HttpResponse:
     wait_seconds = getattr(error, "retry_after_seconds", None)
     if wait_seconds:
         response["Retry-After"] = str(round(wait_seconds) + 1)
+        response[callback.BUSY_HEADER] = "1"
     return response

@@ -1,7 +1,8 @@
 """Calls that are to be made: when they are due, by few threads, and few at once for one chat.
 
 A chat gets one message a second, so that calls for a chat with hundreds of answers wait. With as many of them as there
-are threads under way, everybody else would wait for that chat too.
+are threads under way, everybody else would wait for that chat too. Once the site says that a chat is at its limit, the
+chat's calls wait together until it has a place again.
 """
 
 import heapq
@@ -30,6 +31,7 @@ class Call:
     prediction_id: str = field(compare=False)
     chat_id: int = field(compare=False)
     tries: int = field(default=0, compare=False)
+    chat_busy: bool = field(default=False, compare=False)  # Its whole chat is to wait until then.
 
 
 class Calls:
@@ -38,10 +40,14 @@ class Calls:
     def __init__(self, make: Callable[[Call], Call | None], waiting_at_most: int) -> None:
         self._make = make
         self._waiting_at_most = waiting_at_most
+        # A chat that Telegram refuses for an hour must leave room for others.
+        self._of_chat_at_most = max(1, waiting_at_most // 4)
         self._waiting: list[Call] = []  # A heap: the first due is first.
         self._held: defaultdict[int, deque[Call]] = defaultdict(deque)  # Due, but their chat has enough under way.
         self._under_way: Counter[int] = Counter()
+        self._busy_until: dict[int, float] = {}  # Before that, the site would only refuse calls for the chat.
         self._ids: set[str] = set()  # Waiting, held or under way: a second call would only be told so.
+        self._of_chat: Counter[int] = Counter()  # How many of them each chat has.
         self._changed = threading.Condition()
         self._leaving = False
         self._threads = [Loop(f"callback-{number}", self._turn) for number in range(AT_ONCE)]
@@ -49,13 +55,15 @@ class Calls:
             thread.start()
 
     def add(self, call: Call) -> bool:
-        """Take a call; return False if there are too many, or if this process is leaving."""
+        """Take a call; return False if there are too many, in all or of its chat, or if this process is leaving."""
         with self._changed:
             if call.prediction_id in self._ids:
                 return True
-            if self._leaving or len(self._ids) >= self._waiting_at_most:
+            full = len(self._ids) >= self._waiting_at_most
+            if self._leaving or full or self._of_chat[call.chat_id] >= self._of_chat_at_most:
                 return False
             self._ids.add(call.prediction_id)
+            self._of_chat[call.chat_id] += 1
             self._wait_for(call)
             return True
 
@@ -90,36 +98,39 @@ class Calls:
                 wait = self._waiting[0].due - time.monotonic() if self._waiting else None
                 if wait is not None and wait <= 0:
                     call = heapq.heappop(self._waiting)
-                    try:
-                        if self._begins(call):
-                            return call
-                    except Exception:
-                        log.exception("callback_failed", prediction_id=call.prediction_id)
-                        self._ids.discard(call.prediction_id)
+                    if self._begins(call):
+                        return call
                 elif self._leaving:
                     return None
                 else:
                     self._changed.wait(wait)
 
     def _begins(self, call: Call) -> bool:
-        """Return whether the call's chat has room for it; else hold it until it has."""
-        if self._under_way[call.chat_id] >= OF_A_CHAT_AT_ONCE:
+        """Return whether the call's chat has room for it; else hold it until one of the chat's calls has ended."""
+        busy = self._busy_until.get(call.chat_id, 0.0) > time.monotonic()
+        if busy or self._under_way[call.chat_id] >= OF_A_CHAT_AT_ONCE:
             self._held[call.chat_id].append(call)
             return False
+        self._busy_until.pop(call.chat_id, None)
         self._under_way[call.chat_id] += 1
         return True
 
     def _end(self, call: Call, again: Call | None) -> None:
         """Make room for the chat's next call, and keep what is to be made again."""
         self._under_way -= Counter([call.chat_id])
+        if again is None or self._leaving:
+            self._ids.discard(call.prediction_id)
+            self._of_chat -= Counter([call.chat_id])
+        else:
+            self._wait_for(again)
+            if again.chat_busy:
+                # What is held waits for this call to end.
+                self._busy_until[call.chat_id] = again.due
+                return
         if held := self._held.get(call.chat_id):
             self._wait_for(held.popleft())
         else:
             self._held.pop(call.chat_id, None)
-        if again is None or self._leaving:
-            self._ids.discard(call.prediction_id)
-        else:
-            self._wait_for(again)
 
     def _wait_for(self, call: Call) -> None:
         heapq.heappush(self._waiting, call)

@@ -25,6 +25,7 @@ class Site:
     asked: list[str] = field(default_factory=list)
     signed: list[bool] = field(default_factory=list)
     done: threading.Event = field(default_factory=threading.Event)
+    headers: dict[str, str] = field(default_factory=dict)
     url: str = ""
 
     def answer(self, path: str, signature: str) -> int:
@@ -45,6 +46,8 @@ def site(request: pytest.FixtureRequest, stack: LocalStack) -> Iterator[Site]:
         def do_GET(self) -> None:
             self.send_response(site.answer(self.path, self.headers[callback.SIGNATURE_HEADER]))
             self.send_header("Content-Length", "0")
+            for header in site.headers.items():
+                self.send_header(*header)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -85,6 +88,16 @@ def test_a_refusal_is_not_called_again(site: Site, stack: LocalStack, monkeypatc
     callback.notify("p3", 1)
     assert site.done.wait(30)
     assert site.asked == ["p3"]
+
+
+@pytest.mark.parametrize("site", [[503] * callback._TRIES], indirect=True)
+def test_a_chat_at_its_limit_is_no_failure(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
+    monkeypatch.setattr(callback, "_FIRST_RETRY_SECONDS", 0.01)
+    site.headers[callback.BUSY_HEADER] = "1"
+    callback.notify("p4", 1)
+    assert site.done.wait(30)
+    assert len(site.asked) == callback._TRIES + 1
 
 
 def test_with_the_site_refusing_for_a_while_the_photo_is_still_answered(

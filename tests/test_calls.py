@@ -4,9 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
-
-import pytest
 
 from botsite import loops
 from detection.calls import AT_ONCE, OF_A_CHAT_AT_ONCE, Call, Calls
@@ -89,14 +86,13 @@ def test_a_call_that_is_to_be_made_again_is_made_again_in_its_time() -> None:
 def test_more_than_can_wait_is_refused_and_so_is_what_comes_while_leaving() -> None:
     site = Site()
     calls = Calls(site.make, 2)
-    assert [calls.add(_call(name, BUSY_CHAT)) for name in ("one", "two", "three")] == [True, True, False]
+    assert [calls.add(_call(f"of-{chat_id}", chat_id)) for chat_id in (3, 4, 5)] == [True, True, False]
     site.open.set()
     calls.drain(10)
     assert not calls.add(_call("late", QUIET_CHAT))
 
 
-@pytest.mark.parametrize("chat_id", [QUIET_CHAT, [1], {}])
-def test_calls_that_raise_end_no_thread_and_take_no_place(chat_id: Any) -> None:
+def test_calls_that_raise_end_no_thread_and_take_no_place() -> None:
     made: list[str] = []
     done = threading.Event()
 
@@ -109,8 +105,53 @@ def test_calls_that_raise_end_no_thread_and_take_no_place(chat_id: Any) -> None:
     calls = Calls(make, AT_ONCE)
     for round_number in range(3):
         for number in range(AT_ONCE):
-            assert wait_until(lambda: calls.add(_call(f"bad-{round_number}-{number}", chat_id)))  # noqa: B023
+            assert wait_until(lambda: calls.add(_call(f"bad-{round_number}-{number}", number)))  # noqa: B023
     assert wait_until(lambda: calls.add(_call("good", QUIET_CHAT)))
     assert done.wait(30)
     assert not [name for name in loops.dead() if name.startswith("callback")]
     calls.drain(10)
+
+
+def test_calls_for_a_busy_chat_wait_and_others_do_not() -> None:
+    made = _made_while_busy(3600, until=2)
+    assert made == ["first", "quiet"]
+
+
+def test_calls_for_a_chat_that_was_busy_are_all_made() -> None:
+    made = _made_while_busy(0.01, until=6)
+    assert sorted(made) == ["first", "first", "fourth", "quiet", "second", "third"]
+
+
+def _made_while_busy(seconds: float, until: int) -> list[str]:
+    """Make calls, after the first of which a chat is busy for so long; return what was made."""
+    made: list[str] = []
+    changed = threading.Condition()
+
+    def make(call: Call) -> Call | None:
+        with changed:
+            made.append(call.prediction_id)
+            changed.notify_all()
+            busy = made == ["first"]
+        return replace(call, due=time.monotonic() + seconds, chat_busy=True) if busy else None
+
+    calls = Calls(make, 1000)
+    calls.add(_call("first", BUSY_CHAT))
+    with changed:
+        assert changed.wait_for(lambda: made == ["first"], 30)
+    for name in ("second", "third", "fourth"):
+        calls.add(Call(time.monotonic() + 0.1, name, BUSY_CHAT))
+    calls.add(_call("quiet", QUIET_CHAT))
+    with changed:
+        assert changed.wait_for(lambda: len(made) >= until, 30)
+    calls.drain(10)
+    return made
+
+
+def test_a_chat_with_many_answers_leaves_room_for_others() -> None:
+    site = Site()
+    calls = Calls(site.make, 8)
+    assert [calls.add(_call(f"busy-{number}", BUSY_CHAT)) for number in range(3)] == [True, True, False]
+    assert calls.add(_call("quiet", QUIET_CHAT))
+    site.open.set()
+    calls.drain(10)
+    assert sorted(site.began) == ["busy-0", "busy-1", "quiet"]

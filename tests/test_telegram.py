@@ -1,11 +1,13 @@
 """What the Bot API refuses is told apart: what a retry can help, and whose failure it is."""
 
 import asyncio
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from botsite import telegram
+from botsite import pace, telegram
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 
@@ -15,8 +17,8 @@ def control(stack: LocalStack) -> TelegramControl:
     return TelegramControl(stack.telegram_url)
 
 
-def _refused(chat_id: int) -> telegram.TelegramError:
-    """Send a text from a process of the service's; return what came of it."""
+def _send(chat_id: int) -> None:
+    """Send a text as a process of the service does."""
 
     async def send() -> None:
         try:
@@ -24,8 +26,12 @@ def _refused(chat_id: int) -> telegram.TelegramError:
         finally:
             await telegram.close()
 
+    asyncio.run(send())
+
+
+def _refused(chat_id: int) -> telegram.TelegramError:
     with pytest.raises(telegram.TelegramError) as raised:
-        asyncio.run(send())
+        _send(chat_id)
     return raised.value
 
 
@@ -65,3 +71,31 @@ def test_migrated_group_has_a_new_id(user: TelegramUser, control: TelegramContro
     new_id = control.migrate(group)
     error = _refused(group)
     assert (error.permanent, error.blocked, error.migrated_to) == (True, False, new_id)
+
+
+def test_refused_chat_waits_and_others_do_not(stack: LocalStack, user: TelegramUser, control: TelegramControl) -> None:
+    control.fault("sendMessage", "too_many_requests", chat_id=user.chat_id, retry_after=3600)
+    user.send_text("hello")
+    control.wait_for_calls("sendMessage", chat_id=user.chat_id)
+    other = TelegramUser(stack.telegram_url, user.chat_id + 500_000)
+    assert other.wait_for_reply(other.send_text("hello"))
+    assert [call.status for call in control.calls("sendMessage", user.chat_id)] == [429]
+
+
+def test_probe_ends_a_pause_that_is_over(
+    user: TelegramUser, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control.fault("sendMessage", "too_many_requests", chat_id=user.chat_id, retry_after=3600)
+    began = time.time()
+    assert _refused(user.chat_id).retry_after_seconds == 60
+    assert "limit is reached" in str(_refused(user.chat_id))
+    monkeypatch.setattr(pace, "time", SimpleNamespace(time=lambda: began + 100))
+    for _ in range(2):
+        _send(user.chat_id)
+    assert [call.status for call in control.calls("sendMessage", user.chat_id)] == [429, 200, 200]
+
+
+def test_chat_action_that_is_refused_pauses_nobody(user: TelegramUser, control: TelegramControl, photo: bytes) -> None:
+    rule = control.fault("sendChatAction", "too_many_requests", chat_id=user.chat_id, retry_after=3600)
+    assert user.wait_for_reply(user.send_photo(photo))
+    assert control.faults_fired(rule) == 1

@@ -6,6 +6,7 @@ time, a job is taken over after its claim has run out. With CHAOS_UNHURRIED set,
 
 import os
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def _shorten_steps() -> None:
     machine._LOOK_SECONDS = 0.2
     predictions.PROCESSING_STALE = timedelta(seconds=15)
     # A lease has room for two waits for a place and one send, as the product's has.
-    pace.LONGEST_WAIT_SECONDS = 2.0
+    pace.BOT = replace(pace.BOT, longest_wait_seconds=2.0)
     predictions.DELIVERY_LEASE = timedelta(seconds=14)
     upkeep.UNDELIVERED = upkeep.WITHOUT_JOB = timedelta(seconds=6)
     upkeep.STUCK = timedelta(seconds=20)
