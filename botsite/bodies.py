@@ -25,7 +25,7 @@ MAX_BODY_BYTES = 1024 * 1024
 STRANGERS_BYTES = 8 * MAX_BODY_BYTES
 BODY_SECONDS = 20.0
 # So long a refused client is listened to: closed at once, a connection may lose the answer on its way.
-_LINGER_SECONDS = 2.0
+_LINGER_SECONDS = 1.0
 
 _in_thread = sync_to_async(thread_sensitive=False)
 

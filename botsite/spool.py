@@ -3,12 +3,17 @@
 A site has two processes on a machine of 1 GiB. Without a budget, twenty files of 20 MB at once take it.
 """
 
+import ctypes
+import sys
 import threading
 
 BUDGET_BYTES = 44 * 1024 * 1024
 # Large files leave this much to small ones: an ordinary photo never waits for somebody's slow download of 20 MB.
 _KEPT_BYTES = 4 * 1024 * 1024
 _SMALL_BYTES = 1024 * 1024
+
+# From glibc's malloc.h: M_MMAP_THRESHOLD, in bytes.
+_MMAP_THRESHOLD = -3
 
 _lock = threading.Lock()
 _used_bytes = 0
@@ -26,6 +31,7 @@ class Spool:
     def __init__(self, capacity: int) -> None:
         """Reserve `capacity` bytes. Raise Full."""
         global _used_bytes
+        self._reserved = 0
         limit = BUDGET_BYTES if capacity <= _SMALL_BYTES else BUDGET_BYTES - _KEPT_BYTES
         with _lock:
             if _used_bytes + capacity > limit:
@@ -55,4 +61,15 @@ class Spool:
         self.data = bytearray()
         with _lock:
             _used_bytes -= self._reserved
-        self._reserved = 0
+            self._reserved = 0
+
+    # A download can be cancelled between its last byte and whoever waits for it.
+    __del__ = close
+
+
+def return_large_blocks() -> None:
+    """Have glibc give each freed megabyte back to the kernel: after the first large file it would keep 40 of them."""
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            mallopt(_MMAP_THRESHOLD, _SMALL_BYTES)

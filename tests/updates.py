@@ -6,6 +6,8 @@ from typing import Any
 from deploy.local.telegram.client import FileReference
 
 _numbers = count(500_000)
+# A file that Telegram does not have.
+FILE = {"file_id": "gone", "file_unique_id": "gone"}
 
 
 def with_message(chat_id: int, **content: Any) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from .incoming import Command, Other, Photo
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
+# The event loop itself holds tasks by weak references only.
+_under_way: set[asyncio.Task[None]] = set()
 
 
 # After this time the sender is told what Telegram's servers could not say until then: the file cannot be had.
@@ -88,8 +90,23 @@ async def _photo(photo: Photo) -> None:
             await _in_thread(jobs.refuse)(prediction, str(error))
             await deliver.deliver(identity)
             return
-        with closing(file):
-            await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), _show_activity(photo.chat_id))
+        submission = asyncio.create_task(_submit(prediction, file))
+        _under_way.add(submission)
+        submission.add_done_callback(_settle)
+        await asyncio.shield(submission)
+
+
+async def _submit(prediction: Prediction, file: Spool) -> None:
+    """Store the photo and send its job. It goes on when Telegram hangs up: its thread does, and holds the file."""
+    with closing(file):
+        await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), _show_activity(prediction.chat_id))
+
+
+def _settle(submission: asyncio.Task[None]) -> None:
+    _under_way.discard(submission)
+    if not submission.cancelled() and (error := submission.exception()):
+        # Whoever waits is told, too; but perhaps nobody does any more.
+        log.info("submission_failed", error=str(error))
 
 
 async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:

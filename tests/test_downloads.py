@@ -1,0 +1,155 @@
+"""Downloads: what is refused without one, what ends one, and how little memory all of them take."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from botsite import spool, telegram
+from botsite.bot import replies
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
+from detection import headers
+
+from . import updates
+
+
+@pytest.fixture
+def control(stack: LocalStack) -> Iterator[TelegramControl]:
+    control = TelegramControl(stack.telegram_url)
+    yield control
+    control.clear_faults()
+
+
+def post(stack: LocalStack, update: dict[str, Any]) -> int:
+    secret = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
+    url = f"{next(iter(stack.sites.values()))}/telegram/webhook"
+    return httpx.post(url, json=update, headers=secret, timeout=60).status_code
+
+
+def said(user: TelegramUser) -> list[str | None]:
+    return [message.text for message in user.messages() if message.from_bot]
+
+
+@pytest.mark.parametrize("kind", ["application/pdf", "video/mp4", "audio/mpeg", "application/zip", "text/plain"])
+def test_another_type_is_refused_without_a_download(
+    stack: LocalStack, control: TelegramControl, user: TelegramUser, kind: str
+) -> None:
+    asked = len(control.calls("getFile"))
+    assert post(stack, updates.with_message(user.chat_id, document=updates.FILE | {"mime_type": kind})) == 200
+    assert said(user) == [headers.NO_IMAGE]
+    assert len(control.calls("getFile")) == asked
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "", "odd", "IMAGE/JPEG"])
+def test_an_unknown_type_is_looked_at(user: TelegramUser, photo: bytes, kind: str) -> None:
+    assert user.wait_for_reply(user.send_document(photo, "x", kind or "application/octet-stream")).photo
+
+
+def test_a_file_that_is_gone_is_said_to_be(
+    stack: LocalStack, control: TelegramControl, user: TelegramUser, known_file: FileReference
+) -> None:
+    control.fault("file", "not_found")
+    now = int(time.time())
+    assert post(stack, updates.with_photo(user.chat_id, known_file, date=now)) == 200
+    assert said(user) == [replies.UNAVAILABLE]
+    # The token was not to blame: the next photo is answered at once.
+    assert post(stack, updates.with_photo(user.chat_id, known_file, date=now)) == 200
+
+
+WRONG = {"description": "Bad Request: wrong file_id or the file is temporarily unavailable"}
+
+
+@pytest.mark.parametrize(
+    ("method", "effect", "details"),
+    [
+        ("getFile", "bad_request", WRONG),
+        ("getFile", "server_error", {}),
+        ("file", "truncated", {}),
+        ("file", "drop", {}),
+        ("file", "bad_gateway", {}),
+    ],
+)
+def test_what_stays_transient_for_an_hour_is_told(
+    stack: LocalStack,
+    control: TelegramControl,
+    user: TelegramUser,
+    known_file: FileReference,
+    method: str,
+    effect: str,
+    details: dict[str, Any],
+) -> None:
+    control.fault(method, effect, times=None, **details)
+    now = int(time.time())
+    assert post(stack, updates.with_photo(user.chat_id, known_file, date=now - 60)) == 503
+    assert said(user) == []
+    assert post(stack, updates.with_photo(user.chat_id, known_file, date=now - 3700)) == 200
+    assert said(user) == [replies.UNAVAILABLE]
+
+
+def test_a_late_photo_survives_one_failure(
+    stack: LocalStack, control: TelegramControl, user: TelegramUser, known_file: FileReference
+) -> None:
+    control.fault("file", "truncated")
+    assert post(stack, updates.with_photo(user.chat_id, known_file, date=int(time.time()) - 3700)) == 200
+    assert user.wait_for(lambda message: message.from_bot).photo
+
+
+def test_a_slow_download_ends(
+    stack: LocalStack, control: TelegramControl, known_file: FileReference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telegram, "_DOWNLOAD_SECONDS", 0.5)
+    control.fault("file", "slow", seconds=60)
+
+    async def download() -> None:
+        try:
+            await telegram.download(known_file.file_id, headers.read)
+        finally:
+            await telegram.close()
+
+    with pytest.raises(telegram.TelegramError, match="TimeoutError"):
+        asyncio.run(download())
+    assert spool._used_bytes == 0
+
+
+def test_large_files_leave_room_for_small_ones() -> None:
+    large = [spool.Spool(telegram.MAX_FILE_BYTES) for _ in range(2)]
+    with pytest.raises(spool.Full):
+        spool.Spool(telegram.MAX_FILE_BYTES)
+    small = spool.Spool(300_000)
+    for each in (*large, small):
+        each.close()
+    assert spool._used_bytes == 0
+
+
+@pytest.mark.timeout(600)
+def test_twenty_files_of_20_mb_at_once_take_100_mb(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    file = photo + bytes(20 * 1024 * 1024 - len(photo))
+    senders = [TelegramUser(stack.telegram_url, user.chat_id + 100_000 + number) for number in range(20)]
+    sites = [psutil.Process(site.process.pid) for site in stack.sites]
+    # What a process loads with its first photos is not what the files take.
+    for sender in senders:
+        sender.wait_for_reply(sender.send_photo(photo))
+    before = [megabytes(site) for site in sites]
+    with ThreadPoolExecutor(20) as pool:
+        answers = [pool.submit(answered, sender, file) for sender in senders]
+        peaks = before
+        while not all(answer.done() for answer in answers):
+            peaks = [max(peak, megabytes(site)) for peak, site in zip(peaks, sites, strict=True)]
+    assert all(answer.result() for answer in answers)
+    growth = [peak - start for peak, start in zip(peaks, before, strict=True)]
+    assert max(growth) < 100
+
+
+def answered(sender: TelegramUser, file: bytes) -> bool:
+    return sender.wait_for_reply(sender.send_document(file, "x.jpg"), 300).photo is not None
+
+
+def megabytes(site: psutil.Process) -> float:
+    """Return what a site's processes take."""
+    return sum(each.memory_full_info().pss for each in (site, *site.children())) / 1024**2

@@ -1,0 +1,103 @@
+"""In a group the bot answers what is addressed to it, and nothing else."""
+
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+
+from botsite.bot import replies
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
+
+from . import updates
+
+_groups = count(-9000, -1)
+STICKER = updates.FILE | {"width": 1, "height": 1, "type": "regular", "is_animated": False, "is_video": False}
+BOT = "object_detection_bot"
+
+
+@pytest.fixture
+def group(stack: LocalStack) -> TelegramUser:
+    return TelegramUser(stack.telegram_url, next(_groups))
+
+
+def post(stack: LocalStack, group: TelegramUser, **content: Any) -> int:
+    """Deliver a message of a group; when this returns, it is answered."""
+    update = updates.with_message(group.chat_id, **content)
+    update["message"]["chat"] = {"id": group.chat_id, "type": "group", "title": "x"}
+    headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
+    url = f"{next(iter(stack.sites.values()))}/telegram/webhook"
+    return httpx.post(url, json=update, headers=headers, timeout=60).status_code
+
+
+def from_the_bot(stack: LocalStack) -> dict[str, Any]:
+    number = int(stack.env["TELEGRAM_TOKEN"].partition(":")[0])
+    message = updates.with_message(1, text="x")["message"]
+    return message | {"from": {"id": number, "is_bot": True, "first_name": "Bot"}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"text": "good morning"},
+        {"text": "good morning @somebody"},
+        {"text": "/help@other_bot"},
+        {"text": "/weather"},
+        {
+            "sticker": {
+                **updates.FILE,
+                "width": 1,
+                "height": 1,
+                "type": "regular",
+                "is_animated": False,
+                "is_video": False,
+            }
+        },
+        {"video": {**updates.FILE, "width": 1, "height": 1, "duration": 1}},
+        {"document": {**updates.FILE, "mime_type": "application/pdf"}},
+        {"dice": {"emoji": "x", "value": 1}},
+        {"text": "thanks", "reply_to_message": updates.with_message(1, text="x")["message"]},
+    ],
+    ids=lambda content: "-".join(map(str, content.values()))[:20],
+)
+def test_what_is_for_others_is_ignored(stack: LocalStack, group: TelegramUser, content: dict[str, Any]) -> None:
+    assert post(stack, group, **content) == 200
+    assert group.messages() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reply"),
+    [
+        ("/help", replies.HELP),
+        (f"/help@{BOT}", replies.HELP),
+        (f"/start@{BOT.upper()} x", replies.START),
+        (f"/weather@{BOT}", replies.UNKNOWN_COMMAND),
+        (f"what do you do, @{BOT}?", replies.NO_PHOTO["text"]),
+    ],
+)
+def test_what_is_addressed_to_the_bot_is_answered(
+    stack: LocalStack, group: TelegramUser, text: str, reply: str
+) -> None:
+    assert post(stack, group, text=text) == 200
+    assert [message.text for message in group.messages()] == [reply]
+
+
+def test_a_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
+    assert post(stack, group, text="thanks", reply_to_message=from_the_bot(stack)) == 200
+    assert [message.text for message in group.messages()] == [replies.NO_PHOTO["text"]]
+
+
+def test_a_photo_is_answered(stack: LocalStack, group: TelegramUser, known_file: FileReference) -> None:
+    size = updates.with_photo(1, known_file)["message"]["photo"]
+    assert post(stack, group, photo=size) == 200
+    assert group.wait_for(lambda message: message.from_bot).photo
+
+
+def test_the_bots_name_is_asked_for_once_and_again_if_that_fails(stack: LocalStack, group: TelegramUser) -> None:
+    control = TelegramControl(stack.telegram_url)
+    asked = len(control.calls("getMe"))
+    for _ in range(12):
+        post(stack, group, text=f"/help@{BOT}x")
+    # By each of the two processes of this site, at most.
+    assert len(control.calls("getMe")) - asked <= 2

@@ -1,0 +1,172 @@
+"""An update is read into what it asks for, and nothing that a stranger or a bug sends is more than malformed."""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from botsite.bot import incoming, replies
+from botsite.bot.incoming import Command, Other, Photo
+
+from . import updates
+from .lone_site import LoneSite, lone_site
+
+PLACE = {"longitude": 1.0, "latitude": 1.0}
+KINDS: dict[str, Any] = {
+    "dice": {"emoji": "🎲", "value": 4},
+    "story": {"chat": {"id": 1, "type": "private"}, "id": 1},
+    "paid_media": {"star_count": 1, "paid_media": [{"type": "preview"}]},
+    "checklist": {"title": "x", "tasks": [{"id": 1, "text": "x"}]},
+    "venue": {"location": PLACE, "title": "x", "address": "x"},
+    "game": {"title": "x", "description": "x", "photo": []},
+    "invoice": {"title": "x", "description": "x", "start_parameter": "", "currency": "EUR", "total_amount": 1},
+    "giveaway": {"chats": [{"id": 1, "type": "channel"}], "winners_selection_date": 1, "winner_count": 1},
+}
+SIZE = {"file_id": "x", "file_unique_id": "x", "width": 9, "height": 9, "file_size": 9}
+PHOTO = updates.with_message(1, photo=[SIZE], caption="@some_bot")
+DOCUMENT = updates.with_message(1, document={"file_id": "x", "file_unique_id": "x", "mime_type": "image/heic"})
+TEXT = updates.with_message(1, text="/help@some_bot", reply_to_message=updates.with_message(1, text="x")["message"])
+VALID = (PHOTO, DOCUMENT, TEXT)
+ODD = [
+    None, True, False, 0, -1, 1.5, 1e20, -1e20, float("nan"), float("inf"), 2**63, -(2**63) - 1, 10**400, "", "x", "7",
+    "\ud800", "é" * 600, [], [1], [[]], {}, {"id": 1}, {"x": {}},
+]  # fmt: skip
+odd_json = st.sampled_from(ODD) | st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each value in a JSON document."""
+    yield path
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in entries:
+        yield from places(inner, (*path, key))
+
+
+def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """Return a copy of a document with another value in one place."""
+    if not path:
+        return value
+    document = copy.deepcopy(document)
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return document
+
+
+@given(st.data())
+def test_mutations_are_read_or_malformed(data: st.DataObject) -> None:
+    valid = data.draw(st.sampled_from(VALID))
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(list(places(valid))))
+        valid = changed(valid, path, data.draw(odd_json))
+    is_read_or_malformed(valid)
+
+
+@pytest.mark.parametrize("valid", VALID, ids=["photo", "document", "text"])
+def test_every_odd_value_in_every_place_is_read_or_malformed(valid: Any) -> None:
+    for path in places(valid):
+        for value in ODD:
+            is_read_or_malformed(changed(valid, path, value))
+
+
+def is_read_or_malformed(body: Any) -> None:
+    try:
+        found = incoming.read(body)
+    except incoming.Malformed:
+        return
+    if found is not None:
+        assert (type(found.chat_id), type(found.message_id)) == (int, int)
+        assert -(2**63) < found.chat_id < 2**63
+        assert isinstance(found.age_seconds, float)
+    if isinstance(found, Photo):
+        assert found.file_id.isascii()
+        assert type(found.file_bytes) in (int, type(None))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_kinds_get_a_polite_answer(kind: str) -> None:
+    found = incoming.read(updates.with_message(1, **{kind: KINDS[kind]}))
+    assert isinstance(found, Other)
+    assert found.kind == kind.replace("_", " ")
+    assert replies.no_photo(found.kind)
+
+
+def test_a_venue_is_no_mere_location() -> None:
+    found = incoming.read(updates.with_message(1, venue=KINDS["venue"], location=PLACE))
+    assert isinstance(found, Other)
+    assert found.kind == "venue"
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        {"new_chat_title": "x"},
+        {"group_chat_created": True},
+        {"left_chat_member": {"id": 1, "is_bot": False, "first_name": "x"}},
+        {"pinned_message": TEXT["message"]},
+        {},
+    ],
+)
+def test_service_messages_ask_for_nothing(service: dict[str, Any]) -> None:
+    assert incoming.read(updates.with_message(1, **service)) is None
+
+
+def test_who_is_meant_is_read() -> None:
+    command = incoming.read(updates.with_message(1, text="/Help@Some_Bot and @other_bot, not me@example.com"))
+    assert isinstance(command, Command)
+    assert (command.name, command.to, command.names) == ("help", "some_bot", {"other_bot"})
+
+
+BODIES = {
+    "empty": b"",
+    "not json": b"photo",
+    "not utf-8": b"\xff\xfe\x00",
+    "deep lists": b"[" * 100_000 + b"]" * 100_000,
+    "deep objects": b'{"message":' * 50_000 + b"1" + b"}" * 50_000,
+    "long number": b'{"update_id": ' + b"9" * 5000 + b"}",
+    "long number in a message": json.dumps(TEXT).replace('"date": 1790000000', '"date": ' + "9" * 5000).encode(),
+    "duplicate keys": b'{"update_id": 1, "message": 1, "message": {}}',
+    "null": b"null",
+} | {
+    f"{'.'.join(map(str, path))} = {str(value)[:20]}": json.dumps(changed(PHOTO, path, value)).encode()
+    for path, values in {
+        ("message", "chat"): [None, [], 5, "x", {}],
+        ("message", "chat", "id"): [None, [1], "7", 7.5, True, 10**30],
+        ("message", "message_id"): [None, "x", 1.5, {}],
+        ("message", "date"): [None, 1e20, -1e20, float("inf"), float("nan"), "x", [], 10**400],
+        ("message", "photo", 0, "width"): ["x", None, []],
+        ("message", "photo", 0, "file_size"): ["x", 1.5],
+        ("message", "photo", 0, "file_id"): ["", "x y", "\ud800", "x" * 600],
+        ("message", "caption"): [5, {"x": 1}],
+    }.items()
+    for value in values
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneSite]:
+    with lone_site(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_odd_json_is_ignored_and_logged_once(site: LoneSite, name: str) -> None:
+    def lines() -> int:
+        return site.log.read_text().count('"event": "update_')
+
+    before = lines()
+    headers = {"X-Telegram-Bot-Api-Secret-Token": site.secret}
+    url = f"http://127.0.0.1:{site.port}/telegram/webhook"
+    answer = httpx.post(url, content=BODIES[name], headers=headers, timeout=60)
+    assert answer.status_code == (400 if name in ("empty", "not json", "not utf-8") else 200)
+    assert lines() <= before + 1
