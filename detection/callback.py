@@ -46,10 +46,12 @@ def start() -> None:
     _calls()
 
 
-def notify(prediction_id: str, chat_id: int) -> None:
-    """Have the site called soon; return at once and never raise."""
-    if not _calls().add(Call(time.monotonic(), prediction_id, chat_id)):
+def notify(prediction_id: str, chat_id: int) -> bool:
+    """Have the site called soon, and return whether there was room for the call; return at once and never raise."""
+    taken = _calls().add(Call(time.monotonic(), prediction_id, chat_id))
+    if not taken:
         log.warning("callback_skipped", prediction_id=prediction_id)
+    return taken
 
 
 def drain(timeout_seconds: float) -> None:

@@ -28,3 +28,8 @@ def put(body: str) -> str:
     """Put a text among the dead letters; return its message id."""
     answer = aws.client("sqs").send_message(QueueUrl=dead_letters.queue_url(), MessageBody=body)
     return str(answer["MessageId"])
+
+
+def clear() -> None:
+    """Delete all dead letters."""
+    aws.client("sqs").purge_queue(QueueUrl=dead_letters.queue_url())
