@@ -23,8 +23,10 @@ _HIDDEN_SECONDS = 120
 _LOOKED_AT_AT_MOST = 500
 # SQS takes so many in one request.
 _BATCH = 10
-# A short poll asks some of SQS's servers, so it may find nothing where there is something. A long one asks all.
-_WAIT_SECONDS = 1
+# A short poll asks some of SQS's servers, so it may find nothing where there is something; a long one asks all. An
+# operator's waits longer than the burial's last one hides the letters, and so finds what that releases.
+WAIT_SECONDS = 2
+BURIAL_WAIT_SECONDS = 1
 # In characters: each may take four of the 2048 bytes that DynamoDB takes for a key.
 _LONGEST_ID = 512
 
@@ -57,14 +59,14 @@ def queue_url() -> str:
     return settings.JOBS_QUEUE_URL.rpartition("/")[0] + f"/{name}"
 
 
-def read() -> Generator[DeadLetter, None, None]:
+def read(wait_seconds: int = WAIT_SECONDS) -> Generator[DeadLetter, None, None]:
     """Yield every dead letter, each once, until there are no more that can be had now.
 
     They are hidden from others meanwhile, and released when the generator is closed: all that were not deleted.
     """
     handles: dict[str, str] = {}
     try:
-        while messages := _receive():
+        while messages := _receive(wait_seconds):
             fresh = [message for message in messages if message["MessageId"] not in handles]
             handles.update((message["MessageId"], message["ReceiptHandle"]) for message in messages)
             yield from map(_parse, fresh)
@@ -72,12 +74,12 @@ def read() -> Generator[DeadLetter, None, None]:
         _release(list(handles.values()))
 
 
-def _receive() -> list[dict[str, Any]]:
+def _receive(wait_seconds: int) -> list[dict[str, Any]]:
     answer = aws.client("sqs").receive_message(
         QueueUrl=queue_url(),
         MaxNumberOfMessages=_BATCH,
         VisibilityTimeout=_HIDDEN_SECONDS,
-        WaitTimeSeconds=_WAIT_SECONDS,
+        WaitTimeSeconds=wait_seconds,
         MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
     )
     messages: list[dict[str, Any]] = answer.get("Messages", [])

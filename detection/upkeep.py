@@ -133,7 +133,7 @@ def _queue_is_empty() -> bool:
 
 def _bury(until: float) -> None:
     met: set[str] = set()
-    with closing(dead_letters.read()) as letters:
+    with closing(dead_letters.read(dead_letters.BURIAL_WAIT_SECONDS)) as letters:
         for letter in letters:
             met.add(letter.message_id)
             if letter.message_id not in _told:
