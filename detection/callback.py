@@ -50,10 +50,12 @@ def start() -> None:
     _calls()
 
 
-def notify(prediction_id: str, chat_id: int) -> None:
-    """Have the site called soon; return at once and never raise. Both values are those of an item, not of a message."""
-    if not _calls().add(Call(time.monotonic(), prediction_id, chat_id)):
+def notify(prediction_id: str, chat_id: int) -> bool:
+    """Have the site called soon; return at once whether there was room for the call. Both values are an item's."""
+    taken = _calls().add(Call(time.monotonic(), prediction_id, chat_id))
+    if not taken:
         log.warning("callback_skipped", prediction_id=prediction_id)
+    return taken
 
 
 def drain(timeout_seconds: float) -> None:

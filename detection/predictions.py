@@ -4,7 +4,7 @@ Every change of state is a conditional write, so that a step that happens twice 
 A refused condition is an answer, not an error; what DynamoDB itself refuses raises botocore's ClientError.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeGuard
@@ -91,18 +91,15 @@ def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
 
 
 def unanswered(finished_before: str) -> Iterator[tuple[str, int]]:
-    """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first."""
-    for item in filter(_has_a_chat, _query("by_delivery", "delivery", Delivery.PENDING)):
-        if item["status"] in (Status.SUCCEEDED, Status.FAILED) and item.get("finished_at", "") < finished_before:
-            yield item["prediction_id"], int(item["chat_id"])
-    for item in filter(_has_a_chat, _query("by_delivery", "delivery", Delivery.DELIVERING)):
-        if item.get("delivery_until", "") < now():
-            yield item["prediction_id"], int(item["chat_id"])
+    """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first.
 
-
-def _has_a_chat(item: dict[str, Any]) -> bool:
-    """Return whether there is anybody to answer: an item that is half written has none."""
-    return "chat_id" in item and "status" in item
+    What is pending may have been put off until later; what is being sent is free once its sender's lease has run out.
+    """
+    for delivery in (Delivery.PENDING, Delivery.DELIVERING):
+        finished = "finished_at < :before"
+        for item in _query("by_delivery", delivery, finished_before, finished, {":before": finished_before}):
+            if "chat_id" in item and item.get("delivery_until", "") < now():
+                yield item["prediction_id"], int(item["chat_id"])
 
 
 def close_chat(chat_id: int) -> None:
@@ -113,35 +110,53 @@ def close_chat(chat_id: int) -> None:
             finish_delivery(claimed.prediction, Delivery.UNDELIVERABLE)
 
 
-def unfinished(status: Status, created_before: str, untouched_since: str) -> Iterator[Prediction]:
-    """Yield predictions of that status, made before one time, sent or begun last before the other, oldest first.
+def unfinished(status: Status, left_before: str, untouched_since: str) -> Iterator[Prediction]:
+    """Yield predictions of that status, made or reopened before one time, sent or begun last before the other.
 
-    They are as they are now. Those that the index tells to be under way are not read: behind a burst that waits for
-    machines there are thousands. One that is half written is left to the operator: it must not hold up the others.
+    They are as they are now: the index finds them, a moment behind. One that is half written is left to the operator:
+    it must not hold up the others.
     """
-    for item in _query("by_status", "status", status, created_before):
-        if max(item.get("enqueued_at", ""), item.get("started_at", "")) >= untouched_since:
-            continue
+    untouched = " AND ".join(f"(attribute_not_exists({touch}) OR {touch} < :since)" for touch in _TOUCHES[status])
+    incomplete = []
+    for item in _query("by_status", status, left_before, untouched, {":since": untouched_since}):
         try:
             prediction = find(item["prediction_id"])
-        except items.Incomplete as error:
-            log.error("item_incomplete", prediction_id=item["prediction_id"], error=str(error))
+        except items.Incomplete:
+            incomplete.append(item["prediction_id"])
             continue
-        if prediction and prediction.status is status:
+        if prediction and prediction.status is status and _left(prediction, left_before, untouched_since):
             yield prediction
+    if incomplete:
+        log.error("items_incomplete", status=status, found=len(incomplete), oldest=incomplete[0])
 
 
-def _query(index: str, attribute: str, value: str, created_before: str = "~") -> Iterator[dict[str, Any]]:
-    """Yield the items of an index that have this value, the oldest first; a page is read when it is reached."""
+# What tells that work on it goes on. A queued prediction that is reopened keeps the time when it was begun before.
+_TOUCHES = {Status.QUEUED: ("enqueued_at",), Status.PROCESSING: ("enqueued_at", "started_at")}
+
+
+def _left(prediction: Prediction, left_before: str, untouched_since: str) -> bool:
+    touches = [getattr(prediction, touch) or "" for touch in _TOUCHES[prediction.status]]
+    return (prediction.reopened_at or "") < left_before and max(touches) < untouched_since
+
+
+def _query(
+    index: str, value: str, created_before: str, condition: str, values: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield a little of each item of an index that meets a condition, the oldest first, page by page.
+
+    DynamoDB applies the condition: the thousands that only wait for their turn never come here.
+    """
     pages = (
         aws.dynamodb()
         .get_paginator("query")
         .paginate(
             TableName=settings.PREDICTIONS_TABLE,
             IndexName=index,
-            KeyConditionExpression="#attribute = :value AND created_at < :before",
-            ExpressionAttributeNames={"#attribute": attribute},
-            ExpressionAttributeValues={":value": value, ":before": created_before},
+            KeyConditionExpression="#attribute = :value AND created_at < :created",
+            FilterExpression=condition,
+            ProjectionExpression="prediction_id, chat_id, delivery_until",
+            ExpressionAttributeNames={"#attribute": index.removeprefix("by_")},
+            ExpressionAttributeValues={":value": value, ":created": created_before, **values},
         )
     )
     for page in pages:

@@ -43,8 +43,8 @@ _chat_ids = count(1000)
 # A file is run by one process, and so are the files of a row: they share one service and what they import. The first
 # wait the longest, and the short ones, which are not named, fill the gaps at the end.
 _ROWS = """
-worker_life loadtest bad_input state_machine results upkeep photo_to_answer pace telegram attempts predictions tries \
-  downloads groups
+worker_life loadtest bad_input results upkeep photo_to_answer pace attempts predictions
+state_machine tries downloads groups dead_letters telegram
 aws_failures chaos metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor webhook \
   chat_page trace logs
 sqs_transport receiving_worker

@@ -45,7 +45,7 @@ def operator(faulty_site: FaultySite, stack: LocalStack) -> Operator:
 @pytest.fixture
 def given_up(user: TelegramUser, photo: bytes) -> Iterator[tuple[Prediction, str]]:
     """Return a job that was given up, the only one, and the id of its dead letter."""
-    dead_letters.purge()
+    letters.clear()
     identity = uuid4().hex
     prediction = Prediction(identity, user.chat_id, user.send_text("hello"), f"photos/{identity}")
     images.put(prediction.image_key, photo, "image/jpeg")
@@ -53,7 +53,7 @@ def given_up(user: TelegramUser, photo: bytes) -> Iterator[tuple[Prediction, str
     predictions.fail(identity, "Something went wrong.")
     states.deliver(identity)
     yield prediction, letters.bury(prediction)
-    dead_letters.purge()
+    letters.clear()
 
 
 def tiles(operator: Operator) -> dict[str, str]:

@@ -158,7 +158,7 @@ def look_at_service() -> None:
     recent.read()
     recent.oldest_waiting_seconds()
     assert dead_letters.count() == 1
-    for letter in dead_letters.take([letter.message_id for letter in dead_letters.look()]):
+    for letter in dead_letters.chosen([letter.message_id for letter in dead_letters.look()]):
         dead_letters.replay(letter)
 
 

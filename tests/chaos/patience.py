@@ -75,7 +75,7 @@ def _shorten_steps() -> None:
     import urllib3
 
     from botsite import pace, telegram
-    from detection import callback, jobs, liveness, machine, predictions, upkeep
+    from detection import callback, dead_letters, jobs, liveness, machine, predictions, upkeep
 
     callback._LONGEST_RETRY_SECONDS = 2.0
     callback._TIMEOUT = urllib3.Timeout(connect=1, read=2)
@@ -89,6 +89,8 @@ def _shorten_steps() -> None:
     upkeep.UNDELIVERED = upkeep.WITHOUT_JOB = timedelta(seconds=6)
     upkeep.STUCK = timedelta(seconds=20)
     upkeep.JOB_LOST = timedelta(seconds=30)
+    upkeep.WORK, upkeep.TURN = timedelta(seconds=5), timedelta(seconds=10)
+    dead_letters._HIDDEN_SECONDS = 10
     telegram._SENDING_SECONDS, telegram.LONGEST_SEND_SECONDS = 4, 8
     patient = telegram.HTTPXRequest
 
