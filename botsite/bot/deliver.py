@@ -10,7 +10,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite import telegram
+from botsite import telegram, under_way
 from detection import images, pixels, predictions, timeline
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
@@ -25,8 +25,6 @@ _LONGEST_PHOTO = 20
 # An outage of DynamoDB that lasts longer leaves the answer to the sweep, which sends it again.
 _INSIST_SECONDS = 600.0
 _INSIST_AGAIN_SECONDS = 0.5
-# The event loop itself holds tasks by weak references only.
-_under_way: set[asyncio.Task["Result"]] = set()
 
 
 class Result(Enum):
@@ -44,10 +42,7 @@ async def deliver(prediction_id: str) -> Result:
     It goes on when the caller is gone: Django cancels a view whose client hangs up, and an answer that is sent and not
     recorded would be sent again.
     """
-    task = asyncio.create_task(_deliver(prediction_id))
-    _under_way.add(task)
-    task.add_done_callback(_under_way.discard)
-    return await asyncio.shield(task)
+    return await asyncio.shield(under_way.start(_deliver(prediction_id)))
 
 
 async def _deliver(prediction_id: str) -> Result:
