@@ -38,8 +38,9 @@ MAX_FILE_BYTES = 20 * 1024 * 1024
 # Of a file, from getFile to its last byte: Telegram waits a minute for the webhook to answer, a site that leaves less.
 _DOWNLOAD_SECONDS = 20
 _POOL_SECONDS, _CONNECT_SECONDS, _SENDING_SECONDS = 10, 5, 30
-# A picture is written, then its answer is read. predictions.DELIVERY_LEASE has to be longer.
-LONGEST_SEND_SECONDS = _POOL_SECONDS + _CONNECT_SECONDS + 2 * _SENDING_SECONDS
+# A send is given up after this, whatever it waits for: what Telegram took and did not confirm would come twice.
+# predictions.DELIVERY_LEASE has to be longer.
+LONGEST_SEND_SECONDS = 75
 # Parsing the CA bundle costs more than a request: all connections share one context.
 _TLS = ssl.create_default_context()
 _in_thread = sync_to_async(thread_sensitive=False)
@@ -194,7 +195,9 @@ async def send_text(chat_id: int, text: str, reply_to: int | None = None, *, bef
     """Send a text, as a reply if `reply_to` is a message that still exists; not later than `before` (monotonic)."""
     bot = await _bot()
     async with _sending(chat_id, "sendMessage", before):
-        return await bot.send_message(chat_id, text, reply_parameters=_reply(reply_to))
+        return await bot.send_message(
+            chat_id, text, reply_parameters=_reply(reply_to), read_timeout=LONGEST_SEND_SECONDS
+        )
 
 
 @_with_the_stored_token
@@ -217,7 +220,7 @@ async def send_image(
         "caption": caption,
         "reply_parameters": _reply(reply_to),
         "filename": "detections.jpg",
-        "read_timeout": _SENDING_SECONDS,
+        "read_timeout": LONGEST_SEND_SECONDS,
     }
     send = bot.send_photo if form == "photo" else bot.send_document
     async with _sending(chat_id, form, before):
@@ -268,7 +271,10 @@ async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[No
             await asyncio.sleep(place.wait_seconds)
         if time.monotonic() > before:
             raise TelegramError(f"{action} to chat {chat_id}: its turn came too late", permanent=False)
-        yield
+        async with asyncio.timeout(LONGEST_SEND_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise TelegramError(f"{action} to chat {chat_id}: no answer in time", permanent=False) from error
     except pace.TooBusy as error:
         message, again = f"{action} to chat {chat_id}: {error}", error.retry_after_seconds
         raise TelegramError(message, permanent=False, retry_after_seconds=again) from error

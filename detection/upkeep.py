@@ -18,7 +18,7 @@ from django.conf import settings
 
 from botsite import aws
 
-from . import callback, dead_letters, items, jobs, predictions, timeline, turns
+from . import callback, dead_letters, items, jobs, predictions, tasks, timeline, turns
 from .dead_letters import DeadLetter
 from .schemas import Prediction, Status
 
@@ -32,8 +32,6 @@ WITHOUT_JOB = timedelta(seconds=60)
 STUCK = timedelta(minutes=10)
 # With an empty queue, a job that old is in nobody's hands.
 JOB_LOST = timedelta(minutes=15)
-# A photo that kills its workers is not tried forever.
-TRIES_AT_MOST = 5
 # That a job was sent is recorded on the item after it was, and before this has passed; a letter takes longer to die.
 RECORDED = timedelta(seconds=60)
 # A chat gets one answer a second: more than this is for later sweeps.
@@ -43,7 +41,6 @@ WORK = timedelta(seconds=60)
 TURN = timedelta(seconds=150)
 # Before any time: only what was never sent at all is older.
 _NEVER = "0"
-GIVEN_UP = "Something went wrong on my side, several times. Please send the photo again later."
 
 # Dead letters whose senders know, by message id: they stay in the queue for the operator, and are met again each time.
 _told: set[str] = set()
@@ -101,10 +98,10 @@ def _take_over(until: float) -> tuple[int, int]:
     stuck = predictions.now(-STUCK)
     taken_over = given_up = 0
     for prediction in _before(until, predictions.unfinished(Status.PROCESSING, stuck, stuck)):
-        if prediction.tries < TRIES_AT_MOST:
+        if prediction.tries < tasks.TRIES_AT_MOST:
             jobs.send(prediction)
             taken_over += 1
-        elif predictions.fail(prediction.prediction_id, GIVEN_UP, attempt=prediction.attempts).granted:
+        elif predictions.fail(prediction.prediction_id, tasks.GIVEN_UP, attempt=prediction.attempts).granted:
             callback.notify(prediction.prediction_id, prediction.chat_id)
             given_up += 1
     return taken_over, given_up
@@ -153,7 +150,7 @@ def _tell(letter: DeadLetter) -> None:
         return
     if prediction is None or prediction.finished or _has_newer_job(letter, prediction):
         return
-    if predictions.fail(prediction.prediction_id, GIVEN_UP).granted:
+    if predictions.fail(prediction.prediction_id, tasks.GIVEN_UP).granted:
         log.error("job_given_up", prediction_id=prediction.prediction_id, receives=letter.receives)
         callback.notify(prediction.prediction_id, prediction.chat_id)
 

@@ -84,8 +84,8 @@ def left() -> list[str]:
 def test_sender_of_a_dead_letter_is_told_once(dead: Prediction, user: TelegramUser) -> None:
     bury()
     bury()
-    assert reaches(dead, Status.FAILED).error == upkeep.GIVEN_UP
-    assert [message.text for message in user.messages()].count(upkeep.GIVEN_UP) == 1
+    assert reaches(dead, Status.FAILED).error == tasks.GIVEN_UP
+    assert [message.text for message in user.messages()].count(tasks.GIVEN_UP) == 1
 
 
 def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:

@@ -366,7 +366,7 @@ def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: P
     spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
     with pytest.raises(stacks.StackError):
         stacks.provision(prefix)
-    run("teardown", "--prefix", prefix)
+    run("teardown", "--prefix", prefix, "--yes")
     assert statuses(prefix) == {}
 
 

@@ -112,14 +112,14 @@ def test_a_job_whose_message_is_lost_is_taken_over(queued: Prediction) -> None:
 
 def test_a_photo_that_was_tried_too_often_is_given_up(queued: Prediction, user: TelegramUser) -> None:
     predictions.claim(queued.prediction_id, "gone")
-    _set(queued, "tries", upkeep.TRIES_AT_MOST)
+    _set(queued, "tries", tasks.TRIES_AT_MOST)
     sweep()
-    assert _reaches(queued, Delivery.DELIVERED).error == upkeep.GIVEN_UP
-    assert [message.text for message in user.messages()].count(upkeep.GIVEN_UP) == 1
+    assert _reaches(queued, Delivery.DELIVERED).error == tasks.GIVEN_UP
+    assert [message.text for message in user.messages()].count(tasks.GIVEN_UP) == 1
 
 
 def test_many_attempts_that_were_no_tries_give_nothing_up(queued: Prediction) -> None:
-    for _ in range(upkeep.TRIES_AT_MOST + 1):
+    for _ in range(tasks.TRIES_AT_MOST + 1):
         predictions.claim(queued.prediction_id, "same")
     _set(queued, "tries", 1)
     _set(queued, "started_at", LONG_AGO)
@@ -130,7 +130,7 @@ def test_many_attempts_that_were_no_tries_give_nothing_up(queued: Prediction) ->
 def test_sweep_fails_only_the_attempt_it_saw(queued: Prediction) -> None:
     """A worker claims the photo again just before the sweep's write arrives."""
     predictions.claim(queued.prediction_id, "same")
-    _set(queued, "tries", upkeep.TRIES_AT_MOST)
+    _set(queued, "tries", tasks.TRIES_AT_MOST)
     with _before_write("SET #status = :failed", lambda: predictions.claim(queued.prediction_id, "same")):
         sweep()
     found = predictions.find(queued.prediction_id)

@@ -12,7 +12,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite import telegram
+from botsite import telegram, under_way
 from detection import headers, images, items, predictions, timeline
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
@@ -35,8 +35,6 @@ _TEXT_AFTER_FAILURES = 5
 _GIVE_UP_AFTER_FAILURES = 14
 # No answer is tried for longer, whatever keeps it from its chat: Telegram itself drops updates after as long.
 _GIVE_UP_AFTER = timedelta(hours=24)
-# The event loop itself holds tasks by weak references only.
-_under_way: set[asyncio.Task["Answer"]] = set()
 
 
 class Result(Enum):
@@ -62,10 +60,7 @@ async def deliver(prediction_id: str) -> Answer:
     It goes on when the caller is gone: Django cancels a view whose client hangs up, and an answer that is sent and not
     recorded would be sent again.
     """
-    task = asyncio.create_task(_deliver(prediction_id))
-    _under_way.add(task)
-    task.add_done_callback(_under_way.discard)
-    return await asyncio.shield(task)
+    return await asyncio.shield(under_way.start(_deliver(prediction_id)))
 
 
 async def _deliver(prediction_id: str, follow: bool = True) -> Answer:
