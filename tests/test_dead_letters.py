@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, images, predictions, upkeep
+from detection import dead_letters, images, predictions, tasks, upkeep
 from detection.schemas import Delivery, Prediction, Status
 
 from . import letters, turn

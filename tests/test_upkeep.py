@@ -12,7 +12,7 @@ from django.conf import settings
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions, turns, upkeep
+from detection import images, predictions, tasks, turns, upkeep
 from detection.schemas import Delivery, Prediction, Status
 
 from . import turn
@@ -120,8 +120,10 @@ def test_a_photo_that_was_tried_too_often_is_given_up(queued: Prediction, user: 
 
 def test_many_attempts_that_were_no_tries_give_nothing_up(queued: Prediction) -> None:
     for _ in range(tasks.TRIES_AT_MOST + 1):
-        predictions.claim(queued.prediction_id, "same")
-    _set(queued, "tries", 1)
+        claimed = predictions.claim(queued.prediction_id, "same").prediction
+        assert claimed is not None
+        predictions.give_back(claimed)
+    predictions.claim(queued.prediction_id, "same")
     _set(queued, "started_at", LONG_AGO)
     sweep()
     assert _reaches(queued, Delivery.DELIVERED).status is Status.SUCCEEDED
@@ -129,9 +131,10 @@ def test_many_attempts_that_were_no_tries_give_nothing_up(queued: Prediction) ->
 
 def test_sweep_fails_only_the_attempt_it_saw(queued: Prediction) -> None:
     """A worker claims the photo again just before the sweep's write arrives."""
-    predictions.claim(queued.prediction_id, "same")
+    claimed = predictions.claim(queued.prediction_id, "same").prediction
+    assert claimed is not None
     _set(queued, "tries", tasks.TRIES_AT_MOST)
-    with _before_write("SET #status = :failed", lambda: predictions.claim(queued.prediction_id, "same")):
+    with _before_write("SET #status = :failed", lambda: predictions.take_over(claimed, "same")):
         sweep()
     found = predictions.find(queued.prediction_id)
     assert found is not None
