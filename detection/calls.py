@@ -41,13 +41,12 @@ class Calls:
         self._make = make
         self._waiting_at_most = waiting_at_most
         # A chat that Telegram refuses for an hour must leave room for others.
-        self._of_chat_at_most = max(1, waiting_at_most // 4)
+        self._held_of_a_chat_at_most = waiting_at_most // 4
         self._waiting: list[Call] = []  # A heap: the first due is first.
         self._held: defaultdict[int, deque[Call]] = defaultdict(deque)  # Due, but their chat has enough under way.
         self._under_way: Counter[int] = Counter()
         self._busy_until: dict[int, float] = {}  # Before that, the site would only refuse calls for the chat.
         self._ids: set[str] = set()  # Waiting, held or under way: a second call would only be told so.
-        self._of_chat: Counter[int] = Counter()  # How many of them each chat has.
         self._changed = threading.Condition()
         self._leaving = False
         self._threads = [Loop(f"callback-{number}", self._turn) for number in range(AT_ONCE)]
@@ -55,15 +54,13 @@ class Calls:
             thread.start()
 
     def add(self, call: Call) -> bool:
-        """Take a call; return False if there are too many, in all or of its chat, or if this process is leaving."""
+        """Take a call; return False if there are too many, or if this process is leaving."""
         with self._changed:
             if call.prediction_id in self._ids:
                 return True
-            full = len(self._ids) >= self._waiting_at_most
-            if self._leaving or full or self._of_chat[call.chat_id] >= self._of_chat_at_most:
+            if self._leaving or len(self._ids) >= self._waiting_at_most:
                 return False
             self._ids.add(call.prediction_id)
-            self._of_chat[call.chat_id] += 1
             self._wait_for(call)
             return True
 
@@ -109,18 +106,25 @@ class Calls:
         """Return whether the call's chat has room for it; else hold it until one of the chat's calls has ended."""
         busy = self._busy_until.get(call.chat_id, 0.0) > time.monotonic()
         if busy or self._under_way[call.chat_id] >= OF_A_CHAT_AT_ONCE:
-            self._held[call.chat_id].append(call)
+            self._hold(call)
             return False
         self._busy_until.pop(call.chat_id, None)
         self._under_way[call.chat_id] += 1
         return True
+
+    def _hold(self, call: Call) -> None:
+        """Keep a call until its chat has room, or leave it to the sweep if the chat has too many."""
+        held = self._held[call.chat_id]
+        if len(held) < self._held_of_a_chat_at_most:
+            held.append(call)
+        else:
+            self._ids.discard(call.prediction_id)
 
     def _end(self, call: Call, again: Call | None) -> None:
         """Make room for the chat's next call, and keep what is to be made again."""
         self._under_way -= Counter([call.chat_id])
         if again is None or self._leaving:
             self._ids.discard(call.prediction_id)
-            self._of_chat -= Counter([call.chat_id])
         else:
             self._wait_for(again)
             if again.chat_busy:
