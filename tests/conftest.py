@@ -46,7 +46,7 @@ _ROWS = """
 worker_life loadtest bad_input state_machine results upkeep photo_to_answer pace attempts predictions
 aws_failures chaos metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor webhook \
   chat_page trace logs
-sqs_transport receiving_worker
+sqs_transport receiving_worker hostile_jobs
 demo_groups
 provision_https
 roles
