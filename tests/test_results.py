@@ -11,6 +11,7 @@ from django.core import signing
 
 from botsite import aws
 from botsite.bot import replies
+from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, images, predictions
@@ -29,7 +30,9 @@ def call(stack: LocalStack) -> Call:
     def call(prediction_id: str, signature: str | None = None) -> int:
         headers = {callback.SIGNATURE_HEADER: callback.sign(prediction_id) if signature is None else signature}
         url = f"{sites[next(numbers) % len(sites)]}/results"
-        return httpx.get(url, params={"predictionId": prediction_id}, headers=headers, timeout=40).status_code
+        return httpx.get(
+            url, params={"predictionId": prediction_id}, headers=headers, timeout=PATIENCE_SECONDS
+        ).status_code
 
     return call
 

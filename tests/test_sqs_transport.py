@@ -13,7 +13,7 @@ import pytest
 from kombu.asynchronous import Hub
 from kombu.transport import SQS, virtual
 
-from tests.processes import wait_until
+from tests.processes import PATIENCE_SECONDS, wait_until
 from tests.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
 
 
@@ -135,7 +135,7 @@ def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws
         # Said when the signal is heard; what waits for its turn is taken back soon after.
         wait_until(lambda: "Warm shutdown" in worker.output.read_text())
         (tmp_path / "go on").touch()
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(PATIENCE_SECONDS) == 0
 
     messages = aws.client.receive_message(QueueUrl=worker.queue_url, MaxNumberOfMessages=10)["Messages"]
     assert sorted(json.loads(message["Body"])["headers"]["id"] for message in messages) == ["second", "third"]
