@@ -9,7 +9,7 @@ import httpx
 from django.conf import settings
 
 from botsite import aws
-from deploy.local.processes import free_port, listening
+from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
 from deploy.local.stack import LocalStack
 
 from . import microburst
@@ -50,7 +50,9 @@ class FaultySite:
 
     def post(self, update: dict[str, Any]) -> int:
         """Deliver an update as Telegram does; return the status."""
-        return httpx.post(f"{self.url}/telegram/webhook", json=update, headers=self._headers, timeout=60).status_code
+        return httpx.post(
+            f"{self.url}/telegram/webhook", json=update, headers=self._headers, timeout=PATIENCE_SECONDS
+        ).status_code
 
 
 @contextmanager

@@ -35,7 +35,8 @@ numbers = itertools.count()
 def make_app(queue_url: str, **options: Any) -> Celery:
     """Return a Celery app with one queue and one task, set up as the shipped one."""
     # An app beside the shipped one: not the current one, no task of it shared, nothing to do with Django.
-    app = Celery("transport", set_as_current=False, broker="sqs://", fixups=[])
+    strict = "botsite.strict:StrictTask"
+    app = Celery("transport", set_as_current=False, broker="sqs://", fixups=[], task_cls=strict)
     app.conf.update(
         {
             "broker_transport": "botsite.sqs:Transport",
@@ -124,6 +125,15 @@ class Aws:
         name = f"queue-{next(numbers)}"
         url: str = self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
         return url
+
+    def dead_letters_of(self, queue_url: str) -> str:
+        """Return the URL of a new queue, where messages go that have been received once."""
+        dead_letters = self.queue()
+        arn = self.client.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
+        redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": 1}
+        attributes = {"RedrivePolicy": json.dumps(redrive)}
+        self.client.set_queue_attributes(QueueUrl=queue_url, Attributes=attributes)
+        return dead_letters
 
     def fail(self, operation: str, **fault: Any) -> None:
         """Have an operation fail from now on."""

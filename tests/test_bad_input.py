@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from botsite.bot import replies
+from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import pixels, predictions
@@ -176,7 +177,7 @@ def test_an_album_entry_without_a_photo_gets_a_polite_answer(stack: LocalStack, 
 def _post(stack: LocalStack, update: dict[str, object]) -> int:
     headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
     url = f"{next(iter(stack.sites.values()))}/telegram/webhook"
-    return httpx.post(url, json=update, headers=headers, timeout=30).status_code
+    return httpx.post(url, json=update, headers=headers, timeout=PATIENCE_SECONDS).status_code
 
 
 def test_a_file_that_telegram_no_longer_has_is_said_to_be_gone(stack: LocalStack, user: TelegramUser) -> None:

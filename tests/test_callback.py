@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback
@@ -65,7 +66,7 @@ def _notify(url: str, stack: LocalStack) -> None:
     """Call back from a process of its own, as a worker that stops right after its last job."""
     code = "import django; django.setup(); from detection import callback; callback.notify('p1', 1); callback.drain(10)"
     env = stack.env | {"POLYBOT_URL": url, "DJANGO_SETTINGS_MODULE": "botsite.settings"}
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("site", [[]], indirect=True)
@@ -78,7 +79,7 @@ def test_the_site_is_called_signed_even_while_the_worker_stops(site: Site, stack
 def test_a_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
     callback.notify("p2", 1)
-    assert site.done.wait(30)
+    assert site.done.wait(PATIENCE_SECONDS)
     assert site.asked == ["p2"] * 3
 
 
@@ -86,7 +87,7 @@ def test_a_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytes
 def test_a_refusal_is_not_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
     callback.notify("p3", 1)
-    assert site.done.wait(30)
+    assert site.done.wait(PATIENCE_SECONDS)
     assert site.asked == ["p3"]
 
 

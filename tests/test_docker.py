@@ -20,7 +20,7 @@ from deploy.recipe import ROLES, Place, Recipe
 from detection import openvino_model
 from detection import weights as model_weights
 from tests import containers, emulators
-from tests.processes import free_port, wait_until
+from tests.processes import PATIENCE_SECONDS, free_port, wait_until
 
 ROOT = Path(__file__).parents[1]
 # What the build has beside the worker's packages while it exports the model.
@@ -214,9 +214,9 @@ def test_every_role_becomes_healthy_with_what_its_image_holds_and_stops_when_tol
         assert [one for one in roles if one.healthy()] == []
         running = [stack.enter_context(one.run()) for one in roles]
         for one, process in zip(roles, running, strict=True):
-            wait_until(lambda one=one, process=process: one.healthy() or process.poll() is not None, 60)
+            wait_until(lambda one=one, process=process: one.healthy() or process.poll() is not None)
             assert process.poll() is None, (one.app.parent / "output").read_text()[-3000:]
         for process in running:
             process.terminate()
-        assert [process.wait(30) for process in running] == [0, 0, 0]
+        assert [process.wait(PATIENCE_SECONDS) for process in running] == [0, 0, 0]
         assert [one for one in roles if one.healthy()] == []

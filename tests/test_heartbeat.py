@@ -9,7 +9,7 @@ import pytest
 from botsite import aws
 from detection.heartbeat import Heartbeat
 from tests.emulators import ministack
-from tests.processes import wait_until
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 LEFT_ALONE = "left alone"
 
@@ -60,5 +60,5 @@ def test_the_heartbeat_outlives_an_exception_and_beats_soon_again(queue: Queue) 
     heartbeat.start()
     assert queue.comes_back() == [LEFT_ALONE]
     heartbeat.stop()
-    heartbeat.join(30)
+    heartbeat.join(PATIENCE_SECONDS)
     assert not heartbeat.is_alive()

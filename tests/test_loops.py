@@ -7,6 +7,7 @@ import pytest
 
 from botsite import loops
 from botsite.loops import Loop
+from deploy.local.processes import PATIENCE_SECONDS
 from detection.liveness import STALLED_SECONDS, Signs, Watchdog
 
 
@@ -26,7 +27,7 @@ def test_exceptions_are_outlived() -> None:
 
     loop = Loop("survivor", turn)
     loop.start()
-    loop.join(30)
+    loop.join(PATIENCE_SECONDS)
     assert not loop.is_alive()
     assert next(turns, "all taken") == "all taken"
     assert loops.dead() == []
@@ -39,7 +40,7 @@ def test_a_thread_that_is_killed_is_missed() -> None:
 
     loop = Loop("victim", turn)
     loop.start()
-    loop.join(30)
+    loop.join(PATIENCE_SECONDS)
     assert loops.dead() == ["victim"]
     loops._loops.discard(loop)
 
@@ -68,8 +69,8 @@ def test_a_watchdog_outlives_a_file_that_it_cannot_touch(tmp_path: Path) -> None
 
     watchdog = Watchdog(signs, tmp_path / "file" / "alive")
     watchdog.start()
-    assert looks.acquire(timeout=30)
-    assert looks.acquire(timeout=30)
+    assert looks.acquire(timeout=PATIENCE_SECONDS)
+    assert looks.acquire(timeout=PATIENCE_SECONDS)
     watchdog.stopped.set()
-    watchdog.join(30)
+    watchdog.join(PATIENCE_SECONDS)
     assert not watchdog.is_alive()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from botsite.sqs_receiving import FAILURES, LONGEST_PAUSE_SECONDS, RECEIVING, Pauses
 from botsite.sqs_threads import Receiver
-from tests.processes import wait_until
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 ERROR = ConnectionError("not today")
 IN_HAND = 16
@@ -126,7 +126,7 @@ def test_a_paused_receiver_is_silent_and_counts_as_alive(
     wait_until(lambda: thread.last_receive > started + 1)
     assert not received.is_set()
     RECEIVING.worked()
-    assert received.wait(30)
+    assert received.wait(PATIENCE_SECONDS)
 
 
 def test_what_is_held_is_counted_until_it_is_settled() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from botsite import sqs_receiving
-from tests.processes import wait_until
+from tests.processes import PATIENCE_SECONDS, wait_until
 from tests.sqs_worker import Aws, Worker, running_aws, running_worker
 
 WAITING = 30
@@ -45,7 +45,7 @@ def test_a_paused_worker_stops_at_once(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url, first_pause_seconds=600) as worker:
         begin_outage(worker, tmp_path / "outage")
         worker.process.send_signal(signal.SIGTERM)
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(PATIENCE_SECONDS) == 0
 
 
 def test_a_job_that_has_to_be_alone_is(aws: Aws, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from django.core import signing
 
 from botsite import aws
 from botsite.bot import deliver, replies
+from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, images, predictions
@@ -32,7 +33,7 @@ def ask(stack: LocalStack) -> Ask:
     def ask(prediction_id: str, signature: str | None = None) -> httpx.Response:
         headers = {callback.SIGNATURE_HEADER: callback.sign(prediction_id) if signature is None else signature}
         url = f"{sites[next(numbers) % len(sites)]}/results"
-        return httpx.get(url, params={"predictionId": prediction_id}, headers=headers, timeout=120)
+        return httpx.get(url, params={"predictionId": prediction_id}, headers=headers, timeout=PATIENCE_SECONDS)
 
     return ask
 

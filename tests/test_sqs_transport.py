@@ -13,7 +13,7 @@ import pytest
 from kombu.asynchronous import Hub
 from kombu.transport import SQS, virtual
 
-from tests.processes import wait_until
+from tests.processes import PATIENCE_SECONDS, wait_until
 from tests.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
 
 
@@ -122,36 +122,6 @@ def test_a_short_failure_of_deletions_runs_no_job_again(aws: Aws, worker: Worker
     assert worker.runs("deleted-late") == 1
 
 
-ENVELOPE = job("text")
-UNREADABLE = {
-    "no JSON": "certainly not JSON",
-    "not base64 either": "////",
-    "no envelope": '{"image_key": "photos/1"}',
-    "no object": '"text"',
-    "odd properties": json.dumps(ENVELOPE | {"properties": 5}),
-    "undecodable arguments": json.dumps(ENVELOPE | {"body": "not JSON"}),
-    "unknown compression": json.dumps(ENVELOPE | {"headers": {"task": "note", "id": "1", "compression": "odd"}}),
-    "unknown encoding": json.dumps(ENVELOPE | {"properties": {"body_encoding": "odd"}}),
-    "unknown task": json.dumps(ENVELOPE | {"headers": {"task": "unheard.of", "id": "1"}}),
-    "refused content type": json.dumps(ENVELOPE | {"content-type": "application/x-python-serialize"}),
-    "wrong arguments": json.dumps(ENVELOPE | {"body": "[[], {}, {}]"}),
-}
-
-
-def test_what_cannot_be_run_becomes_a_dead_letter_and_the_rest_is_done(aws: Aws, tmp_path: Path) -> None:
-    with running_worker(aws, tmp_path, aws.url, worker_concurrency=2) as worker:
-        dead_letters = aws.queue()
-        arn = aws.client.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
-        redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": 1}
-        attributes = {"RedrivePolicy": json.dumps(redrive)}
-        aws.client.set_queue_attributes(QueueUrl=worker.queue_url, Attributes=attributes)
-        for body in UNREADABLE.values():
-            aws.client.send_message(QueueUrl=worker.queue_url, MessageBody=body)
-        assert worker.works()
-        wait_until(lambda: aws.depth(dead_letters) == len(UNREADABLE))
-        wait_until(lambda: not aws.depth(worker.queue_url))
-
-
 def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=1, worker_prefetch_multiplier=4) as worker:
         set_visibility(aws, worker, 60)
@@ -165,7 +135,7 @@ def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws
         # Said when the signal is heard; what waits for its turn is taken back soon after.
         wait_until(lambda: "Warm shutdown" in worker.output.read_text())
         (tmp_path / "go on").touch()
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(PATIENCE_SECONDS) == 0
 
     messages = aws.client.receive_message(QueueUrl=worker.queue_url, MaxNumberOfMessages=10)["Messages"]
     assert sorted(json.loads(message["Body"])["headers"]["id"] for message in messages) == ["second", "third"]

@@ -23,6 +23,7 @@ from django.conf import settings
 
 from botsite import aws, celery, health, pace, secret_store, telegram
 from botsite.sqs_threads import Receiver, Settler
+from deploy.local.processes import PATIENCE_SECONDS
 from detection import dead_letters, images, jobs, listing, machine, operations, predictions, recent, upkeep
 from detection.filters import Filters
 from detection.heartbeat import Heartbeat
@@ -31,7 +32,6 @@ from metrics import cloudwatch, history, tasks
 
 # Warnings about the work itself, which is as it should be here.
 _EXPECTED = {"swept", "job_given_up", "machine_leaving"}
-_PATIENCE_SECONDS = 10.0
 _logged: list[Any] = []
 CHAT_ID = 7
 DETECTION = Detection("cat", 0.9, 0.5, 0.5, 0.2, 0.2)
@@ -87,7 +87,7 @@ def _received(name: str, url: str) -> Iterator[str]:
 
 def _wait_until(done: Callable[[], bool]) -> None:
     """Wait for a thread's work; raise TimeoutError if it takes too long or something went wrong meanwhile."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not done():
         if _bad() or time.monotonic() > deadline:
             raise TimeoutError(f"not done, but logged: {_logged}")

@@ -102,7 +102,7 @@ class LocalStack:
         for site, address in self.sites.items():
             site.wait_ready(partial(_answers, f"{address}/readyz"))
         for worker in [*self.workers, self.metrics]:
-            worker.wait_ready(partial(worker.said, roles.READY), 180)
+            worker.wait_ready(partial(worker.said, roles.READY))
 
     def stop(self) -> None:
         """End everything."""
@@ -115,7 +115,7 @@ class LocalStack:
         self.endpoint = f"http://127.0.0.1:{port}"
         self.env |= {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         child = self.children.start("ministack", ministack.COMMAND, self.env | ministack.environment(port), BOTTOM)
-        child.wait_ready(lambda: listening("127.0.0.1", port), 30)
+        child.wait_ready(lambda: listening("127.0.0.1", port))
         self.adopt("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
     def start_telegram(self) -> None:
@@ -126,7 +126,7 @@ class LocalStack:
         self.env["TELEGRAM_API_URL"] = self.telegram_url
         command = ["-m", "deploy.local.telegram", "--port", str(port), "--time-scale", str(self.time_scale)]
         child = self.children.start("telegram", [sys.executable, *command], self.env, BOTTOM)
-        child.wait_ready(lambda: listening("127.0.0.1", port), 30)
+        child.wait_ready(lambda: listening("127.0.0.1", port))
 
     def provision(self) -> None:
         """Deploy the templates, and take from the stacks what the roles need."""
@@ -155,7 +155,7 @@ class LocalStack:
         # ministack speaks plain HTTP on all its ports, whatever the listener.
         command += ["--certificate", str(self.certificate), "--key", str(self._key)]
         child = self.children.start("balancer", [sys.executable, *command], self.env, BOTTOM)
-        child.wait_ready(lambda: listening("127.0.0.1", https), 30)
+        child.wait_ready(lambda: listening("127.0.0.1", https))
         self._key.unlink()
         self.polybot_url, self.public_url = f"http://127.0.0.1:{http}", f"https://localhost:{https}"
         self.env["POLYBOT_URL"] = self.polybot_url
