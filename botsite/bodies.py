@@ -48,6 +48,10 @@ class BoundedBodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it and let its connection be closed."""
+        if scope["type"] == "websocket":
+            # Django would raise, and log it, for each stranger who asks for one.
+            await send({"type": "websocket.close"})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

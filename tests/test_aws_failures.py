@@ -2,6 +2,7 @@
 
 import pytest
 
+from botsite.bot import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import predictions
@@ -76,3 +77,12 @@ def _delivered(user: TelegramUser) -> bool:
     ids = predictions.latest_of_chat(user.chat_id)
     found = predictions.find(ids[0]) if ids else None
     return found is not None and found.delivery is Delivery.DELIVERED
+
+
+def test_what_aws_rejects_is_told_and_not_sent_again(
+    site: FaultySite, user: TelegramUser, known_file: FileReference
+) -> None:
+    rejected = {"error": {"code": "ValidationException", "status": 400}}
+    site.break_({"service": "dynamodb", "operation": "PutItem", **rejected})
+    assert site.post(updates.with_photo(user.chat_id, known_file)) == 200
+    assert [message.text for message in user.messages() if message.from_bot] == [replies.GAVE_UP]

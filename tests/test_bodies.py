@@ -77,6 +77,12 @@ def test_a_wrong_secret_is_refused_before_its_body(site: LoneSite) -> None:
     assert site.send(head) == 403
 
 
+def test_a_websocket_is_refused_without_a_traceback(site: LoneSite) -> None:
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
+    assert site.send(f"GET /x HTTP/1.1\r\n{upgrade}\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==") == 403
+    assert "Traceback" not in site.log.read_text()
+
+
 def test_ordinary_bodies_pass(site: LoneSite) -> None:
     body = json.dumps(updates.with_message(1, new_chat_title="x")).encode()
     head = f"POST /telegram/webhook HTTP/1.1\r\nContent-Length: {len(body)}\r\n{SECRET}: {site.secret}"

@@ -9,6 +9,7 @@ import pytest
 from botsite.bot import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
+from detection import headers
 
 from . import updates
 
@@ -81,6 +82,12 @@ def test_what_is_addressed_to_the_bot_is_answered(
 ) -> None:
     assert post(stack, group, text=text) == 200
     assert [message.text for message in group.messages()] == [reply]
+
+
+def test_a_file_with_the_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
+    pdf = updates.FILE | {"mime_type": "application/pdf"}
+    assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
+    assert [message.text for message in group.messages()] == [headers.NO_IMAGE]
 
 
 def test_a_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:

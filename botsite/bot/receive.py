@@ -23,12 +23,15 @@ log = structlog.get_logger()
 _in_thread = sync_to_async(thread_sensitive=False)
 # The event loop itself holds tasks by weak references only.
 _under_way: set[asyncio.Task[None]] = set()
-
-
+_COMMANDS: dict[str, Callable[[], str]] = {
+    "start": lambda: replies.START,
+    "help": lambda: replies.HELP,
+    "privacy": lambda: replies.privacy(settings.PREDICTIONS_KEPT_DAYS),
+}
 # After this time the sender is told what Telegram's servers could not say until then: the file cannot be had.
 _PATIENCE_SECONDS = 3600
-# A late update may have waited for us and not for Telegram: it gets more than the one try that happens to fail.
-_LATE_TRIES = 3
+# A late update may have waited for us and not for Telegram: one failure is not enough.
+_LATE_TRIES = 2
 # Types that are no image, whatever is in the file. Whoever does not know a type says application/octet-stream.
 _NO_IMAGE_PREFIXES = ("video/", "audio/", "text/", "font/", "application/vnd.")
 _NO_IMAGE_TYPES = frozenset(
@@ -112,9 +115,9 @@ def _settle(submission: asyncio.Task[None]) -> None:
 async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:
     """Return whether a message in a group is the bot's to answer. The name is asked for only if one is mentioned."""
     match incoming:
-        case Photo():
-            # Whoever posts a document there does not mean the bot; with an image it cannot be known.
-            return not _is_other_type(incoming.declared)
+        case Photo() if not _is_other_type(incoming.declared):
+            # An image may be meant for the bot; other files, which it cannot read, are for the people there.
+            return True
         case Command(to=""):
             return incoming.name in _COMMANDS
         case Command():
@@ -161,13 +164,6 @@ async def _show_activity(chat_id: int) -> None:
     except telegram.TelegramError as error:
         # Decoration: the photo is accepted whether or not the chat shows it.
         log.info("activity_not_shown", error=str(error))
-
-
-_COMMANDS: dict[str, Callable[[], str]] = {
-    "start": lambda: replies.START,
-    "help": lambda: replies.HELP,
-    "privacy": lambda: replies.privacy(settings.PREDICTIONS_KEPT_DAYS),
-}
 
 
 async def _say(to: Photo | Command | Other, text: str) -> None:
