@@ -96,7 +96,7 @@ def _again(call: Call, retry_after: str | None = None, **why: object) -> float |
     seconds = min(_FIRST_RETRY_SECONDS * 2**call.tries, _LONGEST_RETRY_SECONDS)
     if retry_after and retry_after.isdecimal():
         seconds = max(seconds, float(retry_after))
-    log.info("callback_postponed", retry_in_ms=round(seconds * 1000), **why)
+    log.debug("callback_postponed", retry_in_ms=round(seconds * 1000), **why)
     return seconds
 
 
