@@ -101,7 +101,7 @@ def _again(call: Call, headers: Mapping[str, str] = _NO_HEADERS, **why: object) 
     seconds = min(_FIRST_RETRY_SECONDS * 2**call.tries, _LONGEST_RETRY_SECONDS)
     if retry_after.isdecimal():
         seconds = max(seconds, float(retry_after))
-    log.info("callback_postponed", retry_in_ms=round(seconds * 1000), **why)
+    log.debug("callback_postponed", retry_in_ms=round(seconds * 1000), **why)
     tries = call.tries if chat_busy else call.tries + 1
     return replace(call, due=time.monotonic() + seconds, tries=tries, chat_busy=chat_busy)
 

@@ -197,7 +197,7 @@ def test_purge_asks_and_spares_what_came_after_the_question(undisturbed: None, s
         late = letters.put("two")
         os.write(terminal, f"{answer}\n".encode())
         assert process.wait(60) == (0 if answer == "yes" else 1)
-    os.close(terminal)
-    os.close(other_end)
+    for end in (terminal, other_end):
+        os.close(end)
     assert b"1 dead letter: 1 that are not jobs" in said
     assert left() == ([late] if answer == "yes" else sorted([asked_for, late]))

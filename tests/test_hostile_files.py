@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detection import headers, pixels, yolo
+from detection import headers, yolo
 from detection.decoding import DECODER
 from detection.fair_threads import FairThreads
 from detection.schemas import Detection

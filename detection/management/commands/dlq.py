@@ -87,7 +87,10 @@ class Command(BaseCommand):
     def _ask(self) -> None:
         if not (sys.stdin.isatty() and self.stdout.isatty()):
             raise CommandError("Nothing was deleted: there is no terminal to ask on. Add --yes to delete them.")
-        if input("Type yes to delete them for good: ") != "yes":
+        # input() would write the question to the error output, which may lead elsewhere.
+        self.stdout.write("Type yes to delete them for good: ", ending="")
+        self.stdout.flush()
+        if input() != "yes":
             raise CommandError("Nothing was deleted.")
 
 
