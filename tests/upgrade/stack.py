@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from django.conf import settings
@@ -15,6 +16,8 @@ from deploy.local.stack import PREFIX, LocalStack
 
 from . import release
 
+# The emulator tells an ALB's targets apart by host alone.
+_NEW_HOSTS = ("127.0.0.3", "127.0.0.4")
 _READY_SECONDS = 180
 
 
@@ -34,7 +37,6 @@ class UpgradedStack(LocalStack):
     """The service as the previous release made it, part after part of which becomes this release's."""
 
     old: Path = field(kw_only=True)
-    metrics_env: dict[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,19 +65,21 @@ class UpgradedStack(LocalStack):
         self.workers[-1].wait(_READY_SECONDS)
 
     def replace_sites(self, folder: Path) -> None:
-        """Replace the sites one by one, as an instance refresh does."""
+        """Start sites of the release in that folder, then let the others end, as an instance refresh does."""
         self.children.release = folder
-        targets, group = aws.client("elbv2"), stacks.existing(PREFIX, "web").outputs["TargetGroupArn"]
-        for old, address in list(self.sites.items()):
-            url = httpx.URL(address)
-            targets.deregister_targets(TargetGroupArn=group, Targets=[{"Id": url.host, "Port": url.port}])
-            old.terminate()
-            old.wait(_READY_SECONDS)
-            del self.sites[old]
-            port = free_port(url.host)
-            new = self.start_site(url.host, port)
-            new.wait_ready(lambda new=new: self._ready(new), _READY_SECONDS)
-            targets.register_targets(TargetGroupArn=group, Targets=[{"Id": url.host, "Port": port}])
+        leaving = self.sites
+        self.sites = {}
+        for host in _NEW_HOSTS:
+            self.start_site(host, free_port(host))
+        for site in self.sites:
+            site.wait_ready(lambda site=site: self._ready(site), _READY_SECONDS)
+        elb, group = aws.client("elbv2"), stacks.existing(PREFIX, "web").outputs["TargetGroupArn"]
+        elb.register_targets(TargetGroupArn=group, Targets=_targets(self.sites))
+        elb.deregister_targets(TargetGroupArn=group, Targets=_targets(leaving))
+        for site in leaving:
+            site.terminate()
+        for site in leaving:
+            site.wait(_READY_SECONDS)
 
     def replace_metrics(self, folder: Path) -> None:
         """Replace the metricStreamer."""
@@ -89,3 +93,8 @@ class UpgradedStack(LocalStack):
             return httpx.get(f"{self.sites[site]}/readyz", timeout=5).is_success
         except httpx.TransportError:
             return False
+
+
+def _targets(sites: Mapping[Child, str]) -> list[dict[str, Any]]:
+    urls = [httpx.URL(url) for url in sites.values()]
+    return [{"Id": url.host, "Port": url.port} for url in urls]
