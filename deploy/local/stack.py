@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -133,18 +133,23 @@ class LocalStack:
         self.step("provisioning with CloudFormation")
         pair = self_signed.make("localhost", datetime.now(UTC))
         imported = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)
-        stacks.provision(PREFIX, {"CertificateArn": imported["CertificateArn"], "OperatorCidr": "127.0.0.1/32"})
+        described = self.deploy({"CertificateArn": imported["CertificateArn"], "OperatorCidr": "127.0.0.1/32"})
         self.folder.mkdir(parents=True, exist_ok=True)
         self.certificate.write_bytes(pair.certificate)
         self._key.touch(mode=0o600)
         self._key.write_bytes(pair.key)
-        self.env |= environment.of(PREFIX)
+        self.env |= described
         aws.client("secretsmanager").put_secret_value(
             SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=self.env["TELEGRAM_TOKEN"]
         )
         self.env |= secret_store.read(self.env["SERVICE_SECRETS"].split(","), REGION, self.endpoint)
         # Ids are made with the first key there was.
         self.env.setdefault("PREDICTION_ID_KEY", self.env["RESULTS_KEY"])
+
+    def deploy(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Deploy the templates with these parameters; return what the roles need to know of the stacks."""
+        stacks.provision(PREFIX, values)
+        return environment.of(PREFIX)
 
     def start_front(self) -> None:
         """Start what stands for the name and the ports of the load balancer."""

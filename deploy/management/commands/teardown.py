@@ -56,8 +56,8 @@ def _confirm(prefix: str, changes: list[Change], console: Console) -> None:
     """Show what will be deleted, and have a person type the prefix. Raise CommandError unless they do."""
     if not sys.stdin.isatty():
         raise CommandError(
-            f"Nothing was deleted: there is no terminal to ask on. `teardown --prefix {prefix} --plan` lists what would be "
-            "deleted; add --yes to delete it without being asked."
+            f"Nothing was deleted: there is no terminal to ask on. `teardown --prefix {prefix} --plan` lists what "
+            "would be deleted; add --yes to delete it without being asked."
         )
     console.print(change_table(changes))
     console.print("\n".join(stored.lines(prefix)), markup=False)
