@@ -36,7 +36,7 @@ def model(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Callable[[Calla
     def load(look: Callable[..., Any]) -> None:
         free: LifoQueue[Any] = LifoQueue()
         free.put(look)
-        loaded = yolo.Model("test", {}, free, FairThreads(1, "model"))
+        loaded = yolo.Model("test", {}, free, FairThreads(1, "model"), FairThreads(1, "decoding"))
         monkeypatch.setattr(yolo, "load", lambda: loaded)
 
     return load
