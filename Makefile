@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit bench chaos
+.PHONY: help demo test lint audit bench chaos upgrade
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,3 +37,7 @@ bench: ## measure the worker against a bare model, a loop and the defaults; then
 chaos: ## break everything that can break, one by one and at random, and count the answers
 	@$(PYTHON) deploy/local/install.py --tests
 	@$(RUN) -m tests.chaos
+
+upgrade: ## upgrade a service of the previous release while photos are under way, and count the answers
+	@$(PYTHON) deploy/local/install.py --tests
+	@$(RUN) -m tests.upgrade

@@ -22,7 +22,7 @@ from . import pace
 log = structlog.get_logger()
 
 _INTERVAL_SECONDS = 10.0
-_BURST = 5
+_BURST = 6
 
 
 class LoginForm(AdminAuthenticationForm):
@@ -48,7 +48,7 @@ class LoginForm(AdminAuthenticationForm):
 
 def limit(address: str) -> pace.Limit:
     """Return how often this address may try."""
-    return pace.Limit(f"login#{address}", _INTERVAL_SECONDS, _BURST)
+    return pace.Limit(f"login#{address}", _INTERVAL_SECONDS, _BURST, longest_wait_seconds=0.0)
 
 
 def address_of(request: HttpRequest) -> str:

@@ -17,7 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
 # Django's checks import the whole site, with python-telegram-bot and the admin: 40 MB that no worker needs.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
-app = Celery("botsite")
+app = Celery("botsite", task_cls="botsite.strict:StrictTask")
 
 
 def configuration() -> dict[str, Any]:
@@ -69,8 +69,6 @@ def configuration() -> dict[str, Any]:
         # Remote control and events do not work on SQS; asking for them creates queues that stay.
         "worker_enable_remote_control": False,
         "worker_send_task_events": False,
-        # A message with an ETA is held in memory, invisible. Nothing here uses them; this bounds an accident.
-        "worker_eta_task_limit": 10,
         # Django configures logging; see botsite/logs.py.
         "worker_hijack_root_logger": False,
         "timezone": "UTC",

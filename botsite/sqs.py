@@ -24,6 +24,7 @@ from botocore.config import Config
 from kombu.transport import SQS, virtual
 from kombu.transport.virtual.base import queue_declare_ok_t
 
+from .sqs_receiving import RECEIVING
 from .sqs_threads import BATCH, GATHER_SECONDS, Receiver, Settler
 
 RECEIVE_GRACE_SECONDS = 3  # A long poll unanswered for longer than its wait and this is a dead connection.
@@ -89,18 +90,27 @@ class Message(virtual.Message):
             super().ack(multiple=multiple)
 
 
-class QoS(SQS.QoS):
-    """Tell the receivers of a free slot the moment it is free."""
+class QoS(virtual.QoS):
+    """Tell the receivers of a free slot the moment it is free.
+
+    Not kombu's of SQS: that looks for a policy by the routing key, which a message may give as anything.
+    """
 
     def ack(self, delivery_tag: str) -> None:
         """Count the message as settled."""
         super().ack(delivery_tag)
+        RECEIVING.settled(delivery_tag)
         self.channel.slots_changed()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Count the message as settled, and give it back if it is to be queued again."""
         super().reject(delivery_tag, requeue=requeue)
+        RECEIVING.settled(delivery_tag)
         self.channel.slots_changed()
+
+    def holds(self, delivery_tag: str) -> bool:
+        """Return whether the message is delivered and not settled."""
+        return delivery_tag in self._delivered and delivery_tag not in self._dirty
 
 
 class Channel(SQS.Channel):
@@ -132,7 +142,7 @@ class Channel(SQS.Channel):
         handles: dict[str, list[str]] = {}
         # `list` of a dict's items is one step for other threads.
         for tag, message in list(self.qos._delivered.items()):
-            if tag not in self.qos._dirty:
+            if self.qos.holds(tag):
                 handles.setdefault(message.delivery_info["sqs_queue"], []).append(tag)
         return handles
 
@@ -194,6 +204,7 @@ class Channel(SQS.Channel):
         settler = self._settlers[self._urls[queue]]
         for message in messages:
             settler.release(message["ReceiptHandle"])
+            RECEIVING.settled(message["ReceiptHandle"])
 
     def _deliver(self, queue: str, messages: list[dict[str, Any]]) -> None:
         callback = None if self.closed else self.connection._callbacks.get(queue)
@@ -211,9 +222,11 @@ class Channel(SQS.Channel):
             callback(self._message_to_python(message, queue, self._new_queue(queue)))
         except Exception:
             log.exception("message_failed", queue=queue, message_id=message.get("MessageId"))
-            # It comes back after its visibility timeout, and ends as a dead letter.
-            if message["ReceiptHandle"] in self.qos._delivered:
-                self.qos.ack(message["ReceiptHandle"])
+            # It comes back, later each time, and ends as a dead letter.
+            self.basic_reject(message["ReceiptHandle"])
+        if not self.qos.holds(message["ReceiptHandle"]):
+            # Nobody could make a message of it, or its consumer does not acknowledge.
+            RECEIVING.settled(message["ReceiptHandle"])
 
     # Settling: all on the event loop, and none of it waits for the network.
 
@@ -224,14 +237,14 @@ class Channel(SQS.Channel):
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Have the message deleted; its slot is free from now on."""
-        if delivery_tag in self.qos._delivered:
+        if self.qos.holds(delivery_tag):
             delivery_info = self.qos.get(delivery_tag).delivery_info
             self._settler(delivery_info["sqs_queue"]).delete(delivery_tag)
             self.qos.ack(delivery_tag)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Give the message back: now with `requeue`, else later each time, until it is a dead letter."""
-        if delivery_tag in self.qos._delivered:
+        if self.qos.holds(delivery_tag):
             if not requeue:
                 delivery_info = self.qos.get(delivery_tag).delivery_info
                 wait_seconds = retry_seconds(receives(delivery_info["sqs_message"]))
@@ -241,6 +254,7 @@ class Channel(SQS.Channel):
     def _restore(self, message: virtual.Message) -> None:
         """Release a message: kombu would hide it for wait_time_seconds, and need its delivery_info.exchange."""
         self._settler(message.delivery_info["sqs_queue"]).release(message.delivery_tag)
+        RECEIVING.settled(message.delivery_tag)
 
     def _delete_message(self, queue_name: str, message: dict[str, Any]) -> None:
         """Delete a message of a consumer that does not acknowledge."""
@@ -257,7 +271,7 @@ class Channel(SQS.Channel):
         """Stop receiving; what a request under way still brings is released."""
         receiver = self._receivers.pop(self._tag_to_queue.get(consumer_tag, ""), None)
         if receiver:
-            receiver.stopped.set()
+            receiver.stop()
             self._cancelled.append(receiver)
             self.slots_changed()
         super().basic_cancel(consumer_tag)

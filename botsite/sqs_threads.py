@@ -1,6 +1,6 @@
 """The two threads that speak with SQS for a worker: a receiver and a settler for each queue.
 
-Both outlive every error: they log it, wait (exponential backoff with full jitter) and try again.
+Neither is ended by an error of SQS: it is logged and, after a wait (exponential backoff with full jitter), tried again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import structlog
+
+from .loops import Loop
+from .sqs_receiving import RECEIVING
 
 BATCH = 10  # SQS takes and gives at most ten messages a request.
 # A request costs about 1.5 ms of CPU whatever it carries. With 24 slots and jobs of 20 ms, gathering takes the
@@ -71,17 +74,18 @@ class Settlement:
     give_up_at: float
 
 
-class Settler(threading.Thread):
+class Settler(Loop):
     """Delete and release messages of one queue, up to ten a request: nobody waits for it, and a request costs CPU.
 
     A request that fails is tried again for 30 s. Then the message comes back after its visibility timeout.
     """
 
     def __init__(self, client: Any, queue_url: str) -> None:
-        super().__init__(name="sqs-settle", daemon=True)
+        super().__init__("sqs-settle", self._settle)
         self._client, self._url = client, queue_url
         self._todo: SimpleQueue[Settlement | threading.Event] = SimpleQueue()
         self._flushing: list[threading.Event] = []
+        self._again: list[Settlement] = []
         self._outage = Outage("settle_failed", queue_url=queue_url)
         self.start()
 
@@ -100,13 +104,12 @@ class Settler(threading.Thread):
         if not done.wait(FLUSH_SECONDS):
             log.error("settle_unfinished", queue_url=self._url)
 
-    def run(self) -> None:
-        """Settle for as long as the process lives: a receiver that was stopped may still bring messages."""
-        again: list[Settlement] = []
-        while True:
-            again = self._send(again + self._take(BATCH - len(again), wait=not again))
-            while self._flushing and not again:
-                self._flushing.pop().set()
+    def _settle(self) -> None:
+        """Send a batch. There is no end to it: a receiver that was stopped may still bring messages."""
+        again = self._again
+        self._again = self._send(again + self._take(BATCH - len(again), wait=not again))
+        while self._flushing and not self._again:
+            self._flushing.pop().set()
 
     def _take(self, room: int, wait: bool) -> list[Settlement]:
         """Return what has to be settled: with `wait` at least one, and what gathers within 0.1 s."""
@@ -143,17 +146,16 @@ class Settler(threading.Thread):
         """Return what failed and may yet succeed, each with its error."""
         if not batch:
             return []
+        retry: list[tuple[Settlement, object]] = []
         try:
             reply = operation(QueueUrl=self._url, Entries=[entry(*numbered) for numbered in enumerate(batch)])
-            failures = reply.get("Failed", [])
-        except Exception as error:  # noqa: BLE001 - whatever it was, this thread must outlive it
+            for failure in reply.get("Failed", []):
+                if failure["SenderFault"]:  # An expired receipt handle, mostly: the message is back in the queue.
+                    log.warning("settle_refused", queue_url=self._url, code=failure["Code"])
+                else:
+                    retry.append((batch[int(failure["Id"])], failure["Code"]))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the batch must not be lost with it
             return [(settlement, error) for settlement in batch]
-        retry = []
-        for failure in failures:
-            if failure["SenderFault"]:  # An expired receipt handle, mostly: the message is back in the queue.
-                log.warning("settle_refused", queue_url=self._url, code=failure["Code"])
-            else:
-                retry.append((batch[int(failure["Id"])], failure["Code"]))
         return retry
 
 
@@ -163,7 +165,7 @@ def entry(number: int, settlement: Settlement) -> dict[str, Any]:
     return common if settlement.visible_in is None else {**common, "VisibilityTimeout": settlement.visible_in}
 
 
-class Receiver(threading.Thread):
+class Receiver(Loop):
     """Receive one queue's messages for as long as its consumer wants them, whatever ReceiveMessage does."""
 
     def __init__(
@@ -174,39 +176,54 @@ class Receiver(threading.Thread):
         wait_for_slots: Callable[[threading.Event, bool], int],
         arrived: Callable[[str, list[dict[str, Any]], threading.Event], None],
     ) -> None:
-        super().__init__(name=f"sqs-receive-{queue}", daemon=True)
+        super().__init__(f"sqs-receive-{queue}", self._receive_once)
         self._queue, self._receive_message, self._request = queue, receive, request
         self._wait_for_slots, self._arrived = wait_for_slots, arrived
         self._outage = Outage("receive_failed", queue=queue)
-        self.stopped = threading.Event()
+        self._backlog = False
         self.last_receive = time.monotonic()
         self.start()
 
-    def run(self) -> None:
-        """Receive until stopped."""
-        backlog = False
-        while not self.stopped.is_set():
-            slots = self._wait_for_slots(self.stopped, backlog)
-            if slots:
-                backlog = self._receive(slots) == slots
+    def stop(self) -> None:
+        """Receive no more, and end once the request under way has ended."""
+        super().stop()
+        RECEIVING.wake()
 
-    def _receive(self, slots: int) -> int:
-        """Return how many messages came."""
-        started = time.monotonic()
-        problem: object = None
+    def _receive_once(self) -> None:
+        """Receive if there is room and this process may."""
+        slots = self._wait_for_slots(self.stopped, self._backlog)
+        wanted = RECEIVING.begin(slots, self.stopped) if slots else 0
+        if wanted:
+            self._receive_for(wanted)
+        elif slots:
+            # Silent because it was told to be, and not because SQS does not answer.
+            self.last_receive = time.monotonic()
+
+    def _receive_for(self, wanted: int) -> None:
+        """Receive once, and wait a little after a failure."""
         try:
-            reply = self._receive_message(**self._request, MaxNumberOfMessages=slots)
-            messages = reply.get("Messages", [])
-        except Exception as error:  # noqa: BLE001 - nothing that a receive can raise may end the polling
-            messages, problem = [], error
-        self.last_receive = time.monotonic()
-        if not messages and not problem and self.last_receive - started < self._request["WaitTimeSeconds"] / 2:
-            # botocore reads a reply without a body as one without messages: to ask on at once would be a busy loop.
-            problem = "empty reply before the wait was over"
+            received, problem = self._receive(wanted)
+        finally:
+            RECEIVING.end()
+        self._backlog = received == wanted
         if problem:
             self.stopped.wait(self._outage.failed(problem))
-            return 0
-        self._outage.over()
+        else:
+            self._outage.over()
+
+    def _receive(self, wanted: int) -> tuple[int, object]:
+        """Return how many messages came, and what went wrong."""
+        started = time.monotonic()
+        try:
+            messages = self._receive_message(**self._request, MaxNumberOfMessages=wanted).get("Messages", [])
+        except Exception as error:  # noqa: BLE001 - nothing that a receive can raise may end the polling
+            return 0, error
+        finally:
+            self.last_receive = time.monotonic()
         if messages:
+            RECEIVING.arrived(message["ReceiptHandle"] for message in messages)
             self._arrived(self._queue, messages, self.stopped)
-        return len(messages)
+        elif self.last_receive - started < self._request["WaitTimeSeconds"] / 2:
+            # botocore reads a reply without a body as one without messages: to ask on at once would be a busy loop.
+            return 0, "empty reply before the wait was over"
+        return len(messages), None

@@ -14,6 +14,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx
+import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -27,6 +28,8 @@ from detection.headers import HEAD_BYTES
 from . import aws, logs, pace
 from .spool import Spool
 
+log = structlog.get_logger()
+
 # python-telegram-bot reads it at each 429: without it, retry_after comes with a deprecation warning.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
 
@@ -35,8 +38,9 @@ MAX_FILE_BYTES = 20 * 1024 * 1024
 # Of a file, from getFile to its last byte: Telegram waits a minute for the webhook to answer, a site that leaves less.
 _DOWNLOAD_SECONDS = 20
 _POOL_SECONDS, _CONNECT_SECONDS, _SENDING_SECONDS = 10, 5, 30
-# A picture is written, then its answer is read. predictions.DELIVERY_LEASE has to be longer.
-LONGEST_SEND_SECONDS = _POOL_SECONDS + _CONNECT_SECONDS + 2 * _SENDING_SECONDS
+# A send is given up after this, whatever it waits for: what Telegram took and did not confirm would come twice.
+# predictions.DELIVERY_LEASE has to be longer.
+LONGEST_SEND_SECONDS = 75
 # Parsing the CA bundle costs more than a request: all connections share one context.
 _TLS = ssl.create_default_context()
 _in_thread = sync_to_async(thread_sensitive=False)
@@ -55,15 +59,26 @@ class TelegramError(Exception):
     """The Bot API did not do what was asked. `permanent`: asking again cannot help.
 
     `blocked`: the chat is closed to the bot. `retry_after_seconds`: Telegram said when to ask again.
+    `migrated_to`: the group has become a supergroup, with this id. `answered`: Telegram answered this very request
+    with an error; the network, a limit and a wrong token could have failed any other.
     """
 
     def __init__(
-        self, message: str, *, permanent: bool, blocked: bool = False, retry_after_seconds: float | None = None
+        self,
+        message: str,
+        *,
+        permanent: bool,
+        blocked: bool = False,
+        retry_after_seconds: float | None = None,
+        migrated_to: int | None = None,
+        answered: bool = False,
     ) -> None:
         super().__init__(logs.redact(message))
         self.permanent = permanent
         self.blocked = blocked
         self.retry_after_seconds = retry_after_seconds
+        self.migrated_to = migrated_to
+        self.answered = answered
 
     @property
     def token_refused(self) -> bool:
@@ -180,7 +195,9 @@ async def send_text(chat_id: int, text: str, reply_to: int | None = None, *, bef
     """Send a text, as a reply if `reply_to` is a message that still exists; not later than `before` (monotonic)."""
     bot = await _bot()
     async with _sending(chat_id, "sendMessage", before):
-        return await bot.send_message(chat_id, text, reply_parameters=_reply(reply_to))
+        return await bot.send_message(
+            chat_id, text, reply_parameters=_reply(reply_to), read_timeout=LONGEST_SEND_SECONDS
+        )
 
 
 @_with_the_stored_token
@@ -203,7 +220,7 @@ async def send_image(
         "caption": caption,
         "reply_parameters": _reply(reply_to),
         "filename": "detections.jpg",
-        "read_timeout": _SENDING_SECONDS,
+        "read_timeout": LONGEST_SEND_SECONDS,
     }
     send = bot.send_photo if form == "photo" else bot.send_document
     async with _sending(chat_id, form, before):
@@ -241,23 +258,42 @@ async def close() -> None:
 
 @asynccontextmanager
 async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
-    """Wait for a place under Telegram's limits, then send; a 429 holds back everybody who sends with this token."""
+    """Wait for a place under Telegram's limits, then send; a 429 holds back this chat, for everybody who sends to it.
+
+    The chat's place comes first: it may be far away, and a place of the bot's must not pass unused meanwhile.
+    """
+    chat, probed = pace.chat(chat_id), list[pace.Limit]()
     try:
-        for limit in (pace.chat(chat_id), pace.BOT):
-            await asyncio.sleep(await _in_thread(pace.reserve)(limit))
+        for limit in (chat, pace.BOT):
+            place = await _in_thread(pace.reserve)(limit)
+            if place.probe:
+                probed.append(limit)
+            await asyncio.sleep(place.wait_seconds)
         if time.monotonic() > before:
             raise TelegramError(f"{action} to chat {chat_id}: its turn came too late", permanent=False)
-        yield
+        async with asyncio.timeout(LONGEST_SEND_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise TelegramError(f"{action} to chat {chat_id}: no answer in time", permanent=False) from error
     except pace.TooBusy as error:
-        seconds = error.retry_after_seconds
-        raise TelegramError(
-            f"{action} to chat {chat_id}: {error}", permanent=False, retry_after_seconds=seconds
-        ) from error
+        message, again = f"{action} to chat {chat_id}: {error}", error.retry_after_seconds
+        raise TelegramError(message, permanent=False, retry_after_seconds=again) from error
     except api.TelegramError as error:
         translated = _translate(f"{action} to chat {chat_id}", error)
-        if translated.retry_after_seconds:
-            await _in_thread(pace.pause)(pace.BOT, translated.retry_after_seconds)
+        if seconds := translated.retry_after_seconds:
+            again = await _in_thread(pace.refused)(chat_id, seconds, probe=chat in probed)
+            translated.retry_after_seconds = again
         raise translated from error
+    for limit in probed:
+        await _resume(limit)
+
+
+async def _resume(limit: pace.Limit) -> None:
+    """End a pause that has turned out to be over; not for the price of the answer, which is sent."""
+    try:
+        await _in_thread(pace.resume)(limit)
+    except (ClientError, BotoCoreError) as error:
+        log.warning("pause_not_ended", limit=limit.key, error=str(error))
 
 
 def _reply(message_id: int | None) -> ReplyParameters | None:
@@ -314,11 +350,23 @@ def _translate(action: str, error: api.TelegramError) -> TelegramError:
             _bots.clear()
             return TelegramError(message, permanent=False)
         case api.Forbidden():
-            return TelegramError(message, permanent=True, blocked=True)
-        case api.BadRequest() | api.ChatMigrated():
-            return TelegramError(message, permanent=True, blocked="chat not found" in error.message.lower())
+            return TelegramError(message, permanent=True, blocked=True, answered=True)
+        case api.ChatMigrated():
+            return TelegramError(message, permanent=True, migrated_to=error.new_chat_id, answered=True)
+        case api.BadRequest():
+            blocked = "chat not found" in error.message.lower()
+            return TelegramError(message, permanent=True, blocked=blocked, answered=True)
         case _:
-            return TelegramError(message, permanent=False)
+            return TelegramError(message, permanent=False, answered=_is_an_answer(error))
+
+
+def _is_an_answer(error: api.TelegramError) -> bool:
+    """Return whether Telegram answered: what else went wrong, the library names as the cause.
+
+    A 502 has its own error as the cause: its body is not JSON. A 429 may come without `retry_after`.
+    """
+    answer = error.__cause__ is None or isinstance(error.__cause__, api.TelegramError)
+    return answer and "too many requests" not in error.message.lower()
 
 
 def stored_token(secret_id: str) -> str:

@@ -85,9 +85,13 @@ async def results(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=403)
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:
-            return HttpResponse(status=_STATUS_OF[await deliver.deliver(prediction_id)])
+            answer = await deliver.deliver(prediction_id)
         except _TRANSIENT as error:
             return _again("delivery_postponed", error)
+    response = HttpResponse(status=_STATUS_OF[answer.result])
+    if answer.again_in_seconds is not None:
+        response["Retry-After"] = str(round(answer.again_in_seconds) + 1)
+    return response
 
 
 def _again(event: str, error: Exception, **fields: object) -> HttpResponse:
@@ -97,4 +101,5 @@ def _again(event: str, error: Exception, **fields: object) -> HttpResponse:
     wait_seconds = getattr(error, "retry_after_seconds", None)
     if wait_seconds:
         response["Retry-After"] = str(round(wait_seconds) + 1)
+        response[callback.BUSY_HEADER] = "1"
     return response

@@ -4,18 +4,19 @@ import gc
 import os
 from typing import Any
 
-# gunicorn's own ASGI worker: a webhook spends its time waiting for Telegram, S3 and DynamoDB.
-worker_class = "asgi"
+# gunicorn's ASGI worker, as a webhook spends its time waiting for Telegram, S3 and DynamoDB; ours drains at the end.
+worker_class = "botsite.gunicorn_worker.Worker"
 # A micro instance has two virtual cores and 1 GiB. What is loaded before the workers are forked is there once.
 workers = 2
 preload_app = True
 bind = os.environ.get("POLYBOT_BIND", "0.0.0.0:8000")
-# Longer than the 60 s after which the load balancer closes an idle connection: the one who closes second is safe.
-keepalive = 75
+# Longer than the 80 s after which the load balancer closes an idle connection: the one who closes second is safe.
+keepalive = 95
 # A worker that answers no heartbeat for this long is replaced.
 timeout = 30
-# A webhook under way ends within this: downloads and uploads have shorter timeouts.
-graceful_timeout = 25
+# Longer than the lease of an answer (predictions.DELIVERY_LEASE): after SIGTERM, whatever is being sent is finished and
+# recorded. tests/test_stop_times.py compares the whole chain, from Telegram's patience to the load balancer's.
+graceful_timeout = 100
 # Nobody administers gunicorn over a socket here.
 control_socket_disable = True
 # One access line a request would double the log; the events of botsite/views.py say more.

@@ -17,16 +17,28 @@ LIFETIME_MINUTES = 60
 class Role:
     """How a role's container is run: its ports (host:container), how long it may take to stop, in seconds, its disk.
 
-    The disk of the prototype, in GiB, becomes the least that a machine made from its image can have.
+    The disk of the prototype, in GiB, becomes the least that a machine made from its image can have. The swap, in MiB,
+    is a file on it.
     """
 
     publish: str
     stop_seconds: int
     disk_gib: int
+    swap_mib: int = 0
+
+    @property
+    def unit_stop_seconds(self) -> int:
+        """Return how long systemd waits for `docker stop`, which kills what is left when its own time is over."""
+        return self.stop_seconds + 10
 
 
-# A worker finishes what it has begun: 15 minutes for a photo, 15 s for the callbacks after it.
-ROLES = {"polybot": Role("8000:8000", 40, 8), "yolo5": Role("", 930, 16), "metrics": Role("", 60, 8)}
+# A site finishes the answers that it is sending (deploy/gunicorn.conf.py), a worker what it has begun: 15 minutes for a
+# photo, 15 s for the callbacks after it. A large photo may take more memory than a micro instance has to spare.
+ROLES = {
+    "polybot": Role("8000:8000", 105, 8),
+    "yolo5": Role("", 930, 16, swap_mib=1024),
+    "metrics": Role("", 60, 8),
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,8 @@ def user_data(where: Place, recipe: Recipe, folder: str) -> str:
         "MODEL": recipe.model,
         "PUBLISH": role.publish,
         "STOP_SECONDS": str(role.stop_seconds),
+        "UNIT_STOP_SECONDS": str(role.unit_stop_seconds),
+        "SWAP_MIB": str(role.swap_mib),
         "LIFETIME_MINUTES": str(LIFETIME_MINUTES),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]

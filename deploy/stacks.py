@@ -58,7 +58,8 @@ def provision(
     values = values or {}
     templates = _templates(values)
     for part in ORDER:
-        _ours(prefix, part)  # Before anything is changed: a stack of somebody else is no place to stop half-way.
+        # Before anything is changed: what cannot be done to one stack is no place to stop half-way.
+        _kept(_ours(prefix, part), templates[part], values)
     done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in parts}
     deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
     left = verify.settled(deployed)
@@ -93,8 +94,7 @@ def planned(prefix: str, values: Mapping[str, str] | None = None) -> list[tuple[
     """Return every template with the values that `provision` would give it: given, else kept, else its defaults."""
     found: list[tuple[Template, Mapping[str, str]]] = []
     for part, text in _templates(values or {}).items():
-        stack = _ours(prefix, part)
-        kept = stack.parameters if stack else {}
+        kept = _kept(_ours(prefix, part), text, values or {})
         found.append((text, text.names({**kept, **(values or {}), "Prefix": prefix})))
     return found
 
@@ -167,9 +167,31 @@ def _change_set(prefix: str, part: str, stack: Stack | None, text: Template, val
     given = {"Prefix": prefix} | {key: value for key, value in values.items() if key in text.parameters}
     given |= machine_images.newest(text, given)
     chosen: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
-    kept = set(stack.parameters if stack else ()) & set(text.parameters) - set(given)
+    kept = _kept(stack, text, given)
     chosen += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
     return changesets.create(name(prefix, part), stack, _CHANGE_SET, text.body, chosen, tags.of(prefix))
+
+
+def _kept(stack: Stack | None, text: Template, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the values that a stack keeps: those that are neither given now nor were left to the template's default.
+
+    What was left to a default follows it. Raise StackError for a value that the template no longer takes.
+    """
+    if stack is None or stack.empty:
+        return {}
+    before = template.parse(stack.name, cfn.body(stack)).parameters
+    kept = {}
+    for name, value in stack.parameters.items():
+        new, old = text.parameters.get(name), before.get(name, {})
+        if new is None or name in given or ("Default" in new and value == str(old.get("Default"))):
+            continue
+        if reason := parameters.wrong(value, new):
+            raise StackError(
+                f"{stack.name} has {name}={value}, which is no longer possible: it has to be {reason}. Choose a value "
+                f"and run this again with --parameter {name}=VALUE. {new['Description']}"
+            )
+        kept[name] = value
+    return kept
 
 
 def _templates(values: Mapping[str, str]) -> dict[str, Template]:

@@ -4,6 +4,7 @@ The call is a nudge. No failure of it fails the prediction: what is finished and
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from urllib.parse import urlencode
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 
 SIGNATURE_HEADER = "X-Results-Signature"
 SIGNATURE_SECONDS = 300
+# A refusal with this header is about the chat: until Retry-After has passed, its other answers would be refused too.
+BUSY_HEADER = "X-Chat-Busy"
 # The site answers once Telegram has the photo. A worker has better things to do than to wait for it, so the
 # call runs beside the slots, on few threads: more would only queue at Telegram's limit.
 _TIMEOUT = urllib3.Timeout(connect=2, read=15)
@@ -29,6 +32,7 @@ _TRIES = 10
 _WAITING_AT_MOST = 1000
 _FIRST_RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 15.0
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 def sign(prediction_id: str, key: str = "") -> str:
@@ -46,10 +50,12 @@ def start() -> None:
     _calls()
 
 
-def notify(prediction_id: str, chat_id: int) -> None:
-    """Have the site called soon; return at once and never raise."""
-    if not _calls().add(Call(time.monotonic(), prediction_id, chat_id)):
+def notify(prediction_id: str, chat_id: int) -> bool:
+    """Have the site called soon; return at once whether there was room for the call. Both values are an item's."""
+    taken = _calls().add(Call(time.monotonic(), prediction_id, chat_id))
+    if not taken:
         log.warning("callback_skipped", prediction_id=prediction_id)
+    return taken
 
 
 def drain(timeout_seconds: float) -> None:
@@ -59,14 +65,11 @@ def drain(timeout_seconds: float) -> None:
 
 def _make(call: Call) -> Call | None:
     with structlog.contextvars.bound_contextvars(prediction_id=call.prediction_id):
-        retry_seconds = _attempt(call)
-    if retry_seconds is None:
-        return None
-    return replace(call, due=time.monotonic() + retry_seconds, tries=call.tries + 1)
+        return _attempt(call)
 
 
-def _attempt(call: Call) -> float | None:
-    """Call once; return after how many seconds to call again, or None if that settles it."""
+def _attempt(call: Call) -> Call | None:
+    """Call once; return the call to make later, or None if that settles it."""
     started, key = time.monotonic(), keys.RESULTS.newest()
     try:
         answer = _pool().request(
@@ -78,7 +81,7 @@ def _attempt(call: Call) -> float | None:
         return _again(call, error=str(error))
     call_ms = round((time.monotonic() - started) * 1000)
     if answer.status >= 500 or answer.status == 429:
-        return _again(call, answer.headers.get("Retry-After"), status=answer.status, call_ms=call_ms)
+        return _again(call, answer.headers, status=answer.status, call_ms=call_ms)
     if answer.status == 403 and keys.RESULTS.may_fit_later(key):
         return _again(call, status=answer.status, call_ms=call_ms)
     if answer.status != 200:
@@ -86,16 +89,21 @@ def _attempt(call: Call) -> float | None:
     return None
 
 
-def _again(call: Call, retry_after: str | None = None, **why: object) -> float | None:
-    """Return the seconds until the next try: what the site asked for, else twice as many each time."""
-    if call.tries + 1 >= _TRIES:
+def _again(call: Call, headers: Mapping[str, str] = _NO_HEADERS, **why: object) -> Call | None:
+    """Return the call for its next try: when the site asked for it, else after twice as long each time.
+
+    A chat that is at its limit is no failure: its calls wait for as long as it takes.
+    """
+    retry_after, chat_busy = headers.get("Retry-After", ""), BUSY_HEADER in headers
+    if not chat_busy and call.tries + 1 >= _TRIES:
         log.warning("callback_given_up", tries=_TRIES, **why)
         return None
     seconds = min(_FIRST_RETRY_SECONDS * 2**call.tries, _LONGEST_RETRY_SECONDS)
-    if retry_after and retry_after.isdecimal():
+    if retry_after.isdecimal():
         seconds = max(seconds, float(retry_after))
-    log.info("callback_postponed", retry_in_ms=round(seconds * 1000), **why)
-    return seconds
+    log.debug("callback_postponed", retry_in_ms=round(seconds * 1000), **why)
+    tries = call.tries if chat_busy else call.tries + 1
+    return replace(call, due=time.monotonic() + seconds, tries=tries, chat_busy=chat_busy)
 
 
 def _signed(prediction_id: str, signature: str, key: str) -> bool:

@@ -1,23 +1,34 @@
-"""Read, replay and purge the dead-letter queue of the jobs."""
+"""Read, replay and delete the dead letters of the jobs."""
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import Any
 
+import structlog
 from django.conf import settings
 
 from botsite import aws
 
-from . import predictions
+from . import items, predictions
+from .schemas import Status
 
-# A letter that is read is hidden for so long; nobody else needs it sooner.
-_HIDDEN_SECONDS = 10
-_READ_AT_MOST = 500
+log = structlog.get_logger()
+
+# Letters are hidden from others until their reader has done with all; until this is over if the reader dies.
+_HIDDEN_SECONDS = 120
+_LOOKED_AT_AT_MOST = 500
 # SQS takes so many in one request.
 _BATCH = 10
+# A short poll asks some of SQS's servers, so it may find nothing where there is something; a long one asks all. An
+# operator's waits longer than the burial's last one hides the letters, and so finds what that releases.
+WAIT_SECONDS = 2
+BURIAL_WAIT_SECONDS = 1
+# In characters: each may take four of the 2048 bytes that DynamoDB takes for a key.
+_LONGEST_ID = 512
 
 
 class NoDeadLetterQueue(Exception):
@@ -48,21 +59,31 @@ def queue_url() -> str:
     return settings.JOBS_QUEUE_URL.rpartition("/")[0] + f"/{name}"
 
 
-def read() -> Iterator[DeadLetter]:
-    """Yield the dead letters, each once, at most some hundreds; they stay in the queue."""
-    seen: set[str] = set()
-    while len(seen) < _READ_AT_MOST:
-        messages = aws.client("sqs").receive_message(
-            QueueUrl=queue_url(),
-            MaxNumberOfMessages=_BATCH,
-            VisibilityTimeout=_HIDDEN_SECONDS,
-            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
-        )
-        letters = [letter for letter in map(_parse, messages.get("Messages", [])) if letter.message_id not in seen]
-        if not letters:
-            return
-        seen.update(letter.message_id for letter in letters)
-        yield from letters
+def read(wait_seconds: int = WAIT_SECONDS) -> Generator[DeadLetter, None, None]:
+    """Yield every dead letter, each once, until there are no more that can be had now.
+
+    They are hidden from others meanwhile, and released when the generator is closed: all that were not deleted.
+    """
+    handles: dict[str, str] = {}
+    try:
+        while messages := _receive(wait_seconds):
+            fresh = [message for message in messages if message["MessageId"] not in handles]
+            handles.update((message["MessageId"], message["ReceiptHandle"]) for message in messages)
+            yield from map(_parse, fresh)
+    finally:
+        _release(list(handles.values()))
+
+
+def _receive(wait_seconds: int) -> list[dict[str, Any]]:
+    answer = aws.client("sqs").receive_message(
+        QueueUrl=queue_url(),
+        MaxNumberOfMessages=_BATCH,
+        VisibilityTimeout=_HIDDEN_SECONDS,
+        WaitTimeSeconds=wait_seconds,
+        MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+    )
+    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    return messages
 
 
 def count() -> int:
@@ -72,59 +93,73 @@ def count() -> int:
     return sum(int(answer["Attributes"][name]) for name in names)
 
 
-def look(at_most: int = _READ_AT_MOST) -> list[DeadLetter]:
-    """Return dead letters, the oldest first, and leave them where whoever comes next finds them."""
-    found = list(islice(read(), at_most))
-    release(found)
+def look(at_most: int = _LOOKED_AT_AT_MOST) -> list[DeadLetter]:
+    """Return up to `at_most` dead letters, the oldest first, and leave them where the next reader finds them."""
+    with closing(read()) as letters:
+        found = list(islice(letters, at_most))
     return sorted(found, key=lambda letter: letter.sent_at)
 
 
-def take(message_ids: Collection[str]) -> list[DeadLetter]:
-    """Return the letters of these ids that can be had now, to be replayed; leave the others where they are."""
-    found: list[DeadLetter] = []
-    others: list[DeadLetter] = []
-    for letter in read():
-        (found if letter.message_id in message_ids else others).append(letter)
-        if len(found) == len(message_ids):
-            break
-    release(others)
-    return found
+def chosen(message_ids: Collection[str] = ()) -> Generator[DeadLetter, None, None]:
+    """Yield the letters of these ids that can be had now, or all without any, hidden from others meanwhile."""
+    left = set(message_ids)
+    with closing(read()) as letters:
+        for letter in letters:
+            if not message_ids or letter.message_id in left:
+                left.discard(letter.message_id)
+                yield letter
+            if message_ids and not left:
+                return
 
 
-def release(letters: Sequence[DeadLetter]) -> None:
-    """Let others see letters that were read, at once."""
-    for start in range(0, len(letters), _BATCH):
+def replay(letter: DeadLetter) -> bool:
+    """Put a letter back into the jobs queue; its prediction, if it failed, is opened again and answered again.
+
+    Return False, and leave the letter, if its prediction cannot be opened now: its apology is being sent, or the item
+    is half written.
+    """
+    try:
+        opened = predictions.reopen(letter.prediction_id) if letter.prediction_id else None
+    except items.Incomplete as error:
+        log.error("item_incomplete", prediction_id=letter.prediction_id, error=str(error))
+        return False
+    prediction = opened.prediction if opened else None
+    if prediction and prediction.status is Status.FAILED:
+        return False
+    sent_at = predictions.now()
+    aws.client("sqs").send_message(QueueUrl=settings.JOBS_QUEUE_URL, MessageBody=letter.body)
+    if prediction and not prediction.finished:
+        predictions.mark_enqueued(prediction.prediction_id, sent_at)
+    delete(letter)
+    return True
+
+
+def delete(letter: DeadLetter) -> None:
+    """Take a letter out of the queue for good."""
+    aws.client("sqs").delete_message(QueueUrl=queue_url(), ReceiptHandle=letter.receipt_handle)
+
+
+def _release(handles: Sequence[str]) -> None:
+    """Let others see these letters at once; those that were deleted are passed over."""
+    for start in range(0, len(handles), _BATCH):
         entries = [
-            {"Id": str(number), "ReceiptHandle": letter.receipt_handle, "VisibilityTimeout": 0}
-            for number, letter in enumerate(letters[start : start + _BATCH])
+            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+            for number, handle in enumerate(handles[start : start + _BATCH])
         ]
         aws.client("sqs").change_message_visibility_batch(QueueUrl=queue_url(), Entries=entries)
-
-
-def replay(letter: DeadLetter) -> None:
-    """Put a letter back into the jobs queue; its prediction, if it failed, is opened again and answered again."""
-    if letter.prediction_id:
-        predictions.reopen(letter.prediction_id)
-    sqs = aws.client("sqs")
-    sqs.send_message(QueueUrl=settings.JOBS_QUEUE_URL, MessageBody=letter.body)
-    sqs.delete_message(QueueUrl=queue_url(), ReceiptHandle=letter.receipt_handle)
-
-
-def purge() -> None:
-    """Delete all dead letters."""
-    aws.client("sqs").purge_queue(QueueUrl=queue_url())
 
 
 def _parse(message: dict[str, Any]) -> DeadLetter:
     task, arguments = _job(message["Body"])
     prediction_id = arguments.get("prediction_id")
+    known = isinstance(prediction_id, str) and 0 < len(prediction_id) <= _LONGEST_ID and prediction_id.isprintable()
     attributes = message.get("Attributes", {})
     return DeadLetter(
         message_id=message["MessageId"],
         receipt_handle=message["ReceiptHandle"],
         body=message["Body"],
         task=task,
-        prediction_id=prediction_id if isinstance(prediction_id, str) else None,
+        prediction_id=prediction_id if known else None,
         receives=int(attributes.get("ApproximateReceiveCount", 0)),
         sent_at=int(attributes.get("SentTimestamp", 0)),
     )
@@ -136,6 +171,8 @@ def _job(body: str) -> tuple[str | None, dict[str, Any]]:
         envelope = json.loads(body)
         content = envelope["body"]
         keyword_arguments = (json.loads(content) if isinstance(content, str) else content)[1]
-        return str(envelope["headers"]["task"]), dict(keyword_arguments)
-    except (ValueError, KeyError, TypeError, IndexError):
+        task, named = envelope["headers"]["task"], dict(keyword_arguments)
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         return None, {}
+    # What is shown on a terminal must not steer it.
+    return (task, named) if isinstance(task, str) and task.isprintable() else (None, {})

@@ -8,6 +8,8 @@ from itertools import count
 from queue import PriorityQueue
 from typing import Any, TypeVar
 
+from botsite.loops import Loop
+
 Result = TypeVar("Result")
 
 
@@ -20,7 +22,7 @@ class FairThreads:
         self._of_chat: Counter[int] = Counter()  # Waiting or under way.
         self._lock = threading.Lock()
         for index in range(number):
-            threading.Thread(target=self._run, name=f"{name}-{index}", daemon=True).start()
+            Loop(f"{name}-{index}", self._turn).start()
 
     @property
     def waiting(self) -> int:
@@ -40,10 +42,9 @@ class FairThreads:
             with self._lock:
                 self._of_chat -= Counter([chat_id])
 
-    def _run(self) -> None:
-        while True:
-            _, _, done, work = self._waiting.get()
-            try:
-                done.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for.
-                done.set_exception(error)
+    def _turn(self) -> None:
+        _, _, done, work = self._waiting.get()
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for.
+            done.set_exception(error)

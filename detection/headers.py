@@ -14,6 +14,7 @@ from django.conf import settings
 HEAD_BYTES = 256 * 1024
 # Of segments, boxes and tags. A photo of a phone has a few dozen.
 _STEPS = 1000
+DAMAGED = "The image is damaged or incomplete: it cannot be decoded."
 NO_IMAGE = "That is not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...)."
 
 Size = tuple[int, int] | None
@@ -56,12 +57,16 @@ def check(width: int, height: int) -> None:
     """Raise UnreadableImage if an image of this size has no pixels, or too many."""
     if not (width and height):
         raise UnreadableImage(NO_IMAGE)
-    megapixels = width * height / 1e6
-    if megapixels > settings.PHOTO_MAX_MEGAPIXELS:
-        raise UnreadableImage(
-            f"The image has {width} x {height} pixels, {megapixels:.0f} megapixels. "
-            f"I can look at up to {settings.PHOTO_MAX_MEGAPIXELS:g}."
-        )
+    if width * height > settings.PHOTO_MAX_MEGAPIXELS * 1e6:
+        raise too_many_pixels(width, height)
+
+
+def too_many_pixels(width: int, height: int) -> UnreadableImage:
+    """Return the error for an image larger than PHOTO_MAX_MEGAPIXELS."""
+    return UnreadableImage(
+        f"The image has {width} x {height} pixels, {width * height / 1e6:.0f} megapixels. "
+        f"I can look at up to {settings.PHOTO_MAX_MEGAPIXELS:g}."
+    )
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:

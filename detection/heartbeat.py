@@ -1,24 +1,25 @@
 """Keep the messages in work hidden from other workers for as long as this one lives."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 
 import structlog
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from botsite import aws
+from botsite.loops import Loop
 
 log = structlog.get_logger()
 
 # A job that takes longer hangs: its message goes back to the queue, and the watchdog ends this worker.
 LONGEST_JOB_SECONDS = 900.0
 _BATCH = 10
+_CODES_OF_ONE = frozenset({"ReceiptHandleIsInvalid", "InvalidParameterValue"})
 # What deploy/cloudformation/queue.yaml gives its queues, until SQS itself has said it.
 _VISIBILITY_SECONDS = 60
 
 
-class Heartbeat(threading.Thread):
+class Heartbeat(Loop):
     """Extend the visibility of every message in work, each third of the queue's visibility timeout.
 
     A thread, because the worker's event loop does not turn while it shuts down, and jobs still run then. `held`
@@ -26,20 +27,14 @@ class Heartbeat(threading.Thread):
     """
 
     def __init__(self, held: Callable[[], Mapping[str, list[str]]], queue_urls: list[str]) -> None:
-        super().__init__(name="heartbeat", daemon=True)
+        super().__init__("heartbeat", self._beat_and_wait)
         self._held, self._queue_urls = held, queue_urls
         self._visibility: dict[str, int] = {}
         self._since: dict[str, float] = {}
-        self._stopped = threading.Event()
 
-    def run(self) -> None:
-        """Extend until stopped."""
-        while not self._stopped.wait(min(map(self._visibility_seconds, self._queue_urls)) / 3):
-            self.beat()
-
-    def stop(self) -> None:
-        """Stop extending: what is held from now on is given back."""
-        self._stopped.set()
+    def _beat_and_wait(self) -> None:
+        self.beat()
+        self.stopped.wait(min(map(self._visibility_seconds, self._queue_urls)) / 3)
 
     @property
     def oldest_seconds(self) -> float:
@@ -65,7 +60,11 @@ class Heartbeat(threading.Thread):
         try:
             aws.client("sqs").change_message_visibility_batch(QueueUrl=url, Entries=entries)
         except (ClientError, BotoCoreError) as error:
-            log.warning("heartbeat_failed", queue_url=url, messages=len(handles), error=str(error))
+            if len(handles) > 1 and _is_about_one(error):
+                for handle in handles:
+                    self._extend(url, [handle])
+            else:
+                log.warning("heartbeat_failed", queue_url=url, messages=len(handles), error=str(error))
 
     def _visibility_seconds(self, url: str) -> int:
         """Return the queue's own visibility timeout, asked once: the heartbeat's number cannot differ from it."""
@@ -77,3 +76,10 @@ class Heartbeat(threading.Thread):
                 return _VISIBILITY_SECONDS
             self._visibility[url] = int(answer["Attributes"]["VisibilityTimeout"])
         return self._visibility[url]
+
+
+def _is_about_one(error: Exception) -> bool:
+    """Return whether a single entry may have failed its whole batch: the others can be extended without it."""
+    if isinstance(error, ClientError):
+        return error.response["Error"].get("Code") in _CODES_OF_ONE
+    return isinstance(error, ParamValidationError)

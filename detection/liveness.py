@@ -7,11 +7,13 @@ old. The file is for health checks; ending the process is for whoever restarts i
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+
+from botsite.loops import Loop
 
 log = structlog.get_logger()
 
@@ -31,6 +33,8 @@ class Signs:
     longest_job: float
     # Celery's embedded beat, a child of its own: when it ends, nobody starts it again.
     beat_ended: bool = False
+    # What ought to run for as long as the worker does, and has ended.
+    dead_threads: Sequence[str] = ()
 
     @property
     def trouble(self) -> str | None:
@@ -43,30 +47,34 @@ class Signs:
             return f"a job has been running for {self.oldest_job_age:.0f} s"
         if self.beat_ended:
             return "beat has ended"
+        if self.dead_threads:
+            return f"threads have ended: {', '.join(self.dead_threads)}"
         return None
 
 
-class Watchdog(threading.Thread):
+class Watchdog(Loop):
     """Touch the file while all is well; end the process when it has not been for STALLED_SECONDS."""
 
     def __init__(self, signs: Callable[[], Signs], file: Path) -> None:
-        super().__init__(name="watchdog", daemon=True)
+        super().__init__("watchdog", self._look_and_wait)
         self._signs, self._file = signs, file
         self._well_at = time.monotonic()
-        self._stopped = threading.Event()
 
-    def run(self) -> None:
-        """Look until stopped."""
-        while not self._stopped.wait(_LOOK_SECONDS):
-            trouble = self.look()
-            if trouble:
-                log.critical("worker_stalled", trouble=trouble)
-                # Nothing softer: what should stop the worker is what does not turn.
-                os._exit(1)
+    def _look_and_wait(self) -> None:
+        trouble = self.look()
+        if trouble:
+            log.critical("worker_stalled", trouble=trouble)
+            # Nothing softer: what should stop the worker is what does not turn.
+            os._exit(1)
+        self.stopped.wait(_LOOK_SECONDS)
 
     def look(self) -> str | None:
         """Judge once; return the trouble if it has lasted too long."""
-        trouble = self._signs().trouble
+        try:
+            trouble = self._signs().trouble
+        except Exception as error:
+            log.exception("signs_unreadable")
+            trouble = f"what the worker shows of itself cannot be read: {error}"
         if trouble is None:
             self._well_at = time.monotonic()
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +83,7 @@ class Watchdog(threading.Thread):
 
     def stop(self) -> None:
         """Stop looking, and take the file away."""
-        self._stopped.set()
+        super().stop()
         self._file.unlink(missing_ok=True)
 
 

@@ -1,7 +1,6 @@
 """Learn from the machine's metadata (IMDSv2) that it is about to go, and let the group know when we are done."""
 
 import os
-import threading
 from collections.abc import Callable
 
 import structlog
@@ -10,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import aws
+from botsite.loops import Loop
 
 log = structlog.get_logger()
 
@@ -50,26 +50,28 @@ class Metadata:
         return answer.data.decode() if answer.status == 200 else ""
 
 
-class Farewell(threading.Thread):
+class Farewell(Loop):
     """Watch for the end of the machine and call `leave` once; afterwards `complete` lets the group go on."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
-        super().__init__(name="farewell", daemon=True)
+        super().__init__("farewell", self._look)
         self._leave = leave
         self._metadata = Metadata()
-        self._stopped = threading.Event()
         self._by_group = False
+        self._on_ec2 = False
 
-    def run(self) -> None:
-        """Look every five seconds, unless this is no machine of EC2."""
-        if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true" or not self._metadata.get(_INSTANCE_ID):
-            return
-        while not self._stopped.is_set():
-            if reason := self.reason():
-                log.warning("machine_leaving", reason=reason)
-                self._leave()
-                return
-            self._stopped.wait(_LOOK_SECONDS)
+    def _look(self) -> bool:
+        """Look once, and wait for five seconds; return whether there is nothing to look for any more."""
+        if not self._on_ec2:
+            disabled = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
+            self._on_ec2 = not disabled and bool(self._metadata.get(_INSTANCE_ID))
+            return not self._on_ec2
+        if reason := self.reason():
+            log.warning("machine_leaving", reason=reason)
+            self._leave()
+            return True
+        self.stopped.wait(_LOOK_SECONDS)
+        return False
 
     def reason(self) -> str | None:
         """Return why the machine will go, or None."""
@@ -81,7 +83,7 @@ class Farewell(threading.Thread):
 
     def complete(self) -> None:
         """Tell the group that it need not wait any longer; if that fails, its hook times out by itself."""
-        self._stopped.set()
+        self.stop()
         if not self._by_group:
             return
         instance_id = self._metadata.get(_INSTANCE_ID)

@@ -22,8 +22,9 @@ class Refused(Exception):
 
 def against_retry(prediction: Prediction) -> str | None:
     """Return why, as it stands, it cannot be worked on again; None if it can."""
-    succeeded = prediction.status is Status.SUCCEEDED
-    return "it has succeeded, and would again: resend its result instead" if succeeded else None
+    if prediction.status is Status.SUCCEEDED:
+        return "it has succeeded, and would again: resend its result instead"
+    return "its apology is being sent right now: try again in a minute" if predictions.being_sent(prediction) else None
 
 
 def against_resend(prediction: Prediction) -> str | None:
@@ -62,8 +63,11 @@ def apologise(prediction_id: str, sentence: str = APOLOGY) -> None:
 
 def delete(prediction_id: str) -> None:
     """Delete the photo, the boxed photo and the item: in this order, so that what fails can be found and repeated."""
-    images.delete(f"photos/{prediction_id}", f"results/{prediction_id}.jpg")
+    result = f"results/{prediction_id}.jpg"
+    images.delete(f"photos/{prediction_id}", result)
     predictions.delete(prediction_id)
+    # A worker that had it may have stored its picture in between. One that comes later finds no item and deletes it.
+    images.delete(result)
 
 
 def _find(prediction_id: str, against: Callable[[Prediction], str | None]) -> Prediction:

@@ -4,10 +4,10 @@ Every change of state is a conditional write, so that a step that happens twice 
 A refused condition is an answer, not an error; what DynamoDB itself refuses raises botocore's ClientError.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import uuid4
 
 import structlog
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 PROCESSING_STALE = timedelta(minutes=5)
 # DynamoDB calls a longer key, or an empty one, an error: here it is just unknown.
 _LONGEST_KEY_BYTES = 2048
+# A chat has no more answers under way than this: it gets one a second.
+_CHAT_AT_MOST = 100
 # The longest that one send to Telegram may take (see botsite/telegram.py), and a little.
 DELIVERY_LEASE = timedelta(seconds=90)
 
@@ -49,9 +51,17 @@ def find(prediction_id: str) -> Prediction | None:
     return items.read(item) if item is not None else None
 
 
+def possible(prediction_id: object) -> TypeGuard[str]:
+    """Return whether DynamoDB would take it for a key; a job may name anything."""
+    try:
+        return isinstance(prediction_id, str) and 0 < len(prediction_id.encode()) <= _LONGEST_KEY_BYTES
+    except UnicodeEncodeError:  # Half of a surrogate pair, which JSON can hold.
+        return False
+
+
 def find_item(prediction_id: str) -> dict[str, Any] | None:
     """Return the item as it is stored (a consistent read), or None."""
-    if not 0 < len(prediction_id.encode()) <= _LONGEST_KEY_BYTES:
+    if not possible(prediction_id):
         return None
     answer = aws.dynamodb().get_item(
         TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id}, ConsistentRead=True
@@ -81,56 +91,72 @@ def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
 
 
 def unanswered(finished_before: str) -> Iterator[tuple[str, int]]:
-    """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first."""
-    for item in filter(_has_a_chat, _query("by_delivery", "delivery", Delivery.PENDING)):
-        if item["status"] in (Status.SUCCEEDED, Status.FAILED) and item.get("finished_at", "") < finished_before:
-            yield item["prediction_id"], int(item["chat_id"])
-    for item in filter(_has_a_chat, _query("by_delivery", "delivery", Delivery.DELIVERING)):
-        if item.get("delivery_until", "") < now():
-            yield item["prediction_id"], int(item["chat_id"])
+    """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first.
 
-
-def _has_a_chat(item: dict[str, Any]) -> bool:
-    """Return whether there is anybody to answer: an item that is half written has none."""
-    return "chat_id" in item and "status" in item
+    What is pending may have been put off until later; what is being sent is free once its sender's lease has run out.
+    """
+    for delivery in (Delivery.PENDING, Delivery.DELIVERING):
+        finished = "finished_at < :before"
+        for item in _query("by_delivery", delivery, finished_before, finished, {":before": finished_before}):
+            if "chat_id" in item and item.get("delivery_until", "") < now():
+                yield item["prediction_id"], int(item["chat_id"])
 
 
 def close_chat(chat_id: int) -> None:
     """Give up what is finished and not delivered in a chat that is closed to the bot."""
-    for prediction_id in latest_of_chat(chat_id, limit=100):
-        if claim_delivery(prediction_id).granted:
-            finish_delivery(prediction_id, Delivery.UNDELIVERABLE)
+    for prediction_id in latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
+        claimed = claim_delivery(prediction_id)
+        if claimed.granted and claimed.prediction:
+            finish_delivery(claimed.prediction, Delivery.UNDELIVERABLE)
 
 
-def unfinished(status: Status, created_before: str, untouched_since: str) -> Iterator[Prediction]:
-    """Yield predictions of that status, made before one time, sent or begun last before the other, oldest first.
+def unfinished(status: Status, left_before: str, untouched_since: str) -> Iterator[Prediction]:
+    """Yield predictions of that status, made or reopened before one time, sent or begun last before the other.
 
-    They are as they are now. Those that the index tells to be under way are not read: behind a burst that waits for
-    machines there are thousands. One that is half written is left to the operator: it must not hold up the others.
+    They are as they are now: the index finds them, a moment behind. One that is half written is left to the operator:
+    it must not hold up the others.
     """
-    for item in _query("by_status", "status", status, created_before):
-        if max(item.get("enqueued_at", ""), item.get("started_at", "")) >= untouched_since:
-            continue
+    untouched = " AND ".join(f"(attribute_not_exists({touch}) OR {touch} < :since)" for touch in _TOUCHES[status])
+    incomplete = []
+    for item in _query("by_status", status, left_before, untouched, {":since": untouched_since}):
         try:
             prediction = find(item["prediction_id"])
-        except items.Incomplete as error:
-            log.error("item_incomplete", prediction_id=item["prediction_id"], error=str(error))
+        except items.Incomplete:
+            incomplete.append(item["prediction_id"])
             continue
-        if prediction and prediction.status is status:
+        if prediction and prediction.status is status and _left(prediction, left_before, untouched_since):
             yield prediction
+    if incomplete:
+        log.error("items_incomplete", status=status, found=len(incomplete), oldest=incomplete[0])
 
 
-def _query(index: str, attribute: str, value: str, created_before: str = "~") -> Iterator[dict[str, Any]]:
-    """Yield the items of an index that have this value, the oldest first; a page is read when it is reached."""
+# What tells that work on it goes on. A queued prediction that is reopened keeps the time when it was begun before.
+_TOUCHES = {Status.QUEUED: ("enqueued_at",), Status.PROCESSING: ("enqueued_at", "started_at")}
+
+
+def _left(prediction: Prediction, left_before: str, untouched_since: str) -> bool:
+    touches = [getattr(prediction, touch) or "" for touch in _TOUCHES[prediction.status]]
+    return (prediction.reopened_at or "") < left_before and max(touches) < untouched_since
+
+
+def _query(
+    index: str, value: str, created_before: str, condition: str, values: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield a little of each item of an index that meets a condition, the oldest first, page by page.
+
+    DynamoDB applies the condition: the thousands that only wait for their turn never come here.
+    """
     pages = (
         aws.dynamodb()
         .get_paginator("query")
         .paginate(
             TableName=settings.PREDICTIONS_TABLE,
             IndexName=index,
-            KeyConditionExpression="#attribute = :value AND created_at < :before",
-            ExpressionAttributeNames={"#attribute": attribute},
-            ExpressionAttributeValues={":value": value, ":before": created_before},
+            KeyConditionExpression="#attribute = :value AND created_at < :created",
+            FilterExpression=condition,
+            ProjectionExpression="prediction_id, chat_id, delivery_until",
+            ExpressionAttributeNames={"#attribute": index.removeprefix("by_")},
+            ExpressionAttributeValues={":value": value, ":created": created_before, **values},
         )
     )
     for page in pages:
@@ -164,23 +190,66 @@ def mark_enqueued(prediction_id: str, sent_at: str) -> None:
 
 
 def claim(prediction_id: str, job_id: str) -> Outcome:
-    """Take the prediction for the job (the message's task id) that is to work on it.
+    """Take a queued prediction for the job (the message's task id) that is to work on it; refused unless it is queued.
 
-    Refused while another job works on it, and for good once it is finished. The same job may claim again: its
-    message came back, so whoever held it is gone.
+    A refused outcome whose prediction is `processing` may be taken over, see `abandoned`.
     """
-    return _update(
+    holder = uuid4().hex
+    outcome = _update(
         prediction_id,
-        "SET #status = :processing, started_at = :now, job_id = :job ADD attempts :one",
-        "#status = :queued OR (#status = :processing AND (job_id = :job OR started_at < :stale))",
-        {
-            ":processing": Status.PROCESSING,
-            ":queued": Status.QUEUED,
-            ":now": now(),
-            ":stale": now(-PROCESSING_STALE),
-            ":job": job_id,
-            ":one": 1,
-        },
+        f"SET {_CLAIM}",
+        "#status = :queued",
+        {":queued": Status.QUEUED, **_claim_values(job_id, holder)},
+    )
+    # botocore repeats a write whose reply was lost. The repeat is refused, and finds what the first one wrote.
+    if outcome.prediction and outcome.prediction.holder == holder:
+        return Outcome(granted=True, prediction=outcome.prediction)
+    return outcome
+
+
+def abandoned(prediction: Prediction, job_id: str) -> bool:
+    """Return whether the last holder of a prediction died with it, as far as this job can tell.
+
+    Either the job's own message came back although nobody gave the prediction back, or it has been held for too long.
+    """
+    stale = (prediction.started_at or "") < now(-PROCESSING_STALE)
+    return prediction.status is Status.PROCESSING and (prediction.job_id == job_id or stale)
+
+
+def take_over(abandoned: Prediction, job_id: str) -> Outcome:
+    """Take a prediction from a holder that died; refused if anything has happened to it since it was read."""
+    return _update(
+        abandoned.prediction_id,
+        f"SET {_CLAIM}",
+        "#status = :processing AND attempts = :seen",
+        {":seen": abandoned.attempts, **_claim_values(job_id, uuid4().hex)},
+    )
+
+
+_CLAIM = "#status = :processing, started_at = :now, job_id = :job, holder = :holder ADD attempts :one, tries :one"
+
+
+def _claim_values(job_id: str, holder: str) -> dict[str, Any]:
+    return {":processing": Status.PROCESSING, ":now": now(), ":job": job_id, ":holder": holder, ":one": 1}
+
+
+def give_back(claimed: Prediction) -> Outcome:
+    """Return a claim that AWS kept from being worked on: it does not count as a try."""
+    return _update(
+        claimed.prediction_id,
+        "SET #status = :queued ADD tries :less",
+        _HELD,
+        {":queued": Status.QUEUED, ":less": -1, **_held_values(claimed)},
+    )
+
+
+def note_failure(claimed: Prediction, failure: str) -> Outcome:
+    """Return a claim that ended with an exception, and remember it: the same one twice is the photo's own failure."""
+    return _update(
+        claimed.prediction_id,
+        "SET #status = :queued, failure = :failure",
+        _HELD,
+        {":queued": Status.QUEUED, ":failure": failure, **_held_values(claimed)},
     )
 
 
@@ -190,51 +259,71 @@ def succeed(claimed: Prediction, detections: list[Detection], model: str, infere
         claimed.prediction_id,
         "SET #status = :succeeded, finished_at = :now, detections = :detections, model = :model,"
         " inference_ms = :inference_ms",
-        "#status = :processing AND attempts = :attempts",
+        _HELD,
         {
             ":succeeded": Status.SUCCEEDED,
-            ":processing": Status.PROCESSING,
-            ":attempts": claimed.attempts,
             ":now": now(),
             ":detections": [items.detection(box) for box in detections],
             ":model": model,
             ":inference_ms": inference_ms,
+            **_held_values(claimed),
         },
     )
 
 
-def fail(prediction_id: str, error: str) -> Outcome:
-    """End the prediction with a sentence for its sender; refused if it is finished already."""
-    return _update(
-        prediction_id,
-        "SET #status = :failed, finished_at = :now, #error = :error",
-        "#status IN (:queued, :processing)",
-        {
-            ":failed": Status.FAILED,
-            ":queued": Status.QUEUED,
-            ":processing": Status.PROCESSING,
-            ":now": now(),
-            ":error": error,
-        },
-    )
+# `attempts` only ever rises, so a worker that was overtaken is refused, also after an operator had it done again.
+_HELD = "#status = :processing AND attempts = :attempts"
+
+
+def _held_values(claimed: Prediction) -> dict[str, Any]:
+    return {":processing": Status.PROCESSING, ":attempts": claimed.attempts}
+
+
+def fail(prediction_id: str, error: str, attempt: int | None = None) -> Outcome:
+    """End the prediction with a sentence for its sender; refused if it is finished already.
+
+    With `attempt`, refused unless it is that attempt which is in work.
+    """
+    condition = "#status IN (:queued, :processing)" if attempt is None else _HELD
+    seen = {":queued": Status.QUEUED} if attempt is None else {":attempts": attempt}
+    values = {":failed": Status.FAILED, ":processing": Status.PROCESSING, ":now": now(), ":error": error}
+    update = "SET #status = :failed, finished_at = :now, #error = :error"
+    return _update(prediction_id, update, condition, values | seen)
 
 
 def reopen(prediction_id: str) -> Outcome:
-    """Let a failed prediction be worked on again, and be answered again; refused unless it failed."""
+    """Let a failed prediction be worked on again, and be answered again.
+
+    Refused unless it failed, and while its apology is being sent: that would count as the answer to come.
+    """
     return _update(
         prediction_id,
-        "SET #status = :queued, delivery = :pending, attempts = :none, enqueued_at = :now"
-        " REMOVE finished_at, delivered_at, delivery_until, #error",
-        "#status = :failed",
-        {":queued": Status.QUEUED, ":pending": Delivery.PENDING, ":failed": Status.FAILED, ":none": 0, ":now": now()},
+        "SET #status = :queued, delivery = :pending, tries = :none, reopened_at = :now"
+        " REMOVE finished_at, delivered_at, delivery_until, delivery_lease, delivery_failures, enqueued_at, failure,"
+        " #error",
+        "#status = :failed AND (delivery <> :delivering OR delivery_until < :now)",
+        {
+            ":queued": Status.QUEUED,
+            ":pending": Delivery.PENDING,
+            ":failed": Status.FAILED,
+            ":delivering": Delivery.DELIVERING,
+            ":none": 0,
+            ":now": now(),
+        },
     )
+
+
+def being_sent(prediction: Prediction) -> bool:
+    """Return whether somebody has the right to send its answer at this moment."""
+    return prediction.delivery is Delivery.DELIVERING and (prediction.delivery_until or "") >= now()
 
 
 def reopen_delivery(prediction_id: str) -> Outcome:
     """Let an answer that was sent, or given up, be sent again; refused unless it was."""
     return _update(
         prediction_id,
-        "SET delivery = :pending REMOVE delivered_at, delivery_until",
+        "SET delivery = :pending, reopened_at = :now"
+        " REMOVE delivered_at, delivery_until, delivery_lease, delivery_failures",
         "#status IN (:succeeded, :failed) AND delivery IN (:delivered, :undeliverable)",
         {
             ":pending": Delivery.PENDING,
@@ -242,6 +331,7 @@ def reopen_delivery(prediction_id: str) -> Outcome:
             ":undeliverable": Delivery.UNDELIVERABLE,
             ":succeeded": Status.SUCCEEDED,
             ":failed": Status.FAILED,
+            ":now": now(),
         },
     )
 
@@ -263,12 +353,15 @@ def delete(prediction_id: str) -> None:
 
 
 def claim_delivery(prediction_id: str) -> Outcome:
-    """Take the right to send the answer, for DELIVERY_LEASE: one sender at a time."""
+    """Take the right to send the answer, for DELIVERY_LEASE: one sender at a time, and none before its time.
+
+    Raise items.Incomplete, with the right taken, if the answer cannot be read.
+    """
     return _update(
         prediction_id,
         "SET delivery = :delivering, delivery_until = :until, delivery_lease = :lease",
-        "#status IN (:succeeded, :failed) AND (delivery = :pending"
-        " OR (delivery = :delivering AND (delivery_until < :now OR delivery_lease = :lease)))",
+        "#status IN (:succeeded, :failed) AND delivery IN (:pending, :delivering)"
+        " AND (attribute_not_exists(delivery_until) OR delivery_until < :now OR delivery_lease = :lease)",
         {
             # botocore repeats a write whose reply was lost: that one finds the lease to be its own.
             ":lease": uuid4().hex,
@@ -287,19 +380,72 @@ def release_delivery(leased: Prediction) -> Outcome:
     return _update(
         leased.prediction_id,
         "SET delivery = :pending REMOVE delivery_until",
-        "delivery = :delivering AND delivery_until = :until",
-        {":pending": Delivery.PENDING, ":delivering": Delivery.DELIVERING, ":until": leased.delivery_until},
+        _LEASED,
+        {":pending": Delivery.PENDING, **_leased_values(leased)},
     )
 
 
-def finish_delivery(prediction_id: str, delivery: Delivery) -> Outcome:
-    """Record that the answer is with Telegram, or never can be: true whoever has the lease by now."""
+def postpone_delivery(leased: Prediction, wait: timedelta) -> Outcome:
+    """Give the right to send back after a failure of this very answer; nobody has it again before `wait` is over."""
+    return _update(
+        leased.prediction_id,
+        "SET delivery = :pending, delivery_until = :later ADD delivery_failures :one",
+        _LEASED,
+        {":pending": Delivery.PENDING, ":later": now(wait), ":one": 1, **_leased_values(leased)},
+    )
+
+
+_LEASED = "delivery = :delivering AND delivery_lease = :lease"
+
+
+def _leased_values(leased: Prediction) -> dict[str, Any]:
+    return {":delivering": Delivery.DELIVERING, ":lease": leased.delivery_lease}
+
+
+def finish_delivery(leased: Prediction, delivery: Delivery) -> Outcome:
+    """Record that the answer is with Telegram, or never can be.
+
+    True whoever has the lease by now, but only of the answer that was sent: refused if the prediction was reopened
+    since. Reopening takes the lease off the item, and work that is done again finishes at another time.
+    """
+    return _update(
+        leased.prediction_id,
+        "SET delivery = :delivery, delivered_at = :now REMOVE delivery_until",
+        "delivery IN (:pending, :delivering) AND attribute_exists(delivery_lease) AND finished_at = :finished",
+        {
+            ":delivery": delivery,
+            ":pending": Delivery.PENDING,
+            ":delivering": Delivery.DELIVERING,
+            ":finished": leased.finished_at,
+            ":now": now(),
+        },
+    )
+
+
+def abandon_delivery(prediction_id: str) -> Outcome:
+    """Record that an answer which nobody can read will never be sent."""
     return _update(
         prediction_id,
-        "SET delivery = :delivery, delivered_at = :now REMOVE delivery_until",
-        "delivery IN (:pending, :delivering)",
-        {":delivery": delivery, ":pending": Delivery.PENDING, ":delivering": Delivery.DELIVERING, ":now": now()},
+        "SET delivery = :undeliverable REMOVE delivery_until",
+        "delivery = :delivering",
+        {":undeliverable": Delivery.UNDELIVERABLE, ":delivering": Delivery.DELIVERING},
     )
+
+
+def migrate_chat(chat_id: int, new_chat_id: int) -> None:
+    """Send what is not yet answered in a group to the supergroup that it has become."""
+    for prediction_id in latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
+        _update(
+            prediction_id,
+            "SET chat_id = :new",
+            "chat_id = :old AND delivery IN (:pending, :delivering)",
+            {
+                ":new": new_chat_id,
+                ":old": chat_id,
+                ":pending": Delivery.PENDING,
+                ":delivering": Delivery.DELIVERING,
+            },
+        )
 
 
 def _update(prediction_id: str, update: str, condition: str, values: dict[str, Any]) -> Outcome:

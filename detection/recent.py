@@ -83,7 +83,8 @@ def percentile(ordered: Sequence[int], share: float) -> int | None:
 def oldest_waiting_seconds() -> float | None:
     """Return for how long the oldest photo has waited for a worker, None if none waits.
 
-    From the index of states: SQS has the age of its oldest message as a metric only, some minutes late.
+    From the index of states: SQS has the age of its oldest message as a metric only, some minutes late. What was begun
+    before and has no job yet was reopened in this very moment: the index does not say when.
     """
     answer = aws.dynamodb().query(
         TableName=settings.PREDICTIONS_TABLE,
@@ -93,7 +94,11 @@ def oldest_waiting_seconds() -> float | None:
         ExpressionAttributeValues={":queued": Status.QUEUED},
         Limit=_OLDEST_LOOKED_AT,
     )
-    since = [timeline.parse(item.get("enqueued_at") or item["created_at"]) for item in answer["Items"]]
+    since = [
+        timeline.parse(item.get("enqueued_at") or item["created_at"])
+        for item in answer["Items"]
+        if "enqueued_at" in item or "started_at" not in item
+    ]
     known = [when for when in since if when]
     return max(0.0, (datetime.now(UTC) - min(known)).total_seconds()) if known else None
 

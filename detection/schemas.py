@@ -53,16 +53,29 @@ class Prediction:
     image_key: str
     status: Status = Status.QUEUED
     delivery: Delivery = Delivery.PENDING
+    # How often it was claimed. Only ever rises, so that each claim can be told from every other.
     attempts: int = 0
+    # How often it was really tried: claims that AWS kept from being worked on are not counted.
+    tries: int = 0
     # When the site got the update; the item is made once the photo is stored.
     received_at: str | None = None
     created_at: str = ""
     enqueued_at: str | None = None
     started_at: str | None = None
+    # Which job works on it, or did last, and a name for that claim.
+    job_id: str | None = None
+    holder: str | None = None
+    # The exception that ended the try before this one.
+    failure: str | None = None
     finished_at: str | None = None
     delivered_at: str | None = None
-    # Until when the one who sends the answer has the right to.
+    # When an operator last had it done, or sent, again.
+    reopened_at: str | None = None
+    # Until when the one who sends the answer has the right to; of a pending answer, until when nobody has.
     delivery_until: str | None = None
+    delivery_lease: str | None = None
+    # How often sending failed for a reason of this answer's own.
+    delivery_failures: int = 0
     model: str | None = None
     inference_ms: int | None = None
     # A sentence that can be shown to whoever sent the photo.

@@ -3,48 +3,139 @@
 import time
 
 import structlog
+from botocore.exceptions import BotoCoreError, ClientError
 from celery import Task, shared_task
 
-from . import callback, headers, images, predictions
+from botsite.sqs_receiving import RECEIVING
+
+from . import callback, headers, images, predictions, room
 from .schemas import Prediction
 
 log = structlog.get_logger()
+
+# A photo that ends its worker, or fails otherwise, as often as this is given up.
+TRIES_AT_MOST = 5
+GIVEN_UP = "Something went wrong on my side, several times. Please try again later."
+OWN_FAILURE = "Something about this picture trips me up, so I couldn't process it. Other photos still work."
+PHOTO_GONE = "The photo is no longer stored. Please send it again."
+_AWS_FAILED = (ClientError, BotoCoreError)
+# AWS may be back within this; else the photo counts as tried, and runs alone the next time.
+_GIVE_BACK_SECONDS = 30.0
+_GIVE_BACK_AGAIN_SECONDS = 1.0
 
 
 @shared_task(bind=True, name="detection.detect")
 def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> None:
     """Answer one photo. Safe to run twice; what raises here comes back from the queue."""
+    if not predictions.possible(prediction_id):
+        raise ValueError(f"a job for {prediction_id!r}, which is no id of a prediction")
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
-        claimed = predictions.claim(prediction_id, self.request.id)
-        if claimed.granted and claimed.prediction:
-            _work(claimed.prediction)
-        elif claimed.prediction is None:
-            log.error("job_without_prediction", image_key=image_key, chat_id=chat_id)
-            return
-        elif not claimed.prediction.finished:
-            log.info("job_left_to_another", started_at=claimed.prediction.started_at)
-            return
-        callback.notify(prediction_id, chat_id)
+        try:
+            with room.shared():
+                left = _answer(prediction_id, self.request.id)
+            if left:
+                with room.alone():
+                    _take_over(left, self.request.id)
+        except _AWS_FAILED as error:
+            RECEIVING.failed(error)
+            raise
+        RECEIVING.worked()
 
 
-def _work(prediction: Prediction) -> None:
-    # Whoever only sends this task has no image library.
+def _answer(prediction_id: str, job_id: str) -> Prediction | None:
+    """Work on a photo that waits; return the prediction instead if its last holder died with it."""
+    claimed = predictions.claim(prediction_id, job_id)
+    prediction = claimed.prediction
+    if prediction is None:
+        log.error("job_without_prediction")
+        # An operator may have deleted it while a worker that then died was about to store its result.
+        images.delete(f"results/{prediction_id}.jpg")
+    elif claimed.granted:
+        _work(prediction)
+    elif prediction.finished:
+        callback.notify(prediction.prediction_id, prediction.chat_id)
+    elif predictions.abandoned(prediction, job_id):
+        return prediction
+    else:
+        log.info("job_left_to_another", started_at=prediction.started_at)
+    return None
+
+
+def _take_over(left: Prediction, job_id: str) -> None:
+    log.warning("job_runs_alone", attempt=left.attempts + 1, tries=left.tries)
+    taken = predictions.take_over(left, job_id)
+    if taken.granted and taken.prediction:
+        _work(taken.prediction)
+    elif taken.prediction and taken.prediction.finished:
+        callback.notify(left.prediction_id, left.chat_id)
+
+
+def _work(claimed: Prediction) -> None:
+    """Bring a claimed photo to its end, or give it back and raise."""
+    try:
+        if claimed.tries > TRIES_AT_MOST:
+            predictions.fail(claimed.prediction_id, GIVEN_UP, claimed.attempts)
+            log.error("job_given_up", tries=claimed.tries - 1)
+        else:
+            _detect(claimed)
+    except _AWS_FAILED:
+        _give_back(claimed)
+        raise
+    callback.notify(claimed.prediction_id, claimed.chat_id)
+
+
+def _detect(claimed: Prediction) -> None:
+    # Sites import this module to send the task, and have no image library.
     from . import yolo
 
     started = time.monotonic()
-    log.info("job_started", attempt=prediction.attempts)
+    log.info("job_started", attempt=claimed.attempts)
     try:
-        boxed = yolo.load().box(images.get(prediction.image_key), prediction.chat_id)
-    except (headers.UnreadableImage, images.ImageGone) as error:
-        sentence = str(error) if isinstance(error, headers.UnreadableImage) else "The photo is no longer stored."
-        predictions.fail(prediction.prediction_id, sentence)
-        log.warning("job_failed", error=str(error))
+        photo = images.get(claimed.image_key)
+    except images.ImageGone as error:
+        _fail(claimed, PHOTO_GONE, error)
         return
-    images.put(prediction.result_key, boxed.jpeg, "image/jpeg")
-    stored = predictions.succeed(prediction, boxed.detections, yolo.load().name, boxed.inference_ms)
+    try:
+        boxed = yolo.load().box(photo, claimed.chat_id)
+    except headers.UnreadableImage as error:
+        _fail(claimed, str(error), error)
+        return
+    except Exception as error:
+        # Decoding, the model or drawing: nothing that AWS could have to do with.
+        failure = type(error).__name__
+        if claimed.failure == failure:
+            _fail(claimed, OWN_FAILURE, error)
+            return
+        predictions.note_failure(claimed, failure)
+        raise
+    images.put(claimed.result_key, boxed.jpeg, "image/jpeg")
+    stored = predictions.succeed(claimed, boxed.detections, yolo.load().name, boxed.inference_ms)
+    if stored.prediction is None:
+        # An operator has deleted it meanwhile, and its pictures before the one that was stored just now.
+        images.delete(claimed.result_key)
     log.info(
         "job_succeeded" if stored.granted else "job_overtaken",
         objects=len(boxed.detections),
         inference_ms=boxed.inference_ms,
         job_ms=round((time.monotonic() - started) * 1000),
     )
+
+
+def _fail(claimed: Prediction, sentence: str, error: Exception) -> None:
+    predictions.fail(claimed.prediction_id, sentence, claimed.attempts)
+    log.warning("job_failed", error=str(error), error_type=type(error).__name__)
+
+
+def _give_back(claimed: Prediction) -> None:
+    """Have the claim not count as a try, and let anybody claim the photo again."""
+    give_up_at = time.monotonic() + _GIVE_BACK_SECONDS
+    while True:
+        try:
+            predictions.give_back(claimed)
+        except _AWS_FAILED as error:
+            if time.monotonic() > give_up_at:
+                log.warning("job_not_given_back", error=str(error))
+                return
+            time.sleep(_GIVE_BACK_AGAIN_SECONDS)
+        else:
+            return

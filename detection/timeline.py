@@ -75,6 +75,7 @@ def _events(prediction: Prediction) -> list[Step]:
     return [
         Step("update received", prediction.received_at or ""),
         Step("photo stored", prediction.created_at, f"message {prediction.message_id} of chat {prediction.chat_id}"),
+        Step("reopened", prediction.reopened_at or ""),
         Step("job sent", prediction.enqueued_at or ""),
         Step("started", prediction.started_at or "", attempt),
         Step("failed" if failed else "finished", prediction.finished_at or "", result),

@@ -16,7 +16,7 @@ from celery.signals import beat_embedded_init, worker_shutdown, worker_shutting_
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import aws
+from botsite import aws, loops
 from botsite.settings import require
 
 from . import callback, weights
@@ -119,6 +119,7 @@ class KeepHidden(bootsteps.StartStopStep):
             oldest_job_age=self._heartbeat.oldest_seconds,
             longest_job=LONGEST_JOB_SECONDS,
             beat_ended=self._beat is not None and not self._leaving and not self._beat.is_alive(),
+            dead_threads=loops.dead(),
         )
 
 

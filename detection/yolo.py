@@ -7,6 +7,7 @@ with it, is imported inside the function that loads the model.
 import ctypes
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from . import openvino_model, pixels, weights
+from .decoding import DECODER
 from .fair_threads import FairThreads
 from .openvino_model import Predict
 from .schemas import Detection
@@ -62,26 +64,38 @@ class Model:
     labels: dict[int, str]
     free: "LifoQueue[Predict]"
     threads: FairThreads
+    # The one thread that waits for the decoder of what is no ordinary JPEG.
+    decoding: FairThreads
 
     def box(self, photo: bytes, chat_id: int) -> Boxed:
-        """Detect and draw, on one of the model's own threads, in turn with other chats. Raise pixels.UnreadableImage.
+        """Detect and draw, on one of the model's own threads, in turn with other chats. Raise headers.UnreadableImage.
 
-        There are as many as cores: slots that decode, detect and encode by turns cost a tenth more CPU.
+        There are as many as cores: slots that decode, detect and encode by turns cost a tenth more CPU. None of them
+        waits for the decoding of a strange file: that comes before.
         """
-        return self.threads.do(chat_id, partial(self._box, photo))
+        jpeg = pixels.ordinary_jpeg(photo)
+        boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode)) if jpeg else None
+        return boxed or self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id))
 
-    def _box(self, photo: bytes) -> Boxed:
-        detected = self.detect(photo)
+    def _box_strange(self, photo: bytes, chat_id: int) -> Boxed:
+        """Decode, then wait for the model, so that only one decoded image at a time waits for it."""
+        image = DECODER.decode(photo)
+        boxed = self.threads.do(chat_id, partial(self._box, lambda: image))
+        assert boxed
+        return boxed
+
+    def _box(self, decode: Callable[[], NDArray[np.uint8] | None]) -> Boxed | None:
+        """Return None if `decode` does."""
+        image = decode()
+        if image is None:
+            return None
+        detected = self.detect(image)
         return Boxed(detected.detections, draw(detected), detected.inference_ms)
 
-    def detect(self, photo: bytes) -> Detected:
-        """Return the objects on a photo, the surest first. Raise pixels.UnreadableImage.
-
-        The photo is decoded when the model is free, so that waiting photos wait as compressed bytes.
-        """
+    def detect(self, image: NDArray[np.uint8]) -> Detected:
+        """Return the objects on a (height, width, 3) BGR image, the surest first."""
         predict = self.free.get()
         try:
-            image = pixels.decode(photo)
             started = time.monotonic()
             detections = predict(image)
             inference_ms = round((time.monotonic() - started) * 1000)
@@ -105,7 +119,7 @@ def load() -> Model:
         free.put(predict)
     load_ms = round((time.monotonic() - started) * 1000)
     log.info("model_loaded", model=path.name, labels=len(labels), at_once=len(predictors), load_ms=load_ms)
-    return Model(path.name, labels, free, FairThreads(len(predictors), "model"))
+    return Model(path.name, labels, free, FairThreads(len(predictors), "model"), FairThreads(1, "decoding"))
 
 
 def draw(detected: Detected) -> bytes:
@@ -115,7 +129,8 @@ def draw(detected: Detected) -> bytes:
     image: Any = detected.image
     shrink = min(1.0, DRAWN_SIDE / max(image.shape[:2]))
     if shrink < 1:
-        image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        height, width = (max(1, round(side * shrink)) for side in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     labels = sorted({box.label for box in detected.detections})
     # The surest is drawn last, over the others.
     for box in reversed(detected.detections):

@@ -23,6 +23,7 @@ django.setup()
 from botsite import aws, celery
 from deploy.local import sample
 from deploy.local.install import BROWSERS
+from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import dead_letters
@@ -43,11 +44,11 @@ _chat_ids = count(1000)
 # A file is run by one process, and so are the files of a row: they share one service and what they import. The first
 # wait the longest, and the short ones, which are not named, fill the gaps at the end.
 _ROWS = """
-worker_life loadtest bad_input state_machine results upkeep photo_to_answer pace attempts predictions downloads \
-  groups
+worker_life loadtest bad_input results upkeep photo_to_answer pace attempts predictions
+state_machine tries downloads groups dead_letters telegram
 aws_failures chaos metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor webhook \
   chat_page trace logs
-sqs_transport
+sqs_transport receiving_worker hostile_jobs
 demo_groups
 provision_https
 roles
@@ -147,7 +148,7 @@ def browser() -> Iterator[Browser]:
     """Run the Chromium of this machine, headless."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     assert path, "The browser tests need Chromium: install it (Debian: apt install chromium)."
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=1000 * PATIENCE_SECONDS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from django.conf import settings
 
-from deploy.local.processes import free_port, listening
+from botsite import aws
+from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
 from deploy.local.stack import LocalStack
 
 from . import microburst
@@ -48,7 +50,22 @@ class FaultySite:
 
     def post(self, update: dict[str, Any]) -> int:
         """Deliver an update as Telegram does; return the status."""
-        return httpx.post(f"{self.url}/telegram/webhook", json=update, headers=self._headers, timeout=60).status_code
+        return httpx.post(
+            f"{self.url}/telegram/webhook", json=update, headers=self._headers, timeout=PATIENCE_SECONDS
+        ).status_code
+
+
+@contextmanager
+def through(site: FaultySite) -> Iterator[None]:
+    """Have this process's own calls of AWS take the same way within the block."""
+    direct = settings.AWS_ENDPOINT_URL
+    try:
+        settings.AWS_ENDPOINT_URL = site.proxy
+        aws._resource.cache_clear()
+        yield
+    finally:
+        settings.AWS_ENDPOINT_URL = direct
+        aws._resource.cache_clear()
 
 
 @contextmanager
@@ -57,10 +74,10 @@ def faulty_site(stack: LocalStack, folder: Path) -> Iterator[FaultySite]:
     proxy_port, site_port = free_port(), free_port()
     proxy = stack.children.start("microburst", microburst.command(folder, stack.endpoint, proxy_port), stack.env)
     proxy.wait_ready(lambda: listening("127.0.0.1", proxy_port))
-    aws = microburst.address(proxy_port)
-    child = stack.start_site("127.0.0.1", site_port, AWS_ENDPOINT_URL=aws)
+    address = microburst.address(proxy_port)
+    child = stack.start_site("127.0.0.1", site_port, AWS_ENDPOINT_URL=address)
     child.wait_ready(lambda: listening("127.0.0.1", site_port))
-    yield FaultySite(stack.sites.pop(child), aws, stack.env["TELEGRAM_WEBHOOK_SECRET"])
+    yield FaultySite(stack.sites.pop(child), address, stack.env["TELEGRAM_WEBHOOK_SECRET"])
     for process in (child, proxy):
         process.terminate()
         process.wait()

@@ -1,6 +1,8 @@
 """Jobs that have become dead letters."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 from botsite import aws
@@ -10,17 +12,19 @@ from detection.schemas import Prediction
 
 def bury(prediction: Prediction) -> str:
     """Make the prediction's job, as Celery sends it, a dead letter; return its message id."""
-    arguments = {"prediction_id": prediction.prediction_id, "image_key": prediction.image_key, "chat_id": 1}
-    return put(
-        json.dumps(
-            {
-                "body": json.dumps([[], arguments, {}]),
-                "headers": {"task": "detection.detect", "id": uuid4().hex},
-                "content-type": "application/json",
-                "content-encoding": "utf-8",
-                "properties": {"delivery_info": {"exchange": "", "routing_key": "jobs"}, "body_encoding": None},
-            }
-        )
+    return put(body({"prediction_id": prediction.prediction_id, "image_key": prediction.image_key, "chat_id": 1}))
+
+
+def body(arguments: dict[str, Any]) -> str:
+    """Return a job of these arguments as Celery sends it."""
+    return json.dumps(
+        {
+            "body": json.dumps([[], arguments, {}]),
+            "headers": {"task": "detection.detect", "id": uuid4().hex},
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "properties": {"delivery_info": {"exchange": "", "routing_key": "jobs"}, "body_encoding": None},
+        }
     )
 
 
@@ -28,3 +32,15 @@ def put(body: str) -> str:
     """Put a text among the dead letters; return its message id."""
     answer = aws.client("sqs").send_message(QueueUrl=dead_letters.queue_url(), MessageBody=body)
     return str(answer["MessageId"])
+
+
+def put_many(bodies: Sequence[str]) -> None:
+    """Put texts among the dead letters."""
+    for start in range(0, len(bodies), 10):
+        batch = [{"Id": str(number), "MessageBody": text} for number, text in enumerate(bodies[start : start + 10])]
+        aws.client("sqs").send_message_batch(QueueUrl=dead_letters.queue_url(), Entries=batch)
+
+
+def clear() -> None:
+    """Delete all dead letters."""
+    aws.client("sqs").purge_queue(QueueUrl=dead_letters.queue_url())

@@ -11,6 +11,7 @@ import httpx
 from django.contrib.auth.models import Permission, User
 from django.db import connections
 
+from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 
 JOBS = "/admin/detection/job/"
@@ -52,7 +53,9 @@ class Operator:
         return self._send("POST", path, fields)
 
     def _send(self, method: str, path: str, fields: dict[str, str] | None = None) -> httpx.Response:
-        with httpx.Client(base_url=self._site, cookies=self.cookies, timeout=40, verify=self._tls) as client:
+        with httpx.Client(
+            base_url=self._site, cookies=self.cookies, timeout=PATIENCE_SECONDS, verify=self._tls
+        ) as client:
             answer = client.request(method, path, data=fields, headers=self._headers)
             self.cookies = client.cookies
         return answer

@@ -29,6 +29,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "s3:ListBucket": {"bucket"},
         "s3:PutObject": {"result"},
         "s3:GetObject": {"photo"},
+        "s3:DeleteObject": {"result"},
         "dynamodb:GetItem": {"table"},
         "dynamodb:UpdateItem": {"table"},
         "autoscaling:CompleteLifecycleAction": {"yolo5-group"},

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from deploy.local.processes import PATIENCE_SECONDS
+
 Value = TypeVar("Value")
 
 
@@ -43,7 +45,7 @@ def start(
             process.wait()
 
 
-def wait_until(condition: Callable[[], Value], seconds: float = 30) -> Value:
+def wait_until(condition: Callable[[], Value], seconds: float = PATIENCE_SECONDS) -> Value:
     """Return the first truthy value of `condition`, which is called often; fail if none comes in time."""
     deadline = time.monotonic() + seconds
     while True:

@@ -54,7 +54,9 @@ class Machine(threading.Thread):
         self.user_data = ""
         self._stopped = threading.Event()
         tools = {"docker": _DOCKER, "aws": _AWS.replace("{python}", sys.executable)}
-        tools |= dict.fromkeys(("dnf", "systemctl", "shutdown", "journalctl", "sync"), _RECORD)
+        tools |= dict.fromkeys(
+            ("dnf", "systemctl", "shutdown", "journalctl", "sync", "fallocate", "mkswap", "swapon"), _RECORD
+        )
         (root / "bin").mkdir(parents=True)
         (root / "broken").write_text(broken)
         for name, text in tools.items():

@@ -23,7 +23,7 @@ from deploy.local.telegram.client import TelegramUser
 from detection import images, logs_link, operations, predictions
 from detection.schemas import Delivery, Prediction, Status
 
-from . import operators
+from . import operators, states
 from .operators import JOBS, Operator
 from .processes import wait_until
 
@@ -47,7 +47,7 @@ def failed(user: TelegramUser, photo: bytes) -> Prediction:
     """Return a job that failed for a reason that has gone, and whose sender was told."""
     prediction = _queued(user, photo)
     predictions.fail(prediction.prediction_id, "The model was away.")
-    predictions.finish_delivery(prediction.prediction_id, Delivery.DELIVERED)
+    states.deliver(prediction.prediction_id)
     return prediction
 
 

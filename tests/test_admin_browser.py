@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import images, predictions
-from detection.schemas import Delivery, Prediction
+from detection.schemas import Prediction
 
+from . import states
 from .browsing import watched
 
 WHY = "The model was away, and came back too late for this photo and for all after it."
@@ -54,7 +55,7 @@ def failed(stack: LocalStack, photo: bytes) -> Prediction:
     images.put(prediction.image_key, photo, "image/jpeg")
     predictions.create(prediction)
     predictions.fail(identity, WHY)
-    predictions.finish_delivery(identity, Delivery.DELIVERED)
+    states.deliver(identity)
     return prediction
 
 

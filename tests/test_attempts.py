@@ -1,6 +1,8 @@
 """Passwords are tried at a bounded rate on all sites together, and nobody is locked out for long, or by others."""
 
+import time
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,11 +32,21 @@ def both(stack: LocalStack, address: str) -> list[Operator]:
     return [Operator(site, address=address) for site in stack.sites.values()]
 
 
-def test_after_six_wrong_passwords_both_sites_refuse_even_the_right_one(stack: LocalStack, address: str) -> None:
+def test_an_address_has_six_attempts(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(pace, "time", SimpleNamespace(time=lambda: now))
+    tried(address, 6)
+    with pytest.raises(pace.TooBusy) as refusal:
+        tried(address, 1)
+    assert round(refusal.value.retry_after_seconds) == 10
+
+
+def test_after_wrong_passwords_both_sites_refuse_even_the_right_one(stack: LocalStack, address: str) -> None:
     first, second = both(stack, address)
-    tried(address, 4)
     for site in (first, second):
         assert "Please enter the correct username and password" in site.post(LOGIN, username="admin", password="x").text
+    with pytest.raises(pace.TooBusy):
+        tried(address, 20)
     for site in (first, second):
         answer = site.post(LOGIN, username="admin", password=stack.env["ADMIN_PASSWORD"])
         assert (answer.status_code, REFUSED in answer.text) == (200, True)

@@ -146,7 +146,14 @@ def test_a_bake_leaves_an_image_and_nothing_else(built: Baked) -> None:
 
 def test_a_bake_says_each_step(built: Baked) -> None:
     said = [text for text in built.said if " s3://" not in text and " i-" not in text]
-    steps = ["booting", "installing docker", "fetching the source", "building the container", "starting the container"]
+    steps = [
+        "booting",
+        "installing docker",
+        "making a swap file",
+        "fetching the source",
+        "building the container",
+        "starting the container",
+    ]
     steps += ["waiting for the container to be healthy", "killing the container, to see it come back"]
     steps += ["tidying up", "ready", "stopping the prototype"]
     # A look now and then does not see a step that is over quickly.
@@ -155,7 +162,8 @@ def test_a_bake_says_each_step(built: Baked) -> None:
 
 
 def test_a_prototype_runs_the_container_by_the_unit_kills_it_and_sees_it_come_back(built: Baked) -> None:
-    told = [line for line in built.machine.commands if not line.startswith(("shutdown", "dnf", "sync"))]
+    other = ("shutdown", "dnf", "sync", "fallocate", "mkswap", "swapon")
+    told = [line for line in built.machine.commands if not line.startswith(other)]
     build = told.pop(1)
     assert build.startswith("docker build --progress plain --build-arg MODEL=yolo11n --tag objdet-yolo5:v1 --file ")
     inspect = "docker inspect --format {{.Id}} {{.State.Health.Status}} objdet"
@@ -178,11 +186,21 @@ def test_what_is_installed_is_the_unit_the_script_and_the_role_and_no_settings(p
     installed = {
         "etc/systemd/system/objdet.service": (docker / "objdet.service").read_text(),
         "usr/local/bin/objdet-run": (docker / "run.sh").read_text(),
-        "etc/objdet/role": "IMAGE=objdet-polybot:v1\nPUBLISH=8000:8000\nSTOP_SECONDS=40\n",
+        "etc/objdet/role": "IMAGE=objdet-polybot:v1\nPUBLISH=8000:8000\nSTOP_SECONDS=105\n",
+        "etc/systemd/system/objdet.service.d/role.conf": "[Service]\nTimeoutStopSec=115\n",
     }
     assert {name: (root / name).read_text() for name in installed} == installed
     assert [path.name for path in (root / "etc" / "objdet").iterdir()] == ["role"]
     assert not (root / "var" / "tmp" / "objdet").exists()
+
+
+def test_only_the_workers_machine_gets_swap(built: Baked, pulled: Baked) -> None:
+    file = built.machine.root / "swapfile"
+    swapping = [line for line in built.machine.commands if line.startswith(("fallocate", "mkswap", "swapon"))]
+    assert swapping == [f"fallocate --length 1024MiB {file}", f"mkswap {file}", f"swapon {file}"]
+    assert (built.machine.root / "etc" / "fstab").read_text() == "/swapfile none swap defaults 0 0\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not (pulled.machine.root / "etc" / "fstab").exists()
 
 
 def test_an_image_of_a_registry_is_pulled_and_the_login_does_not_stay(pulled: Baked) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback
@@ -25,6 +26,7 @@ class Site:
     asked: list[str] = field(default_factory=list)
     signed: list[bool] = field(default_factory=list)
     done: threading.Event = field(default_factory=threading.Event)
+    headers: dict[str, str] = field(default_factory=dict)
     url: str = ""
 
     def answer(self, path: str, signature: str) -> int:
@@ -45,6 +47,8 @@ def site(request: pytest.FixtureRequest, stack: LocalStack) -> Iterator[Site]:
         def do_GET(self) -> None:
             self.send_response(site.answer(self.path, self.headers[callback.SIGNATURE_HEADER]))
             self.send_header("Content-Length", "0")
+            for header in site.headers.items():
+                self.send_header(*header)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -62,7 +66,7 @@ def _notify(url: str, stack: LocalStack) -> None:
     """Call back from a process of its own, as a worker that stops right after its last job."""
     code = "import django; django.setup(); from detection import callback; callback.notify('p1', 1); callback.drain(10)"
     env = stack.env | {"POLYBOT_URL": url, "DJANGO_SETTINGS_MODULE": "botsite.settings"}
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("site", [[]], indirect=True)
@@ -75,7 +79,7 @@ def test_the_site_is_called_signed_even_while_the_worker_stops(site: Site, stack
 def test_a_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
     callback.notify("p2", 1)
-    assert site.done.wait(30)
+    assert site.done.wait(PATIENCE_SECONDS)
     assert site.asked == ["p2"] * 3
 
 
@@ -83,8 +87,18 @@ def test_a_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytes
 def test_a_refusal_is_not_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
     callback.notify("p3", 1)
-    assert site.done.wait(30)
+    assert site.done.wait(PATIENCE_SECONDS)
     assert site.asked == ["p3"]
+
+
+@pytest.mark.parametrize("site", [[503] * callback._TRIES], indirect=True)
+def test_a_chat_at_its_limit_is_no_failure(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
+    monkeypatch.setattr(callback, "_FIRST_RETRY_SECONDS", 0.01)
+    site.headers[callback.BUSY_HEADER] = "1"
+    callback.notify("p4", 1)
+    assert site.done.wait(30)
+    assert len(site.asked) == callback._TRIES + 1
 
 
 def test_with_the_site_refusing_for_a_while_the_photo_is_still_answered(

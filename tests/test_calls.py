@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from botsite import loops
 from detection.calls import AT_ONCE, OF_A_CHAT_AT_ONCE, Call, Calls
+from tests.processes import PATIENCE_SECONDS, wait_until
 
 BUSY_CHAT, QUIET_CHAT = 1, 2
 
@@ -26,13 +28,13 @@ class Site:
             self._under_way.append(call.chat_id)
             self.most_at_once = max(self.most_at_once, self._under_way.count(call.chat_id))
             self._changed.notify_all()
-        assert call.chat_id == QUIET_CHAT or self.open.wait(30)
+        assert call.chat_id == QUIET_CHAT or self.open.wait(PATIENCE_SECONDS)
         with self._changed:
             self._under_way.remove(call.chat_id)
 
     def wait_until(self, condition: Callable[[], bool]) -> bool:
         with self._changed:
-            return self._changed.wait_for(condition, 30)
+            return self._changed.wait_for(condition, PATIENCE_SECONDS)
 
 
 def _call(prediction_id: str, chat_id: int) -> Call:
@@ -48,7 +50,7 @@ def test_a_chat_with_many_answers_does_not_keep_another_waiting() -> None:
     assert site.wait_until(lambda: "quiet" in site.began)
     assert len(site.began) <= OF_A_CHAT_AT_ONCE + 1
     site.open.set()
-    calls.drain(10)
+    calls.drain(PATIENCE_SECONDS)
     assert sorted(site.began) == sorted(["quiet", *(f"busy-{number}" for number in range(AT_ONCE * 3))])
     assert site.most_at_once == OF_A_CHAT_AT_ONCE
 
@@ -60,7 +62,7 @@ def test_a_prediction_that_waits_is_called_once_however_often_it_is_told() -> No
         assert calls.add(_call("told-again", BUSY_CHAT))
     assert site.wait_until(lambda: site.began == ["told-again"])
     site.open.set()
-    calls.drain(10)
+    calls.drain(PATIENCE_SECONDS)
     assert site.began == ["told-again"]
 
 
@@ -77,7 +79,7 @@ def test_a_call_that_is_to_be_made_again_is_made_again_in_its_time() -> None:
 
     calls = Calls(make, 1000)
     calls.add(_call("again", QUIET_CHAT))
-    assert done.wait(30)
+    assert done.wait(PATIENCE_SECONDS)
     assert made == [0, 1, 2]
 
 
@@ -86,5 +88,71 @@ def test_more_than_can_wait_is_refused_and_so_is_what_comes_while_leaving() -> N
     calls = Calls(site.make, 2)
     assert [calls.add(_call(name, BUSY_CHAT)) for name in ("one", "two", "three")] == [True, True, False]
     site.open.set()
-    calls.drain(10)
+    calls.drain(PATIENCE_SECONDS)
     assert not calls.add(_call("late", QUIET_CHAT))
+
+
+def test_calls_that_raise_end_no_thread_and_take_no_place() -> None:
+    made: list[str] = []
+    done = threading.Event()
+
+    def make(call: Call) -> None:
+        made.append(call.prediction_id)
+        if call.prediction_id == "good":
+            done.set()
+        raise ValueError("a defect")
+
+    calls = Calls(make, AT_ONCE)
+    for round_number in range(3):
+        for number in range(AT_ONCE):
+            assert wait_until(lambda: calls.add(_call(f"bad-{round_number}-{number}", number)))  # noqa: B023
+    assert wait_until(lambda: calls.add(_call("good", QUIET_CHAT)))
+    assert done.wait(PATIENCE_SECONDS)
+    assert not [name for name in loops.dead() if name.startswith("callback")]
+    calls.drain(PATIENCE_SECONDS)
+
+
+def test_calls_for_a_busy_chat_wait_and_others_do_not() -> None:
+    made = _made_while_busy(3600, until=2)
+    assert made == ["first", "quiet"]
+
+
+def test_calls_for_a_chat_that_was_busy_are_all_made() -> None:
+    made = _made_while_busy(0.01, until=6)
+    assert sorted(made) == ["first", "first", "fourth", "quiet", "second", "third"]
+
+
+def _made_while_busy(seconds: float, until: int) -> list[str]:
+    """Make calls, after the first of which a chat is busy for so long; return what was made."""
+    made: list[str] = []
+    changed = threading.Condition()
+
+    def make(call: Call) -> Call | None:
+        with changed:
+            made.append(call.prediction_id)
+            changed.notify_all()
+            busy = made == ["first"]
+        return replace(call, due=time.monotonic() + seconds, chat_busy=True) if busy else None
+
+    calls = Calls(make, 1000)
+    calls.add(_call("first", BUSY_CHAT))
+    wait_until(lambda: made and not calls._under_way[BUSY_CHAT])
+    for name in ("second", "third", "fourth"):
+        calls.add(_call(name, BUSY_CHAT))
+    calls.add(_call("quiet", QUIET_CHAT))
+    with changed:
+        assert changed.wait_for(lambda: len(made) >= until, PATIENCE_SECONDS)
+    calls.drain(PATIENCE_SECONDS)
+    return made
+
+
+def test_a_chat_with_many_answers_leaves_room_for_others() -> None:
+    site = Site()
+    calls = Calls(site.make, 8)
+    for number in range(20):
+        wait_until(lambda: calls.add(_call(f"busy-{number}", BUSY_CHAT)))  # noqa: B023
+    wait_until(lambda: calls.add(_call("quiet", QUIET_CHAT)))
+    assert site.wait_until(lambda: "quiet" in site.began)
+    site.open.set()
+    calls.drain(PATIENCE_SECONDS)
+    assert len(site.began) == OF_A_CHAT_AT_ONCE + 8 // 4 + 1

@@ -22,7 +22,7 @@ from detection.schemas import Delivery, Prediction
 
 from .chaos import faults
 from .faulty import FaultySite
-from .processes import wait_until
+from .processes import PATIENCE_SECONDS, wait_until
 
 # More than the three attempts that botocore makes of a call.
 _TIMES = 4
@@ -34,7 +34,9 @@ def _deliver(site: FaultySite, prediction: Prediction) -> int:
     """Ask for a delivery as a worker does; return the status."""
     identity = prediction.prediction_id
     headers = {callback.SIGNATURE_HEADER: callback.sign(identity)}
-    return httpx.get(f"{site.url}/results?predictionId={identity}", headers=headers, timeout=60).status_code
+    return httpx.get(
+        f"{site.url}/results?predictionId={identity}", headers=headers, timeout=PATIENCE_SECONDS
+    ).status_code
 
 
 @contextmanager
@@ -139,5 +141,5 @@ def test_a_metric_role_whose_beat_has_ended_ends_too(stack: LocalStack, tmp_path
     # Its only child process is beat: the pool is of threads.
     [beat] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     os.kill(int(beat), signal.SIGKILL)
-    assert child.wait(30) == 1
+    assert child.wait(PATIENCE_SECONDS) == 1
     assert child.said("beat has ended")

@@ -29,7 +29,7 @@ def test_an_idle_month_pays_for_what_the_templates_keep_running() -> None:
     assert idle["load balancer"] == pytest.approx(730 * (0.0225 + 2 * 0.005))
     assert idle["secrets"] == pytest.approx(5 * 0.40)
     # Nine at 60 s or more; the first worker's, the gap's, and the two of target tracking at 30 s.
-    assert idle["alarms"] == pytest.approx(7 * 0.10 + 4 * 0.30)
+    assert idle["alarms"] == pytest.approx(9 * 0.10 + 4 * 0.30)
 
 
 def test_workers_that_do_not_run_cost_nothing() -> None:

@@ -17,7 +17,7 @@ import pytest
 from deploy.local.telegram.client import TelegramUser
 
 from .local_aws import clients_of
-from .processes import wait_until
+from .processes import PATIENCE_SECONDS, wait_until
 from .test_demo import ROOT, left_of
 
 GROUP = "objdet-yolo5"
@@ -43,7 +43,7 @@ class Demo:
     def answer(self, photo: bytes) -> None:
         """Send a photo as somebody new and wait for the answer: then there is a worker."""
         user = self.user()
-        assert user.wait_for_reply(user.send_photo(photo), 60).photo
+        assert user.wait_for_reply(user.send_photo(photo)).photo
 
     def said(self, text: str, log: str = "scaling") -> int:
         """Return how often the logs of this name say a text."""
@@ -67,13 +67,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with (folder / "output").open("w") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
     try:
-        wait_until(lambda: (folder / "env").exists() or process.poll() is not None, 100)
+        wait_until(lambda: (folder / "env").exists() or process.poll() is not None)
         assert process.poll() is None, (folder / "output").read_text()
         lines = (line.partition("=") for line in (folder / "env").read_text().splitlines())
         yield Demo(folder, {name: value.strip("'") for name, _, value in lines})
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         assert left_of(folder) == []
 
 
@@ -97,7 +97,7 @@ def test_a_scale_in_while_photos_come_loses_none_and_doubles_none(demo: Demo, ph
     def keep_sending(user: TelegramUser) -> int:
         sent = 0
         while demo.said(DRAINED, "yolo5-*") == before:
-            user.wait_for_reply(user.send_photo(photo), 60)
+            user.wait_for_reply(user.send_photo(photo))
             sent += 1
         return sent
 

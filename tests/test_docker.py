@@ -19,9 +19,8 @@ from deploy.local.sample import SHAPES
 from deploy.recipe import ROLES, Place, Recipe
 from detection import openvino_model
 from detection import weights as model_weights
-from detection.heartbeat import LONGEST_JOB_SECONDS
 from tests import containers, emulators
-from tests.processes import free_port, wait_until
+from tests.processes import PATIENCE_SECONDS, free_port, wait_until
 
 ROOT = Path(__file__).parents[1]
 # What the build has beside the worker's packages while it exports the model.
@@ -144,6 +143,8 @@ def docker_run(root: Path, settings: str, **role: str) -> list[str]:
     (root / "etc" / "objdet" / "env").write_text(settings)
     (root / "var" / "lib" / "cloud" / "data").mkdir(parents=True)
     (root / "var" / "lib" / "cloud" / "data" / "instance-id").write_text("i-0123\n")
+    (root / "proc").mkdir()
+    (root / "proc" / "meminfo").write_text("MemTotal: 960000 kB\nMemFree: 1 kB\nSwapTotal: 1048572 kB\n")
     (root / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (root / "docker").chmod(0o755)
     env = {"PATH": f"{root}:/usr/bin:/bin", "DESTDIR": str(root), **role}
@@ -156,9 +157,15 @@ def test_a_container_may_write_its_state_and_nothing_else_and_gains_no_rights(tm
     assert arguments[0] == "run"
     assert arguments[-1] == "objdet-yolo5:v1"
     said = " ".join(arguments)
-    assert "--read-only --tmpfs /tmp --volume objdet:/srv/state --cap-drop ALL" in said
-    assert "--security-opt no-new-privileges --log-driver none" in said
+    assert "--read-only --tmpfs /tmp:size=64m --volume objdet:/srv/state --cap-drop ALL" in said
+    assert "--security-opt no-new-privileges" in said
+    assert "--log-driver none" in said
     assert "--publish" not in said
+
+
+def test_container_leaves_a_fifth_of_the_memory_to_the_machine(tmp_path: Path) -> None:
+    said = " ".join(docker_run(tmp_path, "AWS_REGION=x\n", IMAGE="i"))
+    assert "--memory 749m --memory-swap 1772m --pids-limit 512" in said
 
 
 def test_a_site_publishes_its_port_and_logs_to_its_group_under_the_machines_name(tmp_path: Path) -> None:
@@ -169,14 +176,12 @@ def test_a_site_publishes_its_port_and_logs_to_its_group_under_the_machines_name
     assert "--log-opt awslogs-group=/objdet/polybot --log-opt awslogs-stream=i-0123" in said
 
 
-def test_the_unit_starts_again_whatever_ends_and_waits_for_the_longest_photo() -> None:
+def test_the_unit_starts_again_whatever_ends() -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(containers.FOLDER / "objdet.service")
     service = dict(unit["Service"])
     assert (service["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("always", "0")
-    assert int(service["TimeoutStopSec"]) > max(role.stop_seconds for role in ROLES.values())
-    assert ROLES["yolo5"].stop_seconds >= LONGEST_JOB_SECONDS + 15
     assert unit["Install"]["WantedBy"] == "multi-user.target"
 
 
@@ -209,9 +214,9 @@ def test_every_role_becomes_healthy_with_what_its_image_holds_and_stops_when_tol
         assert [one for one in roles if one.healthy()] == []
         running = [stack.enter_context(one.run()) for one in roles]
         for one, process in zip(roles, running, strict=True):
-            wait_until(lambda one=one, process=process: one.healthy() or process.poll() is not None, 60)
+            wait_until(lambda one=one, process=process: one.healthy() or process.poll() is not None)
             assert process.poll() is None, (one.app.parent / "output").read_text()[-3000:]
         for process in running:
             process.terminate()
-        assert [process.wait(30) for process in running] == [0, 0, 0]
+        assert [process.wait(PATIENCE_SECONDS) for process in running] == [0, 0, 0]
         assert [one for one in roles if one.healthy()] == []

@@ -22,7 +22,7 @@ from deploy.doctor.findings import State, Verdict, ok
 from deploy.doctor.machines import Group
 from deploy.doctor.place import Place
 from deploy.local.stack import PREFIX, LocalStack
-from detection import dead_letters
+from tests import letters
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOST = "bot.example.com"
@@ -48,7 +48,7 @@ def service(stack: LocalStack) -> LocalStack:
 
     Its metric was just published: by itself it would be in up to 30 s.
     """
-    dead_letters.purge()
+    letters.clear()
     stack.set_webhook()
     point = {"Dimensions": [{"Name": "AutoScalingGroupName", "Value": stack.env["ASG_NAME"]}], "Value": 0}
     names = ("BacklogPerInstance", "BacklogWithoutCapacity")

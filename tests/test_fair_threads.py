@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from deploy.local.processes import PATIENCE_SECONDS
 from detection.fair_threads import FairThreads
 
 BUSY_CHAT, QUIET_CHAT = 1, 2
@@ -13,7 +14,7 @@ BUSY_CHAT, QUIET_CHAT = 1, 2
 def test_a_photo_does_not_wait_behind_the_many_of_another_chat() -> None:
     threads, free, done = FairThreads(1, "model"), threading.Event(), []
     photos = [(BUSY_CHAT, f"busy-{number}") for number in range(5)] + [(QUIET_CHAT, "quiet")]
-    waiting = [threading.Thread(target=threads.do, args=(BUSY_CHAT, partial(free.wait, 30)))]
+    waiting = [threading.Thread(target=threads.do, args=(BUSY_CHAT, partial(free.wait, PATIENCE_SECONDS)))]
     waiting += [threading.Thread(target=threads.do, args=(chat, partial(done.append, name))) for chat, name in photos]
     for thread in waiting:
         thread.start()
@@ -22,7 +23,7 @@ def test_a_photo_does_not_wait_behind_the_many_of_another_chat() -> None:
             assert thread.is_alive()
     free.set()
     for thread in waiting:
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
     assert done == ["quiet", *(f"busy-{number}" for number in range(5))]
 
 

@@ -12,13 +12,14 @@ import urllib3
 from deploy.local import credentials
 from deploy.local.credentials import on_instance
 from deploy.local.imds import Machine, MetadataService
+from deploy.local.processes import PATIENCE_SECONDS
 
 from .local_aws import local_aws, make_role
 
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"
 STATE = "/latest/meta-data/autoscaling/target-lifecycle-state"
-http = urllib3.PoolManager(timeout=5)
+http = urllib3.PoolManager(timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture(scope="module")

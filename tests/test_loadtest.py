@@ -30,7 +30,7 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl
 from detection.schemas import Delivery, Prediction, Status
 
-from .processes import wait_until
+from .processes import PATIENCE_SECONDS, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 _chats = count(700_000)
@@ -223,7 +223,7 @@ def test_an_interrupted_test_still_reports(load: Load, control: TelegramControl,
     started = subprocess.Popen(command, cwd=ROOT, env=os.environ | stack.env, stdout=subprocess.PIPE, text=True)
     wait_until(lambda: len(control.calls("sendPhoto")) > before + 2)
     started.send_signal(signal.SIGINT)
-    output, _ = started.communicate(timeout=30)
+    output, _ = started.communicate(timeout=PATIENCE_SECONDS)
     assert started.returncode == 130
     assert "Interrupted: " in output
     assert 0 < load.saved["tally"]["answered"] < 500
@@ -231,7 +231,7 @@ def test_an_interrupted_test_still_reports(load: Load, control: TelegramControl,
 
 def test_a_self_signed_webhook_is_trusted_by_the_stack_s_certificate(load: Load, self_signed_site: str) -> None:
     with pytest.raises(CommandError, match="lost or doubled"):
-        load("--photos", "1", "--timeout", "2", "--prefix", self_signed_site)
+        load("--photos", "1", "--timeout", "10", "--prefix", self_signed_site)
     assert load.saved["photos"][0]["posts"] == [200]
     stacks.provision("uncertified")
     with pytest.raises(CommandError, match="uncertified-web has none that can be used"):

@@ -168,7 +168,7 @@ def opened(rule: dict[str, Any]) -> tuple[int, list[str], list[str]]:
 def test_a_worker_that_leaves_has_time_to_finish_and_goes_all_the_same(endpoint: str) -> None:
     hooks = aws.client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=f"{PREFIX}-yolo5")["LifecycleHooks"]
     assert [(one["LifecycleHookName"], one["DefaultResult"], one["HeartbeatTimeout"]) for one in hooks] == [
-        (f"{PREFIX}-yolo5-drain", "CONTINUE", 300)
+        (f"{PREFIX}-yolo5-drain", "CONTINUE", 960)
     ]
 
 

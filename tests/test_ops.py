@@ -14,10 +14,10 @@ from botsite.ops.charts import Frame
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import dead_letters, images, predictions, recent
-from detection.schemas import Delivery, Prediction, Status
+from detection.schemas import Prediction, Status
 from metrics.alarms import Point
 
-from . import letters, operators
+from . import letters, operators, states
 from .faulty import FaultySite, failing
 from .operators import Operator
 from .processes import wait_until
@@ -45,15 +45,15 @@ def operator(faulty_site: FaultySite, stack: LocalStack) -> Operator:
 @pytest.fixture
 def given_up(user: TelegramUser, photo: bytes) -> Iterator[tuple[Prediction, str]]:
     """Return a job that was given up, the only one, and the id of its dead letter."""
-    dead_letters.purge()
+    letters.clear()
     identity = uuid4().hex
     prediction = Prediction(identity, user.chat_id, user.send_text("hello"), f"photos/{identity}")
     images.put(prediction.image_key, photo, "image/jpeg")
     predictions.create(prediction)
     predictions.fail(identity, "Something went wrong.")
-    predictions.finish_delivery(identity, Delivery.DELIVERED)
+    states.deliver(identity)
     yield prediction, letters.bury(prediction)
-    dead_letters.purge()
+    letters.clear()
 
 
 def tiles(operator: Operator) -> dict[str, str]:
@@ -68,7 +68,7 @@ def test_the_overview_says_how_the_service_does(admin: Operator, user: TelegramU
         said = tiles(admin)
         return said if said["Answered after, p95"] != "–" and said["Metric freshness"].endswith(" s") else None
 
-    said = wait_until(told, 40) or {}
+    said = wait_until(told) or {}
     assert list(said) == [name for section in TILES for name in section]
     assert "unknown" not in said.values()
     assert int(said["Photos per minute"]) >= 1

@@ -13,10 +13,10 @@ from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, predictions
-from detection.schemas import Delivery, Prediction
+from detection import predictions
+from detection.schemas import Prediction
 
-from . import letters
+from . import letters, states
 from .browsing import watched
 from .test_admin_browser import CONTRAST
 
@@ -42,15 +42,15 @@ def page(browser: Browser, admin_login: StorageState, site_address: str) -> Iter
 @pytest.fixture
 def given_up(stack: LocalStack) -> Iterator[Prediction]:
     """Return a job without a photo that was given up, the only one."""
-    dead_letters.purge()
+    letters.clear()
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     prediction = Prediction(f"ops{sender.chat_id}", sender.chat_id, sender.send_text("hello"), "photos/gone")
     predictions.create(prediction)
     predictions.fail(prediction.prediction_id, "Something went wrong.")
-    predictions.finish_delivery(prediction.prediction_id, Delivery.DELIVERED)
+    states.deliver(prediction.prediction_id)
     letters.bury(prediction)
     yield prediction
-    dead_letters.purge()
+    letters.clear()
 
 
 @pytest.fixture(scope="module")

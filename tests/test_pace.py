@@ -1,59 +1,198 @@
 """All who send with the bot's token stay under Telegram's limits together."""
 
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
+from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
 
 from botsite import pace
 from deploy.local.stack import LocalStack
-from deploy.local.telegram.client import TelegramControl, TelegramUser
+from deploy.local.telegram.limits import RateLimits
+
+_chat_ids = itertools.count(9_000_000_000)
+
+
+@dataclass
+class Clock:
+    """A clock that stands still until it is put forward (whole seconds: what is stored is rounded)."""
+
+    now: float
+
+    def time(self) -> float:
+        return self.now
+
+    monotonic = time
 
 
 @pytest.fixture
-def limit(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> pace.Limit:
-    """Return a limit nobody has used, at a moment that does not pass (a whole second: what is stored is rounded)."""
-    now = float(int(time.time()))
-    monkeypatch.setattr(pace, "time", SimpleNamespace(time=lambda: now))
+def clock(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock(float(int(time.time())))
+    monkeypatch.setattr(pace, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def limit(clock: Clock) -> pace.Limit:
+    """Return a limit that nobody has used."""
     return pace.Limit(f"pace#test#{uuid4().hex}", interval_seconds=1.0, burst=3)
 
 
-def test_a_burst_goes_at_once_and_the_rest_one_by_one(limit: pace.Limit) -> None:
-    waits = [pace.reserve(limit) for _ in range(7)]
-    assert waits[:4] == [0, 0, 0, 0]
-    assert [round(wait) for wait in waits[4:]] == [1, 2, 3]
+@pytest.fixture
+def bot(limit: pace.Limit, monkeypatch: pytest.MonkeyPatch) -> pace.Limit:
+    """Stand a limit in for the bot's, which the stack uses."""
+    monkeypatch.setattr(pace, "BOT", limit)
+    return limit
+
+
+def _waits(limit: pace.Limit, messages: int) -> list[float]:
+    return [round(pace.reserve(limit).wait_seconds, 2) for _ in range(messages)]
+
+
+def _busy(limit: pace.Limit) -> float:
+    """Expect that no place is near; return after how many seconds to ask again."""
+    with pytest.raises(pace.TooBusy) as refusal:
+        pace.reserve(limit)
+    return round(refusal.value.retry_after_seconds, 2)
+
+
+def test_burst_is_three_and_the_rest_go_one_by_one(limit: pace.Limit) -> None:
+    assert _waits(limit, 7) == [0, 0, 0, 1, 2, 3, 4]
 
 
 def test_many_senders_share_the_places(limit: pace.Limit) -> None:
     with ThreadPoolExecutor(8) as pool:
-        waits = sorted(pool.map(lambda _: pace.reserve(limit), range(8)))
-    assert [round(wait) for wait in waits] == [0, 0, 0, 0, 1, 2, 3, 4]
+        waits = sorted(pool.map(lambda _: pace.reserve(limit).wait_seconds, range(8)))
+    assert [round(wait) for wait in waits] == [0, 0, 0, 1, 2, 3, 4, 5]
 
 
-def test_who_would_wait_too_long_is_told_when_to_come_back(limit: pace.Limit) -> None:
-    def busy() -> pace.TooBusy:
-        while True:
-            pace.reserve(limit)
-
-    with pytest.raises(pace.TooBusy) as refusal:
-        busy()
-    assert 0 < refusal.value.retry_after_seconds < 10
+def test_who_would_wait_too_long_is_told_when_to_come_back(limit: pace.Limit, clock: Clock) -> None:
+    _waits(limit, 8)
+    clock.now += _busy(limit)
+    assert _waits(limit, 1) == [2.5]
 
 
-def test_a_pause_holds_for_everybody(limit: pace.Limit) -> None:
-    pace.pause(limit, 60)
-    with pytest.raises(pace.TooBusy) as refusal:
-        pace.reserve(limit)
-    assert 50 < refusal.value.retry_after_seconds < 65
+@pytest.mark.parametrize("sign", [1, -1])
+def test_chat_gets_no_more_than_telegram_takes(clock: Clock, monkeypatch: pytest.MonkeyPatch, sign: int) -> None:
+    monkeypatch.setattr("deploy.local.telegram.limits.time", clock)
+    telegram, chat_id = RateLimits(), sign * next(_chat_ids)
+    for _ in range(45):
+        _send(chat_id, clock)
+        telegram.count_messages(chat_id)
 
 
-def test_a_429_from_telegram_pauses_every_sender(stack: LocalStack, user: TelegramUser) -> None:
-    control = TelegramControl(stack.telegram_url)
-    control.fault("sendMessage", "too_many_requests", chat_id=user.chat_id, retry_after=1)
-    user.send_text("hello")
-    refused = control.wait_for_calls("sendMessage", chat_id=user.chat_id)[0]
-    answered = control.wait_for_calls("sendMessage", count=2, chat_id=user.chat_id)[1]
-    assert (refused.status, answered.status) == (429, 200)
-    assert answered.time - refused.time >= 1
+def test_group_gets_forty_answers_within_four_minutes(clock: Clock) -> None:
+    began, group = clock.now, -next(_chat_ids)
+    for _ in range(40):
+        _send(group, clock)
+    assert 120 < clock.now - began < 180
+
+
+def _send(chat_id: int, clock: Clock) -> None:
+    """Let the time pass that one message takes."""
+    while (place := _place(pace.chat(chat_id))) is None:
+        clock.now += 1
+    clock.now += place.wait_seconds
+
+
+def _place(limit: pace.Limit) -> pace.Place | None:
+    try:
+        return pace.reserve(limit)
+    except pace.TooBusy:
+        return None
+
+
+def test_pause_holds_for_everybody_until_it_is_over(limit: pace.Limit, clock: Clock) -> None:
+    assert pace.pause(limit, 4) == 4
+    assert _waits(limit, 2) == [4, 5]
+    clock.now += 60
+    assert _waits(limit, 3) == [0, 0, 0]
+
+
+def test_long_pause_lets_one_probe_through(limit: pace.Limit, clock: Clock) -> None:
+    assert pace.pause(limit, 3600) == limit.probe_seconds
+    assert _busy(limit) == limit.probe_seconds
+    clock.now += limit.probe_seconds
+    with ThreadPoolExecutor(4) as pool:
+        places = list(pool.map(lambda _: _place(limit), range(4)))
+    assert sorted(places, key=str) == [None, None, None, pace.Place(0, probe=True)]
+
+
+def test_probe_that_gets_through_ends_the_pause(limit: pace.Limit, clock: Clock) -> None:
+    pace.pause(limit, 3600)
+    clock.now += limit.probe_seconds
+    assert pace.reserve(limit).probe
+    pace.resume(limit)
+    assert _waits(limit, 3) == [0, 0, 1]
+
+
+def test_refused_probe_extends_the_pause(limit: pace.Limit, clock: Clock) -> None:
+    pace.pause(limit, 3600)
+    clock.now += limit.longest_pause_seconds / 2
+    assert pace.reserve(limit).probe
+    pace.pause(limit, 3600)
+    assert _busy(limit) == limit.probe_seconds
+
+
+def test_pause_that_nobody_confirms_ends(limit: pace.Limit, clock: Clock) -> None:
+    pace.pause(limit, 3600)
+    clock.now += limit.longest_pause_seconds
+    assert pace.reserve(limit) == pace.Place(0)
+
+
+def test_resuming_without_a_pause_frees_no_places(limit: pace.Limit) -> None:
+    _waits(limit, 3)
+    pace.resume(limit)
+    assert _waits(limit, 1) == [1]
+
+
+def test_one_refused_chat_does_not_pause_the_bot(bot: pace.Limit, clock: Clock) -> None:
+    chat_id = next(_chat_ids)
+    assert [pace.refused(chat_id, 3600) for _ in range(3)] == [60] * 3
+    assert _waits(bot, 1) == [0]
+    assert _busy(pace.chat(chat_id)) == 60
+
+
+def test_two_chats_refused_together_pause_the_bot_for_the_shorter_time(bot: pace.Limit, clock: Clock) -> None:
+    pace.refused(next(_chat_ids), 3600)
+    clock.now += 1
+    assert pace.refused(next(_chat_ids), 4) == 4
+    assert _waits(bot, 1) == [4]
+
+
+def test_chats_refused_long_after_each_other_do_not_pause_the_bot(bot: pace.Limit, clock: Clock) -> None:
+    pace.refused(next(_chat_ids), 3600)
+    clock.now += 11
+    pace.refused(next(_chat_ids), 3600)
+    assert _waits(bot, 1) == [0]
+
+
+def test_refused_probes_of_two_chats_do_not_pause_the_bot(bot: pace.Limit, clock: Clock) -> None:
+    for _ in range(2):
+        pace.refused(next(_chat_ids), 3600, probe=True)
+    assert _waits(bot, 1) == [0]
+
+
+@pytest.mark.parametrize("ahead_seconds", [30, 600])
+def test_clock_that_is_ahead_stops_nobody(limit: pace.Limit, clock: Clock, ahead_seconds: int) -> None:
+    for _ in range(3):
+        clock.now += ahead_seconds
+        assert _waits(limit, 1) == [0]
+        clock.now -= ahead_seconds
+        assert _waits(limit, 3) == [0, 0, 0]
+
+
+def test_pause_by_a_clock_that_is_ahead_stops_nobody(limit: pace.Limit, clock: Clock) -> None:
+    clock.now += 600
+    pace.pause(limit, 3600)
+    clock.now -= 600
+    assert _waits(limit, 3) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("skew_seconds", [-2, 2])
+def test_clocks_that_differ_a_little_share_a_limit(limit: pace.Limit, clock: Clock, skew_seconds: int) -> None:
+    _waits(limit, 5)
+    clock.now += skew_seconds
+    assert _waits(limit, 1) == [3 - skew_seconds]

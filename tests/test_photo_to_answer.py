@@ -16,7 +16,7 @@ from detection import predictions
 from detection.schemas import Delivery, Prediction, Status
 
 from . import updates
-from .processes import wait_until
+from .processes import PATIENCE_SECONDS, wait_until
 
 
 def test_a_photo_comes_back_with_its_objects_boxed_and_counted(user: TelegramUser, photo: bytes) -> None:
@@ -75,7 +75,9 @@ def test_the_same_update_five_times_at_once_on_two_sites_is_one_answer(
     headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
     urls = [f"{site}/telegram/webhook" for site in [*stack.sites.values()] * 3][:5]
     with ThreadPoolExecutor(5) as pool:
-        answers = list(pool.map(lambda url: httpx.post(url, json=update, headers=headers, timeout=30), urls))
+        answers = list(
+            pool.map(lambda url: httpx.post(url, json=update, headers=headers, timeout=PATIENCE_SECONDS), urls)
+        )
     assert [answer.status_code for answer in answers] == [200] * 5
     user.wait_for(lambda message: message.photo is not None)
     assert len(predictions.latest_of_chat(user.chat_id)) == 1

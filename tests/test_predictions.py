@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import count
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,10 @@ from deploy.local.stack import LocalStack
 from detection import items, predictions
 from detection.schemas import Delivery, Detection, Prediction, Status
 
+from . import states
+from .faulty import FaultySite, failing, through
+
+_groups = count(2**41)
 BUS = Detection("bus", 0.875, 0.5, 0.25, 0.125, 0.0625)
 
 
@@ -61,20 +66,56 @@ def test_twenty_jobs_at_once_claim_once(queued: Prediction) -> None:
 
 
 def test_a_message_that_came_back_claims_again(processing: Prediction) -> None:
-    again = predictions.claim(processing.prediction_id, "job-1")
-    assert again.granted
-    assert again.prediction is not None
-    assert again.prediction.attempts == 2
+    found = predictions.claim(processing.prediction_id, "job-1")
+    assert (found.granted, found.prediction) == (False, processing)
+    assert predictions.abandoned(processing, "job-1")
+    again = predictions.take_over(processing, "job-1").prediction
+    assert again is not None
+    assert (again.attempts, again.tries) == (2, 2)
+    assert not predictions.take_over(processing, "job-1").granted
 
 
-def test_a_claim_that_is_stale_is_taken_over(processing: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not predictions.claim(processing.prediction_id, "job-2").granted
+def test_stale_claim_is_abandoned(processing: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not predictions.abandoned(processing, "job-2")
     monkeypatch.setattr(predictions, "PROCESSING_STALE", timedelta(seconds=-1))
-    assert predictions.claim(processing.prediction_id, "job-2").granted
+    assert predictions.abandoned(processing, "job-2")
+
+
+def test_claim_given_back_is_no_try(processing: Prediction) -> None:
+    assert predictions.give_back(processing).granted
+    again = predictions.claim(processing.prediction_id, "job-2").prediction
+    assert again is not None
+    assert (again.attempts, again.tries) == (2, 1)
+
+
+def test_failure_is_remembered(processing: Prediction) -> None:
+    assert predictions.note_failure(processing, "ValueError").granted
+    again = predictions.claim(processing.prediction_id, "job-1").prediction
+    assert again is not None
+    assert (again.failure, again.tries) == ("ValueError", 2)
+
+
+def test_claim_whose_reply_was_lost_is_granted(queued: Prediction, site: FaultySite) -> None:
+    site.break_(failing("dynamodb", "UpdateItem", "reply lost") | {"times": 1})
+    with through(site):
+        claimed = predictions.claim(queued.prediction_id, "job-1")
+    assert claimed.granted
+    assert claimed.prediction is not None
+    assert claimed.prediction.attempts == 1
+
+
+def test_worker_of_an_earlier_round_is_refused(processing: Prediction) -> None:
+    predictions.fail(processing.prediction_id, "sorry")
+    assert predictions.reopen(processing.prediction_id).granted
+    newer = predictions.claim(processing.prediction_id, "job-2").prediction
+    assert newer is not None
+    assert newer.attempts > processing.attempts
+    assert not predictions.succeed(processing, [], "yolo", 1).granted
+    assert predictions.succeed(newer, [BUS], "yolo", 1).granted
 
 
 def test_a_result_is_refused_from_whoever_was_overtaken(processing: Prediction) -> None:
-    newer = predictions.claim(processing.prediction_id, "job-1").prediction
+    newer = predictions.take_over(processing, "job-1").prediction
     assert newer is not None
     assert not predictions.succeed(processing, [], "yolo", 1).granted
     assert predictions.succeed(newer, [BUS], "yolo", 1).granted
@@ -109,12 +150,63 @@ def test_one_sender_at_a_time_has_the_lease(succeeded: Prediction, monkeypatch: 
 
 def test_a_delivered_answer_is_never_claimed_again(succeeded: Prediction) -> None:
     identity = succeeded.prediction_id
-    predictions.claim_delivery(identity)
-    finished = predictions.finish_delivery(identity, Delivery.DELIVERED).prediction
-    assert finished is not None
+    finished = states.deliver(identity)
     assert (finished.delivery, bool(finished.delivered_at)) == (Delivery.DELIVERED, True)
     assert not predictions.claim_delivery(identity).granted
     assert not predictions.release_delivery(finished).granted
+
+
+def test_apology_being_sent_holds_a_retry_up(processing: Prediction) -> None:
+    identity = processing.prediction_id
+    predictions.fail(identity, "sorry")
+    apology = predictions.claim_delivery(identity).prediction
+    assert apology is not None
+    assert not predictions.reopen(identity).granted
+    predictions.finish_delivery(apology, Delivery.DELIVERED)
+    assert predictions.reopen(identity).granted
+
+
+def test_late_record_of_an_apology_is_not_that_of_the_result(
+    processing: Prediction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = processing.prediction_id
+    predictions.fail(identity, "sorry")
+    monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=-1))
+    apology = predictions.claim_delivery(identity).prediction
+    assert apology is not None
+    assert predictions.reopen(identity).granted
+    claimed = predictions.claim(identity, "job-2").prediction
+    assert claimed is not None
+    predictions.succeed(claimed, [BUS], "yolo", 1)
+    assert not predictions.finish_delivery(apology, Delivery.DELIVERED).granted
+    assert states.deliver(identity).detections == (BUS,)
+
+
+def test_postponed_answer_waits(succeeded: Prediction) -> None:
+    identity = succeeded.prediction_id
+    first = predictions.claim_delivery(identity).prediction
+    assert first is not None
+    assert predictions.postpone_delivery(first, timedelta(hours=1)).granted
+    refused = predictions.claim_delivery(identity)
+    assert not refused.granted
+    assert refused.prediction is not None
+    assert (refused.prediction.delivery, refused.prediction.delivery_failures) == (Delivery.PENDING, 1)
+
+
+def test_answers_follow_a_group_that_moved(stack: LocalStack) -> None:
+    group, supergroup = -next(_groups), -next(_groups)
+    waiting, answered = (_failed_in(group) for _ in range(2))
+    states.deliver(answered)
+    predictions.migrate_chat(group, supergroup)
+    chats = [found.chat_id for each in (waiting, answered) if (found := predictions.find(each))]
+    assert chats == [supergroup, group]
+
+
+def _failed_in(chat_id: int) -> str:
+    identity = uuid4().hex
+    predictions.create(Prediction(identity, chat_id, 7, f"photos/{identity}"))
+    predictions.fail(identity, "sorry")
+    return identity
 
 
 def test_what_is_unknown_is_refused_not_made(stack: LocalStack) -> None:

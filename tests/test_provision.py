@@ -102,7 +102,7 @@ def test_provision_makes_the_queues_with_their_dead_letter_queues(made: str) -> 
     }
     assert {name: jobs[name] for name in wanted} == wanted
     assert metrics["MessageRetentionPeriod"] == "300"
-    assert redrive(jobs) == (queue(made, "jobs-dlq")["QueueArn"], 5)
+    assert redrive(jobs) == (queue(made, "jobs-dlq")["QueueArn"], 50)
     assert redrive(metrics) == (queue(made, "metrics-dlq")["QueueArn"], 3)
     assert queue(made, "jobs-dlq")["MessageRetentionPeriod"] == "1209600"
 
@@ -237,7 +237,7 @@ def test_the_plan_of_a_new_service_lists_all_of_it_and_makes_nothing(prefix: str
 def test_the_plan_of_a_change_lists_it_and_changes_nothing(made: str) -> None:
     changes = stacks.plan(made, {"JobsMaxReceives": "7"})
     assert changes == [Change(f"{made}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
-    assert redrive(queue(made, "jobs"))[1] == 5
+    assert redrive(queue(made, "jobs"))[1] == 50
 
 
 def test_the_plan_of_no_change_says_so(made: str) -> None:
@@ -352,6 +352,30 @@ def test_an_update_interrupted_before_it_executed_is_resumed(prefix: str) -> Non
     assert redrive(queue(prefix, "jobs"))[1] == 7
 
 
+def test_default_of_an_earlier_release_gives_way_to_the_new_one(prefix: str, templates: Path) -> None:
+    spoil(templates, "queue", "Default: 50", "Default: 5")
+    stacks.provision(prefix, {"JobsKeptSeconds": "7200"})
+    spoil(templates, "queue", "Default: 5", "Default: 50")
+    assert redrive(queue(prefix, "jobs"))[1] == 5
+    assert stacks.plan(prefix) == [Change(f"{prefix}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
+    stacks.provision(prefix)
+    kept = queue(prefix, "jobs")
+    assert (redrive(kept)[1], kept["MessageRetentionPeriod"]) == (50, "7200")
+
+
+def test_retention_that_is_no_longer_possible_is_refused_before_any_change(prefix: str, templates: Path) -> None:
+    parts = ("storage", "web", "workers", "metrics")
+    for part in parts:
+        spoil(templates, part, "AllowedValues: [5,", "AllowedValues: [3, 5,")
+    stacks.provision(prefix, {"KeptDays": "3"})
+    for part in parts:
+        spoil(templates, part, "AllowedValues: [3, 5,", "AllowedValues: [5,")
+    for plan in ([], ["--plan"]):
+        with pytest.raises(CommandError, match=f"{prefix}-storage has KeptDays=3, .* has to be one of 5, 7, .*=VALUE"):
+            run("provision", "--prefix", prefix, *plan)
+    assert stacks.plan(prefix, {"KeptDays": "5"})
+
+
 def test_a_run_interrupted_while_it_executed_is_resumed(prefix: str) -> None:
     def interrupt(event: Event) -> None:
         raise KeyboardInterrupt
@@ -366,7 +390,7 @@ def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: P
     spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
     with pytest.raises(stacks.StackError):
         stacks.provision(prefix)
-    run("teardown", "--prefix", prefix)
+    run("teardown", "--prefix", prefix, "--yes")
     assert statuses(prefix) == {}
 
 

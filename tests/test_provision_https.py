@@ -274,7 +274,7 @@ def told(prefix: str) -> str:
         (["--domain", "bot.example.com", "--hosted-zone-id", "ZNONE"], "There is no hosted zone ZNONE"),
         (["--parameter", "MaxWorkers=many"], "MaxWorkers cannot be 'many': it is a number from 1 to 1000"),
         (["--parameter", "MaxWorkers=0"], "a number from 1 to 1000"),
-        (["--parameter", "KeptDays=8"], "KeptDays cannot be '8': it is one of 1, 3, 5"),
+        (["--parameter", "KeptDays=8"], "KeptDays cannot be '8': it is one of 5, 7, 14"),
         (["--parameter", "OperatorCidr=here"], "an IPv4 CIDR block such as"),
         (["--parameter", "Yolo5ImageId=mine"], "the id of an AMI"),
     ],

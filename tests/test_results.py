@@ -7,31 +7,41 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from django.conf import settings
 from django.core import signing
 
 from botsite import aws
-from botsite.bot import replies
+from botsite.bot import deliver, replies
+from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, images, predictions
 from detection.schemas import Delivery, Detection, Prediction
 
+_groups = count(4_000_000)
 BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
+Ask = Callable[..., httpx.Response]
 Call = Callable[..., int]
 
 
 @pytest.fixture
-def call(stack: LocalStack) -> Call:
-    """Return a function that calls `/results` of a site as the worker does and returns the status."""
+def ask(stack: LocalStack) -> Ask:
+    """Return a function that calls `/results` of a site as the worker does."""
     sites = list(stack.sites.values())
     numbers = count()
 
-    def call(prediction_id: str, signature: str | None = None) -> int:
+    def ask(prediction_id: str, signature: str | None = None) -> httpx.Response:
         headers = {callback.SIGNATURE_HEADER: callback.sign(prediction_id) if signature is None else signature}
         url = f"{sites[next(numbers) % len(sites)]}/results"
-        return httpx.get(url, params={"predictionId": prediction_id}, headers=headers, timeout=40).status_code
+        return httpx.get(url, params={"predictionId": prediction_id}, headers=headers, timeout=PATIENCE_SECONDS)
 
-    return call
+    return ask
+
+
+@pytest.fixture
+def call(ask: Ask) -> Call:
+    """Return a function that calls `/results` and returns the status."""
+    return lambda *arguments: ask(*arguments).status_code
 
 
 @pytest.fixture
@@ -60,6 +70,13 @@ def test_a_finished_prediction_is_delivered(call: Call, finished: Prediction, us
     assert stored is not None
     assert stored.delivery is Delivery.DELIVERED
     assert stored.delivered_at
+
+
+def test_second_sender_is_told_when_to_come_again(ask: Ask, finished: Prediction) -> None:
+    assert predictions.claim_delivery(finished.prediction_id).granted
+    answer = ask(finished.prediction_id)
+    lease = predictions.DELIVERY_LEASE.total_seconds()
+    assert (answer.status_code, 0 < int(answer.headers["Retry-After"]) <= lease + 2) == (503, True)
 
 
 def test_ten_calls_at_once_send_one_answer(call: Call, finished: Prediction, user: TelegramUser) -> None:
@@ -151,3 +168,75 @@ def test_a_lost_boxed_photo_still_gives_the_counts(call: Call, finished: Predict
     aws.s3().meta.client.delete_object(Bucket=bucket, Key=key)
     assert call(finished.prediction_id) == 200
     assert user.wait_for(lambda message: message.text == "2 buses")
+
+
+def test_picture_that_always_fails_ends_as_text(
+    call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
+) -> None:
+    control = TelegramControl(stack.telegram_url)
+    control.fault("sendPhoto", "server_error", chat_id=user.chat_id, times=100)
+    for _ in range(deliver._TEXT_AFTER_FAILURES):
+        assert call(finished.prediction_id) == 503
+        _make_due(finished)
+    assert call(finished.prediction_id) == 200
+    assert user.wait_for(lambda message: message.text == "2 buses")
+
+
+def test_answer_that_always_fails_is_given_up(
+    call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
+) -> None:
+    control = TelegramControl(stack.telegram_url)
+    for method in ("sendPhoto", "sendMessage"):
+        control.fault(method, "server_error", chat_id=user.chat_id, times=100)
+    statuses = []
+    for _ in range(deliver._GIVE_UP_AFTER_FAILURES):
+        statuses.append(call(finished.prediction_id))
+        _make_due(finished)
+    assert statuses == [503] * (len(statuses) - 1) + [200]
+    assert _stored(finished).delivery is Delivery.UNDELIVERABLE
+
+
+def test_failing_answer_waits_longer_each_time(call: Call, finished: Prediction, user: TelegramUser) -> None:
+    waits = [deliver._wait(failures).total_seconds() for failures in range(1, 12)]
+    assert waits[:5] == [0, 0, 30, 60, 120]
+    assert waits == sorted(waits)
+    assert waits[-1] == 3600
+
+
+def test_result_that_cannot_be_read_ends(call: Call, finished: Prediction, user: TelegramUser) -> None:
+    key = {"prediction_id": finished.prediction_id}
+    values = {":junk": [{"label": "bus"}]}
+    table = settings.PREDICTIONS_TABLE
+    update = "SET detections = :junk"
+    aws.dynamodb().update_item(TableName=table, Key=key, UpdateExpression=update, ExpressionAttributeValues=values)
+    assert call(finished.prediction_id) == 200
+    assert user.wait_for(lambda message: message.text == replies.GAVE_UP)
+    item = predictions.find_item(finished.prediction_id)
+    assert item is not None
+    assert item["delivery"] == Delivery.UNDELIVERABLE
+
+
+def test_answer_follows_a_group_that_moved(call: Call, stack: LocalStack, photo: bytes) -> None:
+    member = TelegramUser(stack.telegram_url, -next(_groups))
+    prediction, waiting = _queued(member), _queued(member)
+    for each in (prediction, waiting):
+        predictions.fail(each.prediction_id, "sorry")
+    moved_to = TelegramControl(stack.telegram_url).migrate(member.chat_id)
+    assert call(prediction.prediction_id) == 200
+    assert TelegramUser(stack.telegram_url, moved_to).wait_for(lambda message: message.text == "sorry")
+    assert _stored(waiting).chat_id == moved_to
+
+
+def _stored(prediction: Prediction) -> Prediction:
+    stored = predictions.find(prediction.prediction_id)
+    assert stored is not None
+    return stored
+
+
+def _make_due(prediction: Prediction) -> None:
+    """Let the time pass for which a failed answer waits."""
+    aws.dynamodb().update_item(
+        TableName=settings.PREDICTIONS_TABLE,
+        Key={"prediction_id": prediction.prediction_id},
+        UpdateExpression="REMOVE delivery_until",
+    )

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws, keys, secret_store, telegram
-from deploy.local.processes import Child, free_port, listening
+from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, predictions
@@ -133,7 +133,7 @@ def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_predi
     for address in (lambda: next(iter(service.sites.values())), new_site):
         url = f"{address()}/telegram/webhook"
         # As Telegram does: a site that has looked just before the secret was rotated refuses it for some seconds.
-        wait_until(lambda url=url: httpx.post(url, json=update, headers=headers, timeout=30).is_success)
+        wait_until(lambda url=url: httpx.post(url, json=update, headers=headers, timeout=PATIENCE_SECONDS).is_success)
         rotate("results-key")
     assert len(predictions.latest_of_chat(user.chat_id)) == 2
 

@@ -1,166 +1,26 @@
 """The SQS transport: no failure of ReceiveMessage stops a worker, and none of its messages is lost."""
 
 import inspect
-import itertools
 import json
-import logging
-import os
 import signal
-import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import botocore.session
-import httpx
 import pytest
-from celery import Celery
-from celery.signals import worker_ready
 from kombu.asynchronous import Hub
 from kombu.transport import SQS, virtual
 
-from botsite import sqs
-from deploy.local import ministack
-from tests import microburst
-from tests.processes import free_port, listening, start, wait_until
-
-ROOT = Path(__file__).parents[1]
-REGION = "us-east-1"
-VISIBILITY_SECONDS = 3
-numbers = itertools.count()
-
-
-def make_app(queue_url: str, **options: Any) -> Celery:
-    """Return a Celery app with one queue and one task, set up as the shipped one."""
-    # An app beside the shipped one: not the current one, no task of it shared, nothing to do with Django.
-    app = Celery("transport", set_as_current=False, broker="sqs://", fixups=[])
-    app.conf.update(
-        {
-            "broker_transport": "botsite.sqs:Transport",
-            "broker_transport_options": sqs.transport_options(REGION, {"jobs": queue_url}),
-            "task_default_queue": "jobs",
-            "task_acks_late": True,
-            "task_acks_on_failure_or_timeout": False,
-            "task_ignore_result": True,
-            "worker_pool": "threads",
-            "worker_concurrency": 6,
-            "worker_prefetch_multiplier": 1,
-            "worker_enable_remote_control": False,
-            "worker_send_task_events": False,
-        }
-        | options
-    )
-
-    @app.task(name="note", shared=False)
-    def note(text: str, until: str = "") -> None:
-        """Note in a file that this process ran this job. If another is named, last until it is there, and 3 s more."""
-        with Path(os.environ["NOTES"]).open("a") as notes:
-            notes.write(f"{os.getpid()} {text}\n")
-        if until:
-            wait_until(Path(until).exists)
-            time.sleep(3)
-
-    return app
-
-
-if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `celery -A tests.test_sqs_transport`.
-    logging.basicConfig()
-    app = make_app(os.environ["WORKER_QUEUE_URL"], **json.loads(os.environ["WORKER_OPTIONS"]))
-    app.conf.broker_transport_options["wait_time_seconds"] = 1
-
-    @worker_ready.connect
-    def say_so(sender: Any, **_: Any) -> None:
-        """Note that the worker has started."""
-
-        @app.task(name="break_connection", shared=False)
-        def break_connection() -> None:
-            """Raise what Celery takes for a lost connection, where it would look for one."""
-            sender.hub.call_soon(socket.create_connection, ("127.0.0.1", free_port()))
-
-        sender.update_strategies()
-        Path(os.environ["NOTES"]).touch()
-
-
-@dataclass(frozen=True)
-class Aws:
-    """An emulated SQS, and in front of it a proxy that makes its requests fail."""
-
-    client: Any
-    url: str
-    proxy: str
-    start_proxy: Callable[[], AbstractContextManager[None]]
-
-    def queue(self, **attributes: str) -> str:
-        """Return the URL of a new queue."""
-        attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS), **attributes}
-        name = f"queue-{next(numbers)}"
-        url: str = self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-        return url
-
-    def fail(self, operation: str, **fault: Any) -> None:
-        """Have an operation fail from now on."""
-        self._control("POST", "rules", [{"service": "sqs", "operation": operation, **fault}])
-
-    def heal(self) -> None:
-        """Have everything succeed from now on."""
-        self._control("POST", "rules", [])
-        self._control("DELETE", "fired")
-
-    def failures(self) -> int:
-        """Return how many requests have failed since all was healed."""
-        return len(self._control("GET", "fired"))
-
-    def depth(self, queue_url: str, *names: str) -> int:
-        """Return how many messages a queue holds, visible or not, or only the ones counted by `names`."""
-        names = names or ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        attributes = self.client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
-        return sum(int(attributes[name]) for name in names)
-
-    def _control(self, method: str, path: str, body: Any = None) -> Any:
-        address = f"{self.proxy}/_microburst/{path}"
-        return httpx.request(method, address, json=body).raise_for_status().json()
+from tests.processes import PATIENCE_SECONDS, wait_until
+from tests.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    """Start the emulator and the proxy, and point this process's clients at the emulator."""
-    folder = tmp_path_factory.mktemp("aws")
-    port, proxy_port = free_port(), free_port()
-    url = f"http://127.0.0.1:{port}"
-
-    @contextmanager
-    def start_proxy() -> Iterator[None]:
-        command = microburst.command(folder, url, proxy_port)
-        with start(command, output=folder / "proxy.log") as process:
-            wait_until(lambda: listening(proxy_port))
-            yield
-            process.kill()  # Ended gently, it would wait for the long poll under way.
-
-    with ExitStack() as stack:
-        stack.enter_context(start(ministack.COMMAND, ministack.environment(port), folder / "aws.log"))
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        client = botocore.session.get_session().create_client("sqs", region_name=REGION)
-        wait_until(lambda: listening(port))
-        yield Aws(client, url, microburst.address(proxy_port), start_proxy)
-        client.close()
-
-
-def set_visibility(aws: Aws, worker: "Worker", seconds: int) -> None:
-    """Set for how long a received message is hidden from now on."""
-    attributes = {"VisibilityTimeout": str(seconds)}
-    aws.client.set_queue_attributes(QueueUrl=worker.queue_url, Attributes=attributes)
-
-
-def program(name: str, *arguments: str) -> list[str]:
-    """Return the command that runs a program of this environment."""
-    return [str(Path(sys.executable).with_name(name)), *arguments]
+    with running_aws(tmp_path_factory.mktemp("aws")) as aws:
+        yield aws
 
 
 @pytest.fixture(scope="module")
@@ -169,48 +29,6 @@ def proxy(aws: Aws) -> Iterator[ExitStack]:
     with ExitStack() as stack:
         stack.enter_context(aws.start_proxy())
         yield stack
-
-
-@dataclass(frozen=True)
-class Worker:
-    """A Celery worker process and what it wrote."""
-
-    process: Any
-    app: Celery
-    queue_url: str
-    notes: Path
-    output: Path
-
-    def send(self, text: str, until: Path | None = None) -> None:
-        """Queue one job, which lasts until there is a file and 3 s more."""
-        self.app.send_task("note", (text, str(until or "")))
-
-    def runs(self, text: str) -> int:
-        """Return how often this very process has run a job."""
-        return self.notes.read_text().splitlines().count(f"{self.process.pid} {text}")
-
-    def works(self) -> bool:
-        """Tell whether the process does a job that is queued now."""
-        text = f"job-{next(numbers)}"
-        self.send(text)
-        return wait_until(lambda: self.runs(text)) == 1
-
-
-@contextmanager
-def running_worker(aws: Aws, folder: Path, endpoint: str, **options: Any) -> Iterator[Worker]:
-    """Start a worker with a queue of its own; `endpoint` is the address of the emulator or of the proxy."""
-    notes, output, queue_url = folder / "notes", folder / "output", aws.queue()
-    env = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "PYTHONPATH": str(ROOT),
-        "WORKER_QUEUE_URL": queue_url,
-        "WORKER_OPTIONS": json.dumps(options),
-        "NOTES": str(notes),
-    }
-    with start(program("celery", "-A", "tests.test_sqs_transport", "worker"), env, output) as process:
-        wait_until(lambda: notes.exists() or process.poll() is not None)
-        assert notes.exists(), output.read_text()
-        yield Worker(process, make_app(queue_url), queue_url, notes, output)
 
 
 @pytest.fixture(scope="module")
@@ -229,17 +47,6 @@ def worker(shared_worker: Worker, aws: Aws) -> Iterator[Worker]:
     yield shared_worker
     aws.heal()
     assert shared_worker.process.poll() is None
-
-
-def job(text: str) -> dict[str, Any]:
-    """Return the smallest message that another program could send; it does not name an exchange."""
-    return {
-        "body": json.dumps([[text], {}, {}]),
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "headers": {"task": "note", "id": text},
-        "properties": {"delivery_info": {"routing_key": "jobs"}},
-    }
 
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -315,36 +122,6 @@ def test_a_short_failure_of_deletions_runs_no_job_again(aws: Aws, worker: Worker
     assert worker.runs("deleted-late") == 1
 
 
-ENVELOPE = job("text")
-UNREADABLE = {
-    "no JSON": "certainly not JSON",
-    "not base64 either": "////",
-    "no envelope": '{"image_key": "photos/1"}',
-    "no object": '"text"',
-    "odd properties": json.dumps(ENVELOPE | {"properties": 5}),
-    "undecodable arguments": json.dumps(ENVELOPE | {"body": "not JSON"}),
-    "unknown compression": json.dumps(ENVELOPE | {"headers": {"task": "note", "id": "1", "compression": "odd"}}),
-    "unknown encoding": json.dumps(ENVELOPE | {"properties": {"body_encoding": "odd"}}),
-    "unknown task": json.dumps(ENVELOPE | {"headers": {"task": "unheard.of", "id": "1"}}),
-    "refused content type": json.dumps(ENVELOPE | {"content-type": "application/x-python-serialize"}),
-    "wrong arguments": json.dumps(ENVELOPE | {"body": "[[], {}, {}]"}),
-}
-
-
-def test_what_cannot_be_run_becomes_a_dead_letter_and_the_rest_is_done(aws: Aws, tmp_path: Path) -> None:
-    with running_worker(aws, tmp_path, aws.url, worker_concurrency=2) as worker:
-        dead_letters = aws.queue()
-        arn = aws.client.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
-        redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": 1}
-        attributes = {"RedrivePolicy": json.dumps(redrive)}
-        aws.client.set_queue_attributes(QueueUrl=worker.queue_url, Attributes=attributes)
-        for body in UNREADABLE.values():
-            aws.client.send_message(QueueUrl=worker.queue_url, MessageBody=body)
-        assert worker.works()
-        wait_until(lambda: aws.depth(dead_letters) == len(UNREADABLE))
-        wait_until(lambda: not aws.depth(worker.queue_url))
-
-
 def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=1, worker_prefetch_multiplier=4) as worker:
         set_visibility(aws, worker, 60)
@@ -358,7 +135,7 @@ def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws
         # Said when the signal is heard; what waits for its turn is taken back soon after.
         wait_until(lambda: "Warm shutdown" in worker.output.read_text())
         (tmp_path / "go on").touch()
-        assert worker.process.wait(30) == 0
+        assert worker.process.wait(PATIENCE_SECONDS) == 0
 
     messages = aws.client.receive_message(QueueUrl=worker.queue_url, MaxNumberOfMessages=10)["Messages"]
     assert sorted(json.loads(message["Body"])["headers"]["id"] for message in messages) == ["second", "third"]
@@ -402,7 +179,7 @@ def test_kombu_still_has_the_names_that_the_transport_overrides_or_calls() -> No
         SQS.Channel.basic_ack: "(self, delivery_tag, multiple=False)",
         SQS.Channel.basic_reject: "(self, delivery_tag, requeue=False)",
         SQS.Channel.basic_cancel: "(self, consumer_tag)",
-        SQS.QoS.reject: "(self, delivery_tag, requeue=False)",
+        virtual.QoS.reject: "(self, delivery_tag, requeue=False)",
         virtual.QoS.ack: "(self, delivery_tag)",
         virtual.QoS.can_consume_max_estimate: "(self)",
         virtual.Channel.queue_declare: "(self, queue=None, passive=False, **kwargs)",

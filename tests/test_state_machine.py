@@ -1,6 +1,10 @@
-"""Any order of events leaves a prediction with at most one delivery, and in no state that nobody leaves."""
+"""The conditional writes do what the model of the protocol says, in any order, an operator's among them.
+
+That the protocol keeps its promises is shown on the model: tests/test_protocol_model.py.
+"""
 
 from datetime import timedelta
+from itertools import count
 from uuid import uuid4
 
 import pytest
@@ -10,128 +14,143 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from deploy.local.stack import LocalStack
 from detection import predictions
-from detection.schemas import Delivery, Prediction, Status
+from detection.predictions import Outcome
+from detection.schemas import Delivery, Prediction
+
+from .model import writes
+from .model.writes import Item, Rules
 
 SHORT = timedelta(seconds=-1)
-JOBS = st.sampled_from(["job-1", "job-2"])
-LEGAL = {
-    (Status.QUEUED, Status.PROCESSING),
-    (Status.QUEUED, Status.FAILED),
-    (Status.PROCESSING, Status.SUCCEEDED),
-    (Status.PROCESSING, Status.FAILED),
-    (Delivery.PENDING, Delivery.DELIVERING),
-    (Delivery.DELIVERING, Delivery.PENDING),
-    (Delivery.DELIVERING, Delivery.DELIVERED),
-    # Sent by one whose lease ran out, after the next one gave it back.
-    (Delivery.PENDING, Delivery.DELIVERED),
-    (Delivery.DELIVERING, Delivery.UNDELIVERABLE),
-}
+JOBS = st.sampled_from([1, 2])
+PICK = st.integers(0, 5)
+RULES = Rules()
 
 
 class Photo(RuleBasedStateMachine):
-    """Sites, workers and sweepers act on one item in any order, some of them twice, some dying halfway."""
+    """Sites, workers, sweepers and operators act on one item in any order, some twice, some dying halfway.
+
+    The model of the writes makes each step, too: it has to grant what DynamoDB grants, and to come to the same state.
+    """
 
     @initialize()
     def arrives(self) -> None:
         identity = uuid4().hex
         created = predictions.create(Prediction(identity, 1, 1, f"photos/{identity}"))
         assert created.prediction is not None
-        self.item = created.prediction
+        self.identity, self.model = identity, Item()
         self.claims: list[Prediction] = []
-        self.leases: list[Prediction] = []
-        self.sent = 0
+        self.leases: list[tuple[Prediction, int]] = []
+        self.numbers = count(1)
 
     @rule()
     def the_update_comes_again(self) -> None:
-        assert not predictions.create(Prediction(self.item.prediction_id, 1, 1, "x")).granted
+        assert not predictions.create(Prediction(self.identity, 1, 1, "x")).granted
 
     @rule()
     def the_job_is_noted(self) -> None:
-        predictions.mark_enqueued(self.item.prediction_id, predictions.now())
+        predictions.mark_enqueued(self.identity, predictions.now())
+        self.model = self.model._replace(noted=True)
 
     @rule(job=JOBS)
-    def a_job_claims(self, job: str) -> None:
-        claimed = predictions.claim(self.item.prediction_id, job)
+    def a_job_claims(self, job: int) -> None:
+        claimed = predictions.claim(self.identity, str(job))
+        self._agree(claimed, writes.claim(self.model, job))
         if claimed.granted and claimed.prediction:
             self.claims.append(claimed.prediction)
 
-    @rule(number=st.integers(0, 5))
+    @rule(job=JOBS, stale=st.booleans())
+    def a_job_takes_over(self, job: int, stale: bool) -> None:
+        with pytest.MonkeyPatch.context() as patience:
+            if stale:
+                patience.setattr(predictions, "PROCESSING_STALE", SHORT)
+            found = self._now()
+            may = self.model.status == "processing" and (stale or self.model.job == job)
+            assert predictions.abandoned(found, str(job)) == may
+        if may:
+            taken = predictions.take_over(found, str(job))
+            self._agree(taken, writes.take_over(self.model, job, found.attempts))
+            assert taken.prediction is not None
+            self.claims.append(taken.prediction)
+
+    @rule(number=PICK)
     def a_claim_succeeds(self, number: int) -> None:
         if self.claims:
             claim = self.claims[number % len(self.claims)]
-            granted = predictions.succeed(claim, [], "model", 1).granted
-            assert not granted or claim is self.claims[-1], "an overtaken worker stored its result"
+            self._agree(predictions.succeed(claim, [], "model", 1), writes.succeed(self.model, claim.attempts))
+
+    @rule(number=PICK, failed=st.booleans())
+    def a_claim_is_given_back(self, number: int, failed: bool) -> None:
+        if self.claims:
+            claim = self.claims[number % len(self.claims)]
+            back = predictions.note_failure(claim, "ValueError") if failed else predictions.give_back(claim)
+            self._agree(back, writes.give_back(self.model, claim.attempts))
 
     @rule()
     def a_job_fails(self) -> None:
-        predictions.fail(self.item.prediction_id, "sorry")
+        self._agree(predictions.fail(self.identity, "sorry"), writes.fail(self.model))
 
-    @rule()
-    def a_site_takes_the_lease(self) -> None:
-        claimed = predictions.claim_delivery(self.item.prediction_id)
-        assert not (claimed.granted and self.sent), "an answered photo would be answered again"
-        if claimed.granted and claimed.prediction:
-            self.leases.append(claimed.prediction)
+    @rule(number=PICK)
+    def a_claim_fails(self, number: int) -> None:
+        if self.claims:
+            seen = self.claims[number % len(self.claims)].attempts
+            self._agree(predictions.fail(self.identity, "sorry", attempt=seen), writes.fail(self.model, seen))
 
-    @rule()
-    def a_site_sends(self) -> None:
-        if self.leases:
-            self.sent += predictions.finish_delivery(self.item.prediction_id, Delivery.DELIVERED).granted
-
-    @rule(number=st.integers(0, 5))
-    def a_site_gives_its_lease_back(self, number: int) -> None:
-        if self.leases:
-            newest = self.leases[-1]
-            lease = self.leases.pop(number % len(self.leases))
-            assert not predictions.release_delivery(lease).granted or lease is newest, "a lost lease was given back"
-
-    @rule()
-    def the_chat_is_closed(self) -> None:
-        if predictions.claim_delivery(self.item.prediction_id).granted:
-            predictions.finish_delivery(self.item.prediction_id, Delivery.UNDELIVERABLE)
-
-    @invariant()
-    def states_only_move_as_they_may(self) -> None:
-        now = self._now()
-        for before, after in ((self.item.status, now.status), (self.item.delivery, now.delivery)):
-            assert before == after or (before, after) in LEGAL or self._in_two_steps(before, after)
-        assert now.delivery is Delivery.PENDING or now.finished
-        self.item = now
-
-    @invariant()
-    def at_most_one_answer_is_recorded(self) -> None:
-        assert self.sent <= 1
-
-    def teardown(self) -> None:
-        """Let the sweeper and one more job act: from wherever the photo is, it gets an end."""
-        if not hasattr(self, "item"):
-            return
-        identity = self.item.prediction_id
+    @rule(expires=st.booleans())
+    def a_site_takes_the_lease(self, expires: bool) -> None:
+        lease = next(self.numbers)
         with pytest.MonkeyPatch.context() as patience:
-            patience.setattr(predictions, "PROCESSING_STALE", SHORT)
-            patience.setattr(predictions, "DELIVERY_LEASE", SHORT)
-            claimed = predictions.claim(identity, "the sweeper's job")
-            if claimed.granted and claimed.prediction:
-                assert predictions.succeed(claimed.prediction, [], "model", 1).granted
-        if self._now().delivery is Delivery.DELIVERING:
-            assert predictions.release_delivery(self._now()).granted
-        if predictions.claim_delivery(identity).granted:
-            predictions.finish_delivery(identity, Delivery.DELIVERED)
-        end = self._now()
-        assert end.finished
-        assert end.delivery in (Delivery.DELIVERED, Delivery.UNDELIVERABLE)
+            if expires:
+                patience.setattr(predictions, "DELIVERY_LEASE", SHORT)
+            claimed = predictions.claim_delivery(self.identity)
+        self._agree(claimed, writes.claim_delivery(self.model, lease))
+        if claimed.granted and claimed.prediction:
+            self.model = self.model._replace(expired=expires)
+            self.leases.append((claimed.prediction, lease))
+            self.answers = {**getattr(self, "answers", {}), lease: self.model.answer}
+
+    @rule(number=PICK, delivery=st.sampled_from([Delivery.DELIVERED, Delivery.UNDELIVERABLE]))
+    def a_site_records_what_became_of_it(self, number: int, delivery: Delivery) -> None:
+        if self.leases:
+            leased, lease = self.leases[number % len(self.leases)]
+            expected = writes.finish_delivery(self.model, self.answers[lease], delivery.value, RULES)
+            self._agree(predictions.finish_delivery(leased, delivery), expected)
+
+    @rule(number=PICK, own=st.booleans())
+    def a_site_gives_its_lease_back(self, number: int, own: bool) -> None:
+        if self.leases:
+            leased, lease = self.leases[number % len(self.leases)]
+            back = predictions.postpone_delivery(leased, SHORT) if own else predictions.release_delivery(leased)
+            self._agree(back, writes.release_delivery(self.model, lease))
+
+    @rule()
+    def an_operator_retries(self) -> None:
+        self._agree(predictions.reopen(self.identity), writes.reopen(self.model, RULES))
+
+    @rule()
+    def an_operator_resends(self) -> None:
+        self._agree(predictions.reopen_delivery(self.identity), writes.reopen_delivery(self.model))
+
+    @invariant()
+    def the_model_is_in_the_same_state(self) -> None:
+        now, model = self._now(), self.model
+        assert (now.status, now.attempts, now.delivery) == (model.status, model.attempts, model.delivery)
+        assert (bool(now.enqueued_at), bool(now.delivery_lease), bool(now.finished_at)) == (
+            model.noted,
+            bool(model.lease),
+            bool(model.answer),
+        )
+
+    def _agree(self, outcome: Outcome, expected: Item | None) -> None:
+        assert outcome.granted == (expected is not None)
+        self.model = expected or self.model
 
     def _now(self) -> Prediction:
-        found = predictions.find(self.item.prediction_id)
+        found = predictions.find(self.identity)
         assert found is not None
         return found
 
-    def _in_two_steps(self, before: str, after: str) -> bool:
-        """Allow for `the_chat_is_closed`, which takes the lease and gives up in one rule."""
-        return (before, after) == (Delivery.PENDING, Delivery.UNDELIVERABLE)
 
-
-def test_any_order_of_events_keeps_the_promise(stack: LocalStack) -> None:
+def test_writes_are_those_of_the_model(stack: LocalStack) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     bounds = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=checks)
     run_state_machine_as_test(Photo, settings=bounds)

@@ -11,9 +11,9 @@ from botsite import aws
 from deploy.local.health import Health, HealthChecks, State, Target
 
 from .local_aws import local_aws
-from .processes import wait_until
+from .processes import PATIENCE_SECONDS, wait_until
 
-http = urllib3.PoolManager(timeout=5, retries=False)
+http = urllib3.PoolManager(timeout=PATIENCE_SECONDS, retries=False)
 
 
 class Site:

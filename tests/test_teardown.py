@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import ami, beside, bot, certificates, cfn, leftovers, proof, stacks, tags, webhook
+from deploy import ami, beside, bot, certificates, cfn, leftovers, proof, stacks, stored, tags, webhook
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from tests import emulators
 from tests.processes import free_port
@@ -57,7 +57,8 @@ def zone(cloud: str) -> str:
 def run(command: str, prefix: str, *arguments: str) -> str:
     """Run a command and return what it printed."""
     output = io.StringIO()
-    call_command(command, "--prefix", prefix, *arguments, stdout=output)
+    agreed = ["--yes"] if command == "teardown" else []
+    call_command(command, "--prefix", prefix, *agreed, *arguments, stdout=output)
     return output.getvalue()
 
 
@@ -83,14 +84,16 @@ def test_teardown_leaves_nothing_and_says_so_when_there_is_nothing(prefix: str) 
     assert aws.client("sqs").list_queues(QueueNamePrefix=f"{prefix}-").get("QueueUrls", []) == []
     assert f"{prefix}-predictions" not in aws.client("dynamodb").list_tables()["TableNames"]
     assert all(not one["Name"].startswith(f"{prefix}-") for one in aws.client("s3").list_buckets()["Buckets"])
-    nothing = f"There is nothing of {prefix} to delete.\nNothing is left that carries the tags of {prefix}.\n"
+    nothing = f"Nothing to delete for prefix {prefix}.\nNothing tagged {prefix} is left.\n"
     assert run("teardown", prefix) == nothing
 
 
 def test_teardown_names_what_carries_its_tags_and_is_in_no_stack(prefix: str) -> None:
     stacks.provision(prefix)
     aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=tags.of(prefix))
-    with pytest.raises(CommandError, match=rf"delete it by hand:\n  arn:aws:sqs:us-east-1:000000000000:{prefix}-old$"):
+    with pytest.raises(
+        CommandError, match=rf"delete them by hand:\n  arn:aws:sqs:us-east-1:000000000000:{prefix}-old$"
+    ):
         run("teardown", prefix)
     assert statuses(prefix) == {}
 
@@ -125,23 +128,61 @@ def test_the_plan_of_a_teardown_lists_what_would_go_and_deletes_nothing(prefix: 
 
 
 class Terminal(io.StringIO):
-    """An output at which a person sits."""
+    """A stream with a person at its other end."""
 
     def isatty(self) -> bool:
         """Say so."""
         return True
 
 
-@pytest.mark.parametrize(("answer", "left"), [("no", len(stacks.ORDER)), ("the prefix", 0)])
-def test_on_a_terminal_teardown_asks(prefix: str, monkeypatch: pytest.MonkeyPatch, answer: str, left: int) -> None:
+@pytest.mark.parametrize("output", [Terminal, io.StringIO], ids=["terminal", "tee"])
+def test_teardown_asks_wherever_its_output_goes(
+    prefix: str, monkeypatch: pytest.MonkeyPatch, output: type[io.StringIO]
+) -> None:
     stacks.provision(prefix)
-    monkeypatch.setattr("builtins.input", lambda *question: prefix if answer == "the prefix" else answer)
-    if left:
-        with pytest.raises(CommandError, match="Nothing was deleted"):
-            call_command("teardown", "--prefix", prefix, stdout=Terminal())
-    else:
-        call_command("teardown", "--prefix", prefix, stdout=Terminal())
-    assert len(statuses(prefix)) == left
+    monkeypatch.setattr("sys.stdin", Terminal(f"no\n{prefix}\n"))
+    with pytest.raises(CommandError, match="Nothing was deleted"):
+        call_command("teardown", "--prefix", prefix, stdout=output())
+    assert len(statuses(prefix)) == len(stacks.ORDER)
+    call_command("teardown", "--prefix", prefix, stdout=output())
+    assert statuses(prefix) == {}
+
+
+@pytest.mark.parametrize("output", [Terminal, io.StringIO])
+def test_teardown_without_a_terminal_to_ask_on_refuses(prefix: str, output: type[io.StringIO]) -> None:
+    stacks.provision(prefix)
+    with pytest.raises(CommandError, match=r"Nothing was deleted: there is no terminal .* add --yes"):
+        call_command("teardown", "--prefix", prefix, stdout=output())
+    assert len(statuses(prefix)) == len(stacks.ORDER)
+
+
+def test_teardown_says_how_much_is_stored(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks.provision(prefix)
+    fill(prefix)
+    monkeypatch.setattr("sys.stdin", Terminal("no\n"))
+    monkeypatch.setattr(stored, "_MANY", 2)
+    printed = io.StringIO()
+    with pytest.raises(CommandError, match="Nothing was deleted"):
+        call_command("teardown", "--prefix", prefix, stdout=printed)
+    assert "photos and results: more than 2\npredictions: about 1\ndead letters: 1\n" in printed.getvalue()
+
+
+def test_what_is_gone_is_not_counted(prefix: str) -> None:
+    stacks.provision(prefix)
+    fill(prefix)
+    aws.client("dynamodb").delete_table(TableName=f"{prefix}-predictions")
+    assert stored.lines(prefix) == ["photos and results: 3", "dead letters: 1"]
+    stacks.delete(prefix)
+    assert stored.lines(prefix) == []
+
+
+def fill(prefix: str) -> None:
+    """Store three objects, a prediction and a dead letter."""
+    for number in range(3):
+        aws.client("s3").put_object(Bucket=f"{prefix}-images-000000000000-us-east-1", Key=f"photos/{number}", Body=b"x")
+    aws.dynamodb().put_item(TableName=f"{prefix}-predictions", Item={"prediction_id": "1"})
+    url = stacks.existing(prefix, "queue").outputs["JobsDlqUrl"]
+    aws.client("sqs").send_message(QueueUrl=url, MessageBody="x")
 
 
 def test_telegram_forgets_the_webhook_and_keeps_what_waits(
@@ -149,7 +190,7 @@ def test_telegram_forgets_the_webhook_and_keeps_what_waits(
 ) -> None:
     made(prefix, "--self-signed")
     TelegramUser(telegram, 7).send_text("hello")
-    assert "Telegram has forgotten the webhook" in run("teardown", prefix)
+    assert "The webhook is removed" in run("teardown", prefix)
     assert (control.webhook()["url"], control.webhook()["pending_update_count"]) == ("", 1)
 
 
@@ -157,7 +198,7 @@ def test_the_webhook_of_another_service_stays(prefix: str, control: TelegramCont
     made(prefix, "--self-signed")
     other = "https://bot.example.org/telegram/webhook"
     webhook.register(other, TOKEN, "secret")
-    assert "forgotten" not in run("teardown", prefix)
+    assert "webhook is removed" not in run("teardown", prefix)
     assert control.webhook()["url"] == other
 
 
@@ -167,8 +208,8 @@ def test_a_telegram_that_does_not_answer_keeps_nobody(
     made(prefix, "--self-signed")
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", f"http://127.0.0.1:{free_port()}")
     printed = run("teardown", prefix)
-    assert "Telegram keeps the webhook" in printed
-    assert f"Nothing is left that carries the tags of {prefix}." in printed
+    assert "Telegram still has the webhook" in printed
+    assert f"Nothing tagged {prefix} is left." in printed
 
 
 def test_the_records_of_a_domain_go_with_it(prefix: str, zone: str) -> None:
@@ -198,7 +239,7 @@ def test_images_in_any_state_snapshots_and_log_groups_go_along(prefix: str) -> N
     run("provision", prefix)
     leave(prefix)
     assert {"AWS::EC2::Image"} <= {one.type for one in beside.deletions(prefix)}
-    assert f"Nothing is left that carries the tags of {prefix}." in run("teardown", prefix)
+    assert f"Nothing tagged {prefix} is left." in run("teardown", prefix)
     assert (ami.of_prefix(prefix), list(beside.log_groups(prefix))) == ([], [])
 
 
@@ -235,7 +276,7 @@ def test_a_teardown_that_was_interrupted_goes_on_with_what_is_beside(
         with pytest.raises(CommandError, match="Interrupted"):
             run("teardown", prefix)
     assert stacks.deletions(prefix) == []
-    assert f"Nothing is left that carries the tags of {prefix}." in run("teardown", prefix)
+    assert f"Nothing tagged {prefix} is left." in run("teardown", prefix)
 
 
 def interrupt(prefix: str) -> list[str]:

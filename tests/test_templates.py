@@ -138,6 +138,11 @@ def test_every_queue_has_a_dead_letter_queue_that_keeps_messages_longer(path: Pa
         assert queues[target]["MessageRetentionPeriod"] > int(queues[name]["MessageRetentionPeriod"])
 
 
+def test_no_job_outlives_its_photo() -> None:
+    storage, queue = (template.read(stacks.TEMPLATES / f"{part}.yaml").parameters for part in ("storage", "queue"))
+    assert queue["JobsKeptSeconds"]["MaxValue"] < min(storage["KeptDays"]["AllowedValues"]) * 86_400
+
+
 @each_template
 def test_what_holds_data_says_what_becomes_of_it(path: Path) -> None:
     for name, resource in template.read(path).all_resources.items():

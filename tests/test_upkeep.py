@@ -1,23 +1,25 @@
-"""What a crash or a lost message left half done is found by index and mended; dead letters have an owner."""
+"""What a crash or a lost message left half done is found by index and finished."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.core.management import call_command
+from django.conf import settings
 
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, images, predictions, upkeep
+from detection import images, predictions, tasks, turns, upkeep
 from detection.schemas import Delivery, Prediction, Status
 
-from . import letters
+from . import turn
 from .processes import wait_until
 
 NOW = timedelta(seconds=-1)
+LONG_AGO = "2026-01-01T00:00:00.000Z"
 
 
 @pytest.fixture
@@ -37,6 +39,36 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(upkeep, name, NOW)
 
 
+def sweep() -> None:
+    """Sweep; the service's own metric worker may have its turn just now."""
+    wait_until(upkeep.sweep)
+
+
+def _set(prediction: Prediction, attribute: str, value: str | int) -> None:
+    aws.dynamodb().update_item(
+        TableName=settings.PREDICTIONS_TABLE,
+        Key={"prediction_id": prediction.prediction_id},
+        UpdateExpression="SET #attribute = :value",
+        ExpressionAttributeNames={"#attribute": attribute},
+        ExpressionAttributeValues={":value": value},
+    )
+
+
+@contextmanager
+def _before_write(update: str, act: Callable[[], object]) -> Iterator[None]:
+    """Act once, right before a write with this expression leaves for DynamoDB."""
+    acts = [act]
+
+    def on_write(params: dict[str, Any], **_: Any) -> None:
+        if update in params["UpdateExpression"] and acts:
+            acts.pop()()
+
+    event = "provide-client-params.dynamodb.UpdateItem"
+    aws.dynamodb().meta.events.register(event, on_write, unique_id="on-write")
+    yield
+    aws.dynamodb().meta.events.unregister(event, unique_id="on-write")
+
+
 def _reaches(prediction: Prediction, delivery: Delivery) -> Prediction:
     def there() -> Prediction | None:
         found = predictions.find(prediction.prediction_id)
@@ -48,7 +80,7 @@ def _reaches(prediction: Prediction, delivery: Delivery) -> Prediction:
 
 
 def test_a_photo_whose_job_was_never_sent_is_answered(queued: Prediction, user: TelegramUser) -> None:
-    upkeep.sweep()
+    sweep()
     assert _reaches(queued, Delivery.DELIVERED).status is Status.SUCCEEDED
 
 
@@ -56,7 +88,7 @@ def test_an_answer_whose_callback_was_lost_is_delivered(queued: Prediction, user
     claimed = predictions.claim(queued.prediction_id, "gone").prediction
     assert claimed is not None
     predictions.succeed(claimed, [], "yolo", 1)
-    upkeep.sweep()
+    sweep()
     _reaches(queued, Delivery.DELIVERED)
 
 
@@ -66,118 +98,133 @@ def test_a_sender_that_died_with_the_lease_is_replaced(
     predictions.fail(queued.prediction_id, "sorry")
     monkeypatch.setattr(predictions, "DELIVERY_LEASE", NOW)
     predictions.claim_delivery(queued.prediction_id)
-    upkeep.sweep()
+    sweep()
     _reaches(queued, Delivery.DELIVERED)
     assert [message.text for message in user.messages()].count("sorry") == 1
 
 
-def test_a_job_whose_message_is_lost_is_taken_over(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_whose_message_is_lost_is_taken_over(queued: Prediction) -> None:
     predictions.claim(queued.prediction_id, "gone")
-    key = {"prediction_id": queued.prediction_id}
-    long_ago = {":then": predictions.now(timedelta(hours=-1))}
-    aws.dynamodb().update_item(
-        TableName=images.settings.PREDICTIONS_TABLE,
-        Key=key,
-        UpdateExpression="SET started_at = :then",
-        ExpressionAttributeValues=long_ago,
-    )
-    upkeep.sweep()
+    _set(queued, "started_at", LONG_AGO)
+    sweep()
     assert _reaches(queued, Delivery.DELIVERED).attempts == 2
 
 
-def test_a_photo_that_was_tried_too_often_is_given_up_and_said_to_be(queued: Prediction, user: TelegramUser) -> None:
-    for _ in range(upkeep.ATTEMPTS_AT_MOST):
-        predictions.claim(queued.prediction_id, "same")
-    upkeep.sweep()
-    assert _reaches(queued, Delivery.DELIVERED).error == upkeep.GIVEN_UP
-    assert [message.text for message in user.messages()].count(upkeep.GIVEN_UP) == 1
+def test_a_photo_that_was_tried_too_often_is_given_up(queued: Prediction, user: TelegramUser) -> None:
+    predictions.claim(queued.prediction_id, "gone")
+    _set(queued, "tries", tasks.TRIES_AT_MOST)
+    sweep()
+    assert _reaches(queued, Delivery.DELIVERED).error == tasks.GIVEN_UP
+    assert [message.text for message in user.messages()].count(tasks.GIVEN_UP) == 1
+
+
+def test_many_attempts_that_were_no_tries_give_nothing_up(queued: Prediction) -> None:
+    for _ in range(tasks.TRIES_AT_MOST + 1):
+        claimed = predictions.claim(queued.prediction_id, "same").prediction
+        assert claimed is not None
+        predictions.give_back(claimed)
+    predictions.claim(queued.prediction_id, "same")
+    _set(queued, "started_at", LONG_AGO)
+    sweep()
+    assert _reaches(queued, Delivery.DELIVERED).status is Status.SUCCEEDED
+
+
+def test_sweep_fails_only_the_attempt_it_saw(queued: Prediction) -> None:
+    """A worker claims the photo again just before the sweep's write arrives."""
+    claimed = predictions.claim(queued.prediction_id, "same").prediction
+    assert claimed is not None
+    _set(queued, "tries", tasks.TRIES_AT_MOST)
+    with _before_write("SET #status = :failed", lambda: predictions.take_over(claimed, "same")):
+        sweep()
+    found = predictions.find(queued.prediction_id)
+    assert found is not None
+    assert (found.status, found.attempts) == (Status.PROCESSING, 2)
+    predictions.delete(queued.prediction_id)
 
 
 def test_a_sweep_twice_or_over_nothing_changes_nothing(queued: Prediction, user: TelegramUser) -> None:
     for _ in range(3):
-        upkeep.sweep()
+        sweep()
     _reaches(queued, Delivery.DELIVERED)
-    upkeep.sweep()
+    sweep()
     assert len([message for message in user.messages() if message.from_bot and message.photo]) <= 1
 
 
 def test_an_item_that_is_half_written_holds_nothing_up(queued: Prediction, stack: LocalStack) -> None:
-    times = {"created_at": "2026-01-01T00:00:00.000Z", "finished_at": "2026-01-01T00:00:00.000Z"}
+    times = {"created_at": LONG_AGO, "finished_at": LONG_AGO}
     states = [("queued", "pending"), ("succeeded", "pending"), ("processing", "delivering")]
     broken = [{"prediction_id": uuid4().hex, "status": one, "delivery": other} | times for one, other in states]
     broken += [{"prediction_id": uuid4().hex, "delivery": "pending"} | times]
     for item in broken:
         aws.dynamodb().put_item(TableName=stack.env["PREDICTIONS_TABLE"], Item=item)
-    upkeep.sweep()
+    sweep()
     _reaches(queued, Delivery.DELIVERED)
     for item in broken:
         predictions.delete(item["prediction_id"])
 
 
-@pytest.fixture
-def dead(queued: Prediction, stack: LocalStack) -> Prediction:
-    """Return a prediction whose job is a dead letter."""
-    letters.bury(queued)
-    return queued
-
-
-def test_the_sender_of_a_dead_letter_is_told_once(dead: Prediction, user: TelegramUser) -> None:
-    upkeep.bury()
-    upkeep.bury()
-    assert _reaches(dead, Delivery.DELIVERED).error == upkeep.GIVEN_UP
-    assert [message.text for message in user.messages()].count(upkeep.GIVEN_UP) == 1
-
-
-def test_a_letter_of_a_job_that_was_tried_again_since_fails_nothing(dead: Prediction) -> None:
-    predictions.mark_enqueued(dead.prediction_id, predictions.now(2 * upkeep.RECORDED))
-    upkeep.bury()
-    found = predictions.find(dead.prediction_id)
-    assert found is not None
-    assert found.status is Status.QUEUED
-    predictions.delete(dead.prediction_id)
-
-
-def test_a_replayed_letter_is_worked_on_and_answered_again(dead: Prediction, user: TelegramUser) -> None:
-    upkeep.bury()
-    _reaches(dead, Delivery.DELIVERED)
-
-    def replayed() -> bool:
-        call_command("dlq", "replay")
-        found = predictions.find(dead.prediction_id)
-        return found is not None and found.status is not Status.FAILED
-
-    wait_until(replayed)
-    wait_until(lambda: _reaches(dead, Delivery.DELIVERED).status is Status.SUCCEEDED)
-
-
-def test_letters_that_are_no_jobs_are_listed_and_purged(capsys: pytest.CaptureFixture[str], stack: LocalStack) -> None:
-    aws.client("sqs").send_message(QueueUrl=dead_letters.queue_url(), MessageBody="not a job")
-    call_command("dlq", "list")
-    assert "not a job" in capsys.readouterr().out
-    call_command("dlq", "purge")
-
-    def empty() -> bool:
-        call_command("dlq", "list")
-        return capsys.readouterr().out.startswith("0 dead letters")
-
-    wait_until(empty)
-
-
-def test_photos_whose_jobs_wait_for_a_worker_are_not_read_one_by_one(
+def test_job_lost_after_reopening_is_found_like_one_that_was_never_sent(
     queued: Prediction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    predictions.mark_enqueued(queued.prediction_id, predictions.now())
+    predictions.fail(queued.prediction_id, "sorry")
+    predictions.reopen(queued.prediction_id)
+    monkeypatch.setattr(upkeep, "JOB_LOST", timedelta(hours=1))
+    sweep()
+    assert _reaches(queued, Delivery.DELIVERED).status is Status.SUCCEEDED
+
+
+def test_photo_just_reopened_is_left_to_its_operator(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+    _set(queued, "created_at", LONG_AGO)
+    predictions.fail(queued.prediction_id, "sorry")
+    predictions.reopen(queued.prediction_id)
+    monkeypatch.setattr(upkeep, "WITHOUT_JOB", timedelta(seconds=60))
+    sweep()
+    found = predictions.find(queued.prediction_id)
+    assert found is not None
+    assert found.enqueued_at is None
+    predictions.delete(queued.prediction_id)
+
+
+def test_answer_put_off_until_later_is_left_alone(queued: Prediction) -> None:
+    predictions.fail(queued.prediction_id, "sorry")
+    _set(queued, "delivery_until", predictions.now(timedelta(hours=1)))
+    assert queued.prediction_id not in dict(predictions.unanswered(predictions.now(-NOW)))
+    _set(queued, "delivery_until", LONG_AGO)
+    assert queued.prediction_id in dict(predictions.unanswered(predictions.now(-NOW)))
+    predictions.delete(queued.prediction_id)
+
+
+def test_sweep_leaves_the_field_to_one_that_runs(stack: LocalStack) -> None:
+    with turn.held("sweep"):
+        assert not upkeep.sweep()
+    sweep()
+
+
+def test_turn_that_ran_out_is_the_next_ones(stack: LocalStack) -> None:
+    name = uuid4().hex
+    with ExitStack() as overrun:
+        assert overrun.enter_context(turns.take(name, NOW))
+        with turns.take(name, timedelta(minutes=1)) as following:
+            overrun.close()
+            with turns.take(name, timedelta(minutes=1)) as third:
+                assert (following, third) == (True, False)
+
+
+def test_chats_take_turns() -> None:
+    crowd = [(f"a{number}", 1) for number in range(500)] + [("b0", 2), ("c0", 3), ("b1", 2)]
+    found = list(upkeep._in_turn(crowd))
+    assert found[:5] == [("a0", 1), ("b0", 2), ("c0", 3), ("a1", 1), ("b1", 2)]
+    assert len(found) == upkeep.ANSWERS_OF_A_CHAT + 3
+
+
+def test_waiting_photos_never_leave_dynamodb(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "JOB_LOST", timedelta(hours=1))
     predictions.mark_enqueued(queued.prediction_id, predictions.now())
-    reads: list[str] = []
+    answers: list[str] = []
     events = aws.dynamodb().meta.events
-    events.register("provide-client-params.dynamodb.GetItem", _noting(reads), unique_id="reads")
-    upkeep.sweep()
-    events.unregister("provide-client-params.dynamodb.GetItem", unique_id="reads")
-    assert queued.prediction_id not in reads
-
-
-def _noting(reads: list[str]) -> Callable[..., None]:
-    def note(params: dict[str, Any], **_: Any) -> None:
-        reads.append(params["Key"]["prediction_id"])
-
-    return note
+    events.register("after-call.dynamodb", lambda parsed, **_: answers.append(str(parsed)), unique_id="answers")
+    sweep()
+    events.unregister("after-call.dynamodb", unique_id="answers")
+    assert [answer for answer in answers if queued.prediction_id in answer] == []
+    predictions.delete(queued.prediction_id)

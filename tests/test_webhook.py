@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from botsite.bot import replies
-from deploy.local.processes import free_port, listening
+from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
 
@@ -22,7 +22,7 @@ SECRET = "X-Telegram-Bot-Api-Secret-Token"
 def site(stack: LocalStack) -> Iterator[httpx.Client]:
     """Return a client of the first site that knows the secret."""
     headers = {SECRET: stack.env["TELEGRAM_WEBHOOK_SECRET"]}
-    with httpx.Client(base_url=next(iter(stack.sites.values())), headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=next(iter(stack.sites.values())), headers=headers, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 
@@ -95,9 +95,9 @@ def defective_site(stack: LocalStack) -> Iterator[httpx.Client]:
     host = "127.0.0.1"
     port = free_port(host)
     site = stack.start_site(host, port, PREDICTIONS_KEPT_DAYS="999999999")
-    site.wait_ready(lambda: listening(host, port), 60)
+    site.wait_ready(lambda: listening(host, port))
     headers = {SECRET: stack.env["TELEGRAM_WEBHOOK_SECRET"]}
-    with httpx.Client(base_url=stack.sites.pop(site), headers=headers, timeout=30) as client:
+    with httpx.Client(base_url=stack.sites.pop(site), headers=headers, timeout=PATIENCE_SECONDS) as client:
         yield client
     site.terminate()
     site.wait()

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from botsite import aws
-from deploy.local.processes import Child
+from deploy.local.processes import PATIENCE_SECONDS, Child
 from deploy.local.stack import LocalStack, script
 from detection.liveness import Signs, Watchdog
 
@@ -155,7 +155,7 @@ def test_an_idle_worker_touches_its_file_and_takes_it_away(worker: Callable[...,
 
 def test_a_worker_whose_loop_hangs_ends_itself(worker: Callable[..., Child]) -> None:
     child = worker(TEST_BLOCK_LOOP="1")
-    assert child.wait(30) == 1
+    assert child.wait(PATIENCE_SECONDS) == 1
     assert child.said("worker_stalled")
 
 
@@ -219,10 +219,10 @@ def test_a_worker_whose_machine_will_go_finishes_and_leaves(
 ) -> None:
     metadata = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": machine.url}
     child = stack.start_worker(ASG_NAME="objdet-yolo5", **metadata)
-    child.wait_ready(lambda: child.said(" ready."), 60)
+    child.wait_ready(lambda: child.said(" ready."))
     stack.workers.remove(child)
     machine.answers[path] = answer
-    assert child.wait(30) == 0
+    assert child.wait(PATIENCE_SECONDS) == 0
     assert child.said("machine_leaving")
     assert child.said("lifecycle_action_completed") == ("lifecycle" in path)
 
@@ -256,14 +256,14 @@ def test_trouble_that_passes_ends_nobody(tmp_path: Path) -> None:
 def test_a_worker_whose_beat_dies_ends_itself(beating: tuple[Child, psutil.Process]) -> None:
     worker, beat = beating
     beat.kill()
-    assert worker.wait(30) == 1
+    assert worker.wait(PATIENCE_SECONDS) == 1
     assert worker.said("beat has ended")
 
 
 def test_a_beat_whose_worker_is_killed_ends_itself(beating: tuple[Child, psutil.Process]) -> None:
     worker, beat = beating
     worker.process.kill()
-    gone, _ = psutil.wait_procs([beat], timeout=30)
+    gone, _ = psutil.wait_procs([beat], timeout=PATIENCE_SECONDS)
     assert gone == [beat]
 
 
@@ -285,4 +285,4 @@ if os.fork() == 0:
 
 def test_a_beat_that_begins_when_its_worker_is_gone_ends_itself() -> None:
     # Its output ends with the last process that holds it.
-    subprocess.run([sys.executable, "-c", ORPHANED], stdout=subprocess.PIPE, check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", ORPHANED], stdout=subprocess.PIPE, check=True, timeout=PATIENCE_SECONDS)

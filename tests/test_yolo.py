@@ -11,14 +11,22 @@ from PIL import Image
 
 from deploy.local import sample
 from deploy.local.shapes.draw import draw_photo
+from detection import pixels, yolo
 from detection import weights as model_weights
-from detection import yolo
 from detection.schemas import Detection
 
 
 @pytest.fixture(scope="module")
 def model() -> yolo.Model:
     return yolo.load()
+
+
+def _detect(model: yolo.Model, photo: bytes) -> yolo.Detected:
+    jpeg = pixels.ordinary_jpeg(photo)
+    assert jpeg is not None
+    image = jpeg.decode()
+    assert image is not None
+    return model.detect(image)
 
 
 def _jpeg(image: Image.Image, **options: object) -> bytes:
@@ -37,7 +45,7 @@ def _photos(weights: str) -> list[bytes]:
 
 
 def test_the_sample_photo_holds_what_is_on_it(model: yolo.Model, weights: str, photo: bytes) -> None:
-    found = Counter(box.label for box in model.detect(photo).detections)
+    found = Counter(box.label for box in _detect(model, photo).detections)
     if weights == str(sample.SHAPES):
         assert found == Counter(shape.label for shape in sample.drawn().shapes)
     else:
@@ -51,14 +59,14 @@ def test_boxes_sit_where_ultralytics_puts_them(model: yolo.Model, weights: str, 
     file.write_bytes(_photos(weights)[number])
     theirs = model_weights.ultralytics().YOLO(str(model_weights.ready(settings.YOLO_WEIGHTS)), task="detect")
     expected = theirs.predict(str(file), verbose=False)[0].boxes.cpu().numpy()
-    ours = model.detect(file.read_bytes()).detections
+    ours = _detect(model, file.read_bytes()).detections
     assert [box.label for box in ours] == [theirs.names[int(label)] for label in expected.cls]
     assert all(_iou(box, xywhn) > 0.99 for box, xywhn in zip(ours, expected.xywhn, strict=True))
     assert np.allclose([box.confidence for box in ours], expected.conf, atol=0.03)
 
 
 def test_drawing_keeps_the_photo_and_shows_each_box(model: yolo.Model, photo: bytes) -> None:
-    detected = model.detect(photo)
+    detected = _detect(model, photo)
     before = detected.image.copy()
     drawn = Image.open(BytesIO(yolo.draw(detected)))
     assert drawn.size == Image.open(BytesIO(photo)).size
@@ -72,7 +80,7 @@ def test_drawing_keeps_the_photo_and_shows_each_box(model: yolo.Model, photo: by
 
 def test_a_large_photo_is_drawn_at_the_size_that_telegram_shows(model: yolo.Model, photo: bytes) -> None:
     large = Image.open(BytesIO(photo)).resize((4000, 3000))
-    assert max(Image.open(BytesIO(yolo.draw(model.detect(_jpeg(large))))).size) == yolo.DRAWN_SIDE
+    assert max(Image.open(BytesIO(yolo.draw(_detect(model, _jpeg(large))))).size) == yolo.DRAWN_SIDE
 
 
 def _iou(ours: Detection, theirs: np.ndarray) -> float:

@@ -23,6 +23,7 @@ from django.conf import settings
 
 from botsite import aws, celery, health, pace, secret_store, telegram
 from botsite.sqs_threads import Receiver, Settler
+from deploy.local.processes import PATIENCE_SECONDS
 from detection import dead_letters, images, jobs, listing, machine, operations, predictions, recent, upkeep
 from detection.filters import Filters
 from detection.heartbeat import Heartbeat
@@ -31,7 +32,6 @@ from metrics import cloudwatch, history, tasks
 
 # Warnings about the work itself, which is as it should be here.
 _EXPECTED = {"swept", "job_given_up", "machine_leaving"}
-_PATIENCE_SECONDS = 10.0
 _logged: list[Any] = []
 CHAT_ID = 7
 DETECTION = Detection("cat", 0.9, 0.5, 0.5, 0.2, 0.2)
@@ -87,7 +87,7 @@ def _received(name: str, url: str) -> Iterator[str]:
 
 def _wait_until(done: Callable[[], bool]) -> None:
     """Wait for a thread's work; raise TimeoutError if it takes too long or something went wrong meanwhile."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not done():
         if _bad() or time.monotonic() > deadline:
             raise TimeoutError(f"not done, but logged: {_logged}")
@@ -123,10 +123,12 @@ def deliver_result() -> None:
     identity = uuid4().hex
     predictions.create(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"))
     predictions.fail(identity, "a sentence")
-    predictions.claim_delivery(identity)
+    leased = predictions.claim_delivery(identity).prediction
     images.get("results/seeded.jpg")
-    predictions.finish_delivery(identity, Delivery.DELIVERED)
+    assert leased
+    predictions.finish_delivery(leased, Delivery.DELIVERED)
     predictions.close_chat(CHAT_ID)
+    predictions.migrate_chat(CHAT_ID, -CHAT_ID)
 
 
 def administer() -> None:
@@ -156,7 +158,7 @@ def look_at_service() -> None:
     recent.read()
     recent.oldest_waiting_seconds()
     assert dead_letters.count() == 1
-    for letter in dead_letters.take([letter.message_id for letter in dead_letters.look()]):
+    for letter in dead_letters.chosen([letter.message_id for letter in dead_letters.look()]):
         dead_letters.replay(letter)
 
 
@@ -171,6 +173,7 @@ def work() -> None:
     images.get(claimed.image_key)
     images.put(claimed.result_key, b"boxed", "image/jpeg")
     predictions.succeed(claimed, [DETECTION], "model", 1)
+    images.delete("results/deleted.jpg")
     assert not predictions.claim(identity, uuid4().hex).granted
 
 

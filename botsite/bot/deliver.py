@@ -3,15 +3,17 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, auto
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite import telegram
-from detection import headers, images, predictions, timeline
+from botsite import telegram, under_way
+from detection import headers, images, items, predictions, timeline
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
 
@@ -25,8 +27,14 @@ _LONGEST_PHOTO = 20
 # An outage of DynamoDB that lasts longer leaves the answer to the sweep, which sends it again.
 _INSIST_SECONDS = 600.0
 _INSIST_AGAIN_SECONDS = 0.5
-# The event loop itself holds tasks by weak references only.
-_under_way: set[asyncio.Task["Result"]] = set()
+# An answer that fails for a reason of its own is tried again at once, twice, then after 30 s, 1 min, 2 min ... 1 h; as
+# text from the fifth failure on (after 3.5 min). After some five hours it is given up: Telegram is not down that long.
+_QUICK_FAILURES = 2
+_FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
+_TEXT_AFTER_FAILURES = 5
+_GIVE_UP_AFTER_FAILURES = 14
+# No answer is tried for longer, whatever keeps it from its chat: Telegram itself drops updates after as long.
+_GIVE_UP_AFTER = timedelta(hours=24)
 
 
 class Result(Enum):
@@ -38,44 +46,115 @@ class Result(Enum):
     SETTLED = auto()
 
 
-async def deliver(prediction_id: str) -> Result:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a delivery, and in how many seconds to ask again if somebody else has it."""
+
+    result: Result
+    again_in_seconds: float | None = None
+
+
+async def deliver(prediction_id: str) -> Answer:
     """Send the answer unless it was sent. Raise TelegramError or botocore's errors if it has to be tried again.
 
     It goes on when the caller is gone: Django cancels a view whose client hangs up, and an answer that is sent and not
     recorded would be sent again.
     """
-    task = asyncio.create_task(_deliver(prediction_id))
-    _under_way.add(task)
-    task.add_done_callback(_under_way.discard)
-    return await asyncio.shield(task)
+    return await asyncio.shield(under_way.start(_deliver(prediction_id)))
 
 
-async def _deliver(prediction_id: str) -> Result:
+async def _deliver(prediction_id: str, follow: bool = True) -> Answer:
     send_before = time.monotonic() + predictions.DELIVERY_LEASE.total_seconds() - telegram.LONGEST_SEND_SECONDS
-    claimed = await _in_thread(predictions.claim_delivery)(prediction_id)
+    try:
+        claimed = await _in_thread(predictions.claim_delivery)(prediction_id)
+    except items.Incomplete as error:
+        return await _apologise_for(prediction_id, error)
     prediction = claimed.prediction
     if prediction is None:
-        return Result.UNKNOWN
+        return Answer(Result.UNKNOWN)
     if not claimed.granted:
         return _refused(prediction)
     try:
         await _send(prediction, send_before)
     except telegram.TelegramError as error:
-        if not error.permanent:
-            await _insist(predictions.release_delivery, prediction)
-            raise
-        await _insist(predictions.finish_delivery, prediction_id, Delivery.UNDELIVERABLE)
-        log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
-        if error.blocked:
-            await _in_thread(predictions.close_chat)(prediction.chat_id)
-        return Result.SETTLED
-    except (ClientError, BotoCoreError):
-        # The boxed photo could not be fetched: nothing was sent. After any other error the lease runs out.
-        await _insist(predictions.release_delivery, prediction)
-        raise
-    await _insist(predictions.finish_delivery, prediction_id, Delivery.DELIVERED)
+        if error.migrated_to and follow:
+            await _follow(prediction, error.migrated_to)
+            return await _deliver(prediction_id, follow=False)
+        if error.permanent:
+            return await _undeliverable(prediction, error)
+        return await _later(prediction, error, own=error.answered and error.retry_after_seconds is None)
+    except (ClientError, BotoCoreError) as error:
+        # The boxed photo could not be fetched: nothing was sent.
+        return await _later(prediction, error, own=False)
+    except Exception as error:  # noqa: BLE001 - a defect of ours; it is raised again, or logged with the answer.
+        return await _later(prediction, error, own=True)
+    await _insist(predictions.finish_delivery, prediction, Delivery.DELIVERED)
     log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status, answer_ms=_answer_ms(prediction))
-    return Result.SETTLED
+    return Answer(Result.SETTLED)
+
+
+async def _follow(prediction: Prediction, new_chat_id: int) -> None:
+    """Move what a group still has to get to the supergroup that it has become."""
+    await _in_thread(predictions.migrate_chat)(prediction.chat_id, new_chat_id)
+    await _insist(predictions.release_delivery, prediction)
+    log.info("chat_migrated", chat_id=prediction.chat_id, new_chat_id=new_chat_id)
+
+
+async def _undeliverable(prediction: Prediction, error: telegram.TelegramError) -> Answer:
+    await _insist(predictions.finish_delivery, prediction, Delivery.UNDELIVERABLE)
+    log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
+    if error.blocked:
+        await _in_thread(predictions.close_chat)(prediction.chat_id)
+    return Answer(Result.SETTLED)
+
+
+async def _later(prediction: Prediction, error: Exception, *, own: bool) -> Answer:
+    """Give the lease back and raise the error, so that the answer is tried again; or give up one tried for too long.
+
+    `own`: the failure is this answer's own, so that it waits longer each time while others go on.
+    """
+    if _hopeless(prediction):
+        await _insist(predictions.finish_delivery, prediction, Delivery.UNDELIVERABLE)
+        log.error("answer_given_up", chat_id=prediction.chat_id, error=str(error), exc_info=error)
+        return Answer(Result.SETTLED)
+    if own:
+        await _insist(predictions.postpone_delivery, prediction, _wait(prediction.delivery_failures + 1))
+    else:
+        await _insist(predictions.release_delivery, prediction)
+    raise error
+
+
+def _hopeless(prediction: Prediction) -> bool:
+    since = max(prediction.finished_at or "", prediction.reopened_at or "")
+    return prediction.delivery_failures + 1 >= _GIVE_UP_AFTER_FAILURES or since < predictions.now(-_GIVE_UP_AFTER)
+
+
+def _wait(failures: int) -> timedelta:
+    """Return how long an answer waits after that many failures of its own."""
+    if failures <= _QUICK_FAILURES:
+        return timedelta()
+    return min(_FIRST_WAIT * 2 ** (failures - _QUICK_FAILURES - 1), _LONGEST_WAIT)
+
+
+async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Answer:
+    """Tell the sender, if the item still says who that is, that there is a result which nobody can read."""
+    item = await _in_thread(predictions.find_item)(prediction_id) or {}
+    log.error("answer_given_up", prediction_id=prediction_id, error=str(error))
+    await _insist(predictions.abandon_delivery, prediction_id)
+    chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))
+    if chat_id is not None:
+        try:
+            await telegram.send_text(chat_id, replies.GAVE_UP, message_id)
+        except telegram.TelegramError as unsent:
+            log.warning("answer_undeliverable", chat_id=chat_id, error=str(unsent))
+    return Answer(Result.SETTLED)
+
+
+def _number(value: Any) -> int | None:
+    try:
+        return int(value)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
 
 
 def _answer_ms(prediction: Prediction) -> int | None:
@@ -91,6 +170,8 @@ async def _insist(write: Callable[..., Outcome], *arguments: object) -> None:
     while True:
         try:
             await _in_thread(write)(*arguments)
+        except items.Incomplete:
+            return  # Written; what it holds besides cannot be read.
         except (ClientError, BotoCoreError) as error:
             if time.monotonic() > give_up_at:
                 raise
@@ -100,10 +181,13 @@ async def _insist(write: Callable[..., Outcome], *arguments: object) -> None:
             return
 
 
-def _refused(prediction: Prediction) -> Result:
+def _refused(prediction: Prediction) -> Answer:
     if prediction.delivery in (Delivery.DELIVERED, Delivery.UNDELIVERABLE):
-        return Result.SETTLED
-    return Result.SOMEBODY_ELSE if prediction.finished else Result.NOT_FINISHED
+        return Answer(Result.SETTLED)
+    if not prediction.finished:
+        return Answer(Result.NOT_FINISHED)
+    milliseconds = timeline.between_ms(predictions.now(), prediction.delivery_until or "")
+    return Answer(Result.SOMEBODY_ELSE, max(0, milliseconds or 0) / 1000)
 
 
 async def _send(prediction: Prediction, before: float) -> None:
@@ -112,10 +196,8 @@ async def _send(prediction: Prediction, before: float) -> None:
         await telegram.send_text(prediction.chat_id, text or replies.UNAVAILABLE, prediction.message_id, before=before)
         return
     caption = replies.counts(prediction.detections)
-    try:
-        image = await _in_thread(images.get)(prediction.result_key)
-    except images.ImageGone:
-        log.exception("result_image_gone")
+    image = await _picture(prediction)
+    if image is None:
         await telegram.send_text(prediction.chat_id, caption, prediction.message_id, before=before)
         return
     try:
@@ -123,11 +205,23 @@ async def _send(prediction: Prediction, before: float) -> None:
             prediction.chat_id, image, caption, form=_form(image), reply_to=prediction.message_id, before=before
         )
     except telegram.TelegramError as error:
-        if error.blocked or not error.permanent:
+        if error.blocked or error.migrated_to or not error.permanent:
             raise
         # Telegram does not like this picture and never will: the counts are an answer too.
         log.warning("result_image_refused", error=str(error))
         await telegram.send_text(prediction.chat_id, caption, prediction.message_id, before=before)
+
+
+async def _picture(prediction: Prediction) -> bytes | None:
+    """Return the boxed photo, or None if the counts have to do: it is gone, or has failed to arrive too often."""
+    if prediction.delivery_failures >= _TEXT_AFTER_FAILURES:
+        log.warning("result_image_left_out", failures=prediction.delivery_failures)
+        return None
+    try:
+        return await _in_thread(images.get)(prediction.result_key)
+    except images.ImageGone:
+        log.exception("result_image_gone")
+        return None
 
 
 def _form(image: bytes) -> Literal["photo", "document"]:

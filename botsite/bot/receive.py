@@ -10,7 +10,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from botsite import telegram
+from botsite import telegram, under_way
 from botsite.spool import Spool
 from detection import headers, jobs, predictions
 from detection.schemas import Prediction
@@ -21,8 +21,6 @@ from .incoming import Command, Other, Photo
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
-# The event loop itself holds tasks by weak references only.
-_under_way: set[asyncio.Task[None]] = set()
 _COMMANDS: dict[str, Callable[[], str]] = {
     "start": lambda: replies.START,
     "help": lambda: replies.HELP,
@@ -93,9 +91,8 @@ async def _photo(photo: Photo) -> None:
             await _in_thread(jobs.refuse)(prediction, str(error))
             await deliver.deliver(identity)
             return
-        submission = asyncio.create_task(_submit(prediction, file))
-        _under_way.add(submission)
-        submission.add_done_callback(_settle)
+        submission = under_way.start(_submit(prediction, file))
+        submission.add_done_callback(_note_failure)
         await asyncio.shield(submission)
 
 
@@ -105,8 +102,7 @@ async def _submit(prediction: Prediction, file: Spool) -> None:
         await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), _show_activity(prediction.chat_id))
 
 
-def _settle(submission: asyncio.Task[None]) -> None:
-    _under_way.discard(submission)
+def _note_failure(submission: asyncio.Task[None]) -> None:
     if not submission.cancelled() and (error := submission.exception()):
         # Whoever waits is told, too; but perhaps nobody does any more.
         log.info("submission_failed", error=str(error))

@@ -1,5 +1,6 @@
 """List the dead letters, and make jobs of those that an operator chooses: asked first, and written down."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,15 +53,23 @@ def confirm(request: HttpRequest) -> HttpResponse:
 
 
 def _replay(request: HttpRequest, ids: list[str]) -> None:
-    found = dead_letters.take(ids)
-    for letter in found:
-        _write_down(request, letter)
-        dead_letters.replay(letter)
-    if found:
-        messages.success(request, f"{len(found)} dead letters are jobs again." if len(found) > 1 else _one(found[0]))
-    if missing := len(ids) - len(found):
+    replayed: list[DeadLetter] = []
+    busy = 0
+    with closing(dead_letters.chosen(ids)) as found:
+        for letter in found:
+            _write_down(request, letter)
+            if dead_letters.replay(letter):
+                replayed.append(letter)
+            else:
+                busy += 1
+    if replayed:
+        said = f"{len(replayed)} dead letters are jobs again." if len(replayed) > 1 else _one(replayed[0])
+        messages.success(request, said)
+    if busy:
+        messages.error(request, f"{busy} of the selected letters cannot be replayed yet: try again in two minutes.")
+    if gone := len(ids) - len(replayed) - busy:
         messages.error(
-            request, f"{missing} of the chosen are not there: replayed already, or somebody looks at them just now."
+            request, f"{gone} of the selected letters are gone: already replayed, or being viewed by someone else."
         )
 
 

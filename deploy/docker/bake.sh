@@ -1,6 +1,7 @@
 # Make the machine this runs on into the prototype of a role: install the container, prove that it is healthy, tidy up.
 # User data of the prototype, run as root by cloud-init. deploy/prototype.py puts the variables before it:
-#   ROLE VERSION AWS_REGION BUCKET FOLDER QUEUE_URL IMAGE MODEL PUBLISH STOP_SECONDS LIFETIME_MINUTES
+#   ROLE VERSION AWS_REGION BUCKET FOLDER QUEUE_URL IMAGE MODEL PUBLISH STOP_SECONDS
+#   UNIT_STOP_SECONDS SWAP_MIB LIFETIME_MINUTES
 # What it does is told through objects below s3://BUCKET/FOLDER/, which the caller reads: `phase`, and `log` at the end.
 # shellcheck shell=bash
 set -euo pipefail
@@ -37,6 +38,16 @@ dnf --quiet --assumeyes install docker
 dnf --quiet clean all
 systemctl enable --now docker
 
+if [ "$SWAP_MIB" -gt 0 ]; then
+    say "making a swap file"
+    # Not written, so it adds nothing to the image.
+    install -m 600 /dev/null "$root/swapfile"
+    fallocate --length "${SWAP_MIB}MiB" "$root/swapfile"
+    mkswap "$root/swapfile"
+    swapon "$root/swapfile"
+    echo "/swapfile none swap defaults 0 0" >>"$root/etc/fstab"
+fi
+
 say "fetching the source"
 source=$root/var/tmp/objdet
 mkdir -p "$source"
@@ -63,6 +74,8 @@ fi
 say "starting the container"
 install -m 0755 "$source/deploy/docker/run.sh" "$root/usr/local/bin/objdet-run"
 install -m 0644 "$source/deploy/docker/objdet.service" "$root/etc/systemd/system/objdet.service"
+mkdir -p "$root/etc/systemd/system/objdet.service.d"
+printf '[Service]\nTimeoutStopSec=%s\n' "$UNIT_STOP_SECONDS" >"$root/etc/systemd/system/objdet.service.d/role.conf"
 printf 'IMAGE=%s\nPUBLISH=%s\nSTOP_SECONDS=%s\n' "$name" "$PUBLISH" "$STOP_SECONDS" >"$root/etc/objdet/role"
 # Enough to be well, and no more: a queue of its own to listen to, and names of things that this machine may not touch.
 random=$(head -c 32 /dev/urandom | sha256sum | cut -c 1-64)

@@ -6,10 +6,17 @@ set -euo pipefail
 
 root=${DESTDIR:-} # a folder in place of /, for tests
 setting() { sed -n "s/^$1=//p" "$root/etc/objdet/env" | tail -n 1; }
+total_mib() { awk -v name="$1:" '$1 == name { print int($2 / 1024) }' "$root/proc/meminfo"; }
+
+# The machine keeps a fifth of its memory for itself, all swap is for the container. What takes more is killed and
+# started again; without a limit the kernel would choose, and the machine might hang.
+memory=$(($(total_mib MemTotal) * 4 / 5))
+swap=$(total_mib SwapTotal)
 
 options=(--rm --name objdet --pull never --init --env-file "$root/etc/objdet/env"
     # It writes to its state and to /tmp, and gains no rights.
-    --read-only --tmpfs /tmp --volume objdet:/srv/state --cap-drop ALL --security-opt no-new-privileges)
+    --read-only --tmpfs /tmp:size=64m --volume objdet:/srv/state --cap-drop ALL --security-opt no-new-privileges
+    --memory "${memory}m" --memory-swap "$((memory + swap))m" --pids-limit 512)
 group=$(setting LOG_GROUP)
 if [ -n "$group" ]; then
     # A log group that does not answer must not hold up the service.

@@ -12,13 +12,13 @@ from rich.table import Table
 from detection import predictions
 
 from . import sample
+from .processes import PATIENCE_SECONDS
 from .scaled_stack import TIME_SCALE, ScaledStack
 from .screen import Screen
 from .stack import LocalStack
 from .stopping import stoppable
 from .telegram.client import Message, TelegramUser
 
-_ANSWER_SECONDS = 120
 # While it waits for the answer, the demo looks so often whether a worker cannot start.
 _LOOK_SECONDS = 1
 CHAT_ID = 42  # Whoever opens the chat page without choosing somebody is this person.
@@ -76,7 +76,7 @@ def _answer(stack: ScaledStack, photo: bytes, folder: Path) -> Answer:
 
 def _reply(stack: ScaledStack, user: TelegramUser, message_id: int) -> Message:
     """Return the answer; raise ChildFailed if there is no worker that could give one, TimeoutError if none comes."""
-    deadline = time.monotonic() + _ANSWER_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return user.wait_for_reply(message_id, timeout_seconds=_LOOK_SECONDS)

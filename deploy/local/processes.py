@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_STOP_SECONDS = 30
+# How long to wait for what should happen. Far longer than it takes: the machine may be slow, or busy with other work.
+PATIENCE_SECONDS = 180.0
+_OUTPUT_SECONDS = 10
 _STOP_ALL_SECONDS = 2
 # Emulators; sites; whatever calls them.
 BOTTOM, MIDDLE, TOP = range(3)
@@ -54,17 +56,17 @@ class Child:
             return
         self.process.wait()
 
-    def wait(self, seconds: float = _STOP_SECONDS) -> int:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for the end of the process, then of its output; kill it when the time is over. Return its exit code."""
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             code = self.process.wait()
-        self.ended.wait(1)
+        self.ended.wait(_OUTPUT_SECONDS)
         return code
 
-    def wait_ready(self, ready: Callable[[], bool], seconds: float = 60) -> None:
+    def wait_ready(self, ready: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until `ready()` is true. Raise ChildFailed if the process ends first or the time is over."""
         deadline = time.monotonic() + seconds
         while not ready():

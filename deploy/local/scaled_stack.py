@@ -15,7 +15,7 @@ from .credentials import on_instance
 from .groups import Fleet
 from .health import HealthChecks, Target
 from .instances import Instance, Role
-from .processes import MIDDLE, Child, ChildFailed
+from .processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed
 from .sites import Sites
 from .stack import PREFIX, LocalStack
 
@@ -33,8 +33,6 @@ _SECRETS = (
     "ADMIN_PASSWORD",
 )
 _ADDRESSES = ("JOBS_QUEUE_URL", "METRICS_QUEUE_URL", "POLYBOT_URL")
-_IN_SERVICE_SECONDS = 60.0
-_EXPORT_SECONDS = 180.0
 
 
 @dataclass
@@ -70,7 +68,7 @@ class ScaledStack(LocalStack):
         self.step("waiting for the sites and the metric; there is no worker, as there is no work")
         self._wait_for(fixed)
         self.step("waiting for the workers' model")
-        self.image.wait_ready(self.image.succeeded, _EXPORT_SECONDS)
+        self.image.wait_ready(self.image.succeeded)
 
     def raise_trouble(self) -> None:
         """Raise ChildFailed if there is no model, or if an instance ends whenever it is started."""
@@ -88,12 +86,12 @@ class ScaledStack(LocalStack):
         super().stop()
 
     def _wait_for(self, fleets: list[Fleet]) -> None:
-        deadline = time.monotonic() + _IN_SERVICE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not all(fleet.in_service for fleet in fleets):
             self.raise_trouble()
             if time.monotonic() > deadline:
                 missing = ", ".join(fleet.name for fleet in fleets if not fleet.in_service)
-                raise ChildFailed(f"not in service within {_IN_SERVICE_SECONDS:g} s: {missing}")
+                raise ChildFailed(f"not in service within {PATIENCE_SECONDS:g} s: {missing}")
             time.sleep(0.05)
 
     def _start_site(self, instance: Instance, target: Target) -> Child:

@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -102,7 +102,7 @@ class LocalStack:
         for site, address in self.sites.items():
             site.wait_ready(partial(_answers, f"{address}/readyz"))
         for worker in [*self.workers, self.metrics]:
-            worker.wait_ready(partial(worker.said, roles.READY), 180)
+            worker.wait_ready(partial(worker.said, roles.READY))
 
     def stop(self) -> None:
         """End everything."""
@@ -115,7 +115,7 @@ class LocalStack:
         self.endpoint = f"http://127.0.0.1:{port}"
         self.env |= {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         child = self.children.start("ministack", ministack.COMMAND, self.env | ministack.environment(port), BOTTOM)
-        child.wait_ready(lambda: listening("127.0.0.1", port), 30)
+        child.wait_ready(lambda: listening("127.0.0.1", port))
         self.adopt("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
     def start_telegram(self) -> None:
@@ -126,25 +126,30 @@ class LocalStack:
         self.env["TELEGRAM_API_URL"] = self.telegram_url
         command = ["-m", "deploy.local.telegram", "--port", str(port), "--time-scale", str(self.time_scale)]
         child = self.children.start("telegram", [sys.executable, *command], self.env, BOTTOM)
-        child.wait_ready(lambda: listening("127.0.0.1", port), 30)
+        child.wait_ready(lambda: listening("127.0.0.1", port))
 
     def provision(self) -> None:
         """Deploy the templates, and take from the stacks what the roles need."""
         self.step("provisioning with CloudFormation")
         pair = self_signed.make("localhost", datetime.now(UTC))
         imported = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)
-        stacks.provision(PREFIX, {"CertificateArn": imported["CertificateArn"], "OperatorCidr": "127.0.0.1/32"})
+        described = self.deploy({"CertificateArn": imported["CertificateArn"], "OperatorCidr": "127.0.0.1/32"})
         self.folder.mkdir(parents=True, exist_ok=True)
         self.certificate.write_bytes(pair.certificate)
         self._key.touch(mode=0o600)
         self._key.write_bytes(pair.key)
-        self.env |= environment.of(PREFIX)
+        self.env |= described
         aws.client("secretsmanager").put_secret_value(
             SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=self.env["TELEGRAM_TOKEN"]
         )
         self.env |= secret_store.read(self.env["SERVICE_SECRETS"].split(","), REGION, self.endpoint)
         # Ids are made with the first key there was.
         self.env.setdefault("PREDICTION_ID_KEY", self.env["RESULTS_KEY"])
+
+    def deploy(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Deploy the templates with these parameters; return what the roles need to know of the stacks."""
+        stacks.provision(PREFIX, values)
+        return environment.of(PREFIX)
 
     def start_front(self) -> None:
         """Start what stands for the name and the ports of the load balancer."""
@@ -155,7 +160,7 @@ class LocalStack:
         # ministack speaks plain HTTP on all its ports, whatever the listener.
         command += ["--certificate", str(self.certificate), "--key", str(self._key)]
         child = self.children.start("balancer", [sys.executable, *command], self.env, BOTTOM)
-        child.wait_ready(lambda: listening("127.0.0.1", https), 30)
+        child.wait_ready(lambda: listening("127.0.0.1", https))
         self._key.unlink()
         self.polybot_url, self.public_url = f"http://127.0.0.1:{http}", f"https://localhost:{https}"
         self.env["POLYBOT_URL"] = self.polybot_url

@@ -6,6 +6,7 @@ time, a job is taken over after its claim has run out. With CHAOS_UNHURRIED set,
 
 import os
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ def _shorten_steps() -> None:
     import urllib3
 
     from botsite import pace, telegram
-    from detection import callback, jobs, liveness, machine, predictions, upkeep
+    from detection import callback, dead_letters, jobs, liveness, machine, predictions, upkeep
 
     callback._LONGEST_RETRY_SECONDS = 2.0
     callback._TIMEOUT = urllib3.Timeout(connect=1, read=2)
@@ -83,11 +84,13 @@ def _shorten_steps() -> None:
     machine._LOOK_SECONDS = 0.2
     predictions.PROCESSING_STALE = timedelta(seconds=15)
     # A lease has room for two waits for a place and one send, as the product's has.
-    pace.LONGEST_WAIT_SECONDS = 2.0
+    pace.BOT = replace(pace.BOT, longest_wait_seconds=2.0)
     predictions.DELIVERY_LEASE = timedelta(seconds=14)
     upkeep.UNDELIVERED = upkeep.WITHOUT_JOB = timedelta(seconds=6)
     upkeep.STUCK = timedelta(seconds=20)
     upkeep.JOB_LOST = timedelta(seconds=30)
+    upkeep.WORK, upkeep.TURN = timedelta(seconds=5), timedelta(seconds=10)
+    dead_letters._HIDDEN_SECONDS = 10
     telegram._SENDING_SECONDS, telegram.LONGEST_SEND_SECONDS = 4, 8
     patient = telegram.HTTPXRequest
 

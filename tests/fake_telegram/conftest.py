@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.local.processes import PATIENCE_SECONDS
+
 from .hook import Webhook
 from .service import ROOT, SECRET, TIME_SCALE, TOKEN, Fake
 
@@ -28,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
         assert process.stdout
         yield Fake(process.stdout.readline().split()[-1])
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_SECONDS) == 0
         log.seek(0)
         written = log.read()
     assert " 200 " in written

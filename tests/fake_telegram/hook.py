@@ -11,6 +11,8 @@ from telegram import (
     Update,
 )
 
+from deploy.local.processes import PATIENCE_SECONDS
+
 
 class Webhook:
     """A real webhook that remembers what it got and answers what it is told to, 200 otherwise."""
@@ -29,7 +31,7 @@ class Webhook:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                outer.speaks.wait(30)
+                outer.speaks.wait(PATIENCE_SECONDS)
                 status, headers, content = outer.take(body, self.headers["X-Telegram-Bot-Api-Secret-Token"])
                 self.send_response(status)
                 for name, value in (headers | {"Content-Length": str(len(content))}).items():
@@ -61,7 +63,8 @@ class Webhook:
     def updates(self, count: int) -> list[Update]:
         """Return what was received once there are `count` updates."""
         with self.changed:
-            assert self.changed.wait_for(lambda: len(self.received) >= count, 30), f"{len(self.received)} of {count}"
+            enough = self.changed.wait_for(lambda: len(self.received) >= count, PATIENCE_SECONDS)
+            assert enough, f"{len(self.received)} of {count}"
             return [Update.de_json(json.loads(body), None) for _, _, body in self.received]
 
     def texts(self, count: int) -> list[str | None]:
@@ -70,7 +73,10 @@ class Webhook:
 
     def wait_for_text(self, text: str) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: any(text.encode() in body for _, _, body in self.received), 30), text
+            assert self.changed.wait_for(lambda: self._holds(text.encode()), PATIENCE_SECONDS), text
+
+    def _holds(self, text: bytes) -> bool:
+        return any(text in body for _, _, body in self.received)
 
     def close(self) -> None:
         self.server.shutdown()

@@ -141,3 +141,23 @@ def test_a_reset_forgets_everything_but_the_webhook_and_the_numbers(telegram: Fa
     }  # fmt: skip
     assert telegram.user().send_text("again") > before
     assert webhook.texts(2) == ["hello", "again"]
+
+
+def test_migrated_group_refuses_its_old_id_and_names_the_new_one(telegram: Fake) -> None:
+    group, sends = -4321, ("sendMessage", "sendPhoto", "sendChatAction")
+    supergroup = telegram.control.migrate(group)
+    details = {"data": {"chat_id": group, "text": "x", "action": "typing"}, "files": {"photo": picture()}}
+    answers = [telegram.api(method, **details).json() for method in sends]
+    assert [(answer["description"], answer["parameters"]) for answer in answers] == [
+        ("Bad Request: group chat was upgraded to a supergroup chat", {"migrate_to_chat_id": supergroup})
+    ] * 3
+    telegram.bot(lambda bot: bot.send_message(supergroup, "x"))
+    assert [message.text for message in telegram.user(supergroup).messages()] == ["x"]
+    with pytest.raises(TelegramClientError, match=str(supergroup)):
+        telegram.user(group).send_text("x")
+
+
+def test_only_plain_groups_migrate(telegram: Fake) -> None:
+    for chat_id in (CHAT, telegram.control.migrate(-4322)):
+        with pytest.raises(TelegramClientError, match="404"):
+            telegram.control.migrate(chat_id)

@@ -15,6 +15,7 @@ from telegram import (
 )
 from telegram.error import BadRequest, Forbidden
 
+from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.telegram.client import TelegramClientError
 
 from .service import CHAT, TLS, TOKEN, Fake, keyboard, picture, polled
@@ -169,7 +170,9 @@ def test_a_blocked_bot_gets_403_and_is_told_of_both_changes(telegram: Fake) -> N
 
 
 def test_what_happens_in_a_chat_is_streamed_live(telegram: Fake) -> None:
-    with httpx.stream("GET", f"{telegram.url}/chats/{CHAT}/events?after=0", verify=TLS, timeout=10) as stream:
+    with httpx.stream(
+        "GET", f"{telegram.url}/chats/{CHAT}/events?after=0", verify=TLS, timeout=PATIENCE_SECONDS
+    ) as stream:
         sent = telegram.bot(lambda bot: bot.send_message(CHAT, "looking"))
         telegram.bot(lambda bot: bot.send_chat_action(CHAT, "upload_photo"))
         telegram.bot(lambda bot: bot.edit_message_text("found", CHAT, sent.message_id))

@@ -10,6 +10,8 @@ import sys
 import httpx
 import pytest
 
+from deploy.local.processes import PATIENCE_SECONDS
+
 from .service import ROOT, TLS, start_server
 
 
@@ -22,7 +24,7 @@ def test_a_signal_stops_it_cleanly_although_streams_are_open(number: signal.Sign
         with httpx.stream("GET", f"{url}/chats/1/events", verify=TLS) as stream:
             assert stream.status_code == 200
             process.send_signal(number)
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE_SECONDS) == 0
         assert process.stderr
         assert process.stderr.read() == ""
 

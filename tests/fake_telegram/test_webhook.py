@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from telegram.error import BadRequest
 
+from deploy.local.processes import PATIENCE_SECONDS
+
 from .hook import Webhook
 from .service import CHAT, SECRET, TIME_SCALE, Fake, keyboard
 
@@ -198,6 +200,6 @@ def test_copies_of_an_update_can_be_delivered_at_once(telegram: Fake, webhook: W
 @pytest.mark.parametrize("body", [b"[]", b'{"update_id": 1, "message": ', b"", b'{"update_id": 5, "message": {}}'])
 def test_any_body_can_be_injected_as_an_update(telegram: Fake, webhook: Webhook, body: bytes) -> None:
     webhook.answer(400)
-    delivery = telegram.control.inject(body, timeout_seconds=30)
+    delivery = telegram.control.inject(body, timeout_seconds=PATIENCE_SECONDS)
     assert (delivery.statuses, delivery.settled) == ((400, 200), True)
     assert [received for _, _, received in webhook.received] == [body, body]

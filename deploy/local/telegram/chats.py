@@ -73,6 +73,7 @@ class Chat:
         self.id = chat_id
         self.messages: dict[int, Message] = {}
         self.blocked = False
+        self.migrated_to: int | None = None
         self.changed = Signal()
         self._message_ids = message_ids
         self._journal: list[Event] = []
@@ -135,6 +136,7 @@ class Chat:
         """Forget the messages; pages that watch reload. Message numbers go on."""
         self.messages.clear()
         self.blocked = False
+        self.migrated_to = None
         self.announce("reload", {})
 
     def _message_fields(self, message: Message) -> JsonObject:
@@ -166,3 +168,9 @@ class Chats:
             ids = self._private_message_ids if chat_id > 0 else itertools.count(1)
             self._chats[chat_id] = Chat(chat_id, ids)
         return self._chats[chat_id]
+
+    def migrate(self, chat_id: int) -> int:
+        """Make a supergroup of a plain group; return its id. The messages stay where they are."""
+        new_id = _FIRST_SUPERGROUP + chat_id
+        self.get(chat_id).migrated_to = new_id
+        return new_id

@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 import httpx
 
+from deploy.local.processes import PATIENCE_SECONDS
+
 # One long poll; the loops below poll again until their own deadline.
 _POLL_SECONDS = 20.0
-_ANSWER_SECONDS = 60.0
 # The server speaks plain HTTP, and a context that loads no certificates is a hundred times cheaper to make.
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -170,7 +171,7 @@ class TelegramUser:
         """Return one message, None when it is not (or no longer) there."""
         return next((message for message in self.messages() if message.message_id == message_id), None)
 
-    def wait_for(self, condition: Callable[[Message], bool], timeout_seconds: float = 30) -> Message:
+    def wait_for(self, condition: Callable[[Message], bool], timeout_seconds: float = PATIENCE_SECONDS) -> Message:
         """Return the first message for which the condition holds, as soon as there is one; raise TimeoutError."""
         deadline = time.monotonic() + timeout_seconds
         since, wait = -1, 0.0
@@ -189,7 +190,7 @@ class TelegramUser:
     def wait_for_reply(
         self,
         to_message_id: int,
-        timeout_seconds: float = 30,
+        timeout_seconds: float = PATIENCE_SECONDS,
         condition: Callable[[Message], bool] = lambda message: True,
     ) -> Message:
         """Return the bot's reply to a message once it is there and the condition holds; raise TimeoutError.
@@ -202,7 +203,7 @@ class TelegramUser:
             timeout_seconds,
         )
 
-    def wait_for_answer(self, callback_query_id: str, timeout_seconds: float = 30) -> Answer:
+    def wait_for_answer(self, callback_query_id: str, timeout_seconds: float = PATIENCE_SECONDS) -> Answer:
         """Return the bot's answer to a pressed button; raise TimeoutError."""
         deadline = time.monotonic() + timeout_seconds
         while (wait := min(deadline - time.monotonic(), _POLL_SECONDS)) > 0:
@@ -253,7 +254,12 @@ class TelegramControl:
         return self._calls(method, chat_id, after, count=0, wait=0)
 
     def wait_for_calls(
-        self, method: str, count: int = 1, chat_id: int | None = None, after: int = 0, timeout_seconds: float = 30
+        self,
+        method: str,
+        count: int = 1,
+        chat_id: int | None = None,
+        after: int = 0,
+        timeout_seconds: float = PATIENCE_SECONDS,
     ) -> list[BotCall]:
         """Return the calls once there are `count` of them; raise TimeoutError."""
         deadline = time.monotonic() + timeout_seconds
@@ -267,7 +273,7 @@ class TelegramControl:
         """Return what getWebhookInfo returns."""
         return self._server.request("GET", "/control/webhook")
 
-    def wait_until_delivered(self, timeout_seconds: float = 30) -> None:
+    def wait_until_delivered(self, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Return once no update is pending; raise TimeoutError."""
         deadline = time.monotonic() + timeout_seconds
         while (wait := min(deadline - time.monotonic(), _POLL_SECONDS)) > 0:
@@ -298,6 +304,10 @@ class TelegramControl:
         """Give the bot this token instead of its own, as @BotFather does on /revoke."""
         self._server.request("POST", "/control/token", json={"token": token})
 
+    def migrate(self, chat_id: int) -> int:
+        """Make a supergroup of a plain group, as an admin of it does; return its new id."""
+        return int(self._server.request("POST", f"/control/chats/{chat_id}/migration")["chat_id"])
+
     def reset(self, setup: bool = False) -> None:
         """Forget everything but the webhook and the commands, with `setup` these too; all numbers go on."""
         self._server.request("POST", "/control/reset", params={"setup": 1} if setup else {})
@@ -324,7 +334,7 @@ class _Server:
 
     def fetch(self, method: str, path: str, wait: float = 0, **details: Any) -> httpx.Response:
         """Return the answer to a request; raise TelegramClientError when it is a refusal."""
-        url, timeout = self._base_url + path, wait + _ANSWER_SECONDS
+        url, timeout = self._base_url + path, wait + PATIENCE_SECONDS
         response = httpx.request(method, url, timeout=timeout, verify=_NO_CERTIFICATES, trust_env=False, **details)
         if response.is_error:
             raise TelegramClientError(f"{method} {path}: {response.status_code} {response.text}")

@@ -92,6 +92,12 @@ async def revoke(request: web.Request) -> web.Response:
     return web.json_response({})
 
 
+async def migrate(request: web.Request) -> web.Response:
+    """Make a supergroup of a plain group and return its id: calls that name the old one are refused with it."""
+    chat_id = int(request.match_info["chat_id"])
+    return web.json_response({"chat_id": request.app[TELEGRAM].chats.migrate(chat_id)})
+
+
 async def reset(request: web.Request) -> web.Response:
     """Forget everything but the webhook and the commands, and with `setup` these too."""
     telegram = request.app[TELEGRAM]
@@ -114,5 +120,6 @@ ROUTES = [
     web.post("/control/updates", inject),
     web.post(r"/control/updates/{update_id:\d+}/deliveries", deliver_again),
     web.post("/control/token", revoke),
+    web.post(r"/control/chats/{chat_id:-\d{1,12}}/migration", migrate),
     web.post("/control/reset", reset),
 ]

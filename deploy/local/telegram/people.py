@@ -31,6 +31,8 @@ async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing
     """Send a message, or for several photos an album; return what now stands in the chat."""
     if chat.blocked:
         raise ApiError(409, "the bot is blocked in this chat: unblock it first")
+    if chat.migrated_to:
+        raise ApiError(409, f"this group has become the supergroup {chat.migrated_to}")
     contents = await _contents(telegram, writing)
     album = {"media_group_id": str(secrets.randbits(53))} if len(contents) > 1 else {}
     return [_say(telegram, chat, chat.add(person, content, reply_to=writing.reply_to, **album)) for content in contents]

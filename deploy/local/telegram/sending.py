@@ -20,8 +20,11 @@ _ACTIONS = {
 
 
 def open_chat(telegram: Telegram, call: Call) -> Chat:
-    """Return the chat of a call; raise 403 when its person has blocked the bot."""
+    """Return the chat of a call; raise 403 when its person has blocked the bot, 400 when it has another id now."""
     chat = telegram.chats.get(call.chat_id())
+    if chat.migrated_to:
+        reason = "Bad Request: group chat was upgraded to a supergroup chat"
+        raise ApiError(400, reason, migrate_to_chat_id=chat.migrated_to)
     if chat.blocked:
         reason = "bot was blocked by the user" if chat.id > 0 else "bot was kicked from the group chat"
         raise ApiError(403, f"Forbidden: {reason}")

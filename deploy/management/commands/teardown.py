@@ -1,17 +1,19 @@
 """Delete the service from AWS."""
 
+import sys
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
 from botsite.telegram import TelegramError
-from deploy import beside, bot, leftovers, stacks
+from deploy import beside, bot, leftovers, stacks, stored
+from deploy.cfn import Change
 from deploy.management.base import StackCommand, change_table, progress
 
 
 class Command(StackCommand):
-    """Delete every stack, after a question if a person is there to answer it."""
+    """Delete every stack, once a person has confirmed it."""
 
     help = (
         "Delete the service's stacks with every photo, result and prediction in them, its machine images, certificate "
@@ -22,19 +24,17 @@ class Command(StackCommand):
         """Add the plan and the consent."""
         super().add_arguments(parser)
         parser.add_argument("--plan", action="store_true", help="print what would be deleted, and delete nothing")
-        parser.add_argument("--yes", action="store_true", help="do not ask on a terminal")
+        parser.add_argument("--yes", action="store_true", help="delete without asking, for scripts")
 
     def run(self, **options: Any) -> None:
         """Plan or delete."""
         prefix, console = options["prefix"], self.console()
         changes = [*stacks.deletions(prefix), *beside.deletions(prefix)]
         if options["plan"]:
-            console.print(change_table(changes) if changes else f"There is nothing of {prefix} to delete.")
+            console.print(change_table(changes) if changes else f"Nothing to delete for prefix {prefix}.")
             return
-        if changes and not options["yes"] and console.is_terminal:
-            console.print(change_table(changes))
-            if console.input(f"Type {prefix} to delete this, with all that is stored in it: ") != prefix:
-                raise CommandError("Nothing was deleted.")
+        if changes and not options["yes"]:
+            _confirm(prefix, changes, console)
         _disconnect(prefix, console)
         with progress(console) as report:
             beside.end_prototypes(prefix)
@@ -43,19 +43,32 @@ class Command(StackCommand):
         if deleted:
             console.print(f"Deleted: {', '.join(deleted)}")
         elif not changes:
-            console.print(f"There is nothing of {prefix} to delete.")
+            console.print(f"Nothing to delete for prefix {prefix}.")
         if left := leftovers.of(prefix):
             lines = "\n".join(f"  {arn}" for arn in left)
             raise CommandError(
-                f"This carries the tags of {prefix} and is in none of its stacks; delete it by hand:\n{lines}"
+                f"These carry the tags of {prefix} but are in none of its stacks; delete them by hand:\n{lines}"
             )
-        console.print(f"Nothing is left that carries the tags of {prefix}.")
+        console.print(f"Nothing tagged {prefix} is left.")
+
+
+def _confirm(prefix: str, changes: list[Change], console: Console) -> None:
+    """Show what will be deleted, and have a person type the prefix. Raise CommandError unless they do."""
+    if not sys.stdin.isatty():
+        raise CommandError(
+            f"Nothing was deleted: there is no terminal to ask on. `teardown --prefix {prefix} --plan` lists what "
+            "would be deleted; add --yes to delete it without being asked."
+        )
+    console.print(change_table(changes))
+    console.print("\n".join(stored.lines(prefix)), markup=False)
+    if console.input(f"Type {prefix} to delete all of this: ") != prefix:
+        raise CommandError("Nothing was deleted.")
 
 
 def _disconnect(prefix: str, console: Console) -> None:
-    """Have Telegram forget the webhook while there is a token to say so; nothing that it answers keeps us."""
+    """Remove the webhook while the stack still holds the token; a failure stops nothing."""
     try:
         if bot.disconnect(prefix):
-            console.print("Telegram has forgotten the webhook; updates that wait there stay for whoever asks next.")
+            console.print("The webhook is removed; Telegram keeps pending updates for the next one.")
     except TelegramError as error:
-        console.print(f"Telegram keeps the webhook, which leads nowhere from now on: {error}", markup=False)
+        console.print(f"Telegram still has the webhook, which now leads nowhere: {error}", markup=False)

@@ -1,12 +1,22 @@
 """`manage.py dlq list|replay|purge`: what to do with jobs that were given up."""
 
+import sys
+import time
+from collections import Counter
+from collections.abc import Collection
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from detection import dead_letters
+from detection import dead_letters, predictions
+from detection.dead_letters import DeadLetter
+
+# An apology on its way may count as the answer to come, so its letter has to wait: at the most for this.
+_PATIENCE_SECONDS = predictions.DELIVERY_LEASE.total_seconds() + 10
+_AGAIN_SECONDS = 2.0
 
 
 class Command(BaseCommand):
@@ -14,30 +24,97 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=["list", "replay", "purge"])
-        parser.add_argument("--id", action="append", dest="ids", metavar="MESSAGE_ID", help="replay only these letters")
+        parser.add_argument(
+            "--id", action="append", dest="ids", metavar="MESSAGE_ID", help="only this letter; may be repeated"
+        )
+        parser.add_argument("--yes", action="store_true", help="delete without asking")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        action, ids = options["action"], set(options["ids"] or ())
         try:
-            getattr(self, f"_{options['action']}")(options["ids"])
+            if action == "list":
+                self._list(ids)
+            elif action == "replay":
+                self._replay(ids)
+            else:
+                self._purge(ids, options["yes"])
         except (dead_letters.NoDeadLetterQueue, ClientError, BotoCoreError) as error:
             raise CommandError(str(error)) from error
 
-    def _list(self, ids: list[str] | None) -> None:
-        letters = dead_letters.look()
-        for letter in letters:
+    def _list(self, ids: set[str]) -> None:
+        found = [letter for letter in dead_letters.look() if not ids or letter.message_id in ids]
+        for letter in found:
             sent = datetime.fromtimestamp(letter.sent_at / 1000, UTC).isoformat(timespec="seconds")
-            what = f"{letter.task} prediction_id={letter.prediction_id}" if letter.task else letter.body[:100]
+            what = f"{letter.task} prediction_id={letter.prediction_id}" if letter.task else repr(letter.body[:100])
             self.stdout.write(f"{letter.message_id}  sent={sent}  receives={letter.receives}  {what}")
-        self.stdout.write(f"{len(letters)} dead letters")
+        self.stdout.write(_letters(len(found)))
+        if not ids and (more := dead_letters.count() - len(found)) > 0:
+            self.stdout.write(f"{more} more are not shown. replay and purge take all, unless you name letters by --id.")
 
-    def _replay(self, ids: list[str] | None) -> None:
-        replayed = 0
-        for letter in dead_letters.read():
-            if not ids or letter.message_id in ids:
-                dead_letters.replay(letter)
-                replayed += 1
-        self.stdout.write(f"{replayed} dead letters are jobs again")
+    def _replay(self, ids: set[str]) -> None:
+        give_up_at = time.monotonic() + _PATIENCE_SECONDS
+        replayed, busy = self._replay_once(ids)
+        found = replayed | busy
+        while busy and time.monotonic() < give_up_at:
+            self.stdout.write(f"Waiting for {_letters(len(busy))}: the apology is being sent right now")
+            time.sleep(_AGAIN_SECONDS)
+            again, busy = self._replay_once(busy)
+            replayed |= again
+        self.stdout.write(f"Replayed {_letters(len(replayed))}")
+        if busy:
+            raise CommandError(f"Left {_letters(len(busy))} in the queue: run the command again in a minute.")
+        _miss(ids - found)
 
-    def _purge(self, ids: list[str] | None) -> None:
-        dead_letters.purge()
-        self.stdout.write("all dead letters are deleted")
+    def _replay_once(self, ids: set[str]) -> tuple[set[str], set[str]]:
+        """Return the ids of the letters that were replayed, and of those that could not be yet."""
+        done: dict[bool, set[str]] = {True: set(), False: set()}
+        with closing(dead_letters.chosen(ids)) as letters:
+            for letter in letters:
+                done[dead_letters.replay(letter)].add(letter.message_id)
+        return done[True], done[False]
+
+    def _purge(self, ids: set[str], sure: bool) -> None:
+        with closing(dead_letters.chosen(ids)) as letters:
+            kinds = {letter.message_id: _kind(letter) for letter in letters}
+        if kinds:
+            counts = Counter(kinds.values()).most_common()
+            self.stdout.write(f"{_letters(len(kinds))}: {', '.join(f'{count} {kind}' for kind, count in counts)}")
+            if not sure:
+                self._ask()
+        self.stdout.write(f"Deleted {_letters(_delete(kinds) if kinds else 0)}")
+        _miss((ids or kinds.keys()) - kinds.keys())
+
+    def _ask(self) -> None:
+        if not (sys.stdin.isatty() and self.stdout.isatty()):
+            raise CommandError("Nothing was deleted: there is no terminal to ask on. Add --yes to delete them.")
+        # input() would write the question to the error output, which may lead elsewhere.
+        self.stdout.write("Type yes to delete them for good: ", ending="")
+        self.stdout.flush()
+        if input() != "yes":
+            raise CommandError("Nothing was deleted.")
+
+
+def _delete(ids: Collection[str]) -> int:
+    """Delete these letters, and no others: more may have come since they were counted. Return how many."""
+    deleted = 0
+    with closing(dead_letters.chosen(ids)) as letters:
+        for letter in letters:
+            dead_letters.delete(letter)
+            deleted += 1
+    return deleted
+
+
+def _letters(count: int) -> str:
+    return f"{count} dead letter{'' if count == 1 else 's'}"
+
+
+def _kind(letter: DeadLetter) -> str:
+    return f"of {letter.task}" if letter.task else "that are not jobs"
+
+
+def _miss(ids: set[str]) -> None:
+    """Fail for letters that are not there."""
+    if ids:
+        raise CommandError(
+            f"Not found: {', '.join(sorted(ids))}. Replayed or deleted already, or being read by someone else."
+        )

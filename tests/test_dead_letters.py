@@ -1,0 +1,203 @@
+"""Dead letters: their senders are told once, and operators list, replay and delete those they mean."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from botsite import aws
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramUser
+from detection import dead_letters, images, predictions, tasks, upkeep
+from detection.schemas import Delivery, Prediction, Status
+
+from . import letters, turn
+from .processes import wait_until
+
+ROOT = Path(__file__).resolve().parent.parent
+# More than one look, or one page, takes.
+MANY = 505
+
+
+@pytest.fixture
+def prediction(user: TelegramUser, photo: bytes) -> Prediction:
+    """Return a queued prediction whose photo is stored."""
+    identity = uuid4().hex
+    prediction = Prediction(identity, user.chat_id, user.send_text("hello"), f"photos/{identity}")
+    images.put(prediction.image_key, photo, "image/jpeg")
+    predictions.create(prediction)
+    return prediction
+
+
+@pytest.fixture
+def dead(prediction: Prediction) -> Iterator[Prediction]:
+    """Return a prediction whose job is the only dead letter."""
+    letters.clear()
+    letters.bury(prediction)
+    yield prediction
+    letters.clear()
+
+
+@pytest.fixture
+def undisturbed(stack: LocalStack) -> Iterator[None]:
+    """Keep the service's own burial from the letters."""
+    with turn.held("bury"):
+        letters.clear()
+        yield
+        letters.clear()
+
+
+def bury() -> None:
+    """Bury; the service's own metric worker may have its turn just now."""
+    wait_until(upkeep.bury)
+
+
+def reaches(prediction: Prediction, status: Status) -> Prediction:
+    """Wait until the prediction is answered with this status."""
+
+    def there() -> Prediction | None:
+        found = predictions.find(prediction.prediction_id)
+        return found if found and (found.status, found.delivery) == (status, Delivery.DELIVERED) else None
+
+    found = wait_until(there)
+    assert found is not None
+    return found
+
+
+def status(prediction: Prediction) -> Status | None:
+    found = predictions.find(prediction.prediction_id)
+    return found.status if found else None
+
+
+def left() -> list[str]:
+    """Return the ids of the letters in the queue."""
+    return sorted(letter.message_id for letter in dead_letters.look())
+
+
+def test_sender_of_a_dead_letter_is_told_once(dead: Prediction, user: TelegramUser) -> None:
+    bury()
+    bury()
+    assert reaches(dead, Status.FAILED).error == tasks.GIVEN_UP
+    assert [message.text for message in user.messages()].count(tasks.GIVEN_UP) == 1
+
+
+def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:
+    letters.clear()
+    odd = ["[" * 100_000, "5", "null", json.dumps({"headers": None, "body": 1}), "9" * 5000]
+    names = [["x"], "", "x" * 5000, "\ud800", "\x1b[2J"]
+    odd += [letters.body({"prediction_id": name}) for name in names]
+    letters.put_many(odd + ["not a job"] * MANY)
+    letters.bury(dead)
+    wait_until(lambda: upkeep.bury() and status(dead) is Status.FAILED)
+    assert dead_letters.count() == len(odd) + MANY + 1
+
+
+@pytest.mark.parametrize("again", ["enqueued", "reopened"])
+def test_letter_of_a_job_that_was_tried_again_since_fails_nothing(dead: Prediction, again: str) -> None:
+    aws.dynamodb().update_item(
+        TableName=images.settings.PREDICTIONS_TABLE,
+        Key={"prediction_id": dead.prediction_id},
+        UpdateExpression=f"SET {again}_at = :at",
+        ExpressionAttributeValues={":at": predictions.now(2 * upkeep.RECORDED)},
+    )
+    bury()
+    assert status(dead) is Status.QUEUED
+    predictions.delete(dead.prediction_id)
+
+
+def test_letter_of_a_half_written_item_holds_nothing_up(dead: Prediction) -> None:
+    half = uuid4().hex
+    aws.dynamodb().put_item(
+        TableName=images.settings.PREDICTIONS_TABLE, Item={"prediction_id": half, "status": "queued"}
+    )
+    letters.clear()
+    letters.put(letters.body({"prediction_id": half}))
+    letters.bury(dead)
+    wait_until(lambda: upkeep.bury() and status(dead) is Status.FAILED)
+    predictions.delete(half)
+
+
+def test_replayed_letter_is_worked_on_and_answered_again(
+    undisturbed: None, prediction: Prediction, user: TelegramUser
+) -> None:
+    predictions.fail(prediction.prediction_id, "sorry")
+    letters.put_many(["not a job"] * MANY)
+    letter = letters.bury(prediction)
+    call_command("dlq", "replay", "--id", letter)
+    assert reaches(prediction, Status.SUCCEEDED).enqueued_at
+    assert dead_letters.count() == MANY
+
+
+def test_replay_waits_for_an_apology_on_its_way(
+    undisturbed: None, prediction: Prediction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predictions.fail(prediction.prediction_id, "sorry")
+    letters.bury(prediction)
+    monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=10))
+    predictions.claim_delivery(prediction.prediction_id)
+    call_command("dlq", "replay")
+    assert capsys.readouterr().out.startswith("Waiting for 1 dead letter: the apology is being sent right now")
+    reaches(prediction, Status.SUCCEEDED)
+
+
+def test_list_shows_odd_letters_without_obeying_them(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    letters.put("not a job\t\\")
+    letters.put(letters.body({"prediction_id": "\x1b[2J"}))
+    call_command("dlq", "list")
+    shown = capsys.readouterr().out
+    assert "'not a job\\t" in shown
+    assert "\x1b" not in shown
+    assert shown.endswith("2 dead letters\n")
+
+
+def test_list_says_what_it_does_not_show(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    letters.put_many(["not a job"] * MANY)
+    call_command("dlq", "list")
+    assert "\n500 dead letters\n5 more are not shown." in capsys.readouterr().out
+
+
+def test_purge_by_id_deletes_that_letter_alone(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = letters.put("one"), letters.put("two")
+    call_command("dlq", "purge", "--id", first, "--yes")
+    assert capsys.readouterr().out == "1 dead letter: 1 that are not jobs\nDeleted 1 dead letter\n"
+    assert left() == [second]
+
+
+@pytest.mark.parametrize("action", [["purge", "--yes"], ["replay"]])
+def test_letters_that_are_not_there_are_named(undisturbed: None, action: list[str]) -> None:
+    kept = letters.put("one")
+    with pytest.raises(CommandError, match="Not found: nothing"):
+        call_command("dlq", *action, "--id", "nothing")
+    assert left() == [kept]
+
+
+def test_purge_without_a_terminal_refuses(undisturbed: None) -> None:
+    kept = letters.put("one")
+    with pytest.raises(CommandError, match="Nothing was deleted: there is no terminal"):
+        call_command("dlq", "purge")
+    assert left() == [kept]
+
+
+@pytest.mark.parametrize("answer", ["yes", "no"])
+def test_purge_asks_and_spares_what_came_after_the_question(undisturbed: None, stack: LocalStack, answer: str) -> None:
+    asked_for = letters.put("one")
+    terminal, other_end = os.openpty()
+    command = [sys.executable, "manage.py", "dlq", "purge"]
+    with subprocess.Popen(command, cwd=ROOT, env=stack.env, stdin=other_end, stdout=other_end) as process:
+        said = b""
+        while b"for good: " not in said:
+            said += os.read(terminal, 1000)
+        late = letters.put("two")
+        os.write(terminal, f"{answer}\n".encode())
+        assert process.wait(60) == (0 if answer == "yes" else 1)
+    for end in (terminal, other_end):
+        os.close(end)
+    assert b"1 dead letter: 1 that are not jobs" in said
+    assert left() == ([late] if answer == "yes" else sorted([asked_for, late]))

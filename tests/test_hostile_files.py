@@ -1,0 +1,87 @@
+"""A stranger's file costs its sender a sentence, and the worker next to nothing."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from queue import LifoQueue
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detection import headers, yolo
+from detection.decoding import DECODER
+from detection.fair_threads import FairThreads
+from detection.schemas import Detection
+
+from .hostile import Hostile, Outcome, zoo
+
+_MEGABYTE = 1 << 20
+_NAMES = [hostile.name for hostile in zoo(b"")]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[yolo.Model]:
+    """Return a model that sees one object on anything."""
+    free: LifoQueue[yolo.Predict] = LifoQueue()
+    free.put(lambda image: [Detection("thing", 0.5, 0.5, 0.5, 0.5, 0.5)])
+    yield yolo.Model("cheap", {0: "thing"}, free, FairThreads(1, "cheap"), FairThreads(1, "decoding"))
+    DECODER.end()
+
+
+@pytest.fixture
+def hostile(photo: bytes, name: str) -> Hostile:
+    return next(hostile for hostile in zoo(photo) if hostile.name == name)
+
+
+def _memory(process: int | str, field: str) -> int:
+    """Return a size of /proc/PID/status in bytes."""
+    found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+def _small(image: Image.Image) -> np.ndarray:
+    return np.asarray(image.convert("RGB").resize((16, 16)), float)
+
+
+def test_zoo_is_large_and_its_files_can_be_sent() -> None:
+    assert len(_NAMES) == len(set(_NAMES)) >= 30
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_file_is_answered_or_refused(model: yolo.Model, photo: bytes, hostile: Hostile) -> None:
+    data = hostile.make()
+    assert len(data) < 20 * _MEGABYTE
+    if hostile.outcome is Outcome.REFUSED:
+        with pytest.raises(headers.UnreadableImage, match=r"[.)]$"):
+            model.box(data, chat_id=1)
+        return
+    boxed = Image.open(BytesIO(model.box(data, chat_id=1).jpeg))
+    assert 1 <= min(boxed.size) <= max(boxed.size) <= yolo.DRAWN_SIDE
+    if hostile.outcome is Outcome.BOXED:
+        assert np.abs(_small(boxed) - _small(Image.open(BytesIO(photo)))).mean() < 70
+
+
+@pytest.mark.parametrize("name", [name for name in _NAMES if "megapixels" in name or "megabytes" in name])
+def test_memory_stays_small(model: yolo.Model, hostile: Hostile) -> None:
+    data = hostile.make()
+    Path("/proc/self/clear_refs").write_text("5")  # Peaks begin again.
+    before = _memory("self", "VmHWM")
+    try:
+        model.box(data, chat_id=1)
+    except headers.UnreadableImage:
+        assert hostile.outcome is Outcome.REFUSED
+    assert _memory("self", "VmHWM") - before < 64 * _MEGABYTE
+    if DECODER.pid:
+        assert _memory(DECODER.pid, "VmHWM") < 400 * _MEGABYTE
+
+
+@pytest.mark.parametrize("name", ["jpg_20_megabytes_of_segments"])
+def test_photo_after_a_bomb_is_answered(model: yolo.Model, photo: bytes, hostile: Hostile) -> None:
+    with pytest.raises(headers.UnreadableImage):
+        model.box(hostile.make(), chat_id=1)
+    buffer = BytesIO()
+    Image.open(BytesIO(photo)).save(buffer, "PNG")
+    assert model.box(buffer.getvalue(), chat_id=2).detections

@@ -1,0 +1,76 @@
+"""The threads that help a process outlive what their work raises, and are missed if they end."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from botsite import loops
+from botsite.loops import Loop
+from deploy.local.processes import PATIENCE_SECONDS
+from detection.liveness import STALLED_SECONDS, Signs, Watchdog
+
+
+@pytest.fixture(autouse=True)
+def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loops, "PAUSE_SECONDS", 0.01)
+
+
+def test_exceptions_are_outlived() -> None:
+    turns = iter([RuntimeError("changed size"), MemoryError(), None])
+
+    def turn() -> bool:
+        error = next(turns)
+        if error:
+            raise error
+        return True
+
+    loop = Loop("survivor", turn)
+    loop.start()
+    loop.join(PATIENCE_SECONDS)
+    assert not loop.is_alive()
+    assert next(turns, "all taken") == "all taken"
+    assert loops.dead() == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_is_killed_is_missed() -> None:
+    def turn() -> None:
+        raise SystemExit
+
+    loop = Loop("victim", turn)
+    loop.start()
+    loop.join(PATIENCE_SECONDS)
+    assert loops.dead() == ["victim"]
+    loops._loops.discard(loop)
+
+
+def test_signs_name_the_threads_that_ended() -> None:
+    assert "heartbeat" in str(Signs(1, 5, 0, 900, dead_threads=["heartbeat"]).trouble)
+
+
+def test_signs_that_cannot_be_read_are_trouble(tmp_path: Path) -> None:
+    def signs() -> Signs:
+        raise RuntimeError("no channel")
+
+    watchdog = Watchdog(signs, tmp_path / "alive")
+    watchdog._well_at -= STALLED_SECONDS
+    assert "no channel" in str(watchdog.look())
+    assert not (tmp_path / "alive").exists()
+
+
+def test_a_watchdog_outlives_a_file_that_it_cannot_touch(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    looks = threading.Semaphore(0)
+
+    def signs() -> Signs:
+        looks.release()
+        return Signs(1, 5, 0, 900)
+
+    watchdog = Watchdog(signs, tmp_path / "file" / "alive")
+    watchdog.start()
+    assert looks.acquire(timeout=PATIENCE_SECONDS)
+    assert looks.acquire(timeout=PATIENCE_SECONDS)
+    watchdog.stopped.set()
+    watchdog.join(PATIENCE_SECONDS)
+    assert not watchdog.is_alive()

@@ -1,0 +1,144 @@
+"""Receiving pauses while AWS fails, and goes on when it works."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from botsite.sqs_receiving import FAILURES, LONGEST_PAUSE_SECONDS, RECEIVING, Pauses
+from botsite.sqs_threads import Receiver
+from tests.processes import PATIENCE_SECONDS, wait_until
+
+ERROR = ConnectionError("not today")
+IN_HAND = 16
+
+
+def outage() -> Pauses:
+    """Return what is known once every job in hand has failed, at second 0."""
+    pauses = Pauses()
+    for _ in range(IN_HAND):
+        pauses.failed(0)
+    return pauses
+
+
+def test_two_failures_stop_nothing() -> None:
+    pauses = Pauses()
+    assert [pauses.failed(0) for _ in range(FAILURES - 1)] == [0, 0]
+    assert pauses.allowed(0, 10, under_way=3) == 10
+
+
+def test_a_job_that_works_between_failures_starts_the_count_again() -> None:
+    pauses = Pauses()
+    for _ in range(10):
+        pauses.failed(0)
+        pauses.failed(0)
+        pauses.worked()
+    assert pauses.allowed(0, 10, 0) == 10
+
+
+def test_jobs_in_hand_when_a_pause_begins_do_not_lengthen_it() -> None:
+    pauses = outage()
+    assert (pauses.allowed(4.9, 10, 0), pauses.allowed(5, 10, 0)) == (0, 1)
+    assert pauses.failed(6) == 0
+    assert pauses.allowed(6, 10, 0) == 1
+
+
+def test_pauses_double_to_a_minute() -> None:
+    pauses, now, seconds = outage(), 5.0, []
+    for number in range(7):
+        assert pauses.allowed(now, 10, 0) == 1
+        pauses.arrived(now, str(number))
+        assert pauses.allowed(now, 10, 0) == 0
+        seconds.append(pauses.failed(now))
+        now += seconds[-1]
+    assert seconds == [10, 20, 40, 60, 60, 60, 60]
+
+
+def test_a_probe_that_works_ends_the_outage() -> None:
+    pauses = outage()
+    pauses.arrived(5, "probe")
+    pauses.worked()
+    assert pauses.allowed(5, 10, 3) == 10
+    assert pauses.failed(6) == 0
+
+
+def test_a_probe_that_says_nothing_is_followed_by_another() -> None:
+    pauses = outage()
+    pauses.arrived(5, "probe")
+    pauses.settled("somebody else's")
+    assert pauses.allowed(6, 10, 0) == 0
+    pauses.settled("probe")
+    assert pauses.allowed(6, 10, 0) == 1
+
+
+def test_a_receive_under_way_may_bring_the_probe() -> None:
+    assert outage().allowed(5, 10, under_way=1) == 0
+
+
+@given(st.lists(st.tuples(st.sampled_from(["failed", "worked", "arrived", "settled", "wait"]), st.integers(0, 70))))
+def test_receiving_is_allowed_again_within_a_pause_and_a_probe(acts: list[tuple[str, int]]) -> None:
+    pauses, now = Pauses(), 0.0
+    for act, number in acts:
+        match act:
+            case "failed":
+                assert pauses.failed(now) <= LONGEST_PAUSE_SECONDS
+            case "worked":
+                pauses.worked()
+                assert pauses.allowed(now, 10, 0) == 10
+            case "arrived" if pauses.allowed(now, 10, 0):
+                pauses.arrived(now, str(number))
+            case "settled":
+                pauses.settled(str(number))
+            case "wait":
+                now += number
+    if pauses.probe:
+        pauses.settled(pauses.probe)
+    assert pauses.allowed(now + LONGEST_PAUSE_SECONDS, 10, 0) >= 1
+
+
+@pytest.fixture
+def paused() -> Iterator[None]:
+    for _ in range(FAILURES):
+        RECEIVING.failed(ERROR)
+    yield
+    RECEIVING.worked()
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[Receiver, threading.Event]]:
+    """Return a receiver of an empty queue, and whether it has received."""
+    received = threading.Event()
+    request = {"WaitTimeSeconds": 0}
+    receiver = Receiver("jobs", lambda **_: received.set() or {}, request, lambda *_: 10, lambda *_: None)
+    yield receiver, received
+    receiver.stop()
+    receiver.join()
+
+
+def test_a_paused_receiver_is_silent_and_counts_as_alive(
+    paused: None, receiver: tuple[Receiver, threading.Event]
+) -> None:
+    thread, received = receiver
+    started = time.monotonic()
+    wait_until(lambda: thread.last_receive > started + 1)
+    assert not received.is_set()
+    RECEIVING.worked()
+    assert received.wait(PATIENCE_SECONDS)
+
+
+def test_what_is_held_is_counted_until_it_is_settled() -> None:
+    before = RECEIVING.held()
+    RECEIVING.arrived(["one", "two"])
+    assert RECEIVING.held() == before + 2
+    for handle in ("one", "one", "two"):
+        RECEIVING.settled(handle)
+    assert RECEIVING.held() == before
+
+
+def test_without_a_channel_nothing_is_in_the_way() -> None:
+    with RECEIVING.stopped(), RECEIVING.stopped():
+        assert RECEIVING.begin(10, threading.Event()) == 0
+    assert RECEIVING.held() == 0

@@ -1,0 +1,65 @@
+"""A worker on an emulated SQS stops receiving for an outage, and for a job that has to be alone."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from botsite import sqs_receiving
+from tests.processes import PATIENCE_SECONDS, wait_until
+from tests.sqs_worker import Aws, Worker, running_aws, running_worker
+
+WAITING = 30
+SLOTS = 6
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    with running_aws(tmp_path_factory.mktemp("aws")) as aws:
+        yield aws
+
+
+def begin_outage(worker: Worker, file: Path) -> None:
+    """Have jobs fail, and wait until the worker knows."""
+    file.touch()
+    for number in range(WAITING):
+        worker.app.send_task("call_aws", (f"photo-{number}", str(file)))
+    wait_until(lambda: "receiving_paused" in worker.output.read_text())
+
+
+def test_an_outage_spares_what_waits_and_all_of_it_is_worked_on_afterwards(aws: Aws, tmp_path: Path) -> None:
+    outage = tmp_path / "outage"
+    with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:
+        begin_outage(worker, outage)
+        wait_until(lambda: worker.output.read_text().count("receiving_paused") == 4)
+        # Without pauses, 7 s of outage were 50 receives or more; each pause but the first costs one.
+        assert worker.notes.read_text().count("failed") <= SLOTS + sqs_receiving.FAILURES + 3
+        outage.unlink()
+        wait_until(lambda: all(worker.runs(f"photo-{number}") == 1 for number in range(WAITING)))
+        assert "receiving_resumed" in worker.output.read_text()
+        wait_until(lambda: not aws.depth(worker.queue_url))
+
+
+def test_a_paused_worker_stops_at_once(aws: Aws, tmp_path: Path) -> None:
+    with running_worker(aws, tmp_path, aws.url, first_pause_seconds=600) as worker:
+        begin_outage(worker, tmp_path / "outage")
+        worker.process.send_signal(signal.SIGTERM)
+        assert worker.process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_a_job_that_has_to_be_alone_is(aws: Aws, tmp_path: Path) -> None:
+    end = tmp_path / "end"
+    with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:
+        worker.send("neighbour", until=tmp_path / "neighbour may end")
+        wait_until(lambda: worker.runs("neighbour"))
+        worker.app.send_task("work_alone", (str(end),))
+        wait_until(lambda: aws.depth(worker.queue_url, "ApproximateNumberOfMessagesNotVisible") == 2)
+        worker.send("on its way")
+        (tmp_path / "neighbour may end").touch()
+        wait_until(lambda: worker.runs("alone"))
+        worker.send("later")
+        end.touch()
+        wait_until(lambda: worker.runs("on its way") and worker.runs("later"))
+    notes = [line.split(maxsplit=1)[1] for line in worker.notes.read_text().splitlines()]
+    assert notes.index("still 1") == notes.index("alone") + 1

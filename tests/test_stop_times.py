@@ -1,0 +1,68 @@
+"""Each patience is longer than what it waits for: the whole chain of a stop, read from the files themselves."""
+
+import itertools
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from botsite import telegram
+from deploy import template
+from deploy.recipe import ROLES
+from deploy.stacks import TEMPLATES
+from detection import predictions, worker
+from detection.heartbeat import LONGEST_JOB_SECONDS
+
+GUNICORN = runpy.run_path(str(Path(__file__).parents[1] / "deploy" / "gunicorn.conf.py"))
+
+
+def resource(stack: str, name: str) -> dict[str, Any]:
+    """Return the properties of a resource of a stack."""
+    found: dict[str, Any] = template.read(TEMPLATES / f"{stack}.yaml").all_resources[name]["Properties"]
+    return found
+
+
+def attribute(name: str, kind: str, key: str) -> int:
+    """Return a time of the load balancer, in seconds."""
+    return int(next(one["Value"] for one in resource("web", name)[kind] if one["Key"] == key))
+
+
+def rises(times: dict[str, float]) -> bool:
+    """Return whether each time is longer than the one before it."""
+    values = list(times.values())
+    return all(first < second for first, second in itertools.pairwise(values))
+
+
+def test_site_may_end_only_after_the_longest_send() -> None:
+    site = ROLES["polybot"]
+    times = {
+        "send": telegram.LONGEST_SEND_SECONDS,
+        "lease": predictions.DELIVERY_LEASE.total_seconds(),
+        "graceful": GUNICORN["graceful_timeout"],
+        "docker stop": site.stop_seconds,
+        "systemd": site.unit_stop_seconds,
+        "deregistration": attribute("TargetGroup", "TargetGroupAttributes", "deregistration_delay.timeout_seconds"),
+    }
+    assert rises(times), times
+
+
+def test_connection_outlives_the_longest_send_and_the_balancer_closes_it() -> None:
+    idle = attribute("LoadBalancer", "LoadBalancerAttributes", "idle_timeout.timeout_seconds")
+    assert telegram.LONGEST_SEND_SECONDS < idle < GUNICORN["keepalive"]
+
+
+def test_worker_may_end_only_after_the_longest_job_and_its_callbacks() -> None:
+    hook = resource("workers", "Yolo5DrainHook")
+    times = {
+        "job": LONGEST_JOB_SECONDS + worker._CALLBACKS_SECONDS,
+        "docker stop": ROLES["yolo5"].stop_seconds,
+        "systemd": ROLES["yolo5"].unit_stop_seconds,
+        "lifecycle hook": hook["HeartbeatTimeout"],
+    }
+    assert rises(times), times
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_systemd_waits_for_docker(role: str) -> None:
+    assert ROLES[role].unit_stop_seconds > ROLES[role].stop_seconds

@@ -1,0 +1,141 @@
+"""What gives a photo up are real tries: its own failures and the deaths of its workers, not the outages of AWS."""
+
+from collections.abc import Callable
+from queue import LifoQueue
+from threading import Event, Thread
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.exceptions import ClientError
+
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramUser
+from detection import images, predictions, room, tasks, yolo
+from detection.fair_threads import FairThreads
+from detection.schemas import Prediction, Status
+
+from .faulty import FaultySite, failing, through
+from .processes import wait_until
+
+
+@pytest.fixture
+def queued(user: TelegramUser, photo: bytes) -> Prediction:
+    """Return a prediction whose photo and item are stored, and whose job nobody has sent."""
+    identity = uuid4().hex
+    prediction = Prediction(identity, user.chat_id, user.send_text("hello"), f"photos/{identity}")
+    images.put(prediction.image_key, photo, "image/jpeg")
+    assert predictions.create(prediction).granted
+    return prediction
+
+
+@pytest.fixture
+def model(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
+    """Return a function that loads a model which looks at photos in this way."""
+
+    def load(look: Callable[..., Any]) -> None:
+        free: LifoQueue[Any] = LifoQueue()
+        free.put(look)
+        loaded = yolo.Model("test", {}, free, FairThreads(1, "model"), FairThreads(1, "decoding"))
+        monkeypatch.setattr(yolo, "load", lambda: loaded)
+
+    return load
+
+
+def _run(prediction: Prediction, job: str = "job-1") -> Prediction | None:
+    arguments = {"prediction_id": prediction.prediction_id, "image_key": "", "chat_id": prediction.chat_id}
+    tasks.detect.apply(kwargs=arguments, task_id=job, throw=True)
+    return predictions.find(prediction.prediction_id)
+
+
+def _trips(image: Any) -> Any:
+    raise ZeroDivisionError("a photo that nobody thought of")
+
+
+def test_photo_that_fails_twice_the_same_way_is_told_so(queued: Prediction, model: Callable[..., None]) -> None:
+    model(_trips)
+    with pytest.raises(ZeroDivisionError):
+        _run(queued)
+    found = _run(queued)
+    assert found is not None
+    assert (found.status, found.error, found.tries) == (Status.FAILED, tasks.OWN_FAILURE, 2)
+
+
+def test_photo_that_fails_once_is_answered(queued: Prediction, model: Callable[..., None]) -> None:
+    model(_trips)
+    with pytest.raises(ZeroDivisionError):
+        _run(queued)
+    model(lambda image: [])
+    found = _run(queued)
+    assert found is not None
+    assert (found.status, found.tries) == (Status.SUCCEEDED, 2)
+
+
+def test_outage_is_no_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:
+    model(lambda image: [])
+    for _ in range(2 * tasks.TRIES_AT_MOST):
+        site.break_(failing("s3", "GetObject", "internal error"))
+        with through(site), pytest.raises(ClientError):
+            _run(queued)
+    site.mend()
+    found = _run(queued)
+    assert found is not None
+    assert (found.status, found.tries) == (Status.SUCCEEDED, 1)
+
+
+def test_photo_whose_workers_die_is_given_up(queued: Prediction, model: Callable[..., None]) -> None:
+    model(lambda image: [])
+    held = predictions.claim(queued.prediction_id, "job-1").prediction
+    for _ in range(tasks.TRIES_AT_MOST - 1):
+        assert held is not None
+        held = predictions.take_over(held, "job-1").prediction
+    found = _run(queued)
+    assert found is not None
+    assert (found.status, found.error) == (Status.FAILED, tasks.GIVEN_UP)
+
+
+def test_photo_whose_worker_died_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:
+    model(lambda image: [])
+    predictions.claim(queued.prediction_id, "job-1")
+    with room.shared():
+        running = Thread(target=_run, args=(queued,))
+        running.start()
+        wait_until(lambda: room._waiting_for_room == 1)
+        found = predictions.find(queued.prediction_id)
+        assert found is not None
+        assert found.attempts == 1
+    running.join()
+    found = predictions.find(queued.prediction_id)
+    assert found is not None
+    assert found.status is Status.SUCCEEDED
+
+
+def test_photo_deleted_in_work_leaves_no_picture(queued: Prediction, model: Callable[..., None]) -> None:
+    looking, go_on = Event(), Event()
+
+    def look(image: Any) -> list[Any]:
+        looking.set()
+        go_on.wait()
+        return []
+
+    model(look)
+    running = Thread(target=_run, args=(queued,))
+    running.start()
+    looking.wait()
+    predictions.delete(queued.prediction_id)
+    go_on.set()
+    running.join()
+    assert not images.exists(queued.result_key)
+
+
+def test_job_of_a_deleted_photo_removes_a_picture_left_behind(queued: Prediction, model: Callable[..., None]) -> None:
+    images.put(queued.result_key, b"boxed", "image/jpeg")
+    predictions.delete(queued.prediction_id)
+    assert _run(queued) is None
+    assert not images.exists(queued.result_key)
+
+
+@pytest.mark.parametrize("identity", [None, "", [1], "\ud800", "x" * 3000])
+def test_job_for_no_prediction_is_no_outage(stack: LocalStack, identity: Any) -> None:
+    with pytest.raises(ValueError, match="no id of a prediction"):
+        tasks.detect.apply(kwargs={"prediction_id": identity, "image_key": "", "chat_id": 1}, throw=True)

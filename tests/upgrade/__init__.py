@@ -1,0 +1,1 @@
+"""Upgrade a running service from the previous release to this one."""
