@@ -1,7 +1,8 @@
 """Decode images in a process that can do nothing else: a stranger's file at worst ends this, and nothing with it.
 
 `detection/decoding.py` runs this file by its path, so it imports nothing of the service and holds no secret.
-A request is a length (8 bytes) and a file; a reply is a code, a width and a height and, if decoded, BGR pixels.
+A request is a length (8 bytes) and a file; a reply is a code, a width and a height and, if decoded, BGR pixels. An
+empty one says before that the process is ready, or that it has the file and begins.
 """
 
 import ctypes
@@ -48,7 +49,9 @@ def main(max_pixels: int) -> None:
         _send(replies, REPLY.pack(DECODED, 0, 0))
         while head := requests.read(REQUEST.size):
             _limit_cpu()
-            for part in _answer(requests.read(*REQUEST.unpack(head)), max_pixels):
+            data = requests.read(*REQUEST.unpack(head))
+            _send(replies, REPLY.pack(DECODED, 0, 0))
+            for part in _answer(data, max_pixels):
                 _send(replies, part)
             if sys.platform == "linux":
                 libc.malloc_trim(0)
@@ -68,7 +71,9 @@ def _shut_in(libc: ctypes.CDLL) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Libraries complain of each damaged file.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 

@@ -45,6 +45,14 @@ class _Lost(Exception):
     """The child did not survive an image. The text says what happened to it."""
 
 
+class _Ended(_Lost):
+    """The child is gone."""
+
+
+class _NotBegun(RuntimeError):
+    """The child was gone before it began with the image, so that the image is not to blame."""
+
+
 class Decoder:
     """A child process, started when it is first needed and kept."""
 
@@ -55,15 +63,14 @@ class Decoder:
     def decode(self, photo: bytes) -> NDArray[np.uint8]:
         """Return the image, or its first frame, upright, at most 1600 pixels a side, as BGR. Raise UnreadableImage."""
         with self._lock:
-            child = self._ready()
             try:
-                code, width, height, image = child.ask(photo)
+                try:
+                    code, width, height, image = self._ask(photo)
+                except _NotBegun:
+                    code, width, height, image = self._ask(photo)
             except _Lost as lost:
                 log.warning("decoder_lost", reason=str(lost), photo_bytes=len(photo))
                 raise UnreadableImage(_TOO_MUCH) from lost
-            finally:
-                if child.resident > _IDLE_BYTES or not child.alive:
-                    child.end()
         if code == _TOO_MANY_PIXELS:
             raise too_many_pixels(width, height)
         if image is None:
@@ -81,11 +88,17 @@ class Decoder:
             if self._child:
                 self._child.end()
 
-    def _ready(self) -> "_Child":
-        """Return the child, or a new one in place of one that ended."""
-        if self._child is None or not self._child.alive:
-            self._child = _Child()
-        return self._child
+    def _ask(self, photo: bytes) -> tuple[int, int, int, NDArray[np.uint8] | None]:
+        """Ask the child, or a new one in place of one that ended."""
+        if self._child and not self._child.alive:
+            self._child.end()
+            self._child = None
+        child = self._child = self._child or _Child()
+        try:
+            return child.ask(photo)
+        finally:
+            if child.resident > _IDLE_BYTES:
+                child.end()
 
 
 class _Child:
@@ -130,12 +143,16 @@ class _Child:
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     def ask(self, photo: bytes) -> tuple[int, int, int, NDArray[np.uint8] | None]:
-        """Return code, width, height and pixels. Raise _Lost, with the child ended, if it does not answer."""
+        """Return code, width, height and pixels. Raise _Lost or _NotBegun, with the child ended, if it is lost."""
         deadline = time.monotonic() + _IMAGE_SECONDS
+        head = bytearray(_REPLY.size)
         try:
-            self._send(_REQUEST.pack(len(photo)), deadline)
-            self._send(photo, deadline)
-            head = bytearray(_REPLY.size)
+            try:
+                self._send(_REQUEST.pack(len(photo)), deadline)
+                self._send(photo, deadline)
+                self._receive(head, deadline)
+            except _Ended as ended:
+                raise _NotBegun("The decoder ended before it began") from ended
             self._receive(head, deadline)
             code, width, height = _REPLY.unpack(head)
             if code != _DECODED:
@@ -185,8 +202,8 @@ class _Child:
             if time.monotonic() > deadline:
                 raise _Lost("it took too long")
 
-    def _ended(self) -> _Lost:
-        return _Lost(f"it ended with {self._process.wait()}")
+    def _ended(self) -> _Ended:
+        return _Ended(f"it ended with {self._process.wait()}")
 
 
 DECODER = Decoder()

@@ -1,0 +1,188 @@
+"""The decoder's process can reach nothing, holds no secret, and ends in time, by itself or not."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import psutil
+import pytest
+from PIL import Image
+
+from deploy.local import sample
+from detection import decoding, pixels
+
+from . import hostile
+
+_ROOT = Path(__file__).parent.parent
+_PATIENCE_SECONDS = 60
+# More chunks than libpng gets through in the CPU time that an image may take.
+_SLOW = hostile.png_of_chunks(sample.bus(), b"tEXt", b"")
+# Shuts itself in as the child does, then tries to get out.
+_ESCAPE = """
+import ctypes, os, runpy, socket
+child = runpy.run_path("detection/decoder_child.py", run_name="escape")
+child["_shut_in"](ctypes.CDLL(None))
+for escape in (
+    lambda: socket.create_connection(("169.254.169.254", 80), timeout=5),
+    lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
+    lambda: socket.socket(socket.AF_UNIX),
+    lambda: open("/proc/self/environ"),
+    lambda: open("/tmp/out", "w"),
+    lambda: os.pipe(),
+    lambda: os.memfd_create("code"),
+):
+    try:
+        print("escaped", escape())
+    except OSError as error:
+        print(error.strerror)
+print(sorted(os.environ))
+"""
+
+
+def _png(side: int = 64) -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (side, side), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def decoder() -> Iterator[decoding.Decoder]:
+    decoder = decoding.Decoder()
+    decoder.decode(_png())
+    yield decoder
+    decoder.end()
+
+
+def _process(decoder: decoding.Decoder) -> psutil.Process:
+    assert decoder.pid
+    return psutil.Process(decoder.pid)
+
+
+def test_child_cannot_open_anything() -> None:
+    command = [sys.executable, "-I", "-c", _ESCAPE]
+    ended = subprocess.run(command, cwd=_ROOT, env={}, capture_output=True, text=True, check=True)
+    *attempts, environment = ended.stdout.splitlines()
+    assert attempts == ["Too many open files"] * 7
+    assert environment == "['LC_CTYPE']"  # Python's own.
+
+
+def test_child_has_three_files_and_no_secret(decoder: decoding.Decoder) -> None:
+    child = _process(decoder)
+    assert {file.name for file in Path(f"/proc/{child.pid}/fd").iterdir()} == {"0", "1", "2"}
+    assert set(child.environ()) == {"VIPS_CONCURRENCY", "MALLOC_ARENA_MAX", "VIPS_DISC_THRESHOLD"}
+
+
+def test_child_limits_itself(decoder: decoding.Decoder) -> None:
+    child = _process(decoder)
+    assert child.rlimit(psutil.RLIMIT_NOFILE) == (0, 0)
+    assert child.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+    assert child.memory_info().vms < child.rlimit(psutil.RLIMIT_AS)[1] < 1.2 * 2**30
+    assert child.rlimit(psutil.RLIMIT_CPU)[0] <= 8 + sum(child.cpu_times()[:2])
+    assert child.nice() >= 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGXCPU])
+def test_idle_child_that_ended_is_replaced(decoder: decoding.Decoder, number: signal.Signals) -> None:
+    child = _process(decoder)
+    child.send_signal(number)
+    _wait(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    assert decoder.decode(_png()).shape == (64, 64, 3)
+    assert decoder.pid != child.pid
+
+
+def _end_when(child: psutil.Process, busy: Callable[[], bool], number: signal.Signals) -> threading.Thread:
+    """Send the signal as soon as the child is busy."""
+    thread = threading.Thread(target=lambda: [_wait(busy), child.send_signal(number)])
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGXCPU])
+def test_child_that_dies_of_an_image_refuses_it(decoder: decoding.Decoder, number: signal.Signals) -> None:
+    child = _process(decoder)
+    before = child.cpu_times().user
+    ending = _end_when(child, lambda: child.cpu_times().user > before + 0.2, number)
+    with pytest.raises(pixels.UnreadableImage, match="too large or complicated"):
+        decoder.decode(_SLOW)
+    ending.join()
+    assert decoder.decode(_png()).shape == (64, 64, 3)
+
+
+def test_child_that_dies_while_it_is_written_to_is_replaced(decoder: decoding.Decoder) -> None:
+    child = _process(decoder)
+    child.suspend()
+    ending = _end_when(child, lambda: True, signal.SIGKILL)
+    assert decoder.decode(_png() + bytes(10_000_000)).shape == (64, 64, 3)
+    ending.join()
+    assert decoder.pid != child.pid
+
+
+def test_child_that_hangs_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_IMAGE_SECONDS", 0.5)
+    child = _process(decoder)
+    child.suspend()
+    with pytest.raises(pixels.UnreadableImage, match="too large or complicated"):
+        decoder.decode(_png())
+    assert not child.is_running()
+
+
+def test_child_that_grows_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_LARGEST_BYTES", 1)
+    child = _process(decoder)
+    child.suspend()
+    with pytest.raises(pixels.UnreadableImage, match="too large or complicated"):
+        decoder.decode(_png())
+    assert not child.is_running()
+
+
+def test_child_that_keeps_memory_is_replaced(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_IDLE_BYTES", 1)
+    assert decoder.decode(_png()).shape == (64, 64, 3)
+    assert decoder.pid is None
+
+
+def test_child_ends_with_its_parent() -> None:
+    program = (
+        "import django, os, sys; django.setup()\n"
+        "from detection.decoding import DECODER\n"
+        "DECODER.decode(sys.stdin.buffer.read())\n"
+        "print(DECODER.pid, flush=True)\n"
+        "os.kill(DECODER.pid, 19)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], input=_png(), cwd=_ROOT, capture_output=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    child = int(ended.stdout)
+    _wait(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_requests_of_many_threads_do_not_mix(decoder: decoding.Decoder) -> None:
+    sides = [10 * n for n in range(1, 9)]
+    shapes: dict[int, tuple[int, ...]] = {}
+    threads = [
+        threading.Thread(target=lambda side=side: shapes.update({side: decoder.decode(_png(side)).shape}))
+        for side in sides
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert shapes == {side: (side, side, 3) for side in sides}
+
+
+def test_decoder_that_cannot_start_is_not_the_photos_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_CHILD", Path("/nowhere.py"))
+    with pytest.raises(RuntimeError, match="did not start"):
+        decoding.Decoder().decode(_png())
