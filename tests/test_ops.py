@@ -186,7 +186,7 @@ def test_a_letter_that_is_no_job_is_shown_as_it_is_and_written_down_too(stack: L
 
 def test_letters_that_are_not_there_or_not_chosen_are_said_to_be(admin: Operator) -> None:
     admin.post("/ops/dead-letters/replay?id=nothing")
-    assert "1 of the chosen are not there" in admin.get("/ops/dead-letters").text
+    assert "1 of the selected letters are gone" in admin.get("/ops/dead-letters").text
     assert admin.get("/ops/dead-letters/replay").headers["location"] == "/ops/dead-letters"
     assert "Nothing is chosen" in admin.get("/ops/dead-letters").text
 
