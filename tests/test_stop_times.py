@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from botsite import telegram
+from botsite import aws, bodies, telegram
 from deploy import template
 from deploy.recipe import ROLES
 from deploy.stacks import TEMPLATES
@@ -66,3 +66,9 @@ def test_worker_may_end_only_after_the_longest_job_and_its_callbacks() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_systemd_waits_for_docker(role: str) -> None:
     assert ROLES[role].unit_stop_seconds > ROLES[role].stop_seconds
+
+
+def test_site_may_end_only_after_the_longest_webhook() -> None:
+    """Read the update, download the photo, store it: each has a limit of its own."""
+    store = aws._CONFIG.retries["total_max_attempts"] * (aws._CONFIG.connect_timeout + aws._CONFIG.read_timeout)
+    assert bodies.BODY_SECONDS + telegram._DOWNLOAD_SECONDS + store < GUNICORN["graceful_timeout"]
