@@ -67,6 +67,18 @@ class MissedError(Exception):
     """A cell that proves nothing: what it is about did not happen."""
 
 
+class BrokenError(Exception):
+    """A cell that found more to be wrong than answers; the text says all that was measured."""
+
+
+def judge(note: str, **broken: bool) -> str:
+    """Return what a cell measured. Raise BrokenError, naming what is broken, if anything is."""
+    names = [name.replace("_", " ") for name, is_broken in broken.items() if is_broken]
+    if names:
+        raise BrokenError(f"{', '.join(names)}; {note}")
+    return note
+
+
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:
     """Wait for a condition. Raise MissedError when the time is over."""
     deadline = time.monotonic() + seconds

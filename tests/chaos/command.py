@@ -21,7 +21,7 @@ from deploy.local.processes import ChildFailed
 from deploy.local.telegram.client import TelegramControl
 
 from . import cells, crowding, kills, random_run, report
-from .cells import Cell, MissedError, Scene
+from .cells import BrokenError, Cell, MissedError, Scene
 from .crowd import Crowd, small
 from .patience import UNHURRIED
 from .report import Row
@@ -44,7 +44,6 @@ def run(description: str) -> None:
         return
     # Into a file the table is as wide as it needs to be.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
-    console.print(f"seed {options.seed}, {len(chosen)} cells")
     rows: list[Row] = []
     try:
         _play_all(options, chosen, console, rows)
@@ -81,6 +80,8 @@ def _play_all(options: argparse.Namespace, chosen: Sequence[Cell], console: Cons
             progress.update(bar, description=text)
 
         stack = ChaosStack(FOLDER / "stack", options.weights, step, time_scale=1.0 if UNHURRIED else 0.1)
+        console.print(stack.memory.kind)
+        console.print(f"seed {options.seed}, {len(chosen)} cells")
         people: list[Crowd] = []
         with stack.running():
             scene = _scene(stack, options)
@@ -106,11 +107,13 @@ def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
 
 
 def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
-    note = ""
+    note, killed = "", scene.stack.memory.kills()
     try:
         note = cell.play(scene, people) or ""
     except MissedError as error:
         note = f"{report.VOID} {error}"
+    except BrokenError as error:
+        note = f"{report.BROKEN} {error}"
     scene.mend()
     mended = time.monotonic()
     for role in ("polybot", "yolo5", "metrics"):
@@ -120,7 +123,7 @@ def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
         raise ChildFailed(f"ministack has ended with code {emulator.wait()}, and with it all queues and tables")
     answered = people.wait(cell.answer_seconds * _PATIENCE)
     seconds = time.monotonic() - mended if answered else None
-    return Row(cell.group, cell.name, people.tally(scene.known), seconds, note)
+    return Row(cell.group, cell.name, people.tally(scene.known), seconds, note, scene.stack.memory.kills() - killed)
 
 
 def _options(description: str) -> argparse.Namespace:

@@ -23,12 +23,15 @@ from deploy.local.processes import BOTTOM, TOP, Child, Children, free_port, list
 from deploy.local.stack import PREFIX, LocalStack
 from tests import microburst
 
+from .memory import Memory, working_group
 from .patience import VISIBILITY_SECONDS
 
 _SECRET_ID = "chaos/telegram-token"
 _FAIR_EMULATOR = [sys.executable, "-m", "tests.chaos.fair_queue"]
 _READY_SECONDS = 90
 _WATCH_SECONDS = 0.5
+# Roles whose machines are small.
+_LIMITED = {"polybot", "yolo5"}
 _EVENT = re.compile(r'"event": "(\w+)"')
 
 
@@ -44,17 +47,21 @@ class Role:
 class Supervised(Children):
     """Processes that can be ended and started again as they were."""
 
-    def __init__(self, folder: Path, on_line: Callable[[str, str], None]) -> None:
+    def __init__(self, folder: Path, on_line: Callable[[str, str], None], memory: Memory) -> None:
         super().__init__(folder, on_line)
         self.roles: dict[str, Role] = {}
+        self._memory = memory
 
     def start(self, name: str, command: Sequence[str], env: Mapping[str, str], layer: int = TOP) -> Child:
         """Start a process, and remember how."""
         command = _FAIR_EMULATOR if name == "ministack" else command
         if name in self.roles:
             self.forget(self.roles[name].child)
-        child = super().start(name, command, env, layer)
+        limited = name.partition("-")[0] in _LIMITED
+        child = super().start(name, self._memory.command(name, command) if limited else command, env, layer)
         self.roles[name] = Role(child, command, dict(env))
+        if limited:
+            self._memory.watch(child)
         return child
 
     def again(self, name: str) -> Child:
@@ -81,7 +88,8 @@ class ChaosStack(LocalStack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.children: Supervised = Supervised(self.folder / "logs", self._hear)
+        self.memory = Memory(group=working_group())
+        self.children: Supervised = Supervised(self.folder / "logs", self._hear, self.memory)
         self._heard: Counter[tuple[str, str]] = Counter()
         # Answers that sites have recorded as delivered, by chat.
         self.recorded: Counter[int] = Counter()
@@ -96,6 +104,11 @@ class ChaosStack(LocalStack):
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.folder / "s3"),
         }
+
+    def stop(self) -> None:
+        """End everything, then the limits on memory."""
+        super().stop()
+        self.memory.close()
 
     def start_aws(self) -> None:
         """Start the emulator with nothing of an earlier run in it."""
