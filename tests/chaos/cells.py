@@ -26,6 +26,8 @@ class Scene:
     stack: ChaosStack
     telegram: TelegramControl
     photo: bytes
+    # As it was taken, which is what hostile files are made of.
+    whole_photo: bytes
     people: int
     blank: bytes = field(default_factory=blank)
     # No image at all.

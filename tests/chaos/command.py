@@ -20,7 +20,7 @@ from deploy.local import sample
 from deploy.local.processes import ChildFailed
 from deploy.local.telegram.client import TelegramControl
 
-from . import cells, crowding, kills, random_run, report
+from . import bodies, cells, crowding, hostile, kills, letters, limits, outages, random_run, report, sigterm
 from .cells import BrokenError, Cell, MissedError, Scene
 from .crowd import Crowd, small
 from .patience import UNHURRIED
@@ -62,6 +62,12 @@ def _all(options: argparse.Namespace) -> list[Cell]:
         *kills.kills(),
         *kills.others(),
         *crowding.crowding(options.scale_ins, options.burst),
+        *hostile.hostile(options.hostile_every, options.hostile_files),
+        *bodies.bodies(),
+        *outages.outages(options.waiting),
+        *limits.limits(),
+        *sigterm.sigterm(),
+        *letters.letters(options.letters, options.replayed),
         random_run.random_run(options.seed, options.photos, options.minutes),
     ]
 
@@ -97,8 +103,9 @@ def _play_all(options: argparse.Namespace, chosen: Sequence[Cell], console: Cons
 
 
 def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
-    photo = small(sample.choose().photo)
-    scene = Scene(stack, TelegramControl(stack.telegram_url), photo, options.people)
+    whole = sample.choose().photo
+    photo = small(whole)
+    scene = Scene(stack, TelegramControl(stack.telegram_url), photo, whole, options.people)
     first = scene.crowd(2)
     first.send(photo)
     if not first.wait(60):
@@ -142,6 +149,13 @@ def _options(description: str) -> argparse.Namespace:
     )
     parser.add_argument("--scale-ins", type=int, default=50, help="workers taken away under load (default 50)")
     parser.add_argument("--burst", type=int, default=500, help="photos of one person before another's (default 500)")
+    parser.add_argument("--waiting", type=int, default=500, help="photos that wait when AWS goes (default 500)")
+    parser.add_argument("--letters", type=int, default=700, help="dead letters at once (default 700)")
+    parser.add_argument("--replayed", type=int, default=200, help="dead letters that are replayed (default 200)")
+    parser.add_argument(
+        "--hostile-every", type=float, default=6, metavar="SECONDS", help="one hostile file each so often (default 6)"
+    )
+    parser.add_argument("--hostile-files", type=int, metavar="N", help="only the first N kinds of hostile files")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="what the random run draws from")
     parser.add_argument("--weights", default=chosen, help="default: YOLO_WEIGHTS, else the committed model of shapes")
     return parser.parse_args()

@@ -90,6 +90,13 @@ class Crowd:
             message_id = user.send_document(photo, "photo.jpg") if junk else user.send_photo(photo)
             self.note(Sent(user, message_id, began, not junk if good is None else good))
 
+    def throw(self, user: TelegramUser, data: bytes, name: str, mime_type: str) -> Sent:
+        """Have somebody send a file to which any answer is right; return it."""
+        began = time.time()
+        sent = Sent(user, user.send_document(data, name, mime_type), began, good=False)
+        self.note(sent)
+        return sent
+
     def note(self, sent: Sent) -> None:
         """Expect an answer to a message that was sent in another way."""
         self.sent.append(sent)
@@ -131,9 +138,9 @@ class Crowd:
                 excused += min(doubles, self._replies_lost(user.chat_id, known))
         return Tally(len(self.sent), answers, lost, doubled, excused, apologies)
 
-    def waits(self) -> list[float]:
+    def waits(self, of: Sequence[Sent] | None = None) -> list[float]:
         """Return how long each answer took, in seconds, from the start of sending the photo until Telegram had it."""
-        sent = {(each.user.chat_id, each.message_id): each.at for each in self.sent}
+        sent = {(each.user.chat_id, each.message_id): each.at for each in self.sent if of is None or each in of}
         calls = [call for method in _SENDS for call in self._control.calls(method) if call.status == 200]
         ends = {(call.chat_id or 0, call.reply_to or 0): call.time + call.duration_ms / 1000 for call in calls}
         return [ends[key] - at for key, at in sent.items() if key in ends]

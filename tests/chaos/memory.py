@@ -41,7 +41,11 @@ class Memory:
     @property
     def kind(self) -> str:
         """Return what is in force, for the report's first line."""
-        by = "a cgroup each, proved by a killed process" if self._group else "a watcher that kills (no cgroup works here)"
+        by = (
+            "a cgroup each, proved by a killed process"
+            if self._group
+            else "a watcher that kills (no cgroup works here)"
+        )
         return f"memory of each worker and site: {self.limit_mb} MB, by {by}"
 
     def command(self, name: str, command: Sequence[str]) -> Sequence[str]:

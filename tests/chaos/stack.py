@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ import httpx
 from botsite import aws
 from deploy.local.processes import BOTTOM, TOP, Child, Children, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
+from detection import dead_letters
 from tests import microburst
 
 from .memory import Memory, working_group
-from .patience import VISIBILITY_SECONDS
+from .patience import UNHURRIED, VISIBILITY_SECONDS
 
 _SECRET_ID = "chaos/telegram-token"
 _FAIR_EMULATOR = [sys.executable, "-m", "tests.chaos.fair_queue"]
@@ -123,6 +124,7 @@ class ChaosStack(LocalStack):
         attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
         aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes=attributes)
         aws.client("secretsmanager").create_secret(Name=_SECRET_ID, SecretString=self._token)
+        self.adopt("JOBS_QUEUE_URL", "PREDICTIONS_TABLE")
         self._start_proxy()
         self.env |= {"AWS_ENDPOINT_URL": self.proxy, "TELEGRAM_TOKEN_SECRET": _SECRET_ID, "TELEGRAM_TOKEN": ""}
 
@@ -167,13 +169,13 @@ class ChaosStack(LocalStack):
         for name in [role] if role in self.children.roles else self.names(role):
             self.children.roles[name].child.kill()
 
-    def end(self, role: str) -> None:
-        """Have all processes of a role end by themselves."""
+    def end(self, role: str, seconds: float = 30.0) -> None:
+        """Have all processes of a role end by themselves, within so many seconds."""
         children = [self.children.roles[name].child for name in self.names(role)]
         for child in children:
             child.terminate()
         for child in children:
-            child.wait()
+            child.wait(seconds)
 
     def revive(self, role: str) -> None:
         """Start what has ended of a role, and wait until it is ready."""
@@ -209,6 +211,48 @@ class ChaosStack(LocalStack):
         address = urlsplit(self.endpoint)
         self.children.again("ministack").wait_ready(lambda: listening(address.hostname or "", address.port or 0), 30)
 
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Have sites, workers and the metric role keep the product's own patiences within the block."""
+        if UNHURRIED:
+            yield
+            return
+        self._restart(60, CHAOS_UNHURRIED="1")
+        try:
+            yield
+        finally:
+            self._restart(VISIBILITY_SECONDS, CHAOS_UNHURRIED="")
+
+    def _restart(self, visibility_seconds: int, **env: str) -> None:
+        attributes = {"VisibilityTimeout": str(visibility_seconds)}
+        aws.client("sqs").set_queue_attributes(QueueUrl=self.env["JOBS_QUEUE_URL"], Attributes=attributes)
+        for role in ("polybot", "yolo5", "metrics"):
+            self.kill(role)
+            for name in self.names(role):
+                self.children.roles[name] = replace(self.children.roles[name], env=self.children.roles[name].env | env)
+            self.revive(role)
+
+    def waiting_jobs(self) -> int:
+        """Return how many jobs are in the queue, those in work among them."""
+        return _depth(self.env["JOBS_QUEUE_URL"])
+
+    def dead_letters(self) -> int:
+        """Return how many jobs were given up by the queue."""
+        return _depth(dead_letters.queue_url())
+
+    def bury(self) -> None:
+        """Make dead letters of all jobs that wait, as SQS does with what is received too often."""
+        sqs, queue = aws.client("sqs"), self.env["JOBS_QUEUE_URL"]
+        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+            bodies = [{"Id": each["MessageId"], "MessageBody": each["Body"]} for each in messages]
+            handles = [{"Id": each["MessageId"], "ReceiptHandle": each["ReceiptHandle"]} for each in messages]
+            sqs.send_message_batch(QueueUrl=dead_letters.queue_url(), Entries=bodies)
+            sqs.delete_message_batch(QueueUrl=queue, Entries=handles)
+
+    def forget_dead_letters(self) -> None:
+        """Leave no dead letter to the next cell."""
+        aws.client("sqs").purge_queue(QueueUrl=dead_letters.queue_url())
+
     def count(self, role: str, event: str) -> int:
         """Return how often the processes of a role have logged an event."""
         return self._heard[role, event]
@@ -224,3 +268,9 @@ class ChaosStack(LocalStack):
             return partial(child.said, " ready.")
         host, _, port = self.children.roles[child.name].command[4].partition(":")
         return lambda: listening(host, int(port))
+
+
+def _depth(queue_url: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
+    return sum(int(value) for value in answer["Attributes"].values())
