@@ -44,8 +44,8 @@ _chat_ids = count(1000)
 # wait the longest, and the short ones, which are not named, fill the gaps at the end.
 _ROWS = """
 worker_life loadtest bad_input state_machine results upkeep photo_to_answer pace attempts predictions
-aws_failures chaos chaos_suite metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor webhook \
-  chat_page trace logs
+aws_failures chaos chaos_suite metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor \
+  webhook chat_page trace logs
 sqs_transport
 demo_groups
 provision_https

@@ -62,5 +62,5 @@ def test_an_apology_before_a_replay_is_no_answer(stack: LocalStack) -> None:
 
 def test_what_is_broken_is_named() -> None:
     assert judge("p95 1.0 s", others_wait=False) == "p95 1.0 s"
-    with pytest.raises(BrokenError, match="^others wait; p95"):
+    with pytest.raises(BrokenError, match="others wait"):
         judge("p95 9.0 s", others_wait=True, a_site_grows=False)
