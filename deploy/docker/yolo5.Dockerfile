@@ -13,7 +13,7 @@ COPY requirements.txt .
 RUN sed 's/\[.*\]//' requirements.txt > constraints.txt \
     && /srv/venv/bin/pip install --constraint constraints.txt \
         "celery[sqs]" kombu boto3 Django django-environ "django-storages[s3]" structlog numpy pillow pillow-heif \
-        PyYAML openvino opencv-python-headless
+        pyvips pyvips-binary PyYAML openvino opencv-python-headless
 
 # PyTorch and ultralytics export the model, and stay behind in this stage: an export runs on OpenVINO alone.
 FROM packages AS export
