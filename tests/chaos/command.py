@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import logging
 import os
 import random
 import signal
@@ -38,6 +39,8 @@ def run(description: str) -> None:
     """Play the cells that were asked for, print the matrix, and exit 1 if the promise was broken."""
     options = _options(description)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # It makes hostile files, and says at length how.
+    logging.getLogger("pyvips").setLevel(logging.WARNING)
     chosen = [cell for cell in _all(options) if _matches(cell, options.only)]
     if options.list:
         sys.stdout.write("".join(f"{cell.title}\n" for cell in chosen))
