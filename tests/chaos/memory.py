@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from deploy.local.processes import Child
 
 LIMIT_MB = 768
 _LOOK_SECONDS = 0.1
+_GONE_SECONDS = 30.0
 _PROBE_LIMIT_MB, _PROBE_TAKES_MB = 64, 256
 _ROOT = Path("/sys/fs/cgroup")
 # Enter the group, then become the role: everything that it allocates and forks is counted.
@@ -74,7 +76,7 @@ class Memory:
         self._thread.join()
         if self._group:
             for group in [*filter(Path.is_dir, self._group.iterdir()), self._group]:
-                group.rmdir()
+                _remove(group)
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_SECONDS):
@@ -131,6 +133,20 @@ def _make(group: Path, limit_mb: int) -> Path:
     if swap.exists():
         swap.write_text(limit if old else "0")
     return group
+
+
+def _remove(group: Path) -> None:
+    """Remove a group as soon as the last of its processes, all of them killed, is gone."""
+    deadline = time.monotonic() + _GONE_SECONDS
+    while True:
+        try:
+            group.rmdir()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOOK_SECONDS)
+        else:
+            return
 
 
 def _kills(group: Path) -> bool:
