@@ -243,7 +243,8 @@ class ChaosStack(LocalStack):
     def bury(self) -> None:
         """Make dead letters of all jobs that wait, as SQS does with what is received too often."""
         sqs, queue = aws.client("sqs"), self.env["JOBS_QUEUE_URL"]
-        while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", []):
+        request = {"QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
+        while messages := sqs.receive_message(**request).get("Messages", []):
             bodies = [{"Id": each["MessageId"], "MessageBody": each["Body"]} for each in messages]
             handles = [{"Id": each["MessageId"], "ReceiptHandle": each["ReceiptHandle"]} for each in messages]
             sqs.send_message_batch(QueueUrl=dead_letters.queue_url(), Entries=bodies)
