@@ -10,6 +10,7 @@ from deploy.local.processes import Child
 from deploy.local.telegram.client import TelegramUser
 from tests.test_worker_life import Machine
 
+from . import queues
 from .cells import Cell, MissedError, Scene, wait_for
 from .crowd import Crowd
 
@@ -83,7 +84,7 @@ def _fairness(burst: int) -> Callable[[Scene, Crowd], str]:
         scene.stack.step(f"{queued} photos wait for a worker")
         scene.kill("yolo5")
         crowd.send(scene.photo, [another] * queued)
-        wait_for(lambda: scene.stack.waiting_jobs() >= queued, _FILL_SECONDS)
+        wait_for(lambda: queues.waiting() >= queued, _FILL_SECONDS)
         scene.stack.revive("yolo5")
         behind = _wait(scene, crowd, others[0])
         return (

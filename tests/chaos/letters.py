@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from . import queues
 from .cells import Cell, Scene, judge, wait_for
 from .crowd import Crowd
 from .patience import UNHURRIED
@@ -35,7 +36,7 @@ def _told(scene: Scene, crowd: Crowd) -> str:
     began = time.monotonic()
     crowd.wait(_TOLD_SECONDS)
     seconds, open_ = time.monotonic() - began, crowd.waiting()
-    scene.stack.forget_dead_letters()
+    queues.forget_dead()
     told = len(crowd.sent) - open_
     return judge(f"{told} of {len(crowd.sent)} told within {seconds:.0f} s", not_all_were_told=open_ > 0)
 
@@ -49,11 +50,11 @@ def _replayed(scene: Scene, crowd: Crowd) -> str:
     scene.wait_hit(lambda: scene.telegram.faults_fired(slow) >= _UNDER_WAY)
     runs = 0
     deadline = time.monotonic() + _REPLAY_SECONDS
-    while scene.stack.dead_letters() and time.monotonic() < deadline:
+    while queues.dead() and time.monotonic() < deadline:
         _replay(scene)
         runs += 1
-    left = scene.stack.dead_letters()
-    scene.stack.forget_dead_letters()
+    left = queues.dead()
+    queues.forget_dead()
     scene.stack.revive("yolo5")
     crowd.wait(_ANSWER_SECONDS)
     apologies, without = crowd.tally(scene.known).apologies, crowd.waiting()
@@ -71,9 +72,9 @@ def _die(scene: Scene, crowd: Crowd, photos_of_one: int, good: bool) -> None:
     scene.stack.step("photos come in")
     for _ in range(photos_of_one):
         crowd.send(scene.photo, good=good)
-    wait_for(lambda: scene.stack.waiting_jobs() >= len(crowd.sent), _FILL_SECONDS)
+    wait_for(lambda: queues.waiting() >= len(crowd.sent), _FILL_SECONDS)
     scene.stack.step("photos become dead letters")
-    scene.stack.bury()
+    queues.bury()
 
 
 def _replay(scene: Scene) -> None:

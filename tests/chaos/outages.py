@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from . import faults
+from . import faults, queues
 from .cells import Cell, Play, Scene, judge, wait_for
 from .crowd import Crowd
 from .patience import UNHURRIED
@@ -54,8 +54,8 @@ def _outage(rule: faults.Rule, clear: list[float]) -> Play:
         hits = scene.stack.hits()[0]
         scene.mend()
         took = _work(scene, crowd, 2 * clear[0] + _LATE_SECONDS)
-        letters = scene.stack.dead_letters()
-        scene.stack.forget_dead_letters()
+        letters = queues.dead()
+        queues.forget_dead()
         apologies = crowd.tally(scene.known).apologies
         return judge(
             f"{len(crowd.sent)} photos, {apologies} apologies, {letters} dead letters; all answered {took:.0f} s after "
@@ -73,7 +73,7 @@ def _fill(scene: Scene, crowd: Crowd) -> None:
     scene.stack.step("photos come in")
     for _ in range(_PHOTOS_OF_ONE):
         crowd.send(scene.photo)
-    wait_for(lambda: scene.stack.waiting_jobs() >= len(crowd.sent), _FILL_SECONDS)
+    wait_for(lambda: queues.waiting() >= len(crowd.sent), _FILL_SECONDS)
 
 
 def _work(scene: Scene, crowd: Crowd, seconds: float) -> float:

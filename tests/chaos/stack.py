@@ -5,80 +5,30 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from botsite import aws
-from deploy.local.processes import BOTTOM, TOP, Child, Children, free_port, listening
+from deploy.local.processes import BOTTOM, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
-from detection import dead_letters
 from tests import microburst
 
 from .memory import Memory, working_group
 from .patience import UNHURRIED, VISIBILITY_SECONDS
+from .supervised import Supervised
 
 _SECRET_ID = "chaos/telegram-token"
-_FAIR_EMULATOR = [sys.executable, "-m", "tests.chaos.fair_queue"]
 _READY_SECONDS = 90
 _WATCH_SECONDS = 0.5
-# Roles whose machines are small.
-_LIMITED = {"polybot", "yolo5"}
 _EVENT = re.compile(r'"event": "(\w+)"')
-
-
-@dataclass(frozen=True)
-class Role:
-    """A process and how it was started."""
-
-    child: Child
-    command: Sequence[str]
-    env: Mapping[str, str]
-
-
-class Supervised(Children):
-    """Processes that can be ended and started again as they were."""
-
-    def __init__(self, folder: Path, on_line: Callable[[str, str], None], memory: Memory) -> None:
-        super().__init__(folder, on_line)
-        self.roles: dict[str, Role] = {}
-        self._memory = memory
-
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], layer: int = TOP) -> Child:
-        """Start a process, and remember how."""
-        command = _FAIR_EMULATOR if name == "ministack" else command
-        if name in self.roles:
-            self.forget(self.roles[name].child)
-        limited = name.partition("-")[0] in _LIMITED
-        child = super().start(name, self._memory.command(name, command) if limited else command, env, layer)
-        self.roles[name] = Role(child, command, dict(env))
-        if limited:
-            self._memory.watch(child)
-        return child
-
-    def again(self, name: str) -> Child:
-        """Start a process that has ended once more."""
-        role = self.roles[name]
-        return self.start(name, role.command, role.env, role.child.layer)
-
-    def forget(self, child: Child) -> None:
-        """Let a process that has ended be: by the time all is stopped, its number may be somebody else's."""
-        self._children.remove(child)
-        del self.roles[child.name]
-
-    def stop(self) -> None:
-        """End everything."""
-        super().stop()
-        self.roles.clear()
 
 
 @dataclass
@@ -232,28 +182,6 @@ class ChaosStack(LocalStack):
                 self.children.roles[name] = replace(self.children.roles[name], env=self.children.roles[name].env | env)
             self.revive(role)
 
-    def waiting_jobs(self) -> int:
-        """Return how many jobs are in the queue, those in work among them."""
-        return _depth(self.env["JOBS_QUEUE_URL"])
-
-    def dead_letters(self) -> int:
-        """Return how many jobs were given up by the queue."""
-        return _depth(dead_letters.queue_url())
-
-    def bury(self) -> None:
-        """Make dead letters of all jobs that wait, as SQS does with what is received too often."""
-        sqs, queue = aws.client("sqs"), self.env["JOBS_QUEUE_URL"]
-        request = {"QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
-        while messages := sqs.receive_message(**request).get("Messages", []):
-            bodies = [{"Id": each["MessageId"], "MessageBody": each["Body"]} for each in messages]
-            handles = [{"Id": each["MessageId"], "ReceiptHandle": each["ReceiptHandle"]} for each in messages]
-            sqs.send_message_batch(QueueUrl=dead_letters.queue_url(), Entries=bodies)
-            sqs.delete_message_batch(QueueUrl=queue, Entries=handles)
-
-    def forget_dead_letters(self) -> None:
-        """Leave no dead letter to the next cell."""
-        aws.client("sqs").purge_queue(QueueUrl=dead_letters.queue_url())
-
     def count(self, role: str, event: str) -> int:
         """Return how often the processes of a role have logged an event."""
         return self._heard[role, event]
@@ -269,9 +197,3 @@ class ChaosStack(LocalStack):
             return partial(child.said, " ready.")
         host, _, port = self.children.roles[child.name].command[4].partition(":")
         return lambda: listening(host, int(port))
-
-
-def _depth(queue_url: str) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
-    return sum(int(value) for value in answer["Attributes"].values())
