@@ -12,17 +12,17 @@ that waited for it, and then once.
 Each worker and each site has the memory of its machine and no more; the first line says how that is enforced. Groups of
 cells beyond one fault at a time:
 
-    hostile   bombs, lies and damaged files among good photos: each is answered within 30 s, nobody else waits
-    bodies    files that are all header, by the webhook; bodies of 600 MB, by anybody: a site grows by 100 MB at most
+    hostile*  bombs, lies and damaged files among good photos: each is answered within 30 s, nobody else waits
+    bodies*   files that are all header, by the webhook; bodies of 600 MB, by anybody: a site grows by 100 MB at most
     outage    ten minutes without DynamoDB, then without S3, while photos wait: all boxed, in twice the usual time
-    limits    a busy group and a chat that is refused for an hour: private chats do not notice (not shortened)
-    sigterm   the sites end while Telegram's replies are slow: nothing is sent twice (not shortened)
+    limits*   a busy group, and a chat that is refused for an hour: private chats do not notice
+    sigterm*  the sites end while Telegram's replies are slow: nothing is sent twice
     letters   many dead letters at once are all told; what is replayed meanwhile ends as a picture
 
 The service runs on this machine, as in the demo, with a proxy between its roles and AWS that breaks what it is told
 to. What it waits for is shortened (`tests/chaos/patience.py`), in proportion, so that a cell takes seconds: "recovered"
 is from the end of the fault until all answers are there, under these shortened patiences; with CHAOS_UNHURRIED=1 in the
-environment, under the product's own. The matrix is also in `var/chaos/matrix.json`. Exit code 1: an answer was lost, or
+environment, under the product's own, as always in the groups with a star. The matrix is also in `var/chaos/matrix.json`. Exit code 1: an answer was lost, or
 doubled beyond that rule, a process was killed for its memory, a cell measured too much ("broken:"), or a fault hit
 nothing ("void:").
 """

@@ -1,4 +1,7 @@
-"""Files and bodies that are large where nobody looks: in their headers, and in requests nobody asked for."""
+"""Files and bodies that are large where nobody looks: in their headers, and in requests nobody asked for.
+
+Nothing is shortened here: a site answers under its own patiences, and Telegram repeats as it does.
+"""
 
 from __future__ import annotations
 
@@ -44,17 +47,24 @@ def _files(scene: Scene, crowd: Crowd) -> str:
         file, data = files[number % len(files)]
         strangers.throw(strangers.users[number], data, file.filename, file.kind)
 
-    before = _now(scene)
-    with scene.stack.supervised() as restarts, photos(crowd, scene.photo, _PHOTO_EVERY_SECONDS):
-        with ThreadPoolExecutor(_FILES) as pool:
-            list(pool.map(throw, range(_FILES)))
-        strangers.wait(_ANSWER_SECONDS)
-    note = f"{strangers.waiting()} of {_FILES} files unanswered after {_ANSWER_SECONDS:g} s"
-    return _report(crowd, _growth(scene, before), restarts, note, unanswered=strangers.waiting() > 0)
+    with scene.stack.unhurried():
+        before = _now(scene)
+        with scene.stack.supervised() as restarts, photos(crowd, scene.photo, _PHOTO_EVERY_SECONDS):
+            with ThreadPoolExecutor(_FILES) as pool:
+                list(pool.map(throw, range(_FILES)))
+            strangers.wait(_ANSWER_SECONDS)
+        crowd.wait(_ANSWER_SECONDS)
+        note = f"{strangers.waiting()} of {_FILES} files unanswered after {_ANSWER_SECONDS:g} s"
+        return _report(crowd, _growth(scene, before), restarts, note, unanswered=strangers.waiting() > 0)
 
 
 def _requests(scene: Scene, crowd: Crowd) -> str:
     """Send one large body after another to a site, from anywhere in the world and as Telegram."""
+    with scene.stack.unhurried():
+        return _one_after_another(scene, crowd)
+
+
+def _one_after_another(scene: Scene, crowd: Crowd) -> str:
     name, address = "polybot-1", urlsplit(next(iter(scene.stack.sites.values())))
     came, most = [], 0.0
     with scene.stack.supervised() as restarts, photos(crowd, scene.photo, _PHOTO_EVERY_SECONDS):
@@ -66,6 +76,7 @@ def _requests(scene: Scene, crowd: Crowd) -> str:
             came.append(f"{what}: {answer}, +{growth:.0f} MB")
             most = max(most, growth)
             wait_for(lambda: listening(address.hostname or "", address.port or 0), _BODY_SECONDS)
+    crowd.wait(_ANSWER_SECONDS)
     return _report(crowd, {name: most}, restarts, "; ".join(came))
 
 
@@ -112,7 +123,6 @@ def _growth(scene: Scene, before: dict[str, float]) -> dict[str, float]:
 
 
 def _report(crowd: Crowd, growth: dict[str, float], restarts: Sequence[str], note: str, **broken: bool) -> str:
-    crowd.wait(_ANSWER_SECONDS)
     beside = p95(crowd.waits())
     grew = ", ".join(f"{name} +{more:.0f} MB" for name, more in growth.items())
     return judge(

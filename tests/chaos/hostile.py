@@ -1,4 +1,4 @@
-"""Files that cost their reader more than they should, among good photos."""
+"""Files that cost their reader more than they should, among good photos. Nothing is shortened here."""
 
 from __future__ import annotations
 
@@ -55,17 +55,22 @@ def hostile(every_seconds: float, at_most: int | None) -> Iterator[Cell]:
         scene.stack.step("hostile files: making them")
         files = list(zoo(scene.whole_photo))[:at_most]
         made = [(file, _made(scene, file)) for file in files]
-        scene.stack.step("hostile files: how long answers take without them")
-        calm = while_calm(scene, _CALM_SECONDS, _PHOTO_EVERY_SECONDS)
-        strangers = scene.crowd(len(files))
-        with scene.stack.supervised() as restarts, photos(crowd, scene.photo, _PHOTO_EVERY_SECONDS):
-            sent = [_throw(scene, strangers, number, *each, every_seconds) for number, each in enumerate(made)]
-            strangers.wait(_LATE_SECONDS)
-        crowd.wait(_LATE_SECONDS)
-        came = [_came(strangers, file, each) for file, each in zip(files, sent, strict=True)]
-        return _report(scene, came, calm, p95(crowd.waits()), restarts)
+        with scene.stack.unhurried():
+            return _among_photos(scene, crowd, made, every_seconds)
 
     yield Cell("hostile", f"a file of each kind, one each {every_seconds:g} s", play, people=40)
+
+
+def _among_photos(scene: Scene, crowd: Crowd, made: Sequence[tuple[Hostile, bytes]], every_seconds: float) -> str:
+    scene.stack.step("hostile files: how long answers take without them")
+    calm = while_calm(scene, _CALM_SECONDS, _PHOTO_EVERY_SECONDS)
+    strangers = scene.crowd(len(made))
+    with scene.stack.supervised() as restarts, photos(crowd, scene.photo, _PHOTO_EVERY_SECONDS):
+        sent = [_throw(scene, strangers, number, *each, every_seconds) for number, each in enumerate(made)]
+        strangers.wait(_LATE_SECONDS)
+    crowd.wait(_LATE_SECONDS)
+    came = [_came(strangers, file, each) for (file, _), each in zip(made, sent, strict=True)]
+    return _report(scene, came, calm, p95(crowd.waits()), restarts)
 
 
 def _made(scene: Scene, file: Hostile) -> bytes:

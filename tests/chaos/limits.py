@@ -31,7 +31,7 @@ def _busy_group(scene: Scene, crowd: Crowd) -> str:
     group.users.append(TelegramUser(scene.stack.telegram_url, _GROUP, user_id=_REFUSED + 1))
     refused = TelegramUser(scene.stack.telegram_url, _REFUSED)
     with scene.stack.unhurried():
-        scene.telegram.set(rate_limits=True, time_scale=1.0)
+        scene.telegram.set(rate_limits=True)
         scene.telegram.fault("*", "too_many_requests", chat_id=_REFUSED, times=None, retry_after=_REFUSED_SECONDS)
         try:
             scene.stack.step("a busy group")
@@ -43,7 +43,7 @@ def _busy_group(scene: Scene, crowd: Crowd) -> str:
                 took = time.monotonic() - began
             crowd.wait(_PRIVATE_P95_SECONDS * 10)
         finally:
-            scene.telegram.set(rate_limits=False, time_scale=scene.stack.time_scale)
+            scene.telegram.set(rate_limits=False)
     waits, unanswered = crowd.waits(), crowd.waiting()
     return judge(
         f"private chats: p95 {p95(waits):.1f} s, {unanswered} of {len(crowd.sent)} unanswered; the group has "

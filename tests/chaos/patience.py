@@ -20,7 +20,8 @@ INSTALLED_APPS = [*INSTALLED_APPS, "tests.chaos.patience.Patience"]
 
 UNHURRIED = bool(os.environ.get("CHAOS_UNHURRIED"))
 # What the queue's own visibility timeout is set to.
-VISIBILITY_SECONDS = 60 if UNHURRIED else 6
+PRODUCT_VISIBILITY_SECONDS = 60
+VISIBILITY_SECONDS = PRODUCT_VISIBILITY_SECONDS if UNHURRIED else 6
 # A fault that hangs does so for longer than AWS's clients wait.
 HANG_SECONDS = 12 if UNHURRIED else 6
 _AWS_SECONDS = 3

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from .cells import Cell, Scene, judge
+from .cells import Cell, Scene, judge, wait_for
 from .crowd import Crowd
 
 _REPLY_SECONDS = (5, 20, 40, 70)
+_SENT_SECONDS = 60.0
 # A lease that its site did not give back runs out, then a sweep finds it.
 _ANSWER_SECONDS = 240.0
 
@@ -26,7 +27,7 @@ def _sigterm(scene: Scene, crowd: Crowd) -> str:
             for user, seconds in zip(crowd.users, _REPLY_SECONDS, strict=True)
         ]
         crowd.send(scene.photo)
-        scene.wait_hit(lambda: all(scene.telegram.faults_fired(rule) for rule in rules))
+        wait_for(lambda: all(scene.telegram.faults_fired(rule) for rule in rules), _SENT_SECONDS)
         scene.stack.step("the sites end")
         began = time.monotonic()
         scene.stack.end("polybot", _ANSWER_SECONDS)

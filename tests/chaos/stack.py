@@ -19,10 +19,11 @@ import httpx
 from botsite import aws
 from deploy.local.processes import BOTTOM, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
+from deploy.local.telegram.client import TelegramControl
 from tests import microburst
 
 from .memory import Memory, working_group
-from .patience import UNHURRIED, VISIBILITY_SECONDS
+from .patience import PRODUCT_VISIBILITY_SECONDS, UNHURRIED, VISIBILITY_SECONDS
 from .supervised import Supervised
 
 _SECRET_ID = "chaos/telegram-token"
@@ -163,21 +164,21 @@ class ChaosStack(LocalStack):
 
     @contextmanager
     def unhurried(self) -> Iterator[None]:
-        """Have sites, workers and the metric role keep the product's own patiences within the block."""
-        if UNHURRIED:
-            yield
-            return
-        self._restart(60, CHAOS_UNHURRIED="1")
+        """Have sites, workers, the metric role and Telegram keep their own patiences within the block."""
+        telegram = TelegramControl(self.telegram_url)
+        self._restart(PRODUCT_VISIBILITY_SECONDS, CHAOS_UNHURRIED="1")
+        telegram.set(time_scale=1.0)
         try:
             yield
         finally:
-            self._restart(VISIBILITY_SECONDS, CHAOS_UNHURRIED="")
+            telegram.set(time_scale=self.time_scale)
+            self._restart(VISIBILITY_SECONDS, CHAOS_UNHURRIED="1" if UNHURRIED else "")
 
     def _restart(self, visibility_seconds: int, **env: str) -> None:
         attributes = {"VisibilityTimeout": str(visibility_seconds)}
         aws.client("sqs").set_queue_attributes(QueueUrl=self.env["JOBS_QUEUE_URL"], Attributes=attributes)
         for role in ("polybot", "yolo5", "metrics"):
-            self.kill(role)
+            self.end(role, _READY_SECONDS)
             for name in self.names(role):
                 self.children.roles[name] = replace(self.children.roles[name], env=self.children.roles[name].env | env)
             self.revive(role)
