@@ -21,10 +21,10 @@ cells beyond one fault at a time:
 
 The service runs on this machine, as in the demo, with a proxy between its roles and AWS that breaks what it is told
 to. What it waits for is shortened (`tests/chaos/patience.py`), in proportion, so that a cell takes seconds: "recovered"
-is from the end of the fault until all answers are there, under these shortened patiences; with CHAOS_UNHURRIED=1 in the
-environment, under the product's own, as always in the groups with a star. The matrix is also in `var/chaos/matrix.json`. Exit code 1: an answer was lost, or
-doubled beyond that rule, a process was killed for its memory, a cell measured too much ("broken:"), or a fault hit
-nothing ("void:").
+is from the end of the fault until all answers are there, under these shortened patiences. Groups with a star, and with
+CHAOS_UNHURRIED=1 in the environment all, keep the product's own. The matrix is also in `var/chaos/matrix.json`. Exit
+code 1: an answer was lost, or doubled beyond that rule, a process was killed for its memory, a cell measured too much
+("broken:"), or a fault hit nothing ("void:").
 """
 
 import os
