@@ -28,8 +28,8 @@ def limits() -> Iterator[Cell]:
 
 
 def _busy_group(scene: Scene, crowd: Crowd) -> str:
-    group = scene.crowd(0)
-    group.users.append(TelegramUser(scene.stack.telegram_url, _GROUP, user_id=_REFUSED + 1))
+    group = scene.crowd(1)
+    group.users = [TelegramUser(scene.stack.telegram_url, _GROUP, user_id=_REFUSED + 1)]
     refused = TelegramUser(scene.stack.telegram_url, _REFUSED)
     with scene.stack.unhurried():
         scene.telegram.set(rate_limits=True)
