@@ -70,7 +70,7 @@ def _among_photos(scene: Scene, crowd: Crowd, made: Sequence[tuple[Hostile, byte
         strangers.wait(_LATE_SECONDS)
     crowd.wait(_LATE_SECONDS)
     came = [_came(strangers, file, each) for (file, _), each in zip(made, sent, strict=True)]
-    return _report(scene, came, calm, p95(crowd.waits()), restarts)
+    return _report(scene, came, calm, p95(crowd.waits()), restarts, strangers.tally(scene.known).doubled)
 
 
 def _made(scene: Scene, file: Hostile) -> bytes:
@@ -104,7 +104,9 @@ def _came(strangers: Crowd, file: Hostile, sent: Sent) -> Came:
     return Came(file, what, next(iter(strangers.waits([sent])), None))
 
 
-def _report(scene: Scene, came: Sequence[Came], calm: float, beside: float, restarts: Sequence[str]) -> str:
+def _report(
+    scene: Scene, came: Sequence[Came], calm: float, beside: float, restarts: Sequence[str], doubled: int
+) -> str:
     late, wrong = [each.file.name for each in came if each.late], [each.file.name for each in came if each.wrong]
     peaks = ", ".join(f"{name} {peak:.0f} MB" for name, peak in sorted(scene.stack.memory.peaks.items()))
     return judge(
@@ -113,6 +115,7 @@ def _report(scene: Scene, came: Sequence[Came], calm: float, beside: float, rest
         f"late or unanswered: {', '.join(late) or 'none'}; {'; '.join(map(str, came))}",
         processes_ended=bool(restarts),
         hostile_files_unanswered=bool(late),
+        hostile_files_answered_twice=doubled > 0,
         readable_files_refused=bool(wrong),
         others_wait=beside > max(2 * calm, calm + 1),
     )

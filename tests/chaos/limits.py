@@ -47,10 +47,11 @@ def _busy_group(scene: Scene, crowd: Crowd) -> str:
             scene.telegram.set(rate_limits=False)
             # The next cell is not to wait for what Telegram asked here.
             pace.forget(pace.BOT)
-    waits, unanswered = crowd.waits(), crowd.waiting()
+    waits, unanswered, answered = crowd.waits(), crowd.waiting(), group.tally(scene.known)
     return judge(
         f"private chats: p95 {p95(waits):.1f} s, {unanswered} of {len(crowd.sent)} unanswered; the group has "
         f"{_GROUP_PHOTOS - group.waiting()} of {_GROUP_PHOTOS} answers after {took:.0f} s",
         private_chats_wait=unanswered > 0 or p95(waits) > _PRIVATE_P95_SECONDS,
-        the_group_waits=group.waiting() > 0,
+        the_group_waits=answered.lost > 0,
+        the_group_gets_answers_twice=answered.doubled > 0,
     )
