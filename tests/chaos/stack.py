@@ -180,7 +180,9 @@ class ChaosStack(LocalStack):
         for role in ("polybot", "yolo5", "metrics"):
             self.end(role, _READY_SECONDS)
             for name in self.names(role):
-                self.children.roles[name] = replace(self.children.roles[name], env=self.children.roles[name].env | env)
+                self.children.roles[name] = replace(
+                    self.children.roles[name], env={**self.children.roles[name].env, **env}
+                )
             self.revive(role)
 
     def count(self, role: str, event: str) -> int:
