@@ -14,8 +14,8 @@ from .patience import UNHURRIED
 
 _PHOTOS_OF_ONE = 2
 _FILL_SECONDS = 600.0
-# Under Telegram's limit of a bot, 25 a second, and with a look at the letters now and then.
-_TOLD_SECONDS = 300.0 if UNHURRIED else 90.0
+# Telegram's limit of a bot, 25 a second, makes it half a minute; the rest is for slow machines.
+_TOLD_SECONDS = 300.0
 # A send that takes this long, and no longer than the site waits for it, is on its way when its letter is replayed.
 _SLOW_SECONDS = 10.0 if UNHURRIED else 3.0
 _UNDER_WAY = 10
