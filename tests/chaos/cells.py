@@ -26,6 +26,8 @@ class Scene:
     stack: ChaosStack
     telegram: TelegramControl
     photo: bytes
+    # As it was taken, which is what hostile files are made of.
+    whole_photo: bytes
     people: int
     blank: bytes = field(default_factory=blank)
     # No image at all.
@@ -65,6 +67,18 @@ class Scene:
 
 class MissedError(Exception):
     """A cell that proves nothing: what it is about did not happen."""
+
+
+class BrokenError(Exception):
+    """A cell that found more to be wrong than answers; the text says all that was measured."""
+
+
+def judge(note: str, **broken: bool) -> str:
+    """Return what a cell measured. Raise BrokenError, naming what is broken, if anything is."""
+    names = [name.replace("_", " ") for name, is_broken in broken.items() if is_broken]
+    if names:
+        raise BrokenError(f"{', '.join(names)}; {note}")
+    return note
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import logging
 import os
 import random
 import signal
@@ -20,8 +21,8 @@ from deploy.local import sample
 from deploy.local.processes import ChildFailed
 from deploy.local.telegram.client import TelegramControl
 
-from . import cells, crowding, kills, random_run, report
-from .cells import Cell, MissedError, Scene
+from . import bodies, cells, crowding, hostile, kills, letters, limits, outages, random_run, report, sigterm
+from .cells import BrokenError, Cell, MissedError, Scene
 from .crowd import Crowd, small
 from .patience import UNHURRIED
 from .report import Row
@@ -38,13 +39,14 @@ def run(description: str) -> None:
     """Play the cells that were asked for, print the matrix, and exit 1 if the promise was broken."""
     options = _options(description)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # It makes hostile files, and says at length how.
+    logging.getLogger("pyvips").setLevel(logging.WARNING)
     chosen = [cell for cell in _all(options) if _matches(cell, options.only)]
     if options.list:
         sys.stdout.write("".join(f"{cell.title}\n" for cell in chosen))
         return
     # Into a file the table is as wide as it needs to be.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 150)
-    console.print(f"seed {options.seed}, {len(chosen)} cells")
     rows: list[Row] = []
     try:
         _play_all(options, chosen, console, rows)
@@ -63,6 +65,12 @@ def _all(options: argparse.Namespace) -> list[Cell]:
         *kills.kills(),
         *kills.others(),
         *crowding.crowding(options.scale_ins, options.burst),
+        *hostile.hostile(options.hostile_every, options.hostile_files),
+        *bodies.bodies(),
+        *outages.outages(options.waiting),
+        *limits.limits(),
+        *sigterm.sigterm(),
+        *letters.letters(options.letters, options.replayed),
         random_run.random_run(options.seed, options.photos, options.minutes),
     ]
 
@@ -81,6 +89,8 @@ def _play_all(options: argparse.Namespace, chosen: Sequence[Cell], console: Cons
             progress.update(bar, description=text)
 
         stack = ChaosStack(FOLDER / "stack", options.weights, step, time_scale=1.0 if UNHURRIED else 0.1)
+        console.print(stack.memory.kind)
+        console.print(f"seed {options.seed}, {len(chosen)} cells")
         people: list[Crowd] = []
         with stack.running():
             scene = _scene(stack, options)
@@ -96,8 +106,9 @@ def _play_all(options: argparse.Namespace, chosen: Sequence[Cell], console: Cons
 
 
 def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
-    photo = small(sample.choose().photo)
-    scene = Scene(stack, TelegramControl(stack.telegram_url), photo, options.people)
+    whole = sample.choose().photo
+    photo = small(whole)
+    scene = Scene(stack, TelegramControl(stack.telegram_url), photo, whole, options.people)
     first = scene.crowd(2)
     first.send(photo)
     if not first.wait(60):
@@ -106,11 +117,13 @@ def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
 
 
 def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
-    note = ""
+    note, killed = "", scene.stack.memory.kills()
     try:
         note = cell.play(scene, people) or ""
     except MissedError as error:
         note = f"{report.VOID} {error}"
+    except BrokenError as error:
+        note = f"{report.BROKEN} {error}"
     scene.mend()
     mended = time.monotonic()
     for role in ("polybot", "yolo5", "metrics"):
@@ -120,7 +133,7 @@ def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
         raise ChildFailed(f"ministack has ended with code {emulator.wait()}, and with it all queues and tables")
     answered = people.wait(cell.answer_seconds * _PATIENCE)
     seconds = time.monotonic() - mended if answered else None
-    return Row(cell.group, cell.name, people.tally(scene.known), seconds, note)
+    return Row(cell.group, cell.name, people.tally(scene.known), seconds, note, scene.stack.memory.kills() - killed)
 
 
 def _options(description: str) -> argparse.Namespace:
@@ -139,6 +152,13 @@ def _options(description: str) -> argparse.Namespace:
     )
     parser.add_argument("--scale-ins", type=int, default=50, help="workers taken away under load (default 50)")
     parser.add_argument("--burst", type=int, default=500, help="photos of one person before another's (default 500)")
+    parser.add_argument("--waiting", type=int, default=500, help="photos that wait when AWS goes (default 500)")
+    parser.add_argument("--letters", type=int, default=700, help="dead letters at once (default 700)")
+    parser.add_argument("--replayed", type=int, default=200, help="dead letters that are replayed (default 200)")
+    parser.add_argument(
+        "--hostile-every", type=float, default=6, metavar="SECONDS", help="one hostile file each so often (default 6)"
+    )
+    parser.add_argument("--hostile-files", type=int, metavar="N", help="only the first N kinds of hostile files")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="what the random run draws from")
     parser.add_argument("--weights", default=chosen, help="default: YOLO_WEIGHTS, else the committed model of shapes")
     return parser.parse_args()

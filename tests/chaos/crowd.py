@@ -11,6 +11,7 @@ from itertools import count
 
 from PIL import Image
 
+from botsite.bot import replies
 from deploy.local.telegram.client import BotCall, Message, TelegramControl, TelegramUser
 
 _LOOK_SECONDS = 0.15
@@ -22,7 +23,10 @@ _chat_ids = count(1_000_000)
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of some photos. `excused` is how many answers may be double: the replies that were lost."""
+    """What became of some photos. `excused` is how many answers may be double: the replies that were lost.
+
+    A photo that can be read, and got nothing but an apology, is lost too.
+    """
 
     photos: int
     answers: int
@@ -51,10 +55,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Sent:
-    """One photo, as a message in a chat."""
+    """One photo, as a message in a chat, and when it was sent. Not `good` is what an apology is the right answer to."""
 
     user: TelegramUser
     message_id: int
+    at: float
+    good: bool = True
+
+    def answered_by(self, message: Message) -> bool:
+        """Return whether a message is an answer to this one."""
+        return message.from_bot and message.reply_to == self.message_id
 
 
 class Crowd:
@@ -62,22 +72,42 @@ class Crowd:
 
     def __init__(self, telegram_url: str, people: int) -> None:
         self._control = TelegramControl(telegram_url)
+        # An operator has the photos tried again after an apology, which then counts for nothing.
+        self.replayed = False
         self.users = [TelegramUser(telegram_url, next(_chat_ids)) for _ in range(people)]
         self.sent: list[Sent] = []
         self._open: dict[int, set[int]] = {}
 
-    def send(self, photo: bytes, users: Iterable[TelegramUser] | None = None, junk: bool = False) -> None:
-        """Have everybody, or some, send the photo; `junk` goes as a file, for it is none."""
+    def send(
+        self, photo: bytes, users: Iterable[TelegramUser] | None = None, junk: bool = False, good: bool | None = None
+    ) -> None:
+        """Have everybody, or some, send the photo; `junk` goes as a file, for it is none.
+
+        Say `good=False` where a sentence is as right an answer as a picture; it goes without saying for junk.
+        """
         for user in self.users if users is None else users:
+            began = time.time()
             message_id = user.send_document(photo, "photo.jpg") if junk else user.send_photo(photo)
-            self.sent.append(Sent(user, message_id))
-            self._open.setdefault(user.chat_id, set()).add(message_id)
+            self.note(Sent(user, message_id, began, not junk if good is None else good))
+
+    def throw(self, user: TelegramUser, data: bytes, name: str, mime_type: str) -> Sent:
+        """Have somebody send a file to which any answer is right; return it."""
+        began = time.time()
+        sent = Sent(user, user.send_document(data, name, mime_type), began, good=False)
+        self.note(sent)
+        return sent
+
+    def note(self, sent: Sent) -> None:
+        """Expect an answer to a message that was sent in another way."""
+        self.sent.append(sent)
+        self._open.setdefault(sent.user.chat_id, set()).add(sent.message_id)
 
     def waiting(self) -> int:
         """Return how many photos have no answer yet; only chats with such are looked at."""
         for user in self.users:
             if expected := self._open.get(user.chat_id):
-                expected -= {message.reply_to for message in user.messages() if message.from_bot}
+                messages = (message for message in user.messages() if message.from_bot)
+                expected -= {each.reply_to for each in messages if not (self.replayed and _apologises(each))}
         return sum(map(len, self._open.values()))
 
     def wait(self, seconds: float) -> bool:
@@ -93,20 +123,27 @@ class Crowd:
         """Count the answers, and how many doubles there may be."""
         lost = doubled = excused = answers = apologies = 0
         for user in self.users:
-            replies = [message for message in user.messages() if message.from_bot]
-            counts = [self._count(replies, sent) for sent in self.sent if sent.user is user]
-            doubles = sum(max(0, number - 1) for number in counts)
-            lost += counts.count(0)
+            messages = user.messages()
+            doubles = 0
+            for sent in [sent for sent in self.sent if sent.user is user]:
+                found = [message for message in messages if sent.answered_by(message)]
+                sorry = sum(map(_apologises, found))
+                counted = len(found) - sorry if self.replayed else len(found)
+                lost += not counted or (sent.good and sorry == len(found))
+                doubles += max(0, counted - 1)
+                answers += counted
+                apologies += sorry
             doubled += doubles
-            answers += sum(counts)
-            apologies += sum(message.photo is None for message in replies)
             if doubles:
                 excused += min(doubles, self._replies_lost(user.chat_id, known))
         return Tally(len(self.sent), answers, lost, doubled, excused, apologies)
 
-    @staticmethod
-    def _count(replies: Sequence[Message], sent: Sent) -> int:
-        return sum(message.reply_to == sent.message_id for message in replies)
+    def waits(self, of: Sequence[Sent] | None = None) -> list[float]:
+        """Return how long each answer took, in seconds, from the start of sending the photo until Telegram had it."""
+        sent = {(each.user.chat_id, each.message_id): each.at for each in self.sent if of is None or each in of}
+        calls = [call for method in _SENDS for call in self._control.calls(method) if call.status == 200]
+        ends = {(call.chat_id or 0, call.reply_to or 0): call.time + call.duration_ms / 1000 for call in calls}
+        return [ends[key] - at for key, at in sent.items() if key in ends]
 
     def _replies_lost(self, chat_id: int, known: Known) -> int:
         """Return how many sends to a chat Telegram carried out without the service learning of it.
@@ -117,6 +154,10 @@ class Crowd:
         by_fault = sum("apply_then" in call.detail for call in sends)
         unrecorded = len(sends) - known.recorded[chat_id] - by_fault
         return by_fault + min(max(0, unrecorded), sum(known.killed_after(call) for call in sends))
+
+
+def _apologises(message: Message) -> bool:
+    return message.photo is None and message.document is None and message.text != replies.NOTHING_FOUND
 
 
 def small(photo: bytes, longest: int = 480) -> bytes:

@@ -6,11 +6,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from botsite import aws
 from deploy.local.processes import Child
 from deploy.local.telegram.client import TelegramUser
 from tests.test_worker_life import Machine
 
+from . import queues
 from .cells import Cell, MissedError, Scene, wait_for
 from .crowd import Crowd
 
@@ -84,7 +84,7 @@ def _fairness(burst: int) -> Callable[[Scene, Crowd], str]:
         scene.stack.step(f"{queued} photos wait for a worker")
         scene.kill("yolo5")
         crowd.send(scene.photo, [another] * queued)
-        wait_for(lambda: _depth(scene) >= queued, _FILL_SECONDS)
+        wait_for(lambda: queues.waiting() >= queued, _FILL_SECONDS)
         scene.stack.revive("yolo5")
         behind = _wait(scene, crowd, others[0])
         return (
@@ -106,10 +106,3 @@ def _wait(scene: Scene, crowd: Crowd, user: TelegramUser) -> float:
     crowd.send(scene.photo, [user])
     user.wait_for_reply(crowd.sent[-1].message_id, _FILL_SECONDS)
     return time.monotonic() - started
-
-
-def _depth(scene: Scene) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    queue = scene.stack.env["JOBS_QUEUE_URL"]
-    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)
-    return sum(int(value) for value in answer["Attributes"].values())

@@ -156,7 +156,7 @@ def _copied_jobs(scene: Scene, crowd: Crowd) -> None:
 def _dead_letters(scene: Scene, crowd: Crowd) -> None:
     """Let every try fail until the sender has been told."""
     scene.stack.rules([faults.aws_rule("s3: get photo (worker)", "500")])
-    crowd.send(scene.photo)
+    crowd.send(scene.photo, good=False)
     crowd.wait(_GIVEN_UP_SECONDS)
 
 

@@ -20,7 +20,8 @@ INSTALLED_APPS = [*INSTALLED_APPS, "tests.chaos.patience.Patience"]
 
 UNHURRIED = bool(os.environ.get("CHAOS_UNHURRIED"))
 # What the queue's own visibility timeout is set to.
-VISIBILITY_SECONDS = 60 if UNHURRIED else 6
+PRODUCT_VISIBILITY_SECONDS = 60
+VISIBILITY_SECONDS = PRODUCT_VISIBILITY_SECONDS if UNHURRIED else 6
 # A fault that hangs does so for longer than AWS's clients wait.
 HANG_SECONDS = 12 if UNHURRIED else 6
 _AWS_SECONDS = 3
@@ -60,9 +61,12 @@ def _shorten_aws() -> None:
 
 def _shorten_celery() -> None:
     from botsite import sqs
+    from botsite import sqs_receiving as receiving
     from botsite.celery import app
 
-    sqs.FIRST_RETRY_SECONDS, sqs.LONGEST_RETRY_SECONDS = 1, 5
+    # A tenth of the product's, as an outage is; a second is the shortest that SQS knows.
+    sqs.FIRST_RETRY_SECONDS, sqs.LONGEST_RETRY_SECONDS = 1, 6
+    receiving.FIRST_PAUSE_SECONDS, receiving.LONGEST_PAUSE_SECONDS, receiving.LOOK_SECONDS = 0.5, 6.0, 0.2
     options: dict[str, Any] = app.conf.broker_transport_options
     options["wait_time_seconds"] = 2
     options["client-config"] |= {"connect_timeout": 1, "read_timeout": _AWS_SECONDS}
@@ -75,8 +79,11 @@ def _shorten_steps() -> None:
     import urllib3
 
     from botsite import pace, telegram
-    from detection import callback, dead_letters, jobs, liveness, machine, predictions, upkeep
+    from botsite.bot import deliver
+    from detection import callback, dead_letters, jobs, liveness, machine, predictions, tasks, upkeep
 
+    deliver._FIRST_WAIT, deliver._LONGEST_WAIT = timedelta(seconds=3), timedelta(seconds=12)
+    tasks._GIVE_BACK_SECONDS = 3.0
     callback._LONGEST_RETRY_SECONDS = 2.0
     callback._TIMEOUT = urllib3.Timeout(connect=1, read=2)
     liveness.STALLED_SECONDS = 6.0

@@ -12,24 +12,29 @@ from rich.table import Table
 
 from .crowd import Tally
 
-# Begins the note of a cell that proves nothing.
+# Begins the note of a cell that proves nothing, and of one that found more than the answers to be wrong.
 VOID = "void:"
+BROKEN = "broken:"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A cell's outcome. `recovered_seconds` is from the end of the fault until all answers were seen to be there."""
+    """A cell's outcome. `recovered_seconds` is from the end of the fault until all answers were seen to be there.
+
+    `killed` is how many processes were killed for taking more memory than their machine has.
+    """
 
     group: str
     fault: str
     tally: Tally
     recovered_seconds: float | None
     note: str = ""
+    killed: int = 0
 
     @property
     def kept(self) -> bool:
         """Return whether the promise was kept, and the fault did hit."""
-        return self.tally.kept and not self.note.startswith(VOID)
+        return self.tally.kept and not self.killed and not self.note.startswith((VOID, BROKEN))
 
 
 def table(rows: Sequence[Row]) -> Table:
@@ -37,7 +42,7 @@ def table(rows: Sequence[Row]) -> Table:
     made = Table(title="Faults and answers")
     for name in ("fault", ""):
         made.add_column(name, overflow="fold")
-    for name in ("photos", "answers", "lost", "doubled", "allowed", "apologies", "recovered s"):
+    for name in ("photos", "answers", "lost", "doubled", "allowed", "apologies", "killed", "recovered s"):
         made.add_column(name, justify="right")
     made.add_column("note", overflow="fold")
     group = ""
@@ -51,10 +56,12 @@ def table(rows: Sequence[Row]) -> Table:
 def line(row: Row) -> str:
     """Return what a cell came to, for the log."""
     tally, outcome = row.tally, "ok  " if row.kept else "FAIL"
-    double = f", {tally.doubled} doubled ({tally.excused} allowed)" if tally.doubled else ""
+    wrong = f", {tally.doubled} doubled ({tally.excused} allowed)" if tally.doubled else ""
+    wrong += f", {tally.lost} lost" if tally.lost else ""
+    wrong += f", {row.killed} killed for memory" if row.killed else ""
     seconds = "" if row.recovered_seconds is None else f", {row.recovered_seconds:.1f} s"
     title = f"{row.group} / {row.fault}"
-    return f"{outcome} {title:60} {tally.photos} photos, {tally.answers} answers{double}{seconds} {row.note}".rstrip()
+    return f"{outcome} {title:60} {tally.photos} photos, {tally.answers} answers{wrong}{seconds} {row.note}".rstrip()
 
 
 def save(rows: Sequence[Row], file: Path, about: dict[str, Any]) -> None:
@@ -66,5 +73,5 @@ def save(rows: Sequence[Row], file: Path, about: dict[str, Any]) -> None:
 
 def _numbers(row: Row) -> list[str]:
     tally = row.tally
-    counts = (tally.photos, tally.answers, tally.lost, tally.doubled, tally.excused, tally.apologies)
+    counts = (tally.photos, tally.answers, tally.lost, tally.doubled, tally.excused, tally.apologies, row.killed)
     return [*map(str, counts), "-" if row.recovered_seconds is None else f"{row.recovered_seconds:.1f}"]

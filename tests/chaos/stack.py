@@ -5,72 +5,31 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from botsite import aws
-from deploy.local.processes import BOTTOM, TOP, Child, Children, free_port, listening
+from deploy.local.processes import BOTTOM, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
+from deploy.local.telegram.client import TelegramControl
 from tests import microburst
 
-from .patience import VISIBILITY_SECONDS
+from .memory import Memory, working_group
+from .patience import PRODUCT_VISIBILITY_SECONDS, UNHURRIED, VISIBILITY_SECONDS
+from .supervised import Supervised
 
 _SECRET_ID = "chaos/telegram-token"
-_FAIR_EMULATOR = [sys.executable, "-m", "tests.chaos.fair_queue"]
 _READY_SECONDS = 90
 _WATCH_SECONDS = 0.5
 _EVENT = re.compile(r'"event": "(\w+)"')
-
-
-@dataclass(frozen=True)
-class Role:
-    """A process and how it was started."""
-
-    child: Child
-    command: Sequence[str]
-    env: Mapping[str, str]
-
-
-class Supervised(Children):
-    """Processes that can be ended and started again as they were."""
-
-    def __init__(self, folder: Path, on_line: Callable[[str, str], None]) -> None:
-        super().__init__(folder, on_line)
-        self.roles: dict[str, Role] = {}
-
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], layer: int = TOP) -> Child:
-        """Start a process, and remember how."""
-        command = _FAIR_EMULATOR if name == "ministack" else command
-        if name in self.roles:
-            self.forget(self.roles[name].child)
-        child = super().start(name, command, env, layer)
-        self.roles[name] = Role(child, command, dict(env))
-        return child
-
-    def again(self, name: str) -> Child:
-        """Start a process that has ended once more."""
-        role = self.roles[name]
-        return self.start(name, role.command, role.env, role.child.layer)
-
-    def forget(self, child: Child) -> None:
-        """Let a process that has ended be: by the time all is stopped, its number may be somebody else's."""
-        self._children.remove(child)
-        del self.roles[child.name]
-
-    def stop(self) -> None:
-        """End everything."""
-        super().stop()
-        self.roles.clear()
 
 
 @dataclass
@@ -81,7 +40,8 @@ class ChaosStack(LocalStack):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.children: Supervised = Supervised(self.folder / "logs", self._hear)
+        self.memory = Memory(group=working_group())
+        self.children: Supervised = Supervised(self.folder / "logs", self._hear, self.memory)
         self._heard: Counter[tuple[str, str]] = Counter()
         # Answers that sites have recorded as delivered, by chat.
         self.recorded: Counter[int] = Counter()
@@ -97,6 +57,11 @@ class ChaosStack(LocalStack):
             "S3_DATA_DIR": str(self.folder / "s3"),
         }
 
+    def stop(self) -> None:
+        """End everything, then the limits on memory."""
+        super().stop()
+        self.memory.close()
+
     def start_aws(self) -> None:
         """Start the emulator with nothing of an earlier run in it."""
         for name in ("STATE_DIR", "S3_DATA_DIR"):
@@ -110,6 +75,7 @@ class ChaosStack(LocalStack):
         attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
         aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes=attributes)
         aws.client("secretsmanager").create_secret(Name=_SECRET_ID, SecretString=self._token)
+        self.adopt("JOBS_QUEUE_URL", "PREDICTIONS_TABLE")
         self._start_proxy()
         self.env |= {"AWS_ENDPOINT_URL": self.proxy, "TELEGRAM_TOKEN_SECRET": _SECRET_ID, "TELEGRAM_TOKEN": ""}
 
@@ -154,13 +120,13 @@ class ChaosStack(LocalStack):
         for name in [role] if role in self.children.roles else self.names(role):
             self.children.roles[name].child.kill()
 
-    def end(self, role: str) -> None:
-        """Have all processes of a role end by themselves."""
+    def end(self, role: str, seconds: float = 30.0) -> None:
+        """Have all processes of a role end by themselves, within so many seconds."""
         children = [self.children.roles[name].child for name in self.names(role)]
         for child in children:
             child.terminate()
         for child in children:
-            child.wait()
+            child.wait(seconds)
 
     def revive(self, role: str) -> None:
         """Start what has ended of a role, and wait until it is ready."""
@@ -195,6 +161,29 @@ class ChaosStack(LocalStack):
         child.wait()
         address = urlsplit(self.endpoint)
         self.children.again("ministack").wait_ready(lambda: listening(address.hostname or "", address.port or 0), 30)
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Have sites, workers, the metric role and Telegram keep their own patiences within the block."""
+        telegram = TelegramControl(self.telegram_url)
+        self._restart(PRODUCT_VISIBILITY_SECONDS, CHAOS_UNHURRIED="1")
+        telegram.set(time_scale=1.0)
+        try:
+            yield
+        finally:
+            telegram.set(time_scale=self.time_scale)
+            self._restart(VISIBILITY_SECONDS, CHAOS_UNHURRIED="1" if UNHURRIED else "")
+
+    def _restart(self, visibility_seconds: int, **env: str) -> None:
+        attributes = {"VisibilityTimeout": str(visibility_seconds)}
+        aws.client("sqs").set_queue_attributes(QueueUrl=self.env["JOBS_QUEUE_URL"], Attributes=attributes)
+        for role in ("polybot", "yolo5", "metrics"):
+            self.end(role, _READY_SECONDS)
+            for name in self.names(role):
+                self.children.roles[name] = replace(
+                    self.children.roles[name], env={**self.children.roles[name].env, **env}
+                )
+            self.revive(role)
 
     def count(self, role: str, event: str) -> int:
         """Return how often the processes of a role have logged an event."""

@@ -52,6 +52,12 @@ def test_a_lost_answer_leaves_the_message_in_the_chat(telegram: Fake, effect: st
     assert [message.photo is not None for message in telegram.user().messages()] == [True]
 
 
+def test_a_slow_reply_outlasts_the_read_timeout_and_arrives(telegram: Fake) -> None:
+    telegram.control.fault("sendMessage", "slow_reply", seconds=2.5)
+    sent = telegram.bot(lambda bot: bot.send_message(CHAT, "slow"), read_timeout=2)
+    assert [message.message_id for message in telegram.user().messages()] == [sent.message_id]
+
+
 def test_a_delayed_call_has_its_effect_although_the_bot_gave_up(telegram: Fake) -> None:
     telegram.control.fault("sendMessage", "delay", seconds=0.2)
     with pytest.raises(TimedOut):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import time
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -41,6 +43,8 @@ async def bot_method(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(rule.hang_seconds)
     if rule and rule.effect in ("apply_then_drop", "apply_then_hang"):
         return _dropped(request)
+    if rule and rule.effect == "slow_reply":
+        return await _slowly(request, status, body, rule.seconds)
     return web.json_response(body, status=status)
 
 
@@ -120,6 +124,19 @@ def _dropped(request: web.Request) -> web.Response:
 def _told(response: web.StreamResponse) -> int:
     """Return the status that the bot got, 0 for none."""
     return 0 if response.status == _CUT else response.status
+
+
+async def _slowly(request: web.Request, status: int, body: JsonObject, seconds: float) -> web.StreamResponse:
+    """Answer over `seconds`, with blanks before the JSON: the bot hears something each second."""
+    response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    until = time.monotonic() + seconds
+    with suppress(ConnectionResetError):
+        while (left := until - time.monotonic()) > 0:
+            await response.write(b" ")
+            await asyncio.sleep(min(1.0, left))
+        await response.write(json.dumps(body).encode())
+    return response
 
 
 async def _trickle(request: web.Request, stored: StoredFile, rule: Rule) -> web.StreamResponse:

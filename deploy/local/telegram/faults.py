@@ -10,12 +10,12 @@ from deploy.local.telegram.calls import ApiError, JsonObject, bad_request
 WEBHOOK = "webhook"
 FILE = "file"
 
-# What each target can suffer. Calls: before they have an effect, or (apply_then_*) after it, when only the answer
-# is lost. Updates on their way to the webhook: delivered late, twice, out of turn, not at all, or with the bot's
-# answer lost.
+# What each target can suffer. Calls: before they have an effect, or after it, when only the answer is lost
+# (apply_then_*) or comes a little at a time (slow_reply). Updates on their way to the webhook: delivered late, twice,
+# out of turn, not at all, or with the bot's answer lost.
 _CALL_EFFECTS = {
     "too_many_requests", "server_error", "bad_gateway", "forbidden", "bad_request", "unauthorized",
-    "delay", "drop", "apply_then_hang", "apply_then_drop",
+    "delay", "drop", "slow_reply", "apply_then_hang", "apply_then_drop",
 }  # fmt: skip
 _EFFECTS = {
     FILE: {"not_found", "truncated", "slow", "delay", "drop", "server_error", "bad_gateway"},

@@ -1,0 +1,55 @@
+"""Photos that keep coming while something else happens, and how long their answers take."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
+
+from .cells import Scene
+from .crowd import Crowd
+
+
+@contextmanager
+def photos(crowd: Crowd, photo: bytes, every_seconds: float) -> Iterator[None]:
+    """Have one person after another send the photo within the block, at a steady rate whatever the answers do."""
+    over = threading.Event()
+    failed: list[Exception] = []
+
+    def send() -> None:
+        due = time.monotonic()
+        try:
+            for user in cycle(crowd.users):
+                if over.wait(max(0.0, due - time.monotonic())):
+                    return
+                crowd.send(photo, [user])
+                due += every_seconds
+        except Exception as error:  # noqa: BLE001 - it is raised again where the block ends
+            failed.append(error)
+
+    thread = threading.Thread(target=send, name="photos", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    if failed:
+        raise failed[0]
+
+
+def p95(waits: Sequence[float]) -> float:
+    """Return how long the slowest twentieth waits at least."""
+    ordered = sorted(waits)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))] if ordered else float("inf")
+
+
+def while_calm(scene: Scene, seconds: float, every_seconds: float, people: int = 20) -> float:
+    """Return the p95 of answers while nothing is broken."""
+    calm = scene.crowd(people)
+    with photos(calm, scene.photo, every_seconds):
+        time.sleep(seconds)
+    calm.wait(60)
+    return p95(calm.waits())
