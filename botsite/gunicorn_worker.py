@@ -3,14 +3,31 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from gunicorn.workers.gasgi import ASGIWorker
+from gunicorn.asgi.protocol import ASGIProtocol
+from gunicorn.workers import gasgi
 
 from . import under_way
 
 Application = Callable[..., Coroutine[Any, Any, None]]
 
+# From the opening of a connection to the end of its first request's headers.
+_HEADERS_SECONDS = 10.0
 
-class Worker(ASGIWorker):
+
+class _Protocol(ASGIProtocol):
+    """Close a connection whose first headers do not come: gunicorn bounds their size, and only later ones' time."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        # gunicorn cancels this timer as soon as it has a request.
+        self._keepalive_handle = self.worker.loop.call_later(_HEADERS_SECONDS, self._keepalive_timeout)
+
+
+# The worker makes its connections by this name and offers no other way.
+gasgi.ASGIProtocol = _Protocol
+
+
+class Worker(gasgi.ASGIWorker):
     """Wait for requests and sends, not for connections.
 
     gunicorn's own waits for connections, idle ones too, until it is killed. Without any it cancels what still runs: a

@@ -111,6 +111,13 @@ def test_headers_without_end_are_refused(site: LoneSite, line: str) -> None:
     assert megabytes(site.pid) - before < 15
 
 
+@pytest.mark.parametrize("start", [b"", b"GET /healthz HTTP/1.1\r\nX-"])
+def test_slow_headers_end(site: LoneSite, start: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=90) as connection:
+        connection.sendall(start)
+        assert connection.recv(1) == b""
+
+
 def test_a_slow_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
     monkeypatch.setattr(bodies, "_LINGER_SECONDS", 0.05)
