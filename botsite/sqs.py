@@ -64,7 +64,7 @@ def receives(message: Mapping[str, Any]) -> int:
 def retry_seconds(times: int) -> int:
     """Return how long a message that was received so many times, and failed, waits for the next try.
 
-    The waits between five receives add up to 75 s: long enough for a service to come back.
+    5, 10, 20 and 40 s, then a minute each time.
     """
     return min(FIRST_RETRY_SECONDS * 2 ** (times - 1), LONGEST_RETRY_SECONDS)
 

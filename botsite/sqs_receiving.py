@@ -6,7 +6,7 @@ such failures in a row; after each pause one message is received as a probe, unt
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -68,8 +68,7 @@ class Receiving:
     The receivers ask before each ReceiveMessage; the jobs say how they fared. Without receivers all of it does nothing.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._pauses = Pauses()
         self._held: set[str] = set()
         self._under_way = 0
@@ -81,7 +80,7 @@ class Receiving:
     def failed(self, error: BaseException) -> None:
         """Note that a job failed because of AWS, and not because of its photo."""
         with self._changed:
-            seconds = self._pauses.failed(self._clock())
+            seconds = self._pauses.failed(time.monotonic())
         if seconds:
             log.warning("receiving_paused", seconds=seconds, error=f"{type(error).__name__}: {error}")
 
@@ -96,7 +95,10 @@ class Receiving:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Receive nothing within the block. Wait for the long polls under way first: what they bring is worked on."""
+        """Receive nothing within the block. Wait for the long polls under way first: what they bring is worked on.
+
+        Blocks may overlap, so two jobs that both wait here to be alone would wait for each other.
+        """
         with self._changed:
             self._stops += 1
         try:
@@ -128,7 +130,7 @@ class Receiving:
             return allowed
 
     def _allowed(self, wanted: int) -> int:
-        return 0 if self._stops else self._pauses.allowed(self._clock(), wanted, self._under_way)
+        return 0 if self._stops else self._pauses.allowed(time.monotonic(), wanted, self._under_way)
 
     def end(self) -> None:
         """Note that a receive has ended, after its messages were reported as arrived."""
@@ -141,7 +143,7 @@ class Receiving:
         with self._changed:
             for handle in receipt_handles:
                 self._held.add(handle)
-                self._pauses.arrived(self._clock(), handle)
+                self._pauses.arrived(time.monotonic(), handle)
 
     def settled(self, receipt_handle: str) -> None:
         """Note that a message is no longer held."""

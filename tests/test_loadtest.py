@@ -30,7 +30,7 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl
 from detection.schemas import Delivery, Prediction, Status
 
-from .processes import PATIENCE_SECONDS, wait_until
+from .processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 _chats = count(700_000)
@@ -223,7 +223,7 @@ def test_an_interrupted_test_still_reports(load: Load, control: TelegramControl,
     started = subprocess.Popen(command, cwd=ROOT, env=os.environ | stack.env, stdout=subprocess.PIPE, text=True)
     wait_until(lambda: len(control.calls("sendPhoto")) > before + 2)
     started.send_signal(signal.SIGINT)
-    output, _ = started.communicate(timeout=PATIENCE_SECONDS)
+    output, _ = started.communicate()
     assert started.returncode == 130
     assert "Interrupted: " in output
     assert 0 < load.saved["tally"]["answered"] < 500
