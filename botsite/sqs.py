@@ -126,7 +126,8 @@ class Channel(SQS.Channel):
         self._cancelled: list[Receiver] = []
         self._settlers: dict[str, Settler] = {}
         self._slots = threading.Condition()
-        self._arriving = 0  # Received, and not yet counted by qos as delivered.
+        # Received, and not yet counted by qos as delivered: receipt handles and their queues.
+        self._arriving: dict[str, str] = {}
         self._watched: tuple[socket.socket, socket.socket] | None = None
 
     @property
@@ -184,7 +185,7 @@ class Channel(SQS.Channel):
 
     def _free(self) -> int:
         free = self.qos.can_consume_max_estimate()
-        return BATCH if free is None else max(0, free - self._arriving)
+        return BATCH if free is None else max(0, free - len(self._arriving))
 
     def slots_changed(self) -> None:
         """Let the receivers count the free slots again."""
@@ -193,28 +194,29 @@ class Channel(SQS.Channel):
 
     def arrived(self, queue: str, messages: list[dict[str, Any]], stopped: threading.Event) -> None:
         """Pass messages to the event loop or, if the consumer has gone meanwhile, back to the queue."""
+        arriving = {message["ReceiptHandle"]: queue for message in messages}
         if stopped.is_set():  # The loop may have stopped turning.
-            self._give_back(queue, messages)
+            self._give_back(arriving)
             return
         with self._slots:
-            self._arriving += len(messages)
+            self._arriving |= arriving
         self.hub.call_soon(self._deliver, queue, messages)
 
-    def _give_back(self, queue: str, messages: list[dict[str, Any]]) -> None:
-        settler = self._settlers[self._urls[queue]]
-        for message in messages:
-            settler.release(message["ReceiptHandle"])
-            RECEIVING.settled(message["ReceiptHandle"])
+    def _give_back(self, arriving: Mapping[str, str]) -> None:
+        for handle, queue in arriving.items():
+            self._settlers[self._urls[queue]].release(handle)
+            RECEIVING.settled(handle)
 
     def _deliver(self, queue: str, messages: list[dict[str, Any]]) -> None:
         callback = None if self.closed else self.connection._callbacks.get(queue)
         if callback is None:
-            self._give_back(queue, messages)
+            self._give_back({message["ReceiptHandle"]: queue for message in messages})
         else:
             for message in messages:
                 self._deliver_one(queue, message, callback)
         with self._slots:
-            self._arriving -= len(messages)
+            for message in messages:
+                self._arriving.pop(message["ReceiptHandle"], None)
             self._slots.notify_all()
 
     def _deliver_one(self, queue: str, message: dict[str, Any], callback: Callable[[Any], None]) -> None:
@@ -287,6 +289,8 @@ class Channel(SQS.Channel):
         super().close()
         for receiver in self._cancelled:
             receiver.join(max(0.0, deadline - time.monotonic()))
+        self._give_back(self._arriving)  # A loop that has ended or was reset delivers none of them.
+        self._arriving = {}
         for settler in self._settlers.values():
             settler.flush()
         if self._watched:

@@ -48,6 +48,14 @@ def test_a_paused_worker_stops_at_once(aws: Aws, tmp_path: Path) -> None:
         assert worker.process.wait(PATIENCE_SECONDS) == 0
 
 
+def test_a_lost_connection_leaves_nothing_held(aws: Aws, tmp_path: Path) -> None:
+    with running_worker(aws, tmp_path, aws.url) as worker:
+        worker.app.send_task("break_connection")
+        wait_until(lambda: "Trying to re-establish the connection" in worker.output.read_text())
+        worker.app.send_task("work_alone", (str(worker.notes),))
+        wait_until(lambda: worker.runs("alone"))
+
+
 def test_a_job_that_has_to_be_alone_is(aws: Aws, tmp_path: Path) -> None:
     end = tmp_path / "end"
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:
