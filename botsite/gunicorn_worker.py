@@ -1,6 +1,7 @@
 """Drain a site: gunicorn's ASGI worker, which finishes what was begun before it ends."""
 
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from gunicorn.asgi.protocol import ASGIProtocol
@@ -10,6 +11,8 @@ from . import under_way
 
 Application = Callable[..., Coroutine[Any, Any, None]]
 
+# For calls of AWS. asyncio's own few are soon taken by uploads to a slow S3, and health checks and answers would wait.
+_THREADS = 64
 # From the opening of a connection to the end of its first request's headers.
 _HEADERS_SECONDS = 10.0
 
@@ -37,6 +40,7 @@ class Worker(gasgi.ASGIWorker):
     def load_wsgi(self) -> None:
         """Load the application, and keep track of its requests."""
         super().load_wsgi()
+        self.loop.set_default_executor(ThreadPoolExecutor(_THREADS, "aws"))
         self.asgi: Application = _tracked(self.asgi)
 
     async def _shutdown(self) -> None:

@@ -91,21 +91,13 @@ async def _photo(photo: Photo) -> None:
             await _in_thread(jobs.refuse)(prediction, str(error))
             await deliver.deliver(identity)
             return
-        submission = under_way.start(_submit(prediction, file))
-        submission.add_done_callback(_note_failure)
-        await asyncio.shield(submission)
+        await asyncio.shield(under_way.start(_submit(prediction, file)))
 
 
 async def _submit(prediction: Prediction, file: Spool) -> None:
     """Store the photo and send its job. It goes on when Telegram hangs up: its thread does, and holds the file."""
     with closing(file):
         await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), _show_activity(prediction.chat_id))
-
-
-def _note_failure(submission: asyncio.Task[None]) -> None:
-    if not submission.cancelled() and (error := submission.exception()):
-        # Whoever waits is told, too; but perhaps nobody does any more.
-        log.info("submission_failed", error=str(error))
 
 
 async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:
