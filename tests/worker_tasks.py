@@ -12,7 +12,8 @@ from botsite import sqs
 from detection import liveness, machine
 
 sqs.FIRST_RETRY_SECONDS = sqs.LONGEST_RETRY_SECONDS = 1
-liveness.LOOP_SECONDS = liveness.STALLED_SECONDS = 3.0
+# Far beyond what a busy machine makes a healthy loop wait.
+liveness.LOOP_SECONDS, liveness.STALLED_SECONDS = 10.0, 5.0
 liveness._LOOK_SECONDS = machine._LOOK_SECONDS = 0.2
 
 
