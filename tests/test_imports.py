@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = {"torch", "ultralytics", "cv2", "openvino", "matplotlib"}
+HEAVY = {"torch", "ultralytics", "cv2", "openvino", "matplotlib", "pyvips", "simplejpeg"}
 SIMULATION = {"simpy", "matplotlib", "metrics.simulation"}
 PROCESSES = {
     "web": "import botsite.asgi",
