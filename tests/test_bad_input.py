@@ -5,6 +5,7 @@ from random import Random
 
 import httpx
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -16,6 +17,8 @@ from detection import predictions
 from detection.schemas import Status
 
 from . import updates
+
+pillow_heif.register_heif_opener()
 
 
 def _saved(image: Image.Image, form: str, **options: object) -> bytes:

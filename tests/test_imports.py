@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "ultralytics", "cv2", "openvino", "matplotlib"}
-IMAGES = {"PIL", "pillow_heif", "numpy", "pyvips"}
+IMAGES = {"PIL", "pillow_heif", "numpy", "pyvips", "simplejpeg"}
 SIMULATION = {"simpy", "matplotlib", "metrics.simulation"}
 PROCESSES = {
     "web": "import botsite.asgi",

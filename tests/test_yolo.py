@@ -1,6 +1,7 @@
 """The model sees what ultralytics sees: the way through this service adds no error."""
 
 from collections import Counter
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from deploy.local import sample
 from deploy.local.shapes.draw import draw_photo
 from detection import pixels, yolo
 from detection import weights as model_weights
+from detection.decoding import DECODER
 from detection.schemas import Detection
 
 
 @pytest.fixture(scope="module")
-def model() -> yolo.Model:
-    return yolo.load()
+def model() -> Iterator[yolo.Model]:
+    yield yolo.load()
+    DECODER.end()
 
 
 def _detect(model: yolo.Model, photo: bytes) -> yolo.Detected:
@@ -93,3 +96,11 @@ def _iou(ours: Detection, theirs: np.ndarray) -> float:
     inner = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
     return inner / (sum(areas) - inner)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (7, 20_000)])
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_a_very_thin_image_is_answered(model: yolo.Model, size: tuple[int, int], form: str) -> None:
+    buffer = BytesIO()
+    Image.new("RGB", size, "grey").save(buffer, form)
+    assert min(Image.open(BytesIO(model.box(buffer.getvalue(), 1).jpeg)).size) >= 1
