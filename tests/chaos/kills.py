@@ -11,7 +11,7 @@ from pathlib import Path
 
 from botsite import aws
 
-from . import faults
+from . import faults, queues
 from .cells import Cell, Play, Scene, wait_for
 from .crowd import Crowd
 from .patience import UNHURRIED
@@ -156,8 +156,9 @@ def _copied_jobs(scene: Scene, crowd: Crowd) -> None:
 def _dead_letters(scene: Scene, crowd: Crowd) -> None:
     """Let every try fail until the sender has been told."""
     scene.stack.rules([faults.aws_rule("s3: get photo (worker)", "500")])
-    crowd.send(scene.photo, good=False)
-    crowd.wait(_GIVEN_UP_SECONDS)
+    with queues.few_receives():
+        crowd.send(scene.photo, good=False)
+        crowd.wait(_GIVEN_UP_SECONDS)
 
 
 def _receiver_down(scene: Scene, crowd: Crowd) -> None:

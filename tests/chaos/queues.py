@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.conf import settings
 
 from botsite import aws
@@ -29,6 +33,19 @@ def bury() -> None:
         handles = [{"Id": each["MessageId"], "ReceiptHandle": each["ReceiptHandle"]} for each in messages]
         sqs.send_message_batch(QueueUrl=dead_letters.queue_url(), Entries=bodies)
         sqs.delete_message_batch(QueueUrl=queue, Entries=handles)
+
+
+@contextmanager
+def few_receives() -> Iterator[None]:
+    """Have a job be a dead letter after three receives within the block: the deployed number is a last resort."""
+    sqs, queue = aws.client("sqs"), settings.JOBS_QUEUE_URL
+    deployed = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"]
+    few = json.dumps(json.loads(deployed["RedrivePolicy"]) | {"maxReceiveCount": 3})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"RedrivePolicy": few})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=deployed)
 
 
 def forget_dead() -> None:
