@@ -17,7 +17,6 @@ from detection.schemas import Status
 
 from . import updates
 
-
 pillow_heif.register_heif_opener()
 
 
