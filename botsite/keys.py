@@ -70,7 +70,7 @@ class Key:
             threading.Thread(target=self._renew, kwargs={"wait": False}, daemon=True).start()
 
     def _renew(self, *, again_seconds: float = _AGAIN_SECONDS, wait: bool = True) -> None:
-        """Look for a newer key unless somebody did just now; `wait` for whoever is looking."""
+        """Look for a newer key unless somebody did just now; `wait` for the caller that is looking."""
         secret_id = settings.SECRET_OF.get(self._setting)
         if not secret_id or not self._lock.acquire(blocking=wait):
             return

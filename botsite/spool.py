@@ -63,7 +63,7 @@ class Spool:
             _used_bytes -= self._reserved
             self._reserved = 0
 
-    # A download can be cancelled between its last byte and whoever waits for it.
+    # A download can be cancelled after its last byte, before its caller has it.
     __del__ = close
 
 

@@ -59,7 +59,7 @@ async def webhook(request: HttpRequest) -> HttpResponse:
 
 
 async def _receive(update: Photo | Command | Other) -> None:
-    """Act on an update; apologise if a defect of ours has been in its way for too long, or always will be."""
+    """Act on an update; apologise if a defect has kept it from being handled for too long, or always will."""
     try:
         await receive.receive(update)
     except Exception as error:

@@ -59,7 +59,9 @@ def provision(
     templates = _templates(values)
     for part in ORDER:
         # Before anything is changed: what cannot be done to one stack is no place to stop half-way.
-        _kept(_ours(prefix, part), templates[part], values)
+        stack = _ours(prefix, part)
+        if stack and stack.status.endswith("_COMPLETE"):
+            _kept(stack, templates[part], values)
     done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in parts}
     deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
     left = verify.settled(deployed)

@@ -21,7 +21,7 @@ Size = tuple[int, int] | None
 
 
 class UnreadableImage(ValueError):
-    """These bytes are no photo that can be worked on. The text is a sentence for whoever sent them."""
+    """These bytes are not a photo that can be worked on. The text is a sentence for their sender."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -405,8 +405,8 @@ def _leased_values(leased: Prediction) -> dict[str, Any]:
 def finish_delivery(leased: Prediction, delivery: Delivery) -> Outcome:
     """Record that the answer is with Telegram, or never can be.
 
-    True whoever has the lease by now, but only of the answer that was sent: refused if the prediction was reopened
-    since. Reopening takes the lease off the item, and work that is done again finishes at another time.
+    It does not matter who has the lease by now, but it is about the answer that was sent: refused if the prediction was
+    reopened since. Reopening takes the lease off the item, and work that is done again finishes at another time.
     """
     return _update(
         leased.prediction_id,

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from deploy.local import sample
-from detection import decoding, pixels
+from detection import decoding, headers
 
 from . import hostile
 
@@ -114,7 +114,7 @@ def test_child_that_dies_of_an_image_refuses_it(decoder: decoding.Decoder, numbe
     child = _process(decoder)
     before = child.cpu_times().user
     ending = _end_when(child, lambda: child.cpu_times().user > before + 0.2, number)
-    with pytest.raises(pixels.UnreadableImage, match="too large or complicated"):
+    with pytest.raises(headers.UnreadableImage, match="too large or complicated"):
         decoder.decode(_SLOW)
     ending.join()
     assert decoder.decode(_png()).shape == (64, 64, 3)
@@ -133,7 +133,7 @@ def test_child_that_hangs_is_killed(decoder: decoding.Decoder, monkeypatch: pyte
     monkeypatch.setattr(decoding, "_IMAGE_SECONDS", 0.5)
     child = _process(decoder)
     child.suspend()
-    with pytest.raises(pixels.UnreadableImage, match="too large or complicated"):
+    with pytest.raises(headers.UnreadableImage, match="too large or complicated"):
         decoder.decode(_png())
     assert not child.is_running()
 
@@ -142,7 +142,7 @@ def test_child_that_grows_is_killed(decoder: decoding.Decoder, monkeypatch: pyte
     monkeypatch.setattr(decoding, "_LARGEST_BYTES", 1)
     child = _process(decoder)
     child.suspend()
-    with pytest.raises(pixels.UnreadableImage, match="too large or complicated"):
+    with pytest.raises(headers.UnreadableImage, match="too large or complicated"):
         decoder.decode(_png())
     assert not child.is_running()
 

@@ -6,12 +6,13 @@ from io import BytesIO
 from random import Random
 from typing import Any
 
+import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from detection import headers, pixels
+from detection import headers
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 STARTS = [start for start, _ in headers._MAGIC] + [b"RIFF\0\0\0\0WEBPVP8X", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"]
@@ -23,7 +24,8 @@ def saved(form: str, size: tuple[int, int] = (320, 200), mode: str = "RGB", **op
     return buffer.getvalue()
 
 
-FILES = {form: saved(form) for form in pixels.FORMATS}
+pillow_heif.register_heif_opener()
+FILES = {form: saved(form) for form in FORMATS}
 
 
 @pytest.mark.parametrize("form", FORMATS)

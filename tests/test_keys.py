@@ -1,4 +1,4 @@
-"""A key is checked at once, whatever Secrets Manager does and whoever comes with a wrong one."""
+"""A key is checked at once, whatever Secrets Manager does and however many wrong ones come."""
 
 import socket
 from collections.abc import Iterator

@@ -287,7 +287,7 @@ def test_the_policies_and_settings_of_the_templates_are_read_as_they_are_meant()
         Metric("ObjectDetection", "BacklogPerInstance", dimensions, "Average"),
         Metric("ObjectDetection", "BacklogWithoutCapacity", dimensions, "Maximum"),
     )
-    assert (launch.instance_type, launch.drain_seconds) == ("t3.micro", 300)
+    assert (launch.instance_type, launch.drain_seconds) == ("t3.micro", 960)
     assert launch.settings["PREDICTIONS_TABLE"] == "try-predictions"
 
 

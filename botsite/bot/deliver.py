@@ -86,7 +86,7 @@ async def _deliver(prediction_id: str, follow: bool = True) -> Answer:
     except (ClientError, BotoCoreError) as error:
         # The boxed photo could not be fetched: nothing was sent.
         return await _later(prediction, error, own=False)
-    except Exception as error:  # noqa: BLE001 - a defect of ours; it is raised again, or logged with the answer.
+    except Exception as error:  # noqa: BLE001 - a defect: raised again, or logged when the answer is given up.
         return await _later(prediction, error, own=True)
     await _insist(predictions.finish_delivery, prediction, Delivery.DELIVERED)
     log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status, answer_ms=_answer_ms(prediction))

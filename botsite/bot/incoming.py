@@ -145,7 +145,7 @@ def _where(message: Message) -> dict[str, Any]:
 def _file(file: Any, where: dict[str, Any]) -> Photo:
     for value in (file.file_id, file.file_unique_id):
         if not _FILE_ID.fullmatch(value):
-            raise Malformed("a file_id that is none")
+            raise Malformed("not a file_id")
     size = None if file.file_size is None else _number(file.file_size)
     return Photo(**where, file_id=file.file_id, file_unique_id=file.file_unique_id, file_bytes=size)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from botsite import aws
+from botsite import aws, counters
 from deploy import stacks, template
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning, worst
 from deploy.doctor.place import Place
@@ -75,9 +75,10 @@ def judge(found: Mapping[str, Alarm], names: list[str], emulated: bool) -> Verdi
 def _one(alarm: Alarm, emulated: bool) -> Verdict:
     if alarm.state == "INSUFFICIENT_DATA":
         seen = f"{alarm.name} has no data"
-        if emulated and alarm.namespace.startswith(_OF_AWS):
-            return unknown("alarms on metrics of AWS have no data: the emulator publishes none")
-        if alarm.namespace.startswith(_OF_AWS):
+        others = alarm.namespace.startswith(_OF_AWS) or alarm.namespace == counters.NAMESPACE
+        if emulated and others:
+            return unknown("alarms on metrics of AWS and on counted events have no data: the emulator publishes none")
+        if others:
             return warning(seen, "A new alarm has none for some minutes; one that stays so watches nothing: provision.")
         return failed(seen, "See the check `metric`; then whether the alarm names the metric and its dimensions.")
     if alarm.state == "ALARM" and not alarm.business:

@@ -101,7 +101,7 @@ class Report:
 
 def floor_seconds(photos: int, chats: int) -> float:
     """Return how long answers to so many photos take by Telegram's limits alone, in seconds."""
-    of_bot, of_chat = pace.BOT, pace.chat(0)
+    of_bot, of_chat = pace.BOT, pace.chat(1)
     in_a_chat = ceil(photos / chats) if chats else 0
     return max(
         0.0,

@@ -1,4 +1,4 @@
-"""The queue of jobs and its dead letters, as whoever makes trouble sees them."""
+"""The queue of jobs and its dead letters, as the cells see them."""
 
 from __future__ import annotations
 
