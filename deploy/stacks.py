@@ -59,9 +59,7 @@ def provision(
     templates = _templates(values)
     for part in ORDER:
         # Before anything is changed: what cannot be done to one stack is no place to stop half-way.
-        stack = _ours(prefix, part)
-        if stack and stack.status.endswith("_COMPLETE"):
-            _kept(stack, templates[part], values)
+        _kept(_ours(prefix, part), templates[part], values)
     done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in parts}
     deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
     left = verify.settled(deployed)
@@ -179,7 +177,8 @@ def _kept(stack: Stack | None, text: Template, given: Mapping[str, str]) -> dict
 
     What was left to a default follows it. Raise StackError for a value that the template no longer takes.
     """
-    if stack is None or stack.empty:
+    # A stack in a state without a way forward keeps nothing: `_deploy` says what to do about it.
+    if stack is None or stack.empty or not (stack.busy or stack.status.endswith("_COMPLETE")):
         return {}
     before = template.parse(stack.name, cfn.body(stack)).parameters
     kept = {}
