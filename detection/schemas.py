@@ -51,6 +51,8 @@ class Prediction:
     chat_id: int
     message_id: int
     image_key: str
+    # Of the file as it was sent; None on items of earlier releases.
+    photo_bytes: int | None = None
     status: Status = Status.QUEUED
     delivery: Delivery = Delivery.PENDING
     # How often it was claimed. Only ever rises, so that each claim can be told from every other.

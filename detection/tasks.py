@@ -8,7 +8,7 @@ from celery import Task, shared_task
 
 from botsite.sqs_receiving import RECEIVING
 
-from . import callback, headers, images, predictions, room
+from . import budget, callback, headers, images, predictions, room
 from .schemas import Prediction
 
 log = structlog.get_logger()
@@ -91,17 +91,18 @@ def _detect(claimed: Prediction) -> None:
     started = time.monotonic()
     log.info("job_started", attempt=claimed.attempts)
     try:
-        photo = images.get(claimed.image_key)
+        with budget.lent(claimed.photo_bytes or images.size(claimed.image_key)):
+            boxed = yolo.load().box(images.get(claimed.image_key), claimed.chat_id)
     except images.ImageGone as error:
         _fail(claimed, PHOTO_GONE, error)
         return
-    try:
-        boxed = yolo.load().box(photo, claimed.chat_id)
     except headers.UnreadableImage as error:
         _fail(claimed, str(error), error)
         return
+    except _AWS_FAILED:
+        raise
     except Exception as error:
-        # Decoding, the model or drawing: nothing that AWS could have to do with.
+        # Decoding, the model or drawing: AWS has nothing to do with it.
         failure = type(error).__name__
         if claimed.failure == failure:
             _fail(claimed, OWN_FAILURE, error)
