@@ -51,8 +51,6 @@ class Prediction:
     chat_id: int
     message_id: int
     image_key: str
-    # Of the file as it was sent; None on items of earlier releases.
-    photo_bytes: int | None = None
     status: Status = Status.QUEUED
     delivery: Delivery = Delivery.PENDING
     # How often it was claimed. Only ever rises, so that each claim can be told from every other.
@@ -78,6 +76,8 @@ class Prediction:
     delivery_lease: str | None = None
     # How often sending failed for a reason of this answer's own.
     delivery_failures: int = 0
+    # Of the file as it was sent; None on items of earlier releases.
+    photo_bytes: int | None = None
     model: str | None = None
     inference_ms: int | None = None
     # A sentence that can be shown to whoever sent the photo.
