@@ -26,8 +26,9 @@ def lent(size: int) -> Iterator[None]:
     try:
         yield
     finally:
-        if size >= _RETURNED_BYTES and sys.platform == "linux":
-            ctypes.CDLL(None).malloc_trim(0)
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+        if size >= _RETURNED_BYTES and trim:
+            trim(0)
         with _changed:
             _lent -= size
             _changed.notify_all()
