@@ -29,7 +29,7 @@ _REQUEST, _REPLY = struct.Struct("!Q"), struct.Struct("!BII")
 _DECODED, _NO_IMAGE, _TOO_MANY_PIXELS, _DAMAGED = range(4)
 _SIDE = 1600
 # Resident. A phone's HEIC of 48 megapixels takes 260 MB, an interlaced PNG of that size 230.
-_LARGEST_BYTES = 360 << 20
+_LARGEST_BYTES = 330 << 20
 # A child that keeps more than this between images is replaced: a new one has 40 MB.
 _IDLE_BYTES = 100 << 20
 # The child limits itself to 6 s of CPU, which take longer next to a busy model.
@@ -60,7 +60,7 @@ class Decoder:
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
-    def decode(self, photo: bytes) -> NDArray[np.uint8]:
+    def decode(self, photo: bytes | bytearray) -> NDArray[np.uint8]:
         """Return the image, or its first frame, upright, at most 1600 pixels a side, as BGR. Raise UnreadableImage."""
         with self._lock:
             try:
@@ -88,7 +88,7 @@ class Decoder:
             if self._child:
                 self._child.end()
 
-    def _ask(self, photo: bytes) -> tuple[int, int, int, NDArray[np.uint8] | None]:
+    def _ask(self, photo: bytes | bytearray) -> tuple[int, int, int, NDArray[np.uint8] | None]:
         """Ask the child, or a new one in place of one that ended."""
         if self._child and not self._child.alive:
             self._child.end()
@@ -142,7 +142,7 @@ class _Child:
             return 0
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
-    def ask(self, photo: bytes) -> tuple[int, int, int, NDArray[np.uint8] | None]:
+    def ask(self, photo: bytes | bytearray) -> tuple[int, int, int, NDArray[np.uint8] | None]:
         """Return code, width, height and pixels. Raise _Lost or _NotBegun, with the child ended, if it is lost."""
         deadline = time.monotonic() + _IMAGE_SECONDS
         head = bytearray(_REPLY.size)
@@ -174,7 +174,7 @@ class _Child:
             assert pipe
             pipe.close()
 
-    def _send(self, data: bytes, deadline: float) -> None:
+    def _send(self, data: bytes | bytearray, deadline: float) -> None:
         rest = memoryview(data)
         while rest:
             self._wait(self._requests, select.POLLOUT, deadline)

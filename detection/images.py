@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ResponseStreamingError
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
@@ -14,6 +14,7 @@ from botsite import aws
 
 # Long enough to look at a picture; a link that leaks opens nothing soon after.
 LINK_SECONDS = 300
+_CHUNK_BYTES = 1 << 18
 
 
 class ImageGone(Exception):
@@ -41,6 +42,10 @@ class ImageStorage(S3Storage):
         return aws.s3()
 
     def _open(self, name: str, mode: str = "rb") -> File[bytes]:
+        return ContentFile(bytes(self.read(name)), name)
+
+    def read(self, name: str) -> bytearray:
+        """Return an object's bytes, in one copy. Raise FileNotFoundError if there is none."""
         client = self.connection.meta.client
         try:
             answer = client.get_object(Bucket=self.bucket_name, Key=name)
@@ -48,7 +53,14 @@ class ImageStorage(S3Storage):
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise FileNotFoundError(f"{name} is not in bucket {self.bucket_name}") from error
             raise
-        return ContentFile(answer["Body"].read(), name)
+        data = bytearray(answer["ContentLength"])
+        rest = memoryview(data)
+        # As a whole, urllib3 would hold the object twice.
+        while count := answer["Body"].readinto(rest[:_CHUNK_BYTES]):
+            rest = rest[count:]
+        if rest:
+            raise ResponseStreamingError(error=f"{name} ended {len(rest)} bytes early")
+        return data
 
     def _save(self, name: str, content: File[bytes]) -> str:
         self.put(name, content.read(), "application/octet-stream")
@@ -59,11 +71,10 @@ class ImageStorage(S3Storage):
         self.connection.meta.client.put_object(Bucket=self.bucket_name, Key=name, Body=data, ContentType=content_type)
 
 
-def get(key: str) -> bytes:
+def get(key: str) -> bytearray:
     """Return the object's bytes. Raise ImageGone if there is none."""
     try:
-        with default_storage.open(key) as file:
-            return bytes(file.read())
+        return cast(ImageStorage, default_storage).read(key)
     except FileNotFoundError as error:
         raise ImageGone(str(error)) from error
 
