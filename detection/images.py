@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from botocore.exceptions import ClientError, ResponseStreamingError
+from botocore.exceptions import ClientError
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
@@ -53,13 +53,10 @@ class ImageStorage(S3Storage):
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise FileNotFoundError(f"{name} is not in bucket {self.bucket_name}") from error
             raise
-        data = bytearray(answer["ContentLength"])
-        rest = memoryview(data)
+        data = bytearray()
         # As a whole, urllib3 would hold the object twice.
-        while count := answer["Body"].readinto(rest[:_CHUNK_BYTES]):
-            rest = rest[count:]
-        if rest:
-            raise ResponseStreamingError(error=f"{name} ended {len(rest)} bytes early")
+        while chunk := answer["Body"].read(_CHUNK_BYTES):
+            data += chunk
         return data
 
     def _save(self, name: str, content: File[bytes]) -> str:
