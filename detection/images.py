@@ -76,16 +76,6 @@ def get(key: str) -> bytearray:
         raise ImageGone(str(error)) from error
 
 
-def size(key: str) -> int:
-    """Return the object's size in bytes. Raise ImageGone if there is none."""
-    try:
-        return int(default_storage.size(key))
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
-            raise ImageGone(f"{key} is not in the bucket") from error
-        raise
-
-
 def put(key: str, data: bytes | bytearray, content_type: str) -> None:
     """Store `data` under `key`; the same key again replaces it."""
     cast(ImageStorage, default_storage).put(key, data, content_type)

@@ -95,7 +95,7 @@ def _detect(claimed: Prediction) -> None:
     started = time.monotonic()
     log.info("job_started", attempt=claimed.attempts)
     try:
-        with budget.lent(claimed.photo_bytes or images.size(claimed.image_key)):
+        with budget.lent(claimed.photo_bytes or 0):
             boxed = _box(claimed, images.get(claimed.image_key))
     except images.ImageGone as error:
         _fail(claimed, PHOTO_GONE, error)
