@@ -67,7 +67,7 @@ class Model:
     # The one thread that waits for the decoder of what is no ordinary JPEG.
     decoding: FairThreads
 
-    def box(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
+    def box(self, photo: bytes, chat_id: int) -> Boxed:
         """Detect and draw, on one of the model's own threads, in turn with other chats. Raise headers.UnreadableImage.
 
         There are as many as cores: slots that decode, detect and encode by turns cost a tenth more CPU. None of them
@@ -77,7 +77,7 @@ class Model:
         boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode)) if jpeg else None
         return boxed or self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id))
 
-    def _box_strange(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
+    def _box_strange(self, photo: bytes, chat_id: int) -> Boxed:
         """Decode, then wait for the model, so that only one decoded image at a time waits for it."""
         image = DECODER.decode(photo)
         boxed = self.threads.do(chat_id, partial(self._box, lambda: image))
