@@ -12,8 +12,9 @@ BUDGET_BYTES = 44 * 1024 * 1024
 _KEPT_BYTES = 4 * 1024 * 1024
 _SMALL_BYTES = 1024 * 1024
 
-# From glibc's malloc.h: M_MMAP_THRESHOLD, in bytes.
-_MMAP_THRESHOLD = -3
+# From glibc's malloc.h: M_MMAP_THRESHOLD, in bytes, and M_ARENA_MAX.
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+_ARENAS = 2
 
 _lock = threading.Lock()
 _used_bytes = 0
@@ -73,3 +74,5 @@ def return_large_blocks() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
         if mallopt is not None:
             mallopt(_MMAP_THRESHOLD, _SMALL_BYTES)
+            # Else each of the threads that call AWS has its own, and keeps what it ever took.
+            mallopt(_ARENA_MAX, _ARENAS)

@@ -4,6 +4,7 @@ Whatever is not an ordinary JPEG comes here, one file at a time. A child that di
 too long is replaced, and the file refused. The process that holds the service's secrets parses none of its bytes.
 """
 
+import ctypes
 import os
 import select
 import struct
@@ -29,7 +30,9 @@ _REQUEST, _REPLY = struct.Struct("!Q"), struct.Struct("!BII")
 _DECODED, _NO_IMAGE, _TOO_MANY_PIXELS, _DAMAGED = range(4)
 _SIDE = 1600
 # Resident. A phone's HEIC of 48 megapixels takes 260 MB, an interlaced PNG of that size 230.
-_LARGEST_BYTES = 360 << 20
+_LARGEST_BYTES = 330 << 20
+# Of both processes, on a machine of 1 GiB: while the worker itself is large, the child may be less so.
+_TOGETHER_BYTES = 740 << 20
 # A child that keeps more than this between images is replaced: a new one has 40 MB.
 _IDLE_BYTES = 100 << 20
 # The child limits itself to 6 s of CPU, which take longer next to a busy model.
@@ -60,9 +63,10 @@ class Decoder:
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
-    def decode(self, photo: bytes) -> NDArray[np.uint8]:
+    def decode(self, photo: bytes | bytearray) -> NDArray[np.uint8]:
         """Return the image, or its first frame, upright, at most 1600 pixels a side, as BGR. Raise UnreadableImage."""
         with self._lock:
+            _return_free_memory()
             try:
                 try:
                     code, width, height, image = self._ask(photo)
@@ -88,7 +92,7 @@ class Decoder:
             if self._child:
                 self._child.end()
 
-    def _ask(self, photo: bytes) -> tuple[int, int, int, NDArray[np.uint8] | None]:
+    def _ask(self, photo: bytes | bytearray) -> tuple[int, int, int, NDArray[np.uint8] | None]:
         """Ask the child, or a new one in place of one that ended."""
         if self._child and not self._child.alive:
             self._child.end()
@@ -136,13 +140,9 @@ class _Child:
     @property
     def resident(self) -> int:
         """Return its resident memory in bytes, or 0 where only Linux would say or it has ended."""
-        try:
-            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
-        except OSError:
-            return 0
-        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+        return _resident(self.pid)
 
-    def ask(self, photo: bytes) -> tuple[int, int, int, NDArray[np.uint8] | None]:
+    def ask(self, photo: bytes | bytearray) -> tuple[int, int, int, NDArray[np.uint8] | None]:
         """Return code, width, height and pixels. Raise _Lost or _NotBegun, with the child ended, if it is lost."""
         deadline = time.monotonic() + _IMAGE_SECONDS
         head = bytearray(_REPLY.size)
@@ -174,7 +174,7 @@ class _Child:
             assert pipe
             pipe.close()
 
-    def _send(self, data: bytes, deadline: float) -> None:
+    def _send(self, data: bytes | bytearray, deadline: float) -> None:
         rest = memoryview(data)
         while rest:
             self._wait(self._requests, select.POLLOUT, deadline)
@@ -197,13 +197,28 @@ class _Child:
         poll = select.poll()
         poll.register(pipe, event)
         while not poll.poll(_LOOK_SECONDS * 1000):
-            if self.resident > _LARGEST_BYTES:
+            if self.resident > min(_LARGEST_BYTES, _TOGETHER_BYTES - _resident("self")):
                 raise _Lost("it took too much memory")
             if time.monotonic() > deadline:
                 raise _Lost("it took too long")
 
     def _ended(self) -> _Ended:
         return _Ended(f"it ended with {self._process.wait()}")
+
+
+def _return_free_memory() -> None:
+    """Give the kernel what malloc keeps for the next ordinary photo (yolo.py): the child may need it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim:
+        trim(0)
+
+
+def _resident(process: int | str) -> int:
+    try:
+        pages = Path(f"/proc/{process}/statm").read_text().split()[1]
+    except OSError:
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 DECODER = Decoder()

@@ -14,6 +14,7 @@ from botsite import aws
 
 # Long enough to look at a picture; a link that leaks opens nothing soon after.
 LINK_SECONDS = 300
+_CHUNK_BYTES = 1 << 18
 
 
 class ImageGone(Exception):
@@ -41,6 +42,10 @@ class ImageStorage(S3Storage):
         return aws.s3()
 
     def _open(self, name: str, mode: str = "rb") -> File[bytes]:
+        return ContentFile(bytes(self.read(name)), name)
+
+    def read(self, name: str) -> bytearray:
+        """Return an object's bytes, in one copy. Raise FileNotFoundError if there is none."""
         client = self.connection.meta.client
         try:
             answer = client.get_object(Bucket=self.bucket_name, Key=name)
@@ -48,7 +53,11 @@ class ImageStorage(S3Storage):
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise FileNotFoundError(f"{name} is not in bucket {self.bucket_name}") from error
             raise
-        return ContentFile(answer["Body"].read(), name)
+        data = bytearray()
+        # As a whole, urllib3 would hold the object twice.
+        while chunk := answer["Body"].read(_CHUNK_BYTES):
+            data += chunk
+        return data
 
     def _save(self, name: str, content: File[bytes]) -> str:
         self.put(name, content.read(), "application/octet-stream")
@@ -59,11 +68,10 @@ class ImageStorage(S3Storage):
         self.connection.meta.client.put_object(Bucket=self.bucket_name, Key=name, Body=data, ContentType=content_type)
 
 
-def get(key: str) -> bytes:
+def get(key: str) -> bytearray:
     """Return the object's bytes. Raise ImageGone if there is none."""
     try:
-        with default_storage.open(key) as file:
-            return bytes(file.read())
+        return cast(ImageStorage, default_storage).read(key)
     except FileNotFoundError as error:
         raise ImageGone(str(error)) from error
 

@@ -67,6 +67,7 @@ def _read(item: dict[str, Any]) -> Prediction:
         chat_id=int(item["chat_id"]),
         message_id=int(item["message_id"]),
         image_key=item["image_key"],
+        photo_bytes=number("photo_bytes"),
         status=Status(item["status"]),
         delivery=Delivery(item["delivery"]),
         attempts=int(item["attempts"]),

@@ -35,7 +35,7 @@ _TURNS = {
 class OrdinaryJpeg:
     """A JPEG that is safe and fast to decode in this process. Width and height are in pixels, as stored."""
 
-    data: bytes
+    data: bytes | bytearray
     width: int
     height: int
     orientation: int
@@ -53,7 +53,7 @@ class OrdinaryJpeg:
         return _upright(image, self.orientation)
 
 
-def ordinary_jpeg(data: bytes) -> OrdinaryJpeg | None:
+def ordinary_jpeg(data: bytes | bytearray) -> OrdinaryJpeg | None:
     """Return what the markers say if `data` is an ordinary JPEG, else None."""
     if data[:2] != b"\xff\xd8" or data.count(b"\xff\xda") > _SCANS:
         return None
@@ -79,7 +79,7 @@ def ordinary_jpeg(data: bytes) -> OrdinaryJpeg | None:
     return OrdinaryJpeg(data, width, height, orientation) if small and components in (1, 3) else None
 
 
-def _orientation(tiff: bytes) -> int:
+def _orientation(tiff: bytes | bytearray) -> int:
     """Return the orientation (1 to 8) in the first directory of EXIF data, 1 if it holds none."""
     order = ">" if tiff[:2] == b"MM" else "<"
     try:

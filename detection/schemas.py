@@ -76,6 +76,8 @@ class Prediction:
     delivery_lease: str | None = None
     # How often sending failed for a reason of this answer's own.
     delivery_failures: int = 0
+    # Of the file as it was sent; None on items of earlier releases, whose photos count as small.
+    photo_bytes: int | None = None
     model: str | None = None
     inference_ms: int | None = None
     # A sentence that can be shown to whoever sent the photo.

@@ -1,15 +1,20 @@
 """The job of a worker: claim, fetch, detect, draw, store, call back."""
 
 import time
+from typing import TYPE_CHECKING
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from celery import Task, shared_task
+from celery.exceptions import Reject
 
 from botsite.sqs_receiving import RECEIVING
 
-from . import callback, headers, images, predictions, room
+from . import budget, callback, headers, images, predictions, room
 from .schemas import Prediction
+
+if TYPE_CHECKING:
+    from .yolo import Boxed
 
 log = structlog.get_logger()
 
@@ -81,6 +86,11 @@ def _work(claimed: Prediction) -> None:
     except _AWS_FAILED:
         _give_back(claimed)
         raise
+    except budget.Crowded as crowded:
+        _give_back(claimed)
+        log.info("job_put_off", reason=str(crowded))
+        # The queue hands it out again, later each time.
+        raise Reject(str(crowded), requeue=False) from crowded
     callback.notify(claimed.prediction_id, claimed.chat_id)
 
 
@@ -91,23 +101,13 @@ def _detect(claimed: Prediction) -> None:
     started = time.monotonic()
     log.info("job_started", attempt=claimed.attempts)
     try:
-        photo = images.get(claimed.image_key)
+        with budget.lent(claimed.photo_bytes or 0):
+            boxed = _box(claimed, images.get(claimed.image_key))
     except images.ImageGone as error:
         _fail(claimed, PHOTO_GONE, error)
         return
-    try:
-        boxed = yolo.load().box(photo, claimed.chat_id)
-    except headers.UnreadableImage as error:
-        _fail(claimed, str(error), error)
+    if boxed is None:
         return
-    except Exception as error:
-        # Decoding, the model or drawing: nothing that AWS could have to do with.
-        failure = type(error).__name__
-        if claimed.failure == failure:
-            _fail(claimed, OWN_FAILURE, error)
-            return
-        predictions.note_failure(claimed, failure)
-        raise
     images.put(claimed.result_key, boxed.jpeg, "image/jpeg")
     stored = predictions.succeed(claimed, boxed.detections, yolo.load().name, boxed.inference_ms)
     if stored.prediction is None:
@@ -119,6 +119,26 @@ def _detect(claimed: Prediction) -> None:
         inference_ms=boxed.inference_ms,
         job_ms=round((time.monotonic() - started) * 1000),
     )
+
+
+def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
+    """Return the photo with its objects, or None if it was ended with a sentence for its sender."""
+    from . import yolo
+
+    try:
+        return yolo.load().box(photo, claimed.chat_id)
+    except headers.UnreadableImage as error:
+        _fail(claimed, str(error), error)
+    except budget.Crowded:
+        raise
+    except Exception as error:
+        # Decoding, the model or drawing: AWS has nothing to do with it.
+        failure = type(error).__name__
+        if claimed.failure != failure:
+            predictions.note_failure(claimed, failure)
+            raise
+        _fail(claimed, OWN_FAILURE, error)
+    return None
 
 
 def _fail(claimed: Prediction, sentence: str, error: Exception) -> None:

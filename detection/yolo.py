@@ -19,7 +19,7 @@ import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
-from . import openvino_model, pixels, weights
+from . import budget, openvino_model, pixels, weights
 from .decoding import DECODER
 from .fair_threads import FairThreads
 from .openvino_model import Predict
@@ -67,17 +67,21 @@ class Model:
     # The one thread that waits for the decoder of what is no ordinary JPEG.
     decoding: FairThreads
 
-    def box(self, photo: bytes, chat_id: int) -> Boxed:
-        """Detect and draw, on one of the model's own threads, in turn with other chats. Raise headers.UnreadableImage.
+    def box(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
+        """Detect and draw, on one of the model's own threads, in turn with other chats. Raise headers.UnreadableImage
+        or budget.Crowded.
 
         There are as many as cores: slots that decode, detect and encode by turns cost a tenth more CPU. None of them
         waits for the decoding of a strange file: that comes before.
         """
         jpeg = pixels.ordinary_jpeg(photo)
         boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode)) if jpeg else None
-        return boxed or self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id))
+        if boxed:
+            return boxed
+        budget.check_waiting(self.decoding.waiting)
+        return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id))
 
-    def _box_strange(self, photo: bytes, chat_id: int) -> Boxed:
+    def _box_strange(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
         """Decode, then wait for the model, so that only one decoded image at a time waits for it."""
         image = DECODER.decode(photo)
         boxed = self.threads.do(chat_id, partial(self._box, lambda: image))

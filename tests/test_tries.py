@@ -1,6 +1,7 @@
 """What gives a photo up are real tries: its own failures and the deaths of its workers, not the outages of AWS."""
 
 from collections.abc import Callable
+from io import BytesIO
 from queue import LifoQueue
 from threading import Event, Thread
 from typing import Any
@@ -8,10 +9,11 @@ from uuid import uuid4
 
 import pytest
 from botocore.exceptions import ClientError
+from PIL import Image
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions, room, tasks, yolo
+from detection import budget, images, predictions, room, tasks, yolo
 from detection.fair_threads import FairThreads
 from detection.schemas import Prediction, Status
 
@@ -27,6 +29,14 @@ def queued(user: TelegramUser, photo: bytes) -> Prediction:
     images.put(prediction.image_key, photo, "image/jpeg")
     assert predictions.create(prediction).granted
     return prediction
+
+
+@pytest.fixture
+def png() -> bytes:
+    """Return an image that is no JPEG, so that the decoder has to open it."""
+    file = BytesIO()
+    Image.new("RGB", (64, 48)).save(file, "PNG")
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -69,6 +79,28 @@ def test_photo_that_fails_once_is_answered(queued: Prediction, model: Callable[.
     found = _run(queued)
     assert found is not None
     assert (found.status, found.tries) == (Status.SUCCEEDED, 2)
+
+
+def test_strange_file_behind_others_goes_back_to_the_queue(
+    queued: Prediction, model: Callable[..., None], png: bytes
+) -> None:
+    model(lambda image: [])
+    images.put(queued.image_key, png, "image/png")
+    decoding, leave = yolo.load().decoding, Event()
+    threads = [Thread(target=decoding.do, args=(number, leave.wait)) for number in range(1 + budget.WAITING_AT_MOST)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: decoding.waiting == budget.WAITING_AT_MOST)
+    for _ in range(2 * tasks.TRIES_AT_MOST):
+        waiting = _run(queued)
+        assert waiting is not None
+        assert (waiting.status, waiting.tries) == (Status.QUEUED, 0)
+    leave.set()
+    for thread in threads:
+        thread.join()
+    found = _run(queued)
+    assert found is not None
+    assert (found.status, found.tries) == (Status.SUCCEEDED, 1)
 
 
 def test_outage_is_no_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:

@@ -218,7 +218,7 @@ async def _picture(prediction: Prediction) -> bytes | None:
         log.warning("result_image_left_out", failures=prediction.delivery_failures)
         return None
     try:
-        return await _in_thread(images.get)(prediction.result_key)
+        return bytes(await _in_thread(images.get)(prediction.result_key))
     except images.ImageGone:
         log.exception("result_image_gone")
         return None

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -97,6 +98,7 @@ async def _photo(photo: Photo) -> None:
 async def _submit(prediction: Prediction, file: Spool) -> None:
     """Store the photo and send its job. It goes on when Telegram hangs up: its thread does, and holds the file."""
     with closing(file):
+        prediction = replace(prediction, photo_bytes=len(file.data))
         await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), _show_activity(prediction.chat_id))
 
 
