@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from deploy.local import sample
-from detection import weights, yolo
+from detection.model import weights, yolo
 
 ROOT = Path(__file__).resolve().parent.parent
 

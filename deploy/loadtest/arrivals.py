@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from metrics import arrivals
+from deploy.loadtest.errors import LoadTestError
 from metrics.backlog import BadSetting
-
-from .errors import LoadTestError
+from metrics.simulator import arrivals
 
 
 def burst(photos: int, rate: float) -> list[float]:

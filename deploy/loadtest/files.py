@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import plot
-from .records import Photo
-from .report import Report
-from .screen import PERCENTS
-from .tally import percentile
+from deploy.loadtest import plot
+from deploy.loadtest.records import Photo
+from deploy.loadtest.report import Report
+from deploy.loadtest.screen import PERCENTS
+from deploy.loadtest.tally import percentile
 
 
 def save(report: Report, folder: Path, options: Mapping[str, Any]) -> None:

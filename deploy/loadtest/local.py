@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from deploy.loadtest.gauges import Known
 from deploy.local import sample
-from deploy.local.instances import State
+from deploy.local.autoscaling.instances import State
 from deploy.local.scaled_stack import TIME_SCALE, ScaledStack
 from deploy.local.telegram.client import TelegramControl
-
-from .gauges import Known
 
 # What the test reads of the stack; the rest of its environment is for the roles.
 _ADOPTED = (

@@ -6,9 +6,8 @@ answers, and whatever else was said to or by the bot meanwhile.
 
 from collections.abc import Sequence
 
-from botsite import telegram
-
-from .tally import Tally
+from botsite.bot import api
+from deploy.loadtest.tally import Tally
 
 
 async def say(tally: Tally, chat_ids: Sequence[int], last_message_id: int) -> str:
@@ -17,8 +16,8 @@ async def say(tally: Tally, chat_ids: Sequence[int], last_message_id: int) -> st
         return "a group counts its own messages, so that doubles cannot be told by their numbers"
     text = f"The load test is over: {tally.answered} of {tally.sent} photos are answered."
     try:
-        last = await telegram.send_text(chat_ids[0], text)
-    except telegram.TelegramError as error:
+        last = await api.send_text(chat_ids[0], text)
+    except api.TelegramError as error:
         return f"Telegram did not take a last message, whose number would tell doubles: {error}"
     between = last.message_id - last_message_id - 1
     if between == tally.answered:

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from telegram import Message
 
-from botsite import telegram
-from detection import headers
-
-from .errors import LoadTestError
-from .updates import Sizes
+from botsite.bot import api
+from deploy.loadtest.errors import LoadTestError
+from deploy.loadtest.updates import Sizes
+from detection import image_headers
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 # Each is a message in a chat of the operator: a load test needs variety, not a library.
@@ -33,8 +32,8 @@ def of_folder(folder: Path) -> list[bytes]:
 def _checked(file: Path) -> bytes:
     data = file.read_bytes()
     try:
-        headers.read(data)
-    except headers.UnreadableImage as error:
+        image_headers.read(data)
+    except image_headers.UnreadableImage as error:
         raise LoadTestError(f"{file} is no photo that the bot would take: {error}") from error
     if len(data) > _LARGEST_BYTES:
         raise LoadTestError(f"{file} has {len(data) / 1024**2:.0f} MB; Telegram takes photos of up to 10 MB.")
@@ -63,8 +62,8 @@ async def upload(pictures: Sequence[bytes], chat_id: int, report: Callable[[str]
 async def _send(picture: bytes, chat_id: int, caption: str) -> Message:
     while True:
         try:
-            return await telegram.send_image(chat_id, picture, caption, form="photo", reply_to=0)
-        except telegram.TelegramError as error:
+            return await api.send_image(chat_id, picture, caption, form="photo", reply_to=0)
+        except api.TelegramError as error:
             if error.retry_after_seconds is None:
                 raise LoadTestError(f"Telegram did not take a photo for chat {chat_id}: {error}") from error
             await asyncio.sleep(error.retry_after_seconds)

@@ -5,10 +5,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .records import Sample
-from .report import Report
-from .screen import PERCENTS
-from .tally import percentile
+from deploy.loadtest.records import Sample
+from deploy.loadtest.report import Report
+from deploy.loadtest.screen import PERCENTS
+from deploy.loadtest.tally import percentile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,13 +9,13 @@ import httpx
 from botocore.exceptions import ClientError
 from django.conf import settings
 
-from botsite import telegram
-from deploy import certificates, stacks
+from botsite.bot import api
+from deploy import stacks
+from deploy.certificates import acm
+from deploy.loadtest.errors import LoadTestError
+from deploy.loadtest.gauges import Gauges
+from deploy.loadtest.sender import Sender
 from detection import predictions
-
-from .errors import LoadTestError
-from .gauges import Gauges
-from .sender import Sender
 
 NEEDS = ("PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET")
 _HELP = 'Is it provisioned (`manage.py provision`), and its environment set (`eval "$(python manage.py stack_env)"`)?'
@@ -60,8 +60,8 @@ def check_group(gauges: Gauges) -> None:
 async def sender(prefix: str) -> Sender:
     """Return a sender to the address that Telegram has, once the webhook takes its secret. Raise LoadTestError."""
     try:
-        info = await telegram.webhook()
-    except telegram.TelegramError as error:
+        info = await api.webhook()
+    except api.TelegramError as error:
         raise LoadTestError(f"Telegram does not tell the webhook's address: {error}") from error
     if not info.url:
         raise LoadTestError("Telegram has no webhook for this bot: run `python manage.py set_webhook` first.")
@@ -79,8 +79,8 @@ async def check_chats(chat_ids: Sequence[int]) -> None:
     """Raise LoadTestError for a chat that the bot cannot write to."""
     for chat_id in chat_ids:
         try:
-            await telegram.show_activity(chat_id)
-        except telegram.TelegramError as error:
+            await api.show_activity(chat_id)
+        except api.TelegramError as error:
             raise LoadTestError(
                 f"The bot cannot write to chat {chat_id} ({error}): whoever it is has to press Start in the bot first."
             ) from error
@@ -91,7 +91,7 @@ def _certificate(prefix: str) -> ssl.SSLContext:
     arn = stacks.existing(prefix, "web").parameters.get("CertificateArn", "")
     if arn:
         with suppress(ssl.SSLError):
-            return ssl.create_default_context(cadata=certificates.pem(arn).decode())
+            return ssl.create_default_context(cadata=acm.pem(arn).decode())
     raise LoadTestError(
         f"Telegram has a certificate of our own for the webhook, and the stack {prefix}-web has none that can be used: "
         "is --prefix that of the stack which is tested?"

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 from django.conf import settings
 
+from deploy.loadtest.records import Photo
 from deploy.local.telegram.client import BotCall, TelegramClientError, TelegramControl
-
-from .records import Photo
 
 _SENDS = ("sendPhoto", "sendDocument", "sendMessage")
 _TOO_MANY = 429

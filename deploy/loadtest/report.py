@@ -8,11 +8,10 @@ from math import ceil
 from rich.console import Console
 from rich.table import Table
 
-from botsite import pace
-
-from .run import Run
-from .screen import PERCENTS
-from .tally import Tally, clock_ahead, latencies, percentile
+from botsite.bot import rate_limit
+from deploy.loadtest.run import Run
+from deploy.loadtest.screen import PERCENTS
+from deploy.loadtest.tally import Tally, clock_ahead, latencies, percentile
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Report:
 
 def floor_seconds(photos: int, chats: int) -> float:
     """Return how long answers to so many photos take by Telegram's limits alone, in seconds."""
-    of_bot, of_chat = pace.BOT, pace.chat(1)
+    of_bot, of_chat = rate_limit.BOT, rate_limit.chat(1)
     in_a_chat = ceil(photos / chats) if chats else 0
     return max(
         0.0,

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy.loadtest import tally
+from deploy.loadtest.gauges import Gauges
+from deploy.loadtest.receipts import Receipts
+from deploy.loadtest.records import Photo, Plan, Point, Sample
+from deploy.loadtest.sender import Sender, pause
+from deploy.loadtest.tally import Tally
 from deploy.local.stopping import when_told
 from deploy.local.telegram.client import TelegramClientError
 from detection import predictions
-
-from . import tally
-from .gauges import Gauges
-from .receipts import Receipts
-from .records import Photo, Plan, Point, Sample
-from .sender import Sender, pause
-from .tally import Tally
 
 # An answer's time is in its item: looking seldom makes no latency longer.
 _LOOK_SECONDS = 1.0

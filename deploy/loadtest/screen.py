@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from .run import GRACE_SECONDS, Run
-from .tally import clock_ahead, latencies, percentile
+from deploy.loadtest.run import GRACE_SECONDS, Run
+from deploy.loadtest.tally import clock_ahead, latencies, percentile
 
 _LINE_SECONDS = 10.0
 PERCENTS = (50, 90, 99)

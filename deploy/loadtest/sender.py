@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from .records import Photo
+from deploy.loadtest.records import Photo
 
 # setWebhook's default of max_connections.
 CONNECTIONS = 40

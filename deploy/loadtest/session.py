@@ -10,17 +10,16 @@ from pathlib import Path
 
 from django.conf import settings
 
-from botsite import telegram
+from botsite.bot import api
+from deploy.loadtest import arrivals, files, local, numbering, pictures, prepare, receipts, updates
+from deploy.loadtest.errors import LoadTestError
+from deploy.loadtest.gauges import Gauges, Known, target
+from deploy.loadtest.records import Plan
+from deploy.loadtest.report import Report
+from deploy.loadtest.run import Run
+from deploy.loadtest.screen import Screen
 from deploy.local import sample
 from deploy.local.stopping import stoppable
-
-from . import arrivals, files, local, numbering, pictures, prepare, receipts, updates
-from .errors import LoadTestError
-from .gauges import Gauges, Known, target
-from .records import Plan
-from .report import Report
-from .run import Run
-from .screen import Screen
 
 _MOST_CHATS = 1000
 
@@ -120,7 +119,7 @@ async def _test(
         return run
     finally:
         await sender.client.aclose()
-        await telegram.close()
+        await api.close()
 
 
 async def _chats(options: Options, photos: int, *, made_up: bool) -> Sequence[int]:

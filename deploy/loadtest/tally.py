@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from .records import Photo, seconds_of
+from deploy.loadtest.records import Photo, seconds_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 from typing import Any
 
-from botsite import telegram
-from botsite.bot import incoming, receive
-
-from .records import Photo
+from botsite.bot import api, receive, updates
+from deploy.loadtest.records import Photo
 
 # Telegram counts messages in 32 bits and from 1: no real message has an id in the upper half. The bot replies to one
 # that is not there by sending its answer without a reply.
@@ -31,9 +29,9 @@ def photos(number: int, chat_ids: Sequence[int], files: Sequence[Sizes]) -> list
 
 def _photo(number: int, chat_id: int, message_id: int, sizes: Sizes) -> Photo:
     update = _update(chat_id, message_id, sizes)
-    read = incoming.read(update)
-    assert isinstance(read, incoming.Photo)
-    return Photo(number, chat_id, message_id, receive.prediction_id(telegram.bot_id(), read), update)
+    read = updates.read(update)
+    assert isinstance(read, updates.Photo)
+    return Photo(number, chat_id, message_id, receive.prediction_id(api.bot_id(), read), update)
 
 
 def _update(chat_id: int, message_id: int, sizes: Sizes) -> dict[str, Any]:

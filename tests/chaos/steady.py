@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
 
-from .cells import Scene
-from .crowd import Crowd
+from tests.chaos.cells import Scene
+from tests.chaos.crowd import Crowd
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from deploy.loadtest.pictures import MOST
 from deploy.loadtest.screen import Screen
 from deploy.local.processes import ChildFailed
 from deploy.management.base import StackCommand
-from detection.weights import WeightsMissing
+from detection.model.weights import WeightsMissing
 
 _MOST = 100_000
 _CHATS = (
