@@ -7,6 +7,7 @@ import signal
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,11 @@ def pulled(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
 def place_of(prefix: str) -> Place:
     """Return where prototypes run; the stacks would give it, if moto could deploy them."""
     aws.client("s3").create_bucket(Bucket=f"{prefix}-images")
-    profile = aws.client("iam").create_instance_profile(InstanceProfileName=prefix)["InstanceProfile"]
+    iam = aws.client("iam")
+    # boto3 asks again when an emulator on a busy machine takes too long, though it has made the profile.
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_instance_profile(InstanceProfileName=prefix)
+    profile = iam.get_instance_profile(InstanceProfileName=prefix)["InstanceProfile"]
     ec2 = aws.client("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]

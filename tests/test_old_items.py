@@ -66,7 +66,7 @@ def test_old_item_is_answered_once(state: str, user: TelegramUser, photo: bytes)
         found = predictions.find(prediction_id)
         return found is not None and found.delivery is Delivery.DELIVERED
 
-    wait_until(delivered, 60)
+    wait_until(delivered)
     assert answers(user) == [ANSWERS[state]]
 
 

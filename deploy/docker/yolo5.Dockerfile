@@ -28,6 +28,7 @@ COPY botsite botsite
 COPY detection detection
 COPY metrics metrics
 COPY deploy/__init__.py deploy/
+COPY deploy/management deploy/management
 COPY deploy/docker/weights /srv/cache/weights
 ENV CACHE_DIR=/srv/cache
 # An exported model as it is; a .pt file, from here or from where ultralytics publishes its own, exported to OpenVINO.

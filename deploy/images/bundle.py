@@ -19,6 +19,7 @@ _PACKED = (
     "metrics",
     "deploy/__init__.py",
     "deploy/gunicorn.conf.py",
+    "deploy/management",
     "deploy/docker",
 )
 _WEIGHTS = "deploy/docker/weights"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ _DECODED, _NO_IMAGE, _TOO_MANY_PIXELS, _DAMAGED = range(4)
 _SIDE = 1600
 # Resident. A phone's HEIC of 48 megapixels takes 260 MB, an interlaced PNG of that size 230.
 _LARGEST_BYTES = 330 << 20
-# Of both processes, on a machine of 1 GiB: while the worker itself is large, the child may be less so.
-_TOGETHER_BYTES = 740 << 20
+# Of what this container may use, both processes leave so much: while the worker itself is large, the child may be less.
+_SPARE_BYTES = 28 << 20
 # A child that keeps more than this between images is replaced: a new one has 40 MB.
 _IDLE_BYTES = 100 << 20
 # The child limits itself to 6 s of CPU, which take longer next to a busy model.
@@ -197,7 +198,7 @@ class _Child:
         poll = select.poll()
         poll.register(pipe, event)
         while not poll.poll(_LOOK_SECONDS * 1000):
-            if self.resident > min(_LARGEST_BYTES, _TOGETHER_BYTES - _resident("self")):
+            if self.resident > min(_LARGEST_BYTES, _allowed_bytes() - _SPARE_BYTES - _resident("self")):
                 raise _Lost("it took too much memory")
             if time.monotonic() > deadline:
                 raise _Lost("it took too long")
@@ -211,6 +212,19 @@ def _return_free_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim:
         trim(0)
+
+
+@cache
+def _allowed_bytes() -> int:
+    """Return what this container may use (deploy/docker/run.sh: 768 MB of 1 GiB), or else the machine."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    group = Path("/proc/self/cgroup")
+    unified = [line[3:] for line in group.read_text().splitlines() if line[:3] == "0::"] if group.exists() else []
+    for path in unified:
+        limit = Path(f"/sys/fs/cgroup{path}/memory.max")
+        if limit.exists() and (text := limit.read_text().strip()).isdecimal():
+            return min(machine, int(text))
+    return machine
 
 
 def _resident(process: int | str) -> int:

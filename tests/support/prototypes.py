@@ -13,6 +13,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import BotoCoreError
+
 from botsite import aws
 
 _RECORD = '#!/bin/sh\necho "$(basename "$0") $*" >> "$DESTDIR/commands"\n'
@@ -72,7 +74,11 @@ class Machine(threading.Thread):
     def run(self) -> None:
         """Wait for a prototype, then run its user data."""
         while not self._stopped.wait(0.02):
-            if launched := _running(self._prefix):
+            try:
+                launched = _running(self._prefix)
+            except BotoCoreError:
+                continue  # The emulator is slow, or has ended before this machine was told to stop.
+            if launched:
                 self._boot(launched[0]["InstanceId"])
                 return
 

@@ -1,11 +1,6 @@
-"""The Auto Scaling of this machine: make groups true, and execute their policies, which ministack only stores.
+"""Run EC2 Auto Scaling on this machine: keep groups at their capacity and carry out their scaling policies.
 
-groups.py      a process for each instance that a group lists
-instances.py   the life of one of them: boot, work, farewell
-imds.py        what it can learn of itself, its role's credentials above all
-policies.py    what is deployed: policies, alarms, metrics
-scaling.py     what follows from it: the desired capacity
-health.py      which sites the load balancer forwards to
+ministack only stores groups and policies.
 """
 
 import threading
