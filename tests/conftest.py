@@ -47,7 +47,7 @@ _ROWS = """
 worker_life loadtest bad_input results upkeep photo_to_answer pace attempts predictions
 state_machine tries downloads groups dead_letters telegram
 aws_failures chaos chaos_suite metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor \
-  webhook chat_page trace logs
+  webhook chat_page trace logs cloudwatch
 sqs_transport receiving_worker hostile_jobs
 demo_groups
 provision_https

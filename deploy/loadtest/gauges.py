@@ -14,8 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import aws
-from metrics import cloudwatch
-from metrics.cloudwatch import MetricFailed
+from metrics import service
+from metrics.service import MetricFailed
 
 # The names of the contract; metrics/ publishes them.
 METRICS = ("BacklogPerInstance", "BacklogWithoutCapacity")
@@ -60,8 +60,8 @@ class Gauges:
                 missing[name] = str(error)
                 return {}
 
-        depth = attempt("queue", lambda: asdict(cloudwatch.depth()))
-        group = attempt("group", lambda: asdict(cloudwatch.size()))
+        depth = attempt("queue", lambda: asdict(service.queue()))
+        group = attempt("group", _group)
         alarms = attempt("alarms", _alarms)
         points = attempt("metric", self._points)
         if self.known and "group" not in missing:
@@ -88,6 +88,11 @@ def target() -> float:
         policies = []
     values = [policy.get("TargetTrackingConfiguration", {}).get("TargetValue") for policy in policies]
     return next((float(value) for value in values if value), settings.BACKLOG_TARGET)
+
+
+def _group() -> dict[str, int]:
+    group = service.group()
+    return {name: getattr(group, name) for name in ("desired", "minimum", "maximum", "in_service", "pending")}
 
 
 def _alarms() -> dict[str, str]:

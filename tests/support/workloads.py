@@ -25,12 +25,12 @@ from botsite import aws, celery, health, secret_store
 from botsite.bot import api, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.threads import Receiver, Settler
-from botsite.staff import listing, recent
-from botsite.staff.filters import Filters
+from botsite.staff import job_query, recent
+from botsite.staff.job_filters import Filters
 from deploy.local.processes import PATIENCE_SECONDS
 from detection import dead_letters, images, jobs, operations, predictions, sweep, termination
 from detection.schemas import Delivery, Detection, Prediction, Status
-from metrics import cloudwatch, history, tasks
+from metrics import service, tasks
 
 # Warnings about the work itself, which is as it should be here.
 _EXPECTED = {"swept", "job_given_up", "machine_leaving"}
@@ -141,7 +141,7 @@ def administer() -> None:
         Filters(status=Status.FAILED),
         Filters(delivery=Delivery.PENDING),
     ):
-        listing.page(filters)
+        job_query.page(filters)
     identity = uuid4().hex
     prediction = Prediction(identity, CHAT_ID, 1, f"photos/{identity}")
     jobs.submit(prediction, b"photo")
@@ -155,8 +155,8 @@ def administer() -> None:
 
 def look_at_service() -> None:
     """Do what the ops page does: read every source, look at the dead letters, and replay one."""
-    cloudwatch.size()
-    history.read()
+    service.group()
+    service.tracked()
     recent.read()
     recent.oldest_waiting_seconds()
     assert dead_letters.count() == 1
@@ -266,8 +266,8 @@ def trouble(role: str) -> str:
 def main(role: str) -> None:
     """Answer each line of the input."""
     # Clients cost a tenth of a second each; none of them has a connection yet.
-    for service in ("sqs", "secretsmanager", "logs", "autoscaling", "cloudwatch"):
-        aws.client(service)
+    for name in ("sqs", "secretsmanager", "logs", "autoscaling", "cloudwatch"):
+        aws.client(name)
     aws.dynamodb()
     aws.s3()
     sys.stdout.write("ready\n")
