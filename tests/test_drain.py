@@ -1,4 +1,4 @@
-"""A site that is told to end finishes what it has begun, and sends no answer twice."""
+"""A site that is told to stop finishes what it has started, and sends no answer twice."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +72,7 @@ def being_sent(prediction: Prediction) -> bool:
     return found is not None and found.delivery is Delivery.DELIVERING
 
 
-def test_send_outlives_its_caller_and_the_order_to_end(
+def test_send_survives_a_hung_up_caller_and_sigterm(
     site: Child, call: Callable[[float], int], finished: Prediction, user: TelegramUser
 ) -> None:
     with pytest.raises(httpx.ReadTimeout):
@@ -86,7 +86,7 @@ def test_send_outlives_its_caller_and_the_order_to_end(
     assert [message.text for message in user.messages() if message.from_bot][1:] == ["The image is damaged."]
 
 
-def test_request_under_way_is_answered_and_no_other_is_taken(
+def test_request_in_flight_is_answered_and_new_ones_are_not(
     site: Child, call: Callable[[float], int], finished: Prediction, stack: LocalStack
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
@@ -98,7 +98,7 @@ def test_request_under_way_is_answered_and_no_other_is_taken(
     assert site.wait() == 0
 
 
-def test_idle_connections_do_not_hold_up_the_end(site: Child, stack: LocalStack) -> None:
+def test_idle_connections_do_not_delay_the_end(site: Child, stack: LocalStack) -> None:
     with httpx.Client() as idle:
         idle.get(f"{stack.sites[site]}/healthz")
         site.terminate()

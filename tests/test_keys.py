@@ -1,4 +1,4 @@
-"""A key is checked at once, whatever Secrets Manager does and however many wrong ones come."""
+"""Keys are checked at once, however slow Secrets Manager is and however many wrong keys arrive."""
 
 import socket
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
         yield server
 
 
-def test_a_silent_secrets_manager_delays_one_stranger(silent: socket.socket) -> None:
+def test_silent_secrets_manager_delays_one_stranger_only(silent: socket.socket) -> None:
     key = keys.Key("RESULTS_KEY")
     with ThreadPoolExecutor() as pool:
         first = pool.submit(key.fits, "wrong".__eq__)
