@@ -38,7 +38,7 @@ def admin(stack: LocalStack) -> Operator:
 
 @pytest.fixture
 def answered(user: TelegramUser, photo: bytes) -> Prediction:
-    """Return a photo that came back boxed."""
+    """Return an answered photo."""
     user.wait_for_reply(user.send_photo(photo))
     return _reaches(predictions.latest_of_chat(user.chat_id)[0], Delivery.DELIVERED)
 

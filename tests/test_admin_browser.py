@@ -17,7 +17,7 @@ from tests.support.browsing import watched
 
 WHY = "The model was away, and came back too late for this photo and for all after it."
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "admin.jpg"
-# The lowest ratio of contrast among the elements of a class (WCAG 2.2, 1.4.3: at least 4.5).
+# The lowest contrast ratio of the elements (WCAG 2.2, 1.4.3: at least 4.5).
 CONTRAST = """states => {
   const context = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
   const light = colours => {
@@ -101,7 +101,7 @@ def test_pages_fit_a_phone_and_are_readable_in_light_and_dark(
         assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
         assert page.locator("h1").count() == 1, path
         assert page.locator(".state").evaluate_all(CONTRAST) >= 4.5, path
-        # What is as wide as the page is read without scrolling to the side.
+        # Readable without scrolling sideways.
         assert page.locator(".timeline").evaluate_all("all => all.every(each => each.offsetWidth <= 400)"), path
     page.goto(f"{site_address}/admin/detection/job/{failed.prediction_id}/history/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 400

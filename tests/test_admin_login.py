@@ -44,7 +44,7 @@ def failed(stack: LocalStack) -> str:
 
 @contextmanager
 def another_site(stack: LocalStack, **env: str) -> Iterator[str]:
-    """Start one more site, with a database of its own; yield its address."""
+    """Start another site with its own database; yield its address."""
     child = stack.start_site("127.0.0.1", free_port(), **env)
     try:
         address = stack.sites.pop(child)

@@ -38,7 +38,7 @@ def test_with_machines_it_is_the_work_per_machine(visible: int, in_flight: int, 
 
 @given(messages, messages, machines, machines, targets)
 def test_no_state_is_a_deadlock(visible: int, in_flight: int, desired: int, pending: int, target: float) -> None:
-    """Published for long enough, the values lead each group to where it has to be, whatever of it is still pending."""
+    """Published long enough, the values bring every group to the right size, whatever is still pending."""
     maximum, pending = 1000, min(pending, desired)
     work = backlog.backlog(visible, in_flight)
     values = backlog.values(work, desired, target)
@@ -71,7 +71,7 @@ def test_failed_reads_strand_no_photo_and_stop_no_machine(
 
 
 def _after_an_hour(values: Values, capacity: Capacity, target: float) -> int:
-    """Return the capacity that the policies ask for once the values have been published for an hour."""
+    """Return the capacity the policies ask for after an hour of these values."""
     times = [30.0 * tick for tick in range(int(HOUR / 30))]
     points = Points(
         [Point(at, values.backlog_per_instance) for at in times],

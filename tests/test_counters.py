@@ -22,7 +22,7 @@ GROUP = "/objdet/polybot"
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Return what a machine's process writes, as the log driver reads it."""
+    """Return what a process writes, as the log driver reads it."""
     monkeypatch.setattr(logs.settings, "LOG_GROUP", GROUP)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

@@ -12,7 +12,7 @@ from botsite import keys
 
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Have Secrets Manager accept connections and answer nothing."""
+    """Make Secrets Manager accept connections and never answer."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "test")

@@ -20,7 +20,7 @@ MISSING_QUEUE = "/000000000000/no-such-queue"
 
 @dataclass(frozen=True)
 class Group:
-    """A queue and an Auto Scaling group of the test's own; what is published about them is in `name`'s namespace."""
+    """The test's own queue and Auto Scaling group; `name` is also the namespace of their metrics."""
 
     name: str
     queue_url: str
@@ -35,7 +35,7 @@ class Group:
         aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=self.name, DesiredCapacity=desired)
 
     def published(self, metric: str) -> set[float]:
-        """Return the values of a metric, as an alarm sees them that names exactly these dimensions and this unit."""
+        """Return the values of a metric as an alarm with exactly these dimensions and this unit sees them."""
         now = datetime.now(UTC)
         answer = aws.client("cloudwatch").get_metric_statistics(
             Namespace=settings.METRIC_NAMESPACE,
@@ -51,7 +51,7 @@ class Group:
 
     @property
     def both(self) -> tuple[set[float], set[float]]:
-        """Return what is published of both metrics."""
+        """Return the published values of both metrics."""
         return self.published("BacklogPerInstance"), self.published("BacklogWithoutCapacity")
 
 
@@ -76,7 +76,7 @@ def group(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Group:
 
 @pytest.fixture
 def faulty_aws(site: FaultySite, group: Group, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultySite]:
-    """Lead this process's calls of AWS the way of the faulty site's, once the group is there."""
+    """Route this process's AWS calls through the faulty proxy, once the group exists."""
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", site.proxy)
     aws._client.cache_clear()
     yield site

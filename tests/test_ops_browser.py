@@ -54,7 +54,7 @@ def given_up(stack: LocalStack) -> Iterator[Prediction]:
 
 @pytest.fixture(scope="module")
 def past(stack: LocalStack) -> None:
-    """Publish three hours of a backlog that came and went twice, as the metric does, a point a minute."""
+    """Publish three hours of a backlog that rises and falls twice, one point per minute."""
     now = datetime.now(UTC)
     values = [max(0.0, round(18 * math.sin(minute / 24), 1)) for minute in range(178)]
     dimensions = [{"Name": "AutoScalingGroupName", "Value": stack.env["ASG_NAME"]}]
@@ -92,7 +92,7 @@ def test_dashboard_updates_under_load_without_a_reload(page: Page, stack: LocalS
     before = answered(page)
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     sent = [sender.send_photo(photo) for _ in range(PHOTOS)]
-    # Photos of other tests leave the last minute meanwhile, and their answers come: neither makes these fewer.
+    # Photos of other tests may drop out or be answered meanwhile; neither lowers these numbers.
     page.wait_for_function(
         """sent => Number(document.querySelector('[data-tile="Photos per minute"] .value').innerText) >= sent""",
         arg=PHOTOS,

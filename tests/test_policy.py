@@ -15,12 +15,12 @@ CAPACITY = Capacity(desired=4, minimum=0, maximum=100)
 
 
 def _points(*values: float | None) -> list[Point]:
-    """Return a point in the middle of each period; None is one that is missing."""
+    """Return a point in the middle of each period; None is a missing one."""
     return [Point(PERIOD * (index + 0.5), value) for index, value in enumerate(values) if value is not None]
 
 
 def _after(*values: float | None, capacity: Capacity = CAPACITY, policies: Policies = POLICIES) -> Decision:
-    """Decide when the period of the last value is over."""
+    """Decide at the end of the last value's period."""
     return decide(policies, Points(_points(*values)), capacity, PERIOD * len(values))
 
 

@@ -17,7 +17,7 @@ from tests.support import emulators
 ROOT = Path(__file__).parents[1]
 KEY = "a-results-key-that-nobody-knows"
 _numbers = count(1)
-# An account id in an ARN or a registry's address, an access key, a bot's token, a mail address.
+# An account id in an ARN or a registry address, an access key, a bot token, a mail address.
 SOMEBODYS = re.compile(
     r"(?<=:)(?!(\d)\1{11}|123456789012)\d{12}(?=:)|(?!(\d)\2{11})\d{12}(?=\.dkr)|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
     r"|\b\d{8,10}:(?![xA]+\b)[\w-]{35}\b|\b[\w.+-]+@(?!example\.|localhost)[\w-]+\.(?:com|org|net|io|de)\b"
@@ -26,7 +26,7 @@ SOMEBODYS = re.compile(
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """An emulated AWS of this module's own."""
+    """An emulated AWS for this module only."""
     with emulators.ministack() as url:
         yield url
 
@@ -39,7 +39,7 @@ def stored(text: str) -> str:
 
 
 def run(endpoint: str, code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run code that begins with Django's settings, in a process with this environment."""
+    """Run code after loading Django's settings, in a process with this environment."""
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
     base = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "botsite.settings", "LOG_FORMAT": "json"}
     command = [sys.executable, "-c", f"import django; django.setup(); from django.conf import settings; {code}"]
@@ -104,7 +104,7 @@ print(os.waitpid(child, 0)[1], secret_store._client("us-east-1", "") is client)
 
 
 def test_forked_process_has_its_own_connections(endpoint: str) -> None:
-    """As a worker of gunicorn, which is forked from the process that has read the settings."""
+    """gunicorn forks its workers from the process that read the settings."""
     assert run(endpoint, FORKS).stdout == "0 True\n"
 
 

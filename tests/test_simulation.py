@@ -25,7 +25,7 @@ from metrics.simulator.simulation import simulate
 ROOT = Path(__file__).resolve().parent.parent
 HOUR, DAY = 3600.0, 86_400.0
 POLICIES = Policies(TargetTracking(10, period=30))
-# One photo a second and machine, always.
+# Exactly one photo per second and machine.
 SLOW = Machine(slots=1, service_seconds=1, service_variation=0, boot_seconds=120)
 
 
@@ -147,7 +147,7 @@ def test_trace_may_be_unsorted_and_starts_at_zero(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def steady() -> tuple[Scenario, dict[float, Result]]:
-    """Return hours of 3 photos/s on machines of 2 photos/s, simulated for the targets that tuning compares."""
+    """Return hours of 3 photos/s on machines that do 2 photos/s, simulated for the targets tuning compares."""
     machine = Machine(slots=10, service_seconds=5, boot_seconds=60)
     photos = arrivals.constant(3, 3 * HOUR, np.random.default_rng(3))
     scenario = Scenario(photos, machine, minimum=1, maximum=8)
@@ -184,7 +184,7 @@ def test_tuning_says_what_would_help_if_no_target_does() -> None:
 
 @pytest.fixture
 def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Return a function that runs the command with a picture in a folder of its own, and returns what it said."""
+    """Return a function that runs the command, checks its picture and returns its output."""
 
     def run(*arguments: str) -> str:
         call_command("simulate_scaling", "--png", str(tmp_path / "new" / "plot.png"), *arguments)
@@ -270,7 +270,7 @@ def test_replay_agrees_with_a_simulated_run(tmp_path: Path, capsys: pytest.Captu
 
 
 def _as_report(run: Result) -> dict[str, Any]:
-    """Return what a load test would have written of a simulated run."""
+    """Return a simulated run as a load test would report it."""
     finished = np.sort(run.arrivals + run.latencies)
     samples = []
     for at in np.arange(0, run.machines.at[-1], 1):

@@ -18,13 +18,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask: "Yes" does it to `rows`, "No" leads to `back`. The operator can edit `sentence`."""
+    """What to ask: "Yes" does it to `rows`, "No" leads to the page `back`. The operator can edit `sentence`."""
 
     title: str
     text: str
     button: str
     rows: tuple[Row, ...]
     back: str
+    back_name: str
     possible: bool = True
     sentence: str = ""
     longest: int = 0

@@ -53,6 +53,7 @@ def _question(ids: list[str]) -> Question:
         button="Replay",
         rows=tuple(map(Row, ids)),
         back=reverse("ops:letters"),
+        back_name="Dead letters",
     )
 
 

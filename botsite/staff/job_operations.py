@@ -115,6 +115,7 @@ def _question(operation: Operation, ids: list[str]) -> Question:
         button=operation.button,
         rows=tuple(_row(each, item) for each, item in found.items()),
         back=_back(ids),
+        back_name=f"Job {ids[0]}" if len(ids) == 1 else "Jobs",
         possible=any(item is not None for item in found.values()),
         sentence=operations.APOLOGY if apology else "",
         longest=operations.APOLOGY_LENGTH if apology else 0,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -90,13 +90,17 @@ class Sources:
     """All sources, behind a cache."""
 
     def __init__(self) -> None:
-        self._queue = Source("queue", service.queue)
-        self._oldest = Source("oldest", recent.oldest_waiting_seconds)
-        self._group = Source("group", service.group)
-        self._tracked = Source("metric", service.tracked)
-        self._photos = Source("photos", recent.read)
-        self._dead = Source("dead letters", dead_letters.count)
-        self._pool = ThreadPoolExecutor(max_workers=6, thread_name_prefix="ops")
+        # Named as the fields of Snapshot.
+        reads: dict[str, Callable[[], Any]] = {
+            "queue": service.queue,
+            "oldest": recent.oldest_waiting_seconds,
+            "group": service.group,
+            "tracked": service.tracked,
+            "photos": recent.read,
+            "dead": dead_letters.count,
+        }
+        self._sources = {name: Source(name, read) for name, read in reads.items()}
+        self._pool = ThreadPoolExecutor(max_workers=len(reads), thread_name_prefix="ops")
         self._lock = threading.Lock()
         self._read_at = float("-inf")
         self._snapshot: Snapshot | None = None
@@ -110,18 +114,11 @@ class Sources:
             return self._snapshot
 
     def _read(self) -> Snapshot:
-        for source in (self._queue, self._oldest, self._group, self._tracked, self._photos, self._dead):
+        for source in self._sources.values():
             source.begin(self._pool)
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        return Snapshot(
-            queue=self._queue.reading(deadline),
-            oldest=self._oldest.reading(deadline),
-            group=self._group.reading(deadline),
-            tracked=self._tracked.reading(deadline),
-            photos=self._photos.reading(deadline),
-            dead=self._dead.reading(deadline),
-            at=time.time(),
-        )
+        readings = {name: source.reading(deadline) for name, source in self._sources.items()}
+        return Snapshot(at=time.time(), **readings)
 
 
 everything = Sources()
