@@ -63,6 +63,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def _what_failed(error: Exception) -> tuple[str, str]:
-    if isinstance(error, ClientError) and error.response["Error"].get("Code") in _THROTTLED:
+    if not isinstance(error, ClientError):
+        return "AWS can't be reached", f"Nothing is lost. Reload the page in a moment. {error}"
+    if error.response["Error"].get("Code") in _THROTTLED:
         return "AWS is throttling requests", f"Reload the page in a moment. {error}"
-    return "AWS can't be reached", f"Nothing is lost. Reload the page in a moment. {error}"
+    return "AWS reported an error", str(error)
