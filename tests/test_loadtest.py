@@ -199,7 +199,7 @@ def test_what_cannot_be_read_is_missing_and_stops_nothing(load: Load, monkeypatc
     monkeypatch.setattr(settings, "ASG_NAME", "nowhere")
     saved = load("--photos", "1")
     assert {sample["desired"] for sample in saved["samples"]} == {None}
-    assert [note for note in saved["notes"] if note.startswith("group missing: There is no Auto Scaling group")]
+    assert [note for note in saved["notes"] if note.startswith("group missing: The Auto Scaling group")]
     assert "(missing)" in load.text
 
 
