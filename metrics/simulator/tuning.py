@@ -78,7 +78,8 @@ def _above(results: Mapping[float, Result], best: float, latency_seconds: float,
     if higher is None:
         return ["It is the highest target tried."]
     slower = results[higher].latency(percent)
-    verdict = f"over {latency_seconds:g} s" if slower > latency_seconds else "no cheaper"
+    cheaper = "cheaper, but it swings" if results[higher].dollars < results[best].dollars else "no cheaper"
+    verdict = f"over {latency_seconds:g} s" if slower > latency_seconds else cheaper
     return [
         f"At {higher:g}, p{percent:g} is {slower:,.1f} s at ${results[higher].dollars_per_thousand:.3g}: {verdict}."
     ]
