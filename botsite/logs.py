@@ -108,9 +108,9 @@ def formatter() -> logging.Formatter:
 
 
 def _name_logger(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Say which library spoke: its events have no name of ours."""
+    """Name the library that logged; botsite.sqs, which uses `logging` too, has event names of ours."""
     record = event.get("_record")
-    if record is not None:
+    if record is not None and not record.name.startswith("botsite."):
         event["logger"] = record.name
     return event
 
