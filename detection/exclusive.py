@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botsite.sqs.receiving import RECEIVING
+from botsite import sqs
 
 _LOOK_SECONDS = 0.05
 _count = threading.Lock()
@@ -37,8 +37,8 @@ def alone() -> Iterator[None]:
     with _count:
         _waiting_for_room += 1
     try:
-        with RECEIVING.stopped(), _one_at_a_time:
-            while _sharing or RECEIVING.held() > _waiting_for_room:
+        with sqs.RECEIVING.stopped(), _one_at_a_time:
+            while _sharing or sqs.RECEIVING.held() > _waiting_for_room:
                 time.sleep(_LOOK_SECONDS)
             yield
     finally:

@@ -1,16 +1,19 @@
 """The heartbeat keeps every message in work hidden, even if one is malformed or the heartbeat itself fails."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
 from botsite import aws
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
+from deploy.local.processes import PATIENCE_SECONDS
 from tests.support.emulators import ministack
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from tests.support.processes import wait_until
 
 LEFT_ALONE = "left alone"
 
@@ -63,3 +66,21 @@ def test_the_heartbeat_survives_an_exception(queue: Queue) -> None:
     heartbeat.stop()
     heartbeat.join(PATIENCE_SECONDS)
     assert not heartbeat.is_alive()
+
+
+def test_the_configured_visibility_timeout_is_used_until_sqs_tells_the_queues(queue: Queue) -> None:
+    sqs = aws.client("sqs")
+    refusal = ClientError({"Error": {"Code": "AccessDenied"}}, "GetQueueAttributes")
+    sqs.meta.events.register("before-call.sqs.GetQueueAttributes", partial(_refuse, refusal))
+    Heartbeat(sqs, lambda: {queue.url: queue.in_work}, [queue.url], Options(visibility_timeout=1)).beat()
+    assert LEFT_ALONE not in queue.comes_back()
+
+
+def _refuse(refusal: Exception, **_: object) -> None:
+    raise refusal
+
+
+def test_a_job_that_takes_too_long_is_no_longer_hidden(queue: Queue) -> None:
+    options = Options(longest_job_seconds=0)
+    Heartbeat(aws.client("sqs"), lambda: {queue.url: queue.in_work}, [queue.url], options).beat()
+    assert sorted(queue.comes_back()) == sorted([LEFT_ALONE, "one", "two"])

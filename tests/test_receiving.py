@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from botsite.sqs.receiving import FAILURES, LONGEST_PAUSE_SECONDS, RECEIVING, Pauses
 from botsite.sqs.threads import Receiver
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from deploy.local.processes import PATIENCE_SECONDS
+from tests.support.processes import wait_until
 
 ERROR = ConnectionError("not today")
 IN_WORK = 16
@@ -112,7 +113,12 @@ def receiver() -> Iterator[tuple[Receiver, threading.Event]]:
     """Return a receiver of an empty queue, and an event set once it has received."""
     received = threading.Event()
     request = {"WaitTimeSeconds": 0}
-    receiver = Receiver("jobs", lambda **_: received.set() or {}, request, lambda *_: 10, lambda *_: None)
+
+    def receive(**_: object) -> dict[str, object]:
+        received.set()
+        return {}
+
+    receiver = Receiver("jobs", receive, request, lambda *_: 10, lambda *_: None)
     yield receiver, received
     receiver.stop()
     receiver.join()

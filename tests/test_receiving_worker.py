@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from botsite.sqs import receiving
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from deploy.local.processes import PATIENCE_SECONDS
+from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, Worker, running_aws, running_worker
 
 WAITING = 30

@@ -17,8 +17,9 @@ import pytest
 import structlog
 
 from botsite import logs
+from deploy.local.processes import PATIENCE_SECONDS
 from tests.support import venvs
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, running_aws
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,8 @@ import pytest
 from kombu.asynchronous import Hub
 from kombu.transport import SQS, virtual
 
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from deploy.local.processes import PATIENCE_SECONDS
+from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
 
 

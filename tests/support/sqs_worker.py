@@ -21,7 +21,6 @@ from celery.signals import worker_ready
 
 from botsite import sqs
 from botsite.sqs import receiving
-from botsite.sqs.receiving import RECEIVING
 from deploy.local import ministack
 from tests.support import microburst
 from tests.support.processes import free_port, listening, start, wait_until
@@ -53,20 +52,20 @@ def make_app(queue_url: str, **options: Any) -> Celery:
         """Fail like a job whose AWS is down as long as the file `outage` exists; then succeed."""
         if Path(outage).exists():
             write_note(f"{text} failed")
-            RECEIVING.failed(ConnectionError("an outage"))
+            sqs.RECEIVING.failed(ConnectionError("an outage"))
             raise ConnectionError("an outage")
         write_note(text)
-        RECEIVING.worked()
+        sqs.RECEIVING.worked()
 
     @app.task(name="work_alone", shared=False)
     def work_alone(until: str) -> None:
         """Wait until nothing else is in work, then for a file; note how many messages are held before and after."""
-        with RECEIVING.stopped():
+        with sqs.RECEIVING.stopped():
             # Not even its own, if a lost connection has released that in the meantime.
-            wait_until(lambda: RECEIVING.held() <= 1)
+            wait_until(lambda: sqs.RECEIVING.held() <= 1)
             write_note("alone")
             wait_until(Path(until).exists)
-            write_note(f"still {RECEIVING.held()}")
+            write_note(f"still {sqs.RECEIVING.held()}")
 
     return app
 
