@@ -15,7 +15,7 @@ import pytest
 
 from botsite import aws
 from deploy import bundle, recipe
-from deploy.local.sample import SHAPES
+from deploy.local.sample import SHAPES_WEIGHTS
 from deploy.recipe import ROLES, Place, Recipe
 from detection import openvino_model
 from detection import weights as model_weights
@@ -112,11 +112,11 @@ def test_the_model_is_exported_at_the_build_with_pytorch_for_cpus() -> None:
 @pytest.mark.parametrize("given", ["shapes.pt", "shapes_openvino_model"])
 def test_the_build_exports_the_model_and_takes_one_that_is_exported_as_it_is(tmp_path: Path, given: str) -> None:
     """The export itself, which takes its time, is done already: `export_weights` finds it in the cache."""
-    exported = model_weights.ready(str(SHAPES))
+    exported = model_weights.ready(str(SHAPES_WEIGHTS))
     cache = tmp_path / "srv" / "cache" / "weights"
     cache.mkdir(parents=True)
     if given.endswith(".pt"):
-        shutil.copy(SHAPES, cache)
+        shutil.copy(SHAPES_WEIGHTS, cache)
         shutil.copytree(exported, cache / exported.name)
     else:
         shutil.copytree(exported, cache / given)

@@ -82,7 +82,7 @@ def _images(folder: Path | None, *, chosen: bool) -> list[bytes]:
     """Return the photos of the folder, else one that suits the model; of an unknown one, a street scene."""
     if folder:
         return pictures.of_folder(folder)
-    return [sample.choose().photo if chosen or os.environ.get("YOLO_WEIGHTS") else sample.bus()]
+    return [sample.choose().photo if chosen or os.environ.get("YOLO_WEIGHTS") else sample.everyday()]
 
 
 def _where() -> str:
