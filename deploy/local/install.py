@@ -81,9 +81,9 @@ def _install(wanted: Wanted) -> None:
     if stamp.is_file() and stamp.read_text() == digest:
         return
     cpu_build = wanted.torch and _is_cpu_build()
-    if not (VENV / "bin" / "python").exists():
+    if not any((VENV / f"installed-{name}").is_file() for name in (wanted.name, TESTS.name)):
         print(announcement(wanted, cpu_build), flush=True)
-        _make_venv()
+    _make_venv()
     _install_locked(wanted.locks)
     if wanted.torch:
         _install_pytorch(cpu_build)
@@ -108,6 +108,8 @@ def _size(megabytes: int) -> str:
 
 
 def _make_venv() -> None:
+    if (VENV / "bin" / "python").exists():
+        return
     print(f"making {VENV.name} with Python {platform.python_version()}", flush=True)
     made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
     if made.returncode:
