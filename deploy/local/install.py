@@ -84,7 +84,7 @@ def _install(wanted: Wanted) -> None:
     if not any((VENV / f"installed-{name}").is_file() for name in (wanted.name, TESTS.name)):
         print(announcement(wanted, cpu_build), flush=True)
     _make_venv()
-    _install_locked(wanted.locks)
+    _install_locked(wanted)
     if wanted.torch:
         _install_pytorch(cpu_build)
     stamp.write_text(digest)
@@ -117,15 +117,19 @@ def _make_venv() -> None:
         sys.exit(f"{made.stdout}{made.stderr}\nCould not make {VENV}. On Debian: apt install python3-venv")
 
 
-def _install_locked(locks: tuple[str, ...]) -> None:
-    """Install the locks with uv, which takes a fifth of pip's time; with pip where uv does not work.
+def _install_locked(wanted: Wanted) -> None:
+    """Install the locks with uv, which takes a quarter of pip's time; with pip where uv does not work.
 
     uv does not read pip's configuration, so it may not find the package index that pip is told to use.
     """
-    files = [part for name in locks for part in ("--requirement", str(ROOT / name))]
+    files = [part for name in wanted.locks for part in ("--requirement", str(ROOT / name))]
     options = ["--no-deps", "--require-hashes", *files]
     _pip("installing uv", "--only-binary", ":all:", "--no-deps", "--require-hashes", "--requirement", str(ROOT / UV))
-    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--python", str(VENV / "bin" / "python"), "--compile-bytecode"]
+    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--python", str(VENV / "bin" / "python")]
+    # The demo compiles what it imports as it starts, which is less than everything. Tests start processes by the
+    # hundred, and some environments say that none of them may keep what it compiles.
+    if wanted is TESTS or os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        uv.append("--compile-bytecode")
     if _run("installing the packages (uv)", [*uv, *options]):
         print("  uv did not get them, so pip tries", flush=True)
         _pip("installing the packages", *options)
