@@ -8,7 +8,7 @@ from deploy.local import install
 @pytest.mark.parametrize(
     ("wanted", "cpu_build", "size"),
     [
-        (install.RUNTIME, False, "about 250 MB to download, 830 MB on disk; a minute or so at 100 Mbit/s"),
+        (install.RUNTIME, False, "about 250 MB to download, 770 MB on disk; a minute or so at 100 Mbit/s"),
         (install.TESTS, True, "about 630 MB to download, 2.3 GB on disk; 2 minutes or so at 100 Mbit/s"),
         (install.TESTS, False, "about 3.4 GB to download, 6.8 GB on disk; 9 minutes or so at 100 Mbit/s"),
     ],

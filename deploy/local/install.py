@@ -41,7 +41,7 @@ class Wanted:
     disk_mb: int
 
 
-RUNTIME = Wanted("runtime", ("requirements.lock",), False, 250, 830)
+RUNTIME = Wanted("runtime", ("requirements.lock",), False, 250, 770)
 EXPORTING = Wanted("torch", ("requirements.lock", "requirements-torch.lock"), True, 310, 1100)
 TESTS = Wanted("tests", ("tests/requirements.lock",), True, 430, 1600)
 # Of PyTorch: megabytes to download and on disk.
