@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.local.stopping import when_told
+from deploy.interrupts import when_told
 from deploy.local.telegram.client import TelegramClientError
 from detection import predictions
 

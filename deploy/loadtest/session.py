@@ -11,8 +11,8 @@ from pathlib import Path
 from django.conf import settings
 
 from botsite import telegram
+from deploy.interrupts import stoppable
 from deploy.local import sample
-from deploy.local.stopping import stoppable
 
 from . import arrivals, files, local, numbering, pictures, prepare, receipts, updates
 from .errors import LoadTestError

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from deploy.interrupts import stoppable
 from detection import predictions
 
 from . import sample
@@ -16,7 +17,6 @@ from .processes import PATIENCE_SECONDS
 from .scaled_stack import TIME_SCALE, ScaledStack
 from .screen import Screen
 from .stack import LocalStack
-from .stopping import stoppable
 from .telegram.client import Message, TelegramUser
 
 # While it waits for the answer, the demo looks so often whether a worker cannot start.
