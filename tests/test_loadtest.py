@@ -23,14 +23,14 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import self_signed, stacks
+from deploy import stacks
+from deploy.certificates import self_signed
 from deploy.loadtest import plan, report
 from deploy.loadtest.plan import Photo
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl
 from detection.schemas import Delivery, Prediction, Status
-
-from .processes import wait_until
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 _chats = count(700_000)

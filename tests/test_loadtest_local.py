@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .test_demo import ROOT, left_of
+from tests.test_demo import ROOT, left_of
 
 
 def test_stack_is_started_scaled_and_stopped(tmp_path: Path, weights: str) -> None:

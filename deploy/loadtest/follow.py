@@ -8,7 +8,7 @@ from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite import telegram
+from botsite.bot import api
 from deploy import interrupts
 from deploy.loadtest.gauges import Gauges, Point, Sample
 from deploy.loadtest.plan import LoadTestError, Options, Photo
@@ -182,8 +182,8 @@ async def numbered(run: Run, chat_ids: Sequence[int], last_message_id: int) -> s
     sent, answered = sum(photo.sent_at is not None for photo in run.photos), sum(photo.answered for photo in run.photos)
     try:
         text = f"The load test is over: {answered} of {sent} photos were answered."
-        last = await telegram.send_text(chat_ids[0], text)
-    except telegram.TelegramError as error:
+        last = await api.send_text(chat_ids[0], text)
+    except api.TelegramError as error:
         return f"Telegram refused the last message, whose id would show doubled answers: {error}"
     between = last.message_id - last_message_id - 1
     if between == answered:

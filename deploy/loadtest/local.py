@@ -81,7 +81,7 @@ def stack(folder: Path, step: Callable[[str], None]) -> Iterator[Callable[[], Kn
 
 def _known(running: "ScaledStack", group_name: str) -> Known:
     """Return the true states. Raise ChildFailed if an instance ends whenever it is started."""
-    from deploy.local.instances import State
+    from deploy.local.autoscaling.instances import State
 
     running.raise_trouble()
     fleet = running.autoscaling.fleets[group_name]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from detection.schemas import Delivery, Prediction, Status
-from metrics import arrivals
 from metrics.backlog import BadSetting
+from metrics.simulator import arrivals
 
 
 class LoadTestError(Exception):

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from deploy.loadtest import local
-from metrics.arrivals import Seconds
 from metrics.policy import Policies, StepScaling, TargetTracking
-from metrics.scenario import Machine, Scenario
-from metrics.simulation import simulate
+from metrics.simulator.arrivals import Seconds
+from metrics.simulator.scenario import Machine, Scenario
+from metrics.simulator.simulation import simulate
 
 _METRIC_DELAY_SECONDS = 0.3
 _PERIOD_SECONDS, _WARMUP_SECONDS = 30.0, 180.0

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from botsite import pace
+from botsite.bot import rate_limit
 from deploy.loadtest.follow import Run
 from deploy.loadtest.plan import Photo, seconds_of
 
@@ -98,7 +98,7 @@ def percentiles(seconds: Sequence[float], percents: Sequence[float] = PERCENTS) 
 
 def floor_seconds(photos: int, chats: int) -> float:
     """Return how long Telegram's limits alone make so many answers take, in seconds."""
-    of_bot, of_chat = pace.BOT, pace.chat(1)
+    of_bot, of_chat = rate_limit.BOT, rate_limit.chat(1)
     in_a_chat = ceil(photos / chats) if chats else 0
     return max(
         0.0,

@@ -20,10 +20,9 @@ from typing import Any
 import httpx
 from telegram import Message
 
-from botsite import telegram
-from botsite.bot import incoming, receive
+from botsite.bot import api, receive, updates
 from deploy.loadtest.plan import LoadTestError, Photo
-from detection import headers
+from detection import image_headers
 
 # Each becomes a message in one of the operator's chats: a load test needs variety, not a library.
 MOST_PICTURES = 20
@@ -63,8 +62,8 @@ def pictures(folder: Path) -> list[bytes]:
 def _picture(file: Path) -> bytes:
     data = file.read_bytes()
     try:
-        headers.read(data)
-    except headers.UnreadableImage as error:
+        image_headers.read(data)
+    except image_headers.UnreadableImage as error:
         raise LoadTestError(f"{file} is no photo that the bot accepts: {error}") from error
     if len(data) > _LARGEST_BYTES:
         raise LoadTestError(f"{file} is {len(data) / 1024**2:.0f} MB; Telegram accepts photos up to 10 MB.")
@@ -86,8 +85,8 @@ async def upload(images: Sequence[bytes], chat_id: int, report: Callable[[str], 
 async def _upload(image: bytes, chat_id: int, caption: str) -> Message:
     while True:
         try:
-            return await telegram.send_image(chat_id, image, caption, form="photo", reply_to=0)
-        except telegram.TelegramError as error:
+            return await api.send_image(chat_id, image, caption, form="photo", reply_to=0)
+        except api.TelegramError as error:
             if error.retry_after_seconds is None:
                 raise LoadTestError(f"Telegram refused a photo for chat {chat_id}: {error}") from error
             await asyncio.sleep(error.retry_after_seconds)
@@ -102,9 +101,9 @@ def photos(number: int, chat_ids: Sequence[int], uploaded: Sequence[Sizes]) -> l
 
 def _photo(number: int, chat_id: int, message_id: int, sizes: Sizes) -> Photo:
     update = _update(chat_id, message_id, sizes)
-    read = incoming.read(update)
-    assert isinstance(read, incoming.Photo)
-    return Photo(number, chat_id, message_id, receive.prediction_id(telegram.bot_id(), read), update)
+    read = updates.read(update)
+    assert isinstance(read, updates.Photo)
+    return Photo(number, chat_id, message_id, receive.prediction_id(api.bot_id(), read), update)
 
 
 def _update(chat_id: int, message_id: int, sizes: Sizes) -> dict[str, Any]:

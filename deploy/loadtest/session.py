@@ -11,8 +11,9 @@ import httpx
 from botocore.exceptions import ClientError
 from django.conf import settings
 
-from botsite import telegram
-from deploy import certificates, interrupts, stacks
+from botsite.bot import api
+from deploy import interrupts, stacks
+from deploy.certificates import acm
 from deploy.loadtest import follow, gauges, local, plot, send
 from deploy.loadtest.gauges import Gauges, Known
 from deploy.loadtest.plan import LoadTestError, Options
@@ -95,7 +96,7 @@ async def _test(
         return run
     finally:
         await sender.client.aclose()
-        await telegram.close()
+        await api.close()
 
 
 def _check_settings() -> None:
@@ -129,8 +130,8 @@ def _check_group(watched: Gauges) -> None:
 async def _sender(prefix: str) -> Sender:
     """Return a sender to the webhook that Telegram calls, once that accepts our secret. Raise LoadTestError."""
     try:
-        info = await telegram.webhook()
-    except telegram.TelegramError as error:
+        info = await api.webhook()
+    except api.TelegramError as error:
         raise LoadTestError(f"Telegram does not tell the webhook's address: {error}") from error
     if not info.url:
         raise LoadTestError("Telegram has no webhook for this bot: run `python manage.py set_webhook` first.")
@@ -149,7 +150,7 @@ def _certificate(prefix: str) -> ssl.SSLContext:
     arn = stacks.existing(prefix, "web").parameters.get("CertificateArn", "")
     if arn:
         with suppress(ssl.SSLError):
-            return ssl.create_default_context(cadata=certificates.pem(arn).decode())
+            return ssl.create_default_context(cadata=acm.pem(arn).decode())
     raise LoadTestError(
         f"Telegram has a self-signed certificate for the webhook, but the stack {prefix}-web has none that can be "
         "used: does --prefix name the stack to test?"
@@ -171,8 +172,8 @@ async def _chats(options: Options, photos: int, *, made_up: bool) -> Sequence[in
     """Return the chats to send from. Raise LoadTestError for one that the bot cannot write to."""
     for chat_id in options.chat_ids:
         try:
-            await telegram.show_activity(chat_id)
-        except telegram.TelegramError as error:
+            await api.show_activity(chat_id)
+        except api.TelegramError as error:
             raise LoadTestError(
                 f"The bot cannot write to chat {chat_id} ({error}): its owner has to press Start in the bot first."
             ) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from .shapes.draw import DrawnPhoto, draw_photo
+from deploy.local.shapes.draw import DrawnPhoto, draw_photo
 
 SHAPES = Path(__file__).parent / "shapes" / "shapes.pt"
 _DEFAULT = "yolo11n.pt"

@@ -10,8 +10,8 @@ from itertools import cycle
 
 import numpy as np
 
-from .cells import Scene
-from .crowd import Crowd
+from tests.chaos.cells import Scene
+from tests.chaos.crowd import Crowd
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from deploy.loadtest.plan import SHAPES, LoadTestError, Options
 from deploy.loadtest.screen import Screen
 from deploy.loadtest.send import MOST_PICTURES
 from deploy.management.base import StackCommand
-from detection.weights import WeightsMissing
+from detection.model.weights import WeightsMissing
 
 _MOST = 100_000
 _CHATS = (
