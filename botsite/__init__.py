@@ -1,5 +1,1 @@
-"""The edge: Django site, Telegram webhook, `/results`, and the Celery app that `celery -A botsite` finds."""
-
-from .celery import app as celery_app
-
-__all__ = ["celery_app"]
+"""The edge: the Django site, the bot, and the Celery app that `celery -A botsite` finds in `botsite/celery.py`."""

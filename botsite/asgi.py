@@ -7,15 +7,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
 from django.core.asgi import get_asgi_application
 from django.urls import get_resolver
 
-from botsite import aws, logins, settings, spool
-from botsite.bodies import BoundedBodies
+from botsite import aws, settings
+from botsite.bot import downloads
+from botsite.request_limits import BoundedBodies
+from botsite.staff import login
 
 settings.require("polybot")
 application = BoundedBodies(get_asgi_application())
-logins.prepare()
+login.prepare()
 # A site whose views cannot be imported must not start, let alone look healthy.
 _ = get_resolver().url_patterns
-spool.return_large_blocks()
+downloads.return_large_blocks()
 # Made before gunicorn forks its workers, which share what botocore knows of AWS; none has a connection yet.
 aws.client("sqs")
 aws.dynamodb()

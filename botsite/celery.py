@@ -3,7 +3,7 @@
     celery -A botsite worker -Q jobs          a yolo5 worker
     celery -A botsite worker -B -Q metrics    the metricStreamer
 
-Each setting has its reason beside it; the transport's own are in `botsite/sqs.py`.
+Each setting has its reason beside it; the transport's own are in `botsite/sqs/transport.py`.
 """
 
 import os
@@ -17,7 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
 # Django's checks import the whole site, with python-telegram-bot and the admin: 40 MB that no worker needs.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
-app = Celery("botsite", task_cls="botsite.strict:StrictTask")
+app = Celery("botsite", task_cls="botsite.sqs.strict:StrictTask")
 
 
 def configuration() -> dict[str, Any]:
@@ -27,7 +27,7 @@ def configuration() -> dict[str, Any]:
     """
     from django.conf import settings
 
-    from . import sqs
+    from botsite import sqs
 
     queues = {"jobs": settings.JOBS_QUEUE_URL, "metrics": settings.METRICS_QUEUE_URL}
     queues = {name: url for name, url in queues.items() if url}
@@ -77,7 +77,7 @@ def configuration() -> dict[str, Any]:
 
 app.add_defaults(configuration)
 app.autodiscover_tasks(["detection", "metrics"])
-app.autodiscover_tasks(["detection"], related_name="upkeep")
+app.autodiscover_tasks(["detection"], related_name="sweep")
 
 
 @setup_logging.connect

@@ -7,7 +7,7 @@ from typing import Any
 from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
 
-from . import under_way
+from botsite import in_flight
 
 Application = Callable[..., Coroutine[Any, Any, None]]
 
@@ -51,7 +51,7 @@ class Worker(gasgi.ASGIWorker):
         for server in self.servers:
             server.close()
         self.log.info("Draining")
-        await under_way.finished()
+        await in_flight.finished()
         self._quick_shutdown = True
         await super()._shutdown()
 
@@ -59,6 +59,6 @@ class Worker(gasgi.ASGIWorker):
 def _tracked(application: Application) -> Application:
     async def tracked(scope: dict[str, Any], *channels: Any) -> None:
         call = application(scope, *channels)
-        await (under_way.start(call) if scope["type"] == "http" else call)
+        await (in_flight.start(call) if scope["type"] == "http" else call)
 
     return tracked

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from . import aws
+from botsite import aws
 
 log = structlog.get_logger()
 

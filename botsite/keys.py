@@ -13,7 +13,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from . import logs, secret_store
+from botsite import logs, secret_store
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from . import counters
+from botsite import counters
 
 # A bot's token: "<bot id>:<secret>", also as it stands in the address of each Bot API call.
 _TOKEN = re.compile(r"(?<!\d)\d{3,}(?::|%3A)[A-Za-z0-9_-]{20,}")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from . import secret_store
+from botsite import secret_store
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -79,7 +79,7 @@ SECRET_KEY_FALLBACKS = env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[]) or [
     host for host in (urlsplit(POLYBOT_URL).hostname, "localhost", "127.0.0.1") if host
 ]
-# The admin's login, made at each start (botsite/logins.py); no password, no login.
+# The admin's login, made at each start (botsite/staff/login.py); no password, no login.
 ADMIN_USER = env.str("ADMIN_USER", default="admin")
 ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
 # Of the users that an operator adds.
@@ -91,8 +91,9 @@ AUTH_PASSWORD_VALIDATORS = [
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
-    # Before the admin, whose template it adds to.
     "botsite",
+    # Before the admin, whose template it adds to.
+    "botsite.staff",
     # Without looking for the admin's pages: those who serve them do (botsite/urls.py), the other roles need none.
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
@@ -101,7 +102,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "detection",
-    "metrics",
     "deploy",
 ]
 MIDDLEWARE = [
@@ -156,7 +156,7 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 # Preloading is a promise about a whole domain, which is not ours to give: the bot may have a name below it.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-# No script and no style but the site's own files. A page that shows photos adds the bucket (detection/admin.py).
+# No script and no style but the site's own files. A page that shows photos adds the bucket (botsite/staff/admin.py).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],

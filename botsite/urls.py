@@ -3,7 +3,8 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from . import attempts, logins, views
+from botsite import views
+from botsite.staff import attempts, login
 
 admin.autodiscover()
 admin.site.site_header = admin.site.site_title = "Object detection service"
@@ -15,7 +16,7 @@ admin.site.login_form = attempts.LoginForm
 urlpatterns = [
     path("telegram/webhook", views.webhook),
     path("results", views.results),
-    path("admin/password_change/", logins.password_change),
+    path("admin/password_change/", login.password_change),
     path("admin/", admin.site.urls),
-    path("ops/", include("botsite.ops.urls")),
+    path("ops/", include("botsite.staff.urls")),
 ]

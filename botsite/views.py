@@ -8,19 +8,17 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
+from botsite.bot import deliver, downloads, receive, updates
+from botsite.bot.api import TelegramError
+from botsite.bot.updates import Command, Other, Photo
 from detection import callback
-
-from . import spool
-from .bot import deliver, incoming, receive
-from .bot.incoming import Command, Other, Photo
-from .telegram import TelegramError
 
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
 
 # What goes away by itself: whoever called is to call again.
-_TRANSIENT = (TelegramError, spool.Full, ClientError, BotoCoreError, OperationalError)
+_TRANSIENT = (TelegramError, downloads.Full, ClientError, BotoCoreError, OperationalError)
 # Of AWS's errors those that are about the request itself.
 _REJECTIONS = ("ValidationException", "SerializationException", "InvalidParameterValue", "InvalidMessageContents")
 # A defect of ours that lasts longer would have Telegram repeat the update for a day, and hold back its chat meanwhile.
@@ -37,15 +35,15 @@ _STATUS_OF = {
 @require_POST
 async def webhook(request: HttpRequest) -> HttpResponse:
     """Take an update from Telegram. 200 says that it is durable or ignored; a 5xx brings it again."""
-    # botsite/bodies.py has authenticated it, before its body was read.
+    # botsite/request_limits.py has authenticated it, before its body was read.
     if not getattr(request, "scope", {}).get("telegram"):
         return HttpResponse(status=403)
     try:
-        update = incoming.parse(request.body)
-    except incoming.NotJson as error:
+        update = updates.parse(request.body)
+    except updates.NotJson as error:
         log.warning("update_refused", error=str(error))
         return HttpResponse(status=400)
-    except incoming.Malformed as error:
+    except updates.Malformed as error:
         # Not 4xx: Telegram would send it again for a day, and hold back what follows in that chat.
         log.warning("update_ignored", error=str(error))
         return HttpResponse()

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy import stacks, template
-from deploy.template import Template
+from deploy import stacks
+from deploy.cfn import template
+from deploy.cfn.template import Template
 
 # A word for each type of resource.
 KINDS: Mapping[str, str] = {

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from botsite import aws
-from deploy import ami, certificates, proof, prototype, tags
-from deploy.cfn import Change, Event, Report
+from deploy import tags
+from deploy.certificates import acm, validation
+from deploy.cfn.cloudformation import Change, Event, Report
+from deploy.images import ami, builder
 
 _IMAGE, _SNAPSHOT, _RECORD, _LOGS = (
     "AWS::EC2::Image",
@@ -16,20 +18,20 @@ _IMAGE, _SNAPSHOT, _RECORD, _LOGS = (
 
 def deletions(prefix: str) -> list[Change]:
     """Return what `delete` would remove."""
-    issued = list(certificates.ours(prefix, "AMAZON_ISSUED"))
-    records = [found[1]["Name"] for state in issued if (found := proof.made(state))]
-    named = [one["DomainName"] for one in [*certificates.ours(prefix, "IMPORTED"), *issued]]
+    issued = list(acm.ours(prefix, "AMAZON_ISSUED"))
+    records = [found[1]["Name"] for state in issued if (found := validation.made(state))]
+    named = [one["DomainName"] for one in [*acm.ours(prefix, "IMPORTED"), *issued]]
     return [
         *(Change(f"{prefix}-images", "Remove", image.name, _IMAGE) for image in ami.of_prefix(prefix)),
         *(Change(f"{prefix}-images", "Remove", one, _SNAPSHOT) for one in ami.lone_snapshots(prefix)),
         *(Change(f"{prefix}-certificate", "Remove", one, _RECORD) for one in records),
-        *(Change(f"{prefix}-certificate", "Remove", one, certificates.TYPE) for one in named),
+        *(Change(f"{prefix}-certificate", "Remove", one, acm.TYPE) for one in named),
     ]
 
 
 def end_prototypes(prefix: str) -> None:
     """End the prototypes that a bake left: the network cannot be deleted while they are in it."""
-    prototype.end(prototype.all_of(prefix))
+    builder.end(builder.all_of(prefix))
 
 
 def delete(prefix: str, report: Report) -> None:
@@ -41,11 +43,11 @@ def delete(prefix: str, report: Report) -> None:
         ami.remove_snapshot(snapshot)
         report(Event(f"{prefix}-images", snapshot, _SNAPSHOT, "DELETE_COMPLETE"))
     # While the certificate is there: it says where its record is.
-    for state in certificates.ours(prefix, "AMAZON_ISSUED"):
-        if record := proof.remove(state):
+    for state in acm.ours(prefix, "AMAZON_ISSUED"):
+        if record := validation.remove(state):
             report(Event(f"{prefix}-certificate", record, _RECORD, "DELETE_COMPLETE"))
-    for arn in certificates.delete(prefix):
-        report(Event(f"{prefix}-certificate", arn, certificates.TYPE, "DELETE_COMPLETE"))
+    for arn in acm.delete(prefix):
+        report(Event(f"{prefix}-certificate", arn, acm.TYPE, "DELETE_COMPLETE"))
     for name in [name for name, _ in log_groups(prefix)]:
         aws.client("logs").delete_log_group(logGroupName=name)
         report(Event(f"{prefix}-logs", name, _LOGS, "DELETE_COMPLETE"))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy import prices
-from deploy.template import Names, Template
+from deploy.cfn.template import Names, Template
 
 Resources = Sequence[tuple[str, Mapping[str, Any]]]  # (type, properties with their values)
 

@@ -4,6 +4,9 @@ import gc
 import os
 from typing import Any
 
+# gunicorn logs, by Django's settings, before it loads the site.
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
+
 # gunicorn's ASGI worker, as a webhook spends its time waiting for Telegram, S3 and DynamoDB; ours drains at the end.
 worker_class = "botsite.gunicorn_worker.Worker"
 # A micro instance has two virtual cores and 1 GiB. What is loaded before the workers are forked is there once.

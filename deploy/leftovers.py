@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from botsite import aws
-from deploy import ami, beside, certificates, tags
+from deploy import beside, tags
+from deploy.certificates import acm
+from deploy.images import ami
 from deploy.local import fixups
 
 # AWS lists what is deleted for some more seconds; a machine, that is being terminated, for some minutes.
@@ -31,8 +33,8 @@ def _tagged(prefix: str) -> list[str]:
 def _asked(prefix: str) -> Iterator[str]:
     """Yield what the services themselves say of what was made beside the stacks: their tags are known there first."""
     region = settings.AWS_REGION
-    for kind in certificates.KINDS:
-        yield from (str(one["CertificateArn"]) for one in certificates.ours(prefix, kind))
+    for kind in acm.KINDS:
+        yield from (str(one["CertificateArn"]) for one in acm.ours(prefix, kind))
     for image in ami.of_prefix(prefix):
         yield f"arn:aws:ec2:{region}::image/{image.id}"
     for snapshot in ami.lone_snapshots(prefix):

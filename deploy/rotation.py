@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from botsite import aws, logs, secret_store, telegram
-from deploy import bot, bot_api, certificates, stacks, webhook
+from botsite import aws, logs, secret_store
+from botsite.bot import api
+from deploy import stacks
+from deploy.certificates import acm
+from deploy.webhook import bot, bot_api, registration
 
 _ALPHABET = string.ascii_letters + string.digits
 _BY_ITSELF = (
@@ -67,7 +70,7 @@ def tell_telegram(prefix: str) -> str:
     web = stacks.existing(prefix, "web")
     names = web.outputs["ServiceSecrets"].split(",")
     secret = secret_store.read(names, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)["TELEGRAM_WEBHOOK_SECRET"]
-    token = telegram.stored_token(web.outputs["TokenSecretName"])
+    token = api.stored_token(web.outputs["TokenSecretName"])
     info = bot_api.ask(token, lambda bot: bot.get_webhook_info)
     if not info.url:
         # Another bot has none, and perhaps one whose token was revoked.
@@ -76,8 +79,8 @@ def tell_telegram(prefix: str) -> str:
             f"python manage.py set_webhook --prefix {prefix}"
         )
     # It forgets the certificate when it is not given again.
-    certificate = certificates.pem(web.parameters["CertificateArn"]) if info.has_custom_certificate else None
-    webhook.register(info.url, token, secret, certificate, again=True)
+    certificate = acm.pem(web.parameters["CertificateArn"]) if info.has_custom_certificate else None
+    registration.register(info.url, token, secret, certificate, again=True)
     return f"Telegram sends it to {info.url} from now on."
 
 

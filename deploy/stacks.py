@@ -9,11 +9,13 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from deploy import cfn, changesets, machine_images, parameters, planning, tags, template, verify
-from deploy.cfn import Change, Event, Report, Stack
-from deploy.cfn import StackError as StackError  # callers catch stacks.StackError
+from deploy import tags
+from deploy.cfn import change_sets, cloudformation, drift, parameters, planning, template
+from deploy.cfn.cloudformation import Change, Event, Report, Stack
+from deploy.cfn.cloudformation import StackError as StackError  # callers catch stacks.StackError
+from deploy.cfn.template import Template
+from deploy.images import latest
 from deploy.local import fixups
-from deploy.template import Template
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
 # Each stack may import what those before it export; they are deleted from the end.
@@ -62,10 +64,10 @@ def provision(
         _kept(_ours(prefix, part), templates[part], values)
     done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in parts}
     deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
-    left = verify.settled(deployed)
+    left = drift.settled(deployed)
     mended = fixups.apply(left) if settings.AWS_ENDPOINT_URL else []
     if mended:
-        left = verify.settled(deployed, among={one.stack for one in left})
+        left = drift.settled(deployed, among={one.stack for one in left})
     if left:
         lines = "\n".join(f"  {one}" for one in left)
         raise StackError(
@@ -84,8 +86,8 @@ def plan(prefix: str, values: Mapping[str, str] | None = None) -> list[Change]:
         if stack is None or stack.empty or stack.status in _NEVER_MADE:
             changes += planning.additions(name(prefix, part), text, names)
         else:
-            names = {**names, **machine_images.newest(text, {"Prefix": prefix, **(values or {})})}
-            before = template.parse(stack.name, cfn.body(stack))
+            names = {**names, **latest.newest(text, {"Prefix": prefix, **(values or {})})}
+            before = template.parse(stack.name, cloudformation.body(stack))
             changes += planning.changes(stack.name, before, stack.parameters, text, names)
     return changes
 
@@ -106,23 +108,23 @@ def delete(prefix: str, report: Report = _silent) -> list[str]:
     """
     deleted = []
     for stack in [_ours(prefix, part) for part in reversed(ORDER)]:
-        settled = cfn.settle(stack, report) if stack else None
+        settled = cloudformation.settle(stack, report) if stack else None
         if settled is None:
             continue
         deleted.append(settled.name)
         if settled.empty:
-            cfn.drop(settled)
+            cloudformation.drop(settled)
             continue
-        for bucket in cfn.buckets(settled):
+        for bucket in cloudformation.buckets(settled):
             _empty(bucket)
-        cfn.delete(settled, report)
+        cloudformation.delete(settled, report)
     return deleted
 
 
 def deletions(prefix: str) -> list[Change]:
     """Return what `delete` would remove."""
     found = [_ours(prefix, part) for part in reversed(ORDER)]
-    return [one for stack in found if stack for one in cfn.resources(stack)]
+    return [one for stack in found if stack for one in cloudformation.resources(stack)]
 
 
 def name(prefix: str, part: str) -> str:
@@ -137,7 +139,7 @@ def name(prefix: str, part: str) -> str:
 
 def existing(prefix: str, part: str) -> Stack:
     """Return the stack; raise StackError if it is not deployed."""
-    stack = cfn.describe(name(prefix, part))
+    stack = cloudformation.describe(name(prefix, part))
     if stack is None or stack.empty:
         raise StackError(
             f"There is no stack {name(prefix, part)} in {settings.AWS_REGION}. Check --prefix and AWS_REGION, or "
@@ -149,27 +151,27 @@ def existing(prefix: str, part: str) -> Stack:
 def _deploy(prefix: str, part: str, text: Template, values: Mapping[str, str], report: Report) -> str:
     """Bring one stack to its template; return "created", "updated" or "unchanged"."""
     stack = _ours(prefix, part)
-    stack = cfn.settle(stack, report) if stack else None
+    stack = cloudformation.settle(stack, report) if stack else None
     if stack and stack.status in _NEVER_MADE:
         # The first deployment failed and was undone. CloudFormation lets such a stack only be deleted.
-        cfn.delete(stack, report)
+        cloudformation.delete(stack, report)
         stack = None
     if stack and not stack.empty and not stack.status.endswith("_COMPLETE"):
         way_out = _WAYS_OUT.get(stack.status, _TEARDOWN).format(name=stack.name, prefix=prefix)
         raise StackError(f"{stack.name} is {stack.status}. {way_out}")
     if not _change_set(prefix, part, stack, text, values):
         return "unchanged"
-    changesets.execute(name(prefix, part), _CHANGE_SET, report)
+    change_sets.execute(name(prefix, part), _CHANGE_SET, report)
     return "created" if stack is None or stack.empty else "updated"
 
 
 def _change_set(prefix: str, part: str, stack: Stack | None, text: Template, values: Mapping[str, str]) -> bool:
     given = {"Prefix": prefix} | {key: value for key, value in values.items() if key in text.parameters}
-    given |= machine_images.newest(text, given)
+    given |= latest.newest(text, given)
     chosen: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
     kept = _kept(stack, text, given)
     chosen += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
-    return changesets.create(name(prefix, part), stack, _CHANGE_SET, text.body, chosen, tags.of(prefix))
+    return change_sets.create(name(prefix, part), stack, _CHANGE_SET, text.body, chosen, tags.of(prefix))
 
 
 def _kept(stack: Stack | None, text: Template, given: Mapping[str, str]) -> dict[str, str]:
@@ -180,7 +182,7 @@ def _kept(stack: Stack | None, text: Template, given: Mapping[str, str]) -> dict
     # A stack in a state without a way forward keeps nothing: `_deploy` says what to do about it.
     if stack is None or stack.empty or not (stack.busy or stack.status.endswith("_COMPLETE")):
         return {}
-    before = template.parse(stack.name, cfn.body(stack)).parameters
+    before = template.parse(stack.name, cloudformation.body(stack)).parameters
     kept = {}
     for name, value in stack.parameters.items():
         new, old = text.parameters.get(name), before.get(name, {})
@@ -213,7 +215,7 @@ def _empty(bucket: str) -> None:
 
 def _ours(prefix: str, part: str) -> Stack | None:
     """Return the stack, None if there is none; raise StackError if something else made it."""
-    stack = cfn.describe(name(prefix, part))
+    stack = cloudformation.describe(name(prefix, part))
     if stack and not stack.empty and not tags.of(prefix).items() <= stack.tags.items():
         raise StackError(
             f"The stack {stack.name} was not made by `provision` (it lacks the tags {tags.of(prefix)}), so it is left "

@@ -1,7 +1,8 @@
 """Count what people have stored in a service, cheaply: for somebody who is about to delete it."""
 
 from botsite import aws
-from deploy import cfn, stacks
+from deploy import stacks
+from deploy.cfn import cloudformation
 
 # Counting on would take a request for each thousand, and change nobody's mind.
 _MANY = 10_000
@@ -11,7 +12,7 @@ def lines(prefix: str) -> list[str]:
     """Return how much there is of each kind, a line each; a kind that is gone, with its stack or by hand, has none."""
     outputs: dict[str, str] = {}
     for part in ("storage", "queue"):
-        stack = cfn.describe(stacks.name(prefix, part))
+        stack = cloudformation.describe(stacks.name(prefix, part))
         outputs |= stack.outputs if stack else {}
     counted = (("ImagesBucketName", _objects), ("PredictionsTableName", _items), ("JobsDlqUrl", _letters))
     found = [count(outputs[name]) for name, count in counted if name in outputs]

@@ -12,9 +12,8 @@ import structlog
 from django.conf import settings
 
 from botsite import aws
-
-from . import items, predictions
-from .schemas import Status
+from detection import items, predictions
+from detection.schemas import Status
 
 log = structlog.get_logger()
 

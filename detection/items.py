@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from .schemas import Act, Delivery, Detection, Prediction, Status
+from detection.schemas import Act, Delivery, Detection, Prediction, Status
 
 # All photos have it, so that one index holds them all by time.
 KIND, PHOTO = "kind", "photo"

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import structlog
 
-from . import images, predictions, tasks
-from .schemas import Prediction, Status
+from detection import images, predictions, tasks
+from detection.schemas import Prediction, Status
 
 log = structlog.get_logger()
 

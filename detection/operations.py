@@ -5,9 +5,9 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 
-from . import callback, images, items, jobs, predictions
-from .predictions import Outcome
-from .schemas import Prediction, Status
+from detection import callback, images, items, jobs, predictions
+from detection.predictions import Outcome
+from detection.schemas import Prediction, Status
 
 log = structlog.get_logger()
 

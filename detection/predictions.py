@@ -15,9 +15,8 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-
-from . import items
-from .schemas import Delivery, Detection, Prediction, Status
+from detection import items
+from detection.schemas import Delivery, Detection, Prediction, Status
 
 log = structlog.get_logger()
 
@@ -28,7 +27,7 @@ PROCESSING_STALE = timedelta(minutes=5)
 _LONGEST_KEY_BYTES = 2048
 # A chat has no more answers under way than this: it gets one a second.
 _CHAT_AT_MOST = 100
-# The longest that one send to Telegram may take (see botsite/telegram.py), and a little.
+# The longest that one send to Telegram may take (see botsite/bot/api.py), and a little.
 DELIVERY_LEASE = timedelta(seconds=90)
 
 

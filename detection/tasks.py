@@ -8,13 +8,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from celery import Task, shared_task
 from celery.exceptions import Reject
 
-from botsite.sqs_receiving import RECEIVING
-
-from . import budget, callback, headers, images, predictions, room
-from .schemas import Prediction
+from botsite.sqs.receiving import RECEIVING
+from detection import callback, exclusive, image_headers, images, large_files, predictions
+from detection.schemas import Prediction
 
 if TYPE_CHECKING:
-    from .yolo import Boxed
+    from detection.model.yolo import Boxed
 
 log = structlog.get_logger()
 
@@ -36,10 +35,10 @@ def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> N
         raise ValueError(f"a job for {prediction_id!r}, which is no id of a prediction")
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:
-            with room.shared():
+            with exclusive.shared():
                 left = _answer(prediction_id, self.request.id)
             if left:
-                with room.alone():
+                with exclusive.alone():
                     _take_over(left, self.request.id)
         except _AWS_FAILED as error:
             RECEIVING.failed(error)
@@ -86,7 +85,7 @@ def _work(claimed: Prediction) -> None:
     except _AWS_FAILED:
         _give_back(claimed)
         raise
-    except budget.Crowded as crowded:
+    except large_files.Crowded as crowded:
         _give_back(claimed)
         log.info("job_put_off", reason=str(crowded))
         # The queue hands it out again, later each time.
@@ -96,12 +95,12 @@ def _work(claimed: Prediction) -> None:
 
 def _detect(claimed: Prediction) -> None:
     # Sites import this module to send the task, and have no image library.
-    from . import yolo
+    from detection.model import yolo
 
     started = time.monotonic()
     log.info("job_started", attempt=claimed.attempts)
     try:
-        with budget.lent(claimed.photo_bytes or 0):
+        with large_files.lent(claimed.photo_bytes or 0):
             boxed = _box(claimed, images.get(claimed.image_key))
     except images.ImageGone as error:
         _fail(claimed, PHOTO_GONE, error)
@@ -123,13 +122,13 @@ def _detect(claimed: Prediction) -> None:
 
 def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     """Return the photo with its objects, or None if it was ended with a sentence for its sender."""
-    from . import yolo
+    from detection.model import yolo
 
     try:
         return yolo.load().box(photo, claimed.chat_id)
-    except headers.UnreadableImage as error:
+    except image_headers.UnreadableImage as error:
         _fail(claimed, str(error), error)
-    except budget.Crowded:
+    except large_files.Crowded:
         raise
     except Exception as error:
         # Decoding, the model or drawing: AWS has nothing to do with it.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from .schemas import Delivery, Prediction, Status
+from detection.schemas import Delivery, Prediction, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from celery.signals import beat_embedded_init, worker_shutdown, worker_shutting_
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import aws, loops
+from botsite import aws
 from botsite.settings import require
-
-from . import callback, weights
-from .heartbeat import LONGEST_JOB_SECONDS, Heartbeat
-from .liveness import Signs, Watchdog, end_with
-from .machine import Farewell
+from botsite.sqs import loops
+from botsite.sqs.heartbeat import LONGEST_JOB_SECONDS, Heartbeat
+from botsite.sqs.watchdog import Signs, Watchdog, end_with
+from detection import callback
+from detection.model import weights
+from detection.termination import Farewell
 
 log = structlog.get_logger()
 
@@ -53,7 +54,7 @@ class LoadModel(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         """Load the model in this, the main, process (the pool is of threads), and make the clients of AWS."""
-        from . import yolo
+        from detection.model import yolo
 
         try:
             require("yolo5")

@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
-
-from .alarms import Point
-from .cloudwatch import MetricFailed, naming
+from metrics.alarms import Point
+from metrics.cloudwatch import MetricFailed, naming
 
 HOURS = 3
 # CloudWatch keeps points by the second for three hours, by its own clock.

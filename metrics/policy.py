@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .alarms import Alarm, Periods, Point
-from .backlog import BadSetting, positive
+from metrics.alarms import Alarm, Periods, Point
+from metrics.backlog import BadSetting, positive
 
 
 @dataclass(frozen=True, slots=True)

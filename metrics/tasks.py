@@ -7,7 +7,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from . import backlog, cloudwatch
+from metrics import backlog, cloudwatch
 
 log = structlog.get_logger()
 

@@ -28,9 +28,9 @@ from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import dead_letters
-from tests import faulty
-from tests.browsing import watched
-from tests.faulty import FaultySite
+from tests.support import faulty
+from tests.support.browsing import watched
+from tests.support.faulty import FaultySite
 
 SECRETS = ("TELEGRAM_TOKEN", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET", "DJANGO_SECRET_KEY", "ADMIN_PASSWORD")
 FLAGS = [

@@ -17,15 +17,15 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from botsite import aws
+from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, logs_link, operations, predictions
+from detection import images, operations, predictions
 from detection.schemas import Delivery, Prediction, Status
-
-from . import operators, states
-from .operators import JOBS, Operator
-from .processes import wait_until
+from tests.support import operators, states
+from tests.support.operators import JOBS, Operator
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -12,9 +12,8 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import images, predictions
 from detection.schemas import Prediction
-
-from . import states
-from .browsing import watched
+from tests.support import states
+from tests.support.browsing import watched
 
 WHY = "The model was away, and came back too late for this photo and for all after it."
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "admin.jpg"

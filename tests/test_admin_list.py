@@ -10,14 +10,14 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
+from botsite.staff import filters, listing
+from botsite.staff.filters import Filters
+from botsite.staff.listing import Page
 from deploy.local.stack import LocalStack
-from detection import filters, items, listing
-from detection.filters import Filters
-from detection.listing import Page
+from detection import items
 from detection.schemas import Delivery, Prediction, Status
-
-from . import operators
-from .operators import JOBS, Operator
+from tests.support import operators
+from tests.support.operators import JOBS, Operator
 
 DAY = date(2026, 1, 2)
 _chats = count(300_000)

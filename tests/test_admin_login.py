@@ -14,9 +14,8 @@ from deploy.local.processes import free_port
 from deploy.local.stack import LocalStack
 from detection import predictions
 from detection.schemas import Prediction, Status
-
-from . import operators
-from .operators import JOBS, Operator
+from tests.support import operators
+from tests.support.operators import JOBS, Operator
 
 ROOT = Path(__file__).resolve().parent.parent
 PRODUCTION = {

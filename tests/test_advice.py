@@ -20,10 +20,10 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import reasons
+from deploy.cfn import remedies
 from deploy.management import base
-from tests.local_aws import clients_of
-from tests.processes import free_port
+from tests.support.local_aws import clients_of
+from tests.support.processes import free_port
 
 ROOT = Path(__file__).parents[1]
 
@@ -86,8 +86,8 @@ def test_an_endpoint_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
 )
 def test_what_aws_says_of_a_failure_comes_with_what_to_do(reason: str, what: str) -> None:
     """The emulator has no quotas and no zones that are full: the texts are those of AWS."""
-    assert what in reasons.advice(reason)
+    assert what in remedies.advice(reason)
 
 
 def test_a_reason_that_is_not_known_gets_no_advice() -> None:
-    assert reasons.advice("Something happened.") == ""
+    assert remedies.advice("Something happened.") == ""

@@ -8,8 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from deploy import architecture, diagram, stacks, template
+from deploy import architecture, diagram, stacks
 from deploy.architecture import UnknownToThePicture
+from deploy.cfn import template
 
 TEXTS = {part: template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.ORDER}
 SVG = "{http://www.w3.org/2000/svg}"

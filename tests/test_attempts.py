@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from botsite import attempts, aws, pace
+from botsite import aws
+from botsite.bot import rate_limit
+from botsite.staff import attempts
 from deploy.local.stack import LocalStack
-
-from .operators import Operator
+from tests.support.operators import Operator
 
 LOGIN = "/admin/login/?next=/admin/"
 REFUSED = "Too many attempts from your address: try again in "
@@ -25,7 +26,7 @@ def address(stack: LocalStack) -> str:
 def tried(address: str, times: int) -> None:
     """Count attempts, without the half second that each takes."""
     for _ in range(times):
-        pace.reserve(attempts.limit(address))
+        rate_limit.reserve(attempts.limit(address))
 
 
 def both(stack: LocalStack, address: str) -> list[Operator]:
@@ -34,9 +35,9 @@ def both(stack: LocalStack, address: str) -> list[Operator]:
 
 def test_an_address_has_six_attempts(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
-    monkeypatch.setattr(pace, "time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr(rate_limit, "time", SimpleNamespace(time=lambda: now))
     tried(address, 6)
-    with pytest.raises(pace.TooBusy) as refusal:
+    with pytest.raises(rate_limit.TooBusy) as refusal:
         tried(address, 1)
     assert round(refusal.value.retry_after_seconds) == 10
 
@@ -45,7 +46,7 @@ def test_after_wrong_passwords_both_sites_refuse_even_the_right_one(stack: Local
     first, second = both(stack, address)
     for site in (first, second):
         assert "Please enter the correct username and password" in site.post(LOGIN, username="admin", password="x").text
-    with pytest.raises(pace.TooBusy):
+    with pytest.raises(rate_limit.TooBusy):
         tried(address, 20)
     for site in (first, second):
         answer = site.post(LOGIN, username="admin", password=stack.env["ADMIN_PASSWORD"])
@@ -75,13 +76,13 @@ def test_a_form_with_an_empty_field_does_not_end_the_count(stack: LocalStack, ad
 def _next_at(address: str) -> float | None:
     """Return from when on the address is as if it had never tried, in epoch seconds."""
     key = {"prediction_id": attempts.limit(address).key}
-    item = aws.dynamodb().get_item(TableName=pace.settings.PREDICTIONS_TABLE, Key=key).get("Item")
+    item = aws.dynamodb().get_item(TableName=rate_limit.settings.PREDICTIONS_TABLE, Key=key).get("Item")
     return float(item["next_at"]) if item else None
 
 
 def _let_pass(address: str, seconds: int) -> None:
     aws.dynamodb().update_item(
-        TableName=pace.settings.PREDICTIONS_TABLE,
+        TableName=rate_limit.settings.PREDICTIONS_TABLE,
         Key={"prediction_id": attempts.limit(address).key},
         UpdateExpression="SET next_at = next_at - :seconds",
         ExpressionAttributeValues={":seconds": seconds},

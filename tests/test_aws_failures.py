@@ -7,11 +7,10 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import predictions
 from detection.schemas import Delivery
-
-from . import operators, updates
-from .faulty import FaultySite, failing
-from .operators import JOBS, Operator
-from .processes import wait_until
+from tests.support import new_updates, operators
+from tests.support.faulty import FaultySite, failing
+from tests.support.operators import JOBS, Operator
+from tests.support.processes import wait_until
 
 # Every call on the way in, and every fault, each at least once.
 CASES = [
@@ -31,7 +30,7 @@ CASES = [
 def test_a_photo_survives_a_failing_aws(
     site: FaultySite, user: TelegramUser, known_file: FileReference, service: str, operation: str, fault: str
 ) -> None:
-    update = updates.with_photo(user.chat_id, known_file)
+    update = new_updates.with_photo(user.chat_id, known_file)
     site.break_(failing(service, operation, fault))
     assert site.post(update) == 503
     site.mend()
@@ -84,5 +83,5 @@ def test_what_aws_rejects_is_told_and_not_sent_again(
 ) -> None:
     rejected = {"error": {"code": "ValidationException", "status": 400}}
     site.break_({"service": "dynamodb", "operation": "PutItem", **rejected})
-    assert site.post(updates.with_photo(user.chat_id, known_file)) == 200
+    assert site.post(new_updates.with_photo(user.chat_id, known_file)) == 200
     assert [message.text for message in user.messages() if message.from_bot] == [replies.GAVE_UP]

@@ -15,8 +15,7 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions
 from detection.schemas import Status
-
-from . import updates
+from tests.support import new_updates
 
 pillow_heif.register_heif_opener()
 
@@ -172,7 +171,7 @@ def test_chat_ids_of_any_size_and_sign_work(stack: LocalStack, photo: bytes, cha
 
 
 def test_an_album_entry_without_a_photo_gets_a_polite_answer(stack: LocalStack, user: TelegramUser) -> None:
-    assert _post(stack, updates.with_message(user.chat_id, media_group_id="7", photo=[])) == 200
+    assert _post(stack, new_updates.with_message(user.chat_id, media_group_id="7", photo=[])) == 200
     assert user.wait_for(lambda message: "album entry" in str(message.text))
 
 
@@ -184,7 +183,7 @@ def _post(stack: LocalStack, update: dict[str, object]) -> int:
 
 def test_a_file_that_telegram_no_longer_has_is_said_to_be_gone(stack: LocalStack, user: TelegramUser) -> None:
     gone = {"file_id": "gone", "file_unique_id": "gone", "width": 1, "height": 1}
-    assert _post(stack, updates.with_message(user.chat_id, photo=[gone])) == 200
+    assert _post(stack, new_updates.with_message(user.chat_id, photo=[gone])) == 200
     assert user.wait_for(lambda message: message.text == replies.UNAVAILABLE)
     failed = predictions.find(predictions.latest_of_chat(user.chat_id)[0])
     assert failed is not None

@@ -7,6 +7,7 @@ import signal
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import ami, bake, bundle, prototype, recipe
-from deploy.ami import Image
-from deploy.cfn import StackError
-from deploy.recipe import Place, Recipe
-from tests import emulators
-from tests.prototypes import Machine
+from deploy.cfn.cloudformation import StackError
+from deploy.images import ami, bake, builder, bundle, recipe
+from deploy.images.ami import Image
+from deploy.images.recipe import Place, Recipe
+from tests.support import emulators
+from tests.support.prototypes import Machine
 
 WEB = Recipe("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws.com/objdet-polybot:v1")
 ROOT = Path(__file__).parents[1]
@@ -96,7 +97,11 @@ def pulled(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
 def place_of(prefix: str) -> Place:
     """Return where prototypes run; the stacks would give it, if moto could deploy them."""
     aws.client("s3").create_bucket(Bucket=f"{prefix}-images")
-    profile = aws.client("iam").create_instance_profile(InstanceProfileName=prefix)["InstanceProfile"]
+    iam = aws.client("iam")
+    # boto3 asks again when an emulator on a busy machine takes too long, though it has made the profile.
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_instance_profile(InstanceProfileName=prefix)
+    profile = iam.get_instance_profile(InstanceProfileName=prefix)["InstanceProfile"]
     ec2 = aws.client("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
@@ -128,7 +133,7 @@ def an_image(prefix: str, version: str, role: str = "yolo5") -> Image:
 def stopped() -> str:
     """Return the id of a machine of no use that is at rest."""
     ec2 = aws.client("ec2")
-    made = ec2.run_instances(ImageId=prototype.base_image(), MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    made = ec2.run_instances(ImageId=builder.base_image(), MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
     ec2.stop_instances(InstanceIds=[made])
     return str(made)
 
@@ -215,7 +220,7 @@ def test_an_image_of_a_registry_is_pulled_and_the_login_does_not_stay(pulled: Ba
 
 
 def test_a_prototype_is_launched_closed_encrypted_and_mortal(prefix: str, place: Place) -> None:
-    instance_id = prototype.launch(prefix, place, WEB, "bakes/closed")
+    instance_id = builder.launch(prefix, place, WEB, "bakes/closed")
     found = launched(prefix)[0]
     assert (found["InstanceId"], found["InstanceType"], found["SubnetId"]) == (instance_id, "t3.micro", place.subnet)
     assert found["IamInstanceProfile"]["Arn"] == place.profile
@@ -226,7 +231,7 @@ def test_a_prototype_is_launched_closed_encrypted_and_mortal(prefix: str, place:
     )
     volume = found["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
     assert aws.client("ec2").describe_volumes(VolumeIds=[volume])["Volumes"][0]["Encrypted"] is True
-    prototype.end([instance_id])
+    builder.end([instance_id])
 
 
 def test_the_user_data_fits_into_what_ec2_takes_and_holds_no_secret() -> None:
@@ -348,7 +353,7 @@ def test_an_image_that_fails_is_taken_away_and_its_reason_said(prefix: str, slow
 def test_a_prototype_that_ends_by_itself_is_noticed(prefix: str, place: Place) -> None:
     def end(text: str) -> None:
         if text.startswith("launched"):
-            prototype.end([launched(prefix)[0]["InstanceId"]])
+            builder.end([launched(prefix)[0]["InstanceId"]])
 
     with pytest.raises(StackError, match="is terminated while booting: "):
         bake.bake(prefix, place, WEB, end)
@@ -358,13 +363,13 @@ def test_a_prototype_that_ends_by_itself_is_noticed(prefix: str, place: Place) -
 def test_a_prototype_whose_launch_was_not_answered_for_is_found_by_its_tags(
     prefix: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launch = prototype.launch
+    launch = builder.launch
 
     def interrupted(*arguments: Any) -> str:
         launch(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prototype, "launch", interrupted)
+    monkeypatch.setattr(builder, "launch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         bake.bake(prefix, place, WEB, silent)
     assert left(prefix) == ([], [], [])
@@ -373,11 +378,11 @@ def test_a_prototype_whose_launch_was_not_answered_for_is_found_by_its_tags(
 def test_the_prototype_of_a_run_that_was_cut_off_is_ended_by_the_next(
     prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forgotten = prototype.launch(prefix, place, WEB, "bakes/forgotten")
-    assert prototype.stale(prefix) == []
-    monkeypatch.setattr(prototype, "LIFETIME_MINUTES", -1)
-    assert prototype.stale(prefix) == [forgotten]
-    prototype.end(prototype.stale(prefix))
+    forgotten = builder.launch(prefix, place, WEB, "bakes/forgotten")
+    assert builder.stale(prefix) == []
+    monkeypatch.setattr(builder, "LIFETIME_MINUTES", -1)
+    assert builder.stale(prefix) == [forgotten]
+    builder.end(builder.stale(prefix))
     assert left(prefix)[0] == []
 
 
@@ -492,7 +497,7 @@ def test_the_plan_says_what_would_be_done_and_does_nothing(run: Callable[..., st
     current, *_ = [an_image(prefix, "v1")]
     lines = run("yolo5", "--plan", "--version", "v2", "--keep", "1").splitlines()
     assert lines == [
-        f"prototype: t3.medium from {prototype.base_image()} in {place.subnet}",
+        f"prototype: t3.medium from {builder.base_image()} in {place.subnet}",
         "container: built on it from this checkout, v2",
         f"newest image now: {current.id} (v1)",
         f"would remove {current.id} ({current.name})",
@@ -524,7 +529,7 @@ def test_an_interrupted_command_says_that_nothing_is_left(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(prototype, "follow", interrupt)
+    monkeypatch.setattr(builder, "follow", interrupt)
     with pytest.raises(CommandError, match="The prototype has been ended, and no image was made"):
         run("polybot", "--image", WEB.image)
     assert left(prefix) == ([], [], [])

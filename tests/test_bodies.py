@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from botsite import bodies
-
-from . import updates
-from .lone_site import LoneSite, lone_site, megabytes
-from .processes import wait_until
+from botsite import request_limits
+from tests.support import new_updates
+from tests.support.lone_site import LoneSite, lone_site, megabytes
+from tests.support.processes import wait_until
 
 MEGABYTE = bytes(1024**2)
 CHUNK = b"100000\r\n" + MEGABYTE + b"\r\n"
@@ -84,7 +83,7 @@ def test_a_websocket_is_refused_without_a_traceback(site: LoneSite) -> None:
 
 
 def test_ordinary_bodies_pass(site: LoneSite) -> None:
-    body = json.dumps(updates.with_message(1, new_chat_title="x")).encode()
+    body = json.dumps(new_updates.with_message(1, new_chat_title="x")).encode()
     head = f"POST /telegram/webhook HTTP/1.1\r\nContent-Length: {len(body)}\r\n{SECRET}: {site.secret}"
     assert site.send(head, [body]) == 200
     assert site.send("POST /admin/login/ HTTP/1.1\r\nContent-Length: 3", [b"a=b"]) == 403  # Without a CSRF token.
@@ -119,8 +118,8 @@ def test_slow_headers_end(site: LoneSite, start: bytes) -> None:
 
 
 def test_a_slow_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
-    monkeypatch.setattr(bodies, "_LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(request_limits, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(request_limits, "_LINGER_SECONDS", 0.05)
     sent: list[Any] = []
 
     async def drip() -> dict[str, Any]:
@@ -135,5 +134,5 @@ def test_a_slow_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
-    asyncio.run(bodies.BoundedBodies(read_all)(scope, drip, send))
+    asyncio.run(request_limits.BoundedBodies(read_all)(scope, drip, send))
     assert [message.get("status") for message in sent] == [408, None]

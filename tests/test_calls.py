@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from botsite import loops
-from detection.calls import AT_ONCE, OF_A_CHAT_AT_ONCE, Call, Calls
-from tests.processes import PATIENCE_SECONDS, wait_until
+from botsite.sqs import loops
+from detection.callback_queue import AT_ONCE, OF_A_CHAT_AT_ONCE, Call, Calls
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 BUSY_CHAT, QUIET_CHAT = 1, 2
 

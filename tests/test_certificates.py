@@ -19,10 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from botsite import aws
-from deploy import certificates, domains, self_signed, tags
-from deploy.cfn import Event
-from deploy.self_signed import CertificateError, Pair
-from tests import emulators
+from deploy import tags
+from deploy.certificates import acm as certificates
+from deploy.certificates import domains, self_signed
+from deploy.certificates.self_signed import CertificateError, Pair
+from deploy.cfn.cloudformation import Event
+from tests.support import emulators
 
 NAME = "objdet-0123456789.us-east-1.elb.amazonaws.com"
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

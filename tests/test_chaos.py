@@ -14,15 +14,14 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from botsite import telegram
+from botsite.bot import api
 from deploy.local.stack import LocalStack, script
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, predictions
 from detection.schemas import Delivery, Prediction
-
-from .chaos import faults
-from .faulty import FaultySite
-from .processes import PATIENCE_SECONDS, wait_until
+from tests.chaos import faults
+from tests.support.faulty import FaultySite
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 # More than the three attempts that botocore makes of a call.
 _TIMES = 4
@@ -115,8 +114,8 @@ def test_a_refused_send_is_tried_again_at_once_though_the_lease_was_hard_to_give
 def test_nothing_is_sent_when_the_lease_may_have_run_out(
     stack: LocalStack, user: TelegramUser, answers: Callable[[], list[str | None]]
 ) -> None:
-    with pytest.raises(telegram.TelegramError, match="too late") as raised:
-        asyncio.run(telegram.send_text(user.chat_id, "late", before=time.monotonic() - 1))
+    with pytest.raises(api.TelegramError, match="too late") as raised:
+        asyncio.run(api.send_text(user.chat_id, "late", before=time.monotonic() - 1))
     assert not raised.value.permanent
     assert answers() == []
 
@@ -131,7 +130,7 @@ def test_a_metric_role_whose_beat_has_ended_ends_too(stack: LocalStack, tmp_path
         "-Q",
         "metrics",
         "-I",
-        "tests.worker_tasks",
+        "tests.support.worker_tasks",
         "-n",
         "b",
     ]

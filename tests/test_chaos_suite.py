@@ -10,10 +10,9 @@ import pytest
 
 from deploy.local.processes import Child, Children
 from deploy.local.stack import LocalStack
-
-from .chaos.cells import BrokenError, judge
-from .chaos.crowd import Crowd, Known, Tally
-from .chaos.memory import Memory, working_group
+from tests.chaos.cells import BrokenError, judge
+from tests.chaos.crowd import Crowd, Known, Tally
+from tests.chaos.memory import Memory, working_group
 
 _NOTHING_KNOWN = Known([], Counter())
 _GROWS = """

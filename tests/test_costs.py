@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy import costs, prices, stacks, template
+from deploy import costs, prices, stacks
+from deploy.cfn import template
 from deploy.costs import Line, Resources
-from metrics.scenario import Machine
+from metrics.simulator.scenario import Machine
 
 
 def made(**values: str) -> list[Resources]:

@@ -13,7 +13,8 @@ import structlog
 
 from botsite import counters, logs
 from botsite.counters import COUNTED, NAMESPACE, TIMED
-from deploy import stacks, template
+from deploy import stacks
+from deploy.cfn import template
 
 ROOT = Path(__file__).resolve().parent.parent
 GROUP = "/objdet/polybot"

@@ -15,11 +15,10 @@ from django.core.management import CommandError, call_command
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, images, predictions, tasks, upkeep
+from detection import dead_letters, images, predictions, sweep, tasks
 from detection.schemas import Delivery, Prediction, Status
-
-from . import letters, turn
-from .processes import wait_until
+from tests.support import letters, turn
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 # More than one look, or one page, takes.
@@ -56,7 +55,7 @@ def undisturbed(stack: LocalStack) -> Iterator[None]:
 
 def bury() -> None:
     """Bury; the service's own metric worker may have its turn just now."""
-    wait_until(upkeep.bury)
+    wait_until(sweep.bury)
 
 
 def reaches(prediction: Prediction, status: Status) -> Prediction:
@@ -95,7 +94,7 @@ def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:
     odd += [letters.body({"prediction_id": name}) for name in names]
     letters.put_many(odd + ["not a job"] * MANY)
     letters.bury(dead)
-    wait_until(lambda: upkeep.bury() and status(dead) is Status.FAILED)
+    wait_until(lambda: sweep.bury() and status(dead) is Status.FAILED)
     assert dead_letters.count() == len(odd) + MANY + 1
 
 
@@ -105,7 +104,7 @@ def test_letter_of_a_job_that_was_tried_again_since_fails_nothing(dead: Predicti
         TableName=images.settings.PREDICTIONS_TABLE,
         Key={"prediction_id": dead.prediction_id},
         UpdateExpression=f"SET {again}_at = :at",
-        ExpressionAttributeValues={":at": predictions.now(2 * upkeep.RECORDED)},
+        ExpressionAttributeValues={":at": predictions.now(2 * sweep.RECORDED)},
     )
     bury()
     assert status(dead) is Status.QUEUED
@@ -120,7 +119,7 @@ def test_letter_of_a_half_written_item_holds_nothing_up(dead: Prediction) -> Non
     letters.clear()
     letters.put(letters.body({"prediction_id": half}))
     letters.bury(dead)
-    wait_until(lambda: upkeep.bury() and status(dead) is Status.FAILED)
+    wait_until(lambda: sweep.bury() and status(dead) is Status.FAILED)
     predictions.delete(half)
 
 

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from deploy.local import sample
-from detection import decoding, headers
-
-from . import hostile
+from detection import image_headers
+from detection.model import decoding
+from tests.support import hostile
 
 _ROOT = Path(__file__).parent.parent
 _PATIENCE_SECONDS = 60
@@ -25,7 +25,7 @@ _SLOW = hostile.png_of_chunks(sample.bus(), b"tEXt", b"")
 # Shuts itself in as the child does, then tries to get out.
 _ESCAPE = """
 import ctypes, os, runpy, socket
-child = runpy.run_path("detection/decoder_child.py", run_name="escape")
+child = runpy.run_path("detection/model/decoder_child.py", run_name="escape")
 child["_shut_in"](ctypes.CDLL(None))
 for escape in (
     lambda: socket.create_connection(("169.254.169.254", 80), timeout=5),
@@ -114,7 +114,7 @@ def test_child_that_dies_of_an_image_refuses_it(decoder: decoding.Decoder, numbe
     child = _process(decoder)
     before = child.cpu_times().user
     ending = _end_when(child, lambda: child.cpu_times().user > before + 0.2, number)
-    with pytest.raises(headers.UnreadableImage, match="too large or complicated"):
+    with pytest.raises(image_headers.UnreadableImage, match="too large or complicated"):
         decoder.decode(_SLOW)
     ending.join()
     assert decoder.decode(_png()).shape == (64, 64, 3)
@@ -133,7 +133,7 @@ def test_child_that_hangs_is_killed(decoder: decoding.Decoder, monkeypatch: pyte
     monkeypatch.setattr(decoding, "_IMAGE_SECONDS", 0.5)
     child = _process(decoder)
     child.suspend()
-    with pytest.raises(headers.UnreadableImage, match="too large or complicated"):
+    with pytest.raises(image_headers.UnreadableImage, match="too large or complicated"):
         decoder.decode(_png())
     assert not child.is_running()
 
@@ -142,7 +142,7 @@ def test_child_that_grows_is_killed(decoder: decoding.Decoder, monkeypatch: pyte
     monkeypatch.setattr(decoding, "_LARGEST_BYTES", 1)
     child = _process(decoder)
     child.suspend()
-    with pytest.raises(headers.UnreadableImage, match="too large or complicated"):
+    with pytest.raises(image_headers.UnreadableImage, match="too large or complicated"):
         decoder.decode(_png())
     assert not child.is_running()
 
@@ -156,7 +156,7 @@ def test_child_that_keeps_memory_is_replaced(decoder: decoding.Decoder, monkeypa
 def test_child_ends_with_its_parent() -> None:
     program = (
         "import django, os, sys; django.setup()\n"
-        "from detection.decoding import DECODER\n"
+        "from detection.model.decoding import DECODER\n"
         "DECODER.decode(sys.stdin.buffer.read())\n"
         "print(DECODER.pid, flush=True)\n"
         "os.kill(DECODER.pid, 19)\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .processes import wait_until
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWERED = re.compile(r"answered prediction_id=[0-9a-f]{32} objects=[1-9]\d* seconds=\d+\.\d")

@@ -15,10 +15,9 @@ import psutil
 import pytest
 
 from deploy.local.telegram.client import TelegramUser
-
-from .local_aws import clients_of
-from .processes import PATIENCE_SECONDS, wait_until
-from .test_demo import ROOT, left_of
+from tests.support.local_aws import clients_of
+from tests.support.processes import PATIENCE_SECONDS, wait_until
+from tests.test_demo import ROOT, left_of
 
 GROUP = "objdet-yolo5"
 DRAINED = "lifecycle_action_completed"

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from botsite import aws
-from deploy import bundle, recipe
+from deploy.images import bundle, recipe
+from deploy.images.recipe import ROLES, Place, Recipe
 from deploy.local.sample import SHAPES_WEIGHTS
-from deploy.recipe import ROLES, Place, Recipe
-from detection import openvino_model
-from detection import weights as model_weights
-from tests import containers, emulators, locks
-from tests.processes import PATIENCE_SECONDS, free_port, wait_until
+from detection.model import openvino
+from detection.model import weights as model_weights
+from tests.support import containers, emulators, locks
+from tests.support.processes import PATIENCE_SECONDS, free_port, wait_until
 
 ROOT = Path(__file__).parents[1]
 # What the build has beside the worker's packages while it exports the model.
@@ -139,7 +139,7 @@ def test_the_build_exports_the_model_and_takes_one_that_is_exported_as_it_is(tmp
     subprocess.run(["sh", "-ec", script], env=env, cwd=app, check=True, capture_output=True)
     made = tmp_path / "srv" / "models" / "shapes_openvino_model"
     assert [path.name for path in made.parent.iterdir()] == [made.name]
-    assert openvino_model.is_plain_detector(made)
+    assert openvino.is_plain_detector(made)
     image = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[-1]
     assert image.variables["YOLO_WEIGHTS"] == "/srv/models/${MODEL}_openvino_model"
 

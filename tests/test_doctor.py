@@ -16,13 +16,14 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import self_signed, stacks
+from deploy import stacks
+from deploy.certificates import self_signed
 from deploy.doctor import alarms, bot, certificate, checks, clock, machines, metric, queues, region, route
 from deploy.doctor.findings import State, Verdict, ok
 from deploy.doctor.machines import Group
 from deploy.doctor.place import Place
 from deploy.local.stack import PREFIX, LocalStack
-from tests import letters
+from tests.support import letters
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOST = "bot.example.com"

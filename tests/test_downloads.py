@@ -9,14 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from botsite import spool, telegram
-from botsite.bot import replies
+from botsite.bot import api, downloads, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import headers
-
-from . import updates
-from .lone_site import megabytes
+from detection import image_headers
+from tests.support import new_updates
+from tests.support.lone_site import megabytes
 
 
 @pytest.fixture
@@ -41,8 +39,8 @@ def test_another_type_is_refused_without_a_download(
     stack: LocalStack, control: TelegramControl, user: TelegramUser, kind: str
 ) -> None:
     asked = len(control.calls("getFile"))
-    assert post(stack, updates.with_message(user.chat_id, document=updates.FILE | {"mime_type": kind})) == 200
-    assert said(user) == [headers.NO_IMAGE]
+    assert post(stack, new_updates.with_message(user.chat_id, document=new_updates.FILE | {"mime_type": kind})) == 200
+    assert said(user) == [image_headers.NO_IMAGE]
     assert len(control.calls("getFile")) == asked
 
 
@@ -56,10 +54,10 @@ def test_a_file_that_is_gone_is_said_to_be(
 ) -> None:
     control.fault("file", "not_found")
     now = int(time.time())
-    assert post(stack, updates.with_photo(user.chat_id, known_file, date=now)) == 200
+    assert post(stack, new_updates.with_photo(user.chat_id, known_file, date=now)) == 200
     assert said(user) == [replies.UNAVAILABLE]
     # The token was not to blame: the next photo is answered at once.
-    assert post(stack, updates.with_photo(user.chat_id, known_file, date=now)) == 200
+    assert post(stack, new_updates.with_photo(user.chat_id, known_file, date=now)) == 200
 
 
 WRONG = {"description": "Bad Request: wrong file_id or the file is temporarily unavailable"}
@@ -86,9 +84,9 @@ def test_what_stays_transient_for_an_hour_is_told(
 ) -> None:
     control.fault(method, effect, times=None, **details)
     now = int(time.time())
-    assert post(stack, updates.with_photo(user.chat_id, known_file, date=now - 60)) == 503
+    assert post(stack, new_updates.with_photo(user.chat_id, known_file, date=now - 60)) == 503
     assert said(user) == []
-    assert post(stack, updates.with_photo(user.chat_id, known_file, date=now - 3700)) == 200
+    assert post(stack, new_updates.with_photo(user.chat_id, known_file, date=now - 3700)) == 200
     assert said(user) == [replies.UNAVAILABLE]
 
 
@@ -96,35 +94,35 @@ def test_a_late_photo_survives_one_failure(
     stack: LocalStack, control: TelegramControl, user: TelegramUser, known_file: FileReference
 ) -> None:
     control.fault("file", "truncated")
-    assert post(stack, updates.with_photo(user.chat_id, known_file, date=int(time.time()) - 3700)) == 200
+    assert post(stack, new_updates.with_photo(user.chat_id, known_file, date=int(time.time()) - 3700)) == 200
     assert user.wait_for(lambda message: message.from_bot).photo
 
 
 def test_a_slow_download_ends(
     stack: LocalStack, control: TelegramControl, known_file: FileReference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(telegram, "_DOWNLOAD_SECONDS", 0.5)
+    monkeypatch.setattr(api, "_DOWNLOAD_SECONDS", 0.5)
     control.fault("file", "slow", seconds=60)
 
     async def download() -> None:
         try:
-            await telegram.download(known_file.file_id, headers.read)
+            await api.download(known_file.file_id, image_headers.read, image_headers.HEAD_BYTES)
         finally:
-            await telegram.close()
+            await api.close()
 
-    with pytest.raises(telegram.TelegramError, match="TimeoutError"):
+    with pytest.raises(api.TelegramError, match="TimeoutError"):
         asyncio.run(download())
-    assert spool._used_bytes == 0
+    assert downloads._used_bytes == 0
 
 
 def test_large_files_leave_room_for_small_ones() -> None:
-    large = [spool.Spool(telegram.MAX_FILE_BYTES) for _ in range(2)]
-    with pytest.raises(spool.Full):
-        spool.Spool(telegram.MAX_FILE_BYTES)
-    small = spool.Spool(300_000)
+    large = [downloads.Spool(api.MAX_FILE_BYTES) for _ in range(2)]
+    with pytest.raises(downloads.Full):
+        downloads.Spool(api.MAX_FILE_BYTES)
+    small = downloads.Spool(300_000)
     for each in (*large, small):
         each.close()
-    assert spool._used_bytes == 0
+    assert downloads._used_bytes == 0
 
 
 @pytest.mark.timeout(600)

@@ -12,8 +12,7 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, predictions
 from detection.schemas import Delivery, Prediction
-
-from .processes import wait_until
+from tests.support.processes import wait_until
 
 # How long Telegram takes for an answer: longer than a call of the worker waits, shorter than any deadline of a test.
 SLOW_SECONDS = 5.0

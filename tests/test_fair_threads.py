@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from deploy.local.processes import PATIENCE_SECONDS
-from detection.fair_threads import FairThreads
+from detection.model.threads import FairThreads
 
 BUSY_CHAT, QUIET_CHAT = 1, 2
 

@@ -9,12 +9,11 @@ import pytest
 from botsite.bot import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import headers
-
-from . import updates
+from detection import image_headers
+from tests.support import new_updates
 
 _groups = count(-9000, -1)
-STICKER = updates.FILE | {"width": 1, "height": 1, "type": "regular", "is_animated": False, "is_video": False}
+STICKER = new_updates.FILE | {"width": 1, "height": 1, "type": "regular", "is_animated": False, "is_video": False}
 BOT = "object_detection_bot"
 
 
@@ -25,7 +24,7 @@ def group(stack: LocalStack) -> TelegramUser:
 
 def post(stack: LocalStack, group: TelegramUser, **content: Any) -> int:
     """Deliver a message of a group; when this returns, it is answered."""
-    update = updates.with_message(group.chat_id, **content)
+    update = new_updates.with_message(group.chat_id, **content)
     update["message"]["chat"] = {"id": group.chat_id, "type": "group", "title": "x"}
     headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
     url = f"{next(iter(stack.sites.values()))}/telegram/webhook"
@@ -34,7 +33,7 @@ def post(stack: LocalStack, group: TelegramUser, **content: Any) -> int:
 
 def from_the_bot(stack: LocalStack) -> dict[str, Any]:
     number = int(stack.env["TELEGRAM_TOKEN"].partition(":")[0])
-    message = updates.with_message(1, text="x")["message"]
+    message = new_updates.with_message(1, text="x")["message"]
     return message | {"from": {"id": number, "is_bot": True, "first_name": "Bot"}}
 
 
@@ -47,7 +46,7 @@ def from_the_bot(stack: LocalStack) -> dict[str, Any]:
         {"text": "/weather"},
         {
             "sticker": {
-                **updates.FILE,
+                **new_updates.FILE,
                 "width": 1,
                 "height": 1,
                 "type": "regular",
@@ -55,10 +54,10 @@ def from_the_bot(stack: LocalStack) -> dict[str, Any]:
                 "is_video": False,
             }
         },
-        {"video": {**updates.FILE, "width": 1, "height": 1, "duration": 1}},
-        {"document": {**updates.FILE, "mime_type": "application/pdf"}},
+        {"video": {**new_updates.FILE, "width": 1, "height": 1, "duration": 1}},
+        {"document": {**new_updates.FILE, "mime_type": "application/pdf"}},
         {"dice": {"emoji": "x", "value": 1}},
-        {"text": "thanks", "reply_to_message": updates.with_message(1, text="x")["message"]},
+        {"text": "thanks", "reply_to_message": new_updates.with_message(1, text="x")["message"]},
     ],
     ids=lambda content: "-".join(map(str, content.values()))[:20],
 )
@@ -85,9 +84,9 @@ def test_what_is_addressed_to_the_bot_is_answered(
 
 
 def test_a_file_with_the_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
-    pdf = updates.FILE | {"mime_type": "application/pdf"}
+    pdf = new_updates.FILE | {"mime_type": "application/pdf"}
     assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
-    assert [message.text for message in group.messages()] == [headers.NO_IMAGE]
+    assert [message.text for message in group.messages()] == [image_headers.NO_IMAGE]
 
 
 def test_a_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
@@ -96,7 +95,7 @@ def test_a_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) 
 
 
 def test_a_photo_is_answered(stack: LocalStack, group: TelegramUser, known_file: FileReference) -> None:
-    size = updates.with_photo(1, known_file)["message"]["photo"]
+    size = new_updates.with_photo(1, known_file)["message"]["photo"]
     assert post(stack, group, photo=size) == 200
     assert group.wait_for(lambda message: message.from_bot).photo
 

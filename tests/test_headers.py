@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from detection import headers
+from detection import image_headers
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
-STARTS = [start for start, _ in headers._MAGIC] + [b"RIFF\0\0\0\0WEBPVP8X", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"]
+STARTS = [start for start, _ in image_headers._MAGIC] + [b"RIFF\0\0\0\0WEBPVP8X", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"]
 
 
 def saved(form: str, size: tuple[int, int] = (320, 200), mode: str = "RGB", **options: Any) -> bytes:
@@ -30,7 +30,7 @@ FILES = {form: saved(form) for form in FORMATS}
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_format_and_size_are_read(form: str) -> None:
-    assert headers.read(FILES[form]) == headers.Header(form, 320, 200)
+    assert image_headers.read(FILES[form]) == image_headers.Header(form, 320, 200)
 
 
 @pytest.mark.parametrize(
@@ -47,39 +47,39 @@ def test_format_and_size_are_read(form: str) -> None:
     ],
 )
 def test_variants_are_read(form: str, mode: str, options: dict[str, Any]) -> None:
-    assert headers.read(saved(form, mode=mode, **options)) == headers.Header(form, 320, 200)
+    assert image_headers.read(saved(form, mode=mode, **options)) == image_headers.Header(form, 320, 200)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff\xe0", b"just text", b"BMW", b"%PDF-1.7", b"<svg/>", bytes(99)])
 def test_other_files_are_refused(data: bytes) -> None:
-    with pytest.raises(headers.UnreadableImage, match="not an image"):
-        headers.read(data)
+    with pytest.raises(image_headers.UnreadableImage, match="not an image"):
+        image_headers.read(data)
 
 
 def test_a_video_is_refused() -> None:
-    with pytest.raises(headers.UnreadableImage, match="not an image"):
-        headers.read(struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"mp42") + bytes(1000))
+    with pytest.raises(image_headers.UnreadableImage, match="not an image"):
+        image_headers.read(struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"mp42") + bytes(1000))
 
 
 @pytest.mark.parametrize("size", [(30_000, 30_000), (1, 60_000_000)])
 def test_too_many_pixels_are_refused(size: tuple[int, int]) -> None:
     data = FILES["PNG"][:16] + struct.pack(">II", *size) + FILES["PNG"][24:]
-    with pytest.raises(headers.UnreadableImage, match=f"{size[0]} x {size[1]}"):
-        headers.read(data)
+    with pytest.raises(image_headers.UnreadableImage, match=f"{size[0]} x {size[1]}"):
+        image_headers.read(data)
 
 
 def test_sizes_beyond_the_head_are_left_to_the_worker() -> None:
     jpeg = FILES["JPEG"]
     padded = jpeg[:2] + (b"\xff\xe1\xff\xff" + bytes(65_533)) * 5 + jpeg[2:]
-    assert headers.read(padded) == headers.Header("JPEG")
+    assert image_headers.read(padded) == image_headers.Header("JPEG")
     tiff = b"II*\0" + struct.pack("<I", 1_000_000) + bytes(1_000_000)
-    assert headers.read(tiff) == headers.Header("TIFF")
+    assert image_headers.read(tiff) == image_headers.Header("TIFF")
 
 
 def test_jpeg_size() -> None:
-    assert headers.jpeg_size(FILES["JPEG"]) == (320, 200)
-    with pytest.raises(headers.UnreadableImage):
-        headers.jpeg_size(FILES["PNG"])
+    assert image_headers.jpeg_size(FILES["JPEG"]) == (320, 200)
+    with pytest.raises(image_headers.UnreadableImage):
+        image_headers.jpeg_size(FILES["PNG"])
 
 
 @settings(deadline=None)
@@ -99,8 +99,8 @@ def test_damaged_files_are_a_header_or_refused(form: str, seed: int, times: int)
 
 def is_header_or_refused(data: bytes) -> None:
     try:
-        header = headers.read(data)
-    except headers.UnreadableImage:
+        header = image_headers.read(data)
+    except image_headers.UnreadableImage:
         return
     assert header.format in FORMATS
     assert (header.width is None) == (header.height is None)
@@ -133,7 +133,7 @@ def test_a_long_header_takes_few_steps(data: bytes) -> None:
 
     sys.settrace(count)
     try:
-        headers.read(data)
+        image_headers.read(data)
     finally:
         sys.settrace(None)
     assert steps < 50_000

@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 
 from botsite import aws
-from detection.heartbeat import Heartbeat
-from tests.emulators import ministack
-from tests.processes import PATIENCE_SECONDS, wait_until
+from botsite.sqs.heartbeat import Heartbeat
+from tests.support.emulators import ministack
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 LEFT_ALONE = "left alone"
 

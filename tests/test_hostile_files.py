@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detection import headers, yolo
-from detection.decoding import DECODER
-from detection.fair_threads import FairThreads
+from detection import image_headers
+from detection.model import yolo
+from detection.model.decoding import DECODER
+from detection.model.threads import FairThreads
 from detection.schemas import Detection
-
-from .hostile import Hostile, Outcome, zoo
+from tests.support.hostile import Hostile, Outcome, zoo
 
 _MEGABYTE = 1 << 20
 _NAMES = [hostile.name for hostile in zoo(b"")]
@@ -50,7 +50,7 @@ def _answer(model: yolo.Model, data: bytes) -> bytes | str:
     """Return the picture, or the sentence that refuses the file."""
     try:
         return model.box(data, chat_id=1).jpeg
-    except headers.UnreadableImage as error:
+    except image_headers.UnreadableImage as error:
         return str(error)
 
 
@@ -87,7 +87,7 @@ def test_memory_stays_small(model: yolo.Model, hostile: Hostile) -> None:
 
 @pytest.mark.parametrize("name", ["jpg_20_megabytes_of_segments"])
 def test_photo_after_a_bomb_is_answered(model: yolo.Model, photo: bytes, hostile: Hostile) -> None:
-    with pytest.raises(headers.UnreadableImage):
+    with pytest.raises(image_headers.UnreadableImage):
         model.box(hostile.make(), chat_id=1)
     buffer = BytesIO()
     Image.open(BytesIO(photo)).save(buffer, "PNG")

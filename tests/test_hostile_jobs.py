@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.processes import wait_until
-from tests.sqs_worker import Aws, Worker, job, running_aws, running_worker
+from tests.support.processes import wait_until
+from tests.support.sqs_worker import Aws, Worker, job, running_aws, running_worker
 
 SLOTS = 2
 DEEP = "[" * 100_000 + "]" * 100_000

@@ -10,13 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = {"torch", "ultralytics", "cv2", "openvino", "matplotlib"}
 IMAGES = {"PIL", "pillow_heif", "numpy", "pyvips", "simplejpeg"}
-SIMULATION = {"simpy", "matplotlib", "metrics.simulation"}
+SIMULATION = {"simpy", "matplotlib", "metrics.simulator.simulation"}
 PROCESSES = {
     "web": "import botsite.asgi",
     "beat and metrics worker": "from botsite.celery import app; app.finalize(); app.loader.import_default_modules()",
     "commands": "import django; django.setup(); from django.core.management import call_command as c, get_commands;"
     "[__import__(f'{app}.management.commands.{name}') for name, app in get_commands().items()"
-    " if app in ('deploy', 'detection', 'metrics')]",
+    " if app == 'deploy']",
 }
 
 

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from botsite.bot import incoming, replies
-from botsite.bot.incoming import Command, Other, Photo
-
-from . import updates
-from .lone_site import LoneSite, lone_site
+from botsite.bot import replies, updates
+from botsite.bot.updates import Command, Other, Photo
+from tests.support import new_updates
+from tests.support.lone_site import LoneSite, lone_site
 
 PLACE = {"longitude": 1.0, "latitude": 1.0}
 KINDS: dict[str, Any] = {
@@ -28,9 +27,11 @@ KINDS: dict[str, Any] = {
     "giveaway": {"chats": [{"id": 1, "type": "channel"}], "winners_selection_date": 1, "winner_count": 1},
 }
 SIZE = {"file_id": "x", "file_unique_id": "x", "width": 9, "height": 9, "file_size": 9}
-PHOTO = updates.with_message(1, photo=[SIZE], caption="@some_bot")
-DOCUMENT = updates.with_message(1, document={"file_id": "x", "file_unique_id": "x", "mime_type": "image/heic"})
-TEXT = updates.with_message(1, text="/help@some_bot", reply_to_message=updates.with_message(1, text="x")["message"])
+PHOTO = new_updates.with_message(1, photo=[SIZE], caption="@some_bot")
+DOCUMENT = new_updates.with_message(1, document={"file_id": "x", "file_unique_id": "x", "mime_type": "image/heic"})
+TEXT = new_updates.with_message(
+    1, text="/help@some_bot", reply_to_message=new_updates.with_message(1, text="x")["message"]
+)
 VALID = (PHOTO, DOCUMENT, TEXT)
 ODD = [
     None, True, False, 0, -1, 1.5, 1e20, -1e20, float("nan"), float("inf"), 2**63, -(2**63) - 1, 10**400, "", "x", "7",
@@ -82,8 +83,8 @@ def test_every_odd_value_in_every_place_is_read_or_malformed(valid: Any) -> None
 
 def is_read_or_malformed(body: Any) -> None:
     try:
-        found = incoming.read(body)
-    except incoming.Malformed:
+        found = updates.read(body)
+    except updates.Malformed:
         return
     if found is not None:
         assert (type(found.chat_id), type(found.message_id)) == (int, int)
@@ -96,14 +97,14 @@ def is_read_or_malformed(body: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_kinds_get_a_polite_answer(kind: str) -> None:
-    found = incoming.read(updates.with_message(1, **{kind: KINDS[kind]}))
+    found = updates.read(new_updates.with_message(1, **{kind: KINDS[kind]}))
     assert isinstance(found, Other)
     assert found.kind == kind.replace("_", " ")
     assert replies.no_photo(found.kind)
 
 
 def test_a_venue_is_no_mere_location() -> None:
-    found = incoming.read(updates.with_message(1, venue=KINDS["venue"], location=PLACE))
+    found = updates.read(new_updates.with_message(1, venue=KINDS["venue"], location=PLACE))
     assert isinstance(found, Other)
     assert found.kind == "venue"
 
@@ -119,11 +120,11 @@ def test_a_venue_is_no_mere_location() -> None:
     ],
 )
 def test_service_messages_ask_for_nothing(service: dict[str, Any]) -> None:
-    assert incoming.read(updates.with_message(1, **service)) is None
+    assert updates.read(new_updates.with_message(1, **service)) is None
 
 
 def test_who_is_meant_is_read() -> None:
-    command = incoming.read(updates.with_message(1, text="/Help@Some_Bot and @other_bot, not me@example.com"))
+    command = updates.read(new_updates.with_message(1, text="/Help@Some_Bot and @other_bot, not me@example.com"))
     assert isinstance(command, Command)
     assert (command.name, command.to, command.names) == ("help", "some_bot", {"other_bot"})
 

@@ -9,12 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import urllib3
 
-from deploy.local import credentials
-from deploy.local.credentials import on_instance
-from deploy.local.imds import Machine, MetadataService
+from deploy.local.autoscaling import credentials
+from deploy.local.autoscaling.credentials import on_instance
+from deploy.local.autoscaling.imds import Machine, MetadataService
 from deploy.local.processes import PATIENCE_SECONDS
-
-from .local_aws import local_aws, make_role
+from tests.support.local_aws import local_aws, make_role
 
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"

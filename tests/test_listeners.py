@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from botsite import aws
-from deploy import stacks, template
-from tests import emulators
+from deploy import stacks
+from deploy.cfn import template
+from tests.support import emulators
 
 TELEGRAM = ["149.154.160.0/20", "91.108.4.0/22"]
 OPERATOR = "203.0.113.7/32"

@@ -10,16 +10,15 @@ import pytest
 
 from botsite import aws
 from deploy import stacks
-from deploy.local import asg, instances, policies
-from deploy.local.autoscaling import AutoScaling
-from deploy.local.instances import Role, State
-from deploy.local.policies import Deployed, Metric
+from deploy.local.autoscaling import asg, instances, policies
+from deploy.local.autoscaling.controller import AutoScaling
+from deploy.local.autoscaling.instances import Role, State
+from deploy.local.autoscaling.policies import Deployed, Metric
 from deploy.local.processes import free_port
 from metrics.policy import Policies, Step, StepScaling, TargetTracking
-
-from .laptop import IDLE, Laptop, publish
-from .local_aws import clients_of, local_aws, make_group
-from .processes import wait_until
+from tests.support.laptop import IDLE, Laptop, publish
+from tests.support.local_aws import clients_of, local_aws, make_group
+from tests.support.processes import wait_until
 
 
 @pytest.fixture(scope="module", autouse=True)

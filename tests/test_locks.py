@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from deploy.local import install, lock
-from tests import locks
+from tests.support import locks
 
 ROOT = Path(__file__).parents[1]
 LOCKS = [ROOT / name for name in lock.LOCKS]

@@ -16,12 +16,12 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import domains
+from deploy.certificates import domains
 from deploy.doctor import checks
 from deploy.doctor.findings import State
 from deploy.doctor.place import Place
-from tests import emulators
-from tests.emulators import forget_clients
+from tests.support import emulators
+from tests.support.emulators import forget_clients
 
 RUNBOOK = Path(__file__).parents[1] / "deploy" / "README.md"
 TOKEN = "123456:not-a-real-token"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from botsite import loops
-from botsite.loops import Loop
+from botsite.sqs import loops
+from botsite.sqs.loops import Loop
+from botsite.sqs.watchdog import STALLED_SECONDS, Signs, Watchdog
 from deploy.local.processes import PATIENCE_SECONDS
-from detection.liveness import STALLED_SECONDS, Signs, Watchdog
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from botsite import aws, settings
-from deploy import recipe, stacks, template
-from tests import emulators
+from deploy import stacks
+from deploy.cfn import template
+from deploy.images import recipe
+from tests.support import emulators
 
 ROOT = Path(__file__).parents[1]
 PREFIX = "machines"

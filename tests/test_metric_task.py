@@ -13,8 +13,7 @@ from django.conf import settings
 from botsite import aws, celery
 from deploy.local.stack import LocalStack
 from metrics import tasks
-
-from .faulty import FaultySite, failing
+from tests.support.faulty import FaultySite, failing
 
 MISSING_QUEUE = "/000000000000/no-such-queue"
 

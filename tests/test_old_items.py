@@ -11,10 +11,9 @@ import pytest
 
 from botsite import aws
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions, upkeep
+from detection import images, predictions, sweep
 from detection.schemas import Delivery
-
-from .processes import wait_until
+from tests.support.processes import wait_until
 
 OLD: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "upgrade" / "items.json").read_text())
 BOXED = "a boxed photo"
@@ -63,11 +62,11 @@ def test_old_item_is_answered_once(state: str, user: TelegramUser, photo: bytes)
     prediction_id = stored(state, user, photo)
 
     def delivered() -> bool:
-        upkeep.sweep()
+        sweep.sweep()
         found = predictions.find(prediction_id)
         return found is not None and found.delivery is Delivery.DELIVERED
 
-    wait_until(delivered, 60)
+    wait_until(delivered)
     assert answers(user) == [ANSWERS[state]]
 
 
@@ -75,6 +74,6 @@ def test_old_item_is_answered_once(state: str, user: TelegramUser, photo: bytes)
 def test_old_item_that_is_done_is_left_alone(state: str, user: TelegramUser, photo: bytes) -> None:
     prediction_id = stored(state, user, photo)
     before = predictions.find(prediction_id)
-    upkeep.sweep()
+    sweep.sweep()
     assert predictions.find(prediction_id) == before
     assert answers(user) == []

@@ -9,18 +9,17 @@ from uuid import uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from botsite.ops import charts
-from botsite.ops.charts import Frame
+from botsite.staff import charts, recent
+from botsite.staff.charts import Frame
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, images, predictions, recent
+from detection import dead_letters, images, predictions
 from detection.schemas import Prediction, Status
 from metrics.alarms import Point
-
-from . import letters, operators, states
-from .faulty import FaultySite, failing
-from .operators import Operator
-from .processes import wait_until
+from tests.support import letters, operators, states
+from tests.support.faulty import FaultySite, failing
+from tests.support.operators import Operator
+from tests.support.processes import wait_until
 
 TILE = re.compile(r'data-tile="([^"]+)">\s*<dt>[^<]*</dt>\s*<dd class="value">([^<]+)')
 TILES = [

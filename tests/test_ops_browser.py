@@ -15,10 +15,9 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import predictions
 from detection.schemas import Prediction
-
-from . import letters, states
-from .browsing import watched
-from .test_admin_browser import CONTRAST
+from tests.support import letters, states
+from tests.support.browsing import watched
+from tests.test_admin_browser import CONTRAST
 
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "ops.jpg"
 PHOTOS = 6

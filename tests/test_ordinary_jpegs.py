@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from detection import pixels
-
-from . import hostile
+from detection.model import pixels
+from tests.support import hostile
 
 
 @pytest.fixture(scope="module")

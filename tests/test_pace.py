@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from botsite import pace
+from botsite.bot import rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.limits import RateLimits
 
@@ -30,45 +30,45 @@ class Clock:
 @pytest.fixture
 def clock(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock(float(int(time.time())))
-    monkeypatch.setattr(pace, "time", clock)
+    monkeypatch.setattr(rate_limit, "time", clock)
     return clock
 
 
 @pytest.fixture
-def limit(clock: Clock) -> pace.Limit:
+def limit(clock: Clock) -> rate_limit.Limit:
     """Return a limit that nobody has used."""
-    return pace.Limit(f"pace#test#{uuid4().hex}", interval_seconds=1.0, burst=3)
+    return rate_limit.Limit(f"pace#test#{uuid4().hex}", interval_seconds=1.0, burst=3)
 
 
 @pytest.fixture
-def bot(limit: pace.Limit, monkeypatch: pytest.MonkeyPatch) -> pace.Limit:
+def bot(limit: rate_limit.Limit, monkeypatch: pytest.MonkeyPatch) -> rate_limit.Limit:
     """Stand a limit in for the bot's, which the stack uses."""
-    monkeypatch.setattr(pace, "BOT", limit)
+    monkeypatch.setattr(rate_limit, "BOT", limit)
     return limit
 
 
-def _waits(limit: pace.Limit, messages: int) -> list[float]:
-    return [round(pace.reserve(limit).wait_seconds, 2) for _ in range(messages)]
+def _waits(limit: rate_limit.Limit, messages: int) -> list[float]:
+    return [round(rate_limit.reserve(limit).wait_seconds, 2) for _ in range(messages)]
 
 
-def _busy(limit: pace.Limit) -> float:
+def _busy(limit: rate_limit.Limit) -> float:
     """Expect that no place is near; return after how many seconds to ask again."""
-    with pytest.raises(pace.TooBusy) as refusal:
-        pace.reserve(limit)
+    with pytest.raises(rate_limit.TooBusy) as refusal:
+        rate_limit.reserve(limit)
     return round(refusal.value.retry_after_seconds, 2)
 
 
-def test_burst_is_three_and_the_rest_go_one_by_one(limit: pace.Limit) -> None:
+def test_burst_is_three_and_the_rest_go_one_by_one(limit: rate_limit.Limit) -> None:
     assert _waits(limit, 7) == [0, 0, 0, 1, 2, 3, 4]
 
 
-def test_many_senders_share_the_places(limit: pace.Limit) -> None:
+def test_many_senders_share_the_places(limit: rate_limit.Limit) -> None:
     with ThreadPoolExecutor(8) as pool:
-        waits = sorted(pool.map(lambda _: pace.reserve(limit).wait_seconds, range(8)))
+        waits = sorted(pool.map(lambda _: rate_limit.reserve(limit).wait_seconds, range(8)))
     assert [round(wait) for wait in waits] == [0, 0, 0, 1, 2, 3, 4, 5]
 
 
-def test_who_would_wait_too_long_is_told_when_to_come_back(limit: pace.Limit, clock: Clock) -> None:
+def test_who_would_wait_too_long_is_told_when_to_come_back(limit: rate_limit.Limit, clock: Clock) -> None:
     _waits(limit, 8)
     clock.now += _busy(limit)
     assert _waits(limit, 1) == [2.5]
@@ -92,91 +92,91 @@ def test_group_gets_forty_answers_within_four_minutes(clock: Clock) -> None:
 
 def _send(chat_id: int, clock: Clock) -> None:
     """Let the time pass that one message takes."""
-    while (place := _place(pace.chat(chat_id))) is None:
+    while (place := _place(rate_limit.chat(chat_id))) is None:
         clock.now += 1
     clock.now += place.wait_seconds
 
 
-def _place(limit: pace.Limit) -> pace.Place | None:
+def _place(limit: rate_limit.Limit) -> rate_limit.Place | None:
     try:
-        return pace.reserve(limit)
-    except pace.TooBusy:
+        return rate_limit.reserve(limit)
+    except rate_limit.TooBusy:
         return None
 
 
-def test_pause_holds_for_everybody_until_it_is_over(limit: pace.Limit, clock: Clock) -> None:
-    assert pace.pause(limit, 4) == 4
+def test_pause_holds_for_everybody_until_it_is_over(limit: rate_limit.Limit, clock: Clock) -> None:
+    assert rate_limit.pause(limit, 4) == 4
     assert _waits(limit, 2) == [4, 5]
     clock.now += 60
     assert _waits(limit, 3) == [0, 0, 0]
 
 
-def test_long_pause_lets_one_probe_through(limit: pace.Limit, clock: Clock) -> None:
-    assert pace.pause(limit, 3600) == limit.probe_seconds
+def test_long_pause_lets_one_probe_through(limit: rate_limit.Limit, clock: Clock) -> None:
+    assert rate_limit.pause(limit, 3600) == limit.probe_seconds
     assert _busy(limit) == limit.probe_seconds
     clock.now += limit.probe_seconds
     with ThreadPoolExecutor(4) as pool:
         places = list(pool.map(lambda _: _place(limit), range(4)))
-    assert sorted(places, key=str) == [None, None, None, pace.Place(0, probe=True)]
+    assert sorted(places, key=str) == [None, None, None, rate_limit.Place(0, probe=True)]
 
 
-def test_probe_that_gets_through_ends_the_pause(limit: pace.Limit, clock: Clock) -> None:
-    pace.pause(limit, 3600)
+def test_probe_that_gets_through_ends_the_pause(limit: rate_limit.Limit, clock: Clock) -> None:
+    rate_limit.pause(limit, 3600)
     clock.now += limit.probe_seconds
-    assert pace.reserve(limit).probe
-    pace.resume(limit)
+    assert rate_limit.reserve(limit).probe
+    rate_limit.resume(limit)
     assert _waits(limit, 3) == [0, 0, 1]
 
 
-def test_refused_probe_extends_the_pause(limit: pace.Limit, clock: Clock) -> None:
-    pace.pause(limit, 3600)
+def test_refused_probe_extends_the_pause(limit: rate_limit.Limit, clock: Clock) -> None:
+    rate_limit.pause(limit, 3600)
     clock.now += limit.longest_pause_seconds / 2
-    assert pace.reserve(limit).probe
-    pace.pause(limit, 3600)
+    assert rate_limit.reserve(limit).probe
+    rate_limit.pause(limit, 3600)
     assert _busy(limit) == limit.probe_seconds
 
 
-def test_pause_that_nobody_confirms_ends(limit: pace.Limit, clock: Clock) -> None:
-    pace.pause(limit, 3600)
+def test_pause_that_nobody_confirms_ends(limit: rate_limit.Limit, clock: Clock) -> None:
+    rate_limit.pause(limit, 3600)
     clock.now += limit.longest_pause_seconds
-    assert pace.reserve(limit) == pace.Place(0)
+    assert rate_limit.reserve(limit) == rate_limit.Place(0)
 
 
-def test_resuming_without_a_pause_frees_no_places(limit: pace.Limit) -> None:
+def test_resuming_without_a_pause_frees_no_places(limit: rate_limit.Limit) -> None:
     _waits(limit, 3)
-    pace.resume(limit)
+    rate_limit.resume(limit)
     assert _waits(limit, 1) == [1]
 
 
-def test_one_refused_chat_does_not_pause_the_bot(bot: pace.Limit, clock: Clock) -> None:
+def test_one_refused_chat_does_not_pause_the_bot(bot: rate_limit.Limit, clock: Clock) -> None:
     chat_id = next(_chat_ids)
-    assert [pace.refused(chat_id, 3600) for _ in range(3)] == [60] * 3
+    assert [rate_limit.refused(chat_id, 3600) for _ in range(3)] == [60] * 3
     assert _waits(bot, 1) == [0]
-    assert _busy(pace.chat(chat_id)) == 60
+    assert _busy(rate_limit.chat(chat_id)) == 60
 
 
-def test_two_chats_refused_together_pause_the_bot_for_the_shorter_time(bot: pace.Limit, clock: Clock) -> None:
-    pace.refused(next(_chat_ids), 3600)
+def test_two_chats_refused_together_pause_the_bot_for_the_shorter_time(bot: rate_limit.Limit, clock: Clock) -> None:
+    rate_limit.refused(next(_chat_ids), 3600)
     clock.now += 1
-    assert pace.refused(next(_chat_ids), 4) == 4
+    assert rate_limit.refused(next(_chat_ids), 4) == 4
     assert _waits(bot, 1) == [4]
 
 
-def test_chats_refused_long_after_each_other_do_not_pause_the_bot(bot: pace.Limit, clock: Clock) -> None:
-    pace.refused(next(_chat_ids), 3600)
+def test_chats_refused_long_after_each_other_do_not_pause_the_bot(bot: rate_limit.Limit, clock: Clock) -> None:
+    rate_limit.refused(next(_chat_ids), 3600)
     clock.now += 11
-    pace.refused(next(_chat_ids), 3600)
+    rate_limit.refused(next(_chat_ids), 3600)
     assert _waits(bot, 1) == [0]
 
 
-def test_refused_probes_of_two_chats_do_not_pause_the_bot(bot: pace.Limit, clock: Clock) -> None:
+def test_refused_probes_of_two_chats_do_not_pause_the_bot(bot: rate_limit.Limit, clock: Clock) -> None:
     for _ in range(2):
-        pace.refused(next(_chat_ids), 3600, probe=True)
+        rate_limit.refused(next(_chat_ids), 3600, probe=True)
     assert _waits(bot, 1) == [0]
 
 
 @pytest.mark.parametrize("ahead_seconds", [30, 600])
-def test_clock_that_is_ahead_stops_nobody(limit: pace.Limit, clock: Clock, ahead_seconds: int) -> None:
+def test_clock_that_is_ahead_stops_nobody(limit: rate_limit.Limit, clock: Clock, ahead_seconds: int) -> None:
     for _ in range(3):
         clock.now += ahead_seconds
         assert _waits(limit, 1) == [0]
@@ -184,15 +184,15 @@ def test_clock_that_is_ahead_stops_nobody(limit: pace.Limit, clock: Clock, ahead
         assert _waits(limit, 3) == [0, 0, 0]
 
 
-def test_pause_by_a_clock_that_is_ahead_stops_nobody(limit: pace.Limit, clock: Clock) -> None:
+def test_pause_by_a_clock_that_is_ahead_stops_nobody(limit: rate_limit.Limit, clock: Clock) -> None:
     clock.now += 600
-    pace.pause(limit, 3600)
+    rate_limit.pause(limit, 3600)
     clock.now -= 600
     assert _waits(limit, 3) == [0, 0, 0]
 
 
 @pytest.mark.parametrize("skew_seconds", [-2, 2])
-def test_clocks_that_differ_a_little_share_a_limit(limit: pace.Limit, clock: Clock, skew_seconds: int) -> None:
+def test_clocks_that_differ_a_little_share_a_limit(limit: rate_limit.Limit, clock: Clock, skew_seconds: int) -> None:
     _waits(limit, 5)
     clock.now += skew_seconds
     assert _waits(limit, 1) == [3 - skew_seconds]

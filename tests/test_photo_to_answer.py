@@ -14,9 +14,8 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import predictions
 from detection.schemas import Delivery, Prediction, Status
-
-from . import updates
-from .processes import PATIENCE_SECONDS, wait_until
+from tests.support import new_updates
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 
 def test_a_photo_comes_back_with_its_objects_boxed_and_counted(user: TelegramUser, photo: bytes) -> None:
@@ -71,7 +70,7 @@ def test_each_photo_of_an_album_gets_its_own_answer(user: TelegramUser, photo: b
 def test_the_same_update_five_times_at_once_on_two_sites_is_one_answer(
     user: TelegramUser, known_file: FileReference, stack: LocalStack
 ) -> None:
-    update = updates.with_photo(user.chat_id, known_file)
+    update = new_updates.with_photo(user.chat_id, known_file)
     headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
     urls = [f"{site}/telegram/webhook" for site in [*stack.sites.values()] * 3][:5]
     with ThreadPoolExecutor(5) as pool:

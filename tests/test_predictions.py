@@ -12,9 +12,8 @@ from botsite import aws
 from deploy.local.stack import LocalStack
 from detection import items, predictions
 from detection.schemas import Delivery, Detection, Prediction, Status
-
-from . import states
-from .faulty import FaultySite, failing, through
+from tests.support import states
+from tests.support.faulty import FaultySite, failing, through
 
 _groups = count(2**41)
 BUS = Detection("bus", 0.875, 0.5, 0.25, 0.125, 0.0625)

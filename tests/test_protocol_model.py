@@ -2,9 +2,9 @@
 
 import pytest
 
-from .model.explore import BrokenPromise, explore
-from .model.protocol import ACCEPTED, Protocol, State
-from .model.writes import Rules
+from tests.model.explore import BrokenPromise, explore
+from tests.model.protocol import ACCEPTED, Protocol, State
+from tests.model.writes import Rules
 
 # What each exploration is about, and the states that it has: a protocol that changed is looked at again.
 WEBHOOK = Protocol()

@@ -14,11 +14,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import ami, bake, cfn, machine_images, stacks, tags
-from deploy.cfn import Change, Event
-from deploy.recipe import Place, Recipe
-from tests import emulators
-from tests.processes import wait_until
+from deploy import stacks, tags
+from deploy.cfn import cloudformation
+from deploy.cfn.cloudformation import Change, Event
+from deploy.images import ami, bake, latest
+from deploy.images.recipe import Place, Recipe
+from tests.support import emulators
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -62,7 +64,7 @@ def run(command: str, *arguments: str) -> str:
 
 def statuses(prefix: str) -> dict[str, str]:
     """Return the status of each stack of the prefix that there is."""
-    found = [cfn.describe(stacks.name(prefix, part)) for part in stacks.ORDER]
+    found = [cloudformation.describe(stacks.name(prefix, part)) for part in stacks.ORDER]
     return {stack.name: stack.status for stack in found if stack}
 
 
@@ -275,7 +277,7 @@ def test_images_that_are_missing_are_baked_once_on_the_way(prefix: str, monkeypa
         marks = [{"ResourceType": "image", "Tags": tags.listed(prefix, Role=what.role)}]
         aws.client("ec2").register_image(Name=f"{prefix}-{what.role}", TagSpecifications=marks)
 
-    monkeypatch.setattr(machine_images, "_any", lambda: None)
+    monkeypatch.setattr(latest, "_any", lambda: None)
     monkeypatch.setattr(bake, "bake", register)
     first, second = run("provision", "--prefix", prefix), run("provision", "--prefix", prefix)
     roles = ["polybot", "yolo5", "metrics"]
@@ -286,7 +288,7 @@ def test_images_that_are_missing_are_baked_once_on_the_way(prefix: str, monkeypa
 
 
 def test_an_image_that_a_bake_did_not_leave_is_not_baked_for_ever(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine_images, "_any", lambda: None)
+    monkeypatch.setattr(latest, "_any", lambda: None)
     monkeypatch.setattr(bake, "bake", lambda *arguments: None)
     with pytest.raises(CommandError, match=rf"no image of polybot.*bake_ami polybot --prefix {prefix}"):
         run("provision", "--prefix", prefix)
@@ -404,7 +406,9 @@ def test_a_stack_in_a_state_without_a_way_forward_says_which_and_what_to_do(
         ("ROLLBACK_FAILED", f"teardown --prefix {prefix}"),
         ("DELETE_FAILED", f"teardown --prefix {prefix}"),
     ):
-        monkeypatch.setattr(cfn, "describe", lambda name, status=status: cfn.Stack(name, "id", status, tags))
+        monkeypatch.setattr(
+            cloudformation, "describe", lambda name, status=status: cloudformation.Stack(name, "id", status, tags)
+        )
         with pytest.raises(CommandError, match=rf"{prefix}-network is {status}\. .*{what}"):
             run("provision", "--prefix", prefix)
 

@@ -14,9 +14,13 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import bot, certificates, cfn, domains, proof, refresh, self_signed, stacks, webhook
+from deploy import stacks
+from deploy.certificates import acm, domains, self_signed, validation
+from deploy.cfn import cloudformation
+from deploy.images import rollout
 from deploy.local.telegram.client import TelegramControl
-from tests import emulators
+from deploy.webhook import bot, registration
+from tests.support import emulators
 
 TOKEN = "123456:not-a-real-token"
 numbers = itertools.count(1)
@@ -83,7 +87,7 @@ def descriptor(text: str) -> int:
     return reading
 
 
-def web(prefix: str) -> cfn.Stack:
+def web(prefix: str) -> cloudformation.Stack:
     """Return the stack of the sites."""
     return stacks.existing(prefix, "web")
 
@@ -107,7 +111,7 @@ def test_one_command_makes_a_service_that_telegram_calls(prefix: str, control: T
     url = f"https://{web(prefix).outputs['BalancerDnsName']}/telegram/webhook"
     info = control.webhook()
     assert (info["url"], info["has_custom_certificate"]) == (url, True)
-    pem = certificates.pem(web(prefix).parameters["CertificateArn"])
+    pem = acm.pem(web(prefix).parameters["CertificateArn"])
     assert self_signed.wrong(pem, web(prefix).outputs["BalancerDnsName"], datetime.now(UTC)) == ""
     assert stored(prefix) == TOKEN
     assert f"webhook: {url}" in lines
@@ -118,9 +122,9 @@ def test_one_command_makes_a_service_that_telegram_calls(prefix: str, control: T
 
 def test_a_second_run_changes_nothing(prefix: str, control: TelegramControl) -> None:
     first = provision(prefix, "--self-signed", token=TOKEN)
-    before = (web(prefix), certificates.pem(web(prefix).parameters["CertificateArn"]), control.webhook())
+    before = (web(prefix), acm.pem(web(prefix).parameters["CertificateArn"]), control.webhook())
     second = provision(prefix, "--self-signed", token=TOKEN)
-    assert (web(prefix), certificates.pem(web(prefix).parameters["CertificateArn"]), control.webhook()) == before
+    assert (web(prefix), acm.pem(web(prefix).parameters["CertificateArn"]), control.webhook()) == before
     assert [line for line in second if ": unchanged" in line] == [
         f"{prefix}-{part}: unchanged" for part in stacks.ORDER
     ]
@@ -152,9 +156,9 @@ def test_a_later_run_gives_what_the_first_one_lacked_and_keeps_what_it_had(
 ) -> None:
     provision(prefix, "--self-signed")
     arn = web(prefix).parameters["CertificateArn"]
-    before = certificates.pem(arn)
+    before = acm.pem(arn)
     provision(prefix, token=TOKEN)
-    assert (web(prefix).parameters["CertificateArn"], certificates.pem(arn), stored(prefix)) == (arn, before, TOKEN)
+    assert (web(prefix).parameters["CertificateArn"], acm.pem(arn), stored(prefix)) == (arn, before, TOKEN)
     assert control.webhook()["has_custom_certificate"]
 
 
@@ -179,7 +183,7 @@ def test_the_same_command_renews_a_certificate_before_it_ends_and_telegram_gets_
     assert any("would be renewed" in line for line in provision(prefix, *arguments, "--plan"))
     sent = len(control.calls("setWebhook"))
     provision(prefix, *arguments)
-    assert certificates.pem(arn) != old.certificate
+    assert acm.pem(arn) != old.certificate
     assert len(control.calls("setWebhook")) == sent + 1
 
 
@@ -207,7 +211,7 @@ def test_a_token_that_telegram_refuses_is_not_stored_and_nothing_is_begun(prefix
     with pytest.raises(CommandError, match=r"not stored\. .*does not know.* Nothing was changed") as caught:
         provision(prefix, token="123456:another-token")
     assert "another-token" not in str(caught.value)
-    assert cfn.describe(f"{prefix}-network") is None
+    assert cloudformation.describe(f"{prefix}-network") is None
 
 
 def test_a_refused_token_leaves_the_one_that_is_stored(prefix: str) -> None:
@@ -249,11 +253,11 @@ def secrets(prefix: str) -> list[str]:
 
 def told(prefix: str) -> str:
     """Return what everybody may read who can describe stacks and launch templates."""
-    cloudformation, ec2, found = aws.client("cloudformation"), aws.client("ec2"), []
+    client, ec2, found = aws.client("cloudformation"), aws.client("ec2"), []
     for name in [stacks.name(prefix, part) for part in stacks.ORDER]:
-        found.append(cloudformation.describe_stacks(StackName=name)["Stacks"])
-        found.append(cloudformation.get_template(StackName=name)["TemplateBody"])
-        found.append(cloudformation.describe_stack_events(StackName=name)["StackEvents"])
+        found.append(client.describe_stacks(StackName=name)["Stacks"])
+        found.append(client.get_template(StackName=name)["TemplateBody"])
+        found.append(client.describe_stack_events(StackName=name)["StackEvents"])
     for role in ("polybot", "yolo5", "metrics"):
         versions = ec2.describe_launch_template_versions(LaunchTemplateName=f"{prefix}-{role}")
         data = versions["LaunchTemplateVersions"][0]["LaunchTemplateData"]
@@ -283,14 +287,14 @@ def test_what_cannot_be_is_refused_before_anything_is_made(prefix: str, argument
     for more in ([], ["--plan"]):
         with pytest.raises(CommandError, match=reason):
             provision(prefix, *arguments, *more)
-    assert cfn.describe(f"{prefix}-network") is None
+    assert cloudformation.describe(f"{prefix}-network") is None
 
 
 def test_a_domain_outside_of_its_zone_is_refused_before_anything_is_made(prefix: str, zone: str) -> None:
     for more in ([], ["--plan"]):
         with pytest.raises(CommandError, match=r"bot\.example\.org is not in the hosted zone"):
             provision(prefix, "--domain", "bot.example.org", "--hosted-zone-id", zone, *more)
-    assert cfn.describe(f"{prefix}-network") is None
+    assert cloudformation.describe(f"{prefix}-network") is None
 
 
 def test_the_stack_of_somebody_else_is_found_before_a_certificate_is_made(prefix: str, zone: str) -> None:
@@ -304,17 +308,17 @@ def test_the_stack_of_somebody_else_is_found_before_a_certificate_is_made(prefix
 # ------------------------------------------------------------------------------------------ interrupted
 
 STEPS: list[tuple[Any, str, str]] = [
-    (certificates, "ensure_self_signed", "after"),
+    (acm, "ensure_self_signed", "after"),
     (bot, "store", "before"),
     (bot, "store", "after"),
-    (refresh, "outdated", "before"),
-    (webhook, "register", "before"),
+    (rollout, "outdated", "before"),
+    (registration, "register", "before"),
 ]
 
 # Until the stacks know of it; from there on it is the same.
 DOMAIN_STEPS: list[tuple[Any, str, str]] = [
-    (proof, "put", "before"),
-    (proof, "put", "after"),
+    (validation, "put", "before"),
+    (validation, "put", "after"),
     (domains, "ensure_public", "after"),
 ]
 
@@ -329,7 +333,7 @@ def test_interrupted_at_any_step_the_same_command_goes_on(
                 provision(prefix, "--self-signed", token=TOKEN)
     provision(prefix, "--self-signed", token=TOKEN)
     assert (control.webhook()["has_custom_certificate"], stored(prefix)) == (True, TOKEN)
-    made = [one["CertificateArn"] for one in certificates.ours(prefix, "IMPORTED")]
+    made = [one["CertificateArn"] for one in acm.ours(prefix, "IMPORTED")]
     assert made == [web(prefix).parameters["CertificateArn"]]
 
 
@@ -345,7 +349,7 @@ def test_interrupted_on_the_way_to_a_public_certificate_the_same_command_goes_on
                 provision(prefix, *way, token=TOKEN)
     provision(prefix, *way, token=TOKEN)
     assert control.webhook()["url"] == f"https://{name}/telegram/webhook"
-    made = [one["CertificateArn"] for one in certificates.ours(prefix, "AMAZON_ISSUED")]
+    made = [one["CertificateArn"] for one in acm.ours(prefix, "AMAZON_ISSUED")]
     assert made == [web(prefix).parameters["CertificateArn"]]
     records = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     assert sorted(one["Type"] for one in records if one["Name"].endswith(f"{name}.")) == ["A", "CNAME"]
@@ -400,8 +404,8 @@ def test_machines_that_are_being_replaced_since_before_are_left_to_that(
     prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The emulator is done with a refresh at once."""
-    monkeypatch.setattr(refresh, "outdated", lambda group: ["i-1"] if group == f"{prefix}-yolo5" else [])
-    monkeypatch.setattr(refresh, "start", lambda group: "")
+    monkeypatch.setattr(rollout, "outdated", lambda group: ["i-1"] if group == f"{prefix}-yolo5" else [])
+    monkeypatch.setattr(rollout, "start", lambda group: "")
     assert f"{prefix}-yolo5 replaces machines since an earlier run; run this again when that is done" in provision(
         prefix
     )
@@ -421,8 +425,8 @@ def test_the_plan_says_what_happens_besides_the_stacks_and_does_nothing(
     assert not any("HttpsListener" in line for line in provision(prefix, "--plan"))
     assert any(line.startswith("The bot's token would be asked for") for line in own)
     assert any("Telegram would be told" in line for line in own)
-    assert list(certificates.ours(prefix, "IMPORTED")) == []
-    assert cfn.describe(f"{prefix}-network") is None
+    assert list(acm.ours(prefix, "IMPORTED")) == []
+    assert cloudformation.describe(f"{prefix}-network") is None
     assert control.calls() == []
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import stacks, template
-from detection import logs_link
+from botsite.staff import logs_link
+from deploy import stacks
+from deploy.cfn import template
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNBOOK = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botsite.sqs_receiving import FAILURES, LONGEST_PAUSE_SECONDS, RECEIVING, Pauses
-from botsite.sqs_threads import Receiver
-from tests.processes import PATIENCE_SECONDS, wait_until
+from botsite.sqs.receiving import FAILURES, LONGEST_PAUSE_SECONDS, RECEIVING, Pauses
+from botsite.sqs.threads import Receiver
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 ERROR = ConnectionError("not today")
 IN_HAND = 16

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from botsite import sqs_receiving
-from tests.processes import PATIENCE_SECONDS, wait_until
-from tests.sqs_worker import Aws, Worker, running_aws, running_worker
+from botsite.sqs import receiving
+from tests.support.processes import PATIENCE_SECONDS, wait_until
+from tests.support.sqs_worker import Aws, Worker, running_aws, running_worker
 
 WAITING = 30
 SLOTS = 6
@@ -34,7 +34,7 @@ def test_an_outage_spares_what_waits_and_all_of_it_is_worked_on_afterwards(aws: 
         begin_outage(worker, outage)
         wait_until(lambda: worker.output.read_text().count("receiving_paused") == 4)
         # Without pauses, 7 s of outage were 50 receives or more; each pause but the first costs one.
-        assert worker.notes.read_text().count("failed") <= SLOTS + sqs_receiving.FAILURES + 3
+        assert worker.notes.read_text().count("failed") <= SLOTS + receiving.FAILURES + 3
         outage.unlink()
         wait_until(lambda: all(worker.runs(f"photo-{number}") == 1 for number in range(WAITING)))
         assert "receiving_resumed" in worker.output.read_text()

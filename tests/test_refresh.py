@@ -9,8 +9,8 @@ from botocore.stub import Stubber
 from django.conf import settings
 
 from botsite import aws
-from deploy import refresh
-from deploy.cfn import StackError
+from deploy.cfn.cloudformation import StackError
+from deploy.images import rollout
 
 OLD, NEW = ({"LaunchTemplateId": "lt-0123456789abcdef0", "Version": version} for version in ("1", "2"))
 
@@ -45,12 +45,12 @@ def group(*templates: dict[str, str]) -> dict[str, Any]:
 
 def test_the_machines_of_an_older_template_are_outdated(autoscaling: Stubber) -> None:
     autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [group(OLD, NEW, OLD)]})
-    assert refresh.outdated("g") == ["i-0", "i-2"]
+    assert rollout.outdated("g") == ["i-0", "i-2"]
 
 
 def test_a_group_that_is_not_there_has_none(autoscaling: Stubber) -> None:
     autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": []})
-    assert refresh.outdated("g") == []
+    assert rollout.outdated("g") == []
 
 
 def test_a_refresh_starts_a_new_machine_before_it_takes_an_old_one_and_leaves_those_that_match(
@@ -64,19 +64,19 @@ def test_a_refresh_starts_a_new_machine_before_it_takes_an_old_one_and_leaves_th
     }
     wanted = {"AutoScalingGroupName": "g", "Strategy": "Rolling", "Preferences": preferences}
     autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-1"}, wanted)
-    assert refresh.start("g") == "r-1"
+    assert rollout.start("g") == "r-1"
 
 
 def test_a_machine_that_is_ending_already_needs_no_replacement(autoscaling: Stubber) -> None:
     draining = group(OLD, OLD)
     draining["Instances"][0]["LifecycleState"] = "Terminating:Wait"
     autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [draining]})
-    assert refresh.outdated("g") == ["i-1"]
+    assert rollout.outdated("g") == ["i-1"]
 
 
 def test_a_refresh_that_is_under_way_is_left_to_it(autoscaling: Stubber) -> None:
     autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
-    assert refresh.start("g") == ""
+    assert rollout.start("g") == ""
 
 
 def test_a_refresh_is_followed_to_its_end(autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,7 +86,7 @@ def test_a_refresh_is_followed_to_its_end(autoscaling: Stubber, monkeypatch: pyt
         autoscaling.add_response("describe_instance_refreshes", {"InstanceRefreshes": [state]})
     autoscaling.add_response("describe_instance_refreshes", {"InstanceRefreshes": [{"Status": "Successful"}]})
     said: list[str] = []
-    refresh.follow("g", "r-1", said.append)
+    rollout.follow("g", "r-1", said.append)
     assert said == ["g: 0 % replaced", "g: 50 % replaced"]
 
 
@@ -94,4 +94,4 @@ def test_a_refresh_that_fails_is_said_with_its_reason(autoscaling: Stubber) -> N
     state = {"Status": "Failed", "StatusReason": "No capacity."}
     autoscaling.add_response("describe_instance_refreshes", {"InstanceRefreshes": [state]})
     with pytest.raises(StackError, match=r"g: replacing its machines is Failed: No capacity\."):
-        refresh.follow("g", "r-1", print)
+        rollout.follow("g", "r-1", print)

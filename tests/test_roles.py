@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 
 from botsite import aws
-from deploy import environment, recipe, stacks, template
-from tests import emulators
-from tests.permissions import MAY, MAY_ANYWHERE, NOBODY
+from deploy import environment, stacks
+from deploy.cfn import template
+from deploy.images import recipe
+from tests.support import emulators
+from tests.support.permissions import MAY, MAY_ANYWHERE, NOBODY
+from tests.support.tls import local_certificate
 from tests.test_machines import environment as of_machine
-from tests.tls import local_certificate
 
 ROOT = Path(__file__).parents[1]
 PREFIX = "machines"
@@ -128,7 +130,7 @@ def running(cloud: Cloud, role: str) -> Iterator[subprocess.Popen[str]]:
         "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
         "AWS_SESSION_TOKEN": given["SessionToken"],
     }
-    command = [sys.executable, "-m", "tests.workloads", role]
+    command = [sys.executable, "-m", "tests.support.workloads", role]
     with subprocess.Popen(
         command, cwd=ROOT, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:

@@ -15,14 +15,15 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from botsite import aws, keys, secret_store, telegram
+from botsite import aws, keys, secret_store
+from botsite.bot import api
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, predictions
-from tests import updates
-from tests.emulators import forget_clients
-from tests.processes import wait_until
+from tests.support import new_updates
+from tests.support.emulators import forget_clients
+from tests.support.processes import wait_until
 
 ADOPTED = ("AWS_ENDPOINT_URL", "TELEGRAM_API_URL")
 # What the processes read for themselves, as on AWS, instead of from their environment.
@@ -128,7 +129,7 @@ def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_predi
     monkeypatch.setattr(settings, "PREDICTIONS_TABLE", service.env["PREDICTIONS_TABLE"])
     user.wait_for_reply(user.send_photo(photo))
     file = next(message.photo for message in user.messages() if message.photo)
-    update = updates.with_photo(user.chat_id, file)
+    update = new_updates.with_photo(user.chat_id, file)
     headers = {"X-Telegram-Bot-Api-Secret-Token": held("webhook-secret")["TELEGRAM_WEBHOOK_SECRET"]}
     for address in (lambda: next(iter(service.sites.values())), new_site):
         url = f"{address()}/telegram/webhook"
@@ -183,7 +184,7 @@ def test_telegram_is_told_the_new_secret_of_the_webhook(service: Service, user: 
 
 def test_a_strangers_secret_of_the_webhook_is_refused(service: Service, user: TelegramUser) -> None:
     headers = {"X-Telegram-Bot-Api-Secret-Token": "b" * 48}
-    body = updates.with_message(user.chat_id, text="/help")
+    body = new_updates.with_message(user.chat_id, text="/help")
     assert statuses(service, lambda site: httpx.post(f"{site}/telegram/webhook", json=body, headers=headers)) == {403}
 
 
@@ -222,7 +223,7 @@ def given(text: str) -> int:
 def test_a_token_is_stored_once_telegram_knows_it(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
     said = rotate("telegram-token", token_fd=given(f"{token}\n"))
-    assert telegram.stored_token(f"{PREFIX}/telegram-token") == token
+    assert api.stored_token(f"{PREFIX}/telegram-token") == token
     assert "@object_detection_bot" in said
     assert token not in said
 
@@ -281,7 +282,7 @@ def test_a_token_that_is_none_changes_nothing(service: Service, text: str, why: 
     with pytest.raises(CommandError, match=why) as raised:
         rotate("telegram-token", token_fd=given(text))
     assert "AAAA" not in str(raised.value)
-    assert telegram.stored_token(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
+    assert api.stored_token(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
 
 
 def test_a_descriptor_that_is_not_open_is_named(service: Service) -> None:

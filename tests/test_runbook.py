@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
-from deploy import rotation, stacks, template
+from deploy import rotation, stacks
+from deploy.cfn import template
 from deploy.doctor import alarms, checks
 
 ROOT = Path(__file__).parents[1]

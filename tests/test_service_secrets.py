@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from botsite import aws, logs
-from tests import emulators
+from tests.support import emulators
 
 ROOT = Path(__file__).parents[1]
 KEY = "a-results-key-that-nobody-knows"

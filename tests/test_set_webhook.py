@@ -15,14 +15,16 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from botsite import aws, telegram
-from botsite.telegram import TelegramError
-from deploy import bot_api, certificates, self_signed, webhook
+from botsite import aws
+from botsite.bot import api
+from botsite.bot.api import TelegramError
+from deploy.certificates import acm, self_signed
+from deploy.certificates.self_signed import Pair
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from deploy.self_signed import Pair
-from deploy.webhook import Registered
-from tests import emulators
-from tests.processes import free_port, wait_until
+from deploy.webhook import bot_api, registration
+from deploy.webhook.registration import Registered
+from tests.support import emulators
+from tests.support.processes import free_port, wait_until
 
 TOKEN = "123456:not-a-real-token"
 SECRET = "webhook-secret"
@@ -43,15 +45,15 @@ def control(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramCo
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", server)
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", TOKEN)
     monkeypatch.setattr(settings, "TELEGRAM_WEBHOOK_SECRET", SECRET)
-    telegram.token.cache_clear()
+    api.token.cache_clear()
     yield TelegramControl(server)
-    telegram.token.cache_clear()
+    api.token.cache_clear()
     TelegramControl(server).reset(setup=True)
 
 
 def register(url: str = URL, token: str = TOKEN, secret: str = SECRET, **more: Any) -> Registered:
     """Register the webhook, as it should be but for what is given."""
-    return webhook.register(url, token, secret, **more)
+    return registration.register(url, token, secret, **more)
 
 
 def sent(control: TelegramControl) -> int:
@@ -268,7 +270,7 @@ def run(*arguments: str) -> list[str]:
 
 
 def test_the_command_takes_address_and_certificate_from_the_stack(control: TelegramControl, emulated: str) -> None:
-    deploy_web("own", certificates.ensure_self_signed("own", "localhost"))
+    deploy_web("own", acm.ensure_self_signed("own", "localhost"))
     lines = run("--prefix", "own")
     url = "https://localhost/telegram/webhook"
     assert f"Telegram had address: none instead of {url}." in lines
@@ -285,7 +287,7 @@ def test_the_command_reads_the_secrets_of_the_stack_where_the_environment_has_no
         aws.client("secretsmanager").create_secret(Name=f"kept/{name}", SecretString=text)
     for name in ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET"):
         monkeypatch.setattr(settings, name, "")
-    deploy_web("kept", certificates.ensure_self_signed("kept", "localhost"))
+    deploy_web("kept", acm.ensure_self_signed("kept", "localhost"))
     assert "Sent to Telegram." in run("--prefix", "kept")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deploy.local import sample
 from deploy.local.shapes import export
 from deploy.local.shapes.draw import Shape, draw_photo, draw_sample
-from detection import openvino_model
+from detection.model import openvino
 
 WEIGHTS = export.WEIGHTS
 HELD_OUT_SEEDS = range(2_000_000, 2_000_006)  # Neither learned from nor used to judge the training.
@@ -88,7 +88,7 @@ def test_the_model_sees_images_at_the_size_it_was_trained_at_unless_told_otherwi
 def test_committed_export_sees_what_ultralytics_sees(model: Any, name: str) -> None:
     """The weights in the shape of the photo, as ultralytics predicts: the exports are of these weights."""
     height, width = export.SIZES[name]
-    labels, (predict, *_) = openvino_model.load(WEIGHTS.with_name(name))
+    labels, (predict, *_) = openvino.load(WEIGHTS.with_name(name))
     assert labels == model.names
     for seed in HELD_OUT_SEEDS:
         # 320 x 256 is what ultralytics makes of 4:3.

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from botsite import celery
 from deploy.loadtest import replay
-from metrics import arrivals, tuning
 from metrics.backlog import BadSetting
-from metrics.fleet import Fleet
 from metrics.policy import Policies, StepScaling, TargetTracking
-from metrics.scenario import Machine, Result, Scenario
-from metrics.simulation import simulate
+from metrics.simulator import arrivals, tuning
+from metrics.simulator.fleet import Fleet
+from metrics.simulator.scenario import Machine, Result, Scenario
+from metrics.simulator.simulation import simulate
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR, DAY = 3600.0, 86_400.0

@@ -13,8 +13,8 @@ import pytest
 from kombu.asynchronous import Hub
 from kombu.transport import SQS, virtual
 
-from tests.processes import PATIENCE_SECONDS, wait_until
-from tests.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
+from tests.support.processes import PATIENCE_SECONDS, wait_until
+from tests.support.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_a_message_is_sent_with_no_other_request(aws: Aws) -> None:
 
 
 def test_kombu_still_has_the_names_that_the_transport_overrides_or_calls() -> None:
-    """After an upgrade of kombu: read its `transport/SQS/__init__.py` again beside `botsite/sqs.py`, name by name."""
+    """After an upgrade of kombu: read its `transport/SQS/__init__.py` again next to ours, name by name."""
     expected = {
         SQS.Channel._schedule_queue: "(self, queue)",
         SQS.Channel._message_to_python: "(self, message, queue_name, q_url)",

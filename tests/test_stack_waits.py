@@ -10,8 +10,8 @@ from botocore.stub import Stubber
 from django.conf import settings
 
 from botsite import aws
-from deploy import cfn, changesets
-from deploy.cfn import Event, Stack, StackError
+from deploy.cfn import change_sets, cloudformation
+from deploy.cfn.cloudformation import Event, Stack, StackError
 
 ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/app-queue/1"
 STACK = Stack("app-queue", ID, "REVIEW_IN_PROGRESS")
@@ -69,7 +69,7 @@ def test_a_slow_stack_is_followed_event_by_event_to_its_end(answers: Stubber) ->
     answers.add_response("execute_change_set", {})
     script_events(answers, before, started, started, ended)
     seen: list[Event] = []
-    changesets.execute("app-queue", "provision", seen.append)
+    change_sets.execute("app-queue", "provision", seen.append)
     assert [(one.logical_id, one.status) for one in seen] == [
         ("app-queue", "CREATE_IN_PROGRESS"),
         ("JobsDlq", "CREATE_IN_PROGRESS"),
@@ -92,7 +92,7 @@ def test_the_error_of_a_failed_stack_names_the_first_failure_and_not_what_was_ca
     )
     said = r"app-queue is UPDATE_ROLLBACK_COMPLETE: JobsQueue .* not authorized to perform: sqs:SetQueueAttributes"
     with pytest.raises(StackError, match=said):
-        cfn.follow(STACK, "", lambda event: None, ends=("UPDATE_COMPLETE",))
+        cloudformation.follow(STACK, "", lambda event: None, ends=("UPDATE_COMPLETE",))
 
 
 def test_a_stack_that_was_rolled_back_by_somebody_gives_the_stacks_own_reason(answers: Stubber) -> None:
@@ -100,29 +100,29 @@ def test_a_stack_that_was_rolled_back_by_somebody_gives_the_stacks_own_reason(an
         answers, [event(1, "ROLLBACK_IN_PROGRESS", reason="User Initiated"), event(2, "ROLLBACK_COMPLETE", reason="")]
     )
     with pytest.raises(StackError, match=r"is ROLLBACK_COMPLETE: app-queue .* User Initiated"):
-        cfn.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
+        cloudformation.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 
 def test_an_operation_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
     script_stack(answers, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
     seen: list[Event] = []
-    settled = cfn.settle(Stack("app-queue", ID, "UPDATE_IN_PROGRESS"), seen.append)
+    settled = cloudformation.settle(Stack("app-queue", ID, "UPDATE_IN_PROGRESS"), seen.append)
     assert settled == Stack("app-queue", ID, "UPDATE_COMPLETE")
     assert [one.reason for one in seen] == ["waiting for an earlier run"]
 
 
 def test_a_deletion_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
     script_stack(answers, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
-    assert cfn.settle(Stack("app-queue", ID, "DELETE_IN_PROGRESS"), lambda event: None) is None
+    assert cloudformation.settle(Stack("app-queue", ID, "DELETE_IN_PROGRESS"), lambda event: None) is None
 
 
 def test_a_stack_that_never_ends_is_given_up_with_the_way_to_wait_on(
     answers: Stubber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cfn, "_STACK_SECONDS", -1)
+    monkeypatch.setattr(cloudformation, "_STACK_SECONDS", -1)
     script_events(answers, [event(1, "CREATE_IN_PROGRESS")])
     with pytest.raises(StackError, match=r"app-queue is still at work .* run the command again"):
-        cfn.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
+        cloudformation.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 
 def test_a_change_set_that_cannot_be_made_is_removed_with_the_empty_stack_it_brought(answers: Stubber) -> None:
@@ -134,7 +134,7 @@ def test_a_change_set_that_cannot_be_made_is_removed_with_the_empty_stack_it_bro
     answers.add_response("delete_stack", {}, {"StackName": ID})
     script_stack(answers, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
     with pytest.raises(StackError, match=r"app-queue: .* No export named app-network-VpcId found"):
-        changesets.create("app-queue", None, "provision", "{}", [], {})
+        change_sets.create("app-queue", None, "provision", "{}", [], {})
 
 
 def test_a_change_set_without_changes_is_removed_and_is_no_error(answers: Stubber) -> None:
@@ -145,4 +145,4 @@ def test_a_change_set_without_changes_is_removed_and_is_no_error(answers: Stubbe
     answers.add_response("delete_change_set", {})
     script_stack(answers, "UPDATE_COMPLETE")
     found = Stack("app-queue", ID, "UPDATE_COMPLETE")
-    assert not changesets.create("app-queue", found, "provision", "{}", [], {})
+    assert not change_sets.create("app-queue", found, "provision", "{}", [], {})

@@ -16,9 +16,8 @@ from deploy.local.stack import LocalStack
 from detection import predictions
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction
-
-from .model import writes
-from .model.writes import Item, Rules
+from tests.model import writes
+from tests.model.writes import Item, Rules
 
 SHORT = timedelta(seconds=-1)
 JOBS = st.sampled_from([1, 2])

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from botsite import aws, bodies, telegram
-from deploy import template
-from deploy.recipe import ROLES
+from botsite import aws, request_limits
+from botsite.bot import api
+from botsite.sqs.heartbeat import LONGEST_JOB_SECONDS
+from deploy.cfn import template
+from deploy.images.recipe import ROLES
 from deploy.stacks import TEMPLATES
 from detection import predictions, worker
-from detection.heartbeat import LONGEST_JOB_SECONDS
 
 GUNICORN = runpy.run_path(str(Path(__file__).parents[1] / "deploy" / "gunicorn.conf.py"))
 
@@ -37,7 +38,7 @@ def rises(times: dict[str, float]) -> bool:
 def test_site_may_end_only_after_the_longest_send() -> None:
     site = ROLES["polybot"]
     times = {
-        "send": telegram.LONGEST_SEND_SECONDS,
+        "send": api.LONGEST_SEND_SECONDS,
         "lease": predictions.DELIVERY_LEASE.total_seconds(),
         "graceful": GUNICORN["graceful_timeout"],
         "docker stop": site.stop_seconds,
@@ -49,7 +50,7 @@ def test_site_may_end_only_after_the_longest_send() -> None:
 
 def test_connection_outlives_the_longest_send_and_the_balancer_closes_it() -> None:
     idle = attribute("LoadBalancer", "LoadBalancerAttributes", "idle_timeout.timeout_seconds")
-    assert telegram.LONGEST_SEND_SECONDS < idle < GUNICORN["keepalive"]
+    assert api.LONGEST_SEND_SECONDS < idle < GUNICORN["keepalive"]
 
 
 def test_worker_may_end_only_after_the_longest_job_and_its_callbacks() -> None:
@@ -71,4 +72,4 @@ def test_systemd_waits_for_docker(role: str) -> None:
 def test_site_may_end_only_after_the_longest_webhook() -> None:
     """Read the update, download the photo, store it: each has a limit of its own."""
     store = aws._CONFIG.retries["total_max_attempts"] * (aws._CONFIG.connect_timeout + aws._CONFIG.read_timeout)
-    assert bodies.BODY_SECONDS + telegram._DOWNLOAD_SECONDS + store < GUNICORN["graceful_timeout"]
+    assert request_limits.BODY_SECONDS + api._DOWNLOAD_SECONDS + store < GUNICORN["graceful_timeout"]

@@ -8,10 +8,9 @@ import pytest
 import urllib3
 
 from botsite import aws
-from deploy.local.health import Health, HealthChecks, State, Target
-
-from .local_aws import local_aws
-from .processes import PATIENCE_SECONDS, wait_until
+from deploy.local.target_health import Health, HealthChecks, State, Target
+from tests.support.local_aws import local_aws
+from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 http = urllib3.PoolManager(timeout=PATIENCE_SECONDS, retries=False)
 

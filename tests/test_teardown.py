@@ -9,10 +9,14 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import ami, beside, bot, certificates, cfn, leftovers, proof, stacks, stored, tags, webhook
+from deploy import beside, leftovers, stacks, stored, tags
+from deploy.certificates import acm, validation
+from deploy.cfn import cloudformation
+from deploy.images import ami
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from tests import emulators
-from tests.processes import free_port
+from deploy.webhook import bot, registration
+from tests.support import emulators
+from tests.support.processes import free_port
 from tests.test_provision import statuses
 
 TOKEN = "123456:not-a-real-token"
@@ -107,7 +111,9 @@ def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, mo
         s3.put_object(Bucket=bucket, Key="photos/1", Body=body)
     left = {}
     monkeypatch.setattr(
-        cfn, "delete", lambda stack, report: left.update({stack.name: s3.list_object_versions(Bucket=bucket)})
+        cloudformation,
+        "delete",
+        lambda stack, report: left.update({stack.name: s3.list_object_versions(Bucket=bucket)}),
     )
     stacks.delete(prefix)
     full = [name for name, found in left.items() if "Versions" in found or "DeleteMarkers" in found]
@@ -197,7 +203,7 @@ def test_telegram_forgets_the_webhook_and_keeps_what_waits(
 def test_the_webhook_of_another_service_stays(prefix: str, control: TelegramControl) -> None:
     made(prefix, "--self-signed")
     other = "https://bot.example.org/telegram/webhook"
-    webhook.register(other, TOKEN, "secret")
+    registration.register(other, TOKEN, "secret")
     assert "webhook is removed" not in run("teardown", prefix)
     assert control.webhook()["url"] == other
 
@@ -220,16 +226,16 @@ def test_the_records_of_a_domain_go_with_it(prefix: str, zone: str) -> None:
     assert "AWS::Route53::RecordSet" in run("teardown", prefix, "--plan")
     run("teardown", prefix)
     assert records(zone) == before
-    assert list(certificates.ours(prefix, "AMAZON_ISSUED")) == []
+    assert list(acm.ours(prefix, "AMAZON_ISSUED")) == []
 
 
 def test_a_record_that_was_there_before_stays(prefix: str, zone: str) -> None:
     name = f"{prefix}.example.com"
     theirs = aws.client("acm").request_certificate(DomainName=name, ValidationMethod="DNS")["CertificateArn"]
     state = aws.client("acm").describe_certificate(CertificateArn=theirs)["Certificate"]
-    record = proof.record(state)
+    record = validation.record(state)
     assert record
-    proof.put(theirs, zone, record)
+    validation.put(theirs, zone, record)
     run("provision", prefix, "--domain", name, "--hosted-zone-id", zone)
     run("teardown", prefix)
     assert record["Name"] in records(zone)
@@ -252,7 +258,7 @@ def leave(prefix: str) -> None:
 
 def test_what_is_left_is_found_by_its_tags_in_each_service(prefix: str) -> None:
     leave(prefix)
-    arn = certificates.ensure_self_signed(prefix, "bot.example.com")
+    arn = acm.ensure_self_signed(prefix, "bot.example.com")
     kinds = sorted(one.split(":")[2] for one in leftovers.of(prefix))
     assert (kinds, arn in leftovers.of(prefix)) == (["acm", "ec2", "logs"], True)
 
@@ -272,7 +278,7 @@ def test_a_teardown_that_was_interrupted_goes_on_with_what_is_beside(
 ) -> None:
     run("provision", prefix, "--self-signed")
     with monkeypatch.context() as patch:
-        patch.setattr(certificates, "delete", interrupt)
+        patch.setattr(acm, "delete", interrupt)
         with pytest.raises(CommandError, match="Interrupted"):
             run("teardown", prefix)
     assert stacks.deletions(prefix) == []

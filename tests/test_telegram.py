@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from botsite import pace, telegram
+from botsite.bot import api, rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 
@@ -22,15 +22,15 @@ def _send(chat_id: int) -> None:
 
     async def send() -> None:
         try:
-            await telegram.send_text(chat_id, "hello")
+            await api.send_text(chat_id, "hello")
         finally:
-            await telegram.close()
+            await api.close()
 
     asyncio.run(send())
 
 
-def _refused(chat_id: int) -> telegram.TelegramError:
-    with pytest.raises(telegram.TelegramError) as raised:
+def _refused(chat_id: int) -> api.TelegramError:
+    with pytest.raises(api.TelegramError) as raised:
         _send(chat_id)
     return raised.value
 
@@ -61,7 +61,7 @@ def test_refusals_are_told_from_failures_of_the_network(
 
 
 def test_a_server_that_is_away_has_not_answered(user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telegram.settings, "TELEGRAM_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(api.settings, "TELEGRAM_API_URL", "http://127.0.0.1:9")
     error = _refused(user.chat_id)
     assert (error.permanent, error.answered) == (False, False)
 
@@ -89,7 +89,7 @@ def test_probe_ends_a_pause_that_is_over(
     began = time.time()
     assert _refused(user.chat_id).retry_after_seconds == 60
     assert "limit is reached" in str(_refused(user.chat_id))
-    monkeypatch.setattr(pace, "time", SimpleNamespace(time=lambda: began + 100))
+    monkeypatch.setattr(rate_limit, "time", SimpleNamespace(time=lambda: began + 100))
     for _ in range(2):
         _send(user.chat_id)
     assert [call.status for call in control.calls("sendMessage", user.chat_id)] == [429, 200, 200]

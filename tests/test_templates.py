@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from deploy import planning, stacks, template
-from deploy.template import Template
+from deploy import stacks
+from deploy.cfn import planning, template
+from deploy.cfn.template import Template
 
 FILES = sorted(stacks.TEMPLATES.glob("*.yaml"))
 REGIONS = ("us-east-1", "eu-central-1", "ap-southeast-1")

@@ -11,9 +11,8 @@ from deploy.local.telegram.client import TelegramUser
 from detection import predictions, timeline
 from detection.schemas import Act, Delivery, Detection, Prediction, Status
 from detection.timeline import Step
-
-from . import operators
-from .processes import wait_until
+from tests.support import operators
+from tests.support.processes import wait_until
 
 DAY = "2026-11-24T10:00:"
 STORED = Prediction("p1", 7, 8, "photos/p1", created_at=f"{DAY}00.000Z", enqueued_at=f"{DAY}00.020Z")

@@ -13,12 +13,12 @@ from PIL import Image
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import budget, images, predictions, room, tasks, yolo
-from detection.fair_threads import FairThreads
+from detection import exclusive, images, large_files, predictions, tasks
+from detection.model import yolo
+from detection.model.threads import FairThreads
 from detection.schemas import Prediction, Status
-
-from .faulty import FaultySite, failing, through
-from .processes import wait_until
+from tests.support.faulty import FaultySite, failing, through
+from tests.support.processes import wait_until
 
 
 @pytest.fixture
@@ -87,10 +87,12 @@ def test_strange_file_behind_others_goes_back_to_the_queue(
     model(lambda image: [])
     images.put(queued.image_key, png, "image/png")
     decoding, leave = yolo.load().decoding, Event()
-    threads = [Thread(target=decoding.do, args=(number, leave.wait)) for number in range(1 + budget.WAITING_AT_MOST)]
+    threads = [
+        Thread(target=decoding.do, args=(number, leave.wait)) for number in range(1 + large_files.WAITING_AT_MOST)
+    ]
     for thread in threads:
         thread.start()
-    wait_until(lambda: decoding.waiting == budget.WAITING_AT_MOST)
+    wait_until(lambda: decoding.waiting == large_files.WAITING_AT_MOST)
     for _ in range(2 * tasks.TRIES_AT_MOST):
         waiting = _run(queued)
         assert waiting is not None
@@ -129,10 +131,10 @@ def test_photo_whose_workers_die_is_given_up(queued: Prediction, model: Callable
 def test_photo_whose_worker_died_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:
     model(lambda image: [])
     predictions.claim(queued.prediction_id, "job-1")
-    with room.shared():
+    with exclusive.shared():
         running = Thread(target=_run, args=(queued,))
         running.start()
-        wait_until(lambda: room._waiting_for_room == 1)
+        wait_until(lambda: exclusive._waiting_for_room == 1)
         found = predictions.find(queued.prediction_id)
         assert found is not None
         assert found.attempts == 1

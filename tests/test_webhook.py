@@ -12,8 +12,7 @@ from botsite.bot import replies
 from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-
-from . import updates
+from tests.support import new_updates
 
 SECRET = "X-Telegram-Bot-Api-Secret-Token"
 
@@ -29,7 +28,7 @@ def site(stack: LocalStack) -> Iterator[httpx.Client]:
 @pytest.mark.parametrize("secret", [None, "", "wrong", "ünïcode", "a" * 5000])
 def test_without_the_secret_nobody_gets_in(site: httpx.Client, secret: str | None) -> None:
     headers = [] if secret is None else [(SECRET.encode(), secret.encode())]
-    update = updates.with_message(1, text="/start")
+    update = new_updates.with_message(1, text="/start")
     assert httpx.post(site.base_url.join("/telegram/webhook"), json=update, headers=headers).status_code == 403
 
 
@@ -56,8 +55,8 @@ def test_what_is_not_json_is_a_bad_request(site: httpx.Client, body: bytes) -> N
         {"update_id": 1, "message": {"message_id": 1, "date": "x", "chat": 5, "text": {}}},
         {"update_id": 1, "message": "x"},
         {"update_id": 1, "a_kind_of_next_year": {"x": 1}},
-        updates.with_message(1, new_chat_title="a title"),
-        updates.with_message(1, text=""),
+        new_updates.with_message(1, new_chat_title="a title"),
+        new_updates.with_message(1, text=""),
     ],
     ids=repr,
 )
@@ -70,13 +69,13 @@ def test_the_answer_is_empty_because_telegram_executes_json(
     site: httpx.Client, stack: LocalStack, user: TelegramUser
 ) -> None:
     text = json.dumps({"method": "sendMessage", "chat_id": user.chat_id, "text": "executed"})
-    answer = site.post("/telegram/webhook", json=updates.with_message(user.chat_id, text=text))
+    answer = site.post("/telegram/webhook", json=new_updates.with_message(user.chat_id, text=text))
     assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_only_post_is_allowed_and_no_cookie_is_needed(site: httpx.Client) -> None:
     assert site.get("/telegram/webhook").status_code == 405
-    assert site.post("/telegram/webhook", json=updates.with_message(1, new_chat_title="x")).status_code == 200
+    assert site.post("/telegram/webhook", json=new_updates.with_message(1, new_chat_title="x")).status_code == 200
 
 
 def test_telegram_down_is_a_5xx_and_the_photo_is_answered_when_it_is_back(
@@ -107,7 +106,7 @@ def test_a_defect_of_ours_is_a_5xx_for_a_while_and_then_an_apology(
     defective_site: httpx.Client, user: TelegramUser, known_file: FileReference
 ) -> None:
     now = int(time.time())
-    young, old = (updates.with_photo(user.chat_id, known_file, date=now - age) for age in (60, 3600))
+    young, old = (new_updates.with_photo(user.chat_id, known_file, date=now - age) for age in (60, 3600))
     assert defective_site.post("/telegram/webhook", json=young).status_code == 500
     assert defective_site.post("/telegram/webhook", json=old).status_code == 200
     assert user.wait_for(lambda message: message.from_bot).text == replies.GAVE_UP

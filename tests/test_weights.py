@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from deploy.local import sample
-from detection import weights, yolo
+from detection.model import weights, yolo
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -94,7 +94,7 @@ def test_demo_without_pytorch_has_a_photo_for_other_weights(monkeypatch: pytest.
 
 def test_ultralytics_neither_phones_home_nor_installs_nor_writes_elsewhere(tmp_path: Path) -> None:
     code = (
-        "import django, json; django.setup(); from detection import weights; u = weights.ultralytics().utils;"
+        "import django, json; django.setup(); from detection.model import weights; u = weights.ultralytics().utils;"
         "from ultralytics.utils import events; print(json.dumps([u.ONLINE, u.AUTOINSTALL, events.events.enabled,"
         " str(u.SETTINGS_FILE)]))"
     )

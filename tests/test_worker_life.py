@@ -14,11 +14,10 @@ import psutil
 import pytest
 
 from botsite import aws
+from botsite.sqs.watchdog import Signs, Watchdog
 from deploy.local.processes import PATIENCE_SECONDS, Child
 from deploy.local.stack import LocalStack, script
-from detection.liveness import Signs, Watchdog
-
-from .processes import wait_until
+from tests.support.processes import wait_until
 
 VISIBILITY_SECONDS = 3
 MAX_RECEIVES = 3
@@ -67,7 +66,18 @@ def worker(stack: LocalStack, queue: Queue, tmp_path: Path) -> Iterator[Callable
 
     def start(*options: str, **env: str) -> Child:
         name = f"life-{next(_names)}"
-        command = [script("celery"), "-A", "botsite", "worker", "-Q", "metrics", "-I", "tests.worker_tasks", "-n", name]
+        command = [
+            script("celery"),
+            "-A",
+            "botsite",
+            "worker",
+            "-Q",
+            "metrics",
+            "-I",
+            "tests.support.worker_tasks",
+            "-n",
+            name,
+        ]
         command += options
         ours = {"METRICS_QUEUE_URL": queue.url, "LIVENESS_FILE": str(tmp_path / name)}
         child = stack.children.start(name, command, stack.env | ours | env)

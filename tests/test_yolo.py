@@ -12,9 +12,9 @@ from PIL import Image
 
 from deploy.local import sample
 from deploy.local.shapes.draw import draw_photo
-from detection import pixels, yolo
-from detection import weights as model_weights
-from detection.decoding import DECODER
+from detection.model import pixels, yolo
+from detection.model import weights as model_weights
+from detection.model.decoding import DECODER
 from detection.schemas import Detection
 
 

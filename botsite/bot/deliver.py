@@ -12,12 +12,11 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite import telegram, under_way
-from detection import headers, images, items, predictions, timeline
+from botsite import in_flight
+from botsite.bot import api, replies
+from detection import image_headers, images, items, predictions, timeline
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
-
-from . import replies
 
 log = structlog.get_logger()
 
@@ -60,11 +59,11 @@ async def deliver(prediction_id: str) -> Answer:
     It goes on when the caller is gone: Django cancels a view whose client hangs up, and an answer that is sent and not
     recorded would be sent again.
     """
-    return await asyncio.shield(under_way.start(_deliver(prediction_id)))
+    return await asyncio.shield(in_flight.start(_deliver(prediction_id)))
 
 
 async def _deliver(prediction_id: str, follow: bool = True) -> Answer:
-    send_before = time.monotonic() + predictions.DELIVERY_LEASE.total_seconds() - telegram.LONGEST_SEND_SECONDS
+    send_before = time.monotonic() + predictions.DELIVERY_LEASE.total_seconds() - api.LONGEST_SEND_SECONDS
     try:
         claimed = await _in_thread(predictions.claim_delivery)(prediction_id)
     except items.Incomplete as error:
@@ -76,7 +75,7 @@ async def _deliver(prediction_id: str, follow: bool = True) -> Answer:
         return _refused(prediction)
     try:
         await _send(prediction, send_before)
-    except telegram.TelegramError as error:
+    except api.TelegramError as error:
         if error.migrated_to and follow:
             await _follow(prediction, error.migrated_to)
             return await _deliver(prediction_id, follow=False)
@@ -100,7 +99,7 @@ async def _follow(prediction: Prediction, new_chat_id: int) -> None:
     log.info("chat_migrated", chat_id=prediction.chat_id, new_chat_id=new_chat_id)
 
 
-async def _undeliverable(prediction: Prediction, error: telegram.TelegramError) -> Answer:
+async def _undeliverable(prediction: Prediction, error: api.TelegramError) -> Answer:
     await _insist(predictions.finish_delivery, prediction, Delivery.UNDELIVERABLE)
     log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
     if error.blocked:
@@ -144,8 +143,8 @@ async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Answer:
     chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))
     if chat_id is not None:
         try:
-            await telegram.send_text(chat_id, replies.GAVE_UP, message_id)
-        except telegram.TelegramError as unsent:
+            await api.send_text(chat_id, replies.GAVE_UP, message_id)
+        except api.TelegramError as unsent:
             log.warning("answer_undeliverable", chat_id=chat_id, error=str(unsent))
     return Answer(Result.SETTLED)
 
@@ -193,23 +192,23 @@ def _refused(prediction: Prediction) -> Answer:
 async def _send(prediction: Prediction, before: float) -> None:
     if prediction.status is Status.FAILED or not prediction.detections:
         text = prediction.error if prediction.status is Status.FAILED else replies.NOTHING_FOUND
-        await telegram.send_text(prediction.chat_id, text or replies.UNAVAILABLE, prediction.message_id, before=before)
+        await api.send_text(prediction.chat_id, text or replies.UNAVAILABLE, prediction.message_id, before=before)
         return
     caption = replies.counts(prediction.detections)
     image = await _picture(prediction)
     if image is None:
-        await telegram.send_text(prediction.chat_id, caption, prediction.message_id, before=before)
+        await api.send_text(prediction.chat_id, caption, prediction.message_id, before=before)
         return
     try:
-        await telegram.send_image(
+        await api.send_image(
             prediction.chat_id, image, caption, form=_form(image), reply_to=prediction.message_id, before=before
         )
-    except telegram.TelegramError as error:
+    except api.TelegramError as error:
         if error.blocked or error.migrated_to or not error.permanent:
             raise
         # Telegram does not like this picture and never will: the counts are an answer too.
         log.warning("result_image_refused", error=str(error))
-        await telegram.send_text(prediction.chat_id, caption, prediction.message_id, before=before)
+        await api.send_text(prediction.chat_id, caption, prediction.message_id, before=before)
 
 
 async def _picture(prediction: Prediction) -> bytes | None:
@@ -225,5 +224,5 @@ async def _picture(prediction: Prediction) -> bytes | None:
 
 
 def _form(image: bytes) -> Literal["photo", "document"]:
-    size = headers.jpeg_size(image)
+    size = image_headers.jpeg_size(image)
     return "photo" if max(size) / min(size) <= _LONGEST_PHOTO else "document"

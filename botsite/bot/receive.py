@@ -11,13 +11,12 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from botsite import telegram, under_way
-from botsite.spool import Spool
-from detection import headers, jobs, predictions
+from botsite import in_flight
+from botsite.bot import api, deliver, replies
+from botsite.bot.downloads import Spool
+from botsite.bot.updates import Command, Other, Photo
+from detection import image_headers, jobs, predictions
 from detection.schemas import Prediction
-
-from . import deliver, replies
-from .incoming import Command, Other, Photo
 
 log = structlog.get_logger()
 
@@ -74,7 +73,7 @@ def prediction_id(bot_id: int, photo: Photo) -> str:
 
 
 async def _photo(photo: Photo) -> None:
-    bot_id = await _in_thread(telegram.bot_id)()
+    bot_id = await _in_thread(api.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
         known = await _in_thread(jobs.find)(identity)
@@ -92,7 +91,7 @@ async def _photo(photo: Photo) -> None:
             await _in_thread(jobs.refuse)(prediction, str(error))
             await deliver.deliver(identity)
             return
-        await asyncio.shield(under_way.start(_submit(prediction, file)))
+        await asyncio.shield(in_flight.start(_submit(prediction, file)))
 
 
 async def _submit(prediction: Prediction, file: Spool) -> None:
@@ -111,27 +110,27 @@ async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:
         case Command(to=""):
             return incoming.name in _COMMANDS
         case Command():
-            return incoming.to == await telegram.username()
-    if incoming.reply_to is not None and incoming.reply_to == await _in_thread(telegram.bot_id)():
+            return incoming.to == await api.username()
+    if incoming.reply_to is not None and incoming.reply_to == await _in_thread(api.bot_id)():
         return True
-    return bool(incoming.names) and await telegram.username() in incoming.names
+    return bool(incoming.names) and await api.username() in incoming.names
 
 
 async def _fetch(photo: Photo) -> Spool:
     """Download the photo and look at its header. Raise Refused if it cannot be had or is none."""
     if _is_other_type(photo.declared):
-        raise Refused(headers.NO_IMAGE)
-    if photo.file_bytes and photo.file_bytes > telegram.MAX_FILE_BYTES:
+        raise Refused(image_headers.NO_IMAGE)
+    if photo.file_bytes and photo.file_bytes > api.MAX_FILE_BYTES:
         raise Refused(replies.TOO_LARGE.format(megabytes=photo.file_bytes / 1024**2))
     late = photo.age_seconds > _PATIENCE_SECONDS
     for tries_left in reversed(range(_LATE_TRIES if late else 1)):
         try:
-            return await telegram.download(photo.file_id, headers.read)
-        except headers.UnreadableImage as error:
+            return await api.download(photo.file_id, image_headers.read, image_headers.HEAD_BYTES)
+        except image_headers.UnreadableImage as error:
             raise Refused(str(error)) from error
-        except telegram.TooLarge as error:
+        except api.TooLarge as error:
             raise Refused(replies.TOO_LARGE_FOR_BOTS) from error
-        except telegram.TelegramError as error:
+        except api.TelegramError as error:
             if error.permanent:
                 log.warning("photo_unavailable", error=str(error))
                 raise Refused(replies.UNAVAILABLE) from error
@@ -150,16 +149,16 @@ def _is_other_type(declared: str) -> bool:
 
 async def _show_activity(chat_id: int) -> None:
     try:
-        await telegram.show_activity(chat_id)
-    except telegram.TelegramError as error:
+        await api.show_activity(chat_id)
+    except api.TelegramError as error:
         # Decoration: the photo is accepted whether or not the chat shows it.
         log.info("activity_not_shown", error=str(error))
 
 
 async def _say(to: Photo | Command | Other, text: str) -> None:
     try:
-        await telegram.send_text(to.chat_id, text, reply_to=to.message_id)
-    except telegram.TelegramError as error:
+        await api.send_text(to.chat_id, text, reply_to=to.message_id)
+    except api.TelegramError as error:
         if not error.permanent:
             raise
         log.warning("answer_undeliverable", chat_id=to.chat_id, error=str(error))

@@ -29,7 +29,7 @@ VOLUME /srv/state
 USER 10001:10001
 # Celery then finishes what it works on, and gives the rest back to the queue.
 STOPSIGNAL SIGTERM
-# The worker touches the file while it hears from SQS and beat is alive (detection/liveness.py).
+# The worker touches the file while it hears from SQS and beat is alive (botsite/sqs/watchdog.py).
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["sh", "-c", "test -n \"$(find \"$LIVENESS_FILE\" -newermt '-60 seconds')\""]
 CMD ["celery", "-A", "botsite", "worker", "-B", "-Q", "metrics"]

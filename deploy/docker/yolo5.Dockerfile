@@ -26,6 +26,7 @@ COPY botsite botsite
 COPY detection detection
 COPY metrics metrics
 COPY deploy/__init__.py deploy/
+COPY deploy/management deploy/management
 COPY deploy/docker/weights /srv/cache/weights
 ENV CACHE_DIR=/srv/cache
 # An exported model as it is; a .pt file, from here or from where ultralytics publishes its own, exported to OpenVINO.
@@ -57,7 +58,7 @@ VOLUME /srv/state
 USER 10001:10001
 # Celery then finishes the photos it works on, for up to 15 minutes, and gives the rest back to the queue.
 STOPSIGNAL SIGTERM
-# The worker touches the file while it hears from SQS and no photo takes too long (detection/liveness.py).
+# The worker touches the file while it hears from SQS and no photo takes too long (botsite/sqs/watchdog.py).
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
     CMD ["sh", "-c", "test -n \"$(find \"$LIVENESS_FILE\" -newermt '-60 seconds')\""]
 CMD ["celery", "-A", "botsite", "worker", "-Q", "jobs"]

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from botsite import aws, counters
-from deploy import stacks, template
+from deploy import stacks
+from deploy.cfn import template
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning, worst
 from deploy.doctor.place import Place
 

@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 from telegram import User, WebhookInfo
 
-from botsite.telegram import TelegramError
-from deploy import bot_api, certificates, refusals, self_signed, webhook
+from botsite.bot.api import TelegramError
+from deploy.certificates import acm, self_signed
+from deploy.cfn import refusals
 from deploy.doctor.findings import Verdict, failed, ok, warning
 from deploy.doctor.place import Place
+from deploy.webhook import bot_api, registration
 
 # An error that is older was overcome.
 _RECENT = timedelta(minutes=15)
@@ -31,8 +33,8 @@ def registered(place: Place) -> Verdict:
     info: WebhookInfo = bot_api.ask(place.token(), lambda bot: bot.get_webhook_info)
     web = place.stack("web")
     # No name server knows the name of an emulator's load balancer, so updates come to another address there.
-    url = info.url if place.emulated and info.url else f"https://{web.outputs['WebhookHost']}{webhook.PATH}"
-    own = self_signed.is_self_signed(certificates.pem(web.parameters["CertificateArn"]))
+    url = info.url if place.emulated and info.url else f"https://{web.outputs['WebhookHost']}{registration.PATH}"
+    own = self_signed.is_self_signed(acm.pem(web.parameters["CertificateArn"]))
     return judge(info, url, own, datetime.now(UTC), f"python manage.py set_webhook {_prefix(place)}")
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
-from deploy import certificates
+from deploy.certificates import acm
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning
 from deploy.doctor.place import Place
 
@@ -19,7 +19,7 @@ def check(place: Place) -> Verdict:
             f"Run: python manage.py provision --prefix {place.prefix} --self-signed (or --domain)",
         )
     try:
-        certificate = x509.load_pem_x509_certificate(certificates.pem(arn))
+        certificate = x509.load_pem_x509_certificate(acm.pem(arn))
     except ValueError as error:
         if place.emulated:
             return unknown("the certificate is one that the emulator has made up")
@@ -41,7 +41,7 @@ def judge(certificate: x509.Certificate, host: str, now: datetime, prefix: str) 
         return failed(
             f"{seen}, from {certificate.not_valid_before_utc:%Y-%m-%d}: Telegram does not deliver", _renew(prefix)
         )
-    if end - now < certificates.RENEWED_BEFORE_END - timedelta(days=1):
+    if end - now < acm.RENEWED_BEFORE_END - timedelta(days=1):
         return warning(f"{seen}, in {(end - now).days} days", _renew(prefix))
     return ok(seen)
 

@@ -8,9 +8,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import logs
-from botsite.telegram import TelegramError
-from deploy import refusals
-from deploy.cfn import StackError
+from botsite.bot.api import TelegramError
+from deploy.cfn import refusals
+from deploy.cfn.cloudformation import StackError
 from deploy.doctor import alarms, bot, certificate, clock, machines, metric, queues, region, route
 from deploy.doctor.findings import Finding, Verdict, failed, unknown
 from deploy.doctor.place import Place

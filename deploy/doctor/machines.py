@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from botsite import aws
-from deploy import ami, refresh
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning, worst
 from deploy.doctor.place import Place
+from deploy.images import ami, rollout
 
 # Role -> (part of the service, output that names its group).
 GROUPS = {"polybot": ("web", "PolybotGroupName"), "yolo5": ("workers", "Yolo5GroupName")}
@@ -123,7 +123,7 @@ def _read(name: str) -> Group:
     states = [(one["LifecycleState"], one["HealthStatus"]) for one in group.get("Instances", [])]
     suspended = tuple(one["ProcessName"] for one in group.get("SuspendedProcesses", []))
     sizes = (group["DesiredCapacity"], group["MaxSize"], states.count(("InService", "Healthy")))
-    return Group(name, *sizes, tuple(refresh.outdated(name)), suspended)
+    return Group(name, *sizes, tuple(rollout.outdated(name)), suspended)
 
 
 def _template(group_name: str) -> dict[str, Any]:

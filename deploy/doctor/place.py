@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from botsite import logs, secret_store, telegram
+from botsite import logs, secret_store
+from botsite.bot import api
 from deploy import stacks
-from deploy.cfn import Stack
+from deploy.cfn.cloudformation import Stack
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Place:
 
     def token(self) -> str:
         """Return the bot's token; raise TelegramError if the secret holds none."""
-        token = telegram.stored_token(self.output("web", "TokenSecretName"))
+        token = api.stored_token(self.output("web", "TokenSecretName"))
         logs.hide(token)
         return token
 

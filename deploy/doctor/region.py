@@ -6,7 +6,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import aws
-from deploy import refusals
+from deploy.cfn import refusals
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning
 from deploy.doctor.place import Place
 

@@ -9,15 +9,14 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from deploy.interrupts import stoppable
+from deploy.local import sample
+from deploy.local.processes import PATIENCE_SECONDS
+from deploy.local.scaled_stack import TIME_SCALE, ScaledStack
+from deploy.local.screen import Screen
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions
-
-from . import sample
-from .processes import PATIENCE_SECONDS
-from .scaled_stack import TIME_SCALE, ScaledStack
-from .screen import Screen
-from .stack import LocalStack
-from .stopping import stoppable
-from .telegram.client import Message, TelegramUser
 
 # While it waits for the answer, the demo looks so often whether a worker cannot start.
 _LOOK_SECONDS = 1

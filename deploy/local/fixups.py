@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from botsite import aws
-from deploy.verify import Difference
+from deploy.cfn.drift import Difference
 
 
 def apply(differences: Iterable[Difference]) -> list[str]:

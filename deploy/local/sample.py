@@ -11,9 +11,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from detection import weights
-
-from .shapes.draw import DrawnPhoto, draw_photo
+from deploy.local.shapes.draw import DrawnPhoto, draw_photo
+from detection.model import weights
 
 # The model of shapes as the worker runs it, and what it was exported from (deploy/local/shapes/export.py).
 SHAPES = Path(__file__).parent / "shapes" / "shapes_openvino_model"

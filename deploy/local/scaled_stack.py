@@ -8,16 +8,15 @@ from datetime import UTC, datetime
 from django.conf import settings
 
 from deploy import environment, stacks
-
-from . import roles
-from .autoscaling import AutoScaling
-from .credentials import on_instance
-from .groups import Fleet
-from .health import HealthChecks, Target
-from .instances import Instance, Role
-from .processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed
-from .sites import Sites
-from .stack import PREFIX, LocalStack
+from deploy.local import roles
+from deploy.local.autoscaling.capacity import Fleet
+from deploy.local.autoscaling.controller import AutoScaling
+from deploy.local.autoscaling.credentials import on_instance
+from deploy.local.autoscaling.instances import Instance, Role
+from deploy.local.processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed
+from deploy.local.sites import Sites
+from deploy.local.stack import PREFIX, LocalStack
+from deploy.local.target_health import HealthChecks, Target
 
 # A period of 30 s on AWS takes 2 s here.
 TIME_SCALE = 1 / 15

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from itertools import count
 
-from .health import HealthChecks, State, Target
-from .instances import Instance, Role
-from .processes import Child, free_port
+from deploy.local.autoscaling.instances import Instance, Role
+from deploy.local.processes import Child, free_port
+from deploy.local.target_health import HealthChecks, State, Target
 
 
 class Sites:

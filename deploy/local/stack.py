@@ -18,12 +18,13 @@ import httpx
 from django.conf import settings
 
 from botsite import aws, logs, secret_store
-from deploy import environment, self_signed, stacks, webhook
-from detection import weights
-
-from . import ministack, roles
-from .processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
-from .roles import script as script
+from deploy import environment, stacks
+from deploy.certificates import self_signed
+from deploy.local import ministack, roles
+from deploy.local.processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
+from deploy.local.roles import script as script
+from deploy.webhook import registration
+from detection.model import weights
 
 PREFIX = "objdet"
 REGION = "us-east-1"
@@ -155,7 +156,7 @@ class LocalStack:
         """Start what stands for the name and the ports of the load balancer."""
         name = stacks.existing(PREFIX, "web").outputs["BalancerDnsName"]
         http, https = free_port(), free_port()
-        command = ["-m", "deploy.local.front", "--endpoint", self.endpoint, "--name", name]
+        command = ["-m", "deploy.local.balancer", "--endpoint", self.endpoint, "--name", name]
         command += ["--http", str(http), "--https", str(https)]
         # ministack speaks plain HTTP on all its ports, whatever the listener.
         command += ["--certificate", str(self.certificate), "--key", str(self._key)]
@@ -207,7 +208,7 @@ class LocalStack:
         self.step("registering the webhook")
         self.adopt("TELEGRAM_API_URL")
         secrets = (self.env["TELEGRAM_TOKEN"], self.env["TELEGRAM_WEBHOOK_SECRET"])
-        webhook.register(f"{self.public_url}{webhook.PATH}", *secrets, self.certificate.read_bytes())
+        registration.register(f"{self.public_url}{registration.PATH}", *secrets, self.certificate.read_bytes())
 
     def adopt(self, *names: str) -> None:
         """Take variables of the stack into this process, which was set up before there was a stack."""

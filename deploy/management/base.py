@@ -24,8 +24,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deploy import interrupts, reasons, refusals, stacks
-from deploy.cfn import Change, Event, Report, StackError
+from deploy import interrupts, stacks
+from deploy.cfn import refusals, remedies
+from deploy.cfn.cloudformation import Change, Event, Report, StackError
 from deploy.costs import Line
 
 _REJECTED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException")
@@ -134,4 +135,4 @@ def _refusal(error: ClientError) -> str:
             f"AWS does not accept these credentials in {settings.AWS_REGION} ({code}: {message}). {_LOG_IN} A region "
             "that has to be enabled for an account first says the same: look at AWS_REGION."
         )
-    return f"{error.operation_name} failed with {code}: {message}{reasons.advice(f'{code}: {message}')}"
+    return f"{error.operation_name} failed with {code}: {message}{remedies.advice(f'{code}: {message}')}"

@@ -4,18 +4,19 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from deploy import costs, https, prices, service, stacks
+from deploy import costs, prices, provision, stacks
+from deploy.certificates import choice
+from deploy.cfn.template import Template
 from deploy.management.base import change_table, cost_table
-from deploy.service import Order
-from deploy.template import Template
+from deploy.provision import Order
 
 
 def show(console: Console, order: Order) -> None:
     """Print the changes of the stacks, the steps besides them, and the costs; nothing is changed."""
-    values = {**order.values, **https.planned(order.prefix, order.way)}
+    values = {**order.values, **choice.planned(order.prefix, order.way)}
     changes = stacks.plan(order.prefix, values)
     console.print(change_table(changes) if changes else f"Nothing would change in the stacks of {order.prefix}.")
-    for step in service.steps(order):
+    for step in provision.steps(order):
         console.print(step, markup=False)
     _costs(console, stacks.planned(order.prefix, values))
 

@@ -37,7 +37,7 @@ def main() -> None:
     os.environ.setdefault("LOG_FORMAT", "json")
     django.setup()
     # What this imports needs Django.
-    from . import command
+    from tests.bench import command
 
     command.run(__doc__ or "")
 

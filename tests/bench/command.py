@@ -17,12 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from deploy.local import sample
 from deploy.local.processes import ChildFailed
 from deploy.local.stack import LocalStack
-from detection import weights
-
-from . import photos
-from .designs import DESIGNS, SETTINGS, Design, variant
-from .report import Result
-from .runs import Bench, Run
+from detection.model import weights
+from tests.bench import photos
+from tests.bench.designs import DESIGNS, SETTINGS, Design, variant
+from tests.bench.report import Result
+from tests.bench.runs import Bench, Run
 
 FOLDER = settings.BASE_DIR / "var" / "bench"
 

@@ -69,7 +69,7 @@ def _peak_until_line(worker: "subprocess.Popen[str]") -> tuple[float, str]:
 def _files(folder: Path) -> Iterator[tuple[Path, int]]:
     """Yield files and how often each is to be decoded."""
     from deploy.local import sample
-    from tests import hostile
+    from tests.support import hostile
 
     photo = sample.bus()
     bus = Image.open(BytesIO(photo))
@@ -94,8 +94,9 @@ def _work() -> None:
 
     django.setup()
     import detection.tasks  # noqa: F401 - what a worker imports.
-    from detection import pixels, yolo
-    from detection.decoding import DECODER
+    from detection.image_headers import UnreadableImage
+    from detection.model import pixels, yolo
+    from detection.model.decoding import DECODER
 
     def cpu() -> float:
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -118,7 +119,7 @@ def _work() -> None:
                 decode(data)
             spent = cpu() - started
             outcome = f"{len(model.box(data, 1).detections)} objects"
-        except pixels.UnreadableImage as error:
+        except UnreadableImage as error:
             spent, outcome = cpu() - started, str(error)
         _say(json.dumps([spent / times * 1000, outcome]))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from celery import Celery
 
-from . import loop
+from tests.bench import loop
 
 app = Celery("defaults", broker="sqs://")
 app.conf.broker_transport_options = {

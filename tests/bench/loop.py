@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import requests
 
-from . import latency  # noqa: F401 - importing it gives this process a region's latencies
+from tests.bench import latency  # noqa: F401 - importing it gives this process a region's latencies
 
 REGION = os.environ["AWS_REGION"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from .runs import Run
+from tests.bench.runs import Run
 
 _YARDSTICKS = ("bare", "loop", "defaults", "defaults-1")
 _QUIET_SHARE = 0.1

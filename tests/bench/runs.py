@@ -18,10 +18,9 @@ from botsite import aws
 from deploy.local.processes import Child, Children, free_port, listening
 from deploy.local.stack import LocalStack
 from detection import images
-
-from . import latency, meter, receiver
-from .designs import Design, Job, Setting
-from .receiver import Calls
+from tests.bench import latency, meter, receiver
+from tests.bench.designs import Design, Job, Setting
+from tests.bench.receiver import Calls
 
 WARM_UP = 3
 _SECONDS = 180

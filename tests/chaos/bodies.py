@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 
 from deploy.local.processes import listening
 from detection import callback
-from tests import hostile
-
-from .cells import Cell, Scene, judge, wait_for
-from .crowd import Crowd
-from .steady import p95, photos
+from tests.chaos.cells import Cell, Scene, judge, wait_for
+from tests.chaos.crowd import Crowd
+from tests.chaos.steady import p95, photos
+from tests.support import hostile
 
 _PHOTO_EVERY_SECONDS = 0.5
 _FILES = 20

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from deploy.local.telegram.client import TelegramControl
-
-from . import faults
-from .crowd import Crowd, Known, blank
-from .patience import UNHURRIED
-from .stack import ChaosStack
+from tests.chaos import faults
+from tests.chaos.crowd import Crowd, Known, blank
+from tests.chaos.patience import UNHURRIED
+from tests.chaos.stack import ChaosStack
 
 # A fault lasts for so long after its first hit: longer than botocore's three attempts.
 _LASTS_SECONDS = 3.0

@@ -20,13 +20,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from deploy.local import sample
 from deploy.local.processes import ChildFailed
 from deploy.local.telegram.client import TelegramControl
-
-from . import bodies, cells, crowding, hostile, kills, letters, limits, outages, random_run, report, sigterm
-from .cells import BrokenError, Cell, MissedError, Scene
-from .crowd import Crowd, small
-from .patience import UNHURRIED
-from .report import Row
-from .stack import ChaosStack
+from tests.chaos import bodies, cells, crowding, hostile, kills, letters, limits, outages, random_run, report, sigterm
+from tests.chaos.cells import BrokenError, Cell, MissedError, Scene
+from tests.chaos.crowd import Crowd, small
+from tests.chaos.patience import UNHURRIED
+from tests.chaos.report import Row
+from tests.chaos.stack import ChaosStack
 
 FOLDER = settings.BASE_DIR / "var" / "chaos"
 # How much longer than shortened ones the product's own patiences are, about.

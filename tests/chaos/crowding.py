@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from deploy.local.processes import Child
 from deploy.local.telegram.client import TelegramUser
+from tests.chaos import queues
+from tests.chaos.cells import Cell, MissedError, Scene, wait_for
+from tests.chaos.crowd import Crowd
 from tests.test_worker_life import Machine
-
-from . import queues
-from .cells import Cell, MissedError, Scene, wait_for
-from .crowd import Crowd
 
 _PHOTOS_A_STEP = 4
 _LEAVE_SECONDS = 90.0

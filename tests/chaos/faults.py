@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .patience import HANG_SECONDS
+from tests.chaos.patience import HANG_SECONDS
 
 Rule = dict[str, Any]
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from botsite.bot import replies
-from tests import hostile as zoo_module
-from tests.hostile import Hostile, Outcome, zoo
-
-from .cells import Cell, Scene, judge
-from .crowd import Crowd, Sent
-from .steady import p95, photos, while_calm
+from tests.chaos.cells import Cell, Scene, judge
+from tests.chaos.crowd import Crowd, Sent
+from tests.chaos.steady import p95, photos, while_calm
+from tests.support import hostile as zoo_module
+from tests.support.hostile import Hostile, Outcome, zoo
 
 _PHOTO_EVERY_SECONDS = 0.5
 _CALM_SECONDS = 40.0

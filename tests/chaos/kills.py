@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 
 from botsite import aws
-
-from . import faults, queues
-from .cells import Cell, Play, Scene, wait_for
-from .crowd import Crowd
-from .patience import UNHURRIED
+from tests.chaos import faults, queues
+from tests.chaos.cells import Cell, Play, Scene, wait_for
+from tests.chaos.crowd import Crowd
+from tests.chaos.patience import UNHURRIED
 
 _GIVEN_UP_SECONDS = 60.0
 # Ten minutes, shortened as the patiences are.

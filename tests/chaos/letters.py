@@ -7,10 +7,10 @@ import sys
 import time
 from collections.abc import Iterator
 
-from . import queues
-from .cells import Cell, Scene, judge, wait_for
-from .crowd import Crowd
-from .patience import UNHURRIED
+from tests.chaos import queues
+from tests.chaos.cells import Cell, Scene, judge, wait_for
+from tests.chaos.crowd import Crowd
+from tests.chaos.patience import UNHURRIED
 
 _PHOTOS_OF_ONE = 2
 _FILL_SECONDS = 600.0

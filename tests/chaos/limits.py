@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from botsite import pace
+from botsite.bot import rate_limit
 from deploy.local.telegram.client import TelegramUser
-
-from .cells import Cell, Scene, judge
-from .crowd import Crowd
-from .steady import p95, photos
+from tests.chaos.cells import Cell, Scene, judge
+from tests.chaos.crowd import Crowd
+from tests.chaos.steady import p95, photos
 
 _GROUP_PHOTOS = 40
 _GROUP_SECONDS = 240.0
@@ -46,7 +45,7 @@ def _busy_group(scene: Scene, crowd: Crowd) -> str:
         finally:
             scene.telegram.set(rate_limits=False)
             # The next cell is not to wait for what Telegram asked here.
-            pace.forget(pace.BOT)
+            rate_limit.forget(rate_limit.BOT)
     waits, unanswered, answered = crowd.waits(), crowd.waiting(), group.tally(scene.known)
     return judge(
         f"private chats: p95 {p95(waits):.1f} s, {unanswered} of {len(crowd.sent)} unanswered; the group has "

@@ -12,10 +12,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from . import faults, queues
-from .cells import Cell, Play, Scene, judge, wait_for
-from .crowd import Crowd
-from .patience import UNHURRIED
+from tests.chaos import faults, queues
+from tests.chaos.cells import Cell, Play, Scene, judge, wait_for
+from tests.chaos.crowd import Crowd
+from tests.chaos.patience import UNHURRIED
 
 _PHOTOS_OF_ONE = 2
 _DOWN_SECONDS = 600.0 if UNHURRIED else 60.0

@@ -60,12 +60,11 @@ def _shorten_aws() -> None:
 
 
 def _shorten_celery() -> None:
-    from botsite import sqs
-    from botsite import sqs_receiving as receiving
     from botsite.celery import app
+    from botsite.sqs import receiving, transport
 
     # A tenth of the product's, as an outage is; a second is the shortest that SQS knows.
-    sqs.FIRST_RETRY_SECONDS, sqs.LONGEST_RETRY_SECONDS = 1, 6
+    transport.FIRST_RETRY_SECONDS, transport.LONGEST_RETRY_SECONDS = 1, 6
     receiving.FIRST_PAUSE_SECONDS, receiving.LONGEST_PAUSE_SECONDS, receiving.LOOK_SECONDS = 0.5, 6.0, 0.2
     options: dict[str, Any] = app.conf.broker_transport_options
     options["wait_time_seconds"] = 2
@@ -78,30 +77,30 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
-    from botsite import pace, telegram
-    from botsite.bot import deliver
-    from detection import callback, dead_letters, jobs, liveness, machine, predictions, tasks, upkeep
+    from botsite.bot import api, deliver, rate_limit
+    from botsite.sqs import watchdog
+    from detection import callback, dead_letters, jobs, predictions, sweep, tasks, termination
 
     deliver._FIRST_WAIT, deliver._LONGEST_WAIT = timedelta(seconds=3), timedelta(seconds=12)
     tasks._GIVE_BACK_SECONDS = 3.0
     callback._LONGEST_RETRY_SECONDS = 2.0
     callback._TIMEOUT = urllib3.Timeout(connect=1, read=2)
-    liveness.STALLED_SECONDS = 6.0
+    watchdog.STALLED_SECONDS = 6.0
     jobs._FIRST_ONE = timedelta(seconds=2)
-    machine._LOOK_SECONDS = 0.2
+    termination._LOOK_SECONDS = 0.2
     predictions.PROCESSING_STALE = timedelta(seconds=15)
     # A lease has room for two waits for a place and one send, as the product's has.
-    pace.BOT = replace(pace.BOT, longest_wait_seconds=2.0)
+    rate_limit.BOT = replace(rate_limit.BOT, longest_wait_seconds=2.0)
     predictions.DELIVERY_LEASE = timedelta(seconds=14)
-    upkeep.UNDELIVERED = upkeep.WITHOUT_JOB = timedelta(seconds=6)
-    upkeep.STUCK = timedelta(seconds=20)
-    upkeep.JOB_LOST = timedelta(seconds=30)
-    upkeep.WORK, upkeep.TURN = timedelta(seconds=5), timedelta(seconds=10)
+    sweep.UNDELIVERED = sweep.WITHOUT_JOB = timedelta(seconds=6)
+    sweep.STUCK = timedelta(seconds=20)
+    sweep.JOB_LOST = timedelta(seconds=30)
+    sweep.WORK, sweep.TURN = timedelta(seconds=5), timedelta(seconds=10)
     dead_letters._HIDDEN_SECONDS = 10
-    telegram._SENDING_SECONDS, telegram.LONGEST_SEND_SECONDS = 4, 8
-    patient = telegram.HTTPXRequest
+    api._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
+    patient = api.HTTPXRequest
 
     def impatient(**options: Any) -> Any:
         return patient(**options | {"read_timeout": 4, "write_timeout": 4})
 
-    telegram.HTTPXRequest = impatient  # type: ignore[assignment,misc]
+    api.HTTPXRequest = impatient  # type: ignore[assignment,misc]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from . import faults
-from .cells import Cell, Scene
-from .crowd import Crowd
+from tests.chaos import faults
+from tests.chaos.cells import Cell, Scene
+from tests.chaos.crowd import Crowd
 
 _FAULT_EVERY_SECONDS = 2.0
 _KILL_EVERY_SECONDS = 10.0

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from .crowd import Tally
+from tests.chaos.crowd import Tally
 
 # Begins the note of a cell that proves nothing, and of one that found more than the answers to be wrong.
 VOID = "void:"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from .cells import Cell, Scene, judge, wait_for
-from .crowd import Crowd
+from tests.chaos.cells import Cell, Scene, judge, wait_for
+from tests.chaos.crowd import Crowd
 
 _REPLY_SECONDS = (5, 20, 40, 70)
 _SENT_SECONDS = 60.0

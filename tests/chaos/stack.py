@@ -20,11 +20,10 @@ from botsite import aws
 from deploy.local.processes import BOTTOM, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl
-from tests import microburst
-
-from .memory import Memory, working_group
-from .patience import PRODUCT_VISIBILITY_SECONDS, UNHURRIED, VISIBILITY_SECONDS
-from .supervised import Supervised
+from tests.chaos.memory import Memory, working_group
+from tests.chaos.patience import PRODUCT_VISIBILITY_SECONDS, UNHURRIED, VISIBILITY_SECONDS
+from tests.chaos.supervised import Supervised
+from tests.support import microburst
 
 _SECRET_ID = "chaos/telegram-token"
 _READY_SECONDS = 90

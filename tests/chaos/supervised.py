@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.processes import TOP, Child, Children
-
-from .memory import Memory
+from tests.chaos.memory import Memory
 
 _FAIR_EMULATOR = [sys.executable, "-m", "tests.chaos.fair_queue"]
 _LIMITED = {"polybot", "yolo5"}

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.processes import PATIENCE_SECONDS
-
-from .hook import Webhook
-from .service import ROOT, SECRET, TIME_SCALE, TOKEN, Fake
+from tests.fake_telegram.hook import Webhook
+from tests.fake_telegram.service import ROOT, SECRET, TIME_SCALE, TOKEN, Fake
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,7 @@ from telegram import (
 from telegram.error import BadRequest, InvalidToken
 
 from deploy.local.telegram.client import TelegramClientError
-
-from .service import CHAT, TLS, TOKEN, Fake, keyboard, picture
+from tests.fake_telegram.service import CHAT, TLS, TOKEN, Fake, keyboard, picture
 
 
 def test_the_bot_is_the_one_its_token_names(telegram: Fake) -> None:

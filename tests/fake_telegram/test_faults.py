@@ -13,9 +13,8 @@ from telegram import (
 from telegram.error import BadRequest, Forbidden, InvalidToken, NetworkError, RetryAfter, TimedOut
 
 from deploy.local.telegram.client import TelegramClientError
-
-from .hook import Webhook
-from .service import CHAT, TIME_SCALE, TLS, TOKEN, Fake, picture, polled
+from tests.fake_telegram.hook import Webhook
+from tests.fake_telegram.service import CHAT, TIME_SCALE, TLS, TOKEN, Fake, picture, polled
 
 
 @pytest.mark.parametrize(

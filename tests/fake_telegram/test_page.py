@@ -11,7 +11,7 @@ from telegram import (
     ReplyParameters,
 )
 
-from .service import CHAT, Fake, keyboard, picture, polled
+from tests.fake_telegram.service import CHAT, Fake, keyboard, picture, polled
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from telegram.error import BadRequest, Forbidden
 
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.telegram.client import TelegramClientError
-
-from .service import CHAT, TLS, TOKEN, Fake, keyboard, picture, polled
+from tests.fake_telegram.service import CHAT, TLS, TOKEN, Fake, keyboard, picture, polled
 
 
 def test_a_command_reaches_the_bot_as_one(telegram: Fake) -> None:

@@ -12,7 +12,7 @@ from telegram import (
 )
 from telegram.error import Conflict
 
-from .service import Fake, polled
+from tests.fake_telegram.service import Fake, polled
 
 
 def test_polling_waits_for_updates_and_takes_those_before_the_offset(telegram: Fake) -> None:

@@ -11,8 +11,7 @@ import httpx
 import pytest
 
 from deploy.local.processes import PATIENCE_SECONDS
-
-from .service import ROOT, TLS, start_server
+from tests.fake_telegram.service import ROOT, TLS, start_server
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

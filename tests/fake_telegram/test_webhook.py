@@ -10,9 +10,8 @@ import pytest
 from telegram.error import BadRequest
 
 from deploy.local.processes import PATIENCE_SECONDS
-
-from .hook import Webhook
-from .service import CHAT, SECRET, TIME_SCALE, Fake, keyboard
+from tests.fake_telegram.hook import Webhook
+from tests.fake_telegram.service import CHAT, SECRET, TIME_SCALE, Fake, keyboard
 
 CERTIFICATE = b"""-----BEGIN CERTIFICATE-----
 MIIBljCCATugAwIBAgIUTm9GOW9ZeEI81wTcw5e+rDYPM+MwCgYIKoZIzj0EAwIw

@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
-from . import protocol
-from .protocol import Protocol, State
+from tests.model import protocol
+from tests.model.protocol import Protocol, State
 
 
 class BrokenPromise(AssertionError):

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from . import writes
-from .writes import FINISHED, Item, Rules
+from tests.model import writes
+from tests.model.writes import FINISHED, Item, Rules
 
 Kind = Literal["progress", "fault", "operator"]
 SLOTS = 2

@@ -19,7 +19,7 @@ def main() -> None:
     os.environ.setdefault("LOG_FORMAT", "json")
     django.setup()
     # What this imports needs Django.
-    from . import command
+    from tests.upgrade import command
 
     command.run(__doc__ or "")
 

@@ -13,12 +13,11 @@ from rich.table import Table
 
 from botsite import aws
 from deploy.local import sample
-from detection import weights
+from detection.model import weights
 from detection.schemas import Delivery
-
-from . import release
-from .people import People
-from .stack import UpgradedStack
+from tests.upgrade import release
+from tests.upgrade.people import People
+from tests.upgrade.stack import UpgradedStack
 
 FOLDER = settings.BASE_DIR / "var" / "upgrade"
 _STEP_SECONDS, _BACKLOG_SECONDS, _ANSWER_SECONDS = 4.0, 3.0, 120.0

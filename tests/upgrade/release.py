@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from deploy import template
+from deploy.cfn import template
 
 # A tag or a commit; to be raised with every release.
 PREVIOUS = "9d568b2"

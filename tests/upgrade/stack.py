@@ -13,8 +13,7 @@ from deploy import environment, stacks
 from deploy.local.processes import BOTTOM, TOP, Child, Children, free_port
 from deploy.local.roles import READY
 from deploy.local.stack import PREFIX, LocalStack
-
-from . import release
+from tests.upgrade import release
 
 # The emulator tells an ALB's targets apart by host alone.
 _NEW_HOSTS = ("127.0.0.3", "127.0.0.4")

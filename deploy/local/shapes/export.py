@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def export(weights: Path, name: str, target: Path) -> None:
-    """Write one export to `target`: fp16, as detection/weights.py exports what is not calibrated."""
+    """Write one export to `target`: fp16, as detection/model/weights.py exports what is not calibrated."""
     with tempfile.TemporaryDirectory(prefix="shapes-") as folder:
         os.environ.update(YOLO_OFFLINE="1", YOLO_AUTOINSTALL="false", YOLO_CONFIG_DIR=folder)
         from ultralytics.models import YOLO

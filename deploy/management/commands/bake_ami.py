@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from deploy import ami, bake, bundle, prototype, recipe
+from deploy.images import ami, bake, builder, bundle, recipe
+from deploy.images.recipe import ROLES, Place, Recipe
 from deploy.management.base import StackCommand
-from deploy.recipe import ROLES, Place, Recipe
 
 # What a tag of a container may be, less what the name of an AMI may not hold.
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,80}")
@@ -91,7 +91,7 @@ def _recipe(options: dict[str, Any]) -> Recipe:
 
 def _print_plan(console: Console, prefix: str, wanted: Recipe, where: Place, kept: int) -> None:
     source = f"pulled from {wanted.image}" if wanted.image else f"built on it from this checkout, {wanted.version}"
-    console.print(f"prototype: {wanted.machine} from {prototype.base_image()} in {where.subnet}", markup=False)
+    console.print(f"prototype: {wanted.machine} from {builder.base_image()} in {where.subnet}", markup=False)
     console.print(f"container: {source}", markup=False)
     current = ami.newest(prefix, wanted.role)
     console.print(f"newest image now: {f'{current.id} ({current.version})' if current else 'none'}", markup=False)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from deploy.local import demo
 from deploy.local.processes import ChildFailed
 from deploy.stacks import StackError
-from detection.weights import WeightsMissing
+from detection.model.weights import WeightsMissing
 
 
 class Command(BaseCommand):

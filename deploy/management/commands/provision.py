@@ -5,12 +5,14 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from botsite.telegram import TelegramError
-from deploy import bot, handover, refresh, service, token_input
-from deploy.https import Way
+from botsite.bot.api import TelegramError
+from deploy import next_steps, provision
+from deploy.certificates.choice import Way
+from deploy.images import rollout
 from deploy.management.base import StackCommand, progress
 from deploy.management.plan import show
-from deploy.service import Order
+from deploy.provision import Order
+from deploy.webhook import bot, token_input
 
 
 class Command(StackCommand):
@@ -46,7 +48,7 @@ class Command(StackCommand):
     def run(self, **options: Any) -> None:
         """Plan or deploy."""
         order, console = _order(options), self.console()
-        service.check(order)
+        provision.check(order)
         if options["plan"]:
             show(console, order)
             return
@@ -57,12 +59,12 @@ class Command(StackCommand):
             console.print("The bot's token is stored." if new else "The bot's token is the one that is stored.")
         self._roll_out(order.prefix, console, options["wait"])
         _connect(order.prefix, console)
-        for line in handover.lines(order.prefix):
+        for line in next_steps.lines(order.prefix):
             console.print(line, markup=False)
 
     def _deploy(self, order: Order, console: Console) -> None:
         with progress(console) as report:
-            done = service.provision(order, report, lambda text: console.print(text, markup=False))
+            done = provision.provision(order, report, lambda text: console.print(text, markup=False))
         for name, what in done.stacks.items():
             console.print(f"{name}: {what}")
         for line in done.fixups:
@@ -73,14 +75,14 @@ class Command(StackCommand):
         def say(text: str) -> None:
             console.print(text, markup=False)
 
-        for group, started in service.roll_out(prefix, say).items():
+        for group, started in provision.roll_out(prefix, say).items():
             if wait:
-                refresh.follow(group, started, say)
+                rollout.follow(group, started, say)
 
 
 def _connect(prefix: str, console: Console) -> None:
     """Tell Telegram where updates go, once there is a token to do it with and a certificate to do it by."""
-    if handover.lacking(prefix):
+    if next_steps.lacking(prefix):
         return
     try:
         done = bot.connect(prefix, lambda text: console.print(text, markup=False))

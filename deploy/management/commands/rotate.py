@@ -7,9 +7,10 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 
-from botsite.telegram import TelegramError
-from deploy import rotation, token_input
+from botsite.bot.api import TelegramError
+from deploy import rotation
 from deploy.management.base import StackCommand
+from deploy.webhook import token_input
 
 
 class Command(StackCommand):

@@ -5,11 +5,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from botsite import telegram
-from botsite.telegram import TelegramError
-from deploy import bot, webhook
-from deploy.bot import Target
+from botsite.bot import api
+from botsite.bot.api import TelegramError
 from deploy.management.base import StackCommand
+from deploy.webhook import bot, registration
+from deploy.webhook.bot import Target
 
 
 class Command(StackCommand):
@@ -34,18 +34,18 @@ class Command(StackCommand):
         """Register, and say what Telegram says of it."""
         try:
             target = _target(options["url"], options["prefix"])
-            done = webhook.register(target.url, target.token, target.secret, target.certificate, options["again"])
+            done = registration.register(target.url, target.token, target.secret, target.certificate, options["again"])
         except TelegramError as error:
             raise CommandError(str(error)) from error
         console = self.console()
         for change in done.changes:
             console.print(f"Telegram had {change}.", markup=False)
         console.print("Sent to Telegram." if done.sent else "Telegram has it as it should be: nothing was sent.")
-        for line in webhook.state(done.info):
+        for line in registration.state(done.info):
             console.print(line, markup=False)
 
 
 def _target(url: str, prefix: str) -> Target:
     if url:
-        return Target(url, telegram.token(), settings.TELEGRAM_WEBHOOK_SECRET)
+        return Target(url, api.token(), settings.TELEGRAM_WEBHOOK_SECRET)
     return bot.target(prefix, settings.TELEGRAM_TOKEN, settings.TELEGRAM_WEBHOOK_SECRET)

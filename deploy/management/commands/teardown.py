@@ -6,10 +6,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from botsite.telegram import TelegramError
-from deploy import beside, bot, leftovers, stacks, stored
-from deploy.cfn import Change
+from botsite.bot.api import TelegramError
+from deploy import beside, leftovers, stacks, stored
+from deploy.cfn.cloudformation import Change
 from deploy.management.base import StackCommand, change_table, progress
+from deploy.webhook import bot
 
 
 class Command(StackCommand):

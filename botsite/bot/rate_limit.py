@@ -1,0 +1,204 @@
+"""Keep everybody who sends with the bot's token, on any machine, under Telegram's limits; and logins under ours.
+
+Each limit is one DynamoDB item with the time from which the next message may go (the generic cell rate algorithm).
+Reserving a place is one conditional write, so that senders need not know of each other. A 429 moves that time on for
+all of them, and sets `probe_at`: from then on one of them may find out whether the pause still holds.
+"""
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from botsite import aws
+
+# Two chats refused within this time point at the bot's own limit; one alone has reached its own.
+_TOGETHER_SECONDS = 10.0
+# Clocks may differ by this much. A time further ahead than a limit and a pause can put it comes from a wrong clock.
+_SKEW_SECONDS = 1.0
+_EXPIRES_SECONDS = 3600
+
+
+class TooBusy(Exception):
+    """There is no place soon; ask again after `retry_after_seconds`."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__(f"Telegram's limit is reached for {retry_after_seconds:.1f} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One message each `interval_seconds`, of which `burst` may come at once after a pause.
+
+    Whoever would wait longer than `longest_wait_seconds` has to ask again. A refusal by Telegram counts for at most
+    `longest_pause_seconds`; each `probe_seconds` one message tests it.
+    """
+
+    key: str
+    interval_seconds: float
+    burst: int
+    longest_wait_seconds: float = 5.0
+    longest_pause_seconds: float = 60.0
+    probe_seconds: float = 6.0
+
+    @property
+    def tolerance_seconds(self) -> float:
+        """Return how far ahead the time may be for a message to go at once."""
+        return (self.burst - 1) * self.interval_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place `wait_seconds` from now. A `probe` goes in spite of a pause, which `resume` ends if it gets through."""
+
+    wait_seconds: float
+    probe: bool = False
+
+
+# Telegram: about 30 messages a second for a bot, about one a second in a chat; "short bursts" are let pass.
+BOT = Limit("pace#bot", 1 / 25, 3)
+
+
+def chat(chat_id: int) -> Limit:
+    """Return the limit of one chat. A group takes 20 messages a minute: 16 and a burst of three stay below.
+
+    The wait is short because a thread of a worker waits too, and other chats need that.
+    """
+    interval_seconds = 1.0 if chat_id > 0 else 60 / 16
+    return Limit(f"pace#chat#{chat_id}", interval_seconds, 3, 2.0, longest_pause_seconds=600.0, probe_seconds=60.0)
+
+
+def reserve(limit: Limit) -> Place:
+    """Take the next place. Raise TooBusy if it is too far away."""
+    while True:
+        now = time.time()
+        if _take_free(limit, now):
+            return Place(0.0)
+        following = _take_following(limit, now)
+        if following is not None:
+            return Place(max(0.0, following - limit.interval_seconds - limit.tolerance_seconds - now))
+        if _may_probe(limit, now):
+            return Place(0.0, probe=True)
+
+
+def refused(chat_id: int, seconds: float, *, probe: bool = False) -> float:
+    """Pause a chat that Telegram refused, and the bot if another was refused just before.
+
+    Return after how many seconds to ask again. A limit of the bot's shows in both refusals, so that the bot waits for
+    the shorter of the two: the longer one may be that chat's own. A `probe` of the chat's only confirms its own limit.
+    """
+    wait = pause(chat(chat_id), seconds)
+    if probe:
+        return wait
+    now = time.time()
+    before = _update(
+        BOT,
+        "SET refused_chat = :chat, refused_at = :now, refused_seconds = :seconds, expires_at = :expires",
+        None,
+        {":chat": chat_id, ":now": now, ":seconds": seconds, ":expires": _expires(now)},
+        returned="ALL_OLD",
+    )
+    if not before or before.get("refused_chat", chat_id) == chat_id:
+        return wait
+    if abs(now - float(before["refused_at"])) > _TOGETHER_SECONDS:
+        return wait
+    return max(wait, pause(BOT, min(seconds, float(before["refused_seconds"]))))
+
+
+def pause(limit: Limit, seconds: float) -> float:
+    """Let nobody have a place for `seconds`, but for a probe; return after how many seconds to ask again."""
+    now = time.time()
+    seconds = min(seconds, limit.longest_pause_seconds)
+    until = now + seconds + limit.tolerance_seconds
+    _update(
+        limit,
+        "SET next_at = :until, probe_at = :probe, expires_at = :expires",
+        "attribute_not_exists(next_at) OR next_at < :until OR attribute_exists(probe_at)",
+        {":until": until, ":probe": now + limit.probe_seconds, ":expires": _expires(now)},
+    )
+    return min(seconds, limit.probe_seconds)
+
+
+def resume(limit: Limit) -> None:
+    """End a pause: its probe got through."""
+    now = time.time()
+    following = now + limit.interval_seconds
+    change = "SET next_at = :next, expires_at = :expires REMOVE probe_at"
+    _update(limit, change, "attribute_exists(probe_at)", {":next": following, ":expires": _expires(now)})
+
+
+def forget(limit: Limit) -> None:
+    """Let the next burst come at once, as if nothing had been before."""
+    aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": limit.key})
+
+
+def _take_free(limit: Limit, now: float) -> bool:
+    """Take the place if nobody is before us, or only what a wrong clock has written; return whether it was taken."""
+    furthest = now + limit.tolerance_seconds + limit.longest_wait_seconds + limit.interval_seconds + _SKEW_SECONDS
+    values = {
+        ":now": now,
+        ":next": now + limit.interval_seconds,
+        ":furthest": furthest,
+        ":probe": now + limit.probe_seconds + _SKEW_SECONDS,
+        ":expires": _expires(now),
+    }
+    wrong = "next_at > :furthest AND (attribute_not_exists(probe_at) OR probe_at > :probe)"
+    condition = f"attribute_not_exists(next_at) OR next_at <= :now OR ({wrong})"
+    change = "SET next_at = :next, expires_at = :expires REMOVE probe_at"
+    return _update(limit, change, condition, values) is not None
+
+
+def _take_following(limit: Limit, now: float) -> float | None:
+    """Move the time on by one interval; return it, or None if it is too far ahead, or has passed meanwhile."""
+    values = {":interval": limit.interval_seconds, ":now": now, ":latest": _latest(limit, now)}
+    change, condition = "SET next_at = next_at + :interval REMOVE probe_at", "next_at > :now AND next_at <= :latest"
+    after = _update(limit, change, condition, values)
+    return float(after["next_at"]) if after else None
+
+
+def _may_probe(limit: Limit, now: float) -> bool:
+    """Take the probe of a pause if it is due; return False if a place is near after all. Raise TooBusy otherwise."""
+    key = {"prediction_id": limit.key}
+    item = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key, ConsistentRead=True).get("Item", {})
+    next_at, probe_at = float(item.get("next_at", 0)), float(item.get("probe_at", "inf"))
+    latest = _latest(limit, now)
+    if next_at <= latest:
+        return False
+    if probe_at > now:
+        raise TooBusy(min(next_at - latest + limit.longest_wait_seconds / 2, probe_at - now))
+    values = {":seen": probe_at, ":probe": now + limit.probe_seconds}
+    return _update(limit, "SET probe_at = :probe", "probe_at = :seen", values) is not None
+
+
+def _latest(limit: Limit, now: float) -> float:
+    """Return how far ahead the time may be for the next place to be near enough."""
+    return now + limit.tolerance_seconds + limit.longest_wait_seconds
+
+
+def _update(
+    limit: Limit, change: str, condition: str | None, values: dict[str, float], returned: str = "ALL_NEW"
+) -> dict[str, Any] | None:
+    """Change the limit's item if the condition holds; return it as it is then (or was before), else None."""
+    more = {"ConditionExpression": condition} if condition else {}
+    try:
+        answer = aws.dynamodb().update_item(
+            TableName=settings.PREDICTIONS_TABLE,
+            Key={"prediction_id": limit.key},
+            UpdateExpression=change,
+            ExpressionAttributeValues={name: Decimal(f"{value:.3f}") for name, value in values.items()},
+            ReturnValues=returned,
+            **more,
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        return None
+    return dict(answer.get("Attributes", {}))
+
+
+def _expires(now: float) -> int:
+    return int(now) + _EXPIRES_SECONDS

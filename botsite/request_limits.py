@@ -1,0 +1,138 @@
+"""Bound what a request may carry, before Django sees it: Django reads a whole body before it calls any view."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import structlog
+from asgiref.sync import sync_to_async
+from django.utils.crypto import constant_time_compare
+
+from botsite import keys
+
+log = structlog.get_logger()
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+WEBHOOK_PATH = "/telegram/webhook"
+SECRET_HEADER = b"x-telegram-bot-api-secret-token"
+# An update has a few kilobytes, a form of the admin less.
+MAX_BODY_BYTES = 1024 * 1024
+# Of everybody but Telegram, at once.
+STRANGERS_BYTES = 8 * MAX_BODY_BYTES
+BODY_SECONDS = 20.0
+# So long a refused client is listened to: closed at once, a connection may lose the answer on its way.
+_LINGER_SECONDS = 1.0
+
+_in_thread = sync_to_async(thread_sensitive=False)
+
+
+class _Refused(Exception):
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class BoundedBodies:
+    """Serve an ASGI application whose requests have no large, slow or unexpected bodies.
+
+    Requests of the webhook are authenticated here, before their body: the view finds `scope["telegram"]`.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._held_bytes = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it and let its connection be closed."""
+        if scope["type"] == "websocket":
+            # Django would raise, and log it, for each stranger who asks for one.
+            await send({"type": "websocket.close"})
+            return
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            await _check_headers(scope)
+            await self._pass_on(scope, receive, send)
+        except _Refused as refused:
+            if scope["telegram"] and refused.status == 413:
+                # Telegram would send it again for a day, and hold back what follows in that chat.
+                log.warning("update_ignored", error=f"the body has more than {MAX_BODY_BYTES} bytes")
+                await _discard(receive, BODY_SECONDS)
+                await _answer(send, 200)
+            else:
+                await _answer(send, refused.status)
+                await _discard(receive, _LINGER_SECONDS)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+        read_bytes, complete = 0, False
+
+        async def bounded() -> Mapping[str, Any]:
+            nonlocal read_bytes, complete
+            if complete:
+                # Django waits here for the client to go.
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError as error:
+                raise _Refused(408) from error
+            complete = not message.get("more_body", False)
+            new_bytes = len(message.get("body", b""))
+            read_bytes += new_bytes
+            self._held_bytes += 0 if scope["telegram"] else new_bytes
+            if read_bytes > MAX_BODY_BYTES:
+                raise _Refused(413)
+            if self._held_bytes > STRANGERS_BYTES and not scope["telegram"]:
+                raise _Refused(503)
+            return message
+
+        try:
+            await self._app(scope, bounded, send)
+        finally:
+            self._held_bytes -= 0 if scope["telegram"] else read_bytes
+
+
+async def _check_headers(scope: Scope) -> None:
+    """Authenticate the webhook, and refuse what the headers alone tell."""
+    headers = dict(scope["headers"])
+    length = int(headers.get(b"content-length", b"0"))
+    hook = scope["path"] == WEBHOOK_PATH and scope["method"] == "POST"
+    scope["telegram"] = hook and await _from_telegram(headers.get(SECRET_HEADER, b""))
+    if length > MAX_BODY_BYTES:
+        raise _Refused(413)
+    if hook and not scope["telegram"]:
+        raise _Refused(403)
+    if scope["method"] in ("GET", "HEAD") and (length or b"transfer-encoding" in headers):
+        raise _Refused(400)
+
+
+async def _from_telegram(secret: bytes) -> bool:
+    def check(key: str) -> bool:
+        return constant_time_compare(secret, key.encode())
+
+    return keys.WEBHOOK.fits_now(check) or await _in_thread(keys.WEBHOOK.fits)(check)
+
+
+async def _answer(send: Send, status: int) -> None:
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    if status == 503:
+        headers.append((b"retry-after", b"1"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body"})
+
+
+async def _discard(receive: Receive, seconds: float) -> None:
+    """Read what is left of a body and keep nothing of it, for so long at most."""
+    try:
+        async with asyncio.timeout(seconds):
+            while (await receive()).get("more_body", False):
+                # A flood must not keep the loop from everybody else.
+                await asyncio.sleep(0)
+    except TimeoutError:
+        return

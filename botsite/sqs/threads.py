@@ -1,0 +1,229 @@
+"""The two threads that speak with SQS for a worker: a receiver and a settler for each queue.
+
+Neither is ended by an error of SQS: it is logged and, after a wait (exponential backoff with full jitter), tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import structlog
+
+from botsite.sqs.loops import Loop
+from botsite.sqs.receiving import RECEIVING
+
+BATCH = 10  # SQS takes and gives at most ten messages a request.
+# A request costs about 1.5 ms of CPU whatever it carries. With 24 slots and jobs of 20 ms, gathering takes the
+# messages' share of a job from 4.8 to 2.0 ms.
+GATHER_SECONDS = 0.1
+FIRST_DELAY_SECONDS = 0.2
+LONGEST_DELAY_SECONDS = 5.0  # Short enough that an outage is over for the worker when it is over for SQS.
+SECONDS_BETWEEN_WARNINGS = 30.0
+SETTLE_FOR_SECONDS = 30.0
+FLUSH_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Outage:
+    """Say how long to wait after failures in a row, and log them, but not every one of a long outage."""
+
+    def __init__(self, event: str, **fields: str) -> None:
+        self._event, self._fields = event, fields
+        self._failures = 0
+        self._logged = False
+        self._quiet_until = 0.0
+
+    def failed(self, error: object) -> float:
+        """Return the seconds to wait: exponential backoff with full jitter."""
+        longest = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(self._failures, 10))
+        delay = random.uniform(0, longest)  # noqa: S311 - jitter is no secret
+        self._failures += 1
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + SECONDS_BETWEEN_WARNINGS
+            self._logged = True
+            log.warning(
+                self._event,
+                **self._fields,
+                error=f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error,
+                failures=self._failures,
+                retry_in_ms=round(delay * 1000),
+            )
+        return delay
+
+    def over(self) -> None:
+        """Start from the shortest delay again."""
+        if self._logged:
+            log.info("outage_ended", of=self._event, **self._fields, failures=self._failures)
+        self._failures, self._logged = 0, False
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """One message to delete or, with `visible_in` seconds, to give back to the queue."""
+
+    receipt_handle: str
+    visible_in: int | None
+    give_up_at: float
+
+
+class Settler(Loop):
+    """Delete and release messages of one queue, up to ten a request: nobody waits for it, and a request costs CPU.
+
+    A request that fails is tried again for 30 s. Then the message comes back after its visibility timeout.
+    """
+
+    def __init__(self, client: Any, queue_url: str) -> None:
+        super().__init__("sqs-settle", self._settle)
+        self._client, self._url = client, queue_url
+        self._todo: SimpleQueue[Settlement | threading.Event] = SimpleQueue()
+        self._flushing: list[threading.Event] = []
+        self._again: list[Settlement] = []
+        self._outage = Outage("settle_failed", queue_url=queue_url)
+        self.start()
+
+    def delete(self, receipt_handle: str) -> None:
+        """Delete a message whose work is done."""
+        self._todo.put(Settlement(receipt_handle, None, time.monotonic() + SETTLE_FOR_SECONDS))
+
+    def release(self, receipt_handle: str, visible_in: int = 0) -> None:
+        """Let another consumer have a message now or in so many seconds, not after its visibility timeout."""
+        self._todo.put(Settlement(receipt_handle, visible_in, time.monotonic() + SETTLE_FOR_SECONDS))
+
+    def flush(self) -> None:
+        """Wait until what was handed over so far is settled, but for no longer than five seconds."""
+        done = threading.Event()
+        self._todo.put(done)
+        if not done.wait(FLUSH_SECONDS):
+            log.error("settle_unfinished", queue_url=self._url)
+
+    def _settle(self) -> None:
+        """Send a batch. There is no end to it: a receiver that was stopped may still bring messages."""
+        again = self._again
+        self._again = self._send(again + self._take(BATCH - len(again), wait=not again))
+        while self._flushing and not self._again:
+            self._flushing.pop().set()
+
+    def _take(self, room: int, wait: bool) -> list[Settlement]:
+        """Return what has to be settled: with `wait` at least one, and what gathers within 0.1 s."""
+        taken: list[Settlement] = []
+        gather_until = 0.0
+        with contextlib.suppress(Empty):
+            while len(taken) < room:
+                timeout = None if wait and not taken else max(0.0, gather_until - time.monotonic())
+                task = self._todo.get(timeout=timeout)
+                if isinstance(task, threading.Event):
+                    self._flushing.append(task)
+                    break
+                taken.append(task)
+                gather_until = gather_until or time.monotonic() + GATHER_SECONDS
+        return taken
+
+    def _send(self, batch: list[Settlement]) -> list[Settlement]:
+        """Return the settlements to try again, after the pause that they need."""
+        deletions = [settlement for settlement in batch if settlement.visible_in is None]
+        releases = [settlement for settlement in batch if settlement.visible_in is not None]
+        failed = self._request(self._client.delete_message_batch, deletions)
+        failed += self._request(self._client.change_message_visibility_batch, releases)
+        if not failed:
+            self._outage.over()
+            return []
+        time.sleep(self._outage.failed(failed[0][1]))
+        now = time.monotonic()
+        given_up = [settlement for settlement, _ in failed if settlement.give_up_at <= now]
+        if given_up:
+            log.error("settle_given_up", queue_url=self._url, messages=len(given_up), error=str(failed[0][1]))
+        return [settlement for settlement, _ in failed if settlement.give_up_at > now]
+
+    def _request(self, operation: Callable[..., Any], batch: list[Settlement]) -> list[tuple[Settlement, object]]:
+        """Return what failed and may yet succeed, each with its error."""
+        if not batch:
+            return []
+        retry: list[tuple[Settlement, object]] = []
+        try:
+            reply = operation(QueueUrl=self._url, Entries=[entry(*numbered) for numbered in enumerate(batch)])
+            for failure in reply.get("Failed", []):
+                if failure["SenderFault"]:  # An expired receipt handle, mostly: the message is back in the queue.
+                    log.warning("settle_refused", queue_url=self._url, code=failure["Code"])
+                else:
+                    retry.append((batch[int(failure["Id"])], failure["Code"]))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the batch must not be lost with it
+            return [(settlement, error) for settlement in batch]
+        return retry
+
+
+def entry(number: int, settlement: Settlement) -> dict[str, Any]:
+    """Return a settlement's part of a batch request."""
+    common = {"Id": str(number), "ReceiptHandle": settlement.receipt_handle}
+    return common if settlement.visible_in is None else {**common, "VisibilityTimeout": settlement.visible_in}
+
+
+class Receiver(Loop):
+    """Receive one queue's messages for as long as its consumer wants them, whatever ReceiveMessage does."""
+
+    def __init__(
+        self,
+        queue: str,
+        receive: Callable[..., Any],
+        request: Mapping[str, Any],
+        wait_for_slots: Callable[[threading.Event, bool], int],
+        arrived: Callable[[str, list[dict[str, Any]], threading.Event], None],
+    ) -> None:
+        super().__init__(f"sqs-receive-{queue}", self._receive_once)
+        self._queue, self._receive_message, self._request = queue, receive, request
+        self._wait_for_slots, self._arrived = wait_for_slots, arrived
+        self._outage = Outage("receive_failed", queue=queue)
+        self._backlog = False
+        self.last_receive = time.monotonic()
+        self.start()
+
+    def stop(self) -> None:
+        """Receive no more, and end once the request under way has ended."""
+        super().stop()
+        RECEIVING.wake()
+
+    def _receive_once(self) -> None:
+        """Receive if there is room and this process may."""
+        slots = self._wait_for_slots(self.stopped, self._backlog)
+        wanted = RECEIVING.begin(slots, self.stopped) if slots else 0
+        if wanted:
+            self._receive_for(wanted)
+        elif slots:
+            # Silent because it was told to be, and not because SQS does not answer.
+            self.last_receive = time.monotonic()
+
+    def _receive_for(self, wanted: int) -> None:
+        """Receive once, and wait a little after a failure."""
+        try:
+            received, problem = self._receive(wanted)
+        finally:
+            RECEIVING.end()
+        self._backlog = received == wanted
+        if problem:
+            self.stopped.wait(self._outage.failed(problem))
+        else:
+            self._outage.over()
+
+    def _receive(self, wanted: int) -> tuple[int, object]:
+        """Return how many messages came, and what went wrong."""
+        started = time.monotonic()
+        try:
+            messages = self._receive_message(**self._request, MaxNumberOfMessages=wanted).get("Messages", [])
+        except Exception as error:  # noqa: BLE001 - nothing that a receive can raise may end the polling
+            return 0, error
+        finally:
+            self.last_receive = time.monotonic()
+        if messages:
+            RECEIVING.arrived(message["ReceiptHandle"] for message in messages)
+            self._arrived(self._queue, messages, self.stopped)
+        elif self.last_receive - started < self._request["WaitTimeSeconds"] / 2:
+            # botocore reads a reply without a body as one without messages: to ask on at once would be a busy loop.
+            return 0, "empty reply before the wait was over"
+        return len(messages), None

@@ -1,0 +1,220 @@
+"""Ask CloudFormation about one stack, follow what happens to it, find the cause of a failure, delete it."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from botsite import aws
+from deploy.cfn import remedies
+
+_DROP_SECONDS = 10 * 60
+# The longest waits: a load balancer or a group of instances takes minutes, a large stack half an hour.
+_STACK_SECONDS = 60 * 60
+_GONE = "DELETE_COMPLETE"
+
+
+class StackError(Exception):
+    """A stack that could not be changed: which one, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack as CloudFormation describes it."""
+
+    name: str
+    id: str
+    status: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def busy(self) -> bool:
+        """Say whether an operation runs: REVIEW_IN_PROGRESS is none, it is a stack with a change set and no more."""
+        return self.status.endswith("_IN_PROGRESS") and not self.empty
+
+    @property
+    def empty(self) -> bool:
+        """Say whether the stack is but a name, with nothing in it that could be lost."""
+        return self.status == "REVIEW_IN_PROGRESS"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A line of a change set. `action` is Add, Modify or Remove; `replacement` True, False, Conditional or empty."""
+
+    stack: str
+    action: str
+    logical_id: str
+    type: str
+    replacement: str = ""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A step of one resource, or (`of_stack`) of the stack as a whole."""
+
+    stack: str
+    logical_id: str
+    type: str
+    status: str
+    reason: str = ""
+    of_stack: bool = False
+
+    @property
+    def causes_failure(self) -> bool:
+        """Say whether the first such event is why a stack failed: what is cancelled after it has no fault."""
+        if self.of_stack:
+            return self.status.endswith("ROLLBACK_IN_PROGRESS")
+        return self.status.endswith("_FAILED") and "cancelled" not in self.reason
+
+
+Report = Callable[[Event], None]
+
+
+def describe(name: str) -> Stack | None:
+    """Return the stack with this name or id, None if there is none."""
+    try:
+        found = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" in str(error):
+            return None
+        raise
+    return Stack(
+        name=found["StackName"],
+        id=found["StackId"],
+        status=found["StackStatus"],
+        tags={tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
+        parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", [])},
+        outputs={one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])},
+    )
+
+
+def body(stack: Stack) -> str:
+    """Return the template that the stack was made of, as it was given."""
+    found = aws.client("cloudformation").get_template(StackName=stack.id, TemplateStage="Original")["TemplateBody"]
+    # botocore has parsed one that is JSON, which is YAML too.
+    return found if isinstance(found, str) else json.dumps(found)
+
+
+def drop(stack: Stack) -> None:
+    """Delete a stack that is empty; there is nothing to follow."""
+    aws.client("cloudformation").delete_stack(StackName=stack.id)
+    deadline = time.monotonic() + _DROP_SECONDS
+    while (left := describe(stack.id)) and left.status != _GONE:
+        pause(deadline, f"{stack.name} is still {left.status}")
+
+
+def delete(stack: Stack, report: Report) -> None:
+    """Delete a stack and follow it to its end; raise StackError with the cause if it does not succeed."""
+    after = newest_event(stack)
+    aws.client("cloudformation").delete_stack(StackName=stack.id)
+    follow(stack, after, report, ends=(_GONE,))
+
+
+def physical_ids(stack: Stack) -> dict[str, str]:
+    """Return the physical ids of the resources that the stack has, by logical id."""
+    return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in _resources(stack)}
+
+
+def resources(stack: Stack) -> list[Change]:
+    """Return what deleting the stack would remove."""
+    return [Change(stack.name, "Remove", one["LogicalResourceId"], one["ResourceType"]) for one in _resources(stack)]
+
+
+def buckets(stack: Stack) -> list[str]:
+    """Return the names of the stack's S3 buckets."""
+    return [one["PhysicalResourceId"] for one in _resources(stack) if one["ResourceType"] == "AWS::S3::Bucket"]
+
+
+def settle(stack: Stack, report: Report) -> Stack | None:
+    """Wait until no operation runs on the stack (one may, of a run that was interrupted) and describe it again."""
+    if not stack.busy:
+        return stack
+    report(Event(stack.name, stack.name, "AWS::CloudFormation::Stack", stack.status, "waiting for an earlier run"))
+    deadline = time.monotonic() + _STACK_SECONDS
+    current: Stack | None = stack
+    while current and current.busy:
+        pause(deadline, f"{stack.name} is still {current.status}")
+        current = describe(stack.id)
+    return None if current and current.status == _GONE else current
+
+
+def follow(stack: Stack, after: str, report: Report, ends: Sequence[str]) -> None:
+    """Report what happens after the event `after` until the stack rests; raise StackError unless in one of `ends`."""
+    cause: Event | None = None
+    for event in _events(stack, after):
+        report(event)
+        if cause is None and event.causes_failure:
+            cause = event
+        # The stack's own event ends the wait, not DescribeStacks: that may still tell of the time before.
+        if event.of_stack and not event.status.endswith("_IN_PROGRESS"):
+            if event.status not in ends:
+                why = cause or event
+                reason = why.reason + invalid(why.reason, StackName=stack.id)
+                raise StackError(
+                    f"{stack.name} is {event.status}: {why.logical_id} ({why.type}) {why.status}: {reason}"
+                    f"{remedies.advice(reason)}"
+                )
+            return
+
+
+def invalid(reason: str, **operation: str) -> str:
+    """Return what CloudFormation found wrong before it began, where the reason says to ask for it, else nothing."""
+    if "DescribeEvents" not in reason:
+        return ""
+    pages = aws.client("cloudformation").get_paginator("describe_events").paginate(**operation)
+    events = [one for page in pages for one in page["OperationEvents"] if one["EventType"] == "VALIDATION_ERROR"]
+    newest = [one for one in events if one.get("OperationId") == events[0].get("OperationId")]
+    found = dict.fromkeys(f"{one['LogicalResourceId']}: {one['ValidationStatusReason']}" for one in newest)
+    return "".join(f" {one}" for one in found)
+
+
+def newest_event(stack: Stack) -> str:
+    """Return the id of the last event there is, to follow the stack from."""
+    events = aws.client("cloudformation").describe_stack_events(StackName=stack.id)["StackEvents"]
+    return str(events[0]["EventId"]) if events else ""
+
+
+def _events(stack: Stack, after: str) -> Iterator[Event]:
+    """Yield every event after the event `after` when it comes, for as long as anybody asks."""
+    deadline = time.monotonic() + _STACK_SECONDS
+    while True:
+        for item in _events_after(stack, after):
+            after = item["EventId"]
+            yield Event(
+                stack.name,
+                item["LogicalResourceId"],
+                item["ResourceType"],
+                item["ResourceStatus"],
+                item.get("ResourceStatusReason", ""),
+                of_stack=item.get("PhysicalResourceId") == stack.id,
+            )
+        pause(deadline, f"{stack.name} is still at work")
+
+
+def _events_after(stack: Stack, after: str) -> list[dict[str, Any]]:
+    """Return the events after `after`, the oldest first; CloudFormation lists the newest first, page by page."""
+    pages = aws.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack.id)
+    every = (item for page in pages for item in page["StackEvents"])
+    return list(takewhile(lambda item: item["EventId"] != after, every))[::-1]
+
+
+def _resources(stack: Stack) -> list[dict[str, Any]]:
+    pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack.id)
+    found = [one for page in pages for one in page["StackResourceSummaries"]]
+    return [one for one in found if one.get("PhysicalResourceId") and one["ResourceStatus"] != _GONE]
+
+
+def pause(deadline: float, state: str) -> None:
+    """Wait before the next look; raise StackError past the deadline (seconds of the monotonic clock)."""
+    if time.monotonic() > deadline:
+        raise StackError(f"{state} after the longest wait. AWS goes on by itself: run the command again to wait on.")
+    # An emulator has finished before it answers; CloudFormation takes minutes and throttles those who ask often.
+    time.sleep(0.02 if settings.AWS_ENDPOINT_URL else 3)

@@ -1,0 +1,120 @@
+"""Compare what the templates say with what the services say: a finished stack is no proof of its settings."""
+
+import json
+import time
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from deploy.cfn import cloudformation, live
+from deploy.cfn.cloudformation import Stack
+from deploy.cfn.live import machines
+from deploy.cfn.template import Template
+
+# S3 and DynamoDB may answer with the settings of before for some seconds after a change.
+_SETTLING_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A property of a resource that is not as its template says; `expected` and `actual` in the template's form."""
+
+    stack: str
+    logical_id: str
+    type: str
+    physical_id: str
+    property: str
+    expected: Any
+    actual: Any
+
+    def __str__(self) -> str:
+        return (
+            f"{self.stack} {self.logical_id} ({self.type}) {self.property}: "
+            f"the template says {json.dumps(self.expected)}, the service {json.dumps(self.actual, default=str)}"
+        )
+
+
+def differences(deployed: Sequence[tuple[Stack, Template]], among: Container[str] | None = None) -> list[Difference]:
+    """Return every property that `live.READERS` knows and that is not as the stack's template says.
+
+    `among` are the names of the stacks to look at, None for all: they may refer to the others.
+    """
+    exports = {f"{stack.name}-{output}": value for stack, _ in deployed for output, value in stack.outputs.items()}
+    looked_at = [one for one in deployed if among is None or one[0].name in among]
+    return [one for stack, template in looked_at for one in _of_stack(stack, template, exports)]
+
+
+def settled(deployed: Sequence[tuple[Stack, Template]], among: Container[str] | None = None) -> list[Difference]:
+    """Return the differences that are left after the time that AWS may take to show a change."""
+    deadline = time.monotonic() + (0 if settings.AWS_ENDPOINT_URL else _SETTLING_SECONDS)
+    while (found := differences(deployed, among)) and time.monotonic() < deadline:
+        time.sleep(5)
+    return found
+
+
+def _of_stack(stack: Stack, template: Template, exports: Mapping[str, str]) -> list[Difference]:
+    physical = cloudformation.physical_ids(stack)
+    names = {**exports, **_names(stack, template, physical)}
+    found = []
+    for logical_id, resource in template.resources(names).items():
+        type_ = resource["Type"]
+        if type_ not in live.READERS or logical_id not in physical:
+            continue
+        written = template.resolve(resource.get("Properties", {}), names)
+        actual = live.READERS[type_](physical[logical_id], written)
+        for key, expected in written.items():
+            if key in actual and not covers(actual[key], expected):
+                where = (stack.name, logical_id, type_, physical[logical_id], key)
+                found.append(Difference(*where, expected, actual[key]))
+    return found
+
+
+def _names(stack: Stack, template: Template, physical: Mapping[str, str]) -> dict[str, str]:
+    """Return what the stack's template may refer to. An ARN is compared by its last part, the resource's name."""
+    partition, _, region, account = stack.id.split(":")[1:5]
+    pseudo = {"AWS::Partition": partition, "AWS::Region": region, "AWS::AccountId": account}
+    arns = {f"{logical_id}.Arn": live.last_part(value) for logical_id, value in physical.items()}
+    groups = {f"{logical_id}.GroupId": value for logical_id, value in physical.items() if value.startswith("sg-")}
+    versions = {
+        f"{logical_id}.LatestVersionNumber": machines.latest_version(value)
+        for logical_id, value in physical.items()
+        if value.startswith("lt-")
+    }
+    return {
+        **template.names(stack.parameters),
+        **pseudo,
+        **physical,
+        **arns,
+        **groups,
+        **versions,
+        "AWS::StackName": stack.name,
+    }
+
+
+def covers(actual: Any, expected: Any) -> bool:
+    """Say whether `actual` holds all of `expected`: services add fields and order lists as they like.
+
+    What depends on something unknown here (a function that is left in `expected`) is not judged.
+    """
+    if isinstance(expected, Mapping) and any(key == "Ref" or key.startswith("Fn::") for key in expected):
+        return True
+    if isinstance(expected, Mapping):
+        return isinstance(actual, Mapping) and all(covers(actual.get(key), expected[key]) for key in expected)
+    if isinstance(expected, list):
+        return (
+            isinstance(actual, list)
+            and len(actual) == len(expected)
+            and all(any(covers(one, wanted) for one in actual) for wanted in expected)
+        )
+    return _value(actual) == _value(expected)
+
+
+def _value(one: Any) -> float | str:
+    """Return a number or a text: templates and services disagree on what is a number or a truth and what its text."""
+    text = str(one).lower()
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,29 @@
+"""Read how a resource really is, in the words of its template.
+
+`READERS[type](physical id, properties as written)` gives its properties. What a service does not tell is left out.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deploy.cfn.live import balancer, data, machines
+from deploy.cfn.live.names import last_part as last_part
+
+Reader = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+
+READERS: Mapping[str, Reader] = {
+    "AWS::SQS::Queue": data.queue,
+    "AWS::DynamoDB::Table": data.table,
+    "AWS::S3::Bucket": data.bucket,
+    "AWS::Logs::LogGroup": data.log_group,
+    "AWS::EC2::SecurityGroup": machines.security_group,
+    "AWS::EC2::LaunchTemplate": machines.launch_template,
+    "AWS::AutoScaling::AutoScalingGroup": machines.group,
+    "AWS::AutoScaling::LifecycleHook": machines.hook,
+    "AWS::AutoScaling::ScalingPolicy": machines.policy,
+    "AWS::CloudWatch::Alarm": machines.alarm,
+    "AWS::ElasticLoadBalancingV2::LoadBalancer": balancer.balancer,
+    "AWS::ElasticLoadBalancingV2::TargetGroup": balancer.target_group,
+    "AWS::ElasticLoadBalancingV2::Listener": balancer.listener,
+    "AWS::ElasticLoadBalancingV2::ListenerRule": balancer.rule,
+}

@@ -1,0 +1,73 @@
+"""Read how security groups, launch templates, Auto Scaling groups and alarms really are."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from botsite import aws
+from deploy.cfn.live.names import last_part
+
+
+def security_group(group_id: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a security group's rules, one for each source or destination as templates have them."""
+    found = aws.client("ec2").describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
+    return {
+        "SecurityGroupIngress": list(_rules(found["IpPermissions"], "Source")),
+        "SecurityGroupEgress": list(_rules(found["IpPermissionsEgress"], "Destination")),
+    }
+
+
+def _rules(permissions: list[dict[str, Any]], end: str) -> Iterator[dict[str, Any]]:
+    for one in permissions:
+        ports: dict[str, Any] = {key: one[key] for key in ("IpProtocol", "FromPort", "ToPort") if key in one}
+        for place in one.get("IpRanges", []):
+            yield {**ports, **place}
+        for place in one.get("UserIdGroupPairs", []):
+            yield {**ports, f"{end}SecurityGroupId": place["GroupId"], "Description": place.get("Description")}
+
+
+def launch_template(template_id: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a launch template's newest data."""
+    found = aws.client("ec2").describe_launch_template_versions(LaunchTemplateId=template_id, Versions=["$Latest"])
+    data: dict[str, Any] = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    if "Arn" in data.get("IamInstanceProfile", {}):
+        data["IamInstanceProfile"] = {"Arn": last_part(data["IamInstanceProfile"]["Arn"])}
+    return {"LaunchTemplateData": data}
+
+
+def latest_version(template_id: str) -> str:
+    """Return the number of a launch template's newest version."""
+    found = aws.client("ec2").describe_launch_templates(LaunchTemplateIds=[template_id])["LaunchTemplates"][0]
+    return str(found["LatestVersionNumber"])
+
+
+def group(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an Auto Scaling group's properties."""
+    found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][0]
+    told = ("MinSize", "MaxSize", "HealthCheckType", "LaunchTemplate", "TargetGroupARNs", "DefaultInstanceWarmup")
+    properties = {key: found[key] for key in (*told, "TerminationPolicies", "HealthCheckGracePeriod") if key in found}
+    return properties | {"VPCZoneIdentifier": found["VPCZoneIdentifier"].split(",")}
+
+
+def hook(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a lifecycle hook's properties."""
+    found = aws.client("autoscaling").describe_lifecycle_hooks(
+        AutoScalingGroupName=written["AutoScalingGroupName"], LifecycleHookNames=[last_part(name)]
+    )["LifecycleHooks"]
+    return dict(found[0]) if found else {"LifecycleTransition": None}
+
+
+def policy(arn: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a scaling policy's properties."""
+    pages = (
+        aws.client("autoscaling")
+        .get_paginator("describe_policies")
+        .paginate(AutoScalingGroupName=written["AutoScalingGroupName"])
+    )
+    found = [one for page in pages for one in page["ScalingPolicies"] if one["PolicyARN"] == arn]
+    return dict(found[0]) if found else {"PolicyType": None}
+
+
+def alarm(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an alarm's properties."""
+    found = aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return dict(found[0]) if found else {"MetricName": None}

@@ -1,0 +1,102 @@
+"""Say what a prototype is made of, where, and by which commands."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from deploy import stacks
+
+_SCRIPT = Path(__file__).parents[1] / "docker" / "bake.sh"
+# A prototype that nobody stops ends itself; by then it would have failed anyhow.
+LIFETIME_MINUTES = 60
+
+
+@dataclass(frozen=True)
+class Role:
+    """How a role's container is run: its ports (host:container), how long it may take to stop, in seconds, its disk.
+
+    The disk of the prototype, in GiB, becomes the least that a machine made from its image can have. The swap, in MiB,
+    is a file on it.
+    """
+
+    publish: str
+    stop_seconds: int
+    disk_gib: int
+    swap_mib: int = 0
+
+    @property
+    def unit_stop_seconds(self) -> int:
+        """Return how long systemd waits for `docker stop`, which kills what is left when its own time is over."""
+        return self.stop_seconds + 10
+
+
+# A site finishes the answers that it is sending (deploy/gunicorn.conf.py), a worker what it has begun: 15 minutes for a
+# photo, 15 s for the callbacks after it. A large photo may take more memory than a micro instance has to spare.
+ROLES = {
+    "polybot": Role("8000:8000", 105, 8),
+    "yolo5": Role("", 930, 16, swap_mib=1024),
+    "metrics": Role("", 60, 8),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where prototypes run, and through which bucket they report."""
+
+    subnet: str
+    security_group: str
+    profile: str
+    bucket: str
+    queue_url: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to bake. `image` is a container's address in a registry; empty: built on the prototype from source."""
+
+    role: str
+    version: str
+    image: str = ""
+    model: str = "yolo11n"
+    instance_type: str = ""
+
+    @property
+    def machine(self) -> str:
+        """Return the prototype's instance type: the export of the model needs more memory than any role does."""
+        return self.instance_type or ("t3.micro" if self.image else "t3.medium")
+
+
+def place(prefix: str) -> Place:
+    """Return the place that the stacks of the prefix give; raise StackError if one is not deployed."""
+    network, storage, bake = (stacks.existing(prefix, part).outputs for part in ("network", "storage", "bake"))
+    return Place(
+        subnet=network["SubnetAId"],
+        security_group=network["WorkersSecurityGroupId"],
+        profile=bake["BakeProfileArn"],
+        bucket=storage["ImagesBucketName"],
+        queue_url=bake["BakeQueueUrl"],
+    )
+
+
+def user_data(where: Place, recipe: Recipe, folder: str) -> str:
+    """Return the script that the prototype runs when it boots: its variables, then deploy/docker/bake.sh."""
+    role = ROLES[recipe.role]
+    variables = {
+        "ROLE": recipe.role,
+        "VERSION": recipe.version,
+        "AWS_REGION": settings.AWS_REGION,
+        "BUCKET": where.bucket,
+        "FOLDER": folder,
+        "QUEUE_URL": where.queue_url,
+        "IMAGE": recipe.image,
+        "MODEL": recipe.model,
+        "PUBLISH": role.publish,
+        "STOP_SECONDS": str(role.stop_seconds),
+        "UNIT_STOP_SECONDS": str(role.unit_stop_seconds),
+        "SWAP_MIB": str(role.swap_mib),
+        "LIFETIME_MINUTES": str(LIFETIME_MINUTES),
+    }
+    lines = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join(["#!/bin/bash", *lines, _SCRIPT.read_text()])

@@ -1,0 +1,130 @@
+"""Run one process as an emulated instance of an Auto Scaling group, from its boot to its end."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from deploy.local.autoscaling.asg import Launch, Listed
+from deploy.local.autoscaling.imds import Machine, MetadataService
+from deploy.local.notice import Report
+from deploy.local.processes import Child
+
+# How long a process has to end once its group has let the machine go: the stop timeout of its container.
+_STOP_SECONDS = 30.0
+_FIRST_RESTART_SECONDS = 1.0
+_LONGEST_RESTART_SECONDS = 30.0
+# A process that ended so often before it was ever ready will not become ready by itself.
+_HOPELESS = 2
+
+
+class State(StrEnum):
+    """The life of an instance, in the words of EC2 Auto Scaling."""
+
+    PENDING = "Pending"
+    IN_SERVICE = "InService"
+    TERMINATING = "Terminating"
+    TERMINATED = "Terminated"
+
+
+@dataclass(frozen=True)
+class Role:
+    """What the instances of a group run: how the process is started, and how one sees that it works."""
+
+    name: str
+    start: Callable[["Instance"], Child]
+    ready: Callable[["Instance"], bool]
+    # Whether one that was ready has to be replaced, though its process lives.
+    sick: Callable[["Instance"], bool] = lambda instance: False
+    # Called once when an instance begins to end.
+    leaves: Callable[["Instance"], None] = lambda instance: None
+
+
+class Instance:
+    """One instance. `tick` moves it on and never waits; `report(text)` hears what becomes of it."""
+
+    def __init__(
+        self, listed: Listed, launch: Launch, role: Role, service: MetadataService, boot_seconds: float, report: Report
+    ) -> None:
+        self.instance_id = listed.instance_id
+        # As short as a person needs to tell apart what runs on one laptop.
+        self.name = f"{role.name}-{listed.instance_id[-4:]}"
+        self.state = State.PENDING
+        self.child: Child | None = None
+        self._machine = Machine(listed.instance_id, listed.zone, launch.instance_type, launch.role_arn)
+        self.metadata_endpoint = service.add(self._machine)
+        self.settings = launch.settings
+        self._drain_seconds = launch.drain_seconds
+        self._role, self._service, self._boot_seconds, self._report = role, service, boot_seconds, report
+        self._launched_at = self._since = time.monotonic()
+        self._start_at = self._since + boot_seconds
+        self._failures = 0
+        self._last_lines: list[str] = []
+        report(f"{self.name} launches: {listed.instance_id} in {listed.zone}, {launch.instance_type}")
+
+    @property
+    def age(self) -> float:
+        """Return the seconds since the launch."""
+        return time.monotonic() - self._launched_at
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why it does not come into service, with the process's last lines; None while there is hope."""
+        if self._failures < _HOPELESS:
+            return None
+        return "\n".join([f"{self.name} ends whenever it is started. Its last lines:", *self._last_lines])
+
+    def tick(self) -> None:
+        """Do what is due: start the process, notice that it works or has ended, let the instance go."""
+        now = time.monotonic()
+        if self.state is State.TERMINATING:
+            self._end(now)
+        elif now < self._start_at:
+            return
+        elif self.child is None:
+            self.child = self._role.start(self)
+        elif not self.child.running:
+            self._replace(now, f"ended with code {self.child.process.returncode}")
+        elif self.state is State.PENDING and self._role.ready(self):
+            self.state, self._failures = State.IN_SERVICE, 0
+            self._report(f"{self.name} is in service, {now - self._since:.1f} s after its launch")
+        elif self.state is State.IN_SERVICE and self._role.sick(self):
+            self._replace(now, "is unhealthy")
+
+    def leave(self) -> None:
+        """Begin to end. The process learns it from its metadata, and has the time of the hook to finish its work."""
+        self.state, self._since = State.TERMINATING, time.monotonic()
+        self._machine.lifecycle_state = "Terminated"
+        self._report(f"{self.name} is to leave, and has {self._drain_seconds + _STOP_SECONDS:.0f} s to finish its work")
+        self._role.leaves(self)
+
+    def _end(self, now: float) -> None:
+        """Wait for the process to exit, ask it to when the hook's time is over, and kill it in the end."""
+        waited = now - self._since
+        if self.child and self.child.running and waited < self._drain_seconds + _STOP_SECONDS:
+            if waited >= self._drain_seconds:
+                self.child.terminate()
+            return
+        if self.child:
+            # Also whatever it has left behind.
+            self.child.kill()
+        self._service.remove(self._machine)
+        self.state = State.TERMINATED
+        self._report(f"{self.name} is gone after {waited:.1f} s")
+
+    def _replace(self, now: float, why: str) -> None:
+        """Have the process started anew, later each time while it never gets ready.
+
+        On AWS another instance would take its place; ministack can drop none but the last of its list.
+        """
+        assert self.child is not None
+        self.child.kill()
+        self.child.wait()
+        self._last_lines = list(self.child.lines)[-15:]
+        self.child = None
+        if self.state is State.PENDING:
+            self._failures += 1
+        wait = min(_FIRST_RESTART_SECONDS * 2 ** max(0, self._failures - 1), _LONGEST_RESTART_SECONDS)
+        wait = max(wait, self._boot_seconds)
+        self._report(f"{self.name} {why}, and is replaced in {wait:.0f} s")
+        self.state, self._since, self._start_at = State.PENDING, now, now + wait

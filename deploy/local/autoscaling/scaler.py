@@ -1,0 +1,81 @@
+"""Execute the scaling policies of a group: look at what is published, decide as EC2 does, set the desired capacity."""
+
+import math
+import time
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.local.autoscaling import asg, policies
+from deploy.local.autoscaling.capacity import Fleet
+from deploy.local.autoscaling.policies import NotEmulated
+from deploy.local.notice import Notice, Report
+from metrics import policy
+from metrics.backlog import BadSetting
+from metrics.policy import Decision, History, Policies
+
+# How often the alarms are looked at, in seconds of AWS, and how many periods back: those of the alarm, and late ones.
+_EVERY_SECONDS = 10.0
+_PERIODS_MORE = 4
+
+
+class Scaling:
+    """The policies of one group. `time_scale`: so many seconds here are one of AWS, for all that only waits."""
+
+    def __init__(self, fleet: Fleet, time_scale: float, report: Report) -> None:
+        # What was decided last, None before that.
+        self.decision: Decision | None = None
+        self._fleet, self._time_scale, self._report = fleet, time_scale, report
+        self._notice = Notice(report)
+        self._desired: int | None = None
+        self._changed_at = -math.inf
+        self._due = 0.0
+
+    def tick(self, group: asg.Group) -> None:
+        """Evaluate the policies when it is time to. What cannot be read leaves the group as it is."""
+        if self._desired not in (None, group.desired):
+            # Somebody may have changed it by hand, too: points from before speak of another group.
+            self._changed_at = time.time()
+        self._desired = group.desired
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + _EVERY_SECONDS * self._time_scale
+        try:
+            self._execute(group)
+        except (NotEmulated, BadSetting) as error:
+            self._notice.say(f"{group.name} is not scaled: {error}")
+        except (ClientError, BotoCoreError) as error:
+            self._notice.say(f"{group.name} stays at {group.desired}: its policies or metrics cannot be read: {error}")
+        else:
+            self._notice.over()
+
+    def _execute(self, group: asg.Group) -> None:
+        decision = self.decision = self._decide(group)
+        if decision and decision.desired != group.desired:
+            asg.set_desired(group.name, decision.desired)
+            self._report(f"{group.name}: {group.desired} → {decision.desired}, {decision.why}")
+
+    def _decide(self, group: asg.Group) -> Decision | None:
+        """Return what the deployed policies want of the group; None if it has none."""
+        deployed = policies.of(group.name)
+        if deployed is None:
+            return None
+        scaled = deployed.scaled(self._time_scale)
+        seconds = _looks_back(scaled.policies)
+        history = History(
+            backlog_per_instance=scaled.load.points(seconds),
+            backlog_without_capacity=scaled.waiting.points(seconds) if scaled.waiting else (),
+        )
+        state = policy.Group(
+            desired=group.desired,
+            minimum=group.minimum,
+            maximum=group.maximum,
+            warming=self._fleet.warming(scaled.policies.warmup),
+            changed_at=self._changed_at,
+        )
+        return policy.decide(scaled.policies, history, state, time.time())
+
+
+def _looks_back(wanted: Policies) -> float:
+    tracking = wanted.tracking
+    periods = max(tracking.high_periods, tracking.low_periods) + _PERIODS_MORE
+    return periods * max(tracking.period, wanted.first.period if wanted.first else 0.0)

@@ -1,0 +1,141 @@
+"""Check the targets of a load balancer's target group, and have it forward to those that are healthy.
+
+ministack's balancer forwards to whatever is registered, dead or alive, and never looks.
+"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from botsite import aws
+from deploy.local.notice import Notice, Report
+
+_AT_ONCE = 8
+
+
+class State(StrEnum):
+    """What a target is found to be, in the words of Elastic Load Balancing."""
+
+    INITIAL = "initial"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+@dataclass
+class Health:
+    """What the checks of one target add up to."""
+
+    healthy_threshold: int
+    unhealthy_threshold: int
+    state: State = State.INITIAL
+    _streak: int = 0
+
+    def saw(self, well: bool) -> bool:
+        """Take in one check; return whether the state changed. A new target is new until its first good check."""
+        if self.state is State.INITIAL:
+            changed = well
+        else:
+            self._streak = 0 if well == (self.state is State.HEALTHY) else self._streak + 1
+            changed = self._streak == (self.healthy_threshold if well else self.unhealthy_threshold)
+        if changed:
+            self.state, self._streak = State.HEALTHY if well else State.UNHEALTHY, 0
+        return changed
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a site listens. ministack tells targets apart by host alone."""
+
+    name: str
+    host: str
+    port: int
+
+
+class HealthChecks(threading.Thread):
+    """Look at all targets every interval. `report(text)` hears of changes; waiting is scaled, timeouts are not."""
+
+    def __init__(self, target_group_arn: str, time_scale: float, report: Report) -> None:
+        super().__init__(name="health checks", daemon=True)
+        self.target_group_arn, self._report = target_group_arn, report
+        group = aws.client("elbv2").describe_target_groups(TargetGroupArns=[target_group_arn])["TargetGroups"][0]
+        self._path = group["HealthCheckPath"]
+        self._thresholds = (group["HealthyThresholdCount"], group["UnhealthyThresholdCount"])
+        self._interval = group["HealthCheckIntervalSeconds"] * time_scale
+        self._pool = urllib3.PoolManager(timeout=float(group["HealthCheckTimeoutSeconds"]), retries=False)
+        self._health: dict[Target, Health] = {}
+        # So that a target which leaves is not registered again by the look that was under way.
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._notice = Notice(report)
+
+    def add(self, target: Target) -> None:
+        """Check a target from now on; it gets no request before it is found healthy."""
+        self._health[target] = Health(*self._thresholds)
+
+    def remove(self, target: Target) -> None:
+        """Send no more requests there."""
+        self._health.pop(target, None)
+        self._register()
+
+    def state(self, target: Target) -> State:
+        """Return what the checks have found."""
+        health = self._health.get(target)
+        return health.state if health else State.INITIAL
+
+    def run(self) -> None:
+        """Look until stopped."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            while not self._stopped.wait(self._interval):
+                targets = list(self._health)
+                for target, answer in zip(targets, pool.map(self._probe, targets), strict=True):
+                    self._take_in(target, answer)
+                self._register()
+
+    def stop(self) -> None:
+        """Look no longer."""
+        self._stopped.set()
+        if self.is_alive():
+            self.join()
+        self._pool.clear()
+
+    def _probe(self, target: Target) -> str:
+        """Return the answer to one check: a status, or the reason why there is none."""
+        try:
+            url = f"http://{target.host}:{target.port}{self._path}"
+            return str(self._pool.request("GET", url, headers={"Connection": "close"}).status)
+        except urllib3.exceptions.HTTPError as error:
+            return type(error).__name__
+
+    def _take_in(self, target: Target, answer: str) -> None:
+        health = self._health.get(target)
+        if health and health.saw(answer == "200"):
+            self._report(f"{target.name} is {health.state}: {self._path} answered {answer}")
+
+    def _register(self) -> None:
+        """Have exactly the healthy targets registered, whoever has changed that meanwhile."""
+        with self._lock:
+            wanted = {(one.host, one.port) for one in list(self._health) if self.state(one) is State.HEALTHY}
+            try:
+                self._set(wanted)
+            except (ClientError, BotoCoreError) as error:
+                self._notice.say(f"the load balancer's targets stay as they are: {error}")
+            else:
+                self._notice.over()
+
+    def _set(self, wanted: set[tuple[str, int]]) -> None:
+        elb, arn = aws.client("elbv2"), self.target_group_arn
+        described = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
+        registered = {(one["Target"]["Id"], one["Target"]["Port"]) for one in described}
+        if extra := registered - wanted:
+            elb.deregister_targets(TargetGroupArn=arn, Targets=_targets(extra))
+        if missing := wanted - registered:
+            elb.register_targets(TargetGroupArn=arn, Targets=_targets(missing))
+
+
+def _targets(addresses: set[tuple[str, int]]) -> list[dict[str, Any]]:
+    return [{"Id": host, "Port": port} for host, port in sorted(addresses)]

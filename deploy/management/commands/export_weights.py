@@ -1,0 +1,36 @@
+"""`manage.py export_weights`: turn the model into the form that the worker runs."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from detection.model import weights
+
+
+class Command(BaseCommand):
+    # Checks import the whole site, of which the build of a worker's image has neither need nor packages.
+    requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration of it
+    help = "Export the weights that YOLO_WEIGHTS names to OpenVINO, once; the worker then starts with the export."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--weights", default=settings.YOLO_WEIGHTS, help="a .pt file (default: YOLO_WEIGHTS)")
+        parser.add_argument(
+            "--calibration",
+            type=Path,
+            metavar="YAML",
+            help="a data set in ultralytics' format: export as int8, calibrated on its images, instead of fp16"
+            " (needs the package nncf)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path = Path(options["weights"])
+        if path.suffix != ".pt":
+            self.stdout.write(f"{path} is exported already: the worker loads it as it is.")
+            return
+        try:
+            made = weights.export(weights.locate(path), options["calibration"])
+        except weights.WeightsMissing as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(self.style.SUCCESS(f"The worker loads {made}"))

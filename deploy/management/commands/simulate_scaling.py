@@ -1,0 +1,127 @@
+"""`manage.py simulate_scaling`: what would the group do under such a load, and what would it cost?"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from metrics.backlog import BadSetting
+from metrics.simulator import options as given
+from metrics.simulator import plots, tuning
+from metrics.simulator.scenario import Result, Scenario
+
+_PERCENTS = (50, 95, 99)
+
+
+class Command(BaseCommand):
+    """Simulate every target, print the table, draw the picture; without options, a day of 100,000 photos."""
+
+    help = (
+        "Simulate how the Auto Scaling group would follow a load: print latency, machines and cost for each target, "
+        "and draw backlog, machines and latency over time. Reads and changes nothing on AWS."
+    )
+    requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration of it
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add what is asked; the load, the machines and the policies are in `metrics/simulator/options.py`."""
+        parser.add_argument(
+            "--targets",
+            type=float,
+            nargs="+",
+            metavar="PHOTOS",
+            help="targets of BacklogPerInstance to compare, in photos (default: BACKLOG_TARGET)",
+        )
+        parser.add_argument("--tune", action="store_true", help="recommend a target for --latency, with the reasons")
+        parser.add_argument(
+            "--latency", type=float, default=60.0, metavar="SECONDS", help="acceptable latency (default: %(default)s)"
+        )
+        parser.add_argument(
+            "--percentile",
+            type=float,
+            default=95.0,
+            metavar="PERCENT",
+            help="how many photos have to keep it (default: 95)",
+        )
+        text = "picture to draw (default: %(default)s)"
+        parser.add_argument("--png", type=Path, default=Path("var/scaling.png"), metavar="FILE", help=text)
+        given.add(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Turn bad input into a line that says what to change."""
+        try:
+            self._run(options)
+        except BadSetting as error:
+            raise CommandError(str(error)) from error
+        except OSError as error:
+            raise CommandError(f"Cannot write {options['png']}: {error}") from error
+        except KeyboardInterrupt as interrupt:
+            raise CommandError("Interrupted.", returncode=130) from interrupt
+
+    def _run(self, options: Mapping[str, Any]) -> None:
+        if not 0 < options["percentile"] <= 100:
+            raise CommandError(f"--percentile {options['percentile']:g} has to be above 0 and at most 100.")
+        # First, not after minutes of simulation.
+        options["png"].parent.mkdir(parents=True, exist_ok=True)
+        console, scenario = self._console(), given.scenario(options)
+        targets = options["targets"] or [settings.BACKLOG_TARGET]
+        if options["tune"] and not options["targets"]:
+            targets = tuning.candidates(scenario, options["latency"])
+        policies = given.policies(options, targets[0])
+        with _progress(console, scenario, len(targets)) as progress:
+            results = tuning.sweep(scenario, policies, targets, progress)
+        console.print(_table(scenario, results))
+        if options["tune"]:
+            advice = tuning.recommend(scenario, policies, results, options["latency"], options["percentile"])
+            console.print(
+                f"Recommended: BACKLOG_TARGET={advice.target:g}", style="bold green" if advice.kept else "bold"
+            )
+            for reason in advice.reasons:
+                console.print(f"  {reason}")
+        plots.draw({f"target {target:g}": result for target, result in results.items()}, options["png"])
+        console.print(f"Drawn: {options['png']}")
+
+    def _console(self) -> Console:
+        """Return a console on the command's output: colours on a terminal, plain wide lines elsewhere."""
+        # Django would end each piece that rich writes with a line break.
+        self.stdout.ending = ""
+        width = None if self.stdout.isatty() else 160
+        return Console(file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True, width=width)
+
+
+def _table(scenario: Scenario, results: Mapping[float, Result]) -> Table:
+    """Return a row for each target: latencies, the largest backlog, machines, what they cost."""
+    title = f"{len(scenario.arrivals):,} photos; up to {scenario.maximum} machines of "
+    title += f"{scenario.machine.photos_per_second:g} photos/s"
+    headers = ["target", *(f"p{percent} s" for percent in _PERCENTS), "max s"]
+    headers += ["backlog", "machines", "launches", "hours", "$/1,000"]
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for header in headers:
+        table.add_column(header, justify="right")
+    for target, result in results.items():
+        latencies = [f"{result.latency(percent):,.1f}" for percent in (*_PERCENTS, 100)]
+        machines = (f"{result.peak}", f"{result.launches}", f"{result.machine_seconds / 3600:,.1f}")
+        row = (f"{target:g}", *latencies, f"{result.most_waiting:,}", *machines, f"{result.dollars_per_thousand:.3g}")
+        table.add_row(*row)
+    return table
+
+
+@contextmanager
+def _progress(console: Console, scenario: Scenario, targets: int) -> Iterator[tuning.Progress]:
+    """Yield a function that moves a bar on a terminal: a step a target, and within it by the simulated time."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    seconds = max([1.0, *scenario.arrivals[-1:].tolist()])
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("simulating", total=targets)
+        done: dict[float, float] = {}
+
+        def report(target: float, now: float) -> None:
+            done[target] = min(1.0, now / seconds)
+            bar.update(task, completed=sum(done.values()), description=f"target {target:g}")
+
+        yield report

@@ -1,0 +1,1 @@
+"""The bot's token, and the webhook that Telegram calls."""

@@ -1,0 +1,61 @@
+"""Ask the Bot API from a command: one call, repeated where Telegram says so, its errors with what to do."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TypeVar
+
+from django.conf import settings
+from telegram import Bot
+from telegram import error as api
+from telegram.request import HTTPXRequest
+
+from botsite.bot.api import TelegramError
+
+WHERE_FROM = (
+    "Take it from @BotFather and store it in the secret that TELEGRAM_TOKEN_SECRET names "
+    "(or, on a laptop, in TELEGRAM_TOKEN)."
+)
+_TRIES = 3
+Answer = TypeVar("Answer")
+
+
+def bot(token: str) -> Bot:
+    """Return a client of the Bot API for one event loop; `async with bot.request` closes what it opens."""
+    base = settings.TELEGRAM_API_URL.rstrip("/")
+    return Bot(token, base_url=f"{base}/bot", request=HTTPXRequest(connect_timeout=10, read_timeout=20))
+
+
+def ask(token: str, method: Callable[[Bot], Callable[[], Awaitable[Answer]]]) -> Answer:
+    """Call one method of the Bot API and return its answer; raise TelegramError."""
+
+    async def once() -> Answer:
+        client = bot(token)
+        async with client.request:
+            return await call(method(client))
+
+    # In a thread: whoever calls may have an event loop already.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, once()).result()
+
+
+async def call(method: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Call the Bot API; wait where it says so: it takes one setWebhook a second. Raise TelegramError."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return await method()
+        except (api.RetryAfter, api.Conflict) as error:
+            if not left:
+                raise TelegramError(f"Telegram is busy: {error.message}", permanent=False) from error
+            wait = getattr(error, "retry_after", timedelta(seconds=1))
+            await asyncio.sleep(wait.total_seconds() if isinstance(wait, timedelta) else wait)
+        except api.InvalidToken as error:
+            raise TelegramError(f"Telegram does not know this bot token. {WHERE_FROM}", permanent=True) from error
+        except api.BadRequest as error:
+            raise TelegramError(f"Telegram refuses: {error.message}", permanent=True) from error
+        except api.TelegramError as error:
+            raise TelegramError(
+                f"{settings.TELEGRAM_API_URL} does not answer: {error.message}. Try again.", permanent=False
+            ) from error
+    raise AssertionError("the last try returns or raises")

@@ -1,0 +1,190 @@
+"""Decode images in a process that can do nothing else: a stranger's file at worst ends this, and nothing with it.
+
+`detection/model/decoding.py` runs this file by its path, so it imports nothing of the service and holds no secret.
+A request is a length (8 bytes) and a file; a reply is a code, a width and a height and, if decoded, BGR pixels. An
+empty one says before that the process is ready, or that it has the file and begins.
+"""
+
+import ctypes
+import math
+import os
+import resource
+import signal
+import struct
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pillow_heif
+import pyvips
+from PIL import BmpImagePlugin
+
+REQUEST = struct.Struct("!Q")
+REPLY = struct.Struct("!BII")
+DECODED, NO_IMAGE, TOO_MANY_PIXELS, DAMAGED = range(4)
+# Longer side of what comes back, in pixels. Telegram shows photos at 1280, and a model looks at 640.
+SIDE = 1600
+# The dearest honest file, a HEIC of 48 megapixels, takes 1.5 s; endless chunks take what they may.
+_CPU_SECONDS = 6
+# What decoders may reserve beyond the start. They touch half of it; the parent ends what has touched too much.
+_ADDRESS_SPACE = 800 << 20
+_LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
+_PR_SET_PDEATHSIG = 1
+
+
+class Refused(Exception):
+    """An image that is not decoded; holds the reply."""
+
+    def __init__(self, code: int, width: int = 0, height: int = 0) -> None:
+        super().__init__(code)
+        self.reply = REPLY.pack(code, width, height)
+
+
+def main(max_pixels: int) -> None:
+    """Serve until the parent closes stdin or ends."""
+    libc = ctypes.CDLL(None)
+    _shut_in(libc)
+    with open(0, "rb", closefd=False) as requests, open(1, "wb", buffering=0, closefd=False) as replies:
+        _send(replies, REPLY.pack(DECODED, 0, 0))
+        while head := requests.read(REQUEST.size):
+            _limit_cpu()
+            data = requests.read(*REQUEST.unpack(head))
+            _send(replies, REPLY.pack(DECODED, 0, 0))
+            for part in _answer(data, max_pixels):
+                _send(replies, part)
+            if sys.platform == "linux":
+                libc.malloc_trim(0)
+
+
+def _shut_in(libc: ctypes.CDLL) -> None:
+    """Give up all that decoding does not need. What is imported and open by now stays; nothing else can be opened."""
+    pyvips.cache_set_max(0)
+    pyvips.operation_block_set("VipsForeignLoad", True)
+    for loader in _LOADERS:
+        pyvips.operation_block_set(f"VipsForeignLoad{loader}", False)
+    os.nice(10)
+    if sys.platform == "linux":
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + _ADDRESS_SPACE
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Libraries complain of each damaged file.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def _limit_cpu() -> None:
+    """Allow the next image its share of CPU; beyond it the kernel ends the process."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = math.ceil(used.ru_utime + used.ru_stime) + _CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _send(replies: Any, data: bytes) -> None:
+    """Write all of it: a pipe takes what it has room for."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[replies.write(rest) :]
+
+
+def _answer(data: bytes, max_pixels: int) -> tuple[bytes, ...]:
+    """Return the parts of the reply."""
+    try:
+        image = decode(data, max_pixels)
+        pixels = image.write_to_memory()
+        return REPLY.pack(DECODED, image.width, image.height), pixels
+    except Refused as refused:
+        return (refused.reply,)
+    except Exception:  # noqa: BLE001 - Decoders raise whatever damaged data makes of them.
+        return (REPLY.pack(DAMAGED, 0, 0),)
+
+
+def decode(data: bytes, max_pixels: int) -> Any:
+    """Return the image, or its first frame, upright, at most SIDE pixels a side, as BGR on white."""
+    header = _opened(data)
+    if header.width * header.height > max_pixels:
+        raise Refused(TOO_MANY_PIXELS, header.width, header.height)
+    image = header.read()
+    if image.hasalpha():
+        image = image.colourspace("srgb").flatten(background=255)
+    red, green, blue = image.colourspace("srgb").cast("uchar").bandsplit()
+    return blue.bandjoin([green, red])
+
+
+class _Vips:
+    """What libvips reads: JPEG, PNG, WebP, GIF, TIFF, AVIF."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._header = pyvips.Image.new_from_buffer(data, "", access="sequential")
+        self.width, self.height = self._header.width, self._header.height
+
+    def read(self) -> Any:
+        """Return the pixels, made smaller while they are read."""
+        common = self._header.format in ("uchar", "ushort") and self._header.interpretation != "cmyk"
+        if common:
+            return pyvips.Image.thumbnail_buffer(
+                self._data, SIDE, height=SIDE, size="down", option_string="fail_on=error"
+            )
+        return self._uncommon()
+
+    def _uncommon(self) -> Any:
+        """Return CMYK, whose colours are dear to convert, and samples beyond 16 bits: make them small first."""
+        image = pyvips.Image.new_from_buffer(self._data, "", access="sequential", fail_on="error")
+        image = image.resize(min(1, SIDE / max(self.width, self.height))).copy_memory().autorot()
+        if image.interpretation != "cmyk":
+            brightest = max(image.max(), 1)
+            image *= 255 / (65535 if 255 < brightest <= 65535 else brightest)
+            image = image.cast("uchar").copy(interpretation="srgb" if image.bands > 2 else "b-w")
+        return image
+
+
+class _Heic:
+    """HEIC, of which the wheel of libvips has no decoder, by pillow-heif: upright as it comes, and whole at first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._heif = pillow_heif.open_heif(data)
+        self.width, self.height = self._heif.size
+
+    def read(self) -> Any:
+        """Return the pixels, made smaller."""
+        bands = len(self._heif.mode)
+        pixels = self._heif.data
+        image = pyvips.Image.new_from_memory(pixels, self._heif.stride // bands, self.height, bands, "uchar")
+        return _smaller(image.crop(0, 0, self.width, self.height), "srgb" if bands > 2 else "b-w")
+
+
+class _Bmp:
+    """BMP, which libvips does not know, by Pillow."""
+
+    def __init__(self, data: bytes) -> None:
+        self._image = BmpImagePlugin.BmpImageFile(BytesIO(data))
+        self.width, self.height = self._image.size
+
+    def read(self) -> Any:
+        """Return the pixels, made smaller."""
+        rgb = self._image.convert("RGB").reduce(max(1, max(self._image.size) // SIDE))
+        return _smaller(pyvips.Image.new_from_memory(rgb.tobytes(), *rgb.size, 3, "uchar"), "srgb")
+
+
+def _opened(data: bytes) -> _Vips | _Heic | _Bmp:
+    """Return the file with its header read."""
+    brands = data[8:64] if data[4:8] == b"ftyp" else b"avif"
+    kind = _Bmp if data[:2] == b"BM" else _Vips if b"avif" in brands or b"avis" in brands else _Heic
+    try:
+        return kind(data)
+    except Exception:  # noqa: BLE001 - as above.
+        raise Refused(NO_IMAGE) from None
+
+
+def _smaller(image: Any, interpretation: str) -> Any:
+    named = image.copy(interpretation=interpretation)
+    return named.thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,190 @@
+"""Run the model: `load` once per process, then `detect` and `draw`. Any format that ultralytics can load will do.
+
+An OpenVINO export, which the worker runs by default, needs OpenVINO alone. For anything else ultralytics, and torch
+with it, is imported inside the function that loads the model.
+"""
+
+import ctypes
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from queue import LifoQueue
+from typing import Any
+
+import numpy as np
+import structlog
+from django.conf import settings
+from numpy.typing import NDArray
+
+from detection import large_files
+from detection.model import openvino, pixels, weights
+from detection.model.decoding import DECODER
+from detection.model.openvino import Predict
+from detection.model.threads import FairThreads
+from detection.schemas import Detection
+
+log = structlog.get_logger()
+
+# Telegram scales photos to this many pixels on the longer side; drawing a larger one only costs.
+DRAWN_SIDE = 1280
+# From glibc's malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (bytes), and what each is set to.
+_MALLOC = {-8: 2, -3: 32 << 20, -1: 64 << 20}
+# Blue, orange, green, ... (BGR), readable under white letters; labels of a photo take them in turn.
+_COLOURS = (
+    (200, 80, 30), (20, 110, 230), (60, 150, 40), (60, 40, 210), (170, 60, 140), (130, 130, 20), (120, 70, 60),
+    (150, 20, 220), (30, 140, 140),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """What the model sees on one photo, and the photo decoded: (height, width, 3) BGR."""
+
+    detections: list[Detection]
+    image: NDArray[np.uint8]
+    inference_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Boxed:
+    """What the model sees on one photo, and the photo with it drawn, as JPEG."""
+
+    detections: list[Detection]
+    jpeg: bytes
+    inference_ms: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model. `free` holds a function, and `threads` a thread, for each photo that can be looked at at once."""
+
+    name: str
+    labels: dict[int, str]
+    free: "LifoQueue[Predict]"
+    threads: FairThreads
+    # The one thread that waits for the decoder of what is no ordinary JPEG.
+    decoding: FairThreads
+
+    def box(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
+        """Detect and draw, on one of the model's own threads, in turn with other chats. Raise headers.UnreadableImage
+        or budget.Crowded.
+
+        There are as many as cores: slots that decode, detect and encode by turns cost a tenth more CPU. None of them
+        waits for the decoding of a strange file: that comes before.
+        """
+        jpeg = pixels.ordinary_jpeg(photo)
+        boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode)) if jpeg else None
+        if boxed:
+            return boxed
+        large_files.check_waiting(self.decoding.waiting)
+        return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id))
+
+    def _box_strange(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
+        """Decode, then wait for the model, so that only one decoded image at a time waits for it."""
+        image = DECODER.decode(photo)
+        boxed = self.threads.do(chat_id, partial(self._box, lambda: image))
+        assert boxed
+        return boxed
+
+    def _box(self, decode: Callable[[], NDArray[np.uint8] | None]) -> Boxed | None:
+        """Return None if `decode` does."""
+        image = decode()
+        if image is None:
+            return None
+        detected = self.detect(image)
+        return Boxed(detected.detections, draw(detected), detected.inference_ms)
+
+    def detect(self, image: NDArray[np.uint8]) -> Detected:
+        """Return the objects on a (height, width, 3) BGR image, the surest first."""
+        predict = self.free.get()
+        try:
+            started = time.monotonic()
+            detections = predict(image)
+            inference_ms = round((time.monotonic() - started) * 1000)
+        finally:
+            self.free.put(predict)
+        return Detected(detections, image, inference_ms)
+
+
+@cache
+def load() -> Model:
+    """Load the model that YOLO_WEIGHTS names, warm, once per process."""
+    started = time.monotonic()
+    _tame_malloc()
+    path = weights.ready(settings.YOLO_WEIGHTS)
+    plain = path.is_dir() and openvino.is_plain_detector(path)
+    labels, predictors = openvino.load(path) if plain else _by_ultralytics(path)
+    free: LifoQueue[Predict] = LifoQueue()
+    for predict in predictors:
+        # The first prediction allocates, and with ultralytics compiles, which takes seconds.
+        predict(np.zeros((480, 640, 3), np.uint8))
+        free.put(predict)
+    load_ms = round((time.monotonic() - started) * 1000)
+    log.info("model_loaded", model=path.name, labels=len(labels), at_once=len(predictors), load_ms=load_ms)
+    return Model(path.name, labels, free, FairThreads(len(predictors), "model"), FairThreads(1, "decoding"))
+
+
+def draw(detected: Detected) -> bytes:
+    """Return the photo with its boxes and labels as JPEG, no larger than DRAWN_SIDE."""
+    import cv2
+
+    image: Any = detected.image
+    shrink = min(1.0, DRAWN_SIDE / max(image.shape[:2]))
+    if shrink < 1:
+        height, width = (max(1, round(side * shrink)) for side in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    labels = sorted({box.label for box in detected.detections})
+    # The surest is drawn last, over the others.
+    for box in reversed(detected.detections):
+        _draw_box(image, box, _COLOURS[labels.index(box.label) % len(_COLOURS)])
+    return pixels.encode_jpeg(image)
+
+
+def _draw_box(image: Any, box: Detection, colour: tuple[int, int, int]) -> None:
+    """Draw one box, its label above it, or inside it where there is no room above."""
+    import cv2
+
+    height, width = image.shape[:2]
+    line = max(round((height + width) * 0.0015), 2)
+    left, right = (round((box.cx + side * box.width / 2) * width) for side in (-1, 1))
+    top, bottom = (round((box.cy + side * box.height / 2) * height) for side in (-1, 1))
+    cv2.rectangle(image, (left, top), (right, bottom), colour, line, cv2.LINE_AA)
+    text, font, scale = f"{box.label} {box.confidence:.0%}", cv2.FONT_HERSHEY_SIMPLEX, line / 3
+    (text_width, text_height), _ = cv2.getTextSize(text, font, scale, max(line - 1, 1))
+    left = max(0, min(left, width - text_width - line))
+    base = top - line if top >= text_height + 3 * line else top + text_height + 2 * line
+    corner = (left + text_width + line, base + line)
+    cv2.rectangle(image, (left, base - text_height - line), corner, colour, -1)
+    cv2.putText(image, text, (left, base), font, scale, (255, 255, 255), max(line - 1, 1), cv2.LINE_AA)
+
+
+def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:
+    """Load any format by ultralytics, whose models look at one photo at a time."""
+    yolo = weights.ultralytics().YOLO(str(path), task="detect")
+
+    def predict(image: NDArray[np.uint8]) -> list[Detection]:
+        boxes = yolo.predict(image, verbose=False)[0].boxes.cpu().numpy()
+        return [
+            Detection(yolo.names[int(label)], float(confidence), *(float(value) for value in box))
+            for box, confidence, label in zip(boxes.xywhn, boxes.conf, boxes.cls, strict=True)
+        ]
+
+    predict(np.zeros((480, 640, 3), np.uint8))
+    return {int(number): str(label) for number, label in yolo.names.items()}, [predict]
+
+
+def _tame_malloc() -> None:
+    """Have glibc keep a photo's memory for the next photo, in two arenas that all threads share.
+
+    An arena for each of a dozen threads costs 60-100 MB. Without thresholds each decoded photo is mapped, zeroed page
+    by page and unmapped again. Variables would do the same, but have to be set before the process starts; the plain
+    command sets none.
+    """
+    if sys.platform == "linux":
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:
+            for parameter, value in _MALLOC.items():
+                mallopt(parameter, value)

@@ -1,0 +1,64 @@
+"""Keep a task from running twice at once: a lease in the predictions table, which every machine can see.
+
+A lock of this process would not do. While the group replaces the metric's machine there are two, and a new process may
+start before the old one has ended.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from botsite import aws
+from detection import predictions
+
+# DynamoDB removes what nobody has wanted for a day.
+_EXPIRES_SECONDS = 86_400
+
+
+@contextmanager
+def take(task: str, lasting: timedelta) -> Iterator[bool]:
+    """Yield whether it is the caller's turn: then nobody else's, until the block ends or `lasting` has passed.
+
+    A process that dies holds up the others for `lasting`, so the work in the block has to be done within it.
+    """
+    mine = {":mine": uuid4().hex}
+    times = {":now": predictions.now(), ":until": predictions.now(lasting), ":expires": _expires_at()}
+    granted = _write(
+        task,
+        "SET holder = :mine, held_until = :until, expires_at = :expires",
+        # botocore repeats a write whose reply was lost: that one finds the turn to be its own.
+        "attribute_not_exists(held_until) OR held_until < :now OR holder = :mine",
+        mine | times,
+    )
+    try:
+        yield granted
+    finally:
+        if granted:
+            _write(task, "REMOVE held_until", "holder = :mine", mine)
+
+
+def _expires_at() -> int:
+    return int(time.time()) + _EXPIRES_SECONDS
+
+
+def _write(task: str, update: str, condition: str, values: Mapping[str, Any]) -> bool:
+    """Change the lease if the condition holds; return whether it did."""
+    try:
+        aws.dynamodb().update_item(
+            TableName=settings.PREDICTIONS_TABLE,
+            Key={"prediction_id": f"turn#{task}"},
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        return False
+    return True

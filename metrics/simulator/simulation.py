@@ -1,0 +1,150 @@
+"""Replay arriving photos against the metric, the policies and machines that take their time to boot.
+
+What is published and what is decided come from `backlog.py` and `policy.py`, the same code that the service runs.
+simpy runs what happens at times of its own (ticks of the metric, evaluations of the alarms, boots); photos do not.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+import simpy
+
+from metrics import backlog, policy
+from metrics.alarms import Point
+from metrics.backlog import BadSetting
+from metrics.policy import Group, History, Policies
+from metrics.simulator.fleet import Fleet
+from metrics.simulator.scenario import Machines, Published, Result, Scenario
+
+# CloudWatch looks at an alarm of 30 s each 10 s.
+EVALUATIONS_A_PERIOD = 3
+# EC2 bills by the second, and a minute at least.
+BILLED_AT_LEAST_SECONDS = 60.0
+# A scenario that is not over so long after its last photo never will be.
+PATIENCE_SECONDS = 30 * 86_400.0
+
+
+def simulate(scenario: Scenario, policies: Policies, progress: Callable[[float], None] = lambda _: None) -> Result:
+    """Play the scenario until every photo is done and the group is back at its minimum.
+
+    `progress` hears the simulated seconds. Raise BadSetting for a scenario that does not end.
+    """
+    scenario.check(policies.tracking.period)
+    return _World(scenario, policies, progress).run()
+
+
+class _World:
+    """One run: the group, its machines, and what is published about them."""
+
+    def __init__(self, scenario: Scenario, policies: Policies, progress: Callable[[float], None]) -> None:
+        self._scenario, self._policies, self._progress = scenario, policies, progress
+        rng = np.random.default_rng(scenario.seed)
+        machine = scenario.machine
+        self._fleet = Fleet(scenario.arrivals, machine.slots, lambda number: machine.draw(rng, number))
+        self._env = simpy.Environment()
+        self._over = self._env.event()
+        self._launched: dict[int, float] = {}  # When each machine of the group was launched, oldest first.
+        self._running: set[int] = set()
+        self._changed_at = -math.inf
+        self._launches, self._machine_seconds = 0, 0.0
+        tracking = policies.tracking
+        span = (tracking.low_periods + 4) * tracking.period + scenario.metric_delay_seconds
+        points = math.ceil(span / scenario.publish_seconds) + 1
+        self._load, self._idle = deque[Point](maxlen=points), deque[Point](maxlen=points)
+        self._ticks: list[tuple[float, ...]] = [(0.0, 0.0, 0.0)]
+        self._changes: list[tuple[float, ...]] = [(0.0, 0.0, 0.0)]
+
+    def run(self) -> Result:
+        """Play to the end."""
+        # These run already.
+        self._resize(self._scenario.minimum, boot_seconds=0)
+        self._env.process(self._metric())
+        self._env.process(self._scaling())
+        self._env.run(self._over)
+        end = self._env.now
+        for machine in list(self._launched):
+            self._end(machine)
+        return Result(
+            arrivals=self._scenario.arrivals,
+            latencies=self._fleet.finished - self._scenario.arrivals,
+            published=Published(*np.array(self._ticks).T),
+            machines=Machines(*np.array([*self._changes, (end, *self._changes[-1][1:])]).T),
+            machine_seconds=self._machine_seconds,
+            launches=self._launches,
+            dollars_per_hour=self._scenario.machine.dollars_per_hour,
+        )
+
+    def _metric(self) -> Generator[simpy.Event, Any, None]:
+        """Publish, as the beat task does; out of step with the periods, as its clock is with that of CloudWatch."""
+        every = self._scenario.publish_seconds
+        yield self._env.timeout(every / 2)
+        while True:
+            now = self._env.now
+            unfinished, desired = backlog.backlog(*self._fleet.depth(now)), len(self._launched)
+            values = backlog.values(unfinished, desired, self._policies.tracking.target)
+            self._load.append(Point(now, values.backlog_per_instance))
+            self._idle.append(Point(now, values.backlog_without_capacity))
+            self._ticks.append((now, unfinished, values.backlog_per_instance))
+            self._progress(now)
+            yield self._env.timeout(every)
+
+    def _scaling(self) -> Generator[simpy.Event, Any, None]:
+        """Evaluate the alarms and do what the policies decide, until all is over."""
+        tracking, first = self._policies.tracking, self._policies.first
+        period = min(tracking.period, first.period) if first else tracking.period
+        while not self._is_over():
+            yield self._env.timeout(period / EVALUATIONS_A_PERIOD)
+            history = History(self._seen(self._load), self._seen(self._idle))
+            decision = policy.decide(self._policies, history, self._group(), self._env.now)
+            self._resize(decision.desired, self._scenario.machine.boot_seconds)
+        self._over.succeed()
+
+    def _boot(self, machine: int, seconds: float) -> Generator[simpy.Event, Any, None]:
+        yield self._env.timeout(seconds)
+        if machine in self._launched:
+            self._running.add(machine)
+            self._fleet.add(machine, self._env.now)
+            self._note()
+
+    def _resize(self, desired: int, boot_seconds: float) -> None:
+        """Launch machines, or take the newest away."""
+        if desired == len(self._launched):
+            return
+        self._changed_at = self._env.now
+        while len(self._launched) < desired:
+            self._launches += 1
+            self._launched[self._launches] = self._env.now
+            self._env.process(self._boot(self._launches, boot_seconds))
+        for machine in list(self._launched)[desired:]:
+            self._end(machine)
+        self._note()
+
+    def _note(self) -> None:
+        self._changes.append((self._env.now, len(self._launched), len(self._running)))
+
+    def _end(self, machine: int) -> None:
+        """Take a machine out of the group; it is paid for until its last photo is done."""
+        ended = self._fleet.remove(machine, self._env.now)
+        self._running.discard(machine)
+        self._machine_seconds += max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
+
+    def _group(self) -> Group:
+        warm_before = self._env.now - self._policies.warmup
+        warming = sum(launched > warm_before for launched in self._launched.values())
+        bounds = self._scenario.minimum, self._scenario.maximum
+        return Group(len(self._launched), *bounds, warming, self._changed_at)
+
+    def _seen(self, points: deque[Point]) -> list[Point]:
+        """Return the points that have reached CloudWatch."""
+        until = self._env.now - self._scenario.metric_delay_seconds
+        return [point for point in points if point.at <= until]
+
+    def _is_over(self) -> bool:
+        last = self._scenario.arrivals[-1] if len(self._scenario.arrivals) else 0.0
+        if self._env.now > last + PATIENCE_SECONDS:
+            raise BadSetting(f"{PATIENCE_SECONDS:g} s after the last photo not all are done: machines are too slow.")
+        settled = len(self._launched) == self._scenario.minimum or not self._policies.tracking.scale_in
+        return settled and not sum(self._fleet.depth(self._env.now)) and self._fleet.all_taken

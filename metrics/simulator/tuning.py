@@ -1,0 +1,118 @@
+"""Compare targets of BacklogPerInstance, and recommend one for an acceptable latency."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from metrics import backlog
+from metrics.policy import Policies
+from metrics.simulator.scenario import Result, Scenario
+from metrics.simulator.simulation import simulate
+
+Progress = Callable[[float, float], None]
+# Of the acceptable backlog: the guide's value, and what leaves time for alarms and boots.
+_SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+# Of the slots: there the metric says how busy the machines are, and a group settles.
+_BUSY = (1 / 4, 1 / 2, 3 / 4, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A target, whether it keeps the latency, and the reasons, sentences."""
+
+    target: float
+    kept: bool
+    reasons: list[str]
+
+
+def sweep(scenario: Scenario, policies: Policies, targets: Iterable[float], progress: Progress) -> dict[float, Result]:
+    """Return the result for each target; `progress(target, simulated seconds)` is told meanwhile."""
+    return {target: simulate(scenario, _at(policies, target), partial(progress, target)) for target in targets}
+
+
+def candidates(scenario: Scenario, latency_seconds: float) -> list[float]:
+    """Return the targets worth comparing: parts of the slots, and of the acceptable backlog of the EC2 guide.
+
+    None is below 1: with that, one photo would ask for two machines.
+    """
+    acceptable = backlog.acceptable(latency_seconds, 1 / scenario.machine.photos_per_second)
+    tried = [acceptable * share for share in _SHARES] + [scenario.machine.slots * share for share in _BUSY]
+    return sorted({max(1.0, float(round(target))) for target in tried})
+
+
+def recommend(
+    scenario: Scenario, policies: Policies, results: Mapping[float, Result], latency_seconds: float, percent: float
+) -> Advice:
+    """Return the cheapest target that keeps a percentile of the latency; if none does, the one that comes nearest."""
+    kept = {target: result for target, result in results.items() if result.latency(percent) <= latency_seconds}
+    if kept:
+        best = min(kept, key=lambda target: kept[target].dollars * _doubt(scenario, target))
+        reasons = [_measured(best, results[best], percent), *_above(results, best, latency_seconds, percent)]
+    else:
+        best = min(results, key=lambda target: (round(results[target].latency(percent)), results[target].dollars))
+        reasons = [
+            _measured(best, results[best], percent),
+            *_too_slow(scenario, policies, best, results[best], percent),
+        ]
+    return Advice(best, bool(kept), [_guide(scenario, latency_seconds), *reasons, _slots(scenario, best)])
+
+
+def _doubt(scenario: Scenario, target: float) -> float:
+    """Return a price on swinging: another day's photos would fall otherwise."""
+    return 1.25 if target > scenario.machine.slots else 1.0
+
+
+def _guide(scenario: Scenario, latency_seconds: float) -> str:
+    speed = scenario.machine.photos_per_second
+    acceptable = backlog.acceptable(latency_seconds, 1 / speed)
+    return (
+        f"A machine does {speed:g} photos/s, {acceptable:,.0f} in {latency_seconds:g} s: the acceptable backlog of the "
+        "EC2 guide, for machines that are there at once."
+    )
+
+
+def _measured(target: float, result: Result, percent: float) -> str:
+    return (
+        f"At {target:g}, p{percent:g} is {result.latency(percent):,.1f} s, and 1,000 photos cost "
+        f"${result.dollars_per_thousand:.3g} in machines, at most {result.peak} at a time."
+    )
+
+
+def _above(results: Mapping[float, Result], best: float, latency_seconds: float, percent: float) -> list[str]:
+    """Say what the next higher target would do."""
+    higher = min((target for target in results if target > best), default=None)
+    if higher is None:
+        return ["It is the highest that was tried."]
+    slower = results[higher].latency(percent)
+    verdict = f"over {latency_seconds:g} s" if slower > latency_seconds else "no cheaper"
+    return [
+        f"At {higher:g}, p{percent:g} is {slower:,.1f} s at ${results[higher].dollars_per_thousand:.3g}: {verdict}."
+    ]
+
+
+def _too_slow(scenario: Scenario, policies: Policies, best: float, result: Result, percent: float) -> list[str]:
+    """Say why no target is enough, and what one machine more that always runs would change."""
+    wait = (scenario.publish_seconds + policies.tracking.period) / 2 + scenario.machine.boot_seconds
+    reasons = [f"No target is enough: a new machine comes {wait:.0f} s or more after it is needed (tick, alarm, boot)."]
+    if result.peak == scenario.maximum:
+        reasons.append(f"All {result.peak} machines were wanted: more of them may help.")
+    if scenario.minimum < scenario.maximum:
+        more = scenario.minimum + 1
+        with_more = simulate(replace(scenario, minimum=more), _at(policies, best))
+        reasons.append(f"With a minimum of {more}: {_measured(best, with_more, percent)}")
+    return reasons
+
+
+def _slots(scenario: Scenario, best: float) -> str:
+    """Say on which side of a machine's slots the target is: there the metric changes its meaning."""
+    slots = f"the {scenario.machine.slots} photos that a machine works on at a time"
+    if best <= scenario.machine.slots:
+        return f"It is not above {slots}: the metric says how busy machines are; under a steady load the group settles."
+    return (
+        f"It is above {slots}: under a steady load for more than one machine the group has to fall behind before it "
+        "grows, and swings. Try another --seed too."
+    )
+
+
+def _at(policies: Policies, target: float) -> Policies:
+    return replace(policies, tracking=replace(policies.tracking, target=target))

@@ -1,0 +1,1 @@
+"""What tests share: emulators, people, faults, and ways to wait."""

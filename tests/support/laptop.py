@@ -1,0 +1,82 @@
+"""An Auto Scaling of a test's own, with one group whose instances run what the test says."""
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+from botsite import aws
+from deploy.local.autoscaling import asg
+from deploy.local.autoscaling.controller import AutoScaling
+from deploy.local.autoscaling.credentials import on_instance
+from deploy.local.autoscaling.instances import Instance, Role, State
+from deploy.local.processes import Child, Children
+from tests.support.local_aws import make_group
+from tests.support.processes import wait_until
+
+IDLE = [sys.executable, str(Path(__file__).with_name("idle_machine.py"))]
+# A second of AWS here; periods of 30 s are 1 s, which is as fine as CloudWatch stores.
+TIME_SCALE = 1 / 30
+numbers = count(1)
+
+
+class Laptop:
+    """An Auto Scaling with one group, `maximum` 4, whose instances run `command`; `lines` is what it reported."""
+
+    def __init__(self, folder: Path, command: list[str], drain_seconds: int | None = None) -> None:
+        self.name = f"group-{next(numbers)}"
+        self.lines: list[str] = []
+        self.children = Children(folder)
+        make_group(self.name, drain_seconds=drain_seconds)
+        self.autoscaling = AutoScaling(self.lines.append, TIME_SCALE)
+        role = Role("idle", self._start, lambda instance: instance.child is not None and instance.child.said("ready."))
+        self.command = command
+        self.fleet = self.autoscaling.add(self.name, role, scales=True)
+        self.autoscaling.start()
+
+    def _start(self, instance: Instance) -> Child:
+        return self.children.start(instance.name, self.command, on_instance(os.environ, instance.metadata_endpoint))
+
+    @property
+    def running(self) -> list[Instance]:
+        """Return the instances in service."""
+        return [one for one in list(self.fleet.instances.values()) if one.state is State.IN_SERVICE]
+
+    @property
+    def desired(self) -> int:
+        """Return the group's desired capacity."""
+        return asg.describe(self.name)[self.name].desired
+
+    def resize(self, desired: int, **sizes: int) -> None:
+        """Edit the group by hand."""
+        aws.client("autoscaling").update_auto_scaling_group(
+            AutoScalingGroupName=self.name, DesiredCapacity=desired, **sizes
+        )
+
+    def run(self, desired: int) -> list[Instance]:
+        """Edit the group by hand and wait until so many instances are in service; return them as listed."""
+        self.resize(desired)
+        wait_until(lambda: len(self.running) == desired)
+        return self.running
+
+    def said(self, text: str) -> bool:
+        """Return whether a line holds a text."""
+        return any(text in line for line in list(self.lines))
+
+    def close(self) -> None:
+        self.autoscaling.stop()
+        self.children.stop()
+
+
+def publish(here: Laptop, metric: str, value: float, ahead: timedelta = timedelta()) -> None:
+    """Publish a value for each of the last seconds, and some to come, on a clock that may be ahead."""
+    now = datetime.now(UTC) + ahead
+    data = {
+        "MetricName": metric,
+        "Dimensions": [{"Name": "AutoScalingGroupName", "Value": here.name}],
+        "Value": value,
+        "StorageResolution": 1,
+    }
+    points = [data | {"Timestamp": now + timedelta(seconds=second)} for second in range(-40, 10)]
+    aws.client("cloudwatch").put_metric_data(Namespace="Test", MetricData=points)

@@ -1,0 +1,23 @@
+"""The turn at a task of upkeep, which tests and the service's own metric worker take from each other."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+
+from detection import task_lease
+from tests.support.processes import wait_until
+
+
+@contextmanager
+def held(task: str) -> Iterator[None]:
+    """Keep everybody else from a task for the length of the block."""
+
+    def take() -> ExitStack | None:
+        with ExitStack() as stack:
+            mine = stack.enter_context(task_lease.take(task, timedelta(minutes=5)))
+            return stack.pop_all() if mine else None
+
+    turn = wait_until(take)
+    assert turn is not None
+    with turn:
+        yield
