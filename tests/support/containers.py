@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from string import Template
 
-from tests import locks
+from tests.support import locks
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "docker"
 FILES = sorted(FOLDER.glob("*.Dockerfile"))
