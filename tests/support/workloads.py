@@ -5,6 +5,7 @@ does the work in a process of its own, so that nothing is remembered, and prints
 Code that lives on through errors logs them, so a warning counts as one.
 """
 
+import logging
 import os
 import queue
 import ssl
@@ -24,6 +25,7 @@ from django.conf import settings
 from botsite import aws, celery, health, secret_store
 from botsite.bot import api, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
+from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
 from botsite.staff import job_query, recent
 from botsite.staff.job_filters import Filters
@@ -42,6 +44,14 @@ DETECTION = Detection("cat", 0.9, 0.5, 0.5, 0.2, 0.2)
 # ------------------------------------------------------------------------------------------- all roles
 
 
+class _Noting(logging.Handler):
+    """Note what is logged through `logging` in the same form as structlog's events."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note an event."""
+        _logged.append({"event": record.getMessage(), "log_level": record.levelname.lower(), **vars(record)})
+
+
 def read_secrets() -> None:
     """Read the secrets that the role's settings are in, as each of its processes does first."""
     secret_store.read(settings.SERVICE_SECRETS, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
@@ -58,7 +68,7 @@ def log_to_cloudwatch() -> None:
 def consume(name: str, url: str) -> None:
     """Receive a message, keep it hidden, give it back, receive it again and delete it."""
     with _received(name, url) as handle:
-        Heartbeat(lambda: {url: [handle]}, [url]).beat()
+        Heartbeat(aws.client("sqs"), lambda: {url: [handle]}, [url], Options()).beat()
         settler = Settler(aws.client("sqs"), url)
         settler.release(handle)
     with _received(name, url) as handle:
@@ -252,6 +262,7 @@ ROLES: Mapping[str, list[Callable[[], None]]] = {
 
 def trouble(role: str) -> str:
     """Do the role's work; return what went wrong first, empty if nothing did."""
+    logging.getLogger("botsite.sqs").addHandler(_Noting())
     with structlog.testing.capture_logs() as logged:
         global _logged
         _logged = logged
