@@ -1,10 +1,10 @@
-"""Make the Celery app the default one in every process that Django sets up, so that it can send jobs."""
+"""Make our Celery app the default one in every process that Django sets up, so that it can send jobs."""
 
 from django.apps import AppConfig
 
 
 class BotsiteConfig(AppConfig):
-    """The site; it has no tables, since the model the admin shows is in `detection`."""
+    """The site. It has no tables; the model behind the admin's pages is in `detection`."""
 
     name = "botsite"
 

@@ -11,9 +11,10 @@ from django.conf import settings
 from botsite import aws
 from metrics import cloudwatch
 from metrics.backlog import Values
-from metrics.cloudwatch import Group, Queue, TrackingPolicy
+from metrics.cloudwatch import Group, Metric, Queue, TrackingPolicy
 from metrics.evaluation import Point
 
+METRICS = ("BacklogPerInstance", "BacklogWithoutCapacity")
 HOURS = 3
 # CloudWatch keeps points by the second for three hours, by its own clock.
 _SPAN = timedelta(hours=HOURS) - timedelta(seconds=30)
@@ -66,18 +67,28 @@ def tracked() -> Tracked:
     raise MetricFailed("ASG_NAME", f"{name} has no target tracking policy on our metric: provision the workers again.")
 
 
+def metrics() -> dict[str, Metric]:
+    """Return both published metrics by name, exactly as the policies name them; raise MetricFailed."""
+    with _naming("METRIC_NAMESPACE") as namespace, _naming("ASG_NAME") as group_name:
+        # With other dimensions each would be another metric.
+        dimensions = (("AutoScalingGroupName", group_name),)
+        return {name: Metric(namespace, name, dimensions) for name in METRICS}
+
+
 def publish(values: Values) -> None:
     """Publish both metrics; raise MetricFailed. CloudWatch stamps them: its clock counts, not this machine's."""
-    with _naming("ASG_NAME") as name:
-        # Exactly as the policies name it: with other dimensions it would be another metric.
-        dimensions = [{"Name": "AutoScalingGroupName", "Value": name}]
-    both = {
-        "BacklogPerInstance": values.backlog_per_instance,
-        "BacklogWithoutCapacity": values.backlog_without_capacity,
-    }
+    numbers = dict(zip(METRICS, (values.backlog_per_instance, values.backlog_without_capacity), strict=True))
     # Kept by the second, so that alarms may have periods below a minute.
-    common = {"Dimensions": dimensions, "Unit": "None", "StorageResolution": 1}
-    data = [{"MetricName": metric, "Value": value, **common} for metric, value in both.items()]
+    data = [
+        {
+            "MetricName": metric.name,
+            "Value": numbers[name],
+            "Dimensions": [{"Name": key, "Value": value} for key, value in metric.dimensions],
+            "Unit": "None",
+            "StorageResolution": 1,
+        }
+        for name, metric in metrics().items()
+    ]
     with _naming("METRIC_NAMESPACE") as namespace:
         aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
 

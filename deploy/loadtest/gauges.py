@@ -7,18 +7,14 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import aws
-from metrics import service
+from metrics import cloudwatch, service
 from metrics.service import MetricFailed
-
-# The names in the contract; metrics/ publishes them.
-METRICS = ("BacklogPerInstance", "BacklogWithoutCapacity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +112,7 @@ class Gauges:
 
     def _points(self) -> dict[str, list[tuple[float, float]]]:
         """Return what was published since the last reading."""
-        latest = {name: self._latest.get(name, self.since) for name in METRICS}
+        latest = {name: self._latest.get(name, self.since) for name in service.METRICS}
         found = {
             name: [(at, value) for at, value in values if at > latest[name]]
             for name, values in _published(min(latest.values())).items()
@@ -128,11 +124,9 @@ class Gauges:
 def target() -> float:
     """Return the target of BacklogPerInstance: the deployed policy's, else the setting's."""
     try:
-        answer = aws.client("autoscaling").describe_policies(AutoScalingGroupName=_group_name())
-    except (ClientError, BotoCoreError, MetricFailed):
+        return service.tracked().target
+    except MetricFailed:
         return settings.BACKLOG_TARGET
-    values = [policy.get("TargetTrackingConfiguration", {}).get("TargetValue") for policy in answer["ScalingPolicies"]]
-    return next((float(value) for value in values if value), settings.BACKLOG_TARGET)
 
 
 def _group() -> dict[str, int]:
@@ -142,56 +136,20 @@ def _group() -> dict[str, int]:
 
 def _alarms() -> dict[str, str]:
     """Return the state of each alarm on the metrics: those that scale the group, and those for missing values."""
-    client, dimensions = aws.client("cloudwatch"), _dimensions()
-    answers = [
-        client.describe_alarms_for_metric(Namespace=settings.METRIC_NAMESPACE, MetricName=name, Dimensions=dimensions)
-        for name in METRICS
-    ]
+    metrics = service.metrics()
+    watched = {(metric.namespace, metric.name, metric.dimensions) for metric in metrics.values()}
     found = {
-        alarm["AlarmName"]: alarm["StateValue"]
-        for answer in answers
-        for alarm in answer["MetricAlarms"]
-        # The emulator also returns other groups' alarms.
-        if alarm.get("Dimensions") == dimensions
+        alarm.name: alarm.state
+        for alarm in cloudwatch.alarms()
+        if (alarm.metric.namespace, alarm.metric.name, alarm.metric.dimensions) in watched
     }
     if not found:
-        raise MetricFailed("METRIC_NAMESPACE", f"No alarm watches {' or '.join(METRICS)} of {_group_name()}.")
+        raise MetricFailed("METRIC_NAMESPACE", f"No alarm watches {' or '.join(metrics)} of {settings.ASG_NAME}.")
     return found
-
-
-def _group_name() -> str:
-    with cloudwatch.naming("ASG_NAME") as name:
-        return name
-
-
-def _dimensions() -> list[dict[str, str]]:
-    return [{"Name": "AutoScalingGroupName", "Value": _group_name()}]
 
 
 def _published(since: float) -> dict[str, list[tuple[float, float]]]:
     """Return the values of both metrics after `since`, oldest first, at a resolution of 1 s."""
-    dimensions = _dimensions()
-    queries = [
-        {
-            "Id": name.lower(),
-            "MetricStat": {
-                "Metric": {"Namespace": settings.METRIC_NAMESPACE, "MetricName": name, "Dimensions": dimensions},
-                "Period": 1,
-                "Stat": "Average",
-            },
-        }
-        for name in METRICS
-    ]
-    answer = aws.client("cloudwatch").get_metric_data(
-        MetricDataQueries=queries,
-        StartTime=datetime.fromtimestamp(since, UTC),
-        EndTime=datetime.now(UTC) + timedelta(seconds=1),
-        ScanBy="TimestampAscending",
-    )
-    names = {name.lower(): name for name in METRICS}
-    return {
-        names[result["Id"]]: [
-            (at.timestamp(), value) for at, value in zip(result["Timestamps"], result["Values"], strict=True)
-        ]
-        for result in answer["MetricDataResults"]
-    }
+    metrics = service.metrics()
+    series = cloudwatch.points(list(metrics.values()), datetime.fromtimestamp(since, UTC))
+    return {name: [(point.at, point.value) for point in points] for name, points in zip(metrics, series, strict=True)}
