@@ -59,6 +59,7 @@ PREDICTION_ID_KEY = env.str("PREDICTION_ID_KEY", default="") or RESULTS_KEY
 ASG_NAME = env.str("ASG_NAME", default="")
 METRIC_NAMESPACE = env.str("METRIC_NAMESPACE", default="ObjectDetection")
 BACKLOG_TARGET = _number("BACKLOG_TARGET", env.str("BACKLOG_TARGET", default="10"))
+KEEP_WARM_SECONDS = _number("KEEP_WARM_SECONDS", env.str("KEEP_WARM_SECONDS", default="600"))
 METRIC_PERIOD_SECONDS = _number("METRIC_PERIOD_SECONDS", env.str("METRIC_PERIOD_SECONDS", default="30"))
 
 # --- The model ----------------------------------------------------------------------------------------------

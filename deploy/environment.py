@@ -17,6 +17,7 @@ OUTPUTS: Mapping[str, tuple[str, str]] = {
     "ASG_NAME": ("workers", "Yolo5GroupName"),
     "METRIC_NAMESPACE": ("workers", "MetricNamespace"),
     "BACKLOG_TARGET": ("workers", "BacklogTarget"),
+    "KEEP_WARM_SECONDS": ("metrics", "KeepWarmSeconds"),
     "POLYBOT_URL": ("web", "PolybotUrl"),
     "TELEGRAM_TOKEN_SECRET": ("web", "TokenSecretName"),
     "SERVICE_SECRETS": ("web", "ServiceSecrets"),

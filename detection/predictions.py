@@ -4,6 +4,7 @@ Every change of state is a conditional write, so that a step that happens twice 
 A refused condition is an answer, not an error; what DynamoDB itself refuses raises botocore's ClientError.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from detection import items
+from detection import items, timeline
 from detection.schemas import Delivery, Detection, Prediction, Status
 
 log = structlog.get_logger()
@@ -87,6 +88,28 @@ def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
         Limit=limit,
     )
     return [item["prediction_id"] for item in answer["Items"]]
+
+
+def seconds_since_newest() -> float | None:
+    """Return how many seconds ago the newest photo came, infinity if none ever did; None if its time is no time.
+
+    It is read by index, so a moment late. What claims to be from the future is passed over: it would be the newest for
+    as long as that takes.
+    """
+    answer = aws.dynamodb().query(
+        TableName=settings.PREDICTIONS_TABLE,
+        IndexName="by_time",
+        KeyConditionExpression="#kind = :photo AND created_at <= :now",
+        ProjectionExpression="created_at",
+        ExpressionAttributeNames={"#kind": items.KIND},
+        ExpressionAttributeValues={":photo": items.PHOTO, ":now": now()},
+        ScanIndexForward=False,
+        Limit=1,
+    )
+    if not answer["Items"]:
+        return math.inf
+    came = timeline.parse(answer["Items"][0]["created_at"])
+    return (datetime.now(UTC) - came).total_seconds() if came else None
 
 
 def unanswered(finished_before: str) -> Iterator[tuple[str, int]]:

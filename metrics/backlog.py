@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 # No machine is ever this far behind; up to here, floats still tell one message from none.
 _TARGET_AT_MOST = 1_000_000
+# Of the target: above 90 %, below which target tracking scales in, and below 100 %, above which it scales out.
+_KEPT = 0.95
 
 
 class BadSetting(ValueError):
@@ -29,22 +31,35 @@ def backlog(visible: int, in_flight: int) -> int:
     return _count("visible", visible) + _count("in flight", in_flight)
 
 
-def values(backlog: int | None, desired: int | None, target: float) -> Values:
+def in_use(seconds_since_photo: float | None, keep_warm_seconds: float) -> bool:
+    """Return whether people are using the service, so that the group keeps a machine: the next photo comes soon.
+
+    None means that the time of the newest photo could not be read: then the machine stays. With `keep_warm_seconds` 0
+    none is ever kept. Raise BadSetting for an impossible KEEP_WARM_SECONDS.
+    """
+    if not 0 <= keep_warm_seconds < math.inf:
+        raise BadSetting(f"KEEP_WARM_SECONDS is {keep_warm_seconds!r}: it has to be a number of seconds, 0 or more.")
+    if not keep_warm_seconds:
+        return False
+    return seconds_since_photo is None or seconds_since_photo < keep_warm_seconds
+
+
+def values(backlog: int | None, desired: int | None, target: float, keep: bool = False) -> Values:
     """Return what to publish for a backlog in messages and a desired capacity, which counts pending machines.
 
     With work and no machine the first value is above the target, so that it alarms however little work there is;
-    without work it is a real 0, because only that lets the group shrink to 0. None means the number could not be read:
-    then the values change nothing, unless work may be waiting without a machine. Raise BadSetting for an impossible
-    target.
+    without work it is a real 0, because only that lets the group shrink to 0. With `keep` it is at least what a single
+    machine neither scales in nor out for, so that a larger group shrinks to one machine and not past it. None means
+    the number could not be read: then the values change nothing, unless work may be waiting without a machine. Raise
+    BadSetting for an impossible target.
     """
     positive("BACKLOG_TARGET", target, _TARGET_AT_MOST)
     if backlog is None or desired is None:
-        return _careful(backlog, desired, target)
-    if not _count("backlog", backlog):
-        return Values(0.0, 0.0)
+        return _careful(backlog, desired, target, keep)
+    _count("backlog", backlog)
     if not _count("desired", desired):
-        return Values(max(float(backlog), target + 1), float(backlog))
-    return Values(backlog / desired, 0.0)
+        return Values(max(float(backlog), target + 1), float(backlog)) if backlog else Values(0.0, 0.0)
+    return Values(max(backlog, _KEPT * target if keep else 0.0) / desired, 0.0)
 
 
 def acceptable(latency_seconds: float, service_seconds: float) -> float:
@@ -65,14 +80,15 @@ def positive(name: str, value: float, at_most: float = math.inf) -> None:
         raise BadSetting(f"{name} is {value!r}: it has to be a number above 0{upper}.")
 
 
-def _careful(backlog: int | None, desired: int | None, target: float) -> Values:
+def _careful(backlog: int | None, desired: int | None, target: float, keep: bool) -> Values:
     """Return values that are safe while the queue, the group or both cannot be read.
 
     The target itself trips neither the high nor the low alarm: the group stays as it is. But a stranded photo is worse
     than an idle machine, so a group that is, or may be, at 0 gets a first one.
     """
     if backlog == 0:
-        return Values(0.0, 0.0)  # Without work the size does not matter.
+        # Without work the size does not matter, unless a machine is to be kept.
+        return Values(target if keep else 0.0, 0.0)
     if desired == 0:
         return Values(target + 1, 1.0)
     if backlog and desired is None:

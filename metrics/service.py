@@ -1,6 +1,6 @@
 """The queue, the group and the metrics that this process's settings name; each failure names the setting behind it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -52,6 +52,15 @@ def group() -> Group:
         text = f"The Auto Scaling group {name!r} doesn't exist in {where}: check ASG_NAME and AWS_REGION."
         raise MetricFailed("ASG_NAME", text)
     return found
+
+
+def seconds_since_photo(read: Callable[[], float | None]) -> float:
+    """Return how long ago the newest photo came, as `read` finds it in the table; raise MetricFailed."""
+    with _naming("PREDICTIONS_TABLE") as table:
+        seconds = read()
+    if seconds is None:
+        raise MetricFailed("PREDICTIONS_TABLE", f"The newest item of {table} has no time that can be read.")
+    return seconds
 
 
 def tracked() -> Tracked:

@@ -15,6 +15,19 @@ log = structlog.get_logger()
 Reading = TypeVar("Reading")
 
 
+def _nobody_knows() -> None:
+    """Stand in for the time of the newest photo where nothing keeps photos: then a machine stays."""
+
+
+_since_photo: Callable[[], float | None] = _nobody_knows
+
+
+def watch_photos(seconds_since_newest: Callable[[], float | None]) -> None:
+    """Have the metric ask this function how long ago the newest photo came; only the app knows who keeps them."""
+    global _since_photo
+    _since_photo = seconds_since_newest
+
+
 @shared_task(name="metrics.publish")
 def publish() -> None:
     """Publish both metrics from whatever can be read: a gap would stop all scaling.
@@ -23,8 +36,9 @@ def publish() -> None:
     """
     queue, group = _read("queue", service.queue), _read("group", service.group)
     unfinished = backlog.backlog(queue.visible, queue.in_flight) if queue else None
+    keep = _keep()
     try:
-        values = backlog.values(unfinished, group.desired if group else None, settings.BACKLOG_TARGET)
+        values = backlog.values(unfinished, group.desired if group else None, settings.BACKLOG_TARGET, keep)
         service.publish(values)
     except backlog.BadSetting as error:
         log.error("metrics_not_published", setting="BACKLOG_TARGET", error=str(error))
@@ -38,9 +52,22 @@ def publish() -> None:
             desired=group and group.desired,
             in_service=group and group.in_service,
             pending=group and group.pending,
+            keep=keep,
             backlog_per_instance=values.backlog_per_instance,
             backlog_without_capacity=values.backlog_without_capacity,
         )
+
+
+def _keep() -> bool:
+    """Return whether to keep a machine because people are using the service."""
+    if settings.KEEP_WARM_SECONDS == 0:
+        return False
+    since = _read("newest photo", lambda: service.seconds_since_photo(_since_photo))
+    try:
+        return backlog.in_use(since, settings.KEEP_WARM_SECONDS)
+    except backlog.BadSetting as error:
+        log.error("machine_kept", setting="KEEP_WARM_SECONDS", error=str(error))
+        return True
 
 
 def _read(name: str, source: Callable[[], Reading]) -> Reading | None:

@@ -36,6 +36,52 @@ def test_with_machines_it_is_the_work_per_machine(visible: int, in_flight: int, 
     assert values == Values((visible + in_flight) / desired, 0.0)
 
 
+@given(messages, st.integers(1, 1000), targets)
+def test_while_in_use_there_is_at_least_the_work_that_keeps_one_machine(work: int, desired: int, target: float) -> None:
+    values = backlog.values(work, desired, target, keep=True)
+    assert values == Values(max(work, 0.95 * target) / desired, 0.0)
+
+
+@given(st.integers(0, 1000), targets)
+def test_while_in_use_an_idle_group_shrinks_to_one_machine_and_stays(desired: int, target: float) -> None:
+    values = backlog.values(0, desired, target, keep=True)
+    assert _after_an_hour(values, Capacity(desired, 0, 1000), target) == min(desired, 1)
+
+
+@pytest.mark.parametrize(
+    ("since_photo", "keep_warm", "in_use"),
+    [
+        pytest.param(0.0, 600.0, True, id="a photo right now"),
+        pytest.param(-5.0, 600.0, True, id="a photo by a clock that is ahead"),
+        pytest.param(599.0, 600.0, True, id="a photo within the time"),
+        pytest.param(600.0, 600.0, False, id="no photo within the time"),
+        pytest.param(math.inf, 600.0, False, id="no photo ever"),
+        pytest.param(None, 600.0, True, id="unknown: keep"),
+        pytest.param(0.0, 0.0, False, id="turned off"),
+        pytest.param(None, 0.0, False, id="turned off, unknown"),
+    ],
+)
+def test_people_use_the_service_for_a_while_after_a_photo(
+    since_photo: float | None, keep_warm: float, in_use: bool
+) -> None:
+    assert backlog.in_use(since_photo, keep_warm) is in_use
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf])
+def test_impossible_time_to_keep_a_machine_is_named(seconds: float) -> None:
+    with pytest.raises(BadSetting, match="KEEP_WARM_SECONDS is"):
+        backlog.in_use(0, seconds)
+
+
+@pytest.mark.parametrize(
+    ("work", "desired"), [(None, 3), (None, 1), (0, None), (7, None), (None, None), (0, 3), (0, 1)]
+)
+def test_a_machine_is_kept_whatever_cannot_be_read(work: int | None, desired: int | None) -> None:
+    values = backlog.values(work, desired, 10, keep=True)
+    for size in [desired] if desired else [1, 3]:
+        assert _after_an_hour(values, Capacity(size, 0, 1000), 10) >= 1
+
+
 @given(messages, messages, machines, machines, targets)
 def test_no_state_is_a_deadlock(visible: int, in_flight: int, desired: int, pending: int, target: float) -> None:
     """Published long enough, the values bring every group to the right size, whatever is still pending."""

@@ -1,6 +1,7 @@
 """The metric is published from the real queue and group, whichever of them cannot be read, and failures are named."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from django.conf import settings
 
 from botsite import aws, celery
 from deploy.local.stack import LocalStack
+from detection import items, predictions
 from metrics import tasks
 from tests.support.faulty import FaultySite, failing
 
@@ -69,6 +71,7 @@ def group(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Group:
         AvailabilityZones=["us-east-1a"],
     )
     ours = {"ASG_NAME": name, "METRIC_NAMESPACE": name, "JOBS_QUEUE_URL": queue_url, "BACKLOG_TARGET": 10.0}
+    ours |= {"KEEP_WARM_SECONDS": 0.0}
     for setting, value in ours.items():
         monkeypatch.setattr(settings, setting, value)
     return Group(name, queue_url)
@@ -168,6 +171,89 @@ def test_impossible_target_is_named_and_does_not_raise(
     monkeypatch.setattr(settings, "BACKLOG_TARGET", target)
     tasks.publish()
     assert (events()[-1]["event"], events()[-1]["setting"]) == ("metrics_not_published", "BACKLOG_TARGET")
+
+
+@pytest.fixture
+def table(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use an empty table instead of the one that all tests fill."""
+    name, client = f"table-{uuid4().hex[:8]}", aws.client("dynamodb")
+    like = client.describe_table(TableName=settings.PREDICTIONS_TABLE)["Table"]
+    by_time = next(one for one in like["GlobalSecondaryIndexes"] if one["IndexName"] == "by_time")
+    keys = ("prediction_id", "kind", "created_at")
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=like["KeySchema"],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        GlobalSecondaryIndexes=[{key: by_time[key] for key in ("IndexName", "KeySchema", "Projection")}],
+    )
+    monkeypatch.setattr(settings, "PREDICTIONS_TABLE", name)
+
+
+def _photo(created_at: str) -> None:
+    item = {"prediction_id": uuid4().hex, items.KIND: items.PHOTO, "created_at": created_at}
+    aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=item)
+
+
+def test_while_photos_come_the_group_shrinks_to_one_machine(
+    group: Group, table: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", 600.0)
+    _photo(predictions.now())
+    group.resize(5)
+    tasks.publish()
+    assert group.both == ({9.5 / 5}, {0.0})
+
+
+def test_once_the_newest_photo_is_old_an_idle_group_publishes_a_real_zero(
+    group: Group, table: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", 600.0)
+    _photo(predictions.now(-timedelta(seconds=601)))
+    group.resize(5)
+    tasks.publish()
+    assert group.both == ({0.0}, {0.0})
+
+
+def test_without_a_table_a_machine_is_kept_and_the_setting_is_named(
+    group: Group, monkeypatch: pytest.MonkeyPatch, events: Callable[[], list[dict[str, Any]]]
+) -> None:
+    monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", 600.0)
+    monkeypatch.setattr(settings, "PREDICTIONS_TABLE", "no-such-table")
+    group.resize(1)
+    tasks.publish()
+    assert [event["setting"] for event in events() if event["event"] == "metric_source_failed"] == ["PREDICTIONS_TABLE"]
+    assert group.both == ({9.5}, {0.0})
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan")])
+def test_an_impossible_time_to_keep_a_machine_is_named_and_keeps_it(
+    group: Group, monkeypatch: pytest.MonkeyPatch, events: Callable[[], list[dict[str, Any]]], seconds: float
+) -> None:
+    monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", seconds)
+    group.resize(1)
+    tasks.publish()
+    assert [event["setting"] for event in events() if event["event"] == "machine_kept"] == ["KEEP_WARM_SECONDS"]
+    assert group.both == ({9.5}, {0.0})
+
+
+def test_the_newest_photo_is_the_one_that_came_last(table: None) -> None:
+    assert predictions.seconds_since_newest() == math.inf
+    _photo("2026-01-01T00:00:00.000Z")
+    _photo(predictions.now(-timedelta(minutes=5)))
+    _photo(predictions.now(-timedelta(hours=5)))
+    assert predictions.seconds_since_newest() == pytest.approx(300, abs=30)
+
+
+def test_a_photo_from_the_future_keeps_no_machine_until_then(table: None) -> None:
+    _photo(predictions.now(-timedelta(minutes=5)))
+    _photo(predictions.now(timedelta(days=300)))
+    assert predictions.seconds_since_newest() == pytest.approx(300, abs=30)
+
+
+def test_a_time_that_is_none_is_unknown(table: None) -> None:
+    _photo("1 January")
+    assert predictions.seconds_since_newest() is None
 
 
 FAULTS = ("access denied", "internal error", "connection reset")

@@ -446,6 +446,7 @@ def test_a_shell_can_eval_what_stack_env_prints(made: str, endpoint: str) -> Non
         "ASG_NAME": f"{made}-yolo5",
         "METRIC_NAMESPACE": "ObjectDetection",
         "BACKLOG_TARGET": "10",
+        "KEEP_WARM_SECONDS": "600",
     }
     assert wanted.items() <= dict(line.partition("=")[::2] for line in printed.stdout.splitlines()).items()
 

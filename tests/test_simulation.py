@@ -97,6 +97,52 @@ def test_every_photo_is_answered(
     assert result.machine_seconds >= 60 * result.launches
 
 
+# A point is this late for an alarm, at most: a tick, the way to the alarm, a period that has to end, an evaluation.
+UNSEEN = 30 + 5 + 30 + 10
+
+
+@given(
+    st.lists(st.floats(0, 4 * HOUR), max_size=60),
+    st.lists(st.tuples(st.floats(0, 4 * HOUR), st.integers(1, 600)), max_size=3),
+    st.floats(1, 100),
+    st.sampled_from([60.0, 600.0, 1800.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_while_photos_come_no_group_of_any_size_falls_to_zero(
+    lone: list[float], bursts: list[tuple[float, int]], target: float, keep: float
+) -> None:
+    photos = np.sort([*lone, *(at for at, photos in bursts for _ in range(photos))])
+    scenario = Scenario(photos, SLOW, maximum=20, keep_warm_seconds=keep)
+    result = simulate(scenario, Policies(TargetTracking(target, period=30)))
+    desired = result.machines.desired
+    for at in result.machines.at[1:][(desired[:-1] > 0) & (desired[1:] == 0)]:
+        assert not np.any((photos > at - keep) & (photos < at - UNSEEN))
+    assert _desired(result)[-1] == 0
+
+
+@pytest.mark.parametrize("machines", [1, 2, 7, 40])
+def test_a_group_of_any_size_shrinks_to_one_machine_while_photos_trickle_in(machines: int) -> None:
+    photos = np.sort([*np.zeros(10 * machines), *np.arange(300.0, 4 * HOUR, 300.0)])
+    result = simulate(Scenario(photos, SLOW, maximum=machines), POLICIES)
+    busy = result.machines.desired[(result.machines.at > 0) & (result.machines.at <= photos[-1] + 600)]
+    assert (busy.max(), busy[-1], busy[busy > 0].min(), np.count_nonzero(busy == 0)) == (machines, 1, 1, 0)
+    assert max(result.latencies[10 * machines :]) == 1
+    assert _desired(result)[-1] == 0
+
+
+@pytest.mark.parametrize("keep", [600, 1800])
+def test_the_last_machine_goes_once_nobody_has_sent_a_photo_for_a_while(keep: float) -> None:
+    result = simulate(Scenario(np.array([0.0, 1000.0]), SLOW, keep_warm_seconds=keep), POLICIES)
+    assert result.launches == 1
+    # Then target tracking wants fifteen idle periods; the last photo came between two ticks.
+    assert keep + 15 * 30 - 30 <= result.machines.at[-1] - 1000 <= keep + 15 * 30 + UNSEEN
+
+
+def test_without_keeping_a_second_photo_waits_for_a_second_machine() -> None:
+    result = simulate(Scenario(np.array([0.0, 1000.0]), SLOW, keep_warm_seconds=0), POLICIES)
+    assert result.launches == 2
+
+
 def test_fleet_serves_in_order_up_to_its_slots() -> None:
     fleet = Fleet(np.array([0.0, 0, 0, 10]), 2, lambda number: np.full(number, 3.0))
     assert fleet.depth(1) == (3, 0)
@@ -222,6 +268,8 @@ def test_command_recommends_a_target(command: Callable[..., str]) -> None:
         (["--boot-seconds", "-1"], "boot_seconds"),
         (["--publish-seconds", "0"], "publish seconds"),
         (["--period-seconds", "0"], "period"),
+        (["--keep-warm", "-1"], "KEEP_WARM_SECONDS is -1"),
+        (["--keep-warm", "nan"], "KEEP_WARM_SECONDS is nan"),
         (["--period-seconds", "10"], "publish seconds 30.*period 10"),
         (["--metric-delay-seconds", "31"], "metric delay 31"),
         (["--tune", "--latency", "0"], "acceptable latency"),
@@ -263,7 +311,8 @@ def test_replay_agrees_with_a_simulated_run(tmp_path: Path, capsys: pytest.Captu
     machine = Machine(service_seconds=5, service_variation=0, boot_seconds=10)
     policies = Policies(TargetTracking(10, period=2), StepScaling(period=2), 12)
     photos = np.linspace(0, 3, 600)
-    run = simulate(Scenario(photos, machine, publish_seconds=2, metric_delay_seconds=0.3), policies)
+    scenario = Scenario(photos, machine, publish_seconds=2, metric_delay_seconds=0.3, keep_warm_seconds=40)
+    run = simulate(scenario, policies)
     (tmp_path / "report.json").write_text(json.dumps(_as_report(run)))
     replay.main([str(tmp_path)])
     assert "machines wanted: within one in 100.0% of" in capsys.readouterr().out

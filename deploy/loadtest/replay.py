@@ -25,7 +25,7 @@ from metrics.simulator.scenario import Machine, Scenario
 from metrics.simulator.simulation import simulate
 
 _METRIC_DELAY_SECONDS = 0.3
-_PERIOD_SECONDS, _WARMUP_SECONDS = 30.0, 180.0
+_PERIOD_SECONDS, _WARMUP_SECONDS, _KEEP_WARM_SECONDS = 30.0, 180.0, 600.0
 _SLOTS = Machine().slots
 
 
@@ -86,7 +86,12 @@ def agreement(seen: Seen, maximum: int, time_scale: float) -> dict[str, float]:
     machine = Machine(_SLOTS, seen.service_seconds, boot_seconds=seen.boot_seconds)
     period = _PERIOD_SECONDS * time_scale
     scenario = Scenario(
-        seen.arrivals, machine, maximum=maximum, publish_seconds=period, metric_delay_seconds=_METRIC_DELAY_SECONDS
+        seen.arrivals,
+        machine,
+        maximum=maximum,
+        publish_seconds=period,
+        metric_delay_seconds=_METRIC_DELAY_SECONDS,
+        keep_warm_seconds=_KEEP_WARM_SECONDS * time_scale,
     )
     tracking = TargetTracking(seen.target, period)
     policies = Policies(tracking, StepScaling(period=period), _WARMUP_SECONDS * time_scale)

@@ -55,6 +55,7 @@ class ScaledStack(LocalStack):
 
     def start_roles(self) -> None:
         """Look after the three groups, and wait until the sites and the metric work."""
+        self.env["KEEP_WARM_SECONDS"] = f"{float(self.env['KEEP_WARM_SECONDS']) * TIME_SCALE:g}"
         self.step(f"looking after the Auto Scaling groups, emulated: 1 s here is {1 / TIME_SCALE:g} s on AWS")
         self.health = HealthChecks(stacks.existing(PREFIX, "web").outputs["TargetGroupArn"], TIME_SCALE, self._report)
         fixed = [
@@ -114,10 +115,10 @@ class ScaledStack(LocalStack):
         here = {name: value for name, value in self.env.items() if name not in given_there}
         # Empty, lest they come from the .env of this checkout: they are read from Secrets Manager.
         there = {**dict.fromkeys(_SECRETS, ""), **instance.settings}
-        addresses = {name: self.env[name] for name in there if name in _ADDRESSES}
+        ours = {name: self.env[name] for name in there if name in (*_ADDRESSES, "KEEP_WARM_SECONDS")}
         # The processes of a machine share a file that says they live; and logs are files here.
         files = {"LIVENESS_FILE": str(self.folder / "alive" / instance.name), "LOG_GROUP": "", "LOG_GROUPS": ""}
-        return on_instance({**here, **there, **addresses, **files}, instance.metadata_endpoint)
+        return on_instance({**here, **there, **ours, **files}, instance.metadata_endpoint)
 
     def _report(self, text: str) -> None:
         line = f"{datetime.now(UTC):%H:%M:%S} {text}"

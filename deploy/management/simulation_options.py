@@ -51,6 +51,12 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
     "metric and policies": (
         ("--publish-seconds", "SECONDS", 30.0, "how often the metric is published"),
         ("--metric-delay-seconds", "SECONDS", 5.0, "how long it takes until the alarms see a point"),
+        (
+            "--keep-warm",
+            "SECONDS",
+            600.0,
+            "how long the last machine stays after the newest photo; 0: as long as it is busy",
+        ),
         ("--period-seconds", "SECONDS", 30.0, "period of the alarms"),
         ("--high-periods", "PERIODS", _POLICIES.tracking.high_periods, "this many above the target scale out"),
         ("--low-periods", "PERIODS", _POLICIES.tracking.low_periods, "this many below 90 %% of the target scale in"),
@@ -87,6 +93,7 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
         maximum=options["max"],
         publish_seconds=options["publish_seconds"],
         metric_delay_seconds=options["metric_delay_seconds"],
+        keep_warm_seconds=options["keep_warm"],
         seed=options["seed"],
     )
 

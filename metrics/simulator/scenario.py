@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from metrics import percentile
-from metrics.backlog import BadSetting, positive
+from metrics.backlog import BadSetting, in_use, positive
 from metrics.policy import Capacity
 from metrics.simulator.arrivals import Seconds
 
@@ -48,7 +48,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Photos, machines, the group's bounds, how often the metric is published and how late the alarms see it."""
+    """Photos, machines, the group's bounds; how often and how late the metric comes, how long it keeps a machine."""
 
     arrivals: Seconds
     machine: Machine = field(default_factory=Machine)
@@ -56,6 +56,7 @@ class Scenario:
     maximum: int = 4
     publish_seconds: float = 30.0
     metric_delay_seconds: float = 5.0
+    keep_warm_seconds: float = 600.0
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -65,6 +66,7 @@ class Scenario:
         positive("publish seconds", self.publish_seconds)
         if not 0 <= self.metric_delay_seconds < math.inf:
             raise BadSetting(f"metric delay is {self.metric_delay_seconds!r}: it has to be 0 s or more.")
+        in_use(None, self.keep_warm_seconds)
 
     def check(self, period: float) -> None:
         """Raise BadSetting if the metric comes too rarely or too late for alarms with this period, in seconds."""

@@ -84,12 +84,18 @@ class _World:
         while True:
             now = self._env.now
             unfinished, desired = backlog.backlog(*self._fleet.depth(now)), len(self._launched)
-            values = backlog.values(unfinished, desired, self._policies.tracking.target)
+            keep = backlog.in_use(self._since_photo(), self._scenario.keep_warm_seconds)
+            values = backlog.values(unfinished, desired, self._policies.tracking.target, keep)
             self._load.append(Point(now, values.backlog_per_instance))
             self._idle.append(Point(now, values.backlog_without_capacity))
             self._ticks.append((now, unfinished, values.backlog_per_instance))
             self._progress(now)
             yield self._env.timeout(every)
+
+    def _since_photo(self) -> float:
+        arrivals, now = self._scenario.arrivals, self._env.now
+        arrived = int(np.searchsorted(arrivals, now, "right"))
+        return now - float(arrivals[arrived - 1]) if arrived else math.inf
 
     def _scaling(self) -> Generator[simpy.Event, Any, None]:
         """Evaluate the alarms and carry out the policies' decisions, until the end."""

@@ -45,7 +45,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "sqs:GetQueueAttributes": {"ticks", "jobs"},
         "dynamodb:GetItem": {"table"},
         "dynamodb:UpdateItem": {"table"},
-        "dynamodb:Query": {"by_status", "by_delivery"},
+        "dynamodb:Query": {"by_status", "by_delivery", "by_time"},
         "secretsmanager:GetSecretValue": {"results-key"},
         "logs:CreateLogStream": {"metrics-logs"},
         "logs:PutLogEvents": {"metrics-logs"},
