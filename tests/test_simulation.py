@@ -169,8 +169,9 @@ RNG = np.random.default_rng(7)
         (arrivals.constant(2, HOUR, RNG), 7200, HOUR),
         (arrivals.burst(300, 10, RNG), 300, 10),
         (arrivals.wave(10_000 / DAY, DAY, RNG), 10_000, DAY),
+        (arrivals.ramp(RNG), 270_300, 2100),
     ],
-    ids=["constant", "burst", "wave"],
+    ids=["constant", "burst", "wave", "ramp"],
 )
 def test_arrivals_are_sorted_complete_and_in_time(times: arrivals.Seconds, number: int, last: float) -> None:
     assert len(times) == pytest.approx(number, rel=0.05)
@@ -181,6 +182,25 @@ def test_wave_peaks_at_noon_and_is_empty_at_midnight() -> None:
     hours = np.histogram(arrivals.wave(1, DAY, RNG) / HOUR, bins=24, range=(0, 24))[0]
     assert hours[12] == pytest.approx(2 * HOUR, rel=0.1)
     assert hours[0] < 0.05 * hours[12]
+
+
+def test_ramp_grows_for_ten_minutes_and_stays() -> None:
+    times = arrivals.ramp(RNG)
+    minutes = np.histogram(times / 60, bins=35, range=(0, 35))[0] / 60
+    assert minutes[0] == pytest.approx(1 + 149 * 0.05, rel=0.1)
+    assert minutes[5] == pytest.approx(1 + 149 * 0.55, rel=0.1)
+    assert minutes[10:] == pytest.approx(np.full(25, 150.0), rel=0.1)
+    assert times[-1] <= 2100
+
+
+def test_bursts_are_of_known_sizes_and_a_minute_long() -> None:
+    def draw(seed: int) -> arrivals.Seconds:
+        return arrivals.bursts(np.random.default_rng(seed))
+
+    assert draw(1).tolist() == draw(1).tolist()
+    assert len({len(draw(seed)) for seed in range(5)}) == 5
+    assert np.mean([len(draw(seed)) for seed in range(300)]) == pytest.approx(40 * 399, rel=0.05)
+    assert max(draw(seed)[-1] for seed in range(30)) <= DAY + 60
 
 
 def test_trace_may_be_unsorted_and_starts_at_zero(tmp_path: Path) -> None:
@@ -246,6 +266,61 @@ def test_command_prints_a_row_per_target_and_draws(command: Callable[..., str]) 
     assert [(row[0], row[-4]) for row in rows] == [("5", "4"), ("10", "4"), ("20", "3")]
 
 
+def _objects(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict[str, Any]]:
+    """Return what the command prints with --json."""
+    call_command("simulate_scaling", "--json", *arguments)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+CONTRACT = {
+    *("policy", "load", "photos", "p50_s", "p90_s", "p95_s", "p99_s", "share_above", "cold_starts", "launches"),
+    *("peak", "machine_hours", "dollars"),
+}
+
+
+def test_json_is_one_object_for_the_shipped_policy(capsys: pytest.CaptureFixture[str]) -> None:
+    (one,) = _objects(capsys, "--shape", "burst", "--photos", "50", "--latency", "30")
+    assert set(one) >= CONTRACT
+    assert (one["policy"], one["load"], one["photos"]) == ("shipped", "burst of 50 in 10 s", 50)
+    assert (one["share_above"], one["cold_starts"]) == (1.0, 1)
+    assert one["p50_s"] <= one["p90_s"] <= one["p95_s"] <= one["p99_s"]
+
+
+def test_json_has_an_object_for_each_policy_and_target(capsys: pytest.CaptureFixture[str]) -> None:
+    policies = ["--policy", "shipped", "keep-warm-off", "--targets", "5", "10"]
+    found = _objects(capsys, "--shape", "constant", "--rate", "6/h", "--hours", "3", *policies)
+    names = [f"{name}, target {target}" for name in ("shipped", "keep-warm-off") for target in (5, 10)]
+    assert [one["policy"] for one in found] == names
+    assert found[0]["cold_starts"] < found[2]["cold_starts"]
+
+
+def test_comparison_has_a_row_for_each_load_and_policy(
+    command: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {name: compare.LOADS[name] for name in ("200/day", "burst of 300")}
+    monkeypatch.setattr(compare, "LOADS", few)
+    said = command("--compare", "--max", "2")
+    rows = [line.split("  ")[0] for line in said.splitlines() if "shipped" in line or "keep-warm-off" in line]
+    assert rows == ["200/day", "200/day", "burst of 300", "burst of 300"]
+
+
+def test_the_bot_sends_no_faster_than_it_may() -> None:
+    fast = Machine(slots=100, service_seconds=0.01, service_variation=0, boot_seconds=0)
+    photos = np.sort([*np.full(10, 100.0), 103.0])
+    result = simulate(Scenario(photos, fast, minimum=1, sends_per_second=2), POLICIES)
+    assert result.latencies == pytest.approx([*(0.01 + 0.5 * turn for turn in range(10)), 2.01])
+    free = simulate(Scenario(photos, fast, minimum=1, sends_per_second=0), POLICIES)
+    assert free.latencies == pytest.approx([0.01] * 11)
+
+
+def test_people_who_wait_too_long_cold_starts_and_busy_time_are_counted() -> None:
+    result = simulate(Scenario(np.array([0.0, 200, 4000]), SLOW), POLICIES)
+    assert (result.cold_starts, result.share_above(30), result.busy_seconds) == (2, pytest.approx(2 / 3), 3)
+    assert result.busy_share == pytest.approx(3 / result.machine_seconds)
+    minimum = simulate(Scenario(np.array([0.0]), SLOW, minimum=1), POLICIES)
+    assert (minimum.cold_starts, minimum.share_above(30)) == (0, 0)
+
+
 def test_command_recommends_a_target(command: Callable[..., str]) -> None:
     said = command("--tune", "--latency", "60", "--shape", "constant", "--rate", "60/min", "--hours", "1", "--min", "1")
     assert "Recommended: BACKLOG_TARGET=" in said
@@ -274,6 +349,9 @@ def test_command_recommends_a_target(command: Callable[..., str]) -> None:
         (["--metric-delay-seconds", "31"], "metric delay 31"),
         (["--tune", "--latency", "0"], "acceptable latency"),
         (["--percentile", "101"], "--percentile 101"),
+        (["--sends-per-second", "-1"], "sends per second is -1"),
+        (["--json", "--latency", "nan"], "acceptable latency"),
+        (["--tune", "--json"], "leave out --compare and --json"),
     ],
 )
 def test_bad_input_is_named(arguments: list[str], name: str) -> None:

@@ -12,7 +12,7 @@ from metrics.simulator import arrivals
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.scenario import Machine, Scenario
 
-SHAPES = ("constant", "burst", "wave")
+SHAPES = ("constant", "burst", "wave", "ramp", "bursts")
 _MACHINE, _POLICIES = Machine(), Policies(TargetTracking(1))
 
 # Group -> option, unit, default, help; the type is that of the default.
@@ -51,6 +51,12 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
     "metric and policies": (
         ("--publish-seconds", "SECONDS", 30.0, "how often the metric is published"),
         ("--metric-delay-seconds", "SECONDS", 5.0, "how long it takes until the alarms see a point"),
+        (
+            "--sends-per-second",
+            "MESSAGES",
+            25.0,
+            "answers the bot may send, which latency counts; 0: as many as there are",
+        ),
         (
             "--keep-warm",
             "SECONDS",
@@ -94,6 +100,7 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
         publish_seconds=options["publish_seconds"],
         metric_delay_seconds=options["metric_delay_seconds"],
         keep_warm_seconds=options["keep_warm"],
+        sends_per_second=options["sends_per_second"],
         seed=options["seed"],
     )
 
@@ -105,11 +112,25 @@ def policies(options: Mapping[str, Any], target: float) -> Policies:
     return Policies(tracking, StepScaling(period=period), options["warmup_seconds"])
 
 
+def load(options: Mapping[str, Any]) -> str:
+    """Return a name for the load that the options describe."""
+    if options["trace"]:
+        return f"trace {options['trace'].name}"
+    given = {
+        "burst": f"burst of {options['photos']:,} in {options['burst_seconds']:g} s",
+        "ramp": "ramp",
+        "bursts": "bursts",
+    }
+    return given.get(options["shape"], f"{options['shape']} {options['rate']}, {options['hours']:g} h")
+
+
 def _arrivals(options: Mapping[str, Any]) -> Seconds:
     if options["trace"]:
         return arrivals.trace(options["trace"])
     rng = np.random.default_rng(options["seed"])
     if options["shape"] == "burst":
         return arrivals.burst(options["photos"], options["burst_seconds"], rng)
+    if options["shape"] in ("ramp", "bursts"):
+        return arrivals.ramp(rng) if options["shape"] == "ramp" else arrivals.bursts(rng)
     shape = arrivals.wave if options["shape"] == "wave" else arrivals.constant
     return shape(arrivals.per_second(options["rate"]), options["hours"] * 3600, rng)

@@ -1,4 +1,7 @@
-"""When photos arrive, as sorted arrays of seconds from the start: constant, burst, daily wave or a recorded trace."""
+"""When photos arrive, as sorted arrays of seconds from the start.
+
+Constant, a burst, a daily wave, a ramp, a day of random bursts, or a recorded trace.
+"""
 
 import csv
 import math
@@ -17,6 +20,11 @@ DAY = 86_400.0
 # 24 bytes per photo, in three arrays.
 PHOTOS_AT_MOST = 50_000_000
 _STEPS_A_DAY = 1440
+# A service that becomes popular within ten minutes: photos per second at times in seconds.
+_RAMP_AT, _RAMP_RATES = (0.0, 600.0, 2100.0), (1.0, 150.0, 150.0)
+# People share a link, again and again: so many photos in a minute each, and how likely that is.
+_BURSTS, _BURST_SECONDS = 40, 60.0
+_BURST_PHOTOS, _BURST_WEIGHTS = (30, 100, 300, 1000, 3000), (0.3, 0.3, 0.2, 0.15, 0.05)
 _RATE = re.compile(r"(\d+(?:\.\d+)?)/(s|min|h|day)")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": DAY}
 
@@ -50,6 +58,22 @@ def wave(rate: float, seconds: float, rng: np.random.Generator) -> Seconds:
     # The integral of 1 - cos: the share of the photos that has arrived by then.
     arrived = edges - DAY / (2 * math.pi) * np.sin(2 * math.pi * edges / DAY)
     return np.sort(np.interp(rng.uniform(0, arrived[-1], number), arrived, edges))
+
+
+def ramp(rng: np.random.Generator) -> Seconds:
+    """Return photos at a rate that grows evenly from 1 to 150 per second in 600 s, and stays for 1,500 s."""
+    edges = np.arange(_RAMP_AT[-1] + 1)
+    rates = np.interp(edges, _RAMP_AT, _RAMP_RATES)
+    arrived = np.concatenate([[0.0], np.cumsum((rates[1:] + rates[:-1]) / 2)])
+    number = rng.poisson(arrived[-1])
+    return np.sort(np.interp(rng.uniform(0, arrived[-1], number), arrived, edges))
+
+
+def bursts(rng: np.random.Generator) -> Seconds:
+    """Return a day with 40 bursts at random times, of 30 to 3,000 photos each, spread over a minute."""
+    starts = rng.uniform(0, DAY, _BURSTS)
+    photos = rng.choice(_BURST_PHOTOS, _BURSTS, p=_BURST_WEIGHTS)
+    return np.sort(np.repeat(starts, photos) + rng.uniform(0, _BURST_SECONDS, photos.sum()))
 
 
 def trace(file: Path) -> Seconds:

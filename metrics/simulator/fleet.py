@@ -23,6 +23,8 @@ class Fleet:
         self._arrivals, self._slots_each, self._service = arrivals, slots, service
         #: When each photo was finished, in order of arrival; NaN before that.
         self.finished = np.full(len(arrivals), math.nan)
+        #: The time that slots have spent on photos.
+        self.slot_seconds = 0.0
         self._slots: list[tuple[float, int]] = []  # A heap of (free since, machine).
         self._taken = 0
         self._busy_until = np.empty(0)
@@ -60,6 +62,7 @@ class Fleet:
             finished = np.array(_work(self._slots, photos, now))
             self.finished[self._taken : self._taken + len(finished)] = finished
             self._taken += len(finished)
+            self.slot_seconds += sum(seconds for _, seconds in photos[: len(finished)])
             self._busy_until = np.concatenate([self._busy_until, finished[finished > now]])
             if len(finished) < len(photos):
                 return

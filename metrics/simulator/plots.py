@@ -1,12 +1,13 @@
 """Draw a simulation over time. matplotlib is imported only when a picture is drawn."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from metrics import percentile
 from metrics.simulator.arrivals import Seconds
+from metrics.simulator.compare import Run
 from metrics.simulator.scenario import Result
 
 _BINS = 120
@@ -42,6 +43,34 @@ def draw(results: Mapping[str, Result], file: Path) -> None:
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
     backlog.legend(loc="upper right")
+    figure.savefig(file, dpi=110, format="png")
+
+
+def compare(runs: Sequence[Run], goal_seconds: float, file: Path) -> None:
+    """Write a PNG: for each load, a bar per policy of its p95, of those who waited too long, and of what is paid."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    panels = figure.subplots(3, 1, sharex=True)
+    loads, policies = (list(dict.fromkeys(getattr(run, name) for run in runs)) for name in ("load", "policy"))
+    width = 0.8 / len(policies)
+    for index, policy in enumerate(policies):
+        results = [run.result for run in runs if run.policy == policy]
+        heights = (
+            [result.latency(95) for result in results],
+            [100 * result.share_above(goal_seconds) for result in results],
+            [result.machine_seconds / 3600 for result in results],
+        )
+        at = np.arange(len(results)) + (index - (len(policies) - 1) / 2) * width
+        for axes, height in zip(panels, heights, strict=True):
+            axes.bar_label(axes.bar(at, height, width, label=policy), fmt="%.3g", fontsize=7)
+    titles = ("95 % are answered within, seconds", f"Waited longer than {goal_seconds:g} s, %", "Machine-hours")
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set_title(title)
+        axes.margins(y=0.15)
+        axes.grid(axis="y", alpha=0.3)
+    panels[-1].set_xticks(np.arange(len(loads)), loads)
+    panels[0].legend(loc="upper right")
     figure.savefig(file, dpi=110, format="png")
 
 

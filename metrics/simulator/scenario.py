@@ -57,6 +57,8 @@ class Scenario:
     publish_seconds: float = 30.0
     metric_delay_seconds: float = 5.0
     keep_warm_seconds: float = 600.0
+    # What the bot may send, in messages; 0 is no limit. Telegram allows about 30, the service stays below.
+    sends_per_second: float = 25.0
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -66,6 +68,8 @@ class Scenario:
         positive("publish seconds", self.publish_seconds)
         if not 0 <= self.metric_delay_seconds < math.inf:
             raise BadSetting(f"metric delay is {self.metric_delay_seconds!r}: it has to be 0 s or more.")
+        if not 0 <= self.sends_per_second < math.inf:
+            raise BadSetting(f"sends per second is {self.sends_per_second!r}: it has to be 0 or more.")
         in_use(None, self.keep_warm_seconds)
 
     def check(self, period: float) -> None:
@@ -101,16 +105,34 @@ class Result:
     """What happened to the photos (seconds, in order of arrival) and to the machines."""
 
     arrivals: Seconds
+    #: From a photo's arrival to its answer.
     latencies: Seconds
     published: BacklogSeries
     machines: MachineSeries
     machine_seconds: float
+    busy_seconds: float
     launches: int
     dollars_per_hour: float
 
     def latency(self, percent: float) -> float:
-        """Return a percentile of the seconds from a photo's arrival to its end; 0 without photos."""
+        """Return a percentile of the latencies; 0 without photos."""
         return float(percentile.of(np.sort(self.latencies), percent) or 0.0)
+
+    def share_above(self, seconds: float) -> float:
+        """Return the share of the photos (0-1) whose answer took longer; a percentile of a day hides cold starts."""
+        return float(np.mean(self.latencies > seconds)) if len(self.latencies) else 0.0
+
+    @property
+    def cold_starts(self) -> int:
+        """Return how often the group left 0: somebody waited for a boot."""
+        before, after = self.machines.desired[:-1], self.machines.desired[1:]
+        # The machines of a minimum are there from the start.
+        return int(np.count_nonzero((before == 0) & (after > 0) & (self.machines.at[1:] > 0)))
+
+    @property
+    def busy_share(self) -> float:
+        """Return the share (0-1) of the paid machine time in which slots were at work."""
+        return self.busy_seconds / self.machine_seconds if self.machine_seconds else 0.0
 
     @property
     def peak(self) -> int:

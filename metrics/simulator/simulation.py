@@ -16,6 +16,7 @@ from metrics import backlog, policy
 from metrics.backlog import BadSetting
 from metrics.evaluation import Point
 from metrics.policy import Capacity, Points, Policies
+from metrics.simulator.arrivals import Seconds
 from metrics.simulator.fleet import Fleet
 from metrics.simulator.scenario import BacklogSeries, MachineSeries, Result, Scenario
 
@@ -34,6 +35,18 @@ def simulate(scenario: Scenario, policies: Policies, progress: Callable[[float],
     """
     scenario.check(policies.tracking.period)
     return _World(scenario, policies, progress).run()
+
+
+def _sent(finished: Seconds, per_second: float) -> Seconds:
+    """Return when each answer is sent, first finished first: the bot's limit holds them up, however many machines."""
+    if not per_second:
+        return finished
+    order = np.argsort(finished, kind="stable")
+    # How much later each would have to be if all before it were sent without a pause.
+    early = finished[order] - np.arange(len(finished)) / per_second
+    sent = finished.copy()
+    sent[order] += np.maximum.accumulate(early) - early
+    return sent
 
 
 class _World:
@@ -69,10 +82,11 @@ class _World:
             self._end(machine)
         return Result(
             arrivals=self._scenario.arrivals,
-            latencies=self._fleet.finished - self._scenario.arrivals,
+            latencies=_sent(self._fleet.finished, self._scenario.sends_per_second) - self._scenario.arrivals,
             published=BacklogSeries(*np.array(self._ticks).T),
             machines=MachineSeries(*np.array([*self._changes, (end, *self._changes[-1][1:])]).T),
             machine_seconds=self._machine_seconds,
+            busy_seconds=self._fleet.slot_seconds / self._scenario.machine.slots,
             launches=self._launches,
             dollars_per_hour=self._scenario.machine.dollars_per_hour,
         )

@@ -1,5 +1,6 @@
 """Recommend a target of BacklogPerInstance for an acceptable latency, with the reasons."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -48,7 +49,8 @@ def recommend(
             _measured(best, results[best], percent),
             *_too_slow(scenario, policies, best, results[best], percent),
         ]
-    return Advice(best, bool(kept), [_guide(scenario, latency_seconds), *reasons, _slots(scenario, best)])
+    reasons += [_slots(scenario, best), *_sends(scenario)]
+    return Advice(best, bool(kept), [_guide(scenario, latency_seconds), *reasons])
 
 
 def _doubt(scenario: Scenario, target: float) -> float:
@@ -111,3 +113,14 @@ def _slots(scenario: Scenario, best: float) -> str:
         f"It is above {slots}: under a steady load for several machines the group has to fall behind before it grows, "
         "and swings. Try another --seed too."
     )
+
+
+def _sends(scenario: Scenario) -> list[str]:
+    """Say from how many machines on Telegram decides how soon an answer comes."""
+    limit, speed = scenario.sends_per_second, scenario.machine.photos_per_second
+    if not limit:
+        return []
+    return [
+        f"The bot may send {limit:g} messages/s, which {limit / speed:.2g} busy machines do: beyond "
+        f"{math.ceil(limit / speed)} machine(s), answers come no earlier."
+    ]

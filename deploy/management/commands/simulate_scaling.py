@@ -1,6 +1,7 @@
 """`manage.py simulate_scaling`: what would the group do under a load, and what would it cost?"""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -12,8 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from deploy.management import simulation_options
-from metrics.backlog import BadSetting
+from metrics.backlog import BadSetting, positive
 from metrics.simulator import compare, plots, tuning
+from metrics.simulator.compare import Run
 from metrics.simulator.scenario import Result, Scenario
 
 _PERCENTS = (50, 95, 99)
@@ -48,6 +50,19 @@ class Command(BaseCommand):
             metavar="PERCENT",
             help="share of the photos that has to keep it (default: 95)",
         )
+        parser.add_argument(
+            "--compare", action="store_true", help=f"try each policy on each of these loads: {'; '.join(compare.LOADS)}"
+        )
+        parser.add_argument(
+            "--policy",
+            nargs="+",
+            choices=list(compare.POLICIES),
+            metavar="POLICY",
+            help=f"which of {', '.join(compare.POLICIES)} (default: {compare.SHIPPED}; with --compare, all)",
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print a JSON object for each policy and load instead, and draw nothing"
+        )
         text = "where to save the picture (default: %(default)s)"
         parser.add_argument("--png", type=Path, default=Path("var/scaling.png"), metavar="FILE", help=text)
         simulation_options.add(parser)
@@ -66,16 +81,46 @@ class Command(BaseCommand):
     def _run(self, options: Mapping[str, Any]) -> None:
         if not 0 < options["percentile"] <= 100:
             raise CommandError(f"--percentile {options['percentile']:g} has to be above 0 and at most 100.")
+        if options["tune"] and (options["compare"] or options["json"]):
+            raise CommandError("--tune explains one target to a person: leave out --compare and --json.")
+        positive("acceptable latency (--latency)", options["latency"])
         # Now rather than after minutes of simulation.
         options["png"].parent.mkdir(parents=True, exist_ok=True)
-        console, scenario = self._console(), simulation_options.scenario(options)
+        scenario = simulation_options.scenario(options)
         targets = options["targets"] or [settings.BACKLOG_TARGET]
+        named = options["policy"] or (list(compare.POLICIES) if options["compare"] else [compare.SHIPPED])
+        if options["compare"] or options["json"] or len(named) > 1:
+            self._compare(scenario, targets, named, options)
+        else:
+            self._targets(compare.POLICIES[named[0]](scenario), targets, options)
+
+    def _compare(
+        self, scenario: Scenario, targets: Sequence[float], named: Sequence[str], options: Mapping[str, Any]
+    ) -> None:
+        """Print a row, or an object, for each policy and load; several targets count as several policies."""
+        console, goal = self._console(), options["latency"]
+        scenarios = compare.loads(scenario) if options["compare"] else {simulation_options.load(options): scenario}
+        policies = {target: simulation_options.policies(options, target) for target in targets}
+        runs: list[Run] = []
+        with _progress(console, scenario, len(scenarios) * len(named) * len(targets)) as progress:
+            for run in compare.runs(scenarios, named, policies, progress):
+                runs.append(run)
+                if options["json"]:
+                    self.stdout.write(json.dumps(run.numbers(goal)) + "\n")
+        if not options["json"]:
+            console.print(_comparison(runs, goal))
+            plots.compare(runs, goal, options["png"])
+            console.print(f"Picture: {options['png']}")
+
+    def _targets(self, scenario: Scenario, targets: Sequence[float], options: Mapping[str, Any]) -> None:
+        """Print a row for each target, and with --tune the advice."""
+        console = self._console()
         if options["tune"] and not options["targets"]:
             targets = tuning.candidates(scenario, options["latency"])
         policies = simulation_options.policies(options, targets[0])
         with _progress(console, scenario, len(targets)) as progress:
             results = compare.targets(scenario, policies, targets, progress)
-        console.print(_table(scenario, results))
+        console.print(_table(scenario, results, options["latency"]))
         if options["tune"]:
             advice = tuning.recommend(scenario, policies, results, options["latency"], options["percentile"])
             console.print(
@@ -94,34 +139,51 @@ class Command(BaseCommand):
         return Console(file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True, width=width)
 
 
-def _table(scenario: Scenario, results: Mapping[float, Result]) -> Table:
+def _table(scenario: Scenario, results: Mapping[float, Result], goal: float) -> Table:
     """Return one row per target: latencies, the largest backlog, machines and their cost."""
     title = f"{len(scenario.arrivals):,} photos; up to {scenario.maximum} machines of "
     title += f"{scenario.machine.photos_per_second:g} photos/s"
-    headers = ["target", *(f"p{percent} s" for percent in _PERCENTS), "max s"]
-    headers += ["backlog", "machines", "launches", "hours", "$/1,000"]
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for header in headers:
-        table.add_column(header, justify="right")
+    headers = ["target", *(f"p{percent} s" for percent in _PERCENTS), "max s", f"> {goal:g} s"]
+    table = _empty(title, [*headers, "backlog", "machines", "launches", "hours", "$/1,000"])
     for target, result in results.items():
         latencies = [f"{result.latency(percent):,.1f}" for percent in (*_PERCENTS, 100)]
+        waited = (f"{result.share_above(goal):.2%}", f"{result.most_waiting:,}")
         machines = (f"{result.peak}", f"{result.launches}", f"{result.machine_seconds / 3600:,.1f}")
-        row = (f"{target:g}", *latencies, f"{result.most_waiting:,}", *machines, f"{result.dollars_per_thousand:.3g}")
-        table.add_row(*row)
+        table.add_row(f"{target:g}", *latencies, *waited, *machines, f"{result.dollars_per_thousand:.3g}")
+    return table
+
+
+def _comparison(runs: Sequence[Run], goal: float) -> Table:
+    """Return one row per load and policy."""
+    headers = ["p50 s", "p90 s", "p95 s", "p99 s", f"> {goal:g} s", "cold starts", "launches", "machines", "hours"]
+    table = _empty("", ["load", "policy", *headers, "$", "busy"])
+    for run in runs:
+        number = run.numbers(goal)
+        latencies = [f"{number[f'p{percent}_s']:,.1f}" for percent in (50, 90, 95, 99)]
+        machines = [f"{number[name]}" for name in ("cold_starts", "launches", "peak")]
+        money = (f"{number['machine_hours']:,.2f}", f"{number['dollars']:.3g}", f"{number['busy_share']:.1%}")
+        table.add_row(run.load, run.policy, *latencies, f"{number['share_above']:.2%}", *machines, *money)
+    return table
+
+
+def _empty(title: str, headers: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for header in headers:
+        table.add_column(header, justify="left" if header in ("load", "policy") else "right")
     return table
 
 
 @contextmanager
-def _progress(console: Console, scenario: Scenario, targets: int) -> Iterator[compare.Progress]:
-    """Yield a function that moves a progress bar: one step per target, and within it by simulated time."""
+def _progress(console: Console, scenario: Scenario, steps: int) -> Iterator[Callable[[str, float], None]]:
+    """Yield a function that moves a progress bar: one step per simulation, and within it by simulated time."""
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     seconds = max([1.0, *scenario.arrivals[-1:].tolist()])
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("simulating", total=targets)
-        done: dict[float, float] = {}
+        task = bar.add_task("simulating", total=steps)
+        done: dict[str, float] = {}
 
-        def report(target: float, now: float) -> None:
-            done[target] = min(1.0, now / seconds)
-            bar.update(task, completed=sum(done.values()), description=f"target {target:g}")
+        def report(name: str, now: float) -> None:
+            done[name] = min(1.0, now / seconds)
+            bar.update(task, completed=sum(done.values()), description=name)
 
         yield report
