@@ -9,7 +9,6 @@ from botsite import aws
 from deploy import beside, tags
 from deploy.certificates import acm
 from deploy.images import ami
-from deploy.local import fixups
 
 # AWS lists what is deleted for some more seconds; a machine, that is being terminated, for some minutes.
 _LISTED_SECONDS = 5 * 60
@@ -17,7 +16,7 @@ _LISTED_SECONDS = 5 * 60
 
 def of(prefix: str) -> list[str]:
     """Return the ARNs of what has the tags of a prefix, after the time that AWS may still list what is gone."""
-    deadline = time.monotonic() + (0 if settings.AWS_ENDPOINT_URL else _LISTED_SECONDS)
+    deadline = time.monotonic() + aws.lag(_LISTED_SECONDS)
     while (found := sorted({*_tagged(prefix), *_asked(prefix)})) and time.monotonic() < deadline:
         time.sleep(10)
     return found
@@ -26,8 +25,7 @@ def of(prefix: str) -> list[str]:
 def _tagged(prefix: str) -> list[str]:
     filters = [{"Key": key, "Values": [value]} for key, value in tags.of(prefix).items()]
     pages = aws.client("resourcegroupstaggingapi").get_paginator("get_resources").paginate(TagFilters=filters)
-    found = [one["ResourceARN"] for page in pages for one in page["ResourceTagMappingList"]]
-    return fixups.without_forgotten(found) if settings.AWS_ENDPOINT_URL else found
+    return [one["ResourceARN"] for page in pages for one in page["ResourceTagMappingList"]]
 
 
 def _asked(prefix: str) -> Iterator[str]:

@@ -10,7 +10,6 @@ from deploy.cfn.cloudformation import Report
 from deploy.images import bake, bundle, latest, recipe, rollout
 from deploy.images.latest import NoImage
 from deploy.images.recipe import Recipe
-from deploy.stacks import Provisioned
 
 Say = Callable[[str], None]
 _GROUPS = {"web": "PolybotGroupName", "workers": "Yolo5GroupName", "metrics": "MetricsGroupName"}
@@ -37,7 +36,7 @@ def check(order: Order) -> None:
     stacks.planned(order.prefix, {**order.values, **choice.planned(order.prefix, order.way)})
 
 
-def provision(order: Order, report: Report, say: Say) -> Provisioned:
+def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
     """Create or update everything; safe to run again after any interruption. Raise StackError with what to do."""
     check(order)
     values = {**order.values, **choice.before(order.prefix, order.way, report)}
@@ -71,7 +70,7 @@ def steps(order: Order) -> list[str]:
     return [*bakes, *choice.steps(order.prefix, order.way), *_LATER]
 
 
-def _with_images(prefix: str, values: Mapping[str, str], report: Report, say: Say) -> Provisioned:
+def _with_images(prefix: str, values: Mapping[str, str], report: Report, say: Say) -> dict[str, str]:
     """Deploy every stack; the image of a role that has none is baked when it is first needed."""
     baked: set[str] = set()
     while True:
@@ -90,8 +89,8 @@ def _with_images(prefix: str, values: Mapping[str, str], report: Report, say: Sa
         bake.bake(prefix, recipe.place(prefix), Recipe(role, bundle.version()), said)
 
 
-def _merged(first: Provisioned, second: Provisioned) -> Provisioned:
+def _merged(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
     """Return what two runs did together."""
-    later = {name: what for name, what in second.stacks.items() if what != "unchanged"}
-    made = {name: what for name, what in first.stacks.items() if what == "created"}
-    return Provisioned({**first.stacks, **later, **made}, [*first.fixups, *second.fixups])
+    later = {name: what for name, what in second.items() if what != "unchanged"}
+    made = {name: what for name, what in first.items() if what == "created"}
+    return {**first, **later, **made}

@@ -6,9 +6,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.conf import settings
-
-from botsite import aws, logs, secret_store
+from botsite import aws, logs
 from botsite.bot import api
 from deploy import stacks
 from deploy.certificates import acm
@@ -52,7 +50,7 @@ def rotate(prefix: str, name: str) -> str:
     """Store a new value of a secret that is drawn here; return what happens next, as a sentence."""
     stacks.existing(prefix, "web")
     secret_id, kind = f"{prefix}/{name}", DRAWN[name]
-    held = secret_store.read([secret_id], settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+    held = aws.secrets([secret_id])
     new = held | {kind.setting: "".join(secrets.choice(_ALPHABET) for _ in range(kind.length))}
     if kind.before and not (kind.first and kind.before in held):
         new[kind.before] = held[kind.setting]
@@ -69,7 +67,7 @@ def tell_telegram(prefix: str) -> str:
     """
     web = stacks.existing(prefix, "web")
     names = web.outputs["ServiceSecrets"].split(",")
-    secret = secret_store.read(names, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)["TELEGRAM_WEBHOOK_SECRET"]
+    secret = aws.secrets(names)["TELEGRAM_WEBHOOK_SECRET"]
     token = api.stored_token(web.outputs["TokenSecretName"])
     info = bot_api.ask(token, lambda bot: bot.get_webhook_info)
     if not info.url:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from deploy.cfn.cloudformation import Change, Event, Report, Stack
 from deploy.cfn.cloudformation import StackError as StackError  # callers catch stacks.StackError
 from deploy.cfn.template import Template
 from deploy.images import latest
-from deploy.local import fixups
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
 # Each stack may import what those before it export; they are deleted from the end.
@@ -41,21 +39,14 @@ def _silent(event: Event) -> None:
     """Take a report of which nobody wants to hear."""
 
 
-@dataclass(frozen=True)
-class Provisioned:
-    """What a run did: each stack "created", "updated" or "unchanged", and what the emulator needed besides."""
-
-    stacks: Mapping[str, str]
-    fixups: list[str]
-
-
 def provision(
     prefix: str, values: Mapping[str, str] | None = None, report: Report = _silent, parts: Sequence[str] = ORDER
-) -> Provisioned:
+) -> dict[str, str]:
     """Create or update every stack, or those of `parts`, through a change set, then hold all against the templates.
 
     `values` are parameters of the templates; one that is not given keeps what the stack has, else its default. Safe
-    to run again after any interruption. Raise StackError with the cause and what to do.
+    to run again after any interruption. Return for each stack "created", "updated" or "unchanged". Raise StackError
+    with the cause and what to do.
     """
     values = values or {}
     templates = _templates(values)
@@ -65,16 +56,13 @@ def provision(
     done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in parts}
     deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
     left = drift.settled(deployed)
-    mended = fixups.apply(left) if settings.AWS_ENDPOINT_URL else []
-    if mended:
-        left = drift.settled(deployed, among={one.stack for one in left})
     if left:
         lines = "\n".join(f"  {one}" for one in left)
         raise StackError(
             "The stacks are deployed, but not all is as their templates say, perhaps because it was changed by hand. "
             f"Set it back, then run this again:\n{lines}"
         )
-    return Provisioned(done, mended)
+    return done
 
 
 def plan(prefix: str, values: Mapping[str, str] | None = None) -> list[Change]:

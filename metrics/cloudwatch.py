@@ -65,8 +65,7 @@ def size() -> Size:
     with naming("ASG_NAME") as name:
         answer = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
     if not answer["AutoScalingGroups"]:
-        where = settings.AWS_ENDPOINT_URL or settings.AWS_REGION
-        text = f"There is no Auto Scaling group {name!r} in {where}: check ASG_NAME and AWS_REGION."
+        text = f"There is no Auto Scaling group {name!r} in {aws.place()}: check ASG_NAME and AWS_REGION."
         raise MetricFailed("ASG_NAME", text)
     group = answer["AutoScalingGroups"][0]
     states = [instance["LifecycleState"] for instance in group.get("Instances", [])]

@@ -45,7 +45,7 @@ def refused(code: str) -> ClientError:
 @pytest.mark.parametrize(
     ("error", "what"),
     [
-        (EndpointConnectionError(endpoint_url="https://x"), r"Cannot reach AWS in the region us-nowhere-1.*AWS_REGION"),
+        (EndpointConnectionError(endpoint_url="https://x"), r"Cannot reach AWS in us-nowhere-1.*AWS_REGION"),
         (InvalidRegionError(region_name="us nowhere"), r"'us nowhere'.*AWS_REGION"),
         (NoRegionError(), "AWS_REGION"),
         (refused("UnrecognizedClientException"), "not accept these credentials in us-nowhere-1.*has to be enabled"),

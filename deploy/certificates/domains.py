@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 from botocore.exceptions import ClientError
-from django.conf import settings
 
 from botsite import aws
 from deploy import tags
@@ -98,4 +97,4 @@ def _wait(state: dict[str, Any], domain: str, deadline: float) -> None:
             f"ACM does not see the record of {domain} yet. Do the name servers at the domain's registrar agree with "
             "those of the hosted zone? Run this again to wait on."
         )
-    time.sleep(0.02 if settings.AWS_ENDPOINT_URL else 5)
+    aws.pause(5)

@@ -8,7 +8,6 @@ from itertools import takewhile
 from typing import Any
 
 from botocore.exceptions import ClientError
-from django.conf import settings
 
 from botsite import aws
 from deploy.cfn import remedies
@@ -216,5 +215,5 @@ def pause(deadline: float, state: str) -> None:
     """Wait before the next look; raise StackError past the deadline (seconds of the monotonic clock)."""
     if time.monotonic() > deadline:
         raise StackError(f"{state} after the longest wait. AWS goes on by itself: run the command again to wait on.")
-    # An emulator has finished before it answers; CloudFormation takes minutes and throttles those who ask often.
-    time.sleep(0.02 if settings.AWS_ENDPOINT_URL else 3)
+    # CloudFormation takes minutes and throttles callers that ask often.
+    aws.pause(3)

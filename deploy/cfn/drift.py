@@ -6,8 +6,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
-
+from botsite import aws
 from deploy.cfn import cloudformation, live
 from deploy.cfn.cloudformation import Stack
 from deploy.cfn.live import machines
@@ -48,7 +47,7 @@ def differences(deployed: Sequence[tuple[Stack, Template]], among: Container[str
 
 def settled(deployed: Sequence[tuple[Stack, Template]], among: Container[str] | None = None) -> list[Difference]:
     """Return the differences that are left after the time that AWS may take to show a change."""
-    deadline = time.monotonic() + (0 if settings.AWS_ENDPOINT_URL else _SETTLING_SECONDS)
+    deadline = time.monotonic() + aws.lag(_SETTLING_SECONDS)
     while (found := differences(deployed, among)) and time.monotonic() < deadline:
         time.sleep(5)
     return found

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.conf import settings
-
-from botsite import logs, secret_store
+from botsite import aws, logs
 from botsite.bot import api
 from deploy import stacks
 from deploy.cfn.cloudformation import Stack
@@ -19,7 +17,7 @@ class Place:
     @property
     def emulated(self) -> bool:
         """Return whether this is no AWS: nothing executes there, and some calls are missing."""
-        return bool(settings.AWS_ENDPOINT_URL)
+        return aws.emulated()
 
     def stack(self, part: str) -> Stack:
         """Return a stack of the service; raise StackError if it is not deployed."""
@@ -44,6 +42,6 @@ class Place:
     def secret(self, setting: str) -> str:
         """Return what the service's secrets hold for a setting; raise ImproperlyConfigured if they cannot be read."""
         names = self.output("web", "ServiceSecrets").split(",")
-        value = secret_store.read(names, settings.AWS_REGION, settings.AWS_ENDPOINT_URL).get(setting, "")
+        value = aws.secrets(names).get(setting, "")
         logs.hide(value)
         return value

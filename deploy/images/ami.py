@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.conf import settings
-
 from botsite import aws
 from deploy import tags
 from deploy.cfn.cloudformation import StackError
@@ -16,6 +14,8 @@ from deploy.cfn.cloudformation import StackError
 _IMAGE_SECONDS = 60 * 60
 # The one in use, the one before it to go back to, and one more.
 KEPT = 3
+# Between two looks at EC2.
+POLL_SECONDS = 3
 
 
 Say = Callable[[str], None]
@@ -102,11 +102,6 @@ def delete(prefix: str) -> list[str]:
     return [image.id for image in found]
 
 
-def pause() -> None:
-    """Wait a little before the next look at EC2: an emulator has finished by then."""
-    time.sleep(0.1 if settings.AWS_ENDPOINT_URL else 3)
-
-
 def _await(image_id: str, say: Say) -> Image:
     deadline = time.monotonic() + _IMAGE_SECONDS
     told = ""
@@ -123,7 +118,7 @@ def _await(image_id: str, say: Say) -> Image:
         if now != told:
             say(f"making the image {image_id}: {now}")
             told = now
-        pause()
+        aws.pause(POLL_SECONDS)
 
 
 def _images(*conditions: dict[str, Any]) -> list[Image]:

@@ -7,7 +7,7 @@ from typing import Any
 from botsite import aws
 from deploy import tags
 from deploy.cfn.cloudformation import StackError
-from deploy.images.ami import Say, pause
+from deploy.images.ami import POLL_SECONDS, Say
 from deploy.images.recipe import LIFETIME_MINUTES, ROLES, Place, Recipe, user_data
 
 # The newest Amazon Linux 2023; a public parameter that AWS keeps in every region.
@@ -68,7 +68,7 @@ def follow(instance_id: str, where: Place, folder: str, say: Say) -> None:
             raise StackError(f"The prototype {instance_id} is {state} while {told}: {reason or 'no reason given'}.")
         if time.monotonic() > deadline:
             raise StackError(f"The prototype {instance_id} is still {told} after {LIFETIME_MINUTES} minutes.")
-        pause()
+        aws.pause(POLL_SECONDS)
 
 
 def stop(instance_id: str) -> None:

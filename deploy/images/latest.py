@@ -51,7 +51,7 @@ def _newest(prefix: str, role: str) -> str:
     if image := ami.newest(prefix, role):
         return image.id
     # Nothing starts at an emulator from an image, so any will do.
-    if settings.AWS_ENDPOINT_URL and (image_id := _any()):
+    if aws.emulated() and (image_id := _any()):
         return image_id
     raise NoImage(prefix, role)
 

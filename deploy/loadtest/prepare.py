@@ -9,6 +9,7 @@ import httpx
 from botocore.exceptions import ClientError
 from django.conf import settings
 
+from botsite import aws
 from botsite.bot import api
 from deploy import stacks
 from deploy.certificates import acm
@@ -47,8 +48,7 @@ def check_table() -> None:
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
-        where = settings.AWS_ENDPOINT_URL or f"AWS in {settings.AWS_REGION}"
-        raise LoadTestError(f"There is no table {settings.PREDICTIONS_TABLE} on {where}. {_HELP}") from error
+        raise LoadTestError(f"There is no table {settings.PREDICTIONS_TABLE} on {aws.place()}. {_HELP}") from error
 
 
 def check_group(gauges: Gauges) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from botsite import aws
 from botsite.bot import api
 from deploy.loadtest import arrivals, files, local, numbering, pictures, prepare, receipts, updates
 from deploy.loadtest.errors import LoadTestError
@@ -74,7 +75,7 @@ def run(options: Options, screen: Screen) -> Report | None:
 
 
 def _stack_is_named() -> bool:
-    return bool(settings.AWS_ENDPOINT_URL) or any(getattr(settings, name) for name in prepare.NEEDS)
+    return aws.emulated() or any(getattr(settings, name) for name in prepare.NEEDS)
 
 
 def _images(folder: Path | None, *, chosen: bool) -> list[bytes]:
@@ -85,9 +86,7 @@ def _images(folder: Path | None, *, chosen: bool) -> list[bytes]:
 
 
 def _where() -> str:
-    return (
-        f"an emulated AWS, {settings.AWS_ENDPOINT_URL}" if settings.AWS_ENDPOINT_URL else f"AWS, {settings.AWS_REGION}"
-    )
+    return f"an emulated AWS, {aws.place()}" if aws.emulated() else aws.place()
 
 
 async def _test(
@@ -111,7 +110,7 @@ async def _test(
         photos = updates.photos(len(offsets), chat_ids, uploaded.sizes)
         plan = Plan(offsets, options.timeout, options.interval, options.settle, options.until_scaled_in)
         run = Run(plan, photos, sender, counter, gauges, screen.show)
-        if settings.AWS_ENDPOINT_URL and not known:
+        if aws.emulated() and not known:
             run.note("instances and alarms are as the emulator has them: in service at once, raised by a single value")
         with screen.live():
             await run.go()

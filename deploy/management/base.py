@@ -24,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from botsite import aws
 from deploy import interrupts, stacks
 from deploy.cfn import refusals, remedies
 from deploy.cfn.cloudformation import Change, Event, Report, StackError
@@ -121,8 +122,7 @@ def advice(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, NoRegionError | InvalidRegionError):
         return f"{error} Set AWS_REGION to one, such as us-east-1."
     if isinstance(error, NoConnectionError | HTTPClientError):
-        where = settings.AWS_ENDPOINT_URL or f"AWS in the region {settings.AWS_REGION}"
-        return f"Cannot reach {where}: {error} Check AWS_ENDPOINT_URL, AWS_REGION and the network."
+        return f"Cannot reach {aws.place()}: {error} Check AWS_ENDPOINT_URL, AWS_REGION and the network."
     return str(error)
 
 

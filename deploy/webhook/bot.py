@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import aws, logs, secret_store
+from botsite import aws, logs
 from botsite.bot import api
 from botsite.bot.api import TelegramError
 from deploy import stacks
@@ -90,7 +89,7 @@ def connect(prefix: str, say: Callable[[str], None]) -> Registered:
         if not told:
             say(f"Telegram does not find the host of {to.url} yet: waiting for its name to be known")
             told = True
-        time.sleep(0.1 if settings.AWS_ENDPOINT_URL else 15)
+        aws.pause(15)
 
 
 def disconnect(prefix: str) -> bool:
@@ -120,7 +119,7 @@ def _stored_token(web: Stack) -> str:
 
 def _stored_secret(names: str) -> str:
     try:
-        found = secret_store.read(names.split(","), settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+        found = aws.secrets(names.split(","))
     except ImproperlyConfigured as error:
         raise StackError(str(error)) from error
     return found.get("TELEGRAM_WEBHOOK_SECRET", "")

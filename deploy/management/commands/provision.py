@@ -65,10 +65,8 @@ class Command(StackCommand):
     def _deploy(self, order: Order, console: Console) -> None:
         with progress(console) as report:
             done = provision.provision(order, report, lambda text: console.print(text, markup=False))
-        for name, what in done.stacks.items():
+        for name, what in done.items():
             console.print(f"{name}: {what}")
-        for line in done.fixups:
-            console.print(f"set afterwards, because the emulator's CloudFormation drops it: {line}")
         console.print("The live settings are as the templates say.")
 
     def _roll_out(self, prefix: str, console: Console, wait: bool) -> None:
