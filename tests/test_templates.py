@@ -78,7 +78,7 @@ def test_every_parameter_and_output_is_explained_and_a_number_has_its_unit(path:
         assert parameter.get("Description", "").endswith((".", ")")), name
     for name, parameter in text.parameters.items():
         if parameter["Type"] == "Number":
-            assert any(unit in parameter["Description"] for unit in ("days", "seconds", "count")), name
+            assert any(unit in parameter["Description"] for unit in ("days", "seconds", "jobs", "number of")), name
 
 
 @each_template
@@ -263,7 +263,7 @@ def test_every_alarm_says_what_to_do_and_tells_somebody(path: Path) -> None:
             alarm = resource["Properties"]
             text = alarm["AlarmDescription"]
             text = text if isinstance(text, str) else text["Fn::Sub"]
-            assert re.search(r"\b([Ll]ook|[Rr]ead|[Ss]ee) ", text), name
+            assert re.search(r"\b([Cc]heck|[Ff]ind|[Ll]ist|[Rr]ead|[Ss]ee) ", text), name
             assert len(alarm["AlarmActions"]) == 1, name
             assert len(text) <= 1024, name
 
