@@ -1,4 +1,4 @@
-"""Take signals otherwise for the length of a block."""
+"""Change how signals are handled for the length of a block."""
 
 import signal
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def handled(*numbers: signal.Signals, handler: Any) -> Iterator[None]:
-    """Handle signals otherwise for the length of a block; a thread other than the main one gets none anyhow."""
+    """Handle these signals with `handler` inside the block; Python delivers none to a thread but the main one."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -23,5 +23,5 @@ def handled(*numbers: signal.Signals, handler: Any) -> Iterator[None]:
 
 
 def as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    """Handle a signal as Python handles Ctrl-C, so that `finally` is run."""
+    """Treat a signal like Ctrl-C, so that `finally` blocks run."""
     raise KeyboardInterrupt

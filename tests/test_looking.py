@@ -19,7 +19,7 @@ from botsite import aws
 from deploy.certificates import domains
 from deploy.doctor import checks
 from deploy.doctor.findings import State
-from deploy.doctor.place import Place
+from deploy.service import Service
 from tests.support import emulators
 from tests.support.emulators import forget_clients
 
@@ -103,17 +103,17 @@ def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_not
 ) -> None:
     domain = ("--domain", "bot.example.com", "--hosted-zone-id", zone)
     # A teardown looks for its record.
-    domains.ensure_public(PREFIX, "bot.example.com", zone)
+    domains.ensure_public(Service(PREFIX), "bot.example.com", zone)
     with somebody("reader", policy()):
         asked.clear()
         new = run("provision", "--prefix", "another", "--plan", "--self-signed")
         moved = run("provision", "--prefix", PREFIX, "--plan", *domain)
         changed = run("provision", "--prefix", PREFIX, "--plan", "--parameter", "JobsMaxReceives=7")
         gone = run("teardown", "--prefix", PREFIX, "--plan")
-        found = checks.run(Place(PREFIX), checks.CHECKS)
+        found = checks.run(Service(PREFIX), checks.CHECKS)
         did = set(asked)
     assert ["PredictionsTable" in new, "DomainRecord" in moved, "JobsQueue" in changed, "Vpc" in gone] == [True] * 4
-    assert [one for one in found if "may not" in one.verdict.seen] == []
+    assert [one for one in found if "these credentials lack" in one.verdict.seen] == []
     may = {action for statement in policy()["Statement"] for action in statement["Action"]}
     # Who one is, everybody may ask.
     assert did - {"sts:GetCallerIdentity"} == may
@@ -131,8 +131,10 @@ def test_a_missing_permission_is_named() -> None:
 
 def test_without_permissions_no_check_calls_the_service_broken() -> None:
     with somebody("stranger"):
-        found = checks.run(Place(PREFIX), checks.CHECKS)
-    ignorant = [one.name for one in found if one.verdict.state is State.UNKNOWN and "may not" in one.verdict.seen]
+        found = checks.run(Service(PREFIX), checks.CHECKS)
+    ignorant = [
+        one.name for one in found if one.verdict.state is State.UNKNOWN and "these credentials lack" in one.verdict.seen
+    ]
     assert ignorant == [name for name in checks.CHECKS if name != "clock"]
 
 
@@ -142,6 +144,6 @@ def test_a_secret_that_one_may_not_read_says_nothing_of_the_bot() -> None:
     without["Statement"] = [one for one in statements if "secretsmanager:GetSecretValue" not in one["Action"]]
     assert len(without["Statement"]) == len(statements) - 1
     with somebody("outsider", without):
-        found = checks.run(Place(PREFIX), ["token", "webhook", "route"])
-    seen = "these credentials may not do secretsmanager:GetSecretValue"
+        found = checks.run(Service(PREFIX), ["token", "webhook", "route"])
+    seen = "these credentials lack secretsmanager:GetSecretValue"
     assert [(one.verdict.state, one.verdict.seen) for one in found] == [(State.UNKNOWN, seen)] * 3

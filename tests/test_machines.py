@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from botsite import aws, settings
-from deploy import stacks
+from deploy import provision, stacks
 from deploy.cfn import template
 from deploy.images import recipe
+from deploy.service import Service
 from tests.support import emulators
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +31,7 @@ each_role = pytest.mark.parametrize("role", ROLES)
 def endpoint() -> Iterator[str]:
     """An emulated AWS with the service on it."""
     with emulators.ministack() as url:
-        stacks.provision(PREFIX)
+        provision.deploy(Service(PREFIX))
         yield url
 
 
@@ -63,13 +64,13 @@ def environment(role: str) -> dict[str, str]:
 
 
 @each_role
-def test_a_machines_disk_has_room_for_that_of_its_prototype(role: str) -> None:
+def test_instance_disk_is_as_large_as_the_builders(role: str) -> None:
     """EC2 launches no image on a disk that is smaller than its snapshot."""
     assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= recipe.ROLES[role].disk_gib
 
 
-def test_the_stacks_give_a_prototype_its_place(endpoint: str) -> None:
-    where = recipe.place(PREFIX)
+def test_stacks_provide_the_builders_place(endpoint: str) -> None:
+    where = recipe.place(Service(PREFIX))
     subnet = aws.client("ec2").describe_subnets(SubnetIds=[where.subnet])["Subnets"][0]
     group = aws.client("ec2").describe_security_groups(GroupIds=[where.security_group])["SecurityGroups"][0]
     assert (subnet["MapPublicIpOnLaunch"], group["IpPermissions"]) == (True, [])
@@ -125,7 +126,7 @@ def test_a_machine_has_metadata_for_containers_only_by_token_and_an_encrypted_di
 def test_a_group_starts_the_newest_launch_template_in_both_zones(endpoint: str, role: str) -> None:
     found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[f"{PREFIX}-{role}"])
     group = found["AutoScalingGroups"][0]
-    network = stacks.existing(PREFIX, "network").outputs
+    network = Service(PREFIX).stack("network").outputs
     assert group["LaunchTemplate"]["LaunchTemplateName"] == f"{PREFIX}-{role}"
     assert group["LaunchTemplate"]["Version"] == "1"
     assert group["VPCZoneIdentifier"] == f"{network['SubnetAId']},{network['SubnetBId']}"
@@ -134,7 +135,7 @@ def test_a_group_starts_the_newest_launch_template_in_both_zones(endpoint: str, 
 
 
 def test_the_zones_are_two(endpoint: str) -> None:
-    network = stacks.existing(PREFIX, "network").outputs
+    network = Service(PREFIX).stack("network").outputs
     ids = [network["SubnetAId"], network["SubnetBId"]]
     subnets = aws.client("ec2").describe_subnets(SubnetIds=ids)["Subnets"]
     assert sorted(one["AvailabilityZone"] for one in subnets) == ["us-east-1a", "us-east-1b"]
@@ -149,7 +150,7 @@ def test_no_template_says_how_many_workers_there_are_now() -> None:
 
 
 def test_nobody_reaches_a_worker_and_only_the_load_balancer_a_site(endpoint: str) -> None:
-    network = stacks.existing(PREFIX, "network").outputs
+    network = Service(PREFIX).stack("network").outputs
     groups = {name: network[f"{name}SecurityGroupId"] for name in ("Balancer", "Web", "Workers")}
     found = aws.client("ec2").describe_security_groups(GroupIds=list(groups.values()))["SecurityGroups"]
     ingress = {one["GroupId"]: [opened(rule) for rule in one["IpPermissions"]] for one in found}
@@ -190,4 +191,4 @@ def test_the_group_of_workers_scales_by_the_two_metrics_every_30_s(endpoint: str
 
 
 def test_the_namespace_of_the_metrics_is_the_one_of_the_settings(endpoint: str) -> None:
-    assert stacks.existing(PREFIX, "workers").outputs["MetricNamespace"] == settings.METRIC_NAMESPACE
+    assert Service(PREFIX).stack("workers").outputs["MetricNamespace"] == settings.METRIC_NAMESPACE

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from botsite import aws
-from deploy import environment, stacks
+from deploy import provision, stacks
 from deploy.cfn import template
 from deploy.images import recipe
+from deploy.service import Service
 from tests.support import emulators
 from tests.support.permissions import MAY, MAY_ANYWHERE, NOBODY
 from tests.support.tls import local_certificate
@@ -69,7 +70,7 @@ class Cloud:
         self._policies = {role: self._policy(role) for role in STACK_OF}
 
     def arn(self, role: str) -> str:
-        return stacks.existing(PREFIX, STACK_OF[role]).outputs[OUTPUT_OF[role]]
+        return Service(PREFIX).stack(STACK_OF[role]).outputs[OUTPUT_OF[role]]
 
     def policy(self, role: str) -> dict[str, Any]:
         """Return the role's own policy as it was deployed, without what the emulator cannot judge."""
@@ -107,8 +108,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Neighbourhood))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stack.callback(server.shutdown)
-        stacks.provision(PREFIX)
-        values = environment.of(PREFIX)
+        provision.deploy(Service(PREFIX))
+        values = Service(PREFIX).environment()
         token = values["TELEGRAM_TOKEN_SECRET"]
         aws.client("secretsmanager").put_secret_value(SecretId=token, SecretString="123456789:" + "x" * 35)
         yield Cloud(url, f"http://127.0.0.1:{server.server_port}", values)
@@ -144,7 +145,7 @@ def running(cloud: Cloud, role: str) -> Iterator[subprocess.Popen[str]]:
 
 def of_prototype() -> dict[str, str]:
     """Return what a prototype is told of the service, as deploy/docker/bake.sh tells its container."""
-    where = recipe.place(PREFIX)
+    where = recipe.place(Service(PREFIX))
     queues = dict.fromkeys(("JOBS_QUEUE_URL", "METRICS_QUEUE_URL"), where.queue_url)
     return {"AWS_REGION": "us-east-1", "IMAGES_BUCKET": where.bucket, **queues}
 

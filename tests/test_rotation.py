@@ -188,7 +188,7 @@ def test_a_strangers_secret_of_the_webhook_is_refused(service: Service, user: Te
     assert statuses(service, lambda site: httpx.post(f"{site}/telegram/webhook", json=body, headers=headers)) == {403}
 
 
-def test_what_was_before_is_not_good_for_ever(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previous_value_expires(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     rotate("results-key")
     name = f"{PREFIX}/results-key"
     arguments = (name, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
@@ -265,7 +265,7 @@ def test_once_a_new_token_is_stored_no_call_fails_for_want_of_it(
     assert [code for one in deliveries for code in one.statuses if code >= 500] == []
 
 
-def test_a_bot_without_a_webhook_is_not_left_so_without_a_word(service: Service) -> None:
+def test_missing_webhook_is_reported(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
     httpx.post(f"{service.telegram_url}/bot{token}/deleteWebhook").raise_for_status()
     try:
@@ -277,20 +277,20 @@ def test_a_bot_without_a_webhook_is_not_left_so_without_a_word(service: Service)
     assert f"python manage.py set_webhook --prefix {PREFIX}" in said
 
 
-@pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "does not know"), ("\n", "no token")])
-def test_a_token_that_is_none_changes_nothing(service: Service, text: str, why: str) -> None:
+@pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "doesn't know"), ("\n", "no token")])
+def test_wrong_token_changes_nothing(service: Service, text: str, why: str) -> None:
     with pytest.raises(CommandError, match=why) as raised:
         rotate("telegram-token", token_fd=given(text))
     assert "AAAA" not in str(raised.value)
     assert api.stored_token(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
 
 
-def test_a_descriptor_that_is_not_open_is_named(service: Service) -> None:
+def test_closed_descriptor_is_reported(service: Service) -> None:
     with pytest.raises(CommandError, match="--token-fd 999: Bad file descriptor"):
         rotate("telegram-token", token_fd=999)
 
 
-def test_a_key_that_cannot_be_read_anew_stays_what_it_was(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_key_keeps_its_value(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "SECRET_OF", {"RESULTS_KEY": "nobody/results-key"})
     monkeypatch.setattr(settings, "RESULTS_KEY", "k")
     key = keys.Key("RESULTS_KEY")

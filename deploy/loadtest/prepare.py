@@ -11,11 +11,11 @@ from django.conf import settings
 
 from botsite import aws
 from botsite.bot import api
-from deploy import stacks
 from deploy.certificates import acm
 from deploy.loadtest.errors import LoadTestError
 from deploy.loadtest.gauges import Gauges
 from deploy.loadtest.sender import Sender
+from deploy.service import Service
 from detection import predictions
 
 NEEDS = ("PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET")
@@ -88,7 +88,7 @@ async def check_chats(chat_ids: Sequence[int]) -> None:
 
 def _certificate(prefix: str) -> ssl.SSLContext:
     """Return TLS that trusts the stack's own certificate, as Telegram does. Raise StackError if there is no stack."""
-    arn = stacks.existing(prefix, "web").parameters.get("CertificateArn", "")
+    arn = Service(prefix).stack("web").parameters.get("CertificateArn", "")
     if arn:
         with suppress(ssl.SSLError):
             return ssl.create_default_context(cadata=acm.pem(arn).decode())
