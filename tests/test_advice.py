@@ -1,4 +1,4 @@
-"""What AWS refuses is said in one line, with what to do."""
+"""Errors of AWS become one line that says what to do."""
 
 import os
 import re
@@ -37,7 +37,7 @@ def test_without_credentials_an_operator_reads_one_line_that_says_how_to_get_the
 
 
 def refused(code: str) -> ClientError:
-    """Return an answer of AWS to credentials that it does not take."""
+    """Return AWS's answer to credentials that it rejects."""
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeStacks")
 
 
@@ -56,7 +56,7 @@ def refused(code: str) -> ClientError:
 def test_a_wrong_region_and_bad_credentials_say_where_to_look(
     error: ClientError | BotoCoreError, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The emulator is every region, and takes any credentials."""
+    """The emulator has every region and accepts any credentials."""
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "")
     monkeypatch.setattr(settings, "AWS_REGION", "us-nowhere-1")
     assert re.search(what, remedies.explain(error))
@@ -84,7 +84,7 @@ def test_unreachable_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_aws_says_of_a_failure_comes_with_what_to_do(reason: str, what: str) -> None:
-    """The emulator has no quotas and no zones that are full: the texts are those of AWS."""
+    """The emulator has no quotas and unlimited capacity, so these are AWS's texts."""
     assert what in remedies.advice(reason)
 
 

@@ -1,4 +1,4 @@
-"""`bake_ami` from beginning to end, on moto: the one emulator that makes images. See prototypes.py for its machines."""
+"""`bake_ami` from start to end on moto, the only emulator that makes images. See prototypes.py for its builders."""
 
 import io
 import os
@@ -32,26 +32,26 @@ Boot = Callable[..., Machine]
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """An emulated EC2 of this module's own."""
+    """An emulated EC2 for this module."""
     with emulators.moto() as url:
         yield url
 
 
 @pytest.fixture
 def prefix(endpoint: str, request: pytest.FixtureRequest) -> str:
-    """A prefix of the test's own, so that the tests share the emulator and nothing in it."""
+    """A prefix for this test: tests share the emulator, but nothing in it."""
     return f"try-{zlib.crc32(request.node.name.encode())}"
 
 
 @pytest.fixture
 def place(prefix: str) -> Place:
-    """Where the test's prototypes run."""
+    """Where the test's builders run."""
     return place_of(prefix)
 
 
 @pytest.fixture
 def boot(endpoint: str, tmp_path: Path) -> Iterator[Boot]:
-    """Return a function that has a machine boot what is launched next."""
+    """Return a function that boots the next launched instance."""
     machines: list[Machine] = []
 
     def start(prefix: str, broken: str = "") -> Machine:
@@ -66,7 +66,7 @@ def boot(endpoint: str, tmp_path: Path) -> Iterator[Boot]:
 
 @dataclass(frozen=True)
 class Baked:
-    """A bake that ended well: its prefix, the image, what it said, and the machine that was the prototype."""
+    """A successful bake: its prefix, image, output and builder."""
 
     prefix: str
     image: Image
@@ -75,7 +75,7 @@ class Baked:
 
 
 def baked(prefix: str, what: Recipe, endpoint: str, root: Path) -> Baked:
-    """Bake something from beginning to end."""
+    """Bake from start to end."""
     machine, said = Machine(prefix, root, endpoint), list[str]()
     machine.start()
     image = bake.bake(Service(prefix), place_of(prefix), what, said.append)
@@ -85,21 +85,21 @@ def baked(prefix: str, what: Recipe, endpoint: str, root: Path) -> Baked:
 
 @pytest.fixture(scope="module")
 def built(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
-    """A worker that was baked from source, for tests that only look at it."""
+    """A worker baked from source, for tests that only read."""
     return baked("built", Recipe("yolo5", "v1"), endpoint, tmp_path_factory.mktemp("built") / "machine")
 
 
 @pytest.fixture(scope="module")
 def pulled(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
-    """A site that was baked from an image of a registry, for tests that only look at it."""
+    """A site baked from a registry's image, for tests that only read."""
     return baked("pulled", WEB, endpoint, tmp_path_factory.mktemp("pulled") / "machine")
 
 
 def place_of(prefix: str) -> Place:
-    """Return where prototypes run; the stacks would give it, if moto could deploy them."""
+    """Return where builders run, which the stacks would provide if moto could deploy them."""
     aws.client("s3").create_bucket(Bucket=f"{prefix}-images")
     iam = aws.client("iam")
-    # boto3 asks again when an emulator on a busy machine takes too long, though it has made the profile.
+    # On a busy machine boto3 may retry although the emulator has created the profile.
     with suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_instance_profile(InstanceProfileName=prefix)
     profile = iam.get_instance_profile(InstanceProfileName=prefix)["InstanceProfile"]
@@ -110,29 +110,29 @@ def place_of(prefix: str) -> Place:
 
 
 def silent(text: str) -> None:
-    """Listen to nothing."""
+    """Ignore a line."""
 
 
 def launched(prefix: str) -> list[dict[str, Any]]:
-    """Return the prototypes that were ever launched for a prefix."""
+    """Return all builders that were launched for a prefix."""
     found = aws.client("ec2").describe_instances(Filters=[{"Name": "tag:Project", "Values": [prefix]}])
     return [one for group in found["Reservations"] for one in group["Instances"]]
 
 
 def left(prefix: str) -> tuple[list[str], list[str], list[Image]]:
-    """Return what there still is: prototypes that live, objects in the bucket, images."""
+    """Return what is left: running builders, objects in the bucket, images."""
     alive = [one["InstanceId"] for one in launched(prefix) if one["State"]["Name"] != "terminated"]
     objects = [one["Key"] for one in aws.client("s3").list_objects_v2(Bucket=f"{prefix}-images").get("Contents", [])]
     return alive, objects, [image for role in recipe.ROLES for image in ami.of_role(Service(prefix), role)]
 
 
 def an_image(prefix: str, version: str, role: str = "yolo5") -> Image:
-    """Make an image without a bake, of a machine of no use."""
+    """Make an image of some instance, without a bake."""
     return ami.create(Service(prefix), role, version, stopped(), silent)
 
 
 def stopped() -> str:
-    """Return the id of a machine of no use that is at rest."""
+    """Return the id of some stopped instance."""
     ec2 = aws.client("ec2")
     made = ec2.run_instances(ImageId=builder.base_image(), MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
     ec2.stop_instances(InstanceIds=[made])
@@ -162,7 +162,7 @@ def test_a_bake_says_each_step(built: Baked) -> None:
     ]
     steps += ["waiting for the container to be healthy", "killing the container, to see it come back"]
     steps += ["tidying up", "ready", "stopping the builder"]
-    # A look now and then does not see a step that is over quickly.
+    # Polling misses short steps.
     assert [step for step in steps if step in said] == said
     assert said[-2:] == ["ready", "stopping the builder"]
 
@@ -257,7 +257,7 @@ def test_failed_bake_shows_the_log_and_leaves_nothing(prefix: str, place: Place,
 
 @pytest.fixture
 def minds_interrupts() -> Iterator[None]:
-    """Let Ctrl-C raise, as in a terminal; what a shell starts in its background ignores it."""
+    """Let Ctrl-C raise, as in a terminal: background processes of a shell ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -285,7 +285,7 @@ def test_an_interrupt_at_any_step_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         bake.bake(Service(prefix), place, WEB, interrupt)
     alive, objects, images = left(prefix)
-    # A machine that is on its way out may still say where it is; the bucket's lifecycle takes that away.
+    # A terminating builder may still report; the bucket's lifecycle deletes that.
     assert (alive, [one for one in objects if not one.endswith(("/phase", "/log"))], images) == ([], [], [])
 
 
@@ -304,7 +304,7 @@ def test_an_interrupt_while_the_image_is_made_takes_it_away(
 
 
 class SlowEc2:
-    """The emulated EC2, but not in such a hurry: its next answers say this of images, and that of snapshots."""
+    """A slower emulated EC2: its next answers have these images and snapshots."""
 
     def __init__(self, images: list[dict[str, Any]], snapshots: list[dict[str, Any]]) -> None:
         self._ec2, self._images, self._snapshots = aws.client("ec2"), images, snapshots
@@ -323,7 +323,7 @@ class SlowEc2:
 
 @pytest.fixture
 def slow(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that lets EC2 answer so first."""
+    """Return a function that makes EC2 answer like that first."""
     client = aws.client
 
     def answer(*images: dict[str, Any], snapshots: list[dict[str, Any]]) -> None:
@@ -470,7 +470,7 @@ def test_without_git_a_bake_says_what_it_needs(tmp_path: Path, monkeypatch: pyte
 
 @pytest.fixture
 def run(place: Place, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Return a function that runs `bake_ami` here, and returns what it printed."""
+    """Return a function that runs `bake_ami` and returns its output."""
     monkeypatch.setattr(recipe, "place", lambda service: place)
 
     def command(*arguments: str) -> str:

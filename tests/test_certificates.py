@@ -1,4 +1,4 @@
-"""The load balancer's certificate: made, judged, kept in ACM and renewed there; or a public one for a domain."""
+"""The load balancer's certificate: self-signed, checked, kept and renewed in ACM; or a public one for a domain."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def acm() -> Iterator[Any]:
 
 @pytest.fixture
 def prefix(acm: Any) -> str:
-    """A prefix of the test's own, so that the tests share the emulator and nothing in it."""
+    """A prefix for this test: tests share the emulator, but nothing in it."""
     return f"try-{next(numbers)}"
 
 
@@ -64,7 +64,7 @@ def encrypted(pair: Pair) -> Pair:
 
 
 def shake_hands(pair: Pair, name: str, folder: Any) -> None:
-    """Connect to a server of this pair, in memory, as one who trusts the certificate and is strict about it."""
+    """Connect in memory to a server with this pair, as a strict client that trusts the certificate."""
     (folder / "pem").write_bytes(pair.certificate + pair.key)
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(folder / "pem")
@@ -91,7 +91,7 @@ def test_the_common_name_and_the_only_other_name_are_exactly_the_hosts(pair: Pai
 
 
 def test_every_usage_is_there_from_the_start(pair: Pair) -> None:
-    """Imported again, a certificate may not gain a usage."""
+    """ACM refuses a new usage when a certificate is imported again."""
     extensions = x509.load_pem_x509_certificate(pair.certificate).extensions
     usage = extensions.get_extension_for_class(x509.KeyUsage).value
     purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -253,7 +253,7 @@ def test_private_zone_is_rejected(prefix: str) -> None:
 
 
 class SlowAcm:
-    """The emulated ACM, but not in such a hurry: it answers with these states first."""
+    """A slower emulated ACM: it answers with these states first."""
 
     def __init__(self, *states: dict[str, Any]) -> None:
         self._acm, self._states = aws.client("acm"), list(states)
@@ -268,7 +268,7 @@ class SlowAcm:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that lets ACM answer with some states first."""
+    """Return a function that makes ACM answer with some states first."""
     client = aws.client
 
     def answer(*states: dict[str, Any]) -> None:

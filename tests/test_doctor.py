@@ -1,4 +1,4 @@
-"""`doctor` finds what is wrong with a running service, and says of what it cannot see that it cannot."""
+"""`doctor` finds what is wrong with a running service, and reports what it can't check."""
 
 import io
 import json
@@ -27,7 +27,7 @@ from tests.support import letters
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOST = "bot.example.com"
 APP = Service("app")
-# What no emulator can tell.
+# What an emulator can't tell.
 NOT_HERE = {"quotas", "alarms", "capacity", "images"}
 
 
@@ -45,7 +45,7 @@ def report(*arguments: str) -> str:
 
 @pytest.fixture
 def service(stack: LocalStack) -> LocalStack:
-    """The service that all tests share, without what they have broken: no dead letters, no delivery that failed.
+    """The shared service, without what other tests left: no dead letters, no failed delivery.
 
     Its metric was just published: by itself it would be in up to 30 s.
     """
@@ -61,7 +61,7 @@ def service(stack: LocalStack) -> LocalStack:
 
 @pytest.fixture
 def queue(stack: LocalStack) -> Iterator[str]:
-    """The URL of the jobs queue, whose attributes are set back afterwards."""
+    """The URL of the jobs queue, whose attributes are restored afterwards."""
     url, sqs = stack.env["JOBS_QUEUE_URL"], aws.client("sqs")
     names = ["VisibilityTimeout", "RedrivePolicy"]
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
@@ -224,7 +224,7 @@ def test_without_aws_every_check_fails_with_advice(monkeypatch: pytest.MonkeyPat
 
 
 def judged(verdict: Verdict) -> State:
-    """Return the state of a verdict, which says what to do if something is wrong."""
+    """Return a verdict's state, after checking that a problem comes with advice."""
     assert bool(verdict.todo) == (verdict.state in (State.WARNING, State.FAILED)), verdict
     return verdict.state
 

@@ -1,4 +1,4 @@
-"""What needs no permission to change anything: plans and `doctor`, by the policy of the runbook."""
+"""Plans and `doctor` only need the runbook's read-only policy."""
 
 import io
 import json
@@ -26,13 +26,13 @@ from tests.support.emulators import forget_clients
 RUNBOOK = Path(__file__).parents[1] / "deploy" / "README.md"
 TOKEN = "123456:not-a-real-token"
 PREFIX = "look"
-# Where IAM has another name for a service than its address has.
+# Services whose name in IAM differs from that in their address.
 NAMES = {"monitoring": "cloudwatch"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def service() -> Iterator[None]:
-    """A deployed service, with a certificate and a bot, on an AWS that looks at permissions."""
+    """A deployed service with a certificate and a bot, on an AWS that checks permissions."""
     with ExitStack() as stack:
         stack.enter_context(emulators.ministack(AUTH="true"))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -59,7 +59,7 @@ def run(*arguments: str) -> str:
 
 
 def policy() -> dict[str, Any]:
-    """Return the policy that the runbook gives to who may look."""
+    """Return the runbook's read-only policy."""
     text = RUNBOOK.read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
     document: dict[str, Any] = json.loads(text.replace("objdet", PREFIX))
     return document
@@ -67,7 +67,7 @@ def policy() -> dict[str, Any]:
 
 @contextmanager
 def somebody(name: str, document: dict[str, Any] | None = None) -> Iterator[None]:
-    """Be a user who may do what a policy says, and nothing without one."""
+    """Become a user with a policy, or without any permission."""
     iam = aws.client("iam")
     iam.create_user(UserName=name)
     if document:
@@ -76,7 +76,7 @@ def somebody(name: str, document: dict[str, Any] | None = None) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
         patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-        # The session has read the keys of who was there before.
+        # The session has cached the previous user's keys.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         forget_clients()
         yield
@@ -85,7 +85,7 @@ def somebody(name: str, document: dict[str, Any] | None = None) -> Iterator[None
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The actions that AWS was asked for."""
+    """The actions that were requested from AWS."""
     actions: set[str] = set()
     call = BaseClient._make_api_call
 
@@ -102,7 +102,7 @@ def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_not
     zone: str, asked: set[str]
 ) -> None:
     domain = ("--domain", "bot.example.com", "--hosted-zone-id", zone)
-    # A teardown looks for its record.
+    # A teardown reads its DNS record.
     domains.ensure_public(Service(PREFIX), "bot.example.com", zone)
     with somebody("reader", policy()):
         asked.clear()
@@ -115,7 +115,7 @@ def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_not
     assert ["PredictionsTable" in new, "DomainRecord" in moved, "JobsQueue" in changed, "Vpc" in gone] == [True] * 4
     assert [one for one in found if "these credentials lack" in one.verdict.seen] == []
     may = {action for statement in policy()["Statement"] for action in statement["Action"]}
-    # Who one is, everybody may ask.
+    # Needs no permission.
     assert did - {"sts:GetCallerIdentity"} == may
 
 

@@ -1,4 +1,4 @@
-"""The machines of the templates: how they are launched, what they learn, who reaches them, and how many there are."""
+"""The templates' instances: how they are launched and configured, who reaches them, and how many run."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ from tests.support import emulators
 
 ROOT = Path(__file__).parents[1]
 PREFIX = "machines"
-# The part of the service in each stack, and its name as `settings.require` has it.
+# Each stack's role, and its name in `settings.require`.
 ROLES = {"polybot": "polybot", "yolo5": "yolo5", "metrics": "metricStreamer"}
 PARTS = {"polybot": "web", "yolo5": "workers", "metrics": "metrics"}
 
@@ -36,7 +36,7 @@ def endpoint() -> Iterator[str]:
 
 
 def launched(role: str) -> dict[str, Any]:
-    """Return the data of the role's launch template, as it was deployed."""
+    """Return the data of the role's deployed launch template."""
     found = aws.client("ec2").describe_launch_template_versions(
         LaunchTemplateName=f"{PREFIX}-{role}", Versions=["$Latest"]
     )
@@ -45,7 +45,7 @@ def launched(role: str) -> dict[str, Any]:
 
 
 def written(role: str) -> dict[str, Any]:
-    """Return the data of the role's launch template, as it is written."""
+    """Return the data of the role's launch template in its template."""
     text = template.read(stacks.TEMPLATES / f"{PARTS[role]}.yaml")
     found = next(one for one in text.all_resources.values() if one["Type"] == "AWS::EC2::LaunchTemplate")
     data: dict[str, Any] = found["Properties"]["LaunchTemplateData"]
@@ -53,19 +53,19 @@ def written(role: str) -> dict[str, Any]:
 
 
 def script(role: str) -> str:
-    """Return what a machine of the role runs at its first start."""
+    """Return the user data of a role's instance."""
     return base64.b64decode(launched(role)["UserData"]).decode()
 
 
 def environment(role: str) -> dict[str, str]:
-    """Return the settings that a machine of the role is given."""
+    """Return the settings in a role's user data."""
     lines = script(role).partition("<<'END'\n")[2].partition("\nEND\n")[0].splitlines()
     return dict(line.partition("=")[::2] for line in lines)  # type: ignore[misc]
 
 
 @each_role
 def test_instance_disk_is_as_large_as_the_builders(role: str) -> None:
-    """EC2 launches no image on a disk that is smaller than its snapshot."""
+    """EC2 can't launch an image on a disk smaller than its snapshot."""
     assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= recipe.ROLES[role].disk_gib
 
 
@@ -92,7 +92,7 @@ def test_a_machine_is_given_all_settings_that_its_role_needs(endpoint: str, role
 def test_a_machine_is_given_settings_that_there_are_and_no_secret(endpoint: str, role: str) -> None:
     listed = {line.partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
     given = environment(role)
-    # LOG_GROUP is for whatever runs the container; the admin reads LOG_GROUPS.
+    # LOG_GROUP is for the container's runtime; the admin reads LOG_GROUPS.
     assert given.keys() - listed <= {"LOG_GROUP", "LOG_GROUPS"}
     manager = aws.client("secretsmanager")
     secrets = [
@@ -142,7 +142,7 @@ def test_the_zones_are_two(endpoint: str) -> None:
 
 
 def test_no_template_says_how_many_workers_there_are_now() -> None:
-    """An update of the stack would set the group to it while it works."""
+    """An update of the stack would reset the running group to it."""
     for part in PARTS.values():
         text = template.read(stacks.TEMPLATES / f"{part}.yaml")
         groups = [one for one in text.all_resources.values() if one["Type"] == "AWS::AutoScaling::AutoScalingGroup"]
@@ -162,7 +162,7 @@ def test_nobody_reaches_a_worker_and_only_the_load_balancer_a_site(endpoint: str
 
 
 def opened(rule: dict[str, Any]) -> tuple[int, list[str], list[str]]:
-    """Return the port of a rule, and the addresses and groups to which it is open."""
+    """Return a rule's port, and the addresses and groups that it allows."""
     assert rule["FromPort"] == rule["ToPort"]
     sources = [one["GroupId"] for one in rule["UserIdGroupPairs"]]
     return rule["FromPort"], [one["CidrIp"] for one in rule["IpRanges"]], sources

@@ -30,14 +30,14 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """An emulated AWS of this module's own, which the code under test takes for AWS."""
+    """An emulated AWS for this module, which the code under test uses as AWS."""
     with emulators.ministack() as url:
         yield url
 
 
 @pytest.fixture
 def prefix(endpoint: str) -> str:
-    """A prefix of the test's own, so that the tests share the emulator and nothing in it."""
+    """A prefix for this test: tests share the emulator, but nothing in it."""
     return f"try-{next(numbers)}"
 
 
@@ -50,7 +50,7 @@ def made(endpoint: str) -> str:
 
 @pytest.fixture
 def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the templates that a test may spoil."""
+    """A copy of the templates that a test may edit."""
     copy = Path(shutil.copytree(stacks.TEMPLATES, tmp_path / "cloudformation"))
     monkeypatch.setattr(stacks, "TEMPLATES", copy)
     return copy
@@ -64,7 +64,7 @@ def run(command: str, *arguments: str) -> str:
 
 
 def statuses(prefix: str) -> dict[str, str]:
-    """Return the status of each stack of the prefix that there is."""
+    """Return the status of each existing stack of the prefix."""
     found = [Service(prefix).find(part) for part in stacks.ORDER]
     return {stack.name: stack.status for stack in found if stack}
 
@@ -78,7 +78,7 @@ def queue(prefix: str, name: str) -> dict[str, str]:
 
 
 def redrive(attributes: dict[str, str]) -> tuple[str, int]:
-    """Return the ARN of a queue's dead-letter queue, and after how many receives a message goes there."""
+    """Return the ARN of a queue's dead-letter queue, and the number of receives before a message goes there."""
     policy = json.loads(attributes["RedrivePolicy"])
     return policy["deadLetterTargetArn"], int(policy["maxReceiveCount"])
 
@@ -270,7 +270,7 @@ def test_plan_shows_replacements_and_removals(made: str, templates: Path) -> Non
 
 
 def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator makes no image, so a bake only registers one."""
+    """The emulator can't bake, so this only registers an image."""
 
     def register(service: Service, where: Place, what: Recipe, say: object) -> None:
         marks = [{"ResourceType": "image", "Tags": service.tag_list(Role=what.role)}]
@@ -396,7 +396,7 @@ def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: P
 
 
 def test_stuck_stack_is_reported_with_the_way_out(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator has no such states, so the description of the stack is made up."""
+    """The emulator never has such states, so the stack's description is made up."""
     tags = {"Project": prefix, "ManagedBy": "object-detection-service"}
     for status, what in (
         ("UPDATE_ROLLBACK_FAILED", f"continue-update-rollback --stack-name {prefix}-network"),

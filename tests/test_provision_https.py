@@ -1,4 +1,4 @@
-"""`provision` from nothing to a bot that Telegram calls, and `teardown` of all of it, on an emulated AWS."""
+"""`provision` from nothing to a bot with a webhook, on an emulated AWS and a fake Telegram."""
 
 import base64
 import io
@@ -29,21 +29,21 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def telegram() -> Iterator[str]:
-    """The address of a fake Telegram of this module's own."""
+    """The address of a fake Telegram for this module."""
     with emulators.telegram(TOKEN) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[str]:
-    """An emulated AWS of this module's own."""
+    """An emulated AWS for this module."""
     with emulators.ministack() as url:
         yield url
 
 
 @pytest.fixture
 def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
-    """A Telegram that knows of no webhook, and an operator whose own environment names another bot."""
+    """A Telegram without a webhook, and an operator whose environment names another bot."""
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", telegram)
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", "999:another-bot-of-the-operator")
     monkeypatch.setattr(settings, "TELEGRAM_WEBHOOK_SECRET", "another-secret")
@@ -53,7 +53,7 @@ def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram
 
 @pytest.fixture
 def prefix(cloud: str, control: TelegramControl) -> str:
-    """A prefix of the test's own, so that the tests share the emulators and nothing in them."""
+    """A prefix for this test: tests share the emulators, but nothing in them."""
     return f"try-{next(numbers)}"
 
 
@@ -65,7 +65,7 @@ def zone(cloud: str) -> str:
 
 
 class Terminal(io.StringIO):
-    """An output at which a person sits."""
+    """An output that is a terminal."""
 
     def isatty(self) -> bool:
         """Say so."""
@@ -81,7 +81,7 @@ def provision(prefix: str, *arguments: str, token: str = "", output: io.StringIO
 
 
 def descriptor(text: str) -> int:
-    """Return a file descriptor that reads as this text; who reads it closes it."""
+    """Return a file descriptor with this text; the reader closes it."""
     reading, writing = os.pipe()
     os.write(writing, text.encode())
     os.close(writing)
@@ -94,12 +94,12 @@ def web(prefix: str) -> cloudformation.Stack:
 
 
 def stored(prefix: str) -> str:
-    """Return the token that is stored."""
+    """Return the stored token."""
     return str(aws.client("secretsmanager").get_secret_value(SecretId=f"{prefix}/telegram-token")["SecretString"])
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
-    """Have a person answer the questions for secrets."""
+    """Answer the prompts for secrets."""
     answers = iter(texts)
     monkeypatch.setattr("getpass.getpass", lambda question: next(answers))
 
@@ -241,7 +241,7 @@ def test_secrets_are_only_in_secrets_manager(prefix: str) -> None:
 
 
 def secrets(prefix: str) -> list[str]:
-    """Return what the secrets of the prefix hold."""
+    """Return the values of the prefix's secrets."""
     manager = aws.client("secretsmanager")
     names = [one["Name"] for one in manager.list_secrets()["SecretList"] if one["Name"].startswith(f"{prefix}/")]
     texts = [manager.get_secret_value(SecretId=name)["SecretString"] for name in names]
@@ -249,7 +249,7 @@ def secrets(prefix: str) -> list[str]:
 
 
 def told(prefix: str) -> str:
-    """Return what everybody may read who can describe stacks and launch templates."""
+    """Return everything that describing stacks and launch templates shows."""
     client, ec2, found = aws.client("cloudformation"), aws.client("ec2"), []
     for name in [Service(prefix).stack_name(part) for part in stacks.ORDER]:
         found.append(client.describe_stacks(StackName=name)["Stacks"])
@@ -312,7 +312,7 @@ STEPS: list[tuple[Any, str, str]] = [
     (registration, "register", "before"),
 ]
 
-# Until the stacks know of it; from there on it is the same.
+# Until the stacks have the certificate; from there on, the steps are the same.
 DOMAIN_STEPS: list[tuple[Any, str, str]] = [
     (validation, "put", "before"),
     (validation, "put", "after"),
@@ -353,7 +353,7 @@ def test_interrupted_certificate_request_is_resumed(
 
 
 def interrupted(step: Callable[..., Any], when: str) -> Callable[..., Any]:
-    """Return a step that SIGTERM comes before or after."""
+    """Return a step with a SIGTERM before or after it."""
 
     def run(*arguments: Any, **more: Any) -> Any:
         if when == "after":
@@ -398,7 +398,7 @@ def test_instances_of_an_older_image_are_replaced(prefix: str) -> None:
 
 
 def test_running_refresh_is_left_alone(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator is done with a refresh at once."""
+    """The emulator finishes a refresh at once."""
     monkeypatch.setattr(rollout, "outdated", lambda group: ["i-1"] if group == f"{prefix}-yolo5" else [])
     monkeypatch.setattr(rollout, "start", lambda group: "")
     assert (

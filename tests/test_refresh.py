@@ -1,4 +1,4 @@
-"""Machines of an older image are replaced by EC2 Auto Scaling itself. No emulator can: its answers are made up here."""
+"""EC2 Auto Scaling replaces instances of an older image. No emulator can, so its answers are scripted here."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ OLD, NEW = ({"LaunchTemplateId": "lt-0123456789abcdef0", "Version": version} for
 
 @pytest.fixture
 def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """A client that answers as it is told, after holding the request against the service's model."""
+    """A client with scripted answers that validates each request against the service's model."""
     client = boto3.client("autoscaling", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")  # noqa: TID251
     monkeypatch.setattr(aws, "client", lambda service: client)
     with Stubber(client) as stubber:
@@ -26,7 +26,7 @@ def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 def group(*templates: dict[str, str]) -> dict[str, Any]:
-    """Return a group of the new template with a machine of each of these."""
+    """Return a group of the new template with an instance of each of these."""
     instances = [
         {
             "InstanceId": f"i-{number}",

@@ -1,4 +1,4 @@
-"""`set_webhook`: Telegram is told once where updates go, and is given the certificate that nobody else vouches for."""
+"""`set_webhook`: the webhook is registered once, with the certificate if it is self-signed."""
 
 import io
 import json
@@ -35,14 +35,14 @@ KINDS = ["callback_query", "message"]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The address of a fake Telegram of this module's own."""
+    """The address of a fake Telegram for this module."""
     with emulators.telegram(TOKEN) as url:
         yield url
 
 
 @pytest.fixture
 def control(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
-    """A Telegram that knows of no webhook, and settings that lead to it."""
+    """A Telegram without a webhook, and settings that point to it."""
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", server)
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", TOKEN)
     monkeypatch.setattr(settings, "TELEGRAM_WEBHOOK_SECRET", SECRET)
@@ -53,7 +53,7 @@ def control(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramCo
 
 
 def register(url: str = URL, token: str = TOKEN, secret: str = SECRET, **more: Any) -> Registered:
-    """Register the webhook, as it should be but for what is given."""
+    """Register the webhook, with some arguments changed."""
     return registration.register(url, token, secret, **more)
 
 
@@ -69,7 +69,7 @@ def pair() -> Pair:
 
 
 class Site:
-    """A real webhook, behind TLS if it has a certificate, that remembers secret and text of what it got."""
+    """A real webhook, with TLS if it has a certificate, that records the secret and text of each update."""
 
     def __init__(self, pair: Pair | None = None, status: int = 200) -> None:
         self.received: list[tuple[str | None, str]] = []
@@ -88,7 +88,7 @@ class Site:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         if pair:
-            # Handshakes in the threads of the requests: one that fails is that connection's affair.
+            # Handshakes in the request's thread, so that a failed one affects only its connection.
             self._server.socket = _tls(pair).wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -104,7 +104,7 @@ class Site:
 
 
 def _tls(pair: Pair) -> ssl.SSLContext:
-    """Return TLS with a certificate; Python takes its key from a file alone."""
+    """Return TLS with a certificate; Python only reads keys from files."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile() as file:
         file.write(pair.certificate + pair.key)
@@ -236,13 +236,13 @@ def test_unreachable_telegram_is_named(control: TelegramControl, monkeypatch: py
 
 @pytest.fixture(scope="module")
 def emulated() -> Iterator[str]:
-    """An emulated AWS of this module's own."""
+    """An emulated AWS for this module."""
     with emulators.ministack() as url:
         yield url
 
 
 def deploy_web(prefix: str, certificate_arn: str) -> None:
-    """Make what `set_webhook` asks of the stack of the sites: where they are called, and their certificate."""
+    """Deploy a stack with what `set_webhook` reads: the webhook's host and the certificate."""
     template = {
         "Parameters": {"CertificateArn": {"Type": "String"}},
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},

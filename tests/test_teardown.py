@@ -1,4 +1,4 @@
-"""`teardown` of the stacks, and of what is beside them: webhook, certificate, its record, images, log groups."""
+"""`teardown` of the stacks and of what isn't in a stack: webhook, certificate, DNS record, images, log groups."""
 
 import io
 import itertools
@@ -26,21 +26,21 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def telegram() -> Iterator[str]:
-    """The address of a fake Telegram of this module's own."""
+    """The address of a fake Telegram for this module."""
     with emulators.telegram(TOKEN) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[str]:
-    """An emulated AWS of this module's own."""
+    """An emulated AWS for this module."""
     with emulators.ministack() as url:
         yield url
 
 
 @pytest.fixture
 def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
-    """A Telegram that knows of no webhook."""
+    """A Telegram without a webhook."""
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", telegram)
     yield TelegramControl(telegram)
     TelegramControl(telegram).reset(setup=True)
@@ -48,7 +48,7 @@ def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram
 
 @pytest.fixture
 def prefix(cloud: str, control: TelegramControl) -> str:
-    """A prefix of the test's own."""
+    """A prefix for this test."""
     return f"gone-{next(numbers)}"
 
 
@@ -68,14 +68,14 @@ def run(command: str, prefix: str, *arguments: str) -> str:
 
 
 def made(prefix: str, *way: str) -> None:
-    """Provision a service that Telegram calls."""
+    """Provision a service with a webhook."""
     run("provision", prefix, *way)
     bot.store(Service(prefix), TOKEN)
     bot.connect(Service(prefix), print)
 
 
 def records(zone: str) -> set[str]:
-    """Return the names in a zone, other than its own."""
+    """Return the names of a zone's A and CNAME records."""
     found = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     return {one["Name"] for one in found if one["Type"] in ("A", "CNAME")}
 
@@ -104,7 +104,7 @@ def test_teardown_reports_tagged_resources_outside_the_stacks(prefix: str) -> No
 
 
 def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS, unlike the emulator, does not delete a bucket that holds something."""
+    """AWS, unlike the emulator, refuses to delete a bucket that isn't empty."""
     provision.deploy(Service(prefix))
     s3, bucket = aws.client("s3"), f"{prefix}-images-000000000000-us-east-1"
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -135,7 +135,7 @@ def test_teardown_plan_deletes_nothing(prefix: str) -> None:
 
 
 class Terminal(io.StringIO):
-    """A stream with a person at its other end."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         """Say so."""
@@ -251,7 +251,7 @@ def test_teardown_removes_images_snapshots_and_log_groups(prefix: str) -> None:
 
 
 def leave(prefix: str) -> None:
-    """Make what no stack holds: an image and a log group."""
+    """Create an image and a log group outside the stacks."""
     marks = [{"ResourceType": "image", "Tags": Service(prefix).tag_list(Role="yolo5")}]
     aws.client("ec2").register_image(Name=f"{prefix}-yolo5-1", TagSpecifications=marks)
     aws.client("logs").create_log_group(logGroupName=f"/{prefix}/old", tags=Service(prefix).tags())
