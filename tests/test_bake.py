@@ -18,7 +18,7 @@ from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy.cfn.cloudformation import StackError
-from deploy.images import ami, bake, builder, bundle, recipe
+from deploy.images import ami, bake, builder, recipe, source
 from deploy.images.ami import Image
 from deploy.images.recipe import Place, Recipe
 from deploy.service import Service
@@ -436,23 +436,23 @@ def test_images_of_other_services_are_not_removed(prefix: str) -> None:
 def test_custom_weights_are_packed_without_an_owner(tmp_path: Path) -> None:
     weights = tmp_path / "mine.pt"
     weights.write_bytes(b"weights")
-    with tarfile.open(fileobj=io.BytesIO(bundle.pack(weights))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(source.pack(weights))) as archive:
         member = archive.getmember("deploy/docker/weights/mine.pt")
         assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
-    assert bundle.model(weights) == "mine"
+    assert source.model(weights) == "mine"
 
 
 def test_an_exported_folder_is_named_without_its_ending(tmp_path: Path) -> None:
     folder = tmp_path / "mine_openvino_model"
     folder.mkdir()
     with pytest.raises(StackError, match=r"neither a \.pt file nor a folder"):
-        bundle.model(folder)
+        source.model(folder)
     (folder / "metadata.yaml").touch()
-    assert bundle.model(folder) == "mine"
+    assert source.model(folder) == "mine"
 
 
 def test_untracked_files_are_not_packed() -> None:
-    with tarfile.open(fileobj=io.BytesIO(bundle.pack())) as archive:
+    with tarfile.open(fileobj=io.BytesIO(source.pack())) as archive:
         names = archive.getnames()
     assert {"manage.py", ".dockerignore", "deploy/docker/bake.sh"} <= set(names)
     assert [name for name in names if name.startswith((".env", "tests/", "var/")) or name.endswith(".pyc")] == []
@@ -462,7 +462,7 @@ def test_without_git_a_bake_says_what_it_needs(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(StackError, match=r"baked from a git checkout.*Clone the repository"):
-        bundle.version()
+        source.version()
 
 
 # --------------------------------------------------------------------------------------------- the command

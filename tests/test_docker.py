@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from botsite import aws
-from deploy.images import bundle, recipe
+from deploy.images import recipe, source
 from deploy.images.recipe import ROLES, Place, Recipe
 from deploy.local.sample import SHAPES
 from detection.model import openvino
@@ -76,13 +76,13 @@ def test_an_image_runs_as_nobody_says_how_to_stop_it_and_how_it_is(path: Path) -
 
 @each_file
 def test_what_is_copied_exists_and_is_in_the_bundle(path: Path) -> None:
-    with tarfile.open(fileobj=BytesIO(bundle.pack())) as archive:
+    with tarfile.open(fileobj=BytesIO(source.pack())) as archive:
         names = archive.getnames()
     for stage in containers.stages(path):
         for text in stage.all("COPY"):
-            for source in text.split()[:-1] if "--from" not in text else ():
-                assert (ROOT / source).exists(), source
-                assert any(name == source or name.startswith(f"{source}/") for name in names), source
+            for copied in text.split()[:-1] if "--from" not in text else ():
+                assert (ROOT / copied).exists(), copied
+                assert any(name == copied or name.startswith(f"{copied}/") for name in names), copied
 
 
 @each_file

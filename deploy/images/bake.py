@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botsite import aws
 from deploy import interrupts
-from deploy.images import ami, builder, bundle
+from deploy.images import ami, builder, source
 from deploy.images.ami import Image, Say
 from deploy.images.recipe import Place, Recipe
 from deploy.service import Service
@@ -26,8 +26,8 @@ def bake(service: Service, where: Place, recipe: Recipe, say: Say, weights: Path
     folder = f"bakes/{recipe.role}-{uuid.uuid4()}"
     with _cleaned_up(service, where.bucket, folder) as launched:
         say(f"uploading the source to s3://{where.bucket}/{folder}")
-        source = BytesIO(bundle.pack(weights))
-        aws.client("s3").upload_fileobj(source, where.bucket, f"{folder}/source.tar.gz")
+        packed = BytesIO(source.pack(weights))
+        aws.client("s3").upload_fileobj(packed, where.bucket, f"{folder}/source.tar.gz")
         instance_id = builder.launch(service, where, recipe, folder)
         launched.append(instance_id)
         say(f"launched the builder {instance_id} ({recipe.machine})")

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from deploy.images import ami, bake, builder, bundle, recipe
+from deploy.images import ami, bake, builder, recipe, source
 from deploy.images.recipe import ROLES, Place, Recipe
 from deploy.management.base import StackCommand
 from deploy.service import Service
@@ -89,17 +89,17 @@ def _recipe(options: dict[str, Any]) -> Recipe:
         raise CommandError(
             "--weights is only for yolo5, and only without --image: the weights are built into its container."
         )
-    version = options["bake_version"] or bundle.version()
+    version = options["bake_version"] or source.version()
     if not _VERSION.fullmatch(version):
         raise CommandError(f"--version {version!r} can't be a container tag: use letters, digits, dots and hyphens.")
-    model = bundle.model(weights) if weights else Recipe.model
+    model = source.model(weights) if weights else Recipe.model
     return Recipe(role, version, options["image"], model, options["instance_type"])
 
 
 def _print_plan(console: Console, service: Service, wanted: Recipe, where: Place, kept: int) -> None:
-    source = f"pulled from {wanted.image}" if wanted.image else f"built from this checkout, {wanted.version}"
+    origin = f"pulled from {wanted.image}" if wanted.image else f"built from this checkout, {wanted.version}"
     console.print(f"builder: {wanted.machine} from {builder.base_image()} in {where.subnet}", markup=False)
-    console.print(f"container: {source}", markup=False)
+    console.print(f"container: {origin}", markup=False)
     current = ami.newest(service, wanted.role)
     console.print(f"newest image now: {f'{current.id} ({current.version})' if current else 'none'}", markup=False)
     # The new image counts as one of those kept.
