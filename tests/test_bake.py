@@ -1,4 +1,4 @@
-"""`bake_ami` from start to end on moto, the only emulator that makes images. See prototypes.py for its builders."""
+"""`bake_ami` from start to end on moto, the only emulator that makes images. See builders.py for its builders."""
 
 import io
 import os
@@ -23,7 +23,7 @@ from deploy.images.ami import Image
 from deploy.images.recipe import Place, Recipe
 from deploy.service import Service
 from tests.support import emulators
-from tests.support.prototypes import Machine
+from tests.support.builders import Machine
 
 WEB = Recipe("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws.com/objdet-polybot:v1")
 ROOT = Path(__file__).parents[1]

@@ -189,8 +189,8 @@ def test_the_unit_starts_again_whatever_ends() -> None:
 
 
 @pytest.fixture
-def settings_of_a_prototype(weights_folder: Path) -> Iterator[dict[str, str]]:
-    """What a prototype gives its container, at an emulated AWS."""
+def builder_settings(weights_folder: Path) -> Iterator[dict[str, str]]:
+    """What a builder gives its container, on an emulated AWS."""
     with emulators.ministack() as url:
         queue = aws.client("sqs").create_queue(QueueName="bake")["QueueUrl"]
         values = containers.proof_settings(AWS_REGION="us-east-1", QUEUE_URL=queue, BUCKET="bake", random="r" * 50)
@@ -205,10 +205,10 @@ def weights_folder(weights: str) -> Path:
 
 
 def test_every_role_becomes_healthy_with_what_its_image_holds_and_stops_when_told(
-    settings_of_a_prototype: dict[str, str], tmp_path: Path
+    builder_settings: dict[str, str], tmp_path: Path
 ) -> None:
     port = free_port()
-    env = settings_of_a_prototype | {"POLYBOT_BIND": f"127.0.0.1:{port}"}
+    env = builder_settings | {"POLYBOT_BIND": f"127.0.0.1:{port}"}
     roles = [containers.lay_out(path, tmp_path / role_of(path), port, env) for path in containers.FILES]
     with ExitStack() as stack:
         assert [one for one in roles if one.healthy()] == []

@@ -21,6 +21,7 @@ from deploy.images import ami, bake, latest
 from deploy.images.recipe import Place, Recipe
 from deploy.service import Service
 from tests.support import emulators
+from tests.support.deployed import statuses
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -61,12 +62,6 @@ def run(command: str, *arguments: str) -> str:
     output = io.StringIO()
     call_command(command, *arguments, stdout=output)
     return output.getvalue()
-
-
-def statuses(prefix: str) -> dict[str, str]:
-    """Return the status of each existing stack of the prefix."""
-    found = [Service(prefix).find(part) for part in stacks.ORDER]
-    return {stack.name: stack.status for stack in found if stack}
 
 
 def queue(prefix: str, name: str) -> dict[str, str]:

@@ -17,8 +17,8 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
 from deploy.webhook import bot, registration
 from tests.support import emulators
+from tests.support.deployed import statuses
 from tests.support.processes import free_port
-from tests.test_provision import statuses
 
 TOKEN = "123456:not-a-real-token"
 numbers = itertools.count(1)
