@@ -8,8 +8,8 @@ from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import Change, Report, Stack
 from deploy.cfn.template import Template
-from deploy.images import bake, latest, recipe, rollout, source
-from deploy.images.recipe import Recipe
+from deploy.images import bake, latest, roles, rollout, source
+from deploy.images.roles import ImageSpec
 from deploy.service import Service
 from deploy.webhook import bot, registration
 
@@ -139,7 +139,7 @@ def _admin(web: Stack, service: Service) -> str:
 
 def _bake(service: Service, role: str, say: Say) -> None:
     say(f"{role} has no image yet. Baking one, which takes about 10 minutes.")
-    bake.bake(service, recipe.place(service), Recipe(role, source.version()), lambda text: say(f"{role}: {text}"))
+    bake.bake(service, roles.place(service), ImageSpec(role, source.version()), lambda text: say(f"{role}: {text}"))
 
 
 def _merged(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:

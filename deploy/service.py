@@ -116,11 +116,11 @@ class Service:
         found = {variable: self._output(stacks[part], name) for variable, (part, name) in OUTPUTS.items()}
         if not aws.emulated():
             return {"AWS_REGION": settings.AWS_REGION, **found}
-        endpoint = settings.AWS_ENDPOINT_URL.rstrip("/")
+        endpoint = aws.place().rstrip("/")
         found |= {name: _at(endpoint, url) for name, url in found.items() if name.endswith("_QUEUE_URL")}
         # The load balancer's name isn't in DNS there: the emulator takes it in the path.
         found["POLYBOT_URL"] = f"{endpoint}/_alb/{stacks['web'].outputs['BalancerName']}"
-        return {"AWS_REGION": settings.AWS_REGION, "AWS_ENDPOINT_URL": settings.AWS_ENDPOINT_URL, **found}
+        return {"AWS_REGION": settings.AWS_REGION, "AWS_ENDPOINT_URL": aws.place(), **found}
 
 
 def _at(endpoint: str, url: str) -> str:

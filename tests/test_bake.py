@@ -18,14 +18,14 @@ from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy.cfn.cloudformation import StackError
-from deploy.images import ami, bake, builder, recipe, source
+from deploy.images import ami, bake, builder, roles, source
 from deploy.images.ami import Image
-from deploy.images.recipe import Place, Recipe
+from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
 from tests.support import emulators
 from tests.support.builders import Machine
 
-WEB = Recipe("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws.com/objdet-polybot:v1")
+WEB = ImageSpec("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws.com/objdet-polybot:v1")
 ROOT = Path(__file__).parents[1]
 Boot = Callable[..., Machine]
 
@@ -74,7 +74,7 @@ class Baked:
     machine: Machine
 
 
-def baked(prefix: str, what: Recipe, endpoint: str, root: Path) -> Baked:
+def baked(prefix: str, what: ImageSpec, endpoint: str, root: Path) -> Baked:
     """Bake from start to end."""
     machine, said = Machine(prefix, root, endpoint), list[str]()
     machine.start()
@@ -86,7 +86,7 @@ def baked(prefix: str, what: Recipe, endpoint: str, root: Path) -> Baked:
 @pytest.fixture(scope="module")
 def built(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
     """A worker baked from source, for tests that only read."""
-    return baked("built", Recipe("yolo5", "v1"), endpoint, tmp_path_factory.mktemp("built") / "machine")
+    return baked("built", ImageSpec("yolo5", "v1"), endpoint, tmp_path_factory.mktemp("built") / "machine")
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def left(prefix: str) -> tuple[list[str], list[str], list[Image]]:
     """Return what is left: running builders, objects in the bucket, images."""
     alive = [one["InstanceId"] for one in launched(prefix) if one["State"]["Name"] != "terminated"]
     objects = [one["Key"] for one in aws.client("s3").list_objects_v2(Bucket=f"{prefix}-images").get("Contents", [])]
-    return alive, objects, [image for role in recipe.ROLES for image in ami.of_role(Service(prefix), role)]
+    return alive, objects, [image for role in roles.ROLES for image in ami.of_role(Service(prefix), role)]
 
 
 def an_image(prefix: str, version: str, role: str = "yolo5") -> Image:
@@ -236,7 +236,7 @@ def test_builder_is_launched_closed_encrypted_and_with_an_end(prefix: str, place
 
 
 def test_the_user_data_fits_into_what_ec2_takes_and_holds_no_secret() -> None:
-    text = recipe.user_data(Place("", "", "", "", ""), Recipe("yolo5", "v1", model="a 'quoted' name"), "bakes/x")
+    text = roles.user_data(Place("", "", "", "", ""), ImageSpec("yolo5", "v1", model="a 'quoted' name"), "bakes/x")
     assert len(text.encode()) < 16 * 1024
     assert shlex.split(next(line for line in text.splitlines() if line.startswith("MODEL="))) == [
         "MODEL=a 'quoted' name"
@@ -251,7 +251,7 @@ def test_the_user_data_fits_into_what_ec2_takes_and_holds_no_secret() -> None:
 def test_failed_bake_shows_the_log_and_leaves_nothing(prefix: str, place: Place, boot: Boot, broken: str) -> None:
     boot(prefix, broken)
     with pytest.raises(StackError, match=f"(?s)The builder failed while .*docker {broken}: it is broken"):
-        bake.bake(Service(prefix), place, Recipe("yolo5", "v1"), silent)
+        bake.bake(Service(prefix), place, ImageSpec("yolo5", "v1"), silent)
     assert left(prefix) == ([], [], [])
 
 
@@ -471,7 +471,7 @@ def test_without_git_a_bake_says_what_it_needs(tmp_path: Path, monkeypatch: pyte
 @pytest.fixture
 def run(place: Place, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Return a function that runs `bake_ami` and returns its output."""
-    monkeypatch.setattr(recipe, "place", lambda service: place)
+    monkeypatch.setattr(roles, "place", lambda service: place)
 
     def command(*arguments: str) -> str:
         output = io.StringIO()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from botsite import aws
-from deploy.images import recipe, source
-from deploy.images.recipe import ROLES, Place, Recipe
+from deploy.images import roles, source
+from deploy.images.roles import ROLES, ImageSpec, Place
 from deploy.local.sample import SHAPES
 from detection.model import openvino
 from detection.model import weights as model_weights
@@ -50,7 +50,7 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_shellcheck_finds_nothing_in_the_scripts_and_in_the_user_data(tmp_path: Path) -> None:
     whole = tmp_path / "user-data.sh"
-    whole.write_text(recipe.user_data(Place("subnet", "group", "arn", "bucket", "url"), Recipe("yolo5", "v1"), "x"))
+    whole.write_text(roles.user_data(Place("subnet", "group", "arn", "bucket", "url"), ImageSpec("yolo5", "v1"), "x"))
     files = [str(containers.FOLDER / "run.sh"), str(whole)]
     found = subprocess.run([tool("shellcheck"), *files], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, ""), found.stderr

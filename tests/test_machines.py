@@ -13,7 +13,7 @@ import pytest
 from botsite import aws, settings
 from deploy import provision, stacks
 from deploy.cfn import template
-from deploy.images import recipe
+from deploy.images import roles
 from deploy.service import Service
 from tests.support import emulators
 from tests.support.deployed import instance_settings, launch_data, user_data
@@ -46,11 +46,11 @@ def written(role: str) -> dict[str, Any]:
 @each_role
 def test_instance_disk_is_as_large_as_the_builders(role: str) -> None:
     """EC2 can't launch an image on a disk smaller than its snapshot."""
-    assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= recipe.ROLES[role].disk_gib
+    assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= roles.ROLES[role].disk_gib
 
 
 def test_stacks_provide_the_builders_place(endpoint: str) -> None:
-    where = recipe.place(Service(PREFIX))
+    where = roles.place(Service(PREFIX))
     subnet = aws.client("ec2").describe_subnets(SubnetIds=[where.subnet])["Subnets"][0]
     group = aws.client("ec2").describe_security_groups(GroupIds=[where.security_group])["SecurityGroups"][0]
     assert (subnet["MapPublicIpOnLaunch"], group["IpPermissions"]) == (True, [])

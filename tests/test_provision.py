@@ -18,7 +18,7 @@ from deploy import provision, stacks
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import Change, Event
 from deploy.images import ami, bake, latest
-from deploy.images.recipe import Place, Recipe
+from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
 from tests.support import emulators
 from tests.support.deployed import statuses
@@ -267,7 +267,7 @@ def test_plan_shows_replacements_and_removals(made: str, templates: Path) -> Non
 def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator can't bake, so this only registers an image."""
 
-    def register(service: Service, where: Place, what: Recipe, say: object) -> None:
+    def register(service: Service, where: Place, what: ImageSpec, say: object) -> None:
         marks = [{"ResourceType": "image", "Tags": service.tag_list(Role=what.role)}]
         aws.client("ec2").register_image(Name=f"{service}-{what.role}", TagSpecifications=marks)
 

@@ -11,7 +11,7 @@ from botsite import aws, request_limits
 from botsite.bot import api
 from botsite.sqs.heartbeat import LONGEST_JOB_SECONDS
 from deploy.cfn import template
-from deploy.images.recipe import ROLES
+from deploy.images.roles import ROLES
 from deploy.stacks import TEMPLATES
 from detection import predictions, worker
 

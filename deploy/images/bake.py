@@ -11,11 +11,11 @@ from botsite import aws
 from deploy import interrupts
 from deploy.images import ami, builder, source
 from deploy.images.ami import Image, Say
-from deploy.images.recipe import Place, Recipe
+from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
 
 
-def bake(service: Service, where: Place, recipe: Recipe, say: Say, weights: Path | None = None) -> Image:
+def bake(service: Service, where: Place, spec: ImageSpec, say: Say, weights: Path | None = None) -> Image:
     """Bake the AMI of a role: launch a builder, wait until its container is healthy, stop it, make an image of it.
 
     The builder is always terminated, even on failure, and its files are deleted.
@@ -23,18 +23,18 @@ def bake(service: Service, where: Place, recipe: Recipe, say: Say, weights: Path
     for instance_id in builder.stale(service):
         say(f"terminating {instance_id}, the builder of an interrupted run")
         builder.end([instance_id])
-    folder = f"bakes/{recipe.role}-{uuid.uuid4()}"
+    folder = f"bakes/{spec.role}-{uuid.uuid4()}"
     with _cleaned_up(service, where.bucket, folder) as launched:
         say(f"uploading the source to s3://{where.bucket}/{folder}")
         packed = BytesIO(source.pack(weights))
         aws.client("s3").upload_fileobj(packed, where.bucket, f"{folder}/source.tar.gz")
-        instance_id = builder.launch(service, where, recipe, folder)
+        instance_id = builder.launch(service, where, spec, folder)
         launched.append(instance_id)
-        say(f"launched the builder {instance_id} ({recipe.machine})")
+        say(f"launched the builder {instance_id} ({spec.machine})")
         builder.follow(instance_id, where, folder, say)
         say("stopping the builder")
         builder.stop(instance_id)
-        return ami.create(service, recipe.role, recipe.version, instance_id, say)
+        return ami.create(service, spec.role, spec.version, instance_id, say)
 
 
 def prune(service: Service, role: str, kept: int, say: Say) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from botsite import aws
 from deploy.cfn.cloudformation import StackError
 from deploy.images.ami import POLL_SECONDS, Say
-from deploy.images.recipe import LIFETIME_MINUTES, ROLES, Place, Recipe, user_data
+from deploy.images.roles import LIFETIME_MINUTES, ROLES, ImageSpec, Place, user_data
 from deploy.service import Service
 
 # The newest Amazon Linux 2023; a public parameter that AWS keeps in every region.
@@ -21,13 +21,13 @@ def base_image() -> str:
     return str(aws.client("ssm").get_parameter(Name=_BASE_IMAGE)["Parameter"]["Value"])
 
 
-def launch(service: Service, where: Place, recipe: Recipe, folder: str) -> str:
+def launch(service: Service, where: Place, spec: ImageSpec, folder: str) -> str:
     """Launch a builder whose source is in `folder` of the bucket; return its instance id."""
     image = aws.client("ec2").describe_images(ImageIds=[base_image()])["Images"][0]
-    marks = service.tag_list(Name=f"{service}-{recipe.role}-builder", Purpose=_PURPOSE, Folder=folder)
+    marks = service.tag_list(Name=f"{service}-{spec.role}-builder", Purpose=_PURPOSE, Folder=folder)
     launched = aws.client("ec2").run_instances(
         ImageId=image["ImageId"],
-        InstanceType=recipe.machine,
+        InstanceType=spec.machine,
         MinCount=1,
         MaxCount=1,
         ClientToken=folder.replace("/", "-")[:64],
@@ -43,9 +43,9 @@ def launch(service: Service, where: Place, recipe: Recipe, folder: str) -> str:
         ],
         # A container is one hop farther away from the metadata.
         MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "HttpEndpoint": "enabled"},
-        BlockDeviceMappings=[{"DeviceName": image["RootDeviceName"], "Ebs": _disk(ROLES[recipe.role].disk_gib)}],
+        BlockDeviceMappings=[{"DeviceName": image["RootDeviceName"], "Ebs": _disk(ROLES[spec.role].disk_gib)}],
         InstanceInitiatedShutdownBehavior="terminate",
-        UserData=user_data(where, recipe, folder),
+        UserData=user_data(where, spec, folder),
         TagSpecifications=[{"ResourceType": kind, "Tags": marks} for kind in ("instance", "volume")],
     )
     return str(launched["Instances"][0]["InstanceId"])

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from deploy.images import ami, bake, builder, recipe, source
-from deploy.images.recipe import ROLES, Place, Recipe
+from deploy.images import ami, bake, builder, roles, source
+from deploy.images.roles import ROLES, ImageSpec, Place
 from deploy.management.base import StackCommand
 from deploy.service import Service
 
@@ -61,9 +61,9 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Plan or bake."""
-        wanted, console = _recipe(options), self.console()
+        wanted, console = _spec(options), self.console()
         kept = options["keep"]
-        where = recipe.place(service)
+        where = roles.place(service)
         if options["plan"]:
             _print_plan(console, service, wanted, where, kept)
             return
@@ -80,7 +80,7 @@ class Command(StackCommand):
         console.print(f"  python manage.py provision --prefix {service}")
 
 
-def _recipe(options: dict[str, Any]) -> Recipe:
+def _spec(options: dict[str, Any]) -> ImageSpec:
     """Return what to bake; raise CommandError for options that contradict each other."""
     role, weights = options["role"], options["weights"]
     if options["keep"] < 1:
@@ -92,11 +92,11 @@ def _recipe(options: dict[str, Any]) -> Recipe:
     version = options["bake_version"] or source.version()
     if not _VERSION.fullmatch(version):
         raise CommandError(f"--version {version!r} can't be a container tag: use letters, digits, dots and hyphens.")
-    model = source.model(weights) if weights else Recipe.model
-    return Recipe(role, version, options["image"], model, options["instance_type"])
+    model = source.model(weights) if weights else ImageSpec.model
+    return ImageSpec(role, version, options["image"], model, options["instance_type"])
 
 
-def _print_plan(console: Console, service: Service, wanted: Recipe, where: Place, kept: int) -> None:
+def _print_plan(console: Console, service: Service, wanted: ImageSpec, where: Place, kept: int) -> None:
     origin = f"pulled from {wanted.image}" if wanted.image else f"built from this checkout, {wanted.version}"
     console.print(f"builder: {wanted.machine} from {builder.base_image()} in {where.subnet}", markup=False)
     console.print(f"container: {origin}", markup=False)

@@ -1,4 +1,4 @@
-"""What a builder is launched with: where, what, and the script it runs."""
+"""How each role's container runs, and what a builder is launched with to bake its image."""
 
 import shlex
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ImageSpec:
     """What to bake. `image` is a container in a registry; if empty, the builder builds it from source."""
 
     role: str
@@ -79,18 +79,18 @@ def place(service: Service) -> Place:
     )
 
 
-def user_data(where: Place, recipe: Recipe, folder: str) -> str:
+def user_data(where: Place, spec: ImageSpec, folder: str) -> str:
     """Return the script that the builder runs when it boots: its variables, then deploy/docker/bake.sh."""
-    role = ROLES[recipe.role]
+    role = ROLES[spec.role]
     variables = {
-        "ROLE": recipe.role,
-        "VERSION": recipe.version,
+        "ROLE": spec.role,
+        "VERSION": spec.version,
         "AWS_REGION": settings.AWS_REGION,
         "BUCKET": where.bucket,
         "FOLDER": folder,
         "QUEUE_URL": where.queue_url,
-        "IMAGE": recipe.image,
-        "MODEL": recipe.model,
+        "IMAGE": spec.image,
+        "MODEL": spec.model,
         "PUBLISH": role.publish,
         "STOP_SECONDS": str(role.stop_seconds),
         "UNIT_STOP_SECONDS": str(role.unit_stop_seconds),
