@@ -12,7 +12,7 @@ from PIL import Image
 
 from deploy.local import sample
 from deploy.local.shapes.draw import draw_photo
-from detection.model import pixels, yolo
+from detection.model import openvino, pixels, yolo
 from detection.model import weights as model_weights
 from detection.model.decoding import DECODER
 from detection.schemas import Detection
@@ -66,6 +66,25 @@ def test_boxes_sit_where_ultralytics_puts_them(model: yolo.Model, weights: str, 
     assert [box.label for box in ours] == [theirs.names[int(label)] for label in expected.cls]
     assert all(_iou(box, xywhn) > 0.99 for box, xywhn in zip(ours, expected.xywhn, strict=True))
     assert np.allclose([box.confidence for box in ours], expected.conf, atol=0.03)
+
+
+@pytest.mark.parametrize("candidates", [0, 1, 50, 2000])
+def test_overlaps_are_suppressed_as_ultralytics_does(candidates: int) -> None:
+    model_weights.ultralytics()
+    import torch
+    from ultralytics.utils.nms import non_max_suppression
+
+    rng = np.random.default_rng(candidates)
+    places = [rng.uniform(200, 440, (2, candidates)), rng.uniform(80, 160, (2, candidates))]
+    output = np.concatenate([*places, rng.uniform(0, 1, (3, candidates)) ** 3]).astype(np.float32)
+    expected = non_max_suppression(
+        torch.from_numpy(output[None]), openvino.CONFIDENCE, openvino.OVERLAP, max_det=openvino.BOXES_AT_MOST
+    )[0].numpy()
+    corners, confidences, numbers = openvino.suppress(output)
+    assert len(confidences) == len(expected)
+    assert np.allclose(corners, expected[:, :4], atol=1e-3)
+    assert np.array_equal(confidences, expected[:, 4])
+    assert np.array_equal(numbers, expected[:, 5])
 
 
 def test_drawing_keeps_the_photo_and_shows_each_box(model: yolo.Model, photo: bytes) -> None:

@@ -24,8 +24,6 @@ CONFIDENCE = 0.25
 OVERLAP = 0.7
 BOXES_AT_MOST = 300
 _GREY = 114
-# Boxes of different labels are moved this far apart, so that one pass suppresses within each label.
-_APART = 7680
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,35 +105,21 @@ def letterbox(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[
 def suppress(
     output: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
-    """Return corners (n, 4), confidences (n,) and label numbers (n,) of the objects, the surest first.
+    """Return corners (n, 4), confidences (n,) and label numbers (n,) of the objects, most confident first.
 
     `output` is (4 + labels, candidates): centre, width and height in pixels of the input, then a score for each label.
-    Of candidates of one label that overlap by more than OVERLAP, the surest is kept (greedy non-maximum suppression).
+    Of candidates with the same label that overlap by more than OVERLAP, the most confident one is kept.
     """
+    import cv2
+
     output = output[:, output[4:].max(0) > CONFIDENCE]
-    numbers, confidences = output[4:].argmax(0), output[4:].max(0)
-    order = np.argsort(-confidences, kind="stable")
-    numbers, confidences = numbers[order], confidences[order]
-    cx, cy, width, height = output[:4, order]
-    corners = np.stack([cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2], 1)
-    kept = _kept(corners + numbers[:, None].astype(np.float32) * _APART)[:BOXES_AT_MOST]
+    confidences, numbers = output[4:].max(0), output[4:].argmax(0)
+    cx, cy, width, height = output[:4]
+    left, top = cx - width / 2, cy - height / 2
+    boxes = np.stack([left, top, width, height], 1)
+    kept = np.asarray(cv2.dnn.NMSBoxesBatched(boxes, confidences, numbers, CONFIDENCE, OVERLAP), int)[:BOXES_AT_MOST]
+    corners = np.stack([left, top, left + width, top + height], 1)
     return corners[kept], confidences[kept], numbers[kept]
-
-
-def _kept(corners: NDArray[np.float32]) -> list[int]:
-    """Return the indexes of boxes that overlap no box before them by more than OVERLAP."""
-    areas = (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
-    alive = np.ones(len(corners), bool)
-    kept = []
-    for index in range(len(corners)):
-        if alive[index]:
-            kept.append(index)
-            after = slice(index + 1, None)
-            top_left = np.maximum(corners[index, :2], corners[after, :2])
-            bottom_right = np.minimum(corners[index, 2:], corners[after, 2:])
-            common = np.prod((bottom_right - top_left).clip(0), axis=1)
-            alive[after] &= common / (areas[index] + areas[after] - common) <= OVERLAP
-    return kept
 
 
 def _detections(
