@@ -12,7 +12,7 @@ import structlog
 from django.conf import settings
 
 from botsite import aws
-from detection import items, predictions
+from detection import items, predictions, times
 from detection.schemas import Status
 
 log = structlog.get_logger()
@@ -125,7 +125,7 @@ def replay(letter: DeadLetter) -> bool:
     prediction = opened.prediction if opened else None
     if prediction and prediction.status is Status.FAILED:
         return False
-    sent_at = predictions.now()
+    sent_at = times.now()
     aws.client("sqs").send_message(QueueUrl=settings.JOBS_QUEUE_URL, MessageBody=letter.body)
     if prediction and not prediction.finished:
         predictions.mark_enqueued(prediction.prediction_id, sent_at)

@@ -1,9 +1,12 @@
 """What a prediction looks like as a DynamoDB item. `Decimal` is made here and nowhere else: DynamoDB has no floats."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from detection import times
 from detection.schemas import Act, Delivery, Detection, Prediction, Status
 
 # All photos have it, so that one index holds them all by time.
@@ -33,9 +36,14 @@ class Incomplete(ValueError):
 
 def write(prediction: Prediction) -> dict[str, Any]:
     """Return the item of a prediction; what is not known yet is absent."""
-    item = {key: value for key, value in asdict(prediction).items() if value is not None}
-    item["acts"] = list(item["acts"])
-    return item | {KIND: PHOTO, "detections": [detection(box) for box in prediction.detections]}
+    item = plain({key: value for key, value in asdict(prediction).items() if value is not None})
+    acts = [plain(asdict(act)) for act in prediction.acts]
+    return item | {KIND: PHOTO, "acts": acts, "detections": [detection(box) for box in prediction.detections]}
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with times as text: DynamoDB has none."""
+    return {name: times.text(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def detection(box: Detection) -> dict[str, Any]:
@@ -62,6 +70,9 @@ def _read(item: dict[str, Any]) -> Prediction:
     def number(name: str) -> int | None:
         return int(item[name]) if name in item else None
 
+    def time(name: str) -> datetime | None:
+        return times.read(item[name]) if item.get(name) else None
+
     return Prediction(
         prediction_id=item["prediction_id"],
         chat_id=int(item["chat_id"]),
@@ -72,17 +83,17 @@ def _read(item: dict[str, Any]) -> Prediction:
         delivery=Delivery(item["delivery"]),
         attempts=int(item["attempts"]),
         tries=int(item.get("tries", 0)),
-        received_at=item.get("received_at"),
-        created_at=item["created_at"],
-        enqueued_at=item.get("enqueued_at"),
-        started_at=item.get("started_at"),
+        received_at=time("received_at"),
+        created_at=times.read(item["created_at"]),
+        enqueued_at=time("enqueued_at"),
+        started_at=time("started_at"),
         job_id=item.get("job_id"),
         holder=item.get("holder"),
         failure=item.get("failure"),
-        finished_at=item.get("finished_at"),
-        delivered_at=item.get("delivered_at"),
-        reopened_at=item.get("reopened_at"),
-        delivery_until=item.get("delivery_until"),
+        finished_at=time("finished_at"),
+        delivered_at=time("delivered_at"),
+        reopened_at=time("reopened_at"),
+        delivery_until=time("delivery_until"),
         delivery_lease=item.get("delivery_lease"),
         delivery_failures=int(item.get("delivery_failures", 0)),
         model=item.get("model"),
@@ -91,5 +102,5 @@ def _read(item: dict[str, Any]) -> Prediction:
         detections=tuple(
             Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])
         ),
-        acts=tuple(Act(act["at"], act["operation"], act["operator"]) for act in item.get("acts", [])),
+        acts=tuple(Act(times.read(act["at"]), act["operation"], act["operator"]) for act in item.get("acts", [])),
     )

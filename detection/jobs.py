@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import structlog
 
-from detection import images, predictions, tasks
+from detection import images, predictions, tasks, times
 from detection.schemas import Prediction, Status
 
 log = structlog.get_logger()
@@ -39,7 +39,7 @@ def submit(prediction: Prediction, photo: bytes | bytearray) -> None:
 
 def send(prediction: Prediction) -> None:
     """Send the job of a prediction. A second one does no harm: one of them claims the prediction."""
-    sent_at = predictions.now()
+    sent_at = times.now()
     tasks.detect.apply_async(
         kwargs={
             "prediction_id": prediction.prediction_id,
@@ -65,6 +65,6 @@ def _somebody_else_sends(prediction_id: str) -> bool:
         prediction = predictions.find(prediction_id)
         if prediction is None or prediction.enqueued_at or prediction.status is not Status.QUEUED:
             return prediction is not None
-        if prediction.created_at < predictions.now(-_FIRST_ONE):
+        if times.latest(prediction.created_at) < times.now(-_FIRST_ONE):
             return False
         time.sleep(_LOOK_AGAIN_SECONDS)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 
-from detection import callback, images, items, jobs, predictions
+from detection import callback, deliveries, images, items, jobs, predictions
 from detection.predictions import Outcome
 from detection.schemas import Prediction, Status
 
@@ -24,7 +24,7 @@ def against_retry(prediction: Prediction) -> str | None:
     """Return why, as it stands, it cannot be worked on again; None if it can."""
     if prediction.status is Status.SUCCEEDED:
         return "it has succeeded, and would again: resend its result instead"
-    return "its apology is being sent right now: try again in a minute" if predictions.being_sent(prediction) else None
+    return "its apology is being sent right now: try again in a minute" if deliveries.being_sent(prediction) else None
 
 
 def against_resend(prediction: Prediction) -> str | None:
@@ -50,7 +50,7 @@ def retry(prediction_id: str) -> None:
 def resend(prediction_id: str) -> None:
     """Have the answer of a finished job sent to its chat, also if it was sent before."""
     prediction = _find(prediction_id, against_resend)
-    predictions.reopen_delivery(prediction_id)
+    deliveries.reopen(prediction_id)
     callback.notify(prediction_id, prediction.chat_id)
 
 

@@ -1,6 +1,7 @@
 """What travels along the path: a job, a prediction, its detections."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -36,16 +37,16 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What an operator did to a job, and when (ISO 8601, UTC)."""
+    """What an operator did to a job, and when."""
 
-    at: str
+    at: datetime
     operation: str
     operator: str
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One run of the model on one photo: the item in the predictions table. Times are ISO 8601, UTC."""
+    """One run of the model on one photo: the item in the predictions table. Times are aware, in UTC."""
 
     prediction_id: str
     chat_id: int
@@ -58,21 +59,21 @@ class Prediction:
     # How often it was really tried: claims that AWS kept from being worked on are not counted.
     tries: int = 0
     # When the site got the update; the item is made once the photo is stored.
-    received_at: str | None = None
-    created_at: str = ""
-    enqueued_at: str | None = None
-    started_at: str | None = None
+    received_at: datetime | None = None
+    created_at: datetime | None = None
+    enqueued_at: datetime | None = None
+    started_at: datetime | None = None
     # Which job works on it, or did last, and a name for that claim.
     job_id: str | None = None
     holder: str | None = None
     # The exception that ended the try before this one.
     failure: str | None = None
-    finished_at: str | None = None
-    delivered_at: str | None = None
+    finished_at: datetime | None = None
+    delivered_at: datetime | None = None
     # When an operator last had it done, or sent, again.
-    reopened_at: str | None = None
+    reopened_at: datetime | None = None
     # Until when the one who sends the answer has the right to; of a pending answer, until when nobody has.
-    delivery_until: str | None = None
+    delivery_until: datetime | None = None
     delivery_lease: str | None = None
     # How often sending failed for a reason of this answer's own.
     delivery_failures: int = 0

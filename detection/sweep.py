@@ -17,7 +17,7 @@ from celery import shared_task
 from django.conf import settings
 
 from botsite import aws
-from detection import callback, dead_letters, items, jobs, predictions, task_lease, tasks, timeline
+from detection import callback, dead_letters, items, jobs, predictions, queries, task_lease, tasks, times
 from detection.dead_letters import DeadLetter
 from detection.schemas import Prediction, Status
 
@@ -38,8 +38,6 @@ ANSWERS_OF_A_CHAT = 60
 # A turn begins nothing after this, and has room for its last calls of AWS, which may wait half a minute each.
 WORK = timedelta(seconds=60)
 TURN = timedelta(seconds=150)
-# Before any time: only what was never sent at all is older.
-_NEVER = "0"
 
 # Dead letters whose senders know, by message id: they stay in the queue for the operator, and are met again each time.
 _told: set[str] = set()
@@ -67,7 +65,7 @@ def bury() -> bool:
 
 
 def _sweep(until: float) -> None:
-    undelivered = list(_in_turn(predictions.unanswered(predictions.now(-UNDELIVERED))))
+    undelivered = list(_in_turn(queries.unanswered(times.now(-UNDELIVERED))))
     # What does not fit, or is not reached, is found by the next sweep.
     called = next((number for number, each in enumerate(undelivered) if not callback.notify(*each)), len(undelivered))
     taken_over, given_up = _take_over(until)
@@ -94,9 +92,9 @@ def _in_turn(undelivered: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]
 
 def _take_over(until: float) -> tuple[int, int]:
     """Send jobs for predictions that are processed for too long, or give them up; return how many of each."""
-    stuck = predictions.now(-STUCK)
+    stuck = times.now(-STUCK)
     taken_over = given_up = 0
-    for prediction in _before(until, predictions.unfinished(Status.PROCESSING, stuck, stuck)):
+    for prediction in _before(until, queries.unfinished(Status.PROCESSING, stuck, stuck)):
         if prediction.tries < tasks.TRIES_AT_MOST:
             jobs.send(prediction)
             taken_over += 1
@@ -109,9 +107,9 @@ def _take_over(until: float) -> tuple[int, int]:
 def _resend(until: float) -> int:
     """Send the jobs of queued predictions that have none; return how many."""
     # While jobs wait or are in work, each that was sent may be one of them.
-    lost = predictions.now(-JOB_LOST) if _queue_is_empty() else _NEVER
+    lost = times.now(-JOB_LOST) if _queue_is_empty() else times.NEVER
     resent = 0
-    for prediction in _before(until, predictions.unfinished(Status.QUEUED, predictions.now(-WITHOUT_JOB), lost)):
+    for prediction in _before(until, queries.unfinished(Status.QUEUED, times.now(-WITHOUT_JOB), lost)):
         jobs.send(prediction)
         resent += 1
     return resent
@@ -156,6 +154,5 @@ def _tell(letter: DeadLetter) -> None:
 
 def _has_newer_job(letter: DeadLetter, prediction: Prediction) -> bool:
     """Return whether the photo was, or will be, tried again since: that job dies a death of its own, if it does."""
-    newest = timeline.parse(max(prediction.enqueued_at or "", prediction.reopened_at or ""))
     sent = datetime.fromtimestamp(letter.sent_at / 1000, UTC) + RECORDED
-    return newest is not None and newest > sent
+    return times.latest(prediction.enqueued_at, prediction.reopened_at) > sent

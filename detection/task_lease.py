@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from detection import predictions
+from detection import items, times
 
 # DynamoDB removes what nobody has wanted for a day.
 _EXPIRES_SECONDS = 86_400
@@ -28,13 +28,13 @@ def take(task: str, lasting: timedelta) -> Iterator[bool]:
     A process that dies holds up the others for `lasting`, so the work in the block has to be done within it.
     """
     mine = {":mine": uuid4().hex}
-    times = {":now": predictions.now(), ":until": predictions.now(lasting), ":expires": _expires_at()}
+    until = {":now": times.now(), ":until": times.now(lasting), ":expires": _expires_at()}
     granted = _write(
         task,
         "SET holder = :mine, held_until = :until, expires_at = :expires",
         # botocore repeats a write whose reply was lost: that one finds the turn to be its own.
         "attribute_not_exists(held_until) OR held_until < :now OR holder = :mine",
-        mine | times,
+        mine | until,
     )
     try:
         yield granted
@@ -55,7 +55,7 @@ def _write(task: str, update: str, condition: str, values: Mapping[str, Any]) ->
             Key={"prediction_id": f"turn#{task}"},
             UpdateExpression=update,
             ConditionExpression=condition,
-            ExpressionAttributeValues=values,
+            ExpressionAttributeValues=items.plain(values),
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":

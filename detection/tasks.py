@@ -9,7 +9,7 @@ from celery import Task, shared_task
 from celery.exceptions import Reject
 
 from botsite.sqs.receiving import RECEIVING
-from detection import callback, exclusive, image_headers, images, large_files, predictions
+from detection import callback, exclusive, image_headers, images, large_files, predictions, times
 from detection.schemas import Prediction
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _answer(prediction_id: str, job_id: str) -> Prediction | None:
     elif predictions.abandoned(prediction, job_id):
         return prediction
     else:
-        log.info("job_left_to_another", started_at=prediction.started_at)
+        log.info("job_left_to_another", started_at=times.text(times.latest(prediction.started_at)))
     return None
 
 

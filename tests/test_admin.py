@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, operations, predictions
+from detection import images, operations, predictions, queries
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import operators, states
 from tests.support.operators import JOBS, Operator
@@ -39,7 +40,7 @@ def admin(stack: LocalStack) -> Operator:
 def answered(user: TelegramUser, photo: bytes) -> Prediction:
     """Return a photo that came back boxed."""
     user.wait_for_reply(user.send_photo(photo))
-    return _reaches(predictions.latest_of_chat(user.chat_id)[0], Delivery.DELIVERED)
+    return _reaches(queries.latest_of_chat(user.chat_id)[0], Delivery.DELIVERED)
 
 
 @pytest.fixture
@@ -266,7 +267,7 @@ def test_nothing_chosen_is_said_and_nothing_done(admin: Operator) -> None:
 
 
 def test_the_logs_of_a_job_are_one_link_away(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    prediction = Prediction("p1", 1, 1, "photos/p1", created_at="2026-11-24T10:00:00.000Z")
+    prediction = Prediction("p1", 1, 1, "photos/p1", created_at=datetime(2026, 11, 24, 10, tzinfo=UTC))
     assert logs_link.of(prediction) is None
     monkeypatch.setattr(logs_link.settings, "LOG_GROUPS", ["/objdet/yolo5"])
     link = logs_link.of(prediction) or ""

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, images, predictions, sweep, tasks
+from detection import dead_letters, deliveries, images, predictions, sweep, tasks, times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import letters, turn
 from tests.support.processes import wait_until
@@ -104,7 +104,7 @@ def test_letter_of_a_job_that_was_tried_again_since_fails_nothing(dead: Predicti
         TableName=images.settings.PREDICTIONS_TABLE,
         Key={"prediction_id": dead.prediction_id},
         UpdateExpression=f"SET {again}_at = :at",
-        ExpressionAttributeValues={":at": predictions.now(2 * sweep.RECORDED)},
+        ExpressionAttributeValues={":at": times.text(times.now(2 * sweep.RECORDED))},
     )
     bury()
     assert status(dead) is Status.QUEUED
@@ -139,8 +139,8 @@ def test_replay_waits_for_an_apology_on_its_way(
 ) -> None:
     predictions.fail(prediction.prediction_id, "sorry")
     letters.bury(prediction)
-    monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=10))
-    predictions.claim_delivery(prediction.prediction_id)
+    monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=10))
+    deliveries.claim(prediction.prediction_id)
     call_command("dlq", "replay")
     assert capsys.readouterr().out.startswith("Waiting for 1 dead letter: the apology is being sent right now")
     reaches(prediction, Status.SUCCEEDED)

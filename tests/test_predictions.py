@@ -10,7 +10,7 @@ import pytest
 
 from botsite import aws
 from deploy.local.stack import LocalStack
-from detection import items, predictions
+from detection import deliveries, items, predictions
 from detection.schemas import Delivery, Detection, Prediction, Status
 from tests.support import states
 from tests.support.faulty import FaultySite, failing, through
@@ -129,39 +129,39 @@ def test_what_is_finished_stays_so(succeeded: Prediction) -> None:
 
 
 def test_nothing_is_delivered_before_it_is_finished(processing: Prediction) -> None:
-    assert not predictions.claim_delivery(processing.prediction_id).granted
+    assert not deliveries.claim(processing.prediction_id).granted
 
 
 def test_one_sender_at_a_time_has_the_lease(succeeded: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     identity = succeeded.prediction_id
-    first = predictions.claim_delivery(identity).prediction
+    first = deliveries.claim(identity).prediction
     assert first is not None
-    assert not predictions.claim_delivery(identity).granted
-    assert predictions.release_delivery(first).granted
-    monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=-1))
-    second = predictions.claim_delivery(identity).prediction
+    assert not deliveries.claim(identity).granted
+    assert deliveries.release(first).granted
+    monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=-1))
+    second = deliveries.claim(identity).prediction
     assert second is not None
     # That lease has run out already: its holder is taken for gone, and cannot give back what another has.
     monkeypatch.undo()
-    assert predictions.claim_delivery(identity).granted
-    assert not predictions.release_delivery(second).granted
+    assert deliveries.claim(identity).granted
+    assert not deliveries.release(second).granted
 
 
 def test_a_delivered_answer_is_never_claimed_again(succeeded: Prediction) -> None:
     identity = succeeded.prediction_id
     finished = states.deliver(identity)
     assert (finished.delivery, bool(finished.delivered_at)) == (Delivery.DELIVERED, True)
-    assert not predictions.claim_delivery(identity).granted
-    assert not predictions.release_delivery(finished).granted
+    assert not deliveries.claim(identity).granted
+    assert not deliveries.release(finished).granted
 
 
 def test_apology_being_sent_holds_a_retry_up(processing: Prediction) -> None:
     identity = processing.prediction_id
     predictions.fail(identity, "sorry")
-    apology = predictions.claim_delivery(identity).prediction
+    apology = deliveries.claim(identity).prediction
     assert apology is not None
     assert not predictions.reopen(identity).granted
-    predictions.finish_delivery(apology, Delivery.DELIVERED)
+    deliveries.finish(apology, Delivery.DELIVERED)
     assert predictions.reopen(identity).granted
 
 
@@ -170,23 +170,23 @@ def test_late_record_of_an_apology_is_not_that_of_the_result(
 ) -> None:
     identity = processing.prediction_id
     predictions.fail(identity, "sorry")
-    monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=-1))
-    apology = predictions.claim_delivery(identity).prediction
+    monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=-1))
+    apology = deliveries.claim(identity).prediction
     assert apology is not None
     assert predictions.reopen(identity).granted
     claimed = predictions.claim(identity, "job-2").prediction
     assert claimed is not None
     predictions.succeed(claimed, [BUS], "yolo", 1)
-    assert not predictions.finish_delivery(apology, Delivery.DELIVERED).granted
+    assert not deliveries.finish(apology, Delivery.DELIVERED).granted
     assert states.deliver(identity).detections == (BUS,)
 
 
 def test_postponed_answer_waits(succeeded: Prediction) -> None:
     identity = succeeded.prediction_id
-    first = predictions.claim_delivery(identity).prediction
+    first = deliveries.claim(identity).prediction
     assert first is not None
-    assert predictions.postpone_delivery(first, timedelta(hours=1)).granted
-    refused = predictions.claim_delivery(identity)
+    assert deliveries.postpone(first, timedelta(hours=1)).granted
+    refused = deliveries.claim(identity)
     assert not refused.granted
     assert refused.prediction is not None
     assert (refused.prediction.delivery, refused.prediction.delivery_failures) == (Delivery.PENDING, 1)
@@ -196,7 +196,7 @@ def test_answers_follow_a_group_that_moved(stack: LocalStack) -> None:
     group, supergroup = -next(_groups), -next(_groups)
     waiting, answered = (_failed_in(group) for _ in range(2))
     states.deliver(answered)
-    predictions.migrate_chat(group, supergroup)
+    deliveries.migrate_chat(group, supergroup)
     chats = [found.chat_id for each in (waiting, answered) if (found := predictions.find(each))]
     assert chats == [supergroup, group]
 

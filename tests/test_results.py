@@ -15,7 +15,7 @@ from botsite.bot import deliver, replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, images, predictions
+from detection import callback, deliveries, images, predictions
 from detection.schemas import Delivery, Detection, Prediction
 
 _groups = count(4_000_000)
@@ -73,9 +73,9 @@ def test_a_finished_prediction_is_delivered(call: Call, finished: Prediction, us
 
 
 def test_second_sender_is_told_when_to_come_again(ask: Ask, finished: Prediction) -> None:
-    assert predictions.claim_delivery(finished.prediction_id).granted
+    assert deliveries.claim(finished.prediction_id).granted
     answer = ask(finished.prediction_id)
-    lease = predictions.DELIVERY_LEASE.total_seconds()
+    lease = deliveries.LEASE.total_seconds()
     assert (answer.status_code, 0 < int(answer.headers["Retry-After"]) <= lease + 2) == (503, True)
 
 

@@ -20,7 +20,7 @@ from botsite.bot import api
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions
+from detection import callback, queries
 from tests.support import new_updates
 from tests.support.emulators import forget_clients
 from tests.support.processes import wait_until
@@ -136,7 +136,7 @@ def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_predi
         # As Telegram does: a site that has looked just before the secret was rotated refuses it for some seconds.
         wait_until(lambda url=url: httpx.post(url, json=update, headers=headers, timeout=PATIENCE_SECONDS).is_success)
         rotate("results-key")
-    assert len(predictions.latest_of_chat(user.chat_id)) == 2
+    assert len(queries.latest_of_chat(user.chat_id)) == 2
 
 
 def test_ids_are_made_by_the_first_key_of_all(service: Service) -> None:

@@ -13,7 +13,7 @@ from botsite.sqs.heartbeat import LONGEST_JOB_SECONDS
 from deploy.cfn import template
 from deploy.images.recipe import ROLES
 from deploy.stacks import TEMPLATES
-from detection import predictions, worker
+from detection import deliveries, worker
 
 GUNICORN = runpy.run_path(str(Path(__file__).parents[1] / "deploy" / "gunicorn.conf.py"))
 
@@ -39,7 +39,7 @@ def test_site_may_end_only_after_the_longest_send() -> None:
     site = ROLES["polybot"]
     times = {
         "send": api.LONGEST_SEND_SECONDS,
-        "lease": predictions.DELIVERY_LEASE.total_seconds(),
+        "lease": deliveries.LEASE.total_seconds(),
         "graceful": GUNICORN["graceful_timeout"],
         "docker stop": site.stop_seconds,
         "systemd": site.unit_stop_seconds,

@@ -12,7 +12,7 @@ from django.conf import settings
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions, sweep, task_lease, tasks
+from detection import deliveries, images, predictions, queries, sweep, task_lease, tasks, times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import turn
 from tests.support.processes import wait_until
@@ -95,8 +95,8 @@ def test_a_sender_that_died_with_the_lease_is_replaced(
     queued: Prediction, user: TelegramUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     predictions.fail(queued.prediction_id, "sorry")
-    monkeypatch.setattr(predictions, "DELIVERY_LEASE", NOW)
-    predictions.claim_delivery(queued.prediction_id)
+    monkeypatch.setattr(deliveries, "LEASE", NOW)
+    deliveries.claim(queued.prediction_id)
     sweep_once()
     _reaches(queued, Delivery.DELIVERED)
     assert [message.text for message in user.messages()].count("sorry") == 1
@@ -165,7 +165,7 @@ def test_an_item_that_is_half_written_holds_nothing_up(queued: Prediction, stack
 def test_job_lost_after_reopening_is_found_like_one_that_was_never_sent(
     queued: Prediction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predictions.mark_enqueued(queued.prediction_id, predictions.now())
+    predictions.mark_enqueued(queued.prediction_id, times.now())
     predictions.fail(queued.prediction_id, "sorry")
     predictions.reopen(queued.prediction_id)
     monkeypatch.setattr(sweep, "JOB_LOST", timedelta(hours=1))
@@ -187,10 +187,10 @@ def test_photo_just_reopened_is_left_to_its_operator(queued: Prediction, monkeyp
 
 def test_answer_put_off_until_later_is_left_alone(queued: Prediction) -> None:
     predictions.fail(queued.prediction_id, "sorry")
-    _set(queued, "delivery_until", predictions.now(timedelta(hours=1)))
-    assert queued.prediction_id not in dict(predictions.unanswered(predictions.now(-NOW)))
+    _set(queued, "delivery_until", times.text(times.now(timedelta(hours=1))))
+    assert queued.prediction_id not in dict(queries.unanswered(times.now(-NOW)))
     _set(queued, "delivery_until", LONG_AGO)
-    assert queued.prediction_id in dict(predictions.unanswered(predictions.now(-NOW)))
+    assert queued.prediction_id in dict(queries.unanswered(times.now(-NOW)))
     predictions.delete(queued.prediction_id)
 
 
@@ -219,7 +219,7 @@ def test_chats_take_turns() -> None:
 
 def test_waiting_photos_never_leave_dynamodb(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "JOB_LOST", timedelta(hours=1))
-    predictions.mark_enqueued(queued.prediction_id, predictions.now())
+    predictions.mark_enqueued(queued.prediction_id, times.now())
     answers: list[str] = []
     events = aws.dynamodb().meta.events
     events.register("after-call.dynamodb", lambda parsed, **_: answers.append(str(parsed)), unique_id="answers")

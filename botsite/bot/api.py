@@ -38,7 +38,7 @@ MAX_FILE_BYTES = 20 * 1024 * 1024
 _DOWNLOAD_SECONDS = 20
 _POOL_SECONDS, _CONNECT_SECONDS, _SENDING_SECONDS = 10, 5, 30
 # A send is given up after this, whatever it waits for: what Telegram took and did not confirm would come twice.
-# predictions.DELIVERY_LEASE has to be longer.
+# deliveries.LEASE has to be longer.
 LONGEST_SEND_SECONDS = 75
 # Parsing the CA bundle costs more than a request: all connections share one context.
 _TLS = ssl.create_default_context()

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
 from botsite.bot import api, replies
-from detection import image_headers, images, items, predictions, timeline
+from detection import deliveries, image_headers, images, items, predictions, timeline, times
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
 
@@ -63,9 +63,9 @@ async def deliver(prediction_id: str) -> Answer:
 
 
 async def _deliver(prediction_id: str, follow: bool = True) -> Answer:
-    send_before = time.monotonic() + predictions.DELIVERY_LEASE.total_seconds() - api.LONGEST_SEND_SECONDS
+    send_before = time.monotonic() + deliveries.LEASE.total_seconds() - api.LONGEST_SEND_SECONDS
     try:
-        claimed = await _in_thread(predictions.claim_delivery)(prediction_id)
+        claimed = await _in_thread(deliveries.claim)(prediction_id)
     except items.Incomplete as error:
         return await _apologise_for(prediction_id, error)
     prediction = claimed.prediction
@@ -87,23 +87,23 @@ async def _deliver(prediction_id: str, follow: bool = True) -> Answer:
         return await _later(prediction, error, own=False)
     except Exception as error:  # noqa: BLE001 - a defect: raised again, or logged when the answer is given up.
         return await _later(prediction, error, own=True)
-    await _insist(predictions.finish_delivery, prediction, Delivery.DELIVERED)
+    await _insist(deliveries.finish, prediction, Delivery.DELIVERED)
     log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status, answer_ms=_answer_ms(prediction))
     return Answer(Result.SETTLED)
 
 
 async def _follow(prediction: Prediction, new_chat_id: int) -> None:
     """Move what a group still has to get to the supergroup that it has become."""
-    await _in_thread(predictions.migrate_chat)(prediction.chat_id, new_chat_id)
-    await _insist(predictions.release_delivery, prediction)
+    await _in_thread(deliveries.migrate_chat)(prediction.chat_id, new_chat_id)
+    await _insist(deliveries.release, prediction)
     log.info("chat_migrated", chat_id=prediction.chat_id, new_chat_id=new_chat_id)
 
 
 async def _undeliverable(prediction: Prediction, error: api.TelegramError) -> Answer:
-    await _insist(predictions.finish_delivery, prediction, Delivery.UNDELIVERABLE)
+    await _insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
     log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
     if error.blocked:
-        await _in_thread(predictions.close_chat)(prediction.chat_id)
+        await _in_thread(deliveries.close_chat)(prediction.chat_id)
     return Answer(Result.SETTLED)
 
 
@@ -113,19 +113,19 @@ async def _later(prediction: Prediction, error: Exception, *, own: bool) -> Answ
     `own`: the failure is this answer's own, so that it waits longer each time while others go on.
     """
     if _hopeless(prediction):
-        await _insist(predictions.finish_delivery, prediction, Delivery.UNDELIVERABLE)
+        await _insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
         log.error("answer_given_up", chat_id=prediction.chat_id, error=str(error), exc_info=error)
         return Answer(Result.SETTLED)
     if own:
-        await _insist(predictions.postpone_delivery, prediction, _wait(prediction.delivery_failures + 1))
+        await _insist(deliveries.postpone, prediction, _wait(prediction.delivery_failures + 1))
     else:
-        await _insist(predictions.release_delivery, prediction)
+        await _insist(deliveries.release, prediction)
     raise error
 
 
 def _hopeless(prediction: Prediction) -> bool:
-    since = max(prediction.finished_at or "", prediction.reopened_at or "")
-    return prediction.delivery_failures + 1 >= _GIVE_UP_AFTER_FAILURES or since < predictions.now(-_GIVE_UP_AFTER)
+    since = times.latest(prediction.finished_at, prediction.reopened_at)
+    return prediction.delivery_failures + 1 >= _GIVE_UP_AFTER_FAILURES or since < times.now(-_GIVE_UP_AFTER)
 
 
 def _wait(failures: int) -> timedelta:
@@ -139,7 +139,7 @@ async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Answer:
     """Tell the sender, if the item still says who that is, that there is a result which nobody can read."""
     item = await _in_thread(predictions.find_item)(prediction_id) or {}
     log.error("answer_given_up", prediction_id=prediction_id, error=str(error))
-    await _insist(predictions.abandon_delivery, prediction_id)
+    await _insist(deliveries.abandon, prediction_id)
     chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))
     if chat_id is not None:
         try:
@@ -160,7 +160,7 @@ def _answer_ms(prediction: Prediction) -> int | None:
     """Return how long the sender has waited, or None if an operator had a hand in it: that may be days later."""
     if prediction.acts:
         return None
-    return timeline.between_ms(prediction.received_at or prediction.created_at, predictions.now())
+    return timeline.between_ms(prediction.received_at or prediction.created_at, times.now())
 
 
 async def _insist(write: Callable[..., Outcome], *arguments: object) -> None:
@@ -185,7 +185,7 @@ def _refused(prediction: Prediction) -> Answer:
         return Answer(Result.SETTLED)
     if not prediction.finished:
         return Answer(Result.NOT_FINISHED)
-    milliseconds = timeline.between_ms(predictions.now(), prediction.delivery_until or "")
+    milliseconds = timeline.between_ms(times.now(), prediction.delivery_until)
     return Answer(Result.SOMEBODY_ELSE, max(0, milliseconds or 0) / 1000)
 
 

@@ -15,7 +15,7 @@ from botsite import in_flight
 from botsite.bot import api, deliver, replies
 from botsite.bot.downloads import Spool
 from botsite.bot.updates import Command, Other, Photo
-from detection import image_headers, jobs, predictions
+from detection import image_headers, jobs, times
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
@@ -83,7 +83,7 @@ async def _photo(photo: Photo) -> None:
                 await deliver.deliver(identity)
             return
         prediction = Prediction(
-            identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}", received_at=predictions.now()
+            identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}", received_at=times.now()
         )
         try:
             file = await _fetch(photo)

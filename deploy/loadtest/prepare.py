@@ -15,7 +15,7 @@ from deploy.certificates import acm
 from deploy.loadtest.errors import LoadTestError
 from deploy.loadtest.gauges import Gauges
 from deploy.loadtest.sender import Sender
-from detection import predictions
+from detection import queries
 
 NEEDS = ("PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET")
 _HELP = 'Is it provisioned (`manage.py provision`), and its environment set (`eval "$(python manage.py stack_env)"`)?'
@@ -43,7 +43,7 @@ def check_settings() -> None:
 def check_table() -> None:
     """Raise LoadTestError if there is no table of predictions; botocore's errors if it cannot be read."""
     try:
-        predictions.find_many([_NO_PREDICTION])
+        queries.find_many([_NO_PREDICTION])
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise

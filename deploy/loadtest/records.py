@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from detection.schemas import Delivery, Prediction, Status
@@ -47,7 +46,7 @@ class Photo:
         prediction = self.prediction
         if prediction is None or prediction.delivery is not Delivery.DELIVERED or not prediction.delivered_at:
             return None
-        return seconds_of(prediction.delivered_at)
+        return prediction.delivered_at.timestamp()
 
     @property
     def settled(self) -> bool:
@@ -105,8 +104,3 @@ class Point:
     seconds: float
     name: str
     value: float
-
-
-def seconds_of(time: str) -> float:
-    """Return a time of an item (ISO 8601, UTC) in seconds since 1970."""
-    return datetime.fromisoformat(time).timestamp()

@@ -16,7 +16,7 @@ from deploy.loadtest.sender import Sender, pause
 from deploy.loadtest.tally import Tally
 from deploy.local.stopping import when_told
 from deploy.local.telegram.client import TelegramClientError
-from detection import predictions
+from detection import queries
 
 # An answer's time is in its item: looking seldom makes no latency longer.
 _LOOK_SECONDS = 1.0
@@ -109,7 +109,7 @@ class Run:
         ids = list(open_photos)
         try:
             for first in range(0, len(ids), _BATCH):
-                for prediction_id, prediction in predictions.find_many(ids[first : first + _BATCH]).items():
+                for prediction_id, prediction in queries.find_many(ids[first : first + _BATCH]).items():
                     open_photos[prediction_id].prediction = prediction
             if self.receipts:
                 self.receipts.count(self.photos)

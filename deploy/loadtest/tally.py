@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from deploy.loadtest.records import Photo, seconds_of
+from deploy.loadtest.records import Photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def clock_ahead(photos: Iterable[Photo]) -> float:
     clocks from both sides; all together bound it to a few milliseconds.
     """
     seen = [
-        (seconds_of(photo.prediction.created_at), photo.sent_at, photo.taken_at)
+        (photo.prediction.created_at.timestamp(), photo.sent_at, photo.taken_at)
         for photo in photos
         if photo.prediction and photo.prediction.created_at and photo.sent_at and photo.taken_at
     ]

@@ -117,7 +117,8 @@ def suppress(
     cx, cy, width, height = output[:4]
     left, top = cx - width / 2, cy - height / 2
     boxes = np.stack([left, top, width, height], 1)
-    kept = np.asarray(cv2.dnn.NMSBoxesBatched(boxes, confidences, numbers, CONFIDENCE, OVERLAP), int)[:BOXES_AT_MOST]
+    kept: Any = cv2.dnn.NMSBoxesBatched(boxes, confidences, numbers, CONFIDENCE, OVERLAP)  # type: ignore[arg-type]
+    kept = np.asarray(kept, np.intp)[:BOXES_AT_MOST]
     corners = np.stack([left, top, left + width, top + height], 1)
     return corners[kept], confidences[kept], numbers[kept]
 

@@ -79,7 +79,7 @@ def _shorten_steps() -> None:
 
     from botsite.bot import api, deliver, rate_limit
     from botsite.sqs import watchdog
-    from detection import callback, dead_letters, jobs, predictions, sweep, tasks, termination
+    from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
 
     deliver._FIRST_WAIT, deliver._LONGEST_WAIT = timedelta(seconds=3), timedelta(seconds=12)
     tasks._GIVE_BACK_SECONDS = 3.0
@@ -91,7 +91,7 @@ def _shorten_steps() -> None:
     predictions.PROCESSING_STALE = timedelta(seconds=15)
     # A lease has room for two waits for a place and one send, as the product's has.
     rate_limit.BOT = replace(rate_limit.BOT, longest_wait_seconds=2.0)
-    predictions.DELIVERY_LEASE = timedelta(seconds=14)
+    deliveries.LEASE = timedelta(seconds=14)
     sweep.UNDELIVERED = sweep.WITHOUT_JOB = timedelta(seconds=6)
     sweep.STUCK = timedelta(seconds=20)
     sweep.JOB_LOST = timedelta(seconds=30)

@@ -28,7 +28,7 @@ from botsite.sqs.threads import Receiver, Settler
 from botsite.staff import listing, recent
 from botsite.staff.filters import Filters
 from deploy.local.processes import PATIENCE_SECONDS
-from detection import dead_letters, images, jobs, operations, predictions, sweep, termination
+from detection import dead_letters, deliveries, images, jobs, operations, predictions, sweep, termination
 from detection.schemas import Delivery, Detection, Prediction, Status
 from metrics import cloudwatch, history, tasks
 
@@ -125,12 +125,12 @@ def deliver_result() -> None:
     identity = uuid4().hex
     predictions.create(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"))
     predictions.fail(identity, "a sentence")
-    leased = predictions.claim_delivery(identity).prediction
+    leased = deliveries.claim(identity).prediction
     images.get("results/seeded.jpg")
     assert leased
-    predictions.finish_delivery(leased, Delivery.DELIVERED)
-    predictions.close_chat(CHAT_ID)
-    predictions.migrate_chat(CHAT_ID, -CHAT_ID)
+    deliveries.finish(leased, Delivery.DELIVERED)
+    deliveries.close_chat(CHAT_ID)
+    deliveries.migrate_chat(CHAT_ID, -CHAT_ID)
 
 
 def administer() -> None:

@@ -1,15 +1,18 @@
 """How times and durations read in the pages of jobs."""
 
+from datetime import datetime
+
 from django import template
 
-from detection import timeline
+from detection import timeline, times
 
 register = template.Library()
 
 
 @register.filter
-def moment(text: str, length: int = 19) -> str:
+def moment(time: datetime | str, length: int = 19) -> str:
     """Return "2026-11-24 18:10:12" for a time of an item, to the millisecond if `length` is 23; other texts stay."""
+    text = times.text(time) if isinstance(time, datetime) else time
     return f"{text[:10]} {text[11:length]}" if text[10:11] == "T" else text
 
 
@@ -22,4 +25,4 @@ def duration(milliseconds: int | None) -> str:
 @register.simple_tag
 def between(start: str, end: str) -> str:
     """Return how long it is from one time of an item to another, or a dash if one of them is missing."""
-    return timeline.readable(timeline.between_ms(start, end))
+    return timeline.readable(timeline.between_ms(times.parse(start), times.parse(end)))
