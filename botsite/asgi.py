@@ -8,7 +8,7 @@ from django.core.asgi import get_asgi_application
 from django.urls import get_resolver
 
 from botsite import aws, settings
-from botsite.bot import downloads
+from botsite.bot import spool
 from botsite.request_limits import BoundedBodies
 from botsite.staff import login
 
@@ -17,7 +17,7 @@ application = BoundedBodies(get_asgi_application())
 login.prepare()
 # A site whose views cannot be imported must not start, let alone look healthy.
 _ = get_resolver().url_patterns
-downloads.return_large_blocks()
+spool.return_large_blocks()
 # Made before gunicorn forks its workers, which share what botocore knows of AWS; none has a connection yet.
 aws.client("sqs")
 aws.dynamodb()

@@ -10,14 +10,14 @@ from detection.schemas import Delivery, Prediction, Status
 
 # The longest that one send to Telegram may take (botsite/bot/api.py), and some seconds more.
 LEASE = timedelta(seconds=90)
-# A chat has no more answers under way than this: it gets one a second.
+# A chat gets one answer a second, so no more than this are under way.
 _CHAT_AT_MOST = 100
 
 
 def claim(prediction_id: str) -> Outcome:
-    """Take the right to send the answer, for LEASE: one sender at a time, and none before its time.
+    """Lease an answer for LEASE; refused while another sender has it, or before it is due.
 
-    Raise items.Incomplete, with the right taken, if the answer cannot be read.
+    Raise items.Incomplete, with the lease taken, if the item cannot be read.
     """
     return predictions.update(
         prediction_id,
@@ -38,7 +38,7 @@ def claim(prediction_id: str) -> Outcome:
 
 
 def release(leased: Prediction) -> Outcome:
-    """Give the right to send back: nothing was sent. Refused if the lease ran out and somebody else has it."""
+    """Return the lease: nothing was sent. Refused if it ran out and another sender has it."""
     return predictions.update(
         leased.prediction_id,
         "SET delivery = :pending REMOVE delivery_until",
@@ -48,7 +48,7 @@ def release(leased: Prediction) -> Outcome:
 
 
 def postpone(leased: Prediction, wait: timedelta) -> Outcome:
-    """Give the right to send back after a failure of this very answer; nobody has it again before `wait` is over."""
+    """Return the lease after a failure that concerns this answer alone; nobody gets it before `wait` is over."""
     return predictions.update(
         leased.prediction_id,
         "SET delivery = :pending, delivery_until = :later ADD delivery_failures :one",
@@ -67,8 +67,8 @@ def _leased_values(leased: Prediction) -> dict[str, Any]:
 def finish(leased: Prediction, delivery: Delivery) -> Outcome:
     """Record that the answer is with Telegram, or never can be.
 
-    It does not matter who has the lease by now, but it is about the answer that was sent: refused if the prediction was
-    reopened since. Reopening takes the lease off the item, and work that is done again finishes at another time.
+    It does not matter who has the lease by now, but it has to be this answer: refused if the prediction was reopened
+    since. Reopening takes the lease off the item, and work that is done again finishes at another time.
     """
     return predictions.update(
         leased.prediction_id,
@@ -85,7 +85,7 @@ def finish(leased: Prediction, delivery: Delivery) -> Outcome:
 
 
 def abandon(prediction_id: str) -> Outcome:
-    """Record that an answer which nobody can read will never be sent."""
+    """Record that an answer will never be sent because its item cannot be read."""
     return predictions.update(
         prediction_id,
         "SET delivery = :undeliverable REMOVE delivery_until",
@@ -95,7 +95,7 @@ def abandon(prediction_id: str) -> Outcome:
 
 
 def reopen(prediction_id: str) -> Outcome:
-    """Let an answer that was sent, or given up, be sent again; refused unless it was."""
+    """Let an answer that was sent or given up be sent again; refused otherwise."""
     return predictions.update(
         prediction_id,
         "SET delivery = :pending, reopened_at = :now"
@@ -113,12 +113,12 @@ def reopen(prediction_id: str) -> Outcome:
 
 
 def being_sent(prediction: Prediction) -> bool:
-    """Return whether somebody has the right to send its answer at this moment."""
+    """Return whether its answer is leased to a sender at this moment."""
     return prediction.delivery is Delivery.DELIVERING and times.latest(prediction.delivery_until) >= times.now()
 
 
 def close_chat(chat_id: int) -> None:
-    """Give up what is finished and not delivered in a chat that is closed to the bot."""
+    """Give up all undelivered answers of a chat that is closed to the bot."""
     for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
         claimed = claim(prediction_id)
         if claimed.granted and claimed.prediction:
@@ -126,7 +126,7 @@ def close_chat(chat_id: int) -> None:
 
 
 def migrate_chat(chat_id: int, new_chat_id: int) -> None:
-    """Send what is not yet answered in a group to the supergroup that it has become."""
+    """Redirect what is not yet answered in a group to the supergroup that it has become."""
     for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
         predictions.update(
             prediction_id,

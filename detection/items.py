@@ -1,4 +1,4 @@
-"""What a prediction looks like as a DynamoDB item. `Decimal` is made here and nowhere else: DynamoDB has no floats."""
+"""Convert predictions to DynamoDB items and back. Only here are times texts, and fractions Decimals: it has neither."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -9,14 +9,14 @@ from typing import Any
 from detection import times
 from detection.schemas import Act, Delivery, Detection, Prediction, Status
 
-# All photos have it, so that one index holds them all by time.
+# All photos share it, so one index holds them all by time.
 KIND, PHOTO = "kind", "photo"
 _FRACTIONS = ("confidence", "cx", "cy", "width", "height")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a list shows of an item, as it stands there; empty is what the item does not have."""
+    """What a list shows of an item, as it is stored; what the item lacks is empty."""
 
     prediction_id: str
     created_at: str
@@ -31,11 +31,11 @@ class Row:
 
 
 class Incomplete(ValueError):
-    """Something other than this service wrote the item, or left it half written; the text says what is wrong."""
+    """The item lacks something or cannot be read, so this service did not write it; the text says what is wrong."""
 
 
 def write(prediction: Prediction) -> dict[str, Any]:
-    """Return the item of a prediction; what is not known yet is absent."""
+    """Return the item of a prediction, without what is not known yet."""
     item = plain({key: value for key, value in asdict(prediction).items() if value is not None})
     acts = [plain(asdict(act)) for act in prediction.acts]
     return item | {KIND: PHOTO, "acts": acts, "detections": [detection(box) for box in prediction.detections]}
@@ -47,12 +47,12 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def detection(box: Detection) -> dict[str, Any]:
-    """Return one box as a map. Six digits place it within a thousandth of a pixel."""
+    """Return one box as a map. Six digits place it to a thousandth of a pixel."""
     return {"label": box.label} | {name: Decimal(str(round(getattr(box, name), 6))) for name in _FRACTIONS}
 
 
 def read(item: dict[str, Any]) -> Prediction:
-    """Return the prediction of an item. Raise Incomplete if the item lacks what every prediction has."""
+    """Return the prediction of an item. Raise Incomplete if that cannot be done."""
     try:
         return _read(item)
     except KeyError as error:
@@ -62,7 +62,7 @@ def read(item: dict[str, Any]) -> Prediction:
 
 
 def row(item: dict[str, Any]) -> Row:
-    """Return what a list shows of an item of an index, however little of it there is."""
+    """Return what a list shows of an item, however incomplete that is."""
     return Row(**{each.name: str(item.get(each.name, "")) for each in fields(Row)})
 
 

@@ -10,13 +10,13 @@ from detection.schemas import Prediction, Status
 
 log = structlog.get_logger()
 
-# For so long whoever made the item is left to send its job; then a repeated update sends it.
+# Whoever made the item has this long to send its job; then a repeated update sends it.
 _FIRST_ONE = timedelta(seconds=5)
 _LOOK_AGAIN_SECONDS = 0.1
 
 
 def find(prediction_id: str) -> Prediction | None:
-    """Return the prediction if its job is on its way already: then there is nothing left to do."""
+    """Return the prediction if its job is on its way already, so that nothing is left to do."""
     prediction = predictions.find(prediction_id)
     if prediction and (prediction.enqueued_at or prediction.finished):
         return prediction
@@ -26,7 +26,7 @@ def find(prediction_id: str) -> Prediction | None:
 def submit(prediction: Prediction, photo: bytes | bytearray) -> None:
     """Store the photo and the item, then send the job; when this returns, all three are durable.
 
-    Safe to repeat at any point, and at once: the item is made once, and one of several callers sends the job.
+    Safe to repeat at any point, even concurrently: the item is made once, and one of several callers sends the job.
     """
     images.put(prediction.image_key, photo, "application/octet-stream")
     created = predictions.create(prediction)
@@ -38,7 +38,7 @@ def submit(prediction: Prediction, photo: bytes | bytearray) -> None:
 
 
 def send(prediction: Prediction) -> None:
-    """Send the job of a prediction. A second one does no harm: one of them claims the prediction."""
+    """Send the job of a prediction. A second job does no harm: only one can claim the prediction."""
     sent_at = times.now()
     tasks.detect.apply_async(
         kwargs={
@@ -46,14 +46,14 @@ def send(prediction: Prediction) -> None:
             "image_key": prediction.image_key,
             "chat_id": prediction.chat_id,
         },
-        # SQS is fair between groups: who sends hundreds of photos does not hold up who sends one.
+        # SQS is fair between groups: hundreds of photos from one person do not hold up a single photo from another.
         MessageGroupId=str(prediction.chat_id),
     )
     predictions.mark_enqueued(prediction.prediction_id, sent_at)
 
 
 def refuse(prediction: Prediction, reason: str) -> None:
-    """Store a prediction that failed before it began, so that its sender is told `reason` once."""
+    """Store a prediction that failed before it began, so that its sender is told the reason once."""
     predictions.create(prediction)
     predictions.fail(prediction.prediction_id, reason)
     log.info("photo_refused", reason=reason)

@@ -26,20 +26,20 @@ _LONGEST_KEY_BYTES = 2048
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Whether a conditional write was granted, and the item after it (before it, if it was refused)."""
+    """Whether a conditional write was granted, and the item after it (as it stands, if it was refused)."""
 
     granted: bool
     prediction: Prediction | None
 
 
 def find(prediction_id: str) -> Prediction | None:
-    """Return the prediction as it is now (a consistent read), or None. Raise items.Incomplete if it is half written."""
+    """Return the prediction as it is now (a consistent read), or None. Raise items.Incomplete if it cannot be read."""
     item = find_item(prediction_id)
     return items.read(item) if item is not None else None
 
 
 def possible(prediction_id: object) -> TypeGuard[str]:
-    """Return whether DynamoDB would take it for a key; a job may name anything."""
+    """Return whether DynamoDB would accept it as a key; a job may name anything."""
     try:
         return isinstance(prediction_id, str) and 0 < len(prediction_id.encode()) <= _LONGEST_KEY_BYTES
     except UnicodeEncodeError:  # Half of a surrogate pair, which JSON can hold.
@@ -57,7 +57,7 @@ def find_item(prediction_id: str) -> dict[str, Any] | None:
 
 
 def create(prediction: Prediction) -> Outcome:
-    """Store a new prediction unless one of this id exists; then the outcome holds that one."""
+    """Store a new prediction, unless one with this id exists; then the outcome holds that one."""
     created = times.now()
     expires = created + timedelta(days=settings.PREDICTIONS_KEPT_DAYS)
     item = items.write(replace(prediction, created_at=created)) | {"expires_at": int(expires.timestamp())}
@@ -75,12 +75,12 @@ def create(prediction: Prediction) -> Outcome:
 
 
 def mark_enqueued(prediction_id: str, sent_at: datetime) -> None:
-    """Record that the job for this prediction is in the queue, since then."""
+    """Record when the job for this prediction was sent."""
     update(prediction_id, "SET enqueued_at = :at", "attribute_exists(prediction_id)", {":at": sent_at})
 
 
 def claim(prediction_id: str, job_id: str) -> Outcome:
-    """Take a queued prediction for the job (the message's task id) that is to work on it; refused unless it is queued.
+    """Take a queued prediction for a job (the message's task id); refused unless it is queued.
 
     A refused outcome whose prediction is `processing` may be taken over, see `abandoned`.
     """
@@ -107,7 +107,7 @@ def abandoned(prediction: Prediction, job_id: str) -> bool:
 
 
 def take_over(abandoned: Prediction, job_id: str) -> Outcome:
-    """Take a prediction from a holder that died; refused if anything has happened to it since it was read."""
+    """Take a prediction from a holder that died; refused if it has changed since it was read."""
     return update(
         abandoned.prediction_id,
         f"SET {_CLAIM}",
@@ -124,7 +124,7 @@ def _claim_values(job_id: str, holder: str) -> dict[str, Any]:
 
 
 def give_back(claimed: Prediction) -> Outcome:
-    """Return a claim that AWS kept from being worked on: it does not count as a try."""
+    """Return a claim that failed because of AWS: it does not count as a try."""
     return update(
         claimed.prediction_id,
         "SET #status = :queued ADD tries :less",
@@ -134,7 +134,7 @@ def give_back(claimed: Prediction) -> Outcome:
 
 
 def note_failure(claimed: Prediction, failure: str) -> Outcome:
-    """Return a claim that ended with an exception, and remember it: the same one twice is the photo's own failure."""
+    """Return a claim that ended with an exception, and record it: the same one twice is the photo's own failure."""
     return update(
         claimed.prediction_id,
         "SET #status = :queued, failure = :failure",
@@ -144,7 +144,7 @@ def note_failure(claimed: Prediction, failure: str) -> Outcome:
 
 
 def succeed(claimed: Prediction, detections: list[Detection], model: str, inference_ms: int) -> Outcome:
-    """Store the result of the claim; refused if somebody claimed the prediction after it."""
+    """Store the result of the claim; refused if the prediction was claimed again since."""
     return update(
         claimed.prediction_id,
         "SET #status = :succeeded, finished_at = :now, detections = :detections, model = :model,"
@@ -161,7 +161,7 @@ def succeed(claimed: Prediction, detections: list[Detection], model: str, infere
     )
 
 
-# `attempts` only ever rises, so a worker that was overtaken is refused, also after an operator had it done again.
+# `attempts` only ever rises, so a worker that was overtaken is refused, even after an operator's retry.
 _HELD = "#status = :processing AND attempts = :attempts"
 
 
@@ -172,7 +172,7 @@ def _held_values(claimed: Prediction) -> dict[str, Any]:
 def fail(prediction_id: str, error: str, attempt: int | None = None) -> Outcome:
     """End the prediction with a sentence for its sender; refused if it is finished already.
 
-    With `attempt`, refused unless it is that attempt which is in work.
+    With `attempt`, refused unless that attempt is in progress.
     """
     condition = "#status IN (:queued, :processing)" if attempt is None else _HELD
     seen = {":queued": Status.QUEUED} if attempt is None else {":attempts": attempt}
@@ -182,9 +182,9 @@ def fail(prediction_id: str, error: str, attempt: int | None = None) -> Outcome:
 
 
 def reopen(prediction_id: str) -> Outcome:
-    """Let a failed prediction be worked on again, and be answered again.
+    """Let a failed prediction be processed and answered again.
 
-    Refused unless it failed, and while its apology is being sent: that would count as the answer to come.
+    Refused unless it failed, and while its apology is being sent: that would count as the new answer.
     """
     return update(
         prediction_id,
@@ -204,7 +204,7 @@ def reopen(prediction_id: str) -> Outcome:
 
 
 def note(prediction_id: str, operation: str, operator: str) -> None:
-    """Record on the item what an operator does to it, so that it is seen on every instance; refused without one."""
+    """Record on the item what an operator does to it, so that every instance shows it; refused if it does not exist."""
     act = {"at": times.text(times.now()), "operation": operation, "operator": operator}
     update(
         prediction_id,
@@ -215,7 +215,7 @@ def note(prediction_id: str, operation: str, operator: str) -> None:
 
 
 def delete(prediction_id: str) -> None:
-    """Forget the prediction, if there is one."""
+    """Delete the prediction, if it exists."""
     aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id})
 
 

@@ -18,7 +18,7 @@ _TOUCHES = {Status.QUEUED: ("enqueued_at",), Status.PROCESSING: ("enqueued_at", 
 
 
 def find_many(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
-    """Return, by id, those of up to 100 predictions that exist; what DynamoDB leaves unread is to be asked again."""
+    """Return, by id, those of up to 100 predictions that exist; ask again for what DynamoDB leaves unread."""
     keys = [{"prediction_id": prediction_id} for prediction_id in prediction_ids]
     table = settings.PREDICTIONS_TABLE
     answer = aws.dynamodb().batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
@@ -26,7 +26,7 @@ def find_many(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
 
 
 def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
-    """Return the ids of a chat's predictions, the newest first (by index, so a moment behind)."""
+    """Return the ids of a chat's predictions, newest first."""
     answer = aws.dynamodb().query(
         TableName=settings.PREDICTIONS_TABLE,
         IndexName="by_chat",
@@ -41,7 +41,7 @@ def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
 def unanswered(finished_before: datetime) -> Iterator[tuple[str, int]]:
     """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first.
 
-    What is pending may have been put off until later; what is being sent is free once its sender's lease has run out.
+    A pending answer may have been postponed; one that is being sent is free once its sender's lease has run out.
     """
     for delivery in (Delivery.PENDING, Delivery.DELIVERING):
         finished = "finished_at < :before"
@@ -51,10 +51,10 @@ def unanswered(finished_before: datetime) -> Iterator[tuple[str, int]]:
 
 
 def unfinished(status: Status, left_before: datetime, untouched_since: datetime) -> Iterator[Prediction]:
-    """Yield predictions of that status, made or reopened before one time, sent or begun last before the other.
+    """Yield predictions of that status, created or reopened before one time, sent or begun last before the other.
 
-    They are as they are now: the index finds them, a moment behind. One that is half written is left to the operator:
-    it must not hold up the others.
+    The index finds them; they are read again, as they are now. An incomplete item is left to the operator: it must not
+    hold up the others.
     """
     untouched = " AND ".join(f"(attribute_not_exists({touch}) OR {touch} < :since)" for touch in _TOUCHES[status])
     incomplete = []
@@ -79,9 +79,9 @@ def _left(prediction: Prediction, left_before: datetime, untouched_since: dateti
 def _query(
     index: str, value: str, created_before: datetime, condition: str, values: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield a little of each item of an index that meets a condition, the oldest first, page by page.
+    """Yield a few attributes of each item of an index that meets a condition, oldest first.
 
-    DynamoDB applies the condition: the thousands that only wait for their turn never come here.
+    DynamoDB applies the condition, so the thousands that merely wait for their turn are never transferred.
     """
     pages = (
         aws.dynamodb()

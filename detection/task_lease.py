@@ -1,7 +1,7 @@
-"""Keep a task from running twice at once: a lease in the predictions table, which every machine can see.
+"""Keep a task from running twice at once by a lease in the predictions table, which every machine can see.
 
-A lock of this process would not do. While the group replaces the metric's machine there are two, and a new process may
-start before the old one has ended.
+A lock within the process would not do. While the group replaces the metric role's machine there are two, and a new
+process may start before the old one has ended.
 """
 
 import time
@@ -17,15 +17,15 @@ from django.conf import settings
 from botsite import aws
 from detection import items, times
 
-# DynamoDB removes what nobody has wanted for a day.
+# DynamoDB deletes a lease that nobody has taken for a day.
 _EXPIRES_SECONDS = 86_400
 
 
 @contextmanager
 def take(task: str, lasting: timedelta) -> Iterator[bool]:
-    """Yield whether it is the caller's turn: then nobody else's, until the block ends or `lasting` has passed.
+    """Yield whether it is the caller's turn, and nobody else's, until the block ends or `lasting` has passed.
 
-    A process that dies holds up the others for `lasting`, so the work in the block has to be done within it.
+    A process that dies holds up the others for `lasting`; the work in the block has to be done within it.
     """
     mine = {":mine": uuid4().hex}
     until = {":now": times.now(), ":until": times.now(lasting), ":expires": _expires_at()}

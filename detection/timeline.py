@@ -1,4 +1,4 @@
-"""Tell the story of one photo from its item: what happened when, how long each step took, and what to do now."""
+"""Tell the story of one photo from its item: what happened when, how long each step took, and what to do next."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,14 +18,14 @@ class Step:
 
 
 def steps(prediction: Prediction) -> list[Step]:
-    """Return what has happened, in the order of its times: a photo that was retried has older ones in between."""
+    """Return what has happened, in order of time: a photo that was retried keeps some steps of its first round."""
     known = sorted(((at, name, note) for at, name, note in _events(prediction) if at), key=lambda event: event[0])
     gaps = [None, *(_milliseconds(before[0], after[0]) for before, after in pairwise(known))]
     return [Step(name, at, note, gap) for (at, name, note), gap in zip(known, gaps, strict=True)]
 
 
 def total_ms(prediction: Prediction) -> int | None:
-    """Return how long the sender waited from the update to the answer, or None if that is not over."""
+    """Return how long the sender waited from the update to the answer, or None if it is not sent yet."""
     return between_ms(prediction.received_at or prediction.created_at, prediction.delivered_at)
 
 
@@ -51,17 +51,17 @@ def advice(prediction: Prediction) -> str:
     """Return what an operator can expect, or should do, as the prediction stands."""
     match prediction.status, prediction.delivery:
         case Status.QUEUED, _ if not prediction.enqueued_at:
-            return "Its job has not been sent yet. The sweep of the metric role sends it within two minutes."
+            return "Its job has not been sent yet. The sweep sends it within two minutes."
         case Status.QUEUED, _:
             return "It waits for a worker. If none is running, the first machine takes a few minutes to start."
         case Status.PROCESSING, _:
-            return "A worker has it. If that worker is gone, another one takes over after ten minutes at the latest."
+            return "A worker has it. If that worker is gone, another takes over after ten minutes at the latest."
         case _, Delivery.PENDING | Delivery.DELIVERING:
-            return "The answer is on its way. What does not arrive is sent again by the sweep after about a minute."
+            return "The answer is on its way. If it does not arrive, the sweep sends it again after about a minute."
         case _, Delivery.UNDELIVERABLE:
-            return "Telegram will not take the answer: the chat is gone or has blocked the bot. Resend if that changed."
+            return "Telegram rejects the answer: the chat is gone or has blocked the bot. Resend it if that changed."
         case Status.FAILED, _:
-            return "Its sender was told so. Retry once the cause is gone: the photo is worked on and answered again."
+            return "Its sender was told. Retry once the cause is fixed: the photo is processed and answered again."
     return "All is well: the answer is with Telegram."
 
 

@@ -22,7 +22,7 @@ from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, operations, predictions, queries
+from detection import images, operations, predictions, queries, sentences
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import operators, states
 from tests.support.operators import JOBS, Operator
@@ -176,7 +176,7 @@ def test_an_apology_reaches_the_sender_in_the_operators_words(
     admin: Operator, user: TelegramUser, photo: bytes
 ) -> None:
     prediction = _queued(user, photo)
-    assert operations.APOLOGY in admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
+    assert sentences.APOLOGY in admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
     _do(admin, "apologise", prediction.prediction_id, sentence="We had a <bad> day.")
     assert user.wait_for(lambda message: message.text == "We had a <bad> day.").reply_to == prediction.message_id
     assert _reaches(prediction.prediction_id, Delivery.DELIVERED).status is Status.FAILED

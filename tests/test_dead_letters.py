@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, deliveries, images, predictions, sweep, tasks, times
+from detection import dead_letters, deliveries, images, predictions, sentences, sweep, times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import letters, turn
 from tests.support.processes import wait_until
@@ -83,8 +83,8 @@ def left() -> list[str]:
 def test_sender_of_a_dead_letter_is_told_once(dead: Prediction, user: TelegramUser) -> None:
     bury()
     bury()
-    assert reaches(dead, Status.FAILED).error == tasks.GIVEN_UP
-    assert [message.text for message in user.messages()].count(tasks.GIVEN_UP) == 1
+    assert reaches(dead, Status.FAILED).error == sentences.GIVEN_UP
+    assert [message.text for message in user.messages()].count(sentences.GIVEN_UP) == 1
 
 
 def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from botsite.bot import api, downloads, replies
+from botsite.bot import connections, downloads, replies, spool
+from botsite.bot.errors import TelegramError
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import image_headers
+from detection import image_headers, sentences
 from tests.support import new_updates
 from tests.support.lone_site import megabytes
 
@@ -40,7 +41,7 @@ def test_another_type_is_refused_without_a_download(
 ) -> None:
     asked = len(control.calls("getFile"))
     assert post(stack, new_updates.with_message(user.chat_id, document=new_updates.FILE | {"mime_type": kind})) == 200
-    assert said(user) == [image_headers.NO_IMAGE]
+    assert said(user) == [sentences.NO_IMAGE]
     assert len(control.calls("getFile")) == asked
 
 
@@ -101,28 +102,28 @@ def test_a_late_photo_survives_one_failure(
 def test_a_slow_download_ends(
     stack: LocalStack, control: TelegramControl, known_file: FileReference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "_DOWNLOAD_SECONDS", 0.5)
+    monkeypatch.setattr(downloads, "_SECONDS", 0.5)
     control.fault("file", "slow", seconds=60)
 
     async def download() -> None:
         try:
-            await api.download(known_file.file_id, image_headers.read, image_headers.HEAD_BYTES)
+            await downloads.download(known_file.file_id, image_headers.read, image_headers.HEAD_BYTES)
         finally:
-            await api.close()
+            await connections.close()
 
-    with pytest.raises(api.TelegramError, match="TimeoutError"):
+    with pytest.raises(TelegramError, match="TimeoutError"):
         asyncio.run(download())
-    assert downloads._used_bytes == 0
+    assert spool.BUDGET.used_bytes == 0
 
 
 def test_large_files_leave_room_for_small_ones() -> None:
-    large = [downloads.Spool(api.MAX_FILE_BYTES) for _ in range(2)]
-    with pytest.raises(downloads.Full):
-        downloads.Spool(api.MAX_FILE_BYTES)
-    small = downloads.Spool(300_000)
+    large = [spool.Spool(downloads.MAX_FILE_BYTES) for _ in range(2)]
+    with pytest.raises(spool.Full):
+        spool.Spool(downloads.MAX_FILE_BYTES)
+    small = spool.Spool(300_000)
     for each in (*large, small):
         each.close()
-    assert downloads._used_bytes == 0
+    assert spool.BUDGET.used_bytes == 0
 
 
 @pytest.mark.timeout(600)

@@ -9,7 +9,7 @@ import pytest
 from botsite.bot import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import image_headers
+from detection import sentences
 from tests.support import new_updates
 
 _groups = count(-9000, -1)
@@ -86,7 +86,7 @@ def test_what_is_addressed_to_the_bot_is_answered(
 def test_a_file_with_the_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     pdf = new_updates.FILE | {"mime_type": "application/pdf"}
     assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
-    assert [message.text for message in group.messages()] == [image_headers.NO_IMAGE]
+    assert [message.text for message in group.messages()] == [sentences.NO_IMAGE]
 
 
 def test_a_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:

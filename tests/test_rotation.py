@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws, keys, secret_store
-from botsite.bot import api
+from botsite.bot import bot_token
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
@@ -223,7 +223,7 @@ def given(text: str) -> int:
 def test_a_token_is_stored_once_telegram_knows_it(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
     said = rotate("telegram-token", token_fd=given(f"{token}\n"))
-    assert api.stored_token(f"{PREFIX}/telegram-token") == token
+    assert bot_token.stored(f"{PREFIX}/telegram-token") == token
     assert "@object_detection_bot" in said
     assert token not in said
 
@@ -282,7 +282,7 @@ def test_a_token_that_is_none_changes_nothing(service: Service, text: str, why: 
     with pytest.raises(CommandError, match=why) as raised:
         rotate("telegram-token", token_fd=given(text))
     assert "AAAA" not in str(raised.value)
-    assert api.stored_token(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
+    assert bot_token.stored(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
 
 
 def test_a_descriptor_that_is_not_open_is_named(service: Service) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from botsite import aws, request_limits
-from botsite.bot import api
+from botsite.bot import api, downloads
 from botsite.sqs.heartbeat import LONGEST_JOB_SECONDS
 from deploy.cfn import template
 from deploy.images.recipe import ROLES
@@ -72,4 +72,4 @@ def test_systemd_waits_for_docker(role: str) -> None:
 def test_site_may_end_only_after_the_longest_webhook() -> None:
     """Read the update, download the photo, store it: each has a limit of its own."""
     store = aws._CONFIG.retries["total_max_attempts"] * (aws._CONFIG.connect_timeout + aws._CONFIG.read_timeout)
-    assert request_limits.BODY_SECONDS + api._DOWNLOAD_SECONDS + store < GUNICORN["graceful_timeout"]
+    assert request_limits.BODY_SECONDS + downloads._SECONDS + store < GUNICORN["graceful_timeout"]

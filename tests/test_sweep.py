@@ -12,7 +12,7 @@ from django.conf import settings
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import deliveries, images, predictions, queries, sweep, task_lease, tasks, times
+from detection import deliveries, images, predictions, queries, sentences, sweep, task_lease, tasks, times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import turn
 from tests.support.processes import wait_until
@@ -113,8 +113,8 @@ def test_a_photo_that_was_tried_too_often_is_given_up(queued: Prediction, user: 
     predictions.claim(queued.prediction_id, "gone")
     _set(queued, "tries", tasks.TRIES_AT_MOST)
     sweep_once()
-    assert _reaches(queued, Delivery.DELIVERED).error == tasks.GIVEN_UP
-    assert [message.text for message in user.messages()].count(tasks.GIVEN_UP) == 1
+    assert _reaches(queued, Delivery.DELIVERED).error == sentences.GIVEN_UP
+    assert [message.text for message in user.messages()].count(sentences.GIVEN_UP) == 1
 
 
 def test_many_attempts_that_were_no_tries_give_nothing_up(queued: Prediction) -> None:

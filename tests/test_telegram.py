@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf import settings
 
-from botsite.bot import api, rate_limit
+from botsite.bot import api, connections, rate_limit
+from botsite.bot.errors import TelegramError
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 
@@ -24,13 +26,13 @@ def _send(chat_id: int) -> None:
         try:
             await api.send_text(chat_id, "hello")
         finally:
-            await api.close()
+            await connections.close()
 
     asyncio.run(send())
 
 
-def _refused(chat_id: int) -> api.TelegramError:
-    with pytest.raises(api.TelegramError) as raised:
+def _refused(chat_id: int) -> TelegramError:
+    with pytest.raises(TelegramError) as raised:
         _send(chat_id)
     return raised.value
 
@@ -61,7 +63,7 @@ def test_refusals_are_told_from_failures_of_the_network(
 
 
 def test_a_server_that_is_away_has_not_answered(user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.settings, "TELEGRAM_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(settings, "TELEGRAM_API_URL", "http://127.0.0.1:9")
     error = _refused(user.chat_id)
     assert (error.permanent, error.answered) == (False, False)
 

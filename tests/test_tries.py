@@ -13,7 +13,7 @@ from PIL import Image
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import exclusive, images, large_files, predictions, tasks
+from detection import exclusive, images, large_files, predictions, sentences, tasks
 from detection.model import yolo
 from detection.model.threads import FairThreads
 from detection.schemas import Prediction, Status
@@ -68,7 +68,7 @@ def test_photo_that_fails_twice_the_same_way_is_told_so(queued: Prediction, mode
         _run(queued)
     found = _run(queued)
     assert found is not None
-    assert (found.status, found.error, found.tries) == (Status.FAILED, tasks.OWN_FAILURE, 2)
+    assert (found.status, found.error, found.tries) == (Status.FAILED, sentences.OWN_FAILURE, 2)
 
 
 def test_photo_that_fails_once_is_answered(queued: Prediction, model: Callable[..., None]) -> None:
@@ -125,7 +125,7 @@ def test_photo_whose_workers_die_is_given_up(queued: Prediction, model: Callable
         held = predictions.take_over(held, "job-1").prediction
     found = _run(queued)
     assert found is not None
-    assert (found.status, found.error) == (Status.FAILED, tasks.GIVEN_UP)
+    assert (found.status, found.error) == (Status.FAILED, sentences.GIVEN_UP)
 
 
 def test_photo_whose_worker_died_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:

@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from botsite.staff import listing
 from botsite.staff.errors import Unknown
-from detection import items, operations, predictions
+from detection import items, operations, predictions, sentences
 from detection.models import Job
 from detection.schemas import Prediction
 
@@ -122,7 +122,7 @@ def _ask(admin: JobAdmin, request: HttpRequest, operation: Operation, ids: list[
         "operation": operation,
         "rows": [items.row(item) for item in found.values() if item is not None],
         "missing": [each for each, item in found.items() if item is None],
-        "apology": operations.APOLOGY if operation.name == "apologise" else "",
+        "apology": sentences.APOLOGY if operation.name == "apologise" else "",
         "apology_length": operations.APOLOGY_LENGTH,
         "back": _where(ids),
     }

@@ -7,6 +7,7 @@ answers, and whatever else was said to or by the bot meanwhile.
 from collections.abc import Sequence
 
 from botsite.bot import api
+from botsite.bot.errors import TelegramError
 from deploy.loadtest.tally import Tally
 
 
@@ -17,7 +18,7 @@ async def say(tally: Tally, chat_ids: Sequence[int], last_message_id: int) -> st
     text = f"The load test is over: {tally.answered} of {tally.sent} photos are answered."
     try:
         last = await api.send_text(chat_ids[0], text)
-    except api.TelegramError as error:
+    except TelegramError as error:
         return f"Telegram did not take a last message, whose number would tell doubles: {error}"
     between = last.message_id - last_message_id - 1
     if between == tally.answered:

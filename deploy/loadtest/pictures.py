@@ -8,6 +8,7 @@ from pathlib import Path
 from telegram import Message
 
 from botsite.bot import api
+from botsite.bot.errors import TelegramError
 from deploy.loadtest.errors import LoadTestError
 from deploy.loadtest.updates import Sizes
 from detection import image_headers
@@ -63,7 +64,7 @@ async def _send(picture: bytes, chat_id: int, caption: str) -> Message:
     while True:
         try:
             return await api.send_image(chat_id, picture, caption, form="photo", reply_to=0)
-        except api.TelegramError as error:
+        except TelegramError as error:
             if error.retry_after_seconds is None:
                 raise LoadTestError(f"Telegram did not take a photo for chat {chat_id}: {error}") from error
             await asyncio.sleep(error.retry_after_seconds)

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite.bot import api
+from botsite.bot.errors import TelegramError
 from deploy import stacks
 from deploy.certificates import acm
 from deploy.loadtest.errors import LoadTestError
@@ -61,7 +62,7 @@ async def sender(prefix: str) -> Sender:
     """Return a sender to the address that Telegram has, once the webhook takes its secret. Raise LoadTestError."""
     try:
         info = await api.webhook()
-    except api.TelegramError as error:
+    except TelegramError as error:
         raise LoadTestError(f"Telegram does not tell the webhook's address: {error}") from error
     if not info.url:
         raise LoadTestError("Telegram has no webhook for this bot: run `python manage.py set_webhook` first.")
@@ -80,7 +81,7 @@ async def check_chats(chat_ids: Sequence[int]) -> None:
     for chat_id in chat_ids:
         try:
             await api.show_activity(chat_id)
-        except api.TelegramError as error:
+        except TelegramError as error:
             raise LoadTestError(
                 f"The bot cannot write to chat {chat_id} ({error}): whoever it is has to press Start in the bot first."
             ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from botsite.bot import api
+from botsite.bot import connections
 from deploy.loadtest import arrivals, files, local, numbering, pictures, prepare, receipts, updates
 from deploy.loadtest.errors import LoadTestError
 from deploy.loadtest.gauges import Gauges, Known, target
@@ -119,7 +119,7 @@ async def _test(
         return run
     finally:
         await sender.client.aclose()
-        await api.close()
+        await connections.close()
 
 
 async def _chats(options: Options, photos: int, *, made_up: bool) -> Sequence[int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 from typing import Any
 
-from botsite.bot import api, receive, updates
+from botsite.bot import bot_token, receive, updates
 from deploy.loadtest.records import Photo
 
 # Telegram counts messages in 32 bits and from 1: no real message has an id in the upper half. The bot replies to one
@@ -31,7 +31,7 @@ def _photo(number: int, chat_id: int, message_id: int, sizes: Sizes) -> Photo:
     update = _update(chat_id, message_id, sizes)
     read = updates.read(update)
     assert isinstance(read, updates.Photo)
-    return Photo(number, chat_id, message_id, receive.prediction_id(api.bot_id(), read), update)
+    return Photo(number, chat_id, message_id, receive.prediction_id(bot_token.bot_id(), read), update)
 
 
 def _update(chat_id: int, message_id: int, sizes: Sizes) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
-    from botsite.bot import api, deliver, rate_limit
+    from botsite.bot import api, connections, deliver, rate_limit
     from botsite.sqs import watchdog
     from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
 
@@ -97,10 +97,10 @@ def _shorten_steps() -> None:
     sweep.JOB_LOST = timedelta(seconds=30)
     sweep.WORK, sweep.TURN = timedelta(seconds=5), timedelta(seconds=10)
     dead_letters._HIDDEN_SECONDS = 10
-    api._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
-    patient = api.HTTPXRequest
+    connections._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
+    patient = connections.HTTPXRequest
 
     def impatient(**options: Any) -> Any:
         return patient(**options | {"read_timeout": 4, "write_timeout": 4})
 
-    api.HTTPXRequest = impatient  # type: ignore[assignment,misc]
+    connections.HTTPXRequest = impatient  # type: ignore[assignment,misc]

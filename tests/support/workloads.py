@@ -22,7 +22,7 @@ import structlog
 from django.conf import settings
 
 from botsite import aws, celery, health, secret_store
-from botsite.bot import api, rate_limit
+from botsite.bot import bot_token, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.threads import Receiver, Settler
 from botsite.staff import listing, recent
@@ -112,7 +112,7 @@ def check_readiness() -> None:
 
 def take_photo() -> None:
     """Do what a webhook does, from the token to the job."""
-    api.token()
+    bot_token.current()
     identity = uuid4().hex
     # A chat that has had no answer yet: Telegram's limit for one is no matter of permissions.
     rate_limit.reserve(rate_limit.chat(uuid4().int >> 80))
