@@ -16,6 +16,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils.html import escape
 
 from botsite import aws
 from botsite.staff import logs_link
@@ -176,7 +177,7 @@ def test_an_apology_reaches_the_sender_in_the_operators_words(
     admin: Operator, user: TelegramUser, photo: bytes
 ) -> None:
     prediction = _queued(user, photo)
-    assert sentences.APOLOGY in admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
+    assert escape(sentences.APOLOGY) in admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
     _do(admin, "apologise", prediction.prediction_id, sentence="We had a <bad> day.")
     assert user.wait_for(lambda message: message.text == "We had a <bad> day.").reply_to == prediction.message_id
     assert _reaches(prediction.prediction_id, Delivery.DELIVERED).status is Status.FAILED

@@ -36,7 +36,7 @@ def said(user: TelegramUser) -> list[str | None]:
 
 
 @pytest.mark.parametrize("kind", ["application/pdf", "video/mp4", "audio/mpeg", "application/zip", "text/plain"])
-def test_another_type_is_refused_without_a_download(
+def test_other_types_are_refused_without_a_download(
     stack: LocalStack, control: TelegramControl, user: TelegramUser, kind: str
 ) -> None:
     asked = len(control.calls("getFile"))
@@ -46,11 +46,11 @@ def test_another_type_is_refused_without_a_download(
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "", "odd", "IMAGE/JPEG"])
-def test_an_unknown_type_is_looked_at(user: TelegramUser, photo: bytes, kind: str) -> None:
+def test_unknown_type_is_downloaded(user: TelegramUser, photo: bytes, kind: str) -> None:
     assert user.wait_for_reply(user.send_document(photo, "x", kind or "application/octet-stream")).photo
 
 
-def test_a_file_that_is_gone_is_said_to_be(
+def test_missing_file_is_refused(
     stack: LocalStack, control: TelegramControl, user: TelegramUser, known_file: FileReference
 ) -> None:
     control.fault("file", "not_found")
@@ -74,7 +74,7 @@ WRONG = {"description": "Bad Request: wrong file_id or the file is temporarily u
         ("file", "bad_gateway", {}),
     ],
 )
-def test_what_stays_transient_for_an_hour_is_told(
+def test_sender_is_told_after_an_hour_of_failures(
     stack: LocalStack,
     control: TelegramControl,
     user: TelegramUser,
@@ -91,7 +91,7 @@ def test_what_stays_transient_for_an_hour_is_told(
     assert said(user) == [replies.UNAVAILABLE]
 
 
-def test_a_late_photo_survives_one_failure(
+def test_late_photo_survives_one_failure(
     stack: LocalStack, control: TelegramControl, user: TelegramUser, known_file: FileReference
 ) -> None:
     control.fault("file", "truncated")
@@ -99,7 +99,7 @@ def test_a_late_photo_survives_one_failure(
     assert user.wait_for(lambda message: message.from_bot).photo
 
 
-def test_a_slow_download_ends(
+def test_slow_download_ends(
     stack: LocalStack, control: TelegramControl, known_file: FileReference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloads, "_SECONDS", 0.5)
@@ -127,7 +127,7 @@ def test_large_files_leave_room_for_small_ones() -> None:
 
 
 @pytest.mark.timeout(600)
-def test_twenty_files_of_20_mb_at_once_take_100_mb(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+def test_twenty_files_of_20_mb_take_at_most_100_mb(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     file = photo + bytes(20 * 1024 * 1024 - len(photo))
     senders = [TelegramUser(stack.telegram_url, user.chat_id + 100_000 + number) for number in range(20)]
     sites = [site.process.pid for site in stack.sites]

@@ -62,13 +62,13 @@ def test_burst_is_three_and_the_rest_go_one_by_one(limit: rate_limit.Limit) -> N
     assert _waits(limit, 7) == [0, 0, 0, 1, 2, 3, 4]
 
 
-def test_many_senders_share_the_places(limit: rate_limit.Limit) -> None:
+def test_many_senders_share_the_limit(limit: rate_limit.Limit) -> None:
     with ThreadPoolExecutor(8) as pool:
         waits = sorted(pool.map(lambda _: rate_limit.reserve(limit).wait_seconds, range(8)))
     assert [round(wait) for wait in waits] == [0, 0, 0, 1, 2, 3, 4, 5]
 
 
-def test_who_would_wait_too_long_is_told_when_to_come_back(limit: rate_limit.Limit, clock: Clock) -> None:
+def test_sender_that_would_wait_too_long_is_told_when_to_retry(limit: rate_limit.Limit, clock: Clock) -> None:
     _waits(limit, 8)
     clock.now += _busy(limit)
     assert _waits(limit, 1) == [2.5]
@@ -142,7 +142,7 @@ def test_pause_that_nobody_confirms_ends(limit: rate_limit.Limit, clock: Clock) 
     assert rate_limit.reserve(limit) == rate_limit.Permit(0)
 
 
-def test_resuming_without_a_pause_frees_no_places(limit: rate_limit.Limit) -> None:
+def test_resuming_without_a_pause_gives_no_permits(limit: rate_limit.Limit) -> None:
     _waits(limit, 3)
     rate_limit.resume(limit)
     assert _waits(limit, 1) == [1]

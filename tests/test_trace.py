@@ -42,7 +42,7 @@ ANSWERED = Prediction(
 )
 
 
-def test_the_steps_of_an_answered_photo_stand_in_order_with_what_lies_between() -> None:
+def test_steps_are_in_order_with_the_time_between_them() -> None:
     assert timeline.steps(ANSWERED) == [
         Step("update received", _at(0), "", None),
         Step("photo stored", _at(0.005), "message 8 of chat 7", 5),
@@ -55,7 +55,7 @@ def test_the_steps_of_an_answered_photo_stand_in_order_with_what_lies_between() 
     assert timeline.total_ms(ANSWERED) == 59_000
 
 
-def test_a_photo_that_is_under_way_has_the_steps_it_has_made() -> None:
+def test_unfinished_photo_has_the_steps_so_far() -> None:
     assert [step.name for step in timeline.steps(STORED)] == ["photo stored", "job sent"]
     assert timeline.total_ms(STORED) is None
 
@@ -64,7 +64,7 @@ def test_a_photo_that_is_under_way_has_the_steps_it_has_made() -> None:
     ("milliseconds", "text"),
     [(None, "–"), (0, "0 ms"), (999, "999 ms"), (1400, "1.4 s"), (200_000, "3 min 20 s"), (7_500_000, "2 h 5 min")],
 )
-def test_durations_read_as_people_say_them(milliseconds: int | None, text: str) -> None:
+def test_durations_are_readable(milliseconds: int | None, text: str) -> None:
     assert timeline.readable(milliseconds) == text
 
 
@@ -94,7 +94,7 @@ def test_a_time_without_a_zone_is_utc() -> None:
     assert times.read("2026-11-24T10:00:00") == _at(0)
 
 
-def test_the_command_and_the_page_tell_the_same(
+def test_command_and_page_show_the_same(
     stack: LocalStack, user: TelegramUser, photo: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     user.wait_for_reply(user.send_photo(photo))
@@ -111,7 +111,7 @@ def test_the_command_and_the_page_tell_the_same(
             assert text in page
 
 
-def test_an_unknown_id_is_an_error_that_says_so(stack: LocalStack) -> None:
+def test_unknown_id_is_an_error(stack: LocalStack) -> None:
     for unknown in ("nobody", "x" * 3000):
         with pytest.raises(CommandError, match="There is no photo"):
             call_command("trace", unknown)
