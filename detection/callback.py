@@ -71,7 +71,7 @@ def _attempt(call: Call) -> Call | None:
     """Call once; return the call to make later, or None if the matter is settled."""
     started, key = time.monotonic(), keys.RESULTS.newest()
     try:
-        answer = _pool().request(
+        response = _pool().request(
             "GET",
             f"{settings.POLYBOT_URL.rstrip('/')}/results?{urlencode({'predictionId': call.prediction_id})}",
             headers={SIGNATURE_HEADER: sign(call.prediction_id, key)},
@@ -79,12 +79,12 @@ def _attempt(call: Call) -> Call | None:
     except urllib3.exceptions.HTTPError as error:
         return _again(call, error=str(error))
     call_ms = round((time.monotonic() - started) * 1000)
-    if answer.status >= 500 or answer.status == 429:
-        return _again(call, answer.headers, status=answer.status, call_ms=call_ms)
-    if answer.status == 403 and keys.RESULTS.may_fit_later(key):
-        return _again(call, status=answer.status, call_ms=call_ms)
-    if answer.status != 200:
-        log.error("callback_rejected", status=answer.status, call_ms=call_ms)
+    if response.status >= 500 or response.status == 429:
+        return _again(call, response.headers, status=response.status, call_ms=call_ms)
+    if response.status == 403 and keys.RESULTS.may_fit_later(key):
+        return _again(call, status=response.status, call_ms=call_ms)
+    if response.status != 200:
+        log.error("callback_rejected", status=response.status, call_ms=call_ms)
     return None
 
 

@@ -50,8 +50,10 @@ class DeadLetter:
 @cache
 def queue_url() -> str:
     """Return the URL of the dead-letter queue that the jobs queue names in its redrive policy."""
-    answer = aws.client("sqs").get_queue_attributes(QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=["RedrivePolicy"])
-    policy = answer.get("Attributes", {}).get("RedrivePolicy")
+    response = aws.client("sqs").get_queue_attributes(
+        QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=["RedrivePolicy"]
+    )
+    policy = response.get("Attributes", {}).get("RedrivePolicy")
     if not policy:
         raise NoDeadLetterQueue(f"{settings.JOBS_QUEUE_URL} has no redrive policy: run `manage.py provision` again.")
     name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
@@ -74,22 +76,22 @@ def read(wait_seconds: int = WAIT_SECONDS) -> Generator[DeadLetter, None, None]:
 
 
 def _receive(wait_seconds: int) -> list[dict[str, Any]]:
-    answer = aws.client("sqs").receive_message(
+    response = aws.client("sqs").receive_message(
         QueueUrl=queue_url(),
         MaxNumberOfMessages=_BATCH,
         VisibilityTimeout=_HIDDEN_SECONDS,
         WaitTimeSeconds=wait_seconds,
         MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
     )
-    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    messages: list[dict[str, Any]] = response.get("Messages", [])
     return messages
 
 
 def count() -> int:
     """Return how many there are, including those that somebody is reading."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue_url(), AttributeNames=names)
-    return sum(int(answer["Attributes"][name]) for name in names)
+    response = aws.client("sqs").get_queue_attributes(QueueUrl=queue_url(), AttributeNames=names)
+    return sum(int(response["Attributes"][name]) for name in names)
 
 
 def look(at_most: int = _LOOKED_AT_AT_MOST) -> list[DeadLetter]:

@@ -48,14 +48,14 @@ class ImageStorage(S3Storage):
         """Return an object's bytes, in one copy. Raise FileNotFoundError if it does not exist."""
         client = self.connection.meta.client
         try:
-            answer = client.get_object(Bucket=self.bucket_name, Key=name)
+            response = client.get_object(Bucket=self.bucket_name, Key=name)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise FileNotFoundError(f"{name} is not in bucket {self.bucket_name}") from error
             raise
         data = bytearray()
         # Read in one piece, urllib3 would hold the object twice.
-        while chunk := answer["Body"].read(_CHUNK_BYTES):
+        while chunk := response["Body"].read(_CHUNK_BYTES):
             data += chunk
         return data
 

@@ -50,10 +50,10 @@ def find_item(prediction_id: str) -> dict[str, Any] | None:
     """Return the item as it is stored (a consistent read), or None."""
     if not possible(prediction_id):
         return None
-    answer = aws.dynamodb().get_item(
+    response = aws.dynamodb().get_item(
         TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id}, ConsistentRead=True
     )
-    return answer.get("Item")
+    return response.get("Item")
 
 
 def create(prediction: Prediction) -> Outcome:
@@ -224,7 +224,7 @@ def update(prediction_id: str, change: str, condition: str, values: Mapping[str,
     # Two attribute names of the contract, `status` and `error`, are words that DynamoDB keeps for itself.
     names = {f"#{name}": name for name in ("status", "error") if f"#{name}" in change + condition}
     try:
-        answer = aws.dynamodb().update_item(
+        response = aws.dynamodb().update_item(
             TableName=settings.PREDICTIONS_TABLE,
             Key={"prediction_id": prediction_id},
             UpdateExpression=change,
@@ -237,7 +237,7 @@ def update(prediction_id: str, change: str, condition: str, values: Mapping[str,
         if _refused(error):
             return Outcome(granted=False, prediction=find(prediction_id))
         raise
-    return Outcome(granted=True, prediction=items.read(answer["Attributes"]))
+    return Outcome(granted=True, prediction=items.read(response["Attributes"]))
 
 
 def _refused(error: ClientError) -> bool:

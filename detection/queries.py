@@ -21,13 +21,13 @@ def find_many(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
     """Return, by id, those of up to 100 predictions that exist; ask again for what DynamoDB leaves unread."""
     keys = [{"prediction_id": prediction_id} for prediction_id in prediction_ids]
     table = settings.PREDICTIONS_TABLE
-    answer = aws.dynamodb().batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
-    return {item["prediction_id"]: items.read(item) for item in answer["Responses"][table]}
+    response = aws.dynamodb().batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+    return {item["prediction_id"]: items.read(item) for item in response["Responses"][table]}
 
 
 def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
     """Return the ids of a chat's predictions, newest first."""
-    answer = aws.dynamodb().query(
+    response = aws.dynamodb().query(
         TableName=settings.PREDICTIONS_TABLE,
         IndexName="by_chat",
         KeyConditionExpression="chat_id = :chat",
@@ -35,7 +35,7 @@ def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
         ScanIndexForward=False,
         Limit=limit,
     )
-    return [item["prediction_id"] for item in answer["Items"]]
+    return [item["prediction_id"] for item in response["Items"]]
 
 
 def unanswered(finished_before: datetime) -> Iterator[tuple[str, int]]:

@@ -121,8 +121,8 @@ def _before(until: float, found: Iterable[Prediction]) -> Iterator[Prediction]:
 
 def _queue_is_empty() -> bool:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = aws.client("sqs").get_queue_attributes(QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=names)
-    return not any(int(answer["Attributes"][name]) for name in names)
+    response = aws.client("sqs").get_queue_attributes(QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=names)
+    return not any(int(response["Attributes"][name]) for name in names)
 
 
 def _bury(until: float) -> None:

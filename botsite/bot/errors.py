@@ -69,5 +69,5 @@ def _is_an_answer(error: telegram.TelegramError) -> bool:
 
     A 502 has its own error as the cause: its body is not JSON. A 429 may come without `retry_after`.
     """
-    answer = error.__cause__ is None or isinstance(error.__cause__, telegram.TelegramError)
-    return answer and "too many requests" not in error.message.lower()
+    answered = error.__cause__ is None or isinstance(error.__cause__, telegram.TelegramError)
+    return answered and "too many requests" not in error.message.lower()

@@ -185,7 +185,7 @@ def _update(
     """Change the limit's item if the condition holds; return it as it is then (or was before), else None."""
     more = {"ConditionExpression": condition} if condition else {}
     try:
-        answer = aws.dynamodb().update_item(
+        response = aws.dynamodb().update_item(
             TableName=settings.PREDICTIONS_TABLE,
             Key={"prediction_id": limit.key},
             UpdateExpression=change,
@@ -197,7 +197,7 @@ def _update(
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise
         return None
-    return dict(answer.get("Attributes", {}))
+    return dict(response.get("Attributes", {}))
 
 
 def _expires(now: float) -> int:

@@ -51,7 +51,7 @@ def main(max_pixels: int) -> None:
             _limit_cpu()
             data = requests.read(*REQUEST.unpack(head))
             _send(replies, REPLY.pack(DECODED, 0, 0))
-            for part in _answer(data, max_pixels):
+            for part in _reply_to(data, max_pixels):
                 _send(replies, part)
             if sys.platform == "linux":
                 libc.malloc_trim(0)
@@ -91,7 +91,7 @@ def _send(replies: Any, data: bytes) -> None:
         rest = rest[replies.write(rest) :]
 
 
-def _answer(data: bytes, max_pixels: int) -> tuple[bytes, ...]:
+def _reply_to(data: bytes, max_pixels: int) -> tuple[bytes, ...]:
     """Return the parts of the reply."""
     try:
         image = decode(data, max_pixels)
