@@ -1,4 +1,4 @@
-"""Tell the story of one photo from its item: what happened when, how long each step took, and what to do next."""
+"""The story of one photo, from its item: what happened when, how long each step took, and what to do now."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,15 +18,21 @@ class Step:
 
 
 def steps(prediction: Prediction) -> list[Step]:
-    """Return what has happened, in order of time: a photo that was retried keeps some steps of its first round."""
+    """Return what happened, in the order of the times: a retried photo has older steps in between."""
     known = sorted(((at, name, note) for at, name, note in _events(prediction) if at), key=lambda event: event[0])
     gaps = [None, *(_milliseconds(before[0], after[0]) for before, after in pairwise(known))]
     return [Step(name, at, note, gap) for (at, name, note), gap in zip(known, gaps, strict=True)]
 
 
 def total_ms(prediction: Prediction) -> int | None:
-    """Return how long the sender waited from the update to the answer, or None if it is not sent yet."""
+    """Return how long the sender waited from the update to the answer, or None if there is no answer yet."""
     return between_ms(prediction.received_at or prediction.created_at, prediction.delivered_at)
+
+
+def refused(prediction: Prediction) -> bool:
+    """Return whether the file was refused before it was stored: its item has no size, and no job was ever sent."""
+    untouched = not (prediction.enqueued_at or prediction.attempts)
+    return prediction.status is Status.FAILED and prediction.photo_bytes is None and untouched
 
 
 def between_ms(start: datetime | None, end: datetime | None) -> int | None:
@@ -48,21 +54,25 @@ def readable(milliseconds: int | None) -> str:
 
 
 def advice(prediction: Prediction) -> str:
-    """Return what an operator can expect, or should do, as the prediction stands."""
+    """Return what an operator can expect or should do now."""
     match prediction.status, prediction.delivery:
         case Status.QUEUED, _ if not prediction.enqueued_at:
             return "Its job has not been sent yet. The sweep sends it within two minutes."
         case Status.QUEUED, _:
-            return "It waits for a worker. If none is running, the first machine takes a few minutes to start."
+            return "Waiting for a worker. If none is running, the first machine takes a few minutes to start."
         case Status.PROCESSING, _:
-            return "A worker has it. If that worker is gone, another takes over after ten minutes at the latest."
+            return "A worker has it. If that worker dies, another one takes over within ten minutes."
         case _, Delivery.PENDING | Delivery.DELIVERING:
-            return "The answer is on its way. If it does not arrive, the sweep sends it again after about a minute."
+            return "The answer is being sent. If it does not arrive, the sweep sends it again after about a minute."
         case _, Delivery.UNDELIVERABLE:
-            return "Telegram rejects the answer: the chat is gone or has blocked the bot. Resend it if that changed."
+            return (
+                "Telegram rejects the answer: the chat is gone or has blocked the bot. Resend it if that has changed."
+            )
         case Status.FAILED, _:
-            return "Its sender was told. Retry once the cause is fixed: the photo is processed and answered again."
-    return "All is well: the answer is with Telegram."
+            if refused(prediction):
+                return "The file was refused and the sender was told why. Nothing is stored, so it can't be retried."
+            return "The sender got an apology. Fix the cause, then retry: the photo is processed and answered again."
+    return "All is well: the answer was delivered to Telegram."
 
 
 def _events(prediction: Prediction) -> list[tuple[datetime | None, str, str]]:
@@ -72,11 +82,15 @@ def _events(prediction: Prediction) -> list[tuple[datetime | None, str, str]]:
     result = (prediction.error or "") if failed else _result(prediction)
     return [
         (prediction.received_at, "update received", ""),
-        (prediction.created_at, "photo stored", f"message {prediction.message_id} of chat {prediction.chat_id}"),
+        (
+            prediction.created_at,
+            "file refused" if refused(prediction) else "photo stored",
+            f"message {prediction.message_id} in chat {prediction.chat_id}",
+        ),
         (prediction.reopened_at, "reopened", ""),
         (prediction.enqueued_at, "job sent", ""),
-        (prediction.started_at, "started", attempt),
-        (prediction.finished_at, "failed" if failed else "finished", result),
+        (prediction.started_at, "processing started", attempt),
+        (prediction.finished_at, "failed" if failed else "processed", result),
         (prediction.delivered_at, "given up" if given_up else "delivered", ""),
         *((act.at, f"operator: {act.operation}", f"by {act.operator}") for act in prediction.acts),
     ]

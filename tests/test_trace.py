@@ -1,7 +1,9 @@
-"""`manage.py trace` and /ops/trace tell one photo's way from the update to the answer."""
+"""`manage.py trace` and /ops/trace show one photo's way from the update to the answer."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -42,22 +44,36 @@ ANSWERED = Prediction(
 )
 
 
-def test_steps_are_in_order_with_the_time_between_them() -> None:
+def test_steps_of_an_answered_photo_are_in_order_with_their_durations() -> None:
     assert timeline.steps(ANSWERED) == [
         Step("update received", _at(0), "", None),
-        Step("photo stored", _at(0.005), "message 8 of chat 7", 5),
+        Step("photo stored", _at(0.005), "message 8 in chat 7", 5),
         Step("job sent", _at(0.02), "", 15),
-        Step("started", _at(2), "attempt 1", 1980),
-        Step("finished", _at(2.1), "1 object by yolo in 80 ms", 100),
+        Step("processing started", _at(2), "attempt 1", 1980),
+        Step("processed", _at(2.1), "1 object by yolo in 80 ms", 100),
         Step("operator: resend", _at(58), "by ada", 55_900),
         Step("delivered", _at(59), "", 1000),
     ]
     assert timeline.total_ms(ANSWERED) == 59_000
 
 
-def test_unfinished_photo_has_the_steps_so_far() -> None:
+def test_unfinished_photo_has_its_steps_so_far() -> None:
     assert [step.name for step in timeline.steps(STORED)] == ["photo stored", "job sent"]
     assert timeline.total_ms(STORED) is None
+
+
+def test_refused_file_was_never_stored() -> None:
+    refused = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1), finished_at=_at(1.01))
+    assert [step.name for step in timeline.steps(refused)] == ["file refused", "failed"]
+    assert timeline.refused(refused)
+    assert "can't be retried" in timeline.advice(replace(refused, delivery=Delivery.DELIVERED))
+
+
+@pytest.mark.parametrize("known", [{"photo_bytes": 1000}, {"attempts": 1}, {"enqueued_at": _at(0.02)}])
+def test_failed_photo_that_was_stored_is_not_refused(known: dict[str, Any]) -> None:
+    failed = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1))
+    assert timeline.steps(replace(failed, **known))[-1].name != "file refused"
+    assert not timeline.refused(replace(failed, **known))
 
 
 @pytest.mark.parametrize(
@@ -70,10 +86,10 @@ def test_durations_are_readable(milliseconds: int | None, text: str) -> None:
 
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("delivery", Delivery)
-def test_each_state_has_its_advice(status: Status, delivery: Delivery) -> None:
+def test_each_state_has_advice(status: Status, delivery: Delivery) -> None:
     prediction = Prediction("p1", 7, 8, "photos/p1", status, delivery)
     assert timeline.advice(prediction).endswith(".")
-    assert (timeline.advice(prediction) == "All is well: the answer is with Telegram.") == (
+    assert (timeline.advice(prediction) == "All is well: the answer was delivered to Telegram.") == (
         (status, delivery) == (Status.SUCCEEDED, Delivery.DELIVERED)
     )
 
