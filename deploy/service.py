@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import aws, logs
-from botsite.bot import api
+from botsite.bot import bot_token
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import Stack, StackError
 
@@ -96,7 +96,7 @@ class Service:
 
     def token(self) -> str:
         """Return the bot's token; raise TelegramError if none is stored."""
-        token = api.stored_token(self.output("web", "TokenSecretName"))
+        token = bot_token.stored(self.output("web", "TokenSecretName"))
         logs.hide(token)
         return token
 

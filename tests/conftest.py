@@ -17,7 +17,8 @@ from xdist.scheduler import LoadFileScheduling
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
 # Real weights where somebody gives them, else the model that is committed.
-os.environ.setdefault("YOLO_WEIGHTS", str(Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes.pt"))
+SHAPES = Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes_openvino_model"
+os.environ.setdefault("YOLO_WEIGHTS", str(SHAPES))
 django.setup()
 
 from botsite import aws, celery
@@ -47,7 +48,7 @@ _ROWS = """
 worker_life loadtest bad_input results upkeep photo_to_answer pace attempts predictions
 state_machine tries downloads groups dead_letters telegram
 aws_failures chaos chaos_suite metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor \
-  webhook chat_page trace logs
+  webhook chat_page trace logs cloudwatch
 sqs_transport receiving_worker hostile_jobs
 demo_groups
 provision_https

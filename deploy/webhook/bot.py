@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from botocore.exceptions import ClientError
 
 from botsite import aws, logs
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 from deploy.certificates import acm
 from deploy.cfn.cloudformation import Stack, StackError
 from deploy.service import Service

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from deploy.management import simulation_options
 from metrics.backlog import BadSetting
-from metrics.simulator import options as given
-from metrics.simulator import plots, tuning
+from metrics.simulator import compare, plots, tuning
 from metrics.simulator.scenario import Result, Scenario
 
 _PERCENTS = (50, 95, 99)
@@ -50,7 +50,7 @@ class Command(BaseCommand):
         )
         text = "plot to write (default: %(default)s)"
         parser.add_argument("--png", type=Path, default=Path("var/scaling.png"), metavar="FILE", help=text)
-        given.add(parser)
+        simulation_options.add(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Report bad input in one line that says what to change."""
@@ -68,13 +68,13 @@ class Command(BaseCommand):
             raise CommandError(f"--percentile {options['percentile']:g} must be above 0 and at most 100.")
         # Fail now, not after minutes of simulation.
         options["png"].parent.mkdir(parents=True, exist_ok=True)
-        console, scenario = self._console(), given.scenario(options)
+        console, scenario = self._console(), simulation_options.scenario(options)
         targets = options["targets"] or [settings.BACKLOG_TARGET]
         if options["tune"] and not options["targets"]:
             targets = tuning.candidates(scenario, options["latency"])
-        policies = given.policies(options, targets[0])
+        policies = simulation_options.policies(options, targets[0])
         with _progress(console, scenario, len(targets)) as progress:
-            results = tuning.sweep(scenario, policies, targets, progress)
+            results = compare.targets(scenario, policies, targets, progress)
         console.print(_table(scenario, results))
         if options["tune"]:
             advice = tuning.recommend(scenario, policies, results, options["latency"], options["percentile"])
@@ -84,7 +84,7 @@ class Command(BaseCommand):
             for reason in advice.reasons:
                 console.print(f"  {reason}")
         plots.draw({f"target {target:g}": result for target, result in results.items()}, options["png"])
-        console.print(f"Drawn: {options['png']}")
+        console.print(f"Picture: {options['png']}")
 
     def _console(self) -> Console:
         """Return a console on the command's output: colours on a terminal, plain wide lines elsewhere."""
@@ -112,7 +112,7 @@ def _table(scenario: Scenario, results: Mapping[float, Result]) -> Table:
 
 
 @contextmanager
-def _progress(console: Console, scenario: Scenario, targets: int) -> Iterator[tuning.Progress]:
+def _progress(console: Console, scenario: Scenario, targets: int) -> Iterator[compare.Progress]:
     """Yield a function that advances a progress bar by target and, within a target, by simulated time."""
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     seconds = max([1.0, *scenario.arrivals[-1:].tolist()])
