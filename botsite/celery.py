@@ -69,9 +69,9 @@ def keep_logging(**_: Any) -> None:
 def add_worker_steps(sender: Celery, **_: Any) -> None:
     """Add what workers do in addition to their tasks."""
     from botsite import sqs
-    from detection import predictions, worker
+    from detection import queries, worker
     from metrics import tasks
 
     sqs.install(sender)
     worker.register(sender)
-    tasks.watch_photos(predictions.seconds_since_newest)
+    tasks.watch_photos(queries.seconds_since_newest)

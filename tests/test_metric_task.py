@@ -13,7 +13,7 @@ from django.conf import settings
 
 from botsite import aws, celery
 from deploy.local.stack import LocalStack
-from detection import items, predictions
+from detection import items, queries, times
 from metrics import tasks
 from tests.support.faulty import FaultySite, failing
 
@@ -190,8 +190,9 @@ def table(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "PREDICTIONS_TABLE", name)
 
 
-def _photo(created_at: str) -> None:
-    item = {"prediction_id": uuid4().hex, items.KIND: items.PHOTO, "created_at": created_at}
+def _photo(created_at: datetime | str) -> None:
+    text = created_at if isinstance(created_at, str) else times.text(created_at)
+    item = {"prediction_id": uuid4().hex, items.KIND: items.PHOTO, "created_at": text}
     aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=item)
 
 
@@ -199,7 +200,7 @@ def test_while_photos_come_the_group_shrinks_to_one_machine(
     group: Group, table: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", 600.0)
-    _photo(predictions.now())
+    _photo(times.now())
     group.resize(5)
     tasks.publish()
     assert group.both == ({9.5 / 5}, {0.0})
@@ -209,7 +210,7 @@ def test_once_the_newest_photo_is_old_an_idle_group_publishes_a_real_zero(
     group: Group, table: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", 600.0)
-    _photo(predictions.now(-timedelta(seconds=601)))
+    _photo(times.now(-timedelta(seconds=601)))
     group.resize(5)
     tasks.publish()
     assert group.both == ({0.0}, {0.0})
@@ -238,22 +239,22 @@ def test_an_impossible_time_to_keep_a_machine_is_named_and_keeps_it(
 
 
 def test_the_newest_photo_is_the_one_that_came_last(table: None) -> None:
-    assert predictions.seconds_since_newest() == math.inf
+    assert queries.seconds_since_newest() == math.inf
     _photo("2026-01-01T00:00:00.000Z")
-    _photo(predictions.now(-timedelta(minutes=5)))
-    _photo(predictions.now(-timedelta(hours=5)))
-    assert predictions.seconds_since_newest() == pytest.approx(300, abs=30)
+    _photo(times.now(-timedelta(minutes=5)))
+    _photo(times.now(-timedelta(hours=5)))
+    assert queries.seconds_since_newest() == pytest.approx(300, abs=30)
 
 
 def test_a_photo_from_the_future_keeps_no_machine_until_then(table: None) -> None:
-    _photo(predictions.now(-timedelta(minutes=5)))
-    _photo(predictions.now(timedelta(days=300)))
-    assert predictions.seconds_since_newest() == pytest.approx(300, abs=30)
+    _photo(times.now(-timedelta(minutes=5)))
+    _photo(times.now(timedelta(days=300)))
+    assert queries.seconds_since_newest() == pytest.approx(300, abs=30)
 
 
 def test_a_time_that_is_none_is_unknown(table: None) -> None:
     _photo("1 January")
-    assert predictions.seconds_since_newest() is None
+    assert queries.seconds_since_newest() is None
 
 
 FAULTS = ("access denied", "internal error", "connection reset")

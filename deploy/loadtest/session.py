@@ -11,8 +11,10 @@ import httpx
 from botocore.exceptions import ClientError
 from django.conf import settings
 
-from botsite.bot import api
-from deploy import interrupts, stacks
+from botsite import aws
+from botsite.bot import api, connections
+from botsite.bot.errors import TelegramError
+from deploy import interrupts
 from deploy.certificates import acm
 from deploy.loadtest import follow, gauges, local, plot, send
 from deploy.loadtest.gauges import Gauges, Known
@@ -20,7 +22,8 @@ from deploy.loadtest.plan import LoadTestError, Options
 from deploy.loadtest.report import Report
 from deploy.loadtest.screen import Screen
 from deploy.loadtest.send import Sender
-from detection import predictions
+from deploy.service import Service
+from detection import queries
 
 _MOST_CHATS = 1000
 _NEEDS = ("PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET")
@@ -60,12 +63,11 @@ def run(options: Options, screen: Screen) -> Report | None:
 
 
 def _stack_is_named() -> bool:
-    return bool(settings.AWS_ENDPOINT_URL) or any(getattr(settings, name) for name in _NEEDS)
+    return aws.emulated() or any(getattr(settings, name) for name in _NEEDS)
 
 
 def _where() -> str:
-    endpoint = settings.AWS_ENDPOINT_URL
-    return f"an emulated AWS, {endpoint}" if endpoint else f"AWS, {settings.AWS_REGION}"
+    return f"an emulated AWS, {aws.place()}" if aws.emulated() else aws.place()
 
 
 async def _test(
@@ -88,7 +90,7 @@ async def _test(
             await asyncio.to_thread(receipts.skip)
         photos = send.photos(len(offsets), chat_ids, uploaded)
         run = follow.Run(options, offsets, photos, sender, receipts, watched, screen.show)
-        if settings.AWS_ENDPOINT_URL and not known:
+        if aws.emulated() and not known:
             run.note("the emulator reports instances in service at once, and raises alarms at a single value")
         with screen.live():
             await run.go()
@@ -96,7 +98,7 @@ async def _test(
         return run
     finally:
         await sender.client.aclose()
-        await api.close()
+        await connections.close()
 
 
 def _check_settings() -> None:
@@ -114,7 +116,7 @@ def _check_settings() -> None:
 def _check_table() -> None:
     """Raise LoadTestError if the predictions table does not exist; botocore's errors if it cannot be read."""
     try:
-        predictions.find_many([_NO_PREDICTION])
+        queries.find_many([_NO_PREDICTION])
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
@@ -131,7 +133,7 @@ async def _sender(prefix: str) -> Sender:
     """Return a sender to the webhook that Telegram calls, once that accepts our secret. Raise LoadTestError."""
     try:
         info = await api.webhook()
-    except api.TelegramError as error:
+    except TelegramError as error:
         raise LoadTestError(f"Telegram does not tell the webhook's address: {error}") from error
     if not info.url:
         raise LoadTestError("Telegram has no webhook for this bot: run `python manage.py set_webhook` first.")
@@ -147,7 +149,7 @@ async def _sender(prefix: str) -> Sender:
 
 def _certificate(prefix: str) -> ssl.SSLContext:
     """Return TLS that trusts the stack's own certificate, as Telegram does. Raise StackError if there is no stack."""
-    arn = stacks.existing(prefix, "web").parameters.get("CertificateArn", "")
+    arn = Service(prefix).stack("web").parameters.get("CertificateArn", "")
     if arn:
         with suppress(ssl.SSLError):
             return ssl.create_default_context(cadata=acm.pem(arn).decode())
@@ -173,7 +175,7 @@ async def _chats(options: Options, photos: int, *, made_up: bool) -> Sequence[in
     for chat_id in options.chat_ids:
         try:
             await api.show_activity(chat_id)
-        except api.TelegramError as error:
+        except TelegramError as error:
             raise LoadTestError(
                 f"The bot cannot write to chat {chat_id} ({error}): its owner has to press Start in the bot first."
             ) from error
