@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from metrics.simulator.compare import Run
 from metrics.simulator.scenario import Result
 
 _BINS = 120
+# Of the time until the last answer; after a burst the machines stay idle for much longer, and it would be a needle.
+_IDLE_SHOWN = 1.5
 _UNITS = ((48 * 3600.0, 86_400.0, "days"), (2 * 3600.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "s"))
 
 
@@ -22,25 +25,29 @@ def draw(results: Mapping[str, Result], file: Path) -> None:
     figure = Figure(figsize=(11, 9), layout="constrained")
     backlog, machines, latency = figure.subplots(3, 1, sharex=True)
     longest = max(float(result.machines.at[-1]) for result in results.values())
-    scale, unit = next((scale, unit) for above, scale, unit in _UNITS if longest >= above)
+    shown = min(longest, _IDLE_SHOWN * max(_last_answer(result) for result in results.values()))
+    scale, unit = next((scale, unit) for above, scale, unit in _UNITS if shown >= above)
     for index, (name, result) in enumerate(results.items()):
-        colour, changes = f"C{index % 10}", result.machines
-        backlog.plot(result.published.at / scale, result.published.backlog, color=colour, label=name)
-        machines.step(changes.at / scale, changes.desired, where="post", color=colour)
-        machines.step(changes.at / scale, changes.running, where="post", color=colour, linestyle=":")
-        for percent, line in ((50, "-"), (95, ":")):
+        changes = result.machines
+        # The first is the widest, so that equal lines show as bands inside one another.
+        line: dict[str, Any] = {"color": f"C{index % 10}", "linewidth": 1.2 + 1.6 * (len(results) - 1 - index)}
+        backlog.plot(result.published.at / scale, result.published.backlog, **line, label=name)
+        machines.step(changes.at / scale, changes.desired, where="post", **line)
+        machines.step(changes.at / scale, changes.running, where="post", **line, linestyle=":")
+        for percent, style in ((50, "-"), (95, ":")):
             times, seconds = by_time(result, percent)
-            latency.plot(times / scale, seconds, color=colour, linestyle=line)
+            latency.plot(times / scale, seconds, **line, linestyle=style)
     backlog.set(ylabel="backlog, photos", title="Backlog: waiting and in progress")
     machines.set(ylabel="machines", title="Machines: desired (solid) and running (dotted)")
     latency.set(
         ylabel="seconds",
-        xlabel=unit,
+        xlabel=unit if shown == longest else f"{unit}; the last machine goes after {longest / scale:.0f}",
         title="From arrival to answer, by the time of the answer: median (solid) and p95 (dotted)",
     )
+    latency.set_xlim(0, shown / scale)
     machines.yaxis.get_major_locator().set_params(integer=True)
     for axes in (backlog, machines, latency):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
         axes.grid(alpha=0.3)
     backlog.legend(loc="upper right")
     figure.savefig(file, dpi=110, format="png")
@@ -72,6 +79,10 @@ def compare(runs: Sequence[Run], goal_seconds: float, file: Path) -> None:
     panels[-1].set_xticks(np.arange(len(loads)), loads)
     panels[0].legend(loc="upper right")
     figure.savefig(file, dpi=110, format="png")
+
+
+def _last_answer(result: Result) -> float:
+    return float((result.arrivals + result.latencies).max(initial=1.0))
 
 
 def by_time(result: Result, percent: float) -> tuple[Seconds, Seconds]:

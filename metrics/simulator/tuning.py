@@ -103,7 +103,7 @@ def _too_slow(scenario: Scenario, policies: Policies, best: float, result: Resul
 
 
 def _slots(scenario: Scenario, best: float) -> str:
-    """Say on which side of a machine's slots the target is: the metric means something else on each."""
+    """Explain on which side of a machine's slots the target is: the metric means something else on each."""
     slots = f"the {scenario.machine.slots} photos a machine works on at a time"
     if best <= scenario.machine.slots:
         return (
@@ -116,7 +116,7 @@ def _slots(scenario: Scenario, best: float) -> str:
 
 
 def _sends(scenario: Scenario) -> list[str]:
-    """Say from how many machines on Telegram decides how soon an answer comes."""
+    """Explain how many machines it takes until the bot's limit of messages decides how soon an answer comes."""
     limit, speed = scenario.sends_per_second, scenario.machine.photos_per_second
     if not limit:
         return []
