@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.support.processes import wait_until
+from tests.support.processes import left_of, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 ANSWERED = re.compile(r"answered prediction_id=[0-9a-f]{32} objects=[1-9]\d* seconds=\d+\.\d")
@@ -19,18 +18,6 @@ ANSWERED = re.compile(r"answered prediction_id=[0-9a-f]{32} objects=[1-9]\d* sec
 def _demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder), *arguments]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def left_of(folder: Path) -> list[psutil.Process]:
-    """Return the processes that were started with a database in this folder: all that the demo starts are."""
-    left = []
-    for process in psutil.process_iter():
-        try:
-            if str(folder) in process.environ().get("DATABASE_URL", ""):
-                left.append(process)
-        except psutil.Error:
-            continue
-    return left
 
 
 def test_once_answers_a_photo_and_leaves_nothing_running(tmp_path: Path) -> None:

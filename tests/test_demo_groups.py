@@ -16,9 +16,9 @@ import pytest
 
 from deploy.local.telegram.client import TelegramUser
 from tests.support.local_aws import clients_of
-from tests.support.processes import PATIENCE_SECONDS, wait_until
-from tests.test_demo import ROOT, left_of
+from tests.support.processes import PATIENCE_SECONDS, left_of, wait_until
 
+ROOT = Path(__file__).parents[1]
 GROUP = "objdet-yolo5"
 DRAINED = "lifecycle_action_completed"
 chat_ids = count(500)

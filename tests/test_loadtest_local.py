@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.test_demo import ROOT, left_of
+from tests.support.processes import left_of
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_where_no_stack_is_named_one_is_started_scales_and_is_ended(tmp_path: Path, weights: str) -> None:

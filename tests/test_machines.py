@@ -1,6 +1,5 @@
 """The machines of the templates: how they are launched, what they learn, who reaches them, and how many there are."""
 
-import base64
 import json
 import os
 import subprocess
@@ -15,7 +14,7 @@ from botsite import aws, settings
 from deploy import stacks
 from deploy.cfn import template
 from deploy.images import recipe
-from tests.support import emulators
+from tests.support import emulators, launch_templates
 
 ROOT = Path(__file__).parents[1]
 PREFIX = "machines"
@@ -34,32 +33,12 @@ def endpoint() -> Iterator[str]:
         yield url
 
 
-def launched(role: str) -> dict[str, Any]:
-    """Return the data of the role's launch template, as it was deployed."""
-    found = aws.client("ec2").describe_launch_template_versions(
-        LaunchTemplateName=f"{PREFIX}-{role}", Versions=["$Latest"]
-    )
-    data: dict[str, Any] = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    return data
-
-
 def written(role: str) -> dict[str, Any]:
     """Return the data of the role's launch template, as it is written."""
     text = template.read(stacks.TEMPLATES / f"{PARTS[role]}.yaml")
     found = next(one for one in text.all_resources.values() if one["Type"] == "AWS::EC2::LaunchTemplate")
     data: dict[str, Any] = found["Properties"]["LaunchTemplateData"]
     return data
-
-
-def script(role: str) -> str:
-    """Return what a machine of the role runs at its first start."""
-    return base64.b64decode(launched(role)["UserData"]).decode()
-
-
-def environment(role: str) -> dict[str, str]:
-    """Return the settings that a machine of the role is given."""
-    lines = script(role).partition("<<'END'\n")[2].partition("\nEND\n")[0].splitlines()
-    return dict(line.partition("=")[::2] for line in lines)  # type: ignore[misc]
 
 
 @each_role
@@ -82,7 +61,7 @@ def test_the_stacks_give_a_prototype_its_place(endpoint: str) -> None:
 def test_a_machine_is_given_all_settings_that_its_role_needs(endpoint: str, role: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
     code = f"from botsite import settings; settings.require({ROLES[role]!r})"
-    env = {"PATH": os.environ["PATH"], **keys, **environment(role)}
+    env = {"PATH": os.environ["PATH"], **keys, **launch_templates.environment(PREFIX, role)}
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
 
@@ -90,7 +69,7 @@ def test_a_machine_is_given_all_settings_that_its_role_needs(endpoint: str, role
 @each_role
 def test_a_machine_is_given_settings_that_there_are_and_no_secret(endpoint: str, role: str) -> None:
     listed = {line.partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
-    given = environment(role)
+    given = launch_templates.environment(PREFIX, role)
     # LOG_GROUP is for whatever runs the container; the admin reads LOG_GROUPS.
     assert given.keys() - listed <= {"LOG_GROUP", "LOG_GROUPS"}
     manager = aws.client("secretsmanager")
@@ -99,13 +78,19 @@ def test_a_machine_is_given_settings_that_there_are_and_no_secret(endpoint: str,
     ]
     values = [value for secret in secrets if secret for value in json.loads(secret).values()]
     assert len(values) == 4
-    assert [value for value in values if value in json.dumps(launched(role)) + script(role)] == []
+    assert [
+        value
+        for value in values
+        if value in json.dumps(launch_templates.launched(PREFIX, role)) + launch_templates.script(PREFIX, role)
+    ] == []
 
 
 @each_role
 def test_the_script_of_a_machine_satisfies_shellcheck(endpoint: str, role: str) -> None:
     command = [str(Path(sys.executable).with_name("shellcheck")), "--enable=all", "-"]
-    found = subprocess.run(command, input=script(role), capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        command, input=launch_templates.script(PREFIX, role), capture_output=True, text=True, check=False
+    )
     assert (found.returncode, found.stdout) == (0, "")
 
 

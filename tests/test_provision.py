@@ -20,6 +20,7 @@ from deploy.cfn.cloudformation import Change, Event
 from deploy.images import ami, bake, latest
 from deploy.images.recipe import Place, Recipe
 from tests.support import emulators
+from tests.support.emulators import statuses
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -60,12 +61,6 @@ def run(command: str, *arguments: str) -> str:
     output = io.StringIO()
     call_command(command, *arguments, stdout=output)
     return output.getvalue()
-
-
-def statuses(prefix: str) -> dict[str, str]:
-    """Return the status of each stack of the prefix that there is."""
-    found = [cloudformation.describe(stacks.name(prefix, part)) for part in stacks.ORDER]
-    return {stack.name: stack.status for stack in found if stack}
 
 
 def queue(prefix: str, name: str) -> dict[str, str]:

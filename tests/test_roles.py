@@ -20,10 +20,9 @@ from botsite import aws
 from deploy import environment, stacks
 from deploy.cfn import template
 from deploy.images import recipe
-from tests.support import emulators
+from tests.support import emulators, launch_templates
 from tests.support.permissions import MAY, MAY_ANYWHERE, NOBODY
 from tests.support.tls import local_certificate
-from tests.test_machines import environment as of_machine
 
 ROOT = Path(__file__).parents[1]
 PREFIX = "machines"
@@ -122,7 +121,7 @@ def running(cloud: Cloud, role: str) -> Iterator[subprocess.Popen[str]]:
         "PATH": os.environ["PATH"],
         "AWS_CA_BUNDLE": os.environ["AWS_CA_BUNDLE"],
         "DJANGO_SETTINGS_MODULE": "botsite.settings",
-        **(of_prototype() if role == "bake" else of_machine(role)),
+        **(of_prototype() if role == "bake" else launch_templates.environment(PREFIX, role)),
         "AWS_ENDPOINT_URL": cloud.url,
         "POLYBOT_URL": cloud.neighbour,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": cloud.neighbour,

@@ -16,8 +16,8 @@ from deploy.images import ami
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.webhook import bot, registration
 from tests.support import emulators
+from tests.support.emulators import statuses
 from tests.support.processes import free_port
-from tests.test_provision import statuses
 
 TOKEN = "123456:not-a-real-token"
 numbers = itertools.count(1)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
+
 from deploy.local.processes import PATIENCE_SECONDS
 
 Value = TypeVar("Value")
@@ -54,3 +56,15 @@ def wait_until(condition: Callable[[], Value], seconds: float = PATIENCE_SECONDS
             return value
         assert time.monotonic() < deadline, f"no {condition} within {seconds} s"
         time.sleep(0.02)
+
+
+def left_of(folder: Path) -> list[psutil.Process]:
+    """Return the processes that were started with a database in this folder: all that the demo starts are."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if str(folder) in process.environ().get("DATABASE_URL", ""):
+                left.append(process)
+        except psutil.Error:
+            continue
+    return left
