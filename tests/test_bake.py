@@ -24,6 +24,8 @@ from deploy.images.recipe import Place, Recipe
 from tests.support import emulators
 from tests.support.prototypes import Machine
 
+pytestmark = pytest.mark.long
+
 WEB = Recipe("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws.com/objdet-polybot:v1")
 ROOT = Path(__file__).parents[1]
 Boot = Callable[..., Machine]

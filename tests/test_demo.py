@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.processes import left_of, wait_until
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent
 ANSWERED = re.compile(r"answered prediction_id=[0-9a-f]{32} objects=[1-9]\d* seconds=\d+\.\d")
 

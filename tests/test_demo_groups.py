@@ -18,6 +18,8 @@ from deploy.local.telegram.client import TelegramUser
 from tests.support.local_aws import clients_of
 from tests.support.processes import PATIENCE_SECONDS, left_of, wait_until
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 GROUP = "objdet-yolo5"
 DRAINED = "lifecycle_action_completed"

@@ -22,6 +22,8 @@ from detection.model import weights as model_weights
 from tests.support import containers, emulators
 from tests.support.processes import PATIENCE_SECONDS, free_port, wait_until
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 # What the build has beside the worker's packages while it exports the model.
 EXPORTERS = ("torch", "torchvision", "ultralytics-opencv-headless")

@@ -20,6 +20,8 @@ from tests.support.laptop import IDLE, Laptop, publish
 from tests.support.local_aws import clients_of, local_aws, make_group
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module", autouse=True)
 def emulator() -> Iterator[None]:

@@ -22,6 +22,8 @@ from deploy.local.telegram.client import TelegramControl
 from deploy.webhook import bot, registration
 from tests.support import emulators
 
+pytestmark = pytest.mark.long
+
 TOKEN = "123456:not-a-real-token"
 numbers = itertools.count(1)
 

@@ -10,6 +10,8 @@ from botsite.sqs import receiving
 from tests.support.processes import PATIENCE_SECONDS, wait_until
 from tests.support.sqs_worker import Aws, Worker, running_aws, running_worker
 
+pytestmark = pytest.mark.long
+
 WAITING = 30
 SLOTS = 6
 

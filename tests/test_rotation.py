@@ -25,6 +25,8 @@ from tests.support import new_updates
 from tests.support.emulators import forget_clients
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.long
+
 ADOPTED = ("AWS_ENDPOINT_URL", "TELEGRAM_API_URL")
 # What the processes read for themselves, as on AWS, instead of from their environment.
 OWN = dict.fromkeys(("RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET", "DJANGO_SECRET_KEY", "TELEGRAM_TOKEN"), "")

@@ -18,6 +18,8 @@ from deploy.local.stack import LocalStack, script
 from tests.support.leaving_machine import Machine
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.long
+
 VISIBILITY_SECONDS = 3
 MAX_RECEIVES = 3
 _names = count(1)
