@@ -151,7 +151,8 @@ def test_a_reset_forgets_everything_but_the_webhook_and_the_numbers(telegram: Fa
 def test_migrated_group_refuses_its_old_id_and_names_the_new_one(telegram: Fake) -> None:
     group, sends = -4321, ("sendMessage", "sendPhoto", "sendChatAction")
     supergroup = telegram.control.migrate(group)
-    details = {"data": {"chat_id": group, "text": "x", "action": "typing"}, "files": {"photo": picture()}}
+    data = {"chat_id": group, "text": "x", "action": "typing"}
+    details: dict[str, Any] = {"data": data, "files": {"photo": picture()}}
     answers = [telegram.api(method, **details).json() for method in sends]
     assert [(answer["description"], answer["parameters"]) for answer in answers] == [
         ("Bad Request: group chat was upgraded to a supergroup chat", {"migrate_to_chat_id": supergroup})

@@ -23,4 +23,4 @@ def script(prefix: str, role: str) -> str:
 def environment(prefix: str, role: str) -> dict[str, str]:
     """Return the settings that a machine of the role is given."""
     lines = script(prefix, role).partition("<<'END'\n")[2].partition("\nEND\n")[0].splitlines()
-    return dict(line.partition("=")[::2] for line in lines)  # type: ignore[misc]
+    return dict(line.partition("=")[::2] for line in lines)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import psutil
 
-from deploy.local.processes import PATIENCE_SECONDS
+from deploy.local.processes import PATIENCE_SECONDS as PATIENCE_SECONDS
 
 Value = TypeVar("Value")
 
