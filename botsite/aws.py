@@ -1,4 +1,4 @@
-"""Make every AWS client in one place: region, endpoint, timeouts and retries are decided here."""
+"""Create every AWS client in one place: region, endpoint, timeouts and retries are set here."""
 
 import threading
 from functools import cache
@@ -8,8 +8,8 @@ import boto3
 from botocore.config import Config
 from django.conf import settings
 
-# botocore's defaults wait 60 s for a silent peer. Everything here is small, so silence is a failure; and a
-# caller above (Telegram, SQS) tries again, so few attempts are enough.
+# botocore waits 60 s for a silent peer by default. Everything here is small, so silence is a failure; and the callers
+# above (Telegram, SQS) try again, so a few attempts are enough.
 _CONFIG = Config(
     connect_timeout=3,
     read_timeout=10,
@@ -18,7 +18,7 @@ _CONFIG = Config(
     tcp_keepalive=True,
     request_checksum_calculation="when_required",
 )
-# Making a client from boto3's default session is not thread-safe; using one is.
+# Creating a client from boto3's default session is not thread-safe; using one is.
 _lock = threading.Lock()
 
 
@@ -29,7 +29,7 @@ def client(service: str) -> Any:
 
 
 def s3() -> Any:
-    """Return the process's S3 resource, as django-storages wants one."""
+    """Return the process's S3 resource, which django-storages needs."""
     with _lock:
         return _resource("s3")
 
@@ -52,8 +52,8 @@ def _client(service: str) -> Any:
 
 @cache
 def _resource(service: str) -> Any:
-    # An emulator's bucket has no host name of its own. On AWS, "auto" would sign links for a host that is of no region,
-    # which redirects for the first hours of a bucket. SigV4 also makes links expire.
+    # An emulator's bucket has no host name of its own. On AWS, "auto" would sign links for a host without a region,
+    # which redirects during the first hours of a bucket. SigV4 also makes links expire.
     style: Literal["path", "virtual"] = "path" if settings.AWS_ENDPOINT_URL else "virtual"
     config = (
         _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": style})) if service == "s3" else _CONFIG

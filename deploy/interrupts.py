@@ -1,8 +1,9 @@
-"""Take signals otherwise for the length of a block."""
+"""Handle Ctrl-C and SIGTERM differently for the length of a block."""
 
+import asyncio
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def handled(*numbers: signal.Signals, handler: Any) -> Iterator[None]:
-    """Handle signals otherwise for the length of a block; a thread other than the main one gets none anyhow."""
+    """Handle signals with `handler` within the block; threads other than the main one get no signals anyway."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -25,3 +26,45 @@ def handled(*numbers: signal.Signals, handler: Any) -> Iterator[None]:
 def as_ctrl_c(number: int, frame: FrameType | None) -> None:
     """Handle a signal as Python handles Ctrl-C, so that `finally` is run."""
     raise KeyboardInterrupt
+
+
+@contextmanager
+def stoppable() -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C and SIGTERM set; they also end the block, with a KeyboardInterrupt that stays inside.
+
+    The cleaning up that follows is not interrupted. Outside the main thread the event is never set.
+    """
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # A second one would interrupt the cleaning up.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        stopped.set()
+        raise KeyboardInterrupt
+
+    with handled(signal.SIGINT, signal.SIGTERM, handler=stop):
+        try:
+            yield stopped
+        except KeyboardInterrupt:
+            if not stopped.is_set():
+                raise
+
+
+@contextmanager
+def when_told(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` at each Ctrl-C and SIGTERM within the block, in the running event loop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            loop.remove_signal_handler(number)
+            if handler is not None:
+                signal.signal(number, handler)

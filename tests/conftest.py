@@ -19,7 +19,8 @@ from xdist.workermanage import WorkerController
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
 # Real weights where somebody gives them, else the model that is committed.
-os.environ.setdefault("YOLO_WEIGHTS", str(Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes.pt"))
+SHAPES = Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes_openvino_model"
+os.environ.setdefault("YOLO_WEIGHTS", str(SHAPES))
 django.setup()
 
 from botsite import aws, celery

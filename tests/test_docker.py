@@ -16,17 +16,17 @@ import pytest
 from botsite import aws
 from deploy.images import bundle, recipe
 from deploy.images.recipe import ROLES, Place, Recipe
-from deploy.local.sample import SHAPES
+from deploy.local.sample import SHAPES_WEIGHTS
 from detection.model import openvino
 from detection.model import weights as model_weights
-from tests.support import containers, emulators
+from tests.support import containers, emulators, locks
 from tests.support.processes import PATIENCE_SECONDS, free_port, wait_until
 
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[1]
 # What the build has beside the worker's packages while it exports the model.
-EXPORTERS = ("torch", "torchvision", "ultralytics-opencv-headless")
+EXPORTERS = {"torch", "torchvision"} | locks.names(ROOT / "requirements-torch.lock")
 
 
 def role_of(path: Path) -> str:
@@ -90,13 +90,22 @@ def test_what_is_copied_exists_and_is_in_the_bundle(path: Path) -> None:
 @each_file
 def test_every_package_is_pinned_in_the_requirements(path: Path) -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
-    pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
-    assert [name for name in containers.installed(path) if name.lower() not in pinned] == []
+    pinned = {line.partition("==")[0] for line in lines if "==" in line}
+    wanted = [line for line in path.with_suffix(".txt").read_text().splitlines() if not line.startswith("#")]
+    assert [name for name in wanted if name not in pinned] == []
+
+
+@each_file
+def test_image_installs_its_lock_by_hash(path: Path) -> None:
+    lock = f"{role_of(path)}.lock"
+    packages = containers.stages(path)[0]
+    assert f"deploy/docker/{lock} ." in packages.all("COPY")
+    assert f"/srv/venv/bin/pip install --no-deps --require-hashes --requirement {lock}" in packages.all("RUN")
 
 
 @each_file
 def test_only_the_worker_has_openvino_and_no_image_has_torch(path: Path) -> None:
-    inside = containers.closure(containers.installed(path))
+    inside = containers.installed(path)
     assert inside.isdisjoint({"torch", "ultralytics-opencv-headless"})
     assert ("openvino" in inside) == (role_of(path) == "yolo5")
 
@@ -105,6 +114,7 @@ def test_the_model_is_exported_at_the_build_with_pytorch_for_cpus() -> None:
     stages = containers.stages(containers.FOLDER / "yolo5.Dockerfile")
     run = " ".join(text for stage in stages for text in stage.all("RUN"))
     assert re.search(r"--index-url \S+/whl/cpu -r torch\.txt", run)
+    assert "--no-deps --require-hashes --requirement requirements-torch.lock" in run
     assert "manage.py export_weights" in run
 
 
@@ -114,16 +124,16 @@ def test_the_model_is_exported_at_the_build_with_pytorch_for_cpus() -> None:
 @pytest.mark.parametrize("given", ["shapes.pt", "shapes_openvino_model"])
 def test_the_build_exports_the_model_and_takes_one_that_is_exported_as_it_is(tmp_path: Path, given: str) -> None:
     """The export itself, which takes its time, is done already: `export_weights` finds it in the cache."""
-    exported = model_weights.ready(str(SHAPES))
+    exported = model_weights.ready(str(SHAPES_WEIGHTS))
     cache = tmp_path / "srv" / "cache" / "weights"
     cache.mkdir(parents=True)
     if given.endswith(".pt"):
-        shutil.copy(SHAPES, cache)
+        shutil.copy(SHAPES_WEIGHTS, cache)
         shutil.copytree(exported, cache / exported.name)
     else:
         shutil.copytree(exported, cache / given)
     stage = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[1]
-    packages = [*containers.installed(containers.FOLDER / "yolo5.Dockerfile"), *EXPORTERS]
+    packages = containers.installed(containers.FOLDER / "yolo5.Dockerfile") | EXPORTERS
     script = stage.all("RUN")[-1].replace("/srv/venv/bin/python", sys.executable)
     env = containers.confined(packages, tmp_path / "guard") | {"MODEL": "shapes", "CACHE_DIR": str(cache.parent)}
     app = containers.copied(stage, tmp_path / "srv" / "app")

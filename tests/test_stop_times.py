@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from botsite import aws, request_limits
+from botsite import aws, celery, request_limits
 from botsite.bot import api
-from botsite.sqs.heartbeat import LONGEST_JOB_SECONDS
 from deploy.cfn import template
 from deploy.images.recipe import ROLES
 from deploy.stacks import TEMPLATES
@@ -55,8 +54,9 @@ def test_connection_outlives_the_longest_send_and_the_balancer_closes_it() -> No
 
 def test_worker_may_end_only_after_the_longest_job_and_its_callbacks() -> None:
     hook = resource("workers", "Yolo5DrainHook")
+    options = celery.configuration()["broker_transport_options"]["sqs"]
     times = {
-        "job": LONGEST_JOB_SECONDS + worker._CALLBACKS_SECONDS,
+        "job": options.longest_job_seconds + worker._CALLBACKS_SECONDS,
         "docker stop": ROLES["yolo5"].stop_seconds,
         "systemd": ROLES["yolo5"].unit_stop_seconds,
         "lifecycle hook": hook["HeartbeatTimeout"],

@@ -1,7 +1,7 @@
-"""Say how the photos of the last minutes fared: one query of an index, bounded however many there are.
+"""Summarise the photos of the last minutes: one bounded query of an index, however many there are.
 
-From the items and not from counters in CloudWatch: those come a minute late, and not at all from an emulator. 1000
-items of the index are some 50 read units, or $0.000006.
+From the items, not from counters in CloudWatch: those are a minute late, and an emulator has none. 1000 items of the
+index cost about 50 read units, or $0.000006.
 """
 
 import math
@@ -16,19 +16,20 @@ from django.conf import settings
 from botsite import aws
 from detection import items, predictions, timeline
 from detection.schemas import Delivery, Status
+from metrics import percentile
 
 MINUTES = 30
 _READ_AT_MOST = 1000
-# The index has them by when they were stored; one that was retried, and waits since then only, stands among the first.
+# The index is ordered by creation: a retried photo, which has waited only since then, is among the first.
 _OLDEST_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """Photos of the last `minutes` (MINUTES, fewer if there are too many to read).
+    """Photos of the last `minutes` (MINUTES, or fewer if there are too many to read).
 
-    `by_minute` and `failed_by_minute` count those stored, and those of them that failed, the newest minute first; p50
-    and p95 are milliseconds from the update to the answer, of `answered` photos.
+    `by_minute` counts all, `failed_by_minute` those that failed, newest minute first; p50 and p95 are milliseconds from
+    the update to the answer, of the `answered` photos.
     """
 
     minutes: float
@@ -42,7 +43,7 @@ class Recent:
 
 
 def read() -> Recent:
-    """Return how the newest photos fared."""
+    """Return the summary of the newest photos."""
     now = datetime.now(UTC)
     answer = aws.dynamodb().query(
         TableName=settings.PREDICTIONS_TABLE,
@@ -57,7 +58,7 @@ def read() -> Recent:
 
 
 def summary(found: Sequence[dict[str, Any]], now: datetime, whole: bool) -> Recent:
-    """Return what the items say, the newest first; `whole` if there are no more in the last MINUTES."""
+    """Return the summary of items, newest first; `whole` if they are all of the last MINUTES."""
     ages = [(now - when).total_seconds() / 60 for item in found if (when := timeline.parse(item["created_at"]))]
     minutes = MINUTES if whole or not ages else max(1.0, ages[-1])
     failed = [item for item in found if item.get("status") == Status.FAILED]
@@ -69,21 +70,16 @@ def summary(found: Sequence[dict[str, Any]], now: datetime, whole: bool) -> Rece
         answered=sum(item.get("delivery") == Delivery.DELIVERED for item in found),
         failed=len(failed),
         undeliverable=sum(item.get("delivery") == Delivery.UNDELIVERABLE for item in found),
-        p50_ms=percentile(waits, 0.5),
-        p95_ms=percentile(waits, 0.95),
+        p50_ms=percentile.of(waits, 50),
+        p95_ms=percentile.of(waits, 95),
     )
 
 
-def percentile(ordered: Sequence[int], share: float) -> int | None:
-    """Return the nearest-rank percentile of numbers in their order, None of none."""
-    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
-
-
 def oldest_waiting_seconds() -> float | None:
-    """Return for how long the oldest photo has waited for a worker, None if none waits.
+    """Return how long the oldest photo has been waiting for a worker, or None if none is waiting.
 
-    From the index of states: SQS has the age of its oldest message as a metric only, some minutes late. What was begun
-    before and has no job yet was reopened in this very moment: the index does not say when.
+    From the index by status: SQS offers the age of its oldest message only as a metric, minutes late. A photo that was
+    started before and has no job yet was reopened just now: the index does not know when.
     """
     answer = aws.dynamodb().query(
         TableName=settings.PREDICTIONS_TABLE,

@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok
 from deploy.doctor.place import Place
+from metrics import cloudwatch
 
-# Three points may be missing before the alarm of the gap, and before scaling stops.
-FRESH_SECONDS = 90
 _LOOK_BACK = timedelta(minutes=20)
 
 
@@ -40,4 +39,4 @@ def judge(age_seconds: float | None, value: float, prefix: str) -> Verdict:
     if age_seconds is None:
         return failed(f"no point of BacklogPerInstance for {_LOOK_BACK.seconds // 60} minutes", todo)
     seen = f"BacklogPerInstance was {value:g}, {max(age_seconds, 0):.0f} s ago"
-    return ok(seen) if age_seconds <= FRESH_SECONDS else failed(seen, todo)
+    return ok(seen) if age_seconds <= cloudwatch.STALE_AFTER_SECONDS else failed(seen, todo)

@@ -13,7 +13,8 @@ from deploy.cfn.cloudformation import StackError
 _PACKED = (
     ".dockerignore",
     "manage.py",
-    "requirements.txt",
+    "requirements-torch.txt",
+    "requirements-torch.lock",
     "botsite",
     "detection",
     "metrics",

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from deploy.interrupts import stoppable
 from deploy.local import sample
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.scaled_stack import TIME_SCALE, ScaledStack
 from deploy.local.screen import Screen
 from deploy.local.stack import LocalStack
-from deploy.local.stopping import stoppable
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions
 

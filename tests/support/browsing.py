@@ -7,7 +7,7 @@ from playwright.sync_api import ConsoleMessage, Page, Request
 
 # What the browser says of a network that a test takes away.
 _AWAY = "ERR_INTERNET_DISCONNECTED"
-# The lowest ratio of contrast among the elements of a class (WCAG 2.2, 1.4.3: at least 4.5).
+# The lowest contrast ratio of the elements (WCAG 2.2, 1.4.3: at least 4.5).
 CONTRAST = """states => {
   const context = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
   const light = colours => {

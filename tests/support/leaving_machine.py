@@ -5,7 +5,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Machine:
-    """The metadata service of an instance that is told to go."""
+    """The metadata service of an instance that is about to be terminated."""
 
     def __init__(self) -> None:
         self.answers = {"/latest/meta-data/instance-id": "i-0abc"}
