@@ -56,6 +56,9 @@ def _events(function: ast.AST) -> Iterator[tuple[str, set[str]]]:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="log")), args=[name]):
                 named = {keyword.arg for keyword in node.keywords if keyword.arg}
+                # The library of sqs logs by the standard library, which has its fields in `extra`.
+                extras = [one.value for one in node.keywords if one.arg == "extra" and isinstance(one.value, ast.Dict)]
+                named |= {str(key.value) for one in extras for key in one.keys if isinstance(key, ast.Constant)}
                 unpacked = [
                     each.value.id for each in node.keywords if isinstance(each.value, ast.Name) and not each.arg
                 ]
