@@ -8,8 +8,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from botsite.bot import deliver, downloads, receive, updates
-from botsite.bot.api import TelegramError
+from botsite.bot import deliver, receive, spool, updates
+from botsite.bot.errors import TelegramError
 from botsite.bot.updates import Command, Other, Photo
 from detection import callback
 
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 _in_thread = sync_to_async(thread_sensitive=False)
 
 # Errors that pass: the caller should try again.
-_TRANSIENT = (TelegramError, downloads.Full, ClientError, BotoCoreError, OperationalError)
+_TRANSIENT = (TelegramError, spool.Full, ClientError, BotoCoreError, OperationalError)
 # AWS errors about the request itself.
 _REJECTIONS = ("ValidationException", "SerializationException", "InvalidParameterValue", "InvalidMessageContents")
 # If a bug of ours lasts longer, stop: Telegram would repeat the update for a day and hold back its chat.
@@ -83,12 +83,12 @@ async def results(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=403)
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:
-            answer = await deliver.deliver(prediction_id)
+            attempt = await deliver.deliver(prediction_id)
         except _TRANSIENT as error:
             return _again("delivery_postponed", error)
-    response = HttpResponse(status=_STATUS_OF[answer.result])
-    if answer.again_in_seconds is not None:
-        response["Retry-After"] = str(round(answer.again_in_seconds) + 1)
+    response = HttpResponse(status=_STATUS_OF[attempt.result])
+    if attempt.again_in_seconds is not None:
+        response["Retry-After"] = str(round(attempt.again_in_seconds) + 1)
     return response
 
 

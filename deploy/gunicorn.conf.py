@@ -17,7 +17,7 @@ bind = os.environ.get("POLYBOT_BIND", "0.0.0.0:8000")
 keepalive = 95
 # A worker that answers no heartbeat for this long is replaced.
 timeout = 30
-# Longer than the lease of an answer (predictions.DELIVERY_LEASE): after SIGTERM, whatever is being sent is finished and
+# Longer than the lease of an answer (deliveries.LEASE): after SIGTERM, whatever is being sent is finished and
 # recorded. tests/test_stop_times.py compares the whole chain, from Telegram's patience to the load balancer's.
 graceful_timeout = 100
 # Nobody administers gunicorn over a socket here.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from botsite import aws, logs, secret_store
-from botsite.bot import api
+from botsite.bot import bot_token
 from deploy import stacks
 from deploy.certificates import acm
 from deploy.webhook import bot, bot_api, registration
@@ -70,7 +70,7 @@ def tell_telegram(prefix: str) -> str:
     web = stacks.existing(prefix, "web")
     names = web.outputs["ServiceSecrets"].split(",")
     secret = secret_store.read(names, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)["TELEGRAM_WEBHOOK_SECRET"]
-    token = api.stored_token(web.outputs["TokenSecretName"])
+    token = bot_token.stored(web.outputs["TokenSecretName"])
     info = bot_api.ask(token, lambda bot: bot.get_webhook_info)
     if not info.url:
         # Another bot has none, and perhaps one whose token was revoked.

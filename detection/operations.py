@@ -5,13 +5,12 @@ from collections.abc import Callable
 import structlog
 from django.conf import settings
 
-from detection import callback, images, items, jobs, predictions
+from detection import callback, deliveries, images, items, jobs, predictions, sentences
 from detection.predictions import Outcome
 from detection.schemas import Prediction, Status
 
 log = structlog.get_logger()
 
-APOLOGY = "Sorry, I couldn't process this photo. Please send it again."
 # Telegram's limit for a text is 4096; an apology that long is a mistake.
 APOLOGY_LENGTH = 500
 
@@ -24,7 +23,7 @@ def against_retry(prediction: Prediction) -> str | None:
     """Return why it cannot be retried as it stands; None if it can."""
     if prediction.status is Status.SUCCEEDED:
         return "it succeeded; resend its result instead"
-    return "its apology is being sent right now; try again in a minute" if predictions.being_sent(prediction) else None
+    return "its apology is being sent right now; try again in a minute" if deliveries.being_sent(prediction) else None
 
 
 def against_resend(prediction: Prediction) -> str | None:
@@ -52,11 +51,11 @@ def retry(prediction_id: str) -> None:
 def resend(prediction_id: str) -> None:
     """Send the answer of a finished job, even if it was sent before."""
     prediction = _find(prediction_id, against_resend)
-    predictions.reopen_delivery(prediction_id)
+    deliveries.reopen(prediction_id)
     callback.notify(prediction_id, prediction.chat_id)
 
 
-def apologise(prediction_id: str, sentence: str = APOLOGY) -> None:
+def apologise(prediction_id: str, sentence: str = sentences.APOLOGY) -> None:
     """Fail an unfinished job and send `sentence` to its sender."""
     _find(prediction_id, against_apologise)
     failed = _granted(predictions.fail(prediction_id, sentence))
@@ -68,7 +67,7 @@ def delete(prediction_id: str) -> None:
     result = f"results/{prediction_id}.jpg"
     images.delete(f"photos/{prediction_id}", result)
     predictions.delete(prediction_id)
-    # A worker that had it may have stored its picture in between. One that comes later finds no item and deletes it.
+    # A worker may have stored its picture in between. One that does so later finds no item, and deletes it.
     images.delete(result)
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, operations, predictions
+from detection import images, operations, predictions, queries, sentences
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import operators, states
 from tests.support.operators import JOBS, Operator
@@ -40,7 +41,7 @@ def admin(stack: LocalStack) -> Operator:
 def answered(user: TelegramUser, photo: bytes) -> Prediction:
     """Return an answered photo."""
     user.wait_for_reply(user.send_photo(photo))
-    return _reaches(predictions.latest_of_chat(user.chat_id)[0], Delivery.DELIVERED)
+    return _reaches(queries.latest_of_chat(user.chat_id)[0], Delivery.DELIVERED)
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ def test_expired_images_are_reported_as_gone(admin: Operator, answered: Predicti
 
 def test_refused_file_is_never_said_to_be_stored(admin: Operator, user: TelegramUser) -> None:
     user.wait_for_reply(user.send_document(b"not a photo", "notes.bin"))
-    identity = predictions.latest_of_chat(user.chat_id)[0]
+    identity = queries.latest_of_chat(user.chat_id)[0]
     for page in (_page(admin, identity), admin.get(f"/ops/trace/{identity}")):
         assert ("file refused" in page.text, "photo stored" in page.text) == (True, False)
     assert _page(admin, identity).text.count("Never stored: the file was refused.") == 2
@@ -183,7 +184,7 @@ def test_resent_result_arrives_again(admin: Operator, answered: Prediction, user
 def test_apology_reaches_the_sender_in_the_operators_words(admin: Operator, user: TelegramUser, photo: bytes) -> None:
     prediction = _queued(user, photo)
     page = admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
-    assert operations.APOLOGY in html.unescape(page)
+    assert sentences.APOLOGY in html.unescape(page)
     _do(admin, "apologise", prediction.prediction_id, sentence="We had a <bad> day.")
     assert user.wait_for(lambda message: message.text == "We had a <bad> day.").reply_to == prediction.message_id
     assert _reaches(prediction.prediction_id, Delivery.DELIVERED).status is Status.FAILED
@@ -272,7 +273,7 @@ def test_empty_selection_is_reported(admin: Operator) -> None:
 
 
 def test_job_links_to_its_logs(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    prediction = Prediction("p1", 1, 1, "photos/p1", created_at="2026-11-24T10:00:00.000Z")
+    prediction = Prediction("p1", 1, 1, "photos/p1", created_at=datetime(2026, 11, 24, 10, tzinfo=UTC))
     assert logs_link.of(prediction) is None
     monkeypatch.setattr(logs_link.settings, "LOG_GROUPS", ["/objdet/yolo5"])
     link = logs_link.of(prediction) or ""

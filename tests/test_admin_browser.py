@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions
+from detection import images, predictions, queries
 from detection.schemas import Prediction
 from tests.support import states
 from tests.support.browsing import CONTRAST, watched
@@ -62,7 +62,7 @@ def test_failed_job_is_found_retried_and_answered_in_the_chat(
 def test_job_page_shows_both_pictures(page: Page, stack: LocalStack, site_address: str, photo: bytes) -> None:
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     sender.wait_for_reply(sender.send_photo(photo))
-    page.goto(f"{site_address}/admin/detection/job/{predictions.latest_of_chat(sender.chat_id)[0]}/change/")
+    page.goto(f"{site_address}/admin/detection/job/{queries.latest_of_chat(sender.chat_id)[0]}/change/")
     pictures = page.locator(".pictures img")
     expect(pictures).to_have_count(2)
     for number in range(2):

@@ -14,7 +14,7 @@ from botsite.staff import job_filters, job_query
 from botsite.staff.job_filters import Filters
 from botsite.staff.job_query import Page
 from deploy.local.stack import LocalStack
-from detection import items
+from detection import items, times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
@@ -56,7 +56,9 @@ def asked(stack: LocalStack) -> Iterator[list[str]]:
 def _store(chat: int, at: str, status: Status) -> str:
     """Store a job that is done: the sweep leaves it alone."""
     identity = uuid4().hex
-    prediction = Prediction(identity, chat, 1, f"photos/{identity}", status, Delivery.DELIVERED, created_at=at)
+    prediction = Prediction(
+        identity, chat, 1, f"photos/{identity}", status, Delivery.DELIVERED, created_at=times.read(at)
+    )
     aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=items.write(prediction))
     return identity
 

@@ -9,7 +9,7 @@ import pytest
 from botsite.bot import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import image_headers
+from detection import sentences
 from tests.support import new_updates
 
 _groups = count(-9000, -1)
@@ -33,7 +33,7 @@ def post(stack: LocalStack, group: TelegramUser, **content: Any) -> int:
 
 def from_the_bot(stack: LocalStack) -> dict[str, Any]:
     number = int(stack.env["TELEGRAM_TOKEN"].partition(":")[0])
-    message = new_updates.with_message(1, text="x")["message"]
+    message: dict[str, Any] = new_updates.with_message(1, text="x")["message"]
     return message | {"from": {"id": number, "is_bot": True, "first_name": "Bot"}}
 
 
@@ -61,7 +61,7 @@ def from_the_bot(stack: LocalStack) -> dict[str, Any]:
     ],
     ids=lambda content: "-".join(map(str, content.values()))[:20],
 )
-def test_what_is_for_others_is_ignored(stack: LocalStack, group: TelegramUser, content: dict[str, Any]) -> None:
+def test_messages_for_others_are_ignored(stack: LocalStack, group: TelegramUser, content: dict[str, Any]) -> None:
     assert post(stack, group, **content) == 200
     assert group.messages() == []
 
@@ -76,17 +76,15 @@ def test_what_is_for_others_is_ignored(stack: LocalStack, group: TelegramUser, c
         (f"what do you do, @{BOT}?", replies.NO_PHOTO["text"]),
     ],
 )
-def test_what_is_addressed_to_the_bot_is_answered(
-    stack: LocalStack, group: TelegramUser, text: str, reply: str
-) -> None:
+def test_messages_to_the_bot_are_answered(stack: LocalStack, group: TelegramUser, text: str, reply: str) -> None:
     assert post(stack, group, text=text) == 200
     assert [message.text for message in group.messages()] == [reply]
 
 
-def test_a_file_with_the_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
+def test_file_that_mentions_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     pdf = new_updates.FILE | {"mime_type": "application/pdf"}
     assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
-    assert [message.text for message in group.messages()] == [image_headers.NO_IMAGE]
+    assert [message.text for message in group.messages()] == [sentences.NO_IMAGE]
 
 
 def test_a_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
@@ -100,7 +98,7 @@ def test_a_photo_is_answered(stack: LocalStack, group: TelegramUser, known_file:
     assert group.wait_for(lambda message: message.from_bot).photo
 
 
-def test_the_bots_name_is_asked_for_once_and_again_if_that_fails(stack: LocalStack, group: TelegramUser) -> None:
+def test_username_is_asked_for_once(stack: LocalStack, group: TelegramUser) -> None:
     control = TelegramControl(stack.telegram_url)
     asked = len(control.calls("getMe"))
     for _ in range(12):

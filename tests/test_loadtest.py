@@ -29,6 +29,7 @@ from deploy.loadtest import plan, report
 from deploy.loadtest.plan import Photo
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl
+from detection import times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support.processes import wait_until
 
@@ -349,5 +350,5 @@ def _alarms(group: str) -> list[str]:
 
 
 def _photo(sent: float | None, taken: float | None = None, created: str = "") -> Photo:
-    prediction = Prediction("id", 1, 1, "photos/id", Status.QUEUED, Delivery.PENDING, created_at=created)
+    prediction = Prediction("id", 1, 1, "photos/id", Status.QUEUED, Delivery.PENDING, created_at=times.parse(created))
     return Photo(0, 1, 1, "id", {}, sent, taken, prediction=prediction if created else None)

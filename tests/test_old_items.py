@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from botsite import aws
 from deploy.local.stack import LocalStack
@@ -54,7 +55,7 @@ def stored(state: str, user: TelegramUser, photo: bytes) -> str:
     item |= {"chat_id": user.chat_id, "message_id": message_id}
     for key in (f"photos/{prediction_id}", f"results/{prediction_id}.jpg"):
         images.put(key, photo, "image/jpeg")
-    aws.dynamodb().put_item(TableName=images.settings.PREDICTIONS_TABLE, Item=item)
+    aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=item)
     return prediction_id
 
 
@@ -78,7 +79,7 @@ def test_old_item_is_answered_once(state: str, user: TelegramUser, photo: bytes)
 
 
 @pytest.mark.parametrize("state", sorted(OLD.keys() - ANSWERS))
-def test_old_item_that_is_done_is_left_alone(state: str, user: TelegramUser, photo: bytes) -> None:
+def test_finished_old_item_is_left_alone(state: str, user: TelegramUser, photo: bytes) -> None:
     prediction_id = stored(state, user, photo)
     before = predictions.find(prediction_id)
     sweep.sweep()

@@ -16,11 +16,11 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws, keys, secret_store
-from botsite.bot import api
+from botsite.bot import bot_token
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions
+from detection import callback, queries
 from tests.support import new_updates
 from tests.support.emulators import forget_clients
 from tests.support.processes import wait_until
@@ -138,7 +138,7 @@ def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_predi
         # As Telegram does: a site that has looked just before the secret was rotated refuses it for some seconds.
         wait_until(lambda url=url: httpx.post(url, json=update, headers=headers, timeout=PATIENCE_SECONDS).is_success)
         rotate("results-key")
-    assert len(predictions.latest_of_chat(user.chat_id)) == 2
+    assert len(queries.latest_of_chat(user.chat_id)) == 2
 
 
 def test_ids_are_made_by_the_first_key_of_all(service: Service) -> None:
@@ -225,7 +225,7 @@ def given(text: str) -> int:
 def test_a_token_is_stored_once_telegram_knows_it(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
     said = rotate("telegram-token", token_fd=given(f"{token}\n"))
-    assert api.stored_token(f"{PREFIX}/telegram-token") == token
+    assert bot_token.stored(f"{PREFIX}/telegram-token") == token
     assert "@object_detection_bot" in said
     assert token not in said
 
@@ -284,7 +284,7 @@ def test_a_token_that_is_none_changes_nothing(service: Service, text: str, why: 
     with pytest.raises(CommandError, match=why) as raised:
         rotate("telegram-token", token_fd=given(text))
     assert "AAAA" not in str(raised.value)
-    assert api.stored_token(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
+    assert bot_token.stored(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
 
 
 def test_a_descriptor_that_is_not_open_is_named(service: Service) -> None:

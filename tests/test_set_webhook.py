@@ -16,8 +16,8 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from botsite.bot import api
-from botsite.bot.api import TelegramError
+from botsite.bot import bot_token
+from botsite.bot.errors import TelegramError
 from deploy.certificates import acm, self_signed
 from deploy.certificates.self_signed import Pair
 from deploy.local.telegram.client import TelegramControl, TelegramUser
@@ -45,9 +45,9 @@ def control(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramCo
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", server)
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", TOKEN)
     monkeypatch.setattr(settings, "TELEGRAM_WEBHOOK_SECRET", SECRET)
-    api.token.cache_clear()
+    bot_token.current.cache_clear()
     yield TelegramControl(server)
-    api.token.cache_clear()
+    bot_token.current.cache_clear()
     TelegramControl(server).reset(setup=True)
 
 

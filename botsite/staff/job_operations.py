@@ -14,7 +14,7 @@ from django.urls import reverse
 from botsite.staff import access, audit, confirm, errors, job_query
 from botsite.staff.confirm import Question, Row
 from botsite.staff.templatetags import times
-from detection import items, operations, predictions
+from detection import items, operations, predictions, sentences
 from detection.schemas import Prediction
 
 User = AbstractBaseUser | AnonymousUser
@@ -117,7 +117,7 @@ def _question(operation: Operation, ids: list[str]) -> Question:
         back=_back(ids),
         back_name=f"Job {ids[0]}" if len(ids) == 1 else "Jobs",
         possible=any(item is not None for item in found.values()),
-        sentence=operations.APOLOGY if apology else "",
+        sentence=sentences.APOLOGY if apology else "",
         longest=operations.APOLOGY_LENGTH if apology else 0,
     )
 

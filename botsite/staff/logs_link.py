@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from detection import timeline
 from detection.schemas import Prediction
 
 QUERY = 'fields @timestamp, level, event, @message | filter prediction_id = "{}" | sort @timestamp'
@@ -19,7 +18,7 @@ def of(prediction: Prediction) -> str | None:
     The console keeps the query in the fragment, in its own notation (jsurl): ~( ) around an object, ~' before a text,
     * before a hexadecimal byte, and $ for the % of the usual escapes.
     """
-    stored = timeline.parse(prediction.created_at)
+    stored = prediction.created_at
     if not (settings.LOG_GROUPS and stored):
         return None
     query = QUERY.format(prediction.prediction_id)

@@ -14,7 +14,7 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from detection import items, predictions, timeline
+from detection import items, timeline, times
 from detection.schemas import Delivery, Status
 from metrics import percentile
 
@@ -50,7 +50,7 @@ def read() -> Recent:
         IndexName="by_time",
         KeyConditionExpression="#kind = :photo AND created_at > :since",
         ExpressionAttributeNames={"#kind": items.KIND},
-        ExpressionAttributeValues={":photo": items.PHOTO, ":since": predictions.now(-timedelta(minutes=MINUTES))},
+        ExpressionAttributeValues={":photo": items.PHOTO, ":since": times.text(times.now(-timedelta(minutes=MINUTES)))},
         ScanIndexForward=False,
         Limit=_READ_AT_MOST,
     )
@@ -59,7 +59,7 @@ def read() -> Recent:
 
 def summary(found: Sequence[dict[str, Any]], now: datetime, whole: bool) -> Recent:
     """Return the summary of items, newest first; `whole` if they are all of the last MINUTES."""
-    ages = [(now - when).total_seconds() / 60 for item in found if (when := timeline.parse(item["created_at"]))]
+    ages = [(now - when).total_seconds() / 60 for item in found if (when := times.parse(item["created_at"]))]
     minutes = MINUTES if whole or not ages else max(1.0, ages[-1])
     failed = [item for item in found if item.get("status") == Status.FAILED]
     waits = sorted(filter(None, map(_waited_ms, found)))
@@ -90,7 +90,7 @@ def oldest_waiting_seconds() -> float | None:
         Limit=_OLDEST_LOOKED_AT,
     )
     since = [
-        timeline.parse(item.get("enqueued_at") or item["created_at"])
+        times.parse(item.get("enqueued_at") or item["created_at"])
         for item in answer["Items"]
         if "enqueued_at" in item or "started_at" not in item
     ]
@@ -101,10 +101,11 @@ def oldest_waiting_seconds() -> float | None:
 def _waited_ms(item: dict[str, Any]) -> int | None:
     if item.get("delivery") != Delivery.DELIVERED:
         return None
-    return timeline.between_ms(item.get("received_at") or item["created_at"], item.get("delivered_at", ""))
+    received, delivered = item.get("received_at") or item["created_at"], item.get("delivered_at")
+    return timeline.between_ms(times.parse(received), times.parse(delivered))
 
 
 def _by_minute(found: Sequence[dict[str, Any]], now: datetime, minutes: float) -> tuple[int, ...]:
-    times = [when for item in found if (when := timeline.parse(item["created_at"]))]
-    counts = Counter(max(0, int((now - when).total_seconds() // 60)) for when in times)
+    stored = [when for item in found if (when := times.parse(item["created_at"]))]
+    counts = Counter(max(0, int((now - when).total_seconds() // 60)) for when in stored)
     return tuple(counts[minute] for minute in range(math.ceil(minutes)))

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from telegram import User, WebhookInfo
 
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 from deploy.certificates import acm, self_signed
 from deploy.cfn import refusals
 from deploy.doctor.findings import Verdict, failed, ok, warning

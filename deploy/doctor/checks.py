@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import logs
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 from deploy.cfn import refusals
 from deploy.cfn.cloudformation import StackError
 from deploy.doctor import alarms, bot, certificate, clock, machines, metric, queues, region, route

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from botsite import logs, secret_store
-from botsite.bot import api
+from botsite.bot import bot_token
 from deploy import stacks
 from deploy.cfn.cloudformation import Stack
 
@@ -37,7 +37,7 @@ class Place:
 
     def token(self) -> str:
         """Return the bot's token; raise TelegramError if the secret holds none."""
-        token = api.stored_token(self.output("web", "TokenSecretName"))
+        token = bot_token.stored(self.output("web", "TokenSecretName"))
         logs.hide(token)
         return token
 

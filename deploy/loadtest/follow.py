@@ -9,11 +9,12 @@ from typing import Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite.bot import api
+from botsite.bot.errors import TelegramError
 from deploy import interrupts
 from deploy.loadtest.gauges import Gauges, Point, Sample
 from deploy.loadtest.plan import LoadTestError, Options, Photo
 from deploy.loadtest.send import Sender, pause
-from detection import predictions
+from detection import queries
 
 # The items hold the times of the answers: looking less often makes no latency longer.
 _LOOK_SECONDS = 1.0
@@ -120,7 +121,7 @@ class Run:
         ids = list(open_photos)
         try:
             for first in range(0, len(ids), _BATCH):
-                for prediction_id, prediction in predictions.find_many(ids[first : first + _BATCH]).items():
+                for prediction_id, prediction in queries.find_many(ids[first : first + _BATCH]).items():
                     open_photos[prediction_id].prediction = prediction
             if self.receipts:
                 self.receipts.count(self.photos)
@@ -183,7 +184,7 @@ async def numbered(run: Run, chat_ids: Sequence[int], last_message_id: int) -> s
     try:
         text = f"The load test is over: {answered} of {sent} photos were answered."
         last = await api.send_text(chat_ids[0], text)
-    except api.TelegramError as error:
+    except TelegramError as error:
         return f"Telegram refused the last message, whose id would show doubled answers: {error}"
     between = last.message_id - last_message_id - 1
     if between == answered:

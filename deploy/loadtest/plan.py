@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,7 @@ class Photo:
         prediction = self.prediction
         if prediction is None or prediction.delivery is not Delivery.DELIVERED or not prediction.delivered_at:
             return None
-        return seconds_of(prediction.delivered_at)
+        return prediction.delivered_at.timestamp()
 
     @property
     def settled(self) -> bool:
@@ -126,8 +125,3 @@ class Photo:
     def apology(self) -> bool:
         """Return whether the answer is an apology."""
         return self.answered and self.prediction is not None and self.prediction.status is Status.FAILED
-
-
-def seconds_of(time: str) -> float:
-    """Return an item's time (ISO 8601, UTC) in seconds since 1970."""
-    return datetime.fromisoformat(time).timestamp()

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from botsite.bot import rate_limit
 from deploy.loadtest.follow import Run
-from deploy.loadtest.plan import Photo, seconds_of
+from deploy.loadtest.plan import Photo
 
 PERCENTS = (50, 90, 99)
 
@@ -65,7 +65,7 @@ def clock_ahead(photos: Iterable[Photo]) -> float:
     from both sides. Together they bound it to a few milliseconds.
     """
     seen = [
-        (seconds_of(photo.prediction.created_at), photo.sent_at, photo.taken_at)
+        (photo.prediction.created_at.timestamp(), photo.sent_at, photo.taken_at)
         for photo in photos
         if photo.prediction and photo.prediction.created_at and photo.sent_at and photo.taken_at
     ]

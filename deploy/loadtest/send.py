@@ -20,7 +20,8 @@ from typing import Any
 import httpx
 from telegram import Message
 
-from botsite.bot import api, receive, updates
+from botsite.bot import api, bot_token, receive, updates
+from botsite.bot.errors import TelegramError
 from deploy.loadtest.plan import LoadTestError, Photo
 from detection import image_headers
 
@@ -86,7 +87,7 @@ async def _upload(image: bytes, chat_id: int, caption: str) -> Message:
     while True:
         try:
             return await api.send_image(chat_id, image, caption, form="photo", reply_to=0)
-        except api.TelegramError as error:
+        except TelegramError as error:
             if error.retry_after_seconds is None:
                 raise LoadTestError(f"Telegram refused a photo for chat {chat_id}: {error}") from error
             await asyncio.sleep(error.retry_after_seconds)
@@ -103,7 +104,7 @@ def _photo(number: int, chat_id: int, message_id: int, sizes: Sizes) -> Photo:
     update = _update(chat_id, message_id, sizes)
     read = updates.read(update)
     assert isinstance(read, updates.Photo)
-    return Photo(number, chat_id, message_id, receive.prediction_id(api.bot_id(), read), update)
+    return Photo(number, chat_id, message_id, receive.prediction_id(bot_token.bot_id(), read), update)
 
 
 def _update(chat_id: int, message_id: int, sizes: Sizes) -> dict[str, Any]:

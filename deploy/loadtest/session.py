@@ -11,7 +11,8 @@ import httpx
 from botocore.exceptions import ClientError
 from django.conf import settings
 
-from botsite.bot import api
+from botsite.bot import api, connections
+from botsite.bot.errors import TelegramError
 from deploy import interrupts, stacks
 from deploy.certificates import acm
 from deploy.loadtest import follow, gauges, local, plot, send
@@ -20,7 +21,7 @@ from deploy.loadtest.plan import LoadTestError, Options
 from deploy.loadtest.report import Report
 from deploy.loadtest.screen import Screen
 from deploy.loadtest.send import Sender
-from detection import predictions
+from detection import queries
 
 _MOST_CHATS = 1000
 _NEEDS = ("PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET")
@@ -96,7 +97,7 @@ async def _test(
         return run
     finally:
         await sender.client.aclose()
-        await api.close()
+        await connections.close()
 
 
 def _check_settings() -> None:
@@ -114,7 +115,7 @@ def _check_settings() -> None:
 def _check_table() -> None:
     """Raise LoadTestError if the predictions table does not exist; botocore's errors if it cannot be read."""
     try:
-        predictions.find_many([_NO_PREDICTION])
+        queries.find_many([_NO_PREDICTION])
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
@@ -131,7 +132,7 @@ async def _sender(prefix: str) -> Sender:
     """Return a sender to the webhook that Telegram calls, once that accepts our secret. Raise LoadTestError."""
     try:
         info = await api.webhook()
-    except api.TelegramError as error:
+    except TelegramError as error:
         raise LoadTestError(f"Telegram does not tell the webhook's address: {error}") from error
     if not info.url:
         raise LoadTestError("Telegram has no webhook for this bot: run `python manage.py set_webhook` first.")
@@ -173,7 +174,7 @@ async def _chats(options: Options, photos: int, *, made_up: bool) -> Sequence[in
     for chat_id in options.chat_ids:
         try:
             await api.show_activity(chat_id)
-        except api.TelegramError as error:
+        except TelegramError as error:
             raise LoadTestError(
                 f"The bot cannot write to chat {chat_id} ({error}): its owner has to press Start in the bot first."
             ) from error

@@ -16,7 +16,7 @@ from deploy.local.scaled_stack import TIME_SCALE, ScaledStack
 from deploy.local.screen import Screen
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import predictions
+from detection import predictions, queries
 
 # While it waits for the answer, the demo looks so often whether a worker cannot start.
 _LOOK_SECONDS = 1
@@ -68,7 +68,7 @@ def _answer(stack: ScaledStack, photo: bytes, folder: Path) -> Answer:
     seconds = time.monotonic() - started
     if reply.photo:
         (folder / "answer.jpg").write_bytes(user.download(reply))
-    prediction = predictions.find(predictions.latest_of_chat(CHAT_ID)[0])
+    prediction = predictions.find(queries.latest_of_chat(CHAT_ID)[0])
     assert prediction is not None
     return Answer(prediction.prediction_id, len(prediction.detections), seconds, reply.caption or reply.text or "")
 

@@ -12,8 +12,8 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import aws, logs, secret_store
-from botsite.bot import api
-from botsite.bot.api import TelegramError
+from botsite.bot import bot_token
+from botsite.bot.errors import TelegramError
 from deploy import stacks
 from deploy.certificates import acm
 from deploy.cfn import cloudformation
@@ -72,7 +72,7 @@ def target(prefix: str, token: str = "", secret: str = "") -> Target:
         )
     return Target(
         _url(web),
-        token or api.stored_token(web.outputs["TokenSecretName"]),
+        token or bot_token.stored(web.outputs["TokenSecretName"]),
         secret or _stored_secret(web.outputs["ServiceSecrets"]),
         acm.for_telegram(arn),
     )

@@ -11,7 +11,7 @@ from telegram import Bot
 from telegram import error as api
 from telegram.request import HTTPXRequest
 
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 
 WHERE_FROM = (
     "Take it from @BotFather and store it in the secret that TELEGRAM_TOKEN_SECRET names "

@@ -6,7 +6,7 @@ import os
 from django.core.management.base import CommandError
 from rich.console import Console
 
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 from deploy.webhook import bot
 
 HELP = (

@@ -78,8 +78,8 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
-    from botsite.bot import api, deliver, rate_limit
-    from detection import callback, dead_letters, jobs, predictions, sweep, tasks, termination
+    from botsite.bot import api, connections, deliver, rate_limit
+    from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
 
     deliver._FIRST_WAIT, deliver._LONGEST_WAIT = timedelta(seconds=3), timedelta(seconds=12)
     tasks._GIVE_BACK_SECONDS = 3.0
@@ -90,16 +90,16 @@ def _shorten_steps() -> None:
     predictions.PROCESSING_STALE = timedelta(seconds=15)
     # A lease has room for two waits for a place and one send, as the product's has.
     rate_limit.BOT = replace(rate_limit.BOT, longest_wait_seconds=2.0)
-    predictions.DELIVERY_LEASE = timedelta(seconds=14)
+    deliveries.LEASE = timedelta(seconds=14)
     sweep.UNDELIVERED = sweep.WITHOUT_JOB = timedelta(seconds=6)
     sweep.STUCK = timedelta(seconds=20)
     sweep.JOB_LOST = timedelta(seconds=30)
     sweep.WORK, sweep.TURN = timedelta(seconds=5), timedelta(seconds=10)
     dead_letters._HIDDEN_SECONDS = 10
-    api._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
-    patient = vars(api)["HTTPXRequest"]
+    connections._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
+    patient = vars(connections)["HTTPXRequest"]
 
     def impatient(**options: Any) -> Any:
         return patient(**options | {"read_timeout": 4, "write_timeout": 4})
 
-    vars(api)["HTTPXRequest"] = impatient
+    vars(connections)["HTTPXRequest"] = impatient

@@ -41,7 +41,7 @@ class Site(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything there is. `credit` is how many more answers each round of work may get; it never falls below 0."""
+    """The whole system. `credit` is how many more answers each round of work may get; it never falls below 0."""
 
     item: Item | None = None
     update: bool = True

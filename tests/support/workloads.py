@@ -23,14 +23,14 @@ import structlog
 from django.conf import settings
 
 from botsite import aws, celery, health, secret_store
-from botsite.bot import api, rate_limit
+from botsite.bot import bot_token, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
 from botsite.staff import job_query, recent
 from botsite.staff.job_filters import Filters
 from deploy.local.processes import PATIENCE_SECONDS
-from detection import dead_letters, images, jobs, operations, predictions, sweep, termination
+from detection import dead_letters, deliveries, images, jobs, operations, predictions, sweep, termination
 from detection.schemas import Delivery, Detection, Prediction, Status
 from metrics import service, tasks
 
@@ -122,7 +122,7 @@ def check_readiness() -> None:
 
 def take_photo() -> None:
     """Do what a webhook does, from the token to the job."""
-    api.token()
+    bot_token.current()
     identity = uuid4().hex
     # A chat that has had no answer yet: Telegram's limit for one is no matter of permissions.
     rate_limit.reserve(rate_limit.chat(uuid4().int >> 80))
@@ -135,12 +135,12 @@ def deliver_result() -> None:
     identity = uuid4().hex
     predictions.create(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"))
     predictions.fail(identity, "a sentence")
-    leased = predictions.claim_delivery(identity).prediction
+    leased = deliveries.claim(identity).prediction
     images.get("results/seeded.jpg")
     assert leased
-    predictions.finish_delivery(leased, Delivery.DELIVERED)
-    predictions.close_chat(CHAT_ID)
-    predictions.migrate_chat(CHAT_ID, -CHAT_ID)
+    deliveries.finish(leased, Delivery.DELIVERED)
+    deliveries.close_chat(CHAT_ID)
+    deliveries.migrate_chat(CHAT_ID, -CHAT_ID)
 
 
 def administer() -> None:

@@ -1,15 +1,18 @@
 """Filters for times and durations."""
 
+from datetime import datetime
+
 from django import template
 
-from detection import timeline
+from detection import timeline, times
 
 register = template.Library()
 
 
 @register.filter
-def moment(text: str, length: int = 19) -> str:
+def moment(time: datetime | str, length: int = 19) -> str:
     """Return "2026-11-24 18:10:12" for a time of an item (`length` 23: with milliseconds); other texts unchanged."""
+    text = times.text(time) if isinstance(time, datetime) else time
     return f"{text[:10]} {text[11:length]}" if text[10:11] == "T" else text
 
 
@@ -22,4 +25,4 @@ def duration(milliseconds: int | None) -> str:
 @register.simple_tag
 def between(start: str, end: str) -> str:
     """Return the time between two times of an item, or a dash if one is missing."""
-    return timeline.readable(timeline.between_ms(start, end))
+    return timeline.readable(timeline.between_ms(times.parse(start), times.parse(end)))

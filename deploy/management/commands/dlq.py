@@ -11,11 +11,11 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from detection import dead_letters, predictions
+from detection import dead_letters, deliveries
 from detection.dead_letters import DeadLetter
 
 # An apology on its way may count as the answer to come, so its letter has to wait: at the most for this.
-_PATIENCE_SECONDS = predictions.DELIVERY_LEASE.total_seconds() + 10
+_PATIENCE_SECONDS = deliveries.LEASE.total_seconds() + 10
 _AGAIN_SECONDS = 2.0
 
 

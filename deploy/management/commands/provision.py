@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 from deploy import next_steps, provision
 from deploy.certificates.choice import Way
 from deploy.images import rollout

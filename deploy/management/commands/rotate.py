@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 from deploy import rotation
 from deploy.management.base import StackCommand
 from deploy.webhook import token_input

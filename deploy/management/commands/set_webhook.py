@@ -5,8 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from botsite.bot import api
-from botsite.bot.api import TelegramError
+from botsite.bot import bot_token
+from botsite.bot.errors import TelegramError
 from deploy.management.base import StackCommand
 from deploy.webhook import bot, registration
 from deploy.webhook.bot import Target
@@ -47,5 +47,5 @@ class Command(StackCommand):
 
 def _target(url: str, prefix: str) -> Target:
     if url:
-        return Target(url, api.token(), settings.TELEGRAM_WEBHOOK_SECRET)
+        return Target(url, bot_token.current(), settings.TELEGRAM_WEBHOOK_SECRET)
     return bot.target(prefix, settings.TELEGRAM_TOKEN, settings.TELEGRAM_WEBHOOK_SECRET)

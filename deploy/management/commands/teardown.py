@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 from deploy import beside, leftovers, stacks, stored
 from deploy.cfn.cloudformation import Change
 from deploy.management.base import StackCommand, change_table, progress

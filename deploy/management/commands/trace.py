@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
-from detection import items, predictions, timeline
+from detection import items, predictions, timeline, times
 from detection.schemas import Prediction
 
 
@@ -39,7 +39,7 @@ class Command(BaseCommand):
         table = Table("step", "at (UTC)", "after", "", box=None, header_style="bold", pad_edge=False)
         table.columns[2].justify = "right"
         for step in timeline.steps(prediction):
-            table.add_row(step.name, step.at, timeline.readable(step.after_ms), step.note)
+            table.add_row(step.name, times.text(step.at), timeline.readable(step.after_ms), step.note)
         console.print(table)
         if (total := timeline.total_ms(prediction)) is not None:
             console.print(f"from the update to the answer: {timeline.readable(total)}")
