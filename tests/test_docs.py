@@ -11,7 +11,7 @@ from django.core.management import get_commands
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import predictions
+from detection import queries
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")), ROOT / "deploy" / "README.md"]
@@ -37,7 +37,7 @@ def test_the_commands_work_next_to_a_running_service(
     environment = stack.env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     if "$PREDICTION_ID" in block:
         user.wait_for_reply(user.send_photo(photo))
-        environment["PREDICTION_ID"] = predictions.latest_of_chat(user.chat_id)[0]
+        environment["PREDICTION_ID"] = queries.latest_of_chat(user.chat_id)[0]
     command = ["bash", "-euo", "pipefail", "-c", block]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
