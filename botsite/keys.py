@@ -13,7 +13,7 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import logs, secret_store
+from botsite import aws, logs
 
 log = structlog.get_logger()
 
@@ -91,7 +91,7 @@ class Key:
     def _read(self, secret_id: str) -> tuple[str, ...]:
         """Return the valid keys, newest first; the known ones if they cannot be read."""
         try:
-            found = secret_store.versions(secret_id, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+            found = aws.secret_versions(secret_id)
         except ImproperlyConfigured as error:
             log.warning("key_unreadable", setting=self._setting, error=str(error))
             return self._good

@@ -1,4 +1,4 @@
-"""Handle Ctrl-C and SIGTERM differently for the length of a block."""
+"""Change how signals are handled for the length of a block."""
 
 import asyncio
 import signal
@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def handled(*numbers: signal.Signals, handler: Any) -> Iterator[None]:
-    """Handle signals with `handler` within the block; threads other than the main one get no signals anyway."""
+    """Handle these signals with `handler` inside the block; Python delivers none to a thread but the main one."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -24,7 +24,7 @@ def handled(*numbers: signal.Signals, handler: Any) -> Iterator[None]:
 
 
 def as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    """Handle a signal as Python handles Ctrl-C, so that `finally` is run."""
+    """Treat a signal like Ctrl-C, so that `finally` blocks run."""
     raise KeyboardInterrupt
 
 

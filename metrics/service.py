@@ -48,8 +48,7 @@ def group() -> Group:
     with _naming("ASG_NAME") as name:
         found = cloudwatch.groups(name).get(name)
     if found is None:
-        where = settings.AWS_ENDPOINT_URL or settings.AWS_REGION
-        text = f"The Auto Scaling group {name!r} doesn't exist in {where}: check ASG_NAME and AWS_REGION."
+        text = f"The Auto Scaling group {name!r} doesn't exist in {aws.place()}: check ASG_NAME and AWS_REGION."
         raise MetricFailed("ASG_NAME", text)
     return found
 

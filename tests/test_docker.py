@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from botsite import aws
-from deploy.images import bundle, recipe
-from deploy.images.recipe import ROLES, Place, Recipe
+from deploy.images import roles, source
+from deploy.images.roles import ROLES, ImageSpec, Place
 from deploy.local.sample import SHAPES_WEIGHTS
 from detection.model import openvino
 from detection.model import weights as model_weights
@@ -52,7 +52,7 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_shellcheck_finds_nothing_in_the_scripts_and_in_the_user_data(tmp_path: Path) -> None:
     whole = tmp_path / "user-data.sh"
-    whole.write_text(recipe.user_data(Place("subnet", "group", "arn", "bucket", "url"), Recipe("yolo5", "v1"), "x"))
+    whole.write_text(roles.user_data(Place("subnet", "group", "arn", "bucket", "url"), ImageSpec("yolo5", "v1"), "x"))
     files = [str(containers.FOLDER / "run.sh"), str(whole)]
     found = subprocess.run([tool("shellcheck"), *files], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
@@ -78,13 +78,13 @@ def test_an_image_runs_as_nobody_says_how_to_stop_it_and_how_it_is(path: Path) -
 
 @each_file
 def test_what_is_copied_exists_and_is_in_the_bundle(path: Path) -> None:
-    with tarfile.open(fileobj=BytesIO(bundle.pack())) as archive:
+    with tarfile.open(fileobj=BytesIO(source.pack())) as archive:
         names = archive.getnames()
     for stage in containers.stages(path):
         for text in stage.all("COPY"):
-            for source in text.split()[:-1] if "--from" not in text else ():
-                assert (ROOT / source).exists(), source
-                assert any(name == source or name.startswith(f"{source}/") for name in names), source
+            for copied in text.split()[:-1] if "--from" not in text else ():
+                assert (ROOT / copied).exists(), copied
+                assert any(name == copied or name.startswith(f"{copied}/") for name in names), copied
 
 
 @each_file
@@ -201,8 +201,8 @@ def test_the_unit_starts_again_whatever_ends() -> None:
 
 
 @pytest.fixture
-def settings_of_a_prototype(weights_folder: Path) -> Iterator[dict[str, str]]:
-    """What a prototype gives its container, at an emulated AWS."""
+def builder_settings(weights_folder: Path) -> Iterator[dict[str, str]]:
+    """What a builder gives its container, on an emulated AWS."""
     with emulators.ministack() as url:
         queue = aws.client("sqs").create_queue(QueueName="bake")["QueueUrl"]
         values = containers.proof_settings(AWS_REGION="us-east-1", QUEUE_URL=queue, BUCKET="bake", random="r" * 50)
@@ -217,10 +217,10 @@ def weights_folder(weights: str) -> Path:
 
 
 def test_every_role_becomes_healthy_with_what_its_image_holds_and_stops_when_told(
-    settings_of_a_prototype: dict[str, str], tmp_path: Path
+    builder_settings: dict[str, str], tmp_path: Path
 ) -> None:
     port = free_port()
-    env = settings_of_a_prototype | {"POLYBOT_BIND": f"127.0.0.1:{port}"}
+    env = builder_settings | {"POLYBOT_BIND": f"127.0.0.1:{port}"}
     roles = [containers.lay_out(path, tmp_path / role_of(path), port, env) for path in containers.FILES]
     with ExitStack() as stack:
         assert [one for one in roles if one.healthy()] == []

@@ -23,12 +23,13 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import stacks
+from deploy import provision
 from deploy.certificates import self_signed
 from deploy.loadtest import plan, report
 from deploy.loadtest.plan import Photo
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl
+from deploy.service import Service
 from detection import times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support.processes import wait_until
@@ -107,7 +108,7 @@ def self_signed_site(stack: LocalStack, tmp_path: Path) -> Iterator[str]:
     """Have Telegram call a self-signed site that accepts everything and does nothing; return its prefix."""
     pair = self_signed.make("localhost", datetime.now(UTC))
     arn = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)["CertificateArn"]
-    stacks.provision("selfsigned", {"CertificateArn": arn})
+    provision.deploy(Service("selfsigned"), {"CertificateArn": arn})
     (tmp_path / "pair.pem").write_bytes(pair.certificate + pair.key)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(tmp_path / "pair.pem")
@@ -234,7 +235,7 @@ def test_self_signed_webhook_is_trusted(load: Load, self_signed_site: str) -> No
     with pytest.raises(CommandError, match="lost or doubled"):
         load("--photos", "1", "--timeout", "10", "--prefix", self_signed_site)
     assert load.saved["photos"][0]["posts"] == [200]
-    stacks.provision("uncertified")
+    provision.deploy(Service("uncertified"))
     with pytest.raises(CommandError, match="uncertified-web has none that can be used"):
         load("--photos", "1", "--prefix", "uncertified")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from deploy import rotation, stacks
 from deploy.cfn import template
 from deploy.doctor import alarms, checks
+from deploy.service import Service
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
@@ -18,7 +19,7 @@ def first_column(heading: str) -> list[str]:
 
 
 def test_every_alarm_has_its_row() -> None:
-    assert sorted(first_column("Alarms")) == alarms.expected("objdet")
+    assert sorted(first_column("Alarms")) == alarms.expected(Service("objdet"))
 
 
 def test_every_check_has_its_row_in_the_order_of_the_report() -> None:

@@ -1,4 +1,4 @@
-"""Waiting for CloudFormation, which takes minutes where the emulator takes none: its answers are scripted here."""
+"""Wait for CloudFormation, which takes minutes; its answers are scripted, as the emulator is too fast."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,12 +20,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """CloudFormation's answers, in the order in which they must be asked for."""
+    """CloudFormation's answers, in the order of the requests."""
     client = boto3.client(  # noqa: TID251
         "cloudformation", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
     monkeypatch.setattr(aws, "client", lambda service: client)
-    # Without this the code would wait as patiently as AWS wants it.
+    # Otherwise the code would wait as long as for AWS.
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://emulator")
     with Stubber(client) as stubber:
         yield stubber
@@ -48,13 +48,13 @@ def event(number: int, status: str, logical_id: str = "app-queue", reason: str =
 
 
 def script_events(answers: Stubber, *listings: list[dict[str, Any]]) -> None:
-    """Answer each listing of the events with the next of these, which are oldest first."""
+    """Answer each request for events with the next of these lists, oldest event first."""
     for listing in listings:
         answers.add_response("describe_stack_events", {"StackEvents": listing[::-1]})
 
 
 def script_stack(answers: Stubber, *statuses: str) -> None:
-    """Answer each description of the stack with the next of these statuses."""
+    """Answer each request for the stack with the next of these statuses."""
     for status in statuses:
         stack = {"StackName": "app-queue", "StackId": ID, "StackStatus": status, "CreationTime": NOW}
         answers.add_response("describe_stacks", {"Stacks": [stack]})
@@ -103,7 +103,7 @@ def test_a_stack_that_was_rolled_back_by_somebody_gives_the_stacks_own_reason(an
         cloudformation.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 
-def test_an_operation_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
+def test_earlier_operation_is_waited_for(answers: Stubber) -> None:
     script_stack(answers, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
     seen: list[Event] = []
     settled = cloudformation.settle(Stack("app-queue", ID, "UPDATE_IN_PROGRESS"), seen.append)
@@ -111,21 +111,19 @@ def test_an_operation_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
     assert [one.reason for one in seen] == ["waiting for an earlier run"]
 
 
-def test_a_deletion_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
+def test_earlier_deletion_is_waited_for(answers: Stubber) -> None:
     script_stack(answers, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
     assert cloudformation.settle(Stack("app-queue", ID, "DELETE_IN_PROGRESS"), lambda event: None) is None
 
 
-def test_a_stack_that_never_ends_is_given_up_with_the_way_to_wait_on(
-    answers: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stuck_stack_is_given_up_with_advice(answers: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloudformation, "_STACK_SECONDS", -1)
     script_events(answers, [event(1, "CREATE_IN_PROGRESS")])
-    with pytest.raises(StackError, match=r"app-queue is still at work .* run the command again"):
+    with pytest.raises(StackError, match=r"app-queue is still in progress .* run the command again"):
         cloudformation.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 
-def test_a_change_set_that_cannot_be_made_is_removed_with_the_empty_stack_it_brought(answers: Stubber) -> None:
+def test_failed_change_set_is_removed_with_its_empty_stack(answers: Stubber) -> None:
     answers.add_response("create_change_set", {})
     for status, reason in (("CREATE_PENDING", ""), ("FAILED", "No export named app-network-VpcId found")):
         answers.add_response("describe_change_set", {"Status": status, "StatusReason": reason})
@@ -137,7 +135,7 @@ def test_a_change_set_that_cannot_be_made_is_removed_with_the_empty_stack_it_bro
         change_sets.create("app-queue", None, "provision", "{}", [], {})
 
 
-def test_a_change_set_without_changes_is_removed_and_is_no_error(answers: Stubber) -> None:
+def test_empty_change_set_is_removed_without_error(answers: Stubber) -> None:
     reason = "The submitted information didn't contain changes. Submit different information to create a change set."
     answers.add_response("delete_change_set", {})
     answers.add_response("create_change_set", {})

@@ -10,7 +10,7 @@ import pytest
 from botsite import aws, celery, request_limits
 from botsite.bot import api, downloads
 from deploy.cfn import template
-from deploy.images.recipe import ROLES
+from deploy.images.roles import ROLES
 from deploy.stacks import TEMPLATES
 from detection import deliveries, worker
 

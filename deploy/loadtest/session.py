@@ -11,9 +11,10 @@ import httpx
 from botocore.exceptions import ClientError
 from django.conf import settings
 
+from botsite import aws
 from botsite.bot import api, connections
 from botsite.bot.errors import TelegramError
-from deploy import interrupts, stacks
+from deploy import interrupts
 from deploy.certificates import acm
 from deploy.loadtest import follow, gauges, local, plot, send
 from deploy.loadtest.gauges import Gauges, Known
@@ -21,6 +22,7 @@ from deploy.loadtest.plan import LoadTestError, Options
 from deploy.loadtest.report import Report
 from deploy.loadtest.screen import Screen
 from deploy.loadtest.send import Sender
+from deploy.service import Service
 from detection import queries
 
 _MOST_CHATS = 1000
@@ -61,12 +63,11 @@ def run(options: Options, screen: Screen) -> Report | None:
 
 
 def _stack_is_named() -> bool:
-    return bool(settings.AWS_ENDPOINT_URL) or any(getattr(settings, name) for name in _NEEDS)
+    return aws.emulated() or any(getattr(settings, name) for name in _NEEDS)
 
 
 def _where() -> str:
-    endpoint = settings.AWS_ENDPOINT_URL
-    return f"an emulated AWS, {endpoint}" if endpoint else f"AWS, {settings.AWS_REGION}"
+    return f"an emulated AWS, {aws.place()}" if aws.emulated() else aws.place()
 
 
 async def _test(
@@ -89,7 +90,7 @@ async def _test(
             await asyncio.to_thread(receipts.skip)
         photos = send.photos(len(offsets), chat_ids, uploaded)
         run = follow.Run(options, offsets, photos, sender, receipts, watched, screen.show)
-        if settings.AWS_ENDPOINT_URL and not known:
+        if aws.emulated() and not known:
             run.note("the emulator reports instances in service at once, and raises alarms at a single value")
         with screen.live():
             await run.go()
@@ -148,7 +149,7 @@ async def _sender(prefix: str) -> Sender:
 
 def _certificate(prefix: str) -> ssl.SSLContext:
     """Return TLS that trusts the stack's own certificate, as Telegram does. Raise StackError if there is no stack."""
-    arn = stacks.existing(prefix, "web").parameters.get("CertificateArn", "")
+    arn = Service(prefix).stack("web").parameters.get("CertificateArn", "")
     if arn:
         with suppress(ssl.SSLError):
             return ssl.create_default_context(cadata=acm.pem(arn).decode())

@@ -9,8 +9,6 @@ import pytest
 from django.conf import settings
 
 from botsite import aws, secret_store
-from deploy import stacks
-from deploy.cfn import cloudformation
 from deploy.local.ministack import COMMAND, environment
 from tests.support.processes import free_port, listening, start, wait_until
 
@@ -65,9 +63,3 @@ def forget_clients() -> None:
     aws._client.cache_clear()
     aws._resource.cache_clear()
     secret_store._client.cache_clear()
-
-
-def statuses(prefix: str) -> dict[str, str]:
-    """Return the status of each stack of the prefix that there is."""
-    found = [cloudformation.describe(stacks.name(prefix, part)) for part in stacks.ORDER]
-    return {stack.name: stack.status for stack in found if stack}

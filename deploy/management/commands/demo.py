@@ -1,4 +1,4 @@
-"""`manage.py demo`: the whole service on this machine, from one command."""
+"""Run the whole service on this machine."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="stop when the sample photo is answered")
         parser.add_argument(
-            "--folder", type=Path, default=settings.BASE_DIR / "var" / "demo", help="where logs and the answer go"
+            "--folder",
+            type=Path,
+            default=settings.BASE_DIR / "var" / "demo",
+            help="folder for the logs and the answer (default: %(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -14,6 +14,7 @@ from deploy.loadtest.plan import SHAPES, LoadTestError, Options
 from deploy.loadtest.screen import Screen
 from deploy.loadtest.send import MOST_PICTURES
 from deploy.management.base import StackCommand
+from deploy.service import Service
 from detection.model.weights import WeightsMissing
 
 _MOST = 100_000
@@ -54,7 +55,7 @@ class Command(StackCommand):
         say("--out", type=Path, help="folder for the report (default: a new one in var/loadtest)")
         say("--local", action="store_true", help="start a stack on this machine, test it, and stop it")
 
-    def run(self, **options: Any) -> None:
+    def run(self, service: Service, **options: Any) -> None:
         """Run the test, print its report, and fail if an answer was lost or doubled."""
         chosen = {name: options[name] for name in Options.__dataclass_fields__}
         chosen["out"] = options["out"] or settings.BASE_DIR / "var" / "loadtest" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"

@@ -1,4 +1,4 @@
-"""`manage.py trace PREDICTION_ID`: one photo's way from the update to the answer."""
+"""Show what happened to one photo, from the update to the answer."""
 
 from typing import IO, Any, cast
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     help = "Print what happened to one photo and when, from its arrival to the answer."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("prediction_id", help="as it stands in logs, in the admin and in the names of the images")
+        parser.add_argument("prediction_id", help="id from the logs, the admin or the names of the images")
 
     def handle(self, *args: Any, **options: Any) -> None:
         prediction_id = options["prediction_id"]
@@ -25,13 +25,13 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if prediction is None:
             raise CommandError(
-                f"There is no photo {prediction_id}. Ids are in each log line that concerns a photo; items are deleted"
+                f"There is no photo {prediction_id}. Log lines about a photo have its id; photos are deleted"
                 " after PREDICTIONS_KEPT_DAYS days."
             )
         self._print(prediction)
 
     def _print(self, prediction: Prediction) -> None:
-        # Django would end each piece that rich writes with a line break.
+        # Django would add a line break to each piece that rich writes.
         self.stdout.ending = ""
         width = None if self.stdout.isatty() else 160
         console = Console(file=cast(IO[str], self.stdout), highlight=False, markup=False, soft_wrap=True, width=width)

@@ -1,4 +1,4 @@
-"""Say what a prototype is made of, where, and by which commands."""
+"""How each role's container runs, and what a builder is launched with to bake its image."""
 
 import shlex
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from pathlib import Path
 
 from django.conf import settings
 
-from deploy import stacks
+from deploy.service import Service
 
 _SCRIPT = Path(__file__).parents[1] / "docker" / "bake.sh"
-# A prototype that nobody stops ends itself; by then it would have failed anyhow.
+# A builder that nobody stops terminates itself after this time; a bake that takes longer has failed.
 LIFETIME_MINUTES = 60
 
 
@@ -17,8 +17,7 @@ LIFETIME_MINUTES = 60
 class Role:
     """How a role's container is run: its ports (host:container), how long it may take to stop, in seconds, its disk.
 
-    The disk of the prototype, in GiB, becomes the least that a machine made from its image can have. The swap, in MiB,
-    is a file on it.
+    The builder's disk, in GiB, is the minimum for instances of its image. The swap, in MiB, is a file on it.
     """
 
     publish: str
@@ -28,12 +27,12 @@ class Role:
 
     @property
     def unit_stop_seconds(self) -> int:
-        """Return how long systemd waits for `docker stop`, which kills what is left when its own time is over."""
+        """Return how long systemd waits for `docker stop`, which kills the container when its own time is over."""
         return self.stop_seconds + 10
 
 
-# A site finishes the answers that it is sending (deploy/gunicorn.conf.py), a worker what it has begun: 15 minutes for a
-# photo, 15 s for the callbacks after it. A large photo may take more memory than a micro instance has to spare.
+# A site finishes sending its answers (deploy/gunicorn.conf.py), a worker what it has begun: up to 15 minutes for a
+# photo and 15 s for its callbacks. A large photo may need more memory than a micro instance has to spare.
 ROLES = {
     "polybot": Role("8000:8000", 105, 8),
     "yolo5": Role("", 930, 16, swap_mib=1024),
@@ -43,7 +42,7 @@ ROLES = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where prototypes run, and through which bucket they report."""
+    """Where builders run, and the bucket they report through."""
 
     subnet: str
     security_group: str
@@ -53,8 +52,8 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What to bake. `image` is a container's address in a registry; empty: built on the prototype from source."""
+class ImageSpec:
+    """What to bake. `image` is a container in a registry; if empty, the builder builds it from source."""
 
     role: str
     version: str
@@ -64,13 +63,13 @@ class Recipe:
 
     @property
     def machine(self) -> str:
-        """Return the prototype's instance type: the export of the model needs more memory than any role does."""
+        """Return the builder's instance type: exporting the model needs more memory than any role."""
         return self.instance_type or ("t3.micro" if self.image else "t3.medium")
 
 
-def place(prefix: str) -> Place:
-    """Return the place that the stacks of the prefix give; raise StackError if one is not deployed."""
-    network, storage, bake = (stacks.existing(prefix, part).outputs for part in ("network", "storage", "bake"))
+def place(service: Service) -> Place:
+    """Return where the service's builders run; raise StackError if a stack isn't deployed."""
+    network, storage, bake = (service.stack(part).outputs for part in ("network", "storage", "bake"))
     return Place(
         subnet=network["SubnetAId"],
         security_group=network["WorkersSecurityGroupId"],
@@ -80,18 +79,18 @@ def place(prefix: str) -> Place:
     )
 
 
-def user_data(where: Place, recipe: Recipe, folder: str) -> str:
-    """Return the script that the prototype runs when it boots: its variables, then deploy/docker/bake.sh."""
-    role = ROLES[recipe.role]
+def user_data(where: Place, spec: ImageSpec, folder: str) -> str:
+    """Return the script that the builder runs when it boots: its variables, then deploy/docker/bake.sh."""
+    role = ROLES[spec.role]
     variables = {
-        "ROLE": recipe.role,
-        "VERSION": recipe.version,
+        "ROLE": spec.role,
+        "VERSION": spec.version,
         "AWS_REGION": settings.AWS_REGION,
         "BUCKET": where.bucket,
         "FOLDER": folder,
         "QUEUE_URL": where.queue_url,
-        "IMAGE": recipe.image,
-        "MODEL": recipe.model,
+        "IMAGE": spec.image,
+        "MODEL": spec.model,
         "PUBLISH": role.publish,
         "STOP_SECONDS": str(role.stop_seconds),
         "UNIT_STOP_SECONDS": str(role.unit_stop_seconds),

@@ -1,4 +1,4 @@
-"""Be the machine that a prototype would be: moto launches none, so a thread here boots what it was asked to launch.
+"""Stand in for a builder: moto launches no instances, so a thread here boots what it was asked to launch.
 
 The user data is run as it is, by bash, with a folder in place of `/`. What a machine has and this one has not (docker,
 dnf, systemctl, shutdown, the AWS command line) is stood in for by programs that write down their arguments; the one
@@ -48,7 +48,7 @@ else:
 
 
 class Machine(threading.Thread):
-    """Boot the next prototype that is launched for `prefix`, in `root`; `commands` is what it ran."""
+    """Boot the next builder that is launched for `prefix`, in `root`; `commands` is what it ran."""
 
     def __init__(self, prefix: str, root: Path, endpoint: str, broken: str = "") -> None:
         super().__init__(daemon=True)
@@ -72,7 +72,7 @@ class Machine(threading.Thread):
         return (self.root / "commands").read_text().splitlines()
 
     def run(self) -> None:
-        """Wait for a prototype, then run its user data."""
+        """Wait for a builder, then run its user data."""
         while not self._stopped.wait(0.02):
             try:
                 launched = _running(self._prefix)
@@ -83,7 +83,7 @@ class Machine(threading.Thread):
                 return
 
     def stop(self) -> None:
-        """Wait for no prototype any more."""
+        """Stop waiting for a builder."""
         self._stopped.set()
         self.join()
 
