@@ -5,7 +5,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from deploy.local.stack import LocalStack
 
@@ -24,7 +24,7 @@ def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
 
 
 def test_a_photo_sent_in_the_browser_comes_back_boxed(page: Page, photo: bytes) -> None:
-    upload = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photo}
+    upload: FilePayload = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photo}
     page.get_by_test_id("photo-input").set_input_files(files=[upload])
     page.get_by_test_id("send").click()
     answer = page.locator(FROM_BOT).first

@@ -13,6 +13,7 @@ from PIL import Image
 from detection import image_headers
 from detection.model import yolo
 from detection.model.decoding import DECODER
+from detection.model.openvino import Predict
 from detection.model.threads import FairThreads
 from detection.schemas import Detection
 from tests.support.hostile import Hostile, Outcome, zoo
@@ -24,7 +25,7 @@ _NAMES = [hostile.name for hostile in zoo(b"")]
 @pytest.fixture(scope="module")
 def model() -> Iterator[yolo.Model]:
     """Return a model that sees one object on anything."""
-    free: LifoQueue[yolo.Predict] = LifoQueue()
+    free: LifoQueue[Predict] = LifoQueue()
     free.put(lambda image: [Detection("thing", 0.5, 0.5, 0.5, 0.5, 0.5)])
     yield yolo.Model("cheap", {0: "thing"}, free, FairThreads(1, "cheap"), FairThreads(1, "decoding"))
     DECODER.end()

@@ -48,7 +48,7 @@ def logged() -> dict[str, set[str]]:
 def _events(function: ast.AST) -> Iterator[tuple[str, set[str]]]:
     # `**fields` stands for what the same function wrote into the dict of that name.
     dicts = {
-        node.targets[0].id: {key.value for key in node.value.keys if isinstance(key, ast.Constant)}
+        node.targets[0].id: {str(key.value) for key in node.value.keys if isinstance(key, ast.Constant)}
         for node in ast.walk(function)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Dict)
     }

@@ -128,7 +128,7 @@ RNG = np.random.default_rng(7)
 )
 def test_arrivals_are_sorted_complete_and_in_time(times: arrivals.Seconds, number: int, last: float) -> None:
     assert len(times) == pytest.approx(number, rel=0.05)
-    assert (np.all(np.diff(times) >= 0), times[0] >= 0, times[-1] <= last) == (True, True, True)
+    assert [bool(np.all(np.diff(times) >= 0)), bool(times[0] >= 0), bool(times[-1] <= last)] == [True, True, True]
 
 
 def test_wave_peaks_at_noon_and_is_empty_at_midnight() -> None:
