@@ -13,12 +13,21 @@ import pytest
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
+ROLES_AND_EMULATORS = ("ministack", "telegram", "balancer", "polybot", "polybot", "metrics", "yolo5")
 ANSWERED = re.compile(r"answered prediction_id=[0-9a-f]{32} objects=[1-9]\d* seconds=\d+\.\d")
 
 
 def _demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder), *arguments]
     return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Return whether a process still runs; a dead one may wait for a PID 1 that never asks for its exit code."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def left_of(folder: Path) -> list[psutil.Process]:
@@ -51,6 +60,28 @@ def test_a_demo_that_is_told_to_stop_while_it_starts_stops_everything(tmp_path: 
     assert demo.returncode != 0
     assert "stopped before the sample photo was answered" in output
     assert left_of(tmp_path) == []
+
+
+def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
+    with (tmp_path / "output").open("w") as output:
+        command = [sys.executable, "manage.py", "demo", "--folder", str(tmp_path)]
+        demo = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+    wait_until(lambda: (tmp_path / "env").exists() or demo.poll() is not None)
+    # With its grandchildren: a site's workers, the metric's beat, the decoder.
+    started = psutil.Process(demo.pid).children(recursive=True)
+    assert len(started) > len(ROLES_AND_EMULATORS), (tmp_path / "output").read_text()
+    demo.kill()
+    demo.wait()
+    wait_until(lambda: not [one for one in started if _runs(one)])
+    assert left_of(tmp_path) == []
+
+
+def test_a_demo_killed_while_it_starts_leaves_nothing_running(tmp_path: Path) -> None:
+    demo = _demo(tmp_path)
+    wait_until(lambda: any("ministack" in " ".join(process.cmdline()) for process in left_of(tmp_path)))
+    demo.kill()
+    demo.communicate()
+    wait_until(lambda: left_of(tmp_path) == [])
 
 
 def test_a_missing_model_fails_at_once_with_what_to_do(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from deploy.local.telegram.client import TelegramUser
+from detection import callback
 from tests.support.local_aws import clients_of
 from tests.support.processes import PATIENCE_SECONDS, wait_until
 from tests.test_demo import ROOT, left_of
@@ -53,6 +55,12 @@ class Demo:
         groups = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])
         return [one["InstanceId"] for one in groups["AutoScalingGroups"][0]["Instances"]]
 
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command as in another terminal, where nothing was exported."""
+        env = {"PATH": os.environ["PATH"], "DEMO_FOLDER": str(self.folder)}
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
     def processes(self, name: str) -> list[psutil.Process]:
         """Return its running processes of which the command holds a text."""
         return [one for one in left_of(self.folder) if name in " ".join(one.cmdline())]
@@ -78,6 +86,38 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def test_the_sample_photo_started_the_first_worker(demo: Demo) -> None:
     assert demo.said(f"{GROUP}: 0 → 1, 1 waiting without capacity")
+
+
+def test_doctor_is_green(demo: Demo) -> None:
+    ended = demo.manage("doctor")
+    assert (ended.returncode, "failed" in ended.stdout) == (0, False), ended.stdout
+
+
+def test_every_site_knows_the_load_balancer(demo: Demo) -> None:
+    url = f"{demo.env['AWS_ENDPOINT_URL']}/_alb/objdet/results?predictionId=nobody"
+    headers = {callback.SIGNATURE_HEADER: callback.sign("nobody", demo.env["RESULTS_KEY"])}
+    # They get requests in turn.
+    assert [httpx.get(url, headers=headers).status_code for _ in range(4)] == [404] * 4
+
+
+def test_set_webhook_does_not_cut_the_bot_off(demo: Demo, photo: bytes) -> None:
+    ended = demo.manage("set_webhook")
+    assert ended.returncode == 0, ended.stderr
+    demo.answer(photo)
+
+
+@pytest.mark.parametrize("command", [["dlq", "list"], ["stack_env"], ["loadtest", "--photos", "2"]])
+def test_commands_in_another_terminal_work_on_the_demo(demo: Demo, command: list[str], tmp_path: Path) -> None:
+    ended = demo.manage(*command, *(["--out", str(tmp_path)] if command[0] == "loadtest" else []))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert f"Using the demo that is running here, at {demo.env['AWS_ENDPOINT_URL']}" in ended.stderr
+
+
+def test_trace_follows_the_sample_photo(demo: Demo) -> None:
+    dynamodb = demo.client("dynamodb")
+    items = dynamodb.scan(TableName=demo.env["PREDICTIONS_TABLE"])["Items"]
+    ids = [item["prediction_id"]["S"] for item in items if item.get("chat_id") == {"N": "42"}]
+    assert "delivered" in demo.manage("trace", ids[0]).stdout
 
 
 @pytest.mark.parametrize("role", ["gunicorn", "-Q jobs", "-Q metrics"])

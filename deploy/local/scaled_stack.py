@@ -4,6 +4,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -95,7 +96,8 @@ class ScaledStack(LocalStack):
 
     def _start_site(self, instance: Instance, target: Target) -> Child:
         env = self._env(instance)
-        env["DJANGO_ALLOWED_HOSTS"] += f",{target.host}"
+        # Its own address, for a browser, and the emulator's, under which other commands call the load balancer.
+        env["DJANGO_ALLOWED_HOSTS"] += f",{target.host},{urlsplit(self.endpoint).hostname}"
         env["DATABASE_URL"] = f"sqlite:///{self.logins(target.host, target.port)}"
         site = self.children.start(instance.name, roles.polybot(target.host, target.port), env, MIDDLE)
         running = {child: url for child, url in self.sites.items() if child.running}

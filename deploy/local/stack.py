@@ -165,6 +165,8 @@ class LocalStack:
         self._key.unlink()
         self.polybot_url, self.public_url = f"http://127.0.0.1:{http}", f"https://localhost:{https}"
         self.env["POLYBOT_URL"] = self.polybot_url
+        # No name server knows the load balancer's name: `set_webhook` has to register this instead.
+        self.env["TELEGRAM_WEBHOOK_URL"] = f"{self.public_url}{registration.PATH}"
         self.env["DJANGO_ALLOWED_HOSTS"] += f",{name}"
 
     def start_sites(self) -> None:
@@ -208,7 +210,7 @@ class LocalStack:
         self.step("registering the webhook")
         self.adopt("TELEGRAM_API_URL")
         secrets = (self.env["TELEGRAM_TOKEN"], self.env["TELEGRAM_WEBHOOK_SECRET"])
-        registration.register(f"{self.public_url}{registration.PATH}", *secrets, self.certificate.read_bytes())
+        registration.register(self.env["TELEGRAM_WEBHOOK_URL"], *secrets, self.certificate.read_bytes())
 
     def adopt(self, *names: str) -> None:
         """Take variables of the stack into this process, which was set up before there was a stack."""

@@ -103,7 +103,7 @@ def disconnect(prefix: str) -> bool:
 
 
 def _url(web: Stack) -> str:
-    return f"https://{web.outputs['WebhookHost']}{registration.PATH}"
+    return settings.TELEGRAM_WEBHOOK_URL or f"https://{web.outputs['WebhookHost']}{registration.PATH}"
 
 
 def _stored_token(web: Stack) -> str:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from deploy.local import demo
+from deploy.local import demo, demo_environment
 from deploy.local.processes import ChildFailed
 from deploy.stacks import StackError
 from detection.model.weights import WeightsMissing
@@ -18,7 +17,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="stop when the sample photo is answered")
         parser.add_argument(
-            "--folder", type=Path, default=settings.BASE_DIR / "var" / "demo", help="where logs and the answer go"
+            "--folder", type=Path, default=demo_environment.folder(), help="where logs and the answer go"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
