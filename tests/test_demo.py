@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy.local import lifeline
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +20,8 @@ ANSWERED = re.compile(r"answered prediction_id=[0-9a-f]{32} objects=[1-9]\d* sec
 
 def _demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder), *arguments]
-    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    env = lifeline.tied(os.environ)
+    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def _runs(process: psutil.Process) -> bool:

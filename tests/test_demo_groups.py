@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from deploy.local import lifeline
 from deploy.local.telegram.client import TelegramUser
 from detection import callback
 from tests.support.local_aws import clients_of
@@ -72,7 +73,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder)]
     with (folder / "output").open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=ROOT, env=lifeline.tied(os.environ), stdout=output, stderr=output)
     try:
         wait_until(lambda: (folder / "env").exists() or process.poll() is not None)
         assert process.poll() is None, (folder / "output").read_text()

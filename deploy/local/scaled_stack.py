@@ -1,7 +1,6 @@
 """The service on this machine, its processes as the Auto Scaling groups want them: workers come when there is work."""
 
 import sys
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -14,7 +13,7 @@ from deploy.local.autoscaling.capacity import Fleet
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.credentials import on_instance
 from deploy.local.autoscaling.instances import Instance, Role
-from deploy.local.processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed
+from deploy.local.processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed, wait_until
 from deploy.local.sites import Sites
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.target_health import HealthChecks, Target
@@ -86,13 +85,15 @@ class ScaledStack(LocalStack):
         super().stop()
 
     def _wait_for(self, fleets: list[Fleet]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not all(fleet.in_service for fleet in fleets):
+        def look() -> bool:
             self.raise_trouble()
-            if time.monotonic() > deadline:
-                missing = ", ".join(fleet.name for fleet in fleets if not fleet.in_service)
-                raise ChildFailed(f"not in service within {PATIENCE_SECONDS:g} s: {missing}")
-            time.sleep(0.05)
+            return all(fleet.in_service for fleet in fleets)
+
+        try:
+            wait_until(look)
+        except TimeoutError:
+            missing = ", ".join(fleet.name for fleet in fleets if not fleet.in_service)
+            raise ChildFailed(f"not in service within {PATIENCE_SECONDS:g} s: {missing}") from None
 
     def _start_site(self, instance: Instance, target: Target) -> Child:
         env = self._env(instance)

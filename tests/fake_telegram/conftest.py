@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.local import lifeline
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.fake_telegram.hook import Webhook
 from tests.fake_telegram.service import ROOT, SECRET, TIME_SCALE, TOKEN, Fake
@@ -20,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
     process = subprocess.Popen(
         [sys.executable, "-m", "deploy.local.telegram", "--port", "0", "--time-scale", str(TIME_SCALE)],
         cwd=ROOT,
-        env=os.environ | {"TELEGRAM_TOKEN": TOKEN},
+        env=lifeline.tied(os.environ | {"TELEGRAM_TOKEN": TOKEN}),
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,

@@ -23,6 +23,7 @@ from telegram import (
 )
 from telegram.request import HTTPXRequest
 
+from deploy.local import lifeline
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 
 TOKEN = "123456:not-a-real-token"
@@ -71,7 +72,7 @@ def start_server(*arguments: str) -> tuple[subprocess.Popen[str], str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "deploy.local.telegram", "--port", "0", *arguments],
         cwd=ROOT,
-        env=os.environ | {"TELEGRAM_TOKEN": TOKEN},
+        env=lifeline.tied(os.environ | {"TELEGRAM_TOKEN": TOKEN}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -13,6 +13,8 @@ import pytest
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.fake_telegram.service import ROOT, TLS, start_server
 
+OURS = ("botsite", "deploy", "detection", "metrics")
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_cleanly_although_streams_are_open(number: signal.Signals) -> None:
@@ -34,3 +36,10 @@ def test_it_does_not_start_without_a_token() -> None:
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "TELEGRAM_TOKEN is not set" in ended.stderr
+
+
+def test_fake_telegram_imports_nothing_else_of_this_project() -> None:
+    code = "import sys, deploy.local.telegram.__main__, deploy.local.telegram.client; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    ours = [name for name in done.stdout.split() if name.partition(".")[0] in OURS]
+    assert {name for name in ours if not name.startswith("deploy.local.telegram")} == {"deploy", "deploy.local"}
