@@ -46,8 +46,8 @@ _chat_ids = count(1000)
 # A file is run by one process, and so are the files of a row: they share one service and what they import. The first
 # wait the longest, and the short ones, which are not named, fill the gaps at the end.
 _ROWS = """
-worker_life loadtest bad_input results upkeep photo_to_answer pace attempts predictions
-state_machine tries downloads groups dead_letters telegram
+worker_life loadtest bad_input results sweep photo_to_answer pace attempts predictions
+state_machine tries downloads groups dead_letters telegram drain old_items
 aws_failures chaos chaos_suite metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor \
   webhook chat_page trace logs
 sqs_transport receiving_worker hostile_jobs
@@ -82,8 +82,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Rows:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long files; within a file, and among the short ones, the order stays random."""
+    strays = {file for item in items if "stack" in vars(item)["fixturenames"] and (file := _file(item)) not in _ROW_OF}
+    strays |= {file for file in _ROW_OF if not (Path(__file__).parent.parent / file).is_file()}
+    if strays:
+        # Outside the rows, each would start a service of its own.
+        raise pytest.UsageError(f"_ROWS in tests/conftest.py lacks or should lose {', '.join(sorted(strays))}")
     order = {name: place for place, name in enumerate(_ROW_OF)}
-    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
+    items.sort(key=lambda item: order.get(_file(item), len(order)))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")
