@@ -159,4 +159,4 @@ def test_a_killed_site_is_replaced_and_the_other_answers_meanwhile(demo: Demo, p
     master = next(process for process in demo.processes("gunicorn") if process.ppid() not in pids)
     os.killpg(master.pid, signal.SIGKILL)
     demo.answer(photo)
-    wait_until(lambda: demo.said("ended with code -9, and is replaced"))
+    wait_until(lambda: demo.said("ended with code -9; replacing it"))

@@ -95,7 +95,7 @@ def test_an_instance_whose_process_died_is_replaced(laptop: Callable[..., Laptop
     assert died
     died.kill()
     wait_until(lambda: only.child is not died and only.state is State.IN_SERVICE)
-    assert here.said(f"{only.name} ended with code -9, and is replaced")
+    assert here.said(f"{only.name} ended with code -9; replacing it")
     assert here.fleet.trouble is None
 
 
@@ -198,7 +198,7 @@ def test_a_desired_capacity_out_of_bounds_is_set_back(laptop: Callable[..., Lapt
     here.resize(7)
     wait_until(lambda: len(here.running) == 4)
     assert here.desired == 4
-    assert here.said("7 → 4, bounded by its sizes 0 to 4")
+    assert here.said("7 → 4, to stay within its bounds 0 to 4")
 
 
 def test_a_group_with_its_bounds_crossed_is_said_to_be_wrong_and_goes_on_when_it_is_right(
@@ -216,7 +216,7 @@ def test_a_group_with_its_bounds_crossed_is_said_to_be_wrong_and_goes_on_when_it
 def test_a_group_that_does_not_exist_is_named_and_served_once_it_does(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     aws.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=here.name)
-    wait_until(lambda: here.said(f"there is no Auto Scaling group {here.name}"))
+    wait_until(lambda: here.said(f"Auto Scaling group {here.name} does not exist"))
     here.name = f"{here.name}-again"
     make_group(here.name)
     here.autoscaling.add(here.name, Role("idle", here._start, lambda instance: True))
@@ -228,7 +228,7 @@ def test_a_group_that_does_not_exist_is_named_and_served_once_it_does(laptop: Ca
     ("service", "text"),
     [
         ("cloudwatch", "stays at 1: its policies or metrics cannot be read"),
-        ("autoscaling", "the groups stay as they are"),
+        ("autoscaling", "leaving the groups unchanged"),
     ],
 )
 def test_a_group_keeps_its_size_and_heals_while_a_service_is_down(

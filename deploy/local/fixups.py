@@ -1,4 +1,4 @@
-"""Set by the services' own calls what the local CloudFormation drops from a template. Never used on AWS."""
+"""Set through the services' own APIs what the local CloudFormation ignores in a template. Never used on AWS."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from deploy.cfn.drift import Difference
 
 
 def apply(differences: Iterable[Difference]) -> list[str]:
-    """Mend the differences that the emulator is known to make and return a line on each; leave the others."""
+    """Fix the differences that the emulator is known to cause, and return a line on each; leave all others."""
     done = []
     for one in differences:
         fix = _FIXES.get((one.type, one.property))
@@ -19,7 +19,7 @@ def apply(differences: Iterable[Difference]) -> list[str]:
 
 
 def without_forgotten(arns: Iterable[str]) -> list[str]:
-    """Return the ARNs without those of tables that are deleted: the emulator keeps their tags."""
+    """Return the ARNs without those of deleted tables, whose tags the emulator keeps."""
     tables = set(aws.client("dynamodb").list_tables()["TableNames"])
     return [arn for arn in arns if ":table/" not in arn or arn.rpartition("/")[2] in tables]
 
@@ -30,7 +30,7 @@ def _lifecycle(bucket: str, expected: Mapping[str, Any]) -> None:
 
 
 def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a rule of a template in the form of the S3 API."""
+    """Convert a rule from its form in a template to that of the S3 API."""
     given: dict[str, Any] = {"ID": rule["Id"], "Status": rule["Status"], "Filter": {"Prefix": rule.get("Prefix", "")}}
     if "ExpirationInDays" in rule:
         given["Expiration"] = {"Days": int(rule["ExpirationInDays"])}

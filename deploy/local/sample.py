@@ -1,4 +1,4 @@
-"""Choose the demo's model and the photo that suits it."""
+"""Choose the demo's model and a photo that suits it."""
 
 import importlib.util
 import os
@@ -22,7 +22,7 @@ _FETCH_SECONDS = 180
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A model, a photo it can answer, and a sentence that says which model answers."""
+    """A model, a photo that suits it, and a sentence that names the model."""
 
     weights: str
     photo: bytes
@@ -30,19 +30,17 @@ class Sample:
 
 
 def choose() -> Sample:
-    """Return what YOLO_WEIGHTS names, else the default weights if they are to be had, else the model of shapes."""
+    """Return what YOLO_WEIGHTS names, else the default weights if available, else the shapes model."""
     chosen = os.environ.get("YOLO_WEIGHTS", "")
     if chosen and Path(chosen).resolve() != SHAPES:
         return Sample(chosen, bus(), f"YOLO_WEIGHTS: {Path(chosen).name}")
     if not chosen and _default_is_here():
         return Sample(_DEFAULT, bus(), f"{_DEFAULT}: 80 kinds of everyday objects (COCO)")
-    return Sample(
-        str(SHAPES), _jpeg(drawn()), "shapes.pt, a toy: it knows circles, squares and triangles, nothing else"
-    )
+    return Sample(str(SHAPES), _jpeg(drawn()), "shapes.pt, a toy that only knows circles, squares and triangles")
 
 
 def _default_is_here() -> bool:
-    """Download and export the default weights, unless that is done; return whether they are here now."""
+    """Download and export the default weights unless already done; return whether they are here now."""
     if not (settings.CACHE_DIR / "weights" / _DEFAULT).is_file() and not _reachable(_PUBLISHED_AT):
         return False
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "export_weights", "--weights", _DEFAULT]
@@ -61,7 +59,7 @@ def bus() -> bytes:
 
 
 def drawn() -> DrawnPhoto:
-    """Return the drawing that suits the model of shapes, and what is on it."""
+    """Return a drawing that suits the shapes model, and what is on it."""
     return draw_photo(seed=7, width=960, height=720, objects=6)
 
 

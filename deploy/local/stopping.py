@@ -1,4 +1,4 @@
-"""Take Ctrl-C and SIGTERM, and leave the cleaning up that follows undisturbed."""
+"""Handle Ctrl-C and SIGTERM, without interrupting the cleanup that follows."""
 
 import asyncio
 import signal
@@ -10,9 +10,9 @@ from types import FrameType
 
 @contextmanager
 def stoppable() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C and SIGTERM set; they also end the block, by a KeyboardInterrupt that stays in it.
+    """Yield an event that Ctrl-C and SIGTERM set; they also end the block.
 
-    In another thread than the main one, which gets no signals, the event is never set.
+    Only the main thread gets signals: in any other, the event is never set.
     """
     stopped = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -20,7 +20,7 @@ def stoppable() -> Iterator[threading.Event]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        # A second one would interrupt the cleaning up.
+        # A second one would interrupt the cleanup.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         stopped.set()
@@ -39,7 +39,7 @@ def stoppable() -> Iterator[threading.Event]:
 
 @contextmanager
 def when_told(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` at each Ctrl-C and SIGTERM within the block."""
+    """Call `stop` on every Ctrl-C and SIGTERM within the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -43,7 +43,7 @@ def test_a_revoked_token_is_unknown_and_the_new_one_is_the_same_bot(telegram: Fa
     try:
         assert telegram.api("getMe").status_code == 401
         assert telegram.api("getMe", token="123456:another").json()["result"]["id"] == 123456
-        with pytest.raises(TelegramClientError, match="begins with the number of its bot"):
+        with pytest.raises(TelegramClientError, match="starts with its bot's number"):
             telegram.control.revoke("654321:of-another-bot")
     finally:
         telegram.control.revoke(TOKEN)

@@ -8,10 +8,13 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
+from botsite.celery import app
 from botsite.sqs import transport, watchdog
 from detection import termination
 
 transport.FIRST_RETRY_SECONDS = transport.LONGEST_RETRY_SECONDS = 1
+# A worker that ends waits for its long poll.
+app.conf.broker_transport_options["wait_time_seconds"] = 1
 # Far beyond what a busy machine makes a healthy loop wait.
 watchdog.LOOP_SECONDS, watchdog.STALLED_SECONDS = 10.0, 5.0
 watchdog._LOOK_SECONDS = termination._LOOK_SECONDS = 0.2
