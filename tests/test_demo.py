@@ -54,7 +54,7 @@ def test_once_answers_a_photo_and_leaves_nothing_running(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_demo_that_is_told_to_stop_while_it_starts_stops_everything(tmp_path: Path, number: signal.Signals) -> None:
+def test_demo_stopped_while_starting_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
     demo = _demo(tmp_path)
     wait_until(lambda: any("ministack" in " ".join(process.cmdline()) for process in left_of(tmp_path)))
     os.kill(demo.pid, number)
@@ -64,7 +64,7 @@ def test_a_demo_that_is_told_to_stop_while_it_starts_stops_everything(tmp_path: 
     assert left_of(tmp_path) == []
 
 
-def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
+def test_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
     with (tmp_path / "output").open("w") as output:
         command = [sys.executable, "manage.py", "demo", "--folder", str(tmp_path)]
         demo = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
@@ -78,7 +78,7 @@ def test_a_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
     assert left_of(tmp_path) == []
 
 
-def test_a_demo_killed_while_it_starts_leaves_nothing_running(tmp_path: Path) -> None:
+def test_demo_killed_while_starting_leaves_nothing_running(tmp_path: Path) -> None:
     demo = _demo(tmp_path)
     wait_until(lambda: any("ministack" in " ".join(process.cmdline()) for process in left_of(tmp_path)))
     demo.kill()
@@ -86,7 +86,7 @@ def test_a_demo_killed_while_it_starts_leaves_nothing_running(tmp_path: Path) ->
     wait_until(lambda: left_of(tmp_path) == [])
 
 
-def test_a_missing_model_fails_at_once_with_what_to_do(tmp_path: Path) -> None:
+def test_missing_model_fails_at_once(tmp_path: Path) -> None:
     environment = os.environ | {"YOLO_WEIGHTS": str(tmp_path / "missing.pt")}
     command = [sys.executable, "manage.py", "demo", "--once", "--folder", str(tmp_path / "demo")]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -95,7 +95,7 @@ def test_a_missing_model_fails_at_once_with_what_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "demo" / "logs").exists()
 
 
-def test_a_model_that_cannot_be_exported_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
+def test_broken_model_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "broken.pt").write_bytes(b"no model")
     environment = os.environ | {"YOLO_WEIGHTS": str(tmp_path / "broken.pt")}
     command = [sys.executable, "manage.py", "demo", "--once", "--folder", str(tmp_path / "demo")]

@@ -85,7 +85,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         assert left_of(folder) == []
 
 
-def test_the_sample_photo_started_the_first_worker(demo: Demo) -> None:
+def test_sample_photo_starts_the_first_worker(demo: Demo) -> None:
     assert demo.said(f"{GROUP}: 0 → 1, 1 waiting without capacity")
 
 
@@ -122,7 +122,7 @@ def test_trace_follows_the_sample_photo(demo: Demo) -> None:
 
 
 @pytest.mark.parametrize("role", ["gunicorn", "-Q jobs", "-Q metrics"])
-def test_no_process_of_a_role_has_keys_in_its_environment(demo: Demo, photo: bytes, role: str) -> None:
+def test_roles_have_no_keys_in_their_environment(demo: Demo, photo: bytes, role: str) -> None:
     demo.answer(photo)
     found = [process.environ() for process in demo.processes(role)]
     assert found
@@ -130,7 +130,7 @@ def test_no_process_of_a_role_has_keys_in_its_environment(demo: Demo, photo: byt
     assert [keys & set(environment) for environment in found] == [set()] * len(found)
 
 
-def test_a_scale_in_while_photos_come_loses_none_and_doubles_none(demo: Demo, photo: bytes) -> None:
+def test_scale_in_under_load_neither_loses_nor_doubles_photos(demo: Demo, photo: bytes) -> None:
     demo.answer(photo)
     users, before = [demo.user() for _ in range(4)], demo.said(DRAINED, "yolo5-*")
 
@@ -152,7 +152,7 @@ def test_a_scale_in_while_photos_come_loses_none_and_doubles_none(demo: Demo, ph
     assert [len(found) for found in answers] == sent
 
 
-def test_a_killed_site_is_replaced_and_the_other_answers_meanwhile(demo: Demo, photo: bytes) -> None:
+def test_killed_site_is_replaced_while_the_other_answers(demo: Demo, photo: bytes) -> None:
     wait_until(lambda: len({process.pid for process in demo.processes("gunicorn")}) >= 2)
     # The master of one site is a process group of its own, with its workers: as if the machine were gone.
     pids = {process.pid for process in demo.processes("gunicorn")}

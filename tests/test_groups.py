@@ -61,7 +61,7 @@ def from_the_bot(stack: LocalStack) -> dict[str, Any]:
     ],
     ids=lambda content: "-".join(map(str, content.values()))[:20],
 )
-def test_what_is_for_others_is_ignored(stack: LocalStack, group: TelegramUser, content: dict[str, Any]) -> None:
+def test_messages_for_others_are_ignored(stack: LocalStack, group: TelegramUser, content: dict[str, Any]) -> None:
     assert post(stack, group, **content) == 200
     assert group.messages() == []
 
@@ -76,31 +76,29 @@ def test_what_is_for_others_is_ignored(stack: LocalStack, group: TelegramUser, c
         (f"what do you do, @{BOT}?", replies.NO_PHOTO["text"]),
     ],
 )
-def test_what_is_addressed_to_the_bot_is_answered(
-    stack: LocalStack, group: TelegramUser, text: str, reply: str
-) -> None:
+def test_messages_to_the_bot_are_answered(stack: LocalStack, group: TelegramUser, text: str, reply: str) -> None:
     assert post(stack, group, text=text) == 200
     assert [message.text for message in group.messages()] == [reply]
 
 
-def test_a_file_with_the_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
+def test_file_captioned_with_the_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     pdf = new_updates.FILE | {"mime_type": "application/pdf"}
     assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
     assert [message.text for message in group.messages()] == [image_headers.NO_IMAGE]
 
 
-def test_a_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
+def test_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     assert post(stack, group, text="thanks", reply_to_message=from_the_bot(stack)) == 200
     assert [message.text for message in group.messages()] == [replies.NO_PHOTO["text"]]
 
 
-def test_a_photo_is_answered(stack: LocalStack, group: TelegramUser, known_file: FileReference) -> None:
+def test_photo_in_a_group_is_answered(stack: LocalStack, group: TelegramUser, known_file: FileReference) -> None:
     size = new_updates.with_photo(1, known_file)["message"]["photo"]
     assert post(stack, group, photo=size) == 200
     assert group.wait_for(lambda message: message.from_bot).photo
 
 
-def test_the_bots_name_is_asked_for_once_and_again_if_that_fails(stack: LocalStack, group: TelegramUser) -> None:
+def test_bots_name_is_fetched_once_and_retried_on_failure(stack: LocalStack, group: TelegramUser) -> None:
     control = TelegramControl(stack.telegram_url)
     asked = len(control.calls("getMe"))
     for _ in range(12):

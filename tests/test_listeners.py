@@ -93,7 +93,7 @@ def conditions(rule: dict[str, Any]) -> dict[str, list[str]]:
         (80, "GET", "/results?predictionId=1"),
     ],
 )
-def test_what_somebody_needs_comes_through(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
+def test_needed_requests_come_through(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
     answer = httpx.request(method, endpoint + path, headers={"Host": f"{balancer}:{port}"})
     assert answer.status_code == 200
 
@@ -117,12 +117,12 @@ def test_what_somebody_needs_comes_through(endpoint: str, balancer: str, port: i
         (80, "GET", "/"),
     ],
 )
-def test_all_else_is_not_found(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
+def test_other_requests_are_not_found(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
     answer = httpx.request(method, endpoint + path, headers={"Host": f"{balancer}:{port}"})
     assert (answer.status_code, answer.text) == (404, "not found")
 
 
-def test_only_telegram_and_the_operator_may_call_the_webhook_and_only_the_operator_the_admin(balancer: str) -> None:
+def test_webhook_and_admin_are_open_to_their_networks_only(balancer: str) -> None:
     """As configuration: the emulator does not look from where a request comes."""
     assert rules("open") == {
         80: [{"path-pattern": ["/results"], "http-request-method": ["GET"]}, {}],
@@ -135,18 +135,18 @@ def test_only_telegram_and_the_operator_may_call_the_webhook_and_only_the_operat
     }
 
 
-def test_without_an_operator_nobody_reaches_the_admin(endpoint: str) -> None:
+def test_admin_is_closed_without_an_operator(endpoint: str) -> None:
     deployed("closed", CertificateArn=certificate())
     paths = [rule.get("path-pattern") for rule in rules("closed")[443]]
     assert paths == [["/telegram/webhook"], None]
 
 
-def test_without_a_certificate_nothing_listens_on_443(endpoint: str) -> None:
+def test_nothing_listens_on_443_without_a_certificate(endpoint: str) -> None:
     deployed("bare")
     assert list(rules("bare")) == [80]
 
 
-def test_a_domain_points_to_the_load_balancer_and_is_a_host_of_the_sites(endpoint: str) -> None:
+def test_domain_points_to_the_load_balancer_and_is_allowed(endpoint: str) -> None:
     route53 = aws.client("route53")
     zone = route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"].rpartition("/")[2]
     outputs = deployed("named", CertificateArn=certificate(), Domain="bot.example.com", HostedZoneId=zone)
@@ -156,7 +156,7 @@ def test_a_domain_points_to_the_load_balancer_and_is_a_host_of_the_sites(endpoin
     assert outputs["WebhookHost"] == "bot.example.com"
 
 
-def test_no_rule_has_more_values_than_a_load_balancer_takes() -> None:
+def test_rules_stay_within_the_load_balancers_limit_of_values() -> None:
     for name, resource in template.read(stacks.TEMPLATES / "web.yaml").all_resources.items():
         if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule":
             configs = [value for one in resource["Properties"]["Conditions"] for value in one.values()]

@@ -60,7 +60,7 @@ def script_stack(answers: Stubber, *statuses: str) -> None:
         answers.add_response("describe_stacks", {"Stacks": [stack]})
 
 
-def test_a_slow_stack_is_followed_event_by_event_to_its_end(answers: Stubber) -> None:
+def test_slow_stack_is_followed_event_by_event(answers: Stubber) -> None:
     before = [event(1, "REVIEW_IN_PROGRESS")]
     started = [*before, event(2, "CREATE_IN_PROGRESS"), event(3, "CREATE_IN_PROGRESS", "JobsDlq")]
     ended = [*started, event(4, "CREATE_COMPLETE", "JobsDlq"), event(5, "CREATE_COMPLETE")]
@@ -78,7 +78,7 @@ def test_a_slow_stack_is_followed_event_by_event_to_its_end(answers: Stubber) ->
     ]
 
 
-def test_the_error_of_a_failed_stack_names_the_first_failure_and_not_what_was_cancelled(answers: Stubber) -> None:
+def test_error_names_the_first_failure_not_what_was_cancelled(answers: Stubber) -> None:
     script_events(
         answers,
         [
@@ -95,7 +95,7 @@ def test_the_error_of_a_failed_stack_names_the_first_failure_and_not_what_was_ca
         cloudformation.follow(STACK, "", lambda event: None, ends=("UPDATE_COMPLETE",))
 
 
-def test_a_stack_that_was_rolled_back_by_somebody_gives_the_stacks_own_reason(answers: Stubber) -> None:
+def test_manual_rollback_gives_the_stacks_own_reason(answers: Stubber) -> None:
     script_events(
         answers, [event(1, "ROLLBACK_IN_PROGRESS", reason="User Initiated"), event(2, "ROLLBACK_COMPLETE", reason="")]
     )
@@ -103,7 +103,7 @@ def test_a_stack_that_was_rolled_back_by_somebody_gives_the_stacks_own_reason(an
         cloudformation.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 
-def test_an_operation_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
+def test_running_operation_is_waited_for(answers: Stubber) -> None:
     script_stack(answers, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
     seen: list[Event] = []
     settled = cloudformation.settle(Stack("app-queue", ID, "UPDATE_IN_PROGRESS"), seen.append)
@@ -111,21 +111,19 @@ def test_an_operation_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
     assert [one.reason for one in seen] == ["waiting for an earlier run"]
 
 
-def test_a_deletion_of_an_earlier_run_is_waited_for(answers: Stubber) -> None:
+def test_running_deletion_is_waited_for(answers: Stubber) -> None:
     script_stack(answers, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
     assert cloudformation.settle(Stack("app-queue", ID, "DELETE_IN_PROGRESS"), lambda event: None) is None
 
 
-def test_a_stack_that_never_ends_is_given_up_with_the_way_to_wait_on(
-    answers: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stack_that_never_finishes_is_given_up_with_advice(answers: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloudformation, "_STACK_SECONDS", -1)
     script_events(answers, [event(1, "CREATE_IN_PROGRESS")])
     with pytest.raises(StackError, match=r"app-queue is still at work .* run the command again"):
         cloudformation.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 
-def test_a_change_set_that_cannot_be_made_is_removed_with_the_empty_stack_it_brought(answers: Stubber) -> None:
+def test_failed_change_set_is_removed_with_its_empty_stack(answers: Stubber) -> None:
     answers.add_response("create_change_set", {})
     for status, reason in (("CREATE_PENDING", ""), ("FAILED", "No export named app-network-VpcId found")):
         answers.add_response("describe_change_set", {"Status": status, "StatusReason": reason})
@@ -137,7 +135,7 @@ def test_a_change_set_that_cannot_be_made_is_removed_with_the_empty_stack_it_bro
         change_sets.create("app-queue", None, "provision", "{}", [], {})
 
 
-def test_a_change_set_without_changes_is_removed_and_is_no_error(answers: Stubber) -> None:
+def test_empty_change_set_is_removed_without_an_error(answers: Stubber) -> None:
     reason = "The submitted information didn't contain changes. Submit different information to create a change set."
     answers.add_response("delete_change_set", {})
     answers.add_response("create_change_set", {})

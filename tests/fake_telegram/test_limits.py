@@ -65,7 +65,7 @@ def test_group_takes_twenty_a_minute(clock: Clock) -> None:
     assert _sent(rates, [GROUP] * 2) == 1
 
 
-def test_group_at_its_limit_is_no_limit_for_others(clock: Clock) -> None:
+def test_group_at_its_limit_does_not_limit_others(clock: Clock) -> None:
     rates = RateLimits()
     _sent(rates, [GROUP] * 4)
     assert _sent(rates, [PERSON, GROUP - 1]) == 2

@@ -17,7 +17,7 @@ OURS = ("botsite", "deploy", "detection", "metrics")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_cleanly_although_streams_are_open(number: signal.Signals) -> None:
+def test_signal_stops_it_cleanly_with_open_streams(number: signal.Signals) -> None:
     process, line = start_server()
     url = line.split()[-1]
     assert line == f"fake Telegram listens on {url}"
