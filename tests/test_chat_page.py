@@ -1,4 +1,4 @@
-"""A person opens the chat page in a browser, sends a photo, and sees it come back boxed."""
+"""The chat page in a browser: photos come back boxed, texts are answered."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -16,7 +16,7 @@ _chat_ids = count(70_000)
 
 @pytest.fixture
 def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
-    """Open the chat page of somebody new, on a phone."""
+    """Open a new person's chat page, on a phone."""
     page = browser.new_page(viewport={"width": 400, "height": 800}, device_scale_factor=2)
     page.goto(f"{stack.telegram_url}/?chat={next(_chat_ids)}")
     yield page

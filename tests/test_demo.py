@@ -1,4 +1,4 @@
-"""`manage.py demo --once` shows the service on this machine and leaves nothing behind."""
+"""`manage.py demo` answers a photo and leaves nothing running, however it ends."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from deploy.local import lifeline
-from tests.support.processes import wait_until
+from tests.support.processes import left_of, runs, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLES_AND_EMULATORS = ("ministack", "telegram", "balancer", "polybot", "polybot", "metrics", "yolo5")
@@ -22,26 +22,6 @@ def _demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder), *arguments]
     env = lifeline.tied(os.environ)
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def _runs(process: psutil.Process) -> bool:
-    """Return whether a process still runs; a dead one may wait for a PID 1 that never asks for its exit code."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def left_of(folder: Path) -> list[psutil.Process]:
-    """Return the processes that were started with a database in this folder: all that the demo starts are."""
-    left = []
-    for process in psutil.process_iter():
-        try:
-            if str(folder) in process.environ().get("DATABASE_URL", ""):
-                left.append(process)
-        except psutil.Error:
-            continue
-    return left
 
 
 def test_once_answers_a_photo_and_leaves_nothing_running(tmp_path: Path) -> None:
@@ -74,7 +54,7 @@ def test_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
     assert len(started) > len(ROLES_AND_EMULATORS), (tmp_path / "output").read_text()
     demo.kill()
     demo.wait()
-    wait_until(lambda: not [one for one in started if _runs(one)])
+    wait_until(lambda: not [one for one in started if runs(one)])
     assert left_of(tmp_path) == []
 
 

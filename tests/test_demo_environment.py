@@ -1,4 +1,4 @@
-"""`manage.py` finds the running demo, unless something says that another service is meant."""
+"""`manage.py` finds the running demo, unless another service is meant."""
 
 import os
 import subprocess
@@ -25,13 +25,13 @@ print(os.environ.get("ADMIN_PASSWORD", ""), end="")
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Path]:
-    """Return the folder of a demo that is running."""
+    """Return the folder of a running demo."""
     with demo_environment.published(DEMO, tmp_path):
         yield tmp_path
 
 
 def adopted(folder: Path, *arguments: str, **env: str) -> tuple[str, str]:
-    """Return the setting that a command would have, and what it says on stderr."""
+    """Return a setting as a command would see it, and its stderr."""
     env = {"PATH": os.environ["PATH"], "DEMO_FOLDER": str(folder), **env}
     command = [sys.executable, "-c", PRINT, *(arguments or ["doctor"])]
     ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The demo's machines: they come when there is work, lose none of it when they go, and have no keys."""
+"""The demo's machines start when there is work, lose none when they stop, and have no keys."""
 
 import os
 import signal
@@ -19,9 +19,9 @@ from deploy.local import lifeline
 from deploy.local.telegram.client import TelegramUser
 from detection import callback
 from tests.support.local_aws import clients_of
-from tests.support.processes import PATIENCE_SECONDS, wait_until
-from tests.test_demo import ROOT, left_of
+from tests.support.processes import PATIENCE_SECONDS, left_of, wait_until
 
+ROOT = Path(__file__).resolve().parent.parent
 GROUP = "objdet-yolo5"
 DRAINED = "lifecycle_action_completed"
 chat_ids = count(500)
@@ -35,20 +35,20 @@ class Demo:
     env: dict[str, str]
 
     def client(self, service: str) -> Any:
-        """Return a client of its AWS."""
+        """Return a client of the demo's AWS."""
         return clients_of(self.env["AWS_ENDPOINT_URL"], aws_access_key_id="test", aws_secret_access_key="test")(service)
 
     def user(self) -> TelegramUser:
-        """Return somebody new."""
+        """Return a person who has not used the bot before."""
         return TelegramUser(self.env["TELEGRAM_API_URL"], next(chat_ids))
 
     def answer(self, photo: bytes) -> None:
-        """Send a photo as somebody new and wait for the answer: then there is a worker."""
+        """Send a photo and wait for the answer; after that, there is a worker."""
         user = self.user()
         assert user.wait_for_reply(user.send_photo(photo)).photo
 
     def said(self, text: str, log: str = "scaling") -> int:
-        """Return how often the logs of this name say a text."""
+        """Return how often a text is in the logs of this name."""
         return sum(file.read_text().count(text) for file in (self.folder / "logs").glob(f"{log}.log"))
 
     def workers(self) -> list[str]:
@@ -63,13 +63,13 @@ class Demo:
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
     def processes(self, name: str) -> list[psutil.Process]:
-        """Return its running processes of which the command holds a text."""
+        """Return the demo's processes with this text in their command."""
         return [one for one in left_of(self.folder) if name in " ".join(one.cmdline())]
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Run the demo; in the end it leaves nothing behind."""
+    """Run the demo, and check that it leaves nothing running."""
     folder = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder)]
     with (folder / "output").open("w") as output:
@@ -97,7 +97,7 @@ def test_doctor_is_green(demo: Demo) -> None:
 def test_every_site_knows_the_load_balancer(demo: Demo) -> None:
     url = f"{demo.env['AWS_ENDPOINT_URL']}/_alb/objdet/results?predictionId=nobody"
     headers = {callback.SIGNATURE_HEADER: callback.sign("nobody", demo.env["RESULTS_KEY"])}
-    # They get requests in turn.
+    # The load balancer alternates between them.
     assert [httpx.get(url, headers=headers).status_code for _ in range(4)] == [404] * 4
 
 
@@ -154,7 +154,7 @@ def test_scale_in_under_load_neither_loses_nor_doubles_photos(demo: Demo, photo:
 
 def test_killed_site_is_replaced_while_the_other_answers(demo: Demo, photo: bytes) -> None:
     wait_until(lambda: len({process.pid for process in demo.processes("gunicorn")}) >= 2)
-    # The master of one site is a process group of its own, with its workers: as if the machine were gone.
+    # A site's master and its workers are a process group: kill all, as if the machine were gone.
     pids = {process.pid for process in demo.processes("gunicorn")}
     master = next(process for process in demo.processes("gunicorn") if process.ppid() not in pids)
     os.killpg(master.pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""In a group the bot answers what is addressed to it, and nothing else."""
+"""In a group, the bot answers only what is addressed to it."""
 
 from itertools import count
 from typing import Any
@@ -23,7 +23,7 @@ def group(stack: LocalStack) -> TelegramUser:
 
 
 def post(stack: LocalStack, group: TelegramUser, **content: Any) -> int:
-    """Deliver a message of a group; when this returns, it is answered."""
+    """Send a message in a group, and wait until it is answered."""
     update = new_updates.with_message(group.chat_id, **content)
     update["message"]["chat"] = {"id": group.chat_id, "type": "group", "title": "x"}
     headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
@@ -103,5 +103,5 @@ def test_bots_name_is_fetched_once_and_retried_on_failure(stack: LocalStack, gro
     asked = len(control.calls("getMe"))
     for _ in range(12):
         post(stack, group, text=f"/help@{BOT}x")
-    # By each of the two processes of this site, at most.
+    # Once by each of the site's two processes, at most.
     assert len(control.calls("getMe")) - asked <= 2

@@ -1,4 +1,4 @@
-"""An emulated instance learns from its metadata who it is, and gets its role's credentials and no others."""
+"""An emulated instance gets its identity and its role's credentials from its metadata."""
 
 import os
 import subprocess
@@ -58,7 +58,7 @@ def get(endpoint: str, path: str) -> tuple[int, str]:
 
 
 def whoami(endpoint: str, **env: str) -> str:
-    """Return who a process without keys is, on an instance whose owner has keys of his own."""
+    """Return the identity of a process without keys, on an instance of a laptop whose owner has keys."""
     program = "import boto3; print(boto3.client('sts', 'us-east-1').get_caller_identity()['Arn'])"
     mine = {**os.environ, "AWS_PROFILE": "mine", **env}
     ended = subprocess.run(

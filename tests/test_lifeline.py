@@ -1,6 +1,5 @@
-"""What a process has started ends with it, however it ends."""
+"""A process's children end with it, even if it is killed."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.processes import wait_until
+from tests.support.processes import runs, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 # A thread starts a child, which starts a grandchild in its own session; then the thread ends.
@@ -41,18 +40,6 @@ def _family(parent: subprocess.Popen[str]) -> list[psutil.Process]:
     return wait_until(look)
 
 
-def _alive(processes: list[psutil.Process]) -> list[int]:
-    """Return the pids of those that run; a dead one may wait for a PID 1 that never asks for its exit code."""
-    found = []
-    for process in processes:
-        try:
-            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
 @pytest.fixture
 def parent() -> subprocess.Popen[str]:
     command = [sys.executable, "-c", PARENT]
@@ -63,7 +50,7 @@ def test_grandchildren_of_a_killed_process_end(parent: subprocess.Popen[str]) ->
     family = _family(parent)
     parent.kill()
     parent.communicate()
-    wait_until(lambda: _alive(family) == [])
+    wait_until(lambda: not any(map(runs, family)))
 
 
 def test_keeper_leaves_with_a_process_that_ends_by_itself(parent: subprocess.Popen[str]) -> None:
@@ -71,16 +58,16 @@ def test_keeper_leaves_with_a_process_that_ends_by_itself(parent: subprocess.Pop
     keepers = [one for one in family if one.ppid() == parent.pid and not one.environ()]
     assert len(keepers) == 1
     parent.communicate("end")
-    assert _alive(keepers) == []
+    assert not runs(keepers[0])
     for left in family:
-        if _alive([left]):
-            os.kill(left.pid, 9)
+        if runs(left):
+            left.kill()
 
 
 def test_child_outlives_the_thread_that_started_it(parent: subprocess.Popen[str]) -> None:
     assert parent.stdout
     family = _family(parent)
     assert parent.stdout.readline() == "started\n"
-    assert len(_alive(family)) == 3
+    assert all(map(runs, family))
     parent.kill()
     parent.communicate()

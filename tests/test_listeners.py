@@ -1,4 +1,4 @@
-"""The load balancer of the template: what its listeners let through to the sites, and from where."""
+"""The deployed load balancer: which requests reach the sites, and from where."""
 
 import threading
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ OPERATOR = "203.0.113.7/32"
 
 
 class Site(BaseHTTPRequestHandler):
-    """Answers everything, so that whatever is refused was refused before it."""
+    """A site that accepts everything, so whatever is refused was refused by the load balancer."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Accept a request."""
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -34,14 +34,14 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """An emulated AWS of this module's own."""
+    """Run an emulated AWS for this module."""
     with emulators.ministack() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def balancer(endpoint: str) -> Iterator[str]:
-    """The name of a load balancer in front of one site."""
+    """Return the name of a load balancer in front of one site."""
     outputs = deployed("open", CertificateArn=certificate(), OperatorCidr=OPERATOR)
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
         threading.Thread(target=site.serve_forever, daemon=True).start()
@@ -52,7 +52,7 @@ def balancer(endpoint: str) -> Iterator[str]:
 
 
 def certificate() -> str:
-    """Return the ARN of a certificate; the emulator does not look at it."""
+    """Return the ARN of a certificate, which the emulator ignores."""
     return str(aws.client("acm").request_certificate(DomainName="bot.example.com")["CertificateArn"])
 
 
@@ -63,7 +63,7 @@ def deployed(prefix: str, **values: str) -> dict[str, str]:
 
 
 def rules(prefix: str) -> dict[int, list[dict[str, list[str]]]]:
-    """Return the conditions of each rule by the port of its listener, the first rule first."""
+    """Return the conditions of each rule in order, by the listener's port."""
     elb = aws.client("elbv2")
     arn = elb.describe_load_balancers(Names=[prefix])["LoadBalancers"][0]["LoadBalancerArn"]
     listeners = elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
@@ -123,7 +123,7 @@ def test_other_requests_are_not_found(endpoint: str, balancer: str, port: int, m
 
 
 def test_webhook_and_admin_are_open_to_their_networks_only(balancer: str) -> None:
-    """As configuration: the emulator does not look from where a request comes."""
+    """Checks the configuration, as the emulator ignores where a request comes from."""
     assert rules("open") == {
         80: [{"path-pattern": ["/results"], "http-request-method": ["GET"]}, {}],
         443: [

@@ -1,4 +1,4 @@
-"""The Auto Scaling group of the laptop: a process for each instance, scaled by the policies that are deployed."""
+"""The emulated Auto Scaling group runs a process for each instance and carries out the deployed policies."""
 
 import signal
 import sys
@@ -29,7 +29,7 @@ def emulator() -> Iterator[None]:
 
 @pytest.fixture
 def laptop(tmp_path: Path) -> Iterator[Callable[..., Laptop]]:
-    """Return a function that makes a laptop, which ends with the test."""
+    """Return a function that makes a laptop; each is closed after the test."""
     made: list[Laptop] = []
 
     def make(command: list[str] = IDLE, drain_seconds: int | None = 60) -> Laptop:
@@ -124,7 +124,7 @@ def test_booting_instance_leaves_at_once(tmp_path: Path) -> None:
 
 @pytest.fixture
 def scaled(laptop: Callable[..., Laptop]) -> Laptop:
-    """A group with the two policies of deploy/cloudformation/workers.yaml."""
+    """Return a group with the two policies of deploy/cloudformation/workers.yaml."""
     here = laptop()
     autoscaling = aws.client("autoscaling")
     dimensions = [{"Name": "AutoScalingGroupName", "Value": here.name}]

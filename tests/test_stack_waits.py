@@ -1,4 +1,4 @@
-"""Waiting for CloudFormation, which takes minutes where the emulator takes none: its answers are scripted here."""
+"""Waiting for CloudFormation, with scripted answers: AWS takes minutes where the emulator takes none."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,12 +20,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """CloudFormation's answers, in the order in which they must be asked for."""
+    """Script CloudFormation's answers, in the order they must be asked for."""
     client = boto3.client(  # noqa: TID251
         "cloudformation", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
     monkeypatch.setattr(aws, "client", lambda service: client)
-    # Without this the code would wait as patiently as AWS wants it.
+    # Without this, the code would wait between looks.
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://emulator")
     with Stubber(client) as stubber:
         yield stubber
@@ -48,13 +48,13 @@ def event(number: int, status: str, logical_id: str = "app-queue", reason: str =
 
 
 def script_events(answers: Stubber, *listings: list[dict[str, Any]]) -> None:
-    """Answer each listing of the events with the next of these, which are oldest first."""
+    """Answer the listings of events with these, one each; events are oldest first."""
     for listing in listings:
         answers.add_response("describe_stack_events", {"StackEvents": listing[::-1]})
 
 
 def script_stack(answers: Stubber, *statuses: str) -> None:
-    """Answer each description of the stack with the next of these statuses."""
+    """Answer the descriptions of the stack with these statuses, one each."""
     for status in statuses:
         stack = {"StackName": "app-queue", "StackId": ID, "StackStatus": status, "CreationTime": NOW}
         answers.add_response("describe_stacks", {"Stacks": [stack]})

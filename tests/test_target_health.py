@@ -1,4 +1,4 @@
-"""The load balancer of the laptop forwards to healthy sites only, as health checks find them."""
+"""The local load balancer forwards to healthy sites only."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ http = urllib3.PoolManager(timeout=PATIENCE_SECONDS, retries=False)
 
 
 class Site:
-    """A site whose health a test decides."""
+    """A site whose health is up to the test."""
 
     def __init__(self, host: str) -> None:
         self.status = 200
@@ -48,7 +48,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def group(endpoint: str) -> Iterator[str]:
-    """A target group behind a balancer named `sites`."""
+    """Create a target group behind a load balancer named `sites`."""
     elb = aws.client("elbv2")
     balancer = elb.create_load_balancer(Name="sites", Subnets=["a", "b"])["LoadBalancers"][0]["LoadBalancerArn"]
     arn = elb.create_target_group(
@@ -72,7 +72,7 @@ def group(endpoint: str) -> Iterator[str]:
 
 @pytest.fixture
 def checks(group: str) -> Iterator[HealthChecks]:
-    """Checks every 20 ms, whose `lines` are what they reported."""
+    """Run checks every 20 ms; `lines` is what they reported."""
     lines: list[str] = []
     checks = HealthChecks(group, 0.02 / 15, lines.append)
     checks.lines = lines  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def checks(group: str) -> Iterator[HealthChecks]:
 
 @pytest.fixture
 def sites(checks: HealthChecks) -> Iterator[tuple[Site, Site]]:
-    """Two sites, both found healthy."""
+    """Return two healthy sites."""
     both = Site("127.0.0.1"), Site("127.0.0.2")
     for site in both:
         checks.add(site.target)
@@ -100,7 +100,7 @@ def registered(checks: HealthChecks) -> set[str]:
 
 
 def reached(endpoint: str, requests: int = 12) -> set[str]:
-    """Return what answers through the balancer."""
+    """Return which site answers through the balancer."""
     return {http.request("GET", f"{endpoint}/_alb/sites/").data.decode() for _ in range(requests)}
 
 

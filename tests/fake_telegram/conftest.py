@@ -1,4 +1,4 @@
-"""One fake Telegram for all of these tests, as if nobody had used it before each."""
+"""One fake Telegram for all these tests, reset after each."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
 
 @pytest.fixture
 def telegram(server: Fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    """A server as if nobody had used it, with updates waiting for getUpdates."""
-    # Without this, python-telegram-bot 22.8 warns of the coming type of RetryAfter.retry_after.
+    """Return the server, unused; it holds updates for getUpdates."""
+    # Without this, python-telegram-bot 22.8 warns about the future type of RetryAfter.retry_after.
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     yield server
     server.control.reset(setup=True)
@@ -49,7 +49,7 @@ def telegram(server: Fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
 
 @pytest.fixture
 def webhook(telegram: Fake) -> Iterator[Webhook]:
-    """A webhook that the bot has set."""
+    """Return a webhook that the bot has set."""
     receiver = Webhook()
     telegram.bot(lambda bot: bot.set_webhook(receiver.url, secret_token=SECRET, allowed_updates=[]))
     yield receiver

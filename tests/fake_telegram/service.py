@@ -1,4 +1,4 @@
-"""The fake Telegram as a process of its own, what talks to it, and what is sent."""
+"""The fake Telegram as a process, clients for it, and things to send."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Fake:
         return TelegramUser(self.url, chat_id, **details)
 
     def bot(self, action: Callable[[Bot], Awaitable[Result]], token: str = TOKEN, **timeouts: Any) -> Result:
-        """Let an unmodified python-telegram-bot do something."""
+        """Do something with an unmodified python-telegram-bot."""
 
         async def run() -> Result:
             requests = [HTTPXRequest(httpx_kwargs={"verify": TLS}, **timeouts) for _ in range(2)]

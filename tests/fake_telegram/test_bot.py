@@ -1,4 +1,4 @@
-"""What a bot does at the fake Telegram is what it would be at the real one."""
+"""Bots see the fake Telegram behave like the real one."""
 
 from __future__ import annotations
 

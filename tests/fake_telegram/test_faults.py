@@ -1,4 +1,4 @@
-"""What a test has the fake Telegram do wrong, it does."""
+"""The fake Telegram misbehaves on request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on which a person talks to the bot."""
+"""The chat page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fake_telegram.service import CHAT, Fake, keyboard, picture, polled
 
 @pytest.fixture
 def page(telegram: Fake, browser: Browser) -> Iterator[Page]:
-    """The page of one person, 360 pixels wide; errors in its script fail the test."""
+    """Open a person's page, 360 pixels wide; errors in its script fail the test."""
     opened = browser.new_page(viewport={"width": 360, "height": 640})
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))

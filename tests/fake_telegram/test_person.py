@@ -1,4 +1,4 @@
-"""What a person does in a chat reaches the bot as Telegram would have it."""
+"""What people do in a chat reaches the bot as it would from Telegram."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Updates can be polled instead."""
+"""Updates can also be polled."""
 
 from __future__ import annotations
 

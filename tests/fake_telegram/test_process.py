@@ -1,4 +1,4 @@
-"""The fake Telegram as a process starts with a token and stops when it is told to."""
+"""The fake Telegram's process needs a token, stops when told to, and imports nothing of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Updates come to the webhook with Telegram's order, patience and repetitions."""
+"""Updates reach the webhook in Telegram's order and with its retries."""
 
 from __future__ import annotations
 

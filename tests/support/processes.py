@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from deploy.local import lifeline, processes
 from deploy.local.processes import PATIENCE_SECONDS as PATIENCE_SECONDS
 from deploy.local.processes import free_port as free_port
@@ -34,3 +36,23 @@ def start(
         finally:
             process.kill()
             process.wait()
+
+
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process is running; in a container, dead ones may stay zombies if PID 1 does not reap them."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def left_of(folder: Path) -> list[psutil.Process]:
+    """Return the processes of a demo in this folder: all are started with a database in it."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if str(folder) in process.environ().get("DATABASE_URL", ""):
+                left.append(process)
+        except psutil.Error:
+            continue
+    return left

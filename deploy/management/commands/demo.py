@@ -17,7 +17,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="stop when the sample photo is answered")
         parser.add_argument(
-            "--folder", type=Path, default=demo_environment.folder(), help="where logs and the answer go"
+            "--folder",
+            type=Path,
+            default=demo_environment.folder(),
+            help="folder for logs and the answer (default: %(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
