@@ -118,7 +118,7 @@ def _addresses(stack: LocalStack, folder: Path, answer: Answer, environment: Pat
     table.add_row("machines", f"start when there is work and stop when idle; 1 s here is {1 / TIME_SCALE:g} s on AWS")
     table.add_row("logs", str(folder / "logs"))
     if folder == demo_environment.folder():
-        table.add_row("commands", "python manage.py doctor, trace, ... in another terminal work on this demo")
+        table.add_row("commands", "in another terminal, python manage.py doctor etc. use this demo")
     table.add_row("run a role", f'set -a; eval "$(cat {environment})"; then its command')
     return Panel(table, title="Object detection service, local", border_style="green", expand=False)
 

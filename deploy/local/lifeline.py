@@ -51,7 +51,7 @@ def _mark() -> str:
 
 
 def _dismiss(keeper: subprocess.Popen[bytes], owner: int) -> None:
-    """Let the keeper end: whoever comes to an orderly end has ended what it started."""
+    """Dismiss the keeper: a process that ends by itself has ended its children first."""
     if os.getpid() == owner:
         keeper.communicate(_DONE)
 
