@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint audit bench chaos upgrade
+.PHONY: help demo test lint torch lock audit bench chaos upgrade
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,13 @@ lint: ## ruff, mypy and the import contracts alone
 	@$(RUN) -m ruff format --check .
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports
+
+torch: ## install PyTorch and ultralytics too, which export a .pt file (YOLO_WEIGHTS) for the worker
+	@$(PYTHON) deploy/local/install.py --torch
+
+lock: ## rewrite the *.lock files after a change of a requirements file; UPGRADE=1 takes newer releases where it may
+	@test -x .venv/bin/uv || $(PYTHON) deploy/local/install.py
+	@$(RUN) -m deploy.local.lock $(if $(UPGRADE),--upgrade)
 
 audit: ## checkov on the templates, in an environment of its own (300 MB)
 	@test -x .venv-audit/bin/checkov || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install -q checkov==3.3.30; }

@@ -8,17 +8,17 @@ from django.core.asgi import get_asgi_application
 from django.urls import get_resolver
 
 from botsite import aws, settings
-from botsite.bot import downloads
+from botsite.bot import spool
 from botsite.request_limits import BoundedBodies
 from botsite.staff import login
 
 settings.require("polybot")
 application = BoundedBodies(get_asgi_application())
 login.prepare()
-# A site whose views cannot be imported must not start, let alone look healthy.
+# A site whose views fail to import must not start, let alone look healthy.
 _ = get_resolver().url_patterns
-downloads.return_large_blocks()
-# Made before gunicorn forks its workers, which share what botocore knows of AWS; none has a connection yet.
+spool.return_large_blocks()
+# Created before gunicorn forks, so that workers share botocore's data on AWS; none has a connection yet.
 aws.client("sqs")
 aws.dynamodb()
 aws.s3()

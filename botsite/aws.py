@@ -1,6 +1,11 @@
-"""Make every AWS client in one place: region, endpoint, timeouts and retries are decided here."""
+"""Create every AWS client in one place: region, endpoint, timeouts and retries are set here.
+
+This is also the only module that knows whether AWS is an emulator, and how long AWS takes to catch up.
+"""
 
 import threading
+import time
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -8,8 +13,10 @@ import boto3
 from botocore.config import Config
 from django.conf import settings
 
-# botocore's defaults wait 60 s for a silent peer. Everything here is small, so silence is a failure; and a
-# caller above (Telegram, SQS) tries again, so few attempts are enough.
+from botsite import secret_store
+
+# botocore waits 60 s for a silent peer by default. Everything here is small, so silence is a failure; and the callers
+# above (Telegram, SQS) try again, so a few attempts are enough.
 _CONFIG = Config(
     connect_timeout=3,
     read_timeout=10,
@@ -18,8 +25,38 @@ _CONFIG = Config(
     tcp_keepalive=True,
     request_checksum_calculation="when_required",
 )
-# Making a client from boto3's default session is not thread-safe; using one is.
+# Creating a client from boto3's default session is not thread-safe; using one is.
 _lock = threading.Lock()
+
+
+def emulated() -> bool:
+    """Return whether this is an emulator: it launches no machines, publishes no metrics and has no names in DNS."""
+    return bool(settings.AWS_ENDPOINT_URL)
+
+
+def place() -> str:
+    """Return where AWS is, for people: "AWS in us-east-1", or the emulator's address."""
+    return settings.AWS_ENDPOINT_URL or f"AWS in {settings.AWS_REGION}"
+
+
+def pause(seconds: float) -> None:
+    """Wait before asking AWS again; an emulator has finished before it answers."""
+    time.sleep(0.02 if emulated() else seconds)
+
+
+def lag(seconds: float) -> float:
+    """Return how long AWS may keep showing the state before a change; an emulator shows a change at once."""
+    return 0.0 if emulated() else seconds
+
+
+def secrets(secret_ids: Sequence[str]) -> dict[str, str]:
+    """Return the settings that these secrets hold; raise ImproperlyConfigured if one can't be read."""
+    return secret_store.read(secret_ids, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+
+
+def secret_versions(secret_id: str) -> secret_store.Versions:
+    """Return what a secret holds and held; raise as `secrets` does."""
+    return secret_store.versions(secret_id, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
 
 
 def client(service: str) -> Any:
@@ -29,7 +66,7 @@ def client(service: str) -> Any:
 
 
 def s3() -> Any:
-    """Return the process's S3 resource, as django-storages wants one."""
+    """Return the process's S3 resource, which django-storages needs."""
     with _lock:
         return _resource("s3")
 
@@ -52,9 +89,9 @@ def _client(service: str) -> Any:
 
 @cache
 def _resource(service: str) -> Any:
-    # An emulator's bucket has no host name of its own. On AWS, "auto" would sign links for a host that is of no region,
-    # which redirects for the first hours of a bucket. SigV4 also makes links expire.
-    style: Literal["path", "virtual"] = "path" if settings.AWS_ENDPOINT_URL else "virtual"
+    # An emulator's bucket has no host name of its own. On AWS, "auto" would sign links for a host without a region,
+    # which redirects during the first hours of a bucket. SigV4 also makes links expire.
+    style: Literal["path", "virtual"] = "path" if emulated() else "virtual"
     config = (
         _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": style})) if service == "s3" else _CONFIG
     )

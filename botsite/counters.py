@@ -1,16 +1,16 @@
-"""Make metrics of log lines, by CloudWatch's embedded metric format: what reads the logs counts, and no agent runs.
+"""Turn log lines into metrics with CloudWatch's embedded metric format: CloudWatch counts, and no agent runs.
 
-See "Specification: Embedded metric format" in the CloudWatch user guide. CloudWatch Logs takes the metrics out of every
-such line that reaches it; elsewhere they are a few fields more, so they are left out.
+See "Specification: Embedded metric format" in the CloudWatch user guide. CloudWatch Logs extracts the metrics from
+every such line it receives; elsewhere they would only be noise, so they are left out.
 """
 
 import time
 from collections.abc import Mapping
 from typing import Any
 
-# Not METRIC_NAMESPACE, which only the metric's machine knows: the dimension tells installations apart.
+# Not METRIC_NAMESPACE, which only the metric role knows: the dimension tells installations apart.
 NAMESPACE = "ObjectDetection/Events"
-# The way of a photo, and what can go wrong on it. Each is a metric, which CloudWatch bills for the hours it occurs in.
+# The path of a photo, and what can go wrong on it. CloudWatch bills each metric for the hours it occurs in.
 COUNTED = frozenset(
     {
         "job_sent",
@@ -29,14 +29,14 @@ COUNTED = frozenset(
         "operator_acts",
     }
 )
-# What those events say of times, in milliseconds; CloudWatch makes percentiles of them.
+# Fields of those events, in milliseconds, of which CloudWatch computes percentiles.
 TIMED = ("answer_ms", "job_ms", "inference_ms")
 
 
 def counted(event: Mapping[str, Any], log_group: str) -> dict[str, Any]:
-    """Return the event with what makes CloudWatch count it; as it is if it is none of COUNTED, or goes to no log group.
+    """Return the event with what makes CloudWatch count it; unchanged if it is not COUNTED or has no log group.
 
-    The only dimension is the log group: an installation's role. Ids and chats stay fields.
+    The only dimension is the log group, that is, a role of an installation. Ids and chats stay fields.
     """
     name = event.get("event")
     if not log_group or name not in COUNTED:
@@ -47,7 +47,7 @@ def counted(event: Mapping[str, Any], log_group: str) -> dict[str, Any]:
         "Dimensions": [["LogGroup"]],
         "Metrics": [{"Name": name, "Unit": "Count"}, *times],
     }
-    # What counts are members of the line itself, under the metric's name.
+    # The values are members of the line itself, named like the metrics.
     return {
         **event,
         name: 1,

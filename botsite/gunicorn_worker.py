@@ -1,4 +1,4 @@
-"""Drain a site: gunicorn's ASGI worker, which finishes what was begun before it ends."""
+"""gunicorn's ASGI worker, made to finish requests and sends before it ends."""
 
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +11,14 @@ from botsite import in_flight
 
 Application = Callable[..., Coroutine[Any, Any, None]]
 
-# For calls of AWS. asyncio's own few are soon taken by uploads to a slow S3, and health checks and answers would wait.
+# For AWS calls. asyncio's default threads are soon taken by uploads to a slow S3; health checks and answers would wait.
 _THREADS = 64
 # From the opening of a connection to the end of its first request's headers.
 _HEADERS_SECONDS = 10.0
 
 
 class _Protocol(ASGIProtocol):
-    """Close a connection whose first headers do not come: gunicorn bounds their size, and only later ones' time."""
+    """Close a connection whose first headers do not arrive: gunicorn limits only the time of later ones."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -26,15 +26,15 @@ class _Protocol(ASGIProtocol):
         self._keepalive_handle = self.worker.loop.call_later(_HEADERS_SECONDS, self._keepalive_timeout)
 
 
-# The worker makes its connections by this name and offers no other way.
+# The worker looks its protocol up by this name; no other hook exists.
 gasgi.ASGIProtocol = _Protocol
 
 
 class Worker(gasgi.ASGIWorker):
     """Wait for requests and sends, not for connections.
 
-    gunicorn's own waits for connections, idle ones too, until it is killed. Without any it cancels what still runs: a
-    photo that is on its way to Telegram, for a caller that has hung up, would be sent again.
+    gunicorn's own worker waits for connections, even idle ones, until it is killed. Without any it cancels what still
+    runs: a photo on its way to Telegram, whose caller has hung up, would be sent twice.
     """
 
     def load_wsgi(self) -> None:
@@ -44,9 +44,9 @@ class Worker(gasgi.ASGIWorker):
         self.asgi: Application = _tracked(self.asgi)
 
     async def _shutdown(self) -> None:
-        """Take no connection, finish what is under way, then close the idle connections.
+        """Stop accepting connections, finish what is in flight, then close idle connections.
 
-        gunicorn's arbiter counts `graceful_timeout` from the signal, and kills what is left by then.
+        gunicorn's arbiter counts `graceful_timeout` from the signal, then kills the process.
         """
         for server in self.servers:
             server.close()

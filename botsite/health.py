@@ -1,4 +1,4 @@
-"""Answer `/healthz` and `/readyz` before anything that minds the Host header or plain HTTP: the load balancer's do."""
+"""Answer `/healthz` and `/readyz` before anything checks the Host header or plain HTTP: load balancers use both."""
 
 import asyncio
 import time
@@ -14,13 +14,13 @@ from botsite import aws
 
 log = structlog.get_logger()
 
-# Many health checks cost as one.
+# Many health checks cost as much as one.
 _CACHED_SECONDS = 5.0
 _TIMEOUT_SECONDS = 4.0
 
 
 class HealthMiddleware:
-    """Liveness: the process answers. Readiness: queue, table and bucket can be reached by this process."""
+    """Liveness: the process answers. Readiness: this process can reach the queue, table and bucket."""
 
     async_capable = True
     sync_capable = False
@@ -33,7 +33,7 @@ class HealthMiddleware:
         markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer a health check, pass on everything else."""
+        """Answer health checks, pass on everything else."""
         if request.path == "/healthz":
             return HttpResponse("ok", content_type="text/plain")
         if request.path == "/readyz":
@@ -56,7 +56,7 @@ class HealthMiddleware:
 
 
 async def _check(name: str) -> str | None:
-    """Return why `name` cannot be reached, or None."""
+    """Return why `name` cannot be reached, or None if it can."""
     try:
         await asyncio.wait_for(sync_to_async(_CHECKS[name], thread_sensitive=False)(), _TIMEOUT_SECONDS)
     except (ClientError, BotoCoreError, TimeoutError) as error:

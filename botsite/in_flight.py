@@ -1,11 +1,11 @@
-"""Know what this process has begun and must not leave half done: requests, and sends that outlive theirs."""
+"""Track what this process must finish before it ends: requests, and sends that outlive their request."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-# The event loop itself holds tasks by weak references only.
+# The event loop itself keeps only weak references to tasks.
 _tasks: set[asyncio.Task[Any]] = set()
 
 
@@ -18,6 +18,6 @@ def start(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 
 
 async def finished() -> None:
-    """Return when nothing is under way, including what began in the meantime."""
+    """Wait until nothing is in flight, including tasks started meanwhile."""
     while _tasks:
         await asyncio.wait(_tasks)

@@ -1,7 +1,7 @@
-"""Keep the keys that are rotated while processes run: the newest to sign with, and each that is still good.
+"""Keys that can be rotated while processes run: the newest, to sign with, and all that are still valid.
 
-A process reads a key when it starts. It looks for a newer one now and then, and at once when somebody comes with one
-it does not know: so a rotation needs no restart, and nobody is turned away in between (`manage.py rotate`).
+A process reads a key when it starts. It looks for a newer one now and then, and at once when a caller presents a key
+it does not know: so a rotation needs no restart, and no caller is turned away (`manage.py rotate`).
 """
 
 import math
@@ -13,19 +13,19 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import logs, secret_store
+from botsite import aws, logs
 
 log = structlog.get_logger()
 
-# A key that leaked is refused at the latest so long, and secret_store.PREVIOUS_GOOD, after it was rotated. Reading
-# costs $0.05 per 10,000 calls.
+# A leaked key is rejected at most this long plus secret_store.PREVIOUS_GOOD after its rotation. Reading costs $0.05 per
+# 10,000 calls.
 _FRESH_SECONDS = 600.0
-# A stranger's wrong keys make us look no more often than this: at worst 60 cents a day for the four processes.
+# Wrong keys of strangers make us look no more often than this: at worst 60 cents a day for the four processes.
 _AGAIN_SECONDS = 3.0
 
 
 class Key:
-    """A setting that is a key. Without a secret behind it, it is what the environment says and stays so."""
+    """A setting that is a key. If no secret holds it, the environment's value never changes."""
 
     def __init__(self, setting: str) -> None:
         self._setting = setting
@@ -40,14 +40,14 @@ class Key:
         return self._known()[0]
 
     def fits_now(self, check: Callable[[str], bool]) -> bool:
-        """Return whether `check` is true of a key that is known to be good. Never wait."""
+        """Return whether `check` accepts a key that is known to be valid. Never waits."""
         self._keep_fresh()
         return any(map(check, self._known()))
 
     def fits(self, check: Callable[[str], bool]) -> bool:
-        """Return whether `check` is true of a good key; look for a newer one if it is of none.
+        """Return whether `check` accepts a valid key; look for a newer one if it accepts none.
 
-        Only one caller at a time looks, and waits. The others are refused meanwhile: who has the new key comes again.
+        Only one caller at a time looks, and waits. The others are rejected meanwhile, and try again if theirs is new.
         """
         if self.fits_now(check):
             return True
@@ -55,22 +55,22 @@ class Key:
         return any(map(check, self._known()))
 
     def may_fit_later(self, key: str) -> bool:
-        """Return whether to come again after this key was refused: there is a newer one, or it is that new itself."""
+        """Return whether to try again after this key was rejected: a newer one exists, or it is new itself."""
         if self.newest() == key:
-            # Not a stranger but our own site says so: there is no reason to wait.
+            # Our own site rejected it, not a stranger: no reason to wait.
             self._renew(again_seconds=0.0)
-        # A site that has looked just before the key was rotated does not look again for a while.
+        # A site that looked just before the rotation does not look again for a while.
         return self.newest() != key or time.monotonic() - self._changed_at < 2 * _AGAIN_SECONDS
 
     def _keep_fresh(self) -> None:
-        """Have another thread look for a newer key if that was long ago."""
+        """Let another thread look for a newer key if the last look was long ago."""
         now = time.monotonic()
         due = now - self._read_at > _FRESH_SECONDS and now - self._looked_at > _AGAIN_SECONDS
         if due and not self._lock.locked() and settings.SECRET_OF.get(self._setting):
             threading.Thread(target=self._renew, kwargs={"wait": False}, daemon=True).start()
 
     def _renew(self, *, again_seconds: float = _AGAIN_SECONDS, wait: bool = True) -> None:
-        """Look for a newer key unless somebody did just now; `wait` for the caller that is looking."""
+        """Look for a newer key unless another caller just did; `wait` for one that is looking."""
         secret_id = settings.SECRET_OF.get(self._setting)
         if not secret_id or not self._lock.acquire(blocking=wait):
             return
@@ -89,9 +89,9 @@ class Key:
         return self._good or (getattr(settings, self._setting),)
 
     def _read(self, secret_id: str) -> tuple[str, ...]:
-        """Return the good keys, the newest first; those known before if they cannot be read."""
+        """Return the valid keys, newest first; the known ones if they cannot be read."""
         try:
-            found = secret_store.versions(secret_id, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+            found = aws.secret_versions(secret_id)
         except ImproperlyConfigured as error:
             log.warning("key_unreadable", setting=self._setting, error=str(error))
             return self._good

@@ -1,4 +1,4 @@
-"""Log events with fields, one JSON object a line (readable lines on a terminal), with no secret in them.
+"""Log events with fields, one JSON object per line (readable text on a terminal), without secrets.
 
 `prediction_id` is bound once at the entrance of a request or a task:
 `with structlog.contextvars.bound_contextvars(prediction_id=...)`.
@@ -16,7 +16,7 @@ from django.conf import settings
 
 from botsite import counters
 
-# A bot's token: "<bot id>:<secret>", also as it stands in the address of each Bot API call.
+# A bot token, "<bot id>:<secret>", also as it appears in the address of every Bot API call.
 _TOKEN = re.compile(r"(?<!\d)\d{3,}(?::|%3A)[A-Za-z0-9_-]{20,}")
 _SECRET_SETTINGS = (
     "TELEGRAM_TOKEN",
@@ -26,7 +26,7 @@ _SECRET_SETTINGS = (
     "SECRET_KEY",
     "ADMIN_PASSWORD",
 )
-# What is shorter is no secret, and to hide it would take ordinary words with it.
+# Anything shorter is not a secret, and hiding it would hide ordinary words too.
 _SHORTEST_SECRET = 8
 _hidden: set[str] = set()
 
@@ -54,7 +54,7 @@ structlog.configure(
 
 
 def hide(secret: str) -> None:
-    """Keep `secret` out of every log line of this process, wherever a library may put it."""
+    """Keep `secret` out of every log line of this process, including those of libraries."""
     if len(secret) >= _SHORTEST_SECRET:
         _hidden.add(secret)
 
@@ -67,7 +67,7 @@ def redact(text: str) -> str:
 
 
 class _Redacted(logging.Formatter):
-    """Format with structlog, then hide secrets in the finished line: tracebacks are in it by then."""
+    """Format with structlog, then hide secrets in the finished line, which includes tracebacks."""
 
     def __init__(self, inner: logging.Formatter) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class _Redacted(logging.Formatter):
 
 
 def formatter() -> logging.Formatter:
-    """Return the formatter of all handlers, also of what libraries log through `logging`."""
+    """Return the formatter of all handlers, which also formats what libraries log."""
     for name in _SECRET_SETTINGS:
         hide(getattr(settings, name))
     for key in settings.SECRET_KEY_FALLBACKS:
@@ -108,15 +108,15 @@ def formatter() -> logging.Formatter:
 
 
 def _name_logger(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Say which library spoke: its events have no name of ours."""
+    """Add the logger's name to the events of libraries; botsite.sqs, which uses `logging` too, has our event names."""
     record = event.get("_record")
-    if record is not None:
+    if record is not None and not record.name.startswith("botsite."):
         event["logger"] = record.name
     return event
 
 
 def _count(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Have CloudWatch count the event, where the lines go there."""
+    """Make CloudWatch count the event, if its log group is there."""
     return counters.counted(event, settings.LOG_GROUP)
 
 

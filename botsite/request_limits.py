@@ -1,4 +1,4 @@
-"""Bound what a request may carry, before Django sees it: Django reads a whole body before it calls any view."""
+"""Limit request bodies before Django sees them: Django reads a whole body before it calls a view."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,12 +19,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 WEBHOOK_PATH = "/telegram/webhook"
 SECRET_HEADER = b"x-telegram-bot-api-secret-token"
-# An update has a few kilobytes, a form of the admin less.
+# An update has a few kilobytes, an admin form less.
 MAX_BODY_BYTES = 1024 * 1024
-# Of everybody but Telegram, at once.
+# For everybody but Telegram together.
 STRANGERS_BYTES = 8 * MAX_BODY_BYTES
 BODY_SECONDS = 20.0
-# So long a refused client is listened to: closed at once, a connection may lose the answer on its way.
+# Keep reading from a rejected client for this long: closing at once may lose the answer on its way.
 _LINGER_SECONDS = 1.0
 
 _in_thread = sync_to_async(thread_sensitive=False)
@@ -37,9 +37,9 @@ class _Refused(Exception):
 
 
 class BoundedBodies:
-    """Serve an ASGI application whose requests have no large, slow or unexpected bodies.
+    """Wrap an ASGI application so that no request has a large, slow or unexpected body.
 
-    Requests of the webhook are authenticated here, before their body: the view finds `scope["telegram"]`.
+    Webhook requests are authenticated here, before their body is read; the view checks `scope["telegram"]`.
     """
 
     def __init__(self, app: App) -> None:
@@ -47,9 +47,9 @@ class BoundedBodies:
         self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it and let its connection be closed."""
+        """Pass a request on, or reject it and close its connection."""
         if scope["type"] == "websocket":
-            # Django would raise, and log it, for each stranger who asks for one.
+            # Django would raise and log an error for every stranger who tries one.
             await send({"type": "websocket.close"})
             return
         if scope["type"] != "http":
@@ -75,7 +75,7 @@ class BoundedBodies:
         async def bounded() -> Mapping[str, Any]:
             nonlocal read_bytes, complete
             if complete:
-                # Django waits here for the client to go.
+                # Django waits here for the client to disconnect.
                 return await receive()
             try:
                 async with asyncio.timeout_at(deadline):
@@ -99,7 +99,7 @@ class BoundedBodies:
 
 
 async def _check_headers(scope: Scope) -> None:
-    """Authenticate the webhook, and refuse what the headers alone tell."""
+    """Authenticate the webhook, and reject what the headers alone rule out."""
     headers = dict(scope["headers"])
     length = int(headers.get(b"content-length", b"0"))
     hook = scope["path"] == WEBHOOK_PATH and scope["method"] == "POST"
@@ -128,11 +128,11 @@ async def _answer(send: Send, status: int) -> None:
 
 
 async def _discard(receive: Receive, seconds: float) -> None:
-    """Read what is left of a body and keep nothing of it, for so long at most."""
+    """Read and drop the rest of a body, for this long at most."""
     try:
         async with asyncio.timeout(seconds):
             while (await receive()).get("more_body", False):
-                # A flood must not keep the loop from everybody else.
+                # A flood must not starve other requests.
                 await asyncio.sleep(0)
     except TimeoutError:
         return

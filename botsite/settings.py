@@ -1,7 +1,7 @@
-"""Settings of all three roles, read once from the environment; `.env.example` lists each with a line.
+"""Settings of all three roles, read once from the environment; `.env.example` describes each in a line.
 
 A value that only some roles need may be empty here. Each role names what it cannot start without:
-`require("polybot")` raises with everything that is missing, so that one start tells it all.
+`require("polybot")` raises with everything that is missing at once.
 """
 
 import os
@@ -21,7 +21,7 @@ env.read_env(BASE_DIR / ".env")
 
 
 def _number(name: str, text: str) -> float:
-    """Return a number; django-environ's own would take 1e3 for 13, and name no setting."""
+    """Return a number; django-environ would read 1e3 as 13, and name no setting."""
     try:
         return float(text)
     except ValueError as error:
@@ -36,10 +36,10 @@ METRICS_QUEUE_URL = env.str("METRICS_QUEUE_URL", default="")
 IMAGES_BUCKET = env.str("IMAGES_BUCKET", default="")
 PREDICTIONS_TABLE = env.str("PREDICTIONS_TABLE", default="")
 PREDICTIONS_KEPT_DAYS = env.int("PREDICTIONS_KEPT_DAYS", default=30)
-# What these hold counts below as if it stood in the environment, where children and crash reports would find it.
+# Their values count as if they were in the environment, where child processes and crash reports would see them.
 SERVICE_SECRETS = env.list("SERVICE_SECRETS", default=[])
 _held = {secret_id: secret_store.read([secret_id], AWS_REGION, AWS_ENDPOINT_URL) for secret_id in SERVICE_SECRETS}
-# Setting -> the secret that holds it, where a newer value may come from (botsite/keys.py).
+# Setting -> the secret it comes from, where a newer value may appear (botsite/keys.py).
 SECRET_OF = {name: secret_id for secret_id, held in _held.items() for name in held if not os.environ.get(name)}
 env.ENVIRON = os.environ | {name: _held[secret_id][name] for name, secret_id in SECRET_OF.items()}
 
@@ -54,7 +54,7 @@ TELEGRAM_WEBHOOK_URL = env.str("TELEGRAM_WEBHOOK_URL", default="")
 # --- The worker's call of /results --------------------------------------------------------------------------
 POLYBOT_URL = env.str("POLYBOT_URL", default="")
 RESULTS_KEY = env.str("RESULTS_KEY", default="")
-# The first RESULTS_KEY there was: ids must stay what they are when the other is rotated.
+# The first RESULTS_KEY: ids must not change when RESULTS_KEY is rotated.
 PREDICTION_ID_KEY = env.str("PREDICTION_ID_KEY", default="") or RESULTS_KEY
 
 # --- Scaling ------------------------------------------------------------------------------------------------
@@ -67,36 +67,36 @@ METRIC_PERIOD_SECONDS = _number("METRIC_PERIOD_SECONDS", env.str("METRIC_PERIOD_
 YOLO_WEIGHTS = env.str("YOLO_WEIGHTS", default="yolo11n.pt")
 # Exported models, downloaded weights and ultralytics' own settings live here; safe to delete.
 CACHE_DIR = Path(env.str("CACHE_DIR", default=str(BASE_DIR / ".cache")))
-# A worker touches it while all is well; health checks look at its age.
+# A worker touches it while it is healthy; health checks look at its age.
 LIVENESS_FILE = Path(env.str("LIVENESS_FILE", default=str(CACHE_DIR / "worker-alive")))
-# A photo with more pixels than this is refused before it is decoded (a decoded pixel takes 3 bytes).
+# A photo with more pixels is refused before it is decoded (a decoded pixel takes 3 bytes).
 PHOTO_MAX_MEGAPIXELS = env.float("PHOTO_MAX_MEGAPIXELS", default=50.0)
 
 # --- Django -------------------------------------------------------------------------------------------------
 DEBUG = env.bool("DJANGO_DEBUG", default=False)
-# Commands and workers sign nothing with it: a random key serves them. The web role requires a real one.
+# Commands and workers sign nothing with it, so a random key will do. The web role requires a real one.
 SECRET_KEY = env.str("DJANGO_SECRET_KEY", default="") or secrets.token_urlsafe(50)
-# Sessions that were signed before the key was rotated stay good.
+# Sessions signed before a rotation stay valid.
 SECRET_KEY_FALLBACKS = env.list("DJANGO_SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("DJANGO_ALLOWED_HOSTS", default=[]) or [
     host for host in (urlsplit(POLYBOT_URL).hostname, "localhost", "127.0.0.1") if host
 ]
-# The admin's login, made at each start (botsite/staff/login.py); no password, no login.
+# The admin's login, created at every start (botsite/staff/login.py); without a password there is no login.
 ADMIN_USER = env.str("ADMIN_USER", default="admin")
 ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
-# Of the users that an operator adds.
+# For users that an operator adds.
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
     for name, options in (("MinimumLengthValidator", {"min_length": 12}), ("CommonPasswordValidator", {}))
 ]
-# The only thing in Django's database is who may log in to the admin: predictions are in DynamoDB.
+# Django's database only holds the admin's logins: predictions are in DynamoDB.
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'db.sqlite3'}")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "botsite",
     # Before the admin, whose template it adds to.
     "botsite.staff",
-    # Without looking for the admin's pages: those who serve them do (botsite/urls.py), the other roles need none.
+    # Without autodiscovery: the site does that (botsite/urls.py), the other roles have no pages.
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -107,7 +107,7 @@ INSTALLED_APPS = [
     "deploy",
 ]
 MIDDLEWARE = [
-    # First, because the load balancer's health checks carry an IP as Host and come over plain HTTP.
+    # First, because the load balancer's health checks have an IP as Host and use plain HTTP.
     "botsite.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
@@ -135,30 +135,31 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
-# The admin's style sheets, straight from the packages: no step of a deployment to forget.
+# The admin's style sheets come straight from the packages: no deployment step to forget.
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 STORAGES = {
     "default": {"BACKEND": "detection.images.ImageStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
-# Two web instances share no database: a session is a signed cookie. Nobody can take one back, so it is short.
+# The web instances share no database, so a session is a signed cookie. It cannot be revoked, so it is short.
 SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
 
-# --- People come over TLS, which the load balancer ends -----------------------------------------------------
+# --- People use TLS, which ends at the load balancer --------------------------------------------------------
 # An emulator has no certificate that a browser trusts.
 HTTPS = env.bool("DJANGO_HTTPS", default=not AWS_ENDPOINT_URL)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
-# The worker calls over plain HTTP inside the network, signed; and Telegram follows no redirect.
+# Workers call over plain HTTP inside the network, with a signature; and Telegram follows no redirects.
 SECURE_REDIRECT_EXEMPT = [r"^results$", r"^telegram/webhook$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-# Preloading is a promise about a whole domain, which is not ours to give: the bot may have a name below it.
+# Preloading is a promise about a whole domain, which may not be ours: the bot may live on a subdomain.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-# No script and no style but the site's own files. A page that shows photos adds the bucket (botsite/staff/admin.py).
+CSRF_FAILURE_VIEW = "botsite.staff.errors.csrf_failure"
+# Only the site's own scripts and styles. The page that shows photos adds the bucket (botsite/staff/job_page.py).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
@@ -170,18 +171,18 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 USE_TZ = True
-# Django moves the process's clock to TIME_ZONE; logs and items are in UTC.
+# Django sets the process's time zone to TIME_ZONE; logs and items are in UTC.
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 
-# The CloudWatch log group that the lines of this process go to: there, events are counted (botsite/counters.py).
+# The CloudWatch log group of this process's lines, where events are counted (botsite/counters.py).
 LOG_GROUP = env.str("LOG_GROUP", default="")
 # CloudWatch log groups of the roles, for links; empty where the logs are on this machine.
 LOG_GROUPS = env.list("LOG_GROUPS", default=[])
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
-# "json" for machines, "text" for people; by default whichever stderr looks like.
+# "json" for machines, "text" for people; the default depends on whether stderr is a terminal.
 LOG_FORMAT = env.str("LOG_FORMAT", default="text" if sys.stderr.isatty() else "json")
-# Given by name: Django builds the formatter when it sets logging up, after these settings exist.
+# By name: Django creates the formatter when it sets up logging, after these settings exist.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -189,7 +190,7 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "event"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # A line a request, where our own events say more; httpx's holds the address, and with it the bot's token.
+        # They log a line per request, where our events say more; httpx's includes the address with the bot's token.
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "botocore": {"level": "WARNING"},
@@ -223,6 +224,6 @@ def require(role: str) -> None:
         missing.append("TELEGRAM_TOKEN_SECRET (or TELEGRAM_TOKEN)")
     if missing:
         raise ImproperlyConfigured(
-            f"The {role} role cannot start without {', '.join(missing)}. "
+            f"The {role} role can't start without {', '.join(missing)}. "
             "`python manage.py stack_env` prints them for a provisioned stack; .env.example explains each."
         )

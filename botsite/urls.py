@@ -1,15 +1,17 @@
-"""The addresses of the site; `/healthz` and `/readyz` are answered earlier, by botsite/health.py."""
+"""The addresses of the site; botsite/health.py answers `/healthz` and `/readyz` before these are looked at."""
 
 from django.contrib import admin
 from django.urls import include, path
 
 from botsite import views
-from botsite.staff import attempts, login
+from botsite.staff import attempts, jobs, login
+from detection.models import Job
 
 admin.autodiscover()
+admin.site.register(Job, jobs.JobAdmin)
 admin.site.site_header = admin.site.site_title = "Object detection service"
 admin.site.index_title = "Administration"
-# There is no site for people but the admin.
+# Without a public site, the admin has nothing to link to.
 admin.site.site_url = None
 admin.site.login_form = attempts.LoginForm
 

@@ -1,4 +1,4 @@
-"""Translate HTTP into calls of the bot: authenticate, parse, call one function, return a status."""
+"""Translate HTTP for the bot: authenticate, parse, call one function, return a status."""
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -8,8 +8,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from botsite.bot import deliver, downloads, receive, updates
-from botsite.bot.api import TelegramError
+from botsite.bot import deliver, receive, spool, updates
+from botsite.bot.errors import TelegramError
 from botsite.bot.updates import Command, Other, Photo
 from detection import callback
 
@@ -17,12 +17,12 @@ log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
 
-# What goes away by itself: whoever called is to call again.
-_TRANSIENT = (TelegramError, downloads.Full, ClientError, BotoCoreError, OperationalError)
-# Of AWS's errors those that are about the request itself.
+# Errors that pass: the caller should try again.
+_TRANSIENT = (TelegramError, spool.Full, ClientError, BotoCoreError, OperationalError)
+# AWS errors about the request itself.
 _REJECTIONS = ("ValidationException", "SerializationException", "InvalidParameterValue", "InvalidMessageContents")
-# A defect of ours that lasts longer would have Telegram repeat the update for a day, and hold back its chat meanwhile.
-_DEFECT_SECONDS = 600
+# If a bug of ours lasts longer, stop: Telegram would repeat the update for a day and hold back its chat.
+_BUG_SECONDS = 600
 _STATUS_OF = {
     deliver.Result.UNKNOWN: 404,
     deliver.Result.NOT_FINISHED: 409,
@@ -34,8 +34,8 @@ _STATUS_OF = {
 @csrf_exempt
 @require_POST
 async def webhook(request: HttpRequest) -> HttpResponse:
-    """Take an update from Telegram. 200 says that it is durable or ignored; a 5xx brings it again."""
-    # botsite/request_limits.py has authenticated it, before its body was read.
+    """Take an update from Telegram. 200 means it is durable or ignored; after a 5xx it comes again."""
+    # botsite/request_limits.py authenticated it before reading its body.
     if not getattr(request, "scope", {}).get("telegram"):
         return HttpResponse(status=403)
     try:
@@ -44,7 +44,7 @@ async def webhook(request: HttpRequest) -> HttpResponse:
         log.warning("update_refused", error=str(error))
         return HttpResponse(status=400)
     except updates.Malformed as error:
-        # Not 4xx: Telegram would send it again for a day, and hold back what follows in that chat.
+        # Not 4xx: Telegram would send it again for a day, and hold back later updates of that chat.
         log.warning("update_ignored", error=str(error))
         return HttpResponse()
     if update is not None:
@@ -52,24 +52,24 @@ async def webhook(request: HttpRequest) -> HttpResponse:
             await _receive(update)
         except _TRANSIENT as error:
             return _again("update_postponed", error, chat_id=update.chat_id)
-    # Empty: Telegram executes a JSON body that names a method.
+    # Empty: Telegram would execute a JSON body that names a method.
     return HttpResponse()
 
 
 async def _receive(update: Photo | Command | Other) -> None:
-    """Act on an update; apologise if a defect has kept it from being handled for too long, or always will."""
+    """Act on an update; apologise if a bug has kept failing on it for too long, or always will."""
     try:
         await receive.receive(update)
     except Exception as error:
         rejected = _is_rejected(error)
-        if not rejected and (isinstance(error, _TRANSIENT) or update.age_seconds < _DEFECT_SECONDS):
+        if not rejected and (isinstance(error, _TRANSIENT) or update.age_seconds < _BUG_SECONDS):
             raise
         log.exception("update_given_up", chat_id=update.chat_id)
         await receive.give_up(update)
 
 
 def _is_rejected(error: Exception) -> bool:
-    """Return whether AWS says that what we ask for is nothing that can be asked for: again, it will say the same."""
+    """Return whether AWS calls the request itself invalid: it would say the same again."""
     if isinstance(error, ClientError):
         return error.response["Error"]["Code"] in _REJECTIONS
     return isinstance(error, ParamValidationError)
@@ -77,23 +77,23 @@ def _is_rejected(error: Exception) -> bool:
 
 @require_GET
 async def results(request: HttpRequest) -> HttpResponse:
-    """Deliver a finished prediction. Called by the worker, who signs the id in a header."""
+    """Deliver a finished prediction. Called by a worker, which signs the id in a header."""
     prediction_id = request.GET.get("predictionId", "")
     if not await _in_thread(callback.verify)(prediction_id, request.headers.get(callback.SIGNATURE_HEADER, "")):
         return HttpResponse(status=403)
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:
-            answer = await deliver.deliver(prediction_id)
+            attempt = await deliver.deliver(prediction_id)
         except _TRANSIENT as error:
             return _again("delivery_postponed", error)
-    response = HttpResponse(status=_STATUS_OF[answer.result])
-    if answer.again_in_seconds is not None:
-        response["Retry-After"] = str(round(answer.again_in_seconds) + 1)
+    response = HttpResponse(status=_STATUS_OF[attempt.result])
+    if attempt.again_in_seconds is not None:
+        response["Retry-After"] = str(round(attempt.again_in_seconds) + 1)
     return response
 
 
 def _again(event: str, error: Exception, **fields: object) -> HttpResponse:
-    """Ask the caller to come again, after as long as Telegram asked us to wait, if it did."""
+    """Ask the caller to try again, after the delay Telegram asked for, if it did."""
     log.warning(event, error=str(error), **fields)
     response = HttpResponse(status=503)
     wait_seconds = getattr(error, "retry_after_seconds", None)

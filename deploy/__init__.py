@@ -1,1 +1,1 @@
-"""The place: templates, their deployment, and the local AWS."""
+"""Deployment: templates, the commands that deploy them, and the local stack."""

@@ -1,4 +1,4 @@
-"""Estimate what the service costs: by the month while nobody sends photos, and by the thousand photos."""
+"""Estimate what the service costs: per month without photos, and per thousand photos."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from deploy.cfn.template import Names, Template
 Resources = Sequence[tuple[str, Mapping[str, Any]]]  # (type, properties with their values)
 
 SECONDS_A_MONTH = prices.HOURS_A_MONTH * 3600
-# The metric's machine: a point each 30 s, three ticks sent, received and deleted, and a long poll of 10 s at a time.
+# The metrics instance: a point every 30 s; three ticks sent, received and deleted; long polls of 10 s.
 _TICK_SECONDS, _REQUESTS_A_TICK, _POLL_SECONDS = 30, 9, 10
 # Three roles, of which bake_ami keeps three images each, of some gigabytes.
 _IMAGES, _IMAGE_GB = 9, 3
-# A balancer has an address in each zone.
+# A load balancer has an address in each zone.
 _BALANCER_ADDRESSES = 2
 
-# A photo of today's telephones as Telegram sends it on, and the boxed one, in gigabytes.
+# A phone's photo as Telegram delivers it, and the one with boxes, in gigabytes.
 _PHOTO_GB, _RESULT_GB = 0.0002, 0.0002
-# Both machines' work on it: half the speed that was measured on two cores (README, "Speed").
+# Processor time of site and worker: half the speed measured on two cores (README, "Speed").
 _PHOTO_SECONDS = 0.1
 _VCPUS = 2
-# It starts for three minutes, and goes a quarter of an hour after the last photo.
+# A worker takes three minutes to start, and stays for a quarter of an hour after the last photo.
 _AROUND_MINUTES = 20
 # Written: the item by create, enqueue, claim, succeed, lease and deliver, each time with four indexes; the senders'
 # places under Telegram's limits. Read: the item before each of these, consistently.
@@ -33,7 +33,7 @@ _LOG_GB = 0.000003
 
 @dataclass(frozen=True)
 class Line:
-    """One cost, in US dollars, and how it comes about."""
+    """One cost in US dollars, and how it is calculated."""
 
     what: str
     dollars: float
@@ -41,28 +41,28 @@ class Line:
 
 
 def resources(template: Template, names: Names) -> Resources:
-    """Return what a template makes under these values."""
+    """Return the resources of a template with these values."""
     found = template.resources(names).values()
     return [(one["Type"], template.resolve(one.get("Properties", {}), names)) for one in found]
 
 
 def idle_month(stacks: Sequence[Resources]) -> list[Line]:
-    """Return what a month costs in which nobody sends a photo: for these stacks, and for what they do by themselves."""
+    """Return the cost of a month in which nobody sends a photo."""
     every = [one for stack in stacks for one in stack]
     lines = [line for stack in stacks for line in _machines(stack)]
     lines += _fixed(every)
     ticks = SECONDS_A_MONTH / _TICK_SECONDS
     requests = ticks * _REQUESTS_A_TICK + SECONDS_A_MONTH / _POLL_SECONDS
-    lines.append(Line("two metrics", 2 * prices.METRIC_MONTH + ticks * prices.PUT_METRIC_REQUEST, "a point each 30 s"))
+    lines.append(Line("two metrics", 2 * prices.METRIC_MONTH + ticks * prices.PUT_METRIC_REQUEST, "a point every 30 s"))
     lines.append(
-        Line("queues", requests * prices.QUEUE_REQUEST, f"{requests / 1e6:.1f} million requests of the metric")
+        Line("queues", requests * prices.QUEUE_REQUEST, f"{requests / 1e6:.1f} million requests for the metric")
     )
     lines.append(Line("AMIs", _IMAGES * _IMAGE_GB * prices.SNAPSHOT_GB_MONTH, f"{_IMAGES} of {_IMAGE_GB} GB"))
     return lines
 
 
 def thousand_photos(worker_type: str, kept_days: float) -> list[Line]:
-    """Return what a thousand photos cost beside that, if they come close together: one worker starts for them."""
+    """Return what a thousand photos add, if they arrive close together, so that one worker starts for them."""
     count = 1000
     seconds, months = count * _PHOTO_SECONDS, kept_days * 24 / prices.HOURS_A_MONTH
     hour = prices.INSTANCE_HOUR.get(worker_type, 0) + prices.ADDRESS_HOUR
@@ -71,10 +71,10 @@ def thousand_photos(worker_type: str, kept_days: float) -> list[Line]:
     stored = count * (_PHOTO_GB + _RESULT_GB)
     objects = count * 2 * (prices.OBJECT_PUT + prices.OBJECT_GET) + stored * prices.OBJECT_GB_MONTH * months
     return [
-        Line("workers", seconds * busy / 3600, f"{seconds:.0f} s of {worker_type}, all processors busy"),
-        Line("their start and end", _AROUND_MINUTES * hour / 60, f"{_AROUND_MINUTES} min of one machine"),
+        Line("workers", seconds * busy / 3600, f"{seconds:.0f} s of {worker_type}, all vCPUs busy"),
+        Line("their start and stop", _AROUND_MINUTES * hour / 60, f"{_AROUND_MINUTES} min of one instance"),
         Line("photos and results", objects, f"{stored:.1f} GB, kept {kept_days:g} days"),
-        Line("predictions", count * item, f"{_WRITES} writes each, with those of the indexes"),
+        Line("predictions", count * item, f"{_WRITES} writes each, including the indexes"),
         Line("jobs", count * _QUEUE_REQUESTS * prices.QUEUE_REQUEST, f"{_QUEUE_REQUESTS} requests each"),
         Line("answers", count * _RESULT_GB * prices.OUT_GB, f"{count * _RESULT_GB:.1f} GB to Telegram"),
         Line("logs", count * _LOG_GB * prices.LOG_GB, "a dozen lines each"),
@@ -82,13 +82,13 @@ def thousand_photos(worker_type: str, kept_days: float) -> list[Line]:
 
 
 def unknown(stacks: Sequence[Resources], worker_type: str) -> list[str]:
-    """Return the instance types that have no price here: their hours are left out of the estimate."""
+    """Return the instance types without a price here; the estimate leaves them out."""
     types = {data["InstanceType"] for stack in stacks for data in _launched(stack)} | {worker_type}
     return sorted(types - set(prices.INSTANCE_HOUR))
 
 
 def _machines(stack: Resources) -> Iterator[Line]:
-    """Yield what the machines cost that a stack's group always has."""
+    """Yield the cost of the instances that a stack's group always has."""
     for type_, group in stack:
         if type_ != "AWS::AutoScaling::AutoScalingGroup" or not int(group["MinSize"]):
             continue
@@ -104,7 +104,7 @@ def _launched(stack: Resources) -> Iterator[Mapping[str, Any]]:
 
 
 def _fixed(every: Resources) -> Iterator[Line]:
-    """Yield what is paid by the month or the hour, whatever is done with it."""
+    """Yield what costs the same whether it is used or not."""
     counts = {type_: sum(one == type_ for one, _ in every) for type_, _ in every}
     balancer = prices.HOURS_A_MONTH * (prices.BALANCER_HOUR + _BALANCER_ADDRESSES * prices.ADDRESS_HOUR)
     if count := counts.get("AWS::ElasticLoadBalancingV2::LoadBalancer"):
@@ -112,13 +112,13 @@ def _fixed(every: Resources) -> Iterator[Line]:
     if count := counts.get("AWS::SecretsManager::Secret"):
         yield Line("secrets", count * prices.SECRET_MONTH, f"{count}")
     if count := counts.get("AWS::CloudWatch::Dashboard"):
-        yield Line("dashboard", count * prices.DASHBOARD_MONTH, "free if it is among an account's first three")
+        yield Line("dashboard", count * prices.DASHBOARD_MONTH, "free if it is one of the account's first three")
     periods = [int(one["Period"]) for type_, one in every if type_ == "AWS::CloudWatch::Alarm"]
-    # Target tracking makes two of its own, with the period of its metric.
+    # Target tracking creates two of its own, with the period of its metric.
     policies = [one for type_, one in every if type_ == "AWS::AutoScaling::ScalingPolicy"]
     tracked = [one["TargetTrackingConfiguration"] for one in policies if "TargetTrackingConfiguration" in one]
     periods += [int(one["CustomizedMetricSpecification"]["Period"]) for one in tracked for _ in ("out", "in")]
     if periods:
         fast = sum(period < 60 for period in periods)
         dollars = fast * prices.FAST_ALARM_MONTH + (len(periods) - fast) * prices.ALARM_MONTH
-        yield Line("alarms", dollars, f"{len(periods)}, of which {fast} look twice a minute")
+        yield Line("alarms", dollars, f"{len(periods)}, of which {fast} are evaluated twice a minute")

@@ -1,7 +1,7 @@
-"""What AWS asks for, in US dollars: list prices of us-east-1, before taxes and free tiers.
+"""AWS's list prices in us-east-1, in US dollars, before taxes and free tiers.
 
-Copied by hand: other regions differ by some tens of per cent, and AWS changes prices. The pages named beside them have
-all of them, and what is not counted here: capacity units of the load balancer, requests to KMS, DNS.
+Copied by hand from the pages named here: other regions differ by some tens of per cent, and AWS changes its prices.
+Not included: the load balancer's capacity units, requests to KMS, DNS.
 """
 
 AS_OF = "November 2025"
@@ -19,7 +19,7 @@ INSTANCE_HOUR = {
     "c7i.large": 0.08925,
     "c7i.xlarge": 0.1785,
 }
-# The same page, "T2/T3/T4g unlimited mode": processor time beyond the credits of a burstable machine.
+# The same page, "T2/T3/T4g unlimited mode": processor time beyond a burstable instance's credits.
 SURPLUS_VCPU_HOUR = 0.05
 # aws.amazon.com/vpc/pricing, every public IPv4 address in use.
 ADDRESS_HOUR = 0.005

@@ -1,4 +1,4 @@
-"""Bring up the whole service: stacks, images, certificate, and machines that run what the templates say."""
+"""Bring up the whole service: stacks, images, certificate, and instances that run what the templates say."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,92 +6,144 @@ from dataclasses import dataclass, field
 from deploy import stacks
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
-from deploy.cfn.cloudformation import Report
-from deploy.images import bake, bundle, latest, recipe, rollout
-from deploy.images.latest import NoImage
-from deploy.images.recipe import Recipe
-from deploy.stacks import Provisioned
+from deploy.cfn.cloudformation import Change, Report, Stack
+from deploy.cfn.template import Template
+from deploy.images import bake, latest, roles, rollout, source
+from deploy.images.roles import ImageSpec
+from deploy.service import Service
+from deploy.webhook import bot, registration
 
 Say = Callable[[str], None]
 _GROUPS = {"web": "PolybotGroupName", "workers": "Yolo5GroupName", "metrics": "MetricsGroupName"}
+# All that a bake needs; no stack among them starts an instance.
+_BEFORE_IMAGES = stacks.ORDER[: stacks.ORDER.index("bake") + 1]
 
-# Whether there is a token, and what Telegram has, cannot be seen by those who may only read settings.
+# Read permissions don't tell whether a token is stored, nor what Telegram has.
 _LATER = (
-    "The bot's token would be asked for on a terminal, or taken from --token-fd, if none is stored.",
-    "Telegram would be told of the webhook, and machines of an older image replaced, where it is not so already.",
+    "If no bot token is stored, it would be asked for on a terminal or read from --token-fd.",
+    "If needed, Telegram would be given the webhook, and instances of an older image would be replaced.",
 )
 
 
 @dataclass(frozen=True)
 class Order:
-    """What the operator wants: where, with which parameters of the templates, by which certificate."""
+    """What the operator asks for: which service, with which template parameters, and which certificate."""
 
-    prefix: str
+    service: Service
     values: Mapping[str, str] = field(default_factory=dict)
     way: Way = field(default_factory=Way)
 
 
 def check(order: Order) -> None:
-    """Raise StackError for what cannot be, before anything is changed."""
+    """Raise StackError for an order that can't be carried out, before anything is changed."""
     choice.check(order.way, order.values)
-    stacks.planned(order.prefix, {**order.values, **choice.planned(order.prefix, order.way)})
+    stacks.planned(order.service, {**order.values, **choice.planned(order.service, order.way)})
 
 
-def provision(order: Order, report: Report, say: Say) -> Provisioned:
-    """Create or update everything; safe to run again after any interruption. Raise StackError with what to do."""
+def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
+    """Create or update everything; safe to run again after any interruption. Raise StackError with what to do.
+
+    Return "created", "updated" or "unchanged" by stack name.
+    """
     check(order)
-    values = {**order.values, **choice.before(order.prefix, order.way, report)}
-    done = _with_images(order.prefix, values, report, say)
-    if later := choice.after(order.prefix, order.way, report):
-        # The certificate is for the name that AWS gave the load balancer a moment ago.
-        done = _merged(done, stacks.provision(order.prefix, {**values, **later}, report, parts=("web",)))
+    values = {**order.values, **choice.before(order.service, order.way, report)}
+    done = deploy(order.service, values, report, say)
+    if later := choice.after(order.service, order.way, report):
+        # The certificate is for the name that AWS has just given the load balancer.
+        second = stacks.provision(order.service, {**values, **later}, report, parts=("web",))
+        done = _merged(done, second)
     return done
 
 
-def roll_out(prefix: str, say: Say) -> dict[str, str]:
-    """Have the groups replace machines of an older image or setting; return the refresh of each group that does."""
+def deploy(
+    service: Service,
+    values: Mapping[str, str] | None = None,
+    report: Report = stacks.silent,
+    say: Say = lambda text: None,
+) -> dict[str, str]:
+    """Deploy every stack with the newest images; bake the image of a role that has none. Return as `provision` does."""
+    values = values or {}
+    done: dict[str, str] = {}
+    if missing := latest.missing(service, values):
+        done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
+        for role in missing:
+            _bake(service, role, say)
+    return _merged(done, stacks.provision(service, {**latest.newest(service, values), **values}, report))
+
+
+def roll_out(service: Service, say: Say) -> dict[str, str]:
+    """Replace instances of an older image or launch template; return the id of each group's refresh that started."""
     begun = {}
     for part, output in _GROUPS.items():
-        group = stacks.existing(prefix, part).outputs[output]
+        group = service.output(part, output)
         if not (old := rollout.outdated(group)):
             continue
         if started := rollout.start(group):
             begun[group] = started
-            say(f"{group} replaces {len(old)} machines of an older image or setting; this goes on by itself")
+            say(f"{group} is replacing {len(old)} instances of an older image or launch template, in the background")
         else:
-            say(f"{group} replaces machines since an earlier run; run this again when that is done")
+            say(f"{group} is still replacing instances since an earlier run; run this again when it is done")
     return begun
 
 
+def plan(order: Order) -> tuple[list[Change], list[tuple[Template, Mapping[str, str]]]]:
+    """Return the changes that `provision` would make to the stacks, and each template with its values."""
+    service = order.service
+    values = {**order.values, **choice.planned(service, order.way)}
+    return stacks.plan(service, {**latest.known(service, values), **values}), stacks.planned(service, values)
+
+
 def steps(order: Order) -> list[str]:
-    """Return what `provision` would do besides the stacks, a sentence each; nothing is changed."""
-    bakes = [
-        f"The image of {role} would be baked, which takes about 10 minutes." for role in latest.missing(order.prefix)
+    """Return what `provision` would do in addition to the stacks, a sentence each; nothing is changed."""
+    missing = latest.missing(order.service, order.values)
+    bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in missing]
+    return [*bakes, *choice.steps(order.service, order.way), *_LATER]
+
+
+def lacking(service: Service) -> list[str]:
+    """Return what keeps Telegram from reaching the webhook, a sentence each with the command that fixes it."""
+    again, found = f"python manage.py provision --prefix {service}", []
+    if not service.stack("web").parameters.get("CertificateArn"):
+        found.append(
+            f"Telegram can't reach the webhook yet: no certificate. Run {again} --self-signed, or {again} "
+            "--domain NAME --hosted-zone-id ID"
+        )
+    if not bot.has_token(service):
+        found.append(f"The bot has no token yet. Run {again} on a terminal to enter it, or {again} --token-fd 3 3<file")
+    return found
+
+
+def next_steps(service: Service) -> list[str]:
+    """Return the addresses, how to log in, and what to do next."""
+    web = service.stack("web")
+    return [
+        *lacking(service),
+        f"webhook: https://{web.outputs['WebhookHost']}{registration.PATH}",
+        _admin(web, service),
+        f"admin login: user admin, password in the secret {service}/admin-password (aws secretsmanager "
+        f"get-secret-value --secret-id {service}/admin-password)",
+        f"Next: run python manage.py doctor --prefix {service} to check everything, then send the bot a photo.",
     ]
-    return [*bakes, *choice.steps(order.prefix, order.way), *_LATER]
 
 
-def _with_images(prefix: str, values: Mapping[str, str], report: Report, say: Say) -> Provisioned:
-    """Deploy every stack; the image of a role that has none is baked when it is first needed."""
-    baked: set[str] = set()
-    while True:
-        try:
-            return stacks.provision(prefix, values, report)
-        except NoImage as missing:
-            role = missing.role
-            if role in baked:
-                raise
-        baked.add(role)
-        say(f"There is no image of {role} yet. Baking one, which takes about 10 minutes.")
-
-        def said(text: str, role: str = role) -> None:
-            say(f"{role}: {text}")
-
-        bake.bake(prefix, recipe.place(prefix), Recipe(role, bundle.version()), said)
+def _admin(web: Stack, service: Service) -> str:
+    address = f"https://{web.outputs['WebhookHost']}/admin/"
+    cidr = web.parameters.get("OperatorCidr", "")
+    if not cidr:
+        return (
+            f"admin: {address} is closed to everybody; open it to yourself: python manage.py provision "
+            f"--prefix {service} --parameter OperatorCidr=YOUR.IP.AD.DR/32"
+        )
+    return f"admin: {address}, from {cidr}"
 
 
-def _merged(first: Provisioned, second: Provisioned) -> Provisioned:
+def _bake(service: Service, role: str, say: Say) -> None:
+    say(f"{role} has no image yet. Baking one, which takes about 10 minutes.")
+    bake.bake(service, roles.place(service), ImageSpec(role, source.version()), lambda text: say(f"{role}: {text}"))
+
+
+def _merged(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
     """Return what two runs did together."""
-    later = {name: what for name, what in second.stacks.items() if what != "unchanged"}
-    made = {name: what for name, what in first.stacks.items() if what == "created"}
-    return Provisioned({**first.stacks, **later, **made}, [*first.fixups, *second.fixups])
+    later = {name: what for name, what in second.items() if name not in first or what != "unchanged"}
+    made = {name: what for name, what in first.items() if what == "created"}
+    return {**first, **later, **made}

@@ -1,4 +1,4 @@
-"""Give a secret a new value while the service runs. What was before stays good until everybody has the new one."""
+"""Replace a secret while the service runs. The previous value stays valid until every process has the new one."""
 
 import json
 import secrets
@@ -6,30 +6,27 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from django.conf import settings
-
-from botsite import aws, logs, secret_store
-from botsite.bot import api
-from deploy import stacks
+from botsite import aws, logs
 from deploy.certificates import acm
+from deploy.service import Service
 from deploy.webhook import bot, bot_api, registration
 
 _ALPHABET = string.ascii_letters + string.digits
 _BY_ITSELF = (
-    "Sites and workers take it up by themselves, within ten minutes or with the first call that needs it; the one "
-    "before is good for an hour. To have it refused at once, rotate again and start the sites anew."
+    "Sites and workers pick it up within ten minutes, or with the first call that needs it; the previous value is "
+    "valid for an hour. To invalidate it at once, rotate again and restart the sites."
 )
-_SITES_ANEW = (
-    "A site reads it when it starts. Start the sites anew, one after the other: aws autoscaling start-instance-refresh "
-    "--auto-scaling-group-name {prefix}-polybot --preferences MinHealthyPercentage=100,MaxHealthyPercentage=200"
+_RESTART_SITES = (
+    "A site reads it when it starts. Restart the sites, one after the other: aws autoscaling start-instance-refresh "
+    "--auto-scaling-group-name {service}-polybot --preferences MinHealthyPercentage=100,MaxHealthyPercentage=200"
 )
 
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret of the service: the setting it holds, how long a new value is, and who learns of it how.
+    """A secret of the service: the setting it holds, the length of a new value, and what to do after a rotation.
 
-    `before` is the setting that keeps the value before, for what it made: with `first`, the very first one.
+    `before` is the setting that keeps the previous value (with `first`, the very first one) for what was made with it.
     """
 
     setting: str
@@ -42,53 +39,51 @@ class Secret:
 DRAWN: Mapping[str, Secret] = {
     "results-key": Secret("RESULTS_KEY", 48, _BY_ITSELF, before="PREDICTION_ID_KEY", first=True),
     "webhook-secret": Secret("TELEGRAM_WEBHOOK_SECRET", 48, _BY_ITSELF),
-    "django-key": Secret("DJANGO_SECRET_KEY", 64, _SITES_ANEW, before="DJANGO_SECRET_KEY_FALLBACKS"),
-    "admin-password": Secret("ADMIN_PASSWORD", 24, _SITES_ANEW),
+    "django-key": Secret("DJANGO_SECRET_KEY", 64, _RESTART_SITES, before="DJANGO_SECRET_KEY_FALLBACKS"),
+    "admin-password": Secret("ADMIN_PASSWORD", 24, _RESTART_SITES),
 }
-TOKEN = "telegram-token"  # noqa: S105  # the name of the secret, not what is in it
+TOKEN = "telegram-token"  # noqa: S105  # the name of the secret, not its value
 
 
-def rotate(prefix: str, name: str) -> str:
-    """Store a new value of a secret that is drawn here; return what happens next, as a sentence."""
-    stacks.existing(prefix, "web")
-    secret_id, kind = f"{prefix}/{name}", DRAWN[name]
-    held = secret_store.read([secret_id], settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
+def rotate(service: Service, name: str) -> str:
+    """Store a new random value of a secret; return what happens next, as a sentence."""
+    service.stack("web")
+    secret_id, kind = f"{service}/{name}", DRAWN[name]
+    held = aws.secrets([secret_id])
     new = held | {kind.setting: "".join(secrets.choice(_ALPHABET) for _ in range(kind.length))}
     if kind.before and not (kind.first and kind.before in held):
         new[kind.before] = held[kind.setting]
     for value in new.values():
         logs.hide(value)
     aws.client("secretsmanager").put_secret_value(SecretId=secret_id, SecretString=json.dumps(new))
-    return kind.then.format(prefix=prefix)
+    return kind.then.format(service=service)
 
 
-def tell_telegram(prefix: str) -> str:
-    """Give Telegram the webhook's secret as it is stored now, at the address it has; return what was done.
+def tell_telegram(service: Service) -> str:
+    """Give Telegram the stored webhook secret, for the address it already has; return what was done.
 
-    Raise TelegramError; until it has the new secret, updates come with the one before.
+    Until Telegram has it, updates come with the previous secret. Raise TelegramError.
     """
-    web = stacks.existing(prefix, "web")
-    names = web.outputs["ServiceSecrets"].split(",")
-    secret = secret_store.read(names, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)["TELEGRAM_WEBHOOK_SECRET"]
-    token = api.stored_token(web.outputs["TokenSecretName"])
+    web = service.stack("web")
+    secret, token = service.secret("TELEGRAM_WEBHOOK_SECRET"), service.token()
     info = bot_api.ask(token, lambda bot: bot.get_webhook_info)
     if not info.url:
-        # Another bot has none, and perhaps one whose token was revoked.
+        # Another bot, or perhaps one whose token was revoked.
         return (
-            "Telegram has no webhook of this bot, so it sends no updates. Give it one: "
-            f"python manage.py set_webhook --prefix {prefix}"
+            "Telegram has no webhook for this bot, so it sends no updates. Register it: "
+            f"python manage.py set_webhook --prefix {service}"
         )
-    # It forgets the certificate when it is not given again.
+    # Telegram drops the certificate unless it is sent again.
     certificate = acm.pem(web.parameters["CertificateArn"]) if info.has_custom_certificate else None
     registration.register(info.url, token, secret, certificate, again=True)
     return f"Telegram sends it to {info.url} from now on."
 
 
-def store_token(prefix: str, token: str) -> str:
+def store_token(service: Service, token: str) -> str:
     """Store the bot's new token once Telegram knows it; return what happens next. Raise TelegramError."""
     name = bot.name(token)
-    bot.store(prefix, token)
+    bot.store(service, token)
     return (
-        f"The token of @{name} is stored. Sites take it up when Telegram refuses the old one (@BotFather, /revoke); "
-        "updates that come meanwhile are sent again."
+        f"The token of @{name} is stored. The sites switch to it when Telegram refuses the old one (@BotFather, "
+        "/revoke); Telegram sends the updates of the meantime again."
     )

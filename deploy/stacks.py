@@ -1,113 +1,93 @@
-"""Deploy, describe and delete the service's stacks, in their order, on AWS or on what AWS_ENDPOINT_URL names."""
+"""Deploy, plan and delete the service's stacks, in order."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-
 from botsite import aws
-from deploy import tags
 from deploy.cfn import change_sets, cloudformation, drift, parameters, planning, template
 from deploy.cfn.cloudformation import Change, Event, Report, Stack
 from deploy.cfn.cloudformation import StackError as StackError  # callers catch stacks.StackError
 from deploy.cfn.template import Template
-from deploy.images import latest
-from deploy.local import fixups
+from deploy.service import Service
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
-# Each stack may import what those before it export; they are deleted from the end.
+# A stack may import what those before it export; they are deleted in reverse.
 ORDER = ("network", "storage", "queue", "bake", "web", "workers", "metrics", "alarms")
-DEFAULT_PREFIX = "objdet"
 _CHANGE_SET = "provision"
-_PREFIX = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
 _NEVER_MADE = ("ROLLBACK_COMPLETE", "CREATE_FAILED")
 # States that no change set leads out of, and what does.
 _WAYS_OUT = {
-    "UPDATE_ROLLBACK_FAILED": "Mend the cause, run `aws cloudformation continue-update-rollback --stack-name {name}`, "
-    "then this again.",
-    "DELETE_FAILED": "An earlier teardown has not finished: run `python manage.py teardown --prefix {prefix}`, then "
-    "this again.",
+    "UPDATE_ROLLBACK_FAILED": "Fix the cause, run `aws cloudformation continue-update-rollback --stack-name {name}`, "
+    "then run this again.",
+    "DELETE_FAILED": "An earlier teardown didn't finish: run `python manage.py teardown --prefix {service}`, then "
+    "run this again.",
 }
 _TEARDOWN = (
-    "It cannot be updated any more: run `python manage.py teardown --prefix {prefix}`, which deletes what is stored, "
-    "then this again."
+    "It can't be updated any more: run `python manage.py teardown --prefix {service}`, which deletes what is stored, "
+    "then run this again."
 )
 
 
-def _silent(event: Event) -> None:
-    """Take a report of which nobody wants to hear."""
-
-
-@dataclass(frozen=True)
-class Provisioned:
-    """What a run did: each stack "created", "updated" or "unchanged", and what the emulator needed besides."""
-
-    stacks: Mapping[str, str]
-    fixups: list[str]
+def silent(event: Event) -> None:
+    """Ignore an event."""
 
 
 def provision(
-    prefix: str, values: Mapping[str, str] | None = None, report: Report = _silent, parts: Sequence[str] = ORDER
-) -> Provisioned:
-    """Create or update every stack, or those of `parts`, through a change set, then hold all against the templates.
+    service: Service, values: Mapping[str, str] | None = None, report: Report = silent, parts: Sequence[str] = ORDER
+) -> dict[str, str]:
+    """Create or update the stacks of `parts` by change sets, then compare the live settings with the templates.
 
-    `values` are parameters of the templates; one that is not given keeps what the stack has, else its default. Safe
-    to run again after any interruption. Raise StackError with the cause and what to do.
+    `values` are template parameters; one that isn't given keeps the stack's value, else the default. Safe to run again
+    after any interruption. Return "created", "updated" or "unchanged" by stack name. Raise StackError with the cause
+    and what to do.
     """
     values = values or {}
     templates = _templates(values)
     for part in ORDER:
-        # Before anything is changed: what cannot be done to one stack is no place to stop half-way.
-        _kept(_ours(prefix, part), templates[part], values)
-    done = {name(prefix, part): _deploy(prefix, part, templates[part], values, report) for part in parts}
-    deployed = [(existing(prefix, part), templates[part]) for part in ORDER]
-    left = drift.settled(deployed)
-    mended = fixups.apply(left) if settings.AWS_ENDPOINT_URL else []
-    if mended:
-        left = drift.settled(deployed, among={one.stack for one in left})
-    if left:
+        # Before any change: a value that one stack refuses must not stop the run halfway.
+        _kept(_ours(service, part), templates[part], values)
+    done = {service.stack_name(part): _deploy(service, part, templates[part], values, report) for part in parts}
+    deployed = [(service.stack(part), templates[part]) for part in ORDER[: ORDER.index(parts[-1]) + 1]]
+    if left := drift.settled(deployed):
         lines = "\n".join(f"  {one}" for one in left)
         raise StackError(
-            "The stacks are deployed, but not all is as their templates say, perhaps because it was changed by hand. "
-            f"Set it back, then run this again:\n{lines}"
+            "The stacks are deployed, but some live settings differ from the templates; somebody may have changed "
+            f"them by hand. Set them back, then run this again:\n{lines}"
         )
-    return Provisioned(done, mended)
+    return done
 
 
-def plan(prefix: str, values: Mapping[str, str] | None = None) -> list[Change]:
-    """Return what `provision` would change. This reads and compares: it needs no permission to change anything."""
+def plan(service: Service, values: Mapping[str, str] | None = None) -> list[Change]:
+    """Return what `provision` would change. This only reads, so read permissions are enough."""
     changes: list[Change] = []
-    for text, names in planned(prefix, values):
+    for text, names in planned(service, values):
         part = Path(text.name).stem
-        stack = _ours(prefix, part)
+        stack = _ours(service, part)
         if stack is None or stack.empty or stack.status in _NEVER_MADE:
-            changes += planning.additions(name(prefix, part), text, names)
+            changes += planning.additions(service.stack_name(part), text, names)
         else:
-            names = {**names, **latest.newest(text, {"Prefix": prefix, **(values or {})})}
             before = template.parse(stack.name, cloudformation.body(stack))
             changes += planning.changes(stack.name, before, stack.parameters, text, names)
     return changes
 
 
-def planned(prefix: str, values: Mapping[str, str] | None = None) -> list[tuple[Template, Mapping[str, str]]]:
-    """Return every template with the values that `provision` would give it: given, else kept, else its defaults."""
+def planned(service: Service, values: Mapping[str, str] | None = None) -> list[tuple[Template, Mapping[str, str]]]:
+    """Return each template with the values that `provision` would give it: given, else kept, else the defaults."""
     found: list[tuple[Template, Mapping[str, str]]] = []
     for part, text in _templates(values or {}).items():
-        kept = _kept(_ours(prefix, part), text, values or {})
-        found.append((text, text.names({**kept, **(values or {}), "Prefix": prefix})))
+        kept = _kept(_ours(service, part), text, values or {})
+        found.append((text, text.names({**kept, **(values or {}), "Prefix": service.prefix})))
     return found
 
 
-def delete(prefix: str, report: Report = _silent) -> list[str]:
-    """Delete every stack, the last first, with all that is in its buckets, and return the names of those deleted.
+def delete(service: Service, report: Report = silent) -> list[str]:
+    """Delete every stack, the last first, with the contents of its buckets; return the names of the deleted stacks.
 
-    Raise StackError, before anything is deleted, if one of the stacks was made by something else.
+    Raise StackError, before anything is deleted, if somebody else made one of them.
     """
     deleted = []
-    for stack in [_ours(prefix, part) for part in reversed(ORDER)]:
+    for stack in [_ours(service, part) for part in reversed(ORDER)]:
         settled = cloudformation.settle(stack, report) if stack else None
         if settled is None:
             continue
@@ -121,65 +101,43 @@ def delete(prefix: str, report: Report = _silent) -> list[str]:
     return deleted
 
 
-def deletions(prefix: str) -> list[Change]:
+def deletions(service: Service) -> list[Change]:
     """Return what `delete` would remove."""
-    found = [_ours(prefix, part) for part in reversed(ORDER)]
+    found = [_ours(service, part) for part in reversed(ORDER)]
     return [one for stack in found if stack for one in cloudformation.resources(stack)]
 
 
-def name(prefix: str, part: str) -> str:
-    """Return the name of the stack for `part` of the service; raise StackError if the prefix cannot begin one."""
-    if not _PREFIX.fullmatch(prefix):
-        raise StackError(
-            f"{prefix!r} cannot begin the names of stacks, buckets and queues: use 3 to 20 lower-case letters, "
-            "digits and hyphens, the first a letter, the last no hyphen."
-        )
-    return f"{prefix}-{part}"
-
-
-def existing(prefix: str, part: str) -> Stack:
-    """Return the stack; raise StackError if it is not deployed."""
-    stack = cloudformation.describe(name(prefix, part))
-    if stack is None or stack.empty:
-        raise StackError(
-            f"There is no stack {name(prefix, part)} in {settings.AWS_REGION}. Check --prefix and AWS_REGION, or "
-            f"deploy it: python manage.py provision --prefix {prefix}"
-        )
-    return stack
-
-
-def _deploy(prefix: str, part: str, text: Template, values: Mapping[str, str], report: Report) -> str:
-    """Bring one stack to its template; return "created", "updated" or "unchanged"."""
-    stack = _ours(prefix, part)
+def _deploy(service: Service, part: str, text: Template, values: Mapping[str, str], report: Report) -> str:
+    """Bring one stack up to its template; return "created", "updated" or "unchanged"."""
+    stack = _ours(service, part)
     stack = cloudformation.settle(stack, report) if stack else None
     if stack and stack.status in _NEVER_MADE:
-        # The first deployment failed and was undone. CloudFormation lets such a stack only be deleted.
+        # The first deployment failed and was rolled back. CloudFormation only lets such a stack be deleted.
         cloudformation.delete(stack, report)
         stack = None
     if stack and not stack.empty and not stack.status.endswith("_COMPLETE"):
-        way_out = _WAYS_OUT.get(stack.status, _TEARDOWN).format(name=stack.name, prefix=prefix)
+        way_out = _WAYS_OUT.get(stack.status, _TEARDOWN).format(name=stack.name, service=service)
         raise StackError(f"{stack.name} is {stack.status}. {way_out}")
-    if not _change_set(prefix, part, stack, text, values):
+    if not _change_set(service, part, stack, text, values):
         return "unchanged"
-    change_sets.execute(name(prefix, part), _CHANGE_SET, report)
+    change_sets.execute(service.stack_name(part), _CHANGE_SET, report)
     return "created" if stack is None or stack.empty else "updated"
 
 
-def _change_set(prefix: str, part: str, stack: Stack | None, text: Template, values: Mapping[str, str]) -> bool:
-    given = {"Prefix": prefix} | {key: value for key, value in values.items() if key in text.parameters}
-    given |= latest.newest(text, given)
+def _change_set(service: Service, part: str, stack: Stack | None, text: Template, values: Mapping[str, str]) -> bool:
+    given = {key: value for key, value in values.items() if key in text.parameters} | {"Prefix": service.prefix}
     chosen: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
     kept = _kept(stack, text, given)
     chosen += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept)]
-    return change_sets.create(name(prefix, part), stack, _CHANGE_SET, text.body, chosen, tags.of(prefix))
+    return change_sets.create(service.stack_name(part), stack, _CHANGE_SET, text.body, chosen, service.tags())
 
 
 def _kept(stack: Stack | None, text: Template, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the values that a stack keeps: those that are neither given now nor were left to the template's default.
+    """Return the values that a stack keeps: those not given now, and not left to the template's default before.
 
     What was left to a default follows it. Raise StackError for a value that the template no longer takes.
     """
-    # A stack in a state without a way forward keeps nothing: `_deploy` says what to do about it.
+    # A stack that can't be updated keeps nothing; `_deploy` says what to do about it.
     if stack is None or stack.empty or not (stack.busy or stack.status.endswith("_COMPLETE")):
         return {}
     before = template.parse(stack.name, cloudformation.body(stack)).parameters
@@ -190,7 +148,7 @@ def _kept(stack: Stack | None, text: Template, given: Mapping[str, str]) -> dict
             continue
         if reason := parameters.wrong(value, new):
             raise StackError(
-                f"{stack.name} has {name}={value}, which is no longer possible: it has to be {reason}. Choose a value "
+                f"{stack.name} has {name}={value}, which is no longer allowed: it has to be {reason}. Choose a value "
                 f"and run this again with --parameter {name}=VALUE. {new['Description']}"
             )
         kept[name] = value
@@ -205,20 +163,20 @@ def _templates(values: Mapping[str, str]) -> dict[str, Template]:
 
 
 def _empty(bucket: str) -> None:
-    """Delete all that a bucket holds: CloudFormation deletes only an empty one."""
+    """Delete everything in a bucket: CloudFormation only deletes an empty one."""
     try:
-        # Versions, so that a bucket is emptied too on which somebody has turned versioning on.
+        # Versions, in case somebody has turned versioning on.
         aws.s3().Bucket(bucket).object_versions.delete()
     except aws.client("s3").exceptions.NoSuchBucket:
         return
 
 
-def _ours(prefix: str, part: str) -> Stack | None:
-    """Return the stack, None if there is none; raise StackError if something else made it."""
-    stack = cloudformation.describe(name(prefix, part))
-    if stack and not stack.empty and not tags.of(prefix).items() <= stack.tags.items():
+def _ours(service: Service, part: str) -> Stack | None:
+    """Return the stack, None if it doesn't exist; raise StackError if somebody else made it."""
+    stack = service.find(part)
+    if stack and not stack.empty and not service.tags().items() <= stack.tags.items():
         raise StackError(
-            f"The stack {stack.name} was not made by `provision` (it lacks the tags {tags.of(prefix)}), so it is left "
+            f"The stack {stack.name} was not made by `provision` (it lacks the tags {service.tags()}), so it is left "
             "alone. Choose another --prefix."
         )
     return stack

@@ -1,6 +1,6 @@
 """Tell the site that a prediction is finished, by a signed GET of `/results`, off the worker's slots.
 
-The call is a nudge. No failure of it fails the prediction: what is finished and not delivered is found again.
+The call is a nudge. If it fails, the prediction does not: the sweep finds what is finished and not delivered.
 """
 
 import time
@@ -23,10 +23,10 @@ SIGNATURE_HEADER = "X-Results-Signature"
 SIGNATURE_SECONDS = 300
 # A refusal with this header is about the chat: until Retry-After has passed, its other answers would be refused too.
 BUSY_HEADER = "X-Chat-Busy"
-# The site answers once Telegram has the photo. A worker has better things to do than to wait for it, so the
-# call runs beside the slots, on few threads: more would only queue at Telegram's limit.
+# The site answers once Telegram has the photo. A worker has better things to do than wait for that, so the call
+# runs outside the slots, on few threads: more would only queue at Telegram's limit.
 _TIMEOUT = urllib3.Timeout(connect=2, read=15)
-# After so many tries, or with so many calls waiting, the rest is left to the sweep for undelivered results.
+# After this many tries, or with this many calls waiting, the sweep finds what is undelivered.
 _TRIES = 10
 _WAITING_AT_MOST = 1000
 _FIRST_RETRY_SECONDS = 0.5
@@ -35,7 +35,7 @@ _NO_HEADERS: Mapping[str, str] = {}
 
 
 def sign(prediction_id: str, key: str = "") -> str:
-    """Return the value of SIGNATURE_HEADER for a call made now, with the newest key if none is given."""
+    """Return the value of SIGNATURE_HEADER for a call made now, signed with the newest key by default."""
     return _signer(key or keys.RESULTS.newest()).sign(prediction_id)
 
 
@@ -45,12 +45,12 @@ def verify(prediction_id: str, signature: str) -> bool:
 
 
 def start() -> None:
-    """Start the threads that call. The first `notify` would too, but not if several threads are first at once."""
+    """Start the threads that call. `notify` would, too, but more than once if several threads are first at once."""
     _calls()
 
 
 def notify(prediction_id: str, chat_id: int) -> bool:
-    """Have the site called soon; return at once whether there was room for the call. Both values are an item's."""
+    """Have the site called soon; return at once whether there was room for the call."""
     taken = _calls().add(Call(time.monotonic(), prediction_id, chat_id))
     if not taken:
         log.warning("callback_skipped", prediction_id=prediction_id)
@@ -58,7 +58,7 @@ def notify(prediction_id: str, chat_id: int) -> bool:
 
 
 def drain(timeout_seconds: float) -> None:
-    """Let calls under way end, give up what waits, for at most `timeout_seconds`: the process is leaving."""
+    """Let calls under way end and drop the others, within `timeout_seconds`: the process is leaving."""
     _calls().drain(timeout_seconds)
 
 
@@ -68,10 +68,10 @@ def _make(call: Call) -> Call | None:
 
 
 def _attempt(call: Call) -> Call | None:
-    """Call once; return the call to make later, or None if that settles it."""
+    """Call once; return the call to make later, or None if the matter is settled."""
     started, key = time.monotonic(), keys.RESULTS.newest()
     try:
-        answer = _pool().request(
+        response = _pool().request(
             "GET",
             f"{settings.POLYBOT_URL.rstrip('/')}/results?{urlencode({'predictionId': call.prediction_id})}",
             headers={SIGNATURE_HEADER: sign(call.prediction_id, key)},
@@ -79,19 +79,19 @@ def _attempt(call: Call) -> Call | None:
     except urllib3.exceptions.HTTPError as error:
         return _again(call, error=str(error))
     call_ms = round((time.monotonic() - started) * 1000)
-    if answer.status >= 500 or answer.status == 429:
-        return _again(call, answer.headers, status=answer.status, call_ms=call_ms)
-    if answer.status == 403 and keys.RESULTS.may_fit_later(key):
-        return _again(call, status=answer.status, call_ms=call_ms)
-    if answer.status != 200:
-        log.error("callback_rejected", status=answer.status, call_ms=call_ms)
+    if response.status >= 500 or response.status == 429:
+        return _again(call, response.headers, status=response.status, call_ms=call_ms)
+    if response.status == 403 and keys.RESULTS.may_fit_later(key):
+        return _again(call, status=response.status, call_ms=call_ms)
+    if response.status != 200:
+        log.error("callback_rejected", status=response.status, call_ms=call_ms)
     return None
 
 
 def _again(call: Call, headers: Mapping[str, str] = _NO_HEADERS, **why: object) -> Call | None:
     """Return the call for its next try: when the site asked for it, else after twice as long each time.
 
-    A chat that is at its limit is no failure: its calls wait for as long as it takes.
+    That a chat is at its limit is not a failure: its calls wait for as long as it takes.
     """
     retry_after, chat_busy = headers.get("Retry-After", ""), BUSY_HEADER in headers
     if not chat_busy and call.tries + 1 >= _TRIES:

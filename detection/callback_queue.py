@@ -1,8 +1,7 @@
-"""Calls that are to be made: when they are due, by few threads, and few at once for one chat.
+"""Queue the calls of the site: each is made when it is due, on few threads, and few at once for one chat.
 
-A chat gets one message a second, so that calls for a chat with hundreds of answers wait. With as many of them as there
-are threads under way, everybody else would wait for that chat too. Once the site says that a chat is at its limit, the
-chat's calls wait together until it has a place again.
+A chat gets one message a second, so calls for a chat with hundreds of answers wait. If they took all threads, everybody
+else would wait for that chat too. Once the site says that a chat is at its limit, all of its calls wait.
 """
 
 import heapq
@@ -19,13 +18,13 @@ from botsite.sqs.loops import Loop
 log = structlog.get_logger()
 
 AT_ONCE = 16
-# Two keep a chat busy: one waits for its second to come while the other is sent.
+# Two keep a chat busy: one waits for its turn while the other is sent.
 OF_A_CHAT_AT_ONCE = 2
 
 
 @dataclass(order=True, frozen=True, slots=True)
 class Call:
-    """A call to make, from `due` on (monotonic seconds)."""
+    """A call to make, once it is `due` (monotonic seconds)."""
 
     due: float
     prediction_id: str = field(compare=False)
@@ -35,7 +34,7 @@ class Call:
 
 
 class Calls:
-    """What waits, and the threads that call `make`, which returns the call to make again later, if any."""
+    """The calls that wait, and the threads that pass them to `make`, which returns the call to make again, if any."""
 
     def __init__(self, make: Callable[[Call], Call | None], waiting_at_most: int) -> None:
         self._make = make
@@ -45,8 +44,8 @@ class Calls:
         self._waiting: list[Call] = []  # A heap: the first due is first.
         self._held: defaultdict[int, deque[Call]] = defaultdict(deque)  # Due, but their chat has enough under way.
         self._under_way: Counter[int] = Counter()
-        self._busy_until: dict[int, float] = {}  # Before that, the site would only refuse calls for the chat.
-        self._ids: set[str] = set()  # Waiting, held or under way: a second call would only be told so.
+        self._busy_until: dict[int, float] = {}  # Until then, the site would refuse calls for the chat.
+        self._ids: set[str] = set()  # Waiting, held or under way: a second call would be in vain.
         self._changed = threading.Condition()
         self._leaving = False
         self._threads = [Loop(f"callback-{number}", self._turn) for number in range(AT_ONCE)]
@@ -54,7 +53,7 @@ class Calls:
             thread.start()
 
     def add(self, call: Call) -> bool:
-        """Take a call; return False if there are too many, or if this process is leaving."""
+        """Take a call; return False if there are too many, or this process is leaving."""
         with self._changed:
             if call.prediction_id in self._ids:
                 return True
@@ -65,7 +64,7 @@ class Calls:
             return True
 
     def drain(self, timeout_seconds: float) -> None:
-        """Let calls that are due be made, give up the others, for at most `timeout_seconds`."""
+        """Make the calls that are due and drop the others, within `timeout_seconds`."""
         deadline = time.monotonic() + timeout_seconds
         with self._changed:
             self._leaving = True
@@ -74,7 +73,7 @@ class Calls:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _turn(self) -> bool:
-        """Make one call; return whether there is nothing more to do."""
+        """Make one call; return whether this thread has nothing more to do."""
         call = self._next()
         if call is None:
             return True

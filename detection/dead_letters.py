@@ -12,18 +12,18 @@ import structlog
 from django.conf import settings
 
 from botsite import aws
-from detection import items, predictions
+from detection import items, predictions, times
 from detection.schemas import Status
 
 log = structlog.get_logger()
 
-# Letters are hidden from others until their reader has done with all; until this is over if the reader dies.
+# A reader hides the letters from others until it has finished; if it dies, until this is over.
 _HIDDEN_SECONDS = 120
 _LOOKED_AT_AT_MOST = 500
-# SQS takes so many in one request.
+# SQS takes at most this many in one request.
 _BATCH = 10
-# A short poll asks some of SQS's servers, so it may find nothing where there is something; a long one asks all. An
-# operator's waits longer than the burial's last one hides the letters, and so finds what that releases.
+# A short poll asks some of SQS's servers, so it may find nothing although there is something; a long one asks all.
+# An operator's poll waits longer than the burial's last one, which hides the letters, and so finds what that releases.
 WAIT_SECONDS = 2
 BURIAL_WAIT_SECONDS = 1
 # In characters: each may take four of the 2048 bytes that DynamoDB takes for a key.
@@ -36,7 +36,7 @@ class NoDeadLetterQueue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was received too often. `prediction_id` is None if it is no job of ours; times are epoch ms."""
+    """A message that was received too often. `prediction_id` is None unless it is our job; times are epoch ms."""
 
     message_id: str
     receipt_handle: str
@@ -50,8 +50,10 @@ class DeadLetter:
 @cache
 def queue_url() -> str:
     """Return the URL of the dead-letter queue that the jobs queue names in its redrive policy."""
-    answer = aws.client("sqs").get_queue_attributes(QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=["RedrivePolicy"])
-    policy = answer.get("Attributes", {}).get("RedrivePolicy")
+    response = aws.client("sqs").get_queue_attributes(
+        QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=["RedrivePolicy"]
+    )
+    policy = response.get("Attributes", {}).get("RedrivePolicy")
     if not policy:
         raise NoDeadLetterQueue(f"{settings.JOBS_QUEUE_URL} has no redrive policy: run `manage.py provision` again.")
     name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
@@ -59,9 +61,9 @@ def queue_url() -> str:
 
 
 def read(wait_seconds: int = WAIT_SECONDS) -> Generator[DeadLetter, None, None]:
-    """Yield every dead letter, each once, until there are no more that can be had now.
+    """Yield every dead letter that is available now, each once.
 
-    They are hidden from others meanwhile, and released when the generator is closed: all that were not deleted.
+    They are hidden from others meanwhile. When the generator is closed, those that were not deleted are released.
     """
     handles: dict[str, str] = {}
     try:
@@ -74,33 +76,33 @@ def read(wait_seconds: int = WAIT_SECONDS) -> Generator[DeadLetter, None, None]:
 
 
 def _receive(wait_seconds: int) -> list[dict[str, Any]]:
-    answer = aws.client("sqs").receive_message(
+    response = aws.client("sqs").receive_message(
         QueueUrl=queue_url(),
         MaxNumberOfMessages=_BATCH,
         VisibilityTimeout=_HIDDEN_SECONDS,
         WaitTimeSeconds=wait_seconds,
         MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
     )
-    messages: list[dict[str, Any]] = answer.get("Messages", [])
+    messages: list[dict[str, Any]] = response.get("Messages", [])
     return messages
 
 
 def count() -> int:
-    """Return how many there are, those that somebody is looking at among them."""
+    """Return how many there are, including those that somebody is reading."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = aws.client("sqs").get_queue_attributes(QueueUrl=queue_url(), AttributeNames=names)
-    return sum(int(answer["Attributes"][name]) for name in names)
+    response = aws.client("sqs").get_queue_attributes(QueueUrl=queue_url(), AttributeNames=names)
+    return sum(int(response["Attributes"][name]) for name in names)
 
 
 def look(at_most: int = _LOOKED_AT_AT_MOST) -> list[DeadLetter]:
-    """Return up to `at_most` dead letters, the oldest first, and leave them where the next reader finds them."""
+    """Return up to `at_most` dead letters, oldest first, and release them."""
     with closing(read()) as letters:
         found = list(islice(letters, at_most))
     return sorted(found, key=lambda letter: letter.sent_at)
 
 
 def chosen(message_ids: Collection[str] = ()) -> Generator[DeadLetter, None, None]:
-    """Yield the letters of these ids that can be had now, or all without any, hidden from others meanwhile."""
+    """Yield the available letters with these ids, or all of them without any, hidden from others meanwhile."""
     left = set(message_ids)
     with closing(read()) as letters:
         for letter in letters:
@@ -112,10 +114,10 @@ def chosen(message_ids: Collection[str] = ()) -> Generator[DeadLetter, None, Non
 
 
 def replay(letter: DeadLetter) -> bool:
-    """Put a letter back into the jobs queue; its prediction, if it failed, is opened again and answered again.
+    """Put a letter back into the jobs queue; if its prediction failed, it is reopened and answered again.
 
-    Return False, and leave the letter, if its prediction cannot be opened now: its apology is being sent, or the item
-    is half written.
+    Return False, and leave the letter, if its prediction cannot be reopened now: its apology is being sent, or the item
+    is incomplete.
     """
     try:
         opened = predictions.reopen(letter.prediction_id) if letter.prediction_id else None
@@ -125,7 +127,7 @@ def replay(letter: DeadLetter) -> bool:
     prediction = opened.prediction if opened else None
     if prediction and prediction.status is Status.FAILED:
         return False
-    sent_at = predictions.now()
+    sent_at = times.now()
     aws.client("sqs").send_message(QueueUrl=settings.JOBS_QUEUE_URL, MessageBody=letter.body)
     if prediction and not prediction.finished:
         predictions.mark_enqueued(prediction.prediction_id, sent_at)
@@ -134,12 +136,12 @@ def replay(letter: DeadLetter) -> bool:
 
 
 def delete(letter: DeadLetter) -> None:
-    """Take a letter out of the queue for good."""
+    """Delete a letter from the queue."""
     aws.client("sqs").delete_message(QueueUrl=queue_url(), ReceiptHandle=letter.receipt_handle)
 
 
 def _release(handles: Sequence[str]) -> None:
-    """Let others see these letters at once; those that were deleted are passed over."""
+    """Show these letters to others again; SQS skips those that were deleted."""
     for start in range(0, len(handles), _BATCH):
         entries = [
             {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
@@ -173,5 +175,5 @@ def _job(body: str) -> tuple[str | None, dict[str, Any]]:
         task, named = envelope["headers"]["task"], dict(keyword_arguments)
     except (ValueError, KeyError, TypeError, IndexError, RecursionError):
         return None, {}
-    # What is shown on a terminal must not steer it.
+    # It is shown on terminals, which must not take it for commands.
     return (task, named) if isinstance(task, str) and task.isprintable() else (None, {})

@@ -1,11 +1,11 @@
-"""Make room for a photo that must run alone because the worker that had it last died: its neighbours survive it."""
+"""Run a photo alone if the last worker that had it died, so that it takes no other photos down with it."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botsite.sqs.receiving import RECEIVING
+from botsite import sqs
 
 _LOOK_SECONDS = 0.05
 _count = threading.Lock()
@@ -16,7 +16,7 @@ _one_at_a_time = threading.Lock()
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """Work beside others."""
+    """Work alongside other jobs."""
     global _sharing
     with _count:
         _sharing += 1
@@ -29,16 +29,16 @@ def shared() -> Iterator[None]:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Work while this process has no other job in hand, and receives none.
+    """Work while this process has no other job and receives none.
 
-    Jobs that were received before are finished first; those that want to be alone, too, come one after the other.
+    Jobs received earlier finish first; those that also have to run alone take turns.
     """
     global _waiting_for_room
     with _count:
         _waiting_for_room += 1
     try:
-        with RECEIVING.stopped(), _one_at_a_time:
-            while _sharing or RECEIVING.held() > _waiting_for_room:
+        with sqs.RECEIVING.stopped(), _one_at_a_time:
+            while _sharing or sqs.RECEIVING.held() > _waiting_for_room:
                 time.sleep(_LOOK_SECONDS)
             yield
     finally:

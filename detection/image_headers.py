@@ -1,7 +1,7 @@
-"""Read what an image file says of itself, from its first bytes and without an image library.
+"""Read the format and size of an image from its first bytes, without an image library.
 
-Sites run this on whatever strangers send, so it does little: a few unpacked numbers, and never more than _STEPS of a
-file's segments. It refuses what certainly cannot be worked on; what it cannot tell, the worker decides.
+Sites run this on whatever strangers send, so it does little: it unpacks a few numbers, and never looks at more than
+_STEPS of a file's segments. It refuses what certainly cannot be processed; the worker decides about the rest.
 """
 
 import struct
@@ -10,23 +10,23 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-# All that is ever looked at.
+from detection import sentences
+
+# Nothing beyond this is looked at.
 HEAD_BYTES = 256 * 1024
-# Of segments, boxes and tags. A photo of a phone has a few dozen.
+# Limit of segments, boxes and tags. A phone's photo has a few dozen.
 _STEPS = 1000
-DAMAGED = "The image is damaged or incomplete: it cannot be decoded."
-NO_IMAGE = "That is not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...)."
 
 Size = tuple[int, int] | None
 
 
 class UnreadableImage(ValueError):
-    """These bytes are not a photo that can be worked on. The text is a sentence for their sender."""
+    """These bytes are not a photo that can be processed. The text is an English sentence for their sender."""
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an image file says of itself before it is decoded; sizes in pixels, None where its first bytes do not."""
+    """What an image file says about itself; sizes in pixels, None if its first bytes do not tell."""
 
     format: str
     width: int | None = None
@@ -36,7 +36,7 @@ class Header:
 def read(data: bytes) -> Header:
     """Read the header from a file's first HEAD_BYTES, or from all of a smaller file.
 
-    Raise UnreadableImage for what is certainly no image, and for certainly too many pixels.
+    Raise UnreadableImage for what is certainly no image, or certainly has too many pixels.
     """
     head = bytes(data[:HEAD_BYTES])
     name = _format(head)
@@ -45,7 +45,7 @@ def read(data: bytes) -> Header:
     except struct.error as error:
         # The size lies beyond what was read.
         if len(head) < HEAD_BYTES:
-            raise UnreadableImage(NO_IMAGE) from error
+            raise UnreadableImage(sentences.NO_IMAGE) from error
         size = None
     if size is None:
         return Header(name)
@@ -56,16 +56,16 @@ def read(data: bytes) -> Header:
 def check(width: int, height: int) -> None:
     """Raise UnreadableImage if an image of this size has no pixels, or too many."""
     if not (width and height):
-        raise UnreadableImage(NO_IMAGE)
+        raise UnreadableImage(sentences.NO_IMAGE)
     if width * height > settings.PHOTO_MAX_MEGAPIXELS * 1e6:
         raise too_many_pixels(width, height)
 
 
 def too_many_pixels(width: int, height: int) -> UnreadableImage:
     """Return the error for an image larger than PHOTO_MAX_MEGAPIXELS."""
+    megapixels, most = f"{width * height / 1e6:.0f}", f"{settings.PHOTO_MAX_MEGAPIXELS:g}"
     return UnreadableImage(
-        f"The image has {width} x {height} pixels, {width * height / 1e6:.0f} megapixels. "
-        f"I can look at up to {settings.PHOTO_MAX_MEGAPIXELS:g}."
+        sentences.TOO_MANY_PIXELS.format(width=width, height=height, megapixels=megapixels, most=most)
     )
 
 
@@ -73,7 +73,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
     """Return a JPEG's width and height as stored. Raise UnreadableImage if its first HEAD_BYTES do not say."""
     header = read(data)
     if header.format != "JPEG" or header.width is None or header.height is None:
-        raise UnreadableImage(NO_IMAGE)
+        raise UnreadableImage(sentences.NO_IMAGE)
     return header.width, header.height
 
 
@@ -84,13 +84,13 @@ def _format(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     if head[4:8] == b"ftyp":
-        # A video is such a file, too: the brands, its own first, tell.
+        # A video is such a file, too: the brands, its own first, tell them apart.
         length = min(int.from_bytes(head[:4], "big"), 256)
         brands = [head[8:12], *(head[at : at + 4] for at in range(16, length, 4))]
         found = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
         if found:
             return "AVIF" if "AVIF" in found else "HEIF"
-    raise UnreadableImage(NO_IMAGE)
+    raise UnreadableImage(sentences.NO_IMAGE)
 
 
 def _jpeg(head: bytes) -> Size:
@@ -99,7 +99,7 @@ def _jpeg(head: bytes) -> Size:
         prefix, marker = struct.unpack_from("BB", head, at)
         if prefix != 0xFF or marker in (0xD9, 0xDA):
             # Coded data or the end before any size.
-            raise UnreadableImage(NO_IMAGE)
+            raise UnreadableImage(sentences.NO_IMAGE)
         if marker in _FRAMES:
             height, width = struct.unpack_from(">HH", head, at + 5)
             return width, height
@@ -115,7 +115,7 @@ def _jpeg(head: bytes) -> Size:
 def _png(head: bytes) -> Size:
     kind, width, height = struct.unpack_from(">4sII", head, 12)
     if kind != b"IHDR":
-        raise UnreadableImage(NO_IMAGE)
+        raise UnreadableImage(sentences.NO_IMAGE)
     return width, height
 
 
@@ -127,10 +127,10 @@ def _gif(head: bytes) -> Size:
 def _bmp(head: bytes) -> Size:
     (version,) = struct.unpack_from("<I", head, 14)
     if version not in _BMP_VERSIONS:
-        # A text that begins with BM.
-        raise UnreadableImage(NO_IMAGE)
+        # This is a text that begins with BM.
+        raise UnreadableImage(sentences.NO_IMAGE)
     width, height = struct.unpack_from("<HH" if version == 12 else "<ii", head, 18)
-    # A negative height: the rows come from the top.
+    # A negative height means that the rows start at the top.
     return abs(width), abs(height)
 
 
@@ -145,7 +145,7 @@ def _webp(head: bytes) -> Size:
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", head, 26)
         return width & 0x3FFF, height & 0x3FFF
-    raise UnreadableImage(NO_IMAGE)
+    raise UnreadableImage(sentences.NO_IMAGE)
 
 
 def _tiff(head: bytes) -> Size:
@@ -161,7 +161,7 @@ def _tiff(head: bytes) -> Size:
 
 
 def _heif(head: bytes) -> Size:
-    """Return the largest size of an image in the file: the others are its tiles, thumbnail and depth."""
+    """Return the size of the largest image in the file: the others are its tiles, thumbnail and depth map."""
     sizes = []
     for meta in _boxes(head, b"meta", 0, len(head)):
         # Four bytes of version and flags come before the boxes in it, as before an ispe's numbers.
@@ -173,13 +173,13 @@ def _heif(head: bytes) -> Size:
 
 
 def _boxes(head: bytes, wanted: bytes, at: int, end: int) -> Iterator[range]:
-    """Yield where the contents of the boxes of a kind lie, of those that follow one another from `at` to `end`."""
+    """Yield the places of the contents of all boxes of a kind among those in a row from `at` to `end`."""
     for _ in range(_STEPS):
         if at + 8 > min(end, len(head)):
             return
         length, kind = struct.unpack_from(">I4s", head, at)
         if length < 8:
-            # To the end of the file, or with a length of 64 bits: nobody writes a meta box so.
+            # It runs to the end of the file, or has a length of 64 bits: nobody writes a meta box like that.
             return
         if kind == wanted:
             yield range(at + 8, min(at + length, end))

@@ -12,20 +12,20 @@ from storages.backends.s3 import S3Storage
 
 from botsite import aws
 
-# Long enough to look at a picture; a link that leaks opens nothing soon after.
+# Long enough to look at a picture; a leaked link soon opens nothing.
 LINK_SECONDS = 300
 _CHUNK_BYTES = 1 << 18
 
 
 class ImageGone(Exception):
-    """The object is not in the bucket (any more); trying again cannot help."""
+    """The object is not in the bucket; trying again cannot help."""
 
 
 class ImageStorage(S3Storage):
     """S3Storage with one request for a read and one for a write, over the process's one S3 client.
 
     django-storages 1.14 makes a session for each thread (tens of milliseconds and megabytes) and reads with two
-    HEADs and a multi-part transfer; at 25 ms a round trip that is most of a job's waiting.
+    HEADs and a multi-part transfer; at 25 ms a round trip that is most of a job's waiting time.
     """
 
     def get_default_settings(self) -> dict[str, Any]:
@@ -45,17 +45,17 @@ class ImageStorage(S3Storage):
         return ContentFile(bytes(self.read(name)), name)
 
     def read(self, name: str) -> bytearray:
-        """Return an object's bytes, in one copy. Raise FileNotFoundError if there is none."""
+        """Return an object's bytes, in one copy. Raise FileNotFoundError if it does not exist."""
         client = self.connection.meta.client
         try:
-            answer = client.get_object(Bucket=self.bucket_name, Key=name)
+            response = client.get_object(Bucket=self.bucket_name, Key=name)
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise FileNotFoundError(f"{name} is not in bucket {self.bucket_name}") from error
             raise
         data = bytearray()
-        # As a whole, urllib3 would hold the object twice.
-        while chunk := answer["Body"].read(_CHUNK_BYTES):
+        # Read in one piece, urllib3 would hold the object twice.
+        while chunk := response["Body"].read(_CHUNK_BYTES):
             data += chunk
         return data
 
@@ -64,12 +64,12 @@ class ImageStorage(S3Storage):
         return name
 
     def put(self, name: str, data: bytes | bytearray, content_type: str) -> None:
-        """Store bytes as they are: a Django File of them would be one copy, and its content another."""
+        """Store bytes as they are: a Django File would be one copy, and its content another."""
         self.connection.meta.client.put_object(Bucket=self.bucket_name, Key=name, Body=data, ContentType=content_type)
 
 
 def get(key: str) -> bytearray:
-    """Return the object's bytes. Raise ImageGone if there is none."""
+    """Return the object's bytes. Raise ImageGone if it does not exist."""
     try:
         return cast(ImageStorage, default_storage).read(key)
     except FileNotFoundError as error:
@@ -82,16 +82,16 @@ def put(key: str, data: bytes | bytearray, content_type: str) -> None:
 
 
 def exists(key: str) -> bool:
-    """Return whether there is an object under `key`."""
+    """Return whether the object exists."""
     return bool(default_storage.exists(key))
 
 
 def link(key: str) -> str:
-    """Return an address under which anybody can fetch the object for the next LINK_SECONDS."""
+    """Return an address where anybody can fetch the object for the next LINK_SECONDS."""
     return str(default_storage.url(key))
 
 
 def delete(*keys: str) -> None:
-    """Delete objects; those that are gone already are no error."""
+    """Delete objects; it is no error if some are gone already."""
     for key in keys:
         default_storage.delete(key)

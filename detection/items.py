@@ -1,19 +1,22 @@
-"""What a prediction looks like as a DynamoDB item. `Decimal` is made here and nowhere else: DynamoDB has no floats."""
+"""Convert predictions to DynamoDB items and back. Only here are times texts, and fractions Decimals: it has neither."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from detection import times
 from detection.schemas import Act, Delivery, Detection, Prediction, Status
 
-# All photos have it, so that one index holds them all by time.
+# All photos share it, so one index holds them all by time.
 KIND, PHOTO = "kind", "photo"
 _FRACTIONS = ("confidence", "cx", "cy", "width", "height")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a list shows of an item, as it stands there; empty is what the item does not have."""
+    """What a list shows of an item, as it is stored; what the item lacks is empty."""
 
     prediction_id: str
     created_at: str
@@ -28,23 +31,28 @@ class Row:
 
 
 class Incomplete(ValueError):
-    """Something other than this service wrote the item, or left it half written; the text says what is wrong."""
+    """The item lacks something or cannot be read, so this service did not write it; the text says what is wrong."""
 
 
 def write(prediction: Prediction) -> dict[str, Any]:
-    """Return the item of a prediction; what is not known yet is absent."""
-    item = {key: value for key, value in asdict(prediction).items() if value is not None}
-    item["acts"] = list(item["acts"])
-    return item | {KIND: PHOTO, "detections": [detection(box) for box in prediction.detections]}
+    """Return the item of a prediction, without what is not known yet."""
+    item = plain({key: value for key, value in asdict(prediction).items() if value is not None})
+    acts = [plain(asdict(act)) for act in prediction.acts]
+    return item | {KIND: PHOTO, "acts": acts, "detections": [detection(box) for box in prediction.detections]}
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with times as text: DynamoDB has none."""
+    return {name: times.text(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
 def detection(box: Detection) -> dict[str, Any]:
-    """Return one box as a map. Six digits place it within a thousandth of a pixel."""
+    """Return one box as a map. Six digits place it to a thousandth of a pixel."""
     return {"label": box.label} | {name: Decimal(str(round(getattr(box, name), 6))) for name in _FRACTIONS}
 
 
 def read(item: dict[str, Any]) -> Prediction:
-    """Return the prediction of an item. Raise Incomplete if the item lacks what every prediction has."""
+    """Return the prediction of an item. Raise Incomplete if that cannot be done."""
     try:
         return _read(item)
     except KeyError as error:
@@ -54,13 +62,16 @@ def read(item: dict[str, Any]) -> Prediction:
 
 
 def row(item: dict[str, Any]) -> Row:
-    """Return what a list shows of an item of an index, however little of it there is."""
+    """Return what a list shows of an item, however incomplete that is."""
     return Row(**{each.name: str(item.get(each.name, "")) for each in fields(Row)})
 
 
 def _read(item: dict[str, Any]) -> Prediction:
     def number(name: str) -> int | None:
         return int(item[name]) if name in item else None
+
+    def time(name: str) -> datetime | None:
+        return times.read(item[name]) if item.get(name) else None
 
     return Prediction(
         prediction_id=item["prediction_id"],
@@ -72,17 +83,17 @@ def _read(item: dict[str, Any]) -> Prediction:
         delivery=Delivery(item["delivery"]),
         attempts=int(item["attempts"]),
         tries=int(item.get("tries", 0)),
-        received_at=item.get("received_at"),
-        created_at=item["created_at"],
-        enqueued_at=item.get("enqueued_at"),
-        started_at=item.get("started_at"),
+        received_at=time("received_at"),
+        created_at=times.read(item["created_at"]),
+        enqueued_at=time("enqueued_at"),
+        started_at=time("started_at"),
         job_id=item.get("job_id"),
         holder=item.get("holder"),
         failure=item.get("failure"),
-        finished_at=item.get("finished_at"),
-        delivered_at=item.get("delivered_at"),
-        reopened_at=item.get("reopened_at"),
-        delivery_until=item.get("delivery_until"),
+        finished_at=time("finished_at"),
+        delivered_at=time("delivered_at"),
+        reopened_at=time("reopened_at"),
+        delivery_until=time("delivery_until"),
         delivery_lease=item.get("delivery_lease"),
         delivery_failures=int(item.get("delivery_failures", 0)),
         model=item.get("model"),
@@ -91,5 +102,5 @@ def _read(item: dict[str, Any]) -> Prediction:
         detections=tuple(
             Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])
         ),
-        acts=tuple(Act(act["at"], act["operation"], act["operator"]) for act in item.get("acts", [])),
+        acts=tuple(Act(times.read(act["at"]), act["operation"], act["operator"]) for act in item.get("acts", [])),
     )

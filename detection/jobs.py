@@ -5,18 +5,18 @@ from datetime import timedelta
 
 import structlog
 
-from detection import images, predictions, tasks
+from detection import images, predictions, tasks, times
 from detection.schemas import Prediction, Status
 
 log = structlog.get_logger()
 
-# For so long whoever made the item is left to send its job; then a repeated update sends it.
+# Whoever made the item has this long to send its job; then a repeated update sends it.
 _FIRST_ONE = timedelta(seconds=5)
 _LOOK_AGAIN_SECONDS = 0.1
 
 
 def find(prediction_id: str) -> Prediction | None:
-    """Return the prediction if its job is on its way already: then there is nothing left to do."""
+    """Return the prediction if its job is on its way already, so that nothing is left to do."""
     prediction = predictions.find(prediction_id)
     if prediction and (prediction.enqueued_at or prediction.finished):
         return prediction
@@ -26,7 +26,7 @@ def find(prediction_id: str) -> Prediction | None:
 def submit(prediction: Prediction, photo: bytes | bytearray) -> None:
     """Store the photo and the item, then send the job; when this returns, all three are durable.
 
-    Safe to repeat at any point, and at once: the item is made once, and one of several callers sends the job.
+    Safe to repeat at any point, even concurrently: the item is made once, and one of several callers sends the job.
     """
     images.put(prediction.image_key, photo, "application/octet-stream")
     created = predictions.create(prediction)
@@ -38,22 +38,22 @@ def submit(prediction: Prediction, photo: bytes | bytearray) -> None:
 
 
 def send(prediction: Prediction) -> None:
-    """Send the job of a prediction. A second one does no harm: one of them claims the prediction."""
-    sent_at = predictions.now()
+    """Send the job of a prediction. A second job does no harm: only one can claim the prediction."""
+    sent_at = times.now()
     tasks.detect.apply_async(
         kwargs={
             "prediction_id": prediction.prediction_id,
             "image_key": prediction.image_key,
             "chat_id": prediction.chat_id,
         },
-        # SQS is fair between groups: who sends hundreds of photos does not hold up who sends one.
+        # SQS is fair between groups: hundreds of photos from one person do not hold up a single photo from another.
         MessageGroupId=str(prediction.chat_id),
     )
     predictions.mark_enqueued(prediction.prediction_id, sent_at)
 
 
 def refuse(prediction: Prediction, reason: str) -> None:
-    """Store a prediction that failed before it began, so that its sender is told `reason` once."""
+    """Store a prediction that failed before it began, so that its sender is told the reason once."""
     predictions.create(prediction)
     predictions.fail(prediction.prediction_id, reason)
     log.info("photo_refused", reason=reason)
@@ -65,6 +65,6 @@ def _somebody_else_sends(prediction_id: str) -> bool:
         prediction = predictions.find(prediction_id)
         if prediction is None or prediction.enqueued_at or prediction.status is not Status.QUEUED:
             return prediction is not None
-        if prediction.created_at < predictions.now(-_FIRST_ONE):
+        if times.latest(prediction.created_at) < times.now(-_FIRST_ONE):
             return False
         time.sleep(_LOOK_AGAIN_SECONDS)

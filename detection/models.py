@@ -1,10 +1,10 @@
-"""What the admin's index, permissions and audit entries hang on. The jobs themselves are in DynamoDB."""
+"""Give the admin a model for its index, permissions and audit entries. The jobs themselves are in DynamoDB."""
 
 from django.db import models
 
 
 class Job(models.Model):
-    """One photo's way through the service. No table and no rows: instances are made from ids, and never saved."""
+    """One photo's way through the service. It has no table and no rows: instances are made from ids and never saved."""
 
     prediction_id: "models.CharField[str, str]" = models.CharField(primary_key=True, max_length=64)
 

@@ -1,6 +1,7 @@
-"""What travels along the path: a job, a prediction, its detections."""
+"""What travels along the path of a photo: a prediction, its detections, and what operators did to it."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -36,16 +37,16 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What an operator did to a job, and when (ISO 8601, UTC)."""
+    """What an operator did to a job, and when."""
 
-    at: str
+    at: datetime
     operation: str
     operator: str
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One run of the model on one photo: the item in the predictions table. Times are ISO 8601, UTC."""
+    """One run of the model on one photo: the item in the predictions table. Times are aware, in UTC."""
 
     prediction_id: str
     chat_id: int
@@ -53,34 +54,34 @@ class Prediction:
     image_key: str
     status: Status = Status.QUEUED
     delivery: Delivery = Delivery.PENDING
-    # How often it was claimed. Only ever rises, so that each claim can be told from every other.
+    # How often it was claimed. It only ever rises, so each claim can be told from every other.
     attempts: int = 0
-    # How often it was really tried: claims that AWS kept from being worked on are not counted.
+    # How often it was really tried: claims that failed because of AWS are not counted.
     tries: int = 0
-    # When the site got the update; the item is made once the photo is stored.
-    received_at: str | None = None
-    created_at: str = ""
-    enqueued_at: str | None = None
-    started_at: str | None = None
-    # Which job works on it, or did last, and a name for that claim.
+    # When the site got the update; the item is created once the photo is stored.
+    received_at: datetime | None = None
+    created_at: datetime | None = None
+    enqueued_at: datetime | None = None
+    started_at: datetime | None = None
+    # Which job works on it, or did last, and an id for that claim.
     job_id: str | None = None
     holder: str | None = None
     # The exception that ended the try before this one.
     failure: str | None = None
-    finished_at: str | None = None
-    delivered_at: str | None = None
+    finished_at: datetime | None = None
+    delivered_at: datetime | None = None
     # When an operator last had it done, or sent, again.
-    reopened_at: str | None = None
-    # Until when the one who sends the answer has the right to; of a pending answer, until when nobody has.
-    delivery_until: str | None = None
+    reopened_at: datetime | None = None
+    # Until when the answer is leased to its sender; of a pending answer, until when nobody may send it.
+    delivery_until: datetime | None = None
     delivery_lease: str | None = None
-    # How often sending failed for a reason of this answer's own.
+    # How often sending failed for a reason that concerns this answer alone.
     delivery_failures: int = 0
-    # Of the file as it was sent; None on items of earlier releases, whose photos count as small.
+    # Size of the file as it was sent; None on items of earlier releases, whose photos count as small.
     photo_bytes: int | None = None
     model: str | None = None
     inference_ms: int | None = None
-    # A sentence that can be shown to whoever sent the photo.
+    # An English sentence for the photo's sender (detection/sentences.py).
     error: str | None = None
     detections: tuple[Detection, ...] = field(default=())
     acts: tuple[Act, ...] = field(default=())
@@ -92,5 +93,5 @@ class Prediction:
 
     @property
     def finished(self) -> bool:
-        """Return whether the model has had its say, for better or worse."""
+        """Return whether the work on the photo is over, for better or worse."""
         return self.status in (Status.SUCCEEDED, Status.FAILED)

@@ -1,8 +1,8 @@
-"""Finish what a crash or a lost message left half done. Runs on the metric role, every 30 s, harmless when doubled.
+"""Finish what a crash or a lost message left half done. Runs on the metric role, every 30 s; a second run is harmless.
 
-No state is one that nobody leaves: what is finished is delivered, what is queued has a job, what is processed for
-too long is taken over, and what was given up is told to its sender. One sweep and one burial run at a time, and each
-stops beginning things after a while: the next one goes on.
+No photo stays in a state forever: what is finished is delivered, what is queued gets a job, what is processed for too
+long is taken over, and the sender of what was given up is told. One sweep and one burial run at a time. Each stops
+starting things after a while, and the next one continues.
 """
 
 import time
@@ -17,37 +17,35 @@ from celery import shared_task
 from django.conf import settings
 
 from botsite import aws
-from detection import callback, dead_letters, items, jobs, predictions, task_lease, tasks, timeline
+from detection import callback, dead_letters, items, jobs, predictions, queries, sentences, task_lease, tasks, times
 from detection.dead_letters import DeadLetter
 from detection.schemas import Prediction, Status
 
 log = structlog.get_logger()
 
-# The worker's own calls of /results have had their time by then.
+# By then the worker's own calls of /results have had their chance.
 UNDELIVERED = timedelta(seconds=60)
-# The site has sent the job, or failed to, by then.
+# By then the site has sent the job, or failed to.
 WITHOUT_JOB = timedelta(seconds=60)
 # Longer than a claim is respected (predictions.PROCESSING_STALE), so that the job sent now can take over.
 STUCK = timedelta(minutes=10)
-# With an empty queue, a job that old is in nobody's hands.
+# If the queue is empty, nobody holds a job that old.
 JOB_LOST = timedelta(minutes=15)
-# That a job was sent is recorded on the item after it was, and before this has passed; a letter takes longer to die.
+# An item records within this time that its job was sent; a message takes longer to become a dead letter.
 RECORDED = timedelta(seconds=60)
-# A chat gets one answer a second: more than this is for later sweeps.
+# A chat gets one answer a second: later sweeps send the rest.
 ANSWERS_OF_A_CHAT = 60
-# A turn begins nothing after this, and has room for its last calls of AWS, which may wait half a minute each.
+# A run starts nothing after this; its turn leaves time for its last calls of AWS, which may take half a minute each.
 WORK = timedelta(seconds=60)
 TURN = timedelta(seconds=150)
-# Before any time: only what was never sent at all is older.
-_NEVER = "0"
 
-# Dead letters whose senders know, by message id: they stay in the queue for the operator, and are met again each time.
+# Dead letters whose senders know, by message id: they stay in the queue for the operator, and come up each time.
 _told: set[str] = set()
 
 
 @shared_task(name="upkeep.sweep")
 def sweep() -> bool:
-    """Find what is left lying, by index, and set it going again; return whether it was this sweep's turn."""
+    """Find by index what is stuck, and set it going again; return whether it was this sweep's turn."""
     with task_lease.take("sweep", TURN) as mine:
         if mine:
             _sweep(time.monotonic() + WORK.total_seconds())
@@ -58,7 +56,7 @@ def sweep() -> bool:
 def bury() -> bool:
     """Fail the predictions whose jobs are dead letters, so that their senders are told once.
 
-    The letters stay where they are, for the operator: `manage.py dlq`. Return whether it was this burial's turn.
+    The letters stay in their queue for the operator (`manage.py dlq`). Return whether it was this burial's turn.
     """
     with task_lease.take("bury", TURN) as mine:
         if mine:
@@ -67,8 +65,8 @@ def bury() -> bool:
 
 
 def _sweep(until: float) -> None:
-    undelivered = list(_in_turn(predictions.unanswered(predictions.now(-UNDELIVERED))))
-    # What does not fit, or is not reached, is found by the next sweep.
+    undelivered = list(_in_turn(queries.unanswered(times.now(-UNDELIVERED))))
+    # The next sweep finds what does not fit or is not reached.
     called = next((number for number, each in enumerate(undelivered) if not callback.notify(*each)), len(undelivered))
     taken_over, given_up = _take_over(until)
     resent = _resend(until)
@@ -84,7 +82,7 @@ def _sweep(until: float) -> None:
 
 
 def _in_turn(undelivered: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """Yield an answer of each chat, then the next of each, so that nobody waits for a chat with hundreds."""
+    """Yield one answer of each chat, then the next of each, so that nobody waits for a chat with hundreds."""
     chats: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
     for prediction_id, chat_id in undelivered:
         if len(chats[chat_id]) < ANSWERS_OF_A_CHAT:
@@ -93,14 +91,14 @@ def _in_turn(undelivered: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]
 
 
 def _take_over(until: float) -> tuple[int, int]:
-    """Send jobs for predictions that are processed for too long, or give them up; return how many of each."""
-    stuck = predictions.now(-STUCK)
+    """Send jobs for predictions that were processed for too long, or give them up; return how many of each."""
+    stuck = times.now(-STUCK)
     taken_over = given_up = 0
-    for prediction in _before(until, predictions.unfinished(Status.PROCESSING, stuck, stuck)):
+    for prediction in _before(until, queries.unfinished(Status.PROCESSING, stuck, stuck)):
         if prediction.tries < tasks.TRIES_AT_MOST:
             jobs.send(prediction)
             taken_over += 1
-        elif predictions.fail(prediction.prediction_id, tasks.GIVEN_UP, attempt=prediction.attempts).granted:
+        elif predictions.fail(prediction.prediction_id, sentences.GIVEN_UP, attempt=prediction.attempts).granted:
             callback.notify(prediction.prediction_id, prediction.chat_id)
             given_up += 1
     return taken_over, given_up
@@ -108,10 +106,10 @@ def _take_over(until: float) -> tuple[int, int]:
 
 def _resend(until: float) -> int:
     """Send the jobs of queued predictions that have none; return how many."""
-    # While jobs wait or are in work, each that was sent may be one of them.
-    lost = predictions.now(-JOB_LOST) if _queue_is_empty() else _NEVER
+    # While jobs wait or are in progress, each job that was sent may be one of them.
+    lost = times.now(-JOB_LOST) if _queue_is_empty() else times.NEVER
     resent = 0
-    for prediction in _before(until, predictions.unfinished(Status.QUEUED, predictions.now(-WITHOUT_JOB), lost)):
+    for prediction in _before(until, queries.unfinished(Status.QUEUED, times.now(-WITHOUT_JOB), lost)):
         jobs.send(prediction)
         resent += 1
     return resent
@@ -123,8 +121,8 @@ def _before(until: float, found: Iterable[Prediction]) -> Iterator[Prediction]:
 
 def _queue_is_empty() -> bool:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = aws.client("sqs").get_queue_attributes(QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=names)
-    return not any(int(answer["Attributes"][name]) for name in names)
+    response = aws.client("sqs").get_queue_attributes(QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=names)
+    return not any(int(response["Attributes"][name]) for name in names)
 
 
 def _bury(until: float) -> None:
@@ -141,7 +139,7 @@ def _bury(until: float) -> None:
 
 
 def _tell(letter: DeadLetter) -> None:
-    """Fail the letter's prediction and have its sender told, unless it is finished or was sent once more."""
+    """Fail the letter's prediction and have its sender told, unless it is finished or was sent again."""
     try:
         prediction = predictions.find(letter.prediction_id) if letter.prediction_id else None
     except items.Incomplete as error:
@@ -149,13 +147,12 @@ def _tell(letter: DeadLetter) -> None:
         return
     if prediction is None or prediction.finished or _has_newer_job(letter, prediction):
         return
-    if predictions.fail(prediction.prediction_id, tasks.GIVEN_UP).granted:
+    if predictions.fail(prediction.prediction_id, sentences.GIVEN_UP).granted:
         log.error("job_given_up", prediction_id=prediction.prediction_id, receives=letter.receives)
         callback.notify(prediction.prediction_id, prediction.chat_id)
 
 
 def _has_newer_job(letter: DeadLetter, prediction: Prediction) -> bool:
-    """Return whether the photo was, or will be, tried again since: that job dies a death of its own, if it does."""
-    newest = timeline.parse(max(prediction.enqueued_at or "", prediction.reopened_at or ""))
+    """Return whether the photo was reopened or sent again since: then this letter is not its last job."""
     sent = datetime.fromtimestamp(letter.sent_at / 1000, UTC) + RECORDED
-    return newest is not None and newest > sent
+    return times.latest(prediction.enqueued_at, prediction.reopened_at) > sent

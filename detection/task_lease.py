@@ -1,7 +1,7 @@
-"""Keep a task from running twice at once: a lease in the predictions table, which every machine can see.
+"""Keep a task from running twice at once by a lease in the predictions table, which every machine can see.
 
-A lock of this process would not do. While the group replaces the metric's machine there are two, and a new process may
-start before the old one has ended.
+A lock within the process would not do. While the group replaces the metric role's machine there are two, and a new
+process may start before the old one has ended.
 """
 
 import time
@@ -15,26 +15,26 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from detection import predictions
+from detection import items, times
 
-# DynamoDB removes what nobody has wanted for a day.
+# DynamoDB deletes a lease that nobody has taken for a day.
 _EXPIRES_SECONDS = 86_400
 
 
 @contextmanager
 def take(task: str, lasting: timedelta) -> Iterator[bool]:
-    """Yield whether it is the caller's turn: then nobody else's, until the block ends or `lasting` has passed.
+    """Yield whether it is the caller's turn, and nobody else's, until the block ends or `lasting` has passed.
 
-    A process that dies holds up the others for `lasting`, so the work in the block has to be done within it.
+    A process that dies holds up the others for `lasting`; the work in the block has to be done within it.
     """
     mine = {":mine": uuid4().hex}
-    times = {":now": predictions.now(), ":until": predictions.now(lasting), ":expires": _expires_at()}
+    until = {":now": times.now(), ":until": times.now(lasting), ":expires": _expires_at()}
     granted = _write(
         task,
         "SET holder = :mine, held_until = :until, expires_at = :expires",
         # botocore repeats a write whose reply was lost: that one finds the turn to be its own.
         "attribute_not_exists(held_until) OR held_until < :now OR holder = :mine",
-        mine | times,
+        mine | until,
     )
     try:
         yield granted
@@ -55,7 +55,7 @@ def _write(task: str, update: str, condition: str, values: Mapping[str, Any]) ->
             Key={"prediction_id": f"turn#{task}"},
             UpdateExpression=update,
             ConditionExpression=condition,
-            ExpressionAttributeValues=values,
+            ExpressionAttributeValues=items.plain(values),
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":

@@ -1,4 +1,4 @@
-"""The job of a worker: claim, fetch, detect, draw, store, call back."""
+"""Do the job of a worker: claim, fetch, detect, draw, store, call back."""
 
 import time
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ from celery import Task, shared_task
 from celery.exceptions import Reject
 
 from botsite.sqs.receiving import RECEIVING
-from detection import callback, exclusive, image_headers, images, large_files, predictions
+from detection import callback, exclusive, image_headers, images, large_files, predictions, sentences, times
 from detection.schemas import Prediction
 
 if TYPE_CHECKING:
@@ -17,22 +17,19 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# A photo that ends its worker, or fails otherwise, as often as this is given up.
+# A photo that kills its worker, or fails otherwise, this many times is given up.
 TRIES_AT_MOST = 5
-GIVEN_UP = "Something went wrong on my side, several times. Please try again later."
-OWN_FAILURE = "Something about this picture trips me up, so I couldn't process it. Other photos still work."
-PHOTO_GONE = "The photo is no longer stored. Please send it again."
 _AWS_FAILED = (ClientError, BotoCoreError)
-# AWS may be back within this; else the photo counts as tried, and runs alone the next time.
+# AWS may be back by then; otherwise the photo counts as tried, and runs alone the next time.
 _GIVE_BACK_SECONDS = 30.0
 _GIVE_BACK_AGAIN_SECONDS = 1.0
 
 
 @shared_task(bind=True, name="detection.detect")
 def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> None:
-    """Answer one photo. Safe to run twice; what raises here comes back from the queue."""
+    """Answer one photo. It is safe to run twice; if it raises, the queue hands the job out again."""
     if not predictions.possible(prediction_id):
-        raise ValueError(f"a job for {prediction_id!r}, which is no id of a prediction")
+        raise ValueError(f"a job for {prediction_id!r}, which cannot be the id of a prediction")
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:
             with exclusive.shared():
@@ -47,7 +44,7 @@ def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> N
 
 
 def _answer(prediction_id: str, job_id: str) -> Prediction | None:
-    """Work on a photo that waits; return the prediction instead if its last holder died with it."""
+    """Process a photo that waits; return the prediction instead if its last holder died with it."""
     claimed = predictions.claim(prediction_id, job_id)
     prediction = claimed.prediction
     if prediction is None:
@@ -61,7 +58,7 @@ def _answer(prediction_id: str, job_id: str) -> Prediction | None:
     elif predictions.abandoned(prediction, job_id):
         return prediction
     else:
-        log.info("job_left_to_another", started_at=prediction.started_at)
+        log.info("job_left_to_another", started_at=times.text(times.latest(prediction.started_at)))
     return None
 
 
@@ -75,10 +72,10 @@ def _take_over(left: Prediction, job_id: str) -> None:
 
 
 def _work(claimed: Prediction) -> None:
-    """Bring a claimed photo to its end, or give it back and raise."""
+    """Finish a claimed photo, or give it back and raise."""
     try:
         if claimed.tries > TRIES_AT_MOST:
-            predictions.fail(claimed.prediction_id, GIVEN_UP, claimed.attempts)
+            predictions.fail(claimed.prediction_id, sentences.GIVEN_UP, claimed.attempts)
             log.error("job_given_up", tries=claimed.tries - 1)
         else:
             _detect(claimed)
@@ -88,7 +85,7 @@ def _work(claimed: Prediction) -> None:
     except large_files.Crowded as crowded:
         _give_back(claimed)
         log.info("job_put_off", reason=str(crowded))
-        # The queue hands it out again, later each time.
+        # The queue hands it out again, each time later.
         raise Reject(str(crowded), requeue=False) from crowded
     callback.notify(claimed.prediction_id, claimed.chat_id)
 
@@ -100,17 +97,17 @@ def _detect(claimed: Prediction) -> None:
     started = time.monotonic()
     log.info("job_started", attempt=claimed.attempts)
     try:
-        with large_files.lent(claimed.photo_bytes or 0):
+        with large_files.BUDGET.lent(claimed.photo_bytes or 0):
             boxed = _box(claimed, images.get(claimed.image_key))
     except images.ImageGone as error:
-        _fail(claimed, PHOTO_GONE, error)
+        _fail(claimed, sentences.PHOTO_GONE, error)
         return
     if boxed is None:
         return
     images.put(claimed.result_key, boxed.jpeg, "image/jpeg")
     stored = predictions.succeed(claimed, boxed.detections, yolo.load().name, boxed.inference_ms)
     if stored.prediction is None:
-        # An operator has deleted it meanwhile, and its pictures before the one that was stored just now.
+        # An operator has deleted it meanwhile, and its pictures before this one was stored.
         images.delete(claimed.result_key)
     log.info(
         "job_succeeded" if stored.granted else "job_overtaken",
@@ -121,7 +118,7 @@ def _detect(claimed: Prediction) -> None:
 
 
 def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
-    """Return the photo with its objects, or None if it was ended with a sentence for its sender."""
+    """Return the photo with its objects, or None if it failed with a sentence for its sender."""
     from detection.model import yolo
 
     try:
@@ -131,12 +128,12 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     except large_files.Crowded:
         raise
     except Exception as error:
-        # Decoding, the model or drawing: AWS has nothing to do with it.
+        # Decoding, the model or drawing failed, not AWS.
         failure = type(error).__name__
         if claimed.failure != failure:
             predictions.note_failure(claimed, failure)
             raise
-        _fail(claimed, OWN_FAILURE, error)
+        _fail(claimed, sentences.OWN_FAILURE, error)
     return None
 
 
@@ -146,7 +143,7 @@ def _fail(claimed: Prediction, sentence: str, error: Exception) -> None:
 
 
 def _give_back(claimed: Prediction) -> None:
-    """Have the claim not count as a try, and let anybody claim the photo again."""
+    """Return the claim, so that it does not count as a try, and anyone can claim the photo again."""
     give_up_at = time.monotonic() + _GIVE_BACK_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Learn from the machine's metadata (IMDSv2) that it is about to go, and let the group know when we are done."""
+"""Notice from the instance metadata (IMDSv2) that the machine is about to go, and tell its group when we are done."""
 
 import os
 from collections.abc import Callable
@@ -18,12 +18,12 @@ _LOOK_SECONDS = 5.0
 _LIFECYCLE_STATE = "latest/meta-data/autoscaling/target-lifecycle-state"
 _SPOT_NOTICE = "latest/meta-data/spot/instance-action"
 _INSTANCE_ID = "latest/meta-data/instance-id"
-# The hook that deploy/cloudformation gives the group of workers.
+# The lifecycle hook that deploy/cloudformation gives the workers' group.
 HOOK_SUFFIX = "-drain"
 
 
 class Metadata:
-    """The metadata service of the machine this runs on, if it is one of EC2."""
+    """The instance metadata service, if this machine is an EC2 instance."""
 
     def __init__(self) -> None:
         self._base = os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://169.254.169.254").rstrip("/")
@@ -31,7 +31,7 @@ class Metadata:
         self._token = ""
 
     def get(self, path: str) -> str | None:
-        """Return what stands at a path; None if nothing does, or if nobody answers."""
+        """Return the text at a path; None if it is missing or the service does not answer."""
         try:
             if not self._token:
                 self._token = self._new_token()
@@ -51,7 +51,7 @@ class Metadata:
 
 
 class Farewell(Loop):
-    """Watch for the end of the machine and call `leave` once; afterwards `complete` lets the group go on."""
+    """Watch for the machine's end and call `leave` once; afterwards `complete` lets the group continue."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
         super().__init__("farewell", self._look)
@@ -61,7 +61,7 @@ class Farewell(Loop):
         self._on_ec2 = False
 
     def _look(self) -> bool:
-        """Look once, and wait for five seconds; return whether there is nothing to look for any more."""
+        """Look once and wait five seconds; return whether there is nothing left to look for."""
         if not self._on_ec2:
             disabled = os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true"
             self._on_ec2 = not disabled and bool(self._metadata.get(_INSTANCE_ID))
@@ -74,15 +74,15 @@ class Farewell(Loop):
         return False
 
     def reason(self) -> str | None:
-        """Return why the machine will go, or None."""
+        """Return why the machine is about to go, or None."""
         if self._metadata.get(_LIFECYCLE_STATE) == "Terminated":
             self._by_group = True
-            return "the Auto Scaling group takes it away"
+            return "the Auto Scaling group is terminating it"
         notice = self._metadata.get(_SPOT_NOTICE)
         return f"spot notice: {notice}" if notice else None
 
     def complete(self) -> None:
-        """Tell the group that it need not wait any longer; if that fails, its hook times out by itself."""
+        """Tell the group not to wait any longer; if that fails, its hook times out by itself."""
         self.stop()
         if not self._by_group:
             return

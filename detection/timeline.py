@@ -1,39 +1,43 @@
-"""Tell the story of one photo from its item: what happened when, how long each step took, and what to do now."""
+"""The story of one photo, from its item: what happened when, how long each step took, and what to do now."""
 
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 
 from detection.schemas import Delivery, Prediction, Status
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that happened at `at` (ISO 8601, UTC), `after_ms` milliseconds after the step before it."""
+    """Something that happened, `after_ms` milliseconds after the step before it."""
 
     name: str
-    at: str
+    at: datetime
     note: str = ""
     after_ms: int | None = None
 
 
 def steps(prediction: Prediction) -> list[Step]:
-    """Return what has happened, in the order of its times: a photo that was retried has older ones in between."""
-    timed = [(when, event) for event in _events(prediction) if (when := parse(event.at))]
-    known = sorted(timed, key=lambda pair: pair[0])
-    times = [when for when, _ in known]
-    gaps = [None, *map(_milliseconds, times, times[1:])]
-    return [replace(event, after_ms=gap) for (_, event), gap in zip(known, gaps, strict=True)]
+    """Return what happened, in the order of the times: a retried photo has older steps in between."""
+    known = sorted(((at, name, note) for at, name, note in _events(prediction) if at), key=lambda event: event[0])
+    gaps = [None, *(_milliseconds(before[0], after[0]) for before, after in pairwise(known))]
+    return [Step(name, at, note, gap) for (at, name, note), gap in zip(known, gaps, strict=True)]
 
 
 def total_ms(prediction: Prediction) -> int | None:
-    """Return how long the sender waited from the update to the answer, or None if that is not over."""
-    return between_ms(prediction.received_at or prediction.created_at, prediction.delivered_at or "")
+    """Return how long the sender waited from the update to the answer, or None if there is no answer yet."""
+    return between_ms(prediction.received_at or prediction.created_at, prediction.delivered_at)
 
 
-def between_ms(start: str, end: str) -> int | None:
-    """Return the milliseconds from one time of an item to another, or None if one is missing."""
-    first, last = parse(start), parse(end)
-    return _milliseconds(first, last) if first and last else None
+def refused(prediction: Prediction) -> bool:
+    """Return whether the file was refused before it was stored: its item has no size, and no job was ever sent."""
+    untouched = not (prediction.enqueued_at or prediction.attempts)
+    return prediction.status is Status.FAILED and prediction.photo_bytes is None and untouched
+
+
+def between_ms(start: datetime | None, end: datetime | None) -> int | None:
+    """Return the milliseconds from one time to another, or None if one is missing."""
+    return _milliseconds(start, end) if start and end else None
 
 
 def readable(milliseconds: int | None) -> str:
@@ -50,37 +54,45 @@ def readable(milliseconds: int | None) -> str:
 
 
 def advice(prediction: Prediction) -> str:
-    """Return what an operator can expect, or should do, as the prediction stands."""
+    """Return what an operator can expect or should do now."""
     match prediction.status, prediction.delivery:
         case Status.QUEUED, _ if not prediction.enqueued_at:
-            return "Its job has not been sent yet. The sweep of the metric role sends it within two minutes."
+            return "Its job has not been sent yet. The sweep sends it within two minutes."
         case Status.QUEUED, _:
-            return "It waits for a worker. If none is running, the first machine takes a few minutes to start."
+            return "Waiting for a worker. If none is running, the first machine takes a few minutes to start."
         case Status.PROCESSING, _:
-            return "A worker has it. If that worker is gone, another one takes over after ten minutes at the latest."
+            return "A worker has it. If that worker dies, another one takes over within ten minutes."
         case _, Delivery.PENDING | Delivery.DELIVERING:
-            return "The answer is on its way. What does not arrive is sent again by the sweep after about a minute."
+            return "The answer is being sent. If it does not arrive, the sweep sends it again after about a minute."
         case _, Delivery.UNDELIVERABLE:
-            return "Telegram will not take the answer: the chat is gone or has blocked the bot. Resend if that changed."
+            return (
+                "Telegram rejects the answer: the chat is gone or has blocked the bot. Resend it if that has changed."
+            )
         case Status.FAILED, _:
-            return "Its sender was told so. Retry once the cause is gone: the photo is worked on and answered again."
-    return "All is well: the answer is with Telegram."
+            if refused(prediction):
+                return "The file was refused and the sender was told why. Nothing is stored, so it can't be retried."
+            return "The sender got an apology. Fix the cause, then retry: the photo is processed and answered again."
+    return "All is well: the answer was delivered to Telegram."
 
 
-def _events(prediction: Prediction) -> list[Step]:
+def _events(prediction: Prediction) -> list[tuple[datetime | None, str, str]]:
     failed = prediction.status is Status.FAILED
     given_up = prediction.delivery is Delivery.UNDELIVERABLE
     attempt = f"attempt {prediction.attempts}" if prediction.attempts else ""
     result = (prediction.error or "") if failed else _result(prediction)
     return [
-        Step("update received", prediction.received_at or ""),
-        Step("photo stored", prediction.created_at, f"message {prediction.message_id} of chat {prediction.chat_id}"),
-        Step("reopened", prediction.reopened_at or ""),
-        Step("job sent", prediction.enqueued_at or ""),
-        Step("started", prediction.started_at or "", attempt),
-        Step("failed" if failed else "finished", prediction.finished_at or "", result),
-        Step("given up" if given_up else "delivered", prediction.delivered_at or ""),
-        *(Step(f"operator: {act.operation}", act.at, f"by {act.operator}") for act in prediction.acts),
+        (prediction.received_at, "update received", ""),
+        (
+            prediction.created_at,
+            "file refused" if refused(prediction) else "photo stored",
+            f"message {prediction.message_id} in chat {prediction.chat_id}",
+        ),
+        (prediction.reopened_at, "reopened", ""),
+        (prediction.enqueued_at, "job sent", ""),
+        (prediction.started_at, "processing started", attempt),
+        (prediction.finished_at, "failed" if failed else "processed", result),
+        (prediction.delivered_at, "given up" if given_up else "delivered", ""),
+        *((act.at, f"operator: {act.operation}", f"by {act.operator}") for act in prediction.acts),
     ]
 
 
@@ -92,15 +104,6 @@ def _result(prediction: Prediction) -> str:
     if prediction.inference_ms is not None:
         parts.append(f"in {prediction.inference_ms} ms")
     return " ".join(parts)
-
-
-def parse(text: str) -> datetime | None:
-    """Return the time that an item gives as text, or None if that is none: somebody else may have written it."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _milliseconds(start: datetime, end: datetime) -> int:

@@ -1,1 +1,1 @@
-"""The scale: how much work is waiting, and for how many machines that is work."""
+"""The scale: how much work is waiting, and how many machines it needs."""

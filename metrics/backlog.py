@@ -1,41 +1,41 @@
 """The scaling arithmetic, in one place: the metric publishes it, the local group and the simulator act on it.
 
-Backlog per instance after the EC2 Auto Scaling user guide, "Scaling policy based on Amazon SQS", with two changes.
-Messages in flight count, because a machine that is taken away takes them with it. And the size is the desired
-capacity, because machines that boot are machines that will work: divided by what runs, the metric asks for them again.
+Backlog per instance follows the EC2 Auto Scaling user guide, "Scaling policy based on Amazon SQS", with two changes.
+Messages in flight count, because a terminated machine takes them with it. And the divisor is the desired capacity,
+because booting machines will work soon: divided by the running ones, the metric would ask for them a second time.
 """
 
 import math
 from dataclasses import dataclass
 
-# More messages than any machine could be behind by; below it, floats still tell one message from none.
+# No machine is ever this far behind; up to here, floats still tell one message from none.
 _TARGET_AT_MOST = 1_000_000
 
 
 class BadSetting(ValueError):
-    """A setting with which nothing can be computed; the text names it, its value and what it has to be."""
+    """An impossible setting; the text names it, its value and what it has to be."""
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What is published: both metrics in messages, the first per instance."""
+    """Both metrics as published, in messages; the first is per instance."""
 
     backlog_per_instance: float
     backlog_without_capacity: float
 
 
 def backlog(visible: int, in_flight: int) -> int:
-    """Return how many messages are not finished: those that wait, and those that a machine holds."""
+    """Return how many messages are unfinished: those waiting, and those a machine holds."""
     return _count("visible", visible) + _count("in flight", in_flight)
 
 
 def values(backlog: int | None, desired: int | None, target: float) -> Values:
     """Return what to publish for a backlog in messages and a desired capacity, which counts pending machines.
 
-    With work and no machine the first value is above the target, so that it alarms however small the work is; without
-    work it is a real 0, because nothing less lets the group shrink to 0. None is a number that could not be had: then
-    the value is one that changes nothing, unless work may be waiting with no machine. Raise BadSetting for a target
-    that is none.
+    With work and no machine the first value is above the target, so that it alarms however little work there is;
+    without work it is a real 0, because only that lets the group shrink to 0. None means the number could not be read:
+    then the values change nothing, unless work may be waiting without a machine. Raise BadSetting for an impossible
+    target.
     """
     positive("BACKLOG_TARGET", target, _TARGET_AT_MOST)
     if backlog is None or desired is None:
@@ -48,10 +48,10 @@ def values(backlog: int | None, desired: int | None, target: float) -> Values:
 
 
 def acceptable(latency_seconds: float, service_seconds: float) -> float:
-    """Return the acceptable backlog per instance: as many messages as a machine finishes in the acceptable latency.
+    """Return the acceptable backlog per instance: what one machine finishes within the acceptable latency.
 
-    `service_seconds` is the mean time that a busy machine takes for one: 1 / (photos per second). It is the target of
-    target tracking; no machine can have less than one message, so neither is the target less than 1.
+    `service_seconds` is the mean time a busy machine takes per message: 1 / (photos per second). The result is the
+    target of target tracking; no machine can have less than one message, so it is at least 1.
     """
     positive("acceptable latency", latency_seconds)
     positive("mean service time", service_seconds)
@@ -66,21 +66,21 @@ def positive(name: str, value: float, at_most: float = math.inf) -> None:
 
 
 def _careful(backlog: int | None, desired: int | None, target: float) -> Values:
-    """Return values that are safe while the queue's depth, the group's size or both are unknown.
+    """Return values that are safe while the queue, the group or both cannot be read.
 
-    The target itself is neither above the high alarm nor below the low one: the group stays as it is. But a photo that
-    nobody sees is worse than a machine that finds nothing to do, so a group that is, or may be, at 0 gets a first one.
+    The target itself trips neither the high nor the low alarm: the group stays as it is. But a stranded photo is worse
+    than an idle machine, so a group that is, or may be, at 0 gets a first one.
     """
     if backlog == 0:
         return Values(0.0, 0.0)  # Without work the size does not matter.
     if desired == 0:
         return Values(target + 1, 1.0)
     if backlog and desired is None:
-        return Values(target, 1.0)  # At most one more each warm-up, while there is work.
+        return Values(target, 1.0)  # At most one more per warm-up, while there is work.
     return Values(target, 0.0)
 
 
 def _count(name: str, number: int) -> int:
     if number < 0:
-        raise BadSetting(f"{name} is {number}: a number of messages or machines is not below 0.")
+        raise BadSetting(f"{name} is {number}: the number of messages or machines can't be negative.")
     return number

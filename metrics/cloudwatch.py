@@ -1,107 +1,259 @@
-"""Read the queue's depth and the group's size, and put the two metrics; each failure names the setting behind it."""
+"""The one reader of what AWS knows of a service: queues, Auto Scaling groups, policies, alarms and metric points.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+Each function asks once and returns plain values; it raises what botocore raises.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from botocore.exceptions import BotoCoreError, ClientError
-from django.conf import settings
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from botsite import aws
-from metrics.backlog import Values
+from metrics.evaluation import Point
 
+# The metric comes every 30 s: three points in a row are missing. The alarm `metric-gap` of the stacks says the same.
+STALE_AFTER_SECONDS = 90.0
 _VISIBLE, _IN_FLIGHT = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized"}
-
-
-class MetricFailed(Exception):
-    """A source could not be read, or the metrics not be put. `setting` names what to look at first."""
-
-    def __init__(self, setting: str, text: str) -> None:
-        super().__init__(text)
-        self.setting = setting
 
 
 @dataclass(frozen=True, slots=True)
-class Depth:
-    """Messages in the jobs queue: waiting, and held by workers."""
+class Queue:
+    """Messages in a queue: waiting, and held by workers."""
 
     visible: int
     in_flight: int
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """Machines of the group: wanted, allowed, and what has become of them."""
+class LaunchTemplate:
+    """A launch template in one of its versions; both are empty without one."""
 
+    id: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A machine of a group. `state` is EC2 Auto Scaling's lifecycle state: Pending, InService, Terminating, ..."""
+
+    id: str
+    zone: str
+    state: str
+    healthy: bool
+    launch_template: LaunchTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An Auto Scaling group. `suspended` are the processes it may not run; `health_check` is EC2 or ELB."""
+
+    name: str
     desired: int
     minimum: int
     maximum: int
-    in_service: int
-    pending: int
+    instances: tuple[Instance, ...]
+    launch_template: LaunchTemplate
+    health_check: str
+    suspended: tuple[str, ...]
+
+    @property
+    def in_service(self) -> int:
+        """Return how many machines work."""
+        return sum(instance.state == "InService" for instance in self.instances)
+
+    @property
+    def pending(self) -> int:
+        """Return how many machines are starting."""
+        return sum(instance.state.startswith("Pending") for instance in self.instances)
 
 
-@contextmanager
-def naming(setting: str) -> Iterator[str]:
-    """Yield the setting; turn what AWS refuses meanwhile, and an empty setting, into MetricFailed naming it."""
-    value: str = getattr(settings, setting)
-    if not value:
-        raise MetricFailed(setting, f"{setting} is empty: `manage.py stack_env` prints it.")
-    try:
-        yield value
-    except (ClientError, BotoCoreError) as error:
-        raise MetricFailed(setting, f"{setting} is {value!r}. {_advice(error)}") from error
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric and the statistic that is wanted of it."""
+
+    namespace: str
+    name: str
+    dimensions: tuple[tuple[str, str], ...] = ()
+    statistic: str = "Average"
 
 
-def depth() -> Depth:
-    """Return the depth of the jobs queue; raise MetricFailed."""
-    with naming("JOBS_QUEUE_URL") as url:
-        answer = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[_VISIBLE, _IN_FLIGHT])
-    return Depth(int(answer["Attributes"][_VISIBLE]), int(answer["Attributes"][_IN_FLIGHT]))
+@dataclass(frozen=True, slots=True)
+class TrackingPolicy:
+    """A target tracking policy on a metric of our own; None without one. Times are in seconds."""
+
+    name: str
+    arn: str
+    enabled: bool
+    warmup: float
+    metric: Metric | None
+    period: float
+    target: float
+    scale_in: bool
 
 
-def size() -> Size:
-    """Return the size of the workers' group; raise MetricFailed."""
-    with naming("ASG_NAME") as name:
-        answer = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])
-    if not answer["AutoScalingGroups"]:
-        where = settings.AWS_ENDPOINT_URL or settings.AWS_REGION
-        text = f"There is no Auto Scaling group {name!r} in {where}: check ASG_NAME and AWS_REGION."
-        raise MetricFailed("ASG_NAME", text)
-    group = answer["AutoScalingGroups"][0]
-    states = [instance["LifecycleState"] for instance in group.get("Instances", [])]
-    return Size(
+@dataclass(frozen=True, slots=True)
+class StepPolicy:
+    """A step scaling policy; each step is (distance above the threshold, change). `warmup` is in seconds."""
+
+    name: str
+    arn: str
+    enabled: bool
+    warmup: float
+    adjustment: str
+    steps: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A CloudWatch alarm on one metric. `state` is OK, ALARM or INSUFFICIENT_DATA; `period` is in seconds."""
+
+    name: str
+    description: str
+    state: str
+    metric: Metric
+    comparison: str
+    threshold: float
+    period: float
+    periods: int
+    actions: tuple[str, ...]
+
+
+def queue(url: str) -> Queue:
+    """Return how many messages a queue has."""
+    answer = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[_VISIBLE, _IN_FLIGHT])
+    return Queue(int(answer["Attributes"][_VISIBLE]), int(answer["Attributes"][_IN_FLIGHT]))
+
+
+def groups(*names: str) -> dict[str, Group]:
+    """Return those of the groups that exist, by name."""
+    answer = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=list(names))
+    return {group["AutoScalingGroupName"]: _group(group) for group in answer["AutoScalingGroups"]}
+
+
+def policies(group_name: str) -> list[TrackingPolicy | StepPolicy]:
+    """Return the scaling policies of a group; other kinds than these two are left out."""
+    pages = aws.client("autoscaling").get_paginator("describe_policies").paginate(AutoScalingGroupName=group_name)
+    found = [_policy(policy) for page in pages for policy in page["ScalingPolicies"]]
+    return [policy for policy in found if policy]
+
+
+def alarms(name_prefix: str = "") -> list[Alarm]:
+    """Return the alarms whose names begin so; alarms on an expression of several metrics are left out."""
+    only = {"AlarmNamePrefix": name_prefix} if name_prefix else {}
+    pages = aws.client("cloudwatch").get_paginator("describe_alarms").paginate(**only)
+    return [_alarm(alarm) for page in pages for alarm in page["MetricAlarms"] if "MetricName" in alarm]
+
+
+def points(metrics: Sequence[Metric], since: datetime) -> list[tuple[Point, ...]]:
+    """Return the points of each metric, oldest first, with their times by the second (epoch seconds).
+
+    CloudWatch keeps them so for three hours.
+    """
+    queries = [{"Id": f"m{number}", "MetricStat": _statistic(metric)} for number, metric in enumerate(metrics)]
+    pages = (
+        aws.client("cloudwatch")
+        .get_paginator("get_metric_data")
+        .paginate(
+            MetricDataQueries=queries,
+            StartTime=since,
+            # Of this very second too.
+            EndTime=datetime.now(UTC) + timedelta(seconds=1),
+            ScanBy="TimestampAscending",
+        )
+    )
+    found: dict[str, list[Point]] = {f"m{number}": [] for number in range(len(metrics))}
+    for page in pages:
+        for result in page["MetricDataResults"]:
+            pairs = zip(result["Timestamps"], result["Values"], strict=True)
+            found[result["Id"]] += [Point(at.timestamp(), value) for at, value in pairs]
+    return [tuple(each) for each in found.values()]
+
+
+def _group(group: Mapping[str, Any]) -> Group:
+    return Group(
+        name=group["AutoScalingGroupName"],
         desired=group["DesiredCapacity"],
         minimum=group["MinSize"],
         maximum=group["MaxSize"],
-        in_service=states.count("InService"),
-        pending=sum(state.startswith("Pending") for state in states),
+        instances=tuple(_instance(instance) for instance in group.get("Instances", [])),
+        launch_template=_template(group),
+        health_check=group.get("HealthCheckType", "EC2"),
+        suspended=tuple(process["ProcessName"] for process in group.get("SuspendedProcesses", [])),
     )
 
 
-def publish(values: Values) -> None:
-    """Put both metrics; raise MetricFailed. CloudWatch stamps them: its clock counts, not that of this machine."""
-    with naming("ASG_NAME") as group:
-        # Exactly as the policies name it: with other dimensions it would be another metric.
-        dimensions = [{"Name": "AutoScalingGroupName", "Value": group}]
-    both = {
-        "BacklogPerInstance": values.backlog_per_instance,
-        "BacklogWithoutCapacity": values.backlog_without_capacity,
+def _instance(instance: Mapping[str, Any]) -> Instance:
+    return Instance(
+        id=instance["InstanceId"],
+        zone=instance.get("AvailabilityZone", ""),
+        state=instance["LifecycleState"],
+        healthy=instance.get("HealthStatus") == "Healthy",
+        launch_template=_template(instance),
+    )
+
+
+def _template(described: Mapping[str, Any]) -> LaunchTemplate:
+    template = described.get("LaunchTemplate", {})
+    return LaunchTemplate(template.get("LaunchTemplateId", ""), template.get("Version", ""))
+
+
+def _policy(policy: Mapping[str, Any]) -> TrackingPolicy | StepPolicy | None:
+    match policy["PolicyType"]:
+        case "TargetTrackingScaling":
+            return _tracking(policy)
+        case "StepScaling":
+            return _steps(policy)
+    return None
+
+
+def _tracking(policy: Mapping[str, Any]) -> TrackingPolicy:
+    configuration = policy["TargetTrackingConfiguration"]
+    metric = configuration.get("CustomizedMetricSpecification", {})
+    return TrackingPolicy(
+        **_common(policy),
+        metric=_metric(metric) if "MetricName" in metric else None,
+        period=float(metric.get("Period", 60)),
+        target=float(configuration["TargetValue"]),
+        scale_in=not configuration.get("DisableScaleIn", False),
+    )
+
+
+def _steps(policy: Mapping[str, Any]) -> StepPolicy:
+    steps = [
+        (step.get("MetricIntervalLowerBound", 0.0), step["ScalingAdjustment"]) for step in policy["StepAdjustments"]
+    ]
+    return StepPolicy(**_common(policy), adjustment=policy["AdjustmentType"], steps=tuple(sorted(steps)))
+
+
+def _common(policy: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": policy["PolicyName"],
+        "arn": policy["PolicyARN"],
+        "enabled": policy.get("Enabled", True),
+        "warmup": float(policy.get("EstimatedInstanceWarmup", 0)),
     }
-    # Kept by the second, so that alarms may have periods below a minute.
-    common = {"Dimensions": dimensions, "Unit": "None", "StorageResolution": 1}
-    data = [{"MetricName": name, "Value": value, **common} for name, value in both.items()]
-    with naming("METRIC_NAMESPACE") as namespace:
-        aws.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)
 
 
-def _advice(error: ClientError | BotoCoreError) -> str:
-    """Return what AWS said, and what to do about it where that is known."""
-    if not isinstance(error, ClientError):
-        return f"AWS cannot be asked: {error}"
-    code = error.response["Error"].get("Code", "")
-    if code in _DENIED:
-        return f"This process's role may not do {error.operation_name}: provision the metric stack again. ({error})"
-    if "NonExistent" in code or "DoesNotExist" in code:
-        return f"There is nothing of that name: check it, and AWS_REGION. ({error})"
-    return str(error)
+def _alarm(alarm: Mapping[str, Any]) -> Alarm:
+    return Alarm(
+        name=alarm["AlarmName"],
+        description=alarm.get("AlarmDescription", ""),
+        state=alarm["StateValue"],
+        metric=_metric(alarm),
+        comparison=alarm["ComparisonOperator"],
+        threshold=float(alarm["Threshold"]),
+        period=float(alarm["Period"]),
+        periods=alarm["EvaluationPeriods"],
+        actions=tuple(alarm.get("AlarmActions", [])),
+    )
+
+
+def _metric(described: Mapping[str, Any]) -> Metric:
+    dimensions = tuple((one["Name"], one["Value"]) for one in described.get("Dimensions", []))
+    return Metric(described["Namespace"], described["MetricName"], dimensions, described.get("Statistic", "Average"))
+
+
+def _statistic(metric: Metric) -> dict[str, Any]:
+    dimensions = [{"Name": name, "Value": value} for name, value in metric.dimensions]
+    named = {"Namespace": metric.namespace, "MetricName": metric.name, "Dimensions": dimensions}
+    return {"Metric": named, "Period": 1, "Stat": metric.statistic}

@@ -1,4 +1,4 @@
-"""The beat task that publishes the backlog; every 30 s, on a queue of its own, harmless when doubled."""
+"""The beat task that publishes the backlog: every 30 s, on its own queue; running it twice does no harm."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -7,7 +7,8 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from metrics import backlog, cloudwatch
+from metrics import backlog, service
+from metrics.service import MetricFailed
 
 log = structlog.get_logger()
 
@@ -16,36 +17,36 @@ Reading = TypeVar("Reading")
 
 @shared_task(name="metrics.publish")
 def publish() -> None:
-    """Publish both metrics, from what can be read: a gap would stop all scaling until it is over.
+    """Publish both metrics from whatever can be read: a gap would stop all scaling.
 
-    Nothing is raised. The next tick measures anew; a repeat of this one would publish what is past.
+    Nothing is raised. The next tick measures again; repeating this one would publish outdated numbers.
     """
-    depth, size = _read(cloudwatch.depth), _read(cloudwatch.size)
-    unfinished = backlog.backlog(depth.visible, depth.in_flight) if depth else None
+    queue, group = _read("queue", service.queue), _read("group", service.group)
+    unfinished = backlog.backlog(queue.visible, queue.in_flight) if queue else None
     try:
-        values = backlog.values(unfinished, size.desired if size else None, settings.BACKLOG_TARGET)
-        cloudwatch.publish(values)
+        values = backlog.values(unfinished, group.desired if group else None, settings.BACKLOG_TARGET)
+        service.publish(values)
     except backlog.BadSetting as error:
         log.error("metrics_not_published", setting="BACKLOG_TARGET", error=str(error))
-    except cloudwatch.MetricFailed as error:
+    except MetricFailed as error:
         log.error("metrics_not_published", setting=error.setting, error=str(error))
     else:
         log.info(
             "metrics_published",
-            visible=depth and depth.visible,
-            in_flight=depth and depth.in_flight,
-            desired=size and size.desired,
-            in_service=size and size.in_service,
-            pending=size and size.pending,
+            visible=queue and queue.visible,
+            in_flight=queue and queue.in_flight,
+            desired=group and group.desired,
+            in_service=group and group.in_service,
+            pending=group and group.pending,
             backlog_per_instance=values.backlog_per_instance,
             backlog_without_capacity=values.backlog_without_capacity,
         )
 
 
-def _read(source: Callable[[], Reading]) -> Reading | None:
-    """Return what a source says, None if it fails: then the other one decides what is safe to publish."""
+def _read(name: str, source: Callable[[], Reading]) -> Reading | None:
+    """Return what a source says, or None if it fails: then the other one decides what is safe to publish."""
     try:
         return source()
-    except cloudwatch.MetricFailed as error:
-        log.error("metric_source_failed", source=source.__name__, setting=error.setting, error=str(error))
+    except MetricFailed as error:
+        log.error("metric_source_failed", source=name, setting=error.setting, error=str(error))
         return None

@@ -19,7 +19,8 @@ os.environ.setdefault("LOG_FORMAT", "json")
 # Whoever runs the tests may have a demo running, too: no test talks to it.
 os.environ["DEMO_FOLDER"] = os.devnull
 # Real weights where somebody gives them, else the model that is committed.
-os.environ.setdefault("YOLO_WEIGHTS", str(Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes.pt"))
+SHAPES = Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes_openvino_model"
+os.environ.setdefault("YOLO_WEIGHTS", str(SHAPES))
 django.setup()
 
 from botsite import aws, celery
@@ -49,7 +50,7 @@ _ROWS = """
 worker_life loadtest bad_input results sweep photo_to_answer pace attempts predictions
 state_machine tries downloads groups dead_letters telegram drain old_items
 aws_failures chaos chaos_suite metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor \
-  webhook chat_page trace logs
+  webhook chat_page trace logs cloudwatch
 sqs_transport receiving_worker hostile_jobs
 demo_groups
 provision_https

@@ -1,11 +1,13 @@
-"""A job's page shows all there is to it, and what an operator confirms is done, once, and written down."""
+"""A job's page shows everything about it; what an operator confirms is done once, and recorded."""
 
+import html
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +23,7 @@ from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, operations, predictions
+from detection import images, operations, predictions, queries, sentences
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import operators, states
 from tests.support.operators import JOBS, Operator
@@ -37,14 +39,14 @@ def admin(stack: LocalStack) -> Operator:
 
 @pytest.fixture
 def answered(user: TelegramUser, photo: bytes) -> Prediction:
-    """Return a photo that came back boxed."""
+    """Return an answered photo."""
     user.wait_for_reply(user.send_photo(photo))
-    return _reaches(predictions.latest_of_chat(user.chat_id)[0], Delivery.DELIVERED)
+    return _reaches(queries.latest_of_chat(user.chat_id)[0], Delivery.DELIVERED)
 
 
 @pytest.fixture
 def failed(user: TelegramUser, photo: bytes) -> Prediction:
-    """Return a job that failed for a reason that has gone, and whose sender was told."""
+    """Return a failed job whose cause is fixed and whose sender was told."""
     prediction = _queued(user, photo)
     predictions.fail(prediction.prediction_id, "The model was away.")
     states.deliver(prediction.prediction_id)
@@ -82,27 +84,27 @@ def _page(admin: Operator, prediction_id: str) -> httpx.Response:
 
 
 def _do(admin: Operator, operation: str, prediction_id: str, **fields: str) -> str:
-    """Confirm an operation; return what the admin says of it."""
+    """Confirm an operation; return the page that reports it."""
     answer = admin.post(f"{JOBS}{operation}/confirm/?id={prediction_id}", **fields)
     assert answer.status_code == 302
     return admin.get(answer.headers["location"]).text
 
 
-def test_the_page_shows_the_detections_the_timeline_and_the_advice(admin: Operator, answered: Prediction) -> None:
+def test_page_shows_detections_timeline_and_advice(admin: Operator, answered: Prediction) -> None:
     page = _page(admin, answered.prediction_id).text
     shown = [
         answered.detections[0].label,
         "update received",
         "photo stored",
         "job sent",
-        "started",
+        "processing started",
         "delivered",
         "All is well",
     ]
     assert [text for text in shown if text not in page] == []
 
 
-def test_both_pictures_are_shown_by_links_that_expire_within_ten_minutes(admin: Operator, answered: Prediction) -> None:
+def test_links_to_both_pictures_expire_within_ten_minutes(admin: Operator, answered: Prediction) -> None:
     answer = _page(admin, answered.prediction_id)
     links = [part.split('"')[0].replace("&amp;", "&") for part in answer.text.split('<img src="')[1:]]
     assert [int(httpx.URL(link).params["X-Amz-Expires"]) <= 600 for link in links] == [True, True]
@@ -114,7 +116,7 @@ def test_both_pictures_are_shown_by_links_that_expire_within_ten_minutes(admin: 
     )
 
 
-def test_a_link_leads_to_the_region_of_the_bucket() -> None:
+def test_link_leads_to_the_region_of_the_bucket() -> None:
     env = {"AWS_REGION": "eu-central-1", "IMAGES_BUCKET": "photos-1", "DJANGO_SETTINGS_MODULE": "botsite.settings"}
     credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "PATH": os.environ["PATH"]}
     code = "import django; django.setup(); from detection import images; print(images.link('photos/p1'))"
@@ -123,22 +125,30 @@ def test_a_link_leads_to_the_region_of_the_bucket() -> None:
     assert ended.stdout.startswith("https://photos-1.s3.eu-central-1.amazonaws.com/photos/p1?X-Amz-Algorithm=AWS4-")
 
 
-def test_images_that_have_expired_are_said_to_be_gone(admin: Operator, answered: Prediction) -> None:
+def test_expired_images_are_reported_as_gone(admin: Operator, answered: Prediction) -> None:
     images.delete(answered.image_key, answered.result_key)
     page = _page(admin, answered.prediction_id)
-    assert (page.status_code, page.text.count("Not stored (any more)")) == (200, 2)
+    assert (page.status_code, page.text.count("Not stored, or no longer stored.")) == (200, 2)
 
 
-def test_an_unknown_job_is_a_page_that_says_so(admin: Operator) -> None:
+def test_refused_file_is_never_said_to_be_stored(admin: Operator, user: TelegramUser) -> None:
+    user.wait_for_reply(user.send_document(b"not a photo", "notes.bin"))
+    identity = queries.latest_of_chat(user.chat_id)[0]
+    for page in (_page(admin, identity), admin.get(f"/ops/trace/{identity}")):
+        assert ("file refused" in page.text, "photo stored" in page.text) == (True, False)
+    assert _page(admin, identity).text.count("Never stored: the file was refused.") == 2
+
+
+def test_unknown_job_is_an_error_page(admin: Operator) -> None:
     others = [admin.get(path) for path in ("/ops/trace/nobody", f"{JOBS}nobody/history/")]
     for page in (_page(admin, "nobody"), _page(admin, "x" * 3000), *others):
-        assert (page.status_code, "There is no job" in page.text) == (404, True)
+        assert (page.status_code, "No job has the id" in page.text) == (404, True)
 
 
 @pytest.fixture
-def half_written(stack: LocalStack) -> Iterator[str]:
-    """Return the odd id of an item that lacks nearly everything, and has a time that is none."""
-    identity = f"half_written/{uuid4().hex}"
+def incomplete(stack: LocalStack) -> Iterator[str]:
+    """Return the odd id of an item that lacks nearly everything, and has an invalid time."""
+    identity = f"incomplete/{uuid4().hex}"
     table = stack.env["PREDICTIONS_TABLE"]
     item = {"prediction_id": identity, "kind": "photo", "created_at": "yesterday", "status": "queued"}
     aws.dynamodb().put_item(TableName=table, Item=item)
@@ -146,51 +156,50 @@ def half_written(stack: LocalStack) -> Iterator[str]:
     aws.dynamodb().delete_item(TableName=table, Key={"prediction_id": identity})
 
 
-def test_a_half_written_job_is_listed_shown_and_deleted(admin: Operator, half_written: str) -> None:
-    assert f'href="{JOBS}{quote(half_written)}/change/"' in admin.get(JOBS).text
-    page = _page(admin, quote(half_written))
+def test_incomplete_job_is_listed_shown_and_deleted(admin: Operator, incomplete: str) -> None:
+    assert f'href="{JOBS}{quote(incomplete)}/change/"' in admin.get(JOBS).text
+    page = _page(admin, quote(incomplete))
     assert (page.status_code, "lacks &#x27;chat_id&#x27;" in page.text) == (200, True)
-    assert "nothing was done" in _do(admin, "retry", half_written)
-    history = f"{JOBS}{quote(half_written)}/history/"
-    assert [admin.get(path).status_code for path in (f"/ops/trace/{half_written}", history)] == [404, 404]
+    assert "Retry failed for job" in _do(admin, "retry", incomplete)
+    history = f"{JOBS}{quote(incomplete)}/history/"
+    assert [admin.get(path).status_code for path in (f"/ops/trace/{incomplete}", history)] == [404, 404]
     with pytest.raises(CommandError, match="lacks 'chat_id'"):
-        call_command("trace", half_written)
-    assert "Deleted" in _do(admin, "delete", half_written)
-    assert predictions.find_item(half_written) is None
+        call_command("trace", incomplete)
+    assert "Deleted" in _do(admin, "delete", incomplete)
+    assert predictions.find_item(incomplete) is None
 
 
-def test_a_failed_job_that_is_retried_is_answered(admin: Operator, failed: Prediction, user: TelegramUser) -> None:
+def test_retried_job_is_answered(admin: Operator, failed: Prediction, user: TelegramUser) -> None:
     assert f"Retried: {failed.prediction_id}" in _do(admin, "retry", failed.prediction_id)
     assert user.wait_for(lambda message: message.photo is not None).reply_to == failed.message_id
     assert _reaches(failed.prediction_id, Delivery.DELIVERED).status is Status.SUCCEEDED
 
 
-def test_a_result_that_is_resent_arrives_again(admin: Operator, answered: Prediction, user: TelegramUser) -> None:
+def test_resent_result_arrives_again(admin: Operator, answered: Prediction, user: TelegramUser) -> None:
     assert "Resent" in _do(admin, "resend", answered.prediction_id)
     wait_until(lambda: len([message for message in user.messages() if message.from_bot and message.photo]) == 2)
     _reaches(answered.prediction_id, Delivery.DELIVERED)
 
 
-def test_an_apology_reaches_the_sender_in_the_operators_words(
-    admin: Operator, user: TelegramUser, photo: bytes
-) -> None:
+def test_apology_reaches_the_sender_in_the_operators_words(admin: Operator, user: TelegramUser, photo: bytes) -> None:
     prediction = _queued(user, photo)
-    assert operations.APOLOGY in admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
+    page = admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
+    assert sentences.APOLOGY in html.unescape(page)
     _do(admin, "apologise", prediction.prediction_id, sentence="We had a <bad> day.")
     assert user.wait_for(lambda message: message.text == "We had a <bad> day.").reply_to == prediction.message_id
     assert _reaches(prediction.prediction_id, Delivery.DELIVERED).status is Status.FAILED
 
 
-def test_a_deleted_job_leaves_nothing_behind(admin: Operator, answered: Prediction) -> None:
+def test_deleted_job_leaves_nothing_behind(admin: Operator, answered: Prediction) -> None:
     assert "Deleted" in _do(admin, "delete", answered.prediction_id)
     assert predictions.find(answered.prediction_id) is None
     assert [images.exists(key) for key in (answered.image_key, answered.result_key)] == [False, False]
 
 
-def test_a_job_is_offered_what_its_state_allows(
-    admin: Operator, answered: Prediction, failed: Prediction, waiting: str, half_written: str
+def test_job_offers_the_operations_its_state_allows(
+    admin: Operator, answered: Prediction, failed: Prediction, waiting: str, incomplete: str
 ) -> None:
-    jobs = [answered.prediction_id, failed.prediction_id, waiting, quote(half_written)]
+    jobs = [answered.prediction_id, failed.prediction_id, waiting, quote(incomplete)]
     assert [re.findall(rf"{JOBS}(\w+)/confirm/", _page(admin, job).text) for job in jobs] == [
         ["resend", "delete"],
         ["retry", "resend", "delete"],
@@ -199,16 +208,16 @@ def test_a_job_is_offered_what_its_state_allows(
     ]
 
 
-def test_what_makes_no_sense_is_refused_with_the_reason(admin: Operator, answered: Prediction, waiting: str) -> None:
+def test_impossible_operations_are_refused_with_the_reason(admin: Operator, answered: Prediction, waiting: str) -> None:
     done = answered.prediction_id
     assert "resend its result instead" in _do(admin, "retry", done)
-    assert "it is finished already" in _do(admin, "apologise", done)
-    assert "no result yet" in _do(admin, "resend", waiting)
+    assert "it has already finished" in _do(admin, "apologise", done)
+    assert "it has no result yet" in _do(admin, "resend", waiting)
     images.delete(f"photos/{waiting}")
-    assert "its photo is no longer stored" in _do(admin, "retry", waiting)
+    assert "its photo is gone" in _do(admin, "retry", waiting)
 
 
-def test_an_operation_is_written_down_in_the_admin_on_the_job_and_in_the_log(
+def test_operation_is_recorded_in_the_admin_on_the_job_and_in_the_log(
     admin: Operator, answered: Prediction, stack: LocalStack
 ) -> None:
     _do(admin, "resend", answered.prediction_id)
@@ -222,19 +231,17 @@ def test_an_operation_is_written_down_in_the_admin_on_the_job_and_in_the_log(
         assert [entry.change_message for entry in entries] == ["Resent."]
 
 
-def test_what_was_done_to_a_job_is_seen_on_the_site_that_did_not_do_it(
-    admin: Operator, answered: Prediction, stack: LocalStack
-) -> None:
+def test_operation_is_visible_on_the_other_site(admin: Operator, answered: Prediction, stack: LocalStack) -> None:
     history = f"{JOBS}{answered.prediction_id}/history/"
-    assert "No operator has done anything" in admin.get(history).text
+    assert "No operator has changed this job" in admin.get(history).text
     _do(admin, "resend", answered.prediction_id)
     other = Operator(list(stack.sites.values())[1], admin.cookies)
     assert "<td>admin</td><td>resend</td>" in other.get(history).text
     assert "operator: resend" in _page(other, answered.prediction_id).text
 
 
-def test_a_refusal_and_a_deletion_are_in_the_log(admin: Operator, answered: Prediction, stack: LocalStack) -> None:
-    """Of these there is nothing on the item."""
+def test_refusals_and_deletions_are_logged(admin: Operator, answered: Prediction, stack: LocalStack) -> None:
+    """The item keeps no trace of these."""
     site = next(iter(stack.sites))
     _do(admin, "retry", answered.prediction_id)
     _do(admin, "delete", answered.prediction_id)
@@ -244,29 +251,29 @@ def test_a_refusal_and_a_deletion_are_in_the_log(admin: Operator, answered: Pred
 
 
 def _logged(site: Child, event: str, prediction_id: str) -> list[tuple[str, str]]:
-    """Return operation and operator of the lines that a site wrote, as the log driver reads them."""
+    """Return operation and operator of the lines a site has logged."""
     lines = [json.loads(line) for line in list(site.lines) if f'"event": "{event}"' in line]
     return [(line["operation"], line["operator"]) for line in lines if line["prediction_id"] == prediction_id]
 
 
-def test_several_jobs_are_asked_about_and_done_at_once(admin: Operator, user: TelegramUser, photo: bytes) -> None:
+def test_several_jobs_are_confirmed_and_deleted_at_once(admin: Operator, user: TelegramUser, photo: bytes) -> None:
     ids = [_queued(user, photo).prediction_id for _ in range(3)]
     address = f"{JOBS}delete/confirm/?" + "&".join(f"id={each}" for each in [*ids, "nobody"])
     asked = admin.get(address).text
     assert [each for each in ids if each not in asked] == []
-    assert "nobody: there is no such job" in asked
+    assert "nobody: not found" in asked
     admin.post(address)
     assert [predictions.find(each) for each in ids] == [None] * 3
 
 
-def test_nothing_chosen_is_said_and_nothing_done(admin: Operator) -> None:
+def test_empty_selection_is_reported(admin: Operator) -> None:
     answer = admin.get(f"{JOBS}retry/confirm/")
     assert answer.headers["location"] == JOBS
-    assert "Nothing is chosen" in admin.get(JOBS).text
+    assert "Select at least one job." in admin.get(JOBS).text
 
 
-def test_the_logs_of_a_job_are_one_link_away(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
-    prediction = Prediction("p1", 1, 1, "photos/p1", created_at="2026-11-24T10:00:00.000Z")
+def test_job_links_to_its_logs(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    prediction = Prediction("p1", 1, 1, "photos/p1", created_at=datetime(2026, 11, 24, 10, tzinfo=UTC))
     assert logs_link.of(prediction) is None
     monkeypatch.setattr(logs_link.settings, "LOG_GROUPS", ["/objdet/yolo5"])
     link = logs_link.of(prediction) or ""

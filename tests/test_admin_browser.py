@@ -10,14 +10,14 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions
+from detection import images, predictions, queries
 from detection.schemas import Prediction
 from tests.support import states
 from tests.support.browsing import watched
 
 WHY = "The model was away, and came back too late for this photo and for all after it."
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "admin.jpg"
-# The lowest ratio of contrast among the elements of a class (WCAG 2.2, 1.4.3: at least 4.5).
+# The lowest contrast ratio of the elements (WCAG 2.2, 1.4.3: at least 4.5).
 CONTRAST = """states => {
   const context = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
   const light = colours => {
@@ -40,7 +40,7 @@ _chat_ids = count(81_000)
 
 @pytest.fixture
 def page(browser: Browser, stack: LocalStack, admin_login: StorageState, site_address: str) -> Iterator[Page]:
-    """Open a page, logged in. It may neither complain nor ask another host for anything but the bucket's images."""
+    """Open a page, logged in. It may neither log errors nor contact a host other than the bucket's."""
     page = browser.new_page(viewport={"width": 1280, "height": 900}, storage_state=admin_login)
     with watched(page, f"{site_address}/", f"{stack.endpoint}/{stack.env['IMAGES_BUCKET']}/"):
         yield page
@@ -48,7 +48,7 @@ def page(browser: Browser, stack: LocalStack, admin_login: StorageState, site_ad
 
 @pytest.fixture
 def failed(stack: LocalStack, photo: bytes) -> Prediction:
-    """Return a job that failed for a reason that has gone, and whose sender was told."""
+    """Return a failed job whose cause is fixed and whose sender was told."""
     sender, identity = TelegramUser(stack.telegram_url, next(_chat_ids)), uuid4().hex
     prediction = Prediction(identity, sender.chat_id, sender.send_text("hello"), f"photos/{identity}")
     images.put(prediction.image_key, photo, "image/jpeg")
@@ -58,7 +58,7 @@ def failed(stack: LocalStack, photo: bytes) -> Prediction:
     return prediction
 
 
-def test_a_failed_job_is_found_retried_and_answered_in_the_chat(
+def test_failed_job_is_found_retried_and_answered_in_the_chat(
     page: Page, browser: Browser, stack: LocalStack, site_address: str, failed: Prediction
 ) -> None:
     page.goto(f"{site_address}/admin/")
@@ -69,7 +69,7 @@ def test_a_failed_job_is_found_retried_and_answered_in_the_chat(
     page.locator("#result_list tbody th a").click()
     expect(page.get_by_text(WHY).first).to_be_visible()
     page.get_by_role("link", name="Retry").click()
-    page.get_by_role("button", name="Yes: retry").click()
+    page.get_by_role("button", name="Yes, retry").click()
     expect(page.get_by_text(f"Retried: {failed.prediction_id}")).to_be_visible()
     chat = browser.new_page()
     chat.goto(f"{stack.telegram_url}/?chat={failed.chat_id}")
@@ -77,10 +77,10 @@ def test_a_failed_job_is_found_retried_and_answered_in_the_chat(
     chat.close()
 
 
-def test_a_job_shows_both_its_pictures(page: Page, stack: LocalStack, site_address: str, photo: bytes) -> None:
+def test_job_page_shows_both_pictures(page: Page, stack: LocalStack, site_address: str, photo: bytes) -> None:
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     sender.wait_for_reply(sender.send_photo(photo))
-    page.goto(f"{site_address}/admin/detection/job/{predictions.latest_of_chat(sender.chat_id)[0]}/change/")
+    page.goto(f"{site_address}/admin/detection/job/{queries.latest_of_chat(sender.chat_id)[0]}/change/")
     pictures = page.locator(".pictures img")
     expect(pictures).to_have_count(2)
     for number in range(2):
@@ -90,7 +90,7 @@ def test_a_job_shows_both_its_pictures(page: Page, stack: LocalStack, site_addre
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(
+def test_pages_fit_a_phone_and_are_readable_in_light_and_dark(
     page: Page, site_address: str, failed: Prediction, scheme: str
 ) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
@@ -101,7 +101,7 @@ def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(
         assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
         assert page.locator("h1").count() == 1, path
         assert page.locator(".state").evaluate_all(CONTRAST) >= 4.5, path
-        # What is as wide as the page is read without scrolling to the side.
+        # Readable without scrolling sideways.
         assert page.locator(".timeline").evaluate_all("all => all.every(each => each.offsetWidth <= 400)"), path
     page.goto(f"{site_address}/admin/detection/job/{failed.prediction_id}/history/")
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
@@ -109,29 +109,29 @@ def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(
     assert page.get_by_label("Prediction id").evaluate("field => field.offsetWidth") > 150
 
 
-def test_why_jobs_failed_is_read_in_the_list(page: Page, site_address: str, failed: Prediction) -> None:
+def test_list_shows_why_jobs_failed(page: Page, site_address: str, failed: Prediction) -> None:
     page.goto(f"{site_address}/admin/detection/job/?chat={failed.chat_id}")
     row = page.locator("#result_list tbody tr")
     expect(row.locator(".error")).to_be_in_viewport(ratio=1)
     assert row.evaluate("row => row.offsetHeight") < 100
 
 
-def test_all_jobs_of_a_page_are_chosen_and_acted_on_by_keyboard(
+def test_all_jobs_of_a_page_are_selected_and_deleted_by_keyboard(
     page: Page, site_address: str, failed: Prediction
 ) -> None:
     page.goto(f"{site_address}/admin/detection/job/?chat={failed.chat_id}")
-    page.get_by_label("Choose all jobs of this page").focus()
+    page.get_by_label("Select all jobs on this page").focus()
     page.keyboard.press("Space")
-    expect(page.get_by_label(f"Choose job {failed.prediction_id}")).to_be_checked()
+    expect(page.get_by_label(f"Select job {failed.prediction_id}")).to_be_checked()
     page.get_by_role("button", name="Delete with images").focus()
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Yes: delete with images").focus()
+    page.get_by_role("button", name="Yes, delete with images").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text(f"Deleted: {failed.prediction_id}")).to_be_visible()
     assert predictions.find(failed.prediction_id) is None
 
 
-def test_djangos_own_pages_do_without_what_the_policy_forbids(page: Page, site_address: str) -> None:
+def test_django_pages_comply_with_the_content_security_policy(page: Page, site_address: str) -> None:
     for path in ("", "auth/user/", "auth/user/add/", "auth/user/1/change/", "auth/group/add/", "password_change/"):
         answer = page.goto(f"{site_address}/admin/{path}")
         assert answer is not None

@@ -1,4 +1,4 @@
-"""The admin's login is good on every site, ends with its password, and opens no more than it may."""
+"""The admin's login is valid on every site, ends with its password, and grants no more than it should."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def failed(stack: LocalStack) -> str:
 
 @contextmanager
 def another_site(stack: LocalStack, **env: str) -> Iterator[str]:
-    """Start one more site, with a database of its own; yield its address."""
+    """Start another site with its own database; yield its address."""
     child = stack.start_site("127.0.0.1", free_port(), **env)
     try:
         address = stack.sites.pop(child)
@@ -55,40 +55,38 @@ def another_site(stack: LocalStack, **env: str) -> Iterator[str]:
         child.wait()
 
 
-def test_a_login_on_one_site_is_one_on_the_other_and_through_the_load_balancer(
-    stack: LocalStack, admin: Operator
-) -> None:
+def test_login_is_valid_on_every_site_and_through_the_load_balancer(stack: LocalStack, admin: Operator) -> None:
     addresses = [*stack.sites.values(), *[stack.public_url] * 6]
     others = [Operator(address, cookies=admin.cookies, certificate=stack.certificate) for address in addresses]
     assert [other.get(JOBS).status_code for other in others] == [200] * len(others)
 
 
-def test_a_login_survives_the_site_that_gave_it(stack: LocalStack, admin: Operator) -> None:
+def test_login_survives_its_site(stack: LocalStack, admin: Operator) -> None:
     with another_site(stack) as address:
         other = Operator(address, cookies=admin.cookies)
         assert other.get(JOBS).status_code == 200
 
 
-def test_a_new_password_ends_the_logins_of_the_old_one(stack: LocalStack, admin: Operator) -> None:
+def test_new_password_ends_old_sessions(stack: LocalStack, admin: Operator) -> None:
     with another_site(stack, ADMIN_PASSWORD="another") as address:
         other = Operator(address, cookies=admin.cookies)
         assert other.get(JOBS).headers["location"].startswith("/admin/login/")
         assert Operator(address).log_in(stack.env["ADMIN_USER"], "another").get(JOBS).status_code == 200
 
 
-def test_the_password_from_the_secret_is_changed_there_and_nowhere_else(admin: Operator) -> None:
+def test_password_from_the_secret_cannot_be_changed_in_the_admin(admin: Operator) -> None:
     assert admin.get("/admin/password_change/").headers["location"] == "/admin/"
     assert "ADMIN_PASSWORD" in admin.get("/admin/").text
 
 
-def test_a_new_user_needs_a_password_that_is_hard_to_guess(admin: Operator) -> None:
+def test_new_users_need_strong_passwords(admin: Operator) -> None:
     weak = {"username": "weak", "usable_password": "true", "password1": "password123", "password2": "password123"}
     page = admin.post("/admin/auth/user/add/", **weak).text
     assert ("at least 12 characters" in page, "too common" in page) == (True, True)
 
 
 @pytest.mark.parametrize("page", [JOBS, f"{JOBS}x/change/", f"{JOBS}retry/confirm/?id=x", "/ops/trace/x"])
-def test_a_stranger_gets_the_login_page(stack: LocalStack, page: str) -> None:
+def test_strangers_get_the_login_page(stack: LocalStack, page: str) -> None:
     answer = Operator(next(iter(stack.sites.values()))).get(page)
     assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (302, "/admin/login/")
 
@@ -103,7 +101,7 @@ def test_staff_without_permissions_sees_and_does_nothing(stack: LocalStack, fail
     assert _status(failed) is Status.FAILED
 
 
-def test_staff_that_may_look_sees_and_does_nothing(stack: LocalStack, failed: str) -> None:
+def test_viewer_sees_jobs_and_changes_nothing(stack: LocalStack, failed: str) -> None:
     viewer = operators.staff(stack, "viewer", ["view_job"])
     page = viewer.get(f"{JOBS}{failed}/change/")
     assert (page.status_code, "The image is damaged." in page.text) == (200, True)
@@ -114,26 +112,26 @@ def test_staff_that_may_look_sees_and_does_nothing(stack: LocalStack, failed: st
     assert _status(failed) is Status.FAILED
 
 
-def test_staff_that_may_change_may_not_delete(stack: LocalStack, failed: str) -> None:
+def test_staff_with_change_permission_may_not_delete(stack: LocalStack, failed: str) -> None:
     changer = operators.staff(stack, "changer", ["view_job", "change_job"])
     page = changer.get(f"{JOBS}{failed}/change/").text
     assert ("retry/confirm" in page, "delete/confirm" in page) == (True, False)
     assert changer.post(f"{JOBS}delete/confirm/?id={failed}").status_code == 403
 
 
-def test_a_form_from_elsewhere_does_nothing(admin: Operator, failed: str) -> None:
+def test_form_from_another_site_does_nothing(admin: Operator, failed: str) -> None:
     answer = admin.send(f"{JOBS}delete/confirm/?id={failed}")
-    assert (answer.status_code, "This form was refused" in answer.text) == (403, True)
+    assert (answer.status_code, "Form rejected" in answer.text) == (403, True)
     assert _status(failed) is Status.FAILED
 
 
-def test_django_finds_nothing_to_warn_of_in_production() -> None:
+def test_django_has_no_warnings_in_production() -> None:
     command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
     ended = subprocess.run(command, cwd=ROOT, env=PRODUCTION, capture_output=True, text=True, check=False)
     assert (ended.returncode, "no issues" in ended.stdout) == (0, True), ended.stderr
 
 
-def test_production_speaks_tls_to_people_and_answers_the_worker_without() -> None:
+def test_production_uses_tls_for_people_and_plain_http_for_workers() -> None:
     code = (
         "import django; django.setup(); from django.test import Client; c = Client(SERVER_NAME='bot.example.com');"
         "plain, worker, page = c.get('/admin/'), c.get('/results'), c.get('/admin/login/', secure=True);"

@@ -1,4 +1,4 @@
-"""What AWS refuses is said in one line, with what to do."""
+"""Errors of AWS become one line that says what to do."""
 
 import os
 import re
@@ -21,7 +21,6 @@ from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy.cfn import remedies
-from deploy.management import base
 from tests.support.local_aws import clients_of
 from tests.support.processes import free_port
 
@@ -38,36 +37,36 @@ def test_without_credentials_an_operator_reads_one_line_that_says_how_to_get_the
 
 
 def refused(code: str) -> ClientError:
-    """Return an answer of AWS to credentials that it does not take."""
+    """Return AWS's answer to credentials that it rejects."""
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeStacks")
 
 
 @pytest.mark.parametrize(
     ("error", "what"),
     [
-        (EndpointConnectionError(endpoint_url="https://x"), r"Cannot reach AWS in the region us-nowhere-1.*AWS_REGION"),
+        (EndpointConnectionError(endpoint_url="https://x"), r"Can't reach AWS in us-nowhere-1.*AWS_REGION"),
         (InvalidRegionError(region_name="us nowhere"), r"'us nowhere'.*AWS_REGION"),
         (NoRegionError(), "AWS_REGION"),
-        (refused("UnrecognizedClientException"), "not accept these credentials in us-nowhere-1.*has to be enabled"),
-        (refused("ExpiredToken"), "not accept these credentials.*aws sso login"),
+        (refused("UnrecognizedClientException"), "accept these credentials in us-nowhere-1.*has not enabled"),
+        (refused("ExpiredToken"), "accept these credentials.*aws sso login"),
         (PartialCredentialsError(provider="env", cred_var="secret"), "no AWS credentials here.*aws sso login"),
-        (TokenRetrievalError(provider="sso", error_msg="expired"), "cannot be had: .*aws sso login"),
+        (TokenRetrievalError(provider="sso", error_msg="expired"), "can't be retrieved: .*aws sso login"),
     ],
 )
 def test_a_wrong_region_and_bad_credentials_say_where_to_look(
     error: ClientError | BotoCoreError, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The emulator is every region, and takes any credentials."""
+    """The emulator has every region and accepts any credentials."""
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "")
     monkeypatch.setattr(settings, "AWS_REGION", "us-nowhere-1")
-    assert re.search(what, base.advice(error))
+    assert re.search(what, remedies.explain(error))
 
 
-def test_an_endpoint_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", url)
     monkeypatch.setattr(aws, "client", clients_of(url, aws_access_key_id="x", aws_secret_access_key="y"))
-    with pytest.raises(CommandError, match=f"Cannot reach {url}"):
+    with pytest.raises(CommandError, match=f"Can't reach {url}"):
         call_command("provision")
 
 
@@ -85,9 +84,9 @@ def test_an_endpoint_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_what_aws_says_of_a_failure_comes_with_what_to_do(reason: str, what: str) -> None:
-    """The emulator has no quotas and no zones that are full: the texts are those of AWS."""
+    """The emulator has no quotas and unlimited capacity, so these are AWS's texts."""
     assert what in remedies.advice(reason)
 
 
-def test_a_reason_that_is_not_known_gets_no_advice() -> None:
+def test_unknown_reason_gets_no_advice() -> None:
     assert remedies.advice("Something happened.") == ""

@@ -1,4 +1,4 @@
-"""Passwords are tried at a bounded rate on all sites together, and nobody is locked out for long, or by others."""
+"""Password attempts are limited across all sites, and nobody is locked out for long or by others."""
 
 import time
 from itertools import count
@@ -13,18 +13,18 @@ from deploy.local.stack import LocalStack
 from tests.support.operators import Operator
 
 LOGIN = "/admin/login/?next=/admin/"
-REFUSED = "Too many attempts from your address: try again in "
+REFUSED = "Too many attempts from your address. Try again in "
 _addresses = (f"203.0.113.{number}" for number in count(1))
 
 
 @pytest.fixture
 def address(stack: LocalStack) -> str:
-    """Return an address that nobody has come from."""
+    """Return an unused address."""
     return next(_addresses)
 
 
 def tried(address: str, times: int) -> None:
-    """Count attempts, without the half second that each takes."""
+    """Count attempts, without hashing passwords."""
     for _ in range(times):
         rate_limit.reserve(attempts.limit(address))
 
@@ -33,7 +33,7 @@ def both(stack: LocalStack, address: str) -> list[Operator]:
     return [Operator(site, address=address) for site in stack.sites.values()]
 
 
-def test_an_address_has_six_attempts(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_address_has_six_attempts(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
     monkeypatch.setattr(rate_limit, "time", SimpleNamespace(time=lambda: now))
     tried(address, 6)
@@ -53,28 +53,26 @@ def test_after_wrong_passwords_both_sites_refuse_even_the_right_one(stack: Local
         assert (answer.status_code, REFUSED in answer.text) == (200, True)
 
 
-def test_some_seconds_later_the_right_password_is_good_again_and_ends_the_count(
-    stack: LocalStack, address: str
-) -> None:
+def test_seconds_later_the_right_password_works_and_resets_the_count(stack: LocalStack, address: str) -> None:
     tried(address, 6)
     _let_pass(address, 10)
     both(stack, address)[0].log_in("admin", stack.env["ADMIN_PASSWORD"])
     assert _next_at(address) is None
 
 
-def test_another_address_is_not_held_up(stack: LocalStack, address: str) -> None:
+def test_other_addresses_are_not_affected(stack: LocalStack, address: str) -> None:
     tried(address, 6)
     Operator(next(iter(stack.sites.values())), address=next(_addresses)).log_in("admin", stack.env["ADMIN_PASSWORD"])
 
 
-def test_a_form_with_an_empty_field_does_not_end_the_count(stack: LocalStack, address: str) -> None:
+def test_form_with_an_empty_field_does_not_reset_the_count(stack: LocalStack, address: str) -> None:
     tried(address, 3)
     assert both(stack, address)[0].post(LOGIN, username="admin", password="").status_code == 200
     assert _next_at(address) is not None
 
 
 def _next_at(address: str) -> float | None:
-    """Return from when on the address is as if it had never tried, in epoch seconds."""
+    """Return when the count of an address is back to zero (epoch seconds), or None if it is."""
     key = {"prediction_id": attempts.limit(address).key}
     item = aws.dynamodb().get_item(TableName=rate_limit.settings.PREDICTIONS_TABLE, Key=key).get("Item")
     return float(item["next_at"]) if item else None

@@ -5,7 +5,7 @@ import pytest
 from botsite.bot import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
-from detection import predictions
+from detection import predictions, queries
 from detection.schemas import Delivery
 from tests.support import new_updates, operators
 from tests.support.faulty import FaultySite, failing
@@ -73,7 +73,7 @@ def test_a_table_that_is_away_keeps_no_operator_out(site: FaultySite, stack: Loc
 
 
 def _delivered(user: TelegramUser) -> bool:
-    ids = predictions.latest_of_chat(user.chat_id)
+    ids = queries.latest_of_chat(user.chat_id)
     found = predictions.find(ids[0]) if ids else None
     return found is not None and found.delivery is Delivery.DELIVERED
 

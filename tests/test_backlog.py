@@ -1,4 +1,4 @@
-"""What is published wakes a group at 0, lets an idle one fall asleep, and is safe while something cannot be read."""
+"""The published values wake a group at 0, let an idle one sleep, and are safe while something cannot be read."""
 
 import math
 
@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import backlog
-from metrics.alarms import Point
 from metrics.backlog import BadSetting, Values
-from metrics.policy import Group, History, Policies, TargetTracking, decide
+from metrics.evaluation import Point
+from metrics.policy import Capacity, Points, Policies, TargetTracking, decide
 
 messages = st.integers(0, 10**9)
 machines = st.integers(0, 1000)
@@ -31,18 +31,18 @@ def test_no_work_is_a_real_zero(desired: int, target: float) -> None:
 
 
 @given(messages, messages, st.integers(1, 1000), targets)
-def test_with_machines_it_is_the_work_of_each(visible: int, in_flight: int, desired: int, target: float) -> None:
+def test_with_machines_it_is_the_work_per_machine(visible: int, in_flight: int, desired: int, target: float) -> None:
     values = backlog.values(backlog.backlog(visible, in_flight), desired, target)
     assert values == Values((visible + in_flight) / desired, 0.0)
 
 
 @given(messages, messages, machines, machines, targets)
 def test_no_state_is_a_deadlock(visible: int, in_flight: int, desired: int, pending: int, target: float) -> None:
-    """Published for long enough, the values lead each group to where it has to be, whatever of it is still pending."""
+    """Published long enough, the values bring every group to the right size, whatever is still pending."""
     maximum, pending = 1000, min(pending, desired)
     work = backlog.backlog(visible, in_flight)
     values = backlog.values(work, desired, target)
-    after = _after_an_hour(values, Group(desired, 0, maximum, warming=pending), target)
+    after = _after_an_hour(values, Capacity(desired, 0, maximum, warming=pending), target)
     if work and not desired:
         assert after == 1
     if work and desired:
@@ -62,31 +62,31 @@ def test_no_state_is_a_deadlock(visible: int, in_flight: int, desired: int, pend
         pytest.param(None, None, Values(10, 0), 0, 3, id="nothing known: stay"),
     ],
 )
-def test_what_cannot_be_read_strands_no_photo_and_stops_no_machine(
+def test_failed_reads_strand_no_photo_and_stop_no_machine(
     work: int | None, desired: int | None, published: Values, asleep: int, three: int
 ) -> None:
     assert backlog.values(work, desired, 10) == published
-    assert _after_an_hour(published, Group(0, 0, 1000), 10) == asleep
-    assert _after_an_hour(published, Group(3, 0, 1000), 10) == three
+    assert _after_an_hour(published, Capacity(0, 0, 1000), 10) == asleep
+    assert _after_an_hour(published, Capacity(3, 0, 1000), 10) == three
 
 
-def _after_an_hour(values: Values, group: Group, target: float) -> int:
-    """Return the capacity that the policies ask for once the values have been published for an hour."""
+def _after_an_hour(values: Values, capacity: Capacity, target: float) -> int:
+    """Return the capacity the policies ask for after an hour of these values."""
     times = [30.0 * tick for tick in range(int(HOUR / 30))]
-    history = History(
+    points = Points(
         [Point(at, values.backlog_per_instance) for at in times],
         [Point(at, values.backlog_without_capacity) for at in times],
     )
-    return decide(Policies(TargetTracking(target, period=30)), history, group, HOUR).desired
+    return decide(Policies(TargetTracking(target, period=30)), points, capacity, HOUR).desired
 
 
-def test_the_acceptable_backlog_is_what_a_machine_finishes_in_the_acceptable_latency() -> None:
+def test_acceptable_backlog_is_what_a_machine_finishes_in_time() -> None:
     assert backlog.acceptable(latency_seconds=10, service_seconds=0.1) == pytest.approx(100)
     assert backlog.acceptable(latency_seconds=1, service_seconds=30) == 1
 
 
 @pytest.mark.parametrize("target", [0, -1, math.nan, math.inf, 1e9])
-def test_a_target_that_is_none_is_named(target: float) -> None:
+def test_impossible_target_is_named(target: float) -> None:
     with pytest.raises(BadSetting, match="BACKLOG_TARGET is"):
         backlog.values(1, 1, target)
     with pytest.raises(BadSetting, match="BACKLOG_TARGET"):
@@ -94,6 +94,6 @@ def test_a_target_that_is_none_is_named(target: float) -> None:
 
 
 @pytest.mark.parametrize(("visible", "in_flight", "name"), [(-1, 0, "visible"), (0, -1, "in flight")])
-def test_a_count_below_zero_is_named(visible: int, in_flight: int, name: str) -> None:
+def test_negative_count_is_named(visible: int, in_flight: int, name: str) -> None:
     with pytest.raises(BadSetting, match=f"{name} is -1"):
         backlog.backlog(visible, in_flight)

@@ -13,7 +13,7 @@ from botsite.bot import replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import predictions
+from detection import predictions, queries
 from detection.schemas import Status
 from tests.support import new_updates
 
@@ -167,12 +167,12 @@ def test_a_caption_never_gets_in_the_way(user: TelegramUser, photo: bytes, capti
 def test_chat_ids_of_any_size_and_sign_work(stack: LocalStack, photo: bytes, chat_id: int) -> None:
     user = TelegramUser(stack.telegram_url, chat_id)
     assert user.wait_for_reply(user.send_photo(photo)).photo
-    assert len(predictions.latest_of_chat(chat_id)) == 1
+    assert len(queries.latest_of_chat(chat_id)) == 1
 
 
 def test_an_album_entry_without_a_photo_gets_a_polite_answer(stack: LocalStack, user: TelegramUser) -> None:
     assert _post(stack, new_updates.with_message(user.chat_id, media_group_id="7", photo=[])) == 200
-    assert user.wait_for(lambda message: "album entry" in str(message.text))
+    assert user.wait_for(lambda message: message.text == replies.OTHER)
 
 
 def _post(stack: LocalStack, update: dict[str, object]) -> int:
@@ -185,6 +185,6 @@ def test_a_file_that_telegram_no_longer_has_is_said_to_be_gone(stack: LocalStack
     gone = {"file_id": "gone", "file_unique_id": "gone", "width": 1, "height": 1}
     assert _post(stack, new_updates.with_message(user.chat_id, photo=[gone])) == 200
     assert user.wait_for(lambda message: message.text == replies.UNAVAILABLE)
-    failed = predictions.find(predictions.latest_of_chat(user.chat_id)[0])
+    failed = predictions.find(queries.latest_of_chat(user.chat_id)[0])
     assert failed is not None
     assert failed.status is Status.FAILED

@@ -1,4 +1,4 @@
-"""`bake_ami` from beginning to end, on moto: the one emulator that makes images. See prototypes.py for its machines."""
+"""`bake_ami` from start to end on moto, the only emulator that makes images. See builders.py for its builders."""
 
 import io
 import os
@@ -18,39 +18,40 @@ from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy.cfn.cloudformation import StackError
-from deploy.images import ami, bake, builder, bundle, recipe
+from deploy.images import ami, bake, builder, roles, source
 from deploy.images.ami import Image
-from deploy.images.recipe import Place, Recipe
+from deploy.images.roles import ImageSpec, Place
+from deploy.service import Service
 from tests.support import emulators
-from tests.support.prototypes import Machine
+from tests.support.builders import Machine
 
-WEB = Recipe("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws.com/objdet-polybot:v1")
+WEB = ImageSpec("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws.com/objdet-polybot:v1")
 ROOT = Path(__file__).parents[1]
 Boot = Callable[..., Machine]
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """An emulated EC2 of this module's own."""
+    """An emulated EC2 for this module."""
     with emulators.moto() as url:
         yield url
 
 
 @pytest.fixture
 def prefix(endpoint: str, request: pytest.FixtureRequest) -> str:
-    """A prefix of the test's own, so that the tests share the emulator and nothing in it."""
+    """A prefix for this test: tests share the emulator, but nothing in it."""
     return f"try-{zlib.crc32(request.node.name.encode())}"
 
 
 @pytest.fixture
 def place(prefix: str) -> Place:
-    """Where the test's prototypes run."""
+    """Where the test's builders run."""
     return place_of(prefix)
 
 
 @pytest.fixture
 def boot(endpoint: str, tmp_path: Path) -> Iterator[Boot]:
-    """Return a function that has a machine boot what is launched next."""
+    """Return a function that boots the next launched instance."""
     machines: list[Machine] = []
 
     def start(prefix: str, broken: str = "") -> Machine:
@@ -65,7 +66,7 @@ def boot(endpoint: str, tmp_path: Path) -> Iterator[Boot]:
 
 @dataclass(frozen=True)
 class Baked:
-    """A bake that ended well: its prefix, the image, what it said, and the machine that was the prototype."""
+    """A successful bake: its prefix, image, output and builder."""
 
     prefix: str
     image: Image
@@ -73,32 +74,32 @@ class Baked:
     machine: Machine
 
 
-def baked(prefix: str, what: Recipe, endpoint: str, root: Path) -> Baked:
-    """Bake something from beginning to end."""
+def baked(prefix: str, what: ImageSpec, endpoint: str, root: Path) -> Baked:
+    """Bake from start to end."""
     machine, said = Machine(prefix, root, endpoint), list[str]()
     machine.start()
-    image = bake.bake(prefix, place_of(prefix), what, said.append)
+    image = bake.bake(Service(prefix), place_of(prefix), what, said.append)
     machine.stop()
     return Baked(prefix, image, said, machine)
 
 
 @pytest.fixture(scope="module")
 def built(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
-    """A worker that was baked from source, for tests that only look at it."""
-    return baked("built", Recipe("yolo5", "v1"), endpoint, tmp_path_factory.mktemp("built") / "machine")
+    """A worker baked from source, for tests that only read."""
+    return baked("built", ImageSpec("yolo5", "v1"), endpoint, tmp_path_factory.mktemp("built") / "machine")
 
 
 @pytest.fixture(scope="module")
 def pulled(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
-    """A site that was baked from an image of a registry, for tests that only look at it."""
+    """A site baked from a registry's image, for tests that only read."""
     return baked("pulled", WEB, endpoint, tmp_path_factory.mktemp("pulled") / "machine")
 
 
 def place_of(prefix: str) -> Place:
-    """Return where prototypes run; the stacks would give it, if moto could deploy them."""
+    """Return where builders run, which the stacks would provide if moto could deploy them."""
     aws.client("s3").create_bucket(Bucket=f"{prefix}-images")
     iam = aws.client("iam")
-    # boto3 asks again when an emulator on a busy machine takes too long, though it has made the profile.
+    # On a busy machine boto3 may retry although the emulator has created the profile.
     with suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_instance_profile(InstanceProfileName=prefix)
     profile = iam.get_instance_profile(InstanceProfileName=prefix)["InstanceProfile"]
@@ -109,29 +110,29 @@ def place_of(prefix: str) -> Place:
 
 
 def silent(text: str) -> None:
-    """Listen to nothing."""
+    """Ignore a line."""
 
 
 def launched(prefix: str) -> list[dict[str, Any]]:
-    """Return the prototypes that were ever launched for a prefix."""
+    """Return all builders that were launched for a prefix."""
     found = aws.client("ec2").describe_instances(Filters=[{"Name": "tag:Project", "Values": [prefix]}])
     return [one for group in found["Reservations"] for one in group["Instances"]]
 
 
 def left(prefix: str) -> tuple[list[str], list[str], list[Image]]:
-    """Return what there still is: prototypes that live, objects in the bucket, images."""
+    """Return what is left: running builders, objects in the bucket, images."""
     alive = [one["InstanceId"] for one in launched(prefix) if one["State"]["Name"] != "terminated"]
     objects = [one["Key"] for one in aws.client("s3").list_objects_v2(Bucket=f"{prefix}-images").get("Contents", [])]
-    return alive, objects, [image for role in recipe.ROLES for image in ami.of_role(prefix, role)]
+    return alive, objects, [image for role in roles.ROLES for image in ami.of_role(Service(prefix), role)]
 
 
 def an_image(prefix: str, version: str, role: str = "yolo5") -> Image:
-    """Make an image without a bake, of a machine of no use."""
-    return ami.create(prefix, role, version, stopped(), silent)
+    """Make an image of some instance, without a bake."""
+    return ami.create(Service(prefix), role, version, stopped(), silent)
 
 
 def stopped() -> str:
-    """Return the id of a machine of no use that is at rest."""
+    """Return the id of some stopped instance."""
     ec2 = aws.client("ec2")
     made = ec2.run_instances(ImageId=builder.base_image(), MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
     ec2.stop_instances(InstanceIds=[made])
@@ -142,7 +143,7 @@ def stopped() -> str:
 
 
 def test_a_bake_leaves_an_image_and_nothing_else(built: Baked) -> None:
-    assert ami.newest(built.prefix, "yolo5") == built.image
+    assert ami.newest(Service(built.prefix), "yolo5") == built.image
     assert left(built.prefix) == ([], [], [built.image])
     assert (built.image.version, len(built.image.snapshots)) == ("v1", 1)
     found = aws.client("ec2").describe_snapshots(SnapshotIds=list(built.image.snapshots))["Snapshots"][0]
@@ -160,13 +161,13 @@ def test_a_bake_says_each_step(built: Baked) -> None:
         "starting the container",
     ]
     steps += ["waiting for the container to be healthy", "killing the container, to see it come back"]
-    steps += ["tidying up", "ready", "stopping the prototype"]
-    # A look now and then does not see a step that is over quickly.
+    steps += ["tidying up", "ready", "stopping the builder"]
+    # Polling misses short steps.
     assert [step for step in steps if step in said] == said
-    assert said[-2:] == ["ready", "stopping the prototype"]
+    assert said[-2:] == ["ready", "stopping the builder"]
 
 
-def test_a_prototype_runs_the_container_by_the_unit_kills_it_and_sees_it_come_back(built: Baked) -> None:
+def test_builder_checks_that_the_container_is_restarted(built: Baked) -> None:
     other = ("shutdown", "dnf", "sync", "fallocate", "mkswap", "swapon")
     told = [line for line in built.machine.commands if not line.startswith(other)]
     build = told.pop(1)
@@ -219,8 +220,8 @@ def test_an_image_of_a_registry_is_pulled_and_the_login_does_not_stay(pulled: Ba
     assert "docker build" not in " ".join(pulled.machine.commands)
 
 
-def test_a_prototype_is_launched_closed_encrypted_and_mortal(prefix: str, place: Place) -> None:
-    instance_id = builder.launch(prefix, place, WEB, "bakes/closed")
+def test_builder_is_launched_closed_encrypted_and_with_an_end(prefix: str, place: Place) -> None:
+    instance_id = builder.launch(Service(prefix), place, WEB, "bakes/closed")
     found = launched(prefix)[0]
     assert (found["InstanceId"], found["InstanceType"], found["SubnetId"]) == (instance_id, "t3.micro", place.subnet)
     assert found["IamInstanceProfile"]["Arn"] == place.profile
@@ -235,7 +236,7 @@ def test_a_prototype_is_launched_closed_encrypted_and_mortal(prefix: str, place:
 
 
 def test_the_user_data_fits_into_what_ec2_takes_and_holds_no_secret() -> None:
-    text = recipe.user_data(Place("", "", "", "", ""), Recipe("yolo5", "v1", model="a 'quoted' name"), "bakes/x")
+    text = roles.user_data(Place("", "", "", "", ""), ImageSpec("yolo5", "v1", model="a 'quoted' name"), "bakes/x")
     assert len(text.encode()) < 16 * 1024
     assert shlex.split(next(line for line in text.splitlines() if line.startswith("MODEL="))) == [
         "MODEL=a 'quoted' name"
@@ -247,18 +248,16 @@ def test_the_user_data_fits_into_what_ec2_takes_and_holds_no_secret() -> None:
 
 
 @pytest.mark.parametrize("broken", ["build", "kill"])
-def test_a_bake_that_fails_says_the_last_lines_and_leaves_nothing(
-    prefix: str, place: Place, boot: Boot, broken: str
-) -> None:
+def test_failed_bake_shows_the_log_and_leaves_nothing(prefix: str, place: Place, boot: Boot, broken: str) -> None:
     boot(prefix, broken)
-    with pytest.raises(StackError, match=f"(?s)The prototype failed while .*docker {broken}: it is broken"):
-        bake.bake(prefix, place, Recipe("yolo5", "v1"), silent)
+    with pytest.raises(StackError, match=f"(?s)The builder failed while .*docker {broken}: it is broken"):
+        bake.bake(Service(prefix), place, ImageSpec("yolo5", "v1"), silent)
     assert left(prefix) == ([], [], [])
 
 
 @pytest.fixture
 def minds_interrupts() -> Iterator[None]:
-    """Let Ctrl-C raise, as in a terminal; what a shell starts in its background ignores it."""
+    """Let Ctrl-C raise, as in a terminal: background processes of a shell ignore it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -284,9 +283,9 @@ def test_an_interrupt_at_any_step_leaves_nothing(
             os.kill(os.getpid(), number)
 
     with pytest.raises(KeyboardInterrupt):
-        bake.bake(prefix, place, WEB, interrupt)
+        bake.bake(Service(prefix), place, WEB, interrupt)
     alive, objects, images = left(prefix)
-    # A machine that is on its way out may still say where it is; the bucket's lifecycle takes that away.
+    # A terminating builder may still report; the bucket's lifecycle deletes that.
     assert (alive, [one for one in objects if not one.endswith(("/phase", "/log"))], images) == ([], [], [])
 
 
@@ -305,7 +304,7 @@ def test_an_interrupt_while_the_image_is_made_takes_it_away(
 
 
 class SlowEc2:
-    """The emulated EC2, but not in such a hurry: its next answers say this of images, and that of snapshots."""
+    """A slower emulated EC2: its next answers have these images and snapshots."""
 
     def __init__(self, images: list[dict[str, Any]], snapshots: list[dict[str, Any]]) -> None:
         self._ec2, self._images, self._snapshots = aws.client("ec2"), images, snapshots
@@ -324,7 +323,7 @@ class SlowEc2:
 
 @pytest.fixture
 def slow(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that lets EC2 answer so first."""
+    """Return a function that makes EC2 answer like that first."""
     client = aws.client
 
     def answer(*images: dict[str, Any], snapshots: list[dict[str, Any]]) -> None:
@@ -334,33 +333,33 @@ def slow(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return answer
 
 
-def test_an_image_that_takes_its_time_is_waited_for_and_told(prefix: str, slow: Callable[..., None]) -> None:
+def test_slow_image_is_waited_for_and_reported(prefix: str, slow: Callable[..., None]) -> None:
     instance, said = stopped(), list[str]()
     pending = {"State": "pending"}
     slow(pending, pending, pending, snapshots=[{"Progress": ""}, {"Progress": "40%"}, {"Progress": "40%"}])
-    image = ami.create(prefix, "yolo5", "v1", instance, said.append)
+    image = ami.create(Service(prefix), "yolo5", "v1", instance, said.append)
     assert said == [f"making the image {image.id}: 0%", f"making the image {image.id}: 40%"]
 
 
-def test_an_image_that_fails_is_taken_away_and_its_reason_said(prefix: str, slow: Callable[..., None]) -> None:
+def test_failed_image_is_removed_and_its_reason_shown(prefix: str, slow: Callable[..., None]) -> None:
     instance = stopped()
     slow({"State": "failed", "StateReason": {"Message": "the disk is gone"}}, snapshots=[])
-    with pytest.raises(StackError, match="is failed and will not do: the disk is gone"):
-        ami.create(prefix, "yolo5", "v1", instance, silent)
-    assert ami.newest(prefix, "yolo5") is None
+    with pytest.raises(StackError, match="can't be used, it is failed: the disk is gone"):
+        ami.create(Service(prefix), "yolo5", "v1", instance, silent)
+    assert ami.newest(Service(prefix), "yolo5") is None
 
 
-def test_a_prototype_that_ends_by_itself_is_noticed(prefix: str, place: Place) -> None:
+def test_builder_that_terminates_itself_is_noticed(prefix: str, place: Place) -> None:
     def end(text: str) -> None:
         if text.startswith("launched"):
             builder.end([launched(prefix)[0]["InstanceId"]])
 
     with pytest.raises(StackError, match="is terminated while booting: "):
-        bake.bake(prefix, place, WEB, end)
+        bake.bake(Service(prefix), place, WEB, end)
     assert left(prefix) == ([], [], [])
 
 
-def test_a_prototype_whose_launch_was_not_answered_for_is_found_by_its_tags(
+def test_builder_with_a_lost_launch_answer_is_found_by_tags(
     prefix: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launch = builder.launch
@@ -371,18 +370,18 @@ def test_a_prototype_whose_launch_was_not_answered_for_is_found_by_its_tags(
 
     monkeypatch.setattr(builder, "launch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        bake.bake(prefix, place, WEB, silent)
+        bake.bake(Service(prefix), place, WEB, silent)
     assert left(prefix) == ([], [], [])
 
 
-def test_the_prototype_of_a_run_that_was_cut_off_is_ended_by_the_next(
+def test_next_run_terminates_an_abandoned_builder(
     prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forgotten = builder.launch(prefix, place, WEB, "bakes/forgotten")
-    assert builder.stale(prefix) == []
+    forgotten = builder.launch(Service(prefix), place, WEB, "bakes/forgotten")
+    assert builder.stale(Service(prefix)) == []
     monkeypatch.setattr(builder, "LIFETIME_MINUTES", -1)
-    assert builder.stale(prefix) == [forgotten]
-    builder.end(builder.stale(prefix))
+    assert builder.stale(Service(prefix)) == [forgotten]
+    builder.end(builder.stale(Service(prefix)))
     assert left(prefix)[0] == []
 
 
@@ -394,64 +393,66 @@ def test_the_newest_image_is_that_of_its_role_and_prefix(prefix: str, place: Pla
     newer = an_image(prefix, "v2")
     an_image(prefix, "v3", role="polybot")
     an_image(f"{prefix}-other", "v4")
-    assert ami.of_role(prefix, "yolo5")[0].version in ("v1", "v2")
-    assert {one.version for one in ami.of_role(prefix, "yolo5")} == {"v1", "v2"}
-    assert newer in ami.of_role(prefix, "yolo5")
-    assert ami.newest(prefix, "metrics") is None
+    assert ami.of_role(Service(prefix), "yolo5")[0].version in ("v1", "v2")
+    assert {one.version for one in ami.of_role(Service(prefix), "yolo5")} == {"v1", "v2"}
+    assert newer in ami.of_role(Service(prefix), "yolo5")
+    assert ami.newest(Service(prefix), "metrics") is None
 
 
 def test_pruning_keeps_the_newest_and_removes_the_snapshots_of_the_others(prefix: str, place: Place) -> None:
     for number in range(3):
         an_image(prefix, f"v{number}")
-    kept, *old = ami.of_role(prefix, "yolo5")
-    bake.prune(prefix, "yolo5", 1, silent)
-    assert ami.of_role(prefix, "yolo5") == [kept]
+    kept, *old = ami.of_role(Service(prefix), "yolo5")
+    bake.prune(Service(prefix), "yolo5", 1, silent)
+    assert ami.of_role(Service(prefix), "yolo5") == [kept]
     ids = {one["SnapshotId"] for one in aws.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]}
     assert ids.isdisjoint({snapshot for image in old for snapshot in image.snapshots})
 
 
-def test_pruning_leaves_what_a_machine_runs_or_a_launch_template_would_start(prefix: str, place: Place) -> None:
+def test_pruning_keeps_images_in_use(prefix: str, place: Place) -> None:
     for number in range(4):
         an_image(prefix, f"v{number}")
-    kept, free, running, templated = ami.of_role(prefix, "yolo5")
+    kept, free, running, templated = ami.of_role(Service(prefix), "yolo5")
     ec2 = aws.client("ec2")
     ec2.run_instances(ImageId=running.id, MinCount=1, MaxCount=1)
     ec2.create_launch_template(LaunchTemplateName=prefix, LaunchTemplateData={"ImageId": templated.id})
-    bake.prune(prefix, "yolo5", 1, silent)
-    assert ami.of_role(prefix, "yolo5") == [kept, running, templated]
-    assert free not in ami.of_role(prefix, "yolo5")
+    bake.prune(Service(prefix), "yolo5", 1, silent)
+    assert ami.of_role(Service(prefix), "yolo5") == [kept, running, templated]
+    assert free not in ami.of_role(Service(prefix), "yolo5")
 
 
-def test_teardown_can_have_all_images_of_a_prefix_removed_and_no_others(prefix: str) -> None:
+def test_images_of_other_services_are_not_removed(prefix: str) -> None:
     mine = {an_image(prefix, "v1").id, an_image(prefix, "v1", role="polybot").id}
     other = an_image(f"{prefix}-other", "v1")
-    assert set(ami.delete(prefix)) == mine
-    assert (ami.newest(prefix, "polybot"), ami.newest(f"{prefix}-other", "yolo5")) == (None, other)
+    for image in ami.all_of(Service(prefix)):
+        assert image.id in mine
+        ami.remove(image)
+    assert (ami.newest(Service(prefix), "polybot"), ami.newest(Service(f"{prefix}-other"), "yolo5")) == (None, other)
 
 
 # --------------------------------------------------------------------------------------------- the source
 
 
-def test_ones_own_weights_go_where_the_build_looks_for_them_and_nobody_owns_them(tmp_path: Path) -> None:
+def test_custom_weights_are_packed_without_an_owner(tmp_path: Path) -> None:
     weights = tmp_path / "mine.pt"
     weights.write_bytes(b"weights")
-    with tarfile.open(fileobj=io.BytesIO(bundle.pack(weights))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(source.pack(weights))) as archive:
         member = archive.getmember("deploy/docker/weights/mine.pt")
         assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
-    assert bundle.model(weights) == "mine"
+    assert source.model(weights) == "mine"
 
 
 def test_an_exported_folder_is_named_without_its_ending(tmp_path: Path) -> None:
     folder = tmp_path / "mine_openvino_model"
     folder.mkdir()
     with pytest.raises(StackError, match=r"neither a \.pt file nor a folder"):
-        bundle.model(folder)
+        source.model(folder)
     (folder / "metadata.yaml").touch()
-    assert bundle.model(folder) == "mine"
+    assert source.model(folder) == "mine"
 
 
-def test_what_git_does_not_know_is_not_packed() -> None:
-    with tarfile.open(fileobj=io.BytesIO(bundle.pack())) as archive:
+def test_untracked_files_are_not_packed() -> None:
+    with tarfile.open(fileobj=io.BytesIO(source.pack())) as archive:
         names = archive.getnames()
     assert {"manage.py", ".dockerignore", "deploy/docker/bake.sh"} <= set(names)
     assert [name for name in names if name.startswith((".env", "tests/", "var/")) or name.endswith(".pyc")] == []
@@ -461,7 +462,7 @@ def test_without_git_a_bake_says_what_it_needs(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(StackError, match=r"baked from a git checkout.*Clone the repository"):
-        bundle.version()
+        source.version()
 
 
 # --------------------------------------------------------------------------------------------- the command
@@ -469,8 +470,8 @@ def test_without_git_a_bake_says_what_it_needs(tmp_path: Path, monkeypatch: pyte
 
 @pytest.fixture
 def run(place: Place, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Return a function that runs `bake_ami` here, and returns what it printed."""
-    monkeypatch.setattr(recipe, "place", lambda prefix: place)
+    """Return a function that runs `bake_ami` and returns its output."""
+    monkeypatch.setattr(roles, "place", lambda service: place)
 
     def command(*arguments: str) -> str:
         output = io.StringIO()
@@ -480,25 +481,23 @@ def run(place: Place, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Callable[
     return command
 
 
-def test_the_command_says_which_image_it_made_and_what_to_do_next(
-    run: Callable[..., str], prefix: str, boot: Boot
-) -> None:
+def test_command_prints_the_image_and_the_next_step(run: Callable[..., str], prefix: str, boot: Boot) -> None:
     boot(prefix)
     lines = run("polybot", "--image", WEB.image, "--version", "v7").splitlines()
-    made = ami.newest(prefix, "polybot")
+    made = ami.newest(Service(prefix), "polybot")
     assert made is not None
     assert lines[-2:] == [
-        f"{made.id} is polybot v7. New machines start from it after:",
+        f"{made.id} is polybot v7. To start new instances from it, run:",
         f"  python manage.py provision --prefix {prefix}",
     ]
 
 
-def test_the_plan_says_what_would_be_done_and_does_nothing(run: Callable[..., str], prefix: str, place: Place) -> None:
+def test_bake_plan_does_nothing(run: Callable[..., str], prefix: str, place: Place) -> None:
     current, *_ = [an_image(prefix, "v1")]
     lines = run("yolo5", "--plan", "--version", "v2", "--keep", "1").splitlines()
     assert lines == [
-        f"prototype: t3.medium from {builder.base_image()} in {place.subnet}",
-        "container: built on it from this checkout, v2",
+        f"builder: t3.medium from {builder.base_image()} in {place.subnet}",
+        "container: built from this checkout, v2",
         f"newest image now: {current.id} (v1)",
         f"would remove {current.id} ({current.name})",
     ]
@@ -509,27 +508,27 @@ def test_the_plan_says_what_would_be_done_and_does_nothing(run: Callable[..., st
     ("arguments", "complaint"),
     [
         (["web"], "invalid choice: 'web'"),
-        (["polybot", "--weights", "x.pt"], "--weights goes into the container of yolo5"),
+        (["polybot", "--weights", "x.pt"], "--weights is only for yolo5"),
         (
             ["yolo5", "--weights", "nothing.pt"],
             r"--weights nothing.pt is neither a .pt file nor a folder NAME_openvino",
         ),
-        (["yolo5", "--keep", "0"], "--keep takes 1 or more"),
-        (["yolo5", "--version", "v 1"], "--version 'v 1' is no tag"),
+        (["yolo5", "--keep", "0"], "--keep must be at least 1"),
+        (["yolo5", "--version", "v 1"], "--version 'v 1' can't be a container tag"),
     ],
 )
-def test_what_cannot_be_baked_is_refused(run: Callable[..., str], arguments: list[str], complaint: str) -> None:
+def test_invalid_bake_options_are_rejected(run: Callable[..., str], arguments: list[str], complaint: str) -> None:
     with pytest.raises(CommandError, match=complaint):
         run(*arguments)
 
 
-def test_an_interrupted_command_says_that_nothing_is_left(
+def test_interrupted_bake_says_that_nothing_is_left(
     run: Callable[..., str], prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(builder, "follow", interrupt)
-    with pytest.raises(CommandError, match="The prototype has been ended, and no image was made"):
+    with pytest.raises(CommandError, match="The builder is terminated, and no image was made"):
         run("polybot", "--image", WEB.image)
     assert left(prefix) == ([], [], [])

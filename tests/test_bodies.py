@@ -1,4 +1,4 @@
-"""Nobody's body costs a site more than a megabyte, or more than its time."""
+"""No request costs a site more than a megabyte or more than its time."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneSite]:
         "PUT /nowhere",
     ],
 )
-def test_strangers_large_bodies_are_refused(site: LoneSite, line: str) -> None:
+def test_large_bodies_of_strangers_are_rejected(site: LoneSite, line: str) -> None:
     before = megabytes(site.pid)
     head = f"{line} HTTP/1.1\r\n{SECRET}: wrong\r\nContent-Length: {300 * 1024**2}"
     assert site.send(head, [MEGABYTE] * 300) == 413
@@ -52,7 +52,7 @@ def test_bodies_without_a_length_are_counted(site: LoneSite, path: str, status: 
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 314572800", "Transfer-Encoding: chunked"])
-def test_a_large_update_is_ignored(site: LoneSite, framing: str) -> None:
+def test_large_update_is_ignored(site: LoneSite, framing: str) -> None:
     before, lines = megabytes(site.pid), ignored(site)
     head = f"POST /telegram/webhook HTTP/1.1\r\n{framing}\r\n{SECRET}: {site.secret}"
     body = [CHUNK] * 300 + [b"0\r\n\r\n"] if "chunked" in framing else [MEGABYTE] * 300
@@ -67,16 +67,16 @@ def ignored(site: LoneSite) -> int:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("framing", ["Content-Length: 1", "Transfer-Encoding: chunked"])
-def test_get_with_a_body_is_refused(site: LoneSite, method: str, framing: str) -> None:
+def test_get_with_a_body_is_rejected(site: LoneSite, method: str, framing: str) -> None:
     assert site.send(f"{method} /healthz HTTP/1.1\r\n{framing}") == 400
 
 
-def test_a_wrong_secret_is_refused_before_its_body(site: LoneSite) -> None:
+def test_wrong_secret_is_rejected_before_the_body(site: LoneSite) -> None:
     head = f"POST /telegram/webhook HTTP/1.1\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n{SECRET}: wrong"
     assert site.send(head) == 403
 
 
-def test_a_websocket_is_refused_without_a_traceback(site: LoneSite) -> None:
+def test_websocket_is_rejected_without_a_traceback(site: LoneSite) -> None:
     upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
     assert site.send(f"GET /x HTTP/1.1\r\n{upgrade}\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==") == 403
     assert "Traceback" not in site.log.read_text()
@@ -89,7 +89,7 @@ def test_ordinary_bodies_pass(site: LoneSite) -> None:
     assert site.send("POST /admin/login/ HTTP/1.1\r\nContent-Length: 3", [b"a=b"]) == 403  # Without a CSRF token.
 
 
-def test_many_strangers_share_few_megabytes(site: LoneSite) -> None:
+def test_strangers_share_a_few_megabytes(site: LoneSite) -> None:
     before = megabytes(site.pid)
     with ExitStack() as open_ones:
         for _ in range(100):
@@ -104,20 +104,20 @@ def test_many_strangers_share_few_megabytes(site: LoneSite) -> None:
 
 
 @pytest.mark.parametrize("line", [f"X-A: {'x' * 8000}\r\n", "x" * 8000], ids=["many", "one"])
-def test_headers_without_end_are_refused(site: LoneSite, line: str) -> None:
+def test_endless_headers_are_rejected(site: LoneSite, line: str) -> None:
     before = megabytes(site.pid)
     assert site.send("GET /healthz HTTP/1.1\r\n" + line * 2500) in (0, 400, 431)
     assert megabytes(site.pid) - before < 15
 
 
 @pytest.mark.parametrize("start", [b"", b"GET /healthz HTTP/1.1\r\nX-"])
-def test_slow_headers_end(site: LoneSite, start: bytes) -> None:
+def test_slow_headers_time_out(site: LoneSite, start: bytes) -> None:
     with socket.create_connection(("127.0.0.1", site.port), timeout=90) as connection:
         connection.sendall(start)
         assert connection.recv(1) == b""
 
 
-def test_a_slow_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_body_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_limits, "BODY_SECONDS", 0.05)
     monkeypatch.setattr(request_limits, "_LINGER_SECONDS", 0.05)
     sent: list[Any] = []

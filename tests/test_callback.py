@@ -70,13 +70,13 @@ def _notify(url: str, stack: LocalStack) -> None:
 
 
 @pytest.mark.parametrize("site", [[]], indirect=True)
-def test_the_site_is_called_signed_even_while_the_worker_stops(site: Site, stack: LocalStack) -> None:
+def test_stopping_worker_still_makes_signed_calls(site: Site, stack: LocalStack) -> None:
     _notify(site.url, stack)
     assert (site.asked, site.signed) == (["p1"], [True])
 
 
 @pytest.mark.parametrize("site", [[503, 500]], indirect=True)
-def test_a_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
     callback.notify("p2", 1)
     assert site.done.wait(PATIENCE_SECONDS)
@@ -84,7 +84,7 @@ def test_a_5xx_is_called_again(site: Site, stack: LocalStack, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("site", [[404], [403], [409]], indirect=True)
-def test_a_refusal_is_not_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusal_is_not_called_again(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
     callback.notify("p3", 1)
     assert site.done.wait(PATIENCE_SECONDS)
@@ -92,7 +92,7 @@ def test_a_refusal_is_not_called_again(site: Site, stack: LocalStack, monkeypatc
 
 
 @pytest.mark.parametrize("site", [[503] * callback._TRIES], indirect=True)
-def test_a_chat_at_its_limit_is_no_failure(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chat_at_its_limit_is_not_a_failure(site: Site, stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.conf.settings.POLYBOT_URL", site.url)
     monkeypatch.setattr(callback, "_FIRST_RETRY_SECONDS", 0.01)
     site.headers[callback.BUSY_HEADER] = "1"
@@ -101,7 +101,7 @@ def test_a_chat_at_its_limit_is_no_failure(site: Site, stack: LocalStack, monkey
     assert len(site.asked) == callback._TRIES + 1
 
 
-def test_with_the_site_refusing_for_a_while_the_photo_is_still_answered(
+def test_photo_is_answered_after_the_site_refused_for_a_while(
     stack: LocalStack, user: TelegramUser, photo: bytes
 ) -> None:
     control = TelegramControl(stack.telegram_url)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from botsite.sqs import loops
+from deploy.local.processes import PATIENCE_SECONDS
 from detection.callback_queue import AT_ONCE, OF_A_CHAT_AT_ONCE, Call, Calls
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from tests.support.processes import wait_until
 
 BUSY_CHAT, QUIET_CHAT = 1, 2
 
@@ -41,7 +42,7 @@ def _call(prediction_id: str, chat_id: int) -> Call:
     return Call(time.monotonic(), prediction_id, chat_id)
 
 
-def test_a_chat_with_many_answers_does_not_keep_another_waiting() -> None:
+def test_many_answers_of_a_chat_do_not_delay_another() -> None:
     site = Site()
     calls = Calls(site.make, 1000)
     for number in range(AT_ONCE * 3):
@@ -55,7 +56,7 @@ def test_a_chat_with_many_answers_does_not_keep_another_waiting() -> None:
     assert site.most_at_once == OF_A_CHAT_AT_ONCE
 
 
-def test_a_prediction_that_waits_is_called_once_however_often_it_is_told() -> None:
+def test_waiting_call_is_not_queued_twice() -> None:
     site = Site()
     calls = Calls(site.make, 1000)
     for _ in range(5):
@@ -66,7 +67,7 @@ def test_a_prediction_that_waits_is_called_once_however_often_it_is_told() -> No
     assert site.began == ["told-again"]
 
 
-def test_a_call_that_is_to_be_made_again_is_made_again_in_its_time() -> None:
+def test_postponed_call_is_made_when_due() -> None:
     made: list[int] = []
     done = threading.Event()
 
@@ -83,7 +84,7 @@ def test_a_call_that_is_to_be_made_again_is_made_again_in_its_time() -> None:
     assert made == [0, 1, 2]
 
 
-def test_more_than_can_wait_is_refused_and_so_is_what_comes_while_leaving() -> None:
+def test_full_or_leaving_queue_refuses_calls() -> None:
     site = Site()
     calls = Calls(site.make, 2)
     assert [calls.add(_call(name, BUSY_CHAT)) for name in ("one", "two", "three")] == [True, True, False]
@@ -92,7 +93,7 @@ def test_more_than_can_wait_is_refused_and_so_is_what_comes_while_leaving() -> N
     assert not calls.add(_call("late", QUIET_CHAT))
 
 
-def test_calls_that_raise_end_no_thread_and_take_no_place() -> None:
+def test_calls_that_raise_end_no_thread_and_take_no_room() -> None:
     made: list[str] = []
     done = threading.Event()
 
@@ -112,7 +113,7 @@ def test_calls_that_raise_end_no_thread_and_take_no_place() -> None:
     calls.drain(PATIENCE_SECONDS)
 
 
-def test_calls_for_a_busy_chat_wait_and_others_do_not() -> None:
+def test_calls_for_a_busy_chat_wait() -> None:
     made = _made_while_busy(3600, until=2)
     assert made == ["first", "quiet"]
 
@@ -146,7 +147,7 @@ def _made_while_busy(seconds: float, until: int) -> list[str]:
     return made
 
 
-def test_a_chat_with_many_answers_leaves_room_for_others() -> None:
+def test_chat_with_many_answers_leaves_room_for_others() -> None:
     site = Site()
     calls = Calls(site.make, 8)
     for number in range(20):

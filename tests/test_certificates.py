@@ -1,4 +1,4 @@
-"""The load balancer's certificate: made, judged, kept in ACM and renewed there; or a public one for a domain."""
+"""The load balancer's certificate: self-signed, checked, kept and renewed in ACM; or a public one for a domain."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from botsite import aws
-from deploy import tags
 from deploy.certificates import acm as certificates
 from deploy.certificates import domains, self_signed
 from deploy.certificates.self_signed import CertificateError, Pair
 from deploy.cfn.cloudformation import Event
+from deploy.service import Service
 from tests.support import emulators
 
 NAME = "objdet-0123456789.us-east-1.elb.amazonaws.com"
@@ -46,7 +46,7 @@ def acm() -> Iterator[Any]:
 
 @pytest.fixture
 def prefix(acm: Any) -> str:
-    """A prefix of the test's own, so that the tests share the emulator and nothing in it."""
+    """A prefix for this test: tests share the emulator, but nothing in it."""
     return f"try-{next(numbers)}"
 
 
@@ -64,7 +64,7 @@ def encrypted(pair: Pair) -> Pair:
 
 
 def shake_hands(pair: Pair, name: str, folder: Any) -> None:
-    """Connect to a server of this pair, in memory, as one who trusts the certificate and is strict about it."""
+    """Connect in memory to a server with this pair, as a strict client that trusts the certificate."""
     (folder / "pem").write_bytes(pair.certificate + pair.key)
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     serving.load_cert_chain(folder / "pem")
@@ -91,7 +91,7 @@ def test_the_common_name_and_the_only_other_name_are_exactly_the_hosts(pair: Pai
 
 
 def test_every_usage_is_there_from_the_start(pair: Pair) -> None:
-    """Imported again, a certificate may not gain a usage."""
+    """ACM refuses a new usage when a certificate is imported again."""
     extensions = x509.load_pem_x509_certificate(pair.certificate).extensions
     usage = extensions.get_extension_for_class(x509.KeyUsage).value
     purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -115,7 +115,7 @@ def test_who_trusts_it_can_connect_and_nobody_else_under_another_name(tmp_path: 
 def test_a_name_that_is_too_long_says_how_much_shorter_the_prefix_has_to_be() -> None:
     name = "a" * 20 + "-0123456789.ap-southeast-1.elb.amazonaws.com"
     assert self_signed.make(name, NOW)
-    with pytest.raises(CertificateError, match=r"has 67 characters.*room for 64\. Choose a --prefix that is 3 char"):
+    with pytest.raises(CertificateError, match=r"has 67 characters.*at most 64\. Choose a --prefix that is 3 char"):
         self_signed.make("aaa" + name, NOW)
 
 
@@ -133,18 +133,16 @@ def test_a_good_pair_passes(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("spoil", "name", "days", "reason"),
     [
-        (lambda pair: replace(pair, key=self_signed.make(NAME, NOW).key), NAME, 0, "do not belong together"),
-        (lambda pair: replace(pair, key=b"nonsense"), NAME, 0, "is no unencrypted PEM key"),
-        (encrypted, NAME, 0, "is no unencrypted PEM key"),
-        (lambda pair: replace(pair, certificate=b"nonsense"), NAME, 0, "This is no PEM certificate"),
+        (lambda pair: replace(pair, key=self_signed.make(NAME, NOW).key), NAME, 0, "doesn't match its key"),
+        (lambda pair: replace(pair, key=b"nonsense"), NAME, 0, "is not an unencrypted PEM key"),
+        (encrypted, NAME, 0, "is not an unencrypted PEM key"),
+        (lambda pair: replace(pair, certificate=b"nonsense"), NAME, 0, "This is not a PEM certificate"),
         (lambda pair: pair, "other.example.com", 0, f"its common name is {NAME}"),
         (lambda pair: pair, NAME, 366, "it is valid from 2026-11-23 .* to 2027-11-24"),
         (lambda pair: pair, NAME, -2, "it is valid from 2026-11-23"),
     ],
 )
-def test_a_pair_that_a_load_balancer_cannot_use_is_refused(
-    pair: Pair, spoil: Any, name: str, days: int, reason: str
-) -> None:
+def test_unusable_pair_is_rejected(pair: Pair, spoil: Any, name: str, days: int, reason: str) -> None:
     with pytest.raises(CertificateError, match=reason):
         self_signed.check(spoil(pair), name, NOW + timedelta(days=days))
 
@@ -154,40 +152,40 @@ def test_a_pair_that_a_load_balancer_cannot_use_is_refused(
 
 def test_a_certificate_is_imported_once(prefix: str, acm: Any) -> None:
     events: list[Event] = []
-    first = certificates.ensure_self_signed(prefix, NAME, events.append)
+    first = certificates.ensure_self_signed(Service(prefix), NAME, events.append)
     before = certificates.pem(first)
-    assert certificates.ensure_self_signed(prefix, NAME, events.append) == first
+    assert certificates.ensure_self_signed(Service(prefix), NAME, events.append) == first
     assert certificates.pem(first) == before
     assert [(event.logical_id, event.status) for event in events] == [(NAME, "CREATE_COMPLETE")]
-    assert acm.list_tags_for_certificate(CertificateArn=first)["Tags"] == tags.listed(prefix)
+    assert acm.list_tags_for_certificate(CertificateArn=first)["Tags"] == Service(prefix).tag_list()
 
 
 @pytest.mark.parametrize(("days_left", "renewed"), [(-1, True), (29, True), (31, False)])
-def test_a_certificate_is_renewed_under_its_arn_a_month_before_it_ends(
+def test_certificate_is_renewed_under_its_arn_a_month_early(
     prefix: str, acm: Any, days_left: int, renewed: bool
 ) -> None:
     old = self_signed.make(NAME, datetime.now(UTC) - self_signed.VALID + timedelta(days=days_left))
-    arn = acm.import_certificate(Certificate=old.certificate, PrivateKey=old.key, Tags=tags.listed(prefix))
-    assert certificates.ensure_self_signed(prefix, NAME) == arn["CertificateArn"]
+    arn = acm.import_certificate(Certificate=old.certificate, PrivateKey=old.key, Tags=Service(prefix).tag_list())
+    assert certificates.ensure_self_signed(Service(prefix), NAME) == arn["CertificateArn"]
     assert (certificates.pem(arn["CertificateArn"]) != old.certificate) == renewed
 
 
 def test_another_load_balancer_gets_its_certificate_under_the_same_arn(prefix: str) -> None:
-    first = certificates.ensure_self_signed(prefix, NAME)
-    assert certificates.ensure_self_signed(prefix, "other.elb.amazonaws.com") == first
+    first = certificates.ensure_self_signed(Service(prefix), NAME)
+    assert certificates.ensure_self_signed(Service(prefix), "other.elb.amazonaws.com") == first
     assert self_signed.wrong(certificates.pem(first), "other.elb.amazonaws.com", datetime.now(UTC)) == ""
 
 
-def test_certificates_of_others_are_neither_used_nor_deleted(prefix: str, acm: Any) -> None:
+def test_foreign_certificates_are_neither_used_nor_deleted(prefix: str, acm: Any) -> None:
     theirs = self_signed.make(NAME, datetime.now(UTC))
     foreign = acm.import_certificate(Certificate=theirs.certificate, PrivateKey=theirs.key)["CertificateArn"]
-    ours = certificates.ensure_self_signed(prefix, NAME)
+    ours = certificates.ensure_self_signed(Service(prefix), NAME)
     assert ours != foreign
-    assert certificates.delete(prefix) == [ours]
+    assert certificates.delete(Service(prefix)) == [ours]
     assert certificates.pem(foreign) == theirs.certificate
 
 
-def test_a_certificate_that_an_authority_vouches_for_is_told_from_one_that_vouches_for_itself(pair: Pair) -> None:
+def test_self_signed_certificates_are_recognised(pair: Pair) -> None:
     ours = x509.load_pem_x509_certificate(pair.certificate)
     theirs = (
         x509.CertificateBuilder(issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An Authority")]))
@@ -206,56 +204,56 @@ def test_a_certificate_that_an_authority_vouches_for_is_told_from_one_that_vouch
 
 
 def test_a_public_certificate_is_requested_once_and_its_record_is_in_the_zone(prefix: str, acm: Any, zone: str) -> None:
-    arn = domains.ensure_public(prefix, "Bot.Example.com.", zone)
-    assert domains.ensure_public(prefix, "bot.example.com", zone) == arn
+    arn = domains.ensure_public(Service(prefix), "Bot.Example.com.", zone)
+    assert domains.ensure_public(Service(prefix), "bot.example.com", zone) == arn
     state = acm.describe_certificate(CertificateArn=arn)["Certificate"]
     wanted = state["DomainValidationOptions"][0]["ResourceRecord"]
     records = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     found = [one for one in records if one["Name"] == wanted["Name"]]
     assert [(one["Type"], one["ResourceRecords"]) for one in found] == [("CNAME", [{"Value": wanted["Value"]}])]
     marks = acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]
-    assert (state["DomainName"], marks) == ("bot.example.com", tags.listed(prefix, ValidationZone=zone))
+    assert (state["DomainName"], marks) == ("bot.example.com", Service(prefix).tag_list(ValidationZone=zone))
 
 
 def test_the_zone_itself_is_a_domain_too(prefix: str, zone: str) -> None:
-    assert domains.ensure_public(prefix, "example.com", zone)
+    assert domains.ensure_public(Service(prefix), "example.com", zone)
 
 
 @pytest.mark.parametrize(
     ("domain", "reason"),
     [
-        ("bot.example.org", "bot.example.org is not in the hosted zone Z.*, which is that of example.com"),
+        ("bot.example.org", "bot.example.org is not in the hosted zone Z.*, which is for example.com"),
         ("botexample.com", "is not in the hosted zone"),
-        ("*.example.com", "is no host name"),
-        ("example", "is no host name"),
-        ("", "is no host name"),
-        ("-bot.example.com", "is no host name"),
+        ("*.example.com", "is not a host name"),
+        ("example", "is not a host name"),
+        ("", "is not a host name"),
+        ("-bot.example.com", "is not a host name"),
         ("b" * 60 + ".example.com", "at most 64 characters"),
     ],
 )
-def test_a_domain_that_does_not_match_the_zone_is_refused(prefix: str, zone: str, domain: str, reason: str) -> None:
+def test_domain_outside_the_zone_is_rejected(prefix: str, zone: str, domain: str, reason: str) -> None:
     with pytest.raises(CertificateError, match=reason):
-        domains.ensure_public(prefix, domain, zone)
-    assert certificates.delete(prefix) == []
+        domains.ensure_public(Service(prefix), domain, zone)
+    assert certificates.delete(Service(prefix)) == []
 
 
-def test_a_zone_that_does_not_exist_says_how_to_find_those_that_do(prefix: str) -> None:
-    with pytest.raises(CertificateError, match=r"There is no hosted zone ZNONE.*list-hosted-zones"):
-        domains.ensure_public(prefix, "bot.example.com", "ZNONE")
+def test_unknown_zone_is_rejected_with_advice(prefix: str) -> None:
+    with pytest.raises(CertificateError, match=r"has no hosted zone ZNONE.*list-hosted-zones"):
+        domains.ensure_public(Service(prefix), "bot.example.com", "ZNONE")
 
 
-def test_a_private_zone_is_refused(prefix: str) -> None:
+def test_private_zone_is_rejected(prefix: str) -> None:
     vpc = {"VPCRegion": "us-east-1", "VPCId": "vpc-1"}
     config = {"PrivateZone": True}
     made = aws.client("route53").create_hosted_zone(
         Name="private.com", CallerReference="p", VPC=vpc, HostedZoneConfig=config
     )
-    with pytest.raises(CertificateError, match="is private: nobody outside the VPC sees it"):
-        domains.ensure_public(prefix, "bot.private.com", made["HostedZone"]["Id"])
+    with pytest.raises(CertificateError, match="is private: it isn't visible outside its VPC"):
+        domains.ensure_public(Service(prefix), "bot.private.com", made["HostedZone"]["Id"])
 
 
 class SlowAcm:
-    """The emulated ACM, but not in such a hurry: it answers with these states first."""
+    """A slower emulated ACM: it answers with these states first."""
 
     def __init__(self, *states: dict[str, Any]) -> None:
         self._acm, self._states = aws.client("acm"), list(states)
@@ -270,7 +268,7 @@ class SlowAcm:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return a function that lets ACM answer with some states first."""
+    """Return a function that makes ACM answer with some states first."""
     client = aws.client
 
     def answer(*states: dict[str, Any]) -> None:
@@ -280,24 +278,24 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return answer
 
 
-def test_an_issue_that_takes_its_time_is_waited_for_and_told(prefix: str, zone: str, slow: Callable[..., None]) -> None:
+def test_slow_issue_is_waited_for_and_reported(prefix: str, zone: str, slow: Callable[..., None]) -> None:
     pending = {"Status": "PENDING_VALIDATION"}
     slow(pending | {"DomainValidationOptions": []}, pending)
     events: list[Event] = []
-    domains.ensure_public(prefix, "slow.example.com", zone, events.append)
+    domains.ensure_public(Service(prefix), "slow.example.com", zone, events.append)
     assert [event.status for event in events] == ["PENDING_VALIDATION", "ISSUED"]
 
 
-def test_what_acm_does_not_issue_is_said_with_its_reason(prefix: str, zone: str, slow: Callable[..., None]) -> None:
+def test_refused_issue_is_reported_with_its_reason(prefix: str, zone: str, slow: Callable[..., None]) -> None:
     slow({"Status": "FAILED", "FailureReason": "CAA_ERROR"})
-    with pytest.raises(CertificateError, match=r"does not issue a certificate for caa\.example\.com: CAA_ERROR"):
-        domains.ensure_public(prefix, "caa.example.com", zone)
+    with pytest.raises(CertificateError, match=r"doesn't issue a certificate for caa\.example\.com: CAA_ERROR"):
+        domains.ensure_public(Service(prefix), "caa.example.com", zone)
 
 
-def test_a_record_that_nobody_sees_is_not_waited_for_for_ever(
+def test_invisible_record_is_not_waited_for_forever(
     prefix: str, zone: str, slow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow({"Status": "PENDING_VALIDATION"})
     monkeypatch.setattr(domains, "_ISSUED_SECONDS", -1)
-    with pytest.raises(CertificateError, match="name servers at the domain's registrar"):
-        domains.ensure_public(prefix, "lost.example.com", zone)
+    with pytest.raises(CertificateError, match="registrar has the name servers"):
+        domains.ensure_public(Service(prefix), "lost.example.com", zone)

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from botsite.bot import api
+from botsite.bot.errors import TelegramError
 from deploy.local.stack import LocalStack, script
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, predictions
@@ -114,7 +115,7 @@ def test_a_refused_send_is_tried_again_at_once_though_the_lease_was_hard_to_give
 def test_nothing_is_sent_when_the_lease_may_have_run_out(
     stack: LocalStack, user: TelegramUser, answers: Callable[[], list[str | None]]
 ) -> None:
-    with pytest.raises(api.TelegramError, match="too late") as raised:
+    with pytest.raises(TelegramError, match="too late") as raised:
         asyncio.run(api.send_text(user.chat_id, "late", before=time.monotonic() - 1))
     assert not raised.value.permanent
     assert answers() == []

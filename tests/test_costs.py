@@ -12,13 +12,13 @@ from metrics.simulator.scenario import Machine
 
 
 def made(**values: str) -> list[Resources]:
-    """Return what all templates make with these parameters."""
+    """Return the resources of all templates with these parameters."""
     texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.ORDER]
     return [costs.resources(text, text.names({"Prefix": "objdet", **values})) for text in texts]
 
 
 def dollars(lines: list[Line]) -> dict[str, float]:
-    """Return the dollars by line."""
+    """Return the cost of each line, in dollars."""
     return {one.what: one.dollars for one in lines}
 
 
@@ -54,7 +54,7 @@ def test_a_machine_without_a_price_is_named() -> None:
 
 
 def test_every_price_names_the_page_that_it_is_from() -> None:
-    """A page stands above the prices that are from it, and all are of one month."""
+    """Each price is below the page that it is from, and all are from one month."""
     page, bare = "", []
     for line in Path(prices.__file__).read_text(encoding="utf-8").partition("HOURS_A_MONTH =")[2].splitlines()[1:]:
         if line.startswith("#"):

@@ -1,4 +1,4 @@
-"""CloudWatch counts events from the log lines: few of them, with no id in a dimension, and only where it reads them."""
+"""CloudWatch counts a few events from the log lines, without ids in dimensions, and only where it reads them."""
 
 import io
 import json
@@ -22,7 +22,7 @@ GROUP = "/objdet/polybot"
 
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """Return what a machine's process writes, as the log driver reads it."""
+    """Return what a process writes, as the log driver reads it."""
     monkeypatch.setattr(logs.settings, "LOG_GROUP", GROUP)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -37,7 +37,7 @@ def last(lines: io.StringIO) -> dict[str, Any]:
     return line
 
 
-def test_a_counted_event_is_a_document_of_the_embedded_metric_format(lines: io.StringIO) -> None:
+def test_counted_event_follows_the_embedded_metric_format(lines: io.StringIO) -> None:
     structlog.get_logger("test").warning("answer_delivered", chat_id=7, prediction_id="p1", answer_ms=1200)
     line = last(lines)
     stamp = line.pop("_aws")
@@ -47,27 +47,27 @@ def test_a_counted_event_is_a_document_of_the_embedded_metric_format(lines: io.S
     assert (line["answer_delivered"], line["answer_ms"], line["LogGroup"], line["chat_id"]) == (1, 1200, GROUP, 7)
 
 
-def test_a_time_that_is_not_known_is_no_metric(lines: io.StringIO) -> None:
+def test_unknown_time_is_not_a_metric(lines: io.StringIO) -> None:
     structlog.get_logger("test").warning("answer_delivered", answer_ms=None)
     assert [metric["Name"] for metric in last(lines)["_aws"]["CloudWatchMetrics"][0]["Metrics"]] == ["answer_delivered"]
 
 
-def test_other_events_stay_as_they_are(lines: io.StringIO) -> None:
+def test_other_events_are_unchanged(lines: io.StringIO) -> None:
     structlog.get_logger("test").warning("machine_leaving", reason="spot")
     assert not {"_aws", "LogGroup"} & last(lines).keys()
 
 
-def test_nothing_is_counted_where_the_lines_stay_on_this_machine() -> None:
+def test_nothing_is_counted_without_a_log_group() -> None:
     assert counters.counted({"event": "job_sent"}, "") == {"event": "job_sent"}
 
 
 @pytest.mark.parametrize("name", sorted(COUNTED))
-def test_what_is_counted_is_an_event_that_the_code_logs(name: str) -> None:
+def test_counted_event_is_logged_by_the_code(name: str) -> None:
     code = [path for folder in ("botsite", "detection", "metrics") for path in (ROOT / folder).rglob("*.py")]
     assert any(f'"{name}"' in path.read_text() for path in code if path.name != "counters.py")
 
 
-def test_the_dashboard_shows_metrics_that_are_counted_and_is_json() -> None:
+def test_cloudwatch_dashboard_is_json_and_shows_counted_metrics() -> None:
     found = template.read(stacks.TEMPLATES / "alarms.yaml").all_resources["Dashboard"]["Properties"]["DashboardBody"]
     body = re.sub(r"\$\{(BacklogTarget|OldestJobSeconds)\}", "1", found["Fn::Sub"][0])
     body = body.replace("${Events}", found["Fn::Sub"][1]["Events"])

@@ -10,12 +10,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, images, predictions, sweep, tasks
+from detection import dead_letters, deliveries, images, predictions, sentences, sweep, times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import letters, turn
 from tests.support.processes import wait_until
@@ -83,8 +84,8 @@ def left() -> list[str]:
 def test_sender_of_a_dead_letter_is_told_once(dead: Prediction, user: TelegramUser) -> None:
     bury()
     bury()
-    assert reaches(dead, Status.FAILED).error == tasks.GIVEN_UP
-    assert [message.text for message in user.messages()].count(tasks.GIVEN_UP) == 1
+    assert reaches(dead, Status.FAILED).error == sentences.GIVEN_UP
+    assert [message.text for message in user.messages()].count(sentences.GIVEN_UP) == 1
 
 
 def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:
@@ -99,23 +100,21 @@ def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:
 
 
 @pytest.mark.parametrize("again", ["enqueued", "reopened"])
-def test_letter_of_a_job_that_was_tried_again_since_fails_nothing(dead: Prediction, again: str) -> None:
+def test_letter_of_a_job_retried_since_fails_nothing(dead: Prediction, again: str) -> None:
     aws.dynamodb().update_item(
-        TableName=images.settings.PREDICTIONS_TABLE,
+        TableName=settings.PREDICTIONS_TABLE,
         Key={"prediction_id": dead.prediction_id},
         UpdateExpression=f"SET {again}_at = :at",
-        ExpressionAttributeValues={":at": predictions.now(2 * sweep.RECORDED)},
+        ExpressionAttributeValues={":at": times.text(times.now(2 * sweep.RECORDED))},
     )
     bury()
     assert status(dead) is Status.QUEUED
     predictions.delete(dead.prediction_id)
 
 
-def test_letter_of_a_half_written_item_holds_nothing_up(dead: Prediction) -> None:
+def test_letter_of_an_incomplete_item_holds_nothing_up(dead: Prediction) -> None:
     half = uuid4().hex
-    aws.dynamodb().put_item(
-        TableName=images.settings.PREDICTIONS_TABLE, Item={"prediction_id": half, "status": "queued"}
-    )
+    aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item={"prediction_id": half, "status": "queued"})
     letters.clear()
     letters.put(letters.body({"prediction_id": half}))
     letters.bury(dead)
@@ -123,9 +122,7 @@ def test_letter_of_a_half_written_item_holds_nothing_up(dead: Prediction) -> Non
     predictions.delete(half)
 
 
-def test_replayed_letter_is_worked_on_and_answered_again(
-    undisturbed: None, prediction: Prediction, user: TelegramUser
-) -> None:
+def test_replayed_letter_is_answered_again(undisturbed: None, prediction: Prediction, user: TelegramUser) -> None:
     predictions.fail(prediction.prediction_id, "sorry")
     letters.put_many(["not a job"] * MANY)
     letter = letters.bury(prediction)
@@ -134,13 +131,13 @@ def test_replayed_letter_is_worked_on_and_answered_again(
     assert dead_letters.count() == MANY
 
 
-def test_replay_waits_for_an_apology_on_its_way(
+def test_replay_waits_for_the_apology(
     undisturbed: None, prediction: Prediction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predictions.fail(prediction.prediction_id, "sorry")
     letters.bury(prediction)
-    monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=10))
-    predictions.claim_delivery(prediction.prediction_id)
+    monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=10))
+    deliveries.claim(prediction.prediction_id)
     call_command("dlq", "replay")
     assert capsys.readouterr().out.startswith("Waiting for 1 dead letter: the apology is being sent right now")
     reaches(prediction, Status.SUCCEEDED)
@@ -156,13 +153,13 @@ def test_list_shows_odd_letters_without_obeying_them(undisturbed: None, capsys: 
     assert shown.endswith("2 dead letters\n")
 
 
-def test_list_says_what_it_does_not_show(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_says_how_many_it_leaves_out(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
     letters.put_many(["not a job"] * MANY)
     call_command("dlq", "list")
     assert "\n500 dead letters\n5 more are not shown." in capsys.readouterr().out
 
 
-def test_purge_by_id_deletes_that_letter_alone(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_purge_by_id_deletes_only_that_letter(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = letters.put("one"), letters.put("two")
     call_command("dlq", "purge", "--id", first, "--yes")
     assert capsys.readouterr().out == "1 dead letter: 1 that are not jobs\nDeleted 1 dead letter\n"
@@ -170,7 +167,7 @@ def test_purge_by_id_deletes_that_letter_alone(undisturbed: None, capsys: pytest
 
 
 @pytest.mark.parametrize("action", [["purge", "--yes"], ["replay"]])
-def test_letters_that_are_not_there_are_named(undisturbed: None, action: list[str]) -> None:
+def test_missing_letters_are_named(undisturbed: None, action: list[str]) -> None:
     kept = letters.put("one")
     with pytest.raises(CommandError, match="Not found: nothing"):
         call_command("dlq", *action, "--id", "nothing")
@@ -185,7 +182,7 @@ def test_purge_without_a_terminal_refuses(undisturbed: None) -> None:
 
 
 @pytest.mark.parametrize("answer", ["yes", "no"])
-def test_purge_asks_and_spares_what_came_after_the_question(undisturbed: None, stack: LocalStack, answer: str) -> None:
+def test_purge_asks_and_spares_later_letters(undisturbed: None, stack: LocalStack, answer: str) -> None:
     asked_for = letters.put("one")
     terminal, other_end = os.openpty()
     command = [sys.executable, "manage.py", "dlq", "purge"]

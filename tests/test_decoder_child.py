@@ -96,7 +96,12 @@ def test_idle_child_that_ended_is_replaced(decoder: decoding.Decoder, number: si
 
 def _end_when(child: psutil.Process, busy: Callable[[], bool], number: signal.Signals) -> threading.Thread:
     """Send the signal as soon as the child is busy."""
-    thread = threading.Thread(target=lambda: [wait_until(busy), child.send_signal(number)])
+
+    def end() -> None:
+        wait_until(busy)
+        child.send_signal(number)
+
+    thread = threading.Thread(target=end)
     thread.start()
     return thread
 
@@ -106,7 +111,7 @@ def test_child_that_dies_of_an_image_refuses_it(decoder: decoding.Decoder, numbe
     child = _process(decoder)
     before = child.cpu_times().user
     ending = _end_when(child, lambda: child.cpu_times().user > before + 0.2, number)
-    with pytest.raises(image_headers.UnreadableImage, match="too large or complicated"):
+    with pytest.raises(image_headers.UnreadableImage, match="too large or too complicated"):
         decoder.decode(_SLOW)
     ending.join()
     assert decoder.decode(_png()).shape == (64, 64, 3)
@@ -125,7 +130,7 @@ def test_child_that_hangs_is_killed(decoder: decoding.Decoder, monkeypatch: pyte
     monkeypatch.setattr(decoding, "_IMAGE_SECONDS", 0.5)
     child = _process(decoder)
     child.suspend()
-    with pytest.raises(image_headers.UnreadableImage, match="too large or complicated"):
+    with pytest.raises(image_headers.UnreadableImage, match="too large or too complicated"):
         decoder.decode(_png())
     assert not child.is_running()
 
@@ -134,7 +139,7 @@ def test_child_that_grows_is_killed(decoder: decoding.Decoder, monkeypatch: pyte
     monkeypatch.setattr(decoding, "_LARGEST_BYTES", 1)
     child = _process(decoder)
     child.suspend()
-    with pytest.raises(image_headers.UnreadableImage, match="too large or complicated"):
+    with pytest.raises(image_headers.UnreadableImage, match="too large or too complicated"):
         decoder.decode(_png())
     assert not child.is_running()
 
@@ -174,7 +179,7 @@ def test_requests_of_many_threads_do_not_mix(decoder: decoding.Decoder) -> None:
     assert shapes == {side: (side, side, 3) for side in sides}
 
 
-def test_decoder_that_cannot_start_is_not_the_photos_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoder_that_cannot_start_fails_no_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_CHILD", Path("/nowhere.py"))
     with pytest.raises(RuntimeError, match="did not start"):
         decoding.Decoder().decode(_png())

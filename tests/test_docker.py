@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 
 from botsite import aws
-from deploy.images import bundle, recipe
-from deploy.images.recipe import ROLES, Place, Recipe
-from deploy.local.sample import SHAPES
+from deploy.images import roles, source
+from deploy.images.roles import ROLES, ImageSpec, Place
+from deploy.local.sample import SHAPES_WEIGHTS
 from detection.model import openvino
 from detection.model import weights as model_weights
-from tests.support import containers, emulators
+from tests.support import containers, emulators, locks
 from tests.support.processes import PATIENCE_SECONDS, free_port, wait_until
 
 ROOT = Path(__file__).parents[1]
 # What the build has beside the worker's packages while it exports the model.
-EXPORTERS = ("torch", "torchvision", "ultralytics-opencv-headless")
+EXPORTERS = {"torch", "torchvision"} | locks.names(ROOT / "requirements-torch.lock")
 
 
 def role_of(path: Path) -> str:
@@ -50,7 +50,7 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_shellcheck_finds_nothing_in_the_scripts_and_in_the_user_data(tmp_path: Path) -> None:
     whole = tmp_path / "user-data.sh"
-    whole.write_text(recipe.user_data(Place("subnet", "group", "arn", "bucket", "url"), Recipe("yolo5", "v1"), "x"))
+    whole.write_text(roles.user_data(Place("subnet", "group", "arn", "bucket", "url"), ImageSpec("yolo5", "v1"), "x"))
     files = [str(containers.FOLDER / "run.sh"), str(whole)]
     found = subprocess.run([tool("shellcheck"), *files], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
@@ -76,25 +76,34 @@ def test_an_image_runs_as_nobody_says_how_to_stop_it_and_how_it_is(path: Path) -
 
 @each_file
 def test_what_is_copied_exists_and_is_in_the_bundle(path: Path) -> None:
-    with tarfile.open(fileobj=BytesIO(bundle.pack())) as archive:
+    with tarfile.open(fileobj=BytesIO(source.pack())) as archive:
         names = archive.getnames()
     for stage in containers.stages(path):
         for text in stage.all("COPY"):
-            for source in text.split()[:-1] if "--from" not in text else ():
-                assert (ROOT / source).exists(), source
-                assert any(name == source or name.startswith(f"{source}/") for name in names), source
+            for copied in text.split()[:-1] if "--from" not in text else ():
+                assert (ROOT / copied).exists(), copied
+                assert any(name == copied or name.startswith(f"{copied}/") for name in names), copied
 
 
 @each_file
 def test_every_package_is_pinned_in_the_requirements(path: Path) -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
-    pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
-    assert [name for name in containers.installed(path) if name.lower() not in pinned] == []
+    pinned = {line.partition("==")[0] for line in lines if "==" in line}
+    wanted = [line for line in path.with_suffix(".txt").read_text().splitlines() if not line.startswith("#")]
+    assert [name for name in wanted if name not in pinned] == []
+
+
+@each_file
+def test_image_installs_its_lock_by_hash(path: Path) -> None:
+    lock = f"{role_of(path)}.lock"
+    packages = containers.stages(path)[0]
+    assert f"deploy/docker/{lock} ." in packages.all("COPY")
+    assert f"/srv/venv/bin/pip install --no-deps --require-hashes --requirement {lock}" in packages.all("RUN")
 
 
 @each_file
 def test_only_the_worker_has_openvino_and_no_image_has_torch(path: Path) -> None:
-    inside = containers.closure(containers.installed(path))
+    inside = containers.installed(path)
     assert inside.isdisjoint({"torch", "ultralytics-opencv-headless"})
     assert ("openvino" in inside) == (role_of(path) == "yolo5")
 
@@ -103,6 +112,7 @@ def test_the_model_is_exported_at_the_build_with_pytorch_for_cpus() -> None:
     stages = containers.stages(containers.FOLDER / "yolo5.Dockerfile")
     run = " ".join(text for stage in stages for text in stage.all("RUN"))
     assert re.search(r"--index-url \S+/whl/cpu -r torch\.txt", run)
+    assert "--no-deps --require-hashes --requirement requirements-torch.lock" in run
     assert "manage.py export_weights" in run
 
 
@@ -112,16 +122,16 @@ def test_the_model_is_exported_at_the_build_with_pytorch_for_cpus() -> None:
 @pytest.mark.parametrize("given", ["shapes.pt", "shapes_openvino_model"])
 def test_the_build_exports_the_model_and_takes_one_that_is_exported_as_it_is(tmp_path: Path, given: str) -> None:
     """The export itself, which takes its time, is done already: `export_weights` finds it in the cache."""
-    exported = model_weights.ready(str(SHAPES))
+    exported = model_weights.ready(str(SHAPES_WEIGHTS))
     cache = tmp_path / "srv" / "cache" / "weights"
     cache.mkdir(parents=True)
     if given.endswith(".pt"):
-        shutil.copy(SHAPES, cache)
+        shutil.copy(SHAPES_WEIGHTS, cache)
         shutil.copytree(exported, cache / exported.name)
     else:
         shutil.copytree(exported, cache / given)
     stage = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[1]
-    packages = [*containers.installed(containers.FOLDER / "yolo5.Dockerfile"), *EXPORTERS]
+    packages = containers.installed(containers.FOLDER / "yolo5.Dockerfile") | EXPORTERS
     script = stage.all("RUN")[-1].replace("/srv/venv/bin/python", sys.executable)
     env = containers.confined(packages, tmp_path / "guard") | {"MODEL": "shapes", "CACHE_DIR": str(cache.parent)}
     app = containers.copied(stage, tmp_path / "srv" / "app")
@@ -189,8 +199,8 @@ def test_the_unit_starts_again_whatever_ends() -> None:
 
 
 @pytest.fixture
-def settings_of_a_prototype(weights_folder: Path) -> Iterator[dict[str, str]]:
-    """What a prototype gives its container, at an emulated AWS."""
+def builder_settings(weights_folder: Path) -> Iterator[dict[str, str]]:
+    """What a builder gives its container, on an emulated AWS."""
     with emulators.ministack() as url:
         queue = aws.client("sqs").create_queue(QueueName="bake")["QueueUrl"]
         values = containers.proof_settings(AWS_REGION="us-east-1", QUEUE_URL=queue, BUCKET="bake", random="r" * 50)
@@ -205,10 +215,10 @@ def weights_folder(weights: str) -> Path:
 
 
 def test_every_role_becomes_healthy_with_what_its_image_holds_and_stops_when_told(
-    settings_of_a_prototype: dict[str, str], tmp_path: Path
+    builder_settings: dict[str, str], tmp_path: Path
 ) -> None:
     port = free_port()
-    env = settings_of_a_prototype | {"POLYBOT_BIND": f"127.0.0.1:{port}"}
+    env = builder_settings | {"POLYBOT_BIND": f"127.0.0.1:{port}"}
     roles = [containers.lay_out(path, tmp_path / role_of(path), port, env) for path in containers.FILES]
     with ExitStack() as stack:
         assert [one for one in roles if one.healthy()] == []

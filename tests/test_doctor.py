@@ -1,4 +1,4 @@
-"""`doctor` finds what is wrong with a running service, and says of what it cannot see that it cannot."""
+"""`doctor` finds what is wrong with a running service, and reports what it can't check."""
 
 import io
 import json
@@ -16,24 +16,24 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import stacks
 from deploy.certificates import self_signed
 from deploy.doctor import alarms, bot, certificate, checks, clock, machines, metric, queues, region, route
 from deploy.doctor.findings import State, Verdict, ok
 from deploy.doctor.machines import Group
-from deploy.doctor.place import Place
 from deploy.local.stack import PREFIX, LocalStack
+from deploy.service import Service
 from tests.support import letters
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOST = "bot.example.com"
-# What no emulator can tell.
+APP = Service("app")
+# What an emulator can't tell.
 NOT_HERE = {"quotas", "alarms", "capacity", "images"}
 
 
 def check(name: str) -> Verdict:
     """Run one check on the service that all tests share."""
-    return checks.run(Place(PREFIX), [name])[0].verdict
+    return checks.run(Service(PREFIX), [name])[0].verdict
 
 
 def report(*arguments: str) -> str:
@@ -45,7 +45,7 @@ def report(*arguments: str) -> str:
 
 @pytest.fixture
 def service(stack: LocalStack) -> LocalStack:
-    """The service that all tests share, without what they have broken: no dead letters, no delivery that failed.
+    """The shared service, without what other tests left: no dead letters, no failed delivery.
 
     Its metric was just published: by itself it would be in up to 30 s.
     """
@@ -61,7 +61,7 @@ def service(stack: LocalStack) -> LocalStack:
 
 @pytest.fixture
 def queue(stack: LocalStack) -> Iterator[str]:
-    """The URL of the jobs queue, whose attributes are set back afterwards."""
+    """The URL of the jobs queue, whose attributes are restored afterwards."""
     url, sqs = stack.env["JOBS_QUEUE_URL"], aws.client("sqs")
     names = ["VisibilityTimeout", "RedrivePolicy"]
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
@@ -69,7 +69,7 @@ def queue(stack: LocalStack) -> Iterator[str]:
     sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
 
 
-def test_a_healthy_service_has_no_failure_and_says_what_an_emulator_does_not_tell(service: LocalStack) -> None:
+def test_healthy_service_has_no_failures(service: LocalStack) -> None:
     found = {one["name"]: one["state"] for one in json.loads(report("--json"))}
     assert found == {name: "unknown" if name in NOT_HERE else "ok" for name in checks.CHECKS}
 
@@ -84,19 +84,19 @@ def test_the_token_and_the_secrets_are_in_no_report(service: LocalStack) -> None
     assert [name for name in ("TELEGRAM_TOKEN", "RESULTS_KEY", "ADMIN_PASSWORD") if service.env[name] in text] == []
 
 
-def test_a_service_that_is_not_there_fails_every_check_that_needs_it(stack: LocalStack) -> None:
-    found = checks.run(Place("nobody"), ["queue", "route", "zones"])
+def test_missing_service_fails_the_checks_that_need_it(stack: LocalStack) -> None:
+    found = checks.run(Service("nobody"), ["queue", "route", "zones"])
     assert [one.verdict.state for one in found] == [State.FAILED, State.FAILED, State.OK]
     assert "There is no stack nobody-queue" in found[0].verdict.seen
 
 
-def test_a_visibility_timeout_that_workers_do_not_know_of_fails(queue: str) -> None:
+def test_changed_visibility_timeout_fails(queue: str) -> None:
     aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "61"})
     found = check("queue")
     assert (found.state, found.seen[:44]) == (State.FAILED, "the visibility timeout is 61 s instead of 60")
 
 
-def test_a_queue_that_deletes_what_fails_is_found(queue: str) -> None:
+def test_missing_redrive_policy_fails(queue: str) -> None:
     policy = json.loads(
         aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"][
             "RedrivePolicy"
@@ -107,14 +107,14 @@ def test_a_queue_that_deletes_what_fails_is_found(queue: str) -> None:
     assert check("queue").seen.startswith('the redrive policy is {"deadLetterTargetArn"')
 
 
-def test_the_command_fails_if_a_check_does_and_names_it(queue: str) -> None:
+def test_command_fails_and_names_the_failed_check(queue: str) -> None:
     aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "61"})
     with pytest.raises(CommandError, match=r"Failed: queue\.") as raised:
         report("--only", "queue", "--only", "zones")
     assert raised.value.returncode == 1
 
 
-def test_a_webhook_that_was_deleted_is_missed(stack: LocalStack) -> None:
+def test_deleted_webhook_fails(stack: LocalStack) -> None:
     httpx.post(f"{stack.telegram_url}/bot{stack.env['TELEGRAM_TOKEN']}/deleteWebhook").raise_for_status()
     try:
         found = check("webhook")
@@ -125,16 +125,16 @@ def test_a_webhook_that_was_deleted_is_missed(stack: LocalStack) -> None:
 
 
 def test_dead_letters_are_counted(service: LocalStack) -> None:
-    url = Place(PREFIX).output("queue", "JobsDlqUrl")
+    url = Service(PREFIX).output("queue", "JobsDlqUrl")
     aws.client("sqs").send_message(QueueUrl=url, MessageBody="{}")
     try:
         found = check("dead-letters")
     finally:
         aws.client("sqs").purge_queue(QueueUrl=url)
-    assert (found.state, found.seen) == (State.FAILED, "1 jobs were given up")
+    assert (found.state, found.seen) == (State.FAILED, "1 dead jobs")
 
 
-def test_an_alarm_on_a_metric_that_nobody_publishes_fails(service: LocalStack) -> None:
+def test_alarm_without_data_fails(service: LocalStack) -> None:
     name = f"{PREFIX}-try"
     aws.client("cloudwatch").put_metric_alarm(
         AlarmName=name,
@@ -152,8 +152,8 @@ def test_an_alarm_on_a_metric_that_nobody_publishes_fails(service: LocalStack) -
         aws.client("cloudwatch").delete_alarms(AlarmNames=[name])
 
 
-def test_a_certificate_that_has_expired_fails(stack: LocalStack) -> None:
-    arn, acm = stacks.existing(PREFIX, "web").parameters["CertificateArn"], aws.client("acm")
+def test_expired_certificate_fails(stack: LocalStack) -> None:
+    arn, acm = Service(PREFIX).stack("web").parameters["CertificateArn"], aws.client("acm")
     before = acm.get_certificate(CertificateArn=arn)["Certificate"].encode()
     expired = self_signed.make("localhost", datetime.now(UTC) - timedelta(days=366))
     acm.import_certificate(CertificateArn=arn, Certificate=expired.certificate, PrivateKey=expired.key)
@@ -161,10 +161,10 @@ def test_a_certificate_that_has_expired_fails(stack: LocalStack) -> None:
         found = check("certificate")
     finally:
         acm.import_certificate(CertificateArn=arn, Certificate=before, PrivateKey=expired.key)
-    assert (found.state, "Telegram does not deliver" in found.seen) == (State.FAILED, True)
+    assert (found.state, "Telegram doesn't deliver" in found.seen) == (State.FAILED, True)
 
 
-def test_a_token_that_telegram_does_not_know_fails_without_being_shown(stack: LocalStack) -> None:
+def test_wrong_token_fails_without_being_shown(stack: LocalStack) -> None:
     secret, manager = stack.env["TELEGRAM_TOKEN_SECRET"], aws.client("secretsmanager")
     manager.put_secret_value(SecretId=secret, SecretString="1234567:AAAAAAAAAAAAAAAAAAAAAAAAAAAA")
     try:
@@ -174,57 +174,57 @@ def test_a_token_that_telegram_does_not_know_fails_without_being_shown(stack: Lo
     assert (found.state, "AAAA" in found.seen) == (State.FAILED, False)
 
 
-def test_a_load_balancer_without_sites_is_no_way_to_the_results(stack: LocalStack) -> None:
-    elb, arn = aws.client("elbv2"), Place(PREFIX).output("web", "TargetGroupArn")
+def test_load_balancer_without_sites_fails(stack: LocalStack) -> None:
+    elb, arn = aws.client("elbv2"), Service(PREFIX).output("web", "TargetGroupArn")
     health = elb.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
     sites = [one["Target"] for one in health]
     elb.deregister_targets(TargetGroupArn=arn, Targets=sites)
     try:
-        found = [one.verdict.state for one in checks.run(Place(PREFIX), ["route", "targets"])]
+        found = [one.verdict.state for one in checks.run(Service(PREFIX), ["route", "targets"])]
     finally:
         elb.register_targets(TargetGroupArn=arn, Targets=sites)
     assert found == [State.FAILED, State.FAILED]
 
 
-def refused(place: Place) -> Verdict:
+def refused(service: Service) -> Verdict:
     text = "User: arn:aws:iam::1:user/x is not authorized to perform: sqs:GetQueueAttributes on resource: y"
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": text}}, "GetQueueAttributes")
 
 
-def broken(place: Place) -> Verdict:
+def broken(service: Service) -> Verdict:
     raise ZeroDivisionError("division by zero")
 
 
-def test_what_a_check_raises_is_what_it_has_found() -> None:
-    found = checks.run(Place(PREFIX), ["refused", "broken"], {"refused": refused, "broken": broken})
+def test_exception_in_a_check_is_its_finding() -> None:
+    found = checks.run(Service(PREFIX), ["refused", "broken"], {"refused": refused, "broken": broken})
     assert [(one.verdict.state, one.verdict.seen) for one in found] == [
-        (State.UNKNOWN, "these credentials may not do sqs:GetQueueAttributes"),
+        (State.UNKNOWN, "these credentials lack sqs:GetQueueAttributes"),
         (State.FAILED, "ZeroDivisionError: division by zero"),
     ]
 
 
-def test_a_check_that_hangs_holds_up_nobody() -> None:
+def test_hanging_check_does_not_block_the_others() -> None:
     ended = threading.Event()
     hanging = {"hangs": lambda place: ok(str(ended.wait())), "quick": lambda place: ok("fine")}
     try:
-        found = checks.run(Place(PREFIX), hanging, hanging, timeout_seconds=0.2)
+        found = checks.run(Service(PREFIX), hanging, hanging, timeout_seconds=0.2)
     finally:
         ended.set()
     assert [one.verdict.seen for one in found] == ["no answer within 0.2 s", "fine"]
 
 
-def test_without_an_answer_of_aws_every_check_ends_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_aws_every_check_fails_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     aws._client.cache_clear()
     try:
-        found = checks.run(Place(PREFIX), checks.CHECKS)
+        found = checks.run(Service(PREFIX), checks.CHECKS)
     finally:
         aws._client.cache_clear()
     assert [one.name for one in found if one.verdict.state is not State.FAILED or not one.verdict.todo] == []
 
 
 def judged(verdict: Verdict) -> State:
-    """Return the state of a verdict, which says what to do if something is wrong."""
+    """Return a verdict's state, after checking that a problem comes with advice."""
     assert bool(verdict.todo) == (verdict.state in (State.WARNING, State.FAILED)), verdict
     return verdict.state
 
@@ -235,7 +235,7 @@ def judged(verdict: Verdict) -> State:
 )
 def test_a_certificate_is_judged_by_its_host_and_its_end(days: int, host: str, state: State) -> None:
     made = x509.load_pem_x509_certificate(self_signed.make(HOST, NOW).certificate)
-    assert judged(certificate.judge(made, host, NOW + timedelta(days=days), "p")) is state
+    assert judged(certificate.judge(made, host, NOW + timedelta(days=days), APP)) is state
 
 
 @pytest.mark.parametrize(
@@ -282,23 +282,23 @@ def test_each_wrong_answer_of_the_route_has_a_cause_of_its_own(
         (clock.judge(2), State.OK),
         (clock.judge(-60), State.WARNING),
         (clock.judge(400), State.FAILED),
-        (metric.judge(30, 1.0, "p"), State.OK),
-        (metric.judge(91, 1.0, "p"), State.FAILED),
-        (metric.judge(None, 0.0, "p"), State.FAILED),
+        (metric.judge(30, 1.0, APP), State.OK),
+        (metric.judge(91, 1.0, APP), State.FAILED),
+        (metric.judge(None, 0.0, APP), State.FAILED),
         (region.judge_zones({"a": "available", "b": "available"}, "r"), State.OK),
         (region.judge_zones({"a": "available", "b": "impaired"}, "r"), State.FAILED),
         (region.judge_quota(32, {"web": 4, "metrics": 2, "workers": 8}), State.OK),
         (region.judge_quota(8, {"web": 4, "metrics": 2, "workers": 8}), State.WARNING),
         (region.judge_quota(5, {"web": 4, "metrics": 2, "workers": 8}), State.FAILED),
-        (queues.judge_dead_letters(0, 0, "p"), State.OK),
-        (queues.judge_dead_letters(0, 1, "p"), State.FAILED),
+        (queues.judge_dead_letters(0, 0, APP), State.OK),
+        (queues.judge_dead_letters(0, 1, APP), State.FAILED),
         (queues.judge_attributes({"VisibilityTimeout": "60"}, 60, {"maxReceiveCount": 5}), State.FAILED),
         (machines.judge_capacity(Group("g", 2, 2, 2), False), State.OK),
         (machines.judge_capacity(Group("g", 2, 2, 1), False), State.WARNING),
         (machines.judge_capacity(Group("g", 2, 2, 2, suspended=("Launch",)), False), State.FAILED),
-        (machines.judge_targets({"a": "healthy", "b": "healthy"}, "p"), State.OK),
-        (machines.judge_targets({"a": "healthy", "b": "unhealthy"}, "p"), State.WARNING),
-        (machines.judge_targets({}, "p"), State.FAILED),
+        (machines.judge_targets({"a": "healthy", "b": "healthy"}, APP), State.OK),
+        (machines.judge_targets({"a": "healthy", "b": "unhealthy"}, APP), State.WARNING),
+        (machines.judge_targets({}, APP), State.FAILED),
         (machines.judge_image("yolo5", "ami-1", "ami-1", Group("g", 0, 1, 0)), State.OK),
         (machines.judge_image("yolo5", "ami-1", "ami-2", Group("g", 0, 1, 0)), State.WARNING),
         (machines.judge_image("yolo5", "ami-1", "ami-1", Group("g", 1, 1, 1, outdated=("i-1",))), State.WARNING),
@@ -328,7 +328,7 @@ def test_an_alarm_is_judged_by_what_it_is_there_for(name: str, state: str, names
     assert judged(alarms.judge(listed, [name], emulated=False)) is found
 
 
-def test_an_alarm_that_is_not_there_is_missed() -> None:
-    names = alarms.expected("p")
+def test_missing_alarm_fails() -> None:
+    names = alarms.expected(APP)
     assert judged(alarms.judge({}, names, emulated=False)) is State.FAILED
-    assert {"p-jobs-wait", "p-first-worker", "p-metric-gap"} <= set(names)
+    assert {"app-jobs-wait", "app-first-worker", "app-metric-gap"} <= set(names)

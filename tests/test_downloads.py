@@ -9,10 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from botsite.bot import api, downloads, replies
+from botsite.bot import connections, downloads, replies, spool
+from botsite.bot.errors import TelegramError
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import image_headers
+from detection import image_headers, sentences
 from tests.support import new_updates
 from tests.support.lone_site import megabytes
 
@@ -35,21 +36,21 @@ def said(user: TelegramUser) -> list[str | None]:
 
 
 @pytest.mark.parametrize("kind", ["application/pdf", "video/mp4", "audio/mpeg", "application/zip", "text/plain"])
-def test_another_type_is_refused_without_a_download(
+def test_other_types_are_refused_without_a_download(
     stack: LocalStack, control: TelegramControl, user: TelegramUser, kind: str
 ) -> None:
     asked = len(control.calls("getFile"))
     assert post(stack, new_updates.with_message(user.chat_id, document=new_updates.FILE | {"mime_type": kind})) == 200
-    assert said(user) == [image_headers.NO_IMAGE]
+    assert said(user) == [sentences.NO_IMAGE]
     assert len(control.calls("getFile")) == asked
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "", "odd", "IMAGE/JPEG"])
-def test_an_unknown_type_is_looked_at(user: TelegramUser, photo: bytes, kind: str) -> None:
+def test_unknown_type_is_downloaded(user: TelegramUser, photo: bytes, kind: str) -> None:
     assert user.wait_for_reply(user.send_document(photo, "x", kind or "application/octet-stream")).photo
 
 
-def test_a_file_that_is_gone_is_said_to_be(
+def test_missing_file_is_refused(
     stack: LocalStack, control: TelegramControl, user: TelegramUser, known_file: FileReference
 ) -> None:
     control.fault("file", "not_found")
@@ -73,7 +74,7 @@ WRONG = {"description": "Bad Request: wrong file_id or the file is temporarily u
         ("file", "bad_gateway", {}),
     ],
 )
-def test_what_stays_transient_for_an_hour_is_told(
+def test_sender_is_told_after_an_hour_of_failures(
     stack: LocalStack,
     control: TelegramControl,
     user: TelegramUser,
@@ -90,7 +91,7 @@ def test_what_stays_transient_for_an_hour_is_told(
     assert said(user) == [replies.UNAVAILABLE]
 
 
-def test_a_late_photo_survives_one_failure(
+def test_late_photo_survives_one_failure(
     stack: LocalStack, control: TelegramControl, user: TelegramUser, known_file: FileReference
 ) -> None:
     control.fault("file", "truncated")
@@ -98,35 +99,35 @@ def test_a_late_photo_survives_one_failure(
     assert user.wait_for(lambda message: message.from_bot).photo
 
 
-def test_a_slow_download_ends(
+def test_slow_download_ends(
     stack: LocalStack, control: TelegramControl, known_file: FileReference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api, "_DOWNLOAD_SECONDS", 0.5)
+    monkeypatch.setattr(downloads, "_SECONDS", 0.5)
     control.fault("file", "slow", seconds=60)
 
     async def download() -> None:
         try:
-            await api.download(known_file.file_id, image_headers.read, image_headers.HEAD_BYTES)
+            await downloads.download(known_file.file_id, image_headers.read, image_headers.HEAD_BYTES)
         finally:
-            await api.close()
+            await connections.close()
 
-    with pytest.raises(api.TelegramError, match="TimeoutError"):
+    with pytest.raises(TelegramError, match="TimeoutError"):
         asyncio.run(download())
-    assert downloads._used_bytes == 0
+    assert spool.BUDGET.used_bytes == 0
 
 
 def test_large_files_leave_room_for_small_ones() -> None:
-    large = [downloads.Spool(api.MAX_FILE_BYTES) for _ in range(2)]
-    with pytest.raises(downloads.Full):
-        downloads.Spool(api.MAX_FILE_BYTES)
-    small = downloads.Spool(300_000)
+    large = [spool.Spool(downloads.MAX_FILE_BYTES) for _ in range(2)]
+    with pytest.raises(spool.Full):
+        spool.Spool(downloads.MAX_FILE_BYTES)
+    small = spool.Spool(300_000)
     for each in (*large, small):
         each.close()
-    assert downloads._used_bytes == 0
+    assert spool.BUDGET.used_bytes == 0
 
 
 @pytest.mark.timeout(600)
-def test_twenty_files_of_20_mb_at_once_take_100_mb(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+def test_twenty_files_of_20_mb_take_at_most_100_mb(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     file = photo + bytes(20 * 1024 * 1024 - len(photo))
     senders = [TelegramUser(stack.telegram_url, user.chat_id + 100_000 + number) for number in range(20)]
     sites = [site.process.pid for site in stack.sites]

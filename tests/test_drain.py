@@ -1,4 +1,4 @@
-"""A site that is told to end finishes what it has begun, and sends no answer twice."""
+"""A site that is told to stop finishes what it has started, and sends no answer twice."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +14,15 @@ from detection import callback, predictions
 from detection.schemas import Delivery, Prediction
 from tests.support.processes import wait_until
 
-# How long Telegram takes for an answer: longer than a call of the worker waits, shorter than any deadline of a test.
+# How long Telegram takes to answer: longer than the worker waits, shorter than any test deadline.
 SLOW_SECONDS = 5.0
-# gunicorn's, by deploy/gunicorn.conf.py.
+# gunicorn's own, from deploy/gunicorn.conf.py.
 WORKERS = 2
 
 
 @pytest.fixture
 def site(stack: LocalStack) -> Iterator[Child]:
-    """A site of the test's own, which no load balancer knows."""
+    """A site of its own, unknown to the load balancer."""
     child = stack.start_site("127.0.0.1", free_port())
     # gunicorn loses a SIGTERM for a worker that is still being forked.
     child.wait_ready(lambda: sum("ASGI server listening" in line for line in list(child.lines)) == WORKERS)
@@ -45,7 +45,7 @@ def finished(user: TelegramUser, stack: LocalStack) -> Prediction:
 
 @pytest.fixture
 def call(stack: LocalStack, site: Child, finished: Prediction, user: TelegramUser) -> Iterator[Callable[[float], int]]:
-    """Return a function that has the site deliver, as the worker does, while Telegram is slow."""
+    """Return a function that makes the site deliver, as the worker does, while Telegram is slow."""
     control = TelegramControl(stack.telegram_url)
     control.fault("sendMessage", "delay", chat_id=user.chat_id, seconds=SLOW_SECONDS)
 
@@ -59,7 +59,7 @@ def call(stack: LocalStack, site: Child, finished: Prediction, user: TelegramUse
 
 
 def answers(url: str) -> bool:
-    """Return whether a site is there."""
+    """Return whether a site is up."""
     try:
         return httpx.get(f"{url}/healthz").is_success
     except httpx.TransportError:
@@ -67,12 +67,12 @@ def answers(url: str) -> bool:
 
 
 def being_sent(prediction: Prediction) -> bool:
-    """Return whether somebody has the right to send the answer."""
+    """Return whether the answer is being sent."""
     found = predictions.find(prediction.prediction_id)
     return found is not None and found.delivery is Delivery.DELIVERING
 
 
-def test_send_outlives_its_caller_and_the_order_to_end(
+def test_send_survives_a_hung_up_caller_and_sigterm(
     site: Child, call: Callable[[float], int], finished: Prediction, user: TelegramUser
 ) -> None:
     with pytest.raises(httpx.ReadTimeout):
@@ -86,7 +86,7 @@ def test_send_outlives_its_caller_and_the_order_to_end(
     assert [message.text for message in user.messages() if message.from_bot][1:] == ["The image is damaged."]
 
 
-def test_request_under_way_is_answered_and_no_other_is_taken(
+def test_request_in_flight_is_answered_and_new_ones_are_not(
     site: Child, call: Callable[[float], int], finished: Prediction, stack: LocalStack
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
@@ -98,9 +98,9 @@ def test_request_under_way_is_answered_and_no_other_is_taken(
     assert site.wait() == 0
 
 
-def test_idle_connections_do_not_hold_up_the_end(site: Child, stack: LocalStack) -> None:
+def test_idle_connections_do_not_delay_the_end(site: Child, stack: LocalStack) -> None:
     with httpx.Client() as idle:
         idle.get(f"{stack.sites[site]}/healthz")
         site.terminate()
-        # Shorter than gunicorn would wait for the connection.
+        # Shorter than gunicorn itself would wait for the connection.
         assert site.process.wait(40) == 0

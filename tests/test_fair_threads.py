@@ -11,8 +11,8 @@ from detection.model.threads import FairThreads
 BUSY_CHAT, QUIET_CHAT = 1, 2
 
 
-def test_a_photo_does_not_wait_behind_the_many_of_another_chat() -> None:
-    threads, free, done = FairThreads(1, "model"), threading.Event(), []
+def test_photo_does_not_wait_behind_another_chats_many() -> None:
+    threads, free, done = FairThreads(1, "model"), threading.Event(), list[str]()
     photos = [(BUSY_CHAT, f"busy-{number}") for number in range(5)] + [(QUIET_CHAT, "quiet")]
     waiting = [threading.Thread(target=threads.do, args=(BUSY_CHAT, partial(free.wait, PATIENCE_SECONDS)))]
     waiting += [threading.Thread(target=threads.do, args=(chat, partial(done.append, name))) for chat, name in photos]
@@ -27,12 +27,12 @@ def test_a_photo_does_not_wait_behind_the_many_of_another_chat() -> None:
     assert done == ["quiet", *(f"busy-{number}" for number in range(5))]
 
 
-def test_what_the_work_raises_is_raised_where_it_was_asked_for() -> None:
+def test_errors_are_raised_in_the_calling_thread() -> None:
     with pytest.raises(ZeroDivisionError):
         FairThreads(1, "model").do(BUSY_CHAT, lambda: 1 // 0)
 
 
-def test_the_threads_go_on_after_an_error() -> None:
+def test_threads_survive_errors() -> None:
     threads = FairThreads(1, "model")
     with pytest.raises(ZeroDivisionError):
         threads.do(BUSY_CHAT, lambda: 1 // 0)

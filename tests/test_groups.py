@@ -9,7 +9,7 @@ import pytest
 from botsite.bot import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import image_headers
+from detection import sentences
 from tests.support import new_updates
 
 _groups = count(-9000, -1)
@@ -33,7 +33,7 @@ def post(stack: LocalStack, group: TelegramUser, **content: Any) -> int:
 
 def from_the_bot(stack: LocalStack) -> dict[str, Any]:
     number = int(stack.env["TELEGRAM_TOKEN"].partition(":")[0])
-    message = new_updates.with_message(1, text="x")["message"]
+    message: dict[str, Any] = new_updates.with_message(1, text="x")["message"]
     return message | {"from": {"id": number, "is_bot": True, "first_name": "Bot"}}
 
 
@@ -84,7 +84,7 @@ def test_messages_to_the_bot_are_answered(stack: LocalStack, group: TelegramUser
 def test_file_captioned_with_the_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     pdf = new_updates.FILE | {"mime_type": "application/pdf"}
     assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
-    assert [message.text for message in group.messages()] == [image_headers.NO_IMAGE]
+    assert [message.text for message in group.messages()] == [sentences.NO_IMAGE]
 
 
 def test_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:

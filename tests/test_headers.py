@@ -68,7 +68,7 @@ def test_too_many_pixels_are_refused(size: tuple[int, int]) -> None:
         image_headers.read(data)
 
 
-def test_sizes_beyond_the_head_are_left_to_the_worker() -> None:
+def test_sizes_beyond_the_head_are_unknown() -> None:
     jpeg = FILES["JPEG"]
     padded = jpeg[:2] + (b"\xff\xe1\xff\xff" + bytes(65_533)) * 5 + jpeg[2:]
     assert image_headers.read(padded) == image_headers.Header("JPEG")
@@ -84,13 +84,13 @@ def test_jpeg_size() -> None:
 
 @settings(deadline=None)
 @given(st.sampled_from([b"", *STARTS]), st.binary(max_size=600))
-def test_any_bytes_are_a_header_or_refused(start: bytes, rest: bytes) -> None:
+def test_random_bytes_are_read_or_refused(start: bytes, rest: bytes) -> None:
     is_header_or_refused(start + rest)
 
 
 @settings(deadline=None)
 @given(st.sampled_from(FORMATS), st.integers(0, 2**32), st.integers(1, 30))
-def test_damaged_files_are_a_header_or_refused(form: str, seed: int, times: int) -> None:
+def test_damaged_files_are_read_or_refused(form: str, seed: int, times: int) -> None:
     random, data = Random(seed), bytearray(FILES[form])
     for _ in range(times):
         data[random.randrange(min(len(data), 1000))] = random.randrange(256)

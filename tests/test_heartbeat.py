@@ -1,21 +1,25 @@
-"""The heartbeat keeps every message in work hidden, whatever happens to one of them or to itself."""
+"""The heartbeat keeps every message in work hidden, even if one is malformed or the heartbeat itself fails."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
 from botsite import aws
 from botsite.sqs.heartbeat import Heartbeat
+from botsite.sqs.options import Options
+from deploy.local.processes import PATIENCE_SECONDS
 from tests.support.emulators import ministack
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from tests.support.processes import wait_until
 
 LEFT_ALONE = "left alone"
 
 
 class Queue:
-    """A queue that hides messages for long, but has handed out its first ones for a short time."""
+    """A queue with a long visibility timeout, whose first messages were received with a short one."""
 
     def __init__(self) -> None:
         self._sqs = aws.client("sqs")
@@ -31,7 +35,7 @@ class Queue:
         return list(reply.get("Messages", []))
 
     def comes_back(self) -> list[str]:
-        """Return the messages that come back first, and at once with each other."""
+        """Return the messages that come back first, together."""
         return [message["Body"] for message in wait_until(self.receive)]
 
 
@@ -42,12 +46,12 @@ def queue() -> Iterator[Queue]:
 
 
 @pytest.mark.parametrize("handle", [None, 5, "", "no handle"])
-def test_a_malformed_handle_takes_no_extension_from_the_others(queue: Queue, handle: Any) -> None:
-    Heartbeat(lambda: {queue.url: [handle, *queue.in_work]}, [queue.url]).beat()
+def test_a_malformed_handle_does_not_keep_others_from_being_extended(queue: Queue, handle: Any) -> None:
+    Heartbeat(aws.client("sqs"), lambda: {queue.url: [handle, *queue.in_work]}, [queue.url], Options()).beat()
     assert queue.comes_back() == [LEFT_ALONE]
 
 
-def test_the_heartbeat_outlives_an_exception_and_beats_soon_again(queue: Queue) -> None:
+def test_the_heartbeat_survives_an_exception(queue: Queue) -> None:
     tries = iter([RuntimeError("dictionary changed size during iteration"), {queue.url: queue.in_work}])
 
     def held() -> Any:
@@ -56,9 +60,27 @@ def test_the_heartbeat_outlives_an_exception_and_beats_soon_again(queue: Queue) 
             raise found
         return found
 
-    heartbeat = Heartbeat(held, [queue.url])
+    heartbeat = Heartbeat(aws.client("sqs"), held, [queue.url], Options())
     heartbeat.start()
     assert queue.comes_back() == [LEFT_ALONE]
     heartbeat.stop()
     heartbeat.join(PATIENCE_SECONDS)
     assert not heartbeat.is_alive()
+
+
+def test_the_configured_visibility_timeout_is_used_until_sqs_tells_the_queues(queue: Queue) -> None:
+    sqs = aws.client("sqs")
+    refusal = ClientError({"Error": {"Code": "AccessDenied"}}, "GetQueueAttributes")
+    sqs.meta.events.register("before-call.sqs.GetQueueAttributes", partial(_refuse, refusal))
+    Heartbeat(sqs, lambda: {queue.url: queue.in_work}, [queue.url], Options(visibility_timeout=1)).beat()
+    assert LEFT_ALONE not in queue.comes_back()
+
+
+def _refuse(refusal: Exception, **_: object) -> None:
+    raise refusal
+
+
+def test_a_job_that_takes_too_long_is_no_longer_hidden(queue: Queue) -> None:
+    options = Options(longest_job_seconds=0)
+    Heartbeat(aws.client("sqs"), lambda: {queue.url: queue.in_work}, [queue.url], options).beat()
+    assert sorted(queue.comes_back()) == sorted([LEFT_ALONE, "one", "two"])

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from queue import LifoQueue
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ _NAMES = [hostile.name for hostile in zoo(b"")]
 @pytest.fixture(scope="module")
 def model() -> Iterator[yolo.Model]:
     """Return a model that sees one object on anything."""
-    free: LifoQueue[yolo.Predict] = LifoQueue()
+    free: LifoQueue[Any] = LifoQueue()
     free.put(lambda image: [Detection("thing", 0.5, 0.5, 0.5, 0.5, 0.5)])
     yield yolo.Model("cheap", {0: "thing"}, free, FairThreads(1, "cheap"), FairThreads(1, "decoding"))
     DECODER.end()

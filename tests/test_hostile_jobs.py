@@ -1,4 +1,4 @@
-"""Messages that are no jobs, or odd ones, end as dead letters: none stops the worker, and none keeps a slot."""
+"""Malformed messages end as dead letters: none of them stops the worker or occupies a slot."""
 
 import json
 from collections.abc import Iterator
@@ -100,7 +100,7 @@ def worker(aws: Aws, tmp_path: Path) -> Iterator[Worker]:
         yield worker
 
 
-def test_hostile_messages_are_dead_letters_and_keep_no_slot(aws: Aws, worker: Worker, tmp_path: Path) -> None:
+def test_hostile_messages_become_dead_letters_and_free_their_slots(aws: Aws, worker: Worker, tmp_path: Path) -> None:
     dead_letters = aws.dead_letters_of(worker.queue_url)
     for body in HOSTILE.values():
         aws.client.send_message(QueueUrl=worker.queue_url, MessageBody=body)

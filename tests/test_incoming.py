@@ -33,7 +33,7 @@ TEXT = new_updates.with_message(
     1, text="/help@some_bot", reply_to_message=new_updates.with_message(1, text="x")["message"]
 )
 VALID = (PHOTO, DOCUMENT, TEXT)
-ODD = [
+ODD: list[Any] = [
     None, True, False, 0, -1, 1.5, 1e20, -1e20, float("nan"), float("inf"), 2**63, -(2**63) - 1, 10**400, "", "x", "7",
     "\ud800", "é" * 600, [], [1], [[]], {}, {"id": 1}, {"x": {}},
 ]  # fmt: skip
@@ -103,7 +103,7 @@ def test_other_kinds_get_a_polite_answer(kind: str) -> None:
     assert replies.no_photo(found.kind)
 
 
-def test_a_venue_is_no_mere_location() -> None:
+def test_venue_is_not_mistaken_for_a_location() -> None:
     found = updates.read(new_updates.with_message(1, venue=KINDS["venue"], location=PLACE))
     assert isinstance(found, Other)
     assert found.kind == "venue"
@@ -119,16 +119,26 @@ def test_a_venue_is_no_mere_location() -> None:
         {},
     ],
 )
-def test_service_messages_ask_for_nothing(service: dict[str, Any]) -> None:
+def test_service_messages_are_ignored(service: dict[str, Any]) -> None:
     assert updates.read(new_updates.with_message(1, **service)) is None
 
 
-def test_who_is_meant_is_read() -> None:
+def test_mentions_and_addressees_are_read() -> None:
     command = updates.read(new_updates.with_message(1, text="/Help@Some_Bot and @other_bot, not me@example.com"))
     assert isinstance(command, Command)
-    assert (command.name, command.to, command.names) == ("help", "some_bot", {"other_bot"})
+    assert (command.name, command.to, command.names) == ("help", "some_bot", frozenset({"other_bot"}))
 
 
+ODD_BY_PATH: dict[tuple[str | int, ...], list[Any]] = {
+    ("message", "chat"): [None, [], 5, "x", {}],
+    ("message", "chat", "id"): [None, [1], "7", 7.5, True, 10**30],
+    ("message", "message_id"): [None, "x", 1.5, {}],
+    ("message", "date"): [None, 1e20, -1e20, float("inf"), float("nan"), "x", [], 10**400],
+    ("message", "photo", 0, "width"): ["x", None, []],
+    ("message", "photo", 0, "file_size"): ["x", 1.5],
+    ("message", "photo", 0, "file_id"): ["", "x y", "\ud800", "x" * 600],
+    ("message", "caption"): [5, {"x": 1}],
+}
 BODIES = {
     "empty": b"",
     "not json": b"photo",
@@ -141,16 +151,7 @@ BODIES = {
     "null": b"null",
 } | {
     f"{'.'.join(map(str, path))} = {str(value)[:20]}": json.dumps(changed(PHOTO, path, value)).encode()
-    for path, values in {
-        ("message", "chat"): [None, [], 5, "x", {}],
-        ("message", "chat", "id"): [None, [1], "7", 7.5, True, 10**30],
-        ("message", "message_id"): [None, "x", 1.5, {}],
-        ("message", "date"): [None, 1e20, -1e20, float("inf"), float("nan"), "x", [], 10**400],
-        ("message", "photo", 0, "width"): ["x", None, []],
-        ("message", "photo", 0, "file_size"): ["x", 1.5],
-        ("message", "photo", 0, "file_id"): ["", "x y", "\ud800", "x" * 600],
-        ("message", "caption"): [5, {"x": 1}],
-    }.items()
+    for path, values in ODD_BY_PATH.items()
     for value in values
 }
 

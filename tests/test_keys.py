@@ -1,4 +1,4 @@
-"""A key is checked at once, whatever Secrets Manager does and however many wrong ones come."""
+"""Keys are checked at once, however slow Secrets Manager is and however many wrong keys arrive."""
 
 import socket
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from botsite import keys
 
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Have Secrets Manager accept connections and answer nothing."""
+    """Make Secrets Manager accept connections and never answer."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "test")
@@ -22,7 +22,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
         yield server
 
 
-def test_a_silent_secrets_manager_delays_one_stranger(silent: socket.socket) -> None:
+def test_silent_secrets_manager_delays_one_stranger_only(silent: socket.socket) -> None:
     key = keys.Key("RESULTS_KEY")
     with ThreadPoolExecutor() as pool:
         first = pool.submit(key.fits, "wrong".__eq__)

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from botsite import aws
-from deploy import stacks
+from deploy import provision, stacks
 from deploy.cfn import template
+from deploy.service import Service
 from tests.support import emulators
 
 TELEGRAM = ["149.154.160.0/20", "91.108.4.0/22"]
@@ -58,8 +59,8 @@ def certificate() -> str:
 
 def deployed(prefix: str, **values: str) -> dict[str, str]:
     """Provision and return the outputs of the sites' stack."""
-    stacks.provision(prefix, values)
-    return dict(stacks.existing(prefix, "web").outputs)
+    provision.deploy(Service(prefix), values)
+    return dict(Service(prefix).stack("web").outputs)
 
 
 def rules(prefix: str) -> dict[int, list[dict[str, list[str]]]]:

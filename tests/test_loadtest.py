@@ -1,4 +1,4 @@
-"""`loadtest` sends photos as Telegram would, follows every answer, and says what it saw."""
+"""`loadtest` sends photos as Telegram would, follows every answer, and reports the result."""
 
 import io
 import json
@@ -23,12 +23,14 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import stacks
+from deploy import provision
 from deploy.certificates import self_signed
-from deploy.loadtest import arrivals, report, tally
-from deploy.loadtest.records import Photo
+from deploy.loadtest import plan, report
+from deploy.loadtest.plan import Photo
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl
+from deploy.service import Service
+from detection import times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support.processes import wait_until
 
@@ -74,7 +76,7 @@ def control(stack: LocalStack) -> Iterator[TelegramControl]:
 
 @pytest.fixture
 def scaling_group(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Return a group with a target of 7, whose metric is published as long as the test runs."""
+    """Return a group with a target of 7, and publish its metric while the test runs."""
     name, over = f"loadtest-{next(_numbers)}", threading.Event()
     monkeypatch.setattr(settings, "ASG_NAME", name)
     autoscaling, ec2 = aws.client("autoscaling"), aws.client("ec2")
@@ -103,10 +105,10 @@ def scaling_group(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.fixture
 def self_signed_site(stack: LocalStack, tmp_path: Path) -> Iterator[str]:
-    """Have Telegram call a site with a certificate of its own that takes all and does nothing; return its prefix."""
+    """Have Telegram call a self-signed site that accepts everything and does nothing; return its prefix."""
     pair = self_signed.make("localhost", datetime.now(UTC))
     arn = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)["CertificateArn"]
-    stacks.provision("selfsigned", {"CertificateArn": arn})
+    provision.deploy(Service("selfsigned"), {"CertificateArn": arn})
     (tmp_path / "pair.pem").write_bytes(pair.certificate + pair.key)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(tmp_path / "pair.pem")
@@ -127,7 +129,7 @@ def test_photos_are_sent_and_every_answer_is_counted(load: Load) -> None:
     assert "5 of 5 photos sent, 5 answered, 0 lost, 0 doubled." in load.text
 
 
-def test_every_photo_is_a_prediction_of_its_own_that_is_followed_to_its_end(load: Load) -> None:
+def test_each_photo_is_followed_to_its_end(load: Load) -> None:
     photos = load("--photos", "3", "--rate", "20")["photos"]
     assert len({photo["prediction_id"] for photo in photos}) == len({photo["chat_id"] for photo in photos}) == 3
     assert {(photo["status"], photo["delivery"], photo["received"]) for photo in photos} == {
@@ -143,7 +145,7 @@ def test_the_report_is_a_text_a_json_and_a_plot(load: Load) -> None:
     assert [sample for sample in load.saved["samples"] if sample["visible"] is None] == []
 
 
-def test_photos_of_a_folder_take_turns_and_so_do_the_chats(load: Load, photo: bytes, tmp_path: Path) -> None:
+def test_photos_and_chats_take_turns(load: Load, photo: bytes, tmp_path: Path) -> None:
     for name in ("a.jpg", "b.JPEG"):
         (tmp_path / name).write_bytes(photo)
     chats = [str(next(_chats)), str(next(_chats))]
@@ -152,7 +154,7 @@ def test_photos_of_a_folder_take_turns_and_so_do_the_chats(load: Load, photo: by
     assert "giving Telegram photo 2 of 2" in load.text
 
 
-def test_an_answer_that_never_comes_is_lost(load: Load, control: TelegramControl) -> None:
+def test_missing_answer_counts_as_lost(load: Load, control: TelegramControl) -> None:
     dead, alive = next(_chats), next(_chats)
     control.fault("sendPhoto", "server_error", chat_id=dead, times=None)
     with pytest.raises(CommandError, match="lost or doubled"):
@@ -160,7 +162,7 @@ def test_an_answer_that_never_comes_is_lost(load: Load, control: TelegramControl
     assert (load.saved["tally"]["answered"], load.saved["tally"]["lost"]) == (1, 1)
 
 
-def test_an_answer_that_comes_twice_is_doubled(load: Load, control: TelegramControl) -> None:
+def test_second_answer_counts_as_doubled(load: Load, control: TelegramControl) -> None:
     twice, once = next(_chats), next(_chats)
     control.fault("sendPhoto", "apply_then_drop", chat_id=twice)
     with pytest.raises(CommandError, match="lost or doubled"):
@@ -173,21 +175,21 @@ def test_an_answer_that_comes_twice_is_doubled(load: Load, control: TelegramCont
     assert [photo["received"] for photo in load.saved["photos"]] == [1, 2]
 
 
-def test_a_photo_that_the_webhook_refuses_is_sent_again(load: Load, control: TelegramControl) -> None:
+def test_refused_photo_is_sent_again(load: Load, control: TelegramControl) -> None:
     control.fault("getFile", "server_error")
     saved = load("--photos", "1")
     assert saved["photos"][0]["posts"] == [503, 200]
     assert saved["tally"]["repeated_posts"] == 1
 
 
-def test_a_chat_that_is_closed_to_the_bot_is_said_before_anything_is_sent(load: Load, control: TelegramControl) -> None:
+def test_closed_chat_is_reported_before_sending(load: Load, control: TelegramControl) -> None:
     closed = next(_chats)
     control.fault("sendChatAction", "forbidden", chat_id=closed)
     with pytest.raises(CommandError, match=f"cannot write to chat {closed}"):
         load("--photos", "1", "--chat-ids", str(closed))
 
 
-def test_metric_alarms_and_group_are_in_the_report(load: Load, scaling_group: str) -> None:
+def test_report_has_metric_alarms_and_group(load: Load, scaling_group: str) -> None:
     saved = load("--photos", "1")
     assert saved["target"] == 7
     assert {(sample["desired"], sample["in_service"]) for sample in saved["samples"]} == {(0, 0)}
@@ -195,29 +197,29 @@ def test_metric_alarms_and_group_are_in_the_report(load: Load, scaling_group: st
     assert ("BacklogPerInstance", 3.0) in {(point["name"], point["value"]) for point in saved["points"]}
 
 
-def test_what_cannot_be_read_is_missing_and_stops_nothing(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_gauge_does_not_stop_the_test(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "ASG_NAME", "nowhere")
     saved = load("--photos", "1")
     assert {sample["desired"] for sample in saved["samples"]} == {None}
-    assert [note for note in saved["notes"] if note.startswith("group missing: There is no Auto Scaling group")]
+    assert [note for note in saved["notes"] if note.startswith("group missing: The Auto Scaling group")]
     assert "(missing)" in load.text
 
 
-def test_there_is_no_waiting_for_a_group_that_is_not_there(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_until_scaled_in_needs_a_group(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "ASG_NAME", "nowhere")
     with pytest.raises(CommandError, match=r"no group to watch.*nowhere"):
         load("--photos", "1", "--until-scaled-in")
 
 
-def test_what_was_sent_is_a_trace_that_can_be_sent_and_simulated_again(load: Load) -> None:
+def test_sent_photos_are_saved_as_a_trace(load: Load) -> None:
     saved = load("--photos", "2", "--rate", "4")
     first, second = sorted(photo["sent"] for photo in saved["photos"])
     # Not before its time, and as late as the machine was.
-    assert arrivals.trace(load.folder / "trace.csv") == pytest.approx([0, second - first], abs=0.01)
+    assert plan.trace(load.folder / "trace.csv") == pytest.approx([0, second - first], abs=0.01)
     assert second > 0.2
 
 
-def test_an_interrupted_test_still_reports(load: Load, control: TelegramControl, stack: LocalStack) -> None:
+def test_interrupted_test_still_reports(load: Load, control: TelegramControl, stack: LocalStack) -> None:
     command = [sys.executable, "manage.py", "loadtest", "--photos", "500", "--rate", "4", "--out", str(load.folder)]
     before = len(control.calls("sendPhoto"))
     started = subprocess.Popen(command, cwd=ROOT, env=os.environ | stack.env, stdout=subprocess.PIPE, text=True)
@@ -229,11 +231,11 @@ def test_an_interrupted_test_still_reports(load: Load, control: TelegramControl,
     assert 0 < load.saved["tally"]["answered"] < 500
 
 
-def test_a_self_signed_webhook_is_trusted_by_the_stack_s_certificate(load: Load, self_signed_site: str) -> None:
+def test_self_signed_webhook_is_trusted(load: Load, self_signed_site: str) -> None:
     with pytest.raises(CommandError, match="lost or doubled"):
         load("--photos", "1", "--timeout", "10", "--prefix", self_signed_site)
     assert load.saved["photos"][0]["posts"] == [200]
-    stacks.provision("uncertified")
+    provision.deploy(Service("uncertified"))
     with pytest.raises(CommandError, match="uncertified-web has none that can be used"):
         load("--photos", "1", "--prefix", "uncertified")
 
@@ -267,20 +269,20 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_options_are_refused_with_what_is_wrong(load: Load, tmp_path: Path, name: str) -> None:
+def test_bad_options_are_rejected(load: Load, tmp_path: Path, name: str) -> None:
     options, said = BAD[name]
     with pytest.raises(CommandError, match=said):
         load(*(option.format(tmp=tmp_path) for option in options))
 
 
 @pytest.mark.parametrize("text", ["", "seconds,photos\n", "1,2", "seconds,photos\nnow,1", "seconds,photos\n1,-2"])
-def test_a_bad_trace_is_refused_by_its_name(load: Load, tmp_path: Path, text: str) -> None:
+def test_bad_trace_is_rejected_by_name(load: Load, tmp_path: Path, text: str) -> None:
     (tmp_path / "trace.csv").write_text(text)
     with pytest.raises(CommandError, match=r"trace\.csv"):
         load("--trace", str(tmp_path / "trace.csv"))
 
 
-def test_a_file_that_is_no_photo_is_named(load: Load, tmp_path: Path) -> None:
+def test_file_that_is_not_a_photo_is_named(load: Load, tmp_path: Path) -> None:
     (tmp_path / "fake.jpg").write_text("no image")
     with pytest.raises(CommandError, match=r"fake\.jpg is no photo"):
         load("--folder", str(tmp_path))
@@ -295,43 +297,41 @@ WRONG = {
 
 
 @pytest.mark.parametrize("setting", WRONG)
-def test_a_stack_that_cannot_be_tested_is_said_to_be_so(
-    load: Load, monkeypatch: pytest.MonkeyPatch, setting: str
-) -> None:
+def test_untestable_stack_is_reported(load: Load, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     value, said = WRONG[setting]
     monkeypatch.setattr(settings, setting, value)
     with pytest.raises(CommandError, match=said):
         load("--photos", "1")
 
 
-def test_shapes_send_all_photos_at_the_rate_on_average() -> None:
-    assert arrivals.burst(3, 5) == [0, 0, 0]
-    assert arrivals.constant(3, 2) == [0, 0.5, 1]
-    wave = arrivals.wave(100, 5)
+def test_shapes_keep_the_average_rate() -> None:
+    assert plan.burst(3, 5) == [0, 0, 0]
+    assert plan.constant(3, 2) == [0, 0.5, 1]
+    wave = plan.wave(100, 5)
     assert wave == sorted(wave)
     assert sum(5 < moment < 15 for moment in wave) == pytest.approx(82, abs=1)
 
 
-def test_a_trace_says_how_many_photos_come_when(tmp_path: Path) -> None:
+def test_trace_gives_the_times_of_photos(tmp_path: Path) -> None:
     (tmp_path / "trace.csv").write_text("seconds,photos\n5,2\n0.5,1\n")
-    assert arrivals.trace(tmp_path / "trace.csv") == [0, 4.5, 4.5]
+    assert plan.trace(tmp_path / "trace.csv") == [0, 4.5, 4.5]
 
 
-def test_clocks_are_corrected_by_no_more_than_the_items_prove() -> None:
+def test_clocks_are_corrected_only_as_far_as_proven() -> None:
     photos = [_photo(sent=100.0, taken=100.2, created="1970-01-01T00:01:43.100Z")]
-    assert tally.clock_ahead(photos) == pytest.approx(2.9)
-    assert tally.clock_ahead([_photo(sent=100.0, taken=105.0, created="1970-01-01T00:01:43.100Z")]) == 0
+    assert report.clock_ahead(photos) == pytest.approx(2.9)
+    assert report.clock_ahead([_photo(sent=100.0, taken=105.0, created="1970-01-01T00:01:43.100Z")]) == 0
 
 
-def test_an_interrupted_test_calls_unanswered_photos_open_and_not_lost() -> None:
+def test_unanswered_photos_are_open_when_interrupted() -> None:
     photos = [_photo(sent=1.0), _photo(sent=None)]
     counts = [
-        (it.sent, it.lost, it.open) for it in (tally.count(photos, waited=True), tally.count(photos, waited=False))
+        (it.sent, it.lost, it.open) for it in (report.tally(photos, waited=True), report.tally(photos, waited=False))
     ]
     assert counts == [(1, 1, 0), (1, 0, 1)]
 
 
-def test_telegram_s_limits_bound_what_a_chat_and_a_bot_can_get() -> None:
+def test_telegram_limits_give_a_minimum_duration() -> None:
     assert report.floor_seconds(1, 1) == 0
     assert report.floor_seconds(300, 1) == 297
     assert report.floor_seconds(303, 303) == pytest.approx(12)
@@ -351,5 +351,5 @@ def _alarms(group: str) -> list[str]:
 
 
 def _photo(sent: float | None, taken: float | None = None, created: str = "") -> Photo:
-    prediction = Prediction("id", 1, 1, "photos/id", Status.QUEUED, Delivery.PENDING, created_at=created)
+    prediction = Prediction("id", 1, 1, "photos/id", Status.QUEUED, Delivery.PENDING, created_at=times.parse(created))
     return Photo(0, 1, 1, "id", {}, sent, taken, prediction=prediction if created else None)

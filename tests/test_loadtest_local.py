@@ -1,4 +1,4 @@
-"""`loadtest` where no stack is named starts one, which scales as the demo does."""
+"""`loadtest` starts a stack if the environment names none; it scales like the demo's."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from tests.support.processes import left_of
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_where_no_stack_is_named_one_is_started_scales_and_is_ended(tmp_path: Path, weights: str) -> None:
+def test_stack_is_started_scaled_and_stopped(tmp_path: Path, weights: str) -> None:
     bare = {name: os.environ[name] for name in ("PATH", "HOME", "DEMO_FOLDER")} | {"YOLO_WEIGHTS": weights}
     command = [sys.executable, "manage.py", "loadtest", "--photos", "2", "--shape", "burst", "--out", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=False)

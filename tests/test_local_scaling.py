@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from botsite import aws
-from deploy import stacks
+from deploy import provision
 from deploy.local.autoscaling import asg, instances, policies
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.instances import Role, State
 from deploy.local.autoscaling.policies import Deployed, Metric
 from deploy.local.processes import free_port
+from deploy.service import Service
 from metrics.policy import Policies, Step, StepScaling, TargetTracking
 from tests.support.laptop import IDLE, Laptop, publish
 from tests.support.local_aws import clients_of, local_aws, make_group
@@ -278,7 +279,7 @@ def test_launch_template_without_a_role_is_reported(laptop: Callable[..., Laptop
 
 
 def test_policies_and_settings_are_read_from_the_templates() -> None:
-    stacks.provision("try")
+    provision.deploy(Service("try"))
     name, dimensions = "try-yolo5", (("AutoScalingGroupName", "try-yolo5"),)
     launch = asg.launch(asg.describe(name)[name])
     assert policies.of(name) == Deployed(

@@ -1,4 +1,4 @@
-"""Logs are events with fields, one JSON object a line, and the bot's token is in none of them."""
+"""Logs are events with fields, one JSON object per line, and never contain the bot token."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def lines() -> Iterator[io.StringIO]:
     logging.getLogger().removeHandler(handler)
 
 
-def test_an_event_is_one_json_object_with_its_prediction_id(lines: io.StringIO) -> None:
+def test_event_is_one_json_object_with_its_prediction_id(lines: io.StringIO) -> None:
     with structlog.contextvars.bound_contextvars(prediction_id="p1"):
         structlog.get_logger("test").warning("job_failed", error="why", job_ms=7)
     event = json.loads(lines.getvalue())
@@ -35,7 +35,7 @@ def test_an_event_is_one_json_object_with_its_prediction_id(lines: io.StringIO) 
     assert event == {"level": "warning", "event": "job_failed", "prediction_id": "p1", "error": "why", "job_ms": 7}
 
 
-def test_the_token_is_hidden_wherever_a_library_puts_it(lines: io.StringIO) -> None:
+def test_token_is_hidden_in_lines_of_libraries(lines: io.StringIO) -> None:
     log = logging.getLogger("some.library")
     log.warning("POST https://api.telegram.org/bot%s/getMe", TOKEN)
     log.warning("quoted %s", TOKEN.replace(":", "%3A"))

@@ -1,4 +1,4 @@
-"""What needs no permission to change anything: plans and `doctor`, by the policy of the runbook."""
+"""Plans and `doctor` only need the runbook's read-only policy."""
 
 import io
 import json
@@ -19,20 +19,20 @@ from botsite import aws
 from deploy.certificates import domains
 from deploy.doctor import checks
 from deploy.doctor.findings import State
-from deploy.doctor.place import Place
+from deploy.service import Service
 from tests.support import emulators
 from tests.support.emulators import forget_clients
 
 RUNBOOK = Path(__file__).parents[1] / "deploy" / "README.md"
 TOKEN = "123456:not-a-real-token"
 PREFIX = "look"
-# Where IAM has another name for a service than its address has.
+# Services whose name in IAM differs from that in their address.
 NAMES = {"monitoring": "cloudwatch"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def service() -> Iterator[None]:
-    """A deployed service, with a certificate and a bot, on an AWS that looks at permissions."""
+    """A deployed service with a certificate and a bot, on an AWS that checks permissions."""
     with ExitStack() as stack:
         stack.enter_context(emulators.ministack(AUTH="true"))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -59,7 +59,7 @@ def run(*arguments: str) -> str:
 
 
 def policy() -> dict[str, Any]:
-    """Return the policy that the runbook gives to who may look."""
+    """Return the runbook's read-only policy."""
     text = RUNBOOK.read_text(encoding="utf-8").partition("```json\n")[2].partition("```")[0]
     document: dict[str, Any] = json.loads(text.replace("objdet", PREFIX))
     return document
@@ -67,7 +67,7 @@ def policy() -> dict[str, Any]:
 
 @contextmanager
 def somebody(name: str, document: dict[str, Any] | None = None) -> Iterator[None]:
-    """Be a user who may do what a policy says, and nothing without one."""
+    """Become a user with a policy, or without any permission."""
     iam = aws.client("iam")
     iam.create_user(UserName=name)
     if document:
@@ -76,7 +76,7 @@ def somebody(name: str, document: dict[str, Any] | None = None) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
         patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-        # The session has read the keys of who was there before.
+        # The session has cached the previous user's keys.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         forget_clients()
         yield
@@ -85,7 +85,7 @@ def somebody(name: str, document: dict[str, Any] | None = None) -> Iterator[None
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The actions that AWS was asked for."""
+    """The actions that were requested from AWS."""
     actions: set[str] = set()
     call = BaseClient._make_api_call
 
@@ -102,20 +102,20 @@ def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_not
     zone: str, asked: set[str]
 ) -> None:
     domain = ("--domain", "bot.example.com", "--hosted-zone-id", zone)
-    # A teardown looks for its record.
-    domains.ensure_public(PREFIX, "bot.example.com", zone)
+    # A teardown reads its DNS record.
+    domains.ensure_public(Service(PREFIX), "bot.example.com", zone)
     with somebody("reader", policy()):
         asked.clear()
         new = run("provision", "--prefix", "another", "--plan", "--self-signed")
         moved = run("provision", "--prefix", PREFIX, "--plan", *domain)
         changed = run("provision", "--prefix", PREFIX, "--plan", "--parameter", "JobsMaxReceives=7")
         gone = run("teardown", "--prefix", PREFIX, "--plan")
-        found = checks.run(Place(PREFIX), checks.CHECKS)
+        found = checks.run(Service(PREFIX), checks.CHECKS)
         did = set(asked)
     assert ["PredictionsTable" in new, "DomainRecord" in moved, "JobsQueue" in changed, "Vpc" in gone] == [True] * 4
-    assert [one for one in found if "may not" in one.verdict.seen] == []
+    assert [one for one in found if "these credentials lack" in one.verdict.seen] == []
     may = {action for statement in policy()["Statement"] for action in statement["Action"]}
-    # Who one is, everybody may ask.
+    # Needs no permission.
     assert did - {"sts:GetCallerIdentity"} == may
 
 
@@ -131,8 +131,10 @@ def test_a_missing_permission_is_named() -> None:
 
 def test_without_permissions_no_check_calls_the_service_broken() -> None:
     with somebody("stranger"):
-        found = checks.run(Place(PREFIX), checks.CHECKS)
-    ignorant = [one.name for one in found if one.verdict.state is State.UNKNOWN and "may not" in one.verdict.seen]
+        found = checks.run(Service(PREFIX), checks.CHECKS)
+    ignorant = [
+        one.name for one in found if one.verdict.state is State.UNKNOWN and "these credentials lack" in one.verdict.seen
+    ]
     assert ignorant == [name for name in checks.CHECKS if name != "clock"]
 
 
@@ -142,6 +144,6 @@ def test_a_secret_that_one_may_not_read_says_nothing_of_the_bot() -> None:
     without["Statement"] = [one for one in statements if "secretsmanager:GetSecretValue" not in one["Action"]]
     assert len(without["Statement"]) == len(statements) - 1
     with somebody("outsider", without):
-        found = checks.run(Place(PREFIX), ["token", "webhook", "route"])
-    seen = "these credentials may not do secretsmanager:GetSecretValue"
+        found = checks.run(Service(PREFIX), ["token", "webhook", "route"])
+    seen = "these credentials lack secretsmanager:GetSecretValue"
     assert [(one.verdict.state, one.verdict.seen) for one in found] == [(State.UNKNOWN, seen)] * 3

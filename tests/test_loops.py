@@ -1,4 +1,4 @@
-"""The threads that help a process outlive what their work raises, and are missed if they end."""
+"""Background threads survive exceptions, and are reported if they end early."""
 
 import threading
 from pathlib import Path
@@ -7,7 +7,8 @@ import pytest
 
 from botsite.sqs import loops
 from botsite.sqs.loops import Loop
-from botsite.sqs.watchdog import STALLED_SECONDS, Signs, Watchdog
+from botsite.sqs.options import Options
+from botsite.sqs.watchdog import Signs, Watchdog
 from deploy.local.processes import PATIENCE_SECONDS
 
 
@@ -16,7 +17,7 @@ def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "PAUSE_SECONDS", 0.01)
 
 
-def test_exceptions_are_outlived() -> None:
+def test_exceptions_are_survived() -> None:
     turns = iter([RuntimeError("changed size"), MemoryError(), None])
 
     def turn() -> bool:
@@ -34,7 +35,7 @@ def test_exceptions_are_outlived() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_is_killed_is_missed() -> None:
+def test_a_thread_that_ended_early_is_reported() -> None:
     def turn() -> None:
         raise SystemExit
 
@@ -45,29 +46,28 @@ def test_a_thread_that_is_killed_is_missed() -> None:
     loops._loops.discard(loop)
 
 
-def test_signs_name_the_threads_that_ended() -> None:
-    assert "heartbeat" in str(Signs(1, 5, 0, 900, dead_threads=["heartbeat"]).trouble)
+def test_trouble_names_the_threads_that_ended() -> None:
+    assert "heartbeat" in str(Signs(1, 5, 0, dead_threads=["heartbeat"]).trouble(Options()))
 
 
-def test_signs_that_cannot_be_read_are_trouble(tmp_path: Path) -> None:
+def test_unreadable_signs_are_trouble(tmp_path: Path) -> None:
     def signs() -> Signs:
         raise RuntimeError("no channel")
 
-    watchdog = Watchdog(signs, tmp_path / "alive")
-    watchdog._well_at -= STALLED_SECONDS
+    watchdog = Watchdog(signs, Options(liveness_file=tmp_path / "alive", stalled_seconds=0))
     assert "no channel" in str(watchdog.look())
     assert not (tmp_path / "alive").exists()
 
 
-def test_a_watchdog_outlives_a_file_that_it_cannot_touch(tmp_path: Path) -> None:
+def test_a_watchdog_survives_a_file_it_cannot_touch(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     looks = threading.Semaphore(0)
 
     def signs() -> Signs:
         looks.release()
-        return Signs(1, 5, 0, 900)
+        return Signs(1, 5, 0)
 
-    watchdog = Watchdog(signs, tmp_path / "file" / "alive")
+    watchdog = Watchdog(signs, Options(liveness_file=tmp_path / "file" / "alive"))
     watchdog.start()
     assert looks.acquire(timeout=PATIENCE_SECONDS)
     assert looks.acquire(timeout=PATIENCE_SECONDS)

@@ -1,6 +1,5 @@
-"""The machines of the templates: how they are launched, what they learn, who reaches them, and how many there are."""
+"""The templates' instances: how they are launched and configured, who reaches them, and how many run."""
 
-import base64
 import json
 import os
 import subprocess
@@ -12,14 +11,16 @@ from typing import Any
 import pytest
 
 from botsite import aws, settings
-from deploy import stacks
+from deploy import provision, stacks
 from deploy.cfn import template
-from deploy.images import recipe
+from deploy.images import roles
+from deploy.service import Service
 from tests.support import emulators
+from tests.support.deployed import instance_settings, launch_data, user_data
 
 ROOT = Path(__file__).parents[1]
 PREFIX = "machines"
-# The part of the service in each stack, and its name as `settings.require` has it.
+# Each stack's role, and its name in `settings.require`.
 ROLES = {"polybot": "polybot", "yolo5": "yolo5", "metrics": "metricStreamer"}
 PARTS = {"polybot": "web", "yolo5": "workers", "metrics": "metrics"}
 
@@ -30,46 +31,26 @@ each_role = pytest.mark.parametrize("role", ROLES)
 def endpoint() -> Iterator[str]:
     """An emulated AWS with the service on it."""
     with emulators.ministack() as url:
-        stacks.provision(PREFIX)
+        provision.deploy(Service(PREFIX))
         yield url
 
 
-def launched(role: str) -> dict[str, Any]:
-    """Return the data of the role's launch template, as it was deployed."""
-    found = aws.client("ec2").describe_launch_template_versions(
-        LaunchTemplateName=f"{PREFIX}-{role}", Versions=["$Latest"]
-    )
-    data: dict[str, Any] = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
-    return data
-
-
 def written(role: str) -> dict[str, Any]:
-    """Return the data of the role's launch template, as it is written."""
+    """Return the data of the role's launch template in its template."""
     text = template.read(stacks.TEMPLATES / f"{PARTS[role]}.yaml")
     found = next(one for one in text.all_resources.values() if one["Type"] == "AWS::EC2::LaunchTemplate")
     data: dict[str, Any] = found["Properties"]["LaunchTemplateData"]
     return data
 
 
-def script(role: str) -> str:
-    """Return what a machine of the role runs at its first start."""
-    return base64.b64decode(launched(role)["UserData"]).decode()
-
-
-def environment(role: str) -> dict[str, str]:
-    """Return the settings that a machine of the role is given."""
-    lines = script(role).partition("<<'END'\n")[2].partition("\nEND\n")[0].splitlines()
-    return dict(line.partition("=")[::2] for line in lines)  # type: ignore[misc]
-
-
 @each_role
-def test_a_machines_disk_has_room_for_that_of_its_prototype(role: str) -> None:
-    """EC2 launches no image on a disk that is smaller than its snapshot."""
-    assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= recipe.ROLES[role].disk_gib
+def test_instance_disk_is_as_large_as_the_builders(role: str) -> None:
+    """EC2 can't launch an image on a disk smaller than its snapshot."""
+    assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= roles.ROLES[role].disk_gib
 
 
-def test_the_stacks_give_a_prototype_its_place(endpoint: str) -> None:
-    where = recipe.place(PREFIX)
+def test_stacks_provide_the_builders_place(endpoint: str) -> None:
+    where = roles.place(Service(PREFIX))
     subnet = aws.client("ec2").describe_subnets(SubnetIds=[where.subnet])["Subnets"][0]
     group = aws.client("ec2").describe_security_groups(GroupIds=[where.security_group])["SecurityGroups"][0]
     assert (subnet["MapPublicIpOnLaunch"], group["IpPermissions"]) == (True, [])
@@ -82,7 +63,7 @@ def test_the_stacks_give_a_prototype_its_place(endpoint: str) -> None:
 def test_a_machine_is_given_all_settings_that_its_role_needs(endpoint: str, role: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
     code = f"from botsite import settings; settings.require({ROLES[role]!r})"
-    env = {"PATH": os.environ["PATH"], **keys, **environment(role)}
+    env = {"PATH": os.environ["PATH"], **keys, **instance_settings(PREFIX, role)}
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
 
@@ -90,8 +71,8 @@ def test_a_machine_is_given_all_settings_that_its_role_needs(endpoint: str, role
 @each_role
 def test_a_machine_is_given_settings_that_there_are_and_no_secret(endpoint: str, role: str) -> None:
     listed = {line.partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
-    given = environment(role)
-    # LOG_GROUP is for whatever runs the container; the admin reads LOG_GROUPS.
+    given = instance_settings(PREFIX, role)
+    # LOG_GROUP is for the container's runtime; the admin reads LOG_GROUPS.
     assert given.keys() - listed <= {"LOG_GROUP", "LOG_GROUPS"}
     manager = aws.client("secretsmanager")
     secrets = [
@@ -99,13 +80,13 @@ def test_a_machine_is_given_settings_that_there_are_and_no_secret(endpoint: str,
     ]
     values = [value for secret in secrets if secret for value in json.loads(secret).values()]
     assert len(values) == 4
-    assert [value for value in values if value in json.dumps(launched(role)) + script(role)] == []
+    assert [value for value in values if value in json.dumps(launch_data(PREFIX, role)) + user_data(PREFIX, role)] == []
 
 
 @each_role
 def test_the_script_of_a_machine_satisfies_shellcheck(endpoint: str, role: str) -> None:
     command = [str(Path(sys.executable).with_name("shellcheck")), "--enable=all", "-"]
-    found = subprocess.run(command, input=script(role), capture_output=True, text=True, check=False)
+    found = subprocess.run(command, input=user_data(PREFIX, role), capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, "")
 
 
@@ -125,7 +106,7 @@ def test_a_machine_has_metadata_for_containers_only_by_token_and_an_encrypted_di
 def test_a_group_starts_the_newest_launch_template_in_both_zones(endpoint: str, role: str) -> None:
     found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[f"{PREFIX}-{role}"])
     group = found["AutoScalingGroups"][0]
-    network = stacks.existing(PREFIX, "network").outputs
+    network = Service(PREFIX).stack("network").outputs
     assert group["LaunchTemplate"]["LaunchTemplateName"] == f"{PREFIX}-{role}"
     assert group["LaunchTemplate"]["Version"] == "1"
     assert group["VPCZoneIdentifier"] == f"{network['SubnetAId']},{network['SubnetBId']}"
@@ -134,14 +115,14 @@ def test_a_group_starts_the_newest_launch_template_in_both_zones(endpoint: str, 
 
 
 def test_the_zones_are_two(endpoint: str) -> None:
-    network = stacks.existing(PREFIX, "network").outputs
+    network = Service(PREFIX).stack("network").outputs
     ids = [network["SubnetAId"], network["SubnetBId"]]
     subnets = aws.client("ec2").describe_subnets(SubnetIds=ids)["Subnets"]
     assert sorted(one["AvailabilityZone"] for one in subnets) == ["us-east-1a", "us-east-1b"]
 
 
 def test_no_template_says_how_many_workers_there_are_now() -> None:
-    """An update of the stack would set the group to it while it works."""
+    """An update of the stack would reset the running group to it."""
     for part in PARTS.values():
         text = template.read(stacks.TEMPLATES / f"{part}.yaml")
         groups = [one for one in text.all_resources.values() if one["Type"] == "AWS::AutoScaling::AutoScalingGroup"]
@@ -149,7 +130,7 @@ def test_no_template_says_how_many_workers_there_are_now() -> None:
 
 
 def test_nobody_reaches_a_worker_and_only_the_load_balancer_a_site(endpoint: str) -> None:
-    network = stacks.existing(PREFIX, "network").outputs
+    network = Service(PREFIX).stack("network").outputs
     groups = {name: network[f"{name}SecurityGroupId"] for name in ("Balancer", "Web", "Workers")}
     found = aws.client("ec2").describe_security_groups(GroupIds=list(groups.values()))["SecurityGroups"]
     ingress = {one["GroupId"]: [opened(rule) for rule in one["IpPermissions"]] for one in found}
@@ -161,7 +142,7 @@ def test_nobody_reaches_a_worker_and_only_the_load_balancer_a_site(endpoint: str
 
 
 def opened(rule: dict[str, Any]) -> tuple[int, list[str], list[str]]:
-    """Return the port of a rule, and the addresses and groups to which it is open."""
+    """Return a rule's port, and the addresses and groups that it allows."""
     assert rule["FromPort"] == rule["ToPort"]
     sources = [one["GroupId"] for one in rule["UserIdGroupPairs"]]
     return rule["FromPort"], [one["CidrIp"] for one in rule["IpRanges"]], sources
@@ -190,4 +171,4 @@ def test_the_group_of_workers_scales_by_the_two_metrics_every_30_s(endpoint: str
 
 
 def test_the_namespace_of_the_metrics_is_the_one_of_the_settings(endpoint: str) -> None:
-    assert stacks.existing(PREFIX, "workers").outputs["MetricNamespace"] == settings.METRIC_NAMESPACE
+    assert Service(PREFIX).stack("workers").outputs["MetricNamespace"] == settings.METRIC_NAMESPACE

@@ -1,4 +1,4 @@
-"""The metric is published from the real queue and group, whatever of them cannot be read, and says what failed."""
+"""The metric is published from the real queue and group, whichever of them cannot be read, and failures are named."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ MISSING_QUEUE = "/000000000000/no-such-queue"
 
 @dataclass(frozen=True)
 class Group:
-    """A queue and an Auto Scaling group of the test's own; what is published about them is in `name`'s namespace."""
+    """The test's own queue and Auto Scaling group; `name` is also the namespace of their metrics."""
 
     name: str
     queue_url: str
@@ -35,7 +35,7 @@ class Group:
         aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=self.name, DesiredCapacity=desired)
 
     def published(self, metric: str) -> set[float]:
-        """Return the values of a metric, as an alarm sees them that names exactly these dimensions and this unit."""
+        """Return the values of a metric as an alarm with exactly these dimensions and this unit sees them."""
         now = datetime.now(UTC)
         answer = aws.client("cloudwatch").get_metric_statistics(
             Namespace=settings.METRIC_NAMESPACE,
@@ -51,7 +51,7 @@ class Group:
 
     @property
     def both(self) -> tuple[set[float], set[float]]:
-        """Return what is published of both metrics."""
+        """Return the published values of both metrics."""
         return self.published("BacklogPerInstance"), self.published("BacklogWithoutCapacity")
 
 
@@ -76,7 +76,7 @@ def group(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Group:
 
 @pytest.fixture
 def faulty_aws(site: FaultySite, group: Group, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultySite]:
-    """Lead this process's calls of AWS the way of the faulty site's, once the group is there."""
+    """Route this process's AWS calls through the faulty proxy, once the group exists."""
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", site.proxy)
     aws._client.cache_clear()
     yield site
@@ -109,7 +109,7 @@ def test_nothing_to_do_is_a_real_zero(group: Group) -> None:
     assert group.both == ({0.0}, {0.0})
 
 
-def test_published_twice_it_is_the_same(group: Group) -> None:
+def test_publishing_twice_changes_nothing(group: Group) -> None:
     group.send(30)
     group.resize(2)
     tasks.publish()
@@ -117,7 +117,7 @@ def test_published_twice_it_is_the_same(group: Group) -> None:
     assert group.both == ({15.0}, {0.0})
 
 
-def test_what_was_read_and_published_is_logged(group: Group, events: Callable[[], list[dict[str, Any]]]) -> None:
+def test_readings_and_values_are_logged(group: Group, events: Callable[[], list[dict[str, Any]]]) -> None:
     group.send(3)
     group.resize(2)
     tasks.publish()
@@ -134,7 +134,7 @@ def test_what_was_read_and_published_is_logged(group: Group, events: Callable[[]
         ("ASG_NAME", "no-such-group", 2, ({10.0}, {1.0})),
     ],
 )
-def test_one_source_that_fails_is_named_and_the_other_is_enough(
+def test_failing_source_is_named_and_the_other_is_enough(
     group: Group,
     monkeypatch: pytest.MonkeyPatch,
     events: Callable[[], list[dict[str, Any]]],
@@ -153,7 +153,7 @@ def test_one_source_that_fails_is_named_and_the_other_is_enough(
 
 
 @pytest.mark.parametrize("setting", ["ASG_NAME", "METRIC_NAMESPACE"])
-def test_an_empty_setting_is_named_and_ends_nothing(
+def test_empty_setting_is_named_and_does_not_raise(
     group: Group, monkeypatch: pytest.MonkeyPatch, events: Callable[[], list[dict[str, Any]]], setting: str
 ) -> None:
     monkeypatch.setattr(settings, setting, "")
@@ -162,7 +162,7 @@ def test_an_empty_setting_is_named_and_ends_nothing(
 
 
 @pytest.mark.parametrize("target", [0.0, -5.0, float("nan")])
-def test_a_target_that_is_none_is_named_and_ends_nothing(
+def test_impossible_target_is_named_and_does_not_raise(
     group: Group, monkeypatch: pytest.MonkeyPatch, events: Callable[[], list[dict[str, Any]]], target: float
 ) -> None:
     monkeypatch.setattr(settings, "BACKLOG_TARGET", target)
@@ -181,7 +181,7 @@ FAULTS = ("access denied", "internal error", "connection reset")
         ("autoscaling", "DescribeAutoScalingGroups", "ASG_NAME", ({10.0}, {1.0})),
     ],
 )
-def test_a_source_that_refuses_leaves_no_gap(
+def test_failing_source_leaves_no_gap(
     group: Group,
     faulty_aws: FaultySite,
     events: Callable[[], list[dict[str, Any]]],
@@ -211,7 +211,7 @@ def test_when_cloudwatch_is_down_the_next_tick_publishes(
     assert group.both == ({0.0}, {0.0})
 
 
-def test_the_tick_comes_each_half_minute_on_its_own_queue_and_does_not_grow_old() -> None:
+def test_tick_comes_every_half_minute_on_its_own_queue_and_expires() -> None:
     entry = celery.configuration()["beat_schedule"]["metrics.publish"]
     assert entry == {"task": "metrics.publish", "schedule": 30.0, "options": {"queue": "metrics", "expires": 30}}
     assert celery.configuration()["task_routes"]["metrics.*"] == {"queue": "metrics"}

@@ -1,4 +1,4 @@
-"""The overview shows how the service does, says what is not known and why, and lets operators replay dead letters."""
+"""The dashboard shows how the service is doing, what is unknown and why; operators replay dead letters from it."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import dead_letters, images, predictions
 from detection.schemas import Prediction, Status
-from metrics.alarms import Point
+from metrics.evaluation import Point
 from tests.support import letters, operators, states
 from tests.support.faulty import FaultySite, failing
 from tests.support.operators import Operator
@@ -23,9 +23,9 @@ from tests.support.processes import wait_until
 
 TILE = re.compile(r'data-tile="([^"]+)">\s*<dt>[^<]*</dt>\s*<dd class="value">([^<]+)')
 TILES = [
-    ["Waiting", "In work", "Oldest waiting", "Dead letters"],
+    ["Waiting", "In progress", "Oldest waiting", "Dead letters"],
     ["Desired", "Running", "Backlog per instance", "Metric freshness"],
-    ["Photos per minute", "Answered after, p50", "Answered after, p95", "Failures"],
+    ["Photos per minute", "Time to answer, p50", "Time to answer, p95", "Failures"],
 ]
 PAGES = ("/ops/", "/ops/live", "/ops/dead-letters", "/ops/dead-letters/replay?id=x")
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -43,7 +43,7 @@ def operator(faulty_site: FaultySite, stack: LocalStack) -> Operator:
 
 @pytest.fixture
 def given_up(user: TelegramUser, photo: bytes) -> Iterator[tuple[Prediction, str]]:
-    """Return a job that was given up, the only one, and the id of its dead letter."""
+    """Return the only job that was given up, and the id of its dead letter."""
     letters.clear()
     identity = uuid4().hex
     prediction = Prediction(identity, user.chat_id, user.send_text("hello"), f"photos/{identity}")
@@ -56,16 +56,16 @@ def given_up(user: TelegramUser, photo: bytes) -> Iterator[tuple[Prediction, str
 
 
 def tiles(operator: Operator) -> dict[str, str]:
-    """Return what the overview says, by name."""
+    """Return the values on the dashboard by name."""
     return {name: value.strip() for name, value in TILE.findall(operator.get("/ops/live").text)}
 
 
-def test_the_overview_says_how_the_service_does(admin: Operator, user: TelegramUser, photo: bytes) -> None:
+def test_dashboard_shows_the_state_of_the_service(admin: Operator, user: TelegramUser, photo: bytes) -> None:
     user.wait_for_reply(user.send_photo(photo))
 
     def told() -> dict[str, str] | None:
         said = tiles(admin)
-        return said if said["Answered after, p95"] != "–" and said["Metric freshness"].endswith(" s") else None
+        return said if said["Time to answer, p95"] != "–" and said["Metric freshness"].endswith(" s") else None
 
     said = wait_until(told) or {}
     assert list(said) == [name for section in TILES for name in section]
@@ -74,7 +74,7 @@ def test_the_overview_says_how_the_service_does(admin: Operator, user: TelegramU
     assert (said["Desired"], float(said["Backlog per instance"]) >= 0) == ("0", True)
 
 
-def test_the_charts_say_their_numbers_to_those_who_cannot_see_them(admin: Operator) -> None:
+def test_charts_have_text_alternatives(admin: Operator) -> None:
     page = admin.get("/ops/").text
     assert re.findall(r'role="img" aria-label="([^,]+), ([^:]+) to now: ', page) == [
         ("Backlog per instance", "3 hours ago"),
@@ -84,7 +84,7 @@ def test_the_charts_say_their_numbers_to_those_who_cannot_see_them(admin: Operat
     assert " style=" not in page
 
 
-def test_a_stranger_gets_the_login_page(stack: LocalStack) -> None:
+def test_strangers_get_the_login_page(stack: LocalStack) -> None:
     stranger = Operator(next(iter(stack.sites.values())))
     for page in PAGES:
         assert stranger.get(page).headers["location"].startswith("/admin/login/?next=/ops/")
@@ -100,12 +100,12 @@ def test_a_stranger_gets_the_login_page(stack: LocalStack) -> None:
         ("/ops/trace/p1/", "/ops/trace/p1"),
     ],
 )
-def test_an_address_with_a_slash_too_few_or_too_many_leads_to_the_page(admin: Operator, typed: str, meant: str) -> None:
+def test_missing_or_extra_slash_redirects_to_the_page(admin: Operator, typed: str, meant: str) -> None:
     answer = admin.get(typed)
     assert (answer.is_redirect, answer.headers.get("location")) == (True, meant)
 
 
-def test_what_programs_call_redirects_nobody(admin: Operator) -> None:
+def test_endpoints_for_programs_never_redirect(admin: Operator) -> None:
     assert [admin.send(path).status_code for path in ("/telegram/webhook", "/telegram/webhook/")] == [403, 404]
     assert [admin.get(path).status_code for path in ("/results", "/results/", "/healthz", "/readyz")] == [
         403,
@@ -115,9 +115,7 @@ def test_what_programs_call_redirects_nobody(admin: Operator) -> None:
     ]
 
 
-def test_staff_without_the_permission_sees_and_does_nothing(
-    stack: LocalStack, given_up: tuple[Prediction, str]
-) -> None:
+def test_staff_without_permission_sees_and_does_nothing(stack: LocalStack, given_up: tuple[Prediction, str]) -> None:
     nobody, viewer = operators.staff(stack, "ops-none", []), operators.staff(stack, "ops-view", ["view_job"])
     assert [nobody.get(page).status_code for page in PAGES] == [403] * len(PAGES)
     assert [viewer.get(page).status_code for page in PAGES] == [200, 200, 200, 403]
@@ -129,14 +127,14 @@ def test_staff_without_the_permission_sees_and_does_nothing(
 @pytest.mark.parametrize(
     ("service", "operation", "unknown"),
     [
-        ("sqs", "GetQueueAttributes", ["Waiting", "In work", "Dead letters"]),
+        ("sqs", "GetQueueAttributes", ["Waiting", "In progress", "Dead letters"]),
         ("dynamodb", "Query", ["Oldest waiting", *TILES[2]]),
         ("autoscaling", "DescribeAutoScalingGroups", ["Desired", "Running"]),
         ("autoscaling", "DescribePolicies", ["Backlog per instance", "Metric freshness"]),
         ("cloudwatch", "GetMetricData", ["Backlog per instance", "Metric freshness"]),
     ],
 )
-def test_what_fails_is_unknown_with_its_reason_and_the_rest_is_shown(
+def test_failing_source_is_unknown_with_its_reason_and_the_rest_is_shown(
     site: FaultySite, operator: Operator, service: str, operation: str, unknown: list[str]
 ) -> None:
     site.break_(failing(service, operation, "access denied"))
@@ -146,7 +144,7 @@ def test_what_fails_is_unknown_with_its_reason_and_the_rest_is_shown(
     wait_until(lambda: "unknown" not in tiles(operator).values())
 
 
-def test_ten_open_pages_cost_as_one(site: FaultySite, operator: Operator) -> None:
+def test_ten_open_pages_cost_as_much_as_one(site: FaultySite, operator: Operator) -> None:
     before = site.requests("cloudwatch")
     with ThreadPoolExecutor(10) as pool:
         pages = list(pool.map(lambda _: Operator(site.url, operator.cookies).get("/ops/live"), range(10)))
@@ -154,43 +152,46 @@ def test_ten_open_pages_cost_as_one(site: FaultySite, operator: Operator) -> Non
     assert site.requests("cloudwatch") - before <= 3
 
 
-def test_a_dead_letter_that_is_replayed_is_answered_and_written_down(
+def test_replayed_dead_letter_is_answered_and_recorded(
     stack: LocalStack, admin: Operator, user: TelegramUser, given_up: tuple[Prediction, str]
 ) -> None:
     prediction, letter = given_up
     assert prediction.prediction_id in admin.get("/ops/dead-letters").text
     assert letter in admin.get(f"/ops/dead-letters/replay?id={letter}").text
     assert admin.post(f"/ops/dead-letters/replay?id={letter}").headers["location"] == "/ops/dead-letters"
-    assert f"A job again: {prediction.prediction_id}." in admin.get("/ops/dead-letters").text
+    assert f"Replayed: {prediction.prediction_id}." in admin.get("/ops/dead-letters").text
     assert user.wait_for(lambda message: message.photo is not None).reply_to == prediction.message_id
     found = predictions.find(prediction.prediction_id)
     assert found is not None
     assert (found.status, [act.operation for act in found.acts]) == (Status.SUCCEEDED, ["replay"])
-    assert _written_down(stack, prediction.prediction_id) == ["Replayed from the dead letters."]
+    assert _recorded(stack, prediction.prediction_id) == ["Replayed from the dead-letter queue."]
 
 
-def _written_down(stack: LocalStack, identity: str) -> list[str]:
-    """Return what the admin of the first site has written down about it."""
+def _recorded(stack: LocalStack, identity: str) -> list[str]:
+    """Return what the admin of the first site has recorded about it."""
     with operators.logins(stack, next(iter(stack.sites.values()))) as database:
         entries = LogEntry.objects.using(database).filter(object_id=identity)
         return [entry.change_message for entry in entries]
 
 
-def test_a_letter_that_is_no_job_is_shown_as_it_is_and_written_down_too(stack: LocalStack, admin: Operator) -> None:
+def test_letter_that_is_not_a_job_is_shown_and_recorded(stack: LocalStack, admin: Operator) -> None:
     letter = letters.put("<b>not a job</b>")
     assert "&lt;b&gt;not a job" in admin.get("/ops/dead-letters").text
     admin.post(f"/ops/dead-letters/replay?id={letter}")
-    assert _written_down(stack, letter) == ["Replayed from the dead letters."]
+    assert _recorded(stack, letter) == ["Replayed from the dead-letter queue."]
 
 
-def test_letters_that_are_not_there_or_not_chosen_are_said_to_be(admin: Operator) -> None:
+def test_missing_letters_and_an_empty_selection_are_reported(admin: Operator) -> None:
     admin.post("/ops/dead-letters/replay?id=nothing")
-    assert "1 of the selected letters are gone" in admin.get("/ops/dead-letters").text
+    assert (
+        "1 selected letter is gone: already replayed, or being viewed by someone else."
+        in admin.get("/ops/dead-letters").text
+    )
     assert admin.get("/ops/dead-letters/replay").headers["location"] == "/ops/dead-letters"
-    assert "Nothing is chosen" in admin.get("/ops/dead-letters").text
+    assert "Select at least one letter." in admin.get("/ops/dead-letters").text
 
 
-def test_a_failing_queue_of_dead_letters_is_a_page_that_says_so(site: FaultySite, operator: Operator) -> None:
+def test_failing_dead_letter_queue_is_an_error_page(site: FaultySite, operator: Operator) -> None:
     site.break_(failing("sqs", "ReceiveMessage", "internal error"))
     answers = [operator.get("/ops/dead-letters"), operator.post("/ops/dead-letters/replay?id=x")]
     site.mend()
@@ -205,7 +206,7 @@ def _item(
     return {"status": status, "delivery": delivery, **times}
 
 
-def test_the_last_minutes_are_summed_up_minute_by_minute() -> None:
+def test_recent_photos_are_counted_by_minute() -> None:
     items = [
         _item(10, "queued", "pending"),
         _item(30, wait=4),
@@ -217,18 +218,18 @@ def test_the_last_minutes_are_summed_up_minute_by_minute() -> None:
     assert (said.answered, said.failed, said.undeliverable, said.p50_ms, said.p95_ms) == (2, 1, 1, 1000, 4000)
 
 
-def test_of_too_many_photos_the_newest_are_summed_up_with_the_time_that_they_span() -> None:
+def test_too_many_photos_are_summarised_by_the_newest_and_their_time_span() -> None:
     said = recent.summary([_item(age) for age in range(0, 301, 5)], NOW, whole=False)
     assert (said.minutes, said.by_minute) == (5.0, (12, 12, 12, 12, 12))
 
 
-def test_odd_items_are_counted_as_far_as_they_go() -> None:
+def test_items_with_bad_times_are_tolerated() -> None:
     said = recent.summary([{"created_at": "yesterday"}, {"created_at": ""}], NOW, whole=False)
     assert (sum(said.by_minute), said.answered, said.p50_ms) == (0, 0, None)
     assert recent.summary([], NOW, whole=True).by_minute == (0,) * 30
 
 
-def test_a_line_breaks_where_points_are_missing_and_stays_within_its_frame() -> None:
+def test_line_breaks_at_missing_points_and_stays_within_its_frame() -> None:
     points = [Point(0, 1), Point(60, 5), Point(1000, 20)]
     chart = Frame(now=1000, seconds=1000, gap=90).draw("Load", "long ago", {"load": points}, target=10)
     assert chart.lines[0].way == "M0.0 114.0h0L36.0 90.0M600.0 0.0h0"
@@ -236,12 +237,12 @@ def test_a_line_breaks_where_points_are_missing_and_stays_within_its_frame() -> 
     assert chart.words == "Load, long ago to now: load now 20, at most 20; target 10"
 
 
-def test_a_chart_without_points_says_so() -> None:
+def test_chart_without_points_says_so() -> None:
     chart = Frame(now=0, seconds=60, gap=90).draw("Load", "long ago", {"load": []})
     assert (chart.lines[0].way, chart.target, chart.top) == ("", None, "1")
-    assert chart.words.endswith("load unknown, no points")
+    assert chart.words.endswith("load unknown, no data")
 
 
 @pytest.mark.parametrize(("value", "top"), [(0, 1), (1, 1), (1.1, 2), (12, 20), (20, 20), (501, 1000), (4e6, 5e6)])
-def test_the_upper_edge_of_a_chart_is_a_round_number(value: float, top: float) -> None:
+def test_upper_edge_of_a_chart_is_a_round_number(value: float, top: float) -> None:
     assert charts.nice(value) == top

@@ -1,4 +1,4 @@
-"""The overview changes in the browser while photos come in, fits a phone, and can be read in light and dark."""
+"""The dashboard updates in the browser while photos come in, fits a phone, and is readable in light and dark."""
 
 import math
 import re
@@ -21,7 +21,7 @@ from tests.test_admin_browser import CONTRAST
 
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "ops.jpg"
 PHOTOS = 6
-ANSWERED = '[data-tile="Answered after, p50"] .note'
+ANSWERED = '[data-tile="Time to answer, p50"] .note'
 _LOOK = """Object.defineProperty(document, "hidden", {value: %s, configurable: true});
 document.dispatchEvent(new Event("visibilitychange"));"""
 LOOK_AWAY, LOOK_AGAIN = _LOOK % "true", _LOOK % "false"
@@ -30,17 +30,17 @@ _chat_ids = count(86_000)
 
 @pytest.fixture
 def page(browser: Browser, admin_login: StorageState, site_address: str) -> Iterator[Page]:
-    """Open the overview, logged in. It may neither complain nor ask another host."""
+    """Open the dashboard, logged in. It may neither log errors nor contact another host."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000}, storage_state=admin_login)
     with watched(page, f"{site_address}/"):
         page.goto(f"{site_address}/ops/")
-        expect(page.get_by_role("heading", name="Operation")).to_be_visible()
+        expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
         yield page
 
 
 @pytest.fixture
 def given_up(stack: LocalStack) -> Iterator[Prediction]:
-    """Return a job without a photo that was given up, the only one."""
+    """Return the only job that was given up; it has no photo."""
     letters.clear()
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     prediction = Prediction(f"ops{sender.chat_id}", sender.chat_id, sender.send_text("hello"), "photos/gone")
@@ -54,7 +54,7 @@ def given_up(stack: LocalStack) -> Iterator[Prediction]:
 
 @pytest.fixture(scope="module")
 def past(stack: LocalStack) -> None:
-    """Publish three hours of a backlog that came and went twice, as the metric does, a point a minute."""
+    """Publish three hours of a backlog that rises and falls twice, one point per minute."""
     now = datetime.now(UTC)
     values = [max(0.0, round(18 * math.sin(minute / 24), 1)) for minute in range(178)]
     dimensions = [{"Name": "AutoScalingGroupName", "Value": stack.env["ASG_NAME"]}]
@@ -71,13 +71,13 @@ def tile(page: Page, name: str) -> Locator:
 
 
 def answered(page: Page) -> int:
-    """Return how many photos of the last half hour the page knows to be answered."""
+    """Return how many photos of the last half hour were answered, according to the page."""
     words = page.locator(ANSWERED).inner_text().split()
     assert words[:1] == ["of"]
     return int(words[1])
 
 
-def test_three_hours_of_backlog_are_drawn_against_their_target(page: Page, past: None) -> None:
+def test_three_hours_of_backlog_are_drawn_with_the_target(page: Page, past: None) -> None:
     words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 18; target 10")
     chart = page.get_by_role("img", name=words)
     expect(chart).to_be_visible()
@@ -87,14 +87,12 @@ def test_three_hours_of_backlog_are_drawn_against_their_target(page: Page, past:
     expect(chart.locator("path.target")).to_have_attribute("d", "M0 60.0H600")
 
 
-def test_the_overview_changes_under_load_without_a_reload(
-    page: Page, stack: LocalStack, photo: bytes, past: None
-) -> None:
+def test_dashboard_updates_under_load_without_a_reload(page: Page, stack: LocalStack, photo: bytes, past: None) -> None:
     page.evaluate("window.same = true")
     before = answered(page)
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     sent = [sender.send_photo(photo) for _ in range(PHOTOS)]
-    # Photos of other tests leave the last minute meanwhile, and their answers come: neither makes these fewer.
+    # Photos of other tests may drop out or be answered meanwhile; neither lowers these numbers.
     page.wait_for_function(
         """sent => Number(document.querySelector('[data-tile="Photos per minute"] .value').innerText) >= sent""",
         arg=PHOTOS,
@@ -105,26 +103,26 @@ def test_the_overview_changes_under_load_without_a_reload(
         f"""sent => Number(document.querySelector({ANSWERED!r}).innerText.split(" ")[1]) >= sent""",
         arg=before + PHOTOS,
     )
-    expect(tile(page, "Answered after, p50")).to_contain_text("s")
+    expect(tile(page, "Time to answer, p50")).to_contain_text("s")
     assert page.evaluate("window.same")
     PICTURE.parent.mkdir(exist_ok=True)
     page.locator("#content").screenshot(path=PICTURE, type="jpeg", quality=60)
 
 
-def test_a_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) -> None:
-    expect(tile(page, "Dead letters")).to_contain_text("(look!)")
+def test_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) -> None:
+    expect(tile(page, "Dead letters")).to_contain_text("(needs attention)")
     page.get_by_role("link", name="Dead letters").click()
     expect(page.get_by_role("link", name=given_up.prediction_id)).to_be_visible()
     assert page.locator("#result_list").evaluate("table => table.offsetWidth") > 800
-    page.get_by_label("Choose all letters of this page").check()
+    page.get_by_label("Select all letters on this page").check()
     page.get_by_role("button", name="Replay").click()
-    page.get_by_role("button", name="Yes: replay").click()
-    expect(page.get_by_text(f"A job again: {given_up.prediction_id}.")).to_be_visible()
+    page.get_by_role("button", name="Yes, replay").click()
+    expect(page.get_by_text(f"Replayed: {given_up.prediction_id}.")).to_be_visible()
     expect(page.get_by_text("No dead letters.")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(page: Page, site_address: str, scheme: str) -> None:
+def test_pages_fit_a_phone_and_are_readable_in_light_and_dark(page: Page, site_address: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.set_viewport_size({"width": 360, "height": 800})
     for path in ("/ops/", "/ops/dead-letters"):
@@ -136,7 +134,7 @@ def test_the_pages_fit_a_phone_and_can_be_read_in_light_and_dark(page: Page, sit
     assert page.locator("h2").all_inner_texts() == ["Queue", "Machines", "Photos"]
 
 
-def test_a_page_that_nobody_looks_at_asks_for_nothing(page: Page) -> None:
+def test_hidden_page_stops_refreshing(page: Page) -> None:
     asked: list[str] = []
     page.clock.install()
     page.reload()
@@ -148,14 +146,14 @@ def test_a_page_that_nobody_looks_at_asks_for_nothing(page: Page) -> None:
         page.evaluate(LOOK_AGAIN)
 
 
-def test_a_page_whose_site_is_out_of_reach_says_that_it_shows_the_past(page: Page) -> None:
+def test_page_says_when_its_numbers_are_out_of_date(page: Page) -> None:
     page.context.set_offline(True)
-    expect(page.get_by_role("status")).to_contain_text("of the past")
+    expect(page.get_by_role("status")).to_contain_text("out of date")
     page.context.set_offline(False)
     expect(page.locator("#stale")).to_be_hidden()
 
 
-def test_a_login_that_ends_while_the_page_is_open_leads_to_a_new_one(page: Page) -> None:
+def test_expired_session_leads_to_the_login_page(page: Page) -> None:
     page.context.clear_cookies()
     expect(page.get_by_label("Password")).to_be_visible()
     assert "next=/ops/" in page.url

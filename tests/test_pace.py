@@ -62,13 +62,13 @@ def test_burst_is_three_and_the_rest_go_one_by_one(limit: rate_limit.Limit) -> N
     assert _waits(limit, 7) == [0, 0, 0, 1, 2, 3, 4]
 
 
-def test_many_senders_share_the_places(limit: rate_limit.Limit) -> None:
+def test_many_senders_share_the_limit(limit: rate_limit.Limit) -> None:
     with ThreadPoolExecutor(8) as pool:
         waits = sorted(pool.map(lambda _: rate_limit.reserve(limit).wait_seconds, range(8)))
     assert [round(wait) for wait in waits] == [0, 0, 0, 1, 2, 3, 4, 5]
 
 
-def test_who_would_wait_too_long_is_told_when_to_come_back(limit: rate_limit.Limit, clock: Clock) -> None:
+def test_sender_that_would_wait_too_long_is_told_when_to_retry(limit: rate_limit.Limit, clock: Clock) -> None:
     _waits(limit, 8)
     clock.now += _busy(limit)
     assert _waits(limit, 1) == [2.5]
@@ -92,12 +92,12 @@ def test_group_gets_forty_answers_within_four_minutes(clock: Clock) -> None:
 
 def _send(chat_id: int, clock: Clock) -> None:
     """Let the time pass that one message takes."""
-    while (place := _place(rate_limit.chat(chat_id))) is None:
+    while (permit := _permit(rate_limit.chat(chat_id))) is None:
         clock.now += 1
-    clock.now += place.wait_seconds
+    clock.now += permit.wait_seconds
 
 
-def _place(limit: rate_limit.Limit) -> rate_limit.Place | None:
+def _permit(limit: rate_limit.Limit) -> rate_limit.Permit | None:
     try:
         return rate_limit.reserve(limit)
     except rate_limit.TooBusy:
@@ -116,8 +116,8 @@ def test_long_pause_lets_one_probe_through(limit: rate_limit.Limit, clock: Clock
     assert _busy(limit) == limit.probe_seconds
     clock.now += limit.probe_seconds
     with ThreadPoolExecutor(4) as pool:
-        places = list(pool.map(lambda _: _place(limit), range(4)))
-    assert sorted(places, key=str) == [None, None, None, rate_limit.Place(0, probe=True)]
+        places = list(pool.map(lambda _: _permit(limit), range(4)))
+    assert sorted(places, key=str) == [None, None, None, rate_limit.Permit(0, probe=True)]
 
 
 def test_probe_that_gets_through_ends_the_pause(limit: rate_limit.Limit, clock: Clock) -> None:
@@ -139,10 +139,10 @@ def test_refused_probe_extends_the_pause(limit: rate_limit.Limit, clock: Clock) 
 def test_pause_that_nobody_confirms_ends(limit: rate_limit.Limit, clock: Clock) -> None:
     rate_limit.pause(limit, 3600)
     clock.now += limit.longest_pause_seconds
-    assert rate_limit.reserve(limit) == rate_limit.Place(0)
+    assert rate_limit.reserve(limit) == rate_limit.Permit(0)
 
 
-def test_resuming_without_a_pause_frees_no_places(limit: rate_limit.Limit) -> None:
+def test_resuming_without_a_pause_gives_no_permits(limit: rate_limit.Limit) -> None:
     _waits(limit, 3)
     rate_limit.resume(limit)
     assert _waits(limit, 1) == [1]

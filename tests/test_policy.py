@@ -1,31 +1,31 @@
-"""The group is scaled as EC2 Auto Scaling scales it: by alarms over periods, out in proportion, in with care."""
+"""The group scales as EC2 Auto Scaling does: by alarms over periods, out in proportion, in with care."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from metrics.alarms import Alarm, Point
 from metrics.backlog import BadSetting
-from metrics.policy import Decision, Group, History, Policies, Step, StepScaling, TargetTracking, decide
+from metrics.evaluation import AlarmState, Point
+from metrics.policy import Capacity, Decision, Points, Policies, Step, StepScaling, TargetTracking, decide
 
 TARGET, PERIOD = 10.0, 30.0
 POLICIES = Policies(TargetTracking(TARGET, PERIOD))
-GROUP = Group(desired=4, minimum=0, maximum=100)
+CAPACITY = Capacity(desired=4, minimum=0, maximum=100)
 
 
 def _points(*values: float | None) -> list[Point]:
-    """Return a point in the middle of each period; None is one that is missing."""
+    """Return a point in the middle of each period; None is a missing one."""
     return [Point(PERIOD * (index + 0.5), value) for index, value in enumerate(values) if value is not None]
 
 
-def _after(*values: float | None, group: Group = GROUP, policies: Policies = POLICIES) -> Decision:
-    """Decide when the period of the last value is over."""
-    return decide(policies, History(_points(*values)), group, PERIOD * len(values))
+def _after(*values: float | None, capacity: Capacity = CAPACITY, policies: Policies = POLICIES) -> Decision:
+    """Decide at the end of the last value's period."""
+    return decide(policies, Points(_points(*values)), capacity, PERIOD * len(values))
 
 
-def _waiting(*values: float, group: Group, policies: Policies = POLICIES) -> Decision:
-    return decide(policies, History((), _points(*values)), group, PERIOD * len(values))
+def _waiting(*values: float, capacity: Capacity, policies: Policies = POLICIES) -> Decision:
+    return decide(policies, Points((), _points(*values)), capacity, PERIOD * len(values))
 
 
 @pytest.mark.parametrize(("values", "desired"), [([20], 4), ([20, 20], 4), ([20, 20, 20], 8), ([20, 10, 20], 4)])
@@ -34,110 +34,110 @@ def test_three_periods_above_the_target_scale_out(values: list[float], desired: 
 
 
 @pytest.mark.parametrize(("value", "desired"), [(10.1, 5), (15, 6), (100 / 4, 10), (1000, 100)])
-def test_out_is_in_proportion_rounded_up_and_bounded(value: float, desired: int) -> None:
+def test_scale_out_is_proportional_rounded_up_and_bounded(value: float, desired: int) -> None:
     assert _after(value, value, value).desired == desired
 
 
-def test_a_hundredth_of_a_cent_of_float_is_no_machine() -> None:
-    group = replace(GROUP, desired=3)
-    assert _after(*[100 / 3] * 3, group=group).desired == 10
+def test_float_rounding_adds_no_machine() -> None:
+    capacity = replace(CAPACITY, desired=3)
+    assert _after(*[100 / 3] * 3, capacity=capacity).desired == 10
 
 
 def test_at_the_target_nothing_changes() -> None:
-    assert _after(*[TARGET] * 20).desired == GROUP.desired
+    assert _after(*[TARGET] * 20).desired == CAPACITY.desired
 
 
 @pytest.mark.parametrize(("count", "desired"), [(14, 4), (15, 2)])
-def test_in_takes_fifteen_periods(count: int, desired: int) -> None:
+def test_scale_in_takes_fifteen_periods(count: int, desired: int) -> None:
     assert _after(*[5] * count).desired == desired
 
 
-def test_in_needs_less_than_nine_tenths_of_the_target() -> None:
+def test_scale_in_needs_less_than_nine_tenths_of_the_target() -> None:
     assert _after(*[9] * 20).desired == 4
-    assert _after(*[8.9] * 20, group=replace(GROUP, desired=20)).desired == 18
+    assert _after(*[8.9] * 20, capacity=replace(CAPACITY, desired=20)).desired == 18
 
 
-def test_in_leaves_what_keeps_the_highest_of_the_low_values_at_the_target() -> None:
+def test_scale_in_keeps_enough_for_the_highest_low_value() -> None:
     assert _after(7, *[0] * 14).desired == 3
     assert _after(*[0] * 15).desired == 0
 
 
-def test_in_does_not_go_below_the_minimum_and_can_be_forbidden() -> None:
-    assert _after(*[0] * 15, group=replace(GROUP, minimum=2)).desired == 2
+def test_scale_in_respects_the_minimum_and_can_be_disabled() -> None:
+    assert _after(*[0] * 15, capacity=replace(CAPACITY, minimum=2)).desired == 2
     forbidden = replace(POLICIES, tracking=replace(POLICIES.tracking, scale_in=False))
     assert _after(*[0] * 15, policies=forbidden).desired == 4
 
 
-def test_in_waits_while_a_machine_warms_up_and_out_does_not() -> None:
-    group = replace(GROUP, warming=1)
-    assert _after(*[0] * 15, group=group).desired == 4
-    assert _after(*[20] * 3, group=group).desired == 8
+def test_scale_in_waits_for_warming_machines_and_scale_out_does_not() -> None:
+    capacity = replace(CAPACITY, warming=1)
+    assert _after(*[0] * 15, capacity=capacity).desired == 4
+    assert _after(*[20] * 3, capacity=capacity).desired == 8
 
 
-def test_a_value_from_before_the_last_change_is_not_multiplied_with_the_new_size() -> None:
-    group = replace(GROUP, desired=8, changed_at=PERIOD * 3)
-    assert _after(20, 20, 20, group=group).desired == 8
-    assert _after(20, 20, 20, 10.1, group=group).desired == 9
+def test_values_from_before_a_change_are_not_applied_to_the_new_size() -> None:
+    capacity = replace(CAPACITY, desired=8, changed_at=PERIOD * 3)
+    assert _after(20, 20, 20, capacity=capacity).desired == 8
+    assert _after(20, 20, 20, 10.1, capacity=capacity).desired == 9
 
 
-def test_a_clock_that_was_set_back_stops_nothing() -> None:
-    assert _after(20, 20, 20, group=replace(GROUP, changed_at=9e9)).desired == 8
+def test_clock_set_back_does_not_stop_scaling() -> None:
+    assert _after(20, 20, 20, capacity=replace(CAPACITY, changed_at=9e9)).desired == 8
 
 
 def test_without_data_nothing_changes() -> None:
-    assert _after(None, None, None) == Decision(4, "no alarm asks for a change", *[Alarm.INSUFFICIENT_DATA] * 3)
-    assert _after(20, 20, 20, *[None] * 5).high is Alarm.INSUFFICIENT_DATA
+    assert _after(None, None, None) == Decision(4, "no alarm asks for a change", *[AlarmState.INSUFFICIENT_DATA] * 3)
+    assert _after(20, 20, 20, *[None] * 5).high is AlarmState.INSUFFICIENT_DATA
 
 
 @pytest.mark.parametrize("values", [[20, None, 20, 20], [20, 20, 20, None], [20, None, 20, None, 20]])
-def test_a_late_or_missing_point_is_made_up_for_by_those_before(values: list[float | None]) -> None:
+def test_earlier_points_stand_in_for_missing_ones(values: list[float | None]) -> None:
     assert _after(*values).desired == 8
 
 
-def test_a_metric_that_misses_every_other_period_still_scales_in() -> None:
-    assert _after(*[0, None] * 6, 0).low is Alarm.INSUFFICIENT_DATA
+def test_metric_with_every_other_period_missing_still_scales_in() -> None:
+    assert _after(*[0, None] * 6, 0).low is AlarmState.INSUFFICIENT_DATA
     assert _after(*[0, None] * 7, 0).desired == 0
 
 
-def test_a_value_above_is_no_alarm_before_its_time_and_one_after_it_if_nothing_denies_it() -> None:
-    assert _after(None, None, None, 20, None).high is Alarm.INSUFFICIENT_DATA
-    assert _after(None, None, 20, None, None).high is Alarm.ALARM
-    assert _after(None, None, 20, None, 10).high is Alarm.OK
+def test_single_high_value_alarms_only_when_old_enough() -> None:
+    assert _after(None, None, None, 20, None).high is AlarmState.INSUFFICIENT_DATA
+    assert _after(None, None, 20, None, None).high is AlarmState.ALARM
+    assert _after(None, None, 20, None, 10).high is AlarmState.OK
 
 
-def test_several_points_of_a_period_count_as_their_average() -> None:
+def test_points_of_one_period_are_averaged() -> None:
     doubled = [*_points(20, 20, 20), *_points(20, 20, 20)]
-    assert decide(POLICIES, History(doubled), GROUP, PERIOD * 3).desired == 8
+    assert decide(POLICIES, Points(doubled), CAPACITY, PERIOD * 3).desired == 8
 
 
-def test_the_first_machine_comes_after_one_period() -> None:
-    assert _waiting(1, group=replace(GROUP, desired=0)).desired == 1
-    assert _waiting(0, group=replace(GROUP, desired=0)).desired == 0
+def test_first_machine_comes_after_one_period() -> None:
+    assert _waiting(1, capacity=replace(CAPACITY, desired=0)).desired == 1
+    assert _waiting(0, capacity=replace(CAPACITY, desired=0)).desired == 0
 
 
-def test_an_alarm_that_goes_on_while_the_first_warms_up_adds_nothing() -> None:
-    assert _waiting(1, 1, 1, group=replace(GROUP, desired=1, warming=1)).desired == 1
+def test_alarm_adds_nothing_while_the_first_machine_warms_up() -> None:
+    assert _waiting(1, 1, 1, capacity=replace(CAPACITY, desired=1, warming=1)).desired == 1
 
 
 @pytest.mark.parametrize(("waiting", "desired"), [(1, 1), (19, 1), (20, 2), (500, 8)])
-def test_steps_may_send_more_at_once(waiting: float, desired: int) -> None:
+def test_steps_can_add_several_machines_at_once(waiting: float, desired: int) -> None:
     steps = replace(POLICIES, first=StepScaling(steps=(Step(0, 1), Step(20, 2), Step(80, 8))))
-    assert _waiting(waiting, group=replace(GROUP, desired=0), policies=steps).desired == desired
+    assert _waiting(waiting, capacity=replace(CAPACITY, desired=0), policies=steps).desired == desired
 
 
-def test_of_two_policies_the_larger_capacity_wins() -> None:
-    history = History(_points(*[0] * 15), _points(*[3] * 15))
-    assert decide(POLICIES, history, GROUP, PERIOD * 15).desired == 5
+def test_larger_capacity_of_two_policies_wins() -> None:
+    points = Points(_points(*[0] * 15), _points(*[3] * 15))
+    assert decide(POLICIES, points, CAPACITY, PERIOD * 15).desired == 5
 
 
-def test_a_group_that_was_edited_by_hand_is_brought_back_into_its_bounds() -> None:
-    assert _after(10, group=replace(GROUP, desired=9, maximum=6)).desired == 6
-    assert _after(10, group=replace(GROUP, desired=0, minimum=2)).desired == 2
+def test_group_outside_its_bounds_is_brought_back() -> None:
+    assert _after(10, capacity=replace(CAPACITY, desired=9, maximum=6)).desired == 6
+    assert _after(10, capacity=replace(CAPACITY, desired=0, minimum=2)).desired == 2
 
 
 def test_target_tracking_alone_leaves_zero_too() -> None:
     alone = replace(POLICIES, first=None)
-    assert _after(*[11] * 3, group=replace(GROUP, desired=0), policies=alone).desired == 1
+    assert _after(*[11] * 3, capacity=replace(CAPACITY, desired=0), policies=alone).desired == 1
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ def test_target_tracking_alone_leaves_zero_too() -> None:
         (lambda: TargetTracking(-3), "BACKLOG_TARGET"),
         (lambda: TargetTracking(10, period=0), "period"),
         (lambda: StepScaling(periods=0), "periods of the step policy"),
-        (lambda: Group(1, 3, 2), "minimum 3, maximum 2"),
-        (lambda: Group(-1, 0, 2), "desired is -1"),
+        (lambda: Capacity(1, 3, 2), "minimum 3, maximum 2"),
+        (lambda: Capacity(-1, 0, 2), "desired is -1"),
     ],
 )
-def test_what_cannot_be_is_named(make: Callable[[], object], name: str) -> None:
+def test_impossible_numbers_are_named(make: Callable[[], object], name: str) -> None:
     with pytest.raises(BadSetting, match=name):
         make()

@@ -10,7 +10,7 @@ import pytest
 
 from botsite import aws
 from deploy.local.stack import LocalStack
-from detection import items, predictions
+from detection import deliveries, items, predictions
 from detection.schemas import Delivery, Detection, Prediction, Status
 from tests.support import states
 from tests.support.faulty import FaultySite, failing, through
@@ -41,17 +41,17 @@ def succeeded(processing: Prediction) -> Prediction:
     return stored.prediction
 
 
-def test_what_is_stored_is_read_back(succeeded: Prediction) -> None:
+def test_stored_prediction_is_read_back(succeeded: Prediction) -> None:
     assert predictions.find(succeeded.prediction_id) == succeeded
     assert (succeeded.detections, succeeded.model, succeeded.inference_ms) == ((BUS,), "yolo", 12)
 
 
-def test_an_item_is_made_once(queued: Prediction) -> None:
+def test_item_is_created_once(queued: Prediction) -> None:
     again = predictions.create(Prediction(queued.prediction_id, 1, 1, "other"))
     assert (again.granted, again.prediction) == (False, queued)
 
 
-def test_an_item_expires_and_is_in_the_list_of_all(queued: Prediction, stack: LocalStack) -> None:
+def test_item_expires_and_is_listed(queued: Prediction, stack: LocalStack) -> None:
     table, key = stack.env["PREDICTIONS_TABLE"], {"prediction_id": queued.prediction_id}
     item = aws.dynamodb().get_item(TableName=table, Key=key)["Item"]
     assert item[items.KIND] == items.PHOTO
@@ -64,7 +64,7 @@ def test_twenty_jobs_at_once_claim_once(queued: Prediction) -> None:
     assert [outcome.granted for outcome in outcomes].count(True) == 1
 
 
-def test_a_message_that_came_back_claims_again(processing: Prediction) -> None:
+def test_returned_message_takes_over(processing: Prediction) -> None:
     found = predictions.claim(processing.prediction_id, "job-1")
     assert (found.granted, found.prediction) == (False, processing)
     assert predictions.abandoned(processing, "job-1")
@@ -80,14 +80,14 @@ def test_stale_claim_is_abandoned(processing: Prediction, monkeypatch: pytest.Mo
     assert predictions.abandoned(processing, "job-2")
 
 
-def test_claim_given_back_is_no_try(processing: Prediction) -> None:
+def test_returned_claim_is_not_a_try(processing: Prediction) -> None:
     assert predictions.give_back(processing).granted
     again = predictions.claim(processing.prediction_id, "job-2").prediction
     assert again is not None
     assert (again.attempts, again.tries) == (2, 1)
 
 
-def test_failure_is_remembered(processing: Prediction) -> None:
+def test_failure_is_recorded(processing: Prediction) -> None:
     assert predictions.note_failure(processing, "ValueError").granted
     again = predictions.claim(processing.prediction_id, "job-1").prediction
     assert again is not None
@@ -113,14 +113,14 @@ def test_worker_of_an_earlier_round_is_refused(processing: Prediction) -> None:
     assert predictions.succeed(newer, [BUS], "yolo", 1).granted
 
 
-def test_a_result_is_refused_from_whoever_was_overtaken(processing: Prediction) -> None:
+def test_overtaken_worker_is_refused(processing: Prediction) -> None:
     newer = predictions.take_over(processing, "job-1").prediction
     assert newer is not None
     assert not predictions.succeed(processing, [], "yolo", 1).granted
     assert predictions.succeed(newer, [BUS], "yolo", 1).granted
 
 
-def test_what_is_finished_stays_so(succeeded: Prediction) -> None:
+def test_finished_prediction_does_not_change(succeeded: Prediction) -> None:
     assert not predictions.claim(succeeded.prediction_id, "job-1").granted
     assert not predictions.fail(succeeded.prediction_id, "late").granted
     found = predictions.find(succeeded.prediction_id)
@@ -128,65 +128,65 @@ def test_what_is_finished_stays_so(succeeded: Prediction) -> None:
     assert (found.status, found.error) == (Status.SUCCEEDED, None)
 
 
-def test_nothing_is_delivered_before_it_is_finished(processing: Prediction) -> None:
-    assert not predictions.claim_delivery(processing.prediction_id).granted
+def test_unfinished_prediction_is_not_delivered(processing: Prediction) -> None:
+    assert not deliveries.claim(processing.prediction_id).granted
 
 
-def test_one_sender_at_a_time_has_the_lease(succeeded: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_sender_holds_the_lease(succeeded: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     identity = succeeded.prediction_id
-    first = predictions.claim_delivery(identity).prediction
+    first = deliveries.claim(identity).prediction
     assert first is not None
-    assert not predictions.claim_delivery(identity).granted
-    assert predictions.release_delivery(first).granted
-    monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=-1))
-    second = predictions.claim_delivery(identity).prediction
+    assert not deliveries.claim(identity).granted
+    assert deliveries.release(first).granted
+    monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=-1))
+    second = deliveries.claim(identity).prediction
     assert second is not None
     # That lease has run out already: its holder is taken for gone, and cannot give back what another has.
     monkeypatch.undo()
-    assert predictions.claim_delivery(identity).granted
-    assert not predictions.release_delivery(second).granted
+    assert deliveries.claim(identity).granted
+    assert not deliveries.release(second).granted
 
 
-def test_a_delivered_answer_is_never_claimed_again(succeeded: Prediction) -> None:
+def test_delivered_answer_is_not_leased_again(succeeded: Prediction) -> None:
     identity = succeeded.prediction_id
     finished = states.deliver(identity)
     assert (finished.delivery, bool(finished.delivered_at)) == (Delivery.DELIVERED, True)
-    assert not predictions.claim_delivery(identity).granted
-    assert not predictions.release_delivery(finished).granted
+    assert not deliveries.claim(identity).granted
+    assert not deliveries.release(finished).granted
 
 
-def test_apology_being_sent_holds_a_retry_up(processing: Prediction) -> None:
+def test_retry_waits_for_the_apology(processing: Prediction) -> None:
     identity = processing.prediction_id
     predictions.fail(identity, "sorry")
-    apology = predictions.claim_delivery(identity).prediction
+    apology = deliveries.claim(identity).prediction
     assert apology is not None
     assert not predictions.reopen(identity).granted
-    predictions.finish_delivery(apology, Delivery.DELIVERED)
+    deliveries.finish(apology, Delivery.DELIVERED)
     assert predictions.reopen(identity).granted
 
 
-def test_late_record_of_an_apology_is_not_that_of_the_result(
+def test_late_record_of_an_apology_does_not_settle_the_result(
     processing: Prediction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     identity = processing.prediction_id
     predictions.fail(identity, "sorry")
-    monkeypatch.setattr(predictions, "DELIVERY_LEASE", timedelta(seconds=-1))
-    apology = predictions.claim_delivery(identity).prediction
+    monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=-1))
+    apology = deliveries.claim(identity).prediction
     assert apology is not None
     assert predictions.reopen(identity).granted
     claimed = predictions.claim(identity, "job-2").prediction
     assert claimed is not None
     predictions.succeed(claimed, [BUS], "yolo", 1)
-    assert not predictions.finish_delivery(apology, Delivery.DELIVERED).granted
+    assert not deliveries.finish(apology, Delivery.DELIVERED).granted
     assert states.deliver(identity).detections == (BUS,)
 
 
 def test_postponed_answer_waits(succeeded: Prediction) -> None:
     identity = succeeded.prediction_id
-    first = predictions.claim_delivery(identity).prediction
+    first = deliveries.claim(identity).prediction
     assert first is not None
-    assert predictions.postpone_delivery(first, timedelta(hours=1)).granted
-    refused = predictions.claim_delivery(identity)
+    assert deliveries.postpone(first, timedelta(hours=1)).granted
+    refused = deliveries.claim(identity)
     assert not refused.granted
     assert refused.prediction is not None
     assert (refused.prediction.delivery, refused.prediction.delivery_failures) == (Delivery.PENDING, 1)
@@ -196,7 +196,7 @@ def test_answers_follow_a_group_that_moved(stack: LocalStack) -> None:
     group, supergroup = -next(_groups), -next(_groups)
     waiting, answered = (_failed_in(group) for _ in range(2))
     states.deliver(answered)
-    predictions.migrate_chat(group, supergroup)
+    deliveries.migrate_chat(group, supergroup)
     chats = [found.chat_id for each in (waiting, answered) if (found := predictions.find(each))]
     assert chats == [supergroup, group]
 
@@ -208,7 +208,7 @@ def _failed_in(chat_id: int) -> str:
     return identity
 
 
-def test_what_is_unknown_is_refused_not_made(stack: LocalStack) -> None:
+def test_unknown_id_creates_nothing(stack: LocalStack) -> None:
     identity = uuid4().hex
     assert predictions.claim(identity, "job") == predictions.Outcome(granted=False, prediction=None)
     assert predictions.find(identity) is None

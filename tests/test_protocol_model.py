@@ -33,13 +33,13 @@ def test_an_operator_and_one_fault_leave_a_way_to_one_answer(protocol: Protocol)
         ("deleted_twice", "delete", "no answer can be reached"),
     ],
 )
-def test_without_a_fix_its_defect_is_found(fix: str, acts: str, promise: str) -> None:
+def test_defect_is_found_without_its_fix(fix: str, acts: str, promise: str) -> None:
     unfixed = Protocol(Rules(**{fix: False}), acts=(acts,), busy=True)
     with pytest.raises(BrokenPromise, match=promise):
         explore(unfixed, ACCEPTED)
 
 
-def test_a_retry_while_the_apology_is_sent_loses_the_answer_without_both_fixes() -> None:
+def test_retry_during_the_apology_needs_both_fixes() -> None:
     rules = Rules(finish_knows_its_answer=False, reopen_waits_for_the_lease=False)
     with pytest.raises(BrokenPromise, match="never sent") as found:
         explore(Protocol(rules, faults=0, acts=("reopen",)), ACCEPTED)

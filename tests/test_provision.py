@@ -14,12 +14,14 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import stacks, tags
+from deploy import provision, stacks
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import Change, Event
 from deploy.images import ami, bake, latest
-from deploy.images.recipe import Place, Recipe
+from deploy.images.roles import ImageSpec, Place
+from deploy.service import Service
 from tests.support import emulators
+from tests.support.deployed import statuses
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).parents[1]
@@ -29,27 +31,27 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """An emulated AWS of this module's own, which the code under test takes for AWS."""
+    """An emulated AWS for this module, which the code under test uses as AWS."""
     with emulators.ministack() as url:
         yield url
 
 
 @pytest.fixture
 def prefix(endpoint: str) -> str:
-    """A prefix of the test's own, so that the tests share the emulator and nothing in it."""
+    """A prefix for this test: tests share the emulator, but nothing in it."""
     return f"try-{next(numbers)}"
 
 
 @pytest.fixture(scope="module")
 def made(endpoint: str) -> str:
     """The prefix of a provisioned service, for tests that only look at it or plan."""
-    stacks.provision("made", {"KeptDays": "7"})
+    provision.deploy(Service("made"), {"KeptDays": "7"})
     return "made"
 
 
 @pytest.fixture
 def templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the templates that a test may spoil."""
+    """A copy of the templates that a test may edit."""
     copy = Path(shutil.copytree(stacks.TEMPLATES, tmp_path / "cloudformation"))
     monkeypatch.setattr(stacks, "TEMPLATES", copy)
     return copy
@@ -62,12 +64,6 @@ def run(command: str, *arguments: str) -> str:
     return output.getvalue()
 
 
-def statuses(prefix: str) -> dict[str, str]:
-    """Return the status of each stack of the prefix that there is."""
-    found = [cloudformation.describe(stacks.name(prefix, part)) for part in stacks.ORDER]
-    return {stack.name: stack.status for stack in found if stack}
-
-
 def queue(prefix: str, name: str) -> dict[str, str]:
     """Return a queue's attributes."""
     sqs = aws.client("sqs")
@@ -77,7 +73,7 @@ def queue(prefix: str, name: str) -> dict[str, str]:
 
 
 def redrive(attributes: dict[str, str]) -> tuple[str, int]:
-    """Return the ARN of a queue's dead-letter queue, and after how many receives a message goes there."""
+    """Return the ARN of a queue's dead-letter queue, and the number of receives before a message goes there."""
     policy = json.loads(attributes["RedrivePolicy"])
     return policy["deadLetterTargetArn"], int(policy["maxReceiveCount"])
 
@@ -159,106 +155,104 @@ def test_provision_makes_a_private_bucket_that_empties_itself(made: str) -> None
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
-def test_provision_says_what_it_did_resource_by_resource_and_what_the_emulator_needed(prefix: str) -> None:
+def test_provision_reports_each_resource(prefix: str) -> None:
     lines = run("provision", "--prefix", prefix).splitlines()
     assert any(line.split() == [f"{prefix}-queue", "CREATE_COMPLETE", "JobsQueue", "AWS::SQS::Queue"] for line in lines)
     created = [f"{prefix}-{part}: created" for part in stacks.ORDER]
     assert [line for line in lines if ": created" in line] == created
-    fixups = [line.rpartition(" ")[2] for line in lines if line.startswith("set afterwards")]
-    assert {"LifecycleConfiguration", "TimeToLiveSpecification"} <= set(fixups)
 
 
-def test_the_stacks_carry_tags_of_ours(made: str) -> None:
-    assert stacks.existing(made, "queue").tags == {"Project": made, "ManagedBy": "object-detection-service"}
+def test_stacks_carry_our_tags(made: str) -> None:
+    assert Service(made).stack("queue").tags == {"Project": made, "ManagedBy": "object-detection-service"}
 
 
 # ------------------------------------------------------------------------------------- again, and otherwise
 
 
-def test_a_second_run_changes_nothing(prefix: str) -> None:
-    first = stacks.provision(prefix)
+def test_second_run_changes_nothing(prefix: str) -> None:
+    first = provision.deploy(Service(prefix))
     events: list[Event] = []
-    second = stacks.provision(prefix, report=events.append)
-    assert set(first.stacks.values()) == {"created"}
-    assert (set(second.stacks.values()), second.fixups, events) == ({"unchanged"}, [], [])
+    second = provision.deploy(Service(prefix), report=events.append)
+    assert set(first.values()) == {"created"}
+    assert (set(second.values()), events) == ({"unchanged"}, [])
     assert aws.client("cloudformation").list_change_sets(StackName=f"{prefix}-queue")["Summaries"] == []
 
 
-def test_a_changed_parameter_updates_its_stack_alone_and_stays_changed(prefix: str) -> None:
-    stacks.provision(prefix)
-    updated = stacks.provision(prefix, {"JobsVisibilitySeconds": "90"})
-    changed = {stack for stack, what in updated.stacks.items() if what != "unchanged"}
-    assert (changed, updated.stacks[f"{prefix}-queue"]) == ({f"{prefix}-queue"}, "updated")
-    stacks.provision(prefix)
+def test_changed_parameter_updates_only_its_stack_and_is_kept(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    updated = provision.deploy(Service(prefix), {"JobsVisibilitySeconds": "90"})
+    changed = {stack for stack, what in updated.items() if what != "unchanged"}
+    assert (changed, updated[f"{prefix}-queue"]) == ({f"{prefix}-queue"}, "updated")
+    provision.deploy(Service(prefix))
     assert queue(prefix, "jobs")["VisibilityTimeout"] == "90"
 
 
-def test_a_parameter_that_no_template_has_is_refused_with_those_there_are(prefix: str) -> None:
-    with pytest.raises(CommandError, match=r"No template has a parameter KeptDay; there are .*KeptDays"):
+def test_unknown_parameter_is_rejected_with_the_list(prefix: str) -> None:
+    with pytest.raises(CommandError, match=r"Unknown parameter KeptDay\. The templates have .*KeptDays"):
         run("provision", "--prefix", prefix, "--parameter", "KeptDay=7")
     assert statuses(prefix) == {}
 
 
-def test_a_setting_changed_by_hand_is_found_and_named(prefix: str) -> None:
-    stacks.provision(prefix)
-    url = stacks.existing(prefix, "queue").outputs["JobsQueueUrl"]
+def test_manual_change_to_a_queue_is_reported(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    url = Service(prefix).stack("queue").outputs["JobsQueueUrl"]
     aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "7"})
-    with pytest.raises(CommandError, match=r'JobsQueue .*VisibilityTimeout: the template says "60", the service "7"'):
+    with pytest.raises(CommandError, match=r'JobsQueue .*VisibilityTimeout: "60" in the template, "7" live'):
         run("provision", "--prefix", prefix)
 
 
-def test_a_door_opened_by_hand_is_found_and_named(prefix: str) -> None:
-    stacks.provision(prefix)
-    group = stacks.existing(prefix, "network").outputs["WorkersSecurityGroupId"]
+def test_manually_opened_port_is_reported(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    group = Service(prefix).stack("network").outputs["WorkersSecurityGroupId"]
     ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     aws.client("ec2").authorize_security_group_ingress(GroupId=group, IpPermissions=[ssh])
-    with pytest.raises(CommandError, match=r"WorkersSecurityGroup .*SecurityGroupIngress: the template says \[\]"):
+    with pytest.raises(CommandError, match=r"WorkersSecurityGroup .*SecurityGroupIngress: \[\] in the template"):
         run("provision", "--prefix", prefix)
 
 
-def test_a_group_set_by_hand_is_found_and_named(prefix: str) -> None:
-    stacks.provision(prefix)
+def test_manual_change_to_a_group_is_reported(prefix: str) -> None:
+    provision.deploy(Service(prefix))
     aws.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=f"{prefix}-yolo5", MaxSize=50)
-    with pytest.raises(CommandError, match=r'Yolo5Group .*MaxSize: the template says "4", the service 50'):
+    with pytest.raises(CommandError, match=r'Yolo5Group .*MaxSize: "4" in the template, 50 live'):
         run("provision", "--prefix", prefix)
 
 
 # --------------------------------------------------------------------------------------------------- plan
 
 
-def test_the_plan_of_a_new_service_lists_all_of_it_and_makes_nothing(prefix: str) -> None:
+def test_plan_of_a_new_service_lists_everything_and_creates_nothing(prefix: str) -> None:
     printed = run("provision", "--prefix", prefix, "--plan")
     rows = [line.split() for line in printed.splitlines()]
     assert rows[0] == ["stack", "action", "logical", "id", "type", "replacement"]
     assert [f"{prefix}-storage", "Add", "PredictionsTable", "AWS::DynamoDB::Table", "-"] in rows
     assert [f"{prefix}-queue", "Add", "MetricsDlq", "AWS::SQS::Queue", "-"] in rows
-    assert [row[0] for row in rows if row and row[0] == "together"] == ["together"] * 2
+    assert [row[0] for row in rows if row and row[0] == "total"] == ["total"] * 2
     assert statuses(prefix) == {}
 
 
-def test_the_plan_of_a_change_lists_it_and_changes_nothing(made: str) -> None:
-    changes = stacks.plan(made, {"JobsMaxReceives": "7"})
+def test_plan_of_a_change_changes_nothing(made: str) -> None:
+    changes = stacks.plan(Service(made), {"JobsMaxReceives": "7"})
     assert changes == [Change(f"{made}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
     assert redrive(queue(made, "jobs"))[1] == 50
 
 
-def test_the_plan_of_no_change_says_so(made: str) -> None:
+def test_plan_without_changes_says_so(made: str) -> None:
     printed = run("provision", "--prefix", made, "--plan")
     assert printed.splitlines()[0] == f"Nothing would change in the stacks of {made}."
 
 
-def test_the_plan_of_a_new_image_reaches_the_group_that_starts_it(made: str) -> None:
+def test_plan_of_a_new_image_includes_the_group(made: str) -> None:
     image = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    assert stacks.plan(made, {"Yolo5ImageId": image}) == [
+    assert stacks.plan(Service(made), {"Yolo5ImageId": image}) == [
         Change(f"{made}-workers", "Modify", "Yolo5LaunchTemplate", "AWS::EC2::LaunchTemplate"),
         Change(f"{made}-workers", "Modify", "Yolo5Group", "AWS::AutoScaling::AutoScalingGroup"),
     ]
 
 
-def test_the_plan_says_what_is_made_anew_and_what_goes(made: str, templates: Path) -> None:
+def test_plan_shows_replacements_and_removals(made: str, templates: Path) -> None:
     spoil(templates, "queue", "QueueName: !Sub '${Prefix}-jobs-dlq'", "QueueName: !Sub '${Prefix}-dead'")
     spoil(templates, "alarms", "TicksDeadAlarm:", "DeadTicksAlarm:")
-    rows = {(one.action, one.logical_id, one.replacement) for one in stacks.plan(made)}
+    rows = {(one.action, one.logical_id, one.replacement) for one in stacks.plan(Service(made))}
     assert rows == {
         ("Modify", "JobsDlq", "True"),
         ("Modify", "JobsQueue", ""),
@@ -270,24 +264,24 @@ def test_the_plan_says_what_is_made_anew_and_what_goes(made: str, templates: Pat
 # ------------------------------------------------------------------------------------------------- images
 
 
-def test_images_that_are_missing_are_baked_once_on_the_way(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator makes no image, so a bake only registers one."""
+def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator can't bake, so this only registers an image."""
 
-    def register(prefix: str, where: Place, what: Recipe, say: object) -> None:
-        marks = [{"ResourceType": "image", "Tags": tags.listed(prefix, Role=what.role)}]
-        aws.client("ec2").register_image(Name=f"{prefix}-{what.role}", TagSpecifications=marks)
+    def register(service: Service, where: Place, what: ImageSpec, say: object) -> None:
+        marks = [{"ResourceType": "image", "Tags": service.tag_list(Role=what.role)}]
+        aws.client("ec2").register_image(Name=f"{service}-{what.role}", TagSpecifications=marks)
 
     monkeypatch.setattr(latest, "_any", lambda: None)
     monkeypatch.setattr(bake, "bake", register)
     first, second = run("provision", "--prefix", prefix), run("provision", "--prefix", prefix)
     roles = ["polybot", "yolo5", "metrics"]
-    assert [role for role in roles if f"There is no image of {role} yet" in first] == roles
+    assert [role for role in roles if f"{role} has no image yet" in first] == roles
     assert "Baking" not in second
-    started = stacks.existing(prefix, "workers").parameters["Yolo5ImageId"]
-    assert started == ami.of_role(prefix, "yolo5")[0].id
+    started = Service(prefix).stack("workers").parameters["Yolo5ImageId"]
+    assert started == ami.of_role(Service(prefix), "yolo5")[0].id
 
 
-def test_an_image_that_a_bake_did_not_leave_is_not_baked_for_ever(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bake_is_not_retried_forever(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latest, "_any", lambda: None)
     monkeypatch.setattr(bake, "bake", lambda *arguments: None)
     with pytest.raises(CommandError, match=rf"no image of polybot.*bake_ami polybot --prefix {prefix}"):
@@ -297,8 +291,8 @@ def test_an_image_that_a_bake_did_not_leave_is_not_baked_for_ever(prefix: str, m
 # --------------------------------------------------------------------------- failure and interruption
 
 
-def test_a_failing_update_rolls_back_and_the_error_names_the_cause(prefix: str, templates: Path) -> None:
-    stacks.provision(prefix)
+def test_failed_update_rolls_back_and_names_the_cause(prefix: str, templates: Path) -> None:
+    provision.deploy(Service(prefix))
     spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
     with pytest.raises(
         CommandError, match=rf"{prefix}-queue is UPDATE_ROLLBACK_COMPLETE: JobsQueue .*VisibilityTimeout"
@@ -307,17 +301,17 @@ def test_a_failing_update_rolls_back_and_the_error_names_the_cause(prefix: str, 
     assert queue(prefix, "jobs")["VisibilityTimeout"] == "60"
 
 
-def test_after_a_failed_creation_the_corrected_template_is_deployed(prefix: str, templates: Path) -> None:
+def test_corrected_template_is_deployed_after_a_failed_creation(prefix: str, templates: Path) -> None:
     good = (templates / "queue.yaml").read_text()
     spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
     with pytest.raises(stacks.StackError, match="JobsQueue"):
-        stacks.provision(prefix)
+        provision.deploy(Service(prefix))
     assert statuses(prefix)[f"{prefix}-queue"] == "ROLLBACK_COMPLETE"
     (templates / "queue.yaml").write_text(good)
-    assert stacks.provision(prefix).stacks[f"{prefix}-queue"] == "created"
+    assert provision.deploy(Service(prefix))[f"{prefix}-queue"] == "created"
 
 
-def test_a_template_that_is_refused_leaves_no_empty_stack(prefix: str, templates: Path) -> None:
+def test_rejected_template_leaves_no_empty_stack(prefix: str, templates: Path) -> None:
     spoil(templates, "queue", "Type: AWS::SQS::Queue", "Type: AWS::SQS::NoSuchThing")
     with pytest.raises(CommandError, match="NoSuchThing"):
         run("provision", "--prefix", prefix)
@@ -326,7 +320,7 @@ def test_a_template_that_is_refused_leaves_no_empty_stack(prefix: str, templates
 
 
 @pytest.mark.parametrize("left", ["provision", "another"])
-def test_a_run_interrupted_before_it_executed_is_resumed(prefix: str, left: str) -> None:
+def test_run_interrupted_before_execution_is_resumed(prefix: str, left: str) -> None:
     aws.client("cloudformation").create_change_set(
         StackName=f"{prefix}-storage",
         ChangeSetName=left,
@@ -335,11 +329,11 @@ def test_a_run_interrupted_before_it_executed_is_resumed(prefix: str, left: str)
         Parameters=[{"ParameterKey": "Prefix", "ParameterValue": prefix}],
     )
     assert statuses(prefix) == {f"{prefix}-storage": "REVIEW_IN_PROGRESS"}
-    assert set(stacks.provision(prefix).stacks.values()) == {"created"}
+    assert set(provision.deploy(Service(prefix)).values()) == {"created"}
 
 
-def test_an_update_interrupted_before_it_executed_is_resumed(prefix: str) -> None:
-    stacks.provision(prefix)
+def test_update_interrupted_before_execution_is_resumed(prefix: str) -> None:
+    provision.deploy(Service(prefix))
     aws.client("cloudformation").delete_change_set(StackName=f"{prefix}-queue", ChangeSetName="provision")
     aws.client("cloudformation").create_change_set(
         StackName=f"{prefix}-queue",
@@ -350,56 +344,54 @@ def test_an_update_interrupted_before_it_executed_is_resumed(prefix: str) -> Non
             {"ParameterKey": "JobsMaxReceives", "ParameterValue": "9"},
         ],
     )
-    assert stacks.provision(prefix, {"JobsMaxReceives": "7"}).stacks[f"{prefix}-queue"] == "updated"
+    assert provision.deploy(Service(prefix), {"JobsMaxReceives": "7"})[f"{prefix}-queue"] == "updated"
     assert redrive(queue(prefix, "jobs"))[1] == 7
 
 
 def test_default_of_an_earlier_release_gives_way_to_the_new_one(prefix: str, templates: Path) -> None:
     spoil(templates, "queue", "Default: 50", "Default: 5")
-    stacks.provision(prefix, {"JobsKeptSeconds": "7200"})
+    provision.deploy(Service(prefix), {"JobsKeptSeconds": "7200"})
     spoil(templates, "queue", "Default: 5", "Default: 50")
     assert redrive(queue(prefix, "jobs"))[1] == 5
-    assert stacks.plan(prefix) == [Change(f"{prefix}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
-    stacks.provision(prefix)
+    assert stacks.plan(Service(prefix)) == [Change(f"{prefix}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
+    provision.deploy(Service(prefix))
     kept = queue(prefix, "jobs")
     assert (redrive(kept)[1], kept["MessageRetentionPeriod"]) == (50, "7200")
 
 
-def test_retention_that_is_no_longer_possible_is_refused_before_any_change(prefix: str, templates: Path) -> None:
+def test_value_no_longer_allowed_is_rejected_before_any_change(prefix: str, templates: Path) -> None:
     parts = ("storage", "web", "workers", "metrics")
     for part in parts:
         spoil(templates, part, "AllowedValues: [5,", "AllowedValues: [3, 5,")
-    stacks.provision(prefix, {"KeptDays": "3"})
+    provision.deploy(Service(prefix), {"KeptDays": "3"})
     for part in parts:
         spoil(templates, part, "AllowedValues: [3, 5,", "AllowedValues: [5,")
     for plan in ([], ["--plan"]):
         with pytest.raises(CommandError, match=f"{prefix}-storage has KeptDays=3, .* has to be one of 5, 7, .*=VALUE"):
             run("provision", "--prefix", prefix, *plan)
-    assert stacks.plan(prefix, {"KeptDays": "5"})
+    assert stacks.plan(Service(prefix), {"KeptDays": "5"})
 
 
-def test_a_run_interrupted_while_it_executed_is_resumed(prefix: str) -> None:
+def test_run_interrupted_during_execution_is_resumed(prefix: str) -> None:
     def interrupt(event: Event) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stacks.provision(prefix, report=interrupt)
-    assert stacks.provision(prefix).stacks[f"{prefix}-queue"] == "created"
+        provision.deploy(Service(prefix), report=interrupt)
+    assert provision.deploy(Service(prefix))[f"{prefix}-queue"] == "created"
     assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
 
 
 def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: Path) -> None:
     spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
     with pytest.raises(stacks.StackError):
-        stacks.provision(prefix)
+        provision.deploy(Service(prefix))
     run("teardown", "--prefix", prefix, "--yes")
     assert statuses(prefix) == {}
 
 
-def test_a_stack_in_a_state_without_a_way_forward_says_which_and_what_to_do(
-    prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The emulator has no such states, so the description of the stack is made up."""
+def test_stuck_stack_is_reported_with_the_way_out(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator never has such states, so the stack's description is made up."""
     tags = {"Project": prefix, "ManagedBy": "object-detection-service"}
     for status, what in (
         ("UPDATE_ROLLBACK_FAILED", f"continue-update-rollback --stack-name {prefix}-network"),
@@ -414,9 +406,9 @@ def test_a_stack_in_a_state_without_a_way_forward_says_which_and_what_to_do(
 
 
 @pytest.mark.parametrize("command", ["provision", "teardown"])
-def test_a_stack_of_somebody_else_is_left_alone(prefix: str, command: str) -> None:
-    stacks.provision(prefix)
-    stacks.delete(prefix)
+def test_foreign_stack_is_left_alone(prefix: str, command: str) -> None:
+    provision.deploy(Service(prefix))
+    stacks.delete(Service(prefix))
     aws.client("cloudformation").create_stack(
         StackName=f"{prefix}-storage",
         TemplateBody='{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}',
@@ -431,7 +423,7 @@ def test_a_stack_of_somebody_else_is_left_alone(prefix: str, command: str) -> No
 # ---------------------------------------------------------------------------------------------- stack_env
 
 
-def test_a_shell_can_eval_what_stack_env_prints(made: str, endpoint: str) -> None:
+def test_shell_can_eval_stack_env(made: str, endpoint: str) -> None:
     script = f'set -a; eval "$({sys.executable} manage.py stack_env --prefix {made})"; env'
     shell = {"PATH": os.environ["PATH"], **KEYS, "AWS_ENDPOINT_URL": endpoint}
     printed = subprocess.run(["sh", "-ec", script], env=shell, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -450,14 +442,14 @@ def test_a_shell_can_eval_what_stack_env_prints(made: str, endpoint: str) -> Non
     assert wanted.items() <= dict(line.partition("=")[::2] for line in printed.stdout.splitlines()).items()
 
 
-def test_stack_env_prints_nothing_but_the_lines(made: str) -> None:
+def test_stack_env_prints_only_variables(made: str) -> None:
     names = [line.partition("=")[0] for line in run("stack_env", "--prefix", made).splitlines()]
     assert names[:2] == ["AWS_REGION", "AWS_ENDPOINT_URL"]
     assert all(name.replace("_", "").isalpha() for name in names)
 
 
-def test_stack_env_of_what_is_not_there_says_how_to_deploy_it(prefix: str) -> None:
-    with pytest.raises(CommandError, match=rf"no stack {prefix}-network in us-east-1.*provision --prefix {prefix}"):
+def test_stack_env_of_a_missing_service_says_how_to_deploy_it(prefix: str) -> None:
+    with pytest.raises(CommandError, match=rf"no stack {prefix}-queue in us-east-1.*provision --prefix {prefix}"):
         run("stack_env", "--prefix", prefix)
 
 
@@ -465,13 +457,13 @@ def test_stack_env_of_what_is_not_there_says_how_to_deploy_it(prefix: str) -> No
 
 
 @pytest.mark.parametrize("prefix", ["Objdet", "ab", "1abc", "a_b", "a" * 21, "a b", "abc-"])
-def test_a_prefix_that_cannot_begin_a_name_is_refused(prefix: str) -> None:
+def test_invalid_prefix_is_rejected(prefix: str) -> None:
     for command in ("provision", "stack_env", "teardown"):
         with pytest.raises(CommandError, match="3 to 20 lower-case letters"):
             run(command, "--prefix", prefix)
 
 
-def test_a_name_that_is_taken_is_said_with_what_to_do(prefix: str) -> None:
+def test_taken_name_is_reported_with_advice(prefix: str) -> None:
     bucket = f"{prefix}-images-000000000000-us-east-1"
     aws.client("s3").create_bucket(Bucket=bucket)
     for _ in ("the first run", "another"):
@@ -480,4 +472,4 @@ def test_a_name_that_is_taken_is_said_with_what_to_do(prefix: str) -> None:
         ):
             run("provision", "--prefix", prefix)
     aws.client("s3").delete_bucket(Bucket=bucket)
-    assert stacks.provision(prefix).stacks[f"{prefix}-storage"] == "created"
+    assert provision.deploy(Service(prefix))[f"{prefix}-storage"] == "created"

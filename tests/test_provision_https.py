@@ -1,4 +1,4 @@
-"""`provision` from nothing to a bot that Telegram calls, and `teardown` of all of it, on an emulated AWS."""
+"""`provision` from nothing to a bot with a webhook, on an emulated AWS and a fake Telegram."""
 
 import base64
 import io
@@ -19,6 +19,7 @@ from deploy.certificates import acm, domains, self_signed, validation
 from deploy.cfn import cloudformation
 from deploy.images import rollout
 from deploy.local.telegram.client import TelegramControl
+from deploy.service import Service
 from deploy.webhook import bot, registration
 from tests.support import emulators
 
@@ -28,21 +29,21 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def telegram() -> Iterator[str]:
-    """The address of a fake Telegram of this module's own."""
+    """The address of a fake Telegram for this module."""
     with emulators.telegram(TOKEN) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[str]:
-    """An emulated AWS of this module's own."""
+    """An emulated AWS for this module."""
     with emulators.ministack() as url:
         yield url
 
 
 @pytest.fixture
 def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
-    """A Telegram that knows of no webhook, and an operator whose own environment names another bot."""
+    """A Telegram without a webhook, and an operator whose environment names another bot."""
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", telegram)
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", "999:another-bot-of-the-operator")
     monkeypatch.setattr(settings, "TELEGRAM_WEBHOOK_SECRET", "another-secret")
@@ -52,7 +53,7 @@ def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram
 
 @pytest.fixture
 def prefix(cloud: str, control: TelegramControl) -> str:
-    """A prefix of the test's own, so that the tests share the emulators and nothing in them."""
+    """A prefix for this test: tests share the emulators, but nothing in them."""
     return f"try-{next(numbers)}"
 
 
@@ -64,7 +65,7 @@ def zone(cloud: str) -> str:
 
 
 class Terminal(io.StringIO):
-    """An output at which a person sits."""
+    """An output that is a terminal."""
 
     def isatty(self) -> bool:
         """Say so."""
@@ -80,7 +81,7 @@ def provision(prefix: str, *arguments: str, token: str = "", output: io.StringIO
 
 
 def descriptor(text: str) -> int:
-    """Return a file descriptor that reads as this text; who reads it closes it."""
+    """Return a file descriptor with this text; the reader closes it."""
     reading, writing = os.pipe()
     os.write(writing, text.encode())
     os.close(writing)
@@ -89,16 +90,16 @@ def descriptor(text: str) -> int:
 
 def web(prefix: str) -> cloudformation.Stack:
     """Return the stack of the sites."""
-    return stacks.existing(prefix, "web")
+    return Service(prefix).stack("web")
 
 
 def stored(prefix: str) -> str:
-    """Return the token that is stored."""
+    """Return the stored token."""
     return str(aws.client("secretsmanager").get_secret_value(SecretId=f"{prefix}/telegram-token")["SecretString"])
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
-    """Have a person answer the questions for secrets."""
+    """Answer the prompts for secrets."""
     answers = iter(texts)
     monkeypatch.setattr("getpass.getpass", lambda question: next(answers))
 
@@ -106,7 +107,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
 # -------------------------------------------------------------------------------- from nothing to a bot
 
 
-def test_one_command_makes_a_service_that_telegram_calls(prefix: str, control: TelegramControl) -> None:
+def test_one_command_makes_a_service_that_telegram_reaches(prefix: str, control: TelegramControl) -> None:
     lines = provision(prefix, "--self-signed", token=TOKEN)
     url = f"https://{web(prefix).outputs['BalancerDnsName']}/telegram/webhook"
     info = control.webhook()
@@ -116,11 +117,11 @@ def test_one_command_makes_a_service_that_telegram_calls(prefix: str, control: T
     assert stored(prefix) == TOKEN
     assert f"webhook: {url}" in lines
     assert any(f"{prefix}/admin-password" in line for line in lines)
-    assert lines[-1].startswith(f"Next: python manage.py doctor --prefix {prefix}")
+    assert lines[-1].startswith(f"Next: run python manage.py doctor --prefix {prefix}")
     assert TOKEN not in "\n".join(lines)
 
 
-def test_a_second_run_changes_nothing(prefix: str, control: TelegramControl) -> None:
+def test_second_run_changes_nothing(prefix: str, control: TelegramControl) -> None:
     first = provision(prefix, "--self-signed", token=TOKEN)
     before = (web(prefix), acm.pem(web(prefix).parameters["CertificateArn"]), control.webhook())
     second = provision(prefix, "--self-signed", token=TOKEN)
@@ -129,31 +130,27 @@ def test_a_second_run_changes_nothing(prefix: str, control: TelegramControl) -> 
         f"{prefix}-{part}: unchanged" for part in stacks.ORDER
     ]
     assert [line for line in first if ": created" in line] == [f"{prefix}-{part}: created" for part in stacks.ORDER]
-    assert "The bot's token is the one that is stored." in second
+    assert "The stored bot token is unchanged." in second
 
 
-def test_with_a_domain_telegram_calls_it_by_a_public_certificate(
-    prefix: str, control: TelegramControl, zone: str
-) -> None:
+def test_domain_gets_a_public_certificate(prefix: str, control: TelegramControl, zone: str) -> None:
     provision(prefix, "--domain", "Bot.Example.com", "--hosted-zone-id", f"/hostedzone/{zone}", token=TOKEN)
     records = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     alias = [one["AliasTarget"]["DNSName"] for one in records if one["Name"] == "bot.example.com."]
     assert [name.rstrip(".") for name in alias] == [web(prefix).outputs["BalancerDnsName"]]
-    assert web(prefix).parameters["CertificateArn"] == domains.found(prefix, "bot.example.com")
+    assert web(prefix).parameters["CertificateArn"] == domains.found(Service(prefix), "bot.example.com")
     assert control.webhook()["url"] == "https://bot.example.com/telegram/webhook"
 
 
-def test_without_a_certificate_and_a_token_it_says_how_to_give_them(prefix: str, control: TelegramControl) -> None:
+def test_missing_certificate_and_token_are_reported(prefix: str, control: TelegramControl) -> None:
     lines = provision(prefix)
-    assert any("for want of a certificate" in line and f"--prefix {prefix} --self-signed" in line for line in lines)
+    assert any("no certificate" in line and f"--prefix {prefix} --self-signed" in line for line in lines)
     assert any("has no token yet" in line and "--token-fd" in line for line in lines)
     assert control.webhook()["url"] == ""
-    assert any("is closed to all" in line and "--parameter OperatorCidr=" in line for line in lines)
+    assert any("is closed to everybody" in line and "--parameter OperatorCidr=" in line for line in lines)
 
 
-def test_a_later_run_gives_what_the_first_one_lacked_and_keeps_what_it_had(
-    prefix: str, control: TelegramControl
-) -> None:
+def test_later_run_adds_the_token_and_keeps_the_certificate(prefix: str, control: TelegramControl) -> None:
     provision(prefix, "--self-signed")
     arn = web(prefix).parameters["CertificateArn"]
     before = acm.pem(arn)
@@ -162,7 +159,7 @@ def test_a_later_run_gives_what_the_first_one_lacked_and_keeps_what_it_had(
     assert control.webhook()["has_custom_certificate"]
 
 
-def test_from_a_certificate_of_ones_own_to_a_domain_and_back(prefix: str, control: TelegramControl, zone: str) -> None:
+def test_switch_from_self_signed_to_a_domain_and_back(prefix: str, control: TelegramControl, zone: str) -> None:
     provision(prefix, "--self-signed", token=TOKEN)
     provision(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
     info = control.webhook()
@@ -173,7 +170,7 @@ def test_from_a_certificate_of_ones_own_to_a_domain_and_back(prefix: str, contro
 
 
 @pytest.mark.parametrize("arguments", [["--self-signed"], []])
-def test_the_same_command_renews_a_certificate_before_it_ends_and_telegram_gets_it(
+def test_expiring_certificate_is_renewed_and_sent_to_telegram(
     prefix: str, control: TelegramControl, arguments: list[str]
 ) -> None:
     provision(prefix, "--self-signed", token=TOKEN)
@@ -190,50 +187,50 @@ def test_the_same_command_renews_a_certificate_before_it_ends_and_telegram_gets_
 # -------------------------------------------------------------------------------------------- the token
 
 
-def test_the_token_is_asked_for_on_a_terminal_until_there_is_one(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_asked_for_until_one_is_stored(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, "nonsense", "123456:another-token", TOKEN)
     shown = "\n".join(provision(prefix, output=Terminal()))
-    assert "This is no bot token" in shown
-    assert "does not know this bot token" in shown
+    assert "This isn't a bot token" in shown
+    assert "doesn't know this bot token" in shown
     assert TOKEN not in shown
     assert stored(prefix) == TOKEN
     typed(monkeypatch)
     provision(prefix, output=Terminal())
 
 
-def test_who_has_no_token_yet_gets_the_rest(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_token_the_rest_is_deployed(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, "")
     provision(prefix, output=Terminal())
-    assert not bot.has_token(prefix)
+    assert not bot.has_token(Service(prefix))
 
 
-def test_a_token_that_telegram_refuses_is_not_stored_and_nothing_is_begun(prefix: str) -> None:
-    with pytest.raises(CommandError, match=r"not stored\. .*does not know.* Nothing was changed") as caught:
+def test_wrong_token_is_rejected_before_any_change(prefix: str) -> None:
+    with pytest.raises(CommandError, match=r"not stored\. .*doesn't know.* Nothing was changed") as caught:
         provision(prefix, token="123456:another-token")
     assert "another-token" not in str(caught.value)
     assert cloudformation.describe(f"{prefix}-network") is None
 
 
-def test_a_refused_token_leaves_the_one_that_is_stored(prefix: str) -> None:
+def test_wrong_token_leaves_the_stored_one(prefix: str) -> None:
     provision(prefix, token=TOKEN)
-    with pytest.raises(CommandError, match="does not know"):
+    with pytest.raises(CommandError, match="doesn't know"):
         provision(prefix, token="123456:another-token")
     assert stored(prefix) == TOKEN
 
 
-@pytest.mark.parametrize(("given", "reason"), [("\n", "holds no token"), ("my token", "This is no bot token")])
-def test_a_descriptor_without_a_token_is_refused(prefix: str, given: str, reason: str) -> None:
+@pytest.mark.parametrize(("given", "reason"), [("\n", "holds no token"), ("my token", "This isn't a bot token")])
+def test_descriptor_without_a_token_is_rejected(prefix: str, given: str, reason: str) -> None:
     with pytest.raises(CommandError, match=reason) as caught:
         provision(prefix, token=given)
     assert given not in str(caught.value)
 
 
-def test_a_descriptor_that_is_not_open_is_named(prefix: str) -> None:
+def test_closed_descriptor_is_reported(prefix: str) -> None:
     with pytest.raises(CommandError, match="--token-fd 999: Bad file descriptor"):
         provision(prefix, "--token-fd", "999")
 
 
-def test_no_secret_is_anywhere_but_in_secrets_manager(prefix: str) -> None:
+def test_secrets_are_only_in_secrets_manager(prefix: str) -> None:
     provision(prefix, token=TOKEN)
     hidden = secrets(prefix)
     assert len(hidden) == 5
@@ -244,7 +241,7 @@ def test_no_secret_is_anywhere_but_in_secrets_manager(prefix: str) -> None:
 
 
 def secrets(prefix: str) -> list[str]:
-    """Return what the secrets of the prefix hold."""
+    """Return the values of the prefix's secrets."""
     manager = aws.client("secretsmanager")
     names = [one["Name"] for one in manager.list_secrets()["SecretList"] if one["Name"].startswith(f"{prefix}/")]
     texts = [manager.get_secret_value(SecretId=name)["SecretString"] for name in names]
@@ -252,9 +249,9 @@ def secrets(prefix: str) -> list[str]:
 
 
 def told(prefix: str) -> str:
-    """Return what everybody may read who can describe stacks and launch templates."""
+    """Return everything that describing stacks and launch templates shows."""
     client, ec2, found = aws.client("cloudformation"), aws.client("ec2"), []
-    for name in [stacks.name(prefix, part) for part in stacks.ORDER]:
+    for name in [Service(prefix).stack_name(part) for part in stacks.ORDER]:
         found.append(client.describe_stacks(StackName=name)["Stacks"])
         found.append(client.get_template(StackName=name)["TemplateBody"])
         found.append(client.describe_stack_events(StackName=name)["StackEvents"])
@@ -274,35 +271,35 @@ def told(prefix: str) -> str:
         (["--domain", "bot.example.com"], "--domain and --hosted-zone-id go together"),
         (["--hosted-zone-id", "Z1"], "--domain and --hosted-zone-id go together"),
         (["--self-signed", "--domain", "bot.example.com", "--hosted-zone-id", "Z1"], "choose one"),
-        (["--self-signed", "--parameter", "CertificateArn="], "is decided by --domain and --self-signed"),
-        (["--domain", "bot.example.com", "--hosted-zone-id", "ZNONE"], "There is no hosted zone ZNONE"),
-        (["--parameter", "MaxWorkers=many"], "MaxWorkers cannot be 'many': it is a number from 1 to 1000"),
+        (["--self-signed", "--parameter", "CertificateArn="], "--domain and --self-signed set CertificateArn"),
+        (["--domain", "bot.example.com", "--hosted-zone-id", "ZNONE"], "has no hosted zone ZNONE"),
+        (["--parameter", "MaxWorkers=many"], "MaxWorkers can't be 'many': it has to be a number from 1 to 1000"),
         (["--parameter", "MaxWorkers=0"], "a number from 1 to 1000"),
-        (["--parameter", "KeptDays=8"], "KeptDays cannot be '8': it is one of 5, 7, 14"),
+        (["--parameter", "KeptDays=8"], "KeptDays can't be '8': it has to be one of 5, 7, 14"),
         (["--parameter", "OperatorCidr=here"], "an IPv4 CIDR block such as"),
         (["--parameter", "Yolo5ImageId=mine"], "the id of an AMI"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_made(prefix: str, arguments: list[str], reason: str) -> None:
+def test_invalid_input_is_rejected_before_any_change(prefix: str, arguments: list[str], reason: str) -> None:
     for more in ([], ["--plan"]):
         with pytest.raises(CommandError, match=reason):
             provision(prefix, *arguments, *more)
     assert cloudformation.describe(f"{prefix}-network") is None
 
 
-def test_a_domain_outside_of_its_zone_is_refused_before_anything_is_made(prefix: str, zone: str) -> None:
+def test_domain_outside_its_zone_is_rejected_before_any_change(prefix: str, zone: str) -> None:
     for more in ([], ["--plan"]):
         with pytest.raises(CommandError, match=r"bot\.example\.org is not in the hosted zone"):
             provision(prefix, "--domain", "bot.example.org", "--hosted-zone-id", zone, *more)
     assert cloudformation.describe(f"{prefix}-network") is None
 
 
-def test_the_stack_of_somebody_else_is_found_before_a_certificate_is_made(prefix: str, zone: str) -> None:
+def test_foreign_stack_is_found_before_a_certificate_is_requested(prefix: str, zone: str) -> None:
     topic = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
     aws.client("cloudformation").create_stack(StackName=f"{prefix}-web", TemplateBody=topic)
     with pytest.raises(CommandError, match=f"{prefix}-web was not made by"):
         provision(prefix, "--domain", "bot.example.com", "--hosted-zone-id", zone)
-    assert domains.found(prefix, "bot.example.com") == ""
+    assert domains.found(Service(prefix), "bot.example.com") == ""
 
 
 # ------------------------------------------------------------------------------------------ interrupted
@@ -315,7 +312,7 @@ STEPS: list[tuple[Any, str, str]] = [
     (registration, "register", "before"),
 ]
 
-# Until the stacks know of it; from there on it is the same.
+# Until the stacks have the certificate; from there on, the steps are the same.
 DOMAIN_STEPS: list[tuple[Any, str, str]] = [
     (validation, "put", "before"),
     (validation, "put", "after"),
@@ -323,7 +320,7 @@ DOMAIN_STEPS: list[tuple[Any, str, str]] = [
 ]
 
 
-def test_interrupted_at_any_step_the_same_command_goes_on(
+def test_interrupted_run_is_resumed_at_any_step(
     prefix: str, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, step, when in STEPS:
@@ -333,11 +330,11 @@ def test_interrupted_at_any_step_the_same_command_goes_on(
                 provision(prefix, "--self-signed", token=TOKEN)
     provision(prefix, "--self-signed", token=TOKEN)
     assert (control.webhook()["has_custom_certificate"], stored(prefix)) == (True, TOKEN)
-    made = [one["CertificateArn"] for one in acm.ours(prefix, "IMPORTED")]
+    made = [one["CertificateArn"] for one in acm.ours(Service(prefix), "IMPORTED")]
     assert made == [web(prefix).parameters["CertificateArn"]]
 
 
-def test_interrupted_on_the_way_to_a_public_certificate_the_same_command_goes_on(
+def test_interrupted_certificate_request_is_resumed(
     prefix: str, control: TelegramControl, zone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = f"{prefix}.example.com"
@@ -349,14 +346,14 @@ def test_interrupted_on_the_way_to_a_public_certificate_the_same_command_goes_on
                 provision(prefix, *way, token=TOKEN)
     provision(prefix, *way, token=TOKEN)
     assert control.webhook()["url"] == f"https://{name}/telegram/webhook"
-    made = [one["CertificateArn"] for one in acm.ours(prefix, "AMAZON_ISSUED")]
+    made = [one["CertificateArn"] for one in acm.ours(Service(prefix), "AMAZON_ISSUED")]
     assert made == [web(prefix).parameters["CertificateArn"]]
     records = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     assert sorted(one["Type"] for one in records if one["Name"].endswith(f"{name}.")) == ["A", "CNAME"]
 
 
 def interrupted(step: Callable[..., Any], when: str) -> Callable[..., Any]:
-    """Return a step that SIGTERM comes before or after."""
+    """Return a step with a SIGTERM before or after it."""
 
     def run(*arguments: Any, **more: Any) -> Any:
         if when == "after":
@@ -369,19 +366,19 @@ def interrupted(step: Callable[..., Any], when: str) -> Callable[..., Any]:
 # ------------------------------------------------------------------------------------------- the webhook
 
 
-def test_a_name_that_telegram_does_not_find_yet_is_waited_for(prefix: str, control: TelegramControl) -> None:
+def test_waits_until_telegram_resolves_the_host(prefix: str, control: TelegramControl) -> None:
     unknown = "Bad Request: bad webhook: Failed to resolve host: Name or service not known"
     control.fault("setWebhook", "bad_request", description=unknown)
     lines = provision(prefix, "--self-signed", token=TOKEN)
-    assert any("waiting for its name to be known" in line for line in lines)
+    assert any("waiting for DNS" in line for line in lines)
     assert control.webhook()["has_custom_certificate"]
 
 
-def test_a_webhook_that_telegram_does_not_take_is_said_and_given_by_the_next_run(
-    prefix: str, control: TelegramControl
-) -> None:
+def test_rejected_webhook_is_reported_and_sent_by_the_next_run(prefix: str, control: TelegramControl) -> None:
     control.fault("setWebhook", "bad_request", description="Bad Request: bad webhook: IP address is reserved")
-    with pytest.raises(CommandError, match=r"All is deployed, but .*ip address is reserved - then run this again"):
+    with pytest.raises(
+        CommandError, match=r"Everything is deployed, but .*ip address is reserved - then run this again"
+    ):
         provision(prefix, "--self-signed", token=TOKEN)
     provision(prefix, "--self-signed")
     assert control.webhook()["has_custom_certificate"]
@@ -390,31 +387,30 @@ def test_a_webhook_that_telegram_does_not_take_is_said_and_given_by_the_next_run
 # ------------------------------------------------------------------------------------------ old machines
 
 
-def test_machines_of_an_older_image_are_replaced(prefix: str) -> None:
+def test_instances_of_an_older_image_are_replaced(prefix: str) -> None:
     provision(prefix)
     scaling, group = aws.client("autoscaling"), f"{prefix}-polybot"
     scaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=2)
     other = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     lines = provision(prefix, "--parameter", f"PolybotImageId={other}")
-    assert any(line.startswith(f"{group} replaces 2 machines") for line in lines)
+    assert any(line.startswith(f"{group} is replacing 2 instances") for line in lines)
     assert len(scaling.describe_instance_refreshes(AutoScalingGroupName=group)["InstanceRefreshes"]) == 1
 
 
-def test_machines_that_are_being_replaced_since_before_are_left_to_that(
-    prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The emulator is done with a refresh at once."""
+def test_running_refresh_is_left_alone(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator finishes a refresh at once."""
     monkeypatch.setattr(rollout, "outdated", lambda group: ["i-1"] if group == f"{prefix}-yolo5" else [])
     monkeypatch.setattr(rollout, "start", lambda group: "")
-    assert f"{prefix}-yolo5 replaces machines since an earlier run; run this again when that is done" in provision(
-        prefix
+    assert (
+        f"{prefix}-yolo5 is still replacing instances since an earlier run; run this again when it is done"
+        in provision(prefix)
     )
 
 
 # --------------------------------------------------------------------------------------------- the plan
 
 
-def test_the_plan_says_what_happens_besides_the_stacks_and_does_nothing(
+def test_plan_lists_the_steps_outside_the_stacks(
     prefix: str, control: TelegramControl, zone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = provision(prefix, "--self-signed", "--plan")
@@ -423,14 +419,14 @@ def test_the_plan_says_what_happens_besides_the_stacks_and_does_nothing(
     assert any(line.startswith("A public certificate for plan.example.com would be requested") for line in public)
     assert any("HttpsListener" in line for line in own)
     assert not any("HttpsListener" in line for line in provision(prefix, "--plan"))
-    assert any(line.startswith("The bot's token would be asked for") for line in own)
-    assert any("Telegram would be told" in line for line in own)
-    assert list(acm.ours(prefix, "IMPORTED")) == []
+    assert any(line.startswith("If no bot token is stored, it would be asked for") for line in own)
+    assert any("Telegram would be given the webhook" in line for line in own)
+    assert list(acm.ours(Service(prefix), "IMPORTED")) == []
     assert cloudformation.describe(f"{prefix}-network") is None
     assert control.calls() == []
 
 
-def test_the_plan_after_it_was_carried_out_is_of_no_change(prefix: str) -> None:
+def test_plan_after_deployment_is_empty(prefix: str) -> None:
     provision(prefix, "--self-signed", token=TOKEN)
     planned = provision(prefix, "--self-signed", "--plan")
     assert planned[0] == f"Nothing would change in the stacks of {prefix}."

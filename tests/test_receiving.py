@@ -1,4 +1,4 @@
-"""Receiving pauses while AWS fails, and goes on when it works."""
+"""Receiving pauses while jobs fail in a row, and resumes when one succeeds."""
 
 import threading
 import time
@@ -10,27 +10,28 @@ from hypothesis import strategies as st
 
 from botsite.sqs.receiving import FAILURES, LONGEST_PAUSE_SECONDS, RECEIVING, Pauses
 from botsite.sqs.threads import Receiver
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from deploy.local.processes import PATIENCE_SECONDS
+from tests.support.processes import wait_until
 
 ERROR = ConnectionError("not today")
-IN_HAND = 16
+IN_WORK = 16
 
 
 def outage() -> Pauses:
-    """Return what is known once every job in hand has failed, at second 0."""
+    """Return the state after every job in work has failed, at second 0."""
     pauses = Pauses()
-    for _ in range(IN_HAND):
+    for _ in range(IN_WORK):
         pauses.failed(0)
     return pauses
 
 
-def test_two_failures_stop_nothing() -> None:
+def test_two_failures_do_not_pause_receiving() -> None:
     pauses = Pauses()
     assert [pauses.failed(0) for _ in range(FAILURES - 1)] == [0, 0]
     assert pauses.allowed(0, 10, under_way=3) == 10
 
 
-def test_a_job_that_works_between_failures_starts_the_count_again() -> None:
+def test_a_success_between_failures_resets_the_count() -> None:
     pauses = Pauses()
     for _ in range(10):
         pauses.failed(0)
@@ -39,7 +40,7 @@ def test_a_job_that_works_between_failures_starts_the_count_again() -> None:
     assert pauses.allowed(0, 10, 0) == 10
 
 
-def test_jobs_in_hand_when_a_pause_begins_do_not_lengthen_it() -> None:
+def test_jobs_in_work_when_a_pause_begins_do_not_lengthen_it() -> None:
     pauses = outage()
     assert (pauses.allowed(4.9, 10, 0), pauses.allowed(5, 10, 0)) == (0, 1)
     assert pauses.failed(6) == 0
@@ -57,7 +58,7 @@ def test_pauses_double_to_a_minute() -> None:
     assert seconds == [10, 20, 40, 60, 60, 60, 60]
 
 
-def test_a_probe_that_works_ends_the_outage() -> None:
+def test_a_successful_probe_ends_the_outage() -> None:
     pauses = outage()
     pauses.arrived(5, "probe")
     pauses.worked()
@@ -65,7 +66,7 @@ def test_a_probe_that_works_ends_the_outage() -> None:
     assert pauses.failed(6) == 0
 
 
-def test_a_probe_that_says_nothing_is_followed_by_another() -> None:
+def test_a_probe_without_a_verdict_is_followed_by_another() -> None:
     pauses = outage()
     pauses.arrived(5, "probe")
     pauses.settled("somebody else's")
@@ -74,7 +75,7 @@ def test_a_probe_that_says_nothing_is_followed_by_another() -> None:
     assert pauses.allowed(6, 10, 0) == 1
 
 
-def test_a_receive_under_way_may_bring_the_probe() -> None:
+def test_a_receive_in_flight_may_bring_the_probe() -> None:
     assert outage().allowed(5, 10, under_way=1) == 0
 
 
@@ -109,10 +110,15 @@ def paused() -> Iterator[None]:
 
 @pytest.fixture
 def receiver() -> Iterator[tuple[Receiver, threading.Event]]:
-    """Return a receiver of an empty queue, and whether it has received."""
+    """Return a receiver of an empty queue, and an event set once it has received."""
     received = threading.Event()
     request = {"WaitTimeSeconds": 0}
-    receiver = Receiver("jobs", lambda **_: received.set() or {}, request, lambda *_: 10, lambda *_: None)
+
+    def receive(**_: object) -> dict[str, object]:
+        received.set()
+        return {}
+
+    receiver = Receiver("jobs", receive, request, lambda *_: 10, lambda *_: None)
     yield receiver, received
     receiver.stop()
     receiver.join()
@@ -129,7 +135,7 @@ def test_a_paused_receiver_is_silent_and_counts_as_alive(
     assert received.wait(PATIENCE_SECONDS)
 
 
-def test_what_is_held_is_counted_until_it_is_settled() -> None:
+def test_messages_count_as_held_until_settled() -> None:
     before = RECEIVING.held()
     RECEIVING.arrived(["one", "two"])
     assert RECEIVING.held() == before + 2
@@ -138,7 +144,7 @@ def test_what_is_held_is_counted_until_it_is_settled() -> None:
     assert RECEIVING.held() == before
 
 
-def test_without_a_channel_nothing_is_in_the_way() -> None:
+def test_without_a_channel_stopping_does_not_wait() -> None:
     with RECEIVING.stopped(), RECEIVING.stopped():
         assert RECEIVING.begin(10, threading.Event()) == 0
     assert RECEIVING.held() == 0

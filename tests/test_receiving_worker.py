@@ -1,4 +1,4 @@
-"""A worker on an emulated SQS stops receiving for an outage, and for a job that has to be alone."""
+"""A worker on an emulated SQS stops receiving during an outage, and for a job that has to run alone."""
 
 import signal
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from botsite.sqs import receiving
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from deploy.local.processes import PATIENCE_SECONDS
+from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, Worker, running_aws, running_worker
 
 WAITING = 30
@@ -21,19 +22,19 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 
 def begin_outage(worker: Worker, file: Path) -> None:
-    """Have jobs fail, and wait until the worker knows."""
+    """Make jobs fail, and wait until the worker pauses."""
     file.touch()
     for number in range(WAITING):
         worker.app.send_task("call_aws", (f"photo-{number}", str(file)))
     wait_until(lambda: "receiving_paused" in worker.output.read_text())
 
 
-def test_an_outage_spares_what_waits_and_all_of_it_is_worked_on_afterwards(aws: Aws, tmp_path: Path) -> None:
+def test_an_outage_spares_waiting_messages_and_all_are_run_afterwards(aws: Aws, tmp_path: Path) -> None:
     outage = tmp_path / "outage"
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:
         begin_outage(worker, outage)
         wait_until(lambda: worker.output.read_text().count("receiving_paused") == 4)
-        # Without pauses, 7 s of outage were 50 receives or more; each pause but the first costs one.
+        # Without pauses, 7 s of outage cost 50 receives or more; each pause but the first costs one.
         assert worker.notes.read_text().count("failed") <= SLOTS + receiving.FAILURES + 3
         outage.unlink()
         wait_until(lambda: all(worker.runs(f"photo-{number}") == 1 for number in range(WAITING)))
@@ -56,7 +57,7 @@ def test_a_lost_connection_leaves_nothing_held(aws: Aws, tmp_path: Path) -> None
         wait_until(lambda: worker.runs("alone"))
 
 
-def test_a_job_that_has_to_be_alone_is(aws: Aws, tmp_path: Path) -> None:
+def test_a_job_runs_alone_if_it_has_to(aws: Aws, tmp_path: Path) -> None:
     end = tmp_path / "end"
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:
         worker.send("neighbour", until=tmp_path / "neighbour may end")

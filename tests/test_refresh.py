@@ -1,4 +1,4 @@
-"""Machines of an older image are replaced by EC2 Auto Scaling itself. No emulator can: its answers are made up here."""
+"""EC2 Auto Scaling replaces instances of an older image. No emulator can, so its answers are scripted here."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ OLD, NEW = ({"LaunchTemplateId": "lt-0123456789abcdef0", "Version": version} for
 
 @pytest.fixture
 def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """A client that answers as it is told, after holding the request against the service's model."""
+    """A client with scripted answers that validates each request against the service's model."""
     client = boto3.client("autoscaling", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")  # noqa: TID251
     monkeypatch.setattr(aws, "client", lambda service: client)
     with Stubber(client) as stubber:
@@ -26,7 +26,7 @@ def autoscaling(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
 
 
 def group(*templates: dict[str, str]) -> dict[str, Any]:
-    """Return a group of the new template with a machine of each of these."""
+    """Return a group of the new template with an instance of each of these."""
     instances = [
         {
             "InstanceId": f"i-{number}",
@@ -48,12 +48,12 @@ def test_the_machines_of_an_older_template_are_outdated(autoscaling: Stubber) ->
     assert rollout.outdated("g") == ["i-0", "i-2"]
 
 
-def test_a_group_that_is_not_there_has_none(autoscaling: Stubber) -> None:
+def test_missing_group_has_no_outdated_instances(autoscaling: Stubber) -> None:
     autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": []})
     assert rollout.outdated("g") == []
 
 
-def test_a_refresh_starts_a_new_machine_before_it_takes_an_old_one_and_leaves_those_that_match(
+def test_refresh_launches_before_it_terminates_and_skips_matching(
     autoscaling: Stubber,
 ) -> None:
     preferences = {
@@ -67,19 +67,19 @@ def test_a_refresh_starts_a_new_machine_before_it_takes_an_old_one_and_leaves_th
     assert rollout.start("g") == "r-1"
 
 
-def test_a_machine_that_is_ending_already_needs_no_replacement(autoscaling: Stubber) -> None:
+def test_terminating_instance_is_not_replaced(autoscaling: Stubber) -> None:
     draining = group(OLD, OLD)
     draining["Instances"][0]["LifecycleState"] = "Terminating:Wait"
     autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [draining]})
     assert rollout.outdated("g") == ["i-1"]
 
 
-def test_a_refresh_that_is_under_way_is_left_to_it(autoscaling: Stubber) -> None:
+def test_running_refresh_is_not_restarted(autoscaling: Stubber) -> None:
     autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
     assert rollout.start("g") == ""
 
 
-def test_a_refresh_is_followed_to_its_end(autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refresh_is_followed_to_the_end(autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://emulator")
     for done in (0, 50, 50):
         state: dict[str, Any] = {"Status": "InProgress", "PercentageComplete": done}
@@ -90,8 +90,8 @@ def test_a_refresh_is_followed_to_its_end(autoscaling: Stubber, monkeypatch: pyt
     assert said == ["g: 0 % replaced", "g: 50 % replaced"]
 
 
-def test_a_refresh_that_fails_is_said_with_its_reason(autoscaling: Stubber) -> None:
+def test_failed_refresh_is_reported_with_its_reason(autoscaling: Stubber) -> None:
     state = {"Status": "Failed", "StatusReason": "No capacity."}
     autoscaling.add_response("describe_instance_refreshes", {"InstanceRefreshes": [state]})
-    with pytest.raises(StackError, match=r"g: replacing its machines is Failed: No capacity\."):
+    with pytest.raises(StackError, match=r"g: the instance refresh is Failed: No capacity\."):
         rollout.follow("g", "r-1", print)

@@ -15,7 +15,7 @@ from botsite.bot import deliver, replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, images, predictions
+from detection import callback, deliveries, images, predictions
 from detection.schemas import Delivery, Detection, Prediction
 
 _groups = count(4_000_000)
@@ -62,7 +62,7 @@ def _queued(user: TelegramUser) -> Prediction:
     return prediction
 
 
-def test_a_finished_prediction_is_delivered(call: Call, finished: Prediction, user: TelegramUser) -> None:
+def test_finished_prediction_is_delivered(call: Call, finished: Prediction, user: TelegramUser) -> None:
     assert call(finished.prediction_id) == 200
     answer = user.wait_for(lambda message: message.photo is not None)
     assert (answer.caption, answer.reply_to) == ("2 buses", finished.message_id)
@@ -73,13 +73,13 @@ def test_a_finished_prediction_is_delivered(call: Call, finished: Prediction, us
 
 
 def test_second_sender_is_told_when_to_come_again(ask: Ask, finished: Prediction) -> None:
-    assert predictions.claim_delivery(finished.prediction_id).granted
+    assert deliveries.claim(finished.prediction_id).granted
     answer = ask(finished.prediction_id)
-    lease = predictions.DELIVERY_LEASE.total_seconds()
+    lease = deliveries.LEASE.total_seconds()
     assert (answer.status_code, 0 < int(answer.headers["Retry-After"]) <= lease + 2) == (503, True)
 
 
-def test_ten_calls_at_once_send_one_answer(call: Call, finished: Prediction, user: TelegramUser) -> None:
+def test_ten_concurrent_calls_send_one_answer(call: Call, finished: Prediction, user: TelegramUser) -> None:
     with ThreadPoolExecutor(10) as pool:
         statuses = list(pool.map(call, [finished.prediction_id] * 10))
     assert set(statuses) <= {200, 503}
@@ -88,15 +88,15 @@ def test_ten_calls_at_once_send_one_answer(call: Call, finished: Prediction, use
 
 
 @pytest.mark.parametrize("signature", ["", "x", "a:b:c"])
-def test_an_unsigned_call_is_refused(call: Call, finished: Prediction, signature: str) -> None:
+def test_unsigned_call_is_refused(call: Call, finished: Prediction, signature: str) -> None:
     assert call(finished.prediction_id, signature) == 403
 
 
-def test_a_signature_opens_one_prediction_only(call: Call, finished: Prediction, user: TelegramUser) -> None:
+def test_signature_is_good_for_one_prediction_only(call: Call, finished: Prediction, user: TelegramUser) -> None:
     assert call(finished.prediction_id, callback.sign(_queued(user).prediction_id)) == 403
 
 
-def test_an_expired_signature_is_refused(call: Call, finished: Prediction, stack: LocalStack) -> None:
+def test_expired_signature_is_refused(call: Call, finished: Prediction, stack: LocalStack) -> None:
     class Earlier(signing.TimestampSigner):
         def timestamp(self) -> str:
             return signing.b62_encode(1_700_000_000)
@@ -105,12 +105,12 @@ def test_an_expired_signature_is_refused(call: Call, finished: Prediction, stack
     assert call(finished.prediction_id, signer.sign(finished.prediction_id)) == 403
 
 
-def test_what_is_unknown_or_unfinished_is_said_to_be(call: Call, user: TelegramUser) -> None:
+def test_unknown_is_404_and_unfinished_409(call: Call, user: TelegramUser) -> None:
     assert call(uuid4().hex) == 404
     assert call(_queued(user).prediction_id) == 409
 
 
-def test_a_refusal_of_telegram_that_passes_is_tried_again(
+def test_temporary_refusal_is_tried_again(
     call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
 ) -> None:
     control = TelegramControl(stack.telegram_url)
@@ -118,7 +118,7 @@ def test_a_refusal_of_telegram_that_passes_is_tried_again(
     assert [call(finished.prediction_id), call(finished.prediction_id)] == [503, 200]
 
 
-def test_a_chat_that_blocked_the_bot_is_given_up(call: Call, finished: Prediction, user: TelegramUser) -> None:
+def test_chat_that_blocked_the_bot_is_given_up(call: Call, finished: Prediction, user: TelegramUser) -> None:
     user.block()
     assert [call(finished.prediction_id), call(finished.prediction_id)] == [200, 200]
     stored = predictions.find(finished.prediction_id)
@@ -126,7 +126,7 @@ def test_a_chat_that_blocked_the_bot_is_given_up(call: Call, finished: Predictio
     assert stored.delivery is Delivery.UNDELIVERABLE
 
 
-def test_all_that_waits_for_a_chat_is_given_up_with_it(
+def test_all_answers_of_a_closed_chat_are_given_up(
     call: Call, finished: Prediction, user: TelegramUser, photo: bytes
 ) -> None:
     waiting = _queued(user)
@@ -138,7 +138,7 @@ def test_all_that_waits_for_a_chat_is_given_up_with_it(
     assert stored.delivery is Delivery.UNDELIVERABLE
 
 
-def test_a_picture_that_telegram_refuses_for_good_still_gives_the_counts(
+def test_rejected_picture_still_gives_the_counts(
     call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
 ) -> None:
     control = TelegramControl(stack.telegram_url)
@@ -147,7 +147,7 @@ def test_a_picture_that_telegram_refuses_for_good_still_gives_the_counts(
     assert user.wait_for(lambda message: message.text == "2 buses")
 
 
-def test_nothing_found_has_its_own_words(call: Call, user: TelegramUser) -> None:
+def test_photo_without_objects_has_its_own_answer(call: Call, user: TelegramUser) -> None:
     prediction = _queued(user)
     claimed = predictions.claim(prediction.prediction_id, "a-job").prediction
     assert claimed is not None
@@ -156,16 +156,15 @@ def test_nothing_found_has_its_own_words(call: Call, user: TelegramUser) -> None
     assert user.wait_for(lambda message: message.text == replies.NOTHING_FOUND)
 
 
-def test_a_failed_prediction_is_an_apology_with_its_reason(call: Call, user: TelegramUser) -> None:
+def test_failed_prediction_is_answered_with_its_reason(call: Call, user: TelegramUser) -> None:
     prediction = _queued(user)
     predictions.fail(prediction.prediction_id, "The image is damaged.")
     assert call(prediction.prediction_id) == 200
     assert user.wait_for(lambda message: message.text == "The image is damaged.")
 
 
-def test_a_lost_boxed_photo_still_gives_the_counts(call: Call, finished: Prediction, user: TelegramUser) -> None:
-    bucket, key = images.default_storage.bucket_name, finished.result_key
-    aws.s3().meta.client.delete_object(Bucket=bucket, Key=key)
+def test_lost_picture_still_gives_the_counts(call: Call, finished: Prediction, user: TelegramUser) -> None:
+    images.delete(finished.result_key)
     assert call(finished.prediction_id) == 200
     assert user.wait_for(lambda message: message.text == "2 buses")
 
@@ -203,7 +202,7 @@ def test_failing_answer_waits_longer_each_time(call: Call, finished: Prediction,
     assert waits[-1] == 3600
 
 
-def test_result_that_cannot_be_read_ends(call: Call, finished: Prediction, user: TelegramUser) -> None:
+def test_unreadable_result_ends_with_an_apology(call: Call, finished: Prediction, user: TelegramUser) -> None:
     key = {"prediction_id": finished.prediction_id}
     values = {":junk": [{"label": "bus"}]}
     table = settings.PREDICTIONS_TABLE

@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 
 from botsite import aws
-from deploy import environment, stacks
+from deploy import provision, stacks
 from deploy.cfn import template
-from deploy.images import recipe
+from deploy.images import roles
+from deploy.service import Service
 from tests.support import emulators
+from tests.support.deployed import instance_settings
 from tests.support.permissions import MAY, MAY_ANYWHERE, NOBODY
 from tests.support.tls import local_certificate
-from tests.test_machines import environment as of_machine
 
 ROOT = Path(__file__).parents[1]
 PREFIX = "machines"
@@ -69,7 +70,7 @@ class Cloud:
         self._policies = {role: self._policy(role) for role in STACK_OF}
 
     def arn(self, role: str) -> str:
-        return stacks.existing(PREFIX, STACK_OF[role]).outputs[OUTPUT_OF[role]]
+        return Service(PREFIX).stack(STACK_OF[role]).outputs[OUTPUT_OF[role]]
 
     def policy(self, role: str) -> dict[str, Any]:
         """Return the role's own policy as it was deployed, without what the emulator cannot judge."""
@@ -107,8 +108,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Neighbourhood))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stack.callback(server.shutdown)
-        stacks.provision(PREFIX)
-        values = environment.of(PREFIX)
+        provision.deploy(Service(PREFIX))
+        values = Service(PREFIX).environment()
         token = values["TELEGRAM_TOKEN_SECRET"]
         aws.client("secretsmanager").put_secret_value(SecretId=token, SecretString="123456789:" + "x" * 35)
         yield Cloud(url, f"http://127.0.0.1:{server.server_port}", values)
@@ -122,7 +123,7 @@ def running(cloud: Cloud, role: str) -> Iterator[subprocess.Popen[str]]:
         "PATH": os.environ["PATH"],
         "AWS_CA_BUNDLE": os.environ["AWS_CA_BUNDLE"],
         "DJANGO_SETTINGS_MODULE": "botsite.settings",
-        **(of_prototype() if role == "bake" else of_machine(role)),
+        **(of_builder() if role == "bake" else instance_settings(PREFIX, role)),
         "AWS_ENDPOINT_URL": cloud.url,
         "POLYBOT_URL": cloud.neighbour,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": cloud.neighbour,
@@ -142,9 +143,9 @@ def running(cloud: Cloud, role: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def of_prototype() -> dict[str, str]:
-    """Return what a prototype is told of the service, as deploy/docker/bake.sh tells its container."""
-    where = recipe.place(PREFIX)
+def of_builder() -> dict[str, str]:
+    """Return what a builder tells its container of the service, as deploy/docker/bake.sh does."""
+    where = roles.place(Service(PREFIX))
     queues = dict.fromkeys(("JOBS_QUEUE_URL", "METRICS_QUEUE_URL"), where.queue_url)
     return {"AWS_REGION": "us-east-1", "IMAGES_BUCKET": where.bucket, **queues}
 
@@ -278,7 +279,7 @@ def test_of_what_takes_no_resource_a_role_has_only_what_it_needs(cloud: Cloud, r
     assert allowed == MAY_ANYWHERE[role]
 
 
-def test_the_script_of_a_prototype_asks_aws_for_what_its_workload_does() -> None:
+def test_builders_script_asks_aws_for_what_its_workload_does() -> None:
     script = (ROOT / "deploy" / "docker" / "bake.sh").read_text()
     assert set(re.findall(r"\baws ([a-z0-9]+ [a-z-]+)", script)) == {"s3 cp", "ecr get-login-password"}
 

@@ -1,4 +1,4 @@
-"""A secret gets a new value while two sites and a worker run: every photo is answered, and answered once."""
+"""A secret is rotated while two sites and a worker run: every photo is answered exactly once."""
 
 import io
 import json
@@ -16,17 +16,17 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws, keys, secret_store
-from botsite.bot import api
+from botsite.bot import bot_token
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions
+from detection import callback, queries
 from tests.support import new_updates
 from tests.support.emulators import forget_clients
 from tests.support.processes import wait_until
 
 ADOPTED = ("AWS_ENDPOINT_URL", "TELEGRAM_API_URL")
-# What the processes read for themselves, as on AWS, instead of from their environment.
+# What the processes read from Secrets Manager, as on AWS, instead of from their environment.
 OWN = dict.fromkeys(("RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET", "DJANGO_SECRET_KEY", "TELEGRAM_TOKEN"), "")
 chat_ids = count(7000)
 
@@ -43,7 +43,7 @@ class Service(LocalStack):
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Service]:
-    """A running service of this module's own: what it rotates, the tests of other modules hold on to."""
+    """A running service for this module: the tests of other modules rely on their secrets."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ADOPTED:
             patch.setattr(settings, name, "")
@@ -58,7 +58,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[
 
 @pytest.fixture
 def user(service: Service) -> TelegramUser:
-    """Somebody who has not talked to this bot before."""
+    """A user who is new to this bot."""
     return TelegramUser(service.telegram_url, next(chat_ids))
 
 
@@ -68,19 +68,19 @@ def held(name: str) -> dict[str, str]:
 
 
 def rotate(name: str, **options: Any) -> str:
-    """Rotate by the command; return what it printed."""
+    """Run the command; return its output."""
     output = io.StringIO()
     call_command("rotate", name, stdout=output, stderr=output, **options)
     return output.getvalue()
 
 
 def statuses(service: Service, ask: Callable[[str], httpx.Response]) -> set[int]:
-    """Return the answers of both sites, each asked so often that all of its processes were."""
+    """Return the answers of both sites, asked often enough to reach all of their processes."""
     return {ask(site).status_code for site in service.sites.values() for _ in range(8)}
 
 
 def called_with(key: str) -> Callable[[str], httpx.Response]:
-    """Return a call of /results for a prediction that is not there: 404 if the signature is right, else 403."""
+    """Return a call of /results for an unknown prediction: 404 if the signature is right, else 403."""
     headers = {callback.SIGNATURE_HEADER: callback.sign("x", key)}
     return lambda site: httpx.get(f"{site}/results", params={"predictionId": "x"}, headers=headers)
 
@@ -108,7 +108,7 @@ def test_photos_that_are_sent_while_a_secret_is_rotated_are_all_answered_once(
 
 @pytest.fixture
 def new_site(service: Service) -> Iterator[Callable[[], str]]:
-    """Start a site that has seen no key but the newest; return its address."""
+    """Start a site that has only seen the newest key; return its address."""
     started: list[Child] = []
 
     def start() -> str:
@@ -133,10 +133,10 @@ def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_predi
     headers = {"X-Telegram-Bot-Api-Secret-Token": held("webhook-secret")["TELEGRAM_WEBHOOK_SECRET"]}
     for address in (lambda: next(iter(service.sites.values())), new_site):
         url = f"{address()}/telegram/webhook"
-        # As Telegram does: a site that has looked just before the secret was rotated refuses it for some seconds.
+        # As Telegram does: a site that read the secret just before the rotation refuses it for some seconds.
         wait_until(lambda url=url: httpx.post(url, json=update, headers=headers, timeout=PATIENCE_SECONDS).is_success)
         rotate("results-key")
-    assert len(predictions.latest_of_chat(user.chat_id)) == 2
+    assert len(queries.latest_of_chat(user.chat_id)) == 2
 
 
 def test_ids_are_made_by_the_first_key_of_all(service: Service) -> None:
@@ -160,7 +160,7 @@ def test_a_worker_calls_again_if_sites_cannot_know_its_new_key_yet(
 ) -> None:
     rotate("results-key")
     rotate("results-key")
-    # They have looked just now, and do not look again for some seconds, lest strangers make them.
+    # They have just read the key, and don't read it again for some seconds, whatever strangers send.
     sites_know_the_newest(service)
     rotate("results-key")
     assert user.wait_for_reply(user.send_photo(photo)).photo
@@ -188,7 +188,7 @@ def test_a_strangers_secret_of_the_webhook_is_refused(service: Service, user: Te
     assert statuses(service, lambda site: httpx.post(f"{site}/telegram/webhook", json=body, headers=headers)) == {403}
 
 
-def test_what_was_before_is_not_good_for_ever(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previous_value_expires(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     rotate("results-key")
     name = f"{PREFIX}/results-key"
     arguments = (name, settings.AWS_REGION, settings.AWS_ENDPOINT_URL)
@@ -213,7 +213,7 @@ def test_the_admins_password_is_another_and_is_not_printed(service: Service) -> 
 
 
 def given(text: str) -> int:
-    """Return a file descriptor from which a text can be read."""
+    """Return a file descriptor with a text."""
     reading, writing = os.pipe()
     os.write(writing, text.encode())
     os.close(writing)
@@ -223,7 +223,7 @@ def given(text: str) -> int:
 def test_a_token_is_stored_once_telegram_knows_it(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
     said = rotate("telegram-token", token_fd=given(f"{token}\n"))
-    assert api.stored_token(f"{PREFIX}/telegram-token") == token
+    assert bot_token.stored(f"{PREFIX}/telegram-token") == token
     assert "@object_detection_bot" in said
     assert token not in said
 
@@ -241,7 +241,7 @@ def test_a_photo_that_comes_after_the_token_was_revoked_is_answered_once_the_new
 
 
 def revoked(service: Service) -> str:
-    """Have the bot's token revoked; return the one that it has now."""
+    """Revoke the bot's token; return the new one."""
     number = service.env["TELEGRAM_TOKEN"].partition(":")[0]
     service.env["TELEGRAM_TOKEN"] = f"{number}:{secrets.token_urlsafe(26)}"
     TelegramControl(service.telegram_url).revoke(service.env["TELEGRAM_TOKEN"])
@@ -252,7 +252,7 @@ def test_once_a_new_token_is_stored_no_call_fails_for_want_of_it(
     service: Service, user: TelegramUser, photo: bytes
 ) -> None:
     control = TelegramControl(service.telegram_url)
-    # So many that each process of a site has used the one before. One chat takes a message a second.
+    # Enough for each process of a site to use the old token. A chat takes a message a second.
     others = [TelegramUser(service.telegram_url, next(chat_ids)) for _ in range(8)]
     for other in others:
         other.wait_for_reply(other.send_text("/help"))
@@ -261,11 +261,11 @@ def test_once_a_new_token_is_stored_no_call_fails_for_want_of_it(
         other.wait_for_reply(other.send_text("/help"))
     assert user.wait_for_reply(user.send_photo(photo)).photo
     deliveries = [one for chat in (user, *others) for one in control.updates(chat.chat_id)]
-    # A 403 is of a secret of the webhook that another test has rotated, and comes again.
+    # A 403 is due to another test's rotation of the webhook secret; the update is sent again.
     assert [code for one in deliveries for code in one.statuses if code >= 500] == []
 
 
-def test_a_bot_without_a_webhook_is_not_left_so_without_a_word(service: Service) -> None:
+def test_missing_webhook_is_reported(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
     httpx.post(f"{service.telegram_url}/bot{token}/deleteWebhook").raise_for_status()
     try:
@@ -277,20 +277,20 @@ def test_a_bot_without_a_webhook_is_not_left_so_without_a_word(service: Service)
     assert f"python manage.py set_webhook --prefix {PREFIX}" in said
 
 
-@pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "does not know"), ("\n", "no token")])
-def test_a_token_that_is_none_changes_nothing(service: Service, text: str, why: str) -> None:
+@pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "doesn't know"), ("\n", "no token")])
+def test_wrong_token_changes_nothing(service: Service, text: str, why: str) -> None:
     with pytest.raises(CommandError, match=why) as raised:
         rotate("telegram-token", token_fd=given(text))
     assert "AAAA" not in str(raised.value)
-    assert api.stored_token(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
+    assert bot_token.stored(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
 
 
-def test_a_descriptor_that_is_not_open_is_named(service: Service) -> None:
+def test_closed_descriptor_is_reported(service: Service) -> None:
     with pytest.raises(CommandError, match="--token-fd 999: Bad file descriptor"):
         rotate("telegram-token", token_fd=999)
 
 
-def test_a_key_that_cannot_be_read_anew_stays_what_it_was(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_key_keeps_its_value(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "SECRET_OF", {"RESULTS_KEY": "nobody/results-key"})
     monkeypatch.setattr(settings, "RESULTS_KEY", "k")
     key = keys.Key("RESULTS_KEY")

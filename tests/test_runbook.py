@@ -9,6 +9,7 @@ from django.core.management import get_commands
 from deploy import rotation, stacks
 from deploy.cfn import template
 from deploy.doctor import alarms, checks
+from deploy.service import Service
 
 ROOT = Path(__file__).parents[1]
 RUNBOOK = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
@@ -21,7 +22,7 @@ def first_column(heading: str) -> list[str]:
 
 
 def test_each_alarm_of_the_templates_has_its_row() -> None:
-    assert sorted(first_column("Alarms")) == alarms.expected("objdet")
+    assert sorted(first_column("Alarms")) == alarms.expected(Service("objdet"))
 
 
 def test_each_check_of_the_doctor_has_its_row_in_the_order_of_the_report() -> None:

@@ -1,4 +1,4 @@
-"""Settings that are secrets come from Secrets Manager, and stay out of environments, errors and logs."""
+"""Secret settings come from Secrets Manager, and stay out of environments, errors and logs."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.support import emulators
 ROOT = Path(__file__).parents[1]
 KEY = "a-results-key-that-nobody-knows"
 _numbers = count(1)
-# An account id in an ARN or a registry's address, an access key, a bot's token, a mail address.
+# An account id in an ARN or a registry address, an access key, a bot token, a mail address.
 SOMEBODYS = re.compile(
     r"(?<=:)(?!(\d)\1{11}|123456789012)\d{12}(?=:)|(?!(\d)\2{11})\d{12}(?=\.dkr)|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
     r"|\b\d{8,10}:(?![xA]+\b)[\w-]{35}\b|\b[\w.+-]+@(?!example\.|localhost)[\w-]+\.(?:com|org|net|io|de)\b"
@@ -26,7 +26,7 @@ SOMEBODYS = re.compile(
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """An emulated AWS of this module's own."""
+    """An emulated AWS for this module only."""
     with emulators.ministack() as url:
         yield url
 
@@ -39,27 +39,27 @@ def stored(text: str) -> str:
 
 
 def run(endpoint: str, code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run code that begins with Django's settings, in a process with this environment."""
+    """Run code after loading Django's settings, in a process with this environment."""
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
     base = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "botsite.settings", "LOG_FORMAT": "json"}
     command = [sys.executable, "-c", f"import django; django.setup(); from django.conf import settings; {code}"]
     return subprocess.run(command, cwd=ROOT, env=base | keys | env, capture_output=True, text=True, check=False)
 
 
-def test_a_secret_counts_as_a_setting_and_is_in_no_environment(endpoint: str) -> None:
+def test_secret_becomes_a_setting_and_stays_out_of_the_environment(endpoint: str) -> None:
     ids = [stored(json.dumps({"RESULTS_KEY": KEY})), stored(json.dumps({"DJANGO_SECRET_KEY": "d" * 40}))]
     code = "import os; print(settings.RESULTS_KEY, settings.SECRET_KEY, 'RESULTS_KEY' in os.environ)"
     ended = run(endpoint, code, SERVICE_SECRETS=",".join(ids))
     assert ended.stdout.split() == [KEY, "d" * 40, "False"]
 
 
-def test_what_stands_in_the_environment_counts_more(endpoint: str) -> None:
+def test_environment_takes_precedence(endpoint: str) -> None:
     name = stored(json.dumps({"RESULTS_KEY": KEY}))
     ended = run(endpoint, "print(settings.RESULTS_KEY)", SERVICE_SECRETS=name, RESULTS_KEY="mine")
     assert ended.stdout == "mine\n"
 
 
-def test_a_role_that_needs_a_secret_finds_it_there(endpoint: str) -> None:
+def test_role_finds_its_secret_settings(endpoint: str) -> None:
     name = stored(json.dumps({"RESULTS_KEY": KEY}))
     given = dict.fromkeys(("JOBS_QUEUE_URL", "IMAGES_BUCKET", "PREDICTIONS_TABLE", "POLYBOT_URL"), "x")
     code = "from botsite.settings import require; require('yolo5')"
@@ -67,20 +67,20 @@ def test_a_role_that_needs_a_secret_finds_it_there(endpoint: str) -> None:
     assert "without RESULTS_KEY" in run(endpoint, code, **given).stderr
 
 
-def test_a_secret_that_is_not_there_is_named_with_what_to_do(endpoint: str) -> None:
+def test_missing_secret_is_named_with_what_to_do(endpoint: str) -> None:
     ended = run(endpoint, "", SERVICE_SECRETS="test/nothing")
     last = ended.stderr.splitlines()[-1]
     assert ended.returncode == 1
-    assert "SERVICE_SECRETS names test/nothing, which cannot be read" in last
+    assert "SERVICE_SECRETS names test/nothing, which can't be read" in last
     assert "manage.py provision" in last
 
 
 @pytest.mark.parametrize("text", [KEY, f'["{KEY}"]', f'{{"RESULTS_KEY": ["{KEY}"]}}', f'{{"{KEY}'])
-def test_a_secret_of_another_form_is_refused_and_not_shown(endpoint: str, text: str) -> None:
+def test_malformed_secret_is_rejected_and_not_shown(endpoint: str, text: str) -> None:
     name = stored(text)
     ended = run(endpoint, "", SERVICE_SECRETS=name)
     assert ended.returncode == 1
-    assert f"SERVICE_SECRETS names {name}, which has to hold a JSON object" in ended.stderr
+    assert f"SERVICE_SECRETS names {name}, which must be a JSON object" in ended.stderr
     assert KEY not in ended.stderr + ended.stdout
 
 
@@ -103,12 +103,12 @@ print(os.waitpid(child, 0)[1], secret_store._client("us-east-1", "") is client)
 """
 
 
-def test_a_forked_process_has_connections_of_its_own(endpoint: str) -> None:
-    """As a worker of gunicorn, which is forked from the process that has read the settings."""
+def test_forked_process_has_its_own_connections(endpoint: str) -> None:
+    """gunicorn forks its workers from the process that read the settings."""
     assert run(endpoint, FORKS).stdout == "0 True\n"
 
 
-def test_nobodys_account_key_token_or_address_is_in_the_repository() -> None:
+def test_repository_contains_no_account_key_token_or_address() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = []
     for name in listed.splitlines():
@@ -117,6 +117,6 @@ def test_nobodys_account_key_token_or_address_is_in_the_repository() -> None:
     assert found == []
 
 
-def test_what_is_too_short_to_be_a_secret_takes_no_words_out_of_the_log() -> None:
+def test_short_secrets_are_not_redacted() -> None:
     logs.hide("job")
     assert logs.redact("job_sent") == "job_sent"

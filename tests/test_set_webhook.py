@@ -1,4 +1,4 @@
-"""`set_webhook`: Telegram is told once where updates go, and is given the certificate that nobody else vouches for."""
+"""`set_webhook`: the webhook is registered once, with the certificate if it is self-signed."""
 
 import io
 import json
@@ -16,11 +16,12 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from botsite.bot import api
-from botsite.bot.api import TelegramError
+from botsite.bot import bot_token
+from botsite.bot.errors import TelegramError
 from deploy.certificates import acm, self_signed
 from deploy.certificates.self_signed import Pair
 from deploy.local.telegram.client import TelegramControl, TelegramUser
+from deploy.service import Service
 from deploy.webhook import bot_api, registration
 from deploy.webhook.registration import Registered
 from tests.support import emulators
@@ -34,25 +35,25 @@ KINDS = ["callback_query", "message"]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """The address of a fake Telegram of this module's own."""
+    """The address of a fake Telegram for this module."""
     with emulators.telegram(TOKEN) as url:
         yield url
 
 
 @pytest.fixture
 def control(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
-    """A Telegram that knows of no webhook, and settings that lead to it."""
+    """A Telegram without a webhook, and settings that point to it."""
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", server)
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", TOKEN)
     monkeypatch.setattr(settings, "TELEGRAM_WEBHOOK_SECRET", SECRET)
-    api.token.cache_clear()
+    bot_token.current.cache_clear()
     yield TelegramControl(server)
-    api.token.cache_clear()
+    bot_token.current.cache_clear()
     TelegramControl(server).reset(setup=True)
 
 
 def register(url: str = URL, token: str = TOKEN, secret: str = SECRET, **more: Any) -> Registered:
-    """Register the webhook, as it should be but for what is given."""
+    """Register the webhook, with some arguments changed."""
     return registration.register(url, token, secret, **more)
 
 
@@ -68,7 +69,7 @@ def pair() -> Pair:
 
 
 class Site:
-    """A real webhook, behind TLS if it has a certificate, that remembers secret and text of what it got."""
+    """A real webhook, with TLS if it has a certificate, that records the secret and text of each update."""
 
     def __init__(self, pair: Pair | None = None, status: int = 200) -> None:
         self.received: list[tuple[str | None, str]] = []
@@ -87,7 +88,7 @@ class Site:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         if pair:
-            # Handshakes in the threads of the requests: one that fails is that connection's affair.
+            # Handshakes in the request's thread, so that a failed one affects only its connection.
             self._server.socket = _tls(pair).wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -103,7 +104,7 @@ class Site:
 
 
 def _tls(pair: Pair) -> ssl.SSLContext:
-    """Return TLS with a certificate; Python takes its key from a file alone."""
+    """Return TLS with a certificate; Python only reads keys from files."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile() as file:
         file.write(pair.certificate + pair.key)
@@ -120,10 +121,10 @@ def test_the_webhook_is_registered_with_what_updates_are_wanted(control: Telegra
     info = control.webhook()
     assert (info["url"], sorted(info["allowed_updates"]), info["max_connections"]) == (URL, KINDS, 40)
     assert info["has_custom_certificate"] is False
-    assert done.changes[0] == f"address: none instead of {URL}"
+    assert done.changes[0] == f"address: none -> {URL}"
 
 
-def test_a_second_time_sends_nothing_unless_it_is_asked_for(control: TelegramControl) -> None:
+def test_webhook_is_not_sent_again_unless_asked(control: TelegramControl) -> None:
     register()
     again = register()
     assert (again.changes, again.sent, sent(control)) == ([], False, 1)
@@ -131,17 +132,15 @@ def test_a_second_time_sends_nothing_unless_it_is_asked_for(control: TelegramCon
     assert sent(control) == 2
 
 
-def test_another_address_replaces_the_first_and_what_waits_stays(control: TelegramControl, server: str) -> None:
+def test_new_address_replaces_the_old_and_keeps_pending_updates(control: TelegramControl, server: str) -> None:
     register(f"http://127.0.0.1:{free_port()}/")
     TelegramUser(server, 7).send_text("hello")
     done = register()
-    assert done.changes == [f"address: {done.changes[0].split()[1]} instead of {URL}"]
+    assert done.changes == [f"address: {done.changes[0].split()[1]} -> {URL}"]
     assert done.info.pending_update_count == 1
 
 
-def test_a_delivery_that_was_refused_for_its_secret_has_the_secret_sent_anew(
-    control: TelegramControl, server: str
-) -> None:
+def test_refused_delivery_makes_the_secret_be_sent_again(control: TelegramControl, server: str) -> None:
     with Site(status=403).open() as site:
         register(site.url)
         TelegramUser(server, 8).send_text("hello")
@@ -172,7 +171,7 @@ def test_without_the_certificate_nothing_arrives_and_with_it_also_what_waited(
         wait_until(lambda: "SSL error" in control.webhook().get("last_error_message", ""))
         assert site.received == []
         done = register(site.url, certificate=pair.certificate)
-        assert done.changes == ["certificate of our own: no instead of yes"]
+        assert done.changes == ["self-signed certificate: no -> yes"]
         wait_until(lambda: site.received == [(SECRET, "early")])
 
 
@@ -191,8 +190,8 @@ def test_a_renewed_certificate_is_given_to_telegram_though_it_has_one_already(
 # --------------------------------------------------------------------------------------------- what is wrong
 
 
-def test_a_token_that_telegram_refuses_is_said_without_the_token(control: TelegramControl) -> None:
-    with pytest.raises(TelegramError, match=r"does not know this bot token\. Take it from @BotFather") as caught:
+def test_wrong_token_is_not_shown(control: TelegramControl) -> None:
+    with pytest.raises(TelegramError, match=r"doesn't know this bot token\. Take it from @BotFather") as caught:
         register(token="123456:another-token")
     assert "another-token" not in str(caught.value)
 
@@ -200,37 +199,35 @@ def test_a_token_that_telegram_refuses_is_said_without_the_token(control: Telegr
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ({"token": "nonsense"}, "This is no bot token"),
-        ({"secret": ""}, "The webhook's secret is empty"),
-        ({"secret": "a.b"}, "The webhook's secret is empty or has characters"),
-        ({"url": "bot.example.com"}, "is no address for a webhook"),
+        ({"token": "nonsense"}, "This isn't a bot token"),
+        ({"secret": ""}, "The webhook's secret must be"),
+        ({"secret": "a.b"}, "The webhook's secret must be"),
+        ({"url": "bot.example.com"}, "can't be a webhook"),
         ({"url": "https://"}, "Telegram refuses: bad webhook: an HTTPS URL must be provided"),
         ({"certificate": b"nonsense"}, "Telegram refuses: bad webhook: failed to set custom certificate"),
     ],
 )
-def test_what_telegram_would_not_take_is_refused(control: TelegramControl, wrong: Any, reason: str) -> None:
+def test_invalid_webhook_is_rejected(control: TelegramControl, wrong: Any, reason: str) -> None:
     with pytest.raises(TelegramError, match=f"(?i){reason}"):
         register(**wrong)
     assert control.webhook()["url"] == ""
 
 
-def test_telegrams_wish_to_be_asked_later_is_granted(control: TelegramControl) -> None:
+def test_retry_after_is_obeyed(control: TelegramControl) -> None:
     control.fault("setWebhook", "too_many_requests", retry_after=1)
     assert register().info.url == URL
 
 
-def test_a_telegram_that_has_no_time_is_not_asked_for_ever(
-    control: TelegramControl, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_busy_telegram_is_not_asked_forever(control: TelegramControl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bot_api, "_TRIES", 1)
     control.fault("getWebhookInfo", "too_many_requests", retry_after=30, times=None)
     with pytest.raises(TelegramError, match="Telegram is busy"):
         register()
 
 
-def test_a_telegram_that_is_not_there_is_named(control: TelegramControl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_telegram_is_named(control: TelegramControl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", f"http://127.0.0.1:{free_port()}")
-    with pytest.raises(TelegramError, match=r"http://127\.0\.0\.1:\d+ does not answer: .*Try again"):
+    with pytest.raises(TelegramError, match=r"http://127\.0\.0\.1:\d+ doesn't answer: .*Try again"):
         register()
 
 
@@ -239,13 +236,13 @@ def test_a_telegram_that_is_not_there_is_named(control: TelegramControl, monkeyp
 
 @pytest.fixture(scope="module")
 def emulated() -> Iterator[str]:
-    """An emulated AWS of this module's own."""
+    """An emulated AWS for this module."""
     with emulators.ministack() as url:
         yield url
 
 
 def deploy_web(prefix: str, certificate_arn: str) -> None:
-    """Make what `set_webhook` asks of the stack of the sites: where they are called, and their certificate."""
+    """Deploy a stack with what `set_webhook` reads: the webhook's host and the certificate."""
     template = {
         "Parameters": {"CertificateArn": {"Type": "String"}},
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
@@ -270,13 +267,13 @@ def run(*arguments: str) -> list[str]:
 
 
 def test_the_command_takes_address_and_certificate_from_the_stack(control: TelegramControl, emulated: str) -> None:
-    deploy_web("own", acm.ensure_self_signed("own", "localhost"))
+    deploy_web("own", acm.ensure_self_signed(Service("own"), "localhost"))
     lines = run("--prefix", "own")
     url = "https://localhost/telegram/webhook"
-    assert f"Telegram had address: none instead of {url}." in lines
+    assert f"Changed address: none -> {url}" in lines
     assert lines[-2:] == [
-        "Sent to Telegram.",
-        f"updates go to {url}, with our certificate; 0 wait to be delivered",
+        "The webhook was sent to Telegram.",
+        f"updates go to {url}, with a self-signed certificate; 0 pending",
     ]
 
 
@@ -287,13 +284,13 @@ def test_the_command_reads_the_secrets_of_the_stack_where_the_environment_has_no
         aws.client("secretsmanager").create_secret(Name=f"kept/{name}", SecretString=text)
     for name in ("TELEGRAM_TOKEN", "TELEGRAM_WEBHOOK_SECRET"):
         monkeypatch.setattr(settings, name, "")
-    deploy_web("kept", acm.ensure_self_signed("kept", "localhost"))
-    assert "Sent to Telegram." in run("--prefix", "kept")
+    deploy_web("kept", acm.ensure_self_signed(Service("kept"), "localhost"))
+    assert "The webhook was sent to Telegram." in run("--prefix", "kept")
 
 
 def test_the_command_says_when_there_is_nothing_to_do(control: TelegramControl) -> None:
     run("--url", URL)
-    assert run("--url", URL)[0] == "Telegram has it as it should be: nothing was sent."
+    assert run("--url", URL)[0] == "Telegram already has the webhook."
 
 
 def test_the_command_tells_the_last_delivery_that_failed(control: TelegramControl, server: str) -> None:
@@ -302,12 +299,12 @@ def test_the_command_tells_the_last_delivery_that_failed(control: TelegramContro
     TelegramUser(server, 12).send_text("hello")
     wait_until(lambda: "last_error_message" in control.webhook())
     lines = run("--url", url)
-    assert lines[1] == f"updates go to {url}; 1 wait to be delivered"
-    assert lines[2].startswith("the last delivery that failed, ")
+    assert lines[1] == f"updates go to {url}; 1 pending"
+    assert lines[2].startswith("the last failed delivery, ")
     assert lines[2].endswith(" s ago: Connection refused")
 
 
-def test_a_stack_without_a_certificate_says_how_to_give_it_one(control: TelegramControl, emulated: str) -> None:
+def test_missing_certificate_is_reported_with_advice(control: TelegramControl, emulated: str) -> None:
     deploy_web("bare", "")
     with pytest.raises(CommandError, match=r"bare-web has no certificate.*provision --prefix bare --self-signed"):
         run("--prefix", "bare")
@@ -315,5 +312,5 @@ def test_a_stack_without_a_certificate_says_how_to_give_it_one(control: Telegram
 
 def test_a_refused_token_is_a_commands_error(control: TelegramControl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", "123456:another-token")
-    with pytest.raises(CommandError, match="does not know this bot token"):
+    with pytest.raises(CommandError, match="doesn't know this bot token"):
         run("--url", URL)

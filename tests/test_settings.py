@@ -1,4 +1,4 @@
-"""Settings come from the environment, are all documented, and are missed loudly."""
+"""Settings come from the environment, are all documented, and fail loudly when missing."""
 
 import os
 import re
@@ -30,14 +30,14 @@ def test_env_example_lists_exactly_what_settings_read() -> None:
     assert sorted(listed) == sorted(read)
 
 
-def test_each_setting_in_env_example_has_its_line_of_explanation() -> None:
+def test_env_example_explains_each_setting() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     bare = [line for before, line in pairwise(lines) if "=" in line and not before.startswith("# ")]
     assert bare == []
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_names_all_it_lacks_at_once(role: str) -> None:
+def test_role_names_all_missing_settings_at_once(role: str) -> None:
     from botsite import settings
 
     ended = _run(ROLES[role])
@@ -45,7 +45,7 @@ def test_a_role_names_all_it_lacks_at_once(role: str) -> None:
     assert [name for name in settings.ROLE_NEEDS[role] if name not in ended.stderr] == []
 
 
-def test_an_empty_webhook_secret_refuses_to_start() -> None:
+def test_site_does_not_start_with_an_empty_webhook_secret() -> None:
     from botsite import settings
 
     env = dict.fromkeys(settings.ROLE_NEEDS["polybot"], "x") | {"TELEGRAM_TOKEN": "1:x", "TELEGRAM_WEBHOOK_SECRET": ""}
@@ -55,6 +55,6 @@ def test_an_empty_webhook_secret_refuses_to_start() -> None:
 
 
 @pytest.mark.parametrize(("text", "said"), [("1e3", "1000.0"), ("ten", "BACKLOG_TARGET is 'ten'")])
-def test_a_target_is_a_number_or_named(text: str, said: str) -> None:
+def test_target_must_be_a_number(text: str, said: str) -> None:
     ended = _run("from botsite import settings; print(settings.BACKLOG_TARGET)", BACKLOG_TARGET=text)
     assert said in ended.stdout + ended.stderr

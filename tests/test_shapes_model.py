@@ -2,14 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from deploy.local import sample
+from deploy.local.shapes import export
 from deploy.local.shapes.draw import Shape, draw_photo, draw_sample
+from detection.model import openvino
 
-WEIGHTS = Path(__file__).parents[1] / "deploy" / "local" / "shapes" / "shapes.pt"
+WEIGHTS = export.WEIGHTS
 HELD_OUT_SEEDS = range(2_000_000, 2_000_006)  # Neither learned from nor used to judge the training.
 
 
@@ -28,6 +32,10 @@ def found(model: Any, image: Any) -> list[Shape]:
     (result,) = model.predict(image, verbose=False)
     boxes = zip(result.boxes.cls.tolist(), result.boxes.xywhn.tolist(), strict=True)
     return [Shape(model.names[int(number)], *box) for number, box in boxes]
+
+
+def bgr(image: Any) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
 
 
 def overlap(one: Shape, other: Shape) -> float:
@@ -76,8 +84,30 @@ def test_the_model_sees_images_at_the_size_it_was_trained_at_unless_told_otherwi
     assert model.names == {0: "circle", 1: "square", 2: "triangle"}
 
 
-def test_the_weights_are_small_enough_to_live_in_the_repository() -> None:
+@pytest.mark.parametrize("name", export.SIZES)
+def test_committed_export_sees_what_ultralytics_sees(model: Any, name: str) -> None:
+    """The weights in the shape of the photo, as ultralytics predicts: the exports are of these weights."""
+    height, width = export.SIZES[name]
+    labels, (predict, *_) = openvino.load(WEIGHTS.with_name(name))
+    assert labels == model.names
+    for seed in HELD_OUT_SEEDS:
+        # 320 x 256 is what ultralytics makes of 4:3.
+        drawn = draw_photo(seed, 640 if width == 320 else 480, 640 if height == 320 else 480, clean=True)
+        expected = found(model, drawn.image)
+        seen = [Shape(box.label, box.cx, box.cy, box.width, box.height) for box in predict(bgr(drawn.image))]
+        assert Counter(box.label for box in seen) == Counter(box.label for box in expected)
+        assert all(max(overlap(box, one) for one in expected if one.label == box.label) >= 0.99 for box in seen)
+
+
+def test_demo_runs_the_square_export() -> None:
+    assert export.SIZES[sample.SHAPES.name] == (320, 320)
+    assert sample.SHAPES.parent == sample.SHAPES_WEIGHTS.parent == WEIGHTS.parent
+
+
+def test_weights_and_exports_are_small_enough_to_live_in_the_repository() -> None:
     assert WEIGHTS.stat().st_size <= 2_000_000
+    files = [file for name in export.SIZES for file in WEIGHTS.with_name(name).iterdir()]
+    assert sum(file.stat().st_size for file in files) <= 6_500_000
 
 
 def test_the_same_seed_draws_the_same_pixels_and_another_seed_does_not() -> None:

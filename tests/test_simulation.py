@@ -1,4 +1,4 @@
-"""A simulated group wakes for one photo, grows to the load, answers everything and goes back to nothing."""
+"""A simulated group wakes for one photo, grows with the load, answers everything and goes back to zero."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from botsite import celery
 from deploy.loadtest import replay
 from metrics.backlog import BadSetting
 from metrics.policy import Policies, StepScaling, TargetTracking
-from metrics.simulator import arrivals, tuning
+from metrics.simulator import arrivals, compare, tuning
 from metrics.simulator.fleet import Fleet
 from metrics.simulator.scenario import Machine, Result, Scenario
 from metrics.simulator.simulation import simulate
@@ -25,7 +25,7 @@ from metrics.simulator.simulation import simulate
 ROOT = Path(__file__).resolve().parent.parent
 HOUR, DAY = 3600.0, 86_400.0
 POLICIES = Policies(TargetTracking(10, period=30))
-# One photo a second and machine, always.
+# Exactly one photo per second and machine.
 SLOW = Machine(slots=1, service_seconds=1, service_variation=0, boot_seconds=120)
 
 
@@ -44,11 +44,11 @@ def test_one_photo_takes_exactly_one_machine() -> None:
 
 
 @pytest.mark.parametrize("photos", [100, 300, 995])
-def test_a_burst_takes_as_many_machines_as_the_target_says_give_or_take_one(photos: int) -> None:
+def test_burst_takes_as_many_machines_as_the_target_says(photos: int) -> None:
     assert abs(_burst(photos).peak - photos / 10) <= 1
 
 
-def test_a_burst_goes_from_nothing_to_the_maximum_and_back_to_nothing() -> None:
+def test_burst_scales_from_zero_to_the_maximum_and_back() -> None:
     result = _burst(300, maximum=4)
     assert (_desired(result)[0], result.peak, _desired(result)[-1], result.machines.running[-1]) == (0, 4, 0, 0)
 
@@ -58,16 +58,16 @@ def test_the_first_photo_waits_for_a_tick_an_alarm_and_a_boot() -> None:
     assert result.latencies.tolist() == [30 + 120 + 1]
 
 
-def test_a_machine_is_by_default_what_the_worker_is_tuned_to() -> None:
+def test_default_machine_has_the_slots_of_the_worker() -> None:
     assert Machine().slots == celery.configuration()["worker_concurrency"]
 
 
-def test_no_photo_takes_no_machine() -> None:
+def test_no_photos_take_no_machine() -> None:
     result = _burst(0)
     assert (result.launches, result.dollars, result.latency(95)) == (0, 0, 0)
 
 
-def test_machines_of_the_minimum_run_from_the_start_and_are_paid_for_to_the_end() -> None:
+def test_minimum_machines_are_paid_for_from_start_to_end() -> None:
     result = simulate(Scenario(np.array([0.0, 600]), SLOW, minimum=1, maximum=1), POLICIES)
     assert result.latencies.tolist() == [1, 1]
     assert result.machine_seconds == result.machines.at[-1]
@@ -87,7 +87,7 @@ def test_machines_of_the_minimum_run_from_the_start_and_are_paid_for_to_the_end(
     st.floats(0, 30),
 )
 @settings(max_examples=60, deadline=None)
-def test_every_photo_that_arrives_is_answered(
+def test_every_photo_is_answered(
     times: list[float], machine: Machine, target: float, maximum: int, delay: float
 ) -> None:
     scenario = Scenario(np.sort(times), machine, maximum=maximum, metric_delay_seconds=delay)
@@ -97,7 +97,7 @@ def test_every_photo_that_arrives_is_answered(
     assert result.machine_seconds >= 60 * result.launches
 
 
-def test_the_fleet_serves_in_order_as_many_at_a_time_as_it_has_slots() -> None:
+def test_fleet_serves_in_order_up_to_its_slots() -> None:
     fleet = Fleet(np.array([0.0, 0, 0, 10]), 2, lambda number: np.full(number, 3.0))
     assert fleet.depth(1) == (3, 0)
     fleet.add(1, 1)
@@ -105,7 +105,7 @@ def test_the_fleet_serves_in_order_as_many_at_a_time_as_it_has_slots() -> None:
     assert fleet.finished.tolist() == [4, 4, 7, 13]
 
 
-def test_a_machine_that_goes_finishes_what_it_has_and_takes_no_more() -> None:
+def test_removed_machine_finishes_its_photos_and_takes_no_more() -> None:
     fleet = Fleet(np.zeros(3), 1, lambda number: np.full(number, 5.0))
     fleet.add(1, 0)
     fleet.add(2, 0)
@@ -126,18 +126,18 @@ RNG = np.random.default_rng(7)
     ],
     ids=["constant", "burst", "wave"],
 )
-def test_photos_arrive_sorted_in_time_and_number(times: arrivals.Seconds, number: int, last: float) -> None:
+def test_arrivals_are_sorted_complete_and_in_time(times: arrivals.Seconds, number: int, last: float) -> None:
     assert len(times) == pytest.approx(number, rel=0.05)
     assert (np.all(np.diff(times) >= 0), times[0] >= 0, times[-1] <= last) == (True, True, True)
 
 
-def test_a_wave_is_high_at_noon_and_empty_at_midnight() -> None:
+def test_wave_peaks_at_noon_and_is_empty_at_midnight() -> None:
     hours = np.histogram(arrivals.wave(1, DAY, RNG) / HOUR, bins=24, range=(0, 24))[0]
     assert hours[12] == pytest.approx(2 * HOUR, rel=0.1)
     assert hours[0] < 0.05 * hours[12]
 
 
-def test_a_trace_is_read_in_any_order_and_starts_at_zero(tmp_path: Path) -> None:
+def test_trace_may_be_unsorted_and_starts_at_zero(tmp_path: Path) -> None:
     file = tmp_path / "trace.csv"
     file.write_text("seconds,photos\n12.5,2\n10,1\n")
     assert arrivals.trace(file).tolist() == [0, 2.5, 2.5]
@@ -147,14 +147,14 @@ def test_a_trace_is_read_in_any_order_and_starts_at_zero(tmp_path: Path) -> None
 
 @pytest.fixture(scope="module")
 def steady() -> tuple[Scenario, dict[float, Result]]:
-    """Return hours of 3 photos/s on machines of 2 photos/s, simulated for the targets that tuning compares."""
+    """Return hours of 3 photos/s on machines that do 2 photos/s, simulated for the targets tuning compares."""
     machine = Machine(slots=10, service_seconds=5, boot_seconds=60)
     photos = arrivals.constant(3, 3 * HOUR, np.random.default_rng(3))
     scenario = Scenario(photos, machine, minimum=1, maximum=8)
-    return scenario, tuning.sweep(scenario, POLICIES, tuning.candidates(scenario, 60), lambda target, now: None)
+    return scenario, compare.targets(scenario, POLICIES, tuning.candidates(scenario, 60), lambda target, now: None)
 
 
-def test_tuning_takes_a_target_that_keeps_the_latency_at_little_cost_and_says_why(
+def test_tuning_recommends_a_cheap_target_that_keeps_the_latency(
     steady: tuple[Scenario, dict[float, Result]],
 ) -> None:
     scenario, results = steady
@@ -165,7 +165,7 @@ def test_tuning_takes_a_target_that_keeps_the_latency_at_little_cost_and_says_wh
     assert "acceptable backlog" in advice.reasons[0]
 
 
-def test_under_a_steady_load_a_target_within_the_slots_settles_and_one_above_swings(
+def test_target_within_the_slots_settles_and_a_higher_one_swings(
     steady: tuple[Scenario, dict[float, Result]],
 ) -> None:
     _, results = steady
@@ -173,9 +173,9 @@ def test_under_a_steady_load_a_target_within_the_slots_settles_and_one_above_swi
     assert max(count for target, count in changes.items() if 5 <= target <= 10) < changes[60] / 2
 
 
-def test_tuning_says_what_would_help_when_no_target_does() -> None:
+def test_tuning_says_what_would_help_if_no_target_does() -> None:
     scenario = Scenario(np.zeros(10), SLOW, maximum=2)
-    results = tuning.sweep(scenario, POLICIES, [5, 10], lambda target, now: None)
+    results = compare.targets(scenario, POLICIES, [5, 10], lambda target, now: None)
     advice = tuning.recommend(scenario, POLICIES, results, 30, 95)
     assert not advice.kept
     assert any("boot" in reason for reason in advice.reasons)
@@ -184,7 +184,7 @@ def test_tuning_says_what_would_help_when_no_target_does() -> None:
 
 @pytest.fixture
 def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Return a function that runs the command with a picture in a folder of its own, and returns what it said."""
+    """Return a function that runs the command, checks its picture and returns its output."""
 
     def run(*arguments: str) -> str:
         call_command("simulate_scaling", "--png", str(tmp_path / "new" / "plot.png"), *arguments)
@@ -194,13 +194,13 @@ def command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
     return run
 
 
-def test_the_command_prints_a_row_for_each_target_and_draws(command: Callable[..., str]) -> None:
+def test_command_prints_a_row_per_target_and_draws(command: Callable[..., str]) -> None:
     said = command("--shape", "burst", "--photos", "50", "--slots", "1", "--targets", "5", "10", "20")
     rows = [line.split() for line in said.splitlines() if line.strip()[:1].isdigit()][1:]
     assert [(row[0], row[-4]) for row in rows] == [("5", "4"), ("10", "4"), ("20", "3")]
 
 
-def test_the_command_recommends_a_target(command: Callable[..., str]) -> None:
+def test_command_recommends_a_target(command: Callable[..., str]) -> None:
     said = command("--tune", "--latency", "60", "--shape", "constant", "--rate", "60/min", "--hours", "1", "--min", "1")
     assert "Recommended: BACKLOG_TARGET=" in said
 
@@ -212,7 +212,7 @@ def test_the_command_recommends_a_target(command: Callable[..., str]) -> None:
         (["--targets", "-1"], "BACKLOG_TARGET"),
         (["--min", "5", "--max", "4"], "minimum 5, maximum 4"),
         (["--max", "0"], "maximum"),
-        (["--rate", "fast"], "--rate 'fast'"),
+        (["--rate", "fast"], "rate 'fast'"),
         (["--rate", "9999999/s"], "number of photos"),
         (["--hours", "0"], "time"),
         (["--shape", "burst", "--photos", "-5"], "photos of the burst"),
@@ -245,7 +245,7 @@ def test_bad_input_is_named(arguments: list[str], name: str) -> None:
         ("seconds\nnan\n", "line 2"),
     ],
 )
-def test_a_bad_trace_is_named_with_its_line(tmp_path: Path, text: str, name: str) -> None:
+def test_bad_trace_is_named_with_its_line(tmp_path: Path, text: str, name: str) -> None:
     file = tmp_path / "trace.csv"
     file.write_text(text)
     with pytest.raises(BadSetting, match=name):
@@ -259,7 +259,7 @@ def test_bad_input_ends_with_one_line_and_no_traceback() -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_run_that_went_as_simulated_is_found_to_agree(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_replay_agrees_with_a_simulated_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     machine = Machine(service_seconds=5, service_variation=0, boot_seconds=10)
     policies = Policies(TargetTracking(10, period=2), StepScaling(period=2), 12)
     photos = np.linspace(0, 3, 600)
@@ -270,7 +270,7 @@ def test_a_run_that_went_as_simulated_is_found_to_agree(tmp_path: Path, capsys: 
 
 
 def _as_report(run: Result) -> dict[str, Any]:
-    """Return what a load test would have written of a simulated run."""
+    """Return a simulated run as a load test would report it."""
     finished = np.sort(run.arrivals + run.latencies)
     samples = []
     for at in np.arange(0, run.machines.at[-1], 1):

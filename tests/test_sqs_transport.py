@@ -1,4 +1,4 @@
-"""The SQS transport: no failure of ReceiveMessage stops a worker, and none of its messages is lost."""
+"""The SQS transport: no failure of SQS stops a worker or loses a message."""
 
 import inspect
 import json
@@ -13,7 +13,8 @@ import pytest
 from kombu.asynchronous import Hub
 from kombu.transport import SQS, virtual
 
-from tests.support.processes import PATIENCE_SECONDS, wait_until
+from deploy.local.processes import PATIENCE_SECONDS
+from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
 
 
@@ -25,7 +26,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 
 @pytest.fixture(scope="module")
 def proxy(aws: Aws) -> Iterator[ExitStack]:
-    """Start the proxy; closing the stack ends it, and it can be started anew."""
+    """Start the proxy; closing the stack ends it, after which it can be started again."""
     with ExitStack() as stack:
         stack.enter_context(aws.start_proxy())
         yield stack
@@ -33,7 +34,7 @@ def proxy(aws: Aws) -> Iterator[ExitStack]:
 
 @pytest.fixture(scope="module")
 def shared_worker(aws: Aws, proxy: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    """Start, behind the proxy, the worker that has to outlive what one test after the other does to it."""
+    """Start, behind the proxy, the one worker that has to survive all these tests."""
     with running_worker(aws, tmp_path_factory.mktemp("worker"), aws.proxy) as worker:
         assert worker.works()
         yield worker
@@ -61,15 +62,13 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_same_process_works_on_after_a_receive_that_is(fault: str, aws: Aws, worker: Worker) -> None:
+def test_the_worker_survives_a_receive_that_is(fault: str, aws: Aws, worker: Worker) -> None:
     aws.fail("ReceiveMessage", **FAULTS[fault])
     wait_until(aws.failures)
     assert worker.works()
 
 
-def test_the_same_process_works_on_after_six_seconds_of_refused_connections(
-    aws: Aws, proxy: ExitStack, worker: Worker
-) -> None:
+def test_the_worker_survives_six_seconds_of_refused_connections(aws: Aws, proxy: ExitStack, worker: Worker) -> None:
     proxy.close()
     refused_at = time.monotonic()
     worker.send("meanwhile")
@@ -78,7 +77,7 @@ def test_the_same_process_works_on_after_six_seconds_of_refused_connections(
     wait_until(lambda: worker.runs("meanwhile"))
 
 
-def test_the_same_process_works_on_after_celery_has_connected_anew(worker: Worker) -> None:
+def test_the_worker_survives_a_reconnect(worker: Worker) -> None:
     worker.app.send_task("break_connection")
     wait_until(lambda: "Trying to re-establish the connection" in worker.output.read_text())
     assert worker.works()
@@ -92,7 +91,7 @@ def test_an_outage_is_logged_without_a_flood(aws: Aws, worker: Worker) -> None:
     assert "receive_failed" in worker.output.read_text()
 
 
-def test_three_hundred_jobs_are_all_run(aws: Aws, worker: Worker) -> None:
+def test_all_of_three_hundred_jobs_are_run(aws: Aws, worker: Worker) -> None:
     texts = [f"one-of-300-{number}" for number in range(300)]
     started_at = time.monotonic()
     for ten in (texts[first : first + 10] for first in range(0, 300, 10)):
@@ -106,7 +105,7 @@ def test_three_hundred_jobs_are_all_run(aws: Aws, worker: Worker) -> None:
     wait_until(lambda: not aws.depth(worker.queue_url))
 
 
-def test_a_job_whose_deletion_fails_runs_again_and_is_not_lost(aws: Aws, worker: Worker) -> None:
+def test_a_job_whose_deletion_fails_runs_again(aws: Aws, worker: Worker) -> None:
     aws.fail("DeleteMessageBatch", error={"code": "InternalFailure", "status": 500})
     worker.send("undeletable")
     wait_until(lambda: worker.runs("undeletable") >= 2)
@@ -114,7 +113,7 @@ def test_a_job_whose_deletion_fails_runs_again_and_is_not_lost(aws: Aws, worker:
     wait_until(lambda: not aws.depth(worker.queue_url))
 
 
-def test_a_short_failure_of_deletions_runs_no_job_again(aws: Aws, worker: Worker) -> None:
+def test_a_brief_failure_to_delete_runs_no_job_twice(aws: Aws, worker: Worker) -> None:
     aws.fail("DeleteMessageBatch", times=1, reset=True)
     worker.send("deleted-late")
     wait_until(lambda: worker.runs("deleted-late"))
@@ -122,7 +121,7 @@ def test_a_short_failure_of_deletions_runs_no_job_again(aws: Aws, worker: Worker
     assert worker.runs("deleted-late") == 1
 
 
-def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws: Aws, tmp_path: Path) -> None:
+def test_a_stopped_worker_finishes_its_job_and_releases_the_others_at_once(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=1, worker_prefetch_multiplier=4) as worker:
         set_visibility(aws, worker, 60)
         worker.send("first", until=tmp_path / "go on")
@@ -132,7 +131,7 @@ def test_a_stopped_worker_finishes_its_job_and_gives_the_others_back_at_once(aws
         wait_until(lambda: aws.depth(worker.queue_url, "ApproximateNumberOfMessagesNotVisible") == 3)
 
         worker.process.send_signal(signal.SIGTERM)
-        # Said when the signal is heard; what waits for its turn is taken back soon after.
+        # Logged when the signal arrives; waiting jobs are taken back soon after.
         wait_until(lambda: "Warm shutdown" in worker.output.read_text())
         (tmp_path / "go on").touch()
         assert worker.process.wait(PATIENCE_SECONDS) == 0
@@ -154,8 +153,8 @@ def test_a_message_is_readable_json_in_the_queue(aws: Aws) -> None:
     assert json.loads(envelope["body"])[:2] == [["naïve 🐈"], {"seconds": 0}]
 
 
-def test_a_message_is_sent_with_no_other_request(aws: Aws) -> None:
-    """A role that may only send can send: kombu by itself asks for the queue's size first."""
+def test_sending_takes_a_single_request(aws: Aws) -> None:
+    """A role that may only send can send; kombu by itself asks for the queue's size first."""
     app = make_app(aws.queue())
     requests: list[str] = []
     with app.connection_for_write() as connection:
@@ -165,7 +164,7 @@ def test_a_message_is_sent_with_no_other_request(aws: Aws) -> None:
     assert requests == ["SendMessage"]
 
 
-def test_kombu_still_has_the_names_that_the_transport_overrides_or_calls() -> None:
+def test_kombu_still_has_the_names_we_override_or_call() -> None:
     """After an upgrade of kombu: read its `transport/SQS/__init__.py` again next to ours, name by name."""
     expected = {
         SQS.Channel._schedule_queue: "(self, queue)",

@@ -119,7 +119,7 @@ def test_running_deletion_is_waited_for(answers: Stubber) -> None:
 def test_stack_that_never_finishes_is_given_up_with_advice(answers: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloudformation, "_STACK_SECONDS", -1)
     script_events(answers, [event(1, "CREATE_IN_PROGRESS")])
-    with pytest.raises(StackError, match=r"app-queue is still at work .* run the command again"):
+    with pytest.raises(StackError, match=r"app-queue is still in progress .* run the command again"):
         cloudformation.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from deploy.local.stack import LocalStack
-from detection import predictions
+from detection import deliveries, predictions, times
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction
 from tests.model import writes
@@ -47,7 +47,7 @@ class Photo(RuleBasedStateMachine):
 
     @rule()
     def the_job_is_noted(self) -> None:
-        predictions.mark_enqueued(self.identity, predictions.now())
+        predictions.mark_enqueued(self.identity, times.now())
         self.model = self.model._replace(noted=True)
 
     @rule(job=JOBS)
@@ -99,8 +99,8 @@ class Photo(RuleBasedStateMachine):
         lease = next(self.numbers)
         with pytest.MonkeyPatch.context() as patience:
             if expires:
-                patience.setattr(predictions, "DELIVERY_LEASE", SHORT)
-            claimed = predictions.claim_delivery(self.identity)
+                patience.setattr(deliveries, "LEASE", SHORT)
+            claimed = deliveries.claim(self.identity)
         self._agree(claimed, writes.claim_delivery(self.model, lease))
         if claimed.granted and claimed.prediction:
             self.model = self.model._replace(expired=expires)
@@ -112,13 +112,13 @@ class Photo(RuleBasedStateMachine):
         if self.leases:
             leased, lease = self.leases[number % len(self.leases)]
             expected = writes.finish_delivery(self.model, self.answers[lease], delivery.value, RULES)
-            self._agree(predictions.finish_delivery(leased, delivery), expected)
+            self._agree(deliveries.finish(leased, delivery), expected)
 
     @rule(number=PICK, own=st.booleans())
     def a_site_gives_its_lease_back(self, number: int, own: bool) -> None:
         if self.leases:
             leased, lease = self.leases[number % len(self.leases)]
-            back = predictions.postpone_delivery(leased, SHORT) if own else predictions.release_delivery(leased)
+            back = deliveries.postpone(leased, SHORT) if own else deliveries.release(leased)
             self._agree(back, writes.release_delivery(self.model, lease))
 
     @rule()
@@ -127,7 +127,7 @@ class Photo(RuleBasedStateMachine):
 
     @rule()
     def an_operator_resends(self) -> None:
-        self._agree(predictions.reopen_delivery(self.identity), writes.reopen_delivery(self.model))
+        self._agree(deliveries.reopen(self.identity), writes.reopen_delivery(self.model))
 
     @invariant()
     def the_model_is_in_the_same_state(self) -> None:

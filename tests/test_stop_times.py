@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from botsite import aws, request_limits
-from botsite.bot import api
-from botsite.sqs.heartbeat import LONGEST_JOB_SECONDS
+from botsite import aws, celery, request_limits
+from botsite.bot import api, downloads
 from deploy.cfn import template
-from deploy.images.recipe import ROLES
+from deploy.images.roles import ROLES
 from deploy.stacks import TEMPLATES
-from detection import predictions, worker
+from detection import deliveries, worker
 
 GUNICORN = runpy.run_path(str(Path(__file__).parents[1] / "deploy" / "gunicorn.conf.py"))
 
@@ -39,7 +38,7 @@ def test_site_may_end_only_after_the_longest_send() -> None:
     site = ROLES["polybot"]
     times = {
         "send": api.LONGEST_SEND_SECONDS,
-        "lease": predictions.DELIVERY_LEASE.total_seconds(),
+        "lease": deliveries.LEASE.total_seconds(),
         "graceful": GUNICORN["graceful_timeout"],
         "docker stop": site.stop_seconds,
         "systemd": site.unit_stop_seconds,
@@ -55,8 +54,9 @@ def test_connection_outlives_the_longest_send_and_the_balancer_closes_it() -> No
 
 def test_worker_may_end_only_after_the_longest_job_and_its_callbacks() -> None:
     hook = resource("workers", "Yolo5DrainHook")
+    options = celery.configuration()["broker_transport_options"]["sqs"]
     times = {
-        "job": LONGEST_JOB_SECONDS + worker._CALLBACKS_SECONDS,
+        "job": options.longest_job_seconds + worker._CALLBACKS_SECONDS,
         "docker stop": ROLES["yolo5"].stop_seconds,
         "systemd": ROLES["yolo5"].unit_stop_seconds,
         "lifecycle hook": hook["HeartbeatTimeout"],
@@ -72,4 +72,4 @@ def test_systemd_waits_for_docker(role: str) -> None:
 def test_site_may_end_only_after_the_longest_webhook() -> None:
     """Read the update, download the photo, store it: each has a limit of its own."""
     store = aws._CONFIG.retries["total_max_attempts"] * (aws._CONFIG.connect_timeout + aws._CONFIG.read_timeout)
-    assert request_limits.BODY_SECONDS + api._DOWNLOAD_SECONDS + store < GUNICORN["graceful_timeout"]
+    assert request_limits.BODY_SECONDS + downloads._SECONDS + store < GUNICORN["graceful_timeout"]

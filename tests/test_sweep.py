@@ -12,7 +12,7 @@ from django.conf import settings
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions, sweep, task_lease, tasks
+from detection import deliveries, images, predictions, queries, sentences, sweep, task_lease, tasks, times
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import turn
 from tests.support.processes import wait_until
@@ -78,12 +78,12 @@ def _reaches(prediction: Prediction, delivery: Delivery) -> Prediction:
     return found
 
 
-def test_a_photo_whose_job_was_never_sent_is_answered(queued: Prediction, user: TelegramUser) -> None:
+def test_photo_without_a_job_is_answered(queued: Prediction, user: TelegramUser) -> None:
     sweep_once()
     assert _reaches(queued, Delivery.DELIVERED).status is Status.SUCCEEDED
 
 
-def test_an_answer_whose_callback_was_lost_is_delivered(queued: Prediction, user: TelegramUser) -> None:
+def test_answer_without_a_callback_is_delivered(queued: Prediction, user: TelegramUser) -> None:
     claimed = predictions.claim(queued.prediction_id, "gone").prediction
     assert claimed is not None
     predictions.succeed(claimed, [], "yolo", 1)
@@ -91,33 +91,31 @@ def test_an_answer_whose_callback_was_lost_is_delivered(queued: Prediction, user
     _reaches(queued, Delivery.DELIVERED)
 
 
-def test_a_sender_that_died_with_the_lease_is_replaced(
-    queued: Prediction, user: TelegramUser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sender_that_died_is_replaced(queued: Prediction, user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
     predictions.fail(queued.prediction_id, "sorry")
-    monkeypatch.setattr(predictions, "DELIVERY_LEASE", NOW)
-    predictions.claim_delivery(queued.prediction_id)
+    monkeypatch.setattr(deliveries, "LEASE", NOW)
+    deliveries.claim(queued.prediction_id)
     sweep_once()
     _reaches(queued, Delivery.DELIVERED)
     assert [message.text for message in user.messages()].count("sorry") == 1
 
 
-def test_a_job_whose_message_is_lost_is_taken_over(queued: Prediction) -> None:
+def test_lost_job_is_taken_over(queued: Prediction) -> None:
     predictions.claim(queued.prediction_id, "gone")
     _set(queued, "started_at", LONG_AGO)
     sweep_once()
     assert _reaches(queued, Delivery.DELIVERED).attempts == 2
 
 
-def test_a_photo_that_was_tried_too_often_is_given_up(queued: Prediction, user: TelegramUser) -> None:
+def test_photo_tried_too_often_is_given_up(queued: Prediction, user: TelegramUser) -> None:
     predictions.claim(queued.prediction_id, "gone")
     _set(queued, "tries", tasks.TRIES_AT_MOST)
     sweep_once()
-    assert _reaches(queued, Delivery.DELIVERED).error == tasks.GIVEN_UP
-    assert [message.text for message in user.messages()].count(tasks.GIVEN_UP) == 1
+    assert _reaches(queued, Delivery.DELIVERED).error == sentences.GIVEN_UP
+    assert [message.text for message in user.messages()].count(sentences.GIVEN_UP) == 1
 
 
-def test_many_attempts_that_were_no_tries_give_nothing_up(queued: Prediction) -> None:
+def test_attempts_that_failed_because_of_aws_give_nothing_up(queued: Prediction) -> None:
     for _ in range(tasks.TRIES_AT_MOST + 1):
         claimed = predictions.claim(queued.prediction_id, "same").prediction
         assert claimed is not None
@@ -141,7 +139,7 @@ def test_sweep_fails_only_the_attempt_it_saw(queued: Prediction) -> None:
     predictions.delete(queued.prediction_id)
 
 
-def test_a_sweep_twice_or_over_nothing_changes_nothing(queued: Prediction, user: TelegramUser) -> None:
+def test_second_sweep_changes_nothing(queued: Prediction, user: TelegramUser) -> None:
     for _ in range(3):
         sweep_once()
     _reaches(queued, Delivery.DELIVERED)
@@ -149,7 +147,7 @@ def test_a_sweep_twice_or_over_nothing_changes_nothing(queued: Prediction, user:
     assert len([message for message in user.messages() if message.from_bot and message.photo]) <= 1
 
 
-def test_an_item_that_is_half_written_holds_nothing_up(queued: Prediction, stack: LocalStack) -> None:
+def test_incomplete_items_hold_nothing_up(queued: Prediction, stack: LocalStack) -> None:
     times = {"created_at": LONG_AGO, "finished_at": LONG_AGO}
     states = [("queued", "pending"), ("succeeded", "pending"), ("processing", "delivering")]
     broken = [{"prediction_id": uuid4().hex, "status": one, "delivery": other} | times for one, other in states]
@@ -162,10 +160,8 @@ def test_an_item_that_is_half_written_holds_nothing_up(queued: Prediction, stack
         predictions.delete(item["prediction_id"])
 
 
-def test_job_lost_after_reopening_is_found_like_one_that_was_never_sent(
-    queued: Prediction, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    predictions.mark_enqueued(queued.prediction_id, predictions.now())
+def test_job_lost_after_reopening_is_sent_again(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions.mark_enqueued(queued.prediction_id, times.now())
     predictions.fail(queued.prediction_id, "sorry")
     predictions.reopen(queued.prediction_id)
     monkeypatch.setattr(sweep, "JOB_LOST", timedelta(hours=1))
@@ -173,7 +169,7 @@ def test_job_lost_after_reopening_is_found_like_one_that_was_never_sent(
     assert _reaches(queued, Delivery.DELIVERED).status is Status.SUCCEEDED
 
 
-def test_photo_just_reopened_is_left_to_its_operator(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photo_just_reopened_is_left_alone(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     _set(queued, "created_at", LONG_AGO)
     predictions.fail(queued.prediction_id, "sorry")
     predictions.reopen(queued.prediction_id)
@@ -185,22 +181,22 @@ def test_photo_just_reopened_is_left_to_its_operator(queued: Prediction, monkeyp
     predictions.delete(queued.prediction_id)
 
 
-def test_answer_put_off_until_later_is_left_alone(queued: Prediction) -> None:
+def test_postponed_answer_is_left_alone(queued: Prediction) -> None:
     predictions.fail(queued.prediction_id, "sorry")
-    _set(queued, "delivery_until", predictions.now(timedelta(hours=1)))
-    assert queued.prediction_id not in dict(predictions.unanswered(predictions.now(-NOW)))
+    _set(queued, "delivery_until", times.text(times.now(timedelta(hours=1))))
+    assert queued.prediction_id not in dict(queries.unanswered(times.now(-NOW)))
     _set(queued, "delivery_until", LONG_AGO)
-    assert queued.prediction_id in dict(predictions.unanswered(predictions.now(-NOW)))
+    assert queued.prediction_id in dict(queries.unanswered(times.now(-NOW)))
     predictions.delete(queued.prediction_id)
 
 
-def test_sweep_leaves_the_field_to_one_that_runs(stack: LocalStack) -> None:
+def test_one_sweep_runs_at_a_time(stack: LocalStack) -> None:
     with turn.held("sweep"):
         assert not sweep.sweep()
     sweep_once()
 
 
-def test_turn_that_ran_out_is_the_next_ones(stack: LocalStack) -> None:
+def test_expired_turn_is_taken(stack: LocalStack) -> None:
     name = uuid4().hex
     with ExitStack() as overrun:
         assert overrun.enter_context(task_lease.take(name, NOW))
@@ -217,9 +213,9 @@ def test_chats_take_turns() -> None:
     assert len(found) == sweep.ANSWERS_OF_A_CHAT + 3
 
 
-def test_waiting_photos_never_leave_dynamodb(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_photos_are_not_transferred(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "JOB_LOST", timedelta(hours=1))
-    predictions.mark_enqueued(queued.prediction_id, predictions.now())
+    predictions.mark_enqueued(queued.prediction_id, times.now())
     answers: list[str] = []
     events = aws.dynamodb().meta.events
     events.register("after-call.dynamodb", lambda parsed, **_: answers.append(str(parsed)), unique_id="answers")

@@ -1,4 +1,4 @@
-"""`teardown` of the stacks, and of what is beside them: webhook, certificate, its record, images, log groups."""
+"""`teardown` of the stacks and of what isn't in a stack: webhook, certificate, DNS record, images, log groups."""
 
 import io
 import itertools
@@ -9,15 +9,16 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import beside, leftovers, stacks, stored, tags
+from deploy import provision, stacks, teardown
 from deploy.certificates import acm, validation
 from deploy.cfn import cloudformation
 from deploy.images import ami
 from deploy.local.telegram.client import TelegramControl, TelegramUser
+from deploy.service import Service
 from deploy.webhook import bot, registration
 from tests.support import emulators
+from tests.support.deployed import statuses
 from tests.support.processes import free_port
-from tests.test_provision import statuses
 
 TOKEN = "123456:not-a-real-token"
 numbers = itertools.count(1)
@@ -25,21 +26,21 @@ numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def telegram() -> Iterator[str]:
-    """The address of a fake Telegram of this module's own."""
+    """The address of a fake Telegram for this module."""
     with emulators.telegram(TOKEN) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[str]:
-    """An emulated AWS of this module's own."""
+    """An emulated AWS for this module."""
     with emulators.ministack() as url:
         yield url
 
 
 @pytest.fixture
 def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
-    """A Telegram that knows of no webhook."""
+    """A Telegram without a webhook."""
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", telegram)
     yield TelegramControl(telegram)
     TelegramControl(telegram).reset(setup=True)
@@ -47,7 +48,7 @@ def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram
 
 @pytest.fixture
 def prefix(cloud: str, control: TelegramControl) -> str:
-    """A prefix of the test's own."""
+    """A prefix for this test."""
     return f"gone-{next(numbers)}"
 
 
@@ -67,20 +68,20 @@ def run(command: str, prefix: str, *arguments: str) -> str:
 
 
 def made(prefix: str, *way: str) -> None:
-    """Provision a service that Telegram calls."""
+    """Provision a service with a webhook."""
     run("provision", prefix, *way)
-    bot.store(prefix, TOKEN)
-    bot.connect(prefix, print)
+    bot.store(Service(prefix), TOKEN)
+    bot.connect(Service(prefix), print)
 
 
 def records(zone: str) -> set[str]:
-    """Return the names in a zone, other than its own."""
+    """Return the names of a zone's A and CNAME records."""
     found = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     return {one["Name"] for one in found if one["Type"] in ("A", "CNAME")}
 
 
-def test_teardown_leaves_nothing_and_says_so_when_there_is_nothing(prefix: str) -> None:
-    stacks.provision(prefix)
+def test_teardown_deletes_everything_and_can_be_repeated(prefix: str) -> None:
+    provision.deploy(Service(prefix))
     aws.client("s3").put_object(Bucket=f"{prefix}-images-000000000000-us-east-1", Key="photos/1", Body=b"x")
     gone = ", ".join(f"{prefix}-{part}" for part in reversed(stacks.ORDER))
     assert f"Deleted: {gone}" in run("teardown", prefix)
@@ -92,9 +93,9 @@ def test_teardown_leaves_nothing_and_says_so_when_there_is_nothing(prefix: str) 
     assert run("teardown", prefix) == nothing
 
 
-def test_teardown_names_what_carries_its_tags_and_is_in_no_stack(prefix: str) -> None:
-    stacks.provision(prefix)
-    aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=tags.of(prefix))
+def test_teardown_reports_tagged_resources_outside_the_stacks(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=Service(prefix).tags())
     with pytest.raises(
         CommandError, match=rf"delete them by hand:\n  arn:aws:sqs:us-east-1:000000000000:{prefix}-old$"
     ):
@@ -103,8 +104,8 @@ def test_teardown_names_what_carries_its_tags_and_is_in_no_stack(prefix: str) ->
 
 
 def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS, unlike the emulator, does not delete a bucket that holds something."""
-    stacks.provision(prefix)
+    """AWS, unlike the emulator, refuses to delete a bucket that isn't empty."""
+    provision.deploy(Service(prefix))
     s3, bucket = aws.client("s3"), f"{prefix}-images-000000000000-us-east-1"
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for body in (b"first", b"second"):
@@ -115,26 +116,26 @@ def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, mo
         "delete",
         lambda stack, report: left.update({stack.name: s3.list_object_versions(Bucket=bucket)}),
     )
-    stacks.delete(prefix)
+    stacks.delete(Service(prefix))
     full = [name for name, found in left.items() if "Versions" in found or "DeleteMarkers" in found]
     assert full == [name for name in left if name not in (f"{prefix}-storage", f"{prefix}-network")]
 
 
-def test_teardown_goes_on_where_somebody_has_deleted_the_bucket(prefix: str) -> None:
-    stacks.provision(prefix)
+def test_teardown_continues_if_the_bucket_is_gone(prefix: str) -> None:
+    provision.deploy(Service(prefix))
     aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-000000000000-us-east-1")
-    assert stacks.delete(prefix) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
+    assert stacks.delete(Service(prefix)) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
 
 
-def test_the_plan_of_a_teardown_lists_what_would_go_and_deletes_nothing(prefix: str) -> None:
-    stacks.provision(prefix)
+def test_teardown_plan_deletes_nothing(prefix: str) -> None:
+    provision.deploy(Service(prefix))
     rows = [line.split() for line in run("teardown", prefix, "--plan").splitlines()]
     assert [f"{prefix}-storage", "Remove", "ImagesBucket", "AWS::S3::Bucket", "-"] in rows
     assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
 
 
 class Terminal(io.StringIO):
-    """A stream with a person at its other end."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         """Say so."""
@@ -145,7 +146,7 @@ class Terminal(io.StringIO):
 def test_teardown_asks_wherever_its_output_goes(
     prefix: str, monkeypatch: pytest.MonkeyPatch, output: type[io.StringIO]
 ) -> None:
-    stacks.provision(prefix)
+    provision.deploy(Service(prefix))
     monkeypatch.setattr("sys.stdin", Terminal(f"no\n{prefix}\n"))
     with pytest.raises(CommandError, match="Nothing was deleted"):
         call_command("teardown", "--prefix", prefix, stdout=output())
@@ -155,31 +156,31 @@ def test_teardown_asks_wherever_its_output_goes(
 
 
 @pytest.mark.parametrize("output", [Terminal, io.StringIO])
-def test_teardown_without_a_terminal_to_ask_on_refuses(prefix: str, output: type[io.StringIO]) -> None:
-    stacks.provision(prefix)
+def test_teardown_refuses_without_a_terminal(prefix: str, output: type[io.StringIO]) -> None:
+    provision.deploy(Service(prefix))
     with pytest.raises(CommandError, match=r"Nothing was deleted: there is no terminal .* add --yes"):
         call_command("teardown", "--prefix", prefix, stdout=output())
     assert len(statuses(prefix)) == len(stacks.ORDER)
 
 
-def test_teardown_says_how_much_is_stored(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    stacks.provision(prefix)
+def test_teardown_shows_what_is_stored(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    provision.deploy(Service(prefix))
     fill(prefix)
     monkeypatch.setattr("sys.stdin", Terminal("no\n"))
-    monkeypatch.setattr(stored, "_MANY", 2)
+    monkeypatch.setattr(teardown, "_MANY", 2)
     printed = io.StringIO()
     with pytest.raises(CommandError, match="Nothing was deleted"):
         call_command("teardown", "--prefix", prefix, stdout=printed)
     assert "photos and results: more than 2\npredictions: about 1\ndead letters: 1\n" in printed.getvalue()
 
 
-def test_what_is_gone_is_not_counted(prefix: str) -> None:
-    stacks.provision(prefix)
+def test_deleted_stores_are_not_counted(prefix: str) -> None:
+    provision.deploy(Service(prefix))
     fill(prefix)
     aws.client("dynamodb").delete_table(TableName=f"{prefix}-predictions")
-    assert stored.lines(prefix) == ["photos and results: 3", "dead letters: 1"]
-    stacks.delete(prefix)
-    assert stored.lines(prefix) == []
+    assert teardown.stored(Service(prefix)) == ["photos and results: 3", "dead letters: 1"]
+    stacks.delete(Service(prefix))
+    assert teardown.stored(Service(prefix)) == []
 
 
 def fill(prefix: str) -> None:
@@ -187,11 +188,11 @@ def fill(prefix: str) -> None:
     for number in range(3):
         aws.client("s3").put_object(Bucket=f"{prefix}-images-000000000000-us-east-1", Key=f"photos/{number}", Body=b"x")
     aws.dynamodb().put_item(TableName=f"{prefix}-predictions", Item={"prediction_id": "1"})
-    url = stacks.existing(prefix, "queue").outputs["JobsDlqUrl"]
+    url = Service(prefix).stack("queue").outputs["JobsDlqUrl"]
     aws.client("sqs").send_message(QueueUrl=url, MessageBody="x")
 
 
-def test_telegram_forgets_the_webhook_and_keeps_what_waits(
+def test_teardown_removes_the_webhook_and_keeps_pending_updates(
     prefix: str, control: TelegramControl, telegram: str
 ) -> None:
     made(prefix, "--self-signed")
@@ -200,7 +201,7 @@ def test_telegram_forgets_the_webhook_and_keeps_what_waits(
     assert (control.webhook()["url"], control.webhook()["pending_update_count"]) == ("", 1)
 
 
-def test_the_webhook_of_another_service_stays(prefix: str, control: TelegramControl) -> None:
+def test_webhook_of_another_service_is_kept(prefix: str, control: TelegramControl) -> None:
     made(prefix, "--self-signed")
     other = "https://bot.example.org/telegram/webhook"
     registration.register(other, TOKEN, "secret")
@@ -208,7 +209,7 @@ def test_the_webhook_of_another_service_stays(prefix: str, control: TelegramCont
     assert control.webhook()["url"] == other
 
 
-def test_a_telegram_that_does_not_answer_keeps_nobody(
+def test_unreachable_telegram_does_not_stop_teardown(
     prefix: str, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(prefix, "--self-signed")
@@ -218,7 +219,7 @@ def test_a_telegram_that_does_not_answer_keeps_nobody(
     assert f"Nothing tagged {prefix} is left." in printed
 
 
-def test_the_records_of_a_domain_go_with_it(prefix: str, zone: str) -> None:
+def test_teardown_removes_dns_records(prefix: str, zone: str) -> None:
     before = records(zone)
     made(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
     new = records(zone) - before
@@ -226,10 +227,10 @@ def test_the_records_of_a_domain_go_with_it(prefix: str, zone: str) -> None:
     assert "AWS::Route53::RecordSet" in run("teardown", prefix, "--plan")
     run("teardown", prefix)
     assert records(zone) == before
-    assert list(acm.ours(prefix, "AMAZON_ISSUED")) == []
+    assert list(acm.ours(Service(prefix), "AMAZON_ISSUED")) == []
 
 
-def test_a_record_that_was_there_before_stays(prefix: str, zone: str) -> None:
+def test_existing_dns_record_is_kept(prefix: str, zone: str) -> None:
     name = f"{prefix}.example.com"
     theirs = aws.client("acm").request_certificate(DomainName=name, ValidationMethod="DNS")["CertificateArn"]
     state = aws.client("acm").describe_certificate(CertificateArn=theirs)["Certificate"]
@@ -241,29 +242,29 @@ def test_a_record_that_was_there_before_stays(prefix: str, zone: str) -> None:
     assert record["Name"] in records(zone)
 
 
-def test_images_in_any_state_snapshots_and_log_groups_go_along(prefix: str) -> None:
+def test_teardown_removes_images_snapshots_and_log_groups(prefix: str) -> None:
     run("provision", prefix)
     leave(prefix)
-    assert {"AWS::EC2::Image"} <= {one.type for one in beside.deletions(prefix)}
+    assert {"AWS::EC2::Image"} <= {one.type for one in teardown.plan(Service(prefix))}
     assert f"Nothing tagged {prefix} is left." in run("teardown", prefix)
-    assert (ami.of_prefix(prefix), list(beside.log_groups(prefix))) == ([], [])
+    assert (ami.all_of(Service(prefix)), list(teardown.log_groups(Service(prefix)))) == ([], [])
 
 
 def leave(prefix: str) -> None:
-    """Make what no stack holds: an image and a log group."""
-    marks = [{"ResourceType": "image", "Tags": tags.listed(prefix, Role="yolo5")}]
+    """Create an image and a log group outside the stacks."""
+    marks = [{"ResourceType": "image", "Tags": Service(prefix).tag_list(Role="yolo5")}]
     aws.client("ec2").register_image(Name=f"{prefix}-yolo5-1", TagSpecifications=marks)
-    aws.client("logs").create_log_group(logGroupName=f"/{prefix}/old", tags=tags.of(prefix))
+    aws.client("logs").create_log_group(logGroupName=f"/{prefix}/old", tags=Service(prefix).tags())
 
 
-def test_what_is_left_is_found_by_its_tags_in_each_service(prefix: str) -> None:
+def test_leftovers_are_found_by_tags(prefix: str) -> None:
     leave(prefix)
-    arn = acm.ensure_self_signed(prefix, "bot.example.com")
-    kinds = sorted(one.split(":")[2] for one in leftovers.of(prefix))
-    assert (kinds, arn in leftovers.of(prefix)) == (["acm", "ec2", "logs"], True)
+    arn = acm.ensure_self_signed(Service(prefix), "bot.example.com")
+    kinds = sorted(one.split(":")[2] for one in teardown.leftovers(Service(prefix)))
+    assert (kinds, arn in teardown.leftovers(Service(prefix))) == (["acm", "ec2", "logs"], True)
 
 
-def test_what_others_made_beside_it_stays(prefix: str) -> None:
+def test_foreign_resources_are_kept(prefix: str) -> None:
     aws.client("logs").create_log_group(logGroupName=f"/{prefix}/theirs")
     aws.client("ec2").register_image(Name=f"{prefix}-theirs")
     run("teardown", prefix)
@@ -273,18 +274,16 @@ def test_what_others_made_beside_it_stays(prefix: str) -> None:
     assert f"{prefix}-theirs" in [one["Name"] for one in images]
 
 
-def test_a_teardown_that_was_interrupted_goes_on_with_what_is_beside(
-    prefix: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_teardown_is_resumed(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run("provision", prefix, "--self-signed")
     with monkeypatch.context() as patch:
         patch.setattr(acm, "delete", interrupt)
         with pytest.raises(CommandError, match="Interrupted"):
             run("teardown", prefix)
-    assert stacks.deletions(prefix) == []
+    assert stacks.deletions(Service(prefix)) == []
     assert f"Nothing tagged {prefix} is left." in run("teardown", prefix)
 
 
-def interrupt(prefix: str) -> list[str]:
+def interrupt(service: Service) -> list[str]:
     """Be interrupted."""
     raise KeyboardInterrupt

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.conf import settings
 
-from botsite.bot import api, rate_limit
+from botsite.bot import api, connections, rate_limit
+from botsite.bot.errors import TelegramError
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 
@@ -24,13 +26,13 @@ def _send(chat_id: int) -> None:
         try:
             await api.send_text(chat_id, "hello")
         finally:
-            await api.close()
+            await connections.close()
 
     asyncio.run(send())
 
 
-def _refused(chat_id: int) -> api.TelegramError:
-    with pytest.raises(api.TelegramError) as raised:
+def _refused(chat_id: int) -> TelegramError:
+    with pytest.raises(TelegramError) as raised:
         _send(chat_id)
     return raised.value
 
@@ -47,7 +49,7 @@ def _refused(chat_id: int) -> api.TelegramError:
         ("too_many_requests", {"retry_after": 1}, False, False),
     ],
 )
-def test_refusals_are_told_from_failures_of_the_network(
+def test_refusals_are_distinguished_from_network_failures(
     user: TelegramUser,
     control: TelegramControl,
     effect: str,
@@ -60,13 +62,13 @@ def test_refusals_are_told_from_failures_of_the_network(
     assert (error.permanent, error.answered) == (permanent, answered)
 
 
-def test_a_server_that_is_away_has_not_answered(user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.settings, "TELEGRAM_API_URL", "http://127.0.0.1:9")
+def test_unreachable_server_has_not_answered(user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "TELEGRAM_API_URL", "http://127.0.0.1:9")
     error = _refused(user.chat_id)
     assert (error.permanent, error.answered) == (False, False)
 
 
-def test_migrated_group_has_a_new_id(user: TelegramUser, control: TelegramControl) -> None:
+def test_migrated_group_gives_its_new_id(user: TelegramUser, control: TelegramControl) -> None:
     group = -user.chat_id
     new_id = control.migrate(group)
     error = _refused(group)
@@ -95,7 +97,7 @@ def test_probe_ends_a_pause_that_is_over(
     assert [call.status for call in control.calls("sendMessage", user.chat_id)] == [429, 200, 200]
 
 
-def test_chat_action_that_is_refused_pauses_nobody(user: TelegramUser, control: TelegramControl, photo: bytes) -> None:
+def test_refused_chat_action_pauses_nobody(user: TelegramUser, control: TelegramControl, photo: bytes) -> None:
     rule = control.fault("sendChatAction", "too_many_requests", chat_id=user.chat_id, retry_after=3600)
     assert user.wait_for_reply(user.send_photo(photo))
     assert control.faults_fired(rule) == 1

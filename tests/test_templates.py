@@ -1,4 +1,4 @@
-"""The CloudFormation templates: what can be said of them without deploying them."""
+"""Check the CloudFormation templates without deploying them."""
 
 import json
 import re
@@ -78,7 +78,7 @@ def test_every_parameter_and_output_is_explained_and_a_number_has_its_unit(path:
         assert parameter.get("Description", "").endswith((".", ")")), name
     for name, parameter in text.parameters.items():
         if parameter["Type"] == "Number":
-            assert any(unit in parameter["Description"] for unit in ("days", "seconds", "count")), name
+            assert any(unit in parameter["Description"] for unit in ("days", "seconds", "jobs", "number of")), name
 
 
 @each_template
@@ -119,7 +119,7 @@ def test_a_parameter_means_the_same_in_every_template() -> None:
 
 @each_template
 def test_every_exception_to_a_rule_of_checkov_has_its_reason(path: Path) -> None:
-    """`make audit` runs checkov, in an environment of its own: it is larger than all of this together."""
+    """`make audit` runs checkov in a separate environment, because it is larger than everything else."""
     skips = [line.partition("checkov:skip=")[2] for line in path.read_text().splitlines() if "checkov:" in line]
     assert [skip for skip in skips if not re.fullmatch(r"CKV2?_AWS_\d+:\w.{20,}", skip)] == []
 
@@ -182,7 +182,7 @@ def test_photos_and_predictions_do_not_leave_by_the_internet() -> None:
 
 @pytest.fixture
 def conditional(tmp_path: Path) -> Template:
-    """A template with conditions, which none of the deployed ones has."""
+    """A template with conditions that no deployed template has."""
     path = tmp_path / "conditional.yaml"
     path.write_text(
         """
@@ -243,15 +243,15 @@ def test_a_plan_follows_the_conditions_of_a_template(
 
 
 def test_a_plan_knows_of_every_property_that_replaces_its_resource() -> None:
-    """The emulator and AWS would know, but a plan asks neither: the schemas that cfn-lint brings along do."""
-    # Each process that collects tests would take a second for it.
+    """A plan asks neither AWS nor the emulator, so this compares with cfn-lint's schemas."""
+    # Imported here, as it takes each collecting process a second.
     from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
     for resource in [one for path in FILES for one in template.read(path).all_resources.values()]:
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
         kinds = ("createOnlyProperties", "conditionalCreateOnlyProperties")
         known = {path.removeprefix("/properties/") for kind in kinds for path in schema.get(kind, [])}
-        # A group's network and launch template change in place: what is conditional there is the change to none.
+        # A group's network and launch template change in place; only their removal replaces the group.
         used = set(resource.get("Properties", {})) - {"VPCZoneIdentifier", "LaunchTemplate"}
         assert planning.REPLACING.get(resource["Type"], frozenset()) & used == known & used, resource["Type"]
 
@@ -263,14 +263,14 @@ def test_every_alarm_says_what_to_do_and_tells_somebody(path: Path) -> None:
             alarm = resource["Properties"]
             text = alarm["AlarmDescription"]
             text = text if isinstance(text, str) else text["Fn::Sub"]
-            assert re.search(r"\b([Ll]ook|[Rr]ead|[Ss]ee) ", text), name
+            assert re.search(r"\b([Cc]heck|[Ff]ind|[Ll]ist|[Rr]ead|[Ss]ee) ", text), name
             assert len(alarm["AlarmActions"]) == 1, name
             assert len(text) <= 1024, name
 
 
 @each_template
 def test_no_statement_of_a_role_is_wider_than_it_has_to_be(path: Path) -> None:
-    """Any resource is right only where AWS takes none; an action is written out."""
+    """All resources are allowed only for actions without resource types, and no action has a wildcard."""
     for statement in statements(path):
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         assert [action for action in actions if "*" in action] == [], statement["Sid"]
@@ -278,7 +278,7 @@ def test_no_statement_of_a_role_is_wider_than_it_has_to_be(path: Path) -> None:
 
 
 def statements(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield what roles and policies of a template allow."""
+    """Yield the statements of a template's roles and policies."""
     for resource in template.read(path).all_resources.values():
         properties = resource.get("Properties", {})
         for policy in [properties, *properties.get("Policies", [])]:

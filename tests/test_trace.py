@@ -1,6 +1,9 @@
-"""`manage.py trace` and /ops/trace tell one photo's way from the update to the answer."""
+"""`manage.py trace` and /ops/trace show one photo's way from the update to the answer."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -8,14 +11,18 @@ from django.core.management.base import CommandError
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import predictions, timeline
+from detection import items, predictions, queries, timeline, times
 from detection.schemas import Act, Delivery, Detection, Prediction, Status
 from detection.timeline import Step
 from tests.support import operators
 from tests.support.processes import wait_until
 
-DAY = "2026-11-24T10:00:"
-STORED = Prediction("p1", 7, 8, "photos/p1", created_at=f"{DAY}00.000Z", enqueued_at=f"{DAY}00.020Z")
+
+def _at(seconds: float) -> datetime:
+    return datetime(2026, 11, 24, 10, tzinfo=UTC) + timedelta(seconds=seconds)
+
+
+STORED = Prediction("p1", 7, 8, "photos/p1", created_at=_at(0), enqueued_at=_at(0.02))
 ANSWERED = Prediction(
     "p1",
     7,
@@ -24,65 +31,90 @@ ANSWERED = Prediction(
     Status.SUCCEEDED,
     Delivery.DELIVERED,
     attempts=1,
-    received_at=f"{DAY}00.000Z",
-    created_at=f"{DAY}00.005Z",
-    enqueued_at=f"{DAY}00.020Z",
-    started_at=f"{DAY}02.000Z",
-    finished_at=f"{DAY}02.100Z",
-    delivered_at=f"{DAY}59.000Z",
+    received_at=_at(0),
+    created_at=_at(0.005),
+    enqueued_at=_at(0.02),
+    started_at=_at(2),
+    finished_at=_at(2.1),
+    delivered_at=_at(59),
     model="yolo",
     inference_ms=80,
     detections=(Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4),),
-    acts=(Act(f"{DAY}58.000Z", "resend", "ada"),),
+    acts=(Act(_at(58), "resend", "ada"),),
 )
 
 
-def test_the_steps_of_an_answered_photo_stand_in_order_with_what_lies_between() -> None:
+def test_steps_of_an_answered_photo_are_in_order_with_their_durations() -> None:
     assert timeline.steps(ANSWERED) == [
-        Step("update received", f"{DAY}00.000Z", "", None),
-        Step("photo stored", f"{DAY}00.005Z", "message 8 of chat 7", 5),
-        Step("job sent", f"{DAY}00.020Z", "", 15),
-        Step("started", f"{DAY}02.000Z", "attempt 1", 1980),
-        Step("finished", f"{DAY}02.100Z", "1 object by yolo in 80 ms", 100),
-        Step("operator: resend", f"{DAY}58.000Z", "by ada", 55_900),
-        Step("delivered", f"{DAY}59.000Z", "", 1000),
+        Step("update received", _at(0), "", None),
+        Step("photo stored", _at(0.005), "message 8 in chat 7", 5),
+        Step("job sent", _at(0.02), "", 15),
+        Step("processing started", _at(2), "attempt 1", 1980),
+        Step("processed", _at(2.1), "1 object by yolo in 80 ms", 100),
+        Step("operator: resend", _at(58), "by ada", 55_900),
+        Step("delivered", _at(59), "", 1000),
     ]
     assert timeline.total_ms(ANSWERED) == 59_000
 
 
-def test_a_photo_that_is_under_way_has_the_steps_it_has_made() -> None:
+def test_unfinished_photo_has_its_steps_so_far() -> None:
     assert [step.name for step in timeline.steps(STORED)] == ["photo stored", "job sent"]
     assert timeline.total_ms(STORED) is None
+
+
+def test_refused_file_was_never_stored() -> None:
+    refused = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1), finished_at=_at(1.01))
+    assert [step.name for step in timeline.steps(refused)] == ["file refused", "failed"]
+    assert timeline.refused(refused)
+    assert "can't be retried" in timeline.advice(replace(refused, delivery=Delivery.DELIVERED))
+
+
+@pytest.mark.parametrize("known", [{"photo_bytes": 1000}, {"attempts": 1}, {"enqueued_at": _at(0.02)}])
+def test_failed_photo_that_was_stored_is_not_refused(known: dict[str, Any]) -> None:
+    failed = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1))
+    assert timeline.steps(replace(failed, **known))[-1].name != "file refused"
+    assert not timeline.refused(replace(failed, **known))
 
 
 @pytest.mark.parametrize(
     ("milliseconds", "text"),
     [(None, "–"), (0, "0 ms"), (999, "999 ms"), (1400, "1.4 s"), (200_000, "3 min 20 s"), (7_500_000, "2 h 5 min")],
 )
-def test_durations_read_as_people_say_them(milliseconds: int | None, text: str) -> None:
+def test_durations_are_readable(milliseconds: int | None, text: str) -> None:
     assert timeline.readable(milliseconds) == text
 
 
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("delivery", Delivery)
-def test_each_state_has_its_advice(status: Status, delivery: Delivery) -> None:
+def test_each_state_has_advice(status: Status, delivery: Delivery) -> None:
     prediction = Prediction("p1", 7, 8, "photos/p1", status, delivery)
     assert timeline.advice(prediction).endswith(".")
-    assert (timeline.advice(prediction) == "All is well: the answer is with Telegram.") == (
+    assert (timeline.advice(prediction) == "All is well: the answer was delivered to Telegram.") == (
         (status, delivery) == (Status.SUCCEEDED, Delivery.DELIVERED)
     )
 
 
-def test_a_time_that_is_none_is_left_out() -> None:
-    odd = Prediction("p1", 7, 8, "photos/p1", created_at="yesterday", started_at="2026-11-24T10:00:00")
-    assert [step.name for step in timeline.steps(odd)] == ["started"]
+def test_times_of_items_survive_the_way_to_dynamodb_and_back() -> None:
+    item = items.write(ANSWERED)
+    assert item["started_at"] == "2026-11-24T10:00:02.000Z"
+    assert items.read(item) == ANSWERED
 
 
-def test_the_command_and_the_page_tell_the_same(
+@pytest.mark.parametrize("time", ["yesterday", "", 7])
+def test_an_item_with_an_unreadable_time_is_incomplete(time: object) -> None:
+    with pytest.raises(items.Incomplete):
+        items.read(items.write(ANSWERED) | {"created_at": time})
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    assert times.read("2026-11-24T10:00:00") == _at(0)
+
+
+def test_command_and_page_show_the_same(
     stack: LocalStack, user: TelegramUser, photo: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     user.wait_for_reply(user.send_photo(photo))
-    identity = predictions.latest_of_chat(user.chat_id)[0]
+    identity = queries.latest_of_chat(user.chat_id)[0]
     wait_until(lambda: (found := predictions.find(identity)) and found.delivery is Delivery.DELIVERED)
     call_command("trace", identity)
     printed = capsys.readouterr().out
@@ -95,7 +127,7 @@ def test_the_command_and_the_page_tell_the_same(
             assert text in page
 
 
-def test_an_unknown_id_is_an_error_that_says_so(stack: LocalStack) -> None:
+def test_unknown_id_is_an_error(stack: LocalStack) -> None:
     for unknown in ("nobody", "x" * 3000):
         with pytest.raises(CommandError, match="There is no photo"):
             call_command("trace", unknown)

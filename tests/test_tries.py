@@ -13,7 +13,7 @@ from PIL import Image
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import exclusive, images, large_files, predictions, tasks
+from detection import exclusive, images, large_files, predictions, sentences, tasks
 from detection.model import yolo
 from detection.model.threads import FairThreads
 from detection.schemas import Prediction, Status
@@ -62,13 +62,13 @@ def _trips(image: Any) -> Any:
     raise ZeroDivisionError("a photo that nobody thought of")
 
 
-def test_photo_that_fails_twice_the_same_way_is_told_so(queued: Prediction, model: Callable[..., None]) -> None:
+def test_photo_that_fails_twice_alike_is_given_up(queued: Prediction, model: Callable[..., None]) -> None:
     model(_trips)
     with pytest.raises(ZeroDivisionError):
         _run(queued)
     found = _run(queued)
     assert found is not None
-    assert (found.status, found.error, found.tries) == (Status.FAILED, tasks.OWN_FAILURE, 2)
+    assert (found.status, found.error, found.tries) == (Status.FAILED, sentences.OWN_FAILURE, 2)
 
 
 def test_photo_that_fails_once_is_answered(queued: Prediction, model: Callable[..., None]) -> None:
@@ -81,7 +81,7 @@ def test_photo_that_fails_once_is_answered(queued: Prediction, model: Callable[.
     assert (found.status, found.tries) == (Status.SUCCEEDED, 2)
 
 
-def test_strange_file_behind_others_goes_back_to_the_queue(
+def test_strange_file_returns_to_the_queue_if_others_wait(
     queued: Prediction, model: Callable[..., None], png: bytes
 ) -> None:
     model(lambda image: [])
@@ -105,7 +105,7 @@ def test_strange_file_behind_others_goes_back_to_the_queue(
     assert (found.status, found.tries) == (Status.SUCCEEDED, 1)
 
 
-def test_outage_is_no_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:
+def test_outage_does_not_count_as_a_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:
     model(lambda image: [])
     for _ in range(2 * tasks.TRIES_AT_MOST):
         site.break_(failing("s3", "GetObject", "internal error"))
@@ -117,7 +117,7 @@ def test_outage_is_no_try(queued: Prediction, model: Callable[..., None], site: 
     assert (found.status, found.tries) == (Status.SUCCEEDED, 1)
 
 
-def test_photo_whose_workers_die_is_given_up(queued: Prediction, model: Callable[..., None]) -> None:
+def test_photo_that_kills_its_workers_is_given_up(queued: Prediction, model: Callable[..., None]) -> None:
     model(lambda image: [])
     held = predictions.claim(queued.prediction_id, "job-1").prediction
     for _ in range(tasks.TRIES_AT_MOST - 1):
@@ -125,7 +125,7 @@ def test_photo_whose_workers_die_is_given_up(queued: Prediction, model: Callable
         held = predictions.take_over(held, "job-1").prediction
     found = _run(queued)
     assert found is not None
-    assert (found.status, found.error) == (Status.FAILED, tasks.GIVEN_UP)
+    assert (found.status, found.error) == (Status.FAILED, sentences.GIVEN_UP)
 
 
 def test_photo_whose_worker_died_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:
@@ -144,7 +144,7 @@ def test_photo_whose_worker_died_runs_alone(queued: Prediction, model: Callable[
     assert found.status is Status.SUCCEEDED
 
 
-def test_photo_deleted_in_work_leaves_no_picture(queued: Prediction, model: Callable[..., None]) -> None:
+def test_photo_deleted_during_its_job_leaves_no_picture(queued: Prediction, model: Callable[..., None]) -> None:
     looking, go_on = Event(), Event()
 
     def look(image: Any) -> list[Any]:
@@ -170,6 +170,6 @@ def test_job_of_a_deleted_photo_removes_a_picture_left_behind(queued: Prediction
 
 
 @pytest.mark.parametrize("identity", [None, "", [1], "\ud800", "x" * 3000])
-def test_job_for_no_prediction_is_no_outage(stack: LocalStack, identity: Any) -> None:
+def test_impossible_id_is_not_taken_for_an_outage(stack: LocalStack, identity: Any) -> None:
     with pytest.raises(ValueError, match="no id of a prediction"):
         tasks.detect.apply(kwargs={"prediction_id": identity, "image_key": "", "chat_id": 1}, throw=True)

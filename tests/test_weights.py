@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from PIL import Image
 
 from deploy.local import sample
 from detection.model import weights, yolo
@@ -20,12 +23,12 @@ def test_a_pt_file_is_exported_once_and_sees_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
-    call_command("export_weights", "--weights", str(sample.SHAPES))
+    call_command("export_weights", "--weights", str(sample.SHAPES_WEIGHTS))
     folder = Path(capsys.readouterr().out.strip().removeprefix("The worker loads "))
     made = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    call_command("export_weights", "--weights", str(sample.SHAPES))
+    call_command("export_weights", "--weights", str(sample.SHAPES_WEIGHTS))
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == made
-    assert weights.ready(str(sample.SHAPES)) == folder
+    assert weights.ready(str(sample.SHAPES_WEIGHTS)) == folder
     assert [path.name for path in (tmp_path / "weights").iterdir()] == [folder.name]
     found = weights.ultralytics().YOLO(str(folder), task="detect").predict(sample.drawn().image, verbose=False)[0]
     assert len(found.boxes) == len(sample.drawn().shapes)
@@ -45,6 +48,48 @@ def test_weights_that_do_not_exist_are_named(name: str) -> None:
 def test_a_command_for_missing_weights_says_what_to_do() -> None:
     with pytest.raises(CommandError, match="does not exist"):
         call_command("export_weights", "--weights", "/nowhere/missing.pt")
+
+
+@pytest.fixture
+def without_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have neither PyTorch nor ultralytics, as the demo and the images, and an empty cache."""
+    monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "ultralytics", None)
+
+
+@pytest.mark.usefixtures("without_pytorch")
+@pytest.mark.parametrize("name", [str(sample.SHAPES_WEIGHTS), "yolo11n.pt"])
+def test_pt_file_without_pytorch_says_in_one_sentence_what_to_install(name: str) -> None:
+    for look in (weights.check, weights.ready):
+        with pytest.raises(weights.WeightsMissing, match="`make torch`") as raised:
+            look(name)
+        assert str(raised.value).count(". ") == 0
+    with pytest.raises(CommandError, match="`make torch`"):
+        call_command("export_weights", "--weights", name)
+
+
+@pytest.mark.usefixtures("without_pytorch")
+def test_exports_need_no_pytorch(tmp_path: Path) -> None:
+    assert weights.ready(str(sample.SHAPES)) == sample.SHAPES
+    cached = weights.exported(sample.SHAPES_WEIGHTS, "fp16")
+    shutil.copytree(sample.SHAPES, cached)
+    assert cached.is_relative_to(tmp_path)
+    assert weights.ready(str(sample.SHAPES_WEIGHTS)) == cached
+
+
+@pytest.mark.usefixtures("without_pytorch")
+def test_demo_without_pytorch_takes_the_committed_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("YOLO_WEIGHTS", raising=False)
+    chosen = sample.choose()
+    assert chosen.weights == str(sample.SHAPES)
+    assert "make torch" in chosen.sentence
+
+
+@pytest.mark.usefixtures("without_pytorch")
+def test_demo_without_pytorch_has_a_photo_for_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("YOLO_WEIGHTS", "/some/yolo11n_openvino_model")
+    assert Image.open(BytesIO(sample.choose().photo)).format == "JPEG"
 
 
 def test_ultralytics_neither_phones_home_nor_installs_nor_writes_elsewhere(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A worker keeps what it works on, gives back the rest, ends when it should, and is seen to live."""
+"""A worker keeps its messages, releases the rest, ends when it should, and shows that it is alive."""
 
 import json
 import subprocess
@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from botsite import aws
+from botsite.sqs.options import Options
 from botsite.sqs.watchdog import Signs, Watchdog
 from deploy.local.processes import PATIENCE_SECONDS, Child
 from deploy.local.stack import LocalStack, script
@@ -112,7 +113,7 @@ def test_a_job_of_three_visibility_timeouts_starts_once_with_two_workers(
     assert _lines(tmp_path / "log") == ["start", "end"]
 
 
-def test_the_job_of_a_killed_worker_is_taken_up_after_the_visibility_timeout(
+def test_the_job_of_a_killed_worker_is_run_again_after_the_visibility_timeout(
     worker: Callable[..., Child], queue: Queue, tmp_path: Path
 ) -> None:
     first = worker()
@@ -124,9 +125,7 @@ def test_the_job_of_a_killed_worker_is_taken_up_after_the_visibility_timeout(
     assert _lines(tmp_path / "log") == ["start", "start", "end"]
 
 
-def test_sigterm_finishes_what_runs_and_exits_cleanly(
-    worker: Callable[..., Child], queue: Queue, tmp_path: Path
-) -> None:
+def test_sigterm_lets_running_jobs_finish(worker: Callable[..., Child], queue: Queue, tmp_path: Path) -> None:
     child = worker()
     queue.send("tests.slow", file=str(tmp_path / "log"), seconds=2 * VISIBILITY_SECONDS)
     wait_until(lambda: _lines(tmp_path / "log") == ["start"])
@@ -136,7 +135,7 @@ def test_sigterm_finishes_what_runs_and_exits_cleanly(
     assert queue.depth(queue.url) == 0
 
 
-def test_a_job_that_fails_each_time_is_a_dead_letter_after_so_many_receives(
+def test_a_job_that_keeps_failing_becomes_a_dead_letter(
     worker: Callable[..., Child], queue: Queue, tmp_path: Path
 ) -> None:
     worker()
@@ -146,7 +145,7 @@ def test_a_job_that_fails_each_time_is_a_dead_letter_after_so_many_receives(
 
 
 @pytest.mark.parametrize("job", [("tests.unknown", {}), ("tests.slow", {"wrong": 1})])
-def test_what_celery_would_delete_is_a_dead_letter(
+def test_jobs_that_cannot_run_become_dead_letters(
     worker: Callable[..., Child], queue: Queue, job: tuple[str, dict[str, object]]
 ) -> None:
     worker()
@@ -154,7 +153,9 @@ def test_what_celery_would_delete_is_a_dead_letter(
     wait_until(lambda: queue.depth(queue.dead_url) == 1)
 
 
-def test_an_idle_worker_touches_its_file_and_takes_it_away(worker: Callable[..., Child], tmp_path: Path) -> None:
+def test_an_idle_worker_touches_its_liveness_file_and_removes_it_at_the_end(
+    worker: Callable[..., Child], tmp_path: Path
+) -> None:
     child = worker()
     file = tmp_path / child.name
     wait_until(file.exists)
@@ -170,7 +171,7 @@ def test_a_worker_whose_loop_hangs_ends_itself(worker: Callable[..., Child]) -> 
 
 
 class Machine:
-    """The metadata service of an instance that is told to go."""
+    """The metadata service of an instance that is about to be terminated."""
 
     def __init__(self) -> None:
         self.answers = {"/latest/meta-data/instance-id": "i-0abc"}
@@ -219,10 +220,9 @@ def machine() -> Iterator[Machine]:
         ("/latest/meta-data/spot/instance-action", '{"action": "terminate", "time": "2026-01-01T00:00:00Z"}'),
     ],
 )
-def test_a_worker_whose_machine_will_go_finishes_and_leaves(
+def test_a_worker_whose_machine_is_about_to_go_finishes_and_leaves(
     stack: LocalStack,
     machine: Machine,
-    user,
     photo: bytes,
     path: str,
     answer: str,
@@ -237,7 +237,7 @@ def test_a_worker_whose_machine_will_go_finishes_and_leaves(
     assert child.said("lifecycle_action_completed") == ("lifecycle" in path)
 
 
-HEALTHY = {"loop_age": 1.0, "receive_age": 5.0, "oldest_job_age": 0.0, "longest_job": 900.0}
+HEALTHY = {"loop_age": 1.0, "receive_age": 5.0, "oldest_job_age": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -252,13 +252,13 @@ HEALTHY = {"loop_age": 1.0, "receive_age": 5.0, "oldest_job_age": 0.0, "longest_
     ],
 )
 def test_the_signs_of_life(change: dict[str, float | None], trouble: str | None) -> None:
-    found = Signs(**(HEALTHY | change)).trouble  # type: ignore[arg-type]
+    found = Signs(**(HEALTHY | change)).trouble(Options())  # type: ignore[arg-type]
     assert found is None if trouble is None else trouble in str(found)
 
 
-def test_trouble_that_passes_ends_nobody(tmp_path: Path) -> None:
-    signs = iter([Signs(99, 5, 0, 900), Signs(1, 5, 0, 900)])
-    watchdog = Watchdog(lambda: next(signs), tmp_path / "alive")
+def test_passing_trouble_does_not_end_the_worker(tmp_path: Path) -> None:
+    signs = iter([Signs(99, 5, 0), Signs(1, 5, 0)])
+    watchdog = Watchdog(lambda: next(signs), Options(liveness_file=tmp_path / "alive"))
     assert [watchdog.look(), watchdog.look()] == [None, None]
     assert (tmp_path / "alive").exists()
 
@@ -277,22 +277,20 @@ def test_a_beat_whose_worker_is_killed_ends_itself(beating: tuple[Child, psutil.
     assert gone == [beat]
 
 
-# A worker that ends when it has forked its beat, which begins after that.
+# A worker that ends as soon as it has forked its beat, which only then begins.
 ORPHANED = """
 import os, signal, time
-import django
-django.setup()
-from detection import worker
+from botsite.sqs.watchdog import end_with
 pid = os.getpid()
 if os.fork() == 0:
     signal.alarm(40)
     while os.getppid() == pid:
         time.sleep(0.01)
-    worker.leave_together()
+    end_with(pid)
     signal.pause()
 """
 
 
-def test_a_beat_that_begins_when_its_worker_is_gone_ends_itself() -> None:
+def test_a_beat_that_begins_after_its_worker_is_gone_ends_itself() -> None:
     # Its output ends with the last process that holds it.
     subprocess.run([sys.executable, "-c", ORPHANED], stdout=subprocess.PIPE, check=True, timeout=PATIENCE_SECONDS)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from deploy.local import sample
 from deploy.local.shapes.draw import draw_photo
-from detection.model import pixels, yolo
+from detection.model import openvino, pixels, yolo
 from detection.model import weights as model_weights
 from detection.model.decoding import DECODER
 from detection.schemas import Detection
@@ -47,7 +47,7 @@ def _photos(weights: str) -> list[bytes]:
     return [sample.bus(), _jpeg(bus.resize((1400, 1000))), _jpeg(bus.crop((0, 300, 811, 901))), _jpeg(bus.rotate(5))]
 
 
-def test_the_sample_photo_holds_what_is_on_it(model: yolo.Model, weights: str, photo: bytes) -> None:
+def test_objects_of_the_sample_photo_are_found(model: yolo.Model, weights: str, photo: bytes) -> None:
     found = Counter(box.label for box in _detect(model, photo).detections)
     if weights == str(sample.SHAPES):
         assert found == Counter(shape.label for shape in sample.drawn().shapes)
@@ -57,7 +57,7 @@ def test_the_sample_photo_holds_what_is_on_it(model: yolo.Model, weights: str, p
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_boxes_sit_where_ultralytics_puts_them(model: yolo.Model, weights: str, tmp_path: Path, number: int) -> None:
+def test_boxes_match_those_of_ultralytics(model: yolo.Model, weights: str, tmp_path: Path, number: int) -> None:
     file = tmp_path / "photo.jpg"
     file.write_bytes(_photos(weights)[number])
     theirs = model_weights.ultralytics().YOLO(str(model_weights.ready(settings.YOLO_WEIGHTS)), task="detect")
@@ -68,7 +68,26 @@ def test_boxes_sit_where_ultralytics_puts_them(model: yolo.Model, weights: str, 
     assert np.allclose([box.confidence for box in ours], expected.conf, atol=0.03)
 
 
-def test_drawing_keeps_the_photo_and_shows_each_box(model: yolo.Model, photo: bytes) -> None:
+@pytest.mark.parametrize("candidates", [0, 1, 50, 2000])
+def test_overlaps_are_suppressed_as_ultralytics_does(candidates: int) -> None:
+    model_weights.ultralytics()
+    import torch
+    from ultralytics.utils.nms import non_max_suppression
+
+    rng = np.random.default_rng(candidates)
+    places = [rng.uniform(200, 440, (2, candidates)), rng.uniform(80, 160, (2, candidates))]
+    output = np.concatenate([*places, rng.uniform(0, 1, (3, candidates)) ** 3]).astype(np.float32)
+    expected = non_max_suppression(
+        torch.from_numpy(output[None]), openvino.CONFIDENCE, openvino.OVERLAP, max_det=openvino.BOXES_AT_MOST
+    )[0].numpy()
+    corners, confidences, numbers = openvino.suppress(output)
+    assert len(confidences) == len(expected)
+    assert np.allclose(corners, expected[:, :4], atol=1e-3)
+    assert np.array_equal(confidences, expected[:, 4])
+    assert np.array_equal(numbers, expected[:, 5])
+
+
+def test_each_box_is_drawn_on_the_photo(model: yolo.Model, photo: bytes) -> None:
     detected = _detect(model, photo)
     before = detected.image.copy()
     drawn = Image.open(BytesIO(yolo.draw(detected)))
@@ -81,7 +100,7 @@ def test_drawing_keeps_the_photo_and_shows_each_box(model: yolo.Model, photo: by
         assert changed[rows, columns].any()
 
 
-def test_a_large_photo_is_drawn_at_the_size_that_telegram_shows(model: yolo.Model, photo: bytes) -> None:
+def test_large_photo_is_drawn_at_telegrams_size(model: yolo.Model, photo: bytes) -> None:
     large = Image.open(BytesIO(photo)).resize((4000, 3000))
     assert max(Image.open(BytesIO(yolo.draw(_detect(model, _jpeg(large))))).size) == yolo.DRAWN_SIDE
 
@@ -100,7 +119,7 @@ def _iou(ours: Detection, theirs: np.ndarray) -> float:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (7, 20_000)])
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
-def test_a_very_thin_image_is_answered(model: yolo.Model, size: tuple[int, int], form: str) -> None:
+def test_thin_image_is_answered(model: yolo.Model, size: tuple[int, int], form: str) -> None:
     buffer = BytesIO()
     Image.new("RGB", size, "grey").save(buffer, form)
     assert min(Image.open(BytesIO(model.box(buffer.getvalue(), 1).jpeg)).size) >= 1

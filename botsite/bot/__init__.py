@@ -1,1 +1,1 @@
-"""What the bot says and does: `incoming` reads an update, `receive` acts on it, `deliver` answers, `replies` words."""
+"""What the bot does and says: `updates` reads, `receive` acts, `deliver` answers, `replies` has the words."""

@@ -1,4 +1,4 @@
-"""Send the answer of a finished prediction to its chat: once, by whoever holds the lease."""
+"""Send the answer of a finished prediction to its chat: once, by the holder of the lease."""
 
 import asyncio
 import time
@@ -14,14 +14,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
 from botsite.bot import api, replies
-from detection import image_headers, images, items, predictions, timeline
+from botsite.bot.errors import TelegramError
+from detection import deliveries, image_headers, images, items, predictions, timeline, times
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
 
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
-# A photo may be at most 20 times longer than wide; what is longer goes as a file.
+# Telegram takes photos up to 20 times longer than wide; a longer one goes as a file.
 _LONGEST_PHOTO = 20
 # An outage of DynamoDB that lasts longer leaves the answer to the sweep, which sends it again.
 _INSIST_SECONDS = 600.0
@@ -32,7 +33,7 @@ _QUICK_FAILURES = 2
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 _TEXT_AFTER_FAILURES = 5
 _GIVE_UP_AFTER_FAILURES = 14
-# No answer is tried for longer, whatever keeps it from its chat: Telegram itself drops updates after as long.
+# No answer is tried for longer, for whatever reason it fails: Telegram itself drops updates after that time.
 _GIVE_UP_AFTER = timedelta(hours=24)
 
 
@@ -46,36 +47,36 @@ class Result(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of a delivery, and in how many seconds to ask again if somebody else has it."""
+class Attempt:
+    """What became of a delivery, and in how many seconds to ask again if another sender has it."""
 
     result: Result
     again_in_seconds: float | None = None
 
 
-async def deliver(prediction_id: str) -> Answer:
+async def deliver(prediction_id: str) -> Attempt:
     """Send the answer unless it was sent. Raise TelegramError or botocore's errors if it has to be tried again.
 
-    It goes on when the caller is gone: Django cancels a view whose client hangs up, and an answer that is sent and not
-    recorded would be sent again.
+    It continues when the caller is gone: Django cancels a view whose client hangs up, and an answer that was sent but
+    not recorded would be sent again.
     """
     return await asyncio.shield(in_flight.start(_deliver(prediction_id)))
 
 
-async def _deliver(prediction_id: str, follow: bool = True) -> Answer:
-    send_before = time.monotonic() + predictions.DELIVERY_LEASE.total_seconds() - api.LONGEST_SEND_SECONDS
+async def _deliver(prediction_id: str, follow: bool = True) -> Attempt:
+    send_before = time.monotonic() + deliveries.LEASE.total_seconds() - api.LONGEST_SEND_SECONDS
     try:
-        claimed = await _in_thread(predictions.claim_delivery)(prediction_id)
+        claimed = await _in_thread(deliveries.claim)(prediction_id)
     except items.Incomplete as error:
         return await _apologise_for(prediction_id, error)
     prediction = claimed.prediction
     if prediction is None:
-        return Answer(Result.UNKNOWN)
+        return Attempt(Result.UNKNOWN)
     if not claimed.granted:
         return _refused(prediction)
     try:
         await _send(prediction, send_before)
-    except api.TelegramError as error:
+    except TelegramError as error:
         if error.migrated_to and follow:
             await _follow(prediction, error.migrated_to)
             return await _deliver(prediction_id, follow=False)
@@ -87,45 +88,45 @@ async def _deliver(prediction_id: str, follow: bool = True) -> Answer:
         return await _later(prediction, error, own=False)
     except Exception as error:  # noqa: BLE001 - a defect: raised again, or logged when the answer is given up.
         return await _later(prediction, error, own=True)
-    await _insist(predictions.finish_delivery, prediction, Delivery.DELIVERED)
+    await _insist(deliveries.finish, prediction, Delivery.DELIVERED)
     log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status, answer_ms=_answer_ms(prediction))
-    return Answer(Result.SETTLED)
+    return Attempt(Result.SETTLED)
 
 
 async def _follow(prediction: Prediction, new_chat_id: int) -> None:
-    """Move what a group still has to get to the supergroup that it has become."""
-    await _in_thread(predictions.migrate_chat)(prediction.chat_id, new_chat_id)
-    await _insist(predictions.release_delivery, prediction)
+    """Redirect a group's outstanding answers to the supergroup that it has become."""
+    await _in_thread(deliveries.migrate_chat)(prediction.chat_id, new_chat_id)
+    await _insist(deliveries.release, prediction)
     log.info("chat_migrated", chat_id=prediction.chat_id, new_chat_id=new_chat_id)
 
 
-async def _undeliverable(prediction: Prediction, error: api.TelegramError) -> Answer:
-    await _insist(predictions.finish_delivery, prediction, Delivery.UNDELIVERABLE)
+async def _undeliverable(prediction: Prediction, error: TelegramError) -> Attempt:
+    await _insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
     log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
     if error.blocked:
-        await _in_thread(predictions.close_chat)(prediction.chat_id)
-    return Answer(Result.SETTLED)
+        await _in_thread(deliveries.close_chat)(prediction.chat_id)
+    return Attempt(Result.SETTLED)
 
 
-async def _later(prediction: Prediction, error: Exception, *, own: bool) -> Answer:
+async def _later(prediction: Prediction, error: Exception, *, own: bool) -> Attempt:
     """Give the lease back and raise the error, so that the answer is tried again; or give up one tried for too long.
 
-    `own`: the failure is this answer's own, so that it waits longer each time while others go on.
+    `own`: the failure concerns this answer alone, so it waits longer each time while others go on.
     """
     if _hopeless(prediction):
-        await _insist(predictions.finish_delivery, prediction, Delivery.UNDELIVERABLE)
+        await _insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
         log.error("answer_given_up", chat_id=prediction.chat_id, error=str(error), exc_info=error)
-        return Answer(Result.SETTLED)
+        return Attempt(Result.SETTLED)
     if own:
-        await _insist(predictions.postpone_delivery, prediction, _wait(prediction.delivery_failures + 1))
+        await _insist(deliveries.postpone, prediction, _wait(prediction.delivery_failures + 1))
     else:
-        await _insist(predictions.release_delivery, prediction)
+        await _insist(deliveries.release, prediction)
     raise error
 
 
 def _hopeless(prediction: Prediction) -> bool:
-    since = max(prediction.finished_at or "", prediction.reopened_at or "")
-    return prediction.delivery_failures + 1 >= _GIVE_UP_AFTER_FAILURES or since < predictions.now(-_GIVE_UP_AFTER)
+    since = times.latest(prediction.finished_at, prediction.reopened_at)
+    return prediction.delivery_failures + 1 >= _GIVE_UP_AFTER_FAILURES or since < times.now(-_GIVE_UP_AFTER)
 
 
 def _wait(failures: int) -> timedelta:
@@ -135,18 +136,18 @@ def _wait(failures: int) -> timedelta:
     return min(_FIRST_WAIT * 2 ** (failures - _QUICK_FAILURES - 1), _LONGEST_WAIT)
 
 
-async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Answer:
-    """Tell the sender, if the item still says who that is, that there is a result which nobody can read."""
+async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Attempt:
+    """Tell the sender, if the item still names one, that the result cannot be read."""
     item = await _in_thread(predictions.find_item)(prediction_id) or {}
     log.error("answer_given_up", prediction_id=prediction_id, error=str(error))
-    await _insist(predictions.abandon_delivery, prediction_id)
+    await _insist(deliveries.abandon, prediction_id)
     chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))
     if chat_id is not None:
         try:
-            await api.send_text(chat_id, replies.GAVE_UP, message_id)
-        except api.TelegramError as unsent:
+            await api.send_text(chat_id, replies.gave_up(), message_id)
+        except TelegramError as unsent:
             log.warning("answer_undeliverable", chat_id=chat_id, error=str(unsent))
-    return Answer(Result.SETTLED)
+    return Attempt(Result.SETTLED)
 
 
 def _number(value: Any) -> int | None:
@@ -157,20 +158,20 @@ def _number(value: Any) -> int | None:
 
 
 def _answer_ms(prediction: Prediction) -> int | None:
-    """Return how long the sender has waited, or None if an operator had a hand in it: that may be days later."""
+    """Return how long the sender has waited, or None if an operator stepped in, perhaps days later."""
     if prediction.acts:
         return None
-    return timeline.between_ms(prediction.received_at or prediction.created_at, predictions.now())
+    return timeline.between_ms(prediction.received_at or prediction.created_at, times.now())
 
 
 async def _insist(write: Callable[..., Outcome], *arguments: object) -> None:
-    """Make a write for as long as it takes: what became of an answer, if forgotten, has it sent late or twice."""
+    """Repeat a write until it succeeds: an answer whose outcome is lost would be sent late, or twice."""
     give_up_at = time.monotonic() + _INSIST_SECONDS
     while True:
         try:
             await _in_thread(write)(*arguments)
         except items.Incomplete:
-            return  # Written; what it holds besides cannot be read.
+            return  # It is written; something else in the item cannot be read.
         except (ClientError, BotoCoreError) as error:
             if time.monotonic() > give_up_at:
                 raise
@@ -180,19 +181,20 @@ async def _insist(write: Callable[..., Outcome], *arguments: object) -> None:
             return
 
 
-def _refused(prediction: Prediction) -> Answer:
+def _refused(prediction: Prediction) -> Attempt:
     if prediction.delivery in (Delivery.DELIVERED, Delivery.UNDELIVERABLE):
-        return Answer(Result.SETTLED)
+        return Attempt(Result.SETTLED)
     if not prediction.finished:
-        return Answer(Result.NOT_FINISHED)
-    milliseconds = timeline.between_ms(predictions.now(), prediction.delivery_until or "")
-    return Answer(Result.SOMEBODY_ELSE, max(0, milliseconds or 0) / 1000)
+        return Attempt(Result.NOT_FINISHED)
+    milliseconds = timeline.between_ms(times.now(), prediction.delivery_until)
+    return Attempt(Result.SOMEBODY_ELSE, max(0, milliseconds or 0) / 1000)
 
 
 async def _send(prediction: Prediction, before: float) -> None:
     if prediction.status is Status.FAILED or not prediction.detections:
-        text = prediction.error if prediction.status is Status.FAILED else replies.NOTHING_FOUND
-        await api.send_text(prediction.chat_id, text or replies.UNAVAILABLE, prediction.message_id, before=before)
+        failed = prediction.status is Status.FAILED
+        text = replies.failure(prediction.error) if failed else replies.nothing_found()
+        await api.send_text(prediction.chat_id, text, prediction.message_id, before=before)
         return
     caption = replies.counts(prediction.detections)
     image = await _picture(prediction)
@@ -203,16 +205,16 @@ async def _send(prediction: Prediction, before: float) -> None:
         await api.send_image(
             prediction.chat_id, image, caption, form=_form(image), reply_to=prediction.message_id, before=before
         )
-    except api.TelegramError as error:
+    except TelegramError as error:
         if error.blocked or error.migrated_to or not error.permanent:
             raise
-        # Telegram does not like this picture and never will: the counts are an answer too.
+        # Telegram rejects this picture and always will: the counts are an answer, too.
         log.warning("result_image_refused", error=str(error))
         await api.send_text(prediction.chat_id, caption, prediction.message_id, before=before)
 
 
 async def _picture(prediction: Prediction) -> bytes | None:
-    """Return the boxed photo, or None if the counts have to do: it is gone, or has failed to arrive too often."""
+    """Return the boxed photo, or None if it is gone or could not be sent too often: then the counts must do."""
     if prediction.delivery_failures >= _TEXT_AFTER_FAILURES:
         log.warning("result_image_left_out", failures=prediction.delivery_failures)
         return None

@@ -1,78 +1,72 @@
-"""Hold what is downloaded: each file once, and all files of this process within a budget.
+"""Fetch the files that people send."""
 
-A site has two processes on a machine of 1 GiB. Without a budget, twenty files of 20 MB at once take it.
-"""
+import asyncio
+from collections.abc import Callable
 
-import ctypes
-import sys
-import threading
+import httpx
+from telegram import error as telegram
 
-BUDGET_BYTES = 44 * 1024 * 1024
-# Large files leave this much to small ones: an ordinary photo never waits for somebody's slow download of 20 MB.
-_KEPT_BYTES = 4 * 1024 * 1024
-_SMALL_BYTES = 1024 * 1024
+from botsite.bot import connections
+from botsite.bot.errors import TelegramError, TooLarge, translate
+from botsite.bot.spool import Spool
 
-# From glibc's malloc.h: M_MMAP_THRESHOLD, in bytes, and M_ARENA_MAX.
-_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
-_ARENAS = 2
-
-_lock = threading.Lock()
-_used_bytes = 0
+# The Bot API gives bots no larger file.
+MAX_FILE_BYTES = 20 * 1024 * 1024
+# From getFile to the last byte. Telegram waits a minute for the webhook to answer, a site that is shutting down less.
+_SECONDS = 20
 
 
-class Full(Exception):
-    """The budget is spent: what did not fit is to come again."""
+@connections.with_the_stored_token
+async def download(file_id: str, look: Callable[[bytes], object], head_bytes: int) -> Spool:
+    """Return a file that somebody sent, which the caller closes. `look` gets its first `head_bytes`, and may raise.
 
-    retry_after_seconds = 1.0
-
-
-class Spool:
-    """A file that is being downloaded. Whoever makes one closes it."""
-
-    def __init__(self, capacity: int) -> None:
-        """Reserve `capacity` bytes. Raise Full."""
-        global _used_bytes
-        self._reserved = 0
-        limit = BUDGET_BYTES if capacity <= _SMALL_BYTES else BUDGET_BYTES - _KEPT_BYTES
-        with _lock:
-            if _used_bytes + capacity > limit:
-                raise Full(f"{_used_bytes} bytes of other files are on their way, no room for {capacity}")
-            _used_bytes += capacity
-        self._reserved = capacity
-        # Zeroed by the kernel, and so not there before it is written.
-        self.data = bytearray(capacity)
-        self._size = 0
-
-    def add(self, chunk: bytes | bytearray) -> bool:
-        """Append to the file; return whether there was room for it."""
-        end = self._size + len(chunk)
-        if end > len(self.data):
-            return False
-        self.data[self._size : end] = chunk
-        self._size = end
-        return True
-
-    def end(self) -> None:
-        """Cut off what was reserved and not needed."""
-        del self.data[self._size :]
-
-    def close(self) -> None:
-        """Give the memory back."""
-        global _used_bytes
-        self.data = bytearray()
-        with _lock:
-            _used_bytes -= self._reserved
-            self._reserved = 0
-
-    # A download can be cancelled after its last byte, before its caller has it.
-    __del__ = close
+    Raise TooLarge, spool.Full or TelegramError; that a file is not there is permanent.
+    """
+    bot = await connections.bot()
+    try:
+        async with asyncio.timeout(_SECONDS):
+            file = await bot.get_file(file_id)
+            headers = {"Accept-Encoding": "identity"}
+            async with connections.files().stream("GET", str(file.file_path), headers=headers) as response:
+                return await _spooled(response, look, head_bytes)
+    except telegram.BadRequest as error:
+        if "file is too big" in error.message.lower():
+            raise TooLarge(error.message) from error
+        # What Telegram says of a file that it is moving, and of one that never existed: the message's age decides.
+        unavailable = "temporarily unavailable" in error.message.lower()
+        raise TelegramError(f"getFile: {error.message}", permanent=not unavailable) from error
+    except telegram.TelegramError as error:
+        raise translate("getFile", error) from error
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        raise TelegramError(f"download: {error!r}", permanent=False) from error
 
 
-def return_large_blocks() -> None:
-    """Have glibc give each freed megabyte back to the kernel: after the first large file it would keep 40 of them."""
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:
-            mallopt(_MMAP_THRESHOLD, _SMALL_BYTES)
-            # Else each of the threads that call AWS has its own, and keeps what it ever took.
-            mallopt(_ARENA_MAX, _ARENAS)
+async def _spooled(response: httpx.Response, look: Callable[[bytes], object], head_bytes: int) -> Spool:
+    if response.status_code != 200:
+        # getFile has just accepted the token: a 404 is about the file.
+        raise TelegramError(f"download: status {response.status_code}", permanent=response.status_code == 404)
+    length = response.headers.get("Content-Length", "")
+    capacity = int(length) if length.isdecimal() else MAX_FILE_BYTES
+    if capacity > MAX_FILE_BYTES:
+        raise TooLarge(f"the file has {capacity} bytes")
+    chunks = response.aiter_raw()
+    head = bytearray()
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= head_bytes:
+            break
+    look(bytes(head))
+    spool = Spool(capacity)
+    try:
+        fits = spool.add(head)
+        async for chunk in chunks:
+            fits = fits and spool.add(chunk)
+            if not fits:
+                break
+        if not fits:
+            raise TooLarge(f"the file has more than {capacity} bytes")
+        spool.end()
+    except BaseException:
+        spool.close()
+        raise
+    return spool

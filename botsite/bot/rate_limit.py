@@ -1,8 +1,8 @@
-"""Keep everybody who sends with the bot's token, on any machine, under Telegram's limits; and logins under ours.
+"""Keep all senders with the bot's token, on any machine, under Telegram's limits; and logins under ours.
 
 Each limit is one DynamoDB item with the time from which the next message may go (the generic cell rate algorithm).
-Reserving a place is one conditional write, so that senders need not know of each other. A 429 moves that time on for
-all of them, and sets `probe_at`: from then on one of them may find out whether the pause still holds.
+A permit is one conditional write, so senders need not know about each other. A 429 moves that time on for all of them,
+and sets `probe_at`: from then on one of them may find out whether the pause still holds.
 """
 
 import time
@@ -15,15 +15,15 @@ from django.conf import settings
 
 from botsite import aws
 
-# Two chats refused within this time point at the bot's own limit; one alone has reached its own.
+# Two chats refused within this time indicate the bot's own limit; a single one has reached its own.
 _TOGETHER_SECONDS = 10.0
-# Clocks may differ by this much. A time further ahead than a limit and a pause can put it comes from a wrong clock.
+# Clocks may differ by this much. A time further ahead than a limit and a pause allow comes from a wrong clock.
 _SKEW_SECONDS = 1.0
 _EXPIRES_SECONDS = 3600
 
 
 class TooBusy(Exception):
-    """There is no place soon; ask again after `retry_after_seconds`."""
+    """The next permit is too far away; ask again after `retry_after_seconds`."""
 
     def __init__(self, retry_after_seconds: float) -> None:
         super().__init__(f"Telegram's limit is reached for {retry_after_seconds:.1f} s")
@@ -34,8 +34,8 @@ class TooBusy(Exception):
 class Limit:
     """One message each `interval_seconds`, of which `burst` may come at once after a pause.
 
-    Whoever would wait longer than `longest_wait_seconds` has to ask again. A refusal by Telegram counts for at most
-    `longest_pause_seconds`; each `probe_seconds` one message tests it.
+    A sender that would wait longer than `longest_wait_seconds` has to ask again. A refusal by Telegram counts for at
+    most `longest_pause_seconds`; every `probe_seconds` one message tests it.
     """
 
     key: str
@@ -52,14 +52,14 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place `wait_seconds` from now. A `probe` goes in spite of a pause, which `resume` ends if it gets through."""
+class Permit:
+    """Leave to send `wait_seconds` from now. A `probe` goes despite a pause, which `resume` ends if it gets through."""
 
     wait_seconds: float
     probe: bool = False
 
 
-# Telegram: about 30 messages a second for a bot, about one a second in a chat; "short bursts" are let pass.
+# Telegram: about 30 messages a second for a bot, about one a second in a chat; "short bursts" may pass.
 BOT = Limit("pace#bot", 1 / 25, 3)
 
 
@@ -72,24 +72,24 @@ def chat(chat_id: int) -> Limit:
     return Limit(f"pace#chat#{chat_id}", interval_seconds, 3, 2.0, longest_pause_seconds=600.0, probe_seconds=60.0)
 
 
-def reserve(limit: Limit) -> Place:
-    """Take the next place. Raise TooBusy if it is too far away."""
+def reserve(limit: Limit) -> Permit:
+    """Take the next permit. Raise TooBusy if it is too far away."""
     while True:
         now = time.time()
         if _take_free(limit, now):
-            return Place(0.0)
+            return Permit(0.0)
         following = _take_following(limit, now)
         if following is not None:
-            return Place(max(0.0, following - limit.interval_seconds - limit.tolerance_seconds - now))
+            return Permit(max(0.0, following - limit.interval_seconds - limit.tolerance_seconds - now))
         if _may_probe(limit, now):
-            return Place(0.0, probe=True)
+            return Permit(0.0, probe=True)
 
 
 def refused(chat_id: int, seconds: float, *, probe: bool = False) -> float:
     """Pause a chat that Telegram refused, and the bot if another was refused just before.
 
-    Return after how many seconds to ask again. A limit of the bot's shows in both refusals, so that the bot waits for
-    the shorter of the two: the longer one may be that chat's own. A `probe` of the chat's only confirms its own limit.
+    Return after how many seconds to ask again. A limit of the bot's shows in both refusals, so the bot waits for the
+    shorter of the two: the longer one may be that chat's own. A `probe` of the chat's only confirms its own limit.
     """
     wait = pause(chat(chat_id), seconds)
     if probe:
@@ -110,7 +110,7 @@ def refused(chat_id: int, seconds: float, *, probe: bool = False) -> float:
 
 
 def pause(limit: Limit, seconds: float) -> float:
-    """Let nobody have a place for `seconds`, but for a probe; return after how many seconds to ask again."""
+    """Give no permit for `seconds`, except to a probe; return after how many seconds to ask again."""
     now = time.time()
     seconds = min(seconds, limit.longest_pause_seconds)
     until = now + seconds + limit.tolerance_seconds
@@ -132,12 +132,12 @@ def resume(limit: Limit) -> None:
 
 
 def forget(limit: Limit) -> None:
-    """Let the next burst come at once, as if nothing had been before."""
+    """Let the next burst go at once, as if nothing had been sent before."""
     aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": limit.key})
 
 
 def _take_free(limit: Limit, now: float) -> bool:
-    """Take the place if nobody is before us, or only what a wrong clock has written; return whether it was taken."""
+    """Take a permit if nobody is ahead, or only what a wrong clock has written; return whether it was taken."""
     furthest = now + limit.tolerance_seconds + limit.longest_wait_seconds + limit.interval_seconds + _SKEW_SECONDS
     values = {
         ":now": now,
@@ -161,7 +161,7 @@ def _take_following(limit: Limit, now: float) -> float | None:
 
 
 def _may_probe(limit: Limit, now: float) -> bool:
-    """Take the probe of a pause if it is due; return False if a place is near after all. Raise TooBusy otherwise."""
+    """Take the probe of a pause if it is due; return False if a permit is near after all. Raise TooBusy otherwise."""
     key = {"prediction_id": limit.key}
     item = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key, ConsistentRead=True).get("Item", {})
     next_at, probe_at = float(item.get("next_at", 0)), float(item.get("probe_at", "inf"))
@@ -175,7 +175,7 @@ def _may_probe(limit: Limit, now: float) -> bool:
 
 
 def _latest(limit: Limit, now: float) -> float:
-    """Return how far ahead the time may be for the next place to be near enough."""
+    """Return how far ahead the time may be for the next permit to be near enough."""
     return now + limit.tolerance_seconds + limit.longest_wait_seconds
 
 
@@ -185,7 +185,7 @@ def _update(
     """Change the limit's item if the condition holds; return it as it is then (or was before), else None."""
     more = {"ConditionExpression": condition} if condition else {}
     try:
-        answer = aws.dynamodb().update_item(
+        response = aws.dynamodb().update_item(
             TableName=settings.PREDICTIONS_TABLE,
             Key={"prediction_id": limit.key},
             UpdateExpression=change,
@@ -197,7 +197,7 @@ def _update(
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
             raise
         return None
-    return dict(answer.get("Attributes", {}))
+    return dict(response.get("Attributes", {}))
 
 
 def _expires(now: float) -> int:

@@ -1,9 +1,8 @@
-"""Act on an update. When `receive` returns, what it asked for is durable or answered; if it raises, send it again."""
+"""Act on an update. When `receive` returns, the request is durable or answered; else Telegram repeats it."""
 
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
@@ -12,25 +11,21 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import in_flight
-from botsite.bot import api, deliver, replies
-from botsite.bot.downloads import Spool
+from botsite.bot import api, bot_token, deliver, downloads, replies
+from botsite.bot.errors import TelegramError, TooLarge
+from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Other, Photo
-from detection import image_headers, jobs, predictions
+from detection import image_headers, jobs, sentences, times
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
-_COMMANDS: dict[str, Callable[[], str]] = {
-    "start": lambda: replies.START,
-    "help": lambda: replies.HELP,
-    "privacy": lambda: replies.privacy(settings.PREDICTIONS_KEPT_DAYS),
-}
-# After this time the sender is told what Telegram's servers could not say until then: the file cannot be had.
+# A file that Telegram has not been able to hand out for this long is given up, and the sender told.
 _PATIENCE_SECONDS = 3600
-# A late update may have waited for us and not for Telegram: one failure is not enough.
+# A late update may have waited for us, not for Telegram: one failure is not enough.
 _LATE_TRIES = 2
-# Types that are no image, whatever is in the file. Whoever does not know a type says application/octet-stream.
+# Types that are no image, whatever is in the file. Clients that do not know a type say application/octet-stream.
 _NO_IMAGE_PREFIXES = ("video/", "audio/", "text/", "font/", "application/vnd.")
 _NO_IMAGE_TYPES = frozenset(
     f"application/{name}"
@@ -42,7 +37,7 @@ _NO_IMAGE_TYPES = frozenset(
 
 
 class Refused(Exception):
-    """This photo cannot be worked on; the text is a sentence for its sender."""
+    """This photo cannot be processed; the text is an English sentence for its sender."""
 
 
 async def receive(incoming: Photo | Command | Other) -> None:
@@ -53,27 +48,27 @@ async def receive(incoming: Photo | Command | Other) -> None:
         case Photo():
             await _photo(incoming)
         case Command():
-            await _say(incoming, _COMMANDS.get(incoming.name, lambda: replies.UNKNOWN_COMMAND)())
+            await _say(incoming, replies.command(incoming.name))
         case Other():
             await _say(incoming, replies.no_photo(incoming.kind))
 
 
 async def give_up(incoming: Photo | Command | Other) -> None:
     """Apologise for what could not be done. Raise as `receive` does."""
-    await _say(incoming, replies.GAVE_UP)
+    await _say(incoming, replies.gave_up())
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:
     """Return the id of the prediction for this photo in this message: 32 hexadecimal digits.
 
-    Derived, so that a repeated update finds its own item; with a key, so that nobody can guess another's.
+    It is derived, so a repeated update finds its own item, with a key, so nobody can guess another's.
     """
     identity = f"{bot_id}:{photo.chat_id}:{photo.message_id}:{photo.file_unique_id}"
     return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 async def _photo(photo: Photo) -> None:
-    bot_id = await _in_thread(api.bot_id)()
+    bot_id = await _in_thread(bot_token.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
         known = await _in_thread(jobs.find)(identity)
@@ -83,7 +78,7 @@ async def _photo(photo: Photo) -> None:
                 await deliver.deliver(identity)
             return
         prediction = Prediction(
-            identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}", received_at=predictions.now()
+            identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}", received_at=times.now()
         )
         try:
             file = await _fetch(photo)
@@ -95,7 +90,7 @@ async def _photo(photo: Photo) -> None:
 
 
 async def _submit(prediction: Prediction, file: Spool) -> None:
-    """Store the photo and send its job. It goes on when Telegram hangs up: its thread does, and holds the file."""
+    """Store the photo and send its job. This continues when Telegram hangs up, as its thread would anyway."""
     with closing(file):
         prediction = replace(prediction, photo_bytes=len(file.data))
         await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), _show_activity(prediction.chat_id))
@@ -105,37 +100,37 @@ async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:
     """Return whether a message in a group is the bot's to answer. The name is asked for only if one is mentioned."""
     match incoming:
         case Photo() if not _is_other_type(incoming.declared):
-            # An image may be meant for the bot; other files, which it cannot read, are for the people there.
+            # An image may be meant for the bot; other files, which it cannot read, are for the people in the group.
             return True
         case Command(to=""):
-            return incoming.name in _COMMANDS
+            return incoming.name in replies.COMMANDS
         case Command():
             return incoming.to == await api.username()
-    if incoming.reply_to is not None and incoming.reply_to == await _in_thread(api.bot_id)():
+    if incoming.reply_to is not None and incoming.reply_to == await _in_thread(bot_token.bot_id)():
         return True
     return bool(incoming.names) and await api.username() in incoming.names
 
 
 async def _fetch(photo: Photo) -> Spool:
-    """Download the photo and look at its header. Raise Refused if it cannot be had or is none."""
+    """Download the photo and check its header. Raise Refused if it is not available, or not an image."""
     if _is_other_type(photo.declared):
-        raise Refused(image_headers.NO_IMAGE)
-    if photo.file_bytes and photo.file_bytes > api.MAX_FILE_BYTES:
-        raise Refused(replies.TOO_LARGE.format(megabytes=photo.file_bytes / 1024**2))
+        raise Refused(sentences.NO_IMAGE)
+    if photo.file_bytes and photo.file_bytes > downloads.MAX_FILE_BYTES:
+        raise Refused(replies.too_large(photo.file_bytes))
     late = photo.age_seconds > _PATIENCE_SECONDS
     for tries_left in reversed(range(_LATE_TRIES if late else 1)):
         try:
-            return await api.download(photo.file_id, image_headers.read, image_headers.HEAD_BYTES)
+            return await downloads.download(photo.file_id, image_headers.read, image_headers.HEAD_BYTES)
         except image_headers.UnreadableImage as error:
             raise Refused(str(error)) from error
-        except api.TooLarge as error:
+        except TooLarge as error:
             raise Refused(replies.TOO_LARGE_FOR_BOTS) from error
-        except api.TelegramError as error:
+        except TelegramError as error:
             if error.permanent:
                 log.warning("photo_unavailable", error=str(error))
                 raise Refused(replies.UNAVAILABLE) from error
             if not late or error.token_refused or error.retry_after_seconds:
-                # The photo has nothing to do with it.
+                # This is not about the photo.
                 raise
             if not tries_left:
                 log.warning("photo_unavailable", error=str(error))
@@ -150,15 +145,15 @@ def _is_other_type(declared: str) -> bool:
 async def _show_activity(chat_id: int) -> None:
     try:
         await api.show_activity(chat_id)
-    except api.TelegramError as error:
-        # Decoration: the photo is accepted whether or not the chat shows it.
+    except TelegramError as error:
+        # This is decoration: the photo is accepted whether or not the chat shows it.
         log.info("activity_not_shown", error=str(error))
 
 
 async def _say(to: Photo | Command | Other, text: str) -> None:
     try:
         await api.send_text(to.chat_id, text, reply_to=to.message_id)
-    except api.TelegramError as error:
+    except TelegramError as error:
         if not error.permanent:
             raise
         log.warning("answer_undeliverable", chat_id=to.chat_id, error=str(error))

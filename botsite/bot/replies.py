@@ -1,80 +1,127 @@
-"""The words of the bot. Plain text: labels and names need no escaping."""
+"""The words of the bot. Plain text: labels and names need no escaping.
 
+The constants are English, the keys of the catalogues; the functions return what is sent, in the current language.
+"""
+
+import re
 from collections import Counter
 from collections.abc import Iterable
 
+from django.conf import settings
+
+from botsite.bot import classes
+from botsite.bot.language import gettext, ngettext
+from detection import sentences
 from detection.schemas import Detection
+from detection.sentences import noop
 
 CAPTION_LENGTH = 1024
+COMMANDS = ("start", "help", "privacy")
 
-START = (
-    "Hi! Send me a photo and I will send it back with the objects in it boxed and counted.\n\n"
+START = noop(
+    "Hi! Send me a photo and I'll send it back with the objects in it boxed and counted.\n\n"
     "A photo sent as a file keeps its full resolution. Albums work too: each photo gets its own answer.\n\n"
-    "/help tells more, /privacy what I keep."
+    "/help tells you more, /privacy what I keep."
 )
-HELP = (
-    "Send a photo, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB).\n"
-    "You get it back with a box around each object I know, and the counts.\n\n"
-    "If nothing comes for a while, I may be starting a machine for you: I sleep while nobody sends photos."
+HELP = noop(
+    "Send me a photo, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB).\n"
+    "You get it back with a box around each object I recognise, and the counts.\n\n"
+    "If it takes a while, I may be starting a machine for you: I sleep while nobody sends photos."
 )
-UNKNOWN_COMMAND = "I do not know that command. Send me a photo, or /help."
+UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
 NO_PHOTO = {
-    "text": "Send me a photo and I will tell you what is on it. /help tells more.",
-    "animation": "I look at still photos only. Send a frame of the animation as a photo.",
-    "video": "I look at still photos only. Send a frame of the video as a photo.",
-    "video note": "I look at still photos only. Send a frame of the video as a photo.",
-    "paid media": "I can't see paid media. Send me a photo instead.",
-    "dice": "I don't play, I look at photos. Send me one.",
-    "sticker": "Nice sticker, but I look at photos only.",
+    "text": noop("Send me a photo and I'll tell you what's in it. /help tells you more."),
+    "animation": noop("I can only look at still photos. Send me a frame of the animation as a photo."),
+    "video": noop("I can only look at still photos. Send me a frame of the video as a photo."),
+    "paid media": noop("I can't see paid media. Send me a photo instead."),
+    "dice": noop("I don't play games, I look at photos. Send me one."),
+    "sticker": noop("Nice sticker, but I only look at photos."),
 }
-TOO_LARGE = "The file has {megabytes:.0f} MB. Telegram lets me fetch files of up to 20 MB: send it as a photo instead."
-TOO_LARGE_FOR_BOTS = "Telegram lets me fetch files of up to 20 MB, and this one is larger: send it as a photo instead."
-UNAVAILABLE = "I can't get that file from Telegram any more. Please send the photo again."
-GAVE_UP = "Something is wrong with me and I could not look at this. My operator knows; please try again later."
-NOTHING_FOUND = "I looked closely, but there is nothing on this photo that I know."
+NO_PHOTO["video note"] = NO_PHOTO["video"]
+OTHER = noop("I can't do anything with that: I only look at photos. Send me one.")
+TOO_LARGE = noop(
+    "That file is {megabytes} MB. Telegram lets me fetch files of up to 20 MB: send it as a photo instead."
+)
+TOO_LARGE_FOR_BOTS = noop(
+    "Telegram lets me fetch files of up to 20 MB, and this one is larger: send it as a photo instead."
+)
+UNAVAILABLE = noop("I can't get that file from Telegram any more. Please send the photo again.")
+GAVE_UP = sentences.GIVEN_UP
+NOTHING_FOUND = noop("I didn't recognise anything in this photo.")
 
-_IRREGULAR = {
-    "person": "persons",
-    "mouse": "mice",
-    "sheep": "sheep",
-    "skis": "skis",
-    "scissors": "scissors",
-    "knife": "knives",
-    "broccoli": "broccoli",
-}
+# Sentences that items hold with their values in place.
+_WITH_VALUES = [
+    (sentence, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(sentence))))
+    for sentence in (sentences.TOO_MANY_PIXELS, TOO_LARGE)
+]
+
+
+def command(name: str) -> str:
+    """Return the answer to a command."""
+    match name:
+        case "start":
+            return gettext(START)
+        case "help":
+            return gettext(HELP)
+        case "privacy":
+            return privacy(settings.PREDICTIONS_KEPT_DAYS)
+    return gettext(UNKNOWN_COMMAND)
 
 
 def privacy(days: int) -> str:
     """Return what is kept of a photo, and for how many days."""
-    return (
-        f"Your photo, its boxed copy and the objects found are kept for {days} days, then deleted. "
-        "Nobody but the operator of this bot can see them, and they are used for nothing but your answer."
+    kept = ngettext(
+        "Your photo, its boxed copy and the objects found are kept for {days} day, then deleted. "
+        "Only the operator of this bot can see them, and they are used only to answer you.",
+        "Your photo, its boxed copy and the objects found are kept for {days} days, then deleted. "
+        "Only the operator of this bot can see them, and they are used only to answer you.",
+        days,
     )
+    return kept.format(days=days)
 
 
 def no_photo(kind: str) -> str:
-    """Return the answer to a message that is no photo, by its kind."""
-    article = "an" if kind[0] in "aeiou" else "a"
-    return NO_PHOTO.get(kind, f"I look at photos only, and cannot do anything with {article} {kind}.")
+    """Return the answer to a message that holds no photo, by its kind."""
+    return gettext(NO_PHOTO.get(kind, OTHER))
+
+
+def too_large(file_bytes: int) -> str:
+    """Return, in English, why a file cannot be fetched; the item stores it."""
+    return TOO_LARGE.format(megabytes=f"{file_bytes / 1024**2:.0f}")
+
+
+def gave_up() -> str:
+    """Return the apology for what can be neither answered nor read."""
+    return gettext(GAVE_UP)
+
+
+def nothing_found() -> str:
+    """Return the answer to a photo without any object."""
+    return gettext(NOTHING_FOUND)
+
+
+def failure(stored: str | None) -> str:
+    """Return the sentence with which a photo failed, which is stored in English, in the current language.
+
+    What is not in the catalogue, such as an operator's own words, stays as it is.
+    """
+    for sentence, pattern in _WITH_VALUES:
+        if found := pattern.fullmatch(stored or ""):
+            return gettext(sentence).format(**found.groupdict())
+    return gettext(stored or UNAVAILABLE)
 
 
 def counts(detections: Iterable[Detection]) -> str:
-    """Return "3 persons, 1 bus": the most frequent first, at most CAPTION_LENGTH characters."""
+    """Return "3 people, 1 bus": the most frequent first, at most CAPTION_LENGTH characters."""
     numbers = Counter(box.label for box in detections)
     ordered = sorted(numbers.items(), key=lambda entry: (-entry[1], entry[0]))
-    text = ", ".join(f"{number} {label if number == 1 else plural(label)}" for label, number in ordered)
-    return text if len(text) <= CAPTION_LENGTH else text[: CAPTION_LENGTH - 1].rpartition(", ")[0] + ", …"
+    comma = gettext(", ")
+    text = comma.join(_counted(number, label) for label, number in ordered)
+    if len(text) <= CAPTION_LENGTH:
+        return text
+    return text[: CAPTION_LENGTH - 1].rpartition(comma)[0] + comma + "…"
 
 
-def plural(label: str) -> str:
-    """Return an English plural: bus -> buses, sports ball -> sports balls."""
-    first, _, last = label.rpartition(" ")
-    if last in _IRREGULAR:
-        last = _IRREGULAR[last]
-    elif last.endswith(("s", "x", "ch", "sh")):
-        last += "es"
-    elif last.endswith("y") and last[-2:-1] not in "aeiou":
-        last = last[:-1] + "ies"
-    else:
-        last += "s"
-    return f"{first} {last}".strip()
+def _counted(number: int, label: str) -> str:
+    name = ngettext(classes.singular(label), classes.plural(label), number)
+    return gettext("{number} {name}").format(number=number, name=name)

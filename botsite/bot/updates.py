@@ -1,4 +1,4 @@
-"""Read a Telegram update into what it means to this bot. Everything a stranger can send ends up here."""
+"""Parse a Telegram update into what it means to this bot. Everything a stranger can send arrives here."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 from telegram import Chat, Message, Update
 
-# Of ids of chats, messages and people: what DynamoDB, SQS and the Bot API take is no smaller.
+# Limit of the ids of chats, messages and people: DynamoDB, SQS and the Bot API all take as much.
 _LARGEST_ID = 2**63 - 1
 _FILE_ID = re.compile(r"[!-~]{1,500}", re.ASCII)
 _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
@@ -18,7 +18,7 @@ _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
 class _Said:
     """What every message has. `sent_at` is when its sender sent it, in UTC.
 
-    `in_group`: others talk there, too; `names` are the @names in the message, in lower case and without the @;
+    `in_group`: other people talk there, too; `names` are the @names in the message, in lower case and without the @;
     `reply_to` is the id of the user whose message this one answers.
     """
 
@@ -31,15 +31,15 @@ class _Said:
 
     @property
     def age_seconds(self) -> float:
-        """Return how long ago that was."""
+        """Return how long ago it was sent."""
         return (datetime.now(UTC) - self.sent_at).total_seconds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photo(_Said):
-    """An image somebody wants looked at. `file_bytes` is Telegram's word for its size, if it gave one.
+    """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
-    `declared` is the sender's word for the type of a file, such as "image/heic"; empty for a photo.
+    `declared` is the type that the sender states for a file, such as "image/heic"; empty for a photo.
     """
 
     file_id: str
@@ -58,17 +58,17 @@ class Command(_Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other(_Said):
-    """A message of a kind that is no photo; `kind` is a word for it, such as "sticker"."""
+    """A message that holds no photo; `kind` says what it is, such as "sticker"."""
 
     kind: str
 
 
 class NotJson(ValueError):
-    """The body is not JSON at all."""
+    """The body is not JSON."""
 
 
 class Malformed(ValueError):
-    """The body is no update of the Bot API."""
+    """The body is JSON, but not an update of the Bot API."""
 
 
 # In Telegram's order of precedence: an animation also carries a document and a venue a location, so they come first.
@@ -123,7 +123,7 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
         return Other(**where, kind="text")
     if message.media_group_id:
         return Other(**where, kind="album entry without a photo")
-    # Somebody joined, a title changed: nothing was said to the bot.
+    # Somebody joined, a title changed: nothing is asked of the bot.
     return None
 
 

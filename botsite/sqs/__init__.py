@@ -1,5 +1,8 @@
-"""Celery on SQS: a transport that keeps the network off the worker's event loop, and what a worker needs with it."""
+"""Celery on Amazon SQS: a transport, and what a worker needs with it. README.md says what it does and promises."""
 
-from botsite.sqs.transport import Transport, transport_options
+from .options import Options, settings
+from .receiving import RECEIVING
+from .transport import Transport
+from .worker import install
 
-__all__ = ["Transport", "transport_options"]
+__all__ = ["RECEIVING", "Options", "Transport", "install", "settings"]

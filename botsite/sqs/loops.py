@@ -1,16 +1,15 @@
-"""Run the threads that help a process: each outlives what its work raises, and one that has ended is known by name."""
+"""Run background threads that survive exceptions, and tell which have ended before their time."""
 
+import logging
 import threading
 from collections.abc import Callable
 
-import structlog
-
-# After an exception: long enough that one which comes each time does not fill the log.
+# After an exception: long enough that a permanent one does not flood the log.
 PAUSE_SECONDS = 1.0
 
-_loops: set["Loop"] = set()  # Started, and not over.
+_loops: set["Loop"] = set()  # Started and not finished.
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Loop(threading.Thread):
@@ -22,26 +21,26 @@ class Loop(threading.Thread):
         self.stopped = threading.Event()
 
     def start(self) -> None:
-        """Start; from now on `dead` misses this thread."""
+        """Start; from now on `dead` reports this thread if it ends early."""
         _loops.add(self)
         super().start()
 
     def stop(self) -> None:
-        """End after the turn under way."""
+        """End after the current turn."""
         self.stopped.set()
 
     def run(self) -> None:
-        """Repeat the turn."""
+        """Repeat `turn`."""
         over = False
         while not over and not self.stopped.is_set():
             try:
                 over = self._turn() is True
             except Exception:
-                log.exception("turn_failed", thread=self.name)
+                log.exception("turn_failed", extra={"loop": self.name})
                 self.stopped.wait(PAUSE_SECONDS)
         _loops.discard(self)
 
 
 def dead() -> list[str]:
-    """Return the names of the threads that have ended before their work was over."""
+    """Return the names of the threads that ended before their work was over."""
     return sorted(loop.name for loop in list(_loops) if loop.ident and not loop.is_alive())

@@ -1,11 +1,12 @@
-"""The two threads that speak with SQS for a worker: a receiver and a settler for each queue.
+"""The two threads that talk to SQS for a worker: a receiver and a settler for each queue.
 
-Neither is ended by an error of SQS: it is logged and, after a wait (exponential backoff with full jitter), tried again.
+No error of SQS ends them: they log it, wait (exponential backoff with full jitter) and try again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import threading
 import time
@@ -14,26 +15,24 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import structlog
+from .loops import Loop
+from .receiving import RECEIVING
 
-from botsite.sqs.loops import Loop
-from botsite.sqs.receiving import RECEIVING
-
-BATCH = 10  # SQS takes and gives at most ten messages a request.
-# A request costs about 1.5 ms of CPU whatever it carries. With 24 slots and jobs of 20 ms, gathering takes the
-# messages' share of a job from 4.8 to 2.0 ms.
+BATCH = 10  # SQS takes and gives at most ten messages per request.
+# A request costs about 1.5 ms of CPU whatever it carries. With 24 slots and jobs of 20 ms, gathering cuts the cost of
+# messages from 4.8 to 2.0 ms per job.
 GATHER_SECONDS = 0.1
 FIRST_DELAY_SECONDS = 0.2
-LONGEST_DELAY_SECONDS = 5.0  # Short enough that an outage is over for the worker when it is over for SQS.
+LONGEST_DELAY_SECONDS = 5.0  # Short, so that the worker is back soon after SQS is.
 SECONDS_BETWEEN_WARNINGS = 30.0
 SETTLE_FOR_SECONDS = 30.0
 FLUSH_SECONDS = 5.0
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 
 class Outage:
-    """Say how long to wait after failures in a row, and log them, but not every one of a long outage."""
+    """Compute the wait after consecutive failures, and log them, but not every one of a long outage."""
 
     def __init__(self, event: str, **fields: str) -> None:
         self._event, self._fields = event, fields
@@ -49,25 +48,21 @@ class Outage:
         if time.monotonic() >= self._quiet_until:
             self._quiet_until = time.monotonic() + SECONDS_BETWEEN_WARNINGS
             self._logged = True
-            log.warning(
-                self._event,
-                **self._fields,
-                error=f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error,
-                failures=self._failures,
-                retry_in_ms=round(delay * 1000),
-            )
+            text = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error
+            fields = {"error": text, "failures": self._failures, "retry_in_ms": round(delay * 1000)}
+            log.warning(self._event, extra=self._fields | fields)
         return delay
 
     def over(self) -> None:
-        """Start from the shortest delay again."""
+        """Reset to the shortest delay."""
         if self._logged:
-            log.info("outage_ended", of=self._event, **self._fields, failures=self._failures)
+            log.info("outage_ended", extra=self._fields | {"of": self._event, "failures": self._failures})
         self._failures, self._logged = 0, False
 
 
 @dataclass(frozen=True)
 class Settlement:
-    """One message to delete or, with `visible_in` seconds, to give back to the queue."""
+    """One message to delete or, with `visible_in` seconds, to return to the queue."""
 
     receipt_handle: str
     visible_in: int | None
@@ -75,9 +70,9 @@ class Settlement:
 
 
 class Settler(Loop):
-    """Delete and release messages of one queue, up to ten a request: nobody waits for it, and a request costs CPU.
+    """Delete and release messages of one queue, up to ten per request, since each request costs CPU.
 
-    A request that fails is tried again for 30 s. Then the message comes back after its visibility timeout.
+    A failed request is retried for 30 s. After that, the message comes back when its visibility timeout ends.
     """
 
     def __init__(self, client: Any, queue_url: str) -> None:
@@ -94,25 +89,25 @@ class Settler(Loop):
         self._todo.put(Settlement(receipt_handle, None, time.monotonic() + SETTLE_FOR_SECONDS))
 
     def release(self, receipt_handle: str, visible_in: int = 0) -> None:
-        """Let another consumer have a message now or in so many seconds, not after its visibility timeout."""
+        """Make a message available to other consumers now or in so many seconds, not after its visibility timeout."""
         self._todo.put(Settlement(receipt_handle, visible_in, time.monotonic() + SETTLE_FOR_SECONDS))
 
     def flush(self) -> None:
-        """Wait until what was handed over so far is settled, but for no longer than five seconds."""
+        """Wait until everything handed over so far is settled, but for at most five seconds."""
         done = threading.Event()
         self._todo.put(done)
         if not done.wait(FLUSH_SECONDS):
-            log.error("settle_unfinished", queue_url=self._url)
+            log.error("settle_unfinished", extra={"queue_url": self._url})
 
     def _settle(self) -> None:
-        """Send a batch. There is no end to it: a receiver that was stopped may still bring messages."""
+        """Send a batch. This never ends: a stopped receiver may still bring messages."""
         again = self._again
         self._again = self._send(again + self._take(BATCH - len(again), wait=not again))
         while self._flushing and not self._again:
             self._flushing.pop().set()
 
     def _take(self, room: int, wait: bool) -> list[Settlement]:
-        """Return what has to be settled: with `wait` at least one, and what gathers within 0.1 s."""
+        """Return what has to be settled: with `wait`, at least one and whatever gathers within 0.1 s."""
         taken: list[Settlement] = []
         gather_until = 0.0
         with contextlib.suppress(Empty):
@@ -127,7 +122,7 @@ class Settler(Loop):
         return taken
 
     def _send(self, batch: list[Settlement]) -> list[Settlement]:
-        """Return the settlements to try again, after the pause that they need."""
+        """Return the settlements to retry, after pausing if any failed."""
         deletions = [settlement for settlement in batch if settlement.visible_in is None]
         releases = [settlement for settlement in batch if settlement.visible_in is not None]
         failed = self._request(self._client.delete_message_batch, deletions)
@@ -139,34 +134,35 @@ class Settler(Loop):
         now = time.monotonic()
         given_up = [settlement for settlement, _ in failed if settlement.give_up_at <= now]
         if given_up:
-            log.error("settle_given_up", queue_url=self._url, messages=len(given_up), error=str(failed[0][1]))
+            fields = {"queue_url": self._url, "messages": len(given_up), "error": str(failed[0][1])}
+            log.error("settle_given_up", extra=fields)
         return [settlement for settlement, _ in failed if settlement.give_up_at > now]
 
     def _request(self, operation: Callable[..., Any], batch: list[Settlement]) -> list[tuple[Settlement, object]]:
-        """Return what failed and may yet succeed, each with its error."""
+        """Return what failed but may still succeed, each with its error."""
         if not batch:
             return []
         retry: list[tuple[Settlement, object]] = []
         try:
             reply = operation(QueueUrl=self._url, Entries=[entry(*numbered) for numbered in enumerate(batch)])
             for failure in reply.get("Failed", []):
-                if failure["SenderFault"]:  # An expired receipt handle, mostly: the message is back in the queue.
-                    log.warning("settle_refused", queue_url=self._url, code=failure["Code"])
+                if failure["SenderFault"]:  # Mostly an expired receipt handle: the message is back in the queue.
+                    log.warning("settle_refused", extra={"queue_url": self._url, "code": failure["Code"]})
                 else:
                     retry.append((batch[int(failure["Id"])], failure["Code"]))
-        except Exception as error:  # noqa: BLE001 - whatever it was, the batch must not be lost with it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the batch must not be lost
             return [(settlement, error) for settlement in batch]
         return retry
 
 
 def entry(number: int, settlement: Settlement) -> dict[str, Any]:
-    """Return a settlement's part of a batch request."""
+    """Return the entry of a batch request."""
     common = {"Id": str(number), "ReceiptHandle": settlement.receipt_handle}
     return common if settlement.visible_in is None else {**common, "VisibilityTimeout": settlement.visible_in}
 
 
 class Receiver(Loop):
-    """Receive one queue's messages for as long as its consumer wants them, whatever ReceiveMessage does."""
+    """Receive one queue's messages until stopped, whatever ReceiveMessage does."""
 
     def __init__(
         self,
@@ -185,22 +181,22 @@ class Receiver(Loop):
         self.start()
 
     def stop(self) -> None:
-        """Receive no more, and end once the request under way has ended."""
+        """End after the request in flight."""
         super().stop()
         RECEIVING.wake()
 
     def _receive_once(self) -> None:
-        """Receive if there is room and this process may."""
+        """Receive if a slot is free and receiving is allowed."""
         slots = self._wait_for_slots(self.stopped, self._backlog)
         wanted = RECEIVING.begin(slots, self.stopped) if slots else 0
         if wanted:
             self._receive_for(wanted)
         elif slots:
-            # Silent because it was told to be, and not because SQS does not answer.
+            # It is silent because it was told to be, not because SQS does not answer.
             self.last_receive = time.monotonic()
 
     def _receive_for(self, wanted: int) -> None:
-        """Receive once, and wait a little after a failure."""
+        """Receive once; after a failure, wait."""
         try:
             received, problem = self._receive(wanted)
         finally:
@@ -212,11 +208,11 @@ class Receiver(Loop):
             self._outage.over()
 
     def _receive(self, wanted: int) -> tuple[int, object]:
-        """Return how many messages came, and what went wrong."""
+        """Return how many messages arrived, and the error if any."""
         started = time.monotonic()
         try:
             messages = self._receive_message(**self._request, MaxNumberOfMessages=wanted).get("Messages", [])
-        except Exception as error:  # noqa: BLE001 - nothing that a receive can raise may end the polling
+        except Exception as error:  # noqa: BLE001 - nothing a receive raises may end the polling
             return 0, error
         finally:
             self.last_receive = time.monotonic()
@@ -224,6 +220,6 @@ class Receiver(Loop):
             RECEIVING.arrived(message["ReceiptHandle"] for message in messages)
             self._arrived(self._queue, messages, self.stopped)
         elif self.last_receive - started < self._request["WaitTimeSeconds"] / 2:
-            # botocore reads a reply without a body as one without messages: to ask on at once would be a busy loop.
+            # botocore reads a reply without a body as one without messages: asking again at once would be a busy loop.
             return 0, "empty reply before the wait was over"
         return len(messages), None

@@ -1,1 +1,14 @@
-"""Every page for operators: jobs in Django's admin, the dashboard and dead letters below `/ops/`, and the login."""
+"""Every page for operators, and their login.
+
+jobs.py            the pages of jobs, hung into Django's admin
+job_list.py        the list; its filters in job_filters.py, its queries in job_query.py
+job_page.py        one job: its page, its trace, its history; logs_link.py leads to its logs
+job_operations.py  what can be done to jobs
+dead_letters.py    the dead letters, and their replay
+dashboard.py       the dashboard: sources.py and recent.py read, tiles.py and charts.py show
+confirm.py         the page that asks before anything is done
+errors.py          the page that explains what went wrong
+access.py          who may see a page
+audit.py           who did what
+login.py           the login; attempts.py limits how fast passwords are tried
+"""

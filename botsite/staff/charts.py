@@ -1,23 +1,23 @@
-"""Turn numbers over time into what the template draws as SVG: pure geometry, and the same numbers in words.
+"""Turn numbers over time into the geometry that a template draws as SVG, and into words.
 
-Lines and the target only: labels are text beside the picture, which stays readable where the picture shrinks. No
-library: those that draw SVG write styles and scripts into it, which the site's policy forbids.
+Only lines and the target: labels are text next to the picture, which stays readable when the picture shrinks. No
+library: those that draw SVG write styles and scripts into it, which the site's content security policy forbids.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from metrics.alarms import Point
+from metrics.evaluation import Point
 
 WIDTH, HEIGHT = 600, 120
-# More points than that a line of this width cannot show; of those of one place the highest counts.
+# A line of this width cannot show more points; of those that share a place the highest counts.
 _PLACES = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a chart: its name, and its way as the attribute `d` of a path, empty without a point."""
+    """A line of a chart: its name, and its path as the SVG attribute `d`, empty without points."""
 
     name: str
     way: str
@@ -25,7 +25,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart from `since` to now. `top` is the value at its upper edge, `target` the height of the target's line."""
+    """A chart from `since` to now. `top` is the value at the upper edge, `target` the height of the target line."""
 
     title: str
     since: str
@@ -38,14 +38,14 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a chart shows: `seconds` up to `now` (epoch seconds); a line breaks where `gap` seconds have no point."""
+    """What a chart covers: `seconds` up to `now` (epoch seconds); a line breaks after `gap` seconds without a point."""
 
     now: float
     seconds: float
     gap: float
 
     def draw(self, title: str, since: str, series: Mapping[str, Sequence[Point]], target: float | None = None) -> Chart:
-        """Return the chart of some series, each with its points the oldest first."""
+        """Return the chart of some series; the points of each are oldest first."""
         values = [point.value for points in series.values() for point in points]
         top = nice(max([*values, 1.2 * target if target else 0.0]))
         lines = tuple(Line(name, "".join(self._way(points, top))) for name, points in series.items())
@@ -65,13 +65,13 @@ class Frame:
         for point in _thinned(points, self.seconds / _PLACES):
             x = (point.at - self.now + self.seconds) / self.seconds * WIDTH
             where = f"{min(max(x, 0.0), WIDTH):.1f} {_height(point.value, top):.1f}"
-            # "h0" makes a dot of a point that stays alone.
+            # "h0" turns a single point into a dot.
             yield f"L{where}" if point.at - before <= self.gap else f"M{where}h0"
             before = point.at
 
 
 def nice(value: float) -> float:
-    """Return the next 1, 2 or 5 times a power of ten that is not below the value; 1 for what is below 1."""
+    """Return the smallest 1, 2 or 5 times a power of ten that is at least the value, and at least 1."""
     if value <= 1:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
@@ -93,5 +93,5 @@ def _thinned(points: Sequence[Point], seconds: float) -> list[Point]:
 
 def _words(name: str, points: Sequence[Point]) -> str:
     if not points:
-        return f"{name} unknown, no points"
+        return f"{name} unknown, no data"
     return f"{name} now {points[-1].value:g}, at most {max(point.value for point in points):g}"

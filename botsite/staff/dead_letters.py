@@ -1,54 +1,60 @@
-"""List the dead letters, and make jobs of those that an operator chooses: asked first, and written down."""
+"""Dead letters: list them, and replay those an operator selects."""
 
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Any
 
-import structlog
-from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
-from botsite.staff import access, errors
-from detection import dead_letters, predictions
-from detection.dead_letters import DeadLetter, NoDeadLetterQueue
-from detection.models import Job
-
-log = structlog.get_logger()
+from botsite.staff import access, audit, confirm, pages
+from botsite.staff.confirm import Question, Row
+from detection import dead_letters
+from detection.dead_letters import DeadLetter
 
 SHOWN_AT_MOST = 100
-_SAID = "Replayed from the dead letters."
+_RECORDED = "Replayed from the dead-letter queue."
 
 
 @require_GET
 @access.needs("view")
-def letters(request: HttpRequest) -> HttpResponse:
-    """List dead letters. To look is to receive: it hides them from others, for the moment that it takes."""
-    try:
-        total, found = dead_letters.count(), dead_letters.look(SHOWN_AT_MOST)
-    except NoDeadLetterQueue as error:
-        return errors.page(request, 503, "No dead letters", str(error))
-    rows = [(letter, datetime.fromtimestamp(letter.sent_at / 1000, UTC)) for letter in found]
-    may_replay = request.user.has_perm("detection.change_job")  # type: ignore[union-attr]  # Staff is no stranger.
-    context = {"title": "Dead letters", "rows": rows, "total": max(total, len(rows)), "may_replay": may_replay}
-    return _page(request, "letters", context)
+def show(request: HttpRequest) -> HttpResponse:
+    """List dead letters. Looking means receiving: for that moment, nobody else sees them."""
+    total, letters = dead_letters.count(), dead_letters.look(SHOWN_AT_MOST)
+    context = {
+        "title": "Dead letters",
+        "rows": [(letter, datetime.fromtimestamp(letter.sent_at / 1000, UTC)) for letter in letters],
+        "total": max(total, len(letters)),
+        "may_replay": access.may(request.user, "change"),
+    }
+    return pages.render(request, "dead_letters", context)
 
 
 @require_http_methods(["GET", "POST"])
 @access.needs("change")
-def confirm(request: HttpRequest) -> HttpResponse:
-    """Ask on GET, act on POST. The letters are the `id`s of the query."""
-    ids = list(dict.fromkeys(request.GET.getlist("id")))[:SHOWN_AT_MOST]
+def replay(request: HttpRequest) -> HttpResponse:
+    """Ask on GET, act on POST. The letters are the `id`s of the address."""
+    ids = confirm.selected(request, SHOWN_AT_MOST)
     if not ids:
-        messages.warning(request, "Nothing is chosen: tick the letters first.")
+        messages.warning(request, "Select at least one letter.")
     elif request.method == "POST":
         _replay(request, ids)
     else:
-        return _page(request, "replay", {"title": "Replay", "ids": ids})
+        return confirm.page(request, _question(ids))
     return HttpResponseRedirect(reverse("ops:letters"))
+
+
+def _question(ids: list[str]) -> Question:
+    what = "this dead letter" if len(ids) == 1 else f"these {len(ids)} dead letters"
+    return Question(
+        title="Replay",
+        text=f"Put {what} back into the jobs queue? Each job is processed and answered again.",
+        button="Replay",
+        rows=tuple(map(Row, ids)),
+        back=reverse("ops:letters"),
+        back_name="Dead letters",
+    )
 
 
 def _replay(request: HttpRequest, ids: list[str]) -> None:
@@ -56,44 +62,28 @@ def _replay(request: HttpRequest, ids: list[str]) -> None:
     busy = 0
     with closing(dead_letters.chosen(ids)) as found:
         for letter in found:
-            _write_down(request, letter)
+            _record(request, letter)
             if dead_letters.replay(letter):
                 replayed.append(letter)
             else:
                 busy += 1
     if replayed:
-        said = f"{len(replayed)} dead letters are jobs again." if len(replayed) > 1 else _one(replayed[0])
-        messages.success(request, said)
+        first = replayed[0].prediction_id or replayed[0].message_id
+        messages.success(request, f"Replayed: {first if len(replayed) == 1 else f'{len(replayed)} letters'}.")
     if busy:
-        messages.error(request, f"{busy} of the selected letters cannot be replayed yet: try again in two minutes.")
+        messages.error(request, f"{_selected(busy)} can't be replayed yet. Try again in two minutes.")
     if gone := len(ids) - len(replayed) - busy:
-        messages.error(
-            request, f"{gone} of the selected letters are gone: already replayed, or being viewed by someone else."
-        )
+        are = "is" if gone == 1 else "are"
+        messages.error(request, f"{_selected(gone)} {are} gone: already replayed, or being viewed by someone else.")
 
 
-def _one(letter: DeadLetter) -> str:
-    return f"A job again: {letter.prediction_id or letter.message_id}."
+def _selected(count: int) -> str:
+    return f"{count} selected letter{'' if count == 1 else 's'}"
 
 
-def _write_down(request: HttpRequest, letter: DeadLetter) -> None:
-    """Record who does this: in the log, on the job's item for every instance to show, and in the admin."""
-    operator = request.user.get_username()
-    fields = {"operation": "replay", "operator": operator, "message_id": letter.message_id}
-    log.warning("operator_acts", **fields, prediction_id=letter.prediction_id)
+def _record(request: HttpRequest, letter: DeadLetter) -> None:
+    audit.attempt(request, "replay", message_id=letter.message_id, prediction_id=letter.prediction_id)
     if letter.prediction_id:
-        predictions.note(letter.prediction_id, "replay", operator)
-        admin.site.get_model_admin(Job).log_change(request, Job(letter.prediction_id), _SAID)
+        audit.changed(request, "replay", letter.prediction_id, _RECORDED)
     else:
-        LogEntry.objects.create(
-            user_id=request.user.pk,
-            object_id=letter.message_id,
-            object_repr=f"dead letter {letter.message_id}",
-            action_flag=CHANGE,
-            change_message=_SAID,
-        )
-
-
-def _page(request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:
-    context = admin.site.each_context(request) | context
-    return TemplateResponse(request, f"ops/{name}.html", context).render()
+        audit.letter(request, letter.message_id, _RECORDED)

@@ -1,4 +1,4 @@
-"""Turn what goes wrong behind a page for operators into a page that says so, with the status that fits."""
+"""Turn what goes wrong behind a page for operators into a page that explains it, with the right status."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,14 +6,14 @@ from typing import Any
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from kombu.exceptions import OperationalError
 
-from botsite.staff.filters import BadFilter
-from botsite.staff.listing import BadCursor
+from botsite.staff import pages
+from botsite.staff.job_filters import BadFilter
+from botsite.staff.job_query import BadCursor
+from detection.dead_letters import NoDeadLetterQueue
 
 log = structlog.get_logger()
 
@@ -23,25 +23,25 @@ _THROTTLED = frozenset(
 _RETRY_SECONDS = 5
 
 
-class Unknown(LookupError):
-    """There is nothing of that id; the text says so to an operator."""
+class NotFound(LookupError):
+    """Nothing has this id or name; the text is for the operator."""
 
 
 def explained(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a view so that an error of AWS, of an address or of an id becomes a page."""
+    """Turn a view's errors into pages: those of AWS, of permissions, of bad addresses and unknown ids."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return view(request, *args, **kwargs)
-        except Unknown as error:
-            return page(request, 404, "Unknown job", str(error))
+        except NotFound as error:
+            return page(request, 404, "Not found", str(error))
         except PermissionDenied:
-            return page(
-                request, 403, "Not allowed", "Your login lacks the permission for this: a superuser can give it."
-            )
+            return page(request, 403, "Permission denied", "You need another permission for this. Ask a superuser.")
         except (BadFilter, BadCursor) as error:
-            return page(request, 400, "No such list", str(error))
+            return page(request, 400, "Invalid link", str(error))
+        except NoDeadLetterQueue as error:
+            return page(request, 503, "No dead-letter queue", str(error))
         except (ClientError, BotoCoreError, OperationalError) as error:
             log.warning("page_failed", path=request.path, error=str(error))
             response = page(request, 503, *_what_failed(error))
@@ -52,12 +52,19 @@ def explained(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def page(request: HttpRequest, status: int, title: str, text: str) -> HttpResponse:
-    """Return a page of the admin that says what is wrong."""
-    context = admin.site.each_context(request) | {"title": title, "text": text}
-    return TemplateResponse(request, "admin/detection/job/trouble.html", context, status=status).render()
+    """Return the one error page."""
+    return pages.render(request, "error", {"title": title, "text": text}, status)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Return the page for a form whose token is missing or wrong (CSRF_FAILURE_VIEW)."""
+    text = "The form is too old, was sent by another site, or your browser blocks cookies. Nothing was changed."
+    return page(request, 403, "Form rejected", text)
 
 
 def _what_failed(error: Exception) -> tuple[str, str]:
-    if isinstance(error, ClientError) and error.response["Error"].get("Code") in _THROTTLED:
-        return "Too much at once", f"AWS is throttling this table or bucket: load the page again in a moment. {error}"
-    return "AWS does not answer", f"Nothing was lost, and nothing can be shown now. Load the page again. {error}"
+    if not isinstance(error, ClientError):
+        return "AWS can't be reached", f"Nothing is lost. Reload the page in a moment. {error}"
+    if error.response["Error"].get("Code") in _THROTTLED:
+        return "AWS is throttling requests", f"Reload the page in a moment. {error}"
+    return "AWS reported an error", str(error)

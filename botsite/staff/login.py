@@ -1,8 +1,8 @@
-"""Make the admin's login the same on every web instance, each of which has a database of its own.
+"""Create the same admin login on every web instance, each of which has its own database.
 
-A session is a signed cookie that holds the user's number and a digest of the password's hash. It is good on another
-instance, or on one that replaced it, if both are equal there: so the login is the first user of a new database, and its
-salt is derived from the secrets that all instances have. A new password makes a new salt: old sessions end.
+A session is a signed cookie with the user's number and a digest of the password hash. It is valid on another instance
+if both are equal there: so the login is the first user of a new database, and its salt is derived from the password,
+which all instances share. A new password makes a new salt, which ends old sessions.
 """
 
 import structlog
@@ -19,25 +19,25 @@ from django.utils.crypto import salted_hmac
 
 log = structlog.get_logger()
 
-# Django replaces a salt with less than 128 bits by a random one at the next login; this has 32 characters.
+# Django replaces a salt of less than 128 bits with a random one at the next login.
 _SALT_LENGTH = 32
 
 
 def prepare() -> None:
-    """Make the tables, and the login that ADMIN_USER and ADMIN_PASSWORD name. Run by each process at its start."""
-    # One process of an instance after the other: SQLite's tables are made once.
+    """Create the tables, and the login from ADMIN_USER and ADMIN_PASSWORD. Every process runs this at its start."""
+    # One process at a time: SQLite's tables are created once.
     settings.CACHE_DIR.mkdir(parents=True, exist_ok=True)
     with (settings.CACHE_DIR / "logins.lock").open("w") as file:
         locks.lock(file, locks.LOCK_EX)
         call_command("migrate", verbosity=0, interactive=False)
         if settings.ADMIN_PASSWORD:
-            _make_login()
+            _create_login()
         else:
             log.warning("admin_without_login", missing="ADMIN_PASSWORD")
     connection.close()
 
 
-def _make_login() -> None:
+def _create_login() -> None:
     user = get_user_model().objects.filter(username=settings.ADMIN_USER).first()
     salt = salted_hmac(f"login of {settings.ADMIN_USER}", settings.ADMIN_PASSWORD, algorithm="sha256").hexdigest()
     salt = salt[:_SALT_LENGTH]
@@ -56,8 +56,10 @@ def _make_login() -> None:
 
 
 def password_change(request: HttpRequest) -> HttpResponseBase:
-    """Change a password, but not that of the login from the secret: it would be back at the next start."""
+    """Change a password, except that of the login from the secret, which would be back at the next start."""
     if request.user.is_authenticated and request.user.get_username() == settings.ADMIN_USER and settings.ADMIN_PASSWORD:
-        messages.warning(request, "This login's password comes from ADMIN_PASSWORD: change it there and start anew.")
+        messages.warning(
+            request, "This login's password comes from ADMIN_PASSWORD. Change it there and restart the site."
+        )
         return redirect("admin:index")
     return admin.site.password_change(request)

@@ -1,4 +1,4 @@
-"""Where to read what the roles logged about a photo."""
+"""Link to what all roles logged about a photo."""
 
 import re
 from datetime import datetime, timedelta
@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from detection import timeline
 from detection.schemas import Prediction
 
 QUERY = 'fields @timestamp, level, event, @message | filter prediction_id = "{}" | sort @timestamp'
@@ -14,12 +13,12 @@ _BEFORE, _AFTER = timedelta(minutes=1), timedelta(days=1)
 
 
 def of(prediction: Prediction) -> str | None:
-    """Return the address of CloudWatch Logs Insights with a query for this photo, or None without log groups.
+    """Return the address of a CloudWatch Logs Insights query for this photo, or None without log groups.
 
-    The console keeps the query in the address's fragment, in a notation of its own (jsurl): ~( ) around an object, ~'
-    before a text, * before a hexadecimal byte, and $ for the % of the usual escapes.
+    The console keeps the query in the fragment, in its own notation (jsurl): ~( ) around an object, ~' before a text,
+    * before a hexadecimal byte, and $ for the % of the usual escapes.
     """
-    stored = timeline.parse(prediction.created_at)
+    stored = prediction.created_at
     if not (settings.LOG_GROUPS and stored):
         return None
     query = QUERY.format(prediction.prediction_id)

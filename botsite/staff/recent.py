@@ -1,7 +1,7 @@
-"""Say how the photos of the last minutes fared: one query of an index, bounded however many there are.
+"""Summarise the photos of the last minutes: one bounded query of an index, however many there are.
 
-From the items and not from counters in CloudWatch: those come a minute late, and not at all from an emulator. 1000
-items of the index are some 50 read units, or $0.000006.
+From the items, not from counters in CloudWatch: those are a minute late, and an emulator has none. 1000 items of the
+index cost about 50 read units, or $0.000006.
 """
 
 import math
@@ -14,21 +14,22 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from detection import items, predictions, timeline
+from detection import items, timeline, times
 from detection.schemas import Delivery, Status
+from metrics import percentile
 
 MINUTES = 30
 _READ_AT_MOST = 1000
-# The index has them by when they were stored; one that was retried, and waits since then only, stands among the first.
+# The index is ordered by creation: a retried photo, which has waited only since then, is among the first.
 _OLDEST_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """Photos of the last `minutes` (MINUTES, fewer if there are too many to read).
+    """Photos of the last `minutes` (MINUTES, or fewer if there are too many to read).
 
-    `by_minute` and `failed_by_minute` count those stored, and those of them that failed, the newest minute first; p50
-    and p95 are milliseconds from the update to the answer, of `answered` photos.
+    `by_minute` counts all, `failed_by_minute` those that failed, newest minute first; p50 and p95 are milliseconds from
+    the update to the answer, of the `answered` photos.
     """
 
     minutes: float
@@ -42,14 +43,14 @@ class Recent:
 
 
 def read() -> Recent:
-    """Return how the newest photos fared."""
+    """Return the summary of the newest photos."""
     now = datetime.now(UTC)
     answer = aws.dynamodb().query(
         TableName=settings.PREDICTIONS_TABLE,
         IndexName="by_time",
         KeyConditionExpression="#kind = :photo AND created_at > :since",
         ExpressionAttributeNames={"#kind": items.KIND},
-        ExpressionAttributeValues={":photo": items.PHOTO, ":since": predictions.now(-timedelta(minutes=MINUTES))},
+        ExpressionAttributeValues={":photo": items.PHOTO, ":since": times.text(times.now(-timedelta(minutes=MINUTES)))},
         ScanIndexForward=False,
         Limit=_READ_AT_MOST,
     )
@@ -57,8 +58,8 @@ def read() -> Recent:
 
 
 def summary(found: Sequence[dict[str, Any]], now: datetime, whole: bool) -> Recent:
-    """Return what the items say, the newest first; `whole` if there are no more in the last MINUTES."""
-    ages = [(now - when).total_seconds() / 60 for item in found if (when := timeline.parse(item["created_at"]))]
+    """Return the summary of items, newest first; `whole` if they are all of the last MINUTES."""
+    ages = [(now - when).total_seconds() / 60 for item in found if (when := times.parse(item["created_at"]))]
     minutes = MINUTES if whole or not ages else max(1.0, ages[-1])
     failed = [item for item in found if item.get("status") == Status.FAILED]
     waits = sorted(filter(None, map(_waited_ms, found)))
@@ -69,21 +70,16 @@ def summary(found: Sequence[dict[str, Any]], now: datetime, whole: bool) -> Rece
         answered=sum(item.get("delivery") == Delivery.DELIVERED for item in found),
         failed=len(failed),
         undeliverable=sum(item.get("delivery") == Delivery.UNDELIVERABLE for item in found),
-        p50_ms=percentile(waits, 0.5),
-        p95_ms=percentile(waits, 0.95),
+        p50_ms=percentile.of(waits, 50),
+        p95_ms=percentile.of(waits, 95),
     )
 
 
-def percentile(ordered: Sequence[int], share: float) -> int | None:
-    """Return the nearest-rank percentile of numbers in their order, None of none."""
-    return ordered[math.ceil(share * len(ordered)) - 1] if ordered else None
-
-
 def oldest_waiting_seconds() -> float | None:
-    """Return for how long the oldest photo has waited for a worker, None if none waits.
+    """Return how long the oldest photo has been waiting for a worker, or None if none is waiting.
 
-    From the index of states: SQS has the age of its oldest message as a metric only, some minutes late. What was begun
-    before and has no job yet was reopened in this very moment: the index does not say when.
+    From the index by status: SQS offers the age of its oldest message only as a metric, minutes late. A photo that was
+    started before and has no job yet was reopened just now: the index does not know when.
     """
     answer = aws.dynamodb().query(
         TableName=settings.PREDICTIONS_TABLE,
@@ -94,7 +90,7 @@ def oldest_waiting_seconds() -> float | None:
         Limit=_OLDEST_LOOKED_AT,
     )
     since = [
-        timeline.parse(item.get("enqueued_at") or item["created_at"])
+        times.parse(item.get("enqueued_at") or item["created_at"])
         for item in answer["Items"]
         if "enqueued_at" in item or "started_at" not in item
     ]
@@ -105,10 +101,11 @@ def oldest_waiting_seconds() -> float | None:
 def _waited_ms(item: dict[str, Any]) -> int | None:
     if item.get("delivery") != Delivery.DELIVERED:
         return None
-    return timeline.between_ms(item.get("received_at") or item["created_at"], item.get("delivered_at", ""))
+    received, delivered = item.get("received_at") or item["created_at"], item.get("delivered_at")
+    return timeline.between_ms(times.parse(received), times.parse(delivered))
 
 
 def _by_minute(found: Sequence[dict[str, Any]], now: datetime, minutes: float) -> tuple[int, ...]:
-    times = [when for item in found if (when := timeline.parse(item["created_at"]))]
-    counts = Counter(max(0, int((now - when).total_seconds() // 60)) for when in times)
+    stored = [when for item in found if (when := times.parse(item["created_at"]))]
+    counts = Counter(max(0, int((now - when).total_seconds() // 60)) for when in stored)
     return tuple(counts[minute] for minute in range(math.ceil(minutes)))

@@ -1,18 +1,18 @@
-"""The addresses below `/ops/`."""
+"""The addresses below `/ops/`; those of jobs are in jobs.py."""
 
 from django.urls import path
 from django.views.generic import RedirectView
 
-from botsite.staff import dead_letters, views
+from botsite.staff import dashboard, dead_letters, job_page
 
 app_name = "ops"
 urlpatterns = [
-    path("", views.overview, name="overview"),
-    path("live", views.live, name="live"),
-    path("dead-letters", dead_letters.letters, name="letters"),
+    path("", dashboard.show, name="dashboard"),
+    path("live", dashboard.live, name="live"),
+    path("dead-letters", dead_letters.show, name="letters"),
     path("dead-letters/", RedirectView.as_view(pattern_name="ops:letters")),
-    path("dead-letters/replay", dead_letters.confirm, name="replay"),
-    # First, because the path of an id would take the slash.
+    path("dead-letters/replay", dead_letters.replay, name="replay"),
+    # First, because an id in the path may contain the slash.
     path("trace/<path:prediction_id>/", RedirectView.as_view(pattern_name="ops:trace")),
-    path("trace/<path:prediction_id>", views.trace, name="trace"),
+    path("trace/<path:prediction_id>", job_page.trace, name="trace"),
 ]

@@ -1,6 +1,6 @@
-"""Keep the load balancer's certificate in ACM: a self-signed one is imported, and its key is nowhere but there.
+"""Keep the load balancer's certificate in ACM. A self-signed one is imported; its key exists nowhere else.
 
-CloudFormation cannot import certificates, so this does. A public one for a domain is in `domains.py`.
+CloudFormation can't import certificates. `domains.py` requests a public one.
 """
 
 import time
@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
-from deploy import tags
 from deploy.certificates import self_signed
 from deploy.cfn.cloudformation import Event, Report, pause
+from deploy.service import Service
 
 RENEWED_BEFORE_END = timedelta(days=30)
 _RELEASED_SECONDS = 15 * 60
@@ -19,21 +19,21 @@ KINDS = ("IMPORTED", "AMAZON_ISSUED")
 TYPE = "AWS::CertificateManager::Certificate"
 
 
-def ensure_self_signed(prefix: str, name: str, report: Report = lambda event: None) -> str:
-    """Return the ARN of a valid self-signed certificate for the host `name`, imported now if need be.
+def ensure_self_signed(service: Service, name: str, report: Report = lambda event: None) -> str:
+    """Return the ARN of a valid self-signed certificate for the host `name`; import one if necessary.
 
-    One that ends within 30 days, or is for another host, is replaced under its ARN, so that no listener changes.
-    `deploy.webhook.registration` then has to give Telegram the new one.
+    A certificate that expires within 30 days, or is for another host, is replaced under the same ARN, so that the
+    listener stays as it is. Telegram then has to be given the new one.
     """
     now = datetime.now(UTC)
-    found = next((state["CertificateArn"] for state in ours(prefix, "IMPORTED")), None)
+    found = next((state["CertificateArn"] for state in ours(service, "IMPORTED")), None)
     if found and not self_signed.wrong(pem(found), name, now + RENEWED_BEFORE_END):
         return found
     pair = self_signed.make(name, now)
     self_signed.check(pair, name, now)
-    given: dict[str, Any] = {"CertificateArn": found} if found else {"Tags": tags.listed(prefix)}
+    given: dict[str, Any] = {"CertificateArn": found} if found else {"Tags": service.tag_list()}
     arn = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key, **given)
-    report(Event(f"{prefix}-certificate", name, TYPE, "UPDATE_COMPLETE" if found else "CREATE_COMPLETE"))
+    report(Event(f"{service}-certificate", name, TYPE, "UPDATE_COMPLETE" if found else "CREATE_COMPLETE"))
     return str(arn["CertificateArn"])
 
 
@@ -44,16 +44,16 @@ def pem(arn: str) -> bytes:
 
 
 def for_telegram(arn: str) -> bytes | None:
-    """Return the certificate (PEM) if nobody else vouches for it, so that Telegram has to be given it."""
+    """Return the certificate (PEM) if Telegram has to be given it because it is self-signed, else None."""
     if aws.client("acm").describe_certificate(CertificateArn=arn)["Certificate"]["Type"] != "IMPORTED":
         return None
     text = pem(arn)
     return text if self_signed.is_self_signed(text) else None
 
 
-def delete(prefix: str) -> list[str]:
-    """Delete the certificates that were made for the prefix and return their ARNs. No listener may use them."""
-    deleted = [state["CertificateArn"] for kind in KINDS for state in ours(prefix, kind)]
+def delete(service: Service) -> list[str]:
+    """Delete the service's certificates and return their ARNs. No listener may still use them."""
+    deleted = [state["CertificateArn"] for kind in KINDS for state in ours(service, kind)]
     for arn in deleted:
         _delete(arn)
     return deleted
@@ -66,17 +66,17 @@ def _delete(arn: str) -> None:
             acm.delete_certificate(CertificateArn=arn)
             return
         except acm.exceptions.ResourceInUseException:
-            # ACM hears of a deleted listener some minutes later.
+            # ACM learns of a deleted listener some minutes later.
             pause(deadline, f"{arn} is still in use")
 
 
-def ours(prefix: str, kind: str) -> Iterator[dict[str, Any]]:
-    """Yield the prefix's certificates as ACM describes them: IMPORTED ones, or AMAZON_ISSUED ones."""
-    acm, wanted = aws.client("acm"), tags.listed(prefix)
+def ours(service: Service, kind: str) -> Iterator[dict[str, Any]]:
+    """Yield the service's certificates of a kind (IMPORTED or AMAZON_ISSUED) as ACM describes them."""
+    acm, wanted = aws.client("acm"), service.tag_list()
     for page in acm.get_paginator("list_certificates").paginate():
         for one in page["CertificateSummaryList"]:
             arn = one["CertificateArn"]
-            # By tag: a name in ACM says nothing of who made it.
+            # By tag: the domain name doesn't tell who made the certificate.
             found = acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]
             if all(tag in found for tag in wanted):
                 state = acm.describe_certificate(CertificateArn=arn)["Certificate"]

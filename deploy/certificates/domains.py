@@ -1,4 +1,4 @@
-"""Get a public certificate from ACM for a domain of one's own: by a record in the domain's hosted zone."""
+"""Get a public certificate from ACM for your own domain, validated by a record in its hosted zone."""
 
 import hashlib
 import re
@@ -6,29 +6,28 @@ import time
 from typing import Any
 
 from botocore.exceptions import ClientError
-from django.conf import settings
 
 from botsite import aws
-from deploy import tags
 from deploy.certificates import validation
 from deploy.certificates.acm import TYPE, ours
 from deploy.certificates.self_signed import LONGEST_NAME, CertificateError
 from deploy.cfn.cloudformation import Event, Report
+from deploy.service import Service
 
-# AWS needs some minutes; half an hour means that the record is not seen from outside.
+# AWS needs some minutes; after half an hour, the record isn't visible from outside.
 _ISSUED_SECONDS = 30 * 60
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"({_LABEL}\.)+[a-z]([a-z0-9-]{{0,61}}[a-z0-9])?")
 
 
-def ensure_public(prefix: str, domain: str, zone_id: str, report: Report = lambda event: None) -> str:
-    """Return the ARN of an issued public certificate for `domain`, requested now if need be.
+def ensure_public(service: Service, domain: str, zone_id: str, report: Report = lambda event: None) -> str:
+    """Return the ARN of an issued public certificate for `domain`; request one if necessary.
 
-    ACM renews it by itself for as long as the record stays in the zone. Raise CertificateError for a domain that is
-    not in the zone, and if ACM does not issue it; running it again goes on where it stopped.
+    ACM renews it as long as the record stays in the zone. Raise CertificateError if the domain isn't in the zone or
+    ACM doesn't issue the certificate; running this again continues where it stopped.
     """
     domain = checked(domain, zone_id)
-    arn = _requested(prefix, domain)
+    arn = _requested(service, domain)
     deadline = time.monotonic() + _ISSUED_SECONDS
     told = ""
     while True:
@@ -37,28 +36,28 @@ def ensure_public(prefix: str, domain: str, zone_id: str, report: Report = lambd
         if record := validation.record(state):
             validation.put(arn, zone_id, record)
         if status != told:
-            report(Event(f"{prefix}-certificate", domain, TYPE, status, "by a record in the hosted zone"))
+            report(Event(f"{service}-certificate", domain, TYPE, status, "validated by a record in the hosted zone"))
             told = status
         if status == "ISSUED":
             return arn
         _wait(state, domain, deadline)
 
 
-def found(prefix: str, domain: str) -> str:
-    """Return the ARN of our certificate for the domain, issued or on its way; empty if there is none."""
-    for state in ours(prefix, "AMAZON_ISSUED"):
+def found(service: Service, domain: str) -> str:
+    """Return the ARN of our certificate for the domain, issued or pending; empty if we have none."""
+    for state in ours(service, "AMAZON_ISSUED"):
         if state["DomainName"] == domain and state["Status"] in ("ISSUED", "PENDING_VALIDATION"):
             return str(state["CertificateArn"])
     return ""
 
 
 def checked(domain: str, zone_id: str) -> str:
-    """Return the domain in the form ACM has it; raise CertificateError unless the public zone answers for it."""
+    """Return the domain as ACM writes it; raise CertificateError unless it is in this public zone."""
     domain = domain.lower().rstrip(".")
     if not _DOMAIN.fullmatch(domain) or len(domain) > LONGEST_NAME:
         raise CertificateError(
-            f"--domain {domain!r} is no host name of at most {LONGEST_NAME} characters, such as bot.example.com; "
-            "Telegram may not take a wildcard."
+            f"--domain {domain!r} is not a host name of at most {LONGEST_NAME} characters, such as bot.example.com; "
+            "Telegram may not accept a wildcard."
         )
     try:
         zone = aws.client("route53").get_hosted_zone(Id=zone_id)["HostedZone"]
@@ -66,36 +65,36 @@ def checked(domain: str, zone_id: str) -> str:
         if error.response["Error"]["Code"] not in ("NoSuchHostedZone", "InvalidInput"):
             raise
         raise CertificateError(
-            f"There is no hosted zone {zone_id} in this account: `aws route53 list-hosted-zones` lists those there are."
+            f"This account has no hosted zone {zone_id}: `aws route53 list-hosted-zones` lists its zones."
         ) from error
     name = zone["Name"].rstrip(".")
     if domain != name and not domain.endswith(f".{name}"):
-        raise CertificateError(f"{domain} is not in the hosted zone {zone_id}, which is that of {name}.")
+        raise CertificateError(f"{domain} is not in the hosted zone {zone_id}, which is for {name}.")
     if zone.get("Config", {}).get("PrivateZone"):
-        raise CertificateError(f"The hosted zone {zone_id} ({name}) is private: nobody outside the VPC sees it.")
+        raise CertificateError(f"The hosted zone {zone_id} ({name}) is private: it isn't visible outside its VPC.")
     return domain
 
 
-def _requested(prefix: str, domain: str) -> str:
-    """Return the ARN of our certificate for the domain, issued or on its way; request it if there is none."""
-    if arn := found(prefix, domain):
+def _requested(service: Service, domain: str) -> str:
+    """Return the ARN of our certificate for the domain, issued or pending; request it if we have none."""
+    if arn := found(service, domain):
         return arn
-    # The token makes a request that is sent again, because its answer was lost, the same request.
-    token = hashlib.sha256(f"{prefix} {domain}".encode()).hexdigest()[:32]
+    # The token makes a retry, after a lost answer, the same request.
+    token = hashlib.sha256(f"{service} {domain}".encode()).hexdigest()[:32]
     answer = aws.client("acm").request_certificate(
-        DomainName=domain, ValidationMethod="DNS", IdempotencyToken=token, Tags=tags.listed(prefix)
+        DomainName=domain, ValidationMethod="DNS", IdempotencyToken=token, Tags=service.tag_list()
     )
     return str(answer["CertificateArn"])
 
 
 def _wait(state: dict[str, Any], domain: str, deadline: float) -> None:
-    """Wait a little; raise CertificateError if ACM has given up, or has had long enough."""
+    """Wait a little; raise CertificateError if ACM has given up or taken too long."""
     if state["Status"] != "PENDING_VALIDATION":
         reason = state.get("FailureReason", state["Status"])
-        raise CertificateError(f"ACM does not issue a certificate for {domain}: {reason}. See its CAA records.")
+        raise CertificateError(f"ACM doesn't issue a certificate for {domain}: {reason}. Check its CAA records.")
     if time.monotonic() > deadline:
         raise CertificateError(
-            f"ACM does not see the record of {domain} yet. Do the name servers at the domain's registrar agree with "
-            "those of the hosted zone? Run this again to wait on."
+            f"ACM doesn't see the record of {domain} yet. Check that the domain's registrar has the name servers of "
+            "the hosted zone, then run this again."
         )
-    time.sleep(0.02 if settings.AWS_ENDPOINT_URL else 5)
+    aws.pause(5)

@@ -1,6 +1,6 @@
-"""Make and judge the self-signed certificate of a load balancer. Nothing here touches AWS or a disk.
+"""Make and check self-signed certificates for a load balancer, without touching AWS or a disk.
 
-Telegram takes such a certificate if its common name is exactly the host of the webhook and if it is uploaded with
+Telegram accepts one if its common name is exactly the webhook's host and it is uploaded with
 setWebhook (core.telegram.org/bots/self-signed).
 """
 
@@ -16,14 +16,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from deploy.cfn.cloudformation import StackError
 
 VALID = timedelta(days=365)
-# A clock that is ahead would make a certificate that ACM and Telegram call not valid yet.
+# Otherwise a clock that is ahead makes a certificate that isn't valid yet for ACM and Telegram.
 _BACKDATED = timedelta(days=1)
 # The longest common name that X.509 allows (ub-common-name, RFC 5280).
 LONGEST_NAME = 64
 
 
 class CertificateError(StackError):
-    """A certificate that cannot be had or used: why, and what to do."""
+    """A certificate can't be issued or used: why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Pair:
 def make(name: str, now: datetime) -> Pair:
     """Return a new self-signed certificate for the host `name`, and its key (RSA 2048).
 
-    It has every usage from the start: ACM refuses to add one when the certificate is imported again.
+    It has every usage from the start: ACM refuses to add one when a certificate is imported again.
     """
     if len(name) > LONGEST_NAME:
         raise CertificateError(
-            f"{name} has {len(name)} characters, and the common name of a certificate has room for {LONGEST_NAME}. "
+            f"{name} has {len(name)} characters, but the common name of a certificate at most {LONGEST_NAME}. "
             f"Choose a --prefix that is {len(name) - LONGEST_NAME} characters shorter, or use --domain."
         )
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -64,23 +64,25 @@ def make(name: str, now: datetime) -> Pair:
 
 
 def check(pair: Pair, name: str, now: datetime) -> None:
-    """Raise CertificateError unless the pair is what a load balancer called `name` can use at `now`.
+    """Raise CertificateError unless a load balancer called `name` can use the pair at `now`.
 
-    ACM finds some of this only when the listener is made, and an emulator finds nothing at all.
+    ACM checks some of this only when the listener is created, and an emulator checks nothing.
     """
     certificate = _parsed(pair.certificate)
     try:
         key = serialization.load_pem_private_key(pair.key, password=None)
     except (ValueError, TypeError) as error:
-        raise CertificateError(f"The key of the certificate for {name} is no unencrypted PEM key: {error}") from error
+        raise CertificateError(
+            f"The key of the certificate for {name} is not an unencrypted PEM key: {error}"
+        ) from error
     if certificate.public_key() != key.public_key():
-        raise CertificateError(f"The certificate for {name} and the key do not belong together.")
+        raise CertificateError(f"The certificate for {name} doesn't match its key.")
     if reason := wrong(pair.certificate, name, now):
-        raise CertificateError(f"The certificate for {name} cannot be used: {reason}.")
+        raise CertificateError(f"The certificate for {name} can't be used: {reason}.")
 
 
 def wrong(pem: bytes, name: str, at: datetime) -> str:
-    """Return why the certificate does not do for the host `name` at a time; an empty text if it does."""
+    """Return why the certificate can't be used for the host `name` at a time; empty if it can."""
     certificate = _parsed(pem)
     common = [str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     if common != [name]:
@@ -90,14 +92,14 @@ def wrong(pem: bytes, name: str, at: datetime) -> str:
     except x509.ExtensionNotFound:
         return "it has no alternative name"
     if name not in names.get_values_for_type(x509.DNSName):
-        return "its alternative names are of other hosts"
+        return "its alternative names are for other hosts"
     if not certificate.not_valid_before_utc <= at < certificate.not_valid_after_utc:
         return f"it is valid from {certificate.not_valid_before_utc} to {certificate.not_valid_after_utc}"
     return ""
 
 
 def is_self_signed(certificate: bytes) -> bool:
-    """Return whether nobody but the certificate itself vouches for it: then Telegram has to be given it."""
+    """Return whether the certificate is its own issuer, so that Telegram has to be given it."""
     parsed = _parsed(certificate)
     return parsed.issuer == parsed.subject
 
@@ -121,4 +123,4 @@ def _parsed(certificate: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(certificate)
     except ValueError as error:
-        raise CertificateError(f"This is no PEM certificate: {error}") from error
+        raise CertificateError(f"This is not a PEM certificate: {error}") from error

@@ -1,22 +1,22 @@
-"""The record in a hosted zone by which ACM sees that a domain is ours: write it, tell whether we did, remove it."""
+"""Write, find and remove the record in a hosted zone by which ACM validates a domain."""
 
 from typing import Any
 
 from botsite import aws
 
 _RECORD_SECONDS = 300
-# On a certificate: the zone in which we made its record. Records have no tags.
+# A tag of the certificate: the zone in which we created its record. Records have no tags.
 _ZONE_TAG = "ValidationZone"
 
 
 def record(state: dict[str, Any]) -> dict[str, str] | None:
-    """Return the record by which ACM wants to see that the domain is ours, once it has thought of one."""
+    """Return the record that ACM asks for, None if it hasn't decided yet."""
     options = state.get("DomainValidationOptions", [])
     return next((one["ResourceRecord"] for one in options if "ResourceRecord" in one), None)
 
 
 def put(arn: str, zone_id: str, asked: dict[str, str]) -> None:
-    """Write the record unless it is there; the certificate is told first that it is ours."""
+    """Write the record unless it exists; tag the certificate first, to remember that the record is ours."""
     wanted = _wanted(asked)
     if _in_zone(zone_id, wanted):
         return
@@ -25,9 +25,9 @@ def put(arn: str, zone_id: str, asked: dict[str, str]) -> None:
 
 
 def made(state: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Return the zone and the record by which we proved the domain; None if the record was there before us, or is gone.
+    """Return the zone and the record that we created for the certificate.
 
-    It may serve other certificates of the domain too; then it stays.
+    None if the record existed before, is gone, or serves other certificates of the domain too.
     """
     found = aws.client("acm").list_tags_for_certificate(CertificateArn=state["CertificateArn"])["Tags"]
     zone_id = next((tag["Value"] for tag in found if tag["Key"] == _ZONE_TAG), "")
@@ -39,7 +39,7 @@ def made(state: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
 
 
 def remove(state: dict[str, Any]) -> str:
-    """Delete the record by which we proved the domain, if we made it; return its name, empty if there is none."""
+    """Delete the record if we created it; return its name, empty if we didn't."""
     if not (found := made(state)):
         return ""
     zone_id, there = found
@@ -57,7 +57,7 @@ def _wanted(asked: dict[str, str]) -> dict[str, Any]:
 
 
 def _in_zone(zone_id: str, wanted: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the zone's record of this name, type and value, with what else Route 53 says of it."""
+    """Return the zone's record with this name, type and value, as Route 53 has it."""
     try:
         found = aws.client("route53").list_resource_record_sets(
             HostedZoneId=zone_id, StartRecordName=wanted["Name"], StartRecordType=wanted["Type"], MaxItems="1"
@@ -70,7 +70,7 @@ def _in_zone(zone_id: str, wanted: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _shared(state: dict[str, Any]) -> bool:
-    """Return whether another certificate in this region is for the same domain: one record proves them all."""
+    """Return whether another certificate in this region is for the same domain: one record validates them all."""
     pages = aws.client("acm").get_paginator("list_certificates").paginate()
     every = [one for page in pages for one in page["CertificateSummaryList"]]
     arn, domain = state["CertificateArn"], state["DomainName"]

@@ -20,10 +20,10 @@ def create(
     parameters: Sequence[Mapping[str, Any]],
     tags: Mapping[str, str],
 ) -> bool:
-    """Make a change set for the stack `name`, of which `found` is known; return whether it changes anything.
+    """Make a change set for the stack `name`, described by `found`; return whether it changes anything.
 
-    Where it does not, none is left. The change set's name stays the same from run to run, so that what an interrupted
-    one left is found and replaced here.
+    If it doesn't, it is deleted. The name of the change set is always the same, so that the next run finds and
+    replaces the one that an interrupted run left.
     """
     client = aws.client("cloudformation")
     if found:
@@ -35,7 +35,7 @@ def create(
         TemplateBody=body,
         Parameters=list(parameters),
         Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        # Needed by the templates with roles; where there are none it permits nothing.
+        # For the templates with roles; it permits nothing in the others.
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     status, reason = _wait_for_change_set(name, change_set)
@@ -46,21 +46,21 @@ def create(
     if any(phrase in reason for phrase in _UNCHANGED):
         return False
     advice = remedies.advice(reason)
-    raise StackError(f"{name}: CloudFormation refuses the template or its parameters: {reason}{advice}")
+    raise StackError(f"{name}: CloudFormation rejects the template or its parameters: {reason}{advice}")
 
 
 def execute(name: str, change_set: str, report: Report) -> None:
-    """Execute a change set and follow it to its end; raise StackError with the cause if it does not succeed."""
+    """Execute a change set and follow it to the end; raise StackError with the cause of a failure."""
     stack = cloudformation.describe(name)
     if stack is None:
-        raise StackError(f"{name} has gone meanwhile: something else deleted it. Run the command again.")
+        raise StackError(f"{name} is gone: something else deleted it in the meantime. Run the command again.")
     after = cloudformation.newest_event(stack)
     aws.client("cloudformation").execute_change_set(StackName=name, ChangeSetName=change_set)
     cloudformation.follow(stack, after, report, ends=("CREATE_COMPLETE", "UPDATE_COMPLETE"))
 
 
 def discard(name: str, change_set: str) -> None:
-    """Delete a change set that is not to be executed, and the empty stack that a first one brings with it."""
+    """Delete a change set that won't be executed, and the empty stack that a first change set creates."""
     aws.client("cloudformation").delete_change_set(StackName=name, ChangeSetName=change_set)
     found = cloudformation.describe(name)
     if found and found.empty:

@@ -1,4 +1,4 @@
-"""Ask CloudFormation about one stack, follow what happens to it, find the cause of a failure, delete it."""
+"""Describe, follow and delete one CloudFormation stack, and find the cause of a failure."""
 
 import json
 import time
@@ -8,19 +8,18 @@ from itertools import takewhile
 from typing import Any
 
 from botocore.exceptions import ClientError
-from django.conf import settings
 
 from botsite import aws
 from deploy.cfn import remedies
 
 _DROP_SECONDS = 10 * 60
-# The longest waits: a load balancer or a group of instances takes minutes, a large stack half an hour.
+# A load balancer or a group of instances takes minutes, a large stack half an hour.
 _STACK_SECONDS = 60 * 60
 _GONE = "DELETE_COMPLETE"
 
 
 class StackError(Exception):
-    """A stack that could not be changed: which one, why, and what to do."""
+    """A stack couldn't be changed: which one, why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +35,12 @@ class Stack:
 
     @property
     def busy(self) -> bool:
-        """Say whether an operation runs: REVIEW_IN_PROGRESS is none, it is a stack with a change set and no more."""
+        """Whether an operation is running. REVIEW_IN_PROGRESS isn't one: such a stack only has a change set."""
         return self.status.endswith("_IN_PROGRESS") and not self.empty
 
     @property
     def empty(self) -> bool:
-        """Say whether the stack is but a name, with nothing in it that could be lost."""
+        """Whether the stack is only a name, with no resources in it."""
         return self.status == "REVIEW_IN_PROGRESS"
 
 
@@ -69,7 +68,7 @@ class Event:
 
     @property
     def causes_failure(self) -> bool:
-        """Say whether the first such event is why a stack failed: what is cancelled after it has no fault."""
+        """Whether the first such event is why a stack failed: what is cancelled after it is a consequence."""
         if self.of_stack:
             return self.status.endswith("ROLLBACK_IN_PROGRESS")
         return self.status.endswith("_FAILED") and "cancelled" not in self.reason
@@ -79,7 +78,7 @@ Report = Callable[[Event], None]
 
 
 def describe(name: str) -> Stack | None:
-    """Return the stack with this name or id, None if there is none."""
+    """Return the stack with this name or id, None if it doesn't exist."""
     try:
         found = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
@@ -97,14 +96,14 @@ def describe(name: str) -> Stack | None:
 
 
 def body(stack: Stack) -> str:
-    """Return the template that the stack was made of, as it was given."""
+    """Return the stack's template, as it was given."""
     found = aws.client("cloudformation").get_template(StackName=stack.id, TemplateStage="Original")["TemplateBody"]
-    # botocore has parsed one that is JSON, which is YAML too.
+    # botocore parses a JSON template; JSON is YAML too.
     return found if isinstance(found, str) else json.dumps(found)
 
 
 def drop(stack: Stack) -> None:
-    """Delete a stack that is empty; there is nothing to follow."""
+    """Delete an empty stack; there are no events to follow."""
     aws.client("cloudformation").delete_stack(StackName=stack.id)
     deadline = time.monotonic() + _DROP_SECONDS
     while (left := describe(stack.id)) and left.status != _GONE:
@@ -112,14 +111,14 @@ def drop(stack: Stack) -> None:
 
 
 def delete(stack: Stack, report: Report) -> None:
-    """Delete a stack and follow it to its end; raise StackError with the cause if it does not succeed."""
+    """Delete a stack and follow it to the end; raise StackError with the cause of a failure."""
     after = newest_event(stack)
     aws.client("cloudformation").delete_stack(StackName=stack.id)
     follow(stack, after, report, ends=(_GONE,))
 
 
 def physical_ids(stack: Stack) -> dict[str, str]:
-    """Return the physical ids of the resources that the stack has, by logical id."""
+    """Return the physical ids of the stack's resources by logical id."""
     return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in _resources(stack)}
 
 
@@ -134,7 +133,7 @@ def buckets(stack: Stack) -> list[str]:
 
 
 def settle(stack: Stack, report: Report) -> Stack | None:
-    """Wait until no operation runs on the stack (one may, of a run that was interrupted) and describe it again."""
+    """Wait until no operation is running on the stack, such as an interrupted run's, and describe it again."""
     if not stack.busy:
         return stack
     report(Event(stack.name, stack.name, "AWS::CloudFormation::Stack", stack.status, "waiting for an earlier run"))
@@ -147,13 +146,13 @@ def settle(stack: Stack, report: Report) -> Stack | None:
 
 
 def follow(stack: Stack, after: str, report: Report, ends: Sequence[str]) -> None:
-    """Report what happens after the event `after` until the stack rests; raise StackError unless in one of `ends`."""
+    """Report the events after `after` until the stack is idle; raise StackError unless it is then in one of `ends`."""
     cause: Event | None = None
     for event in _events(stack, after):
         report(event)
         if cause is None and event.causes_failure:
             cause = event
-        # The stack's own event ends the wait, not DescribeStacks: that may still tell of the time before.
+        # The stack's own event ends the wait, not DescribeStacks, which may still give the previous state.
         if event.of_stack and not event.status.endswith("_IN_PROGRESS"):
             if event.status not in ends:
                 why = cause or event
@@ -166,7 +165,7 @@ def follow(stack: Stack, after: str, report: Report, ends: Sequence[str]) -> Non
 
 
 def invalid(reason: str, **operation: str) -> str:
-    """Return what CloudFormation found wrong before it began, where the reason says to ask for it, else nothing."""
+    """Return CloudFormation's validation errors if the reason refers to them, else an empty text."""
     if "DescribeEvents" not in reason:
         return ""
     pages = aws.client("cloudformation").get_paginator("describe_events").paginate(**operation)
@@ -177,13 +176,13 @@ def invalid(reason: str, **operation: str) -> str:
 
 
 def newest_event(stack: Stack) -> str:
-    """Return the id of the last event there is, to follow the stack from."""
+    """Return the id of the stack's last event, to follow it from there."""
     events = aws.client("cloudformation").describe_stack_events(StackName=stack.id)["StackEvents"]
     return str(events[0]["EventId"]) if events else ""
 
 
 def _events(stack: Stack, after: str) -> Iterator[Event]:
-    """Yield every event after the event `after` when it comes, for as long as anybody asks."""
+    """Yield the events after `after` as they come."""
     deadline = time.monotonic() + _STACK_SECONDS
     while True:
         for item in _events_after(stack, after):
@@ -196,7 +195,7 @@ def _events(stack: Stack, after: str) -> Iterator[Event]:
                 item.get("ResourceStatusReason", ""),
                 of_stack=item.get("PhysicalResourceId") == stack.id,
             )
-        pause(deadline, f"{stack.name} is still at work")
+        pause(deadline, f"{stack.name} is still in progress")
 
 
 def _events_after(stack: Stack, after: str) -> list[dict[str, Any]]:
@@ -215,6 +214,8 @@ def _resources(stack: Stack) -> list[dict[str, Any]]:
 def pause(deadline: float, state: str) -> None:
     """Wait before the next look; raise StackError past the deadline (seconds of the monotonic clock)."""
     if time.monotonic() > deadline:
-        raise StackError(f"{state} after the longest wait. AWS goes on by itself: run the command again to wait on.")
-    # An emulator has finished before it answers; CloudFormation takes minutes and throttles those who ask often.
-    time.sleep(0.02 if settings.AWS_ENDPOINT_URL else 3)
+        raise StackError(
+            f"{state} after the maximum wait. AWS continues by itself: run the command again to keep waiting."
+        )
+    # CloudFormation takes minutes and throttles callers that ask often.
+    aws.pause(3)

@@ -1,25 +1,24 @@
-"""Compare what the templates say with what the services say: a finished stack is no proof of its settings."""
+"""Compare live settings with the templates, so that manual changes are detected."""
 
 import json
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.conf import settings
-
+from botsite import aws
 from deploy.cfn import cloudformation, live
 from deploy.cfn.cloudformation import Stack
 from deploy.cfn.live import machines
 from deploy.cfn.template import Template
 
-# S3 and DynamoDB may answer with the settings of before for some seconds after a change.
+# S3 and DynamoDB may return the previous settings for some seconds after a change.
 _SETTLING_SECONDS = 60
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A property of a resource that is not as its template says; `expected` and `actual` in the template's form."""
+    """A property that differs from its template; `expected` and `actual` are in the template's form."""
 
     stack: str
     logical_id: str
@@ -32,24 +31,23 @@ class Difference:
     def __str__(self) -> str:
         return (
             f"{self.stack} {self.logical_id} ({self.type}) {self.property}: "
-            f"the template says {json.dumps(self.expected)}, the service {json.dumps(self.actual, default=str)}"
+            f"{json.dumps(self.expected)} in the template, {json.dumps(self.actual, default=str)} live"
         )
 
 
-def differences(deployed: Sequence[tuple[Stack, Template]], among: Container[str] | None = None) -> list[Difference]:
-    """Return every property that `live.READERS` knows and that is not as the stack's template says.
+def differences(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
+    """Return every property that `live.READERS` can read and that differs from the template.
 
-    `among` are the names of the stacks to look at, None for all: they may refer to the others.
+    The templates may refer to each other's exports.
     """
     exports = {f"{stack.name}-{output}": value for stack, _ in deployed for output, value in stack.outputs.items()}
-    looked_at = [one for one in deployed if among is None or one[0].name in among]
-    return [one for stack, template in looked_at for one in _of_stack(stack, template, exports)]
+    return [one for stack, template in deployed for one in _of_stack(stack, template, exports)]
 
 
-def settled(deployed: Sequence[tuple[Stack, Template]], among: Container[str] | None = None) -> list[Difference]:
-    """Return the differences that are left after the time that AWS may take to show a change."""
-    deadline = time.monotonic() + (0 if settings.AWS_ENDPOINT_URL else _SETTLING_SECONDS)
-    while (found := differences(deployed, among)) and time.monotonic() < deadline:
+def settled(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
+    """Return the differences that remain once AWS has had time to show a change."""
+    deadline = time.monotonic() + aws.lag(_SETTLING_SECONDS)
+    while (found := differences(deployed)) and time.monotonic() < deadline:
         time.sleep(5)
     return found
 
@@ -72,7 +70,7 @@ def _of_stack(stack: Stack, template: Template, exports: Mapping[str, str]) -> l
 
 
 def _names(stack: Stack, template: Template, physical: Mapping[str, str]) -> dict[str, str]:
-    """Return what the stack's template may refer to. An ARN is compared by its last part, the resource's name."""
+    """Return the values that the template may refer to. An ARN is compared by its last part, the resource's name."""
     partition, _, region, account = stack.id.split(":")[1:5]
     pseudo = {"AWS::Partition": partition, "AWS::Region": region, "AWS::AccountId": account}
     arns = {f"{logical_id}.Arn": live.last_part(value) for logical_id, value in physical.items()}
@@ -94,9 +92,9 @@ def _names(stack: Stack, template: Template, physical: Mapping[str, str]) -> dic
 
 
 def covers(actual: Any, expected: Any) -> bool:
-    """Say whether `actual` holds all of `expected`: services add fields and order lists as they like.
+    """Return whether `actual` contains all of `expected`: services add fields, and order lists in their own way.
 
-    What depends on something unknown here (a function that is left in `expected`) is not judged.
+    A value that depends on something unknown here (a function remains in `expected`) counts as equal.
     """
     if isinstance(expected, Mapping) and any(key == "Ref" or key.startswith("Fn::") for key in expected):
         return True
@@ -112,7 +110,7 @@ def covers(actual: Any, expected: Any) -> bool:
 
 
 def _value(one: Any) -> float | str:
-    """Return a number or a text: templates and services disagree on what is a number or a truth and what its text."""
+    """Return a number or a text: templates and services write numbers and booleans in different types."""
     text = str(one).lower()
     try:
         return float(text)

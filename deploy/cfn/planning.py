@@ -1,4 +1,4 @@
-"""Say what an update of a stack would change, from its template and its values alone: nothing is written anywhere."""
+"""Plan what an update of a stack would change, from templates and values alone; nothing is written."""
 
 import json
 import re
@@ -8,8 +8,8 @@ from typing import Any
 from deploy.cfn.cloudformation import Change
 from deploy.cfn.template import Names, Template
 
-# Properties of which CloudFormation makes a new resource when they change: of those that the templates use, what the
-# resource types' schemas call createOnlyProperties, for good or under conditions.
+# Properties that make CloudFormation replace a resource when they change: those of the templates that the resource
+# types' schemas list as createOnlyProperties or conditionalCreateOnlyProperties.
 REPLACING: Mapping[str, frozenset[str]] = {
     type_: frozenset(properties.split())
     for type_, properties in {
@@ -47,13 +47,13 @@ _CONDITIONAL = {("AWS::DynamoDB::Table", "KeySchema")}
 
 
 def additions(stack: str, template: Template, names: Names) -> list[Change]:
-    """Return what the first deployment of a template makes."""
+    """Return what the first deployment of a template creates."""
     made = template.resources(names).items()
     return [Change(stack, "Add", logical_id, resource["Type"]) for logical_id, resource in made]
 
 
 def changes(stack: str, before: Template, had: Names, after: Template, names: Names) -> list[Change]:
-    """Return what leads from one template with its values to another; what is replaced is made anew."""
+    """Return the changes that lead from one template with its values to another."""
     old, new = _resolved(before, had), _resolved(after, names)
     touched = _touched(old, new)
     found = [Change(stack, "Add", one, new[one]["Type"]) for one in new if one not in old]
@@ -73,7 +73,7 @@ def _resolved(template: Template, names: Names) -> dict[str, Mapping[str, Any]]:
 
 
 def _touched(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Return the changed properties of each resource that stays, also those that change because another does."""
+    """Return the changed properties of each remaining resource, including those that follow another's change."""
     touched = {one: _differences(old[one], new[one]) for one in new if one in old}
     while True:
         spread = {one: touched[one] | set(_following(new[one], new, touched)) for one in touched}
@@ -88,7 +88,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
 
 
 def _following(resource: Mapping[str, Any], all_: Mapping[str, Any], touched: Mapping[str, set[str]]) -> Iterator[str]:
-    """Yield the properties that name a resource that is made anew, or the version of one that gets another."""
+    """Yield the properties that refer to a replaced resource, or to the version of a changed one."""
     for key, value in resource.get("Properties", {}).items():
         text = json.dumps(value)
         for one, properties in touched.items():

@@ -1,49 +1,112 @@
-"""Say what to do about the reasons that AWS gives when a resource cannot be made."""
+"""Explain what AWS refuses: which permission was missing, what went wrong, and what to do."""
 
 import re
 
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    InvalidRegionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import ConnectionError as NoConnectionError
+from django.conf import settings
+
+from botsite import aws
+
+DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized")
+_REJECTED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException")
+_LOG_IN = (
+    "Log in (`aws sso login`, `aws configure`, AWS_PROFILE, or the role of the machine), check with "
+    "`aws sts get-caller-identity`, and run the command again."
+)
 _ADVICE = (
     (
         r"already exists|AlreadyExists|EntityAlreadyExists|BucketAlreadyOwnedByYou|already being used",
-        "Something else has this name. Choose another --prefix, or delete it if it is left from an earlier try.",
+        "Something else has this name. Choose another --prefix, or delete it if an earlier attempt left it behind.",
     ),
     (
         r"LimitExceeded|limit exceeded|quota|maximum number of|TooMany\w+|VpcLimit|vcpu limit",
-        "A quota of the account is used up in this region: raise it in the Service Quotas console, or delete what is "
-        "not needed.",
+        "The account has used up a quota in this region: raise it in the Service Quotas console, or delete what you "
+        "don't need.",
     ),
     (
         r"not authorized to perform: ?(?P<action>[\w-]+:\w+)",
-        "These credentials lack the permission {action}: grant it to them, or use others.",
+        "These credentials lack the permission {action}: grant it, or use other credentials.",
     ),
     (
         r"Fn::Select\s+cannot select nonexistent value|at least two subnets in two different Availability Zones",
-        "The service needs two zones, and this region has fewer for this account: choose another AWS_REGION.",
+        "The service needs two zones, and this account has fewer in this region: choose another AWS_REGION.",
     ),
     (
         r"InvalidAMIID|image id '\[?ami-\w+\]?' does not exist",
-        "The AMI is not in this region (any more). Bake one with `python manage.py bake_ami`.",
+        "This region doesn't have the AMI. Bake one with `python manage.py bake_ami`.",
     ),
     (
         r"instance type .*not supported|Unsupported.*instance type|InvalidInstanceType",
-        "This region does not have the instance type: choose another with --parameter WorkerType=, WebType= or "
+        "This region doesn't have the instance type: choose another with --parameter WorkerType=, WebType= or "
         "MetricsType=.",
     ),
     (
         r"InsufficientInstanceCapacity|sufficient capacity",
-        "EC2 has no such machine free at the moment: run this again later, or choose another type.",
+        "EC2 has no such instance available right now: run this again later, or choose another type.",
     ),
     (
         r"[Cc]ertificate .*(not found|must have|not valid|is not supported)|UnsupportedCertificate|CertificateNotFound",
-        "The load balancer does not take this certificate: it has to be in ACM of this region, valid, and RSA of at "
+        "The load balancer doesn't accept this certificate: it has to be in ACM of this region, valid, and RSA of at "
         "most 4096 bits or EC.",
     ),
 )
 
 
 def advice(reason: str) -> str:
-    """Return a sentence on what to do, with a space before it; empty if the reason is none that is known."""
+    """Return a sentence on what to do about a reason that AWS gives, after a space; empty for an unknown reason."""
     for pattern, text in _ADVICE:
         if found := re.search(pattern, reason):
             return " " + text.format(**found.groupdict())
     return ""
+
+
+def denied_action(error: BaseException | None) -> str:
+    """Return the action that the credentials lack ("sqs:SendMessage"), empty if the error is about something else.
+
+    The refusal may be the cause of an error that says what was attempted.
+    """
+    while error is not None and not isinstance(error, ClientError):
+        error = error.__cause__
+    if error is None or error.response["Error"].get("Code", "") not in DENIED:
+        return ""
+    named = re.search(r"not authorized to perform: ([\w-]+:\w+)", error.response["Error"].get("Message", ""))
+    return named[1] if named else str(error.operation_name)
+
+
+def explain(error: ClientError | BotoCoreError) -> str:
+    """Return what went wrong and what to do about it."""
+    if isinstance(error, ClientError):
+        return _refusal(error)
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return f"There are no AWS credentials here ({error}). {_LOG_IN}"
+    if isinstance(error, CredentialRetrievalError | TokenRetrievalError | SSOError):
+        return f"The AWS credentials can't be retrieved: {error}. {_LOG_IN}"
+    if isinstance(error, NoRegionError | InvalidRegionError):
+        return f"{error} Set AWS_REGION to one, such as us-east-1."
+    if isinstance(error, NoConnectionError | HTTPClientError):
+        return f"Can't reach {aws.place()}: {error} Check AWS_ENDPOINT_URL, AWS_REGION and the network."
+    return str(error)
+
+
+def _refusal(error: ClientError) -> str:
+    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    if action := denied_action(error):
+        return f"These credentials lack the permission {action}: grant it, or use other credentials. AWS: {message}"
+    if code in _REJECTED:
+        return (
+            f"AWS doesn't accept these credentials in {settings.AWS_REGION} ({code}: {message}). {_LOG_IN} A region "
+            "that the account has not enabled gives the same error: check AWS_REGION."
+        )
+    return f"{error.operation_name} failed with {code}: {message}{advice(f'{code}: {message}')}"

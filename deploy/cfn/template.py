@@ -1,4 +1,4 @@
-"""Read a CloudFormation template: its parameters, its resources, and what they say once names have values."""
+"""Read a CloudFormation template and resolve its functions."""
 
 import base64
 import re
@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-# Parameters, pseudo parameters and resources share one namespace; the exports of other stacks have hyphens in theirs.
+# Parameters, pseudo parameters and resources share one namespace; exports of other stacks contain hyphens.
 Names = Mapping[str, str]
 _ABSENT = {"Ref": "AWS::NoValue"}
 
 
 @dataclass(frozen=True)
 class Template:
-    """One file of `deploy/cloudformation/`, or what a stack was made of."""
+    """A file of `deploy/cloudformation/`, or the template of a deployed stack."""
 
     name: str
     body: str
@@ -27,7 +27,7 @@ class Template:
     outputs: Mapping[str, Mapping[str, Any]]
 
     def names(self, given: Names) -> dict[str, str]:
-        """Return the value of each parameter: the given one, else the template's default."""
+        """Return the value of each parameter: given, else the template's default."""
         defaults = {name: str(p["Default"]) for name, p in self.parameters.items() if "Default" in p}
         return defaults | dict(given)
 
@@ -40,7 +40,7 @@ class Template:
         }
 
     def resolve(self, value: Any, names: Names) -> Any:
-        """Return `value` with every intrinsic function replaced whose names are known, the others as they are."""
+        """Return `value` with the intrinsic functions resolved whose names are known; the others stay."""
         if isinstance(value, list):
             return [self.resolve(item, names) for item in value if item != _ABSENT]
         if not isinstance(value, dict):
@@ -79,7 +79,7 @@ class Template:
                 return any(self._holds(one, names) for one in inner)
             case {"Fn::Equals": [left, right]}:
                 return str(self.resolve(left, names)) == str(self.resolve(right, names))
-        raise ValueError(f"{self.name}: no such condition function: {condition}")
+        raise ValueError(f"{self.name}: unknown condition function: {condition}")
 
 
 def read(path: Path) -> Template:
@@ -89,7 +89,7 @@ def read(path: Path) -> Template:
 
 @cache
 def parse(name: str, body: str) -> Template:
-    """Return the template that this text is; `name` is for errors."""
+    """Parse a template; `name` is for errors."""
     document = _Loader(body).get_single_data()
     return Template(
         name,

@@ -6,11 +6,9 @@ FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed1927
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /srv/venv
 WORKDIR /srv
-COPY requirements.txt .
-# Only what this role imports, at the versions of requirements.txt. Constraints may not have extras, so they are cut off.
-RUN sed 's/\[.*\]//' requirements.txt > constraints.txt \
-    && /srv/venv/bin/pip install --constraint constraints.txt \
-        "celery[sqs]" kombu boto3 Django django-environ "django-storages[s3]" structlog PyYAML
+COPY deploy/docker/metrics.lock .
+# Only what this role imports, each file by its hash; `make lock` makes the lock from metrics.txt.
+RUN /srv/venv/bin/pip install --no-deps --require-hashes --requirement metrics.lock
 
 FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
 RUN useradd --system --uid 10001 --user-group --no-create-home objdet \

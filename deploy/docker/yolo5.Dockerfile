@@ -8,20 +8,18 @@ FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed1927
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /srv/venv
 WORKDIR /srv
-COPY requirements.txt .
-# Only what this role imports, at the versions of requirements.txt. Constraints may not have extras, so they are cut off.
-RUN sed 's/\[.*\]//' requirements.txt > constraints.txt \
-    && /srv/venv/bin/pip install --constraint constraints.txt \
-        "celery[sqs]" kombu boto3 Django django-environ "django-storages[s3]" structlog numpy pillow pillow-heif \
-        pyvips pyvips-binary simplejpeg PyYAML openvino opencv-python-headless
+COPY deploy/docker/yolo5.lock .
+# Only what this role imports, each file by its hash; `make lock` makes the lock from yolo5.txt.
+RUN /srv/venv/bin/pip install --no-deps --require-hashes --requirement yolo5.lock
 
 # PyTorch and ultralytics export the model, and stay behind in this stage: an export runs on OpenVINO alone.
 FROM packages AS export
 ARG MODEL
+COPY requirements-torch.txt requirements-torch.lock ./
 # PyTorch's CPU build has 200 MB; what the package index serves for Linux is the CUDA build, 3 GB.
-RUN grep '^torch' requirements.txt > torch.txt \
+RUN grep '^torch' requirements-torch.txt > torch.txt \
     && /srv/venv/bin/pip install --no-deps --index-url https://download.pytorch.org/whl/cpu -r torch.txt \
-    && /srv/venv/bin/pip install --constraint constraints.txt ultralytics-opencv-headless
+    && /srv/venv/bin/pip install --no-deps --require-hashes --requirement requirements-torch.lock
 WORKDIR /srv/app
 COPY manage.py ./
 COPY botsite botsite

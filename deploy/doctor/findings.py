@@ -1,11 +1,11 @@
-"""What a check says: how it is, what was seen, what to do."""
+"""The result of a check: the state, what was found, what to do."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """How it is with what a check looks at. `UNKNOWN`: this place or these credentials do not tell."""
+    """The state of what is checked. `UNKNOWN`: an emulator, or these credentials, can't tell."""
 
     OK = "ok"
     WARNING = "warning"
@@ -18,7 +18,7 @@ _WORST_FIRST = (State.FAILED, State.WARNING, State.UNKNOWN, State.OK)
 
 @dataclass(frozen=True)
 class Verdict:
-    """A judgement: the state, what was seen as a sentence, and what to do (empty if there is nothing to do)."""
+    """The state, what was seen, and what to do (empty if nothing)."""
 
     state: State
     seen: str
@@ -27,38 +27,38 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Finding:
-    """The verdict of a check, under the check's name."""
+    """A check's verdict under its name."""
 
     name: str
     verdict: Verdict
 
     def as_dict(self) -> dict[str, str]:
-        """Return the finding as JSON wants it."""
+        """Return the finding for JSON."""
         return {"name": self.name, **asdict(self.verdict)}
 
 
 def ok(seen: str) -> Verdict:
-    """Return that all is well."""
+    """All is well."""
     return Verdict(State.OK, seen)
 
 
 def warning(seen: str, todo: str) -> Verdict:
-    """Return that it works, and will not for long or not under load."""
+    """It works now, but not for long or not under load."""
     return Verdict(State.WARNING, seen, todo)
 
 
 def failed(seen: str, todo: str) -> Verdict:
-    """Return that something does not work."""
+    """Something doesn't work."""
     return Verdict(State.FAILED, seen, todo)
 
 
 def unknown(seen: str, todo: str = "") -> Verdict:
-    """Return that nobody here can tell."""
+    """The check can't tell."""
     return Verdict(State.UNKNOWN, seen, todo)
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return one verdict for several: the worst state, with what was seen and is to be done about all that have it."""
+    """Combine verdicts: the worst state, with what was seen and what to do of all that have it."""
     state = next(state for state in _WORST_FIRST if any(one.state is state for one in verdicts))
     chosen = [one for one in verdicts if one.state is state]
     seen = dict.fromkeys(one.seen for one in chosen)

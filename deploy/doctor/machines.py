@@ -1,4 +1,4 @@
-"""Whether the groups have the machines they want, of the newest image, and the load balancer has sites that answer."""
+"""Check the instances: as many as desired, of the newest image, and healthy at the load balancer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Any
 
 from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning, worst
-from deploy.doctor.place import Place
 from deploy.images import ami, rollout
+from deploy.service import Service
 
 # Role -> (part of the service, output that names its group).
 GROUPS = {"polybot": ("web", "PolybotGroupName"), "yolo5": ("workers", "Yolo5GroupName")}
@@ -16,7 +16,7 @@ GROUPS |= {"metrics": ("metrics", "MetricsGroupName")}
 
 @dataclass(frozen=True)
 class Group:
-    """An Auto Scaling group. `outdated` are machines of an older launch template; `suspended` what it may not do."""
+    """An Auto Scaling group. `outdated` are instances of an older launch template; `suspended` are processes."""
 
     name: str
     desired: int
@@ -26,91 +26,94 @@ class Group:
     suspended: tuple[str, ...] = ()
 
 
-def capacity(place: Place) -> Verdict:
-    """Compare what each group wants with what it has."""
-    return worst([judge_capacity(_read(_group(place, role)), place.emulated) for role in GROUPS])
+def capacity(service: Service) -> Verdict:
+    """Compare the desired and the healthy instances of each group."""
+    return worst([judge_capacity(_read(_group(service, role)), aws.emulated()) for role in GROUPS])
 
 
 def judge_capacity(group: Group, emulated: bool) -> Verdict:
     """Judge one group."""
-    seen = f"{group.name} wants {group.desired} machines and has {group.healthy} in service"
+    seen = f"{group.name} wants {group.desired} instances and has {group.healthy} in service"
     if group.suspended:
         resume = f"aws autoscaling resume-processes --auto-scaling-group-name {group.name}"
-        return failed(f"{group.name} may not {', '.join(group.suspended)}", f"Run: {resume}")
+        return failed(f"{group.name} has suspended processes: {', '.join(group.suspended)}", f"Run: {resume}")
     if group.healthy >= group.desired:
         return ok(seen)
     if emulated and not group.healthy:
-        return unknown("the emulator starts no machines: what runs here is not in its groups")
+        return unknown("the emulator launches no instances: what runs here is not in its groups")
     return warning(
         seen,
-        f"A new machine takes some minutes. If it stays so: aws autoscaling describe-scaling-activities "
-        f"--auto-scaling-group-name {group.name} says why EC2 gives none.",
+        f"A new instance takes some minutes. If this persists, aws autoscaling describe-scaling-activities "
+        f"--auto-scaling-group-name {group.name} tells why EC2 launches none.",
     )
 
 
-def targets(place: Place) -> Verdict:
-    """Ask the load balancer which sites answer their health check."""
-    arn = place.output("web", "TargetGroupArn")
+def targets(service: Service) -> Verdict:
+    """Ask the load balancer which sites are healthy."""
+    arn = service.output("web", "TargetGroupArn")
     found = aws.client("elbv2").describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-    return judge_targets({one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}, place.prefix)
+    return judge_targets({one["Target"]["Id"]: one["TargetHealth"]["State"] for one in found}, service)
 
 
-def judge_targets(states: Mapping[str, str], prefix: str) -> Verdict:
-    """Judge the state of each site: two are to be healthy."""
+def judge_targets(states: Mapping[str, str], service: Service) -> Verdict:
+    """Judge the states of the sites, of which two should be healthy."""
     healthy = sum(state == "healthy" for state in states.values())
     seen = "sites: " + (", ".join(f"{name} {state}" for name, state in sorted(states.items())) or "none")
-    todo = f"The group {prefix}-polybot replaces a site that stays unhealthy; its logs are in /{prefix}/polybot."
+    todo = f"The group {service}-polybot replaces a site that stays unhealthy; logs are in /{service}/polybot."
     if healthy >= 2:
         return ok(seen)
-    return warning(seen, todo) if healthy else failed(f"{seen}: nobody takes updates", todo)
+    return warning(seen, todo) if healthy else failed(f"{seen}: updates are not received", todo)
 
 
-def images(place: Place) -> Verdict:
-    """Say whether each launch template starts the newest image, and each machine is of the newest template."""
-    return worst([_image(place, role) for role in GROUPS])
+def images(service: Service) -> Verdict:
+    """Check that launch templates have the newest image, and instances the newest launch template."""
+    return worst([_image(service, role) for role in GROUPS])
 
 
-def _image(place: Place, role: str) -> Verdict:
-    newest = ami.newest(place.prefix, role)
-    if newest is None and place.emulated:
-        return unknown("no image was baked here: the emulator makes none")
-    name = _group(place, role)
+def _image(service: Service, role: str) -> Verdict:
+    newest = ami.newest(service, role)
+    if newest is None and aws.emulated():
+        return unknown("no image was baked here: the emulator bakes none")
+    name = _group(service, role)
     return judge_image(role, _template(name)["ImageId"], newest.id if newest else "", _read(name))
 
 
 def judge_image(role: str, started: str, newest: str, group: Group) -> Verdict:
-    """Judge the image that a launch template starts against the newest there is, and the machines against it."""
+    """Judge the image of a launch template and the instances of its group."""
     if not newest:
-        return failed(f"there is no image of {role}", f"Run: python manage.py bake_ami {role}")
+        return failed(f"{role} has no image", f"Run: python manage.py bake_ami {role}")
     if started != newest:
-        return warning(f"new machines of {role} start {started}, the newest is {newest}", "Run `manage.py provision`.")
+        return warning(
+            f"new instances of {role} start from {started}, but the newest image is {newest}",
+            "Run `manage.py provision`.",
+        )
     if group.outdated:
         return warning(
-            f"{', '.join(group.outdated)} of {role} are of an older launch template",
-            "`manage.py provision` replaces them. If it has begun, wait: one machine goes after the other.",
+            f"{', '.join(group.outdated)} of {role} have an older launch template",
+            "`manage.py provision` replaces them, one after the other; if that is under way, wait.",
         )
-    return ok(f"{role} starts the newest image")
+    return ok(f"{role} starts from the newest image")
 
 
-def metadata(place: Place) -> Verdict:
-    """Say whether containers reach the metadata of their machine, by IMDSv2 alone."""
-    return worst([judge_metadata(role, _template(_group(place, role)).get("MetadataOptions", {})) for role in GROUPS])
+def metadata(service: Service) -> Verdict:
+    """Check that containers reach their instance's metadata, and only by IMDSv2."""
+    return worst([judge_metadata(role, _template(_group(service, role)).get("MetadataOptions", {})) for role in GROUPS])
 
 
 def judge_metadata(role: str, options: Mapping[str, Any]) -> Verdict:
     """Judge the metadata options of a launch template."""
     tokens, hops = options.get("HttpTokens"), options.get("HttpPutResponseHopLimit")
     if tokens == "required" and hops == 2:
-        return ok("IMDSv2 is required, with a hop limit of 2, in every launch template")
+        return ok("every launch template requires IMDSv2, with a hop limit of 2")
     return failed(
-        f"the launch template of {role} has HttpTokens {tokens} and a hop limit of {hops}: a container is one hop "
-        "farther than its machine, and has no credentials with a limit of 1",
-        "Run `manage.py provision`; if the template was edited by hand, set the group's template version back.",
+        f"the launch template of {role} has HttpTokens {tokens} and a hop limit of {hops}: a container is a hop "
+        "farther away than its instance, so a limit of 1 leaves it without credentials",
+        "Run `manage.py provision`; if somebody edited the template, set the group's template version back.",
     )
 
 
-def _group(place: Place, role: str) -> str:
-    return place.output(*GROUPS[role])
+def _group(service: Service, role: str) -> str:
+    return service.output(*GROUPS[role])
 
 
 def _read(name: str) -> Group:
@@ -118,7 +121,7 @@ def _read(name: str) -> Group:
         "AutoScalingGroups"
     ]
     if not found:
-        raise LookupError(f"There is no group {name}: somebody deleted it. Run `manage.py provision`.")
+        raise LookupError(f"The group {name} is missing: somebody deleted it. Run `manage.py provision`.")
     group = found[0]
     states = [(one["LifecycleState"], one["HealthStatus"]) for one in group.get("Instances", [])]
     suspended = tuple(one["ProcessName"] for one in group.get("SuspendedProcesses", []))
@@ -127,7 +130,7 @@ def _read(name: str) -> Group:
 
 
 def _template(group_name: str) -> dict[str, Any]:
-    """Return what the group's launch template says, in the version that the group has."""
+    """Return the data of the group's launch template, in the group's version."""
     groups = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group_name])
     template = groups["AutoScalingGroups"][0]["LaunchTemplate"]
     versions = aws.client("ec2").describe_launch_template_versions(

@@ -1,17 +1,17 @@
-"""Whether the queues are as the workers take them to be, and nothing was given up."""
+"""Check the settings of the jobs queue, and that there are no dead letters."""
 
 import json
 from collections.abc import Mapping
 
 from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok, worst
-from deploy.doctor.place import Place
+from deploy.service import Service
 
 
-def attributes(place: Place) -> Verdict:
-    """Hold the attributes of the jobs queue against those it was deployed with."""
-    stack = place.stack("queue")
-    live = _attributes(place.output("queue", "JobsQueueUrl"), "VisibilityTimeout", "RedrivePolicy")
+def attributes(service: Service) -> Verdict:
+    """Compare the jobs queue's attributes with those it was deployed with."""
+    stack = service.stack("queue")
+    live = _attributes(service.output("queue", "JobsQueueUrl"), "VisibilityTimeout", "RedrivePolicy")
     visibility = int(stack.parameters["JobsVisibilitySeconds"])
     policy: dict[str, str | int] = {
         "deadLetterTargetArn": stack.outputs["JobsDlqArn"],
@@ -21,16 +21,16 @@ def attributes(place: Place) -> Verdict:
 
 
 def judge_attributes(live: Mapping[str, str], visibility_seconds: int, policy: Mapping[str, str | int]) -> Verdict:
-    """Judge what SQS says of the queue against the visibility timeout and the redrive policy that were deployed."""
+    """Judge the live attributes, given the visibility timeout and redrive policy that were deployed."""
     redrive = json.loads(live.get("RedrivePolicy", "{}"))
     redrive |= {"maxReceiveCount": int(redrive["maxReceiveCount"])} if "maxReceiveCount" in redrive else {}
     has = int(live["VisibilityTimeout"])
-    verdicts = [ok(f"visibility timeout {has} s, a dead letter after {redrive.get('maxReceiveCount')} receives")]
+    verdicts = [ok(f"visibility timeout {has} s, dead letter after {redrive.get('maxReceiveCount')} receives")]
     if has != visibility_seconds:
         verdicts.append(
             failed(
-                f"the visibility timeout is {has} s instead of {visibility_seconds} s: a worker asks for it when it "
-                "starts, and extends its jobs each third of what it was then",
+                f"the visibility timeout is {has} s instead of {visibility_seconds} s: workers read it when they "
+                "start, so a different visibility timeout means photos are processed twice",
                 f"Set it back: aws sqs set-queue-attributes --attributes VisibilityTimeout={visibility_seconds}; or "
                 "deploy the other with --parameter JobsVisibilitySeconds=N and replace the workers.",
             )
@@ -38,37 +38,35 @@ def judge_attributes(live: Mapping[str, str], visibility_seconds: int, policy: M
     if redrive != policy:
         verdicts.append(
             failed(
-                f"the redrive policy is {json.dumps(redrive)} instead of {json.dumps(policy)}: without one, a job that "
-                "fails is deleted and its sender not told",
-                "Set it back: aws sqs set-queue-attributes --attributes with RedrivePolicy as above.",
+                f"the redrive policy is {json.dumps(redrive)} instead of {json.dumps(policy)}: without one, failing "
+                "jobs are lost and their senders never hear of it",
+                "Set it back: aws sqs set-queue-attributes --attributes with this RedrivePolicy.",
             )
         )
     return worst(verdicts)
 
 
-def dead_letters(place: Place) -> Verdict:
-    """Count what was given up."""
+def dead_letters(service: Service) -> Verdict:
+    """Count the dead letters."""
     sqs = aws.client("sqs")
-    jobs = place.output("queue", "JobsDlqUrl")
-    ticks = sqs.get_queue_url(QueueName=place.output("queue", "MetricsDlqName"))["QueueUrl"]
-    return judge_dead_letters(_count(jobs), _count(ticks), place.prefix)
+    jobs = service.output("queue", "JobsDlqUrl")
+    ticks = sqs.get_queue_url(QueueName=service.output("queue", "MetricsDlqName"))["QueueUrl"]
+    return judge_dead_letters(_count(jobs), _count(ticks), service)
 
 
-def judge_dead_letters(jobs: int, ticks: int, prefix: str) -> Verdict:
-    """Judge the numbers of dead jobs and dead ticks."""
-    verdicts = [ok("no job and no tick of the metric was given up")]
+def judge_dead_letters(jobs: int, ticks: int, service: Service) -> Verdict:
+    """Judge the numbers of dead jobs and dead metric ticks."""
+    verdicts = [ok("no dead letters")]
     if jobs:
         verdicts.append(
             failed(
-                f"{jobs} jobs were given up",
-                "See them with `manage.py dlq list`, mend the cause, then `manage.py dlq replay` or `dlq purge`.",
+                f"{jobs} dead jobs",
+                "List them with `manage.py dlq list`, fix the cause, then run `manage.py dlq replay` or `dlq purge`.",
             )
         )
     if ticks:
-        purge = f"aws sqs purge-queue on {prefix}-metrics-dlq"
-        verdicts.append(
-            failed(f"{ticks} ticks of the metric were given up", f"Read the logs in /{prefix}/metrics, then {purge}.")
-        )
+        purge = f"aws sqs purge-queue on {service}-metrics-dlq"
+        verdicts.append(failed(f"{ticks} dead metric ticks", f"Read the logs in /{service}/metrics, then {purge}."))
     return worst(verdicts)
 
 

@@ -1,4 +1,4 @@
-"""Whether the region can hold the service: zones, and the quota of virtual processors."""
+"""Check that the region has enough zones and vCPUs for the service."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import aws
-from deploy.cfn import refusals
+from deploy.cfn import remedies
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning
-from deploy.doctor.place import Place
+from deploy.service import Service
 
 # "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", counted in virtual processors.
 _QUOTA = "L-1216C47A"
@@ -16,8 +16,8 @@ _QUOTA = "L-1216C47A"
 _TYPES = {"web": "WebType", "workers": "WorkerType", "metrics": "MetricsType"}
 
 
-def zones(place: Place) -> Verdict:
-    """Say whether the region has a zone for each of the two subnets."""
+def zones(service: Service) -> Verdict:
+    """Check that the region has a zone for each of the two subnets."""
     found = aws.client("ec2").describe_availability_zones()["AvailabilityZones"]
     return judge_zones({one["ZoneName"]: one["State"] for one in found}, settings.AWS_REGION)
 
@@ -25,33 +25,33 @@ def zones(place: Place) -> Verdict:
 def judge_zones(states: Mapping[str, str], region: str) -> Verdict:
     """Judge the states of a region's zones by name."""
     available = sorted(name for name, state in states.items() if state == "available")
-    seen = f"{region} has {len(available)} zones: {', '.join(available) or 'none is available'}"
+    seen = f"{region} has {len(available)} available zones: {', '.join(available) or 'none available'}"
     if len(available) >= 2:
         return ok(seen)
-    return failed(seen, "The sites need two zones. Use another region (AWS_REGION), or wait until the zone is back.")
+    return failed(seen, "The sites need two. Use another region (AWS_REGION), or wait for the zone to come back.")
 
 
-def quotas(place: Place) -> Verdict:
-    """Say whether the account's quota has room for all machines at their most."""
-    types = {part: place.stack(part).parameters[name] for part, name in _TYPES.items()}
+def quotas(service: Service) -> Verdict:
+    """Check that the account's quota allows the maximum number of instances."""
+    types = {part: service.stack(part).parameters[name] for part, name in _TYPES.items()}
     found = aws.client("ec2").describe_instance_types(InstanceTypes=sorted(set(types.values())))["InstanceTypes"]
     cpus = {one["InstanceType"]: int(one["VCpuInfo"]["DefaultVCpus"]) for one in found}
-    counts = {"web": 2, "metrics": 1, "workers": int(place.stack("workers").parameters["MaxWorkers"])}
+    counts = {"web": 2, "metrics": 1, "workers": int(service.stack("workers").parameters["MaxWorkers"])}
     needed = {part: counts[part] * cpus[type_] for part, type_ in types.items()}
     try:
         answer = aws.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=_QUOTA)
     except (ClientError, BotoCoreError) as error:
-        if action := refusals.denied_action(error):
-            return unknown(f"these credentials may not ask for the quota ({action})", f"Grant {action} to them.")
-        return unknown(f"Service Quotas does not say it: {error}")
+        if action := remedies.denied_action(error):
+            return unknown(f"these credentials lack {action}", f"Grant {action}.")
+        return unknown(f"Service Quotas doesn't tell: {error}")
     return judge_quota(answer["Quota"]["Value"], needed)
 
 
 def judge_quota(quota: float, needed: Mapping[str, int]) -> Verdict:
-    """Judge the virtual processors that the account may run against those that each part of the service needs."""
+    """Judge the account's quota of vCPUs, given the vCPUs that each part of the service needs at most."""
     always, most = needed["web"] + needed["metrics"], sum(needed.values())
-    seen = f"the account may run {quota:g} vCPUs, the service needs {always} always and {most} at its most"
-    todo = f"Ask for more: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {_QUOTA}"
+    seen = f"the account may run {quota:g} vCPUs, the service always needs {always}, and at most {most}"
+    todo = f"Request more: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {_QUOTA}"
     if quota < always:
         return failed(seen, f"{todo} --desired-value {most}")
     if quota < most:

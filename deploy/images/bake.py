@@ -1,4 +1,4 @@
-"""Bake the AMI of a role from beginning to end, and clean up however it ends."""
+"""Bake the AMI of a role from start to end, and always clean up."""
 
 import signal
 import uuid
@@ -9,52 +9,53 @@ from pathlib import Path
 
 from botsite import aws
 from deploy import interrupts
-from deploy.images import ami, builder, bundle
+from deploy.images import ami, builder, source
 from deploy.images.ami import Image, Say
-from deploy.images.recipe import Place, Recipe
+from deploy.images.roles import ImageSpec, Place
+from deploy.service import Service
 
 
-def bake(prefix: str, where: Place, recipe: Recipe, say: Say, weights: Path | None = None) -> Image:
-    """Make the AMI of a role: launch a prototype, prove its container healthy, stop it, make the image of it.
+def bake(service: Service, where: Place, spec: ImageSpec, say: Say, weights: Path | None = None) -> Image:
+    """Bake the AMI of a role: launch a builder, wait until its container is healthy, stop it, make an image of it.
 
-    The prototype and what it was given are gone afterwards, whether this succeeds, fails or is interrupted.
+    The builder is always terminated, even on failure, and its files are deleted.
     """
-    for instance_id in builder.stale(prefix):
-        say(f"ending {instance_id}, the prototype of a run that was cut off")
+    for instance_id in builder.stale(service):
+        say(f"terminating {instance_id}, the builder of an interrupted run")
         builder.end([instance_id])
-    folder = f"bakes/{recipe.role}-{uuid.uuid4()}"
-    with _cleaned_up(prefix, where.bucket, folder) as launched:
+    folder = f"bakes/{spec.role}-{uuid.uuid4()}"
+    with _cleaned_up(service, where.bucket, folder) as launched:
         say(f"uploading the source to s3://{where.bucket}/{folder}")
-        source = BytesIO(bundle.pack(weights))
-        aws.client("s3").upload_fileobj(source, where.bucket, f"{folder}/source.tar.gz")
-        instance_id = builder.launch(prefix, where, recipe, folder)
+        packed = BytesIO(source.pack(weights))
+        aws.client("s3").upload_fileobj(packed, where.bucket, f"{folder}/source.tar.gz")
+        instance_id = builder.launch(service, where, spec, folder)
         launched.append(instance_id)
-        say(f"launched the prototype {instance_id} ({recipe.machine})")
+        say(f"launched the builder {instance_id} ({spec.machine})")
         builder.follow(instance_id, where, folder, say)
-        say("stopping the prototype")
+        say("stopping the builder")
         builder.stop(instance_id)
-        return ami.create(prefix, recipe.role, recipe.version, instance_id, say)
+        return ami.create(service, spec.role, spec.version, instance_id, say)
 
 
-def prune(prefix: str, role: str, kept: int, say: Say) -> None:
-    """Remove the role's AMIs beyond the newest `kept`, with their snapshots, unless something uses them."""
-    for image in ami.spare(prefix, role, kept):
+def prune(service: Service, role: str, kept: int, say: Say) -> None:
+    """Remove the role's AMIs beyond the newest `kept`, with their snapshots, unless they are in use."""
+    for image in ami.spare(service, role, kept):
         ami.remove(image)
         say(f"removed the old image {image.id} ({image.name})")
 
 
 @contextmanager
-def _cleaned_up(prefix: str, bucket: str, folder: str) -> Iterator[list[str]]:
-    """End the prototype and empty its folder when the block is left, also by Ctrl-C or SIGTERM.
+def _cleaned_up(service: Service, bucket: str, folder: str) -> Iterator[list[str]]:
+    """Terminate the builder and delete its folder when the block ends, even by Ctrl-C or SIGTERM.
 
-    Yield a list for its instance id; one that was launched but not answered for is found by its tags.
+    Yield a list for its instance id; an instance whose launch was not answered is found by its tags.
     """
     launched: list[str] = []
     with interrupts.handled(signal.SIGTERM, handler=interrupts.as_ctrl_c):
         try:
             yield launched
         finally:
-            # A second Ctrl-C would leave the prototype running.
+            # A second Ctrl-C would leave the builder running.
             with interrupts.handled(signal.SIGINT, signal.SIGTERM, handler=signal.SIG_IGN):
-                builder.end(launched or builder.of_folder(prefix, folder))
+                builder.end(launched or builder.of_folder(service, folder))
                 aws.s3().Bucket(bucket).objects.filter(Prefix=f"{folder}/").delete()

@@ -1,4 +1,4 @@
-"""Choose the AMI that a launch template starts: the newest of its role, as `bake_ami` tags it."""
+"""Choose the AMI that each role's launch template starts: the newest one of the role, as `bake_ami` tags it."""
 
 from collections.abc import Mapping
 
@@ -6,57 +6,53 @@ from django.conf import settings
 
 from botsite import aws
 from deploy.cfn.cloudformation import StackError
-from deploy.cfn.template import Template
 from deploy.images import ami
+from deploy.service import Service
 
-# In the order in which the stacks want their images.
-ROLES = ("polybot", "yolo5", "metrics")
-_IMAGE_ID = "AWS::EC2::Image::Id"
+# Role -> the template parameter that takes its AMI, in the order of the stacks.
+PARAMETERS = {"polybot": "PolybotImageId", "yolo5": "Yolo5ImageId", "metrics": "MetricsImageId"}
 
 
 class NoImage(StackError):
-    """There is no AMI that machines of a role could start from."""
+    """A role has no AMI to start from."""
 
-    def __init__(self, prefix: str, role: str) -> None:
+    def __init__(self, service: Service, role: str) -> None:
         super().__init__(
-            f"There is no image of {role} for {prefix} in {settings.AWS_REGION}. Make one, then run this again: "
-            f"python manage.py bake_ami {role} --prefix {prefix}"
+            f"{service} has no image of {role} in {settings.AWS_REGION}. Bake one, then run this again: "
+            f"python manage.py bake_ami {role} --prefix {service}"
         )
-        self.role = role
 
 
-def newest(template: Template, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the newest image for each parameter that wants one ("Yolo5ImageId": that of yolo5) and has none given.
-
-    Raise NoImage if there is none of that role.
-    """
-    wanted = [name for name, parameter in template.parameters.items() if parameter["Type"] == _IMAGE_ID]
-    return {
-        name: _newest(given["Prefix"], name.removesuffix("ImageId").lower()) for name in wanted if name not in given
-    }
-
-
-def missing(prefix: str) -> list[str]:
-    """Return the roles that have no image to start from."""
-    found = []
-    for role in ROLES:
-        try:
-            _newest(prefix, role)
-        except NoImage:
-            found.append(role)
+def newest(service: Service, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the newest AMI for each parameter that isn't given; raise NoImage if a role has none."""
+    found = known(service, given)
+    for role, parameter in PARAMETERS.items():
+        if parameter not in found and parameter not in given:
+            raise NoImage(service, role)
     return found
 
 
-def _newest(prefix: str, role: str) -> str:
-    if image := ami.newest(prefix, role):
-        return image.id
-    # Nothing starts at an emulator from an image, so any will do.
-    if settings.AWS_ENDPOINT_URL and (image_id := _any()):
-        return image_id
-    raise NoImage(prefix, role)
+def missing(service: Service, given: Mapping[str, str]) -> list[str]:
+    """Return the roles that have no AMI, given or baked."""
+    found = known(service, given)
+    return [role for role, parameter in PARAMETERS.items() if parameter not in found and parameter not in given]
+
+
+def known(service: Service, given: Mapping[str, str]) -> dict[str, str]:
+    """Return the newest AMI for each parameter that isn't given, without the roles that have none."""
+    found = {parameter: _newest(service, role) for role, parameter in PARAMETERS.items() if parameter not in given}
+    return {parameter: image_id for parameter, image_id in found.items() if image_id}
+
+
+def _newest(service: Service, role: str) -> str | None:
+    image = ami.newest(service, role)
+    return image.id if image else _any()
 
 
 def _any() -> str | None:
+    """Return some AMI at an emulator, where nothing is launched; None on AWS."""
+    if not aws.emulated():
+        return None
     conditions = [{"Name": "name", "Values": ["al2023-ami-2023*"]}]
     found = aws.client("ec2").describe_images(Owners=["amazon"], Filters=conditions)["Images"]
     return str(found[0]["ImageId"]) if found else None

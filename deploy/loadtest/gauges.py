@@ -1,30 +1,28 @@
-"""Read how the service stands: the queue, the Auto Scaling group, its alarms, and what was published of them.
+"""Read the state of the service: the queue, the Auto Scaling group, its alarms, and the published metrics.
 
-Each reading may fail without the others: what cannot be read is missing, and the text says why.
+One failed reading does not affect the others: what cannot be read is missing, and a text says why.
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import aws
-from metrics import cloudwatch
-from metrics.cloudwatch import MetricFailed
-
-# The names of the contract; metrics/ publishes them.
-METRICS = ("BacklogPerInstance", "BacklogWithoutCapacity")
+from metrics import cloudwatch, service
+from metrics.service import MetricFailed
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """All gauges at one moment. `points` are the values published since the last reading: (seconds since 1970, value)
-    by metric."""
+    """All gauges at one moment.
+
+    `points` are the values of each metric published since the last reading: (seconds since 1970, value).
+    """
 
     numbers: Mapping[str, int]
     alarms: Mapping[str, str]
@@ -34,18 +32,60 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known better than AWS tells it, where AWS is emulated: the states of instances and of alarms."""
+    """States of instances and alarms from a better source than an emulated AWS."""
 
     numbers: Mapping[str, int]
     alarms: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The service at one moment, `seconds` after the start. None could not be read: `missing` says why.
+
+    `leaving` are instances that finish their work before they end; AWS does not count them.
+    """
+
+    seconds: float
+    sent: int
+    taken: int
+    answered: int
+    visible: int | None = None
+    in_flight: int | None = None
+    desired: int | None = None
+    in_service: int | None = None
+    pending: int | None = None
+    leaving: int | None = None
+    alarms: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def backlog(self) -> int | None:
+        """Return how many jobs are waiting or in progress."""
+        return None if self.visible is None or self.in_flight is None else self.visible + self.in_flight
+
+    @property
+    def instances(self) -> int | None:
+        """Return how many machines are desired or present, whichever is more."""
+        if self.desired is None or self.in_service is None:
+            return None
+        return max(self.desired, self.in_service + (self.pending or 0) + (self.leaving or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value that the metricStreamer published, `seconds` after the start."""
+
+    seconds: float
+    name: str
+    value: float
+
+
 @dataclass
 class Gauges:
-    """The gauges of one run. `known` says what an emulator leaves out."""
+    """The gauges of one run. `known` supplies what an emulator leaves out."""
 
     known: Callable[[], Known] | None = None
-    # CloudWatch stamps whole seconds: the one that has begun counts. In seconds since 1970.
+    # CloudWatch stamps whole seconds, so the current one counts. In seconds since 1970.
     since: float = field(default_factory=lambda: math.floor(time.time()) - 1)
     _latest: dict[str, float] = field(default_factory=dict)
 
@@ -60,8 +100,8 @@ class Gauges:
                 missing[name] = str(error)
                 return {}
 
-        depth = attempt("queue", lambda: asdict(cloudwatch.depth()))
-        group = attempt("group", lambda: asdict(cloudwatch.size()))
+        depth = attempt("queue", lambda: asdict(service.queue()))
+        group = attempt("group", _group)
         alarms = attempt("alarms", _alarms)
         points = attempt("metric", self._points)
         if self.known and "group" not in missing:
@@ -72,82 +112,44 @@ class Gauges:
 
     def _points(self) -> dict[str, list[tuple[float, float]]]:
         """Return what was published since the last reading."""
-        found = {}
-        for name, values in _published(min(self._latest.get(name, self.since) for name in METRICS)).items():
-            newer = [(at, value) for at, value in values if at > self._latest.get(name, self.since)]
-            self._latest[name] = max([self._latest.get(name, self.since), *(at for at, _ in newer)])
-            found[name] = newer
+        latest = {name: self._latest.get(name, self.since) for name in service.METRICS}
+        found = {
+            name: [(at, value) for at, value in values if at > latest[name]]
+            for name, values in _published(min(latest.values())).items()
+        }
+        self._latest |= {name: max(values)[0] for name, values in found.items() if values}
         return found
 
 
 def target() -> float:
     """Return the target of BacklogPerInstance: the deployed policy's, else the setting's."""
     try:
-        policies = _policies()
-    except (ClientError, BotoCoreError, MetricFailed):
-        policies = []
-    values = [policy.get("TargetTrackingConfiguration", {}).get("TargetValue") for policy in policies]
-    return next((float(value) for value in values if value), settings.BACKLOG_TARGET)
+        return service.tracked().target
+    except MetricFailed:
+        return settings.BACKLOG_TARGET
+
+
+def _group() -> dict[str, int]:
+    group = service.group()
+    return {name: getattr(group, name) for name in ("desired", "minimum", "maximum", "in_service", "pending")}
 
 
 def _alarms() -> dict[str, str]:
-    """Return the state of each alarm on the metrics: those that move the group, and those that miss a value."""
-    client, dimensions = aws.client("cloudwatch"), _dimensions()
-    answers = [
-        client.describe_alarms_for_metric(Namespace=settings.METRIC_NAMESPACE, MetricName=name, Dimensions=dimensions)
-        for name in METRICS
-    ]
+    """Return the state of each alarm on the metrics: those that scale the group, and those for missing values."""
+    metrics = service.metrics()
+    watched = {(metric.namespace, metric.name, metric.dimensions) for metric in metrics.values()}
     found = {
-        alarm["AlarmName"]: alarm["StateValue"]
-        for answer in answers
-        for alarm in answer["MetricAlarms"]
-        # The emulator returns those of other groups too.
-        if alarm.get("Dimensions") == dimensions
+        alarm.name: alarm.state
+        for alarm in cloudwatch.alarms()
+        if (alarm.metric.namespace, alarm.metric.name, alarm.metric.dimensions) in watched
     }
     if not found:
-        raise MetricFailed("METRIC_NAMESPACE", f"No alarm watches {' or '.join(METRICS)} of {_group_name()}.")
+        raise MetricFailed("METRIC_NAMESPACE", f"No alarm watches {' or '.join(metrics)} of {settings.ASG_NAME}.")
     return found
 
 
-def _policies() -> list[dict[str, Any]]:
-    answer = aws.client("autoscaling").describe_policies(AutoScalingGroupName=_group_name())
-    return list(answer["ScalingPolicies"])
-
-
-def _group_name() -> str:
-    if not settings.ASG_NAME:
-        raise MetricFailed("ASG_NAME", "ASG_NAME is empty: `manage.py stack_env` prints it.")
-    return settings.ASG_NAME
-
-
-def _dimensions() -> list[dict[str, str]]:
-    return [{"Name": "AutoScalingGroupName", "Value": _group_name()}]
-
-
 def _published(since: float) -> dict[str, list[tuple[float, float]]]:
-    """Return the values of both metrics after `since`, in order: each has a second of its own (resolution 1 s)."""
-    dimensions = _dimensions()
-    queries = [
-        {
-            "Id": name.lower(),
-            "MetricStat": {
-                "Metric": {"Namespace": settings.METRIC_NAMESPACE, "MetricName": name, "Dimensions": dimensions},
-                "Period": 1,
-                "Stat": "Average",
-            },
-        }
-        for name in METRICS
-    ]
-    answer = aws.client("cloudwatch").get_metric_data(
-        MetricDataQueries=queries,
-        StartTime=datetime.fromtimestamp(since, UTC),
-        EndTime=datetime.now(UTC) + timedelta(seconds=1),
-        ScanBy="TimestampAscending",
-    )
-    names = {name.lower(): name for name in METRICS}
-    return {
-        names[result["Id"]]: [
-            (at.timestamp(), value) for at, value in zip(result["Timestamps"], result["Values"], strict=True)
-        ]
-        for result in answer["MetricDataResults"]
-    }
+    """Return the values of both metrics after `since`, oldest first, at a resolution of 1 s."""
+    metrics = service.metrics()
+    series = cloudwatch.points(list(metrics.values()), datetime.fromtimestamp(since, UTC))
+    return {name: [(point.at, point.value) for point in points] for name, points in zip(metrics, series, strict=True)}

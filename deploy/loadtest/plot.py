@@ -1,19 +1,17 @@
-"""Draw a load test: photos and backlog, the metric, the group with its alarms, and how long answers took."""
+"""Plot a load test: photos and backlog, the metric, the group with its alarms, and how long answers took."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deploy.loadtest.records import Sample
-from deploy.loadtest.report import Report
-from deploy.loadtest.screen import PERCENTS
-from deploy.loadtest.tally import percentile
+from deploy.loadtest.gauges import Sample
+from deploy.loadtest.report import PERCENTS, Report, percentiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Stretches of time of which each has percentiles of its own.
+# The test is cut into this many stretches of time, each with its own percentiles.
 _STRETCHES = 40
 _BANDS = ("tab:red", "tab:orange", "tab:blue", "tab:purple", "tab:brown")
 _PERCENT_COLOURS = ("tab:green", "tab:orange", "tab:red")
@@ -21,7 +19,7 @@ _PERCENT_COLOURS = ("tab:green", "tab:orange", "tab:red")
 
 def draw(report: Report, file: Path) -> None:
     """Write the plot as a PNG."""
-    # Imported where it is used: it takes most of a second. Figure by itself needs no window and no global state.
+    # Imported here because it takes most of a second. Figure alone needs no window and no global state.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 10), layout="constrained")
@@ -39,13 +37,13 @@ def draw(report: Report, file: Path) -> None:
 
 
 def _photos(axes: "Axes", report: Report) -> None:
-    answered = sorted(at for at, _ in report.waits())
+    answered = sorted(at for at, _ in report.waits)
     end = max(sample.seconds for sample in report.run.samples)
-    for label, moments, colour in (("sent", report.sent(), "0.5"), ("answered", answered, "tab:green")):
+    for label, moments, colour in (("sent", report.sent, "0.5"), ("answered", answered, "tab:green")):
         counts = [*range(len(moments) + 1), len(moments)]
         axes.step([0, *moments, end], counts, colour, where="post", label=f"photos {label}")
-    _gauge(axes, report.run.samples, "backlog", "tab:red", "backlog: waiting, in work")
-    _gauge(axes, report.run.samples, "in_flight", "tab:orange", "in work")
+    _gauge(axes, report.run.samples, "backlog", "tab:red", "backlog: waiting or in progress")
+    _gauge(axes, report.run.samples, "in_flight", "tab:orange", "in progress")
     axes.set_ylabel("photos")
 
 
@@ -56,7 +54,7 @@ def _metric(axes: "Axes", report: Report) -> None:
     axes.axhline(report.target, color="tab:red", linestyle="--", label=f"target {report.target:g}")
     axes.set_ylabel("BacklogPerInstance")
     if not points:
-        _say(axes, "nothing was published")
+        _say(axes, "no values were published")
 
 
 def _group(axes: "Axes", report: Report) -> None:
@@ -71,11 +69,11 @@ def _group(axes: "Axes", report: Report) -> None:
     axes.set_ylabel("instances")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     if all(sample.desired is None for sample in samples):
-        _say(axes, "no Auto Scaling group could be read")
+        _say(axes, "the Auto Scaling group could not be read")
 
 
 def _bands(axes: "Axes", samples: Sequence[Sample]) -> None:
-    """Shade the times in which an alarm was raised, each alarm at a height of its own."""
+    """Shade the times when an alarm was raised, each alarm at its own height."""
     names = sorted({name for sample in samples for name in sample.alarms})
     for row, name in enumerate(names):
         spans = [
@@ -94,18 +92,19 @@ def _bands(axes: "Axes", samples: Sequence[Sample]) -> None:
 
 
 def _waits(axes: "Axes", report: Report) -> None:
-    waits = report.waits()
-    answered, seconds = [at for at, _ in waits], [wait for _, wait in waits]
+    answered, seconds = [at for at, _ in report.waits], [wait for _, wait in report.waits]
     axes.plot(answered, seconds, ".", color="0.7", markersize=3, label="a photo")
+    middles, stretches = _stretches(report.waits)
     for percent, colour in zip(PERCENTS, _PERCENT_COLOURS, strict=True):
-        axes.plot(*_running(waits, percent), colour, label=f"p{percent}")
+        name = f"p{percent}"
+        axes.plot(middles, [percentiles(stretch)[name] for stretch in stretches], colour, label=name)
     axes.set_ylabel("seconds to answer,\nby time of answer")
-    if not waits:
+    if not report.waits:
         _say(axes, "no photo was answered")
 
 
-def _running(waits: Iterable[tuple[float, float]], percent: float) -> tuple[list[float], list[float]]:
-    """Return the percentile of the answers in each stretch of the test: middles of the stretches, values."""
+def _stretches(waits: Iterable[tuple[float, float]]) -> tuple[list[float], list[list[float]]]:
+    """Return the middle of each stretch of the test with answers in it, and how long these took."""
     ordered = sorted(waits)
     if not ordered:
         return [], []
@@ -113,12 +112,11 @@ def _running(waits: Iterable[tuple[float, float]], percent: float) -> tuple[list
     stretches: dict[int, list[float]] = {}
     for answered, seconds in ordered:
         stretches.setdefault(int((answered - first) / width), []).append(seconds)
-    values = [percentile(seconds, percent) or 0.0 for seconds in stretches.values()]
-    return [first + (number + 0.5) * width for number in stretches], values
+    return [first + (number + 0.5) * width for number in stretches], list(stretches.values())
 
 
 def _gauge(axes: "Axes", samples: Sequence[Sample], name: str, colour: str, label: str) -> None:
-    """Draw a gauge; where it could not be read the line has a gap."""
+    """Draw a gauge, with gaps where it could not be read."""
     values: list[Any] = [getattr(sample, name) for sample in samples]
     gaps = [float("nan") if value is None else value for value in values]
     axes.step([sample.seconds for sample in samples], gaps, colour, where="post", label=label)

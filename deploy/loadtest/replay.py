@@ -1,11 +1,11 @@
-"""Replay a load test in the simulator, and say how near its machines come to those that there were.
+"""Replay a load test in the simulator, and compare its number of machines with the real one.
 
     python manage.py loadtest --local --photos 300 --shape burst --until-scaled-in
     python -m deploy.loadtest.replay FOLDER
 
-The simulator is given what a simulation cannot know, measured from the same run: when photos came to the queue, how
-long a machine took to be in service, and how many photos a machine did a second. What it has to find out by itself is
-when there are how many machines.
+The simulator gets what it cannot know, as measured in the same run: when photos came to the queue, how long a machine
+took to be in service, and how many photos a machine processed per second. How many machines there are when, it has to
+work out by itself.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from deploy.local.scaled_stack import TIME_SCALE
+from deploy.loadtest import local
 from metrics.policy import Policies, StepScaling, TargetTracking
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.scenario import Machine, Scenario
@@ -31,7 +31,7 @@ _SLOTS = Machine().slots
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a run showed: at each of `at` (seconds), machines wanted and in service, and jobs not finished."""
+    """What a run showed: at each of `at` (seconds), machines desired and in service, and unfinished jobs."""
 
     arrivals: Seconds
     at: Seconds
@@ -42,18 +42,18 @@ class Seen:
 
     @property
     def boot_seconds(self) -> float:
-        """Return how long a machine took from being wanted to being in service, on average."""
+        """Return how long a machine took from being desired to being in service, on average."""
         numbers = range(1, int(self.running.max()) + 1)
         waits = [self._first(self.running, number) - self._first(self.desired, number) for number in numbers]
         return max(0.0, float(np.mean(waits)))
 
     @property
     def service_seconds(self) -> float:
-        """Return the mean time of a photo in a slot, from the time in which all slots of all machines had one."""
+        """Return how long a photo takes in a slot on average, measured while every slot of every machine was busy."""
         most = self.running.max()
         busy = np.flatnonzero((self.running == most) & (self.backlog > _SLOTS * most))
         if len(busy) < 2 or self.backlog[busy[0]] <= self.backlog[busy[-1]]:
-            sys.exit("This run was too short to say how fast a machine is: send more photos at once.")
+            sys.exit("This run was too short to measure the speed of a machine: send more photos at once.")
         begin, end = busy[0], busy[-1]
         rate = (self.backlog[begin] - self.backlog[end]) / (self.at[end] - self.at[begin])
         return float(_SLOTS * most / rate)
@@ -63,10 +63,10 @@ class Seen:
 
 
 def read(report: dict[str, Any]) -> Seen:
-    """Return what a report.json says of photos and machines."""
+    """Return what a report.json says about photos and machines."""
     samples = [one for one in report["samples"] if None not in (one["desired"], one["in_service"], one["visible"])]
     if not samples or not any(one["in_service"] for one in samples):
-        sys.exit("This report knows of no machine: the load test saw no Auto Scaling group.")
+        sys.exit("This report has no machines: the load test saw no Auto Scaling group.")
 
     def column(name: str) -> Seconds:
         return np.array([one[name] for one in samples], float)
@@ -82,7 +82,7 @@ def read(report: dict[str, Any]) -> Seen:
 
 
 def agreement(seen: Seen, maximum: int, time_scale: float) -> dict[str, float]:
-    """Return the share of samples in which the simulator has the same number of machines, give or take one."""
+    """Return the share of samples for which the simulator has the same number of machines, give or take one."""
     machine = Machine(_SLOTS, seen.service_seconds, boot_seconds=seen.boot_seconds)
     period = _PERIOD_SECONDS * time_scale
     scenario = Scenario(
@@ -104,9 +104,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", type=Path, help="the folder of a load test's report")
-    parser.add_argument("--max", type=int, default=4, help="most machines of the group (default 4)")
+    parser.add_argument("--max", type=int, default=4, help="the group's maximum size (default: %(default)s)")
     parser.add_argument(
-        "--time-scale", type=float, default=TIME_SCALE, help="seconds for one of AWS: 1 on AWS (default: as --local)"
+        "--time-scale",
+        type=float,
+        default=local.time_scale(),
+        help="seconds per second of AWS: 1 on AWS (default: that of --local)",
     )
     given = parser.parse_args(arguments)
     try:
@@ -116,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, share in agreement(seen, given.max, given.time_scale).items():
         sys.stdout.write(f"machines {name}: within one in {share:.1%} of {len(seen.at)} samples\n")
     sys.stdout.write(
-        f"measured: boot {seen.boot_seconds:.1f} s, {_SLOTS / seen.service_seconds:.1f} photos/s a machine\n"
+        f"measured: boot {seen.boot_seconds:.1f} s, {_SLOTS / seen.service_seconds:.1f} photos/s per machine\n"
     )
 
 

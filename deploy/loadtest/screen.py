@@ -1,4 +1,4 @@
-"""Show how a load test goes: bars on a terminal, now and then a line elsewhere."""
+"""Show the progress of a load test: bars on a terminal, elsewhere a line every ten seconds."""
 
 import time
 from collections.abc import Iterator
@@ -9,11 +9,10 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from deploy.loadtest.run import GRACE_SECONDS, Run
-from deploy.loadtest.tally import clock_ahead, latencies, percentile
+from deploy.loadtest import report
+from deploy.loadtest.follow import GRACE_SECONDS, Run
 
 _LINE_SECONDS = 10.0
-PERCENTS = (50, 90, 99)
 
 
 class Screen:
@@ -30,12 +29,12 @@ class Screen:
         self._stopping = False
 
     def step(self, text: str) -> None:
-        """Say what is being done before the first photo is sent."""
+        """Print a step of the preparation or of the end."""
         self._console.print(Text("→ ", style="bold") + Text(text))
 
     @contextmanager
     def live(self) -> Iterator[None]:
-        """Keep the bars on the terminal within the block."""
+        """Keep the bars on the terminal for the length of the block."""
         if not self._console.is_terminal:
             yield
             return
@@ -43,8 +42,8 @@ class Screen:
             yield
 
     def show(self, run: Run) -> None:
-        """Show how far the test is."""
-        tally = run.tally()
+        """Show the progress of the test."""
+        tally = report.tally(run.photos, waited=run.waited)
         numbers = {
             "sent": tally.sent,
             "taken": sum(photo.taken_at is not None for photo in run.photos),
@@ -56,7 +55,7 @@ class Screen:
         self._state.plain = scaling(run)
         if run.interrupted and not self._stopping:
             self._stopping = True
-            self.step(f"no more photos are sent; waiting up to {GRACE_SECONDS:.0f} s for answers (Ctrl-C: not at all)")
+            self.step(f"no more photos are sent; waiting {GRACE_SECONDS:.0f} s for answers (Ctrl-C again to stop now)")
         if not self._console.is_terminal and time.monotonic() - self._line_at > _LINE_SECONDS:
             self._line_at = time.monotonic()
             counts = ", ".join(f"{number} {name}" for name, number in numbers.items())
@@ -65,22 +64,20 @@ class Screen:
 
 
 def waits(run: Run) -> str:
-    """Return how long answers took so far."""
-    seconds = [waited for _, waited in latencies(run.photos, clock_ahead(run.photos))]
-    if not seconds:
-        return "no answer yet"
-    return "  ".join(f"p{percent} {percentile(seconds, percent):.1f} s" for percent in PERCENTS)
+    """Return how long answers have taken so far."""
+    seconds = [waited for _, waited in report.latencies(run.photos, report.clock_ahead(run.photos))]
+    return "  ".join(f"{name} {value:.1f} s" for name, value in report.percentiles(seconds).items()) or "no answer yet"
 
 
 def scaling(run: Run) -> str:
-    """Return the latest backlog, metric and size of the group; a dash for what is missing."""
+    """Return the latest backlog, metric and group size, with a dash for what is missing."""
     sample = run.samples[-1] if run.samples else None
     if sample is None:
         return "no reading yet"
     metric = next((point.value for point in reversed(run.points) if point.name == "BacklogPerInstance"), None)
     loud = sorted(name for name, state in sample.alarms.items() if state == "ALARM")
     parts = [
-        f"backlog {_or_dash(sample.backlog)} ({_or_dash(sample.in_flight)} in work)",
+        f"backlog {_or_dash(sample.backlog)} ({_or_dash(sample.in_flight)} in progress)",
         f"BacklogPerInstance {_or_dash(metric)}",
         f"instances {_or_dash(sample.in_service)} of {_or_dash(sample.desired)} desired",
         *(f"ALARM {name}" for name in loud),

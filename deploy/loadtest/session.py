@@ -1,93 +1,73 @@
-"""Do what the command line of a load test asks for, from the first check to the written report."""
+"""Carry out the `loadtest` command, from the checks before anything is sent to the written report."""
 
 import asyncio
 import os
 import secrets
+import ssl
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from contextlib import nullcontext, suppress
 
+import httpx
+from botocore.exceptions import ClientError
 from django.conf import settings
 
-from botsite.bot import api
-from deploy.loadtest import arrivals, files, local, numbering, pictures, prepare, receipts, updates
-from deploy.loadtest.errors import LoadTestError
-from deploy.loadtest.gauges import Gauges, Known, target
-from deploy.loadtest.records import Plan
+from botsite import aws
+from botsite.bot import api, connections
+from botsite.bot.errors import TelegramError
+from deploy import interrupts
+from deploy.certificates import acm
+from deploy.loadtest import follow, gauges, local, plot, send
+from deploy.loadtest.gauges import Gauges, Known
+from deploy.loadtest.plan import LoadTestError, Options
 from deploy.loadtest.report import Report
-from deploy.loadtest.run import Run
 from deploy.loadtest.screen import Screen
-from deploy.local import sample
-from deploy.local.stopping import stoppable
+from deploy.loadtest.send import Sender
+from deploy.service import Service
+from detection import queries
 
 _MOST_CHATS = 1000
-
-
-@dataclass(frozen=True)
-class Options:
-    """The command's options; times are in seconds, `rate` in photos a second."""
-
-    photos: int
-    rate: float
-    shape: str
-    trace: Path | None
-    folder: Path | None
-    chat_ids: Sequence[int]
-    prefix: str
-    out: Path
-    timeout: float
-    interval: float
-    settle: float
-    until_scaled_in: bool
-    local: bool
-
-    def offsets(self) -> list[float]:
-        """Return when each photo is sent."""
-        return arrivals.trace(self.trace) if self.trace else arrivals.SHAPES[self.shape](self.photos, self.rate)
-
-    def title(self, photos: int, where: str) -> str:
-        """Return what is sent, and where."""
-        when = self.trace.name if self.trace else "burst" if self.shape == "burst" else f"{self.shape}, {self.rate:g}/s"
-        return f"Load test: {photos} photos ({when}) on {where}"
+_NEEDS = ("PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET")
+_HELP = 'Is it provisioned (`manage.py provision`) and its environment set (`eval "$(python manage.py stack_env)"`)?'
+_UP = "Are the sites up (`/readyz`)?"
+_WHY = {
+    403: "TELEGRAM_WEBHOOK_SECRET is not the one the sites have.",
+    404: "The load balancer only forwards requests from Telegram's networks and OperatorCidr: "
+    "`manage.py provision --parameter OperatorCidr=<address of this machine>/32`.",
+}
+_NO_PREDICTION = "0" * 32
 
 
 def run(options: Options, screen: Screen) -> Report | None:
-    """Run the test and write its report; None if it was stopped before a photo was sent.
+    """Run the test and write its report; return None if it was stopped before a photo was sent.
 
     Raise LoadTestError for what cannot work, botocore's errors for what AWS refuses.
     """
     offsets, report = options.offsets(), None
     on_this_machine = options.local or not _stack_is_named()
-    images = _images(options.folder, chosen=on_this_machine)
-    with stoppable():
+    if options.folder:
+        images = send.pictures(options.folder)
+    else:
+        images = [local.sample_photo(chosen=on_this_machine or bool(os.environ.get("YOLO_WEIGHTS")))]
+    with interrupts.stoppable():
         if on_this_machine and not options.local:
-            screen.step("the environment names no stack: one is started here for the test (--local)")
+            screen.step("the environment names no stack: starting one here for the test (--local)")
         with local.stack(options.out / "stack", screen.step) if on_this_machine else nullcontext() as known:
-            prepare.check_settings()
-            prepare.check_table()
+            _check_settings()
+            _check_table()
             done = asyncio.run(_test(options, offsets, images, known, screen))
-            title = options.title(len(offsets), local.WHERE if on_this_machine else _where())
-            report = Report.of(done, title, target())
-            files.save(report, options.out, asdict(options))
+            title = options.title(len(offsets), local.where() if on_this_machine else _where())
+            report = Report(done, title, gauges.target())
+            report.save()
+            plot.draw(report, options.out / "report.png")
     return report
 
 
 def _stack_is_named() -> bool:
-    return bool(settings.AWS_ENDPOINT_URL) or any(getattr(settings, name) for name in prepare.NEEDS)
-
-
-def _images(folder: Path | None, *, chosen: bool) -> list[bytes]:
-    """Return the photos of the folder, else one that suits the model; of an unknown one, a street scene."""
-    if folder:
-        return pictures.of_folder(folder)
-    return [sample.choose().photo if chosen or os.environ.get("YOLO_WEIGHTS") else sample.bus()]
+    return aws.emulated() or any(getattr(settings, name) for name in _NEEDS)
 
 
 def _where() -> str:
-    return (
-        f"an emulated AWS, {settings.AWS_ENDPOINT_URL}" if settings.AWS_ENDPOINT_URL else f"AWS, {settings.AWS_REGION}"
-    )
+    return f"an emulated AWS, {aws.place()}" if aws.emulated() else aws.place()
 
 
 async def _test(
@@ -96,41 +76,115 @@ async def _test(
     images: Sequence[bytes],
     known: Callable[[], Known] | None,
     screen: Screen,
-) -> Run:
+) -> follow.Run:
     """Check, give Telegram the photos, send, and follow."""
-    gauges = Gauges(known)
+    watched = Gauges(known)
     if options.until_scaled_in:
-        await asyncio.to_thread(prepare.check_group, gauges)
-    sender = await prepare.sender(options.prefix)
+        await asyncio.to_thread(_check_group, watched)
+    sender = await _sender(options.prefix)
     try:
-        counter = await asyncio.to_thread(receipts.find)
-        chat_ids = await _chats(options, len(offsets), made_up=counter is not None)
-        uploaded = await pictures.upload(images, chat_ids[0], screen.step)
-        if counter:
-            await asyncio.to_thread(counter.skip)
-        photos = updates.photos(len(offsets), chat_ids, uploaded.sizes)
-        plan = Plan(offsets, options.timeout, options.interval, options.settle, options.until_scaled_in)
-        run = Run(plan, photos, sender, counter, gauges, screen.show)
-        if settings.AWS_ENDPOINT_URL and not known:
-            run.note("instances and alarms are as the emulator has them: in service at once, raised by a single value")
+        receipts = await asyncio.to_thread(local.receipts)
+        chat_ids = await _chats(options, len(offsets), made_up=receipts is not None)
+        uploaded, last_message_id = await send.upload(images, chat_ids[0], screen.step)
+        if receipts:
+            await asyncio.to_thread(receipts.skip)
+        photos = send.photos(len(offsets), chat_ids, uploaded)
+        run = follow.Run(options, offsets, photos, sender, receipts, watched, screen.show)
+        if aws.emulated() and not known:
+            run.note("the emulator reports instances in service at once, and raises alarms at a single value")
         with screen.live():
             await run.go()
-        run.note(await numbering.say(run.tally(), chat_ids, uploaded.last_message_id))
+        run.note(await follow.numbered(run, chat_ids, last_message_id))
         return run
     finally:
         await sender.client.aclose()
-        await api.close()
+        await connections.close()
+
+
+def _check_settings() -> None:
+    """Raise LoadTestError naming every setting that the environment lacks."""
+    missing = [name for name in _NEEDS if not getattr(settings, name)]
+    if not (settings.TELEGRAM_TOKEN or settings.TELEGRAM_TOKEN_SECRET):
+        missing.append("TELEGRAM_TOKEN_SECRET (or TELEGRAM_TOKEN)")
+    if missing:
+        raise LoadTestError(
+            f"The environment names a stack but lacks {', '.join(missing)}: set them "
+            '(`set -a; eval "$(python manage.py stack_env)"`), or use --local.'
+        )
+
+
+def _check_table() -> None:
+    """Raise LoadTestError if the predictions table does not exist; botocore's errors if it cannot be read."""
+    try:
+        queries.find_many([_NO_PREDICTION])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        raise LoadTestError(f"There is no table {settings.PREDICTIONS_TABLE} on {_where()}. {_HELP}") from error
+
+
+def _check_group(watched: Gauges) -> None:
+    """Raise LoadTestError if there is no Auto Scaling group to watch."""
+    if reason := watched.read().missing.get("group"):
+        raise LoadTestError(f"--until-scaled-in has no group to watch. {reason}")
+
+
+async def _sender(prefix: str) -> Sender:
+    """Return a sender to the webhook that Telegram calls, once that accepts our secret. Raise LoadTestError."""
+    try:
+        info = await api.webhook()
+    except TelegramError as error:
+        raise LoadTestError(f"Telegram does not tell the webhook's address: {error}") from error
+    if not info.url:
+        raise LoadTestError("Telegram has no webhook for this bot: run `python manage.py set_webhook` first.")
+    tls = await asyncio.to_thread(_certificate, prefix) if info.has_custom_certificate else True
+    sender = Sender(info.url, settings.TELEGRAM_WEBHOOK_SECRET, tls)
+    try:
+        await _probe(sender)
+    except LoadTestError:
+        await sender.client.aclose()
+        raise
+    return sender
+
+
+def _certificate(prefix: str) -> ssl.SSLContext:
+    """Return TLS that trusts the stack's own certificate, as Telegram does. Raise StackError if there is no stack."""
+    arn = Service(prefix).stack("web").parameters.get("CertificateArn", "")
+    if arn:
+        with suppress(ssl.SSLError):
+            return ssl.create_default_context(cadata=acm.pem(arn).decode())
+    raise LoadTestError(
+        f"Telegram has a self-signed certificate for the webhook, but the stack {prefix}-web has none that can be "
+        "used: does --prefix name the stack to test?"
+    )
+
+
+async def _probe(sender: Sender) -> None:
+    try:
+        status = await sender.probe()
+    except httpx.TransportError as error:
+        raise LoadTestError(f"The webhook {sender.url} does not answer: {error}. {_UP}") from error
+    if not 200 <= status <= 299:
+        raise LoadTestError(
+            f"The webhook {sender.url} answers {status} where it should answer 200. {_WHY.get(status, _UP)}"
+        )
 
 
 async def _chats(options: Options, photos: int, *, made_up: bool) -> Sequence[int]:
     """Return the chats to send from. Raise LoadTestError for one that the bot cannot write to."""
+    for chat_id in options.chat_ids:
+        try:
+            await api.show_activity(chat_id)
+        except TelegramError as error:
+            raise LoadTestError(
+                f"The bot cannot write to chat {chat_id} ({error}): its owner has to press Start in the bot first."
+            ) from error
     if options.chat_ids:
-        await prepare.check_chats(options.chat_ids)
         return options.chat_ids
     if not made_up:
         raise LoadTestError(
-            "Answers go to real chats here: name them with --chat-ids. Whoever they belong to has pressed Start in the "
-            "bot, and expects these photos."
+            "Answers go to real chats here: name them with --chat-ids. Their owners must have pressed Start in the bot "
+            "and expect these photos."
         )
     first = 10**9 + secrets.randbelow(10**9)
     return range(first, first + min(photos, _MOST_CHATS))

@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
+from deploy.interrupts import stoppable
 from deploy.local import demo_environment, sample
 from deploy.local.processes import wait_until
 from deploy.local.scaled_stack import TIME_SCALE, ScaledStack
 from deploy.local.screen import Screen
 from deploy.local.stack import LocalStack
-from deploy.local.stopping import stoppable
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import predictions
+from detection import predictions, queries
 
 CHAT_ID = 42  # The chat page shows this person's chat unless told otherwise.
 _LOOK_SECONDS = 0.1
@@ -86,7 +86,7 @@ def _answer(stack: ScaledStack, photo: bytes, folder: Path) -> Answer:
     seconds = time.monotonic() - started
     if reply.photo:
         (folder / "answer.jpg").write_bytes(user.download(reply))
-    prediction = predictions.find(predictions.latest_of_chat(CHAT_ID)[0])
+    prediction = predictions.find(queries.latest_of_chat(CHAT_ID)[0])
     assert prediction is not None
     return Answer(prediction.prediction_id, len(prediction.detections), seconds, reply.caption or reply.text or "")
 

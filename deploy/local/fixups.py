@@ -1,59 +1,70 @@
-"""Set through the services' own APIs what the local CloudFormation ignores in a template. Never used on AWS."""
+"""Have ministack's CloudFormation set what it drops from a template; this runs in the emulator's own process.
 
-from collections.abc import Callable, Iterable, Mapping
+ministack 1.5.33 ignores the lifecycle rules of a bucket, and of a table the time to live, the point-in-time recovery
+and the encryption. A deleted table leaves its tags behind.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from botsite import aws
-from deploy.cfn.drift import Difference
+from ministack.services import dynamodb, s3
+from ministack.services.cloudformation import provisioners
+
+Properties = Mapping[str, Any]
 
 
-def apply(differences: Iterable[Difference]) -> list[str]:
-    """Fix the differences that the emulator is known to cause, and return a line on each; leave all others."""
-    done = []
-    for one in differences:
-        fix = _FIXES.get((one.type, one.property))
-        if fix:
-            fix(one.physical_id, one.expected)
-            done.append(f"{one.stack} {one.logical_id}: {one.property}")
-    return done
+def install() -> None:
+    """Complete the two resource types; call this before the emulator starts."""
+    handlers = provisioners._RESOURCE_HANDLERS
+    _complete(handlers["AWS::S3::Bucket"], _set_lifecycle)
+    _complete(handlers["AWS::DynamoDB::Table"], _set_table)
+    delete = handlers["AWS::DynamoDB::Table"]["delete"]
+
+    def delete_with_tags(name: str, properties: Properties) -> None:
+        arn = dynamodb._tables.get(name, {}).get("TableArn", "")
+        delete(name, properties)
+        dynamodb._tags.pop(arn, None)
+
+    handlers["AWS::DynamoDB::Table"]["delete"] = delete_with_tags
 
 
-def without_forgotten(arns: Iterable[str]) -> list[str]:
-    """Return the ARNs without those of deleted tables, whose tags the emulator keeps."""
-    tables = set(aws.client("dynamodb").list_tables()["TableNames"])
-    return [arn for arn in arns if ":table/" not in arn or arn.rpartition("/")[2] in tables]
+def _complete(handler: dict[str, Any], complete: Callable[[str, Properties], None]) -> None:
+    """Run `complete` after a resource of this type is created or updated."""
+    create, update = handler["create"], handler["update"]
+
+    def create_all(logical_id: str, properties: Properties, *more: Any) -> Any:
+        name, attributes = create(logical_id, properties, *more)
+        complete(name, properties)
+        return name, attributes
+
+    def update_all(physical_id: str, before: Properties, properties: Properties, *more: Any) -> Any:
+        name, attributes = update(physical_id, before, properties, *more)
+        complete(name, properties)
+        return name, attributes
+
+    handler["create"], handler["update"] = create_all, update_all
 
 
-def _lifecycle(bucket: str, expected: Mapping[str, Any]) -> None:
-    rules = [_lifecycle_rule(rule) for rule in expected["Rules"]]
-    aws.client("s3").put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+def _set_lifecycle(bucket: str, properties: Properties) -> None:
+    rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
+    s3._bucket_lifecycle[bucket] = [_lifecycle_rule(rule) for rule in rules]
 
 
-def _lifecycle_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert a rule from its form in a template to that of the S3 API."""
+def _lifecycle_rule(rule: Properties) -> dict[str, Any]:
+    """Return a template's rule in the form of the S3 API."""
     given: dict[str, Any] = {"ID": rule["Id"], "Status": rule["Status"], "Filter": {"Prefix": rule.get("Prefix", "")}}
     if "ExpirationInDays" in rule:
         given["Expiration"] = {"Days": int(rule["ExpirationInDays"])}
-    if "AbortIncompleteMultipartUpload" in rule:
-        given["AbortIncompleteMultipartUpload"] = rule["AbortIncompleteMultipartUpload"]
+    if days := rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"):
+        given["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": int(days)}
     return given
 
 
-def _time_to_live(table: str, expected: Mapping[str, Any]) -> None:
-    aws.client("dynamodb").update_time_to_live(TableName=table, TimeToLiveSpecification=expected)
-
-
-def _recovery(table: str, expected: Mapping[str, Any]) -> None:
-    aws.client("dynamodb").update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=expected)
-
-
-def _encryption(table: str, expected: Mapping[str, Any]) -> None:
-    aws.client("dynamodb").update_table(TableName=table, SSESpecification={"Enabled": expected["SSEEnabled"]})
-
-
-_FIXES: Mapping[tuple[str, str], Callable[[str, Mapping[str, Any]], None]] = {
-    ("AWS::S3::Bucket", "LifecycleConfiguration"): _lifecycle,
-    ("AWS::DynamoDB::Table", "TimeToLiveSpecification"): _time_to_live,
-    ("AWS::DynamoDB::Table", "PointInTimeRecoverySpecification"): _recovery,
-    ("AWS::DynamoDB::Table", "SSESpecification"): _encryption,
-}
+def _set_table(table: str, properties: Properties) -> None:
+    if expiry := properties.get("TimeToLiveSpecification"):
+        dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": expiry})
+    if recovery := properties.get("PointInTimeRecoverySpecification"):
+        dynamodb._update_continuous_backups({"TableName": table, "PointInTimeRecoverySpecification": recovery})
+    if encryption := properties.get("SSESpecification"):
+        wanted = {"Enabled": encryption["SSEEnabled"]}
+        dynamodb._update_table({"TableName": table, "SSESpecification": wanted})

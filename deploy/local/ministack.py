@@ -26,4 +26,7 @@ if __name__ == "__main__":
     yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[assignment, misc]
     from ministack import app
 
+    from deploy.local import fixups
+
+    fixups.install()
     sys.exit(app.main())

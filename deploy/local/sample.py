@@ -12,8 +12,11 @@ from pathlib import Path
 from django.conf import settings
 
 from deploy.local.shapes.draw import DrawnPhoto, draw_photo
+from detection.model import weights
 
-SHAPES = Path(__file__).parent / "shapes" / "shapes.pt"
+# The model of shapes as the worker runs it, and what it was exported from (deploy/local/shapes/export.py).
+SHAPES = Path(__file__).parent / "shapes" / "shapes_openvino_model"
+SHAPES_WEIGHTS = SHAPES.with_name("shapes.pt")
 _DEFAULT = "yolo11n.pt"
 # Where ultralytics publishes its weights.
 _PUBLISHED_AT = ("github.com", 443)
@@ -32,16 +35,20 @@ class Sample:
 def choose() -> Sample:
     """Return what YOLO_WEIGHTS names, else the default weights if available, else the shapes model."""
     chosen = os.environ.get("YOLO_WEIGHTS", "")
-    if chosen and Path(chosen).resolve() != SHAPES:
-        return Sample(chosen, bus(), f"YOLO_WEIGHTS: {Path(chosen).name}")
+    if chosen and Path(chosen).resolve() not in (SHAPES, SHAPES_WEIGHTS):
+        return Sample(chosen, everyday(), f"YOLO_WEIGHTS: {Path(chosen).name}")
     if not chosen and _default_is_here():
-        return Sample(_DEFAULT, bus(), f"{_DEFAULT}: 80 kinds of everyday objects (COCO)")
-    return Sample(str(SHAPES), _jpeg(drawn()), "shapes.pt, a toy that only knows circles, squares and triangles")
+        return Sample(_DEFAULT, everyday(), f"{_DEFAULT}: 80 kinds of everyday objects (COCO)")
+    toy = "shapes, a toy that only knows circles, squares and triangles"
+    if not chosen and not weights.can_export():
+        toy += f". For {_DEFAULT}, which knows everyday objects: make torch"
+    return Sample(chosen or str(SHAPES), _jpeg(drawn()), toy)
 
 
 def _default_is_here() -> bool:
     """Download and export the default weights unless already done; return whether they are here now."""
-    if not (settings.CACHE_DIR / "weights" / _DEFAULT).is_file() and not _reachable(_PUBLISHED_AT):
+    cached = (settings.CACHE_DIR / "weights" / _DEFAULT).is_file()
+    if not cached and not (weights.can_export() and _reachable(_PUBLISHED_AT)):
         return False
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "export_weights", "--weights", _DEFAULT]
     try:
@@ -50,12 +57,24 @@ def _default_is_here() -> bool:
         return False
 
 
+def everyday() -> bytes:
+    """Return a photo of everyday objects: the street scene, or without ultralytics a portrait that matplotlib ships."""
+    if importlib.util.find_spec("ultralytics"):
+        return bus()
+    return _shipped("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
+
+
 def bus() -> bytes:
-    """Return the street scene that ultralytics ships, without importing ultralytics (and torch with it)."""
-    package = importlib.util.find_spec("ultralytics")
-    assert package is not None
-    assert package.origin is not None
-    return (Path(package.origin).parent / "assets" / "bus.jpg").read_bytes()
+    """Return the street scene that ultralytics ships."""
+    return _shipped("ultralytics", "assets/bus.jpg")
+
+
+def _shipped(package: str, file: str) -> bytes:
+    """Return a file of a package without importing the package (and torch or so with it)."""
+    found = importlib.util.find_spec(package)
+    assert found is not None
+    assert found.origin is not None
+    return (Path(found.origin).parent / file).read_bytes()
 
 
 def drawn() -> DrawnPhoto:

@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
-from deploy import environment, stacks
 from deploy.local import roles
 from deploy.local.autoscaling.capacity import Fleet
 from deploy.local.autoscaling.controller import AutoScaling
@@ -15,8 +14,9 @@ from deploy.local.autoscaling.credentials import on_instance
 from deploy.local.autoscaling.instances import Instance, Role
 from deploy.local.processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed, wait_until
 from deploy.local.sites import Sites
-from deploy.local.stack import PREFIX, LocalStack
+from deploy.local.stack import PREFIX, SERVICE, LocalStack
 from deploy.local.target_health import HealthChecks, Target
+from deploy.service import OUTPUTS
 
 # A period of 30 s on AWS takes 2 s here.
 TIME_SCALE = 1 / 15
@@ -56,7 +56,7 @@ class ScaledStack(LocalStack):
     def start_roles(self) -> None:
         """Run the three groups, and wait until the sites and the metricStreamer work."""
         self.step(f"running the Auto Scaling groups (emulated: 1 s here is {1 / TIME_SCALE:g} s on AWS)")
-        self.health = HealthChecks(stacks.existing(PREFIX, "web").outputs["TargetGroupArn"], TIME_SCALE, self._report)
+        self.health = HealthChecks(SERVICE.stack("web").outputs["TargetGroupArn"], TIME_SCALE, self._report)
         fixed = [
             self.autoscaling.add(f"{PREFIX}-polybot", Sites(self.health, self._start_site).role),
             self.autoscaling.add(f"{PREFIX}-metrics", Role("metrics", self._start_metrics, _ready)),
@@ -113,7 +113,7 @@ class ScaledStack(LocalStack):
 
     def _env(self, instance: Instance) -> dict[str, str]:
         """Return an instance's environment: the settings in its user data, and what differs on a laptop."""
-        given_there = (*environment.OUTPUTS, *_SECRETS)
+        given_there = (*OUTPUTS, *_SECRETS)
         here = {name: value for name, value in self.env.items() if name not in given_there}
         # Empty, so that they come from Secrets Manager and not from this checkout's .env.
         there = {**dict.fromkeys(_SECRETS, ""), **instance.settings}

@@ -18,15 +18,17 @@ import httpx
 from django.conf import settings
 
 from botsite import aws, logs, secret_store
-from deploy import environment, stacks
+from deploy import provision
 from deploy.certificates import self_signed
 from deploy.local import ministack, roles
 from deploy.local.processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
 from deploy.local.roles import script as script
+from deploy.service import Service
 from deploy.webhook import registration
 from detection.model import weights
 
 PREFIX = "objdet"
+SERVICE = Service(PREFIX)
 REGION = "us-east-1"
 # Each site has its own loopback address: ministack tells an ALB's targets apart by host alone.
 SITE_HOSTS = ("127.0.0.1", "127.0.0.2")
@@ -149,12 +151,12 @@ class LocalStack:
 
     def deploy(self, values: Mapping[str, str]) -> dict[str, str]:
         """Deploy the templates with these parameters; return what the roles need from the stacks."""
-        stacks.provision(PREFIX, values)
-        return environment.of(PREFIX)
+        provision.deploy(SERVICE, values)
+        return SERVICE.environment()
 
     def start_front(self) -> None:
         """Start what stands in for the load balancer's name and ports."""
-        name = stacks.existing(PREFIX, "web").outputs["BalancerDnsName"]
+        name = SERVICE.stack("web").outputs["BalancerDnsName"]
         http, https = free_port(), free_port()
         command = ["-m", "deploy.local.balancer", "--endpoint", self.endpoint, "--name", name]
         command += ["--http", str(http), "--https", str(https)]
@@ -174,7 +176,7 @@ class LocalStack:
         self.step(f"starting {len(SITE_HOSTS)} sites behind an Application Load Balancer")
         addresses = [(host, free_port(host)) for host in SITE_HOSTS]
         aws.client("elbv2").register_targets(
-            TargetGroupArn=stacks.existing(PREFIX, "web").outputs["TargetGroupArn"],
+            TargetGroupArn=SERVICE.stack("web").outputs["TargetGroupArn"],
             Targets=[{"Id": host, "Port": port} for host, port in addresses],
         )
         for host, port in addresses:

@@ -1,24 +1,22 @@
-"""Print what `provision` would do, and what the service costs."""
+"""Print what `provision` would do and what the service costs."""
 
 from collections.abc import Mapping
 
 from rich.console import Console
 
-from deploy import costs, prices, provision, stacks
-from deploy.certificates import choice
+from deploy import costs, prices, provision
 from deploy.cfn.template import Template
 from deploy.management.base import change_table, cost_table
 from deploy.provision import Order
 
 
 def show(console: Console, order: Order) -> None:
-    """Print the changes of the stacks, the steps besides them, and the costs; nothing is changed."""
-    values = {**order.values, **choice.planned(order.prefix, order.way)}
-    changes = stacks.plan(order.prefix, values)
-    console.print(change_table(changes) if changes else f"Nothing would change in the stacks of {order.prefix}.")
+    """Print the changes to the stacks, the other steps, and the costs; nothing is changed."""
+    changes, planned = provision.plan(order)
+    console.print(change_table(changes) if changes else f"Nothing would change in the stacks of {order.service}.")
     for step in provision.steps(order):
         console.print(step, markup=False)
-    _costs(console, stacks.planned(order.prefix, values))
+    _costs(console, planned)
 
 
 def _costs(console: Console, planned: list[tuple[Template, Mapping[str, str]]]) -> None:
@@ -29,4 +27,4 @@ def _costs(console: Console, planned: list[tuple[Template, Mapping[str, str]]]) 
     console.print(cost_table("a thousand photos", costs.thousand_photos(worker_type, kept_days)))
     console.print(f"List prices of {prices.REGION}, {prices.AS_OF}, before taxes and free tiers.")
     for one in costs.unknown(made, worker_type):
-        console.print(f"There is no price for {one} in deploy/prices.py: its hours are not in these sums.")
+        console.print(f"deploy/prices.py has no price for {one}: its hours are not in these sums.")

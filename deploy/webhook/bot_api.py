@@ -1,4 +1,4 @@
-"""Ask the Bot API from a command: one call, repeated where Telegram says so, its errors with what to do."""
+"""Call the Bot API from a command: repeat the call when Telegram asks for it, and explain its errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from telegram import Bot
 from telegram import error as api
 from telegram.request import HTTPXRequest
 
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 
 WHERE_FROM = (
     "Take it from @BotFather and store it in the secret that TELEGRAM_TOKEN_SECRET names "
@@ -35,13 +35,13 @@ def ask(token: str, method: Callable[[Bot], Callable[[], Awaitable[Answer]]]) ->
         async with client.request:
             return await call(method(client))
 
-    # In a thread: whoever calls may have an event loop already.
+    # In a thread: the caller may already run an event loop.
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, once()).result()
 
 
 async def call(method: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Call the Bot API; wait where it says so: it takes one setWebhook a second. Raise TelegramError."""
+    """Call the Bot API, waiting when it says so: it takes one setWebhook a second. Raise TelegramError."""
     for left in reversed(range(_TRIES)):
         try:
             return await method()
@@ -51,11 +51,11 @@ async def call(method: Callable[[], Awaitable[Answer]]) -> Answer:
             wait = getattr(error, "retry_after", timedelta(seconds=1))
             await asyncio.sleep(wait.total_seconds() if isinstance(wait, timedelta) else wait)
         except api.InvalidToken as error:
-            raise TelegramError(f"Telegram does not know this bot token. {WHERE_FROM}", permanent=True) from error
+            raise TelegramError(f"Telegram doesn't know this bot token. {WHERE_FROM}", permanent=True) from error
         except api.BadRequest as error:
             raise TelegramError(f"Telegram refuses: {error.message}", permanent=True) from error
         except api.TelegramError as error:
             raise TelegramError(
-                f"{settings.TELEGRAM_API_URL} does not answer: {error.message}. Try again.", permanent=False
+                f"{settings.TELEGRAM_API_URL} doesn't answer: {error.message}. Try again.", permanent=False
             ) from error
     raise AssertionError("the last try returns or raises")

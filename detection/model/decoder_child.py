@@ -1,8 +1,8 @@
-"""Decode images in a process that can do nothing else: a stranger's file at worst ends this, and nothing with it.
+"""Decode images in a process that can do nothing else: at worst, a stranger's file ends this process and no other.
 
 `detection/model/decoding.py` runs this file by its path, so it imports nothing of the service and holds no secret.
-A request is a length (8 bytes) and a file; a reply is a code, a width and a height and, if decoded, BGR pixels. An
-empty one says before that the process is ready, or that it has the file and begins.
+A request is a length (8 bytes) and a file; a reply is a code, a width and a height and, if decoded, BGR pixels. Before
+that, an empty reply says that the process is ready, or that it has the file and begins.
 """
 
 import ctypes
@@ -23,11 +23,11 @@ from PIL import BmpImagePlugin
 REQUEST = struct.Struct("!Q")
 REPLY = struct.Struct("!BII")
 DECODED, NO_IMAGE, TOO_MANY_PIXELS, DAMAGED = range(4)
-# Longer side of what comes back, in pixels. Telegram shows photos at 1280, and a model looks at 640.
+# Longer side of the decoded image, in pixels. Telegram shows photos at 1280, and the model sees them at 640.
 SIDE = 1600
-# The dearest honest file, a HEIC of 48 megapixels, takes 1.5 s; endless chunks take what they may.
+# The most expensive honest file, a HEIC of 48 megapixels, takes 1.5 s; endless chunks take all they get.
 _CPU_SECONDS = 6
-# What decoders may reserve beyond the start. They touch half of it; the parent ends what has touched too much.
+# What decoders may reserve beyond the start. They use half of it; the parent kills a child that uses too much.
 _ADDRESS_SPACE = 800 << 20
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
 _PR_SET_PDEATHSIG = 1
@@ -51,14 +51,14 @@ def main(max_pixels: int) -> None:
             _limit_cpu()
             data = requests.read(*REQUEST.unpack(head))
             _send(replies, REPLY.pack(DECODED, 0, 0))
-            for part in _answer(data, max_pixels):
+            for part in _reply_to(data, max_pixels):
                 _send(replies, part)
             if sys.platform == "linux":
                 libc.malloc_trim(0)
 
 
 def _shut_in(libc: ctypes.CDLL) -> None:
-    """Give up all that decoding does not need. What is imported and open by now stays; nothing else can be opened."""
+    """Give up everything that decoding does not need. What is imported and open stays; nothing else can be opened."""
     pyvips.cache_set_max(0)
     pyvips.operation_block_set("VipsForeignLoad", True)
     for loader in _LOADERS:
@@ -70,7 +70,7 @@ def _shut_in(libc: ctypes.CDLL) -> None:
         limit = pages * resource.getpagesize() + _ADDRESS_SPACE
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Libraries complain of each damaged file.
+    # Libraries complain about each damaged file.
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     os.close(null)
@@ -78,20 +78,20 @@ def _shut_in(libc: ctypes.CDLL) -> None:
 
 
 def _limit_cpu() -> None:
-    """Allow the next image its share of CPU; beyond it the kernel ends the process."""
+    """Allow the next image its share of CPU; beyond that the kernel kills the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     limit = math.ceil(used.ru_utime + used.ru_stime) + _CPU_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def _send(replies: Any, data: bytes) -> None:
-    """Write all of it: a pipe takes what it has room for."""
+    """Write all of it: a pipe takes only as much as it has room for."""
     rest = memoryview(data)
     while rest:
         rest = rest[replies.write(rest) :]
 
 
-def _answer(data: bytes, max_pixels: int) -> tuple[bytes, ...]:
+def _reply_to(data: bytes, max_pixels: int) -> tuple[bytes, ...]:
     """Return the parts of the reply."""
     try:
         image = decode(data, max_pixels)
@@ -99,7 +99,7 @@ def _answer(data: bytes, max_pixels: int) -> tuple[bytes, ...]:
         return REPLY.pack(DECODED, image.width, image.height), pixels
     except Refused as refused:
         return (refused.reply,)
-    except Exception:  # noqa: BLE001 - Decoders raise whatever damaged data makes of them.
+    except Exception:  # noqa: BLE001 - Damaged data can make decoders raise anything.
         return (REPLY.pack(DAMAGED, 0, 0),)
 
 
@@ -116,7 +116,7 @@ def decode(data: bytes, max_pixels: int) -> Any:
 
 
 class _Vips:
-    """What libvips reads: JPEG, PNG, WebP, GIF, TIFF, AVIF."""
+    """Formats that libvips reads: JPEG, PNG, WebP, GIF, TIFF, AVIF."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -124,7 +124,7 @@ class _Vips:
         self.width, self.height = self._header.width, self._header.height
 
     def read(self) -> Any:
-        """Return the pixels, made smaller while they are read."""
+        """Return the pixels, scaled down while they are read."""
         common = self._header.format in ("uchar", "ushort") and self._header.interpretation != "cmyk"
         if common:
             return pyvips.Image.thumbnail_buffer(
@@ -133,7 +133,7 @@ class _Vips:
         return self._uncommon()
 
     def _uncommon(self) -> Any:
-        """Return CMYK, whose colours are dear to convert, and samples beyond 16 bits: make them small first."""
+        """Return CMYK, whose colours are expensive to convert, and samples beyond 16 bits: scale them down first."""
         image = pyvips.Image.new_from_buffer(self._data, "", access="sequential", fail_on="error")
         image = image.resize(min(1, SIDE / max(self.width, self.height))).copy_memory().autorot()
         if image.interpretation != "cmyk":
@@ -144,14 +144,14 @@ class _Vips:
 
 
 class _Heic:
-    """HEIC, of which the wheel of libvips has no decoder, by pillow-heif: upright as it comes, and whole at first."""
+    """HEIC, which the wheel of libvips cannot decode, by pillow-heif: it comes upright and at full size."""
 
     def __init__(self, data: bytes) -> None:
         self._heif = pillow_heif.open_heif(data)
         self.width, self.height = self._heif.size
 
     def read(self) -> Any:
-        """Return the pixels, made smaller."""
+        """Return the pixels, scaled down."""
         bands = len(self._heif.mode)
         pixels = self._heif.data
         image = pyvips.Image.new_from_memory(pixels, self._heif.stride // bands, self.height, bands, "uchar")
@@ -166,7 +166,7 @@ class _Bmp:
         self.width, self.height = self._image.size
 
     def read(self) -> Any:
-        """Return the pixels, made smaller."""
+        """Return the pixels, scaled down."""
         rgb = self._image.convert("RGB").reduce(max(1, max(self._image.size) // SIDE))
         return _smaller(pyvips.Image.new_from_memory(rgb.tobytes(), *rgb.size, 3, "uchar"), "srgb")
 

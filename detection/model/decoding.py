@@ -1,7 +1,7 @@
 """Decode a stranger's file in a child process (detection/model/decoder_child.py), so that it can break nothing else.
 
-Whatever is not an ordinary JPEG comes here, one file at a time. A child that dies of a file, grows too large or takes
-too long is replaced, and the file refused. The process that holds the service's secrets parses none of its bytes.
+Everything but ordinary JPEGs comes here, one file at a time. A child that dies of a file, grows too large or takes too
+long is replaced, and the file refused. The process that holds the service's secrets parses none of the file's bytes.
 """
 
 import ctypes
@@ -21,26 +21,26 @@ import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
-from detection.image_headers import DAMAGED, NO_IMAGE, UnreadableImage, too_many_pixels
+from detection import sentences
+from detection.image_headers import UnreadableImage, too_many_pixels
 
 log = structlog.get_logger()
 
 _CHILD = Path(__file__).with_name("decoder_child.py")
-# The protocol and the longer side, once more: the child imports nothing of the service, and this process no decoder.
+# The protocol and the longer side, repeated: the child imports nothing of the service, and this process no decoder.
 _REQUEST, _REPLY = struct.Struct("!Q"), struct.Struct("!BII")
 _DECODED, _NO_IMAGE, _TOO_MANY_PIXELS, _DAMAGED = range(4)
 _SIDE = 1600
 # Resident. A phone's HEIC of 48 megapixels takes 260 MB, an interlaced PNG of that size 230.
 _LARGEST_BYTES = 330 << 20
-# Of what this container may use, both processes leave so much: while the worker itself is large, the child may be less.
+# Both processes together leave this much of the container's memory: a large worker means a smaller child.
 _SPARE_BYTES = 28 << 20
-# A child that keeps more than this between images is replaced: a new one has 40 MB.
+# A child that keeps more than this between images is replaced: a new one takes 40 MB.
 _IDLE_BYTES = 100 << 20
 # The child limits itself to 6 s of CPU, which take longer next to a busy model.
 _IMAGE_SECONDS = 60.0
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
-_TOO_MUCH = "I couldn't open this image: it is damaged, or too large or complicated. Try sending it as a photo."
 # One thread of libvips and one arena of malloc take the least memory; a temporary file cannot be opened.
 _ENVIRONMENT = {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "1", "VIPS_DISC_THRESHOLD": "4g"}
 
@@ -50,15 +50,15 @@ class _Lost(Exception):
 
 
 class _Ended(_Lost):
-    """The child is gone."""
+    """The child has ended."""
 
 
 class _NotBegun(RuntimeError):
-    """The child was gone before it began with the image, so that the image is not to blame."""
+    """The child ended before it began with the image, so the image is not to blame."""
 
 
 class Decoder:
-    """A child process, started when it is first needed and kept."""
+    """A child process that is started when it is first needed, and kept."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -75,11 +75,11 @@ class Decoder:
                     code, width, height, image = self._ask(photo)
             except _Lost as lost:
                 log.warning("decoder_lost", reason=str(lost), photo_bytes=len(photo))
-                raise UnreadableImage(_TOO_MUCH) from lost
+                raise UnreadableImage(sentences.TOO_MUCH) from lost
         if code == _TOO_MANY_PIXELS:
             raise too_many_pixels(width, height)
         if image is None:
-            raise UnreadableImage(NO_IMAGE if code == _NO_IMAGE else DAMAGED)
+            raise UnreadableImage(sentences.NO_IMAGE if code == _NO_IMAGE else sentences.DAMAGED)
         return image
 
     @property
@@ -140,11 +140,11 @@ class _Child:
 
     @property
     def resident(self) -> int:
-        """Return its resident memory in bytes, or 0 where only Linux would say or it has ended."""
+        """Return its resident memory in bytes, or 0 if it has ended, or this is not Linux."""
         return _resident(self.pid)
 
     def ask(self, photo: bytes | bytearray) -> tuple[int, int, int, NDArray[np.uint8] | None]:
-        """Return code, width, height and pixels. Raise _Lost or _NotBegun, with the child ended, if it is lost."""
+        """Return code, width, height and pixels. If the child is lost, end it and raise _Lost or _NotBegun."""
         deadline = time.monotonic() + _IMAGE_SECONDS
         head = bytearray(_REPLY.size)
         try:
@@ -194,7 +194,7 @@ class _Child:
             rest = rest[count:]
 
     def _wait(self, pipe: int, event: int, deadline: float) -> None:
-        """Wait until the pipe is ready, and look after time and memory meanwhile."""
+        """Wait until the pipe is ready, and watch time and memory meanwhile."""
         poll = select.poll()
         poll.register(pipe, event)
         while not poll.poll(_LOOK_SECONDS * 1000):
@@ -208,7 +208,7 @@ class _Child:
 
 
 def _return_free_memory() -> None:
-    """Give the kernel what malloc keeps for the next ordinary photo (yolo.py): the child may need it."""
+    """Return to the kernel what malloc keeps for the next ordinary photo (yolo.py): the child may need it."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim:
         trim(0)
@@ -216,7 +216,7 @@ def _return_free_memory() -> None:
 
 @cache
 def _allowed_bytes() -> int:
-    """Return what this container may use (deploy/docker/run.sh: 768 MB of 1 GiB), or else the machine."""
+    """Return the memory of this container (deploy/docker/run.sh: 768 MB of 1 GiB), or else of the machine."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     group = Path("/proc/self/cgroup")
     unified = [line[3:] for line in group.read_text().splitlines() if line[:3] == "0::"] if group.exists() else []

@@ -1,7 +1,7 @@
 """Turn an ordinary JPEG into an upright BGR array, and such an array into a JPEG.
 
-What is no ordinary JPEG is decoded elsewhere (detection/model/decoding.py): of a stranger's file this process reads the
-markers of a JPEG, and hands those that are small, plain and sound to TurboJPEG.
+Everything else is decoded in another process (detection/model/decoding.py): of a stranger's file, this one only reads
+the markers of a JPEG, and passes it to TurboJPEG if it is small, plain and sound.
 """
 
 import struct
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Telegram shows photos at 1280 pixels, and a model looks at 640. A JPEG can be decoded at 1/2, 1/4 or 1/8 of its
-# size for a fraction of the time and memory, so larger ones are, to no less than this (longer side, pixels).
+# Telegram shows photos at 1280 pixels, and the model sees them at 640. A JPEG can be decoded at 1/2, 1/4 or 1/8 of
+# its size in a fraction of the time and memory, so larger ones are, to no less than this (longer side, pixels).
 _DECODED_SIDE = 1600
-# Beyond these a JPEG is not ordinary: pixels, those of a progressive one (which takes six bytes for each), scans, and
-# segments before the first scan.
+# Beyond these limits a JPEG is not ordinary: pixels, pixels of a progressive one (which takes six bytes for each),
+# scans, and segments before the first scan.
 _PIXELS, _PROGRESSIVE_PIXELS, _SCANS, _SEGMENTS = 20_000_000, 4_000_000, 12, 64
 _FRAMES = range(0xC0, 0xC3)  # Baseline, extended, progressive.
 _START_OF_SCAN, _EXIF = 0xDA, 0xE1
 _ORIENTATION = 0x0112
-# How to turn an image that is stored as EXIF's orientations 2 to 8 say: transpose, flip up and down, left and right.
+# How to turn an image with EXIF's orientations 2 to 8: transpose, flip top and bottom, flip left and right.
 _TURNS = {
     2: (False, False, True),
     3: (False, True, True),
@@ -41,7 +41,7 @@ class OrdinaryJpeg:
     orientation: int
 
     def decode(self) -> NDArray[np.uint8] | None:
-        """Return it as (height, width, 3) BGR, upright, or None if TurboJPEG finds fault with it."""
+        """Return it as (height, width, 3) BGR, upright, or None if TurboJPEG rejects it."""
         import simplejpeg
 
         shrink = max((n for n in (1, 2, 4, 8) if max(self.width, self.height) / n >= _DECODED_SIDE), default=1)
@@ -54,7 +54,7 @@ class OrdinaryJpeg:
 
 
 def ordinary_jpeg(data: bytes | bytearray) -> OrdinaryJpeg | None:
-    """Return what the markers say if `data` is an ordinary JPEG, else None."""
+    """Return `data` with what its markers say if it is an ordinary JPEG, else None."""
     if data[:2] != b"\xff\xd8" or data.count(b"\xff\xda") > _SCANS:
         return None
     place, orientation, frame = 2, 1, None
@@ -106,7 +106,7 @@ def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 def encode_jpeg(image: NDArray[np.uint8], quality: int = 85) -> bytes:
-    """Return a (height, width, 3) BGR array as JPEG. It carries no metadata of the photo, so no place and time."""
+    """Return a (height, width, 3) BGR array as JPEG. It holds none of the photo's metadata: no place, no time."""
     import cv2
 
     return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])

@@ -1,4 +1,4 @@
-"""Threads that take their work from one chat after the other: one photo does not wait behind somebody's hundreds."""
+"""Run work on threads, one chat after the other: a photo does not wait behind somebody else's hundreds."""
 
 import threading
 from collections import Counter
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class FairThreads:
-    """Some threads. Next is the work of the chat that has the least before it, and of equals the oldest."""
+    """Some threads. Next is the work of the chat with the least work before it; among equals, the oldest."""
 
     def __init__(self, number: int, name: str) -> None:
         self._waiting: PriorityQueue[tuple[int, int, Future[Any], Callable[[], Any]]] = PriorityQueue()
@@ -26,11 +26,11 @@ class FairThreads:
 
     @property
     def waiting(self) -> int:
-        """Return how many wait for a thread."""
+        """Return how many calls wait for a thread."""
         return self._waiting.qsize()
 
     def do(self, chat_id: int, work: Callable[[], Result]) -> Result:
-        """Return what `work` returns, or raise what it raises, once one of the threads has done it."""
+        """Run `work` on one of the threads; return what it returns, or raise what it raises."""
         done: Future[Result] = Future()
         with self._lock:
             before = self._of_chat[chat_id]
@@ -46,5 +46,5 @@ class FairThreads:
         _, _, done, work = self._waiting.get()
         try:
             done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where the work was asked for.
+        except BaseException as error:  # noqa: BLE001 - it is raised in the calling thread.
             done.set_exception(error)

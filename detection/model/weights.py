@@ -5,6 +5,7 @@ packages, asking for updates, sending usage statistics.
 """
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import sys
@@ -18,14 +19,25 @@ from django.conf import settings
 log = structlog.get_logger()
 
 _EXPORTED = "_openvino_model"
+_NEEDS_PYTORCH = (
+    "Weights that are not yet exported to OpenVINO need ultralytics and PyTorch, which are not installed: run "
+    "`make torch` (or `pip install -r requirements-torch.txt`), or name an exported model folder in YOLO_WEIGHTS."
+)
 
 
 class WeightsMissing(Exception):
     """There are no such weights, and they cannot be fetched; the text says what to do."""
 
 
+def can_export() -> bool:
+    """Return whether ultralytics and PyTorch, which the worker does without, are installed."""
+    return all(importlib.util.find_spec(name) for name in ("ultralytics", "torch"))
+
+
 def ultralytics() -> Any:
     """Import ultralytics so that it keeps to itself: its settings in our cache, no network, no installing."""
+    if not can_export():
+        raise WeightsMissing(_NEEDS_PYTORCH)
     os.environ.setdefault("YOLO_CONFIG_DIR", str(settings.CACHE_DIR))
     os.environ.setdefault("YOLO_OFFLINE", "true")
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
@@ -39,10 +51,15 @@ def ultralytics() -> Any:
 
 
 def check(name: str) -> None:
-    """Raise WeightsMissing if `name` is the path of nothing; a `.pt` file without a folder may be fetched yet."""
+    """Raise WeightsMissing if `name` is the path of nothing, or a `.pt` file that can't be exported here.
+
+    A `.pt` file without a folder may be fetched yet.
+    """
     path = Path(name)
     if not path.exists() and (path.suffix != ".pt" or path.parent != Path()):
         raise WeightsMissing(f"YOLO_WEIGHTS names {name}, which does not exist.")
+    if path.suffix == ".pt" and not can_export() and not _is_exported(path):
+        raise WeightsMissing(_NEEDS_PYTORCH)
 
 
 def ready(name: str) -> Path:
@@ -52,17 +69,16 @@ def ready(name: str) -> Path:
         check(name)
         return path
     found = locate(path)
-    calibrated = _exported(found, "int8")
+    calibrated = exported(found, "int8")
     return calibrated if calibrated.is_dir() else export(found)
 
 
 def locate(path: Path) -> Path:
     """Return the `.pt` file: where it says, else in the cache, else downloaded by ultralytics into the cache."""
     check(str(path))
-    cached = settings.CACHE_DIR / "weights" / path.name
-    for candidate in (path, cached):
-        if candidate.is_file():
-            return candidate
+    if found := _at_hand(path):
+        return found
+    cached: Path = settings.CACHE_DIR / "weights" / path.name
     ultralytics()
     from ultralytics.utils.downloads import attempt_download_asset
 
@@ -83,7 +99,7 @@ def export(weights: Path, calibration: Path | None = None) -> Path:
     The export is made once and kept in the cache under the weights' SHA-256.
     """
     precision = "int8" if calibration else "fp16"
-    target = _exported(weights, precision)
+    target = exported(weights, precision)
     if target.is_dir():
         return target
     log.info("weights_export_started", weights=weights.name, precision=precision)
@@ -102,7 +118,18 @@ def export(weights: Path, calibration: Path | None = None) -> Path:
     return target
 
 
-def _exported(weights: Path, precision: str) -> Path:
+def _at_hand(path: Path) -> Path | None:
+    cached: Path = settings.CACHE_DIR / "weights" / path.name
+    return next((candidate for candidate in (path, cached) if candidate.is_file()), None)
+
+
+def _is_exported(path: Path) -> bool:
+    found = _at_hand(path)
+    return found is not None and any(exported(found, precision).is_dir() for precision in ("int8", "fp16"))
+
+
+def exported(weights: Path, precision: str) -> Path:
+    """Return where the cache has, or would have, the export of these weights."""
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
     folder: Path = settings.CACHE_DIR / "weights" / f"{weights.stem}-{digest}-{precision}{_EXPORTED}"
     return folder

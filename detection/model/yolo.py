@@ -1,7 +1,7 @@
 """Run the model: `load` once per process, then `detect` and `draw`. Any format that ultralytics can load will do.
 
-An OpenVINO export, which the worker runs by default, needs OpenVINO alone. For anything else ultralytics, and torch
-with it, is imported inside the function that loads the model.
+An OpenVINO export, which the worker runs by default, needs only OpenVINO. For anything else, loading the model imports
+ultralytics, and torch with it.
 """
 
 import ctypes
@@ -28,11 +28,11 @@ from detection.schemas import Detection
 
 log = structlog.get_logger()
 
-# Telegram scales photos to this many pixels on the longer side; drawing a larger one only costs.
+# Telegram scales photos to this many pixels on the longer side; drawing a larger one would be wasted.
 DRAWN_SIDE = 1280
 # From glibc's malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (bytes), and what each is set to.
 _MALLOC = {-8: 2, -3: 32 << 20, -1: 64 << 20}
-# Blue, orange, green, ... (BGR), readable under white letters; labels of a photo take them in turn.
+# Blue, orange, green, ... (BGR), readable under white letters; the labels of a photo take them in turn.
 _COLOURS = (
     (200, 80, 30), (20, 110, 230), (60, 150, 40), (60, 40, 210), (170, 60, 140), (130, 130, 20), (120, 70, 60),
     (150, 20, 220), (30, 140, 140),
@@ -41,7 +41,7 @@ _COLOURS = (
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """What the model sees on one photo, and the photo decoded: (height, width, 3) BGR."""
+    """What the model sees in one photo, and the decoded photo: (height, width, 3) BGR."""
 
     detections: list[Detection]
     image: NDArray[np.uint8]
@@ -50,7 +50,7 @@ class Detected:
 
 @dataclass(frozen=True, slots=True)
 class Boxed:
-    """What the model sees on one photo, and the photo with it drawn, as JPEG."""
+    """What the model sees in one photo, and the photo with its boxes, as JPEG."""
 
     detections: list[Detection]
     jpeg: bytes
@@ -59,21 +59,21 @@ class Boxed:
 
 @dataclass(frozen=True)
 class Model:
-    """A loaded model. `free` holds a function, and `threads` a thread, for each photo that can be looked at at once."""
+    """A loaded model. `free` holds a function, and `threads` a thread, for each photo that is processed at once."""
 
     name: str
     labels: dict[int, str]
     free: "LifoQueue[Predict]"
     threads: FairThreads
-    # The one thread that waits for the decoder of what is no ordinary JPEG.
+    # The one thread that waits for the decoder of anything but ordinary JPEGs.
     decoding: FairThreads
 
     def box(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
-        """Detect and draw, on one of the model's own threads, in turn with other chats. Raise headers.UnreadableImage
-        or budget.Crowded.
+        """Detect and draw on one of the model's own threads, in turn with other chats.
 
-        There are as many as cores: slots that decode, detect and encode by turns cost a tenth more CPU. None of them
-        waits for the decoding of a strange file: that comes before.
+        There is one for each core: slots that decode, detect and encode by turns cost a tenth more CPU. None of them
+        waits for the decoding of a strange file, which comes before. Raise image_headers.UnreadableImage or
+        large_files.Crowded.
         """
         jpeg = pixels.ordinary_jpeg(photo)
         boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode)) if jpeg else None
@@ -83,7 +83,7 @@ class Model:
         return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id))
 
     def _box_strange(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
-        """Decode, then wait for the model, so that only one decoded image at a time waits for it."""
+        """Decode, then wait for the model, so that only one decoded image waits for it at a time."""
         image = DECODER.decode(photo)
         boxed = self.threads.do(chat_id, partial(self._box, lambda: image))
         assert boxed
@@ -98,7 +98,7 @@ class Model:
         return Boxed(detected.detections, draw(detected), detected.inference_ms)
 
     def detect(self, image: NDArray[np.uint8]) -> Detected:
-        """Return the objects on a (height, width, 3) BGR image, the surest first."""
+        """Return the objects in a (height, width, 3) BGR image, most confident first."""
         predict = self.free.get()
         try:
             started = time.monotonic()
@@ -111,7 +111,7 @@ class Model:
 
 @cache
 def load() -> Model:
-    """Load the model that YOLO_WEIGHTS names, warm, once per process."""
+    """Load the model that YOLO_WEIGHTS names, and warm it up, once per process."""
     started = time.monotonic()
     _tame_malloc()
     path = weights.ready(settings.YOLO_WEIGHTS)
@@ -137,14 +137,14 @@ def draw(detected: Detected) -> bytes:
         height, width = (max(1, round(side * shrink)) for side in image.shape[:2])
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     labels = sorted({box.label for box in detected.detections})
-    # The surest is drawn last, over the others.
+    # The most confident is drawn last, on top of the others.
     for box in reversed(detected.detections):
         _draw_box(image, box, _COLOURS[labels.index(box.label) % len(_COLOURS)])
     return pixels.encode_jpeg(image)
 
 
 def _draw_box(image: Any, box: Detection, colour: tuple[int, int, int]) -> None:
-    """Draw one box, its label above it, or inside it where there is no room above."""
+    """Draw one box with its label above it, or inside if there is no room above."""
     import cv2
 
     height, width = image.shape[:2]
@@ -162,7 +162,7 @@ def _draw_box(image: Any, box: Detection, colour: tuple[int, int, int]) -> None:
 
 
 def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:
-    """Load any format by ultralytics, whose models look at one photo at a time."""
+    """Load any format with ultralytics, whose models process one photo at a time."""
     yolo = weights.ultralytics().YOLO(str(path), task="detect")
 
     def predict(image: NDArray[np.uint8]) -> list[Detection]:
@@ -179,9 +179,9 @@ def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:
 def _tame_malloc() -> None:
     """Have glibc keep a photo's memory for the next photo, in two arenas that all threads share.
 
-    An arena for each of a dozen threads costs 60-100 MB. Without thresholds each decoded photo is mapped, zeroed page
-    by page and unmapped again. Variables would do the same, but have to be set before the process starts; the plain
-    command sets none.
+    An arena for each of a dozen threads costs 60-100 MB. Without thresholds, each decoded photo is mapped, zeroed page
+    by page and unmapped again. Environment variables would do the same, but have to be set before the process starts;
+    the plain command sets none.
     """
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,7 +1,7 @@
-"""Machines and the photos they work on: exact, first come first served, a heap operation a photo.
+"""Machines and the photos they work on: exact, first come first served, one heap operation per photo.
 
-Nothing here is an event of its own. The simulation asks how things stand at a time, and up to then photos are given
-to slots in one tight loop; that makes a million photos a matter of a second.
+Nothing here is an event. When the simulation asks about a time, photos are handed out up to then in one tight loop,
+which makes a million photos a matter of a second.
 """
 
 import heapq
@@ -12,30 +12,30 @@ import numpy as np
 
 from metrics.simulator.arrivals import Seconds
 
-# So many photos are turned into Python numbers at a time.
+# This many photos become Python numbers at a time.
 _CHUNK = 4096
 
 
 class Fleet:
-    """Machines with `slots` each; a slot works on one photo for `service()` seconds, drawn for each photo."""
+    """Machines with `slots` each; a slot works on one photo for a time drawn by `service`."""
 
     def __init__(self, arrivals: Seconds, slots: int, service: Callable[[int], Seconds]) -> None:
         self._arrivals, self._slots_each, self._service = arrivals, slots, service
-        #: When each photo was finished, in the order of arrival; NaN while it is not.
+        #: When each photo was finished, in order of arrival; NaN before that.
         self.finished = np.full(len(arrivals), math.nan)
-        self._slots: list[tuple[float, int]] = []  # A heap: since when a slot is free, and its machine.
+        self._slots: list[tuple[float, int]] = []  # A heap of (free since, machine).
         self._taken = 0
         self._busy_until = np.empty(0)
         self._chunk_at, self._chunk = 0, list[tuple[float, float]]()
 
     def add(self, machine: int, now: float) -> None:
-        """Let a machine work from now on."""
+        """Add a machine that works from now on."""
         self.advance(now)
         for _ in range(self._slots_each):
             heapq.heappush(self._slots, (now, machine))
 
     def remove(self, machine: int, now: float) -> float:
-        """Give a machine no more photos; return when it has finished those it has, `now` if it has none."""
+        """Give a machine no more photos; return when it will have finished those it has, `now` if it is idle."""
         self.advance(now)
         last = max((free for free, owner in self._slots if owner == machine), default=now)
         self._slots = [slot for slot in self._slots if slot[1] != machine]
@@ -43,18 +43,18 @@ class Fleet:
         return max(last, now)
 
     def depth(self, now: float) -> tuple[int, int]:
-        """Return how many photos wait, and how many are being worked on."""
+        """Return how many photos are waiting, and how many are in progress."""
         self.advance(now)
         self._busy_until = self._busy_until[self._busy_until > now]
         return int(np.searchsorted(self._arrivals, now, "right")) - self._taken, len(self._busy_until)
 
     @property
     def all_taken(self) -> bool:
-        """Return whether no photo is left to give out."""
+        """Return whether every photo has been handed out."""
         return self._taken == len(self._arrivals)
 
     def advance(self, now: float) -> None:
-        """Give photos to slots until `now`."""
+        """Hand out photos until `now`."""
         while self._slots and self._taken < len(self._arrivals):
             photos = self._next_photos()
             finished = np.array(_work(self._slots, photos, now))
@@ -65,7 +65,7 @@ class Fleet:
                 return
 
     def _next_photos(self) -> list[tuple[float, float]]:
-        """Return (arrival, service seconds) of the next photos that nobody has taken."""
+        """Return (arrival, service seconds) of the next photos to hand out."""
         if self._taken >= self._chunk_at + len(self._chunk):
             self._chunk_at = self._taken
             arrivals = self._arrivals[self._taken : self._taken + _CHUNK]
@@ -74,7 +74,7 @@ class Fleet:
 
 
 def _work(slots: list[tuple[float, int]], photos: list[tuple[float, float]], now: float) -> list[float]:
-    """Give photos to the slots that are free first, until the next would start after `now`; return their ends."""
+    """Give photos to the slots that are free first, while they start by `now`; return when each is finished."""
     finished = []
     for arrival, seconds in photos:
         free, machine = slots[0]

@@ -1,10 +1,11 @@
-"""Draw what a simulation, or a load test, saw over time. matplotlib is imported when a picture is drawn, not before."""
+"""Draw a simulation over time. matplotlib is imported only when a picture is drawn."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from metrics import percentile
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.scenario import Result
 
@@ -13,8 +14,8 @@ _UNITS = ((48 * 3600.0, 86_400.0, "days"), (2 * 3600.0, 3600.0, "hours"), (120.0
 
 
 def draw(results: Mapping[str, Result], file: Path) -> None:
-    """Write a PNG: backlog, machines and latency over time, a colour for each named result."""
-    # Figure by itself, without pyplot: no window, no global state, always the Agg backend.
+    """Write a PNG: backlog, machines and latency over time, one colour per named result."""
+    # Figure without pyplot: no window, no global state, always the Agg backend.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 9), layout="constrained")
@@ -29,10 +30,12 @@ def draw(results: Mapping[str, Result], file: Path) -> None:
         for percent, line in ((50, "-"), (95, ":")):
             times, seconds = by_time(result, percent)
             latency.plot(times / scale, seconds, color=colour, linestyle=line)
-    backlog.set(ylabel="backlog, photos", title="Backlog: waiting and in work")
+    backlog.set(ylabel="backlog, photos", title="Backlog: waiting and in progress")
     machines.set(ylabel="machines", title="Machines: desired (solid) and running (dotted)")
     latency.set(
-        ylabel="seconds", xlabel=unit, title="From arrival to answer, when answered: median (solid) and p95 (dotted)"
+        ylabel="seconds",
+        xlabel=unit,
+        title="From arrival to answer, by the time of the answer: median (solid) and p95 (dotted)",
     )
     machines.yaxis.get_major_locator().set_params(integer=True)
     for axes in (backlog, machines, latency):
@@ -43,12 +46,12 @@ def draw(results: Mapping[str, Result], file: Path) -> None:
 
 
 def by_time(result: Result, percent: float) -> tuple[Seconds, Seconds]:
-    """Return (seconds, a percentile of the latency of the photos that were answered around then)."""
+    """Return times in seconds, and a percentile of the latency of the photos answered around each."""
     order = np.argsort(answered := result.arrivals + result.latencies)
     edges = np.linspace(0, float(answered[order[-1]]) if len(order) else 1.0, _BINS + 1)
     starts = np.searchsorted(answered[order], edges[:-1])
     spans = [
-        (middle, np.percentile(latencies, percent))
+        (middle, percentile.of(np.sort(latencies), percent))
         for middle, latencies in zip(
             (edges[1:] + edges[:-1]) / 2, np.split(result.latencies[order], starts[1:]), strict=True
         )

@@ -1,7 +1,7 @@
-"""Replay arriving photos against the metric, the policies and machines that take their time to boot.
+"""Replay arriving photos against the metric, the policies and machines that take time to boot.
 
-What is published and what is decided come from `backlog.py` and `policy.py`, the same code that the service runs.
-simpy runs what happens at times of its own (ticks of the metric, evaluations of the alarms, boots); photos do not.
+The published values and the decisions come from `backlog.py` and `policy.py`, the code that the service runs. simpy
+runs the timed events (ticks of the metric, evaluations of the alarms, boots); photos are not events.
 """
 
 import math
@@ -13,31 +13,31 @@ import numpy as np
 import simpy
 
 from metrics import backlog, policy
-from metrics.alarms import Point
 from metrics.backlog import BadSetting
-from metrics.policy import Group, History, Policies
+from metrics.evaluation import Point
+from metrics.policy import Capacity, Points, Policies
 from metrics.simulator.fleet import Fleet
-from metrics.simulator.scenario import Machines, Published, Result, Scenario
+from metrics.simulator.scenario import BacklogSeries, MachineSeries, Result, Scenario
 
-# CloudWatch looks at an alarm of 30 s each 10 s.
+# CloudWatch evaluates an alarm with periods of 30 s every 10 s.
 EVALUATIONS_A_PERIOD = 3
-# EC2 bills by the second, and a minute at least.
+# EC2 bills by the second, but at least a minute.
 BILLED_AT_LEAST_SECONDS = 60.0
-# A scenario that is not over so long after its last photo never will be.
+# A scenario that is still running this long after its last photo will never end.
 PATIENCE_SECONDS = 30 * 86_400.0
 
 
 def simulate(scenario: Scenario, policies: Policies, progress: Callable[[float], None] = lambda _: None) -> Result:
-    """Play the scenario until every photo is done and the group is back at its minimum.
+    """Run the scenario until every photo is done and the group is back at its minimum.
 
-    `progress` hears the simulated seconds. Raise BadSetting for a scenario that does not end.
+    `progress` is called with the simulated seconds. Raise BadSetting for a scenario that never ends.
     """
     scenario.check(policies.tracking.period)
     return _World(scenario, policies, progress).run()
 
 
 class _World:
-    """One run: the group, its machines, and what is published about them."""
+    """One run: the group, its machines and the published metrics."""
 
     def __init__(self, scenario: Scenario, policies: Policies, progress: Callable[[float], None]) -> None:
         self._scenario, self._policies, self._progress = scenario, policies, progress
@@ -46,7 +46,7 @@ class _World:
         self._fleet = Fleet(scenario.arrivals, machine.slots, lambda number: machine.draw(rng, number))
         self._env = simpy.Environment()
         self._over = self._env.event()
-        self._launched: dict[int, float] = {}  # When each machine of the group was launched, oldest first.
+        self._launched: dict[int, float] = {}  # When each machine was launched, oldest first.
         self._running: set[int] = set()
         self._changed_at = -math.inf
         self._launches, self._machine_seconds = 0, 0.0
@@ -58,8 +58,8 @@ class _World:
         self._changes: list[tuple[float, ...]] = [(0.0, 0.0, 0.0)]
 
     def run(self) -> Result:
-        """Play to the end."""
-        # These run already.
+        """Run to the end."""
+        # These are running already.
         self._resize(self._scenario.minimum, boot_seconds=0)
         self._env.process(self._metric())
         self._env.process(self._scaling())
@@ -70,15 +70,15 @@ class _World:
         return Result(
             arrivals=self._scenario.arrivals,
             latencies=self._fleet.finished - self._scenario.arrivals,
-            published=Published(*np.array(self._ticks).T),
-            machines=Machines(*np.array([*self._changes, (end, *self._changes[-1][1:])]).T),
+            published=BacklogSeries(*np.array(self._ticks).T),
+            machines=MachineSeries(*np.array([*self._changes, (end, *self._changes[-1][1:])]).T),
             machine_seconds=self._machine_seconds,
             launches=self._launches,
             dollars_per_hour=self._scenario.machine.dollars_per_hour,
         )
 
     def _metric(self) -> Generator[simpy.Event, Any, None]:
-        """Publish, as the beat task does; out of step with the periods, as its clock is with that of CloudWatch."""
+        """Publish as the beat task does, out of step with the periods: its clock is not CloudWatch's."""
         every = self._scenario.publish_seconds
         yield self._env.timeout(every / 2)
         while True:
@@ -92,13 +92,13 @@ class _World:
             yield self._env.timeout(every)
 
     def _scaling(self) -> Generator[simpy.Event, Any, None]:
-        """Evaluate the alarms and do what the policies decide, until all is over."""
+        """Evaluate the alarms and carry out the policies' decisions, until the end."""
         tracking, first = self._policies.tracking, self._policies.first
         period = min(tracking.period, first.period) if first else tracking.period
         while not self._is_over():
             yield self._env.timeout(period / EVALUATIONS_A_PERIOD)
-            history = History(self._seen(self._load), self._seen(self._idle))
-            decision = policy.decide(self._policies, history, self._group(), self._env.now)
+            points = Points(self._seen(self._load), self._seen(self._idle))
+            decision = policy.decide(self._policies, points, self._capacity(), self._env.now)
             self._resize(decision.desired, self._scenario.machine.boot_seconds)
         self._over.succeed()
 
@@ -110,7 +110,7 @@ class _World:
             self._note()
 
     def _resize(self, desired: int, boot_seconds: float) -> None:
-        """Launch machines, or take the newest away."""
+        """Launch machines, or terminate the newest."""
         if desired == len(self._launched):
             return
         self._changed_at = self._env.now
@@ -126,25 +126,27 @@ class _World:
         self._changes.append((self._env.now, len(self._launched), len(self._running)))
 
     def _end(self, machine: int) -> None:
-        """Take a machine out of the group; it is paid for until its last photo is done."""
+        """Terminate a machine; it is paid for until its last photo is done."""
         ended = self._fleet.remove(machine, self._env.now)
         self._running.discard(machine)
         self._machine_seconds += max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
 
-    def _group(self) -> Group:
+    def _capacity(self) -> Capacity:
         warm_before = self._env.now - self._policies.warmup
         warming = sum(launched > warm_before for launched in self._launched.values())
         bounds = self._scenario.minimum, self._scenario.maximum
-        return Group(len(self._launched), *bounds, warming, self._changed_at)
+        return Capacity(len(self._launched), *bounds, warming, self._changed_at)
 
     def _seen(self, points: deque[Point]) -> list[Point]:
-        """Return the points that have reached CloudWatch."""
+        """Return the points the alarms can see by now."""
         until = self._env.now - self._scenario.metric_delay_seconds
         return [point for point in points if point.at <= until]
 
     def _is_over(self) -> bool:
         last = self._scenario.arrivals[-1] if len(self._scenario.arrivals) else 0.0
         if self._env.now > last + PATIENCE_SECONDS:
-            raise BadSetting(f"{PATIENCE_SECONDS:g} s after the last photo not all are done: machines are too slow.")
+            raise BadSetting(
+                f"{PATIENCE_SECONDS:g} s after the last photo some are still unfinished: the machines are too slow."
+            )
         settled = len(self._launched) == self._scenario.minimum or not self._policies.tracking.scale_in
         return settled and not sum(self._fleet.depth(self._env.now)) and self._fleet.all_taken

@@ -1,39 +1,33 @@
-"""Compare targets of BacklogPerInstance, and recommend one for an acceptable latency."""
+"""Recommend a target of BacklogPerInstance for an acceptable latency, with the reasons."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 from metrics import backlog
 from metrics.policy import Policies
+from metrics.simulator import compare
 from metrics.simulator.scenario import Result, Scenario
 from metrics.simulator.simulation import simulate
 
-Progress = Callable[[float, float], None]
-# Of the acceptable backlog: the guide's value, and what leaves time for alarms and boots.
+# Of the acceptable backlog: the guide's own value, and smaller ones that leave time for alarms and boots.
 _SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-# Of the slots: there the metric says how busy the machines are, and a group settles.
+# Of the slots: up to there the metric tells how busy the machines are, and a group settles.
 _BUSY = (1 / 4, 1 / 2, 3 / 4, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """A target, whether it keeps the latency, and the reasons, sentences."""
+    """A target, whether it keeps the latency, and the reasons as sentences."""
 
     target: float
     kept: bool
     reasons: list[str]
 
 
-def sweep(scenario: Scenario, policies: Policies, targets: Iterable[float], progress: Progress) -> dict[float, Result]:
-    """Return the result for each target; `progress(target, simulated seconds)` is told meanwhile."""
-    return {target: simulate(scenario, _at(policies, target), partial(progress, target)) for target in targets}
-
-
 def candidates(scenario: Scenario, latency_seconds: float) -> list[float]:
-    """Return the targets worth comparing: parts of the slots, and of the acceptable backlog of the EC2 guide.
+    """Return the targets worth comparing: fractions of the slots, and of the acceptable backlog of the EC2 guide.
 
-    None is below 1: with that, one photo would ask for two machines.
+    All are at least 1: below that, one photo would ask for two machines.
     """
     acceptable = backlog.acceptable(latency_seconds, 1 / scenario.machine.photos_per_second)
     tried = [acceptable * share for share in _SHARES] + [scenario.machine.slots * share for share in _BUSY]
@@ -43,7 +37,7 @@ def candidates(scenario: Scenario, latency_seconds: float) -> list[float]:
 def recommend(
     scenario: Scenario, policies: Policies, results: Mapping[float, Result], latency_seconds: float, percent: float
 ) -> Advice:
-    """Return the cheapest target that keeps a percentile of the latency; if none does, the one that comes nearest."""
+    """Return the cheapest target whose percentile keeps the latency; if none does, the one that comes closest."""
     kept = {target: result for target, result in results.items() if result.latency(percent) <= latency_seconds}
     if kept:
         best = min(kept, key=lambda target: kept[target].dollars * _doubt(scenario, target))
@@ -58,7 +52,7 @@ def recommend(
 
 
 def _doubt(scenario: Scenario, target: float) -> float:
-    """Return a price on swinging: another day's photos would fall otherwise."""
+    """Return a surcharge on swinging: on another day the photos would fall differently."""
     return 1.25 if target > scenario.machine.slots else 1.0
 
 
@@ -67,7 +61,7 @@ def _guide(scenario: Scenario, latency_seconds: float) -> str:
     acceptable = backlog.acceptable(latency_seconds, 1 / speed)
     return (
         f"A machine does {speed:g} photos/s, {acceptable:,.0f} in {latency_seconds:g} s: the acceptable backlog of the "
-        "EC2 guide, for machines that are there at once."
+        "EC2 guide, if machines started instantly."
     )
 
 
@@ -79,40 +73,41 @@ def _measured(target: float, result: Result, percent: float) -> str:
 
 
 def _above(results: Mapping[float, Result], best: float, latency_seconds: float, percent: float) -> list[str]:
-    """Say what the next higher target would do."""
+    """Describe what the next higher target would do."""
     higher = min((target for target in results if target > best), default=None)
     if higher is None:
-        return ["It is the highest that was tried."]
+        return ["It is the highest target tried."]
     slower = results[higher].latency(percent)
-    verdict = f"over {latency_seconds:g} s" if slower > latency_seconds else "no cheaper"
+    cheaper = "cheaper, but it swings" if results[higher].dollars < results[best].dollars else "no cheaper"
+    verdict = f"over {latency_seconds:g} s" if slower > latency_seconds else cheaper
     return [
         f"At {higher:g}, p{percent:g} is {slower:,.1f} s at ${results[higher].dollars_per_thousand:.3g}: {verdict}."
     ]
 
 
 def _too_slow(scenario: Scenario, policies: Policies, best: float, result: Result, percent: float) -> list[str]:
-    """Say why no target is enough, and what one machine more that always runs would change."""
+    """Explain why no target is enough, and what one more permanent machine would change."""
     wait = (scenario.publish_seconds + policies.tracking.period) / 2 + scenario.machine.boot_seconds
-    reasons = [f"No target is enough: a new machine comes {wait:.0f} s or more after it is needed (tick, alarm, boot)."]
+    reasons = [
+        f"No target is enough: a new machine starts work {wait:.0f} s or more after it is needed (tick, alarm, boot)."
+    ]
     if result.peak == scenario.maximum:
-        reasons.append(f"All {result.peak} machines were wanted: more of them may help.")
+        reasons.append(f"All {result.peak} machines were in use: a higher maximum may help.")
     if scenario.minimum < scenario.maximum:
         more = scenario.minimum + 1
-        with_more = simulate(replace(scenario, minimum=more), _at(policies, best))
+        with_more = simulate(replace(scenario, minimum=more), compare.at(policies, best))
         reasons.append(f"With a minimum of {more}: {_measured(best, with_more, percent)}")
     return reasons
 
 
 def _slots(scenario: Scenario, best: float) -> str:
-    """Say on which side of a machine's slots the target is: there the metric changes its meaning."""
-    slots = f"the {scenario.machine.slots} photos that a machine works on at a time"
+    """Say on which side of a machine's slots the target is: the metric means something else on each."""
+    slots = f"the {scenario.machine.slots} photos a machine works on at a time"
     if best <= scenario.machine.slots:
-        return f"It is not above {slots}: the metric says how busy machines are; under a steady load the group settles."
+        return (
+            f"It is at most {slots}: the metric tells how busy machines are, and under a steady load the group settles."
+        )
     return (
-        f"It is above {slots}: under a steady load for more than one machine the group has to fall behind before it "
-        "grows, and swings. Try another --seed too."
+        f"It is above {slots}: under a steady load for several machines the group has to fall behind before it grows, "
+        "and swings. Try another --seed too."
     )
-
-
-def _at(policies: Policies, target: float) -> Policies:
-    return replace(policies, tracking=replace(policies.tracking, target=target))

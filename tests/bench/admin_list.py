@@ -112,8 +112,7 @@ def _fill(count: int) -> None:
     from detection.schemas import Delivery, Prediction, Status
 
     newest = datetime.now(UTC)
-    steps = (newest - timedelta(days=DAYS) * number / count for number in range(count))
-    times = [step.isoformat(timespec="milliseconds").replace("+00:00", "Z") for step in steps]
+    times = [newest - timedelta(days=DAYS) * number / count for number in range(count)]
 
     def put(first: int) -> None:
         puts = [

@@ -94,6 +94,7 @@ def _work() -> None:
 
     django.setup()
     import detection.tasks  # noqa: F401 - what a worker imports.
+    from detection.image_headers import UnreadableImage
     from detection.model import pixels, yolo
     from detection.model.decoding import DECODER
 
@@ -118,7 +119,7 @@ def _work() -> None:
                 decode(data)
             spent = cpu() - started
             outcome = f"{len(model.box(data, 1).detections)} objects"
-        except pixels.UnreadableImage as error:
+        except UnreadableImage as error:
             spent, outcome = cpu() - started, str(error)
         _say(json.dumps([spent / times * 1000, outcome]))
 

@@ -12,6 +12,8 @@ from typing import Any
 from ministack import app
 from ministack.services import dynamodb
 
+from deploy.local import fixups
+
 Member = tuple[Any, Any]
 _query, _index_members = dynamodb._query, dynamodb._index_members
 _asked: ContextVar[dict[str, Any]] = ContextVar("asked")
@@ -59,4 +61,5 @@ def _in_order(
 
 if __name__ == "__main__":
     dynamodb._query, dynamodb._index_members = query, index_members
+    fixups.install()
     sys.exit(app.main())

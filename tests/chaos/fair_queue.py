@@ -12,6 +12,8 @@ from typing import Any
 from ministack import app
 from ministack.services import sqs
 
+from deploy.local import fixups
+
 _by_age = sqs._collect_msgs
 
 
@@ -34,4 +36,5 @@ def _fairly(queue: dict[str, Any], most: int, visibility_seconds: int) -> list[d
 
 if __name__ == "__main__":
     sqs._collect_msgs = _fairly
+    fixups.install()
     sys.exit(app.main())

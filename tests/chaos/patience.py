@@ -61,13 +61,14 @@ def _shorten_aws() -> None:
 
 def _shorten_celery() -> None:
     from botsite.celery import app
-    from botsite.sqs import receiving, transport
+    from botsite.sqs import receiving
 
-    # A tenth of the product's, as an outage is; a second is the shortest that SQS knows.
-    transport.FIRST_RETRY_SECONDS, transport.LONGEST_RETRY_SECONDS = 1, 6
+    # A tenth of the product's, as an outage is.
     receiving.FIRST_PAUSE_SECONDS, receiving.LONGEST_PAUSE_SECONDS, receiving.LOOK_SECONDS = 0.5, 6.0, 0.2
     options: dict[str, Any] = app.conf.broker_transport_options
     options["wait_time_seconds"] = 2
+    # A second is the shortest retry that SQS knows.
+    options["sqs"] = replace(options["sqs"], first_retry_seconds=1, longest_retry_seconds=6, stalled_seconds=6.0)
     options["client-config"] |= {"connect_timeout": 1, "read_timeout": _AWS_SECONDS}
     for entry in app.conf.beat_schedule.values():
         entry["schedule"] = _SWEEP_SECONDS
@@ -77,30 +78,28 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
-    from botsite.bot import api, deliver, rate_limit
-    from botsite.sqs import watchdog
-    from detection import callback, dead_letters, jobs, predictions, sweep, tasks, termination
+    from botsite.bot import api, connections, deliver, rate_limit
+    from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
 
     deliver._FIRST_WAIT, deliver._LONGEST_WAIT = timedelta(seconds=3), timedelta(seconds=12)
     tasks._GIVE_BACK_SECONDS = 3.0
     callback._LONGEST_RETRY_SECONDS = 2.0
     callback._TIMEOUT = urllib3.Timeout(connect=1, read=2)
-    watchdog.STALLED_SECONDS = 6.0
     jobs._FIRST_ONE = timedelta(seconds=2)
     termination._LOOK_SECONDS = 0.2
     predictions.PROCESSING_STALE = timedelta(seconds=15)
     # A lease has room for two waits for a place and one send, as the product's has.
     rate_limit.BOT = replace(rate_limit.BOT, longest_wait_seconds=2.0)
-    predictions.DELIVERY_LEASE = timedelta(seconds=14)
+    deliveries.LEASE = timedelta(seconds=14)
     sweep.UNDELIVERED = sweep.WITHOUT_JOB = timedelta(seconds=6)
     sweep.STUCK = timedelta(seconds=20)
     sweep.JOB_LOST = timedelta(seconds=30)
     sweep.WORK, sweep.TURN = timedelta(seconds=5), timedelta(seconds=10)
     dead_letters._HIDDEN_SECONDS = 10
-    api._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
-    patient = api.HTTPXRequest
+    connections._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
+    patient = connections.HTTPXRequest
 
     def impatient(**options: Any) -> Any:
         return patient(**options | {"read_timeout": 4, "write_timeout": 4})
 
-    api.HTTPXRequest = impatient  # type: ignore[assignment,misc]
+    connections.HTTPXRequest = impatient  # type: ignore[assignment,misc]

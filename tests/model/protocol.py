@@ -41,7 +41,7 @@ class Site(NamedTuple):
 
 
 class State(NamedTuple):
-    """Everything there is. `credit` is how many more answers each round of work may get; it never falls below 0."""
+    """The whole system. `credit` is how many more answers each round of work may get; it never falls below 0."""
 
     item: Item | None = None
     update: bool = True
@@ -147,8 +147,8 @@ class Protocol:
             yield from _send(state._replace(operator=("idle", 0)), "operator: send")
         elif phase == "replays":
             round_ = item.round if item else 0
-            after = _message(state, job - 1, Message("visible", round_))
-            yield "operator: put back", "progress", after._replace(operator=("idle", 0))
+            put_back = _message(state, job - 1, Message("visible", round_))
+            yield "operator: put back", "progress", put_back._replace(operator=("idle", 0))
         elif phase == "deletes":
             then = ("deleted", 0) if self.rules.deleted_twice else ("idle", 0)
             yield "operator: delete item", "progress", state._replace(item=None, deleted=True, operator=then)

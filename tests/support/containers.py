@@ -8,14 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from string import Template
 
-from packaging.requirements import Requirement
+from tests.support import locks
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "docker"
 FILES = sorted(FOLDER.glob("*.Dockerfile"))
@@ -72,10 +72,9 @@ def stages(path: Path) -> list[Stage]:
     ]
 
 
-def installed(path: Path) -> list[str]:
-    """Return the packages that pip is asked for in the stage that the image takes them from."""
-    run = next(text for text in stages(path)[0].all("RUN") if "--constraint" in text)
-    return shlex.split(run.partition("--constraint constraints.txt")[2])
+def installed(path: Path) -> set[str]:
+    """Return the distributions that an image holds: those of the lock of its role."""
+    return locks.names(path.with_suffix(".lock"))
 
 
 def proof_settings(**values: str) -> dict[str, str]:
@@ -128,11 +127,11 @@ def lay_out(path: Path, root: Path, port: int, env: dict[str, str]) -> Container
     )
 
 
-def confined(packages: Iterable[str], guard: Path) -> dict[str, str]:
-    """Return variables under which Python has these packages, what they require, and nothing else that is here."""
+def confined(distributions: set[str], guard: Path) -> dict[str, str]:
+    """Return variables under which Python has these distributions and nothing else that is here."""
     guard.mkdir()
     (guard / "sitecustomize.py").write_text(_GUARD)
-    outside = ",".join(sorted(modules_outside(closure(packages))))
+    outside = ",".join(sorted(modules_outside(distributions)))
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     return {"PATH": path, "PYTHONPATH": str(guard), "OUTSIDE": outside}
 
@@ -155,25 +154,6 @@ def _copy(words: list[str], app: Path) -> None:
             shutil.copytree(found, place, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(found, place)
-
-
-def closure(names: Iterable[str]) -> set[str]:
-    """Return the distributions that come with these packages, as pip would install them here; names in lower case."""
-    found: set[str] = set()
-    waiting = [Requirement(name) for name in names]
-    seen: set[str] = set()
-    while waiting:
-        wanted = waiting.pop()
-        if str(wanted) in seen:
-            continue
-        seen.add(str(wanted))
-        found.add(_normal(wanted.name))
-        for line in metadata.distribution(wanted.name).requires or ():
-            one = Requirement(line)
-            extras = wanted.extras or {""}
-            if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in {*extras, ""}):
-                waiting.append(one)
-    return found
 
 
 def modules_outside(distributions: set[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""People who look after the service: log in to the admin over HTTP, as they do."""
+"""Operators: log in to the admin over HTTP and use its pages."""
 
 import re
 import ssl
@@ -20,17 +20,17 @@ _TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
 class Operator:
-    """Somebody with a browser: cookies are kept, forms are sent with their tokens."""
+    """An operator's browser: keeps cookies, sends forms with their tokens."""
 
     def __init__(
         self, site: str, cookies: httpx.Cookies | None = None, certificate: Path | None = None, address: str = ""
     ) -> None:
         self._site = site
-        # What a load balancer adds to what a browser may have written there itself.
+        # The load balancer's own entry, after one that a browser may have forged.
         self._headers = {"X-Forwarded-For": f"198.51.100.1, {address}"} if address else {}
-        # Of a site that vouches for itself.
+        # For a site with a self-signed certificate.
         self._tls = ssl.create_default_context(cafile=certificate) if certificate else True
-        # Without their domains: who has them takes them to another site.
+        # Without their domains, so that they can be taken to another site.
         self.cookies = httpx.Cookies(dict(cookies or {}))
 
     def log_in(self, name: str, password: str) -> "Operator":
@@ -49,7 +49,7 @@ class Operator:
         return self.send(path, csrfmiddlewaretoken=found[1] if found else "", **fields)
 
     def send(self, path: str, **fields: str) -> httpx.Response:
-        """Send fields, as a page from elsewhere could make a browser do."""
+        """Send fields without a token, as a page of another site could."""
         return self._send("POST", path, fields)
 
     def _send(self, method: str, path: str, fields: dict[str, str] | None = None) -> httpx.Response:

@@ -1,6 +1,6 @@
-"""What each role may do, written down a second time: the policies of the templates are held against it."""
+"""What each role may do, written down independently: tests compare the policies of the templates with it."""
 
-# By role: action -> with what (the names of tests/test_roles.py). All that is not here has to be denied.
+# By role: action -> resources (names as in tests/test_roles.py). Everything else has to be denied.
 MAY: dict[str, dict[str, set[str]]] = {
     "polybot": {
         "sqs:SendMessage": {"jobs"},
@@ -50,7 +50,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "logs:CreateLogStream": {"metrics-logs"},
         "logs:PutLogEvents": {"metrics-logs"},
     },
-    # The prototype of an image: nothing of the service.
+    # The machine that bakes an image: no access to the service.
     "bake": {
         "s3:GetObject": {"source"},
         "s3:PutObject": {"source"},
@@ -63,7 +63,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "ecr:GetDownloadUrlForLayer": {"repository"},
     },
 }
-# Those that take no resource: allowed with any, or not at all.
+# Actions without resources: allowed everywhere or not at all.
 _SESSION = {
     "ssmmessages:CreateControlChannel",
     "ssmmessages:CreateDataChannel",
@@ -81,7 +81,7 @@ MAY_ANYWHERE = {
     "metrics": {*_SESSION, "autoscaling:DescribeAutoScalingGroups", "cloudwatch:PutMetricData"},
     "bake": {"ecr:GetAuthorizationToken"},
 }
-# And some that nobody should have.
+# Actions that no role should have.
 _DANGEROUS = {
     "sqs": ("PurgeQueue", "DeleteQueue", "SetQueueAttributes", "CreateQueue", "ListQueues"),
     "s3": ("DeleteBucket", "PutBucketPolicy", "DeleteObjectVersion", "PutLifecycleConfiguration", "ListAllMyBuckets"),

@@ -19,8 +19,8 @@ import pytest
 from celery import Celery
 from celery.signals import worker_ready
 
-from botsite.sqs import receiving, transport
-from botsite.sqs.receiving import RECEIVING
+from botsite import sqs
+from botsite.sqs import receiving
 from deploy.local import ministack
 from tests.support import microburst
 from tests.support.processes import free_port, listening, start, wait_until
@@ -32,30 +32,16 @@ numbers = itertools.count()
 
 
 def make_app(queue_url: str, **options: Any) -> Celery:
-    """Return a Celery app with one queue and one task, set up as the shipped one."""
-    # An app beside the shipped one: not the current one, no task of it shared, nothing to do with Django.
-    strict = "botsite.sqs.strict:StrictTask"
-    app = Celery("transport", set_as_current=False, broker="sqs://", fixups=[], task_cls=strict)
-    app.conf.update(
-        {
-            "broker_transport": "botsite.sqs:Transport",
-            "broker_transport_options": transport.transport_options(REGION, {"jobs": queue_url}),
-            "task_default_queue": "jobs",
-            "task_acks_late": True,
-            "task_acks_on_failure_or_timeout": False,
-            "task_ignore_result": True,
-            "worker_pool": "threads",
-            "worker_concurrency": 6,
-            "worker_prefetch_multiplier": 1,
-            "worker_enable_remote_control": False,
-            "worker_send_task_events": False,
-        }
-        | options
-    )
+    """Return a Celery app with one queue and one task, set up like the shipped one."""
+    # An app next to the shipped one: it is not the current one, shares no task and has nothing to do with Django.
+    app = Celery("transport", set_as_current=False, fixups=[])
+    ours = {"task_ignore_result": True, "worker_concurrency": 6}
+    app.conf.update(sqs.settings(REGION, {"jobs": queue_url}) | ours | options)
+    sqs.install(app)
 
     @app.task(name="note", shared=False)
     def note(text: str, until: str = "") -> None:
-        """Note in a file that this process ran this job. If another is named, last until it is there, and 3 s more."""
+        """Note in a file that this process ran this job. If `until` is given, wait for that file, and 3 s more."""
         write_note(text)
         if until:
             wait_until(Path(until).exists)
@@ -63,29 +49,29 @@ def make_app(queue_url: str, **options: Any) -> Celery:
 
     @app.task(name="call_aws", shared=False)
     def call_aws(text: str, outage: str) -> None:
-        """Fail as a job does whose AWS fails, for as long as a file is there; then work."""
+        """Fail like a job whose AWS is down as long as the file `outage` exists; then succeed."""
         if Path(outage).exists():
             write_note(f"{text} failed")
-            RECEIVING.failed(ConnectionError("an outage"))
+            sqs.RECEIVING.failed(ConnectionError("an outage"))
             raise ConnectionError("an outage")
         write_note(text)
-        RECEIVING.worked()
+        sqs.RECEIVING.worked()
 
     @app.task(name="work_alone", shared=False)
     def work_alone(until: str) -> None:
-        """Note how many messages are held once nothing else is in work, until a file is there."""
-        with RECEIVING.stopped():
-            # Not even its own, if a lost connection has given that back meanwhile.
-            wait_until(lambda: RECEIVING.held() <= 1)
+        """Wait until nothing else is in work, then for a file; note how many messages are held before and after."""
+        with sqs.RECEIVING.stopped():
+            # Not even its own, if a lost connection has released that in the meantime.
+            wait_until(lambda: sqs.RECEIVING.held() <= 1)
             write_note("alone")
             wait_until(Path(until).exists)
-            write_note(f"still {RECEIVING.held()}")
+            write_note(f"still {sqs.RECEIVING.held()}")
 
     return app
 
 
 def write_note(text: str) -> None:
-    """Write a line to the file that the test reads, which says whose it is."""
+    """Append this process's id and a text to the file that the test reads."""
     with Path(os.environ["NOTES"]).open("a") as notes:
         notes.write(f"{os.getpid()} {text}\n")
 
@@ -127,7 +113,7 @@ class Aws:
         return url
 
     def dead_letters_of(self, queue_url: str) -> str:
-        """Return the URL of a new queue, where messages go that have been received once."""
+        """Return the URL of a new queue for messages of `queue_url` that have been received once."""
         dead_letters = self.queue()
         arn = self.client.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
         redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": 1}
@@ -136,11 +122,11 @@ class Aws:
         return dead_letters
 
     def fail(self, operation: str, **fault: Any) -> None:
-        """Have an operation fail from now on."""
+        """Make an operation fail from now on."""
         self._control("POST", "rules", [{"service": "sqs", "operation": operation, **fault}])
 
     def heal(self) -> None:
-        """Have everything succeed from now on."""
+        """Make everything succeed from now on."""
         self._control("POST", "rules", [])
         self._control("DELETE", "fired")
 
@@ -171,7 +157,7 @@ def running_aws(folder: Path) -> Iterator[Aws]:
         with start(command, output=folder / "proxy.log") as process:
             wait_until(lambda: listening(proxy_port))
             yield
-            process.kill()  # Ended gently, it would wait for the long poll under way.
+            process.kill()  # Ended gently, it would wait for the long poll in flight.
 
     with ExitStack() as stack:
         stack.enter_context(start(ministack.COMMAND, ministack.environment(port), folder / "aws.log"))
@@ -186,7 +172,7 @@ def running_aws(folder: Path) -> Iterator[Aws]:
 
 
 def set_visibility(aws: Aws, worker: "Worker", seconds: int) -> None:
-    """Set for how long a received message is hidden from now on."""
+    """Set how long messages are hidden once received."""
     attributes = {"VisibilityTimeout": str(seconds)}
     aws.client.set_queue_attributes(QueueUrl=worker.queue_url, Attributes=attributes)
 
@@ -207,15 +193,15 @@ class Worker:
     output: Path
 
     def send(self, text: str, until: Path | None = None) -> None:
-        """Queue one job, which lasts until there is a file and 3 s more."""
+        """Queue one job, which lasts until a file exists and 3 s more."""
         self.app.send_task("note", (text, str(until or "")))
 
     def runs(self, text: str) -> int:
-        """Return how often this very process has run a job."""
+        """Return how often this process has run a job."""
         return self.notes.read_text().splitlines().count(f"{self.process.pid} {text}")
 
     def works(self) -> bool:
-        """Tell whether the process does a job that is queued now."""
+        """Return whether the process runs a job that is queued now."""
         text = f"job-{next(numbers)}"
         self.send(text)
         return wait_until(lambda: self.runs(text)) == 1
@@ -242,7 +228,7 @@ def running_worker(
 
 
 def job(text: str) -> dict[str, Any]:
-    """Return the smallest message that another program could send; it does not name an exchange."""
+    """Return the smallest message that another program could send, without an exchange."""
     return {
         "body": json.dumps([[text], {}, {}]),
         "content-type": "application/json",

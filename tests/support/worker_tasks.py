@@ -1,28 +1,34 @@
-"""Tasks and a shortened patience for the workers of test_worker_life.py, who include this module (`-I`)."""
+"""Tasks and shorter times for the workers of test_worker_life.py, which include this module (`-I`)."""
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_ready
 
-from botsite.celery import app
-from botsite.sqs import transport, watchdog
+from botsite import celery
 from detection import termination
 
-transport.FIRST_RETRY_SECONDS = transport.LONGEST_RETRY_SECONDS = 1
+_options = celery.app.conf.broker_transport_options
 # A worker that ends waits for its long poll.
-app.conf.broker_transport_options["wait_time_seconds"] = 1
-# Far beyond what a busy machine makes a healthy loop wait.
-watchdog.LOOP_SECONDS, watchdog.STALLED_SECONDS = 10.0, 5.0
-watchdog._LOOK_SECONDS = termination._LOOK_SECONDS = 0.2
+_options["wait_time_seconds"] = 1
+_options["sqs"] = replace(
+    _options["sqs"],
+    first_retry_seconds=1,
+    longest_retry_seconds=1,
+    # Far longer than a busy machine makes a healthy loop wait.
+    loop_seconds=10.0,
+    stalled_seconds=5.0,
+)
+termination._LOOK_SECONDS = 0.2
 
 
 @shared_task(name="tests.slow")
 def slow(file: str, seconds: float) -> None:
-    """Note the start and, after a while, the end."""
+    """Note the start and, some seconds later, the end."""
     with Path(file).open("a") as log:
         log.write("start\n")
     time.sleep(seconds)
@@ -40,6 +46,6 @@ def fails(file: str) -> None:
 
 @worker_ready.connect
 def block_the_loop(sender: Any, **_: Any) -> None:
-    """Let the event loop hang if the test wants to see what happens then."""
+    """Make the event loop hang if the test asks for it."""
     if os.environ.get("TEST_BLOCK_LOOP"):
         sender.hub.call_later(0.5, time.sleep, 600)

@@ -5,6 +5,7 @@ does the work in a process of its own, so that nothing is remembered, and prints
 Code that lives on through errors logs them, so a warning counts as one.
 """
 
+import logging
 import os
 import queue
 import ssl
@@ -22,15 +23,16 @@ import structlog
 from django.conf import settings
 
 from botsite import aws, celery, health, secret_store
-from botsite.bot import api, rate_limit
+from botsite.bot import bot_token, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
+from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
-from botsite.staff import listing, recent
-from botsite.staff.filters import Filters
+from botsite.staff import job_query, recent
+from botsite.staff.job_filters import Filters
 from deploy.local.processes import wait_until
-from detection import dead_letters, images, jobs, operations, predictions, sweep, termination
+from detection import dead_letters, deliveries, images, jobs, operations, predictions, sweep, termination
 from detection.schemas import Delivery, Detection, Prediction, Status
-from metrics import cloudwatch, history, tasks
+from metrics import service, tasks
 
 # Warnings about the work itself, which is as it should be here.
 _EXPECTED = {"swept", "job_given_up", "machine_leaving"}
@@ -40,6 +42,14 @@ DETECTION = Detection("cat", 0.9, 0.5, 0.5, 0.2, 0.2)
 
 
 # ------------------------------------------------------------------------------------------- all roles
+
+
+class _Noting(logging.Handler):
+    """Note what is logged through `logging` in the same form as structlog's events."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note an event."""
+        _logged.append({"event": record.getMessage(), "log_level": record.levelname.lower(), **vars(record)})
 
 
 def read_secrets() -> None:
@@ -58,7 +68,7 @@ def log_to_cloudwatch() -> None:
 def consume(name: str, url: str) -> None:
     """Receive a message, keep it hidden, give it back, receive it again and delete it."""
     with _received(name, url) as handle:
-        Heartbeat(lambda: {url: [handle]}, [url]).beat()
+        Heartbeat(aws.client("sqs"), lambda: {url: [handle]}, [url], Options()).beat()
         settler = Settler(aws.client("sqs"), url)
         settler.release(handle)
     with _received(name, url) as handle:
@@ -110,7 +120,7 @@ def check_readiness() -> None:
 
 def take_photo() -> None:
     """Do what a webhook does, from the token to the job."""
-    api.token()
+    bot_token.current()
     identity = uuid4().hex
     # A chat that has had no answer yet: Telegram's limit for one is no matter of permissions.
     rate_limit.reserve(rate_limit.chat(uuid4().int >> 80))
@@ -123,12 +133,12 @@ def deliver_result() -> None:
     identity = uuid4().hex
     predictions.create(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"))
     predictions.fail(identity, "a sentence")
-    leased = predictions.claim_delivery(identity).prediction
+    leased = deliveries.claim(identity).prediction
     images.get("results/seeded.jpg")
     assert leased
-    predictions.finish_delivery(leased, Delivery.DELIVERED)
-    predictions.close_chat(CHAT_ID)
-    predictions.migrate_chat(CHAT_ID, -CHAT_ID)
+    deliveries.finish(leased, Delivery.DELIVERED)
+    deliveries.close_chat(CHAT_ID)
+    deliveries.migrate_chat(CHAT_ID, -CHAT_ID)
 
 
 def administer() -> None:
@@ -139,7 +149,7 @@ def administer() -> None:
         Filters(status=Status.FAILED),
         Filters(delivery=Delivery.PENDING),
     ):
-        listing.page(filters)
+        job_query.page(filters)
     identity = uuid4().hex
     prediction = Prediction(identity, CHAT_ID, 1, f"photos/{identity}")
     jobs.submit(prediction, b"photo")
@@ -153,8 +163,8 @@ def administer() -> None:
 
 def look_at_service() -> None:
     """Do what the ops page does: read every source, look at the dead letters, and replay one."""
-    cloudwatch.size()
-    history.read()
+    service.group()
+    service.tracked()
     recent.read()
     recent.oldest_waiting_seconds()
     assert dead_letters.count() == 1
@@ -255,6 +265,7 @@ ROLES: Mapping[str, list[Callable[[], None]]] = {
 
 def trouble(role: str) -> str:
     """Do the role's work; return what went wrong first, empty if nothing did."""
+    logging.getLogger("botsite.sqs").addHandler(_Noting())
     with structlog.testing.capture_logs() as logged:
         global _logged
         _logged = logged
@@ -269,8 +280,8 @@ def trouble(role: str) -> str:
 def main(role: str) -> None:
     """Answer each line of the input."""
     # Clients cost a tenth of a second each; none of them has a connection yet.
-    for service in ("sqs", "secretsmanager", "logs", "autoscaling", "cloudwatch"):
-        aws.client(service)
+    for name in ("sqs", "secretsmanager", "logs", "autoscaling", "cloudwatch"):
+        aws.client(name)
     aws.dynamodb()
     aws.s3()
     sys.stdout.write("ready\n")

@@ -9,10 +9,10 @@ import httpx
 from django.conf import settings
 
 from botsite import aws
-from deploy import environment, stacks
+from deploy import provision
 from deploy.local.processes import BOTTOM, TOP, Child, Children, free_port
 from deploy.local.roles import READY
-from deploy.local.stack import PREFIX, LocalStack
+from deploy.local.stack import PREFIX, SERVICE, LocalStack
 from tests.upgrade import release
 
 # The emulator tells an ALB's targets apart by host alone.
@@ -49,8 +49,8 @@ class UpgradedStack(LocalStack):
 
     def upgrade_stacks(self) -> None:
         """Deploy the templates of this release over the others; roles that are started from now on learn of it."""
-        stacks.provision(PREFIX)
-        self.env |= environment.of(PREFIX)
+        provision.deploy(SERVICE)
+        self.env |= SERVICE.environment()
 
     def replace_worker(self, folder: Path) -> None:
         """Let the worker end, and start one of the release in that folder."""
@@ -72,7 +72,7 @@ class UpgradedStack(LocalStack):
             self.start_site(host, free_port(host))
         for site in self.sites:
             site.wait_ready(lambda site=site: self._ready(site), _READY_SECONDS)
-        elb, group = aws.client("elbv2"), stacks.existing(PREFIX, "web").outputs["TargetGroupArn"]
+        elb, group = aws.client("elbv2"), SERVICE.stack("web").outputs["TargetGroupArn"]
         elb.register_targets(TargetGroupArn=group, Targets=_targets(self.sites))
         elb.deregister_targets(TargetGroupArn=group, Targets=_targets(leaving))
         for site in leaving:

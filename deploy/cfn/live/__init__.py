@@ -1,6 +1,6 @@
-"""Read how a resource really is, in the words of its template.
+"""Read the live settings of a resource, in the form of its template.
 
-`READERS[type](physical id, properties as written)` gives its properties. What a service does not tell is left out.
+`READERS[type](physical id, properties in the template)` returns its properties, without those that can't be read.
 """
 
 from collections.abc import Callable, Mapping

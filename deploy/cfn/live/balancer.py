@@ -1,4 +1,4 @@
-"""Read how a load balancer, its listeners and their rules really are."""
+"""Read the live settings of a load balancer, its listeners and their rules."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,6 +39,6 @@ def rule(arn: str, written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(attributes: list[dict[str, str]], written: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return those of the attributes that the template speaks of: there are always many more."""
+    """Return the attributes that the template sets: there are always many more."""
     keys = {one["Key"] for one in written}
     return [one for one in attributes if one["Key"] in keys]

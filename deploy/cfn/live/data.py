@@ -1,4 +1,4 @@
-"""Read how queues, tables, buckets and log groups really are."""
+"""Read the live settings of queues, tables, buckets and log groups."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ def bucket(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _if_set(read: Callable[..., dict[str, Any]], bucket: str) -> dict[str, Any]:
-    """Return the answer, empty where S3 says by an error that nothing is set ("NoSuchLifecycleConfiguration")."""
+    """Return the answer, empty if S3 answers that nothing is set ("NoSuchLifecycleConfiguration")."""
     try:
         return read(Bucket=bucket)
     except ClientError as error:

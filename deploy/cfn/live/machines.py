@@ -1,4 +1,4 @@
-"""Read how security groups, launch templates, Auto Scaling groups and alarms really are."""
+"""Read the live settings of security groups, launch templates, Auto Scaling groups and alarms."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from deploy.cfn.live.names import last_part
 
 
 def security_group(group_id: str, written: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a security group's rules, one for each source or destination as templates have them."""
+    """Return a security group's rules, one per source or destination, as in templates."""
     found = aws.client("ec2").describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
     return {
         "SecurityGroupIngress": list(_rules(found["IpPermissions"], "Source")),

@@ -1,4 +1,4 @@
-"""Compare what has several names: an ARN and an address end with the name that a template gave."""
+"""Compare ARNs and addresses by the name at their end."""
 
 
 def last_part(name: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
-from metrics.alarms import Point
+from metrics.evaluation import Point
 from metrics.policy import Policies, Step, StepScaling, TargetTracking
 
 

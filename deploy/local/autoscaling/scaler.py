@@ -11,7 +11,7 @@ from deploy.local.autoscaling.policies import NotEmulated
 from deploy.local.notice import Notice, Report
 from metrics import policy
 from metrics.backlog import BadSetting
-from metrics.policy import Decision, History, Policies
+from metrics.policy import Decision, Points, Policies
 
 # How often alarms are evaluated, in seconds of AWS, and how many more periods than the alarm's are read, for late
 # points.
@@ -62,18 +62,18 @@ class Scaling:
             return None
         scaled = deployed.scaled(self._time_scale)
         seconds = _looks_back(scaled.policies)
-        history = History(
+        points = Points(
             backlog_per_instance=scaled.load.points(seconds),
             backlog_without_capacity=scaled.waiting.points(seconds) if scaled.waiting else (),
         )
-        state = policy.Group(
+        state = policy.Capacity(
             desired=group.desired,
             minimum=group.minimum,
             maximum=group.maximum,
             warming=self._fleet.warming(scaled.policies.warmup),
             changed_at=self._changed_at,
         )
-        return policy.decide(scaled.policies, history, state, time.time())
+        return policy.decide(scaled.policies, points, state, time.time())
 
 
 def _looks_back(wanted: Policies) -> float:

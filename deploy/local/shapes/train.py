@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy.local.shapes import export
 from deploy.local.shapes.draw import LABELS, DrawnPhoto, draw_photo
 
-WEIGHTS = Path(__file__).with_name("shapes.pt")
 IMAGE_SIZE = 320  # pixels, the longer side of what the model sees
 HELD_OUT_SEED = 1_000_000  # Drawings from this seed on are never learned from.
 HELD_OUT_IMAGES = 300
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data = _draw_data_set(folder, options.images, options.seed)
         trained = _train(folder, data, options)
         _store(trained, options.output)
+        if options.output == export.WEIGHTS:
+            export.main()
         score = _held_out_map50(options.output, data)
     sys.stdout.write(f"{options.output}: {options.output.stat().st_size} bytes, held-out mAP50 {score:.3f}\n")
     return 0 if score >= LEAST_MAP50 else 1
@@ -43,7 +45,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of drawings and training (default %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads (default %(default)s)")
     parser.add_argument("--start", type=Path, help="a .pt file to go on from instead of random weights")
-    parser.add_argument("--output", type=Path, default=WEIGHTS, help="file to write (default %(default)s)")
+    parser.add_argument("--output", type=Path, default=export.WEIGHTS, help="file to write (default %(default)s)")
     return parser.parse_args(arguments)
 
 

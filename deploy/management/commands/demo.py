@@ -1,4 +1,4 @@
-"""`manage.py demo`: the whole service on this machine, from one command."""
+"""Run the whole service on this machine."""
 
 from pathlib import Path
 from typing import Any

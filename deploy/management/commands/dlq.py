@@ -1,4 +1,4 @@
-"""`manage.py dlq list|replay|purge`: what to do with jobs that were given up."""
+"""List, replay or delete the dead letters of the jobs queue."""
 
 import sys
 import time
@@ -11,21 +11,21 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from detection import dead_letters, predictions
+from detection import dead_letters, deliveries
 from detection.dead_letters import DeadLetter
 
-# An apology on its way may count as the answer to come, so its letter has to wait: at the most for this.
-_PATIENCE_SECONDS = predictions.DELIVERY_LEASE.total_seconds() + 10
+# While the apology is being sent, it holds the delivery: its letter can't be replayed for at most this long.
+_PATIENCE_SECONDS = deliveries.LEASE.total_seconds() + 10
 _AGAIN_SECONDS = 2.0
 
 
 class Command(BaseCommand):
-    help = "List the dead letters of the jobs queue, put them back into it, or delete them."
+    help = "List the dead letters of the jobs queue, put them back into the queue, or delete them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=["list", "replay", "purge"])
         parser.add_argument(
-            "--id", action="append", dest="ids", metavar="MESSAGE_ID", help="only this letter; may be repeated"
+            "--id", action="append", dest="ids", metavar="MESSAGE_ID", help="only this letter; can be repeated"
         )
         parser.add_argument("--yes", action="store_true", help="delete without asking")
 
@@ -49,7 +49,9 @@ class Command(BaseCommand):
             self.stdout.write(f"{letter.message_id}  sent={sent}  receives={letter.receives}  {what}")
         self.stdout.write(_letters(len(found)))
         if not ids and (more := dead_letters.count() - len(found)) > 0:
-            self.stdout.write(f"{more} more are not shown. replay and purge take all, unless you name letters by --id.")
+            self.stdout.write(
+                f"{more} more are not shown. replay and purge take them all, unless you name letters with --id."
+            )
 
     def _replay(self, ids: set[str]) -> None:
         give_up_at = time.monotonic() + _PATIENCE_SECONDS
@@ -66,7 +68,7 @@ class Command(BaseCommand):
         _miss(ids - found)
 
     def _replay_once(self, ids: set[str]) -> tuple[set[str], set[str]]:
-        """Return the ids of the letters that were replayed, and of those that could not be yet."""
+        """Return the ids of the replayed letters, and of those that can't be replayed yet."""
         done: dict[bool, set[str]] = {True: set(), False: set()}
         with closing(dead_letters.chosen(ids)) as letters:
             for letter in letters:
@@ -87,7 +89,7 @@ class Command(BaseCommand):
     def _ask(self) -> None:
         if not (sys.stdin.isatty() and self.stdout.isatty()):
             raise CommandError("Nothing was deleted: there is no terminal to ask on. Add --yes to delete them.")
-        # input() would write the question to the error output, which may lead elsewhere.
+        # input() would print the question to standard error, which may be redirected.
         self.stdout.write("Type yes to delete them for good: ", ending="")
         self.stdout.flush()
         if input() != "yes":
@@ -95,7 +97,7 @@ class Command(BaseCommand):
 
 
 def _delete(ids: Collection[str]) -> int:
-    """Delete these letters, and no others: more may have come since they were counted. Return how many."""
+    """Delete only these letters, as more may have arrived since they were counted; return how many."""
     deleted = 0
     with closing(dead_letters.chosen(ids)) as letters:
         for letter in letters:
@@ -113,7 +115,7 @@ def _kind(letter: DeadLetter) -> str:
 
 
 def _miss(ids: set[str]) -> None:
-    """Fail for letters that are not there."""
+    """Raise CommandError for letters that were not found."""
     if ids:
         raise CommandError(
             f"Not found: {', '.join(sorted(ids))}. Replayed or deleted already, or being read by someone else."

@@ -1,4 +1,4 @@
-"""Say what is wrong with a deployed service, and what to do."""
+"""Find what is wrong with a deployed service, and what to do about it."""
 
 import json
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from rich.text import Text
 
 from deploy.doctor import checks
 from deploy.doctor.findings import Finding, State
-from deploy.doctor.place import Place
 from deploy.management.base import StackCommand
+from deploy.service import Service
 
 _COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red", State.UNKNOWN: "cyan"}
 
@@ -21,22 +21,22 @@ class Command(StackCommand):
     """Run every check; exit code 1 if one failed."""
 
     help = (
-        "Check a deployed service for the failures that are known: each check says what it saw and what to do. Needs "
-        "read permissions only, and changes nothing."
+        "Check a deployed service for known failures: each check says what it found and what to do. Needs only read "
+        "permissions and changes nothing."
     )
     interrupted = "Interrupted."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the choice of checks, and the form of the report."""
+        """Add which checks to run, and the format of the report."""
         super().add_arguments(parser)
         parser.add_argument(
             "--only", action="append", choices=list(checks.CHECKS), metavar="NAME", help="run only this check"
         )
         parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
-    def run(self, **options: Any) -> None:
+    def run(self, service: Service, **options: Any) -> None:
         """Run the checks and print what they found."""
-        findings = checks.run(Place(options["prefix"]), options["only"] or checks.CHECKS)
+        findings = checks.run(service, options["only"] or checks.CHECKS)
         if options["json"]:
             self.stdout.write(json.dumps([one.as_dict() for one in findings], indent=2))
         else:
@@ -52,7 +52,7 @@ class Command(StackCommand):
                 if one.verdict.todo:
                     console.print(f"{'':<22} -> {one.verdict.todo}", markup=False)
             return
-        table = Table("check", "", "what was seen", "what to do", box=box.SIMPLE_HEAD, header_style="bold")
+        table = Table("check", "", "found", "what to do", box=box.SIMPLE_HEAD, header_style="bold")
         for one in findings:
             state = Text(one.verdict.state, _COLOURS[one.verdict.state])
             table.add_row(one.name, state, Text(one.verdict.seen), Text(one.verdict.todo))

@@ -1,4 +1,4 @@
-"""`manage.py export_weights`: turn the model into the form that the worker runs."""
+"""Export the model to the format that the worker runs."""
 
 from pathlib import Path
 from typing import Any
@@ -10,24 +10,24 @@ from detection.model import weights
 
 
 class Command(BaseCommand):
-    # Checks import the whole site, of which the build of a worker's image has neither need nor packages.
+    # Checks import the whole site, whose packages a worker's image doesn't have.
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration of it
-    help = "Export the weights that YOLO_WEIGHTS names to OpenVINO, once; the worker then starts with the export."
+    help = "Export the weights of YOLO_WEIGHTS to OpenVINO once, so that the worker starts with the export."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--weights", default=settings.YOLO_WEIGHTS, help="a .pt file (default: YOLO_WEIGHTS)")
+        parser.add_argument("--weights", default=settings.YOLO_WEIGHTS, help=".pt file (default: YOLO_WEIGHTS)")
         parser.add_argument(
             "--calibration",
             type=Path,
             metavar="YAML",
-            help="a data set in ultralytics' format: export as int8, calibrated on its images, instead of fp16"
+            help="data set in ultralytics' format: export as int8, calibrated on its images, instead of fp16"
             " (needs the package nncf)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = Path(options["weights"])
         if path.suffix != ".pt":
-            self.stdout.write(f"{path} is exported already: the worker loads it as it is.")
+            self.stdout.write(f"{path} is already exported: the worker loads it as it is.")
             return
         try:
             made = weights.export(weights.locate(path), options["calibration"])

@@ -10,69 +10,70 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from deploy.loadtest import session
-from deploy.loadtest.arrivals import SHAPES
-from deploy.loadtest.errors import LoadTestError
-from deploy.loadtest.pictures import MOST
+from deploy.loadtest.plan import SHAPES, LoadTestError, Options
 from deploy.loadtest.screen import Screen
-from deploy.local.processes import ChildFailed
+from deploy.loadtest.send import MOST_PICTURES
 from deploy.management.base import StackCommand
+from deploy.service import Service
 from detection.model.weights import WeightsMissing
 
 _MOST = 100_000
 _CHATS = (
-    "chats that the photos come from and the answers go to, in turn; each has pressed Start in the bot. Telegram takes "
-    "one message a second for a chat and the bot keeps to 25 a second in all, so N photos in C chats take N/25 and N/C "
-    "seconds at least: use many chats for many photos (default on a fake Telegram: a made-up one a photo)"
+    "chats that send the photos and get the answers, in turn; their owners must press Start in the bot first. Telegram "
+    "accepts one message a second per chat and the bot sends at most 25 a second overall, so N photos in C chats take "
+    "at least N/25 and N/C seconds: use many chats for many photos (default on a fake Telegram: made-up chats)"
 )
 
 
 class Command(StackCommand):
-    """Send photos, follow the answers, write a report. Of the stack, only a self-signed certificate is looked up."""
+    """Send photos, follow the answers and write a report. `--prefix` is only used to find a self-signed certificate."""
 
     help = (
         "Send photos to the webhook as Telegram would, follow every answer, watch the service scale, and write a "
-        "report with a plot. Works on whatever the environment names; exit code 1 if an answer was lost or doubled."
+        "report with a plot. Tests whatever the environment names; exits with 1 if an answer was lost or doubled."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add what is sent, where from, and for how long."""
+        """Add the options for what is sent, from where, and for how long."""
         super().add_arguments(parser)
         count, above_0 = _number(int, f"a whole number from 1 to {_MOST:,}"), _number(float, "a number above 0")
         say = parser.add_argument
         say("--photos", type=count, default=300, help="how many photos (default: %(default)s)")
-        say("--rate", type=above_0, default=5.0, help="photos a second, on average (default: %(default)s)")
-        say("--shape", choices=SHAPES, default="constant", help="how they come (default: %(default)s)")
-        say("--trace", type=Path, help="a CSV with lines seconds,photos that says instead how many come when")
-        say("--folder", type=Path, help=f"photos to send, in turn, {MOST} at most (default: the demo's sample)")
-        say("--chat-ids", type=int, nargs="+", default=[], metavar="ID", help=_CHATS)
+        say("--rate", type=above_0, default=5.0, help="photos per second, on average (default: %(default)s)")
+        say("--shape", choices=SHAPES, default="constant", help="how they are spread over time (default: %(default)s)")
+        say("--trace", type=Path, help="send at the times in a CSV instead, with lines seconds,photos")
         say(
-            "--timeout", type=above_0, default=600.0, help="wait so long for answers, in seconds (default: %(default)s)"
+            "--folder",
+            type=Path,
+            help=f"folder with up to {MOST_PICTURES} photos to send in turn (default: the demo's sample)",
         )
-        say("--interval", type=above_0, default=2.0, help="read the gauges so often, in seconds (default: %(default)s)")
-        say("--settle", type=above_0, default=5.0, help="look for second answers so long (default: %(default)s s)")
-        say("--until-scaled-in", action="store_true", help="watch until the group is back at its minimum")
+        say("--chat-ids", type=int, nargs="+", default=[], metavar="ID", help=_CHATS)
+        say("--timeout", type=above_0, default=600.0, help="seconds to wait for answers (default: %(default)s)")
+        say("--interval", type=above_0, default=2.0, help="seconds between gauge readings (default: %(default)s)")
+        say("--settle", type=above_0, default=5.0, help="seconds to look for second answers (default: %(default)s)")
+        say("--until-scaled-in", action="store_true", help="keep watching until the group is back at its minimum")
         say("--out", type=Path, help="folder for the report (default: a new one in var/loadtest)")
-        say("--local", action="store_true", help="test a stack that is started here, and stopped afterwards")
+        say("--local", action="store_true", help="start a stack on this machine, test it, and stop it")
 
-    def run(self, **options: Any) -> None:
+    def run(self, service: Service, **options: Any) -> None:
         """Run the test, print its report, and fail if an answer was lost or doubled."""
-        chosen = {name: options[name] for name in session.Options.__dataclass_fields__}
+        chosen = {name: options[name] for name in Options.__dataclass_fields__}
         chosen["out"] = options["out"] or settings.BASE_DIR / "var" / "loadtest" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         try:
-            report = session.run(session.Options(**chosen), Screen(self.console()))
-        except (LoadTestError, ChildFailed, WeightsMissing) as error:
+            report = session.run(Options(**chosen), Screen(self.console()))
+        except (LoadTestError, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         if report is None:
-            raise CommandError("Stopped before a photo was sent.", returncode=130)
+            raise CommandError("Stopped before any photo was sent.", returncode=130)
         self.stdout.write(report.text() + f"Report and plot: {chosen['out']}\n")
         if report.run.interrupted:
             raise CommandError("Stopped before all photos were sent and answered.", returncode=130)
         if not report.tally.kept:
-            raise CommandError("Answers were lost or doubled: report.json tells which.")
+            raise CommandError("Answers were lost or doubled: report.json says which.")
 
 
 def _number(kind: type[int] | type[float], what: str) -> Callable[[str], float]:
-    """Return a type for argparse that takes a number above 0 and not above _MOST."""
+    """Return a type for argparse that accepts numbers above 0, up to _MOST."""
 
     def read(text: str) -> float:
         try:

@@ -1,104 +1,104 @@
-"""Make the service's place on AWS, or bring it up to date."""
+"""Create the service on AWS, or bring it up to date."""
 
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from botsite.bot.api import TelegramError
-from deploy import next_steps, provision
+from botsite.bot.errors import TelegramError
+from deploy import provision
 from deploy.certificates.choice import Way
 from deploy.images import rollout
+from deploy.management import plan, token_input
 from deploy.management.base import StackCommand, progress
-from deploy.management.plan import show
 from deploy.provision import Order
-from deploy.webhook import bot, token_input
+from deploy.service import Service
+from deploy.webhook import bot
 
 
 class Command(StackCommand):
-    """Bring up the whole service; `--plan` shows what that would change instead."""
+    """Bring up the whole service; `--plan` shows what that would change."""
 
     help = (
         "Create or update the whole service: stacks, machine images, certificate, the bot's token, its webhook. "
-        "Running it again changes nothing that is right, renews what would expire, finishes what was interrupted."
+        "Running it again only changes what needs it: it finishes an interrupted run and renews what is about to "
+        "expire."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the plan, the certificate, the token and the templates' parameters."""
+        """Add the plan, the certificate, the token and the template parameters."""
         super().add_arguments(parser)
         parser.add_argument(
-            "--plan", action="store_true", help="print what would change, and what it costs; change nothing"
+            "--plan", action="store_true", help="print what would change and what it costs; change nothing"
         )
         parser.add_argument("--domain", default="", help="the bot's host name, in a Route 53 zone of this account")
         parser.add_argument("--hosted-zone-id", default="", metavar="ID", help="the zone that holds --domain")
         parser.add_argument(
-            "--self-signed", action="store_true", help="use a certificate of our own, for the load balancer's name"
+            "--self-signed", action="store_true", help="use a self-signed certificate for the load balancer's name"
         )
         parser.add_argument("--token-fd", type=int, metavar="N", help=token_input.HELP)
-        parser.add_argument("--wait", action="store_true", help="wait until old machines are replaced")
+        parser.add_argument("--wait", action="store_true", help="wait until old instances are replaced")
         parser.add_argument(
             "--parameter",
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help="set a parameter of a template, e.g. OperatorCidr=203.0.113.7/32, MaxWorkers=10 or KeptDays=60 "
-            "(days); it is kept until it is set again; a name that is none lists them all",
+            help="set a template parameter, e.g. OperatorCidr=203.0.113.7/32, MaxWorkers=10 or KeptDays=60 (days); "
+            "it keeps its value until it is set again; an unknown name prints the list",
         )
 
-    def run(self, **options: Any) -> None:
+    def run(self, service: Service, **options: Any) -> None:
         """Plan or deploy."""
-        order, console = _order(options), self.console()
+        order, console = _order(service, options), self.console()
         provision.check(order)
         if options["plan"]:
-            show(console, order)
+            plan.show(console, order)
             return
-        token = token_input.take(order.prefix, options["token_fd"], console)
+        token = token_input.take(service, options["token_fd"], console)
         self._deploy(order, console)
         if token:
-            new = bot.store(order.prefix, token)
-            console.print("The bot's token is stored." if new else "The bot's token is the one that is stored.")
-        self._roll_out(order.prefix, console, options["wait"])
-        _connect(order.prefix, console)
-        for line in next_steps.lines(order.prefix):
+            new = bot.store(service, token)
+            console.print("The bot token is stored." if new else "The stored bot token is unchanged.")
+        self._roll_out(service, console, options["wait"])
+        _connect(service, console)
+        for line in provision.next_steps(service):
             console.print(line, markup=False)
 
     def _deploy(self, order: Order, console: Console) -> None:
         with progress(console) as report:
             done = provision.provision(order, report, lambda text: console.print(text, markup=False))
-        for name, what in done.stacks.items():
+        for name, what in done.items():
             console.print(f"{name}: {what}")
-        for line in done.fixups:
-            console.print(f"set afterwards, because the emulator's CloudFormation drops it: {line}")
-        console.print("The live settings are as the templates say.")
+        console.print("The live settings match the templates.")
 
-    def _roll_out(self, prefix: str, console: Console, wait: bool) -> None:
+    def _roll_out(self, service: Service, console: Console, wait: bool) -> None:
         def say(text: str) -> None:
             console.print(text, markup=False)
 
-        for group, started in provision.roll_out(prefix, say).items():
+        for group, started in provision.roll_out(service, say).items():
             if wait:
                 rollout.follow(group, started, say)
 
 
-def _connect(prefix: str, console: Console) -> None:
-    """Tell Telegram where updates go, once there is a token to do it with and a certificate to do it by."""
-    if next_steps.lacking(prefix):
+def _connect(service: Service, console: Console) -> None:
+    """Give Telegram the webhook, once there are a token and a certificate."""
+    if provision.lacking(service):
         return
     try:
-        done = bot.connect(prefix, lambda text: console.print(text, markup=False))
+        done = bot.connect(service, lambda text: console.print(text, markup=False))
     except TelegramError as error:
         raise CommandError(
-            f"All is deployed, but Telegram sends no updates yet. {error} - then run this again."
+            f"Everything is deployed, but Telegram doesn't send updates yet. {error} - then run this again."
         ) from error
     for change in done.changes:
-        console.print(f"Telegram had {change}.", markup=False)
-    console.print("The webhook was given to Telegram." if done.sent else "Telegram has the webhook already.")
+        console.print(f"Changed {change}", markup=False)
+    console.print("The webhook was sent to Telegram." if done.sent else "Telegram already has the webhook.")
 
 
-def _order(options: dict[str, Any]) -> Order:
+def _order(service: Service, options: dict[str, Any]) -> Order:
     values = dict(_pair(text) for text in options["parameter"])
     way = Way(options["domain"], options["hosted_zone_id"].removeprefix("/hostedzone/"), options["self_signed"])
-    return Order(options["prefix"], values, way)
+    return Order(service, values, way)
 
 
 def _pair(text: str) -> tuple[str, str]:

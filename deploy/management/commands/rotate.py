@@ -1,4 +1,4 @@
-"""Give a secret of a running service a new value."""
+"""Replace a secret of the running service."""
 
 import getpass
 import sys
@@ -7,60 +7,59 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 
-from botsite.bot.api import TelegramError
+from botsite.bot.errors import TelegramError
 from deploy import rotation
+from deploy.management import token_input
 from deploy.management.base import StackCommand
-from deploy.webhook import token_input
+from deploy.service import Service
 
 
 class Command(StackCommand):
-    """Store the new value, tell Telegram where it has to know, and say what is left to do."""
+    """Store the new value, tell Telegram if it has to know, and print what is left to do."""
 
-    help = (
-        "Give a secret of the running service a new value, without a photo lost or answered twice. No value is printed."
-    )
-    interrupted = "Interrupted. If it is not clear whether a new value was stored, rotate again: that does no harm."
+    help = "Replace a secret of the running service; no photo is lost or answered twice. No value is printed."
+    interrupted = "Interrupted. If you can't tell whether a new value was stored, rotate again: that does no harm."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the secret's name."""
         super().add_arguments(parser)
         parser.add_argument("name", choices=[*rotation.DRAWN, rotation.TOKEN], help="which secret")
         parser.add_argument(
-            "--token-fd", type=int, metavar="N", help="read the token from this file descriptor, instead of asking"
+            "--token-fd", type=int, metavar="N", help="read the token from this file descriptor instead of asking"
         )
 
-    def run(self, **options: Any) -> None:
+    def run(self, service: Service, **options: Any) -> None:
         """Rotate."""
-        prefix, name = options["prefix"], options["name"]
+        name = options["name"]
         try:
             if name == rotation.TOKEN:
-                self.stdout.write(rotation.store_token(prefix, _token(options["token_fd"])))
+                self.stdout.write(rotation.store_token(service, _token(options["token_fd"])))
             else:
-                self.stdout.write(f"{prefix}/{name} has a new value. {rotation.rotate(prefix, name)}")
+                self.stdout.write(f"{service}/{name} has a new value. {rotation.rotate(service, name)}")
         except TelegramError as error:
             raise CommandError(f"Nothing was changed. {error}") from error
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         if name in ("webhook-secret", rotation.TOKEN):
-            self.stdout.write(_told(prefix))
+            self.stdout.write(_told(service))
 
 
-def _told(prefix: str) -> str:
+def _told(service: Service) -> str:
     try:
-        return rotation.tell_telegram(prefix)
+        return rotation.tell_telegram(service)
     except TelegramError as error:
         raise CommandError(
-            f"The new value is stored, but Telegram was not told: {error} It goes on with the one before, which is "
-            f"good for an hour. Run: python manage.py set_webhook --prefix {prefix} --again"
+            f"The new value is stored, but Telegram doesn't have it: {error} Telegram keeps using the previous value, "
+            f"which is valid for an hour. Run: python manage.py set_webhook --prefix {service} --again"
         ) from error
 
 
 def _token(descriptor: int | None) -> str:
-    """Return what was typed without echo, or what the descriptor holds; never an argument, which others can read."""
+    """Return the token, typed without echo or read from the descriptor; never an argument, which others can read."""
     if descriptor is not None:
         return token_input.read(descriptor)
     if not sys.stdin.isatty():
-        raise CommandError("There is no terminal to ask on: give the token by --token-fd N.")
-    if token := getpass.getpass("The bot's token, as @BotFather gave it: ").strip():
+        raise CommandError("There is no terminal to ask on: pass the token with --token-fd N.")
+    if token := getpass.getpass("The bot's token, from @BotFather: ").strip():
         return token
     raise CommandError("No token was given, so nothing was changed.")

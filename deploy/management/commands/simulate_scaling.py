@@ -1,4 +1,4 @@
-"""`manage.py simulate_scaling`: what would the group do under such a load, and what would it cost?"""
+"""Simulate how the group would scale under a load, and what that would cost."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,25 +11,25 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from deploy.management import simulation_options
 from metrics.backlog import BadSetting
-from metrics.simulator import options as given
-from metrics.simulator import plots, tuning
+from metrics.simulator import compare, plots, tuning
 from metrics.simulator.scenario import Result, Scenario
 
 _PERCENTS = (50, 95, 99)
 
 
 class Command(BaseCommand):
-    """Simulate every target, print the table, draw the picture; without options, a day of 100,000 photos."""
+    """Simulate every target, print a table, draw a plot; without options, a day of 100,000 photos."""
 
     help = (
-        "Simulate how the Auto Scaling group would follow a load: print latency, machines and cost for each target, "
-        "and draw backlog, machines and latency over time. Reads and changes nothing on AWS."
+        "Simulate how the Auto Scaling group would follow a load: print latency, instances and cost for each target, "
+        "and plot backlog, instances and latency over time. Neither reads nor changes anything on AWS."
     )
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration of it
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add what is asked; the load, the machines and the policies are in `metrics/simulator/options.py`."""
+        """Add the question; `metrics/simulator/options.py` adds the load, the machines and the policies."""
         parser.add_argument(
             "--targets",
             type=float,
@@ -46,14 +46,14 @@ class Command(BaseCommand):
             type=float,
             default=95.0,
             metavar="PERCENT",
-            help="how many photos have to keep it (default: 95)",
+            help="percentage of photos that have to meet it (default: 95)",
         )
-        text = "picture to draw (default: %(default)s)"
+        text = "plot to write (default: %(default)s)"
         parser.add_argument("--png", type=Path, default=Path("var/scaling.png"), metavar="FILE", help=text)
-        given.add(parser)
+        simulation_options.add(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Turn bad input into a line that says what to change."""
+        """Report bad input in one line that says what to change."""
         try:
             self._run(options)
         except BadSetting as error:
@@ -65,16 +65,16 @@ class Command(BaseCommand):
 
     def _run(self, options: Mapping[str, Any]) -> None:
         if not 0 < options["percentile"] <= 100:
-            raise CommandError(f"--percentile {options['percentile']:g} has to be above 0 and at most 100.")
-        # First, not after minutes of simulation.
+            raise CommandError(f"--percentile {options['percentile']:g} must be above 0 and at most 100.")
+        # Fail now, not after minutes of simulation.
         options["png"].parent.mkdir(parents=True, exist_ok=True)
-        console, scenario = self._console(), given.scenario(options)
+        console, scenario = self._console(), simulation_options.scenario(options)
         targets = options["targets"] or [settings.BACKLOG_TARGET]
         if options["tune"] and not options["targets"]:
             targets = tuning.candidates(scenario, options["latency"])
-        policies = given.policies(options, targets[0])
+        policies = simulation_options.policies(options, targets[0])
         with _progress(console, scenario, len(targets)) as progress:
-            results = tuning.sweep(scenario, policies, targets, progress)
+            results = compare.targets(scenario, policies, targets, progress)
         console.print(_table(scenario, results))
         if options["tune"]:
             advice = tuning.recommend(scenario, policies, results, options["latency"], options["percentile"])
@@ -84,18 +84,18 @@ class Command(BaseCommand):
             for reason in advice.reasons:
                 console.print(f"  {reason}")
         plots.draw({f"target {target:g}": result for target, result in results.items()}, options["png"])
-        console.print(f"Drawn: {options['png']}")
+        console.print(f"Picture: {options['png']}")
 
     def _console(self) -> Console:
         """Return a console on the command's output: colours on a terminal, plain wide lines elsewhere."""
-        # Django would end each piece that rich writes with a line break.
+        # Django would add a line break to each piece that rich writes.
         self.stdout.ending = ""
         width = None if self.stdout.isatty() else 160
         return Console(file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True, width=width)
 
 
 def _table(scenario: Scenario, results: Mapping[float, Result]) -> Table:
-    """Return a row for each target: latencies, the largest backlog, machines, what they cost."""
+    """Return a row for each target: latencies, largest backlog, instances and their cost."""
     title = f"{len(scenario.arrivals):,} photos; up to {scenario.maximum} machines of "
     title += f"{scenario.machine.photos_per_second:g} photos/s"
     headers = ["target", *(f"p{percent} s" for percent in _PERCENTS), "max s"]
@@ -112,8 +112,8 @@ def _table(scenario: Scenario, results: Mapping[float, Result]) -> Table:
 
 
 @contextmanager
-def _progress(console: Console, scenario: Scenario, targets: int) -> Iterator[tuning.Progress]:
-    """Yield a function that moves a bar on a terminal: a step a target, and within it by the simulated time."""
+def _progress(console: Console, scenario: Scenario, targets: int) -> Iterator[compare.Progress]:
+    """Yield a function that advances a progress bar by target and, within a target, by simulated time."""
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     seconds = max([1.0, *scenario.arrivals[-1:].tolist()])
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

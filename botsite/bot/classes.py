@@ -1,0 +1,40 @@
+"""What the 80 classes of COCO, which the default model knows, are called in English: one, and several."""
+
+PLURALS = {
+    "person": "people", "bicycle": "bicycles", "car": "cars", "motorcycle": "motorcycles", "airplane": "airplanes",
+    "bus": "buses", "train": "trains", "truck": "trucks", "boat": "boats", "traffic light": "traffic lights",
+    "fire hydrant": "fire hydrants", "stop sign": "stop signs", "parking meter": "parking meters", "bench": "benches",
+    "bird": "birds", "cat": "cats", "dog": "dogs", "horse": "horses", "sheep": "sheep", "cow": "cows",
+    "elephant": "elephants", "bear": "bears", "zebra": "zebras", "giraffe": "giraffes", "backpack": "backpacks",
+    "umbrella": "umbrellas", "handbag": "handbags", "tie": "ties", "suitcase": "suitcases", "frisbee": "frisbees",
+    "skis": "pairs of skis", "snowboard": "snowboards", "sports ball": "sports balls", "kite": "kites",
+    "baseball bat": "baseball bats", "baseball glove": "baseball gloves", "skateboard": "skateboards",
+    "surfboard": "surfboards", "tennis racket": "tennis rackets", "bottle": "bottles", "wine glass": "wine glasses",
+    "cup": "cups", "fork": "forks", "knife": "knives", "spoon": "spoons", "bowl": "bowls", "banana": "bananas",
+    "apple": "apples", "sandwich": "sandwiches", "orange": "oranges", "broccoli": "broccoli", "carrot": "carrots",
+    "hot dog": "hot dogs", "pizza": "pizzas", "donut": "donuts", "cake": "cakes", "chair": "chairs",
+    "couch": "couches", "potted plant": "potted plants", "bed": "beds", "dining table": "dining tables",
+    "toilet": "toilets", "tv": "TVs", "laptop": "laptops", "mouse": "mice", "remote": "remotes",
+    "keyboard": "keyboards", "cell phone": "cell phones", "microwave": "microwaves", "oven": "ovens",
+    "toaster": "toasters", "sink": "sinks", "refrigerator": "refrigerators", "book": "books", "clock": "clocks",
+    "vase": "vases", "scissors": "pairs of scissors", "teddy bear": "teddy bears", "hair drier": "hair driers",
+    "toothbrush": "toothbrushes",
+}  # fmt: skip
+# Those that are not called by their label when there is one.
+SINGULARS = {"skis": "pair of skis", "scissors": "pair of scissors", "tv": "TV"}
+
+
+def singular(label: str) -> str:
+    """Return what one object with this label is called."""
+    return SINGULARS.get(label, label)
+
+
+def plural(label: str) -> str:
+    """Return what several objects with this label are called; a label of another model gets a regular plural."""
+    if label in PLURALS:
+        return PLURALS[label]
+    if label.endswith(("s", "x", "z", "ch", "sh")):
+        return f"{label}es"
+    if label.endswith("y") and label[-2:-1] not in "aeiou":
+        return f"{label[:-1]}ies"
+    return f"{label}s"

@@ -1,0 +1,163 @@
+"""What operators can do to jobs: who may, when it is offered, the question asked first, and the record afterwards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from botsite.staff import access, audit, confirm, errors, job_query
+from botsite.staff.confirm import Question, Row
+from botsite.staff.templatetags import times
+from detection import items, operations, predictions, sentences
+from detection.schemas import Prediction
+
+User = AbstractBaseUser | AnonymousUser
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Something to do to jobs. `against` returns why it makes no sense for a job as it stands."""
+
+    name: str
+    button: str
+    question: str
+    done: str
+    permission: str
+    run: Callable[..., None]
+    against: Callable[[Prediction], str | None] | None = None
+
+
+_OPERATIONS = {
+    each.name: each
+    for each in (
+        Operation(
+            name="retry",
+            button="Retry",
+            question="Process the photo again, and send the answer again?",
+            done="Retried",
+            permission="change",
+            run=operations.retry,
+            against=operations.against_retry,
+        ),
+        Operation(
+            name="resend",
+            button="Resend result",
+            question="Send the answer again, even if it was sent before?",
+            done="Resent",
+            permission="change",
+            run=operations.resend,
+            against=operations.against_resend,
+        ),
+        Operation(
+            name="apologise",
+            button="Mark failed and apologise",
+            question="Give up on the job and tell the sender?",
+            done="Marked failed, with an apology to the sender",
+            permission="change",
+            run=operations.apologise,
+            against=operations.against_apologise,
+        ),
+        Operation(
+            name="delete",
+            button="Delete with images",
+            question="Permanently delete the job, its photo and its boxed photo?",
+            done="Deleted",
+            permission="delete",
+            run=operations.delete,
+        ),
+    )
+}
+
+
+def allowed(user: User) -> list[Operation]:
+    """Return what this operator may do."""
+    return [operation for operation in _OPERATIONS.values() if access.may(user, operation.permission)]
+
+
+def offered(user: User, prediction: Prediction | None) -> list[Operation]:
+    """Return what this operator may do to a job as it stands; None stands for an incomplete job."""
+    return [
+        operation
+        for operation in allowed(user)
+        if operation.against is None or (prediction and not operation.against(prediction))
+    ]
+
+
+@access.staff
+def confirm_and_run(request: HttpRequest, name: str) -> HttpResponse:
+    """Ask on GET, act on POST. The jobs are the `id`s of the address, at most a page of them."""
+    operation = _OPERATIONS.get(name)
+    if operation is None:
+        raise errors.NotFound(f"No operation is called {name}. The operations are {', '.join(_OPERATIONS)}.")
+    if not access.may(request.user, operation.permission):
+        raise PermissionDenied
+    ids = confirm.selected(request, job_query.PAGE_LENGTH)
+    if not ids:
+        messages.warning(request, "Select at least one job.")
+        return HttpResponseRedirect(reverse("admin:detection_job_changelist"))
+    if request.method == "POST":
+        return _run(request, operation, ids)
+    return confirm.page(request, _question(operation, ids))
+
+
+def _question(operation: Operation, ids: list[str]) -> Question:
+    found = {each: predictions.find_item(each) for each in ids}
+    apology = operation.name == "apologise"
+    return Question(
+        title=operation.button,
+        text=operation.question,
+        button=operation.button,
+        rows=tuple(_row(each, item) for each, item in found.items()),
+        back=_back(ids),
+        back_name=f"Job {ids[0]}" if len(ids) == 1 else "Jobs",
+        possible=any(item is not None for item in found.values()),
+        sentence=sentences.APOLOGY if apology else "",
+        longest=operations.APOLOGY_LENGTH if apology else 0,
+    )
+
+
+def _row(prediction_id: str, item: dict[str, Any] | None) -> Row:
+    if item is None:
+        return Row(prediction_id, "not found, deleted or expired")
+    row = items.row(item)
+    note = f"{times.moment(row.created_at)}, chat {row.chat_id}, {row.status}, {row.delivery}"
+    return Row(prediction_id, note, reverse("admin:detection_job_change", args=[quote(prediction_id)]))
+
+
+def _run(request: HttpRequest, operation: Operation, ids: list[str]) -> HttpResponse:
+    sentence = request.POST.get("sentence", "").strip()[: operations.APOLOGY_LENGTH]
+    more = {"sentence": sentence} if operation.name == "apologise" and sentence else {}
+    done = [each for each in ids if _run_one(request, operation, each, more)]
+    if done:
+        messages.success(request, f"{operation.done}: {done[0] if len(done) == 1 else f'{len(done)} jobs'}.")
+    gone = operation.name == "delete" and bool(done)
+    return HttpResponseRedirect(reverse("admin:detection_job_changelist") if gone else _back(ids))
+
+
+def _run_one(request: HttpRequest, operation: Operation, prediction_id: str, more: dict[str, str]) -> bool:
+    """Do it to one job; return whether it was done, after telling the operator why not."""
+    audit.attempt(request, operation.name, prediction_id=prediction_id)
+    try:
+        operation.run(prediction_id, **more)
+    except operations.Refused as error:
+        messages.error(request, f"{operation.button} failed for job {prediction_id}: {error}.")
+        audit.refused(request, operation.name, prediction_id, str(error))
+        return False
+    if operation.name == "delete":
+        audit.deleted(request, prediction_id)
+    else:
+        audit.changed(request, operation.name, prediction_id, f"{operation.done}.")
+    return True
+
+
+def _back(ids: list[str]) -> str:
+    """Return the page to go back to: the job's if there is one job, otherwise the list."""
+    if len(ids) == 1:
+        return reverse("admin:detection_job_change", args=[quote(ids[0])])
+    return reverse("admin:detection_job_changelist")

@@ -1,0 +1,32 @@
+"""Hang the pages of jobs into Django's admin: its index, its permissions and addresses below /admin/detection/job/."""
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import URLPattern, path
+
+from botsite.staff import job_list, job_operations, job_page
+from detection.models import Job
+
+if TYPE_CHECKING:
+    JobModelAdmin = admin.ModelAdmin[Job]
+else:
+    JobModelAdmin = admin.ModelAdmin
+
+
+class JobAdmin(JobModelAdmin):
+    """Jobs have no table, so each page is a view of our own."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return all pages of jobs, named as the admin names those of a model."""
+        return [
+            path("", job_list.show, name="detection_job_changelist"),
+            path("<str:name>/confirm/", job_operations.confirm_and_run, name="detection_job_confirm"),
+            path("<path:prediction_id>/history/", job_page.history, name="detection_job_history"),
+            path("<path:prediction_id>/change/", job_page.show, name="detection_job_change"),
+        ]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return False: jobs come from Telegram."""
+        return False

@@ -1,0 +1,101 @@
+"""How each role's container runs, and what a builder is launched with to bake its image."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from deploy.service import Service
+
+_SCRIPT = Path(__file__).parents[1] / "docker" / "bake.sh"
+# A builder that nobody stops terminates itself after this time; a bake that takes longer has failed.
+LIFETIME_MINUTES = 60
+
+
+@dataclass(frozen=True)
+class Role:
+    """How a role's container is run: its ports (host:container), how long it may take to stop, in seconds, its disk.
+
+    The builder's disk, in GiB, is the minimum for instances of its image. The swap, in MiB, is a file on it.
+    """
+
+    publish: str
+    stop_seconds: int
+    disk_gib: int
+    swap_mib: int = 0
+
+    @property
+    def unit_stop_seconds(self) -> int:
+        """Return how long systemd waits for `docker stop`, which kills the container when its own time is over."""
+        return self.stop_seconds + 10
+
+
+# A site finishes sending its answers (deploy/gunicorn.conf.py), a worker what it has begun: up to 15 minutes for a
+# photo and 15 s for its callbacks. A large photo may need more memory than a micro instance has to spare.
+ROLES = {
+    "polybot": Role("8000:8000", 105, 8),
+    "yolo5": Role("", 930, 16, swap_mib=1024),
+    "metrics": Role("", 60, 8),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where builders run, and the bucket they report through."""
+
+    subnet: str
+    security_group: str
+    profile: str
+    bucket: str
+    queue_url: str
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """What to bake. `image` is a container in a registry; if empty, the builder builds it from source."""
+
+    role: str
+    version: str
+    image: str = ""
+    model: str = "yolo11n"
+    instance_type: str = ""
+
+    @property
+    def machine(self) -> str:
+        """Return the builder's instance type: exporting the model needs more memory than any role."""
+        return self.instance_type or ("t3.micro" if self.image else "t3.medium")
+
+
+def place(service: Service) -> Place:
+    """Return where the service's builders run; raise StackError if a stack isn't deployed."""
+    network, storage, bake = (service.stack(part).outputs for part in ("network", "storage", "bake"))
+    return Place(
+        subnet=network["SubnetAId"],
+        security_group=network["WorkersSecurityGroupId"],
+        profile=bake["BakeProfileArn"],
+        bucket=storage["ImagesBucketName"],
+        queue_url=bake["BakeQueueUrl"],
+    )
+
+
+def user_data(where: Place, spec: ImageSpec, folder: str) -> str:
+    """Return the script that the builder runs when it boots: its variables, then deploy/docker/bake.sh."""
+    role = ROLES[spec.role]
+    variables = {
+        "ROLE": spec.role,
+        "VERSION": spec.version,
+        "AWS_REGION": settings.AWS_REGION,
+        "BUCKET": where.bucket,
+        "FOLDER": folder,
+        "QUEUE_URL": where.queue_url,
+        "IMAGE": spec.image,
+        "MODEL": spec.model,
+        "PUBLISH": role.publish,
+        "STOP_SECONDS": str(role.stop_seconds),
+        "UNIT_STOP_SECONDS": str(role.unit_stop_seconds),
+        "SWAP_MIB": str(role.swap_mib),
+        "LIFETIME_MINUTES": str(LIFETIME_MINUTES),
+    }
+    lines = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join(["#!/bin/bash", *lines, _SCRIPT.read_text()])

@@ -1,0 +1,75 @@
+"""Pack the source that an image is built from, as git has it, and name its version."""
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+from django.conf import settings
+
+from deploy.cfn.cloudformation import StackError
+
+# What the Dockerfiles copy and a builder installs.
+_PACKED = (
+    ".dockerignore",
+    "manage.py",
+    "requirements-torch.txt",
+    "requirements-torch.lock",
+    "botsite",
+    "detection",
+    "metrics",
+    "deploy/__init__.py",
+    "deploy/gunicorn.conf.py",
+    "deploy/management",
+    "deploy/docker",
+)
+_WEIGHTS = "deploy/docker/weights"
+_EXPORTED = "_openvino_model"
+
+
+def version() -> str:
+    """Return git's name for this source: a tag or a commit, with "-dirty" if files were changed since."""
+    return _git("describe", "--tags", "--always", "--dirty").strip()
+
+
+def pack(weights: Path | None = None) -> bytes:
+    """Return the source as a .tar.gz, with custom `weights` where the build looks for them."""
+    names = _git("ls-files", "-z", "--", *_PACKED).split("\0")[:-1]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in names:
+            archive.add(settings.BASE_DIR / name, name, filter=_without_owner)
+        if weights:
+            archive.add(weights, f"{_WEIGHTS}/{weights.name}", filter=_without_owner)
+    return packed.getvalue()
+
+
+def model(weights: Path) -> str:
+    """Return the build's name for these weights (MODEL); raise StackError if it can't use them."""
+    if weights.is_file() and weights.suffix == ".pt":
+        return weights.stem
+    if weights.is_dir() and weights.name.endswith(_EXPORTED) and (weights / "metadata.yaml").is_file():
+        return weights.name.removesuffix(_EXPORTED)
+    raise StackError(
+        f"--weights {weights} is neither a .pt file nor a folder NAME{_EXPORTED} from `manage.py export_weights`."
+    )
+
+
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Remove the owner of a file."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=settings.BASE_DIR, capture_output=True, text=True, check=True, timeout=60
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise StackError(
+            f"An AMI is baked from a git checkout, and {settings.BASE_DIR} isn't one ({error}). Clone the repository "
+            "and run this there."
+        ) from error
+    return done.stdout

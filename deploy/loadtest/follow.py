@@ -1,0 +1,195 @@
+"""Run a load test: send, follow each answer by its item and read the gauges, until all is answered or time is up."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from botsite.bot import api
+from botsite.bot.errors import TelegramError
+from deploy import interrupts
+from deploy.loadtest.gauges import Gauges, Point, Sample
+from deploy.loadtest.plan import LoadTestError, Options, Photo
+from deploy.loadtest.send import Sender, pause
+from detection import queries
+
+# The items hold the times of the answers: looking less often makes no latency longer.
+_LOOK_SECONDS = 1.0
+_BATCH = 100
+# After an interrupt, how long to wait for answers that are on their way.
+GRACE_SECONDS = 15.0
+# Target tracking takes a quarter of an hour to start scaling in.
+_SCALE_IN_SECONDS = 3600.0
+
+
+class Receipts(Protocol):
+    """Counts the answers where somebody can: a bot learns nothing of this from the real Telegram."""
+
+    refused: int
+
+    def count(self, photos: Sequence[Photo]) -> None:
+        """Update the photos' `received`. Raise LoadTestError if the count cannot be read."""
+
+
+@dataclass
+class Run:
+    """A load test in progress; calls `changed(run)` whenever there is something new to show.
+
+    `offsets` say when each photo is sent, in seconds after the start.
+    """
+
+    options: Options
+    offsets: Sequence[float]
+    photos: Sequence[Photo]
+    sender: Sender
+    receipts: Receipts | None
+    gauges: Gauges
+    changed: Callable[["Run"], None] = lambda run: None
+    started_at: float = field(default_factory=time.time)
+    samples: list[Sample] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    # Not the time of day: clocks jump.
+    _began: float = field(default_factory=time.monotonic)
+    _settled_at: float | None = None
+    _told_at: float | None = None
+    _minimum: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the test has run, in seconds."""
+        return time.monotonic() - self._began
+
+    @property
+    def waited(self) -> bool:
+        """Return whether every answer had its full time: those still missing are lost."""
+        return self.over.is_set() and not self.interrupted
+
+    async def go(self) -> None:
+        """Run to the end. Ctrl-C stops the sending, a second one the waiting for answers.
+
+        Raise the first error of a task, such as that of a stack on this machine which breaks.
+        """
+        try:
+            with interrupts.when_told(self._stop):
+                await self._send_and_watch()
+        except ExceptionGroup as failed:
+            # The first failure cancelled the other tasks.
+            raise failed.exceptions[0] from None
+        await asyncio.to_thread(self._look)
+        await asyncio.to_thread(self._sample)
+        self.changed(self)
+
+    async def _send_and_watch(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(self.sender.send(self.photos, self.offsets))
+            tasks.create_task(self._follow())
+            tasks.create_task(self._watch())
+            await self.over.wait()
+            sending.cancel()
+
+    def _stop(self) -> None:
+        if self.interrupted:
+            self.over.set()
+        self.interrupted, self._told_at = True, self.seconds
+        self.sender.stopped.set()
+        self.changed(self)
+
+    async def _follow(self) -> None:
+        """Look for answers until there are none left to look for."""
+        while not self.over.is_set():
+            await asyncio.to_thread(self._look)
+            self.changed(self)
+            if self._finished():
+                self.over.set()
+            await pause(self.over, min(_LOOK_SECONDS, self.options.interval))
+
+    async def _watch(self) -> None:
+        """Read the gauges at the chosen interval."""
+        while not self.over.is_set():
+            await asyncio.to_thread(self._sample)
+            await pause(self.over, self.options.interval)
+
+    def _look(self) -> None:
+        """Read the items of the photos under way, and Telegram's count of answers."""
+        open_photos = {photo.prediction_id: photo for photo in self.photos if photo.sent_at and not photo.settled}
+        ids = list(open_photos)
+        try:
+            for first in range(0, len(ids), _BATCH):
+                for prediction_id, prediction in queries.find_many(ids[first : first + _BATCH]).items():
+                    open_photos[prediction_id].prediction = prediction
+            if self.receipts:
+                self.receipts.count(self.photos)
+        except (ClientError, BotoCoreError, LoadTestError) as error:
+            # A load test survives an outage: the next look shows what became of the photos.
+            self.note(f"could not look for answers: {error}")
+
+    def _sample(self) -> None:
+        seconds, now = self.seconds, self.gauges.read()
+        numbers = dict(now.numbers)
+        self._minimum = numbers.pop("minimum", self._minimum)
+        numbers.pop("maximum", None)
+        for name, values in now.points.items():
+            self.points += [Point(at - self.started_at, name, value) for at, value in values]
+        for name, reason in now.missing.items():
+            self.note(f"{name} missing: {reason}")
+        sent = sum(photo.sent_at is not None for photo in self.photos)
+        taken = sum(photo.taken_at is not None for photo in self.photos)
+        answered = sum(photo.answered for photo in self.photos)
+        self.samples.append(Sample(seconds, sent, taken, answered, alarms=now.alarms, missing=now.missing, **numbers))
+
+    def note(self, text: str) -> None:
+        """Add a remark to the report, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def _finished(self) -> bool:
+        """Return whether there is nothing left to wait for."""
+        if self._told_at is not None:
+            return self._all_settled() or self.seconds > self._told_at + GRACE_SECONDS
+        if not self._all_settled():
+            return self.seconds > self.offsets[-1] + self.options.timeout
+        if self._settled_at is None:
+            self._settled_at = self.seconds
+        waited = self.seconds - self._settled_at
+        return waited >= self.options.settle and (not self.options.until_scaled_in or self._scaled_in(waited))
+
+    def _all_settled(self) -> bool:
+        """Return whether every photo that was or will be sent has its answer."""
+        expected = [photo for photo in self.photos if photo.sent_at or not self.interrupted]
+        return all(photo.settled for photo in expected)
+
+    def _scaled_in(self, waited: float) -> bool:
+        if waited > _SCALE_IN_SECONDS:
+            self.note(f"the group had not scaled in {waited:.0f} s after the last answer")
+            return True
+        instances = self.samples[-1].instances
+        return instances is not None and self._minimum is not None and instances <= self._minimum
+
+
+async def numbered(run: Run, chat_ids: Sequence[int], last_message_id: int) -> str:
+    """Send a last message; return what the message ids between it and `last_message_id` say about doubled answers.
+
+    A bot's private chats share one sequence of ids: those in between are the answers, plus whatever else was said to
+    or by the bot.
+    """
+    if min(chat_ids) < 0:
+        return "a group numbers its own messages, so their ids do not show doubled answers"
+    sent, answered = sum(photo.sent_at is not None for photo in run.photos), sum(photo.answered for photo in run.photos)
+    try:
+        text = f"The load test is over: {answered} of {sent} photos were answered."
+        last = await api.send_text(chat_ids[0], text)
+    except TelegramError as error:
+        return f"Telegram refused the last message, whose id would show doubled answers: {error}"
+    between = last.message_id - last_message_id - 1
+    if between == answered:
+        return f"Telegram numbered {between} messages of the bot meanwhile, as many as there are answers"
+    return (
+        f"Telegram numbered {between} messages of the bot meanwhile, for {answered} answers: the difference is doubled "
+        "answers, or messages from outside this test"
+    )

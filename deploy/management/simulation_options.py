@@ -1,0 +1,108 @@
+"""The options of `simulate_scaling`, and the scenario and policies they describe."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.core.management.base import CommandParser
+
+from metrics.policy import Policies, StepScaling, TargetTracking
+from metrics.simulator import arrivals
+from metrics.simulator.arrivals import Seconds
+from metrics.simulator.scenario import Machine, Scenario
+
+SHAPES = ("constant", "burst", "wave")
+_MACHINE, _POLICIES = Machine(), Policies(TargetTracking(1))
+
+# Group -> option, unit, default, help; the type is that of the default.
+_OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
+    "load": (
+        ("--rate", "PHOTOS/TIME", "100000/day", "mean rate of constant and wave: 5/s, 90/min, 2000/h, 100000/day"),
+        ("--hours", "HOURS", 24.0, "how long photos arrive, for constant and wave"),
+        ("--photos", "PHOTOS", 300, "number of photos in a burst"),
+        ("--burst-seconds", "SECONDS", 10.0, "length of a burst; 0 is all at once"),
+        ("--seed", "NUMBER", 1, "seed of the random numbers: the same seed, the same photos"),
+    ),
+    "machines": (
+        ("--slots", "PHOTOS", _MACHINE.slots, "photos a machine works on at a time"),
+        (
+            "--service-seconds",
+            "SECONDS",
+            _MACHINE.service_seconds,
+            "mean time per photo in a slot while all slots are busy",
+        ),
+        (
+            "--service-variation",
+            "RATIO",
+            _MACHINE.service_variation,
+            "standard deviation / mean of that time (log-normal)",
+        ),
+        ("--boot-seconds", "SECONDS", _MACHINE.boot_seconds, "time from launching a machine to its first photo"),
+        (
+            "--dollars-per-hour",
+            "DOLLARS",
+            _MACHINE.dollars_per_hour,
+            "price of a machine; the default is t3.micro in us-east-1",
+        ),
+        ("--min", "MACHINES", 0, "minimum size of the group"),
+        ("--max", "MACHINES", 4, "maximum size of the group"),
+    ),
+    "metric and policies": (
+        ("--publish-seconds", "SECONDS", 30.0, "how often the metric is published"),
+        ("--metric-delay-seconds", "SECONDS", 5.0, "how long it takes until the alarms see a point"),
+        ("--period-seconds", "SECONDS", 30.0, "period of the alarms"),
+        ("--high-periods", "PERIODS", _POLICIES.tracking.high_periods, "this many above the target scale out"),
+        ("--low-periods", "PERIODS", _POLICIES.tracking.low_periods, "this many below 90 %% of the target scale in"),
+        ("--warmup-seconds", "SECONDS", _POLICIES.warmup, "how long a new machine warms up; no scale-in meanwhile"),
+    ),
+}
+
+
+def add(parser: CommandParser) -> None:
+    """Add the options to a command's parser."""
+    groups = {title: parser.add_argument_group(title) for title in _OPTIONS}
+    groups["load"].add_argument("--shape", choices=SHAPES, default="wave", help="how photos arrive (default: wave)")
+    text = "a CSV file instead of a shape: the column `seconds` says when photos arrive, `photos` how many (default 1)"
+    groups["load"].add_argument("--trace", type=Path, metavar="CSV", help=text)
+    for title, options in _OPTIONS.items():
+        for name, unit, default, text in options:
+            text += " (default: %(default)s)"
+            groups[title].add_argument(name, type=type(default), default=default, metavar=unit, help=text)
+
+
+def scenario(options: Mapping[str, Any]) -> Scenario:
+    """Return the scenario that the options describe; raise BadSetting."""
+    machine = Machine(
+        slots=options["slots"],
+        service_seconds=options["service_seconds"],
+        service_variation=options["service_variation"],
+        boot_seconds=options["boot_seconds"],
+        dollars_per_hour=options["dollars_per_hour"],
+    )
+    return Scenario(
+        arrivals=_arrivals(options),
+        machine=machine,
+        minimum=options["min"],
+        maximum=options["max"],
+        publish_seconds=options["publish_seconds"],
+        metric_delay_seconds=options["metric_delay_seconds"],
+        seed=options["seed"],
+    )
+
+
+def policies(options: Mapping[str, Any], target: float) -> Policies:
+    """Return the two policies with a target; raise BadSetting."""
+    period = options["period_seconds"]
+    tracking = TargetTracking(target, period, options["high_periods"], options["low_periods"])
+    return Policies(tracking, StepScaling(period=period), options["warmup_seconds"])
+
+
+def _arrivals(options: Mapping[str, Any]) -> Seconds:
+    if options["trace"]:
+        return arrivals.trace(options["trace"])
+    rng = np.random.default_rng(options["seed"])
+    if options["shape"] == "burst":
+        return arrivals.burst(options["photos"], options["burst_seconds"], rng)
+    shape = arrivals.wave if options["shape"] == "wave" else arrivals.constant
+    return shape(arrivals.per_second(options["rate"]), options["hours"] * 3600, rng)

@@ -1,0 +1,129 @@
+"""A service on AWS: its prefix, and the names, tags, stacks, outputs and secrets that follow from it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from botsite import aws, logs
+from botsite.bot import bot_token
+from deploy.cfn import cloudformation
+from deploy.cfn.cloudformation import Stack, StackError
+
+DEFAULT_PREFIX = "objdet"
+MADE_BY = "object-detection-service"
+# What a process needs of the stacks: environment variable -> (part of the service, output of its stack).
+OUTPUTS: Mapping[str, tuple[str, str]] = {
+    "JOBS_QUEUE_URL": ("queue", "JobsQueueUrl"),
+    "METRICS_QUEUE_URL": ("queue", "MetricsQueueUrl"),
+    "IMAGES_BUCKET": ("storage", "ImagesBucketName"),
+    "PREDICTIONS_TABLE": ("storage", "PredictionsTableName"),
+    "PREDICTIONS_KEPT_DAYS": ("storage", "KeptDays"),
+    "ASG_NAME": ("workers", "Yolo5GroupName"),
+    "METRIC_NAMESPACE": ("workers", "MetricNamespace"),
+    "BACKLOG_TARGET": ("workers", "BacklogTarget"),
+    "POLYBOT_URL": ("web", "PolybotUrl"),
+    "TELEGRAM_TOKEN_SECRET": ("web", "TokenSecretName"),
+    "SERVICE_SECRETS": ("web", "ServiceSecrets"),
+}
+_PREFIX = re.compile(r"[a-z][a-z0-9-]{1,18}[a-z0-9]")
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service, deployed or not. It caches nothing: each method asks AWS, from any thread.
+
+    As text it is its prefix. Raise StackError for a prefix that stacks, buckets and queues can't be named with.
+    """
+
+    prefix: str
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix):
+            raise StackError(
+                f"{self.prefix!r} can't be the prefix of stacks, buckets and queues: use 3 to 20 lower-case letters, "
+                "digits and hyphens, starting with a letter and not ending with a hyphen."
+            )
+
+    def __str__(self) -> str:
+        return self.prefix
+
+    def tags(self, **more: str) -> dict[str, str]:
+        """Return the tags of everything that belongs to the service: they tell it from what others have made."""
+        return {"Project": self.prefix, "ManagedBy": MADE_BY, **more}
+
+    def tag_list(self, **more: str) -> list[dict[str, str]]:
+        """Return the tags in the form that ACM, EC2 and CloudFormation take."""
+        return [{"Key": key, "Value": value} for key, value in self.tags(**more).items()]
+
+    def tag_filters(self, **more: str) -> list[dict[str, Any]]:
+        """Return the tags as filters for EC2's describe calls."""
+        return [{"Name": f"tag:{key}", "Values": [value]} for key, value in self.tags(**more).items()]
+
+    def stack_name(self, part: str) -> str:
+        """Return the name of the stack for a part of the service ("web", "queue", ...)."""
+        return f"{self.prefix}-{part}"
+
+    def find(self, part: str) -> Stack | None:
+        """Return a stack in whatever state it is, None if it doesn't exist."""
+        return cloudformation.describe(self.stack_name(part))
+
+    def stack(self, part: str) -> Stack:
+        """Return a deployed stack; raise StackError if it isn't deployed."""
+        stack = self.find(part)
+        if stack is None or stack.empty:
+            raise StackError(
+                f"There is no stack {self.stack_name(part)} in {settings.AWS_REGION}. Check --prefix and AWS_REGION, "
+                f"or deploy it: python manage.py provision --prefix {self}"
+            )
+        return stack
+
+    def output(self, part: str, name: str) -> str:
+        """Return an output of a stack; raise StackError if the stack or the output is missing."""
+        return self._output(self.stack(part), name)
+
+    def _output(self, stack: Stack, name: str) -> str:
+        if name not in stack.outputs:
+            raise StackError(
+                f"{stack.name} has no output {name}: it is incomplete, or older than this code. "
+                f"Run: python manage.py provision --prefix {self}"
+            )
+        return stack.outputs[name]
+
+    def token(self) -> str:
+        """Return the bot's token; raise TelegramError if none is stored."""
+        token = bot_token.stored(self.output("web", "TokenSecretName"))
+        logs.hide(token)
+        return token
+
+    def secret(self, setting: str) -> str:
+        """Return the secret value of a setting ("RESULTS_KEY"), empty if unset; raise StackError if unreadable."""
+        names = self.output("web", "ServiceSecrets").split(",")
+        try:
+            value = aws.secrets(names).get(setting, "")
+        except ImproperlyConfigured as error:
+            raise StackError(str(error)) from error
+        logs.hide(value)
+        return value
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables for a process of the service; raise StackError if a stack is incomplete."""
+        stacks = {part: self.stack(part) for part in {part: None for part, _ in OUTPUTS.values()}}
+        found = {variable: self._output(stacks[part], name) for variable, (part, name) in OUTPUTS.items()}
+        if not aws.emulated():
+            return {"AWS_REGION": settings.AWS_REGION, **found}
+        endpoint = aws.place().rstrip("/")
+        found |= {name: _at(endpoint, url) for name, url in found.items() if name.endswith("_QUEUE_URL")}
+        # The load balancer's name isn't in DNS there: the emulator takes it in the path.
+        found["POLYBOT_URL"] = f"{endpoint}/_alb/{stacks['web'].outputs['BalancerName']}"
+        return {"AWS_REGION": settings.AWS_REGION, "AWS_ENDPOINT_URL": aws.place(), **found}
+
+
+def _at(endpoint: str, url: str) -> str:
+    """Return a queue's address at this endpoint: an emulator calls itself localhost, wherever it listens."""
+    here = urlsplit(endpoint)
+    return urlsplit(url)._replace(scheme=here.scheme, netloc=here.netloc).geturl()

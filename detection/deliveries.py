@@ -1,0 +1,141 @@
+"""Lease the right to send an answer to one sender at a time, and record what became of the answer."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from detection import predictions, queries, times
+from detection.predictions import Outcome
+from detection.schemas import Delivery, Prediction, Status
+
+# The longest that one send to Telegram may take (botsite/bot/api.py), and some seconds more.
+LEASE = timedelta(seconds=90)
+# A chat gets one answer a second, so no more than this are under way.
+_CHAT_AT_MOST = 100
+
+
+def claim(prediction_id: str) -> Outcome:
+    """Lease an answer for LEASE; refused while another sender has it, or before it is due.
+
+    Raise items.Incomplete, with the lease taken, if the item cannot be read.
+    """
+    return predictions.update(
+        prediction_id,
+        "SET delivery = :delivering, delivery_until = :until, delivery_lease = :lease",
+        "#status IN (:succeeded, :failed) AND delivery IN (:pending, :delivering)"
+        " AND (attribute_not_exists(delivery_until) OR delivery_until < :now OR delivery_lease = :lease)",
+        {
+            # botocore repeats a write whose reply was lost: that one finds the lease to be its own.
+            ":lease": uuid4().hex,
+            ":delivering": Delivery.DELIVERING,
+            ":pending": Delivery.PENDING,
+            ":succeeded": Status.SUCCEEDED,
+            ":failed": Status.FAILED,
+            ":now": times.now(),
+            ":until": times.now(LEASE),
+        },
+    )
+
+
+def release(leased: Prediction) -> Outcome:
+    """Return the lease: nothing was sent. Refused if it ran out and another sender has it."""
+    return predictions.update(
+        leased.prediction_id,
+        "SET delivery = :pending REMOVE delivery_until",
+        _LEASED,
+        {":pending": Delivery.PENDING, **_leased_values(leased)},
+    )
+
+
+def postpone(leased: Prediction, wait: timedelta) -> Outcome:
+    """Return the lease after a failure that concerns this answer alone; nobody gets it before `wait` is over."""
+    return predictions.update(
+        leased.prediction_id,
+        "SET delivery = :pending, delivery_until = :later ADD delivery_failures :one",
+        _LEASED,
+        {":pending": Delivery.PENDING, ":later": times.now(wait), ":one": 1, **_leased_values(leased)},
+    )
+
+
+_LEASED = "delivery = :delivering AND delivery_lease = :lease"
+
+
+def _leased_values(leased: Prediction) -> dict[str, Any]:
+    return {":delivering": Delivery.DELIVERING, ":lease": leased.delivery_lease}
+
+
+def finish(leased: Prediction, delivery: Delivery) -> Outcome:
+    """Record that the answer is with Telegram, or never can be.
+
+    It does not matter who has the lease by now, but it has to be this answer: refused if the prediction was reopened
+    since. Reopening takes the lease off the item, and work that is done again finishes at another time.
+    """
+    return predictions.update(
+        leased.prediction_id,
+        "SET delivery = :delivery, delivered_at = :now REMOVE delivery_until",
+        "delivery IN (:pending, :delivering) AND attribute_exists(delivery_lease) AND finished_at = :finished",
+        {
+            ":delivery": delivery,
+            ":pending": Delivery.PENDING,
+            ":delivering": Delivery.DELIVERING,
+            ":finished": leased.finished_at,
+            ":now": times.now(),
+        },
+    )
+
+
+def abandon(prediction_id: str) -> Outcome:
+    """Record that an answer will never be sent because its item cannot be read."""
+    return predictions.update(
+        prediction_id,
+        "SET delivery = :undeliverable REMOVE delivery_until",
+        "delivery = :delivering",
+        {":undeliverable": Delivery.UNDELIVERABLE, ":delivering": Delivery.DELIVERING},
+    )
+
+
+def reopen(prediction_id: str) -> Outcome:
+    """Let an answer that was sent or given up be sent again; refused otherwise."""
+    return predictions.update(
+        prediction_id,
+        "SET delivery = :pending, reopened_at = :now"
+        " REMOVE delivered_at, delivery_until, delivery_lease, delivery_failures",
+        "#status IN (:succeeded, :failed) AND delivery IN (:delivered, :undeliverable)",
+        {
+            ":pending": Delivery.PENDING,
+            ":delivered": Delivery.DELIVERED,
+            ":undeliverable": Delivery.UNDELIVERABLE,
+            ":succeeded": Status.SUCCEEDED,
+            ":failed": Status.FAILED,
+            ":now": times.now(),
+        },
+    )
+
+
+def being_sent(prediction: Prediction) -> bool:
+    """Return whether its answer is leased to a sender at this moment."""
+    return prediction.delivery is Delivery.DELIVERING and times.latest(prediction.delivery_until) >= times.now()
+
+
+def close_chat(chat_id: int) -> None:
+    """Give up all undelivered answers of a chat that is closed to the bot."""
+    for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
+        claimed = claim(prediction_id)
+        if claimed.granted and claimed.prediction:
+            finish(claimed.prediction, Delivery.UNDELIVERABLE)
+
+
+def migrate_chat(chat_id: int, new_chat_id: int) -> None:
+    """Redirect what is not yet answered in a group to the supergroup that it has become."""
+    for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
+        predictions.update(
+            prediction_id,
+            "SET chat_id = :new",
+            "chat_id = :old AND delivery IN (:pending, :delivering)",
+            {
+                ":new": new_chat_id,
+                ":old": chat_id,
+                ":pending": Delivery.PENDING,
+                ":delivering": Delivery.DELIVERING,
+            },
+        )

@@ -1,0 +1,100 @@
+"""Find predictions by the table's indexes, which are a moment behind."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+from botsite import aws
+from detection import items, predictions, times
+from detection.schemas import Delivery, Prediction, Status
+
+log = structlog.get_logger()
+
+# What shows that work on a prediction goes on. A queued one that is reopened keeps the time when it was begun before.
+_TOUCHES = {Status.QUEUED: ("enqueued_at",), Status.PROCESSING: ("enqueued_at", "started_at")}
+
+
+def find_many(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
+    """Return, by id, those of up to 100 predictions that exist; ask again for what DynamoDB leaves unread."""
+    keys = [{"prediction_id": prediction_id} for prediction_id in prediction_ids]
+    table = settings.PREDICTIONS_TABLE
+    response = aws.dynamodb().batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+    return {item["prediction_id"]: items.read(item) for item in response["Responses"][table]}
+
+
+def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
+    """Return the ids of a chat's predictions, newest first."""
+    response = aws.dynamodb().query(
+        TableName=settings.PREDICTIONS_TABLE,
+        IndexName="by_chat",
+        KeyConditionExpression="chat_id = :chat",
+        ExpressionAttributeValues={":chat": chat_id},
+        ScanIndexForward=False,
+        Limit=limit,
+    )
+    return [item["prediction_id"] for item in response["Items"]]
+
+
+def unanswered(finished_before: datetime) -> Iterator[tuple[str, int]]:
+    """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first.
+
+    A pending answer may have been postponed; one that is being sent is free once its sender's lease has run out.
+    """
+    for delivery in (Delivery.PENDING, Delivery.DELIVERING):
+        finished = "finished_at < :before"
+        for item in _query("by_delivery", delivery, finished_before, finished, {":before": finished_before}):
+            if "chat_id" in item and times.latest(times.parse(item.get("delivery_until"))) < times.now():
+                yield item["prediction_id"], int(item["chat_id"])
+
+
+def unfinished(status: Status, left_before: datetime, untouched_since: datetime) -> Iterator[Prediction]:
+    """Yield predictions of that status, created or reopened before one time, sent or begun last before the other.
+
+    The index finds them; they are read again, as they are now. An incomplete item is left to the operator: it must not
+    hold up the others.
+    """
+    untouched = " AND ".join(f"(attribute_not_exists({touch}) OR {touch} < :since)" for touch in _TOUCHES[status])
+    incomplete = []
+    for item in _query("by_status", status, left_before, untouched, {":since": untouched_since}):
+        try:
+            prediction = predictions.find(item["prediction_id"])
+        except items.Incomplete:
+            incomplete.append(item["prediction_id"])
+            continue
+        if prediction and prediction.status is status and _left(prediction, left_before, untouched_since):
+            yield prediction
+    if incomplete:
+        log.error("items_incomplete", status=status, found=len(incomplete), oldest=incomplete[0])
+
+
+def _left(prediction: Prediction, left_before: datetime, untouched_since: datetime) -> bool:
+    touches = (getattr(prediction, touch) for touch in _TOUCHES[prediction.status])
+    untouched = all(touch is None or touch < untouched_since for touch in touches)
+    return untouched and times.latest(prediction.reopened_at) < left_before
+
+
+def _query(
+    index: str, value: str, created_before: datetime, condition: str, values: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Yield a few attributes of each item of an index that meets a condition, oldest first.
+
+    DynamoDB applies the condition, so the thousands that merely wait for their turn are never transferred.
+    """
+    pages = (
+        aws.dynamodb()
+        .get_paginator("query")
+        .paginate(
+            TableName=settings.PREDICTIONS_TABLE,
+            IndexName=index,
+            KeyConditionExpression="#attribute = :value AND created_at < :created",
+            FilterExpression=condition,
+            ProjectionExpression="prediction_id, chat_id, delivery_until",
+            ExpressionAttributeNames={"#attribute": index.removeprefix("by_")},
+            ExpressionAttributeValues=items.plain({":value": value, ":created": created_before, **values}),
+        )
+    )
+    for page in pages:
+        yield from page["Items"]

@@ -1,0 +1,23 @@
+"""What the work tells the sender of a photo that it cannot answer.
+
+Items keep these sentences in English: operators read them, and so does any release that sends them. They are translated
+when they are sent (botsite/bot/replies.py), where the values in braces are found again by the sentence around them. So
+nothing is stored with a sentence, and items of earlier releases are answered as they stand.
+"""
+
+
+def noop(text: str) -> str:
+    """Mark a text for the catalogues."""
+    return text
+
+
+NO_IMAGE = noop("That's not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...).")
+DAMAGED = noop("I couldn't open this image: it is damaged or incomplete.")
+TOO_MANY_PIXELS = noop(
+    "This image has {width} x {height} pixels ({megapixels} megapixels). I can only handle up to {most} megapixels."
+)
+TOO_MUCH = noop("I couldn't open this image: it is damaged, too large or too complicated. Try sending it as a photo.")
+PHOTO_GONE = noop("Your photo is no longer stored. Please send it again.")
+OWN_FAILURE = noop("Something about this picture trips me up, so I couldn't process it. Other photos still work.")
+GIVEN_UP = noop("Something went wrong on my side and I couldn't process this. Please try again later.")
+APOLOGY = noop("Sorry, I couldn't process this photo. Please send it again.")

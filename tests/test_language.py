@@ -1,0 +1,200 @@
+"""Every sentence of the bot comes from a catalogue, so that another language needs no change of the code."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+
+from botsite import aws
+from botsite.bot import classes, connections, deliver, language, receive, replies, updates
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
+from detection import image_headers, images, predictions, sentences
+from detection.model import weights
+from detection.schemas import Detection, Prediction
+from tests.support import catalogues, new_updates
+
+MARKED = re.compile(r"⟦[^⟦⟧]*⟧")
+BUS, PERSON, CUBE = (Detection(label, 0.9, 0.5, 0.5, 0.4, 0.4) for label in ("bus", "person", "cube"))
+
+
+@pytest.fixture
+def pseudo(tmp_path: Path) -> Iterator[None]:
+    """Have the bot speak a language in which every text stands between brackets."""
+    catalogues.write(tmp_path, "xx", lambda text: f"⟦{text}⟧")
+    with language.speaking("xx", locales=tmp_path):
+        yield
+
+
+def unmarked(text: str | None) -> str:
+    """Return what of a text came from no catalogue; what stands within a marked sentence are its values."""
+    rest = text or "nothing was said"
+    while (shorter := MARKED.sub("", rest)) != rest:
+        rest = shorter
+    return rest
+
+
+def run(work: Coroutine[Any, Any, object]) -> None:
+    async def bounded() -> None:
+        try:
+            await work
+        finally:
+            await connections.close()
+
+    asyncio.run(bounded())
+
+
+def said(user: TelegramUser) -> list[str | None]:
+    return [message.caption or message.text for message in user.messages() if message.from_bot]
+
+
+def read(update: dict[str, Any]) -> updates.Photo | updates.Command | updates.Other:
+    found = updates.read(update)
+    assert found is not None
+    return found
+
+
+def finished(user: TelegramUser, end: Callable[[Prediction], object]) -> str:
+    """Return the id of a photo whose work has come to this end."""
+    identity = uuid4().hex
+    predictions.create(Prediction(identity, user.chat_id, 7, f"photos/{identity}"))
+    claimed = predictions.claim(identity, "a-job").prediction
+    assert claimed is not None
+    end(claimed)
+    return identity
+
+
+def failed(sentence: str) -> Callable[[Prediction], object]:
+    return lambda claimed: predictions.fail(claimed.prediction_id, sentence)
+
+
+@pytest.mark.parametrize("command", ["/start", "/help", "/privacy", "/nonsense", "hello"])
+def test_answers_to_texts_are_translated(pseudo: None, stack: LocalStack, user: TelegramUser, command: str) -> None:
+    run(receive.receive(read(new_updates.with_message(user.chat_id, text=command))))
+    assert [unmarked(text) for text in said(user)] == [""]
+
+
+@pytest.mark.parametrize("kind", [*replies.NO_PHOTO, "voice", "poll", "album entry without a photo"])
+def test_answers_to_other_messages_are_translated(pseudo: None, kind: str) -> None:
+    assert unmarked(replies.no_photo(kind)) == ""
+
+
+def test_apologies_are_translated(pseudo: None, stack: LocalStack, user: TelegramUser) -> None:
+    run(receive.give_up(read(new_updates.with_message(user.chat_id, text="x"))))
+    assert [unmarked(text) for text in said(user)] == [""]
+
+
+@pytest.mark.parametrize("file", [{"mime_type": "application/pdf"}, {"file_size": 25 * 1024**2}, {}])
+def test_refusals_are_stored_in_english_and_translated(
+    pseudo: None, stack: LocalStack, user: TelegramUser, file: dict[str, Any]
+) -> None:
+    photo = read(new_updates.with_message(user.chat_id, document=new_updates.FILE | file))
+    assert isinstance(photo, updates.Photo)
+    run(receive.receive(photo))
+    assert [unmarked(text) for text in said(user)] == [""]
+    stored = predictions.find(receive.prediction_id(int(stack.env["TELEGRAM_TOKEN"].partition(":")[0]), photo))
+    assert stored is not None
+    assert f"⟦{stored.error}⟧" in {text.replace("⟦", "⟦", 1) for text in filter(None, said(user))}
+
+
+def test_a_file_too_large_for_bots_is_refused_in_translation(
+    pseudo: None, stack: LocalStack, user: TelegramUser, known_file: FileReference
+) -> None:
+    control = TelegramControl(stack.telegram_url)
+    control.fault("getFile", "bad_request", description="Bad Request: file is too big")
+    run(receive.receive(read(new_updates.with_photo(user.chat_id, known_file, date=int(time.time())))))
+    assert said(user) == [f"⟦{replies.TOO_LARGE_FOR_BOTS}⟧"]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        *(value for name, value in vars(sentences).items() if name.isupper() and "{" not in value),
+        str(image_headers.too_many_pixels(9000, 8000)),
+        replies.too_large(25 * 1024**2),
+    ],
+)
+def test_failures_are_translated_as_they_are_sent(
+    pseudo: None, stack: LocalStack, user: TelegramUser, sentence: str
+) -> None:
+    run(deliver.deliver(finished(user, failed(sentence))))
+    assert said(user) == [f"⟦{sentence}⟧"]
+
+
+@pytest.mark.parametrize("words", ["Sorry, the power went out in Berlin.", "The image is damaged (old words)."])
+def test_what_no_catalogue_has_is_sent_as_it_is(
+    pseudo: None, stack: LocalStack, user: TelegramUser, words: str
+) -> None:
+    run(deliver.deliver(finished(user, failed(words))))
+    assert said(user) == [words]
+
+
+@pytest.mark.parametrize("detections", [[], [BUS], [PERSON, BUS, PERSON]])
+def test_results_are_translated(
+    pseudo: None, stack: LocalStack, user: TelegramUser, photo: bytes, detections: list[Detection]
+) -> None:
+    def succeed(claimed: Prediction) -> None:
+        images.put(claimed.result_key, photo, "image/jpeg")
+        predictions.succeed(claimed, detections, "model", 1)
+
+    run(deliver.deliver(finished(user, succeed)))
+    assert [unmarked(text) for text in said(user)] == [""]
+
+
+def test_a_result_that_cannot_be_read_is_apologised_for_in_translation(
+    pseudo: None, stack: LocalStack, user: TelegramUser
+) -> None:
+    identity = finished(user, failed("x"))
+    aws.dynamodb().update_item(
+        TableName=settings.PREDICTIONS_TABLE,
+        Key={"prediction_id": identity},
+        UpdateExpression="SET created_at = :junk",
+        ExpressionAttributeValues={":junk": "yesterday"},
+    )
+    run(deliver.deliver(identity))
+    assert said(user) == [f"⟦{sentences.GIVEN_UP}⟧"]
+
+
+def test_english_needs_no_catalogue_and_comes_before_what_follows_it(tmp_path: Path) -> None:
+    catalogues.write(tmp_path, "de", str.upper)
+    for codes, expected in (("de", "BUS"), ("de-at", "BUS"), ("fr de", "BUS"), ("en de", "bus"), ("fr", "bus")):
+        with language.speaking(*codes.split(), locales=tmp_path):
+            assert language.ngettext("bus", "buses", 1) == expected
+    assert language.gettext("") == ""
+
+
+def test_the_template_for_translators_is_up_to_date() -> None:
+    """`python -m tests.support.catalogues` writes it."""
+    assert catalogues.TEMPLATE.read_text() == catalogues.template()
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        (["person", "bus", "person", "person"], "3 people, 1 bus"),
+        (["mouse", "sheep", "mouse", "sheep", "knife"], "2 mice, 2 sheep, 1 knife"),
+        (["tv", "scissors", "scissors"], "2 pairs of scissors, 1 TV"),
+        (["box", "box", "puppy", "puppy", "cube", "cube", "toy", "toy"], "2 boxes, 2 cubes, 2 puppies, 2 toys"),
+    ],
+)
+def test_counts_are_plain_english(labels: list[str], text: str) -> None:
+    assert replies.counts(Detection(label, 0.9, 0.5, 0.5, 0.4, 0.4) for label in labels) == text
+
+
+def test_a_caption_has_at_most_what_telegram_takes() -> None:
+    text = replies.counts(Detection(f"object number {number}", 0.9, 0.5, 0.5, 0.4, 0.4) for number in range(200))
+    assert len(text) <= replies.CAPTION_LENGTH
+    assert text.endswith(", …")
+
+
+def test_each_class_of_coco_has_its_plural() -> None:
+    weights.ultralytics()
+    from ultralytics.utils import ROOT, YAML
+
+    assert set(classes.PLURALS) == set(YAML.load(ROOT / "cfg" / "datasets" / "coco.yaml")["names"].values())

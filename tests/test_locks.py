@@ -1,0 +1,94 @@
+"""What is installed is locked by hash, the locks are up to date, and they fit every Python that is promised."""
+
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from deploy.local import install, lock
+from tests.support import locks
+
+ROOT = Path(__file__).parents[1]
+LOCKS = [ROOT / name for name in lock.LOCKS]
+UV = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--dry-run", "--no-deps")
+PYTHONS = [(3, minor) for minor in range(install.OLDEST[1], install.NEWEST[1] + 1)]
+
+each_lock = pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def wanted(text: str) -> list[Requirement]:
+    lines = (line.strip() for line in text.splitlines())
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def test_locks_are_up_to_date() -> None:
+    assert lock.stale() == [], "run `make lock`"
+
+
+def test_changed_requirement_makes_locks_stale(tmp_path: Path) -> None:
+    for name in {*lock.LOCKS, *(file for files in lock.LOCKS.values() for file in files)}:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"# A remark.\n\n{requirements.read_text()}")
+    assert lock.stale(tmp_path) == []
+    requirements.write_text(requirements.read_text().replace("gunicorn==", "gunicorn>="))
+    assert lock.stale(tmp_path) == list(lock.LOCKS)
+
+
+@each_lock
+def test_every_package_is_pinned_with_hashes(path: Path) -> None:
+    for package, hashes in locks.entries(path).items():
+        assert str(package.specifier).startswith("=="), package
+        assert hashes, package
+        assert all(one.startswith("sha256:") for one in hashes), package
+
+
+@each_lock
+def test_lock_names_no_package_index(path: Path) -> None:
+    text = path.read_text()
+    assert [word for word in ("://", "--index", "--extra-index", "--find-links", " @ ") if word in text] == []
+
+
+@each_lock
+def test_lock_holds_what_its_requirements_ask_for(path: Path) -> None:
+    pinned = {package.name: next(iter(package.specifier)).version for package in locks.entries(path)}
+    for name in lock.LOCKS[str(path.relative_to(ROOT))]:
+        for one in wanted((ROOT / name).read_text()):
+            if one.name not in ("torch", "torchvision"):
+                assert pinned[one.name.lower()] in one.specifier, one
+
+
+def test_package_has_one_version_everywhere() -> None:
+    whole = {package: hashes for path in LOCKS for package, hashes in locks.entries(path).items()}
+    assert len({package.name for package in whole}) == len({(one.name, str(one.specifier)) for one in whole})
+
+
+def test_no_lock_has_a_build_of_pytorch() -> None:
+    names = {package.name for path in LOCKS for package in locks.entries(path)}
+    assert {name for name in names if name.startswith(("torch", "triton", "cuda")) or "nvidia" in name} == {
+        "nvidia-ml-py"
+    }
+
+
+@pytest.mark.parametrize("version", PYTHONS, ids=lambda version: f"{version[0]}.{version[1]}")
+def test_all_locks_have_wheels_for_every_python(version: tuple[int, int], tmp_path: Path) -> None:
+    """A dry run: it finds a file, of the locked hashes, for each package; pyvips alone is built from source."""
+    python = f"{version[0]}.{version[1]}"
+    target = ("--target", str(tmp_path), "--python-version", python, "--only-binary", ":all:", "--no-binary", "pyvips")
+    files = [part for name in ("tests/requirements.lock", "requirements.lock") for part in ("-r", str(ROOT / name))]
+    subprocess.run([*UV, *target, "--require-hashes", *files], check=True)
+    pytorch = [line for line in (ROOT / install.TORCH).read_text().splitlines() if line.startswith("torch")]
+    subprocess.run([*UV, *target, *pytorch], check=True)
+
+
+def test_promised_pythons_are_those_that_install_accepts() -> None:
+    promised = SpecifierSet(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"])
+    around = [(3, minor) for minor in range(8, 20)]
+    assert [one for one in around if f"{one[0]}.{one[1]}" in promised] == PYTHONS
+    assert sorted(install.PYTHONS) == [f"python3.{minor}" for _, minor in PYTHONS]

@@ -1,0 +1,138 @@
+"""botsite/sqs is a library: its folder alone runs an app where nothing but celery[sqs] is installed."""
+
+import ast
+import io
+import json
+import logging
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import structlog
+
+from botsite import logs
+from deploy.local.processes import PATIENCE_SECONDS
+from tests.support import venvs
+from tests.support.processes import wait_until
+from tests.support.sqs_worker import Aws, running_aws
+
+ROOT = Path(__file__).parents[1]
+LIBRARY = ROOT / "botsite" / "sqs"
+# Not the name it has here.
+NAME = "carrier"
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the interpreter of an environment that has only celery[sqs]."""
+    return venvs.make(tmp_path_factory.mktemp("venv"), ["celery[sqs]"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder that holds a copy of the library and nothing else."""
+    shutil.copytree(LIBRARY, tmp_path / NAME, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    with running_aws(tmp_path_factory.mktemp("aws")) as aws:
+        yield aws
+
+
+@contextmanager
+def running(command: list[str], folder: Path, env: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in a folder, with no other variables than these."""
+    with subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as one:
+        try:
+            yield one
+        finally:
+            one.kill()
+
+
+def test_the_folder_alone_runs_its_example(aws: Aws, python: Path, folder: Path) -> None:
+    queue_url = aws.queue()
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    env = {"AWS_ENDPOINT_URL": aws.url, "QUEUE_URL": queue_url, **keys}
+    command = [str(python), "-m", "celery", "-A", f"{NAME}.example", "worker"]
+    with running(command, folder, env) as process:
+        subprocess.run([python, "-m", f"{NAME}.example"], cwd=folder, env=env, check=True, timeout=PATIENCE_SECONDS)
+        wait_until(lambda: (folder / "words").exists() or process.poll() is not None)
+        assert process.poll() is None, process.communicate()[0]
+        assert (folder / "words").read_text() == "hello\n"
+        wait_until((folder / "alive").exists)
+        wait_until(lambda: not aws.depth(queue_url))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
+    assert not (folder / "alive").exists()
+
+
+def test_the_environment_of_that_example_is_empty(python: Path, folder: Path) -> None:
+    code = "import importlib.util as u; print([n for n in ('django', 'structlog', 'botsite', 'pip') if u.find_spec(n)])"
+    assert subprocess.run([python, "-c", code], cwd=folder, stdout=subprocess.PIPE, check=True).stdout == b"[]\n"
+
+
+@pytest.mark.parametrize("pool", ["prefork", "solo"])
+def test_another_pool_than_threads_is_refused(pool: str, python: Path, folder: Path) -> None:
+    # A setting, because Celery takes `--pool prefork` to mean "as configured".
+    (folder / "app.py").write_text(f"from {NAME}.example import app\n\napp.conf.worker_pool = {pool!r}\n")
+    command = [str(python), "-m", "celery", "-A", "app", "worker"]
+    with running(command, folder, {"QUEUE_URL": "http://localhost/1/nowhere"}) as process:
+        output, _ = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert f"not with {pool}:" in output
+    assert "Start the worker with --pool threads" in output
+    assert "in a bootstep of the worker or on worker_init" in output
+    assert "Traceback" not in output
+
+
+def test_importing_it_adds_neither_django_nor_structlog_nor_our_modules() -> None:
+    # kombu by itself imports a little of Django where that is installed.
+    code = (
+        "import sys, celery, kombu.transport.SQS; old = {*sys.modules}; import botsite.sqs; print({*sys.modules} - old)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    added: set[str] = ast.literal_eval(done.stdout)
+    ours = {name for name in added if name.partition(".")[0] in {"botsite", "detection", "metrics", "deploy"}}
+    assert {name for name in ours if not name.startswith("botsite.sqs")} == {"botsite"}
+    assert {name for name in added if name.partition(".")[0] in {"django", "structlog"}} == set()
+
+
+def test_its_log_lines_look_like_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logs.formatter())
+    monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
+    with structlog.contextvars.bound_contextvars(prediction_id="p1"):
+        logging.getLogger("botsite.sqs.receiving").warning("receiving_paused", extra={"seconds": 5.0, "error": "why"})
+        structlog.get_logger("detection").warning("receiving_paused", seconds=5.0, error="why")
+    events = [json.loads(line) for line in lines.getvalue().splitlines()]
+    for event in events:
+        del event["time"]
+    fields = {"prediction_id": "p1", "seconds": 5.0, "error": "why"}
+    assert events == [{"level": "warning", "event": "receiving_paused", **fields}] * 2
+
+
+def test_no_field_has_a_name_that_logging_reserves() -> None:
+    reserved = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+    for file in LIBRARY.glob("*.py"):
+        fields = set(re.findall(r'"(\w+)":', file.read_text()))
+        assert fields & reserved == set(), file
+
+
+def test_every_test_the_readme_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (LIBRARY / "README.md").read_text()))
+    defined = {
+        name for file in ROOT.glob("tests/test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    assert named
+    assert named - defined == set()
