@@ -4,6 +4,7 @@
 import importlib.util
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 VENV = Path(__file__).resolve().parent / ".venv"
@@ -24,6 +25,10 @@ def use_venv() -> None:
 if __name__ == "__main__":
     use_venv()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
+    with suppress(ModuleNotFoundError):  # The images have no deploy/local.
+        from deploy.local import demo_environment
+
+        demo_environment.adopt(sys.argv)
     from deploy.management.utility import Utility
 
     Utility(sys.argv).execute()

@@ -18,6 +18,8 @@ from xdist.workermanage import WorkerController
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
+# Whoever runs the tests may have a demo running, too: no test talks to it.
+os.environ["DEMO_FOLDER"] = os.devnull
 # Real weights where somebody gives them, else the model that is committed.
 SHAPES = Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes_openvino_model"
 os.environ.setdefault("YOLO_WEIGHTS", str(SHAPES))
