@@ -48,6 +48,8 @@ TELEGRAM_TOKEN_SECRET = env.str("TELEGRAM_TOKEN_SECRET", default="")
 TELEGRAM_TOKEN = env.str("TELEGRAM_TOKEN", default="")
 TELEGRAM_API_URL = env.str("TELEGRAM_API_URL", default="https://api.telegram.org")
 TELEGRAM_WEBHOOK_SECRET = env.str("TELEGRAM_WEBHOOK_SECRET", default="")
+# Where Telegram reaches the webhook if that is not the load balancer's own name, as on a laptop.
+TELEGRAM_WEBHOOK_URL = env.str("TELEGRAM_WEBHOOK_URL", default="")
 
 # --- The worker's call of /results --------------------------------------------------------------------------
 POLYBOT_URL = env.str("POLYBOT_URL", default="")

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -13,9 +14,12 @@ import pytest
 from playwright.sync_api import Browser, StorageState, expect, sync_playwright
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
+# Whoever runs the tests may have a demo running, too: no test talks to it.
+os.environ["DEMO_FOLDER"] = os.devnull
 # Real weights where somebody gives them, else the model that is committed.
 SHAPES = Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes_openvino_model"
 os.environ.setdefault("YOLO_WEIGHTS", str(SHAPES))
@@ -42,47 +46,39 @@ FLAGS = [
     "--disable-sync",
 ]
 _chat_ids = count(1000)
-# A file is run by one process, and so are the files of a row: they share one service and what they import. The first
-# wait the longest, and the short ones, which are not named, fill the gaps at the end.
-_ROWS = """
-worker_life loadtest bad_input results upkeep photo_to_answer pace attempts predictions
-state_machine tries downloads groups dead_letters telegram
-aws_failures chaos chaos_suite metric_task ops ops_browser admin_browser admin_login admin admin_list callback doctor \
-  webhook chat_page trace logs cloudwatch
-sqs_transport receiving_worker hostile_jobs
-demo_groups
-provision_https
-roles
-rotation
-demo
-loadtest_local
-local_scaling
-provision
-docker
-bake
-yolo shapes_model weights
-"""
-_ROW_OF = {f"tests/test_{name}.py": number for number, row in enumerate(_ROWS.splitlines()) for name in row.split()}
+# So many processes start the running service, and the files that use it are theirs: it takes 1 GB and ten seconds.
+_SERVICES = 4
+_USERS_OF_THE_SERVICE = "files-that-use-the-service"
 
 
-class Rows(LoadFileScheduling):
-    """Give each process whole rows of files."""
+class Scheduling(LoadFileScheduling):
+    """Give the first processes the files that use the running service, and the others the rest, while there is any."""
 
-    def _split_scope(self, nodeid: str) -> str:
-        file = super()._split_scope(nodeid)
-        return str(_ROW_OF.get(file, file))
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        users = self.config.cache.get(_USERS_OF_THE_SERVICE, [])
+        serves = self.nodes.index(node) < _SERVICES
+        first = next((file for file in self.workqueue if (file in users) == serves), None)
+        if first:
+            self.workqueue.move_to_end(first, last=False)
+        super()._assign_work_unit(node)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Rows:
-    """Distribute the tests by rows."""
-    return Rows(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Distribute the tests by files."""
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long files; within a file, and among the short ones, the order stays random."""
-    order = {name: place for place, name in enumerate(_ROW_OF)}
-    items.sort(key=lambda item: order.get(item.nodeid.partition("::")[0], len(order)))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files that take long; the order is random otherwise."""
+    uses = Counter(_file(item) for item in items if "stack" in getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: (item.get_closest_marker("long") is None, -uses[_file(item)]))
+    # Each process writes the same, before the one that distributes the tests reads it.
+    config.cache.set(_USERS_OF_THE_SERVICE, sorted(uses))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.core.management import call_command
@@ -275,7 +276,7 @@ def test_empty_selection_is_reported(admin: Operator) -> None:
 def test_job_links_to_its_logs(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     prediction = Prediction("p1", 1, 1, "photos/p1", created_at=datetime(2026, 11, 24, 10, tzinfo=UTC))
     assert logs_link.of(prediction) is None
-    monkeypatch.setattr(logs_link.settings, "LOG_GROUPS", ["/objdet/yolo5"])
+    monkeypatch.setattr(settings, "LOG_GROUPS", ["/objdet/yolo5"])
     link = logs_link.of(prediction) or ""
     assert link.startswith("https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#logsV2:")
     assert "prediction_id*20*3d*20*22p1*22" in link.replace("$2A", "*")

@@ -5,6 +5,7 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 
 from botsite import aws
 from botsite.bot import rate_limit
@@ -74,13 +75,13 @@ def test_form_with_an_empty_field_does_not_reset_the_count(stack: LocalStack, ad
 def _next_at(address: str) -> float | None:
     """Return when the count of an address is back to zero (epoch seconds), or None if it is."""
     key = {"prediction_id": attempts.limit(address).key}
-    item = aws.dynamodb().get_item(TableName=rate_limit.settings.PREDICTIONS_TABLE, Key=key).get("Item")
+    item = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key).get("Item")
     return float(item["next_at"]) if item else None
 
 
 def _let_pass(address: str, seconds: int) -> None:
     aws.dynamodb().update_item(
-        TableName=rate_limit.settings.PREDICTIONS_TABLE,
+        TableName=settings.PREDICTIONS_TABLE,
         Key={"prediction_id": attempts.limit(address).key},
         UpdateExpression="SET next_at = next_at - :seconds",
         ExpressionAttributeValues={":seconds": seconds},

@@ -25,6 +25,8 @@ from deploy.service import Service
 from tests.support import emulators
 from tests.support.builders import Machine
 
+pytestmark = pytest.mark.long
+
 WEB = ImageSpec("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws.com/objdet-polybot:v1")
 ROOT = Path(__file__).parents[1]
 Boot = Callable[..., Machine]

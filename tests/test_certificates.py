@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -187,6 +188,8 @@ def test_foreign_certificates_are_neither_used_nor_deleted(prefix: str, acm: Any
 
 def test_self_signed_certificates_are_recognised(pair: Pair) -> None:
     ours = x509.load_pem_x509_certificate(pair.certificate)
+    key = load_pem_private_key(pair.key, None)
+    assert isinstance(key, RSAPrivateKey)
     theirs = (
         x509.CertificateBuilder(issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An Authority")]))
         .subject_name(ours.subject)
@@ -194,7 +197,7 @@ def test_self_signed_certificates_are_recognised(pair: Pair) -> None:
         .serial_number(1)
         .not_valid_before(NOW)
         .not_valid_after(NOW + timedelta(days=1))
-        .sign(load_pem_private_key(pair.key, None), hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
     assert self_signed.is_self_signed(pair.certificate)
     assert not self_signed.is_self_signed(theirs.public_bytes(Encoding.PEM))

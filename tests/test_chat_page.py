@@ -1,11 +1,11 @@
-"""A person opens the chat page in a browser, sends a photo, and sees it come back boxed."""
+"""The chat page in a browser: photos come back boxed, texts are answered."""
 
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from deploy.local.stack import LocalStack
 
@@ -16,15 +16,15 @@ _chat_ids = count(70_000)
 
 @pytest.fixture
 def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
-    """Open the chat page of somebody new, on a phone."""
+    """Open a new person's chat page, on a phone."""
     page = browser.new_page(viewport={"width": 400, "height": 800}, device_scale_factor=2)
     page.goto(f"{stack.telegram_url}/?chat={next(_chat_ids)}")
     yield page
     page.close()
 
 
-def test_a_photo_sent_in_the_browser_comes_back_boxed(page: Page, photo: bytes) -> None:
-    upload = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photo}
+def test_photo_sent_in_the_browser_comes_back_boxed(page: Page, photo: bytes) -> None:
+    upload: FilePayload = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photo}
     page.get_by_test_id("photo-input").set_input_files(files=[upload])
     page.get_by_test_id("send").click()
     answer = page.locator(FROM_BOT).first
@@ -35,7 +35,7 @@ def test_a_photo_sent_in_the_browser_comes_back_boxed(page: Page, photo: bytes) 
     page.screenshot(path=picture)
 
 
-def test_a_word_to_the_bot_is_answered_in_the_page(page: Page) -> None:
+def test_text_is_answered_on_the_page(page: Page) -> None:
     page.get_by_test_id("composer").fill("hello")
     page.get_by_test_id("send").click()
     expect(page.locator(FROM_BOT).first).to_contain_text("Send me a photo")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from django.conf import settings
 
 from botsite import counters, logs
 from botsite.counters import COUNTED, NAMESPACE, TIMED
@@ -23,7 +24,7 @@ GROUP = "/objdet/polybot"
 @pytest.fixture
 def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """Return what a process writes, as the log driver reads it."""
-    monkeypatch.setattr(logs.settings, "LOG_GROUP", GROUP)
+    monkeypatch.setattr(settings, "LOG_GROUP", GROUP)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logs.formatter())

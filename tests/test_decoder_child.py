@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -17,9 +16,9 @@ from deploy.local import sample
 from detection import image_headers
 from detection.model import decoding
 from tests.support import hostile
+from tests.support.processes import wait_until
 
 _ROOT = Path(__file__).parent.parent
-_PATIENCE_SECONDS = 60
 # More chunks than libpng gets through in the CPU time that an image may take.
 _SLOW = hostile.png_of_chunks(sample.bus(), b"tEXt", b"")
 # Shuts itself in as the child does, then tries to get out.
@@ -48,13 +47,6 @@ def _png(side: int = 64) -> bytes:
     buffer = BytesIO()
     Image.new("RGB", (side, side), "red").save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def _wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -97,7 +89,7 @@ def test_child_limits_itself(decoder: decoding.Decoder) -> None:
 def test_idle_child_that_ended_is_replaced(decoder: decoding.Decoder, number: signal.Signals) -> None:
     child = _process(decoder)
     child.send_signal(number)
-    _wait(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
     assert decoder.decode(_png()).shape == (64, 64, 3)
     assert decoder.pid != child.pid
 
@@ -106,7 +98,7 @@ def _end_when(child: psutil.Process, busy: Callable[[], bool], number: signal.Si
     """Send the signal as soon as the child is busy."""
 
     def end() -> None:
-        _wait(busy)
+        wait_until(busy)
         child.send_signal(number)
 
     thread = threading.Thread(target=end)
@@ -170,7 +162,7 @@ def test_child_ends_with_its_parent() -> None:
     ended = subprocess.run([sys.executable, "-c", program], input=_png(), cwd=_ROOT, capture_output=True, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     child = int(ended.stdout)
-    _wait(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_requests_of_many_threads_do_not_mix(decoder: decoding.Decoder) -> None:

@@ -1,4 +1,4 @@
-"""`manage.py demo --once` shows the service on this machine and leaves nothing behind."""
+"""`manage.py demo` answers a photo and leaves nothing running, however it ends."""
 
 import os
 import re
@@ -10,27 +10,21 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.processes import wait_until
+from deploy.local import lifeline
+from tests.support.processes import left_of, runs, wait_until
+
+pytestmark = pytest.mark.long
+
 
 ROOT = Path(__file__).resolve().parent.parent
+ROLES_AND_EMULATORS = ("ministack", "telegram", "balancer", "polybot", "polybot", "metrics", "yolo5")
 ANSWERED = re.compile(r"answered prediction_id=[0-9a-f]{32} objects=[1-9]\d* seconds=\d+\.\d")
 
 
 def _demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder), *arguments]
-    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def left_of(folder: Path) -> list[psutil.Process]:
-    """Return the processes that were started with a database in this folder: all that the demo starts are."""
-    left = []
-    for process in psutil.process_iter():
-        try:
-            if str(folder) in process.environ().get("DATABASE_URL", ""):
-                left.append(process)
-        except psutil.Error:
-            continue
-    return left
+    env = lifeline.tied(os.environ)
+    return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def test_once_answers_a_photo_and_leaves_nothing_running(tmp_path: Path) -> None:
@@ -43,7 +37,7 @@ def test_once_answers_a_photo_and_leaves_nothing_running(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_demo_that_is_told_to_stop_while_it_starts_stops_everything(tmp_path: Path, number: signal.Signals) -> None:
+def test_demo_stopped_while_starting_leaves_nothing_running(tmp_path: Path, number: signal.Signals) -> None:
     demo = _demo(tmp_path)
     wait_until(lambda: any("ministack" in " ".join(process.cmdline()) for process in left_of(tmp_path)))
     os.kill(demo.pid, number)
@@ -53,7 +47,29 @@ def test_a_demo_that_is_told_to_stop_while_it_starts_stops_everything(tmp_path: 
     assert left_of(tmp_path) == []
 
 
-def test_a_missing_model_fails_at_once_with_what_to_do(tmp_path: Path) -> None:
+def test_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:
+    with (tmp_path / "output").open("w") as output:
+        command = [sys.executable, "manage.py", "demo", "--folder", str(tmp_path)]
+        demo = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+    wait_until(lambda: (tmp_path / "env").exists() or demo.poll() is not None)
+    # With its grandchildren: a site's workers, the metric's beat, the decoder.
+    started = psutil.Process(demo.pid).children(recursive=True)
+    assert len(started) > len(ROLES_AND_EMULATORS), (tmp_path / "output").read_text()
+    demo.kill()
+    demo.wait()
+    wait_until(lambda: not [one for one in started if runs(one)])
+    assert left_of(tmp_path) == []
+
+
+def test_demo_killed_while_starting_leaves_nothing_running(tmp_path: Path) -> None:
+    demo = _demo(tmp_path)
+    wait_until(lambda: any("ministack" in " ".join(process.cmdline()) for process in left_of(tmp_path)))
+    demo.kill()
+    demo.communicate()
+    wait_until(lambda: left_of(tmp_path) == [])
+
+
+def test_missing_model_fails_at_once(tmp_path: Path) -> None:
     environment = os.environ | {"YOLO_WEIGHTS": str(tmp_path / "missing.pt")}
     command = [sys.executable, "manage.py", "demo", "--once", "--folder", str(tmp_path / "demo")]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -62,7 +78,7 @@ def test_a_missing_model_fails_at_once_with_what_to_do(tmp_path: Path) -> None:
     assert not (tmp_path / "demo" / "logs").exists()
 
 
-def test_a_model_that_cannot_be_exported_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
+def test_broken_model_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "broken.pt").write_bytes(b"no model")
     environment = os.environ | {"YOLO_WEIGHTS": str(tmp_path / "broken.pt")}
     command = [sys.executable, "manage.py", "demo", "--once", "--folder", str(tmp_path / "demo")]

@@ -1,4 +1,4 @@
-"""The demo's machines: they come when there is work, lose none of it when they go, and have no keys."""
+"""The demo's machines start when there is work, lose none when they stop, and have no keys."""
 
 import os
 import signal
@@ -11,14 +11,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
+from deploy.local import lifeline
 from deploy.local.telegram.client import TelegramUser
+from detection import callback
 from tests.support.local_aws import clients_of
-from tests.support.processes import PATIENCE_SECONDS, wait_until
-from tests.test_demo import ROOT, left_of
+from tests.support.processes import PATIENCE_SECONDS, left_of, wait_until
 
+pytestmark = pytest.mark.long
+
+ROOT = Path(__file__).resolve().parent.parent
 GROUP = "objdet-yolo5"
 DRAINED = "lifecycle_action_completed"
 chat_ids = count(500)
@@ -32,20 +37,20 @@ class Demo:
     env: dict[str, str]
 
     def client(self, service: str) -> Any:
-        """Return a client of its AWS."""
+        """Return a client of the demo's AWS."""
         return clients_of(self.env["AWS_ENDPOINT_URL"], aws_access_key_id="test", aws_secret_access_key="test")(service)
 
     def user(self) -> TelegramUser:
-        """Return somebody new."""
+        """Return a person who has not used the bot before."""
         return TelegramUser(self.env["TELEGRAM_API_URL"], next(chat_ids))
 
     def answer(self, photo: bytes) -> None:
-        """Send a photo as somebody new and wait for the answer: then there is a worker."""
+        """Send a photo and wait for the answer; after that, there is a worker."""
         user = self.user()
         assert user.wait_for_reply(user.send_photo(photo)).photo
 
     def said(self, text: str, log: str = "scaling") -> int:
-        """Return how often the logs of this name say a text."""
+        """Return how often a text is in the logs of this name."""
         return sum(file.read_text().count(text) for file in (self.folder / "logs").glob(f"{log}.log"))
 
     def workers(self) -> list[str]:
@@ -53,18 +58,24 @@ class Demo:
         groups = self.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[GROUP])
         return [one["InstanceId"] for one in groups["AutoScalingGroups"][0]["Instances"]]
 
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command as in another terminal, where nothing was exported."""
+        env = {"PATH": os.environ["PATH"], "DEMO_FOLDER": str(self.folder)}
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
     def processes(self, name: str) -> list[psutil.Process]:
-        """Return its running processes of which the command holds a text."""
+        """Return the demo's processes with this text in their command."""
         return [one for one in left_of(self.folder) if name in " ".join(one.cmdline())]
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Run the demo; in the end it leaves nothing behind."""
+    """Run the demo, and check that it leaves nothing running."""
     folder = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder)]
     with (folder / "output").open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=ROOT, env=lifeline.tied(os.environ), stdout=output, stderr=output)
     try:
         wait_until(lambda: (folder / "env").exists() or process.poll() is not None)
         assert process.poll() is None, (folder / "output").read_text()
@@ -76,12 +87,44 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         assert left_of(folder) == []
 
 
-def test_the_sample_photo_started_the_first_worker(demo: Demo) -> None:
+def test_sample_photo_starts_the_first_worker(demo: Demo) -> None:
     assert demo.said(f"{GROUP}: 0 → 1, 1 waiting without capacity")
 
 
+def test_doctor_is_green(demo: Demo) -> None:
+    ended = demo.manage("doctor")
+    assert (ended.returncode, "failed" in ended.stdout) == (0, False), ended.stdout
+
+
+def test_every_site_knows_the_load_balancer(demo: Demo) -> None:
+    url = f"{demo.env['AWS_ENDPOINT_URL']}/_alb/objdet/results?predictionId=nobody"
+    headers = {callback.SIGNATURE_HEADER: callback.sign("nobody", demo.env["RESULTS_KEY"])}
+    # The load balancer alternates between them.
+    assert [httpx.get(url, headers=headers).status_code for _ in range(4)] == [404] * 4
+
+
+def test_set_webhook_does_not_cut_the_bot_off(demo: Demo, photo: bytes) -> None:
+    ended = demo.manage("set_webhook")
+    assert ended.returncode == 0, ended.stderr
+    demo.answer(photo)
+
+
+@pytest.mark.parametrize("command", [["dlq", "list"], ["stack_env"], ["loadtest", "--photos", "2"]])
+def test_commands_in_another_terminal_work_on_the_demo(demo: Demo, command: list[str], tmp_path: Path) -> None:
+    ended = demo.manage(*command, *(["--out", str(tmp_path)] if command[0] == "loadtest" else []))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert f"Using the demo that is running here, at {demo.env['AWS_ENDPOINT_URL']}" in ended.stderr
+
+
+def test_trace_follows_the_sample_photo(demo: Demo) -> None:
+    dynamodb = demo.client("dynamodb")
+    items = dynamodb.scan(TableName=demo.env["PREDICTIONS_TABLE"])["Items"]
+    ids = [item["prediction_id"]["S"] for item in items if item.get("chat_id") == {"N": "42"}]
+    assert "delivered" in demo.manage("trace", ids[0]).stdout
+
+
 @pytest.mark.parametrize("role", ["gunicorn", "-Q jobs", "-Q metrics"])
-def test_no_process_of_a_role_has_keys_in_its_environment(demo: Demo, photo: bytes, role: str) -> None:
+def test_roles_have_no_keys_in_their_environment(demo: Demo, photo: bytes, role: str) -> None:
     demo.answer(photo)
     found = [process.environ() for process in demo.processes(role)]
     assert found
@@ -89,7 +132,7 @@ def test_no_process_of_a_role_has_keys_in_its_environment(demo: Demo, photo: byt
     assert [keys & set(environment) for environment in found] == [set()] * len(found)
 
 
-def test_a_scale_in_while_photos_come_loses_none_and_doubles_none(demo: Demo, photo: bytes) -> None:
+def test_scale_in_under_load_neither_loses_nor_doubles_photos(demo: Demo, photo: bytes) -> None:
     demo.answer(photo)
     users, before = [demo.user() for _ in range(4)], demo.said(DRAINED, "yolo5-*")
 
@@ -111,11 +154,11 @@ def test_a_scale_in_while_photos_come_loses_none_and_doubles_none(demo: Demo, ph
     assert [len(found) for found in answers] == sent
 
 
-def test_a_killed_site_is_replaced_and_the_other_answers_meanwhile(demo: Demo, photo: bytes) -> None:
+def test_killed_site_is_replaced_while_the_other_answers(demo: Demo, photo: bytes) -> None:
     wait_until(lambda: len({process.pid for process in demo.processes("gunicorn")}) >= 2)
-    # The master of one site is a process group of its own, with its workers: as if the machine were gone.
+    # A site's master and its workers are a process group: kill all, as if the machine were gone.
     pids = {process.pid for process in demo.processes("gunicorn")}
     master = next(process for process in demo.processes("gunicorn") if process.ppid() not in pids)
     os.killpg(master.pid, signal.SIGKILL)
     demo.answer(photo)
-    wait_until(lambda: demo.said("ended with code -9, and is replaced"))
+    wait_until(lambda: demo.said("ended with code -9; replacing it"))

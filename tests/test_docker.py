@@ -8,6 +8,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -22,9 +23,15 @@ from detection.model import weights as model_weights
 from tests.support import containers, emulators, locks
 from tests.support.processes import PATIENCE_SECONDS, free_port, wait_until
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 # What the build has beside the worker's packages while it exports the model.
 EXPORTERS = {"torch", "torchvision"} | locks.names(ROOT / "requirements-torch.lock")
+
+
+def _healthy_or_ended(one: containers.Container, process: subprocess.Popen[bytes]) -> bool:
+    return one.healthy() or process.poll() is not None
 
 
 def role_of(path: Path) -> str:
@@ -224,7 +231,7 @@ def test_every_role_becomes_healthy_with_what_its_image_holds_and_stops_when_tol
         assert [one for one in roles if one.healthy()] == []
         running = [stack.enter_context(one.run()) for one in roles]
         for one, process in zip(roles, running, strict=True):
-            wait_until(lambda one=one, process=process: one.healthy() or process.poll() is not None)
+            wait_until(partial(_healthy_or_ended, one, process))
             assert process.poll() is None, (one.app.parent / "output").read_text()[-3000:]
         for process in running:
             process.terminate()

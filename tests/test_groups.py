@@ -1,4 +1,4 @@
-"""In a group the bot answers what is addressed to it, and nothing else."""
+"""In a group, the bot answers only what is addressed to it."""
 
 from itertools import count
 from typing import Any
@@ -23,7 +23,7 @@ def group(stack: LocalStack) -> TelegramUser:
 
 
 def post(stack: LocalStack, group: TelegramUser, **content: Any) -> int:
-    """Deliver a message of a group; when this returns, it is answered."""
+    """Send a message in a group, and wait until it is answered."""
     update = new_updates.with_message(group.chat_id, **content)
     update["message"]["chat"] = {"id": group.chat_id, "type": "group", "title": "x"}
     headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
@@ -81,27 +81,27 @@ def test_messages_to_the_bot_are_answered(stack: LocalStack, group: TelegramUser
     assert [message.text for message in group.messages()] == [reply]
 
 
-def test_file_that_mentions_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
+def test_file_captioned_with_the_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     pdf = new_updates.FILE | {"mime_type": "application/pdf"}
     assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
     assert [message.text for message in group.messages()] == [sentences.NO_IMAGE]
 
 
-def test_a_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
+def test_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     assert post(stack, group, text="thanks", reply_to_message=from_the_bot(stack)) == 200
     assert [message.text for message in group.messages()] == [replies.NO_PHOTO["text"]]
 
 
-def test_a_photo_is_answered(stack: LocalStack, group: TelegramUser, known_file: FileReference) -> None:
+def test_photo_in_a_group_is_answered(stack: LocalStack, group: TelegramUser, known_file: FileReference) -> None:
     size = new_updates.with_photo(1, known_file)["message"]["photo"]
     assert post(stack, group, photo=size) == 200
     assert group.wait_for(lambda message: message.from_bot).photo
 
 
-def test_username_is_asked_for_once(stack: LocalStack, group: TelegramUser) -> None:
+def test_bots_name_is_fetched_once_and_retried_on_failure(stack: LocalStack, group: TelegramUser) -> None:
     control = TelegramControl(stack.telegram_url)
     asked = len(control.calls("getMe"))
     for _ in range(12):
         post(stack, group, text=f"/help@{BOT}x")
-    # By each of the two processes of this site, at most.
+    # Once by each of the site's two processes, at most.
     assert len(control.calls("getMe")) - asked <= 2

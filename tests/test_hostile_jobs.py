@@ -10,6 +10,8 @@ import pytest
 from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, Worker, job, running_aws, running_worker
 
+pytestmark = pytest.mark.long
+
 SLOTS = 2
 DEEP = "[" * 100_000 + "]" * 100_000
 HUGE = "9" * 5_000

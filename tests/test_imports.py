@@ -1,6 +1,7 @@
-"""Only a worker that loads a model pays for torch and opens images, and only a simulation computes and draws."""
+"""Processes import only what they need, and test files nothing of each other."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,11 @@ def _imported(process: str, folder: Path) -> set[str]:
 )
 def test_a_process_has_not_imported(process: str, modules: set[str], tmp_path: Path) -> None:
     assert _imported(PROCESSES[process], tmp_path) & modules == set()
+
+
+def test_test_files_do_not_import_each_other() -> None:
+    imports = re.compile(
+        r"^(?:from|import) tests\.(?:\w+\.)*test_\w+|^from tests(?:\.\w+)* import test_\w+", re.MULTILINE
+    )
+    files = (ROOT / "tests").rglob("*.py")
+    assert [str(file.relative_to(ROOT)) for file in files if imports.search(file.read_text(encoding="utf-8"))] == []

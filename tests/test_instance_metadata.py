@@ -1,4 +1,4 @@
-"""An emulated instance learns from its metadata who it is, and gets its role's credentials and no others."""
+"""An emulated instance gets its identity and its role's credentials from its metadata."""
 
 import os
 import subprocess
@@ -58,7 +58,7 @@ def get(endpoint: str, path: str) -> tuple[int, str]:
 
 
 def whoami(endpoint: str, **env: str) -> str:
-    """Return who a process without keys is, on an instance whose owner has keys of his own."""
+    """Return the identity of a process without keys, on an instance of a laptop whose owner has keys."""
     program = "import boto3; print(boto3.client('sts', 'us-east-1').get_caller_identity()['Arn'])"
     mine = {**os.environ, "AWS_PROFILE": "mine", **env}
     ended = subprocess.run(
@@ -67,11 +67,11 @@ def whoami(endpoint: str, **env: str) -> str:
     return ended.stdout.strip() or ended.stderr
 
 
-def test_boto3_gets_the_credentials_of_the_instances_role_and_nothing_else(endpoint: str) -> None:
+def test_boto3_gets_only_the_credentials_of_the_instances_role(endpoint: str) -> None:
     assert whoami(endpoint) == "arn:aws:sts::000000000000:assumed-role/worker/i-0abc"
 
 
-def test_the_environment_of_an_instance_holds_no_keys(endpoint: str) -> None:
+def test_environment_of_an_instance_has_no_keys(endpoint: str) -> None:
     environment = on_instance({"AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "y", "AWS_REGION": "z"}, endpoint)
     assert not {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"} & set(environment)
     assert environment["AWS_REGION"] == "z"
@@ -91,20 +91,20 @@ def test_the_environment_of_an_instance_holds_no_keys(endpoint: str) -> None:
         ("/latest/user-data", (404, "")),
     ],
 )
-def test_what_an_instance_learns_of_itself(endpoint: str, path: str, answer: tuple[int, str]) -> None:
+def test_instance_reads_its_own_metadata(endpoint: str, path: str, answer: tuple[int, str]) -> None:
     assert get(endpoint, path) == answer
 
 
-def test_an_instance_learns_that_its_group_takes_it_away(endpoint: str, machine: Machine) -> None:
+def test_instance_learns_that_it_will_be_terminated(endpoint: str, machine: Machine) -> None:
     machine.lifecycle_state = "Terminated"
     assert get(endpoint, STATE) == (200, "Terminated")
 
 
-def test_without_a_token_there_is_no_answer(endpoint: str) -> None:
+def test_requests_without_a_token_are_refused(endpoint: str) -> None:
     assert ask("GET", endpoint + STATE) == (401, "")
 
 
-def test_a_token_is_good_for_its_time_and_its_instance_only(
+def test_token_expires_and_is_bound_to_its_instance(
     service: MetadataService, endpoint: str, machine: Machine, role_arn: str
 ) -> None:
     other = service.add(Machine("i-0def", "us-east-1a", "t3.micro", role_arn))
@@ -113,34 +113,34 @@ def test_a_token_is_good_for_its_time_and_its_instance_only(
 
 
 @pytest.mark.parametrize("ttl", ["", "0", "21601", "-1", "ten", "9" * 5000])
-def test_a_token_without_a_proper_time_to_live_is_refused(endpoint: str, ttl: str) -> None:
+def test_invalid_token_ttl_is_refused(endpoint: str, ttl: str) -> None:
     assert ask("PUT", f"{endpoint}/latest/api/token", **{TTL: ttl}) == (400, "")
 
 
-def test_a_token_is_not_given_through_a_proxy(endpoint: str) -> None:
+def test_token_is_refused_through_a_proxy(endpoint: str) -> None:
     headers = {TTL: "60", "X-Forwarded-For": "10.0.0.1"}
     assert ask("PUT", f"{endpoint}/latest/api/token", **headers) == (403, "")
 
 
-def test_an_instance_that_is_gone_has_no_metadata(service: MetadataService, endpoint: str, machine: Machine) -> None:
+def test_terminated_instance_has_no_metadata(service: MetadataService, endpoint: str, machine: Machine) -> None:
     service.remove(machine)
     assert ask("PUT", f"{endpoint}/latest/api/token", **{TTL: "60"}) == (404, "")
 
 
-def test_credentials_are_kept_until_half_of_their_time_is_over(machine: Machine) -> None:
+def test_credentials_are_kept_for_half_their_lifetime(machine: Machine) -> None:
     first = machine.credentials.current()
     assert machine.credentials.current() == first
     first["Expiration"] = (datetime.now(UTC) + credentials.LIFETIME / 3).isoformat()
     assert machine.credentials.current()["AccessKeyId"] != first["AccessKeyId"]
 
 
-def test_credentials_are_renewed_when_the_clock_was_set_back(machine: Machine) -> None:
+def test_credentials_are_renewed_after_the_clock_is_set_back(machine: Machine) -> None:
     first = machine.credentials.current()
     first["Expiration"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert machine.credentials.current()["AccessKeyId"] != first["AccessKeyId"]
 
 
-def test_a_role_that_cannot_be_assumed_gives_no_credentials_and_the_rest_goes_on(service: MetadataService) -> None:
+def test_other_metadata_is_served_if_a_role_cannot_be_assumed(service: MetadataService) -> None:
     endpoint = service.add(Machine("i-0abc", "us-east-1a", "t3.micro", "no-role"))
     assert get(endpoint, "/latest/meta-data/iam/security-credentials/no-role")[0] == 503
     assert get(endpoint, "/latest/meta-data/instance-id") == (200, "i-0abc")

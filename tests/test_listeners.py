@@ -1,4 +1,4 @@
-"""The load balancer of the template: what its listeners let through to the sites, and from where."""
+"""The deployed load balancer: which requests reach the sites, and from where."""
 
 import threading
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ OPERATOR = "203.0.113.7/32"
 
 
 class Site(BaseHTTPRequestHandler):
-    """Answers everything, so that whatever is refused was refused before it."""
+    """A site that accepts everything, so whatever is refused was refused by the load balancer."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Accept a request."""
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -35,14 +35,14 @@ class Site(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """An emulated AWS for this module."""
+    """Run an emulated AWS for this module."""
     with emulators.ministack() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def balancer(endpoint: str) -> Iterator[str]:
-    """The name of a load balancer in front of one site."""
+    """Return the name of a load balancer in front of one site."""
     outputs = deployed("open", CertificateArn=certificate(), OperatorCidr=OPERATOR)
     with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
         threading.Thread(target=site.serve_forever, daemon=True).start()
@@ -53,7 +53,7 @@ def balancer(endpoint: str) -> Iterator[str]:
 
 
 def certificate() -> str:
-    """Return the ARN of a certificate; the emulator does not look at it."""
+    """Return the ARN of a certificate, which the emulator ignores."""
     return str(aws.client("acm").request_certificate(DomainName="bot.example.com")["CertificateArn"])
 
 
@@ -64,7 +64,7 @@ def deployed(prefix: str, **values: str) -> dict[str, str]:
 
 
 def rules(prefix: str) -> dict[int, list[dict[str, list[str]]]]:
-    """Return the conditions of each rule by the port of its listener, the first rule first."""
+    """Return the conditions of each rule in order, by the listener's port."""
     elb = aws.client("elbv2")
     arn = elb.describe_load_balancers(Names=[prefix])["LoadBalancers"][0]["LoadBalancerArn"]
     listeners = elb.describe_listeners(LoadBalancerArn=arn)["Listeners"]
@@ -94,7 +94,7 @@ def conditions(rule: dict[str, Any]) -> dict[str, list[str]]:
         (80, "GET", "/results?predictionId=1"),
     ],
 )
-def test_what_somebody_needs_comes_through(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
+def test_needed_requests_come_through(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
     answer = httpx.request(method, endpoint + path, headers={"Host": f"{balancer}:{port}"})
     assert answer.status_code == 200
 
@@ -118,13 +118,13 @@ def test_what_somebody_needs_comes_through(endpoint: str, balancer: str, port: i
         (80, "GET", "/"),
     ],
 )
-def test_all_else_is_not_found(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
+def test_other_requests_are_not_found(endpoint: str, balancer: str, port: int, method: str, path: str) -> None:
     answer = httpx.request(method, endpoint + path, headers={"Host": f"{balancer}:{port}"})
     assert (answer.status_code, answer.text) == (404, "not found")
 
 
-def test_only_telegram_and_the_operator_may_call_the_webhook_and_only_the_operator_the_admin(balancer: str) -> None:
-    """As configuration: the emulator does not look from where a request comes."""
+def test_webhook_and_admin_are_open_to_their_networks_only(balancer: str) -> None:
+    """Checks the configuration, as the emulator ignores where a request comes from."""
     assert rules("open") == {
         80: [{"path-pattern": ["/results"], "http-request-method": ["GET"]}, {}],
         443: [
@@ -136,18 +136,18 @@ def test_only_telegram_and_the_operator_may_call_the_webhook_and_only_the_operat
     }
 
 
-def test_without_an_operator_nobody_reaches_the_admin(endpoint: str) -> None:
+def test_admin_is_closed_without_an_operator(endpoint: str) -> None:
     deployed("closed", CertificateArn=certificate())
     paths = [rule.get("path-pattern") for rule in rules("closed")[443]]
     assert paths == [["/telegram/webhook"], None]
 
 
-def test_without_a_certificate_nothing_listens_on_443(endpoint: str) -> None:
+def test_nothing_listens_on_443_without_a_certificate(endpoint: str) -> None:
     deployed("bare")
     assert list(rules("bare")) == [80]
 
 
-def test_a_domain_points_to_the_load_balancer_and_is_a_host_of_the_sites(endpoint: str) -> None:
+def test_domain_points_to_the_load_balancer_and_is_allowed(endpoint: str) -> None:
     route53 = aws.client("route53")
     zone = route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"].rpartition("/")[2]
     outputs = deployed("named", CertificateArn=certificate(), Domain="bot.example.com", HostedZoneId=zone)
@@ -157,7 +157,7 @@ def test_a_domain_points_to_the_load_balancer_and_is_a_host_of_the_sites(endpoin
     assert outputs["WebhookHost"] == "bot.example.com"
 
 
-def test_no_rule_has_more_values_than_a_load_balancer_takes() -> None:
+def test_rules_stay_within_the_load_balancers_limit_of_values() -> None:
     for name, resource in template.read(stacks.TEMPLATES / "web.yaml").all_resources.items():
         if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule":
             configs = [value for one in resource["Properties"]["Conditions"] for value in one.values()]

@@ -6,11 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.test_demo import ROOT, left_of
+import pytest
+
+from tests.support.processes import left_of
+
+pytestmark = pytest.mark.long
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_stack_is_started_scaled_and_stopped(tmp_path: Path, weights: str) -> None:
-    bare = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "YOLO_WEIGHTS": weights}
+    bare = {name: os.environ[name] for name in ("PATH", "HOME", "DEMO_FOLDER")} | {"YOLO_WEIGHTS": weights}
     command = [sys.executable, "manage.py", "loadtest", "--photos", "2", "--shape", "burst", "--out", str(tmp_path)]
     ended = subprocess.run(command, cwd=ROOT, env=bare, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr

@@ -1,10 +1,11 @@
-"""The Auto Scaling group of the laptop: a process for each instance, scaled by the policies that are deployed."""
+"""The emulated Auto Scaling group runs a process for each instance and carries out the deployed policies."""
 
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -12,7 +13,7 @@ from botsite import aws
 from deploy import provision
 from deploy.local.autoscaling import asg, instances, policies
 from deploy.local.autoscaling.controller import AutoScaling
-from deploy.local.autoscaling.instances import Role, State
+from deploy.local.autoscaling.instances import Instance, Role, State
 from deploy.local.autoscaling.policies import Deployed, Metric
 from deploy.local.processes import free_port
 from deploy.service import Service
@@ -20,6 +21,8 @@ from metrics.policy import Policies, Step, StepScaling, TargetTracking
 from tests.support.laptop import IDLE, Laptop, publish
 from tests.support.local_aws import clients_of, local_aws, make_group
 from tests.support.processes import wait_until
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,7 +33,7 @@ def emulator() -> Iterator[None]:
 
 @pytest.fixture
 def laptop(tmp_path: Path) -> Iterator[Callable[..., Laptop]]:
-    """Return a function that makes a laptop, which ends with the test."""
+    """Return a function that makes a laptop; each is closed after the test."""
     made: list[Laptop] = []
 
     def make(command: list[str] = IDLE, drain_seconds: int | None = 60) -> Laptop:
@@ -45,7 +48,7 @@ def laptop(tmp_path: Path) -> Iterator[Callable[..., Laptop]]:
 # --- Instances ----------------------------------------------------------------------------------------------
 
 
-def test_each_instance_of_the_group_is_a_process_with_the_groups_role(laptop: Callable[..., Laptop]) -> None:
+def test_each_instance_is_a_process_with_the_groups_role(laptop: Callable[..., Laptop]) -> None:
     whoami = "import boto3; print(boto3.client('sts', 'us-east-1').get_caller_identity()['Arn'], 'ready.', flush=True)"
     here = laptop([sys.executable, "-c", f"{whoami}\nimport time; time.sleep(60)"])
     running = here.run(2)
@@ -53,7 +56,7 @@ def test_each_instance_of_the_group_is_a_process_with_the_groups_role(laptop: Ca
     assert all(one.child and one.child.said(f":assumed-role/{here.name}/{one.instance_id} ") for one in running)
 
 
-def test_the_instance_that_goes_finishes_its_work_first(laptop: Callable[..., Laptop], tmp_path: Path) -> None:
+def test_leaving_instance_finishes_its_work(laptop: Callable[..., Laptop], tmp_path: Path) -> None:
     hold = tmp_path / "hold"
     hold.touch()
     here = laptop([*IDLE, str(hold)])
@@ -67,7 +70,7 @@ def test_the_instance_that_goes_finishes_its_work_first(laptop: Callable[..., La
     assert (last.child.wait(), last.child.said("left.")) == (0, True)
 
 
-def test_an_instance_that_does_not_finish_is_ended_when_the_hooks_time_is_over(laptop: Callable[..., Laptop]) -> None:
+def test_instance_is_terminated_after_the_hooks_timeout(laptop: Callable[..., Laptop]) -> None:
     here = laptop([*IDLE, __file__], drain_seconds=1)
     (only,) = here.run(1)
     here.resize(0)
@@ -76,7 +79,7 @@ def test_an_instance_that_does_not_finish_is_ended_when_the_hooks_time_is_over(l
     assert only.child.wait() == -signal.SIGTERM
 
 
-def test_one_that_does_not_even_heed_sigterm_is_killed(
+def test_instance_that_ignores_sigterm_is_killed(
     laptop: Callable[..., Laptop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(instances, "_STOP_SECONDS", 0.5)
@@ -89,28 +92,32 @@ def test_one_that_does_not_even_heed_sigterm_is_killed(
     assert only.child.wait() == -signal.SIGKILL
 
 
-def test_an_instance_whose_process_died_is_replaced(laptop: Callable[..., Laptop]) -> None:
+def test_dead_instance_is_replaced(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     (only,) = here.run(1)
     died = only.child
     assert died
     died.kill()
     wait_until(lambda: only.child is not died and only.state is State.IN_SERVICE)
-    assert here.said(f"{only.name} ended with code -9, and is replaced")
+    assert here.said(f"{only.name} ended with code -9; replacing it")
     assert here.fleet.trouble is None
 
 
-def test_an_instance_that_never_starts_says_why(laptop: Callable[..., Laptop]) -> None:
+def test_instance_that_cannot_start_gives_the_reason(laptop: Callable[..., Laptop]) -> None:
     here = laptop([sys.executable, "-c", "raise SystemExit('the model is missing')"])
     here.resize(1)
-    assert "the model is missing" in wait_until(lambda: here.fleet.trouble)
+    assert "the model is missing" in (wait_until(lambda: here.fleet.trouble) or "")
 
 
-def test_an_instance_that_boots_when_it_is_to_leave_goes_at_once(tmp_path: Path) -> None:
+def _never(instance: Instance) -> Never:
+    pytest.fail(f"{instance.name} was started")
+
+
+def test_booting_instance_leaves_at_once(tmp_path: Path) -> None:
     lines: list[str] = []
     autoscaling = AutoScaling(lines.append, boot_seconds=3600)
     make_group("booting")
-    fleet = autoscaling.add("booting", Role("idle", pytest.fail, pytest.fail))
+    fleet = autoscaling.add("booting", Role("idle", _never, _never))
     asg.set_desired("booting", 1)
     autoscaling.look()
     (only,) = fleet.instances.values()
@@ -125,7 +132,7 @@ def test_an_instance_that_boots_when_it_is_to_leave_goes_at_once(tmp_path: Path)
 
 @pytest.fixture
 def scaled(laptop: Callable[..., Laptop]) -> Laptop:
-    """A group with the two policies of deploy/cloudformation/workers.yaml."""
+    """Return a group with the two policies of deploy/cloudformation/workers.yaml."""
     here = laptop()
     autoscaling = aws.client("autoscaling")
     dimensions = [{"Name": "AutoScalingGroupName", "Value": here.name}]
@@ -161,27 +168,27 @@ def scaled(laptop: Callable[..., Laptop]) -> Laptop:
     return here
 
 
-def test_work_without_a_machine_starts_one_and_only_one(scaled: Laptop) -> None:
+def test_first_photo_starts_exactly_one_machine(scaled: Laptop) -> None:
     publish(scaled, "BacklogWithoutCapacity", 1)
     wait_until(lambda: len(scaled.running) == 1)
     assert scaled.desired == 1
     assert scaled.said(f"{scaled.name}: 0 → 1, 1 waiting without capacity")
 
 
-def test_a_backlog_above_the_target_adds_machines_in_proportion(scaled: Laptop) -> None:
+def test_backlog_above_target_adds_machines_in_proportion(scaled: Laptop) -> None:
     scaled.run(1)
     publish(scaled, "BacklogPerInstance", 35)
     wait_until(lambda: len(scaled.running) == 4)
 
 
-def test_without_work_the_group_goes_back_to_nothing(scaled: Laptop) -> None:
+def test_idle_group_scales_in_to_zero(scaled: Laptop) -> None:
     gone = scaled.run(2)
     publish(scaled, "BacklogPerInstance", 0)
     wait_until(lambda: all(one.state is State.TERMINATED for one in gone))
     assert scaled.desired == 0
 
 
-def test_the_metric_of_another_group_moves_nothing(scaled: Laptop, laptop: Callable[..., Laptop]) -> None:
+def test_metric_of_another_group_is_ignored(scaled: Laptop, laptop: Callable[..., Laptop]) -> None:
     publish(laptop(), "BacklogWithoutCapacity", 1)
     publish(laptop(), "BacklogPerInstance", 100)
     scaled.run(1)
@@ -194,15 +201,15 @@ def test_the_metric_of_another_group_moves_nothing(scaled: Laptop, laptop: Calla
 # --- Bad input ----------------------------------------------------------------------------------------------
 
 
-def test_a_desired_capacity_out_of_bounds_is_set_back(laptop: Callable[..., Laptop]) -> None:
+def test_desired_capacity_is_kept_within_bounds(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     here.resize(7)
     wait_until(lambda: len(here.running) == 4)
     assert here.desired == 4
-    assert here.said("7 → 4, bounded by its sizes 0 to 4")
+    assert here.said("7 → 4, to stay within its bounds 0 to 4")
 
 
-def test_a_group_with_its_bounds_crossed_is_said_to_be_wrong_and_goes_on_when_it_is_right(
+def test_crossed_bounds_are_reported_until_corrected(
     laptop: Callable[..., Laptop],
 ) -> None:
     here = laptop()
@@ -214,10 +221,10 @@ def test_a_group_with_its_bounds_crossed_is_said_to_be_wrong_and_goes_on_when_it
     wait_until(lambda: len(here.running) == 2)
 
 
-def test_a_group_that_does_not_exist_is_named_and_served_once_it_does(laptop: Callable[..., Laptop]) -> None:
+def test_missing_group_is_reported_and_served_once_it_exists(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     aws.client("autoscaling").delete_auto_scaling_group(AutoScalingGroupName=here.name)
-    wait_until(lambda: here.said(f"there is no Auto Scaling group {here.name}"))
+    wait_until(lambda: here.said(f"Auto Scaling group {here.name} does not exist"))
     here.name = f"{here.name}-again"
     make_group(here.name)
     here.autoscaling.add(here.name, Role("idle", here._start, lambda instance: True))
@@ -229,10 +236,10 @@ def test_a_group_that_does_not_exist_is_named_and_served_once_it_does(laptop: Ca
     ("service", "text"),
     [
         ("cloudwatch", "stays at 1: its policies or metrics cannot be read"),
-        ("autoscaling", "the groups stay as they are"),
+        ("autoscaling", "leaving the groups unchanged"),
     ],
 )
-def test_a_group_keeps_its_size_and_heals_while_a_service_is_down(
+def test_group_keeps_its_size_and_heals_while_a_service_is_down(
     scaled: Laptop, monkeypatch: pytest.MonkeyPatch, service: str, text: str
 ) -> None:
     (only,) = scaled.run(1)
@@ -248,7 +255,7 @@ def test_a_group_keeps_its_size_and_heals_while_a_service_is_down(
     wait_until(lambda: scaled.desired == 0)
 
 
-def test_what_was_published_before_the_clock_was_set_back_moves_nothing(scaled: Laptop) -> None:
+def test_points_from_before_a_clock_change_are_ignored(scaled: Laptop) -> None:
     scaled.run(1)
     publish(scaled, "BacklogPerInstance", 100, ahead=timedelta(hours=1))
     publish(scaled, "BacklogPerInstance", 0)
@@ -256,7 +263,7 @@ def test_what_was_published_before_the_clock_was_set_back_moves_nothing(scaled: 
     assert not scaled.said("1 → 4")
 
 
-def test_a_policy_that_is_not_emulated_is_named_and_the_group_goes_on(laptop: Callable[..., Laptop]) -> None:
+def test_unsupported_policy_is_reported_and_the_group_runs_on(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     aws.client("autoscaling").put_scaling_policy(
         AutoScalingGroupName=here.name, PolicyName="simple", ScalingAdjustment=1, AdjustmentType="ChangeInCapacity"
@@ -265,7 +272,7 @@ def test_a_policy_that_is_not_emulated_is_named_and_the_group_goes_on(laptop: Ca
     here.run(1)
 
 
-def test_a_launch_template_without_a_role_is_named(laptop: Callable[..., Laptop]) -> None:
+def test_launch_template_without_a_role_is_reported(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     iam = aws.client("iam")
     iam.remove_role_from_instance_profile(InstanceProfileName=here.name, RoleName=here.name)
@@ -278,7 +285,7 @@ def test_a_launch_template_without_a_role_is_named(laptop: Callable[..., Laptop]
 # --- What is deployed ---------------------------------------------------------------------------------------
 
 
-def test_the_policies_and_settings_of_the_templates_are_read_as_they_are_meant() -> None:
+def test_policies_and_settings_are_read_from_the_templates() -> None:
     provision.deploy(Service("try"))
     name, dimensions = "try-yolo5", (("AutoScalingGroupName", "try-yolo5"),)
     launch = asg.launch(asg.describe(name)[name])
@@ -291,7 +298,7 @@ def test_the_policies_and_settings_of_the_templates_are_read_as_they_are_meant()
     assert launch.settings["PREDICTIONS_TABLE"] == "try-predictions"
 
 
-def test_scaled_time_is_that_of_everything_that_waits() -> None:
+def test_time_scale_applies_to_everything_that_waits() -> None:
     metric = Metric("Test", "BacklogPerInstance", (), "Average")
     deployed = Deployed(Policies(TargetTracking(10, period=30), StepScaling(period=60), 180), metric, metric)
     expected = Policies(TargetTracking(10, period=2), StepScaling(period=4), 12)

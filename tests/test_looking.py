@@ -87,7 +87,7 @@ def somebody(name: str, document: dict[str, Any] | None = None) -> Iterator[None
 def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The actions that were requested from AWS."""
     actions: set[str] = set()
-    call = BaseClient._make_api_call
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def record(client: BaseClient, operation: str, arguments: object) -> object:
         service = client.meta.service_model.signing_name

@@ -16,8 +16,7 @@ from deploy.local.telegram.client import TelegramUser
 from detection import predictions
 from detection.schemas import Prediction
 from tests.support import letters, states
-from tests.support.browsing import watched
-from tests.test_admin_browser import CONTRAST
+from tests.support.browsing import CONTRAST, watched
 
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "ops.jpg"
 PHOTOS = 6

@@ -24,6 +24,8 @@ from tests.support import emulators
 from tests.support.deployed import statuses
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 numbers = itertools.count(1)

@@ -23,6 +23,8 @@ from deploy.service import Service
 from deploy.webhook import bot, registration
 from tests.support import emulators
 
+pytestmark = pytest.mark.long
+
 TOKEN = "123456:not-a-real-token"
 numbers = itertools.count(1)
 

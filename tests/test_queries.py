@@ -48,7 +48,7 @@ def logged() -> dict[str, set[str]]:
 def _events(function: ast.AST) -> Iterator[tuple[str, set[str]]]:
     # `**fields` stands for what the same function wrote into the dict of that name.
     dicts = {
-        node.targets[0].id: {key.value for key in node.value.keys if isinstance(key, ast.Constant)}
+        node.targets[0].id: {str(key.value) for key in node.value.keys if isinstance(key, ast.Constant)}
         for node in ast.walk(function)
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and isinstance(node.value, ast.Dict)
     }
@@ -56,6 +56,9 @@ def _events(function: ast.AST) -> Iterator[tuple[str, set[str]]]:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="log")), args=[name]):
                 named = {keyword.arg for keyword in node.keywords if keyword.arg}
+                # The library of sqs logs by the standard library, which has its fields in `extra`.
+                extras = [one.value for one in node.keywords if one.arg == "extra" and isinstance(one.value, ast.Dict)]
+                named |= {str(key.value) for one in extras for key in one.keys if isinstance(key, ast.Constant)}
                 unpacked = [
                     each.value.id for each in node.keywords if isinstance(each.value, ast.Name) and not each.arg
                 ]

@@ -11,6 +11,8 @@ from deploy.local.processes import PATIENCE_SECONDS
 from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, Worker, running_aws, running_worker
 
+pytestmark = pytest.mark.long
+
 WAITING = 30
 SLOTS = 6
 

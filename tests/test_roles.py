@@ -26,6 +26,8 @@ from tests.support.deployed import instance_settings
 from tests.support.permissions import MAY, MAY_ANYWHERE, NOBODY
 from tests.support.tls import local_certificate
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[1]
 PREFIX = "machines"
 STACK_OF = {"polybot": "web", "yolo5": "workers", "metrics": "metrics", "bake": "bake"}

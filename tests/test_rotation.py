@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -24,6 +25,8 @@ from detection import callback, queries
 from tests.support import new_updates
 from tests.support.emulators import forget_clients
 from tests.support.processes import wait_until
+
+pytestmark = pytest.mark.long
 
 ADOPTED = ("AWS_ENDPOINT_URL", "TELEGRAM_API_URL")
 # What the processes read from Secrets Manager, as on AWS, instead of from their environment.
@@ -123,6 +126,10 @@ def new_site(service: Service) -> Iterator[Callable[[], str]]:
         site.wait()
 
 
+def _accepted(url: str, **request: Any) -> bool:
+    return httpx.post(url, timeout=PATIENCE_SECONDS, **request).is_success
+
+
 def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_prediction(
     service: Service, user: TelegramUser, photo: bytes, new_site: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,10 +138,11 @@ def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_predi
     file = next(message.photo for message in user.messages() if message.photo)
     update = new_updates.with_photo(user.chat_id, file)
     headers = {"X-Telegram-Bot-Api-Secret-Token": held("webhook-secret")["TELEGRAM_WEBHOOK_SECRET"]}
-    for address in (lambda: next(iter(service.sites.values())), new_site):
+    addresses: tuple[Callable[[], str], ...] = (lambda: next(iter(service.sites.values())), new_site)
+    for address in addresses:
         url = f"{address()}/telegram/webhook"
         # As Telegram does: a site that read the secret just before the rotation refuses it for some seconds.
-        wait_until(lambda url=url: httpx.post(url, json=update, headers=headers, timeout=PATIENCE_SECONDS).is_success)
+        wait_until(partial(_accepted, url, json=update, headers=headers))
         rotate("results-key")
     assert len(queries.latest_of_chat(user.chat_id)) == 2
 

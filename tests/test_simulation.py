@@ -125,7 +125,7 @@ def test_a_group_of_any_size_shrinks_to_one_machine_while_photos_trickle_in(mach
     photos = np.sort([*np.zeros(10 * machines), *np.arange(300.0, 4 * HOUR, 300.0)])
     result = simulate(Scenario(photos, SLOW, maximum=machines), POLICIES)
     busy = result.machines.desired[(result.machines.at > 0) & (result.machines.at <= photos[-1] + 600)]
-    assert (busy.max(), busy[-1], busy[busy > 0].min(), np.count_nonzero(busy == 0)) == (machines, 1, 1, 0)
+    assert (int(busy.max()), int(busy.min()), int(busy[-1])) == (machines, 1, 1)
     assert max(result.latencies[10 * machines :]) == 1
     assert _desired(result)[-1] == 0
 
@@ -175,7 +175,7 @@ RNG = np.random.default_rng(7)
 )
 def test_arrivals_are_sorted_complete_and_in_time(times: arrivals.Seconds, number: int, last: float) -> None:
     assert len(times) == pytest.approx(number, rel=0.05)
-    assert (np.all(np.diff(times) >= 0), times[0] >= 0, times[-1] <= last) == (True, True, True)
+    assert [bool(np.all(np.diff(times) >= 0)), bool(times[0] >= 0), bool(times[-1] <= last)] == [True, True, True]
 
 
 def test_wave_peaks_at_noon_and_is_empty_at_midnight() -> None:
@@ -315,7 +315,8 @@ def test_the_bot_sends_no_faster_than_it_may() -> None:
 
 def test_people_who_wait_too_long_cold_starts_and_busy_time_are_counted() -> None:
     result = simulate(Scenario(np.array([0.0, 200, 4000]), SLOW), POLICIES)
-    assert (result.cold_starts, result.share_above(30), result.busy_seconds) == (2, pytest.approx(2 / 3), 3)
+    assert (result.cold_starts, result.busy_seconds) == (2, 3)
+    assert result.share_above(30) == pytest.approx(2 / 3)
     assert result.busy_share == pytest.approx(3 / result.machine_seconds)
     minimum = simulate(Scenario(np.array([0.0]), SLOW, minimum=1), POLICIES)
     assert (minimum.cold_starts, minimum.share_above(30)) == (0, 0)

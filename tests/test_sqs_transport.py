@@ -17,6 +17,8 @@ from deploy.local.processes import PATIENCE_SECONDS
 from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:

@@ -1,4 +1,4 @@
-"""Wait for CloudFormation, which takes minutes; its answers are scripted, as the emulator is too fast."""
+"""Waiting for CloudFormation, with scripted answers: AWS takes minutes where the emulator takes none."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -20,12 +20,12 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """CloudFormation's answers, in the order of the requests."""
+    """Script CloudFormation's answers, in the order they must be asked for."""
     client = boto3.client(  # noqa: TID251
         "cloudformation", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
     monkeypatch.setattr(aws, "client", lambda service: client)
-    # Otherwise the code would wait as long as for AWS.
+    # Without this, the code would wait between looks.
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://emulator")
     with Stubber(client) as stubber:
         yield stubber
@@ -48,19 +48,19 @@ def event(number: int, status: str, logical_id: str = "app-queue", reason: str =
 
 
 def script_events(answers: Stubber, *listings: list[dict[str, Any]]) -> None:
-    """Answer each request for events with the next of these lists, oldest event first."""
+    """Answer the listings of events with these, one each; events are oldest first."""
     for listing in listings:
         answers.add_response("describe_stack_events", {"StackEvents": listing[::-1]})
 
 
 def script_stack(answers: Stubber, *statuses: str) -> None:
-    """Answer each request for the stack with the next of these statuses."""
+    """Answer the descriptions of the stack with these statuses, one each."""
     for status in statuses:
         stack = {"StackName": "app-queue", "StackId": ID, "StackStatus": status, "CreationTime": NOW}
         answers.add_response("describe_stacks", {"Stacks": [stack]})
 
 
-def test_a_slow_stack_is_followed_event_by_event_to_its_end(answers: Stubber) -> None:
+def test_slow_stack_is_followed_event_by_event(answers: Stubber) -> None:
     before = [event(1, "REVIEW_IN_PROGRESS")]
     started = [*before, event(2, "CREATE_IN_PROGRESS"), event(3, "CREATE_IN_PROGRESS", "JobsDlq")]
     ended = [*started, event(4, "CREATE_COMPLETE", "JobsDlq"), event(5, "CREATE_COMPLETE")]
@@ -78,7 +78,7 @@ def test_a_slow_stack_is_followed_event_by_event_to_its_end(answers: Stubber) ->
     ]
 
 
-def test_the_error_of_a_failed_stack_names_the_first_failure_and_not_what_was_cancelled(answers: Stubber) -> None:
+def test_error_names_the_first_failure_not_what_was_cancelled(answers: Stubber) -> None:
     script_events(
         answers,
         [
@@ -95,7 +95,7 @@ def test_the_error_of_a_failed_stack_names_the_first_failure_and_not_what_was_ca
         cloudformation.follow(STACK, "", lambda event: None, ends=("UPDATE_COMPLETE",))
 
 
-def test_a_stack_that_was_rolled_back_by_somebody_gives_the_stacks_own_reason(answers: Stubber) -> None:
+def test_manual_rollback_gives_the_stacks_own_reason(answers: Stubber) -> None:
     script_events(
         answers, [event(1, "ROLLBACK_IN_PROGRESS", reason="User Initiated"), event(2, "ROLLBACK_COMPLETE", reason="")]
     )
@@ -103,7 +103,7 @@ def test_a_stack_that_was_rolled_back_by_somebody_gives_the_stacks_own_reason(an
         cloudformation.follow(STACK, "", lambda event: None, ends=("CREATE_COMPLETE",))
 
 
-def test_earlier_operation_is_waited_for(answers: Stubber) -> None:
+def test_running_operation_is_waited_for(answers: Stubber) -> None:
     script_stack(answers, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
     seen: list[Event] = []
     settled = cloudformation.settle(Stack("app-queue", ID, "UPDATE_IN_PROGRESS"), seen.append)
@@ -111,12 +111,12 @@ def test_earlier_operation_is_waited_for(answers: Stubber) -> None:
     assert [one.reason for one in seen] == ["waiting for an earlier run"]
 
 
-def test_earlier_deletion_is_waited_for(answers: Stubber) -> None:
+def test_running_deletion_is_waited_for(answers: Stubber) -> None:
     script_stack(answers, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
     assert cloudformation.settle(Stack("app-queue", ID, "DELETE_IN_PROGRESS"), lambda event: None) is None
 
 
-def test_stuck_stack_is_given_up_with_advice(answers: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stack_that_never_finishes_is_given_up_with_advice(answers: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloudformation, "_STACK_SECONDS", -1)
     script_events(answers, [event(1, "CREATE_IN_PROGRESS")])
     with pytest.raises(StackError, match=r"app-queue is still in progress .* run the command again"):
@@ -135,7 +135,7 @@ def test_failed_change_set_is_removed_with_its_empty_stack(answers: Stubber) -> 
         change_sets.create("app-queue", None, "provision", "{}", [], {})
 
 
-def test_empty_change_set_is_removed_without_error(answers: Stubber) -> None:
+def test_empty_change_set_is_removed_without_an_error(answers: Stubber) -> None:
     reason = "The submitted information didn't contain changes. Submit different information to create a change set."
     answers.add_response("delete_change_set", {})
     answers.add_response("create_change_set", {})

@@ -19,6 +19,8 @@ from detection.schemas import Delivery, Prediction
 from tests.model import writes
 from tests.model.writes import Item, Rules
 
+pytestmark = pytest.mark.long
+
 SHORT = timedelta(seconds=-1)
 JOBS = st.sampled_from([1, 2])
 PICK = st.integers(0, 5)

@@ -71,5 +71,6 @@ def test_systemd_waits_for_docker(role: str) -> None:
 
 def test_site_may_end_only_after_the_longest_webhook() -> None:
     """Read the update, download the photo, store it: each has a limit of its own."""
-    store = aws._CONFIG.retries["total_max_attempts"] * (aws._CONFIG.connect_timeout + aws._CONFIG.read_timeout)
+    options = vars(aws._CONFIG)
+    store = options["retries"]["total_max_attempts"] * (options["connect_timeout"] + options["read_timeout"])
     assert request_limits.BODY_SECONDS + downloads._SECONDS + store < GUNICORN["graceful_timeout"]

@@ -1,4 +1,4 @@
-"""The load balancer of the laptop forwards to healthy sites only, as health checks find them."""
+"""The local load balancer forwards to healthy sites only."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ http = urllib3.PoolManager(timeout=PATIENCE_SECONDS, retries=False)
 
 
 class Site:
-    """A site whose health a test decides."""
+    """A site whose health is up to the test."""
 
     def __init__(self, host: str) -> None:
         self.status = 200
@@ -48,7 +48,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture
 def group(endpoint: str) -> Iterator[str]:
-    """A target group behind a balancer named `sites`."""
+    """Create a target group behind a load balancer named `sites`."""
     elb = aws.client("elbv2")
     balancer = elb.create_load_balancer(Name="sites", Subnets=["a", "b"])["LoadBalancers"][0]["LoadBalancerArn"]
     arn = elb.create_target_group(
@@ -72,7 +72,7 @@ def group(endpoint: str) -> Iterator[str]:
 
 @pytest.fixture
 def checks(group: str) -> Iterator[HealthChecks]:
-    """Checks every 20 ms, whose `lines` are what they reported."""
+    """Run checks every 20 ms; `lines` is what they reported."""
     lines: list[str] = []
     checks = HealthChecks(group, 0.02 / 15, lines.append)
     checks.lines = lines  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def checks(group: str) -> Iterator[HealthChecks]:
 
 @pytest.fixture
 def sites(checks: HealthChecks) -> Iterator[tuple[Site, Site]]:
-    """Two sites, both found healthy."""
+    """Return two healthy sites."""
     both = Site("127.0.0.1"), Site("127.0.0.2")
     for site in both:
         checks.add(site.target)
@@ -100,7 +100,7 @@ def registered(checks: HealthChecks) -> set[str]:
 
 
 def reached(endpoint: str, requests: int = 12) -> set[str]:
-    """Return what answers through the balancer."""
+    """Return which site answers through the balancer."""
     return {http.request("GET", f"{endpoint}/_alb/sites/").data.decode() for _ in range(requests)}
 
 
@@ -108,7 +108,7 @@ def test_requests_reach_every_healthy_site(endpoint: str, sites: tuple[Site, Sit
     assert reached(endpoint, 40) == {"127.0.0.1", "127.0.0.2"}
 
 
-def test_a_site_that_fails_its_checks_gets_no_requests_until_it_passes_them(
+def test_failing_site_gets_no_requests_until_it_recovers(
     endpoint: str, checks: HealthChecks, sites: tuple[Site, Site]
 ) -> None:
     sites[1].status = 503
@@ -119,20 +119,18 @@ def test_a_site_that_fails_its_checks_gets_no_requests_until_it_passes_them(
     wait_until(lambda: registered(checks) == {"127.0.0.1", "127.0.0.2"})
 
 
-def test_a_site_that_does_not_answer_is_taken_out(checks: HealthChecks, sites: tuple[Site, Site]) -> None:
+def test_unreachable_site_is_taken_out(checks: HealthChecks, sites: tuple[Site, Site]) -> None:
     sites[0].close()
     wait_until(lambda: registered(checks) == {"127.0.0.2"})
     assert checks.lines[-1] == "127.0.0.1 is unhealthy: /readyz answered NewConnectionError"  # type: ignore[attr-defined]
 
 
-def test_a_site_that_leaves_gets_no_requests_from_then_on(checks: HealthChecks, sites: tuple[Site, Site]) -> None:
+def test_leaving_site_gets_no_more_requests(checks: HealthChecks, sites: tuple[Site, Site]) -> None:
     checks.remove(sites[0].target)
     assert registered(checks) == {"127.0.0.2"}
 
 
-def test_what_somebody_registers_or_deregisters_by_hand_is_put_right(
-    group: str, checks: HealthChecks, sites: tuple[Site, Site]
-) -> None:
+def test_manual_changes_to_targets_are_reverted(group: str, checks: HealthChecks, sites: tuple[Site, Site]) -> None:
     elb = aws.client("elbv2")
     elb.deregister_targets(TargetGroupArn=group, Targets=[{"Id": "127.0.0.1"}])
     elb.register_targets(TargetGroupArn=group, Targets=[{"Id": "127.0.0.9", "Port": 1}])
@@ -150,7 +148,7 @@ def test_what_somebody_registers_or_deregisters_by_hand_is_put_right(
         ("+--++", "healthy healthy unhealthy unhealthy healthy"),
     ],
 )
-def test_one_good_check_admits_a_new_site_and_two_in_a_row_change_a_verdict(seen: str, states: str) -> None:
+def test_thresholds_decide_when_a_site_changes_state(seen: str, states: str) -> None:
     health = Health(healthy_threshold=2, unhealthy_threshold=2)
     found = []
     for one in seen:

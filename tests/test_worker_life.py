@@ -3,9 +3,7 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +16,10 @@ from botsite.sqs.options import Options
 from botsite.sqs.watchdog import Signs, Watchdog
 from deploy.local.processes import PATIENCE_SECONDS, Child
 from deploy.local.stack import LocalStack, script
+from tests.support.leaving_machine import Machine
 from tests.support.processes import wait_until
+
+pytestmark = pytest.mark.long
 
 VISIBILITY_SECONDS = 3
 MAX_RECEIVES = 3
@@ -168,42 +169,6 @@ def test_a_worker_whose_loop_hangs_ends_itself(worker: Callable[..., Child]) -> 
     child = worker(TEST_BLOCK_LOOP="1")
     assert child.wait(PATIENCE_SECONDS) == 1
     assert child.said("worker_stalled")
-
-
-class Machine:
-    """The metadata service of an instance that is about to be terminated."""
-
-    def __init__(self) -> None:
-        self.answers = {"/latest/meta-data/instance-id": "i-0abc"}
-        machine = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_PUT(self) -> None:
-                self._say(200, "token")
-
-            def do_GET(self) -> None:
-                if self.headers["X-aws-ec2-metadata-token"] != "token":
-                    self._say(401, "")
-                else:
-                    answer = machine.answers.get(self.path)
-                    self._say(404 if answer is None else 200, answer or "")
-
-            def _say(self, status: int, text: str) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from detection.model import weights as model_weights
 from detection.model.decoding import DECODER
 from detection.schemas import Detection
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[yolo.Model]:

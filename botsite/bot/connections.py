@@ -4,7 +4,6 @@ So the site boots while Telegram is down.
 """
 
 import asyncio
-import os
 import ssl
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -19,9 +18,6 @@ from telegram.request import HTTPXRequest
 
 from botsite.bot import bot_token
 from botsite.bot.errors import TelegramError
-
-# python-telegram-bot reads it at each 429: without it, retry_after comes with a deprecation warning.
-os.environ.setdefault("PTB_TIMEDELTA", "1")
 
 _POOL_SECONDS, _CONNECT_SECONDS, _SENDING_SECONDS = 10, 5, 30
 # Parsing the CA bundle costs more than a request: all connections share one context.

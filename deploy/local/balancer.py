@@ -1,9 +1,9 @@
-"""Stand in for the name and the two ports of the load balancer, which ministack has on its one port for everything.
+"""Stand in for the load balancer's name and two ports: ministack serves everything on one port.
 
     python -m deploy.local.balancer --endpoint http://127.0.0.1:4566 --name x.elb.amazonaws.com --http 8080 \\
         --https 8443 --certificate certificate.pem --key key.pem
 
-ministack tells load balancers, and their listeners, by the Host header alone: NAME:80 and NAME:443.
+ministack tells load balancers and their listeners apart by the Host header alone: NAME:80 and NAME:443.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, T
 from multidict import CIMultiDict
 from yarl import URL
 
-# What one connection says to its other end is not passed on; the body comes whole and is measured anew.
+# Headers of one connection are not passed on. The body is passed on whole, with a length of its own.
 _OF_THE_CONNECTION = frozenset(
     ("host", "connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length")
 )
@@ -30,7 +30,7 @@ class Front:
         self._session, self._endpoint, self._host = session, endpoint, host
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Pass a request on, and its answer back."""
+        """Forward a request and return the response."""
         url = URL(self._endpoint + request.raw_path, encoded=True)
         headers = _passed_on(request.headers)
         headers["Host"] = self._host
@@ -41,7 +41,7 @@ class Front:
             ) as answer:
                 return web.Response(status=answer.status, body=await answer.read(), headers=_passed_on(answer.headers))
         except (ClientError, TimeoutError) as error:
-            return web.Response(status=502, text=f"the local AWS does not answer: {error!r}")
+            return web.Response(status=502, text=f"the local AWS did not answer: {error!r}")
 
 
 def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
@@ -49,7 +49,7 @@ def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
 
 
 async def serve(endpoint: str, name: str, http: int, https: int, certificate: Path, key: Path) -> None:
-    """Serve both ports until cancelled, the second one by TLS with `certificate` and its `key` (PEM)."""
+    """Serve both ports until cancelled, `https` with `certificate` and its `key` (PEM files)."""
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
     session = ClientSession(
@@ -76,7 +76,9 @@ def main() -> None:
     parser.add_argument("--http", type=int, required=True, help="port that stands for 80")
     parser.add_argument("--https", type=int, required=True, help="port that stands for 443")
     parser.add_argument("--certificate", type=Path, required=True, help="PEM file of the certificate for --https")
-    parser.add_argument("--key", type=Path, required=True, help="PEM file of its key; not needed once this listens")
+    parser.add_argument(
+        "--key", type=Path, required=True, help="PEM file of its key, not needed once this is listening"
+    )
     given = parser.parse_args()
     asyncio.run(serve(given.endpoint, given.name, given.http, given.https, given.certificate, given.key))
 

@@ -1,6 +1,5 @@
-"""Show the whole service on this machine: start it, answer a sample photo, say where to look, clean up."""
+"""Run the whole service on this machine: start it, answer a sample photo, say where to look, clean up."""
 
-import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +9,41 @@ from rich.panel import Panel
 from rich.table import Table
 
 from deploy.interrupts import stoppable
-from deploy.local import sample
-from deploy.local.processes import PATIENCE_SECONDS
+from deploy.local import demo_environment, sample
+from deploy.local.processes import wait_until
 from deploy.local.scaled_stack import TIME_SCALE, ScaledStack
 from deploy.local.screen import Screen
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions, queries
 
-# While it waits for the answer, the demo looks so often whether a worker cannot start.
-_LOOK_SECONDS = 1
-CHAT_ID = 42  # Whoever opens the chat page without choosing somebody is this person.
+CHAT_ID = 42  # The chat page shows this person's chat unless told otherwise.
+_LOOK_SECONDS = 0.1
+# What a command or a role needs to work with the stack, in addition to AWS_* and TELEGRAM_*.
+_NEEDED = (
+    "ASG_NAME",
+    "BACKLOG_TARGET",
+    "METRIC_NAMESPACE",
+    "KEEP_WARM_SECONDS",
+    "METRIC_PERIOD_SECONDS",
+    "JOBS_QUEUE_URL",
+    "METRICS_QUEUE_URL",
+    "IMAGES_BUCKET",
+    "PREDICTIONS_TABLE",
+    "POLYBOT_URL",
+    "RESULTS_KEY",
+    "PREDICTION_ID_KEY",
+    "DJANGO_SECRET_KEY",
+    "ADMIN_USER",
+    "ADMIN_PASSWORD",
+    "DATABASE_URL",
+    "YOLO_WEIGHTS",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back for the sample photo."""
+    """The answer to the sample photo."""
 
     prediction_id: str
     objects: int
@@ -34,14 +52,14 @@ class Answer:
 
 
 def run(once: bool, folder: Path) -> Answer | None:
-    """Start everything, answer the sample photo, then stay until told to stop, unless `once`.
+    """Start everything, answer the sample photo and, unless `once`, keep running until told to stop.
 
     Return None if it was told to stop before the photo was answered.
     """
     answer = None
     console = Console(highlight=False)
     chosen = sample.choose()
-    console.print(Panel(chosen.sentence, title="The model that answers", border_style="yellow", expand=False))
+    console.print(Panel(chosen.sentence, title="Model", border_style="yellow", expand=False))
     with stoppable() as stopped, console.status("starting") as status:
         screen = Screen(console, status)
         stack = ScaledStack(folder, chosen.weights, screen.step, screen.on_line)
@@ -50,11 +68,12 @@ def run(once: bool, folder: Path) -> Answer | None:
             screen.step("sending a sample photo to the bot")
             screen.talks = True
             answer = _answer(stack, chosen.photo, folder)
-            status.stop()
-            _say_where(console, stack, folder, answer)
-            if not once:
-                console.print("Ctrl-C ends all of it.")
-                stopped.wait()
+            with demo_environment.published(_environment(stack), folder) as path:
+                status.stop()
+                console.print(_addresses(stack, folder, answer, path))
+                if not once:
+                    console.print("Press Ctrl-C to stop everything.")
+                    stopped.wait()
             screen.talks = False
             console.print("stopping")
     return answer
@@ -74,60 +93,39 @@ def _answer(stack: ScaledStack, photo: bytes, folder: Path) -> Answer:
 
 
 def _reply(stack: ScaledStack, user: TelegramUser, message_id: int) -> Message:
-    """Return the answer; raise ChildFailed if there is no worker that could give one, TimeoutError if none comes."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return user.wait_for_reply(message_id, timeout_seconds=_LOOK_SECONDS)
-        except TimeoutError:
-            stack.raise_trouble()
-            if time.monotonic() > deadline:
-                raise
+    """Return the answer. Raise ChildFailed if no worker can start, TimeoutError if no answer comes."""
+
+    def look() -> Message | None:
+        stack.raise_trouble()
+        return next((one for one in user.messages() if one.from_bot and one.reply_to == message_id), None)
+
+    reply = wait_until(look, what="an answer to the sample photo", every_seconds=_LOOK_SECONDS)
+    assert reply is not None
+    return reply
 
 
-def _say_where(console: Console, stack: LocalStack, folder: Path, answer: Answer) -> None:
+def _addresses(stack: LocalStack, folder: Path, answer: Answer, environment: Path) -> Panel:
     table = Table(show_header=False, box=None)
     table.add_row(
         "sample photo", f"[bold green]{answer.text}[/] in {answer.seconds:.1f} s, see {folder / 'answer.jpg'}"
     )
-    table.add_row("chat page", f"[bold]{stack.telegram_url}/?chat={CHAT_ID}[/]  send photos here, as a Telegram user")
-    # Straight to a site: the emulator has the balancer's name in the path, which redirects do not know.
+    table.add_row("chat page", f"[bold]{stack.telegram_url}/?chat={CHAT_ID}[/]  send photos as a Telegram user")
+    # Straight to a site: the emulator's load balancer is a path, which redirects know nothing of.
     site = next(iter(stack.sites.values()))
-    table.add_row("admin", f"[bold]{site}/admin/[/]  shows every job")
-    table.add_row("ops page", f"[bold]{site}/ops/[/]  shows the service as it changes; the same login")
-    # On a line of its own, lest a narrow terminal breaks the password in two.
+    table.add_row("admin", f"[bold]{site}/admin/[/]  every job")
+    table.add_row("ops page", f"[bold]{site}/ops/[/]  the service live, same login")
+    # On its own line, so that a narrow terminal does not break the password in two.
     table.add_row("admin login", f"{stack.env['ADMIN_USER']} / {stack.env['ADMIN_PASSWORD']}")
-    table.add_row("machines", f"come with work and go without; emulated: 1 s here = {1 / TIME_SCALE:g} s on AWS")
+    table.add_row("machines", f"start when there is work and stop when idle; 1 s here is {1 / TIME_SCALE:g} s on AWS")
     table.add_row("logs", str(folder / "logs"))
-    table.add_row("by hand", 'set -a; eval "$(cat ' + str(_write_env(stack, folder)) + ")\"; then any role's command")
-    console.print(Panel(table, title="Object detection service, local", border_style="green", expand=False))
+    if folder == demo_environment.folder():
+        table.add_row("commands", "in another terminal, python manage.py doctor etc. use this demo")
+    table.add_row("run a role", f'set -a; eval "$(cat {environment})"; then its command')
+    return Panel(table, title="Object detection service, local", border_style="green", expand=False)
 
 
-def _write_env(stack: LocalStack, folder: Path) -> Path:
-    """Write what the roles were started with: whole or not at all, and readable by its owner alone."""
-    path, whole = folder / "env", folder / "env.new"
-    whole.unlink(missing_ok=True)
-    whole.touch(mode=0o600)
-    names = [name for name in stack.env if name in _NEEDED or name.startswith(("AWS_", "TELEGRAM_"))]
-    whole.write_text("".join(f"{name}={shlex.quote(stack.env[name])}\n" for name in sorted(names)))
-    return whole.replace(path)
-
-
-_NEEDED = (
-    "ASG_NAME",
-    "BACKLOG_TARGET",
-    "METRIC_NAMESPACE",
-    "KEEP_WARM_SECONDS",
-    "METRIC_PERIOD_SECONDS",
-    "JOBS_QUEUE_URL",
-    "METRICS_QUEUE_URL",
-    "IMAGES_BUCKET",
-    "PREDICTIONS_TABLE",
-    "POLYBOT_URL",
-    "RESULTS_KEY",
-    "DJANGO_SECRET_KEY",
-    "ADMIN_USER",
-    "ADMIN_PASSWORD",
-    "DATABASE_URL",
-    "YOLO_WEIGHTS",
-)
+def _environment(stack: LocalStack) -> dict[str, str]:
+    """Return what a command or a role needs to work with this stack."""
+    return {
+        name: value for name, value in stack.env.items() if name in _NEEDED or name.startswith(("AWS_", "TELEGRAM_"))
+    }

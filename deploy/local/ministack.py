@@ -1,7 +1,6 @@
-"""Run the local AWS, ministack: `python -m deploy.local.ministack`, set up by the environment.
+"""Run the local AWS, ministack: `python -m deploy.local.ministack`, configured by the environment.
 
-Half of a deployment's time went into its parsing of templates with PyYAML's own parser: here it has the one of libyaml,
-which is ten times as fast.
+Parsing templates with PyYAML's own parser took half the time of a deployment; libyaml's is ten times as fast.
 """
 
 import sys
@@ -12,7 +11,7 @@ COMMAND = (sys.executable, "-m", "deploy.local.ministack")
 
 
 def environment(port: int) -> dict[str, str]:
-    """Return the variables for an AWS on this port of this machine, without the services that open further ports."""
+    """Return the variables for an AWS on this port, without the services that open more ports."""
     return {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",

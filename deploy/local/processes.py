@@ -1,4 +1,4 @@
-"""Run child processes, read their output line by line, and leave none behind."""
+"""Start child processes, read their output line by line, wait for what they do, and leave none behind."""
 
 import os
 import signal
@@ -11,22 +11,42 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-# How long to wait for what should happen. Far longer than it takes: the machine may be slow, or busy with other work.
+from deploy.local import lifeline
+
+# Far longer than anything here takes: the machine may be slow or busy.
 PATIENCE_SECONDS = 180.0
+_LOOK_SECONDS = 0.02
 _OUTPUT_SECONDS = 10
 _STOP_ALL_SECONDS = 2
-# Emulators; sites; whatever calls them.
+# Emulators; sites; what calls them.
 BOTTOM, MIDDLE, TOP = range(3)
+Value = TypeVar("Value")
+
+
+def wait_until(
+    condition: Callable[[], Value],
+    seconds: float = PATIENCE_SECONDS,
+    what: str = "",
+    every_seconds: float = _LOOK_SECONDS,
+) -> Value:
+    """Return the first truthy value of `condition`; raise TimeoutError, with `what` should have happened, if late."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s: {what or condition}")
+        time.sleep(every_seconds)
+    return value
 
 
 class ChildFailed(Exception):
-    """A child ended, or did not become ready; the text holds its last lines."""
+    """A child ended or did not become ready; the text ends with its last lines."""
 
 
 @dataclass(eq=False)
 class Child:
-    """A running child process and the last lines it wrote."""
+    """A child process and the last lines it wrote."""
 
     name: str
     process: subprocess.Popen[str]
@@ -37,16 +57,16 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Return whether the process is alive."""
+        """Return whether the process is still running."""
         return self.process.poll() is None
 
     def terminate(self) -> None:
-        """Ask the process to end."""
+        """Send SIGTERM."""
         if self.running:
             self.process.terminate()
 
     def kill(self) -> None:
-        """End the process and all it started, at once; but only once: later, its number may be somebody else's."""
+        """Kill the process and its group. Does nothing the second time, when the pid may be another process's."""
         if self._killed:
             return
         self._killed = True
@@ -57,7 +77,7 @@ class Child:
         self.process.wait()
 
     def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
-        """Wait for the end of the process, then of its output; kill it when the time is over. Return its exit code."""
+        """Wait for the process and its output to end, killing it if it takes too long. Return its exit code."""
         try:
             code = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -67,25 +87,32 @@ class Child:
         return code
 
     def wait_ready(self, ready: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
-        """Wait until `ready()` is true. Raise ChildFailed if the process ends first or the time is over."""
-        deadline = time.monotonic() + seconds
-        while not ready():
-            if not self.running or time.monotonic() > deadline:
-                what = f"ended with code {self.wait(1)}" if not self.running else f"was not ready within {seconds:g} s"
-                raise ChildFailed("\n".join([f"{self.name} {what}. Its last lines:", *list(self.lines)[-15:]]))
-            time.sleep(0.03)
+        """Wait until `ready()` is true. Raise ChildFailed if the process ends first or takes too long."""
+
+        def look() -> bool:
+            if not (done := ready()) and not self.running:
+                raise self._failure(f"ended with code {self.wait(1)}")
+            return done
+
+        try:
+            wait_until(look, seconds)
+        except TimeoutError:
+            raise self._failure(f"was not ready within {seconds:g} s") from None
+
+    def _failure(self, what: str) -> ChildFailed:
+        return ChildFailed("\n".join([f"{self.name} {what}. Its last lines:", *list(self.lines)[-15:]]))
 
     def succeeded(self) -> bool:
-        """Return whether the process has ended well."""
+        """Return whether the process has ended with exit code 0."""
         return not self.running and self.wait() == 0
 
     def said(self, text: str) -> bool:
-        """Return whether one of the last lines holds `text`."""
+        """Return whether one of the last lines contains `text`."""
         return any(text in line for line in list(self.lines))
 
 
 class Children:
-    """All the processes of one local stack. `on_line(name, line)` sees each line they write."""
+    """The processes of one local stack. `on_line(name, line)` is called with each line they write."""
 
     def __init__(self, folder: Path, on_line: Callable[[str, str], None] = lambda name, line: None) -> None:
         self._folder = folder
@@ -93,14 +120,14 @@ class Children:
         self._children: list[Child] = []
 
     def start(self, name: str, command: Sequence[str], env: Mapping[str, str], layer: int = TOP) -> Child:
-        """Start a process in a session of its own, so that Ctrl-C reaches this one alone, which then ends them all.
+        """Start a process in its own session, so that Ctrl-C only reaches this one, which then ends them all.
 
-        A process of a higher layer needs those of the lower ones, and is ended before them.
+        A process needs those of the layers below and is ended before them. If this process is killed, it ends too.
         """
         with _undisturbed():
             process = subprocess.Popen(
                 command,
-                env=dict(env),
+                env=lifeline.tied(env),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -114,10 +141,10 @@ class Children:
         return child
 
     def stop(self) -> None:
-        """End everything, a layer at a time from the top.
+        """End everything, one layer at a time from the top.
 
-        The lowest is killed, and so is what takes its time: a worker waits for its long poll, lest a message gets
-        lost for a while, but its queue goes with it here.
+        The bottom layer is killed, and so is whatever takes too long: a worker waits for the end of its long poll so
+        as not to lose a message, but here its queue is about to go too.
         """
         for layer in (TOP, MIDDLE):
             ending = [child for child in self._children if child.layer == layer and child.running]
@@ -144,7 +171,7 @@ class Children:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back for a moment: a handler that raises in Popen would lose a child already born."""
+    """Hold back Ctrl-C and SIGTERM for a moment: a handler that raises inside Popen would lose a started child."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -161,7 +188,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a TCP port of `host` on which nothing listens now."""
+    """Return a TCP port of `host` that nothing is listening on."""
     with socket.create_server((host, 0)) as server:
         port: int = server.getsockname()[1]
         return port

@@ -1,14 +1,14 @@
-"""Say how the process of each role is started, and when it works."""
+"""The command of each role's process."""
 
 import sys
 from pathlib import Path
 
-# What a Celery worker says when it receives.
+# What a Celery worker prints once it receives jobs.
 READY = " ready."
 
 
 def script(name: str) -> str:
-    """Return a program of the environment that runs this."""
+    """Return the path of a program in this Python environment."""
     return str(Path(sys.executable).with_name(name))
 
 
@@ -18,7 +18,7 @@ def polybot(host: str, port: int) -> list[str]:
 
 
 def yolo5(name: str) -> list[str]:
-    """Return the command of a worker; the name tells those of one machine apart."""
+    """Return the command of a worker; each on a machine needs its own name."""
     return [script("celery"), "-A", "botsite", "worker", "-Q", "jobs", "-n", f"{name}@local"]
 
 

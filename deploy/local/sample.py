@@ -1,4 +1,4 @@
-"""Choose the demo's model and the photo that suits it."""
+"""Choose the demo's model and a photo that suits it."""
 
 import importlib.util
 import os
@@ -25,7 +25,7 @@ _FETCH_SECONDS = 180
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A model, a photo it can answer, and a sentence that says which model answers."""
+    """A model, a photo that suits it, and a sentence that names the model."""
 
     weights: str
     photo: bytes
@@ -33,20 +33,20 @@ class Sample:
 
 
 def choose() -> Sample:
-    """Return what YOLO_WEIGHTS names, else the default weights if they are to be had, else the model of shapes."""
+    """Return what YOLO_WEIGHTS names, else the default weights if available, else the shapes model."""
     chosen = os.environ.get("YOLO_WEIGHTS", "")
     if chosen and Path(chosen).resolve() not in (SHAPES, SHAPES_WEIGHTS):
         return Sample(chosen, everyday(), f"YOLO_WEIGHTS: {Path(chosen).name}")
     if not chosen and _default_is_here():
         return Sample(_DEFAULT, everyday(), f"{_DEFAULT}: 80 kinds of everyday objects (COCO)")
-    toy = "shapes, a toy: it knows circles, squares and triangles, nothing else"
+    toy = "shapes, a toy that only knows circles, squares and triangles"
     if not chosen and not weights.can_export():
         toy += f". For {_DEFAULT}, which knows everyday objects: make torch"
     return Sample(chosen or str(SHAPES), _jpeg(drawn()), toy)
 
 
 def _default_is_here() -> bool:
-    """Download and export the default weights, unless that is done; return whether they are here now."""
+    """Download and export the default weights unless already done; return whether they are here now."""
     cached = (settings.CACHE_DIR / "weights" / _DEFAULT).is_file()
     if not cached and not (weights.can_export() and _reachable(_PUBLISHED_AT)):
         return False
@@ -78,7 +78,7 @@ def _shipped(package: str, file: str) -> bytes:
 
 
 def drawn() -> DrawnPhoto:
-    """Return the drawing that suits the model of shapes, and what is on it."""
+    """Return a drawing that suits the shapes model, and what is on it."""
     return draw_photo(seed=7, width=960, height=720, objects=6)
 
 

@@ -1,9 +1,9 @@
-"""The service on this machine, its processes as the Auto Scaling groups want them: workers come when there is work."""
+"""Run the service on this machine as Auto Scaling groups of processes: workers start when there is work."""
 
 import sys
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
@@ -12,7 +12,7 @@ from deploy.local.autoscaling.capacity import Fleet
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.credentials import on_instance
 from deploy.local.autoscaling.instances import Instance, Role
-from deploy.local.processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed
+from deploy.local.processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed, wait_until
 from deploy.local.sites import Sites
 from deploy.local.stack import PREFIX, SERVICE, LocalStack
 from deploy.local.target_health import HealthChecks, Target
@@ -20,9 +20,9 @@ from deploy.service import OUTPUTS
 
 # A period of 30 s on AWS takes 2 s here.
 TIME_SCALE = 1 / 15
-# From a launch to a process that starts, in seconds of AWS. The process itself takes the time it takes.
+# From a launch to the start of its process, in seconds of AWS. The process's own start is not scaled.
 BOOT_SECONDS = 15.0
-# What a machine reads from Secrets Manager by its role, and what has another address with an emulator.
+# What a machine reads from Secrets Manager with its role, and what has another address with an emulator.
 _SECRETS = (
     "TELEGRAM_TOKEN",
     "TELEGRAM_WEBHOOK_SECRET",
@@ -36,7 +36,7 @@ _ADDRESSES = ("JOBS_QUEUE_URL", "METRICS_QUEUE_URL", "POLYBOT_URL")
 
 @dataclass
 class ScaledStack(LocalStack):
-    """The running service: two sites, one metric, and as many workers as there is work for."""
+    """The running service: two sites, one metricStreamer, and as many workers as there is work for."""
 
     autoscaling: AutoScaling = field(init=False)
     health: HealthChecks | None = field(init=False, default=None)
@@ -48,15 +48,15 @@ class ScaledStack(LocalStack):
         self.autoscaling = AutoScaling(self._report, TIME_SCALE, BOOT_SECONDS)
 
     def start_telegram(self) -> None:
-        """Start the fake Telegram and, beside it, what an AMI would have in it: the model as the workers load it."""
+        """Start the fake Telegram and, meanwhile, export the model, which on AWS is in the AMI."""
         super().start_telegram()
         command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "export_weights", "--weights", self.weights]
         self.image = self.children.start("image", command, self.env)
 
     def start_roles(self) -> None:
-        """Look after the three groups, and wait until the sites and the metric work."""
+        """Run the three groups, and wait until the sites and the metricStreamer work."""
         self.env["KEEP_WARM_SECONDS"] = f"{float(self.env['KEEP_WARM_SECONDS']) * TIME_SCALE:g}"
-        self.step(f"looking after the Auto Scaling groups, emulated: 1 s here is {1 / TIME_SCALE:g} s on AWS")
+        self.step(f"running the Auto Scaling groups (emulated: 1 s here is {1 / TIME_SCALE:g} s on AWS)")
         self.health = HealthChecks(SERVICE.stack("web").outputs["TargetGroupArn"], TIME_SCALE, self._report)
         fixed = [
             self.autoscaling.add(f"{PREFIX}-polybot", Sites(self.health, self._start_site).role),
@@ -65,13 +65,13 @@ class ScaledStack(LocalStack):
         self.autoscaling.add(self.env["ASG_NAME"], Role("yolo5", self._start_worker, _ready), scales=True)
         self.health.start()
         self.autoscaling.start()
-        self.step("waiting for the sites and the metric; there is no worker, as there is no work")
+        self.step("waiting for the sites and the metric; workers start when there is work")
         self._wait_for(fixed)
-        self.step("waiting for the workers' model")
+        self.step("exporting the model")
         self.image.wait_ready(self.image.succeeded)
 
     def raise_trouble(self) -> None:
-        """Raise ChildFailed if there is no model, or if an instance ends whenever it is started."""
+        """Raise ChildFailed if the model cannot be exported or an instance ends every time it is started."""
         if not self.image.running:
             self.image.wait_ready(self.image.succeeded)
         for fleet in self.autoscaling.fleets.values():
@@ -79,24 +79,27 @@ class ScaledStack(LocalStack):
                 raise ChildFailed(fleet.trouble)
 
     def stop(self) -> None:
-        """End everything, first what would start it again."""
+        """End everything, starting with what would restart it."""
         self.autoscaling.stop()
         if self.health:
             self.health.stop()
         super().stop()
 
     def _wait_for(self, fleets: list[Fleet]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not all(fleet.in_service for fleet in fleets):
+        def look() -> bool:
             self.raise_trouble()
-            if time.monotonic() > deadline:
-                missing = ", ".join(fleet.name for fleet in fleets if not fleet.in_service)
-                raise ChildFailed(f"not in service within {PATIENCE_SECONDS:g} s: {missing}")
-            time.sleep(0.05)
+            return all(fleet.in_service for fleet in fleets)
+
+        try:
+            wait_until(look)
+        except TimeoutError:
+            missing = ", ".join(fleet.name for fleet in fleets if not fleet.in_service)
+            raise ChildFailed(f"not in service within {PATIENCE_SECONDS:g} s: {missing}") from None
 
     def _start_site(self, instance: Instance, target: Target) -> Child:
         env = self._env(instance)
-        env["DJANGO_ALLOWED_HOSTS"] += f",{target.host}"
+        # Its own address, for a browser, and the emulator's, under which other commands call the load balancer.
+        env["DJANGO_ALLOWED_HOSTS"] += f",{target.host},{urlsplit(self.endpoint).hostname}"
         env["DATABASE_URL"] = f"sqlite:///{self.logins(target.host, target.port)}"
         site = self.children.start(instance.name, roles.polybot(target.host, target.port), env, MIDDLE)
         running = {child: url for child, url in self.sites.items() if child.running}
@@ -110,13 +113,13 @@ class ScaledStack(LocalStack):
         return self.children.start(instance.name, roles.yolo5(instance.name), self._env(instance))
 
     def _env(self, instance: Instance) -> dict[str, str]:
-        """Return what the process of an instance gets: the settings of its user data, and what differs on a laptop."""
+        """Return an instance's environment: the settings in its user data, and what differs on a laptop."""
         given_there = (*OUTPUTS, *_SECRETS)
         here = {name: value for name, value in self.env.items() if name not in given_there}
-        # Empty, lest they come from the .env of this checkout: they are read from Secrets Manager.
+        # Empty, so that they come from Secrets Manager and not from this checkout's .env.
         there = {**dict.fromkeys(_SECRETS, ""), **instance.settings}
         ours = {name: self.env[name] for name in there if name in (*_ADDRESSES, "KEEP_WARM_SECONDS")}
-        # The processes of a machine share a file that says they live; and logs are files here.
+        # The processes of a machine share a liveness file; and logs are files here.
         files = {"LIVENESS_FILE": str(self.folder / "alive" / instance.name), "LOG_GROUP": "", "LOG_GROUPS": ""}
         return on_instance({**here, **there, **ours, **files}, instance.metadata_endpoint)
 

@@ -1,4 +1,4 @@
-"""Give each site of the web group an address of its own, and let the load balancer's health checks judge it."""
+"""Run the sites of the web group, each at its own address and judged by the load balancer's health checks."""
 
 from collections.abc import Callable
 from itertools import count
@@ -9,7 +9,7 @@ from deploy.local.target_health import HealthChecks, State, Target
 
 
 class Sites:
-    """The sites. `start(instance, target)` starts the process of one, which is to listen at its target's address."""
+    """The sites. `start(instance, target)` starts a process that listens at the target's address."""
 
     def __init__(self, health: HealthChecks, start: Callable[[Instance, Target], Child]) -> None:
         self._health, self._start = health, start
@@ -23,12 +23,12 @@ class Sites:
     def _begin(self, instance: Instance) -> Child:
         target = self._targets.get(instance.instance_id) or self._place(instance)
         self._targets[instance.instance_id] = target
-        # Also one that was checked before: its process is a new one.
+        # Also if it was checked before: this is a new process.
         self._health.add(target)
         return self._start(instance, target)
 
     def _place(self, instance: Instance) -> Target:
-        """Return a loopback address that no site has: ministack tells targets apart by host alone."""
+        """Return a free loopback address: ministack tells targets apart by host alone."""
         taken = {target.host for target in self._targets.values()}
         host = next(host for host in (f"127.0.0.{number}" for number in count(1)) if host not in taken)
         return Target(instance.name, host, free_port(host))

@@ -30,14 +30,14 @@ from detection.model import weights
 PREFIX = "objdet"
 SERVICE = Service(PREFIX)
 REGION = "us-east-1"
-# One loopback address a site: ministack tells an ALB's targets apart by host alone.
+# Each site has its own loopback address: ministack tells an ALB's targets apart by host alone.
 SITE_HOSTS = ("127.0.0.1", "127.0.0.2")
 Step = Callable[[str], None]
 
 
 @dataclass
 class LocalStack:
-    """The running service. `env` is what every role is started with; `step(text)` hears what is being done.
+    """The running service. `env` is every role's environment; `step(text)` is called with what is being done.
 
     `polybot_url` stands for port 80 of the load balancer, `public_url` for its port 443.
     """
@@ -68,9 +68,9 @@ class LocalStack:
 
     @contextmanager
     def running(self) -> Iterator["LocalStack"]:
-        """Start everything, and end it all when the block is left, however it is left.
+        """Start everything, and end it all when the block ends, however it ends.
 
-        Raise WeightsMissing, before anything is started, if there is no model.
+        Raise WeightsMissing before starting anything if there is no model.
         """
         weights.check(self.weights)
         try:
@@ -89,7 +89,7 @@ class LocalStack:
 
     @property
     def certificate(self) -> Path:
-        """Return where the load balancer's certificate is, which is its own authority."""
+        """Return the file of the load balancer's self-signed certificate."""
         return self.folder / "certificate.pem"
 
     @property
@@ -97,7 +97,7 @@ class LocalStack:
         return self.folder / "certificate.key"
 
     def start_roles(self) -> None:
-        """Start a fixed number of processes for each role, and wait until they work."""
+        """Start a fixed number of processes of each role, and wait until they work."""
         self.start_sites()
         self.start_worker()
         self.start_metrics()
@@ -112,7 +112,7 @@ class LocalStack:
         self.children.stop()
 
     def start_aws(self) -> None:
-        """Start the emulator and point this process at it too."""
+        """Start the emulator, and point this process at it too."""
         port = free_port()
         self.step(f"starting the local AWS (ministack) on port {port}")
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -132,7 +132,7 @@ class LocalStack:
         child.wait_ready(lambda: listening("127.0.0.1", port))
 
     def provision(self) -> None:
-        """Deploy the templates, and take from the stacks what the roles need."""
+        """Deploy the templates, and read what the roles need from the stacks."""
         self.step("provisioning with CloudFormation")
         pair = self_signed.make("localhost", datetime.now(UTC))
         imported = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)
@@ -146,27 +146,29 @@ class LocalStack:
             SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=self.env["TELEGRAM_TOKEN"]
         )
         self.env |= secret_store.read(self.env["SERVICE_SECRETS"].split(","), REGION, self.endpoint)
-        # Ids are made with the first key there was.
+        # Ids are derived with the first key.
         self.env.setdefault("PREDICTION_ID_KEY", self.env["RESULTS_KEY"])
 
     def deploy(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Deploy the templates with these parameters; return what the roles need to know of the stacks."""
+        """Deploy the templates with these parameters; return what the roles need from the stacks."""
         provision.deploy(SERVICE, values)
         return SERVICE.environment()
 
     def start_front(self) -> None:
-        """Start what stands for the name and the ports of the load balancer."""
+        """Start what stands in for the load balancer's name and ports."""
         name = SERVICE.stack("web").outputs["BalancerDnsName"]
         http, https = free_port(), free_port()
         command = ["-m", "deploy.local.balancer", "--endpoint", self.endpoint, "--name", name]
         command += ["--http", str(http), "--https", str(https)]
-        # ministack speaks plain HTTP on all its ports, whatever the listener.
+        # ministack speaks plain HTTP, whatever the listener.
         command += ["--certificate", str(self.certificate), "--key", str(self._key)]
         child = self.children.start("balancer", [sys.executable, *command], self.env, BOTTOM)
         child.wait_ready(lambda: listening("127.0.0.1", https))
         self._key.unlink()
         self.polybot_url, self.public_url = f"http://127.0.0.1:{http}", f"https://localhost:{https}"
         self.env["POLYBOT_URL"] = self.polybot_url
+        # No name server knows the load balancer's name: `set_webhook` has to register this instead.
+        self.env["TELEGRAM_WEBHOOK_URL"] = f"{self.public_url}{registration.PATH}"
         self.env["DJANGO_ALLOWED_HOSTS"] += f",{name}"
 
     def start_sites(self) -> None:
@@ -181,8 +183,8 @@ class LocalStack:
             self.start_site(host, port)
 
     def start_site(self, host: str, port: int, **env: str) -> Child:
-        """Start a polybot; it is ready when its `/readyz` says so."""
-        # As on AWS: each instance has logins of its own, made at its start.
+        """Start a site; it is ready when its `/readyz` says so."""
+        # As on AWS, each instance has its own logins, created when it starts.
         env = {"DATABASE_URL": f"sqlite:///{self.logins(host, port)}", **env}
         name = f"polybot-{len(self.sites) + 1}"
         site = self.children.start(name, roles.polybot(host, port), self.env | env, MIDDLE)
@@ -190,18 +192,18 @@ class LocalStack:
         return site
 
     def logins(self, host: str, port: int) -> Path:
-        """Return where the site at this address keeps who may log in."""
+        """Return the database of logins of the site at this address."""
         return self.folder / f"admin-{host}-{port}.sqlite3"
 
     def start_worker(self, **env: str) -> Child:
-        """Start a yolo5 worker; it is ready when it has said so."""
+        """Start a worker; it is ready when it has said so."""
         self.step("starting a worker")
         name = f"yolo5-{len(self.workers) + 1}"
         self.workers.append(self.children.start(name, roles.yolo5(name), self.env | env))
         return self.workers[-1]
 
     def start_metrics(self) -> Child:
-        """Start the metricStreamer, which also mends what a crash left half done."""
+        """Start the metricStreamer, which also finishes what a crash left half done."""
         self.metrics = self.children.start("metrics", roles.metrics("metrics"), self.env)
         return self.metrics
 
@@ -210,10 +212,10 @@ class LocalStack:
         self.step("registering the webhook")
         self.adopt("TELEGRAM_API_URL")
         secrets = (self.env["TELEGRAM_TOKEN"], self.env["TELEGRAM_WEBHOOK_SECRET"])
-        registration.register(f"{self.public_url}{registration.PATH}", *secrets, self.certificate.read_bytes())
+        registration.register(self.env["TELEGRAM_WEBHOOK_URL"], *secrets, self.certificate.read_bytes())
 
     def adopt(self, *names: str) -> None:
-        """Take variables of the stack into this process, which was set up before there was a stack."""
+        """Set these variables of the stack in this process too: its settings are older than the stack."""
         for name in names:
             os.environ[name] = self.env[name]
             if hasattr(settings, name):
@@ -221,7 +223,7 @@ class LocalStack:
 
 
 def _token() -> str:
-    """Draw what @BotFather would give, for this run only."""
+    """Make up a bot token for this run."""
     token = f"{secrets.randbelow(10**9) + 10**9}:{secrets.token_urlsafe(26)}"
     logs.hide(token)
     return token

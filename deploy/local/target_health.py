@@ -1,6 +1,6 @@
-"""Check the targets of a load balancer's target group, and have it forward to those that are healthy.
+"""Check a load balancer's targets, and have it forward to the healthy ones.
 
-ministack's balancer forwards to whatever is registered, dead or alive, and never looks.
+ministack's forwards to whatever is registered, dead or alive.
 """
 
 import threading
@@ -19,7 +19,7 @@ _AT_ONCE = 8
 
 
 class State(StrEnum):
-    """What a target is found to be, in the words of Elastic Load Balancing."""
+    """The health of a target, in Elastic Load Balancing's words."""
 
     INITIAL = "initial"
     HEALTHY = "healthy"
@@ -28,7 +28,7 @@ class State(StrEnum):
 
 @dataclass
 class Health:
-    """What the checks of one target add up to."""
+    """The result of one target's checks so far."""
 
     healthy_threshold: int
     unhealthy_threshold: int
@@ -36,7 +36,7 @@ class Health:
     _streak: int = 0
 
     def saw(self, well: bool) -> bool:
-        """Take in one check; return whether the state changed. A new target is new until its first good check."""
+        """Record a check; return whether the state changed. A new target stays initial until its first good check."""
         if self.state is State.INITIAL:
             changed = well
         else:
@@ -57,7 +57,7 @@ class Target:
 
 
 class HealthChecks(threading.Thread):
-    """Look at all targets every interval. `report(text)` hears of changes; waiting is scaled, timeouts are not."""
+    """Checks all targets at intervals and reports changes. Intervals are scaled, timeouts are not."""
 
     def __init__(self, target_group_arn: str, time_scale: float, report: Report) -> None:
         super().__init__(name="health checks", daemon=True)
@@ -68,27 +68,27 @@ class HealthChecks(threading.Thread):
         self._interval = group["HealthCheckIntervalSeconds"] * time_scale
         self._pool = urllib3.PoolManager(timeout=float(group["HealthCheckTimeoutSeconds"]), retries=False)
         self._health: dict[Target, Health] = {}
-        # So that a target which leaves is not registered again by the look that was under way.
+        # Keeps a check that is under way from registering a target that is leaving.
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._notice = Notice(report)
 
     def add(self, target: Target) -> None:
-        """Check a target from now on; it gets no request before it is found healthy."""
+        """Check a target from now on; it gets no requests until it is healthy."""
         self._health[target] = Health(*self._thresholds)
 
     def remove(self, target: Target) -> None:
-        """Send no more requests there."""
+        """Stop sending requests to a target."""
         self._health.pop(target, None)
         self._register()
 
     def state(self, target: Target) -> State:
-        """Return what the checks have found."""
+        """Return a target's health."""
         health = self._health.get(target)
         return health.state if health else State.INITIAL
 
     def run(self) -> None:
-        """Look until stopped."""
+        """Check until stopped."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             while not self._stopped.wait(self._interval):
                 targets = list(self._health)
@@ -97,14 +97,14 @@ class HealthChecks(threading.Thread):
                 self._register()
 
     def stop(self) -> None:
-        """Look no longer."""
+        """Stop checking."""
         self._stopped.set()
         if self.is_alive():
             self.join()
         self._pool.clear()
 
     def _probe(self, target: Target) -> str:
-        """Return the answer to one check: a status, or the reason why there is none."""
+        """Check once; return the status, or why there was none."""
         try:
             url = f"http://{target.host}:{target.port}{self._path}"
             return str(self._pool.request("GET", url, headers={"Connection": "close"}).status)
@@ -117,13 +117,13 @@ class HealthChecks(threading.Thread):
             self._report(f"{target.name} is {health.state}: {self._path} answered {answer}")
 
     def _register(self) -> None:
-        """Have exactly the healthy targets registered, whoever has changed that meanwhile."""
+        """Register exactly the healthy targets, even if somebody changed that."""
         with self._lock:
             wanted = {(one.host, one.port) for one in list(self._health) if self.state(one) is State.HEALTHY}
             try:
                 self._set(wanted)
             except (ClientError, BotoCoreError) as error:
-                self._notice.say(f"the load balancer's targets stay as they are: {error}")
+                self._notice.say(f"leaving the load balancer's targets unchanged: {error}")
             else:
                 self._notice.over()
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
+from django.conf import settings
 
 from botsite import aws, logs
 from botsite.bot.errors import TelegramError
@@ -99,7 +100,7 @@ def disconnect(service: Service) -> bool:
 
 
 def _url(web: Stack) -> str:
-    return f"https://{web.outputs['WebhookHost']}{registration.PATH}"
+    return settings.TELEGRAM_WEBHOOK_URL or f"https://{web.outputs['WebhookHost']}{registration.PATH}"
 
 
 def _stored_token(web: Stack) -> str:

@@ -19,7 +19,7 @@ app.conf.broker_transport_options = {
 }
 
 
-@app.task(name="detect")  # type: ignore[untyped-decorator]
+@app.task(name="detect")
 def detect(**job: Any) -> None:
     """Answer one photo."""
     loop.answer(job)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from deploy.local.processes import wait_until
 from deploy.local.telegram.client import TelegramControl
 from tests.chaos import faults
 from tests.chaos.crowd import Crowd, Known, blank
@@ -82,11 +83,10 @@ def judge(note: str, **broken: bool) -> str:
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:
     """Wait for a condition. Raise MissedError when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise MissedError(f"what was to happen did not within {seconds:g} s")
-        time.sleep(_LOOK_SECONDS)
+    try:
+        wait_until(condition, seconds, every_seconds=_LOOK_SECONDS)
+    except TimeoutError:
+        raise MissedError(f"what was to happen did not within {seconds:g} s") from None
 
 
 # What sends photos and makes the trouble; it may return something to remark.

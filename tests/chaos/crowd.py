@@ -12,6 +12,7 @@ from itertools import count
 from PIL import Image
 
 from botsite.bot import replies
+from deploy.local.processes import wait_until
 from deploy.local.telegram.client import BotCall, Message, TelegramControl, TelegramUser
 
 _LOOK_SECONDS = 0.15
@@ -112,12 +113,12 @@ class Crowd:
 
     def wait(self, seconds: float) -> bool:
         """Wait until every photo has an answer; return whether that came to pass."""
-        deadline = time.monotonic() + seconds
-        while self.waiting():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(max(_LOOK_SECONDS, sum(map(bool, self._open.values())) / 100))
-        return True
+        # The more chats there are to look at, the more seldom.
+        every = max(_LOOK_SECONDS, sum(map(bool, self._open.values())) / 100)
+        try:
+            return wait_until(lambda: not self.waiting(), seconds, every_seconds=every)
+        except TimeoutError:
+            return False
 
     def tally(self, known: Known) -> Tally:
         """Count the answers, and how many doubles there may be."""

@@ -11,7 +11,7 @@ from deploy.local.telegram.client import TelegramUser
 from tests.chaos import queues
 from tests.chaos.cells import Cell, MissedError, Scene, wait_for
 from tests.chaos.crowd import Crowd
-from tests.test_worker_life import Machine
+from tests.support.leaving_machine import Machine
 
 _PHOTOS_A_STEP = 4
 _LEAVE_SECONDS = 90.0

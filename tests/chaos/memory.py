@@ -10,13 +10,12 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from deploy.local.processes import Child
+from deploy.local.processes import Child, wait_until
 
 LIMIT_MB = 768
 _LOOK_SECONDS = 0.1
@@ -137,16 +136,15 @@ def _make(group: Path, limit_mb: int) -> Path:
 
 def _remove(group: Path) -> None:
     """Remove a group as soon as the last of its processes, all of them killed, is gone."""
-    deadline = time.monotonic() + _GONE_SECONDS
-    while True:
+
+    def removed() -> bool:
         try:
             group.rmdir()
         except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_LOOK_SECONDS)
-        else:
-            return
+            return False
+        return True
+
+    wait_until(removed, _GONE_SECONDS, f"removal of {group}", _LOOK_SECONDS)
 
 
 def _kills(group: Path) -> bool:

@@ -97,9 +97,9 @@ def _shorten_steps() -> None:
     sweep.WORK, sweep.TURN = timedelta(seconds=5), timedelta(seconds=10)
     dead_letters._HIDDEN_SECONDS = 10
     connections._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
-    patient = connections.HTTPXRequest
+    patient = vars(connections)["HTTPXRequest"]
 
     def impatient(**options: Any) -> Any:
         return patient(**options | {"read_timeout": 4, "write_timeout": 4})
 
-    connections.HTTPXRequest = impatient  # type: ignore[assignment,misc]
+    vars(connections)["HTTPXRequest"] = impatient

@@ -1,4 +1,4 @@
-"""One fake Telegram for all of these tests, as if nobody had used it before each."""
+"""One fake Telegram for all these tests, reset after each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.local import lifeline
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.fake_telegram.hook import Webhook
 from tests.fake_telegram.service import ROOT, SECRET, TIME_SCALE, TOKEN, Fake
@@ -20,7 +21,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
     process = subprocess.Popen(
         [sys.executable, "-m", "deploy.local.telegram", "--port", "0", "--time-scale", str(TIME_SCALE)],
         cwd=ROOT,
-        env=os.environ | {"TELEGRAM_TOKEN": TOKEN},
+        env=lifeline.tied(os.environ | {"TELEGRAM_TOKEN": TOKEN}),
         stdout=subprocess.PIPE,
         stderr=log,
         text=True,
@@ -39,8 +40,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fake]:
 
 @pytest.fixture
 def telegram(server: Fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
-    """A server as if nobody had used it, with updates waiting for getUpdates."""
-    # Without this, python-telegram-bot 22.8 warns of the coming type of RetryAfter.retry_after.
+    """Return the server, unused; it holds updates for getUpdates."""
+    # Without this, python-telegram-bot 22.8 warns about the future type of RetryAfter.retry_after.
     monkeypatch.setenv("PTB_TIMEDELTA", "1")
     yield server
     server.control.reset(setup=True)
@@ -48,7 +49,7 @@ def telegram(server: Fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
 
 @pytest.fixture
 def webhook(telegram: Fake) -> Iterator[Webhook]:
-    """A webhook that the bot has set."""
+    """Return a webhook that the bot has set."""
     receiver = Webhook()
     telegram.bot(lambda bot: bot.set_webhook(receiver.url, secret_token=SECRET, allowed_updates=[]))
     yield receiver

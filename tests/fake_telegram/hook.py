@@ -15,7 +15,7 @@ from deploy.local.processes import PATIENCE_SECONDS
 
 
 class Webhook:
-    """A real webhook that remembers what it got and answers what it is told to, 200 otherwise."""
+    """A webhook that records what it receives and answers as told, or 200."""
 
     def __init__(self) -> None:
         self.received: list[tuple[float, str | None, bytes]] = []
@@ -61,7 +61,7 @@ class Webhook:
                          for status in statuses]  # fmt: skip
 
     def updates(self, count: int) -> list[Update]:
-        """Return what was received once there are `count` updates."""
+        """Wait for `count` updates and return them."""
         with self.changed:
             enough = self.changed.wait_for(lambda: len(self.received) >= count, PATIENCE_SECONDS)
             assert enough, f"{len(self.received)} of {count}"

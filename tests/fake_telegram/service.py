@@ -1,4 +1,4 @@
-"""The fake Telegram as a process of its own, what talks to it, and what is sent."""
+"""The fake Telegram as a process, clients for it, and things to send."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from telegram import (
 )
 from telegram.request import HTTPXRequest
 
+from deploy.local import lifeline
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 
 TOKEN = "123456:not-a-real-token"
@@ -46,7 +47,7 @@ class Fake:
         return TelegramUser(self.url, chat_id, **details)
 
     def bot(self, action: Callable[[Bot], Awaitable[Result]], token: str = TOKEN, **timeouts: Any) -> Result:
-        """Let an unmodified python-telegram-bot do something."""
+        """Do something with an unmodified python-telegram-bot."""
 
         async def run() -> Result:
             requests = [HTTPXRequest(httpx_kwargs={"verify": TLS}, **timeouts) for _ in range(2)]
@@ -71,7 +72,7 @@ def start_server(*arguments: str) -> tuple[subprocess.Popen[str], str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "deploy.local.telegram", "--port", "0", *arguments],
         cwd=ROOT,
-        env=os.environ | {"TELEGRAM_TOKEN": TOKEN},
+        env=lifeline.tied(os.environ | {"TELEGRAM_TOKEN": TOKEN}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

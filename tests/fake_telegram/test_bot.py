@@ -1,4 +1,4 @@
-"""What a bot does at the fake Telegram is what it would be at the real one."""
+"""Bots see the fake Telegram behave like the real one."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from deploy.local.telegram.client import TelegramClientError
 from tests.fake_telegram.service import CHAT, TLS, TOKEN, Fake, keyboard, picture
 
 
-def test_the_bot_is_the_one_its_token_names(telegram: Fake) -> None:
+def test_bot_id_comes_from_the_token(telegram: Fake) -> None:
     me = telegram.bot(lambda bot: bot.get_me())
     assert (me.id, me.is_bot, me.username) == (123456, True, "object_detection_bot")
 
 
-def test_a_wrong_token_is_401_and_an_unknown_method_404(telegram: Fake) -> None:
+def test_wrong_token_is_401_and_unknown_method_404(telegram: Fake) -> None:
     with pytest.raises(InvalidToken):
         telegram.bot(lambda bot: bot.get_me(), token="123456:wrong")
     assert telegram.api("getMe", token="wrong").json() == {
@@ -38,12 +38,12 @@ def test_a_wrong_token_is_401_and_an_unknown_method_404(telegram: Fake) -> None:
     assert httpx.get(f"{telegram.url}/file/botwrong/photos/file_1.jpg", verify=TLS).status_code == 401
 
 
-def test_a_revoked_token_is_unknown_and_the_new_one_is_the_same_bot(telegram: Fake) -> None:
+def test_revoked_token_is_replaced_for_the_same_bot(telegram: Fake) -> None:
     telegram.control.revoke("123456:another")
     try:
         assert telegram.api("getMe").status_code == 401
         assert telegram.api("getMe", token="123456:another").json()["result"]["id"] == 123456
-        with pytest.raises(TelegramClientError, match="begins with the number of its bot"):
+        with pytest.raises(TelegramClientError, match="starts with its bot's number"):
             telegram.control.revoke("654321:of-another-bot")
     finally:
         telegram.control.revoke(TOKEN)
@@ -59,13 +59,13 @@ def test_a_revoked_token_is_unknown_and_the_new_one_is_the_same_bot(telegram: Fa
     ],
     ids=["form", "json", "multipart", "address"],
 )
-def test_parameters_come_in_every_way_that_telegram_reads(telegram: Fake, body: dict[str, Any]) -> None:
+def test_parameters_are_read_from_every_kind_of_request(telegram: Fake, body: dict[str, Any]) -> None:
     answer = telegram.api("sendmessage", **body).json()
     assert answer["ok"] is True
     assert [message.text for message in telegram.user().messages()] == ["hello"]
 
 
-def test_a_sent_message_is_the_one_the_person_sees(telegram: Fake) -> None:
+def test_person_sees_the_message_that_was_sent(telegram: Fake) -> None:
     asked = telegram.user().send_text("what is this?")
     sent = telegram.bot(
         lambda bot: bot.send_message(CHAT, "a <b>cat</b>", "HTML", reply_to_message_id=asked, reply_markup=keyboard())
@@ -151,20 +151,22 @@ def test_broken_markup_is_refused(telegram: Fake, text: str, mode: str, complain
          "Secret token contains unallowed characters"),
     ],
 )  # fmt: skip
-def test_telegrams_limits_hold(telegram: Fake, action: Callable[[Bot], Awaitable[Any]], complaint: str) -> None:
+def test_limits_on_content_are_enforced(
+    telegram: Fake, action: Callable[[Bot], Awaitable[Any]], complaint: str
+) -> None:
     with pytest.raises(BadRequest) as raised:
         telegram.bot(action)
     assert str(raised.value).casefold() == complaint.casefold()
     assert telegram.user().messages() == []
 
 
-def test_a_text_and_a_caption_at_their_limits_are_sent(telegram: Fake) -> None:
+def test_text_and_caption_of_maximum_length_are_sent(telegram: Fake) -> None:
     text, caption = "😀" * 2048, "<b>" + "x" * 1024 + "</b>"
     assert telegram.bot(lambda bot: bot.send_message(CHAT, text)).text == text
     assert telegram.bot(lambda bot: bot.send_photo(CHAT, picture(), caption, parse_mode="HTML")).caption == "x" * 1024
 
 
-def test_a_bots_photo_is_seen_as_jpeg_of_at_most_1280_pixels(telegram: Fake) -> None:
+def test_photo_of_the_bot_becomes_jpeg_of_at_most_1280_pixels(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_photo(CHAT, picture(2000, 1000, "PNG"), filename="result.png"))
     seen = telegram.user().wait_for(lambda message: message.message_id == sent.message_id)
     image = Image.open(io.BytesIO(telegram.user().download(seen)))
@@ -172,7 +174,7 @@ def test_a_bots_photo_is_seen_as_jpeg_of_at_most_1280_pixels(telegram: Fake) -> 
     assert [(size.width, size.height) for size in sent.photo] == [(90, 45), (320, 160), (800, 400), (1280, 640)]
 
 
-def test_a_reply_to_a_message_that_is_gone_needs_permission(telegram: Fake) -> None:
+def test_reply_to_a_deleted_message_needs_permission(telegram: Fake) -> None:
     user = telegram.user()
     gone = user.send_text("never mind")
     user.delete(gone)
@@ -182,7 +184,7 @@ def test_a_reply_to_a_message_that_is_gone_needs_permission(telegram: Fake) -> N
     assert telegram.bot(lambda bot: bot.send_message(CHAT, "x", reply_parameters=allowed)).reply_to_message is None
 
 
-def test_an_edit_changes_the_message_and_drops_buttons_it_does_not_repeat(telegram: Fake) -> None:
+def test_edit_without_buttons_removes_them(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "looking", reply_markup=keyboard()))
     edited = telegram.bot(lambda bot: bot.edit_message_text("found", CHAT, sent.message_id))
     (seen,) = telegram.user().messages()
@@ -193,14 +195,14 @@ def test_an_edit_changes_the_message_and_drops_buttons_it_does_not_repeat(telegr
         telegram.bot(lambda bot: bot.edit_message_text("found", CHAT, sent.message_id))
 
 
-def test_buttons_alone_can_be_changed_without_an_edit_mark(telegram: Fake) -> None:
+def test_changing_buttons_does_not_mark_a_message_as_edited(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "x"))
     telegram.bot(lambda bot: bot.edit_message_reply_markup(CHAT, sent.message_id, reply_markup=keyboard()))
     (seen,) = telegram.user().messages()
     assert ([button.data for button in seen.buttons], seen.edited) == (["again"], False)
 
 
-def test_a_status_text_can_become_the_photo(telegram: Fake) -> None:
+def test_text_can_be_edited_into_a_photo(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "looking"))
     media = InputMediaPhoto(picture(), caption="1 cat")
     telegram.bot(lambda bot: bot.edit_message_media(media, CHAT, sent.message_id))
@@ -214,7 +216,7 @@ def test_a_status_text_can_become_the_photo(telegram: Fake) -> None:
         telegram.bot(lambda bot: bot.edit_message_text("x", CHAT, sent.message_id))
 
 
-def test_a_persons_message_cannot_be_edited_but_deleted(telegram: Fake) -> None:
+def test_bot_can_delete_but_not_edit_a_persons_message(telegram: Fake) -> None:
     message_id = telegram.user().send_text("mine")
     with pytest.raises(BadRequest, match="Message can't be edited"):
         telegram.bot(lambda bot: bot.edit_message_text("x", CHAT, message_id))
@@ -222,7 +224,7 @@ def test_a_persons_message_cannot_be_edited_but_deleted(telegram: Fake) -> None:
     assert telegram.user().messages() == []
 
 
-def test_an_album_of_the_bot_is_separate_messages_of_one_group(telegram: Fake) -> None:
+def test_album_is_separate_messages_of_one_group(telegram: Fake) -> None:
     media = [InputMediaPhoto(picture(), caption="two"), InputMediaPhoto(picture(300, 300))]
     sent = telegram.bot(lambda bot: bot.send_media_group(CHAT, media))
     seen = telegram.user().messages()
@@ -232,7 +234,7 @@ def test_an_album_of_the_bot_is_separate_messages_of_one_group(telegram: Fake) -
         telegram.bot(lambda bot: bot.send_media_group(CHAT, [media[0], InputMediaDocument(b"x")]))
 
 
-def test_a_file_id_sends_the_same_file_again(telegram: Fake) -> None:
+def test_file_id_resends_the_same_file(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_document(CHAT, b"data", filename="boxes.json"))
     assert sent.document
     file_id = sent.document.file_id

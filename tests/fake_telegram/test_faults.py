@@ -1,4 +1,4 @@
-"""What a test has the fake Telegram do wrong, it does."""
+"""The fake Telegram misbehaves on request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.fake_telegram.service import CHAT, TIME_SCALE, TLS, TOKEN, Fake, pict
         ("unauthorized", {}, InvalidToken, "Unauthorized"),
     ],
 )
-def test_a_fault_hits_the_next_call_and_nothing_is_sent(
+def test_fault_applies_to_the_next_call_which_sends_nothing(
     telegram: Fake, effect: str, details: dict[str, Any], error: type[Exception], text: str
 ) -> None:
     rule = telegram.control.fault("sendMessage", effect, chat_id=CHAT, **details)
@@ -44,20 +44,20 @@ def test_a_fault_hits_the_next_call_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize(("effect", "error"), [("apply_then_hang", TimedOut), ("apply_then_drop", NetworkError)])
-def test_a_lost_answer_leaves_the_message_in_the_chat(telegram: Fake, effect: str, error: type[Exception]) -> None:
+def test_lost_response_leaves_the_message_in_the_chat(telegram: Fake, effect: str, error: type[Exception]) -> None:
     telegram.control.fault("sendPhoto", effect)
     with pytest.raises(error):
         telegram.bot(lambda bot: bot.send_photo(CHAT, picture()), read_timeout=0.3, media_write_timeout=5)
     assert [message.photo is not None for message in telegram.user().messages()] == [True]
 
 
-def test_a_slow_reply_outlasts_the_read_timeout_and_arrives(telegram: Fake) -> None:
+def test_slow_response_outlasts_the_read_timeout(telegram: Fake) -> None:
     telegram.control.fault("sendMessage", "slow_reply", seconds=2.5)
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "slow"), read_timeout=2)
     assert [message.message_id for message in telegram.user().messages()] == [sent.message_id]
 
 
-def test_a_delayed_call_has_its_effect_although_the_bot_gave_up(telegram: Fake) -> None:
+def test_delayed_call_takes_effect_after_the_bot_gave_up(telegram: Fake) -> None:
     telegram.control.fault("sendMessage", "delay", seconds=0.2)
     with pytest.raises(TimedOut):
         telegram.bot(lambda bot: bot.send_message(CHAT, "late"), read_timeout=0.05)
@@ -65,7 +65,7 @@ def test_a_delayed_call_has_its_effect_although_the_bot_gave_up(telegram: Fake) 
     assert telegram.user().wait_for(lambda message: message.text == "late").from_bot
 
 
-def test_a_rule_hits_as_often_as_it_says_and_until_it_is_cleared(telegram: Fake) -> None:
+def test_rule_applies_a_number_of_times_or_until_cleared(telegram: Fake) -> None:
     telegram.control.fault("*", "server_error", times=None)
     for _ in range(3):
         assert telegram.api("getMe").status_code == 500
@@ -97,7 +97,7 @@ def test_downloads_can_be_missing_truncated_slow_or_cut(telegram: Fake) -> None:
     assert httpx.get(url, verify=TLS).content == data
 
 
-def test_rate_limits_hold_only_when_they_are_on(telegram: Fake) -> None:
+def test_rate_limits_apply_only_when_enabled(telegram: Fake) -> None:
     async def burst(bot: Bot, chats: list[int]) -> list[int]:
         failed = []
         for chat_id in chats:
@@ -123,7 +123,7 @@ def test_set_webhook_is_limited_to_one_a_second(telegram: Fake) -> None:
     assert statuses[1].json()["parameters"] == {"retry_after": 1}
 
 
-def test_the_call_log_tells_method_chat_and_status(telegram: Fake) -> None:
+def test_call_log_has_method_chat_and_status(telegram: Fake) -> None:
     telegram.bot(lambda bot: bot.send_message(CHAT, "x"))
     telegram.api("sendMessage", json={"chat_id": CHAT, "text": ""})
     calls = telegram.control.wait_for_calls("sendMessage", count=2, chat_id=CHAT)
@@ -133,7 +133,7 @@ def test_the_call_log_tells_method_chat_and_status(telegram: Fake) -> None:
     assert telegram.control.calls("sendMessage", after=calls[0].number) == calls[1:]
 
 
-def test_a_reset_forgets_everything_but_the_webhook_and_the_numbers(telegram: Fake, webhook: Webhook) -> None:
+def test_reset_keeps_the_webhook_and_reuses_no_ids(telegram: Fake, webhook: Webhook) -> None:
     before = telegram.user().send_text("hello")
     telegram.control.wait_until_delivered()
     telegram.control.fault("*", "server_error", times=None)
@@ -151,7 +151,8 @@ def test_a_reset_forgets_everything_but_the_webhook_and_the_numbers(telegram: Fa
 def test_migrated_group_refuses_its_old_id_and_names_the_new_one(telegram: Fake) -> None:
     group, sends = -4321, ("sendMessage", "sendPhoto", "sendChatAction")
     supergroup = telegram.control.migrate(group)
-    details = {"data": {"chat_id": group, "text": "x", "action": "typing"}, "files": {"photo": picture()}}
+    data = {"chat_id": group, "text": "x", "action": "typing"}
+    details: dict[str, Any] = {"data": data, "files": {"photo": picture()}}
     answers = [telegram.api(method, **details).json() for method in sends]
     assert [(answer["description"], answer["parameters"]) for answer in answers] == [
         ("Bad Request: group chat was upgraded to a supergroup chat", {"migrate_to_chat_id": supergroup})

@@ -1,4 +1,4 @@
-"""The fake Telegram is as strict as Telegram says it is; the clock stands still, so that each limit is exact."""
+"""The fake Telegram's rate limits are those Telegram documents. The clock stands still, so each is exact."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERSON, GROUP = 7, -7
 
 @dataclass
 class Clock:
-    """A clock that is put forward by hand."""
+    """A clock that is moved by hand."""
 
     now: float = 1000.0
 
@@ -31,7 +31,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def _sent(rates: RateLimits, chat_ids: list[int]) -> int:
-    """Send to chats until one is refused; return how many messages that took."""
+    """Send until a message is refused; return how many were not."""
     for number, chat_id in enumerate(chat_ids):
         if _retry_after(rates, chat_id):
             return number
@@ -65,7 +65,7 @@ def test_group_takes_twenty_a_minute(clock: Clock) -> None:
     assert _sent(rates, [GROUP] * 2) == 1
 
 
-def test_group_at_its_limit_is_no_limit_for_others(clock: Clock) -> None:
+def test_group_at_its_limit_does_not_limit_others(clock: Clock) -> None:
     rates = RateLimits()
     _sent(rates, [GROUP] * 4)
     assert _sent(rates, [PERSON, GROUP - 1]) == 2

@@ -1,4 +1,4 @@
-"""The page on which a person talks to the bot."""
+"""The chat page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.fake_telegram.service import CHAT, Fake, keyboard, picture, polled
 
 @pytest.fixture
 def page(telegram: Fake, browser: Browser) -> Iterator[Page]:
-    """The page of one person, 360 pixels wide; errors in its script fail the test."""
+    """Open a person's page, 360 pixels wide; errors in its script fail the test."""
     opened = browser.new_page(viewport={"width": 360, "height": 640})
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
@@ -26,7 +26,7 @@ def page(telegram: Fake, browser: Browser) -> Iterator[Page]:
     assert errors == []
 
 
-def test_a_photo_sent_on_the_page_is_answered_on_the_page(telegram: Fake, page: Page) -> None:
+def test_photo_is_answered_on_the_page(telegram: Fake, page: Page) -> None:
     page.get_by_test_id("start").click()
     expect(page.get_by_test_id("text")).to_have_text(["/start"])
     file: Any = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": picture()}
@@ -57,7 +57,7 @@ def test_a_photo_sent_on_the_page_is_answered_on_the_page(telegram: Fake, page: 
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_several_photos_become_an_album_and_a_file_a_document(telegram: Fake, page: Page) -> None:
+def test_photos_become_an_album_and_a_file_a_document(telegram: Fake, page: Page) -> None:
     photos: Any = [
         {"name": f"{side}.png", "mimeType": "image/png", "buffer": picture(side, side, "PNG")} for side in (90, 91)
     ]
@@ -74,7 +74,7 @@ def test_several_photos_become_an_album_and_a_file_a_document(telegram: Fake, pa
     assert messages[2].document.mime_type == "text/plain"
 
 
-def test_the_page_shows_two_people_apart_and_follows_a_reset(telegram: Fake, page: Page) -> None:
+def test_page_keeps_people_apart_and_follows_a_reset(telegram: Fake, page: Page) -> None:
     telegram.user().send_text("mine")
     telegram.user(9).send_text("somebody else's")
     expect(page.get_by_test_id("text")).to_have_text(["mine"])

@@ -1,4 +1,4 @@
-"""What a person does in a chat reaches the bot as Telegram would have it."""
+"""What people do in a chat reaches the bot as it would from Telegram."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from deploy.local.telegram.client import TelegramClientError
 from tests.fake_telegram.service import CHAT, TLS, TOKEN, Fake, keyboard, picture, polled
 
 
-def test_a_command_reaches_the_bot_as_one(telegram: Fake) -> None:
+def test_command_reaches_the_bot_as_an_entity(telegram: Fake) -> None:
     message_id = telegram.user(language_code="he").send_text("/start")
     (update,) = polled(telegram)
     message = update.message
@@ -31,7 +31,7 @@ def test_a_command_reaches_the_bot_as_one(telegram: Fake) -> None:
     assert (message.from_user.id, message.from_user.language_code) == (CHAT, "he")
 
 
-def test_a_persons_photo_arrives_upright_and_reencoded_in_sizes(telegram: Fake) -> None:
+def test_photo_arrives_upright_and_in_several_sizes(telegram: Fake) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was turned: the picture must be rotated by 90 degrees to be upright
     telegram.user().send_photo(picture(2400, 1600, exif=exif), caption="look & tell")
@@ -67,7 +67,7 @@ def test_photos_of_every_mode_arrive_as_jpeg(telegram: Fake, mode: str, color: A
     assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (100, 50))
 
 
-def test_the_same_picture_has_a_new_file_id_and_the_same_unique_id(telegram: Fake) -> None:
+def test_resent_picture_has_a_new_file_id_and_the_same_unique_id(telegram: Fake) -> None:
     user = telegram.user()
     user.send_photo(picture())
     user.send_photo(picture())
@@ -78,7 +78,7 @@ def test_the_same_picture_has_a_new_file_id_and_the_same_unique_id(telegram: Fak
     assert first.file_unique_id == second.file_unique_id
 
 
-def test_a_document_keeps_its_bytes_name_and_claimed_type(telegram: Fake) -> None:
+def test_document_keeps_its_bytes_name_and_claimed_type(telegram: Fake) -> None:
     data = random.Random(1).randbytes(5000)
     telegram.user().send_document(data, "photo.heic", "image/heic", caption="a file")
     (update,) = polled(telegram)
@@ -93,7 +93,7 @@ def test_a_document_keeps_its_bytes_name_and_claimed_type(telegram: Fake) -> Non
     assert telegram.bot(download) == data
 
 
-def test_a_file_above_20_mib_arrives_but_cannot_be_fetched(telegram: Fake) -> None:
+def test_file_above_20_mib_cannot_be_downloaded(telegram: Fake) -> None:
     telegram.user().send_document(b"x" * ((20 << 20) + 1), "big.jpg", "image/jpeg")
     (update,) = polled(telegram)
     document = update.message and update.message.document
@@ -103,7 +103,7 @@ def test_a_file_above_20_mib_arrives_but_cannot_be_fetched(telegram: Fake) -> No
         telegram.bot(lambda bot: bot.get_file(document.file_id))
 
 
-def test_an_album_is_one_update_a_photo_with_the_caption_on_the_first(telegram: Fake) -> None:
+def test_album_is_an_update_per_photo_with_the_caption_on_the_first(telegram: Fake) -> None:
     message_ids = telegram.user().send_album([picture(100 + number, 100) for number in range(3)], caption="three")
     messages = [update.message for update in polled(telegram)]
     assert [message and message.message_id for message in messages] == message_ids
@@ -112,7 +112,7 @@ def test_an_album_is_one_update_a_photo_with_the_caption_on_the_first(telegram: 
 
 
 @pytest.mark.parametrize("kind", ["sticker", "video", "voice", "animation"])
-def test_other_media_arrive_as_what_they_are(telegram: Fake, kind: str) -> None:
+def test_other_media_keep_their_kind(telegram: Fake, kind: str) -> None:
     telegram.user().send_media(kind)
     (update,) = polled(telegram)
     assert update.message
@@ -120,7 +120,7 @@ def test_other_media_arrive_as_what_they_are(telegram: Fake, kind: str) -> None:
     assert (update.message.document is not None) == (kind == "animation")
 
 
-def test_a_group_has_members_and_counts_its_own_messages(telegram: Fake) -> None:
+def test_group_has_members_and_its_own_message_ids(telegram: Fake) -> None:
     group = -1_009_876_543_210
     first = telegram.user(group, user_id=5, first_name="Rita").send_text("/start@object_detection_bot")
     second = telegram.user(group, user_id=6).send_text("hello")
@@ -130,13 +130,13 @@ def test_a_group_has_members_and_counts_its_own_messages(telegram: Fake) -> None
     assert second == first + 1
 
 
-def test_a_persons_edit_is_an_update_of_its_own(telegram: Fake) -> None:
+def test_edit_by_a_person_is_a_separate_update(telegram: Fake) -> None:
     message_id = telegram.user().send_text("dog")
     telegram.user().edit_text(message_id, "cat")
     assert polled(telegram)[-1].edited_message.text == "cat"  # type: ignore[union-attr]
 
 
-def test_a_pressed_button_is_answered_with_a_notice(telegram: Fake) -> None:
+def test_pressed_button_is_answered_with_a_notice(telegram: Fake) -> None:
     user = telegram.user()
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "1 cat", reply_markup=keyboard("again:1")))
     query_id = user.press(sent.message_id, "again:1")
@@ -150,14 +150,14 @@ def test_a_pressed_button_is_answered_with_a_notice(telegram: Fake) -> None:
     assert (answer.text, answer.show_alert) == ("Looking again", True)
 
 
-def test_a_button_that_is_gone_cannot_be_pressed(telegram: Fake) -> None:
+def test_removed_button_cannot_be_pressed(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "x", reply_markup=keyboard("old")))
     telegram.bot(lambda bot: bot.edit_message_reply_markup(CHAT, sent.message_id))
-    with pytest.raises(TelegramClientError, match="no longer there"):
+    with pytest.raises(TelegramClientError, match="this button is gone"):
         telegram.user().press(sent.message_id, "old")
 
 
-def test_a_blocked_bot_gets_403_and_is_told_of_both_changes(telegram: Fake) -> None:
+def test_blocked_bot_gets_403_and_is_told_about_it(telegram: Fake) -> None:
     user = telegram.user()
     user.block()
     with pytest.raises(Forbidden, match="bot was blocked by the user"):
@@ -168,7 +168,7 @@ def test_a_blocked_bot_gets_403_and_is_told_of_both_changes(telegram: Fake) -> N
     assert [change and change.new_chat_member.status for change in changes] == ["kicked", "member"]
 
 
-def test_what_happens_in_a_chat_is_streamed_live(telegram: Fake) -> None:
+def test_events_of_a_chat_are_streamed(telegram: Fake) -> None:
     with httpx.stream(
         "GET", f"{telegram.url}/chats/{CHAT}/events?after=0", verify=TLS, timeout=PATIENCE_SECONDS
     ) as stream:

@@ -1,4 +1,4 @@
-"""Updates can be polled instead."""
+"""Updates can also be polled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from telegram.error import Conflict
 from tests.fake_telegram.service import Fake, polled
 
 
-def test_polling_waits_for_updates_and_takes_those_before_the_offset(telegram: Fake) -> None:
+def test_polling_waits_and_confirms_updates_before_the_offset(telegram: Fake) -> None:
     async def poll_while_someone_writes(bot: Bot) -> tuple[Update, ...]:
         polling = asyncio.create_task(bot.get_updates(timeout=20))
         await asyncio.to_thread(telegram.user().send_text, "hello")

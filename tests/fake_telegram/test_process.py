@@ -1,4 +1,4 @@
-"""The fake Telegram as a process starts with a token and stops when it is told to."""
+"""The fake Telegram's process needs a token, stops when told to, and imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import pytest
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.fake_telegram.service import ROOT, TLS, start_server
 
+OURS = ("botsite", "deploy", "detection", "metrics")
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_it_cleanly_although_streams_are_open(number: signal.Signals) -> None:
+def test_signal_stops_it_cleanly_with_open_streams(number: signal.Signals) -> None:
     process, line = start_server()
     url = line.split()[-1]
     assert line == f"fake Telegram listens on {url}"
@@ -34,3 +36,10 @@ def test_it_does_not_start_without_a_token() -> None:
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 2
     assert "TELEGRAM_TOKEN is not set" in ended.stderr
+
+
+def test_fake_telegram_imports_nothing_else_of_this_project() -> None:
+    code = "import sys, deploy.local.telegram.__main__, deploy.local.telegram.client; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    ours = [name for name in done.stdout.split() if name.partition(".")[0] in OURS]
+    assert {name for name in ours if not name.startswith("deploy.local.telegram")} == {"deploy", "deploy.local"}

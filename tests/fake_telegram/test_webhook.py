@@ -1,4 +1,4 @@
-"""Updates come to the webhook with Telegram's order, patience and repetitions."""
+"""Updates reach the webhook in Telegram's order and with its retries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ yfgiwGc5kMnrX6lpD814BAhdC/AYqfmRvik=
 """
 
 
-def test_updates_come_with_the_secret_and_leave_the_queue_on_2xx(telegram: Fake, webhook: Webhook) -> None:
+def test_updates_carry_the_secret_and_leave_the_queue_on_2xx(telegram: Fake, webhook: Webhook) -> None:
     telegram.user().send_text("hello")
     assert webhook.texts(1) == ["hello"]
     assert webhook.received[0][1] == SECRET
@@ -36,9 +36,7 @@ def test_updates_come_with_the_secret_and_leave_the_queue_on_2xx(telegram: Fake,
     assert (info.url, info.pending_update_count, info.last_error_message) == (webhook.url, 0, None)
 
 
-def test_a_failing_update_is_retried_at_0_2_6_and_14_s_and_holds_back_its_chat_only(
-    telegram: Fake, webhook: Webhook
-) -> None:
+def test_failing_update_is_retried_with_backoff_and_delays_only_its_chat(telegram: Fake, webhook: Webhook) -> None:
     webhook.answer_chat = {CHAT: 503}
     telegram.user().send_text("first")
     telegram.user().send_text("second")
@@ -53,7 +51,7 @@ def test_a_failing_update_is_retried_at_0_2_6_and_14_s_and_holds_back_its_chat_o
     assert all(gap >= seconds * TIME_SCALE for gap, seconds in zip(gaps, (0, 2, 4, 8), strict=True)), gaps
 
 
-def test_the_last_error_is_in_webhook_info(telegram: Fake, webhook: Webhook) -> None:
+def test_last_error_is_in_webhook_info(telegram: Fake, webhook: Webhook) -> None:
     webhook.answer(500)
     telegram.user().send_text("hello")
     telegram.control.wait_until_delivered()
@@ -63,7 +61,7 @@ def test_the_last_error_is_in_webhook_info(telegram: Fake, webhook: Webhook) -> 
 
 
 @pytest.mark.parametrize("status", [301, 404, 403, 500])
-def test_everything_but_2xx_is_tried_again(telegram: Fake, webhook: Webhook, status: int) -> None:
+def test_everything_but_2xx_is_retried(telegram: Fake, webhook: Webhook, status: int) -> None:
     webhook.answer(status, Location="/elsewhere")
     telegram.user().send_text("hello")
     assert webhook.texts(2) == ["hello", "hello"]
@@ -78,7 +76,7 @@ def test_retry_after_is_obeyed(telegram: Fake, webhook: Webhook) -> None:
     assert webhook.received[1][0] - webhook.received[0][0] >= 20 * TIME_SCALE
 
 
-def test_a_webhook_that_is_down_is_tried_until_it_is_back(telegram: Fake, webhook: Webhook) -> None:
+def test_webhook_that_is_down_is_retried_until_it_is_back(telegram: Fake, webhook: Webhook) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as unused:
         closed = f"http://127.0.0.1:{unused.server_port}/"
     telegram.bot(lambda bot: bot.set_webhook(closed))
@@ -91,7 +89,7 @@ def test_a_webhook_that_is_down_is_tried_until_it_is_back(telegram: Fake, webhoo
     assert set(telegram.control.updates(CHAT)[-1].statuses) == {0, 200}
 
 
-def test_a_webhook_that_stays_silent_has_failed(telegram: Fake, webhook: Webhook) -> None:
+def test_silent_webhook_times_out(telegram: Fake, webhook: Webhook) -> None:
     telegram.control.set(webhook_timeout_seconds=0.05)
     webhook.speaks.clear()
     telegram.user().send_text("hello")
@@ -101,7 +99,7 @@ def test_a_webhook_that_stays_silent_has_failed(telegram: Fake, webhook: Webhook
     assert telegram.control.webhook()["last_error_message"] == "Read timeout expired"
 
 
-def test_an_update_is_dropped_after_a_day(telegram: Fake, webhook: Webhook) -> None:
+def test_update_is_dropped_after_a_day(telegram: Fake, webhook: Webhook) -> None:
     telegram.control.set(time_scale=1e-6)
     webhook.answer_chat = {CHAT: 500}
     telegram.user().send_text("too old")
@@ -111,7 +109,7 @@ def test_an_update_is_dropped_after_a_day(telegram: Fake, webhook: Webhook) -> N
     assert set(delivery.statuses) == {500}
 
 
-def test_a_press_can_overtake_a_message_that_fails(telegram: Fake, webhook: Webhook) -> None:
+def test_press_can_overtake_a_failing_message(telegram: Fake, webhook: Webhook) -> None:
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "x", reply_markup=keyboard()))
     telegram.control.set(time_scale=10)
     webhook.answer(500, 500)
@@ -122,7 +120,7 @@ def test_a_press_can_overtake_a_message_that_fails(telegram: Fake, webhook: Webh
     assert telegram.control.webhook()["pending_update_count"] == 1
 
 
-def test_only_allowed_updates_are_made(telegram: Fake, webhook: Webhook) -> None:
+def test_only_allowed_updates_are_created(telegram: Fake, webhook: Webhook) -> None:
     telegram.bot(lambda bot: bot.set_webhook(webhook.url, allowed_updates=["callback_query"]))
     telegram.bot(lambda bot: bot.set_webhook(webhook.url))
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "x", reply_markup=keyboard()))
@@ -132,7 +130,7 @@ def test_only_allowed_updates_are_made(telegram: Fake, webhook: Webhook) -> None
     assert telegram.control.webhook()["allowed_updates"] == ["callback_query"]
 
 
-def test_pending_updates_survive_a_new_webhook_unless_it_drops_them(telegram: Fake) -> None:
+def test_pending_updates_survive_a_new_webhook_unless_dropped(telegram: Fake) -> None:
     telegram.user().send_text("kept")
     receiver = Webhook()
     telegram.bot(lambda bot: bot.set_webhook(receiver.url))
@@ -146,7 +144,7 @@ def test_pending_updates_survive_a_new_webhook_unless_it_drops_them(telegram: Fa
     receiver.close()
 
 
-def test_a_certificate_counts_only_when_it_is_uploaded_as_a_file(telegram: Fake) -> None:
+def test_certificate_must_be_uploaded_as_a_file(telegram: Fake) -> None:
     url = "https://localhost:8443/"
     telegram.api("setWebhook", json={"url": url, "certificate": CERTIFICATE.decode()})
     assert telegram.bot(lambda bot: bot.get_webhook_info()).has_custom_certificate is False
@@ -156,14 +154,14 @@ def test_a_certificate_counts_only_when_it_is_uploaded_as_a_file(telegram: Fake)
         telegram.bot(lambda bot: bot.set_webhook(url, certificate=b"nonsense"))
 
 
-def test_a_webhooks_answer_that_names_a_method_is_carried_out(telegram: Fake, webhook: Webhook) -> None:
+def test_method_in_the_webhooks_response_is_carried_out(telegram: Fake, webhook: Webhook) -> None:
     body = json.dumps({"method": "sendMessage", "chat_id": CHAT, "text": "from the answer"}).encode()
     webhook.answer(200, body=body)
     message_id = telegram.user().send_text("hello")
     assert telegram.user().wait_for(lambda message: message.message_id > message_id).text == "from the answer"
 
 
-def test_an_update_comes_twice_after_its_answer_was_lost(telegram: Fake, webhook: Webhook) -> None:
+def test_update_comes_again_if_the_response_is_lost(telegram: Fake, webhook: Webhook) -> None:
     telegram.control.fault("webhook", "apply_then_drop")
     telegram.user().send_text("hello")
     first, second = webhook.updates(2)
@@ -171,7 +169,7 @@ def test_an_update_comes_twice_after_its_answer_was_lost(telegram: Fake, webhook
     telegram.control.wait_until_delivered()
 
 
-def test_duplicate_swap_and_drop_do_to_updates_what_they_say(telegram: Fake, webhook: Webhook) -> None:
+def test_updates_can_be_duplicated_swapped_and_dropped(telegram: Fake, webhook: Webhook) -> None:
     telegram.control.fault("webhook", "duplicate")
     telegram.user().send_text("twice")
     assert webhook.texts(2) == ["twice", "twice"]

@@ -7,6 +7,24 @@ from playwright.sync_api import ConsoleMessage, Page, Request
 
 # What the browser says of a network that a test takes away.
 _AWAY = "ERR_INTERNET_DISCONNECTED"
+# The lowest contrast ratio of the elements (WCAG 2.2, 1.4.3: at least 4.5).
+CONTRAST = """states => {
+  const context = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+  const light = colours => {
+    context.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { context.fillStyle = colour; context.fillRect(0, 0, 1, 1); }
+    const parts = [...context.getImageData(0, 0, 1, 1).data].slice(0, 3).map(part => part / 255)
+      .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const ratio = state => {
+    const behind = [];
+    for (let each = state; each; each = each.parentElement) behind.unshift(getComputedStyle(each).backgroundColor);
+    const both = [light(behind), light([...behind, getComputedStyle(state).color])].sort((a, b) => a - b);
+    return (both[1] + 0.05) / (both[0] + 0.05);
+  };
+  return Math.min(...states.map(ratio));
+}"""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A process that does nothing on its instance but wait to be taken away; standard library only, so that it is quick.
+"""A process that only waits for its instance to be terminated; standard library only, to start fast.
 
     python idle_machine.py [hold]
 

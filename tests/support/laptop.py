@@ -1,4 +1,4 @@
-"""An Auto Scaling of a test's own, with one group whose instances run what the test says."""
+"""An emulated Auto Scaling for one test, with one group."""
 
 import os
 import sys
@@ -16,13 +16,13 @@ from tests.support.local_aws import make_group
 from tests.support.processes import wait_until
 
 IDLE = [sys.executable, str(Path(__file__).with_name("idle_machine.py"))]
-# A second of AWS here; periods of 30 s are 1 s, which is as fine as CloudWatch stores.
+# A period of 30 s takes 1 s, the finest that CloudWatch stores.
 TIME_SCALE = 1 / 30
 numbers = count(1)
 
 
 class Laptop:
-    """An Auto Scaling with one group, `maximum` 4, whose instances run `command`; `lines` is what it reported."""
+    """An Auto Scaling with one group of at most 4 instances that run `command`; `lines` is what it reported."""
 
     def __init__(self, folder: Path, command: list[str], drain_seconds: int | None = None) -> None:
         self.name = f"group-{next(numbers)}"
@@ -49,19 +49,19 @@ class Laptop:
         return asg.describe(self.name)[self.name].desired
 
     def resize(self, desired: int, **sizes: int) -> None:
-        """Edit the group by hand."""
+        """Resize the group, as an operator would."""
         aws.client("autoscaling").update_auto_scaling_group(
             AutoScalingGroupName=self.name, DesiredCapacity=desired, **sizes
         )
 
     def run(self, desired: int) -> list[Instance]:
-        """Edit the group by hand and wait until so many instances are in service; return them as listed."""
+        """Resize the group, wait until so many instances are in service, and return them in order."""
         self.resize(desired)
         wait_until(lambda: len(self.running) == desired)
         return self.running
 
     def said(self, text: str) -> bool:
-        """Return whether a line holds a text."""
+        """Return whether a line contains a text."""
         return any(text in line for line in list(self.lines))
 
     def close(self) -> None:

@@ -1,43 +1,36 @@
-"""Start real servers on free ports, end them, and wait for what they do."""
+"""Start real servers on free ports and end them; they end even if the tests are killed."""
 
 import os
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
-from deploy.local.processes import PATIENCE_SECONDS
+import psutil
 
-Value = TypeVar("Value")
-
-
-def free_port() -> int:
-    """Return a TCP port on which nothing listens now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+from deploy.local import lifeline, processes
+from deploy.local.processes import PATIENCE_SECONDS as PATIENCE_SECONDS
+from deploy.local.processes import free_port as free_port
+from deploy.local.processes import wait_until as wait_until
 
 
 def listening(port: int) -> bool:
-    """Tell whether something accepts connections on a port of this machine."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
+    """Return whether something accepts connections on a port of this machine."""
+    return processes.listening("127.0.0.1", port)
 
 
 @contextmanager
 def start(
     command: Sequence[str], env: Mapping[str, str] | None = None, output: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command for the length of a `with` block: its environment is ours with `env` on top.
+    """Run a command for the length of a `with` block, with `env` on top of our environment.
 
-    Both its output streams are appended to the file `output`. In the end it is killed: tests that care how it ends
+    Both output streams are appended to the file `output`. In the end it is killed: tests that care how it ends
     end it themselves.
     """
     with (output or Path(os.devnull)).open("ab") as sink:
-        process = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdout=sink, stderr=sink)
+        environment = lifeline.tied({**os.environ, **(env or {})})
+        process = subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
         try:
             yield process
         finally:
@@ -45,12 +38,21 @@ def start(
             process.wait()
 
 
-def wait_until(condition: Callable[[], Value], seconds: float = PATIENCE_SECONDS) -> Value:
-    """Return the first truthy value of `condition`, which is called often; fail if none comes in time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"no {condition} within {seconds} s"
-        time.sleep(0.02)
+def runs(process: psutil.Process) -> bool:
+    """Return whether a process is running; in a container, dead ones may stay zombies if PID 1 does not reap them."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def left_of(folder: Path) -> list[psutil.Process]:
+    """Return the processes of a demo in this folder: all are started with a database in it."""
+    left = []
+    for process in psutil.process_iter():
+        try:
+            if str(folder) in process.environ().get("DATABASE_URL", ""):
+                left.append(process)
+        except psutil.Error:
+            continue
+    return left

@@ -13,6 +13,8 @@ from botsite import celery
 from detection import termination
 
 _options = celery.app.conf.broker_transport_options
+# A worker that ends waits for its long poll.
+_options["wait_time_seconds"] = 1
 _options["sqs"] = replace(
     _options["sqs"],
     first_retry_seconds=1,

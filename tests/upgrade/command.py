@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from rich.table import Table
 
 from botsite import aws
 from deploy.local import sample
+from deploy.local.processes import wait_until
 from detection.model import weights
 from detection.schemas import Delivery
 from tests.upgrade import release
@@ -75,11 +77,8 @@ def _swap(stack: UpgradedStack, folder: Path) -> None:
 
 def _settle(stack: UpgradedStack, people: People) -> None:
     """Wait until all is answered and recorded: then nothing is left that could be answered once more."""
-    deadline = time.monotonic() + _ANSWER_SECONDS
-    while people.waiting() or _unrecorded(stack):
-        if time.monotonic() > deadline:
-            return
-        time.sleep(1)
+    with suppress(TimeoutError):
+        wait_until(lambda: not (people.waiting() or _unrecorded(stack)), _ANSWER_SECONDS, every_seconds=1)
 
 
 def _unrecorded(stack: UpgradedStack) -> int:

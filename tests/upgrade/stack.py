@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class UpgradedStack(LocalStack):
         for host in _NEW_HOSTS:
             self.start_site(host, free_port(host))
         for site in self.sites:
-            site.wait_ready(lambda site=site: self._ready(site), _READY_SECONDS)
+            site.wait_ready(partial(self._ready, site), _READY_SECONDS)
         elb, group = aws.client("elbv2"), SERVICE.stack("web").outputs["TargetGroupArn"]
         elb.register_targets(TargetGroupArn=group, Targets=_targets(self.sites))
         elb.deregister_targets(TargetGroupArn=group, Targets=_targets(leaving))

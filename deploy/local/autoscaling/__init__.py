@@ -1,4 +1,4 @@
-"""EC2 Auto Scaling on this machine: groups become processes, and scaling policies are carried out.
+"""EC2 Auto Scaling on this machine: runs groups as processes and carries out their scaling policies.
 
 controller.py  the loop that runs all of it
 capacity.py    one process for each instance that a group lists

@@ -1,4 +1,4 @@
-"""Read an Auto Scaling group as it is deployed, and set its desired capacity."""
+"""Read a deployed Auto Scaling group, and set its desired capacity."""
 
 import base64
 import re
@@ -9,12 +9,12 @@ from typing import Any
 from botsite import aws
 from deploy.cfn.live import last_part
 
-# The file of settings that a machine's user data writes: see UserData in deploy/cloudformation/workers.yaml.
+# The settings file that user data writes: see UserData in deploy/cloudformation/workers.yaml.
 _SETTINGS = re.compile(r"<<'END'\n(.*?)\nEND\n", re.DOTALL)
 
 
 class Unusable(Exception):
-    """A group that cannot be as it is deployed; the text says why and what to do."""
+    """A group cannot run as deployed; the text says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class Listed:
 
 @dataclass(frozen=True)
 class Launch:
-    """What an instance of the group gets: its type, its role, the settings in its user data, and its time to drain."""
+    """What an instance of the group is launched with."""
 
     instance_type: str
     role_arn: str
     settings: Mapping[str, str]
-    # How long it may take to finish its work at its end.
+    # How long it may take to finish its work before it ends.
     drain_seconds: float
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group's sizes, in instances, and its list of them."""
+    """A group's sizes, in instances, and its instances."""
 
     name: str
     minimum: int
@@ -52,7 +52,7 @@ class Group:
 
 
 def describe(*names: str) -> dict[str, Group]:
-    """Return those of the groups that exist, by name."""
+    """Return the groups that exist, by name."""
     answer = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=list(names))
     return {group["AutoScalingGroupName"]: _group(group) for group in answer["AutoScalingGroups"]}
 
@@ -72,7 +72,7 @@ def _group(group: dict[str, Any]) -> Group:
 
 
 def launch(group: Group) -> Launch:
-    """Return what an instance that is started now gets. Raise Unusable if that is no type or no role."""
+    """Return what an instance is launched with now. Raise Unusable if it has no type or no role."""
     answer = aws.client("ec2").describe_launch_template_versions(
         LaunchTemplateId=group.launch_template_id, Versions=[group.launch_template_version]
     )
@@ -99,12 +99,12 @@ def _settings(user_data: str) -> dict[str, str]:
 
 
 def _drain_seconds(name: str) -> float:
-    """Return how long the group's hooks let an instance finish its work; 0 without a hook."""
+    """Return how long the group's hooks let an instance finish its work; 0 if it has none."""
     hooks = aws.client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=name)["LifecycleHooks"]
     terminating = [hook for hook in hooks if hook["LifecycleTransition"].endswith("EC2_INSTANCE_TERMINATING")]
     return float(max((hook["HeartbeatTimeout"] for hook in terminating), default=0))
 
 
 def set_desired(name: str, size: int) -> None:
-    """Have the group be of a size; on ministack its list of instances is as long at once, shortened from its end."""
+    """Resize a group; ministack's list of its instances changes at once, at its end."""
     aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=size)

@@ -1,4 +1,4 @@
-"""Make an Auto Scaling group true: a process for each instance that it lists, and none for any other."""
+"""Keep a process for each instance that an Auto Scaling group lists, and no other."""
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -9,24 +9,24 @@ from deploy.local.notice import Notice, Report
 
 
 class Fleet:
-    """The instances of one group. `look` takes in what the group is; `tick` moves the instances on."""
+    """The instances of one group. `look` compares them with the group; `tick` moves them on."""
 
     def __init__(self, name: str, role: Role, service: MetadataService, boot_seconds: float, report: Report) -> None:
         self.name = name
         self.instances: dict[str, Instance] = {}
-        # No longer in the group's list, and not yet gone. On AWS they stay in it; ministack drops them at once.
+        # Not in the group's list any more, but not gone yet. AWS still lists them; ministack does not.
         self.leaving: list[Instance] = []
         self._role, self._service, self._boot_seconds, self._report = role, service, boot_seconds, report
         self._notice = Notice(report)
 
     @property
     def trouble(self) -> str | None:
-        """Return why an instance does not come into service, None while there is hope for all."""
+        """Return why an instance cannot come into service; None while all still may."""
         return next((one.trouble for one in list(self.instances.values()) if one.trouble), None)
 
     @property
     def in_service(self) -> bool:
-        """Return whether there are instances and all of them are in service."""
+        """Return whether there are instances and all are in service."""
         found = list(self.instances.values())
         return bool(found) and all(one.state is State.IN_SERVICE for one in found)
 
@@ -35,26 +35,26 @@ class Fleet:
         return sum(one.age < warmup_seconds for one in list(self.instances.values()))
 
     def look(self, group: asg.Group | None) -> None:
-        """Launch what the group lists and does not run; let go what it lists no longer. None: there is no group."""
+        """Launch what the group lists and does not run; let go of what it no longer lists. None: no such group."""
         listed = {one.instance_id: one for one in group.instances} if group else {}
         for instance_id in [instance_id for instance_id in self.instances if instance_id not in listed]:
             instance = self.instances.pop(instance_id)
             self.leaving.append(instance)
             instance.leave()
         if group is None:
-            self._notice.say(f"there is no Auto Scaling group {self.name}: provision it, or set ASG_NAME to one")
+            self._notice.say(f"Auto Scaling group {self.name} does not exist: provision it, or correct ASG_NAME")
             return
         try:
             for instance_id in [instance_id for instance_id in listed if instance_id not in self.instances]:
                 self.instances[instance_id] = self._launch(group, listed[instance_id])
             self._hold(group)
         except (ClientError, BotoCoreError, asg.Unusable) as error:
-            self._notice.say(f"{self.name} stays as it is: {error}")
+            self._notice.say(f"leaving {self.name} unchanged: {error}")
         else:
             self._notice.over()
 
     def tick(self) -> None:
-        """Move every instance on."""
+        """Do what is due for each instance."""
         for instance in [*self.instances.values(), *self.leaving]:
             instance.tick()
         self.leaving = [one for one in self.leaving if one.state is not State.TERMINATED]
@@ -63,18 +63,17 @@ class Fleet:
         return Instance(listed, asg.launch(group), self._role, self._service, self._boot_seconds, self._report)
 
     def _hold(self, group: asg.Group) -> None:
-        """Do what AWS does by itself: keep the desired capacity within its bounds, and the list as long as it is.
+        """Do what AWS does by itself: keep the desired capacity within bounds, and the list equally long.
 
-        ministack lists none of the instances that a template desires, and takes any number.
+        ministack starts with an empty list, whatever the template says, and accepts any number.
         """
         if group.maximum < group.minimum:
-            raise asg.Unusable(
-                f"its MaxSize {group.maximum} is below its MinSize {group.minimum}: set one of them right"
-            )
+            raise asg.Unusable(f"its MaxSize {group.maximum} is below its MinSize {group.minimum}: correct one of them")
         desired = min(max(group.desired, group.minimum), group.maximum)
         if desired != group.desired:
             self._report(
-                f"{group.name}: {group.desired} → {desired}, bounded by its sizes {group.minimum} to {group.maximum}"
+                f"{group.name}: {group.desired} → {desired}, to stay within its bounds "
+                f"{group.minimum} to {group.maximum}"
             )
         if desired != group.desired or desired != len(group.instances):
             asg.set_desired(group.name, desired)

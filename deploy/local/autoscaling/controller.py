@@ -1,4 +1,4 @@
-"""Run EC2 Auto Scaling on this machine: keep groups at their capacity and carry out their scaling policies.
+"""Run EC2 Auto Scaling on this machine: keep groups at capacity and carry out their scaling policies.
 
 ministack only stores groups and policies.
 """
@@ -19,10 +19,10 @@ _LOOK_SECONDS = 0.25
 
 
 class AutoScaling(threading.Thread):
-    """Looks after all groups. `report(text)` hears a line on each scaling activity.
+    """Runs all groups. `report(text)` is called with a line on each scaling activity.
 
-    `time_scale`: so many seconds here are one of AWS. What only waits is scaled (periods, warm-up, boot); work and
-    the time that an instance has for it are not, because no photo is detected faster here.
+    `time_scale` seconds here are one on AWS. Waiting is scaled (periods, warm-up, boot); work, and the time an
+    instance has to finish it, is not, because photos are not processed any faster here.
     """
 
     def __init__(self, report: Report, time_scale: float = 1.0, boot_seconds: float = 0.0) -> None:
@@ -35,7 +35,7 @@ class AutoScaling(threading.Thread):
         self._stopped = threading.Event()
 
     def add(self, group_name: str, role: Role, scales: bool = False) -> Fleet:
-        """Look after a group whose instances have this role; with `scales`, execute its policies too."""
+        """Run a group whose instances have this role; with `scales`, carry out its policies too."""
         boot = self._boot_seconds * self._time_scale
         fleet = self.fleets[group_name] = Fleet(group_name, role, self._service, boot, self._report)
         if scales:
@@ -43,7 +43,7 @@ class AutoScaling(threading.Thread):
         return fleet
 
     def decision(self, group_name: str) -> Decision | None:
-        """Return what the policies of a group decided last, None for a group that has none or was not looked at."""
+        """Return the last decision of a group's policies; None if it has none, or not decided yet."""
         scaling = self._scalings.get(group_name)
         return scaling.decision if scaling else None
 
@@ -53,12 +53,12 @@ class AutoScaling(threading.Thread):
             self.look()
 
     def look(self) -> None:
-        """Look once at everything. While nobody says what the groups are, their instances go on."""
+        """Look at everything once. If the groups cannot be read, their instances carry on."""
         fleets = dict(self.fleets)
         try:
             groups = asg.describe(*fleets)
         except (ClientError, BotoCoreError) as error:
-            self._notice.say(f"the groups stay as they are, as they cannot be read: {error}")
+            self._notice.say(f"leaving the groups unchanged, as they cannot be read: {error}")
         else:
             self._notice.over()
             for name, fleet in fleets.items():
@@ -69,7 +69,7 @@ class AutoScaling(threading.Thread):
             fleet.tick()
 
     def stop(self) -> None:
-        """Look no longer. The processes are ended by whoever started them."""
+        """Stop. Ending the processes is up to whoever started them."""
         self._stopped.set()
         if self.is_alive():
             self.join()

@@ -1,4 +1,4 @@
-"""Get a role's temporary credentials from STS, as EC2 does for an instance that has the role."""
+"""Get a role's temporary credentials from STS, as EC2 does for its instances."""
 
 import os
 import threading
@@ -8,12 +8,12 @@ from typing import Any
 
 from botsite import aws
 
-# What STS gives to a role unless its maximum session duration is raised.
+# STS's default maximum for a role.
 LIFETIME = timedelta(hours=1)
 
 
 class RoleCredentials:
-    """The credentials of one instance, in the form of its metadata."""
+    """The credentials of one instance, as its metadata gives them."""
 
     def __init__(self, role_arn: str, instance_id: str) -> None:
         self._role_arn, self._instance_id = role_arn, instance_id
@@ -28,11 +28,11 @@ class RoleCredentials:
     def current(self) -> dict[str, Any]:
         """Return credentials with at least half of their time left; raise as boto3 does if STS gives none.
 
-        An SDK renews in the last 20 minutes, and has to find new ones then.
+        An SDK renews its credentials in the last 20 minutes and must find new ones then.
         """
         with self._lock:
             left = _time_until(self._current["Expiration"]) if self._current else timedelta()
-            # More than they can have left means that the clock was set back.
+            # More than the lifetime is left if the clock was set back.
             if not LIFETIME / 2 < left <= LIFETIME:
                 self._current = self._assume_role()
             return self._current
@@ -63,8 +63,8 @@ def _time_until(stamp: str) -> timedelta:
 
 
 def on_instance(env: Mapping[str, str], metadata_endpoint: str) -> dict[str, str]:
-    """Return the environment of a process on an instance: boto3 finds the instance's role there, and no keys."""
-    # Whoever runs this may have a profile, a login or keys of his own, all of which boto3 would prefer.
+    """Return the environment of a process on an instance, where boto3 finds the instance's role and no keys."""
+    # Whoever runs this may have a profile, a login or keys, all of which boto3 would prefer.
     kept = {name: value for name, value in env.items() if not name.startswith("AWS_")}
     return {
         **kept,
@@ -72,7 +72,7 @@ def on_instance(env: Mapping[str, str], metadata_endpoint: str) -> dict[str, str
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata_endpoint,
-        # A laptop that starts ten processes at once may take longer than a second to answer one.
+        # A laptop that starts ten processes at once may take more than a second to answer.
         "AWS_METADATA_SERVICE_TIMEOUT": "5",
         "AWS_METADATA_SERVICE_NUM_ATTEMPTS": "3",
     }

@@ -1,6 +1,6 @@
-"""Serve each emulated instance its metadata, as http://169.254.169.254 does on EC2: IMDSv2, nothing without a token.
+"""Serve each emulated instance its metadata, as http://169.254.169.254 does on EC2 (IMDSv2, token required).
 
-One server answers for all instances: the address of each ends in its id, and a token is good for one instance only.
+One server serves all instances. The endpoint of each ends in its id, and a token is valid for one instance only.
 """
 
 import json
@@ -25,7 +25,7 @@ _TOKEN = "X-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
 
 @dataclass(eq=False)
 class Machine:
-    """What an instance can learn of itself. `lifecycle_state` is what its group wants it to become."""
+    """What an instance can learn about itself. `lifecycle_state` is the one its group wants."""
 
     instance_id: str
     zone: str
@@ -39,17 +39,17 @@ class Machine:
         self.credentials = RoleCredentials(self.role_arn, self.instance_id)
 
     def issue_token(self, seconds: int) -> str:
-        """Return a token that is good for so many seconds."""
+        """Return a token that is valid for so many seconds."""
         token = secrets.token_urlsafe(32)
         self._tokens[token] = time.monotonic() + seconds
         return token
 
     def knows(self, token: str | None) -> bool:
-        """Return whether this is a token of this machine, still good."""
+        """Return whether this is a valid token of this machine."""
         return token is not None and self._tokens.get(token, 0.0) > time.monotonic()
 
     def get(self, path: str) -> str | None:
-        """Return what stands below latest/meta-data/, None for nothing; raise as boto3 does if STS gives none."""
+        """Return the value under latest/meta-data/, None if unknown; raise as boto3 does if STS refuses."""
         role = self.credentials.role
         if path == f"iam/security-credentials/{role}":
             return json.dumps(self.credentials.current())
@@ -64,7 +64,7 @@ class Machine:
 
 
 class MetadataService:
-    """The server of all machines of this process."""
+    """The metadata server of all machines of this process."""
 
     def __init__(self) -> None:
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -76,17 +76,17 @@ class MetadataService:
         return f"http://127.0.0.1:{self._server.server_port}/{machine.instance_id}"
 
     def remove(self, machine: Machine) -> None:
-        """Serve a machine no longer."""
+        """Stop serving a machine."""
         self._server.machines.pop(machine.instance_id, None)
 
     def close(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._server.shutdown()
         self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
-    # Many processes that start at once ask at once.
+    # Many processes may start, and ask, at once.
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         if machine is None or path != "api/token":
             self._say(HTTPStatus.NOT_FOUND)
         elif "X-Forwarded-For" in self.headers:
-            # EC2 refuses what came through a proxy that knows nothing of metadata.
+            # EC2 refuses requests that came through a proxy.
             self._say(HTTPStatus.FORBIDDEN)
         elif not (ttl.isdecimal() and len(ttl) <= 5 and 1 <= int(ttl) <= _TOKEN_MAX_SECONDS):
             self._say(HTTPStatus.BAD_REQUEST)
@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.OK, machine.issue_token(int(ttl)), {_TTL: ttl})
 
     def do_GET(self) -> None:
-        """Answer whoever has a token."""
+        """Answer a request with a valid token."""
         machine, path = self._split()
         if machine is None:
             self._say(HTTPStatus.NOT_FOUND)
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.NOT_FOUND if found is None else HTTPStatus.OK, found or "")
 
     def _split(self) -> tuple[Machine | None, str]:
-        """Return the machine that an address begins with, and what follows its /latest/."""
+        """Return the machine named in the path, and what follows /latest/."""
         instance_id, _, path = self.path.lstrip("/").partition("/latest/")
         return self.server.machines.get(instance_id), path
 

@@ -1,4 +1,4 @@
-"""Run one process as an emulated instance of an Auto Scaling group, from its boot to its end."""
+"""Run a process as an emulated instance of an Auto Scaling group, from boot to termination."""
 
 import time
 from collections.abc import Callable
@@ -10,16 +10,16 @@ from deploy.local.autoscaling.imds import Machine, MetadataService
 from deploy.local.notice import Report
 from deploy.local.processes import Child
 
-# How long a process has to end once its group has let the machine go: the stop timeout of its container.
+# How long a process has to end once the hook's time is over: its container's stop timeout.
 _STOP_SECONDS = 30.0
 _FIRST_RESTART_SECONDS = 1.0
 _LONGEST_RESTART_SECONDS = 30.0
-# A process that ended so often before it was ever ready will not become ready by itself.
+# A process that ended this often before it was ready will never be.
 _HOPELESS = 2
 
 
 class State(StrEnum):
-    """The life of an instance, in the words of EC2 Auto Scaling."""
+    """The life of an instance, in EC2 Auto Scaling's words."""
 
     PENDING = "Pending"
     IN_SERVICE = "InService"
@@ -29,25 +29,25 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Role:
-    """What the instances of a group run: how the process is started, and how one sees that it works."""
+    """What a group's instances run: how to start the process, and how to tell that it works."""
 
     name: str
     start: Callable[["Instance"], Child]
     ready: Callable[["Instance"], bool]
-    # Whether one that was ready has to be replaced, though its process lives.
+    # Whether an instance that was ready must be replaced although its process is running.
     sick: Callable[["Instance"], bool] = lambda instance: False
-    # Called once when an instance begins to end.
+    # Called once when an instance starts leaving.
     leaves: Callable[["Instance"], None] = lambda instance: None
 
 
 class Instance:
-    """One instance. `tick` moves it on and never waits; `report(text)` hears what becomes of it."""
+    """One instance. `tick` moves it on and never blocks; `report(text)` is called with what happens to it."""
 
     def __init__(
         self, listed: Listed, launch: Launch, role: Role, service: MetadataService, boot_seconds: float, report: Report
     ) -> None:
         self.instance_id = listed.instance_id
-        # As short as a person needs to tell apart what runs on one laptop.
+        # Just long enough to tell instances on a laptop apart.
         self.name = f"{role.name}-{listed.instance_id[-4:]}"
         self.state = State.PENDING
         self.child: Child | None = None
@@ -69,13 +69,13 @@ class Instance:
 
     @property
     def trouble(self) -> str | None:
-        """Return why it does not come into service, with the process's last lines; None while there is hope."""
+        """Return why it cannot come into service, with the process's last lines; None while it still may."""
         if self._failures < _HOPELESS:
             return None
-        return "\n".join([f"{self.name} ends whenever it is started. Its last lines:", *self._last_lines])
+        return "\n".join([f"{self.name} ends every time it is started. Its last lines:", *self._last_lines])
 
     def tick(self) -> None:
-        """Do what is due: start the process, notice that it works or has ended, let the instance go."""
+        """Do what is due: start the process, notice that it works or has ended, let it go."""
         now = time.monotonic()
         if self.state is State.TERMINATING:
             self._end(now)
@@ -92,30 +92,30 @@ class Instance:
             self._replace(now, "is unhealthy")
 
     def leave(self) -> None:
-        """Begin to end. The process learns it from its metadata, and has the time of the hook to finish its work."""
+        """Start leaving. The process learns of it from its metadata, and has the hook's time to finish its work."""
         self.state, self._since = State.TERMINATING, time.monotonic()
         self._machine.lifecycle_state = "Terminated"
-        self._report(f"{self.name} is to leave, and has {self._drain_seconds + _STOP_SECONDS:.0f} s to finish its work")
+        self._report(f"{self.name} is leaving and has {self._drain_seconds + _STOP_SECONDS:.0f} s to finish its work")
         self._role.leaves(self)
 
     def _end(self, now: float) -> None:
-        """Wait for the process to exit, ask it to when the hook's time is over, and kill it in the end."""
+        """Wait for the process to exit; when the hook's time is over, tell it to; finally kill it."""
         waited = now - self._since
         if self.child and self.child.running and waited < self._drain_seconds + _STOP_SECONDS:
             if waited >= self._drain_seconds:
                 self.child.terminate()
             return
         if self.child:
-            # Also whatever it has left behind.
+            # And whatever it left behind.
             self.child.kill()
         self._service.remove(self._machine)
         self.state = State.TERMINATED
         self._report(f"{self.name} is gone after {waited:.1f} s")
 
     def _replace(self, now: float, why: str) -> None:
-        """Have the process started anew, later each time while it never gets ready.
+        """Restart the process, with a longer delay each time while it never becomes ready.
 
-        On AWS another instance would take its place; ministack can drop none but the last of its list.
+        On AWS another instance would take its place; ministack can only drop the last in its list.
         """
         assert self.child is not None
         self.child.kill()
@@ -126,5 +126,5 @@ class Instance:
             self._failures += 1
         wait = min(_FIRST_RESTART_SECONDS * 2 ** max(0, self._failures - 1), _LONGEST_RESTART_SECONDS)
         wait = max(wait, self._boot_seconds)
-        self._report(f"{self.name} {why}, and is replaced in {wait:.0f} s")
+        self._report(f"{self.name} {why}; replacing it in {wait:.0f} s")
         self.state, self._since, self._start_at = State.PENDING, now, now + wait

@@ -1,4 +1,4 @@
-"""Read the scaling policies that are deployed for a group, with their alarms, in the words of metrics/policy.py."""
+"""Read the scaling policies deployed for a group, and their alarms, as metrics/policy.py's types."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,12 +11,12 @@ from metrics.policy import Policies, Step, StepScaling, TargetTracking
 
 
 class NotEmulated(Exception):
-    """A policy that AWS would execute and this does not; the text says which are executed."""
+    """AWS would carry out this policy, but the emulation cannot; the text says which ones it can."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of CloudWatch and the statistic that a policy uses of it."""
+    """A CloudWatch metric, and the statistic of it that a policy uses."""
 
     namespace: str
     name: str
@@ -24,7 +24,7 @@ class Metric:
     statistic: str
 
     def points(self, seconds: float) -> list[Point]:
-        """Return what was published in the last seconds, a point for each second that has one, oldest first."""
+        """Return the points published in the last `seconds`, at most one a second, oldest first."""
         now = datetime.now(UTC)
         answer = aws.client("cloudwatch").get_metric_statistics(
             Namespace=self.namespace,
@@ -41,14 +41,14 @@ class Metric:
 
 @dataclass(frozen=True)
 class Deployed:
-    """The policies of a group and the metrics that they look at; periods and warm-up in seconds of AWS."""
+    """A group's policies and their metrics; periods and warm-up are in seconds of AWS."""
 
     policies: Policies
     load: Metric
     waiting: Metric | None
 
     def scaled(self, time_scale: float) -> "Deployed":
-        """Return the same with all that waits scaled: at 1/15, two seconds for thirty."""
+        """Return the same with periods and warm-up scaled: at 1/15, 30 s become 2 s."""
         tracking, first = self.policies.tracking, self.policies.first
         policies = Policies(
             replace(tracking, period=tracking.period * time_scale),
@@ -59,7 +59,7 @@ class Deployed:
 
 
 def of(group_name: str) -> Deployed | None:
-    """Return what is deployed for a group, None if it has no policy. Raise NotEmulated for what is not understood."""
+    """Return a group's policies, None if it has none. Raise NotEmulated for any that cannot be emulated."""
     answer = aws.client("autoscaling").describe_policies(AutoScalingGroupName=group_name)["ScalingPolicies"]
     found = [policy for policy in answer if policy.get("Enabled", True)]
     if not found:
@@ -68,8 +68,8 @@ def of(group_name: str) -> Deployed | None:
     steps = [policy for policy in found if policy["PolicyType"] == "StepScaling"]
     if len(tracking) != 1 or len(steps) > 1 or len(found) > 2:
         raise NotEmulated(
-            f"{group_name} has the policies {', '.join(policy['PolicyName'] for policy in found)}: one of target "
-            "tracking, and at most one of step scaling beside it, are"
+            f"{group_name} has the policies {', '.join(policy['PolicyName'] for policy in found)}; only one of target "
+            "tracking, alone or with one of step scaling, is emulated"
         )
     alarms = _alarms()
     warmup = max(float(policy.get("EstimatedInstanceWarmup", 0)) for policy in found)
@@ -78,7 +78,7 @@ def of(group_name: str) -> Deployed | None:
         first, waiting = _first(steps[0], alarms) if steps else (None, None)
     except KeyError as missing:
         raise NotEmulated(
-            f"a policy or an alarm of {group_name} has no {missing}: only metrics by name are"
+            f"a policy or an alarm of {group_name} has no {missing}: only metrics given by name are emulated"
         ) from missing
     return Deployed(Policies(wanted, first, warmup), load, waiting)
 
@@ -92,7 +92,7 @@ def _tracking(policy: Mapping[str, Any], alarms: list[dict[str, Any]]) -> tuple[
     configuration = policy["TargetTrackingConfiguration"]
     metric = configuration["CustomizedMetricSpecification"]
     target = configuration["TargetValue"]
-    # The policy's own alarms say how many periods; EC2 makes them so, and lets nobody choose.
+    # EC2 makes the policy's alarms, and nobody can choose how many periods they have.
     own = [alarm for alarm in alarms if policy["PolicyARN"] in alarm["AlarmActions"]]
     high = next((alarm for alarm in own if alarm["ComparisonOperator"].startswith("Greater")), None)
     low = next((alarm for alarm in own if alarm["ComparisonOperator"].startswith("Less")), None)
@@ -107,12 +107,12 @@ def _tracking(policy: Mapping[str, Any], alarms: list[dict[str, Any]]) -> tuple[
 def _first(policy: Mapping[str, Any], alarms: list[dict[str, Any]]) -> tuple[StepScaling | None, Metric | None]:
     alarm = next((alarm for alarm in alarms if policy["PolicyARN"] in alarm["AlarmActions"]), None)
     if alarm is None:
-        # As on AWS: a policy that no alarm calls does nothing.
+        # As on AWS, a policy does nothing without an alarm.
         return None, None
     if policy["AdjustmentType"] != "ChangeInCapacity" or alarm["ComparisonOperator"] != "GreaterThanThreshold":
         raise NotEmulated(
             f"{policy['PolicyName']} does {policy['AdjustmentType']} at {alarm['ComparisonOperator']}: "
-            "only ChangeInCapacity at GreaterThanThreshold is"
+            "only ChangeInCapacity at GreaterThanThreshold is emulated"
         )
     steps = sorted(
         (step.get("MetricIntervalLowerBound", 0.0), step["ScalingAdjustment"]) for step in policy["StepAdjustments"]

@@ -1,4 +1,4 @@
-"""Execute the scaling policies of a group: look at what is published, decide as EC2 does, set the desired capacity."""
+"""Carry out a group's scaling policies: read the metrics, decide as EC2 does, set the desired capacity."""
 
 import math
 import time
@@ -13,16 +13,17 @@ from metrics import policy
 from metrics.backlog import BadSetting
 from metrics.policy import Decision, Points, Policies
 
-# How often the alarms are looked at, in seconds of AWS, and how many periods back: those of the alarm, and late ones.
+# How often alarms are evaluated, in seconds of AWS, and how many more periods than the alarm's are read, for late
+# points.
 _EVERY_SECONDS = 10.0
 _PERIODS_MORE = 4
 
 
 class Scaling:
-    """The policies of one group. `time_scale`: so many seconds here are one of AWS, for all that only waits."""
+    """The policies of one group. `time_scale` seconds here are one on AWS."""
 
     def __init__(self, fleet: Fleet, time_scale: float, report: Report) -> None:
-        # What was decided last, None before that.
+        # The last decision, None before the first.
         self.decision: Decision | None = None
         self._fleet, self._time_scale, self._report = fleet, time_scale, report
         self._notice = Notice(report)
@@ -31,9 +32,9 @@ class Scaling:
         self._due = 0.0
 
     def tick(self, group: asg.Group) -> None:
-        """Evaluate the policies when it is time to. What cannot be read leaves the group as it is."""
+        """Evaluate the policies when that is due. If something cannot be read, the group is left unchanged."""
         if self._desired not in (None, group.desired):
-            # Somebody may have changed it by hand, too: points from before speak of another group.
+            # Perhaps by hand: older points describe a group of another size.
             self._changed_at = time.time()
         self._desired = group.desired
         if time.monotonic() < self._due:
@@ -55,7 +56,7 @@ class Scaling:
             self._report(f"{group.name}: {group.desired} → {decision.desired}, {decision.why}")
 
     def _decide(self, group: asg.Group) -> Decision | None:
-        """Return what the deployed policies want of the group; None if it has none."""
+        """Return the decision of the deployed policies; None if there are none."""
         deployed = policies.of(group.name)
         if deployed is None:
             return None

@@ -14,7 +14,7 @@ from aiohttp import web
 from deploy.local.telegram.server import make_app
 from deploy.local.telegram.settings import Settings
 
-# Live streams and injected hangs never end by themselves; everything else is answered well within this time.
+# Live streams and injected hangs never end by themselves; everything else is answered well before this.
 _SHUTDOWN_SECONDS = 0.5
 
 
@@ -23,7 +23,7 @@ async def serve(host: str, port: int, app: web.Application) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    # The access log would hold the token, which stands in every address of the Bot API.
+    # The access log would contain the token, which is in every address of the Bot API.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()
@@ -47,7 +47,7 @@ def main() -> int:
     arguments = parser.parse_args()
     token = os.environ.get("TELEGRAM_TOKEN", "")
     if not token:
-        parser.error("TELEGRAM_TOKEN is not set: any value like 123456:abc will do")
+        parser.error("TELEGRAM_TOKEN is not set; any value like 123456:abc will do")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     settings = Settings(time_scale=arguments.time_scale)
     app = make_app(token, settings, arguments.bot_name, arguments.bot_username)

@@ -18,13 +18,13 @@ from deploy.local.telegram.person_routes import TELEGRAM
 from deploy.local.telegram.state import Telegram
 
 _SLOW_PIECES = 20
-# The status of an answer that is only made because a handler must return one.
+# The status of a response that reaches nobody: a handler must return one.
 _CUT = 499
 _BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 async def bot_method(request: web.Request) -> web.StreamResponse:
-    """Carry out one call of the Bot API."""
+    """Carry out a call of the Bot API."""
     telegram = _authorised(request)
     method = spelling(request.match_info["method"])
     started = time.monotonic()
@@ -49,7 +49,7 @@ async def bot_method(request: web.Request) -> web.StreamResponse:
 
 
 async def bot_file(request: web.Request) -> web.StreamResponse:
-    """Return the bytes of a file by the path that getFile gave."""
+    """Return the bytes of a file by its path from getFile."""
     telegram = _authorised(request)
     started = time.monotonic()
     stored = telegram.files.by_path(request.match_info["path"])
@@ -72,7 +72,7 @@ async def bot_file(request: web.Request) -> web.StreamResponse:
 
 
 def _authorised(request: web.Request) -> Telegram:
-    """Return the state; raise 401 for a token that is not the bot's."""
+    """Return the state; raise 401 unless the token is the bot's."""
     telegram = request.app[TELEGRAM]
     if not hmac.compare_digest(request.match_info["token"].encode(), telegram.token.encode()):
         raise ApiError(401, "Unauthorized")
@@ -80,7 +80,7 @@ def _authorised(request: web.Request) -> Telegram:
 
 
 async def _carry_out(telegram: Telegram, call: Call, rule: Rule | None) -> tuple[int, JsonObject]:
-    """Return status and body of a call, after what a rule does to it before it has an effect."""
+    """Carry out a call, unless a rule refuses it; return its status and body."""
     try:
         if rule and rule.effect == "delay":
             await asyncio.sleep(rule.seconds)
@@ -92,7 +92,7 @@ async def _carry_out(telegram: Telegram, call: Call, rule: Rule | None) -> tuple
 
 
 def _named_chat(call: Call) -> int | None:
-    """Return the chat that a call is about, if it names one properly."""
+    """Return the call's chat, if valid."""
     try:
         return call.number("chat_id")
     except ApiError:
@@ -100,7 +100,7 @@ def _named_chat(call: Call) -> int | None:
 
 
 def _named_reply(call: Call) -> int | None:
-    """Return the message that a call replies to, if it names one properly."""
+    """Return the message that a call replies to, if valid."""
     try:
         parameters = call.json_object("reply_parameters") or {}
         return Call(call.method, parameters).number("message_id")
@@ -115,19 +115,19 @@ def _broken(request: web.Request, rule: Rule) -> web.Response:
 
 
 def _dropped(request: web.Request) -> web.Response:
-    """Cut the connection; the response that is returned reaches nobody."""
+    """Cut the connection; the returned response reaches nobody."""
     if request.transport:
         request.transport.abort()
     return web.Response(status=_CUT)
 
 
 def _told(response: web.StreamResponse) -> int:
-    """Return the status that the bot got, 0 for none."""
+    """Return the status that the bot saw, 0 for none."""
     return 0 if response.status == _CUT else response.status
 
 
 async def _slowly(request: web.Request, status: int, body: JsonObject, seconds: float) -> web.StreamResponse:
-    """Answer over `seconds`, with blanks before the JSON: the bot hears something each second."""
+    """Answer over `seconds`, with spaces before the JSON so that the bot reads something every second."""
     response = web.StreamResponse(status=status, headers={"Content-Type": "application/json"})
     await response.prepare(request)
     until = time.monotonic() + seconds
@@ -140,7 +140,7 @@ async def _slowly(request: web.Request, status: int, body: JsonObject, seconds: 
 
 
 async def _trickle(request: web.Request, stored: StoredFile, rule: Rule) -> web.StreamResponse:
-    """Send a file in pieces over `seconds`; a truncated one breaks off in the middle."""
+    """Send a file in pieces over `seconds`; a truncated one ends halfway."""
     data = stored.upload.data
     response = web.StreamResponse(headers={"Content-Length": str(len(data))})
     await response.prepare(request)
@@ -151,7 +151,7 @@ async def _trickle(request: web.Request, stored: StoredFile, rule: Rule) -> web.
             await response.write(data[start : min(start + piece, end)])
             await asyncio.sleep(rule.seconds / _SLOW_PIECES)
     except ConnectionResetError:
-        # The bot did not wait for the end.
+        # The bot hung up.
         return response
     if rule.effect == "truncated" and request.transport:
         request.transport.close()

@@ -1,4 +1,4 @@
-"""Read a Bot API call from an HTTP request, and say what is wrong with it in Telegram's words."""
+"""Read a Bot API call from an HTTP request, with Telegram's errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_UPLOAD_BYTES = 50 << 20
 
 
 class ApiError(Exception):
-    """An answer with `ok: false`; `parameters` holds `retry_after` where Telegram gives one."""
+    """A response with `ok: false`; `parameters` holds `retry_after` where Telegram gives one."""
 
     def __init__(self, code: int, description: str, **parameters: int) -> None:
         super().__init__(description)
@@ -24,13 +24,13 @@ class ApiError(Exception):
         self.parameters = parameters
 
     def to_json(self) -> JsonObject:
-        """Return the body that goes with HTTP status `code`."""
+        """Return the body for HTTP status `code`."""
         body: JsonObject = {"ok": False, "error_code": self.code, "description": self.description}
         return body | {"parameters": self.parameters} if self.parameters else body
 
 
 def bad_request(reason: str) -> ApiError:
-    """Return the 400 that Telegram words as `Bad Request: <reason>`."""
+    """Return a 400 with Telegram's `Bad Request: <reason>`."""
     return ApiError(400, f"Bad Request: {reason}")
 
 
@@ -45,19 +45,19 @@ class Upload:
 
 @dataclass(frozen=True)
 class Call:
-    """One method with its parameters: strings from a form, any JSON value from a JSON body."""
+    """A method with its parameters: strings from a form, any JSON value from a JSON body."""
 
     method: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Upload] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
-        """Return a parameter as a string, None when it is absent or empty."""
+        """Return a parameter as a string, None if absent or empty."""
         value = self.fields.get(name)
         return None if value is None or value == "" else str(value)
 
     def number(self, name: str) -> int | None:
-        """Return a parameter as an integer; raise 400 when it is none."""
+        """Return a parameter as an integer; raise 400 for anything else."""
         value = self.text(name)
         if value is None:
             return None
@@ -71,7 +71,7 @@ class Call:
         return (self.text(name) or "").casefold() in ("true", "1", "yes")
 
     def json(self, name: str) -> Any:
-        """Return a nested parameter, which a form carries as a JSON string; None when it is absent."""
+        """Return a nested parameter, which in a form is a JSON string; None if absent."""
         value = self.fields.get(name)
         if not isinstance(value, str):
             return value
@@ -90,7 +90,7 @@ class Call:
         return value
 
     def chat_id(self) -> int:
-        """Return the chat that the call names; raise Telegram's 400 for an empty or impossible one."""
+        """Return the call's chat; raise 400 for an empty or impossible one."""
         value = self.text("chat_id")
         if value is None:
             raise bad_request("chat_id is empty")
@@ -99,7 +99,7 @@ class Call:
         return int(value)
 
     def file(self, reference: str | None, name: str) -> Upload | str:
-        """Return the upload behind a media parameter, or the file_id that it holds instead."""
+        """Return the upload behind a media parameter, or its file_id."""
         if reference and reference.startswith("attach://"):
             name = reference.removeprefix("attach://")
             reference = None

@@ -1,4 +1,4 @@
-"""Keep the chats: their messages, who has blocked the bot, and a journal of all that happened in them."""
+"""The chats: their messages, who blocked the bot, and a journal of everything that happened in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deploy.local.telegram.calls import JsonObject
 from deploy.local.telegram.signals import Signal
 
 _NAMES = ("Ada", "Grace", "Alan", "Barbara", "Edsger", "Katherine", "Donald", "Radia")
-# Telegram numbers supergroups from here down; other negative ids are plain groups.
+# Ids of supergroups start here and go down; other negative ids are plain groups.
 _FIRST_SUPERGROUP = -1_000_000_000_000
 
 
@@ -34,14 +34,14 @@ class Person:
 
 
 def person_named(user_id: int, first_name: str | None = None, language_code: str | None = None) -> Person:
-    """Return a person, with a name that always belongs to this id unless one is given."""
+    """Return a person; without a name, one derived from the id."""
     name = first_name or _NAMES[abs(user_id) % len(_NAMES)]
     return Person(user_id, name, username=f"{name.lower()}_{abs(user_id)}", language_code=language_code or "en")
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message; `content` holds text or a file with its caption, in the Bot API's own fields."""
+    """A message; `content` holds text, or a file with its caption, in the Bot API's fields."""
 
     message_id: int
     sender: Person
@@ -54,12 +54,12 @@ class Message:
     reaction: str | None = None
 
     def buttons(self) -> list[JsonObject]:
-        """Return the inline buttons, row after row."""
+        """Return the inline buttons, row by row."""
         return [button for row in (self.reply_markup or {}).get("inline_keyboard", []) for button in row]
 
 
 class Event(NamedTuple):
-    """Something that a chat page shows: `number` counts up within the chat."""
+    """Something the chat page shows; numbered within the chat."""
 
     number: int
     name: str
@@ -103,14 +103,14 @@ class Chat:
         return self.message_json(message) | ({"reaction": message.reaction} if message.reaction else {})
 
     def add(self, sender: Person, content: JsonObject, **details: Any) -> Message:
-        """Append a message and show it."""
+        """Add a message and show it."""
         message = Message(next(self._message_ids), sender, content, **details)
         self.messages[message.message_id] = message
         self.announce("message", self.page_json(message))
         return message
 
     def edit(self, message: Message, **changes: Any) -> Message:
-        """Replace a message by its edited self and show it."""
+        """Replace a message by its edited version and show it."""
         edited = replace(message, **changes)
         self.messages[message.message_id] = edited
         self.announce("edit", self.page_json(edited))
@@ -124,16 +124,16 @@ class Chat:
         return removed is not None
 
     def announce(self, name: str, data: Any) -> None:
-        """Write an event into the journal and wake those who read it."""
+        """Record an event and wake those waiting for one."""
         self._journal.append(Event(self.version + 1, name, data))
         self.changed.notify()
 
     def events_after(self, number: int) -> list[Event]:
-        """Return the events with higher numbers."""
+        """Return the events after `number`."""
         return self._journal[number:]
 
     def clear(self) -> None:
-        """Forget the messages; pages that watch reload. Message numbers go on."""
+        """Forget the messages; open pages reload. Message ids are not reused."""
         self.messages.clear()
         self.blocked = False
         self.migrated_to = None
@@ -152,11 +152,11 @@ class Chat:
 
 
 class Chats:
-    """All chats. Every id is one: its person has just not written yet."""
+    """All chats. Every id is a chat, even if nobody has written there yet."""
 
     def __init__(self) -> None:
         self._chats: dict[int, Chat] = {}
-        # Telegram counts the messages of all private chats of a bot together, and those of each group apart.
+        # Telegram numbers the messages of all private chats of a bot together, and those of each group separately.
         self._private_message_ids = itertools.count(1)
 
     def __iter__(self) -> Iterator[Chat]:
@@ -170,7 +170,7 @@ class Chats:
         return self._chats[chat_id]
 
     def migrate(self, chat_id: int) -> int:
-        """Make a supergroup of a plain group; return its id. The messages stay where they are."""
+        """Turn a group into a supergroup; return its new id. The messages stay in the old one."""
         new_id = _FIRST_SUPERGROUP + chat_id
         self.get(chat_id).migrated_to = new_id
         return new_id

@@ -1,4 +1,4 @@
-"""Read what a call wants a message to hold: a text, or a photo or document with its caption."""
+"""Read the content of a message from a call: a text, or a photo or document with its caption."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_text(call: Call) -> JsonObject:
 
 
 def read_caption(call: Call) -> JsonObject:
-    """Return the caption of a call, empty without one."""
+    """Return the caption of a call, empty if it has none."""
     caption = parse_caption(call.text("caption"), call.text("parse_mode"), call.json("caption_entities"))
     return caption.to_json("caption")
 

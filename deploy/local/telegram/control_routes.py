@@ -12,7 +12,7 @@ from deploy.local.telegram.person_routes import TELEGRAM, query_number, wait_sec
 
 
 async def rules(request: web.Request) -> web.Response:
-    """List the fault rules, each with the calls it has hit."""
+    """List the fault rules, each with the calls it applied to."""
     return web.json_response({"rules": [rule.to_json() for rule in request.app[TELEGRAM].faults.rules]})
 
 
@@ -23,14 +23,14 @@ async def add_rule(request: web.Request) -> web.Response:
 
 
 async def clear_rules(request: web.Request) -> web.Response:
-    """Remove all rules, or the one named."""
+    """Remove one rule, or all."""
     rule_id = request.match_info.get("rule_id")
     request.app[TELEGRAM].faults.clear(int(rule_id) if rule_id else None)
     return web.json_response({})
 
 
 async def calls(request: web.Request) -> web.Response:
-    """Return the calls later than number `after`, once there are `count` of them or `wait` seconds have passed."""
+    """Return the calls after number `after`, once there are `count` of them or `wait` seconds have passed."""
     journal = request.app[TELEGRAM].journal
     method, chat_id = request.query.get("method"), query_number(request, "chat_id", 0) or None
     after, count = query_number(request, "after", 0), query_number(request, "count", 0)
@@ -43,7 +43,7 @@ async def calls(request: web.Request) -> web.Response:
 
 
 async def settings(request: web.Request) -> web.Response:
-    """Change settings, if any are given, and return them all."""
+    """Change the given settings, if any; return all."""
     telegram = request.app[TELEGRAM]
     telegram.settings.change(dict((await read_call(request, "settings")).fields))
     return web.json_response(vars(telegram.settings))
@@ -58,7 +58,7 @@ async def webhook(request: web.Request) -> web.Response:
 
 
 async def inject(request: web.Request) -> web.Response:
-    """Queue any body at all as an update; return how it went, waiting `wait` seconds for it to be settled."""
+    """Queue any body as an update; return what became of it within `wait` seconds."""
     telegram = request.app[TELEGRAM]
     update = telegram.updates.make_raw(await request.read())
     telegram.webhook.put(update)
@@ -67,39 +67,39 @@ async def inject(request: web.Request) -> web.Response:
 
 
 async def deliver_again(request: web.Request) -> web.Response:
-    """Post `times` copies of an update at once and return the statuses."""
+    """Post `times` copies of an update at once; return the statuses."""
     telegram = request.app[TELEGRAM]
     update = telegram.updates.sent(int(request.match_info["update_id"]))
     if update is None:
-        raise ApiError(404, "there was no such update")
+        raise ApiError(404, "no such update")
     statuses = await telegram.webhook.deliver_again(update, query_number(request, "times", 1))
     return web.json_response({"statuses": statuses})
 
 
 async def updates(request: web.Request) -> web.Response:
-    """List the latest updates and how their delivery went, oldest first; of one chat where `chat_id` is given."""
+    """List what became of the latest updates, oldest first; only those of `chat_id`, if given."""
     listed = request.app[TELEGRAM].updates.latest(query_number(request, "chat_id", 0) or None)
     return web.json_response({"updates": [update.to_json() for update in listed]})
 
 
 async def revoke(request: web.Request) -> web.Response:
-    """Give the bot another token, as @BotFather does on /revoke: the one before is good for nothing any more."""
+    """Replace the bot's token, as @BotFather does on /revoke: the old one stops working."""
     telegram = request.app[TELEGRAM]
     token = (await read_call(request, "token")).text("token") or ""
     if token.partition(":")[0] != telegram.token.partition(":")[0]:
-        raise ApiError(400, "a token begins with the number of its bot")
+        raise ApiError(400, "a token starts with its bot's number")
     telegram.token = token
     return web.json_response({})
 
 
 async def migrate(request: web.Request) -> web.Response:
-    """Make a supergroup of a plain group and return its id: calls that name the old one are refused with it."""
+    """Turn a group into a supergroup; return its new id, with which calls to the old one are refused."""
     chat_id = int(request.match_info["chat_id"])
     return web.json_response({"chat_id": request.app[TELEGRAM].chats.migrate(chat_id)})
 
 
 async def reset(request: web.Request) -> web.Response:
-    """Forget everything but the webhook and the commands, and with `setup` these too."""
+    """Forget everything but the webhook and the commands; with `setup`, those too."""
     telegram = request.app[TELEGRAM]
     telegram.reset()
     if "setup" in request.query:

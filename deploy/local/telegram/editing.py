@@ -1,4 +1,4 @@
-"""The Bot API methods that change what is already in a chat."""
+"""The Bot API methods that change what is in a chat."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def edit_message_caption(telegram: Telegram, call: Call) -> JsonObject:
 
 
 async def edit_message_media(telegram: Telegram, call: Call) -> JsonObject:
-    """Replace the photo or document of a message; a text may become one too (Bot API 10)."""
+    """Replace the photo or document of a message, or turn a text into one (Bot API 10)."""
     _own_message(telegram, call)
     content = await read_input_media(telegram, call, call.json("media"))
     # The message may have been edited or deleted while the photo was encoded.
@@ -48,14 +48,14 @@ async def edit_message_reply_markup(telegram: Telegram, call: Call) -> JsonObjec
 
 
 async def delete_message(telegram: Telegram, call: Call) -> bool:
-    """Delete a message of either side."""
+    """Delete a message, the bot's or a person's."""
     if not open_chat(telegram, call).remove(call.number("message_id") or 0):
         raise bad_request("message to delete not found")
     return True
 
 
 async def set_message_reaction(telegram: Telegram, call: Call) -> bool:
-    """Put an emoji on a message, or take it off."""
+    """Put an emoji on a message, or remove it."""
     chat = open_chat(telegram, call)
     message = chat.messages.get(call.number("message_id") or 0)
     if message is None:
@@ -66,7 +66,7 @@ async def set_message_reaction(telegram: Telegram, call: Call) -> bool:
 
 
 async def answer_callback_query(telegram: Telegram, call: Call) -> bool:
-    """Answer a pressed button with a short notice, or with nothing but an end to its waiting."""
+    """Answer a pressed button, with a notice or just to end its spinner."""
     press = telegram.presses.get(call.text("callback_query_id") or "")
     if press is None:
         raise bad_request("query is too old and response timeout expired or query ID is invalid")
@@ -90,7 +90,7 @@ def _own_message(telegram: Telegram, call: Call) -> tuple[Chat, Message]:
 
 
 def _edit(telegram: Telegram, call: Call, chat: Chat, message: Message, content: JsonObject) -> JsonObject:
-    """Give a message its new content, and the buttons of the call: an edit without buttons removes them."""
+    """Give a message its new content and the call's buttons; an edit without buttons removes them."""
     markup = read_keyboard(call)
     if content == message.content and markup == message.reply_markup:
         raise bad_request(

@@ -1,4 +1,4 @@
-"""Make Telegram misbehave on purpose: rules that hit the next N calls, files or updates."""
+"""Make Telegram misbehave on purpose: rules that apply to the next N calls, files or updates."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from deploy.local.telegram.calls import ApiError, JsonObject, bad_request
 WEBHOOK = "webhook"
 FILE = "file"
 
-# What each target can suffer. Calls: before they have an effect, or after it, when only the answer is lost
-# (apply_then_*) or comes a little at a time (slow_reply). Updates on their way to the webhook: delivered late, twice,
-# out of turn, not at all, or with the bot's answer lost.
+# What can happen to each target. Calls fail before they have an effect, or after it, when only the answer is lost
+# (apply_then_*) or trickles in (slow_reply). Updates reach the webhook late, twice, out of order or not at all, or the
+# bot's answer is lost.
 _CALL_EFFECTS = {
     "too_many_requests", "server_error", "bad_gateway", "forbidden", "bad_request", "unauthorized",
     "delay", "drop", "slow_reply", "apply_then_hang", "apply_then_drop",
@@ -39,18 +39,18 @@ class Rule:
     fired: list[JsonObject] = field(default_factory=list)
 
     def matches(self, method: str, chat_id: int | None) -> bool:
-        """Return whether this rule hits a call, and has hits left."""
+        """Return whether this rule applies to a call and is not used up."""
         for_method = self.method == method or (self.method == "*" and method not in (WEBHOOK, FILE))
         left = self.times is None or len(self.fired) < self.times
         return for_method and left and self.chat_id in (None, chat_id)
 
     @property
     def hang_seconds(self) -> float:
-        """Return how long an answer hangs: an hour unless `seconds` says otherwise."""
+        """Return how long an answer hangs: `seconds`, or an hour."""
         return self.seconds or _DEFAULT_HANG_SECONDS
 
     def refusal(self) -> ApiError | None:
-        """Return the error that this rule answers with, None for effects that are no JSON error."""
+        """Return the error that this rule answers with, None if its effect is not a JSON error."""
         refusals = {
             "server_error": ApiError(500, "Internal Server Error"),
             "forbidden": ApiError(403, "Forbidden: bot was blocked by the user"),
@@ -63,7 +63,7 @@ class Rule:
         return refusals.get(self.effect)
 
     def to_json(self) -> JsonObject:
-        """Return the rule and the calls it has hit."""
+        """Return the rule and the calls it applied to."""
         return {
             "id": self.id, "method": self.method, "effect": self.effect, "chat_id": self.chat_id, "times": self.times,
             "seconds": self.seconds, "retry_after": self.retry_after, "description": self.description,
@@ -72,19 +72,19 @@ class Rule:
 
 
 def too_many_requests(retry_after: int) -> ApiError:
-    """Return the 429 that says when to try again."""
+    """Return a 429 that says when to try again."""
     return ApiError(429, f"Too Many Requests: retry after {retry_after}", retry_after=retry_after)
 
 
 class Faults:
-    """The rules in force, oldest first; the first that matches is the one that hits."""
+    """The rules in force, oldest first; the first match applies."""
 
     def __init__(self) -> None:
         self.rules: list[Rule] = []
         self._ids = itertools.count(1)
 
     def add(self, fields: JsonObject) -> Rule:
-        """Add a rule from its JSON; raise 400 for an effect that its target cannot suffer."""
+        """Add a rule from its JSON; raise 400 for an effect that its target does not have."""
         try:
             rule = Rule(next(self._ids), **fields)
         except TypeError as error:
@@ -100,7 +100,7 @@ class Faults:
         self.rules = [rule for rule in self.rules if rule_id is not None and rule.id != rule_id]
 
     def take(self, method: str, chat_id: int | None, *effects: str) -> Rule | None:
-        """Return the rule that hits this call and count the hit; only among `effects` where any are named."""
+        """Return the rule for this call, if any, and count its use; only among `effects` if any are named."""
         for rule in self.rules:
             if rule.matches(method, chat_id) and (not effects or rule.effect in effects):
                 rule.fired.append({"method": method, "chat_id": chat_id})

@@ -1,4 +1,4 @@
-"""Keep every file that was sent, under the identifiers by which the Bot API hands it out."""
+"""Every file that was sent, by the Bot API's identifiers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from deploy.local.telegram import photos
 from deploy.local.telegram.calls import JsonObject, Upload, bad_request
 
 MAX_DOWNLOAD_BYTES = 20 << 20
-# Telegram's apps tell kinds apart by these prefixes too; they make a log easier to read.
+# As Telegram's; they make a log easier to read.
 _PREFIXES = {
     "photo": "AgAC", "document": "BQAC", "sticker": "CAAC", "video": "BAAC", "voice": "AwAC", "animation": "CgAC",
 }  # fmt: skip
-# What a message says of a kind beyond the file itself, for a file that nobody measured.
+# What a message says about a file of each kind, made up, as nothing here measures it.
 _MEASURES: dict[str, JsonObject] = {
     "document": {},
     "sticker": {"width": 512, "height": 512, "type": "regular", "is_animated": False, "is_video": False},
@@ -32,7 +32,7 @@ PERSON_KINDS = ("photo", *_MEASURES)
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One upload; `path` is what getFile answers, relative and without the token."""
+    """An uploaded file; `path` is what getFile returns, relative and without the token."""
 
     file_id: str
     unique_id: str
@@ -40,13 +40,13 @@ class StoredFile:
     upload: Upload
 
     def to_json(self) -> JsonObject:
-        """Return the fields that all kinds of file share."""
+        """Return the fields that files of all kinds have."""
         size = len(self.upload.data)
         return {"file_id": self.file_id, "file_unique_id": self.unique_id, "file_size": size}
 
 
 class Files:
-    """The files by file_id and by path, and the message content that each file_id stands for."""
+    """The files by file_id and by path, and the message content behind each file_id."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, StoredFile] = {}
@@ -55,7 +55,7 @@ class Files:
         self._number = 0
 
     def clear(self) -> None:
-        """Forget all files; numbers go on, so that no path ever means two things."""
+        """Forget all files. Numbers are not reused, so no path ever means two files."""
         self._by_id.clear()
         self._by_path.clear()
         self._contents.clear()
@@ -65,11 +65,11 @@ class Files:
         return self._by_id.get(file_id)
 
     def by_path(self, path: str) -> StoredFile | None:
-        """Return the file that getFile called by this path."""
+        """Return the file with this path from getFile."""
         return self._by_path.get(path)
 
     def content(self, file_id: str, kind: str) -> JsonObject:
-        """Return the content of a message that sends a known file again; raise 400 for a wrong file_id."""
+        """Return the content of a message that resends a file; raise 400 for a wrong file_id."""
         content = self._contents.get(file_id)
         if content is None:
             raise bad_request("wrong remote file identifier specified: Wrong string length")
@@ -93,7 +93,7 @@ class Files:
         return content
 
     def add(self, kind: str, upload: Upload) -> JsonObject:
-        """Store a file as it is and return the content of its message, such as `{"document": {...}}`."""
+        """Store a file unchanged and return the content of its message, such as `{"document": {...}}`."""
         file = self._store(kind, upload, hashlib.sha256(kind.encode() + upload.data).digest())
         described = file.to_json() | _MEASURES[kind]
         if kind != "sticker":
@@ -102,7 +102,7 @@ class Files:
             described["file_name"] = upload.name
         content: JsonObject = {kind: described}
         if kind == "animation":
-            # The Bot API sets `document` as well, for bots older than animations.
+            # The Bot API sets `document` too, for bots older than animations.
             content["document"] = {key: described[key] for key in described.keys() - {"width", "height", "duration"}}
         self._contents[file.file_id] = content
         return content

@@ -1,4 +1,4 @@
-"""Write down every call, delivery and download: for the log on the terminal, and for tests that ask."""
+"""A log of every call, delivery and download, for the terminal and for tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEPT = 100_000
 
 @dataclass(frozen=True)
 class Entry:
-    """One call of a method, one delivery (`webhook`) or one download (`file`).
+    """A call of a method, a delivery (`webhook`) or a download (`file`).
 
     `time` is in seconds since 1970; `status` is the HTTP status, 0 where none arrived; `reply_to` is the message that a
     send answers, whether or not it is there.
@@ -62,11 +62,11 @@ class Journal:
         logger.info("%s%s %s", method, chat, outcome)
 
     def clear(self) -> None:
-        """Forget all entries; numbers go on."""
+        """Forget all entries. Numbers are not reused."""
         self._entries.clear()
 
     def select(self, method: str | None, chat_id: int | None, after: int) -> list[JsonObject]:
-        """Return the entries later than number `after`, of one method and one chat where they are given."""
+        """Return the entries after number `after`; only those of a method and a chat, if given."""
         return [
             asdict(entry)
             for entry in self._entries

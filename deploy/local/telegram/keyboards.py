@@ -12,7 +12,7 @@ _OTHER_KEYBOARDS = {"keyboard", "remove_keyboard", "force_reply"}
 
 
 def read_keyboard(call: Call) -> JsonObject | None:
-    """Return the inline keyboard of a call; None without one or for a keyboard that replaces the phone's."""
+    """Return the inline keyboard of a call; None if it has none, or one that replaces the phone's."""
     markup = call.json_object("reply_markup")
     if not markup or _OTHER_KEYBOARDS & markup.keys():
         return None

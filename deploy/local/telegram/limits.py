@@ -1,4 +1,4 @@
-"""Hold a bot to Telegram's rates: 30 messages a second, 1 a second to a chat, 20 a minute to a group.
+"""Enforce Telegram's rate limits: 30 messages a second, 1 a second to a chat, 20 a minute to a group.
 
 The limits are in real time, because the bot waits its `retry_after` in real time too.
 """
@@ -17,7 +17,7 @@ _GROUP_MESSAGES, _GROUP_SECONDS = 20, 60.0
 
 
 class _Window:
-    """At most so many events in any stretch of so many seconds."""
+    """At most `count` events in any window of `seconds`."""
 
     def __init__(self, events: int, seconds: float) -> None:
         self._times: deque[float] = deque(maxlen=events)
@@ -36,13 +36,13 @@ class _Window:
 
 
 class _Bucket:
-    """One token a second, and a few saved up."""
+    """One token a second, with room for a few."""
 
     def __init__(self) -> None:
         self._full_at = 0.0
 
     def wait(self, now: float, count: int) -> float:
-        """Return how many seconds until `count` more tokens are there."""
+        """Return how many seconds until there are `count` tokens."""
         missing = max(self._full_at, now) - now + count * _CHAT_SECONDS - max(_CHAT_BURST, count) * _CHAT_SECONDS
         return max(0.0, missing)
 
@@ -51,20 +51,20 @@ class _Bucket:
 
 
 class RateLimits:
-    """The state of all limits of one bot."""
+    """All limits of one bot."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Start as if nothing had been sent."""
+        """Forget what was sent."""
         self._bot = _Window(_BOT_MESSAGES, _BOT_SECONDS)
         self._chats: dict[int, _Bucket] = {}
         self._groups: dict[int, _Window] = {}
         self._set_webhook = _Window(1, 1.0)
 
     def count_messages(self, chat_id: int, count: int = 1) -> None:
-        """Count messages to a chat; raise 429 with `retry_after` and count nothing when they are too many."""
+        """Count messages to a chat; raise 429 with `retry_after`, and count nothing, if that is too many."""
         now = time.monotonic()
         limits: list[_Window | _Bucket] = [self._bot, self._chats.setdefault(chat_id, _Bucket())]
         if chat_id < 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from deploy.local.telegram.spans import MarkupError, Spans, byte_offset_of
 
 _RESERVED = "_*[]()~`>#+-=|{}.!"
-# The longest token first: `__` is underline, `_` italic.
+# Longest tokens first: `__` is underline, `_` italic.
 _TOGGLES = {
     "||": "spoiler", "__": "underline", "_": "italic", "*": "bold", "~": "strikethrough",
 }  # fmt: skip
@@ -28,7 +28,7 @@ def parse_markdown(source: str, spans: Spans) -> None:
 
 
 def _step(source: str, position: int, spans: Spans) -> int:
-    """Read one character or token and return where the next one begins."""
+    """Read one character or token; return where the next one starts."""
     character = source[position]
     if character == "\\" and position + 1 < len(source) and ord(source[position + 1]) <= 126:
         spans.add_text(source[position + 1])
@@ -64,7 +64,7 @@ def _markup(source: str, position: int, spans: Spans) -> int:
 
 
 def _code(source: str, position: int, spans: Spans) -> int:
-    """Read `code` or a block of three backticks, in which only backtick and backslash are special."""
+    """Read `code` or a block between three backticks, where only backtick and backslash are special."""
     fence = "```" if source.startswith("```", position) else "`"
     kind, details = ("pre" if fence == "```" else "code"), {}
     byte_offset = byte_offset_of(source, position)
@@ -88,7 +88,7 @@ def _code(source: str, position: int, spans: Spans) -> int:
 
 
 def _link_end(source: str, position: int, spans: Spans) -> int:
-    """Read the address after a link's text; text without an address stays text."""
+    """Read the address after a link's text; without an address, it stays plain text."""
     position += 1
     url = ""
     if source.startswith("(", position):
@@ -105,7 +105,7 @@ def _link_end(source: str, position: int, spans: Spans) -> int:
 
 
 def _line_end(source: str, position: int, spans: Spans) -> int:
-    """Read a newline: a quote goes on when the next line starts with `>` too, and else ends before it."""
+    """Read a newline; a quote continues if the next line also starts with `>`, otherwise it ends here."""
     quoted = source.startswith(">", position + 1)
     inside = bool(spans.open) and spans.open[-1].kind == "blockquote"
     if inside and not quoted:

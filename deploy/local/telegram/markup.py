@@ -1,4 +1,4 @@
-"""Turn the text of a message into plain text and entities, with Telegram's limits and complaints.
+"""Turn the text of a message into plain text and entities, with Telegram's limits and error messages.
 
 Parse modes: HTML and MarkdownV2. The legacy mode `Markdown` is refused.
 """
@@ -34,13 +34,13 @@ _DETECTED = {
 
 @dataclass(frozen=True)
 class FormattedText:
-    """Plain text and its entities, offsets and lengths in UTF-16 units."""
+    """Plain text and its entities; offsets and lengths are in UTF-16 units."""
 
     text: str = ""
     entities: list[JsonObject] = field(default_factory=list)
 
     def to_json(self, name: str) -> JsonObject:
-        """Return `text` with `entities`, or `caption` with `caption_entities`; empty without text."""
+        """Return `text` with `entities`, or `caption` with `caption_entities`; empty if there is no text."""
         if not self.text:
             return {}
         entities = {"text": "entities", "caption": "caption_entities"}[name]
@@ -48,7 +48,7 @@ class FormattedText:
 
 
 def parse(source: str, parse_mode: str | None = None, given: Any = None) -> FormattedText:
-    """Return the formatted text of a call; raise 400 when its markup is broken."""
+    """Return the formatted text of a call; raise 400 for broken markup."""
     spans = Spans()
     try:
         if given is not None:
@@ -143,7 +143,7 @@ def _close_tag(tag: str, spans: Spans, offset: int) -> None:
 
 
 def _with_detected(text: str, entities: list[JsonObject]) -> list[JsonObject]:
-    """Add what Telegram finds by itself: commands, mentions and addresses outside code and links."""
+    """Add what Telegram detects by itself: commands, mentions and addresses outside code and links."""
     taken = [(entity["offset"], entity["offset"] + entity["length"]) for entity in entities
              if entity["type"] in ("code", "pre", "text_link", "url", "bot_command", "mention")]  # fmt: skip
     found = list(entities)

@@ -1,4 +1,4 @@
-"""The Bot API: its methods by name, those about the bot itself, and how a call is carried out."""
+"""The Bot API's methods by name, and those about the bot itself."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _MAX_CERTIFICATE_BYTES = 3 << 20
 
 
 async def get_me(telegram: Telegram, call: Call) -> JsonObject:
-    """Return the bot; it reads everything that is said in its groups."""
+    """Return the bot; it reads everything in its groups."""
     return telegram.bot.to_json() | {
         "can_join_groups": True, "can_read_all_group_messages": True, "supports_inline_queries": False,
     }  # fmt: skip
 
 
 async def get_chat(telegram: Telegram, call: Call) -> JsonObject:
-    """Return the few fields of a chat that every ChatFullInfo has."""
+    """Return a chat with the fields that every ChatFullInfo has."""
     gifts = dict.fromkeys(
         ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels"), False
     )
@@ -48,7 +48,7 @@ async def get_file(telegram: Telegram, call: Call) -> JsonObject:
 
 
 async def set_my_commands(telegram: Telegram, call: Call) -> bool:
-    """Set the commands that people are offered."""
+    """Set the commands in the bot's menu."""
     commands = call.json("commands")
     if not isinstance(commands, list) or not all(
         isinstance(entry, dict) and re.fullmatch(r"[a-z0-9_]{1,32}", str(entry.get("command")).lstrip("/"))
@@ -63,12 +63,12 @@ async def set_my_commands(telegram: Telegram, call: Call) -> bool:
 
 
 async def get_my_commands(telegram: Telegram, call: Call) -> list[JsonObject]:
-    """Return the commands that people are offered."""
+    """Return the commands in the bot's menu."""
     return telegram.commands
 
 
 async def set_webhook(telegram: Telegram, call: Call) -> bool:
-    """Have updates posted to an address; plain HTTP is allowed, as by a Bot API server in local mode."""
+    """Send updates to an address; plain HTTP is allowed, as by a Bot API server in local mode."""
     if telegram.settings.rate_limits:
         telegram.limits.count_set_webhook()
     url = call.text("url")
@@ -89,7 +89,7 @@ async def set_webhook(telegram: Telegram, call: Call) -> bool:
 
 
 async def delete_webhook(telegram: Telegram, call: Call) -> bool:
-    """Keep updates for getUpdates from now on."""
+    """Hold updates for getUpdates from now on."""
     if call.flag("drop_pending_updates"):
         telegram.webhook.forget()
     telegram.webhook.set(None)
@@ -97,7 +97,7 @@ async def delete_webhook(telegram: Telegram, call: Call) -> bool:
 
 
 async def get_webhook_info(telegram: Telegram, call: Call) -> JsonObject:
-    """Return where updates go, how many wait, and what went wrong last."""
+    """Return where updates go, how many are waiting, and the last error."""
     config = telegram.webhook.config
     info: JsonObject = {
         "url": config.url if config else "",
@@ -133,7 +133,7 @@ def _set_allowed_updates(telegram: Telegram, call: Call) -> None:
 
 
 def _trusted(call: Call) -> ssl.SSLContext | None:
-    """Return TLS that trusts the uploaded certificate; one given as a string is ignored, as by Telegram."""
+    """Return TLS that trusts the uploaded certificate; a string is ignored, as by Telegram."""
     certificate = call.files.get("certificate")
     if certificate is None:
         return None
@@ -172,14 +172,14 @@ _SPELLINGS = {name.casefold(): name for name in METHODS}
 
 
 def spelling(method: str) -> str:
-    """Return the documented spelling of a method's name, which may come in any case; raise 404 if unknown."""
+    """Return a method's name, given in any case, as documented; raise 404 if unknown."""
     if method.casefold() not in _SPELLINGS:
         raise ApiError(404, "Not Found")
     return _SPELLINGS[method.casefold()]
 
 
 async def execute_answer(telegram: Telegram, call: Call) -> None:
-    """Carry out a call that came as the webhook's answer: Telegram tells nobody how it went."""
+    """Carry out a call that came as the webhook's response; as with Telegram, its outcome is not reported."""
     try:
         await METHODS[spelling(call.method)](telegram, call)
     except ApiError as error:

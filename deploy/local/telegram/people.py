@@ -18,7 +18,7 @@ _MAX_ALBUM = 10
 
 @dataclass(frozen=True)
 class Writing:
-    """What a person wants to send: a text, or files of one kind with a caption."""
+    """What a person sends: a text, or files of one kind with a caption."""
 
     text: str = ""
     kind: str = ""
@@ -28,21 +28,21 @@ class Writing:
 
 
 async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing) -> list[Message]:
-    """Send a message, or for several photos an album; return what now stands in the chat."""
+    """Send a message, or an album of several photos; return the new messages."""
     if chat.blocked:
         raise ApiError(409, "the bot is blocked in this chat: unblock it first")
     if chat.migrated_to:
-        raise ApiError(409, f"this group has become the supergroup {chat.migrated_to}")
+        raise ApiError(409, f"this group is now the supergroup {chat.migrated_to}")
     contents = await _contents(telegram, writing)
     album = {"media_group_id": str(secrets.randbits(53))} if len(contents) > 1 else {}
     return [_say(telegram, chat, chat.add(person, content, reply_to=writing.reply_to, **album)) for content in contents]
 
 
 def edit(telegram: Telegram, chat: Chat, message_id: int, text: str) -> Message:
-    """Change the text or caption of a message that a person wrote."""
+    """Change the text or caption of a person's message."""
     message = chat.messages.get(message_id)
     if message is None or message.sender.is_bot:
-        raise ApiError(404, "there is no such message of a person")
+        raise ApiError(404, "no person has sent such a message")
     kept = {
         name: value
         for name, value in message.content.items()
@@ -55,10 +55,10 @@ def edit(telegram: Telegram, chat: Chat, message_id: int, text: str) -> Message:
 
 
 def press(telegram: Telegram, chat: Chat, person: Person, message_id: int, data: str) -> str:
-    """Press an inline button that is there; return the id of the callback query."""
+    """Press an inline button; return the id of the callback query."""
     message = chat.messages.get(message_id)
     if message is None or not any(button.get("callback_data") == data for button in message.buttons()):
-        raise ApiError(409, "this button is no longer there")
+        raise ApiError(409, "this button is gone")
     query_id = str(secrets.randbits(63))
     telegram.presses[query_id] = Press(chat.id)
     query = {
@@ -70,7 +70,7 @@ def press(telegram: Telegram, chat: Chat, person: Person, message_id: int, data:
 
 
 def set_blocked(telegram: Telegram, chat: Chat, person: Person, blocked: bool) -> None:
-    """Block the bot or take it back; in a group, remove it or add it again."""
+    """Block or unblock the bot; in a group, remove it or add it again."""
     if chat.blocked == blocked:
         return
     chat.blocked = blocked
@@ -89,11 +89,11 @@ async def _contents(telegram: Telegram, writing: Writing) -> list[JsonObject]:
     if not writing.kind:
         return [parse_text(writing.text).to_json("text")]
     if writing.kind not in PERSON_KINDS or not writing.files:
-        raise bad_request(f"a person sends text or files of the kinds {', '.join(PERSON_KINDS)}")
+        raise bad_request(f"a person sends text or files of these kinds: {', '.join(PERSON_KINDS)}")
     if len(writing.files) > _MAX_ALBUM:
         raise bad_request("an album holds at most 10 files")
     contents = [await _content(telegram, writing.kind, file) for file in writing.files]
-    # An album shows its caption under the first photo, and that is where the bot finds it.
+    # The bot finds an album's caption on its first photo.
     contents[0] = contents[0] | parse_caption(writing.caption).to_json("caption")
     return contents
 

@@ -1,4 +1,4 @@
-"""HTTP for the person's side: the chat page and tests write, press, read and watch here."""
+"""HTTP for people: what the chat page and tests use to write, press, read and watch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TELEGRAM: web.AppKey[Telegram] = web.AppKey("telegram", Telegram)
 _PAGE = Path(__file__).with_name("page.html")
 _HEARTBEAT_SECONDS = 15.0
 _MAX_WAIT_SECONDS = 60.0
-# An anonymous person of a group, when a request does not say who writes.
+# Somebody in a group, if a request does not say who.
 _GROUP_MEMBER_ID = 4242
 
 
@@ -34,7 +34,7 @@ async def chat_list(request: web.Request) -> web.Response:
 
 
 async def chat_state(request: web.Request) -> web.Response:
-    """Return the chat; with `since` and `wait`, as soon as it has a version other than `since`."""
+    """Return the chat; with `since` and `wait`, once its version differs from `since`."""
     telegram, chat = _chat(request)
     since = query_number(request, "since", -1)
     await chat.changed.wait_until(lambda: chat.version != since, wait_seconds(request))
@@ -59,12 +59,12 @@ async def chat_events(request: web.Request) -> web.StreamResponse:
     try:
         await _stream(chat, after, response)
     except ConnectionResetError:
-        # The watcher has left between two events.
+        # The watcher left between two events.
         return response
 
 
 async def _stream(chat: Chat, number: int, response: web.StreamResponse) -> NoReturn:
-    """Write the events after `number` as they come, and a line now and then to show that the connection lives."""
+    """Write the events after `number` as they come, and now and then a line to keep the connection alive."""
 
     def news() -> bool:
         return chat.version > number
@@ -83,10 +83,10 @@ async def write(request: web.Request) -> web.Response:
     call = await read_call(request, "write")
     kinds = {name.partition("#")[0] for name in call.files}
     if len(kinds) > 1:
-        raise bad_request("one message holds files of one kind")
+        raise bad_request("all files of a message must be of one kind")
     files = tuple(call.files.values())
     if call.text("kind") in PERSON_KINDS and not files:
-        # A bot can be tested with a sticker or a voice message that nobody has at hand.
+        # Lets a test send a sticker or a voice message without having one.
         kinds, files = {str(call.text("kind"))}, (Upload("", "application/octet-stream", b"nothing"),)
     writing = people.Writing(
         call.text("text") or "", next(iter(kinds), ""), files, call.text("caption") or "", call.number("reply_to")
@@ -96,7 +96,7 @@ async def write(request: web.Request) -> web.Response:
 
 
 async def edit(request: web.Request) -> web.Response:
-    """Change the `text` of a person's message, or its caption."""
+    """Change the text or caption of a person's message."""
     telegram, chat = _chat(request)
     call = await read_call(request, "edit")
     message = people.edit(telegram, chat, int(request.match_info["message_id"]), call.text("text") or "")
@@ -104,10 +104,10 @@ async def edit(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Delete a message, of which a bot is told nothing."""
+    """Delete a message; the bot is not told."""
     _, chat = _chat(request)
     if not chat.remove(int(request.match_info["message_id"])):
-        raise ApiError(404, "there is no such message")
+        raise ApiError(404, "no such message")
     return web.json_response({})
 
 
@@ -121,7 +121,7 @@ async def press(request: web.Request) -> web.Response:
 
 
 async def press_answer(request: web.Request) -> web.Response:
-    """Return the bot's answer to a pressed button, null until there is one; waits `wait` seconds."""
+    """Return the bot's answer to a pressed button, waiting up to `wait` seconds; null if there is none yet."""
     telegram, chat = _chat(request)
     pressed = telegram.presses.get(request.match_info["query_id"])
     if pressed is None:
@@ -131,7 +131,7 @@ async def press_answer(request: web.Request) -> web.Response:
 
 
 async def block(request: web.Request) -> web.Response:
-    """Block the bot, or with `blocked` false take it back."""
+    """Block the bot or, with `blocked` false, unblock it."""
     telegram, chat = _chat(request)
     call = await read_call(request, "block")
     people.set_blocked(telegram, chat, _person(call, chat), call.flag("blocked"))
@@ -139,11 +139,11 @@ async def block(request: web.Request) -> web.Response:
 
 
 async def file(request: web.Request) -> web.Response:
-    """Return a file of a message, as the apps fetch it: by file_id and without the token."""
+    """Return a file of a message, by file_id and without the token, as the apps fetch it."""
     stored = request.app[TELEGRAM].files.by_id(request.match_info["file_id"])
     if stored is None:
-        raise ApiError(404, "there is no such file")
-    # What people send must not run as a page of this server: only pictures are shown in place.
+        raise ApiError(404, "no such file")
+    # What people send must not run as a page of this server: only pictures are shown inline.
     inline = stored.upload.mime_type in ("image/jpeg", "image/png", "image/webp", "image/gif")
     return web.Response(
         body=stored.upload.data,
@@ -153,7 +153,7 @@ async def file(request: web.Request) -> web.Response:
 
 
 def wait_seconds(request: web.Request) -> float:
-    """Return how long a request is willing to wait: none unless it says so, a minute at most."""
+    """Return how many seconds a request will wait: 0 by default, at most a minute."""
     try:
         return min(float(request.query.get("wait", "0")), _MAX_WAIT_SECONDS)
     except ValueError:
@@ -161,7 +161,7 @@ def wait_seconds(request: web.Request) -> float:
 
 
 def query_number(request: web.Request, name: str, default: int) -> int:
-    """Return an integer from the address of a request; raise 400 when it is none."""
+    """Return an integer from the query string; raise 400 for anything else."""
     try:
         return int(request.query.get(name, default))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Re-encode a photo the way Telegram does: upright JPEGs in a few sizes, never the original bytes."""
+"""Re-encode photos as Telegram does: upright JPEGs in a few sizes, never the original bytes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ MAX_PHOTO_BYTES = 10 << 20
 MAX_WIDTH_AND_HEIGHT = 10_000
 MAX_RATIO = 20
 BOXES = (90, 320, 800, 1280)
-# A person's app scales a large picture down before it sends it, so people may choose larger ones than bots.
+# A person's app scales a large picture down before sending it, so people may choose larger ones than bots.
 MAX_PERSON_PIXELS = 100_000_000
 
 
 class PhotoError(ValueError):
-    """A picture that Telegram does not take as a photo; the text is Telegram's reason."""
+    """Telegram does not accept this picture as a photo; the text is its reason."""
 
 
 @dataclass(frozen=True)
 class EncodedSize:
-    """One size of a photo, as the bot will download it."""
+    """One size of a photo, as the bot downloads it."""
 
     width: int
     height: int
@@ -30,7 +30,7 @@ class EncodedSize:
 
 
 def check_bot_limits(data: bytes) -> None:
-    """Raise PhotoError for what the Bot API refuses from a bot: bytes, dimensions, ratio."""
+    """Raise PhotoError for what the Bot API refuses from a bot: too many bytes or pixels, too long and thin."""
     if len(data) > MAX_PHOTO_BYTES:
         raise PhotoError(
             f"file of size {len(data)} bytes is too big for a photo; the maximum size is {MAX_PHOTO_BYTES} bytes"
@@ -42,11 +42,11 @@ def check_bot_limits(data: bytes) -> None:
 
 @lru_cache(maxsize=16)
 def encode(data: bytes) -> tuple[EncodedSize, ...]:
-    """Return the sizes of a photo, smallest first, the last one at most 1280 pixels a side."""
+    """Return the sizes of a photo, smallest first; the largest has at most 1280 pixels a side."""
     image = _open(data)
     if image.width * image.height > MAX_PERSON_PIXELS:
         raise PhotoError("PHOTO_INVALID_DIMENSIONS")
-    # A JPEG can be decoded at a fraction of its size for a fraction of the work.
+    # Decoding a JPEG at a fraction of its size takes a fraction of the work.
     image.draft("RGB", (BOXES[-1], BOXES[-1]))
     try:
         upright = _flat_rgb(ImageOps.exif_transpose(image))
@@ -73,7 +73,7 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _flat_rgb(image: Image.Image) -> Image.Image:
-    """Return 8-bit RGB: 16-bit greys scaled down, transparency on white."""
+    """Return 8-bit RGB, with 16-bit greys scaled down and transparency on white."""
     if image.mode.startswith(("I", "F")):
         image = image.convert("F").point(lambda value: value / 256).convert("L")
     if image.has_transparency_data:
@@ -85,7 +85,7 @@ def _flat_rgb(image: Image.Image) -> Image.Image:
 
 def _jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    # Without this the EXIF block, with its orientation and its place, would travel on.
+    # Without this, the EXIF block with its orientation and location would be kept.
     image.info.clear()
     image.save(buffer, "JPEG", quality=87)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Post one update to the bot's webhook and read what it answers."""
+"""Post an update to the bot's webhook and read its response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import aiohttp
 
 from deploy.local.telegram.calls import Call
 
-# Telegram carries out no reading or webhook-changing method that comes as the answer to an update.
+# In a response to an update, Telegram ignores methods that read or that change the webhook.
 _NOT_AS_ANSWER = ("get", "setwebhook", "deletewebhook", "close", "logout")
 _CONNECT_SECONDS = 10
 
@@ -27,7 +27,7 @@ class WebhookConfig:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the webhook said; status 0 and an error where it said nothing."""
+    """The webhook's response; status 0 and an error if none came."""
 
     status: int = 0
     error: str = ""
@@ -36,7 +36,7 @@ class Answer:
 
     @property
     def accepted(self) -> bool:
-        """Return whether Telegram takes the update for delivered."""
+        """Return whether Telegram counts the update as delivered."""
         return 200 <= self.status <= 299
 
 
@@ -47,7 +47,7 @@ class Poster:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, config: WebhookConfig, body: bytes, idle_seconds: float) -> Answer:
-        """Post an update; a webhook that stays silent for so many seconds has failed."""
+        """Post an update; the webhook fails if it is silent for `idle_seconds`."""
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
@@ -89,7 +89,7 @@ def _read_answer(response: aiohttp.ClientResponse, body: bytes) -> Answer:
 
 
 def _answered_call(body: bytes) -> Call | None:
-    """Return the method call that a webhook's answer is, if it is one."""
+    """Return the method call in a webhook's response, if any."""
     try:
         fields = json.loads(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The Bot API methods that put something into a chat."""
+"""The Bot API methods that send something to a chat."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ACTIONS = {
 
 
 def open_chat(telegram: Telegram, call: Call) -> Chat:
-    """Return the chat of a call; raise 403 when its person has blocked the bot, 400 when it has another id now."""
+    """Return the chat of a call; raise 403 if the bot is blocked there, 400 if the chat has a new id."""
     chat = telegram.chats.get(call.chat_id())
     if chat.migrated_to:
         reason = "Bad Request: group chat was upgraded to a supergroup chat"
@@ -37,17 +37,17 @@ async def send_message(telegram: Telegram, call: Call) -> JsonObject:
 
 
 async def send_photo(telegram: Telegram, call: Call) -> JsonObject:
-    """Send a photo, which people get re-encoded."""
+    """Send a photo, re-encoded."""
     return _send(telegram, call, await read_media(telegram, call, "photo"))
 
 
 async def send_document(telegram: Telegram, call: Call) -> JsonObject:
-    """Send a file as it is."""
+    """Send a file unchanged."""
     return _send(telegram, call, await read_media(telegram, call, "document"))
 
 
 async def send_media_group(telegram: Telegram, call: Call) -> list[JsonObject]:
-    """Send an album: messages of their own that share a media_group_id."""
+    """Send an album: separate messages that share a media_group_id."""
     media = call.json("media")
     if not isinstance(media, list) or not media:
         raise bad_request("there are no messages to send")
@@ -64,7 +64,7 @@ async def send_media_group(telegram: Telegram, call: Call) -> list[JsonObject]:
 
 
 async def send_chat_action(telegram: Telegram, call: Call) -> bool:
-    """Show "typing" and its like for five seconds, or until the next message."""
+    """Show "typing" or the like for five seconds, or until the next message."""
     action = call.text("action")
     if action not in _ACTIONS:
         raise bad_request("wrong parameter action in request")
@@ -81,9 +81,9 @@ def _send(telegram: Telegram, call: Call, content: JsonObject) -> JsonObject:
 
 
 def _reply_target(call: Call, chat: Chat) -> int | None:
-    """Return the message to reply to; without it either nothing, where the call allows that, or 400."""
+    """Return the message to reply to; if it is missing, None where the call allows that, else raise 400."""
     parameters = call.json_object("reply_parameters")
-    # Bots older than Bot API 7 give the same two values as parameters of the call itself.
+    # Bots older than Bot API 7 give these two values as parameters of the call itself.
     wanted = Call(call.method, parameters) if parameters else call
     target = wanted.number("message_id" if parameters else "reply_to_message_id")
     if target is None or target in chat.messages:

@@ -20,7 +20,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer as the Bot API does when something is wrong with a request."""
+    """Report errors as the Bot API does."""
     try:
         return await handler(request)
     except ApiError as error:
@@ -32,7 +32,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 async def health(request: web.Request) -> web.Response:
-    """Say that the server is up."""
+    """Report that the server is up."""
     return web.json_response({"ok": True})
 
 

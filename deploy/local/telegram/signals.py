@@ -1,4 +1,4 @@
-"""Wait for a condition instead of sleeping: the base of every long poll and live stream here."""
+"""Wait for changes without polling: the base of every long poll and live stream here."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Callable
 
 
 class Signal:
-    """Wake all who wait whenever something has changed."""
+    """Wakes everybody who waits when something changes."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Event()
 
     def notify(self) -> None:
-        """Let everyone who waits look again."""
+        """Wake everybody who waits."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     async def wait(self, seconds: float) -> None:
-        """Return at the next change, or after so many seconds without one."""
+        """Return at the next change, or after `seconds`."""
         try:
             await asyncio.wait_for(self._changed.wait(), seconds)
         except TimeoutError:
             return
 
     async def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Return True as soon as the condition holds, False when it does not within so many seconds."""
+        """Return True once the condition holds, False if it does not within `seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
         while not condition():

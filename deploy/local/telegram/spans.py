@@ -9,22 +9,22 @@ from deploy.local.telegram.calls import JsonObject
 
 
 class MarkupError(ValueError):
-    """Markup that Telegram refuses; the text is what follows "can't parse entities: "."""
+    """Telegram refuses this markup; the text is what follows "can't parse entities: "."""
 
 
 def utf16_length(text: str) -> int:
-    """Return the length in UTF-16 units, in which Telegram counts everything."""
+    """Return the length in UTF-16 units, which Telegram uses for everything else."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def byte_offset_of(source: str, position: int) -> int:
-    """Return the offset in UTF-8 bytes, in which Telegram's complaints count."""
+    """Return the offset in UTF-8 bytes, which Telegram's error messages use."""
     return len(source[:position].encode("utf-8", "surrogatepass"))
 
 
 @dataclass
 class OpenSpan:
-    """An entity whose end has not come yet; `token` is how the source wrote its start."""
+    """An entity that has not ended yet; `token` is how the source wrote its start."""
 
     token: str
     kind: str
@@ -34,7 +34,7 @@ class OpenSpan:
 
 
 class Spans:
-    """The text so far, its finished entities and the stack of open ones."""
+    """The text so far, its finished entities, and a stack of open ones."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -48,11 +48,11 @@ class Spans:
         self.length += utf16_length(text)
 
     def begin(self, token: str, kind: str, details: JsonObject | None = None, byte_offset: int = 0) -> None:
-        """Open an entity at the end of the text so far."""
+        """Open an entity here."""
         self.open.append(OpenSpan(token, kind, self.length, byte_offset, details or {}))
 
     def end(self, **details: str) -> None:
-        """Close the innermost entity; an empty one leaves nothing."""
+        """Close the innermost entity; an empty one is dropped."""
         span = self.open.pop()
         if self.length > span.start and not ("url" in span.details | details and not (span.details | details)["url"]):
             self._entities.append(
@@ -64,7 +64,7 @@ class Spans:
         self.open.pop()
 
     def take(self, entities: Any) -> None:
-        """Use the entities that a call gives ready-made."""
+        """Use the entities given by a call."""
         if not isinstance(entities, list) or not all(
             isinstance(entity, dict) and {"type", "offset", "length"} <= entity.keys() for entity in entities
         ):
@@ -72,7 +72,7 @@ class Spans:
         self._entities = [dict(entity) for entity in entities]
 
     def trimmed(self) -> tuple[str, list[JsonObject]]:
-        """Return the text without outer white space, and the entities that are left in it."""
+        """Return the text without surrounding white space, and the entities that remain."""
         text = self.text.strip()
         shift = utf16_length(self.text) - utf16_length(self.text.lstrip())
         length = utf16_length(text)

@@ -1,4 +1,4 @@
-"""Everything the fake Telegram knows: one bot and the people who talk to it."""
+"""The state of the fake Telegram: one bot and the people who talk to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Press:
 class Telegram:
     """The state of the server; `bot` is the one whose token it knows.
 
-    `execute` carries out a method call that the webhook gave as its answer to an update.
+    `execute` carries out a method call that came as the webhook's response to an update.
     """
 
     token: str = field(repr=False)
@@ -49,9 +49,9 @@ class Telegram:
         self.commands: list[JsonObject] = []
 
     def reset(self) -> None:
-        """Forget messages, files, updates, faults and calls, and turn all settings back.
+        """Forget messages, files, updates, faults and calls, and reset all settings.
 
-        The webhook and the commands stay, as they were set up once for the bot's whole life; all numbers go on.
+        The webhook and the commands stay, as they are set up once per bot. Ids are not reused.
         """
         for chat in self.chats:
             chat.clear()

@@ -1,4 +1,4 @@
-"""Keep the updates that the bot has not taken yet, in queues as Telegram keeps them."""
+"""The updates that the bot has not received yet, in queues like Telegram's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_POLL_SECONDS = 50
 
 @dataclass(eq=False)
 class Update:
-    """One update on its way. A malformed one, injected by a test, has a body and nothing else."""
+    """An update to be delivered. A malformed one, injected by a test, has nothing but a body."""
 
     number: int
     body: bytes
@@ -35,12 +35,12 @@ class Update:
     followers: list[Update] = field(default_factory=list)
 
     def to_json(self) -> JsonObject:
-        """Return how its delivery went: HTTP statuses in order, 0 where no answer came."""
+        """Return what became of it: HTTP statuses in order, 0 where no answer came."""
         return {"update_id": self.update_id, "statuses": self.statuses, "settled": self.settled}
 
 
 class Updates:
-    """The pending updates; `lanes` are the queues that the webhook takes one update at a time from."""
+    """The pending updates; `lanes` are queues, each delivered to the webhook one update at a time."""
 
     def __init__(self, settings: Settings) -> None:
         self.changed = Signal()
@@ -54,11 +54,11 @@ class Updates:
         self._poll = 0
 
     def pending(self) -> list[Update]:
-        """Return the updates in the order in which they happened."""
+        """Return the updates in the order they happened."""
         return sorted((update for lane in self.lanes.values() for update in lane), key=lambda update: update.number)
 
     def make(self, kind: str, payload: JsonObject, lane: str, chat_id: int) -> Update | None:
-        """Return a new update, or None when the bot does not want its kind."""
+        """Return a new update, or None if the bot does not want its kind."""
         if self.allowed and kind not in self.allowed:
             return None
         update_id = next(self._update_ids)
@@ -68,7 +68,7 @@ class Updates:
         return update
 
     def make_raw(self, body: bytes) -> Update:
-        """Return an update with any body at all, in the queue of the chat that it names, if it names one."""
+        """Return an update with any body, in the queue of the chat that it names, if any."""
         update = self._update(body, "injected", LIFETIME_SECONDS)
         try:
             fields = json.loads(body)
@@ -76,18 +76,18 @@ class Updates:
             update.chat_id = int(fields.get("message", fields.get("edited_message"))["chat"]["id"])
             update.lane = f"chat:{update.chat_id}"
         except (ValueError, TypeError, KeyError, AttributeError):
-            # What cannot be read is exactly what a test may want to send.
+            # Tests also send what cannot be read.
             return update
         return update
 
     def put(self, update: Update) -> None:
-        """Append an update to its queue."""
+        """Add an update to its queue."""
         self.lanes.setdefault(update.lane, deque()).append(update)
         self._sent.append(update)
         self.changed.notify()
 
     def remove(self, update: Update) -> None:
-        """Take an update off its queue: the bot has it, or it was dropped. What waited for it comes next."""
+        """Remove an update that was delivered or dropped, and queue those that waited for it."""
         update.settled = True
         lane = self.lanes.get(update.lane, deque())
         if update in lane:
@@ -110,11 +110,11 @@ class Updates:
         return next((update for update in reversed(self._sent) if update.update_id == update_id), None)
 
     def latest(self, chat_id: int | None = None) -> list[Update]:
-        """Return the latest updates, pending or not, oldest first; of one chat where it is given."""
+        """Return the latest updates, pending or not, oldest first; only those of a chat, if given."""
         return [update for update in self._sent if chat_id in (None, update.chat_id)]
 
     async def poll(self, offset: int, limit: int, seconds: int) -> list[Any]:
-        """Return pending updates from `offset` on, waiting for one; those before it count as taken."""
+        """Return pending updates from `offset` on, waiting for one; those before it count as received."""
         poll = self._poll = next(self._polls)
         self.changed.notify()
         pending = self.pending()

@@ -1,4 +1,4 @@
-"""Deliver updates to the bot's webhook, chat by chat and in order, and again until it answers 2xx."""
+"""Deliver updates to the bot's webhook, in order within each chat, until it answers 2xx."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_RETRY_AFTER_SECONDS = 3600
 class Webhook:
     """The delivery: one task for each queue that has updates.
 
-    `execute` carries out a method call that the webhook gave as its answer.
+    `execute` carries out a method call that came as the webhook's response.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Webhook:
         self._held: Update | None = None
 
     def set(self, config: WebhookConfig | None) -> None:
-        """Send updates to another place from now on, or nowhere: then they wait for getUpdates."""
+        """Send updates there from now on; None holds them for getUpdates."""
         self.config, self.last_error = config, None
         if config:
             self._slots = asyncio.Semaphore(config.max_connections)
@@ -52,7 +52,7 @@ class Webhook:
         self._wake()
 
     def put(self, update: Update | None) -> None:
-        """Queue an update, unless a `swap` holds it back until the next one has been delivered."""
+        """Queue an update, unless a `swap` holds it back until the next one is delivered."""
         if update is None:
             return
         if self._held is None and self._faults.take(WEBHOOK, update.chat_id, "swap"):
@@ -64,13 +64,13 @@ class Webhook:
         self._wake()
 
     def forget(self) -> None:
-        """Drop everything that is on its way."""
+        """Drop everything that is pending."""
         self._held = None
         self._updates.clear()
         self._retry_now.notify()
 
     async def deliver_again(self, update: Update, times: int) -> list[int]:
-        """Post so many copies of an update at once, outside its queue, and return the statuses."""
+        """Post `times` copies of an update at once, outside its queue; return the statuses."""
         answers = await asyncio.gather(*(self._post(update) for _ in range(times)))
         return [answer.status for answer in answers]
 
@@ -101,7 +101,7 @@ class Webhook:
             del self._tasks[lane]
 
     async def _deliver(self, update: Update) -> Answer:
-        """Post an update once, with whatever fault a rule puts on it."""
+        """Post an update once, with the fault of a rule, if any."""
         rule = self._faults.take(
             WEBHOOK, update.chat_id, "delay", "drop", "apply_then_hang", "apply_then_drop", "duplicate"
         )
@@ -115,7 +115,7 @@ class Webhook:
         return await self._spoil(await self._post(update), update, rule)
 
     async def _spoil(self, answer: Answer, update: Update, rule: Rule) -> Answer:
-        """Return what Telegram gets to know of an answer under a rule."""
+        """Return what Telegram sees of the response under a rule."""
         if rule.effect == "duplicate" and answer.accepted:
             await self._post(update)
         elif rule.effect == "apply_then_drop":
@@ -130,11 +130,11 @@ class Webhook:
         self._wake()
 
     async def _back_off(self, update: Update, answer: Answer) -> None:
-        """Wait as Telegram does: not at all, then 2, 4, 8, ... s, or as Retry-After says; drop what is too old."""
+        """Wait as Telegram does: 0, 2, 4, 8, ... s, or as Retry-After says; drop what is too old."""
         self.last_error = (int(time.time()), answer.error)
         update.failures += 1
         longest = random.uniform(*_LONGEST_BACKOFF_SECONDS)  # noqa: S311
-        # Beyond 2 ** 7 the cap holds anyway, and the power would only grow.
+        # Beyond 2 ** 7 the cap applies anyway.
         delay = min(2.0 ** min(update.failures - 1, 7), longest) if update.failures > 1 else 0.0
         if answer.retry_after:
             delay = min(answer.retry_after, _LONGEST_RETRY_AFTER_SECONDS)
@@ -157,6 +157,6 @@ class Webhook:
         detail = f"update={update.update_id} {answer.error}".rstrip()
         self._journal.write(WEBHOOK, update.chat_id, started, answer.status, detail)
         if answer.call:
-            logger.warning("the webhook's answer is carried out as %s: was that meant?", answer.call.method)
+            logger.warning("the webhook's response is carried out as %s: was that intended?", answer.call.method)
             await self._execute(answer.call)
         return answer

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from deploy.local import demo
+from deploy.local import demo, demo_environment
 from deploy.local.processes import ChildFailed
 from deploy.stacks import StackError
 from detection.model.weights import WeightsMissing
@@ -20,8 +19,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--folder",
             type=Path,
-            default=settings.BASE_DIR / "var" / "demo",
-            help="folder for the logs and the answer (default: %(default)s)",
+            default=demo_environment.folder(),
+            help="folder for logs and the answer (default: %(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
