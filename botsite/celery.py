@@ -47,7 +47,7 @@ def configuration() -> dict[str, Any]:
         "beat_scheduler": "celery.beat:Scheduler",
         # State is in DynamoDB; there is no result backend to ask.
         "task_ignore_result": True,
-        # One process, one model, and many photos waiting for the network at once. See README, "Speed".
+        # One process, one model, and many photos waiting for the network at once. See docs/speed.md.
         "worker_concurrency": 16,
         # Django configures logging; see botsite/logs.py.
         "worker_hijack_root_logger": False,

@@ -19,7 +19,7 @@ _BALANCER_ADDRESSES = 2
 
 # A phone's photo as Telegram delivers it, and the one with boxes, in gigabytes.
 _PHOTO_GB, _RESULT_GB = 0.0002, 0.0002
-# Processor time of site and worker: half the speed measured on two cores (README, "Speed").
+# Processor time of site and worker: half the speed measured on two cores (docs/speed.md).
 _PHOTO_SECONDS = 0.1
 _VCPUS = 2
 # A worker takes three minutes to start, and stays for a quarter of an hour after the last photo.

@@ -171,5 +171,5 @@ def test_job_of_a_deleted_photo_removes_a_picture_left_behind(queued: Prediction
 
 @pytest.mark.parametrize("identity", [None, "", [1], "\ud800", "x" * 3000])
 def test_impossible_id_is_not_taken_for_an_outage(stack: LocalStack, identity: Any) -> None:
-    with pytest.raises(ValueError, match="no id of a prediction"):
+    with pytest.raises(ValueError, match="cannot be the id of a prediction"):
         tasks.detect.apply(kwargs={"prediction_id": identity, "image_key": "", "chat_id": 1}, throw=True)

@@ -36,7 +36,7 @@ def test_a_pt_file_is_exported_once_and_sees_the_same(
 
 def test_an_exported_model_is_loaded_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("export_weights", "--weights", "some_openvino_model")
-    assert "exported already" in capsys.readouterr().out
+    assert "already exported" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["missing.onnx", "/nowhere/missing.pt"])

@@ -1,5 +1,5 @@
-# Make the machine this runs on into the prototype of a role: install the container, prove that it is healthy, tidy up.
-# User data of the prototype, run as root by cloud-init. deploy/images/builder.py puts the variables before it:
+# Turn this machine into the image of a role: install its container, prove that it is healthy, clean up.
+# User data of the builder, run as root by cloud-init. deploy/images/builder.py puts the variables before it:
 #   ROLE VERSION AWS_REGION BUCKET FOLDER QUEUE_URL IMAGE MODEL PUBLISH STOP_SECONDS
 #   UNIT_STOP_SECONDS SWAP_MIB LIFETIME_MINUTES
 # What it does is told through objects below s3://BUCKET/FOLDER/, which the caller reads: `phase`, and `log` at the end.

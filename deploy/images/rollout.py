@@ -13,7 +13,7 @@ from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import StackError
 
 # Per cent of the desired capacity: never fewer instances than before, and up to twice as many during the refresh.
-# AWS's guide doesn't say whether that may exceed the group's maximum (README, "Update").
+# AWS's guide doesn't say whether that may exceed the group's maximum (deploy/README.md, "Update").
 _AT_LEAST, _AT_MOST = 100, 200
 # A worker may take a quarter of an hour to finish, and an instance some minutes to start.
 _LONGEST_SECONDS = 4 * 60 * 60

@@ -147,7 +147,7 @@ class LocalStack:
         )
         self.env |= secret_store.read(self.env["SERVICE_SECRETS"].split(","), REGION, self.endpoint)
         # Ids are derived with the first key.
-        self.env.setdefault("PREDICTION_ID_KEY", self.env["RESULTS_KEY"])
+        self.env["PREDICTION_ID_KEY"] = self.env["RESULTS_KEY"]
 
     def deploy(self, values: Mapping[str, str]) -> dict[str, str]:
         """Deploy the templates with these parameters; return what the roles need from the stacks."""

@@ -78,7 +78,7 @@ def installed(path: Path) -> set[str]:
 
 
 def proof_settings(**values: str) -> dict[str, str]:
-    """Return the settings that a prototype gives its container (bake.sh), its shell variables filled in."""
+    """Return the settings that a builder gives its container (bake.sh), its shell variables filled in."""
     text = (FOLDER / "bake.sh").read_text().partition("<<END\n")[2].partition("\nEND\n")[0]
     return dict(Template(line).substitute(values).split("=", 1) for line in text.splitlines())
 
