@@ -45,11 +45,13 @@ def report(*arguments: str) -> str:
 
 @pytest.fixture
 def service(stack: LocalStack) -> LocalStack:
-    """The shared service, without what other tests left: no dead letters, no failed delivery.
+    """The shared service, without what other tests left: no dead letters, no update whose delivery fails.
 
     Its metric was just published: by itself it would be in up to 30 s.
     """
     letters.clear()
+    bot = f"{stack.telegram_url}/bot{stack.env['TELEGRAM_TOKEN']}"
+    httpx.post(f"{bot}/deleteWebhook", json={"drop_pending_updates": True}).raise_for_status()
     stack.set_webhook()
     point = {"Dimensions": [{"Name": "AutoScalingGroupName", "Value": stack.env["ASG_NAME"]}], "Value": 0}
     names = ("BacklogPerInstance", "BacklogWithoutCapacity")
