@@ -104,6 +104,16 @@ class StepPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherPolicy:
+    """A scaling policy of another kind, such as simple or predictive scaling."""
+
+    name: str
+    arn: str
+    enabled: bool
+    warmup: float
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """A CloudWatch alarm on one metric. `state` is OK, ALARM or INSUFFICIENT_DATA; `period` is in seconds."""
 
@@ -130,11 +140,10 @@ def groups(*names: str) -> dict[str, Group]:
     return {group["AutoScalingGroupName"]: _group(group) for group in answer["AutoScalingGroups"]}
 
 
-def policies(group_name: str) -> list[TrackingPolicy | StepPolicy]:
-    """Return the scaling policies of a group; other kinds than these two are left out."""
+def policies(group_name: str) -> list[TrackingPolicy | StepPolicy | OtherPolicy]:
+    """Return the scaling policies of a group."""
     pages = aws.client("autoscaling").get_paginator("describe_policies").paginate(AutoScalingGroupName=group_name)
-    found = [_policy(policy) for page in pages for policy in page["ScalingPolicies"]]
-    return [policy for policy in found if policy]
+    return [_policy(policy) for page in pages for policy in page["ScalingPolicies"]]
 
 
 def alarms(name_prefix: str = "") -> list[Alarm]:
@@ -197,13 +206,13 @@ def _template(described: Mapping[str, Any]) -> LaunchTemplate:
     return LaunchTemplate(template.get("LaunchTemplateId", ""), template.get("Version", ""))
 
 
-def _policy(policy: Mapping[str, Any]) -> TrackingPolicy | StepPolicy | None:
+def _policy(policy: Mapping[str, Any]) -> TrackingPolicy | StepPolicy | OtherPolicy:
     match policy["PolicyType"]:
         case "TargetTrackingScaling":
             return _tracking(policy)
         case "StepScaling":
             return _steps(policy)
-    return None
+    return OtherPolicy(**_common(policy))
 
 
 def _tracking(policy: Mapping[str, Any]) -> TrackingPolicy:

@@ -14,9 +14,11 @@ from deploy import provision
 from deploy.local.autoscaling import asg, instances, policies
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.instances import Instance, Role, State
-from deploy.local.autoscaling.policies import Deployed, Metric
+from deploy.local.autoscaling.policies import Deployed
 from deploy.local.processes import free_port
 from deploy.service import Service
+from metrics import cloudwatch
+from metrics.cloudwatch import Metric
 from metrics.policy import Policies, Step, StepScaling, TargetTracking
 from tests.support.laptop import IDLE, Laptop, publish
 from tests.support.local_aws import clients_of, local_aws, make_group
@@ -288,7 +290,7 @@ def test_launch_template_without_a_role_is_reported(laptop: Callable[..., Laptop
 def test_policies_and_settings_are_read_from_the_templates() -> None:
     provision.deploy(Service("try"))
     name, dimensions = "try-yolo5", (("AutoScalingGroupName", "try-yolo5"),)
-    launch = asg.launch(asg.describe(name)[name])
+    launch = asg.launch(cloudwatch.groups(name)[name])
     assert policies.of(name) == Deployed(
         Policies(TargetTracking(10, period=30), StepScaling(0, period=30, periods=1, steps=(Step(0, 1),)), 180),
         Metric("ObjectDetection", "BacklogPerInstance", dimensions, "Average"),

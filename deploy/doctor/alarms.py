@@ -8,6 +8,7 @@ from deploy import stacks
 from deploy.cfn import template
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning, worst
 from deploy.service import Service
+from metrics import cloudwatch
 
 _OF_AWS = "AWS/"
 # These go off in normal operation: a first worker starts, the group grows or shrinks.
@@ -47,14 +48,11 @@ def expected(service: Service) -> list[str]:
 
 def read(service: Service) -> dict[str, Alarm]:
     """Return the alarms by name, with the two that EC2 Auto Scaling creates for the target tracking policy."""
-    found: dict[str, Alarm] = {}
-    pages = aws.client("cloudwatch").get_paginator("describe_alarms")
-    for beginning in (f"{service}-", f"TargetTracking-{service}-yolo5"):
-        for page in pages.paginate(AlarmNamePrefix=beginning):
-            for one in page["MetricAlarms"]:
-                texts = (one["AlarmName"], one["StateValue"], one["Namespace"], one.get("AlarmDescription", ""))
-                found[one["AlarmName"]] = Alarm(*texts)
-    return found
+    return {
+        one.name: Alarm(one.name, one.state, one.metric.namespace, one.description)
+        for beginning in (f"{service}-", f"TargetTracking-{service}-yolo5")
+        for one in cloudwatch.alarms(beginning)
+    }
 
 
 def judge(found: Mapping[str, Alarm], names: list[str], emulated: bool) -> Verdict:

@@ -1,6 +1,6 @@
 """Check the instances: as many as desired, of the newest image, and healthy at the load balancer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning, worst
 from deploy.images import ami, rollout
 from deploy.service import Service
+from metrics import cloudwatch
 
 # Role -> (part of the service, output that names its group).
 GROUPS = {"polybot": ("web", "PolybotGroupName"), "yolo5": ("workers", "Yolo5GroupName")}
@@ -117,24 +118,23 @@ def _group(service: Service, role: str) -> str:
 
 
 def _read(name: str) -> Group:
-    found: Sequence[Any] = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])[
-        "AutoScalingGroups"
-    ]
-    if not found:
+    group = _described(name)
+    healthy = sum(one.state == "InService" and one.healthy for one in group.instances)
+    return Group(name, group.desired, group.maximum, healthy, tuple(rollout.outdated(name)), group.suspended)
+
+
+def _described(name: str) -> cloudwatch.Group:
+    group = cloudwatch.groups(name).get(name)
+    if group is None:
         raise LookupError(f"The group {name} is missing: somebody deleted it. Run `manage.py provision`.")
-    group = found[0]
-    states = [(one["LifecycleState"], one["HealthStatus"]) for one in group.get("Instances", [])]
-    suspended = tuple(one["ProcessName"] for one in group.get("SuspendedProcesses", []))
-    sizes = (group["DesiredCapacity"], group["MaxSize"], states.count(("InService", "Healthy")))
-    return Group(name, *sizes, tuple(rollout.outdated(name)), suspended)
+    return group
 
 
 def _template(group_name: str) -> dict[str, Any]:
     """Return the data of the group's launch template, in the group's version."""
-    groups = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group_name])
-    template = groups["AutoScalingGroups"][0]["LaunchTemplate"]
+    template = _described(group_name).launch_template
     versions = aws.client("ec2").describe_launch_template_versions(
-        LaunchTemplateId=template["LaunchTemplateId"], Versions=[template.get("Version", "$Default")]
+        LaunchTemplateId=template.id, Versions=[template.version or "$Default"]
     )["LaunchTemplateVersions"]
     data: dict[str, Any] = versions[0]["LaunchTemplateData"]
     return data

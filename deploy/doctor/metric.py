@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok
 from deploy.service import Service
 from metrics import cloudwatch
+from metrics.cloudwatch import Metric
 
 _LOOK_BACK = timedelta(minutes=20)
 
@@ -14,20 +14,12 @@ def check(service: Service) -> Verdict:
     """Ask CloudWatch for the newest point of BacklogPerInstance."""
     workers = service.stack("workers").outputs
     now = datetime.now(UTC)
-    found = aws.client("cloudwatch").get_metric_statistics(
-        Namespace=workers["MetricNamespace"],
-        MetricName="BacklogPerInstance",
-        Dimensions=[{"Name": "AutoScalingGroupName", "Value": workers["Yolo5GroupName"]}],
-        StartTime=now - _LOOK_BACK,
-        EndTime=now + timedelta(minutes=1),
-        # High-resolution points, so their time is exact to the second; an answer has at most 1440.
-        Period=1,
-        Statistics=["Maximum"],
-    )["Datapoints"]
-    newest = max(found, key=lambda one: one["Timestamp"], default=None)
-    if newest is None:
+    dimensions = (("AutoScalingGroupName", workers["Yolo5GroupName"]),)
+    metric = Metric(workers["MetricNamespace"], "BacklogPerInstance", dimensions, "Maximum")
+    [points] = cloudwatch.points([metric], now - _LOOK_BACK)
+    if not points:
         return judge(None, 0.0, service)
-    return judge((now - newest["Timestamp"]).total_seconds(), newest["Maximum"], service)
+    return judge(now.timestamp() - points[-1].at, points[-1].value, service)
 
 
 def judge(age_seconds: float | None, value: float, service: Service) -> Verdict:

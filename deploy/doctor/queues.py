@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok, worst
 from deploy.service import Service
+from metrics import cloudwatch
 
 
 def attributes(service: Service) -> Verdict:
@@ -71,8 +72,8 @@ def judge_dead_letters(jobs: int, ticks: int, service: Service) -> Verdict:
 
 
 def _count(url: str) -> int:
-    names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-    return sum(map(int, _attributes(url, *names).values()))
+    queue = cloudwatch.queue(url)
+    return queue.visible + queue.in_flight
 
 
 def _attributes(url: str, *names: str) -> dict[str, str]:

@@ -6,11 +6,11 @@ the group's termination hook, so that a worker finishes its photos.
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 from botsite import aws
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import StackError
+from metrics import cloudwatch
 
 # Per cent of the desired capacity: never fewer instances than before, and up to twice as many during the refresh.
 # AWS's guide doesn't say whether that may exceed the group's maximum (deploy/README.md, "Update").
@@ -22,13 +22,12 @@ _FAILED = ("Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful")
 
 def outdated(group_name: str) -> list[str]:
     """Return the ids of the group's instances that a refresh would replace."""
-    groups = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group_name])
     return [
-        one["InstanceId"]
-        for group in groups["AutoScalingGroups"]
-        for one in group["Instances"]
+        one.id
+        for group in cloudwatch.groups(group_name).values()
+        for one in group.instances
         # One that is already terminating needs no replacement.
-        if _version(one) != _version(group) and not one["LifecycleState"].startswith("Terminat")
+        if one.launch_template != group.launch_template and not one.state.startswith("Terminat")
     ]
 
 
@@ -73,8 +72,3 @@ def follow(group_name: str, refresh_id: str, say: Callable[[str], None]) -> None
             say(text)
             told = text
         cloudformation.pause(deadline, f"{group_name} is still replacing instances")
-
-
-def _version(one: dict[str, Any]) -> tuple[str, str]:
-    template = one.get("LaunchTemplate", {})
-    return template.get("LaunchTemplateId", ""), template.get("Version", "")

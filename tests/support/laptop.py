@@ -7,11 +7,11 @@ from itertools import count
 from pathlib import Path
 
 from botsite import aws
-from deploy.local.autoscaling import asg
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.credentials import on_instance
 from deploy.local.autoscaling.instances import Instance, Role, State
 from deploy.local.processes import Child, Children
+from metrics import cloudwatch
 from tests.support.local_aws import make_group
 from tests.support.processes import wait_until
 
@@ -46,7 +46,7 @@ class Laptop:
     @property
     def desired(self) -> int:
         """Return the group's desired capacity."""
-        return asg.describe(self.name)[self.name].desired
+        return cloudwatch.groups(self.name)[self.name].desired
 
     def resize(self, desired: int, **sizes: int) -> None:
         """Resize the group, as an operator would."""

@@ -6,5 +6,5 @@ instances.py   the life of one instance: boot, work, termination
 imds.py        its metadata service, with its role's credentials
 policies.py    the deployed policies and their alarms
 scaler.py      the desired capacity that follows from them
-asg.py         the group as AWS describes it
+asg.py         what the instances of a group are launched with
 """

@@ -1,13 +1,13 @@
-"""Read a deployed Auto Scaling group, and set its desired capacity."""
+"""Read what a group's instances are launched with, and set its desired capacity."""
 
 import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from botsite import aws
 from deploy.cfn.live import last_part
+from metrics.cloudwatch import Group
 
 # The settings file that user data writes: see UserData in deploy/cloudformation/workers.yaml.
 _SETTINGS = re.compile(r"<<'END'\n(.*?)\nEND\n", re.DOTALL)
@@ -15,14 +15,6 @@ _SETTINGS = re.compile(r"<<'END'\n(.*?)\nEND\n", re.DOTALL)
 
 class Unusable(Exception):
     """A group cannot run as deployed; the text says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Listed:
-    """An instance in a group's list."""
-
-    instance_id: str
-    zone: str
 
 
 @dataclass(frozen=True)
@@ -36,45 +28,10 @@ class Launch:
     drain_seconds: float
 
 
-@dataclass(frozen=True)
-class Group:
-    """A group's sizes, in instances, and its instances."""
-
-    name: str
-    minimum: int
-    maximum: int
-    desired: int
-    instances: tuple[Listed, ...]
-    launch_template_id: str
-    launch_template_version: str
-    # "ELB": the group replaces what the load balancer finds unhealthy.
-    health_check_type: str
-
-
-def describe(*names: str) -> dict[str, Group]:
-    """Return the groups that exist, by name."""
-    answer = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=list(names))
-    return {group["AutoScalingGroupName"]: _group(group) for group in answer["AutoScalingGroups"]}
-
-
-def _group(group: dict[str, Any]) -> Group:
-    template = group.get("LaunchTemplate", {})
-    return Group(
-        name=group["AutoScalingGroupName"],
-        minimum=group["MinSize"],
-        maximum=group["MaxSize"],
-        desired=group["DesiredCapacity"],
-        instances=tuple(Listed(one["InstanceId"], one["AvailabilityZone"]) for one in group["Instances"]),
-        launch_template_id=template.get("LaunchTemplateId", ""),
-        launch_template_version=template.get("Version", "$Default"),
-        health_check_type=group["HealthCheckType"],
-    )
-
-
 def launch(group: Group) -> Launch:
     """Return what an instance is launched with now. Raise Unusable if it has no type or no role."""
     answer = aws.client("ec2").describe_launch_template_versions(
-        LaunchTemplateId=group.launch_template_id, Versions=[group.launch_template_version]
+        LaunchTemplateId=group.launch_template.id, Versions=[group.launch_template.version or "$Default"]
     )
     template = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"] if answer["LaunchTemplateVersions"] else {}
     given = template.get("IamInstanceProfile", {})
@@ -82,7 +39,7 @@ def launch(group: Group) -> Launch:
     role_arn = _role(profile) if profile else None
     if role_arn is None or "InstanceType" not in template:
         raise Unusable(
-            f"its launch template {group.launch_template_id} has no InstanceType, or no IamInstanceProfile with a role"
+            f"its launch template {group.launch_template.id} has no InstanceType, or no IamInstanceProfile with a role"
         )
     settings = _settings(template.get("UserData", ""))
     return Launch(template["InstanceType"], role_arn, settings, _drain_seconds(group.name))

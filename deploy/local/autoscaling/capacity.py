@@ -6,6 +6,8 @@ from deploy.local.autoscaling import asg
 from deploy.local.autoscaling.imds import MetadataService
 from deploy.local.autoscaling.instances import Instance, Role, State
 from deploy.local.notice import Notice, Report
+from metrics import cloudwatch
+from metrics.cloudwatch import Group
 
 
 class Fleet:
@@ -34,9 +36,9 @@ class Fleet:
         """Return how many instances were launched less than a warm-up ago."""
         return sum(one.age < warmup_seconds for one in list(self.instances.values()))
 
-    def look(self, group: asg.Group | None) -> None:
+    def look(self, group: Group | None) -> None:
         """Launch what the group lists and does not run; let go of what it no longer lists. None: no such group."""
-        listed = {one.instance_id: one for one in group.instances} if group else {}
+        listed = {one.id: one for one in group.instances} if group else {}
         for instance_id in [instance_id for instance_id in self.instances if instance_id not in listed]:
             instance = self.instances.pop(instance_id)
             self.leaving.append(instance)
@@ -59,10 +61,10 @@ class Fleet:
             instance.tick()
         self.leaving = [one for one in self.leaving if one.state is not State.TERMINATED]
 
-    def _launch(self, group: asg.Group, listed: asg.Listed) -> Instance:
+    def _launch(self, group: Group, listed: cloudwatch.Instance) -> Instance:
         return Instance(listed, asg.launch(group), self._role, self._service, self._boot_seconds, self._report)
 
-    def _hold(self, group: asg.Group) -> None:
+    def _hold(self, group: Group) -> None:
         """Do what AWS does by itself: keep the desired capacity within bounds, and the list equally long.
 
         ministack starts with an empty list, whatever the template says, and accepts any number.

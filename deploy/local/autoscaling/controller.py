@@ -7,12 +7,12 @@ import threading
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deploy.local.autoscaling import asg
 from deploy.local.autoscaling.capacity import Fleet
 from deploy.local.autoscaling.imds import MetadataService
 from deploy.local.autoscaling.instances import Role
 from deploy.local.autoscaling.scaler import Scaling
 from deploy.local.notice import Notice, Report
+from metrics import cloudwatch
 from metrics.policy import Decision
 
 _LOOK_SECONDS = 0.25
@@ -56,7 +56,7 @@ class AutoScaling(threading.Thread):
         """Look at everything once. If the groups cannot be read, their instances carry on."""
         fleets = dict(self.fleets)
         try:
-            groups = asg.describe(*fleets)
+            groups = cloudwatch.groups(*fleets)
         except (ClientError, BotoCoreError) as error:
             self._notice.say(f"leaving the groups unchanged, as they cannot be read: {error}")
         else:

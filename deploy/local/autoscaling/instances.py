@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from deploy.local.autoscaling.asg import Launch, Listed
+from deploy.local.autoscaling.asg import Launch
 from deploy.local.autoscaling.imds import Machine, MetadataService
 from deploy.local.notice import Report
 from deploy.local.processes import Child
+from metrics import cloudwatch
 
 # How long a process has to end once the hook's time is over: its container's stop timeout.
 _STOP_SECONDS = 30.0
@@ -44,14 +45,20 @@ class Instance:
     """One instance. `tick` moves it on and never blocks; `report(text)` is called with what happens to it."""
 
     def __init__(
-        self, listed: Listed, launch: Launch, role: Role, service: MetadataService, boot_seconds: float, report: Report
+        self,
+        listed: cloudwatch.Instance,
+        launch: Launch,
+        role: Role,
+        service: MetadataService,
+        boot_seconds: float,
+        report: Report,
     ) -> None:
-        self.instance_id = listed.instance_id
+        self.instance_id = listed.id
         # Just long enough to tell instances on a laptop apart.
-        self.name = f"{role.name}-{listed.instance_id[-4:]}"
+        self.name = f"{role.name}-{listed.id[-4:]}"
         self.state = State.PENDING
         self.child: Child | None = None
-        self._machine = Machine(listed.instance_id, listed.zone, launch.instance_type, launch.role_arn)
+        self._machine = Machine(listed.id, listed.zone, launch.instance_type, launch.role_arn)
         self.metadata_endpoint = service.add(self._machine)
         self.settings = launch.settings
         self._drain_seconds = launch.drain_seconds
@@ -60,7 +67,7 @@ class Instance:
         self._start_at = self._since + boot_seconds
         self._failures = 0
         self._last_lines: list[str] = []
-        report(f"{self.name} launches: {listed.instance_id} in {listed.zone}, {launch.instance_type}")
+        report(f"{self.name} launches: {listed.id} in {listed.zone}, {launch.instance_type}")
 
     @property
     def age(self) -> float:

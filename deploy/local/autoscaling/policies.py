@@ -1,42 +1,16 @@
 """Read the scaling policies deployed for a group, and their alarms, as metrics/policy.py's types."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from botsite import aws
+from metrics import cloudwatch
+from metrics.cloudwatch import Alarm, Metric, StepPolicy, TrackingPolicy
 from metrics.evaluation import Point
 from metrics.policy import Policies, Step, StepScaling, TargetTracking
 
 
 class NotEmulated(Exception):
     """AWS would carry out this policy, but the emulation cannot; the text says which ones it can."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A CloudWatch metric, and the statistic of it that a policy uses."""
-
-    namespace: str
-    name: str
-    dimensions: tuple[tuple[str, str], ...]
-    statistic: str
-
-    def points(self, seconds: float) -> list[Point]:
-        """Return the points published in the last `seconds`, at most one a second, oldest first."""
-        now = datetime.now(UTC)
-        answer = aws.client("cloudwatch").get_metric_statistics(
-            Namespace=self.namespace,
-            MetricName=self.name,
-            Dimensions=[{"Name": name, "Value": value} for name, value in self.dimensions],
-            StartTime=now - timedelta(seconds=seconds),
-            EndTime=now + timedelta(seconds=1),
-            Period=1,
-            Statistics=[self.statistic],
-        )
-        found = [Point(one["Timestamp"].timestamp(), one[self.statistic]) for one in answer["Datapoints"]]
-        return sorted(found, key=lambda point: point.at)
 
 
 @dataclass(frozen=True)
@@ -60,72 +34,57 @@ class Deployed:
 
 def of(group_name: str) -> Deployed | None:
     """Return a group's policies, None if it has none. Raise NotEmulated for any that cannot be emulated."""
-    answer = aws.client("autoscaling").describe_policies(AutoScalingGroupName=group_name)["ScalingPolicies"]
-    found = [policy for policy in answer if policy.get("Enabled", True)]
+    found = [policy for policy in cloudwatch.policies(group_name) if policy.enabled]
     if not found:
         return None
-    tracking = [policy for policy in found if policy["PolicyType"] == "TargetTrackingScaling"]
-    steps = [policy for policy in found if policy["PolicyType"] == "StepScaling"]
-    if len(tracking) != 1 or len(steps) > 1 or len(found) > 2:
+    tracking = [policy for policy in found if isinstance(policy, TrackingPolicy)]
+    steps = [policy for policy in found if isinstance(policy, StepPolicy)]
+    if len(tracking) != 1 or len(steps) > 1 or len(found) != len(tracking) + len(steps):
         raise NotEmulated(
-            f"{group_name} has the policies {', '.join(policy['PolicyName'] for policy in found)}; only one of target "
+            f"{group_name} has the policies {', '.join(policy.name for policy in found)}; only one of target "
             "tracking, alone or with one of step scaling, is emulated"
         )
-    alarms = _alarms()
-    warmup = max(float(policy.get("EstimatedInstanceWarmup", 0)) for policy in found)
-    try:
-        load, wanted = _tracking(tracking[0], alarms)
-        first, waiting = _first(steps[0], alarms) if steps else (None, None)
-    except KeyError as missing:
-        raise NotEmulated(
-            f"a policy or an alarm of {group_name} has no {missing}: only metrics given by name are emulated"
-        ) from missing
-    return Deployed(Policies(wanted, first, warmup), load, waiting)
+    if tracking[0].metric is None:
+        raise NotEmulated(f"{tracking[0].name} names no metric: only metrics given by name are emulated")
+    alarms = cloudwatch.alarms()
+    first, waiting = _first(steps[0], alarms) if steps else (None, None)
+    wanted = Policies(_tracking(tracking[0], alarms), first, max(policy.warmup for policy in found))
+    return Deployed(wanted, tracking[0].metric, waiting)
 
 
-def _alarms() -> list[dict[str, Any]]:
-    pages = aws.client("cloudwatch").get_paginator("describe_alarms").paginate()
-    return [alarm for page in pages for alarm in page["MetricAlarms"]]
+def points(metric: Metric, seconds: float) -> list[Point]:
+    """Return the points published in the last `seconds`, at most one a second, oldest first."""
+    [found] = cloudwatch.points([metric], datetime.now(UTC) - timedelta(seconds=seconds))
+    return list(found)
 
 
-def _tracking(policy: Mapping[str, Any], alarms: list[dict[str, Any]]) -> tuple[Metric, TargetTracking]:
-    configuration = policy["TargetTrackingConfiguration"]
-    metric = configuration["CustomizedMetricSpecification"]
-    target = configuration["TargetValue"]
+def _tracking(policy: TrackingPolicy, alarms: list[Alarm]) -> TargetTracking:
     # EC2 makes the policy's alarms, and nobody can choose how many periods they have.
-    own = [alarm for alarm in alarms if policy["PolicyARN"] in alarm["AlarmActions"]]
-    high = next((alarm for alarm in own if alarm["ComparisonOperator"].startswith("Greater")), None)
-    low = next((alarm for alarm in own if alarm["ComparisonOperator"].startswith("Less")), None)
-    tracking = TargetTracking(target, float(metric.get("Period", 60)), scale_in=not configuration["DisableScaleIn"])
+    own = [alarm for alarm in alarms if policy.arn in alarm.actions]
+    high = next((alarm for alarm in own if alarm.comparison.startswith("Greater")), None)
+    low = next((alarm for alarm in own if alarm.comparison.startswith("Less")), None)
+    tracking = TargetTracking(policy.target, policy.period, scale_in=policy.scale_in)
     if high:
-        tracking = replace(tracking, high_periods=high["EvaluationPeriods"])
+        tracking = replace(tracking, high_periods=high.periods)
     if low:
-        tracking = replace(tracking, low_periods=low["EvaluationPeriods"], low_fraction=low["Threshold"] / target)
-    return _metric(metric), tracking
+        tracking = replace(tracking, low_periods=low.periods, low_fraction=low.threshold / policy.target)
+    return tracking
 
 
-def _first(policy: Mapping[str, Any], alarms: list[dict[str, Any]]) -> tuple[StepScaling | None, Metric | None]:
-    alarm = next((alarm for alarm in alarms if policy["PolicyARN"] in alarm["AlarmActions"]), None)
+def _first(policy: StepPolicy, alarms: list[Alarm]) -> tuple[StepScaling | None, Metric | None]:
+    alarm = next((alarm for alarm in alarms if policy.arn in alarm.actions), None)
     if alarm is None:
         # As on AWS, a policy does nothing without an alarm.
         return None, None
-    if policy["AdjustmentType"] != "ChangeInCapacity" or alarm["ComparisonOperator"] != "GreaterThanThreshold":
+    if policy.adjustment != "ChangeInCapacity" or alarm.comparison != "GreaterThanThreshold":
         raise NotEmulated(
-            f"{policy['PolicyName']} does {policy['AdjustmentType']} at {alarm['ComparisonOperator']}: "
+            f"{policy.name} does {policy.adjustment} at {alarm.comparison}: "
             "only ChangeInCapacity at GreaterThanThreshold is emulated"
         )
-    steps = sorted(
-        (step.get("MetricIntervalLowerBound", 0.0), step["ScalingAdjustment"]) for step in policy["StepAdjustments"]
-    )
     first = StepScaling(
-        threshold=alarm["Threshold"],
-        period=float(alarm["Period"]),
-        periods=alarm["EvaluationPeriods"],
-        steps=tuple(Step(above, change) for above, change in steps),
+        threshold=alarm.threshold,
+        period=alarm.period,
+        periods=alarm.periods,
+        steps=tuple(Step(above, change) for above, change in policy.steps),
     )
-    return first, _metric(alarm)
-
-
-def _metric(described: Mapping[str, Any]) -> Metric:
-    dimensions = tuple((one["Name"], one["Value"]) for one in described.get("Dimensions", []))
-    return Metric(described["Namespace"], described["MetricName"], dimensions, described["Statistic"])
+    return first, alarm.metric

@@ -11,6 +11,7 @@ from deploy.local.autoscaling.policies import NotEmulated
 from deploy.local.notice import Notice, Report
 from metrics import policy
 from metrics.backlog import BadSetting
+from metrics.cloudwatch import Group
 from metrics.policy import Decision, Points, Policies
 
 # How often alarms are evaluated, in seconds of AWS, and how many more periods than the alarm's are read, for late
@@ -31,7 +32,7 @@ class Scaling:
         self._changed_at = -math.inf
         self._due = 0.0
 
-    def tick(self, group: asg.Group) -> None:
+    def tick(self, group: Group) -> None:
         """Evaluate the policies when that is due. If something cannot be read, the group is left unchanged."""
         if self._desired not in (None, group.desired):
             # Perhaps by hand: older points describe a group of another size.
@@ -49,13 +50,13 @@ class Scaling:
         else:
             self._notice.over()
 
-    def _execute(self, group: asg.Group) -> None:
+    def _execute(self, group: Group) -> None:
         decision = self.decision = self._decide(group)
         if decision and decision.desired != group.desired:
             asg.set_desired(group.name, decision.desired)
             self._report(f"{group.name}: {group.desired} → {decision.desired}, {decision.why}")
 
-    def _decide(self, group: asg.Group) -> Decision | None:
+    def _decide(self, group: Group) -> Decision | None:
         """Return the decision of the deployed policies; None if there are none."""
         deployed = policies.of(group.name)
         if deployed is None:
@@ -63,8 +64,8 @@ class Scaling:
         scaled = deployed.scaled(self._time_scale)
         seconds = _looks_back(scaled.policies)
         points = Points(
-            backlog_per_instance=scaled.load.points(seconds),
-            backlog_without_capacity=scaled.waiting.points(seconds) if scaled.waiting else (),
+            backlog_per_instance=policies.points(scaled.load, seconds),
+            backlog_without_capacity=policies.points(scaled.waiting, seconds) if scaled.waiting else (),
         )
         state = policy.Capacity(
             desired=group.desired,
