@@ -21,7 +21,7 @@ _in_thread = sync_to_async(thread_sensitive=False)
 _TRANSIENT = (TelegramError, spool.Full, ClientError, BotoCoreError, OperationalError)
 # AWS errors about the request itself.
 _REJECTIONS = ("ValidationException", "SerializationException", "InvalidParameterValue", "InvalidMessageContents")
-# If a bug of ours lasts longer, stop: Telegram would repeat the update for a day and hold back its chat.
+# If our own bug persists for longer, give up: Telegram would repeat the update for a day and hold back its chat.
 _BUG_SECONDS = 600
 _STATUS_OF = {
     deliver.Result.UNKNOWN: 404,

@@ -8,39 +8,44 @@ from contextlib import contextmanager
 from botsite import sqs
 
 _LOOK_SECONDS = 0.05
-_count = threading.Lock()
-_sharing = 0
-_waiting_for_room = 0
-_one_at_a_time = threading.Lock()
 
 
-@contextmanager
-def shared() -> Iterator[None]:
-    """Work alongside other jobs."""
-    global _sharing
-    with _count:
-        _sharing += 1
-    try:
-        yield
-    finally:
-        with _count:
-            _sharing -= 1
+class Jobs:
+    """The jobs of a process: those that work alongside others, and those that wait to run alone."""
 
+    def __init__(self) -> None:
+        self._count = threading.Lock()
+        self._one_at_a_time = threading.Lock()
+        self.sharing = 0
+        self.alone_or_waiting = 0
 
-@contextmanager
-def alone() -> Iterator[None]:
-    """Work while this process has no other job and receives none.
-
-    Jobs received earlier finish first; those that also have to run alone take turns.
-    """
-    global _waiting_for_room
-    with _count:
-        _waiting_for_room += 1
-    try:
-        with sqs.RECEIVING.stopped(), _one_at_a_time:
-            while _sharing or sqs.RECEIVING.held() > _waiting_for_room:
-                time.sleep(_LOOK_SECONDS)
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Work alongside other jobs."""
+        with self._count:
+            self.sharing += 1
+        try:
             yield
-    finally:
-        with _count:
-            _waiting_for_room -= 1
+        finally:
+            with self._count:
+                self.sharing -= 1
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Work while this process has no other job and receives none.
+
+        Jobs received earlier finish first; those that also have to run alone take turns.
+        """
+        with self._count:
+            self.alone_or_waiting += 1
+        try:
+            with sqs.RECEIVING.stopped(), self._one_at_a_time:
+                while self.sharing or sqs.RECEIVING.held() > self.alone_or_waiting:
+                    time.sleep(_LOOK_SECONDS)
+                yield
+        finally:
+            with self._count:
+                self.alone_or_waiting -= 1
+
+
+JOBS = Jobs()

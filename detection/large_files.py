@@ -14,6 +14,8 @@ BUDGET_BYTES = 24 << 20
 SMALL_BYTES = 1 << 20
 # This many wait for a part of the budget, and this many for the decoder.
 WAITING_AT_MOST = 3
+# A chat has at most this many at the decoder, waiting or under way: one place is left for others.
+OF_A_CHAT_AT_MOST = 3
 
 
 class Crowded(Exception):
@@ -63,7 +65,7 @@ class Budget:
 BUDGET = Budget(BUDGET_BYTES)
 
 
-def check_waiting(waiting: int) -> None:
-    """Raise Crowded if so many wait for the decoder that one more may not."""
-    if waiting >= WAITING_AT_MOST:
-        raise Crowded(f"{waiting} files wait for the decoder")
+def check_decoder(waiting: int, of_chat: int) -> None:
+    """Raise Crowded if so many files wait for the decoder, or this chat has so many there, that one more may not."""
+    if waiting >= WAITING_AT_MOST or of_chat >= OF_A_CHAT_AT_MOST:
+        raise Crowded(f"{waiting} files wait for the decoder, and {of_chat} of this chat are at it")

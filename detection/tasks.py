@@ -32,10 +32,10 @@ def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> N
         raise ValueError(f"a job for {prediction_id!r}, which cannot be the id of a prediction")
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:
-            with exclusive.shared():
+            with exclusive.JOBS.shared():
                 left = _answer(prediction_id, self.request.id)
             if left:
-                with exclusive.alone():
+                with exclusive.JOBS.alone():
                     _take_over(left, self.request.id)
         except _AWS_FAILED as error:
             RECEIVING.failed(error)

@@ -105,6 +105,27 @@ def test_strange_file_returns_to_the_queue_if_others_wait(
     assert (found.status, found.tries) == (Status.SUCCEEDED, 1)
 
 
+def test_one_chat_leaves_a_place_at_the_decoder_for_others(
+    queued: Prediction, model: Callable[..., None], png: bytes
+) -> None:
+    model(lambda image: [])
+    images.put(queued.image_key, png, "image/png")
+    decoding, leave = yolo.load().decoding, Event()
+    chat = queued.chat_id
+    threads = [Thread(target=decoding.do, args=(chat, leave.wait)) for _ in range(large_files.OF_A_CHAT_AT_MOST)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: decoding.of_chat(chat) == large_files.OF_A_CHAT_AT_MOST)
+    with pytest.raises(large_files.Crowded):
+        yolo.load().box(png, chat)
+    other = Thread(target=yolo.load().box, args=(png, chat + 1))
+    other.start()
+    wait_until(lambda: decoding.of_chat(chat + 1) == 1)
+    leave.set()
+    for thread in [*threads, other]:
+        thread.join()
+
+
 def test_outage_does_not_count_as_a_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:
     model(lambda image: [])
     for _ in range(2 * tasks.TRIES_AT_MOST):
@@ -131,10 +152,10 @@ def test_photo_that_kills_its_workers_is_given_up(queued: Prediction, model: Cal
 def test_photo_whose_worker_died_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:
     model(lambda image: [])
     predictions.claim(queued.prediction_id, "job-1")
-    with exclusive.shared():
+    with exclusive.JOBS.shared():
         running = Thread(target=_run, args=(queued,))
         running.start()
-        wait_until(lambda: exclusive._waiting_for_room == 1)
+        wait_until(lambda: exclusive.JOBS.alone_or_waiting == 1)
         found = predictions.find(queued.prediction_id)
         assert found is not None
         assert found.attempts == 1

@@ -101,7 +101,7 @@ class Run:
         self.changed(self)
 
     async def _follow(self) -> None:
-        """Look for answers until there are none left to look for."""
+        """Look for answers until every photo has one or time is up."""
         while not self.over.is_set():
             await asyncio.to_thread(self._look)
             self.changed(self)

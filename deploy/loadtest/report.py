@@ -59,7 +59,7 @@ def tally(photos: Sequence[Photo], *, waited: bool) -> Tally:
 
 
 def clock_ahead(photos: Iterable[Photo]) -> float:
-    """Return how many seconds the sites' clocks are ahead of ours: 0 unless the items prove otherwise.
+    """Return how many seconds the sites' clocks are ahead of ours, or 0 if the items don't show it.
 
     An item is created between sending its photo and the webhook's answer, so each photo bounds the clocks' difference
     from both sides. Together they bound it to a few milliseconds.

@@ -104,7 +104,7 @@ class HealthChecks(threading.Thread):
         self._pool.clear()
 
     def _probe(self, target: Target) -> str:
-        """Check once; return the status, or why there was none."""
+        """Check once; return the status, or the reason it is missing."""
         try:
             url = f"http://{target.host}:{target.port}{self._path}"
             return str(self._pool.request("GET", url, headers={"Connection": "close"}).status)

@@ -198,7 +198,9 @@ class _Child:
         poll = select.poll()
         poll.register(pipe, event)
         while not poll.poll(_LOOK_SECONDS * 1000):
-            if self.resident > min(_LARGEST_BYTES, _allowed_bytes() - _SPARE_BYTES - _resident("self")):
+            left = _allowed_bytes() - _SPARE_BYTES - _resident("self")
+            # Never less than an idle child takes: next to a very large worker it would not even start.
+            if self.resident > max(_IDLE_BYTES, min(_LARGEST_BYTES, left)):
                 raise _Lost("it took too much memory")
             if time.monotonic() > deadline:
                 raise _Lost("it took too long")

@@ -79,7 +79,7 @@ class Model:
         boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode)) if jpeg else None
         if boxed:
             return boxed
-        large_files.check_waiting(self.decoding.waiting)
+        large_files.check_decoder(self.decoding.waiting, self.decoding.of_chat(chat_id))
         return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id))
 
     def _box_strange(self, photo: bytes | bytearray, chat_id: int) -> Boxed:

@@ -69,7 +69,7 @@ class AutoScaling(threading.Thread):
             fleet.tick()
 
     def stop(self) -> None:
-        """Stop. Ending the processes is up to whoever started them."""
+        """Stop; the processes go on, and their owner ends them."""
         self._stopped.set()
         if self.is_alive():
             self.join()

@@ -57,7 +57,7 @@ class Scaling:
             self._report(f"{group.name}: {group.desired} → {decision.desired}, {decision.why}")
 
     def _decide(self, group: Group) -> Decision | None:
-        """Return the decision of the deployed policies; None if there are none."""
+        """Return the decision of the deployed policies, or None without policies."""
         deployed = policies.of(group.name)
         if deployed is None:
             return None

@@ -121,7 +121,7 @@ async def press(request: web.Request) -> web.Response:
 
 
 async def press_answer(request: web.Request) -> web.Response:
-    """Return the bot's answer to a pressed button, waiting up to `wait` seconds; null if there is none yet."""
+    """Return the bot's answer to a pressed button, waiting up to `wait` seconds; or null if it has not answered yet."""
     telegram, chat = _chat(request)
     pressed = telegram.presses.get(request.match_info["query_id"])
     if pressed is None:
