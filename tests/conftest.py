@@ -119,9 +119,9 @@ def faulty_site(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def site(faulty_site: FaultySite) -> Iterator[FaultySite]:
-    """Return the site whose AWS can be broken; it is mended afterwards."""
+    """Return the site whose AWS can be broken; it is repaired afterwards."""
     yield faulty_site
-    faulty_site.mend()
+    faulty_site.repair()
 
 
 @pytest.fixture

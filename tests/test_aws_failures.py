@@ -33,7 +33,7 @@ def test_a_photo_survives_a_failing_aws(
     update = new_updates.with_photo(user.chat_id, known_file)
     site.break_(failing(service, operation, fault))
     assert site.post(update) == 503
-    site.mend()
+    site.repair()
     assert site.post(update) == 200
     wait_until(lambda: _delivered(user))
     assert len([message for message in user.messages() if message.from_bot]) == 1
@@ -59,7 +59,7 @@ def test_an_operator_is_told_that_aws_fails(
 ) -> None:
     site.break_(failing("dynamodb", operation, fault))
     answer = operator.get(page)
-    site.mend()
+    site.repair()
     assert (answer.status_code, answer.headers["Retry-After"], "errornote" in answer.text) == (503, "5", True)
     assert ("throttling" in answer.text) == (fault == "throttled")
     assert operator.get(page).status_code in (200, 404)
@@ -69,7 +69,7 @@ def test_an_operator_is_told_that_aws_fails(
 def test_a_table_that_is_away_keeps_no_operator_out(site: FaultySite, stack: LocalStack, operation: str) -> None:
     site.break_(failing("dynamodb", operation, "throttled"))
     assert operators.admin(stack, site.url).get("/admin/").status_code == 200
-    site.mend()
+    site.repair()
 
 
 def _delivered(user: TelegramUser) -> bool:

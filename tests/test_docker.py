@@ -26,7 +26,7 @@ from tests.support.processes import PATIENCE_SECONDS, free_port, wait_until
 pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).parents[1]
-# What the build has beside the worker's packages while it exports the model.
+# What the build has in addition to the worker's packages while it exports the model.
 EXPORTERS = {"torch", "torchvision"} | locks.names(ROOT / "requirements-torch.lock")
 
 

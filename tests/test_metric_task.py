@@ -293,7 +293,7 @@ def test_when_cloudwatch_is_down_the_next_tick_publishes(
     faulty_aws.break_(failing("cloudwatch", "PutMetricData", fault))
     tasks.publish()
     assert (events()[-1]["event"], events()[-1]["setting"]) == ("metrics_not_published", "METRIC_NAMESPACE")
-    faulty_aws.mend()
+    faulty_aws.repair()
     tasks.publish()
     assert group.both == ({0.0}, {0.0})
 

@@ -140,7 +140,7 @@ def test_failing_source_is_unknown_with_its_reason_and_the_rest_is_shown(
     site.break_(failing(service, operation, "access denied"))
     wait_until(lambda: [name for name, value in tiles(operator).items() if value == "unknown"] == unknown)
     wait_until(lambda: "AccessDenied" in operator.get("/ops/").text)
-    site.mend()
+    site.repair()
     wait_until(lambda: "unknown" not in tiles(operator).values())
 
 
@@ -194,7 +194,7 @@ def test_missing_letters_and_an_empty_selection_are_reported(admin: Operator) ->
 def test_failing_dead_letter_queue_is_an_error_page(site: FaultySite, operator: Operator) -> None:
     site.break_(failing("sqs", "ReceiveMessage", "internal error"))
     answers = [operator.get("/ops/dead-letters"), operator.post("/ops/dead-letters/replay?id=x")]
-    site.mend()
+    site.repair()
     assert [(answer.status_code, "errornote" in answer.text) for answer in answers] == [(503, True)] * 2
 
 

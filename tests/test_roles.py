@@ -40,7 +40,7 @@ each_role = pytest.mark.parametrize("role", STACK_OF)
 
 
 class Neighbourhood(BaseHTTPRequestHandler):
-    """What a machine finds beside AWS: its metadata, which say that it is to go, and a site that answers calls."""
+    """What a machine finds next to AWS: its metadata, which announces its termination, and a site that answers."""
 
     def do_GET(self) -> None:
         """Answer a call, or a question for metadata."""

@@ -132,7 +132,7 @@ def test_outage_does_not_count_as_a_try(queued: Prediction, model: Callable[...,
         site.break_(failing("s3", "GetObject", "internal error"))
         with through(site), pytest.raises(ClientError):
             _run(queued)
-    site.mend()
+    site.repair()
     found = _run(queued)
     assert found is not None
     assert (found.status, found.tries) == (Status.SUCCEEDED, 1)

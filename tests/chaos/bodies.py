@@ -133,12 +133,12 @@ def _growth(scene: Scene, before: dict[str, float]) -> dict[str, float]:
 
 
 def _report(crowd: Crowd, growth: dict[str, float], restarts: Sequence[str], note: str, **broken: bool) -> str:
-    beside = p95(crowd.waits())
+    meanwhile = p95(crowd.waits())
     grew = ", ".join(f"{name} +{more:.0f} MB" for name, more in growth.items())
     return judge(
-        f"{grew}; p95 of others {beside:.2f} s; {len(restarts)} ended; {note}",
+        f"{grew}; p95 of others {meanwhile:.2f} s; {len(restarts)} ended; {note}",
         **broken,
         processes_ended=bool(restarts),
         a_site_grows=max(growth.values()) > _GROWTH_MB,
-        others_wait=beside > _P95_SECONDS,
+        others_wait=meanwhile > _P95_SECONDS,
     )

@@ -55,7 +55,7 @@ class Scene:
         """Return how many of the Telegram faults that a random run made have hit."""
         return sum(self.telegram.faults_fired(fault) > 0 for fault in self.telegram_faults)
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Let everything work again."""
         self.stack.rules([])
         self.telegram.clear_faults()
@@ -97,7 +97,7 @@ Play = Callable[[Scene, Crowd], str | None]
 class Cell:
     """One fault. `people` is how many take part, if that matters; the answers are counted afterwards.
 
-    `answer_seconds` is how long answers may take once all is mended.
+    `answer_seconds` is how long answers may take once all is repaired.
     """
 
     group: str

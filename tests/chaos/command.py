@@ -123,15 +123,15 @@ def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
         note = f"{report.VOID} {error}"
     except BrokenError as error:
         note = f"{report.BROKEN} {error}"
-    scene.mend()
-    mended = time.monotonic()
+    scene.repair()
+    repaired = time.monotonic()
     for role in ("polybot", "yolo5", "metrics"):
         scene.stack.revive(role)
     emulator = scene.stack.children.roles["ministack"].child
     if not emulator.running:
         raise ChildFailed(f"ministack has ended with code {emulator.wait()}, and with it all queues and tables")
     answered = people.wait(cell.answer_seconds * _PATIENCE)
-    seconds = time.monotonic() - mended if answered else None
+    seconds = time.monotonic() - repaired if answered else None
     return Row(cell.group, cell.name, people.tally(scene.known), seconds, note, scene.stack.memory.kills() - killed)
 
 

@@ -68,14 +68,14 @@ def _take_away(scene: Scene, machine: Machine, worker: Child) -> None:
 
 
 def _fairness(burst: int) -> Callable[[Scene, Crowd], str]:
-    """Measure how long somebody waits for an answer: alone, beside a burst, and behind jobs that wait for a worker."""
+    """Measure how long somebody waits for an answer: alone, during a burst, and behind jobs that wait for a worker."""
 
     def play(scene: Scene, crowd: Crowd) -> str:
         greedy, another, *others = crowd.users
         alone = _median_wait(scene, crowd, others[:_SAMPLES])
         scene.stack.step(f"one person sends {burst} photos")
         crowd.send(scene.photo, [greedy] * burst)
-        beside = _median_wait(scene, crowd, others[_SAMPLES : 2 * _SAMPLES])
+        meanwhile = _median_wait(scene, crowd, others[_SAMPLES : 2 * _SAMPLES])
         pending = int(scene.telegram.webhook()["pending_update_count"])
         scene.telegram.wait_until_delivered(_FILL_SECONDS)
         late = _median_wait(scene, crowd, others[2 * _SAMPLES :])
@@ -87,8 +87,8 @@ def _fairness(burst: int) -> Callable[[Scene, Crowd], str]:
         scene.stack.revive("yolo5")
         behind = _wait(scene, crowd, others[0])
         return (
-            f"alone {alone:.2f} s; beside the burst {beside:.2f} s ({beside / alone:.1f} times, {pending} photos were "
-            f"still to come); while {burst} answers wait for their chat {late:.2f} s ({late / alone:.1f} times); "
+            f"alone {alone:.2f} s; during the burst {meanwhile:.2f} s ({meanwhile / alone:.1f} times, {pending} photos "
+            f"were still to come); while {burst} answers wait for their chat {late:.2f} s ({late / alone:.1f} times); "
             f"behind {queued} jobs that waited for a worker {behind:.2f} s"
         )
 

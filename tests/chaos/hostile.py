@@ -104,17 +104,17 @@ def _came(strangers: Crowd, file: Hostile, sent: Sent) -> Came:
 
 
 def _report(
-    scene: Scene, came: Sequence[Came], calm: float, beside: float, restarts: Sequence[str], doubled: int
+    scene: Scene, came: Sequence[Came], calm: float, meanwhile: float, restarts: Sequence[str], doubled: int
 ) -> str:
     late, wrong = [each.file.name for each in came if each.late], [each.file.name for each in came if each.wrong]
     peaks = ", ".join(f"{name} {peak:.0f} MB" for name, peak in sorted(scene.stack.memory.peaks.items()))
     return judge(
-        f"p95 {calm:.2f} s without, {beside:.2f} s beside {len(came)} files; peaks: {peaks}; "
+        f"p95 {calm:.2f} s without, {meanwhile:.2f} s during {len(came)} files; peaks: {peaks}; "
         f"{len(restarts)} ended; not boxed though readable: {', '.join(wrong) or 'none'}; "
         f"late or unanswered: {', '.join(late) or 'none'}; {'; '.join(map(str, came))}",
         processes_ended=bool(restarts),
         hostile_files_unanswered=bool(late),
         hostile_files_answered_twice=doubled > 0,
         readable_files_refused=bool(wrong),
-        others_wait=beside > max(2 * calm, calm + 1),
+        others_wait=meanwhile > max(2 * calm, calm + 1),
     )

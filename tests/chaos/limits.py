@@ -21,7 +21,7 @@ _GROUP, _REFUSED = -2_000_000_000_001, 900_000
 
 
 def limits() -> Iterator[Cell]:
-    """Yield the busy group beside the chat that Telegram does not want to hear of."""
+    """Yield the busy group, and the chat that Telegram refuses for an hour."""
     name = f"{_GROUP_PHOTOS} photos in a group, a chat refused for {_REFUSED_SECONDS} s, private chats"
     yield Cell("limits", name, _busy_group, people=30, answer_seconds=60)
 

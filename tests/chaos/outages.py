@@ -52,7 +52,7 @@ def _outage(rule: faults.Rule, clear: list[float]) -> Play:
         scene.stack.step(f"outage of {_DOWN_SECONDS:.0f} s")
         time.sleep(_DOWN_SECONDS)
         hits = scene.stack.hits()[0]
-        scene.mend()
+        scene.repair()
         took = _work(scene, crowd, 2 * clear[0] + _LATE_SECONDS)
         letters = queues.dead()
         queues.forget_dead()

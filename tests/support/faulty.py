@@ -35,10 +35,10 @@ class FaultySite:
         self._headers = {"X-Telegram-Bot-Api-Secret-Token": secret}
 
     def break_(self, *rules: dict[str, Any]) -> None:
-        """Let calls fail as these rules say, until `mend`."""
+        """Let calls fail as these rules say, until `repair`."""
         httpx.post(f"{self.proxy}/_microburst/rules", json=rules).raise_for_status()
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Let AWS work again."""
         self.break_()
 

@@ -240,7 +240,7 @@ def be_healthy() -> None:
 # --------------------------------------------------------------------------------------- metricStreamer
 
 
-def mend() -> None:
+def repair() -> None:
     """Sweep and bury: there is one of each kind of trouble."""
     # The emulator's short poll finds everything.
     dead_letters.BURIAL_WAIT_SECONDS = 0
@@ -258,7 +258,7 @@ ALWAYS: list[Callable[[], None]] = [read_secrets, log_to_cloudwatch]
 ROLES: Mapping[str, list[Callable[[], None]]] = {
     "polybot": [*ALWAYS, check_readiness, take_photo, deliver_result, administer, look_at_service],
     "yolo5": [*ALWAYS, lambda: consume("jobs", settings.JOBS_QUEUE_URL), work, notice_gone, leave],
-    "metrics": [*ALWAYS, mend, tick, tasks.publish],
+    "metrics": [*ALWAYS, repair, tick, tasks.publish],
     "bake": [fetch_and_report, pull, be_healthy],
 }
 
