@@ -11,7 +11,8 @@ from deploy.cfn import template
 from deploy.local.stack import LocalStack
 from deploy.stacks import TEMPLATES
 from metrics import cloudwatch
-from metrics.cloudwatch import Metric, Queue, StepPolicy, TrackingPolicy
+from metrics.backlog import Depth
+from metrics.cloudwatch import Metric, StepPolicy, TrackingPolicy
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def test_queue_counts_waiting_and_held_messages(queue_url: str) -> None:
     for _ in range(3):
         aws.client("sqs").send_message(QueueUrl=queue_url, MessageBody="x")
     aws.client("sqs").receive_message(QueueUrl=queue_url)
-    assert cloudwatch.queue(queue_url) == Queue(visible=2, in_flight=1)
+    assert cloudwatch.queue(queue_url) == Depth(visible=2, in_flight=1)
 
 
 def test_groups_are_found_by_name(stack: LocalStack) -> None:

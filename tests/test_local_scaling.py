@@ -14,12 +14,12 @@ from deploy import provision
 from deploy.local.autoscaling import asg, instances, policies
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.instances import Instance, Role, State
-from deploy.local.autoscaling.policies import Deployed
 from deploy.local.processes import free_port
 from deploy.service import Service
-from metrics import cloudwatch
+from metrics import cloudwatch, policy
+from metrics.backlog import BACKLOG, IN_FLIGHT, WITHOUT_CAPACITY
 from metrics.cloudwatch import Metric
-from metrics.policy import Policies, Step, StepScaling, TargetTracking
+from metrics.policy import Policies, StepScaling, TargetTracking
 from tests.support.laptop import IDLE, Laptop, publish
 from tests.support.local_aws import clients_of, local_aws, make_group
 from tests.support.processes import wait_until
@@ -174,7 +174,7 @@ def test_first_photo_starts_exactly_one_machine(scaled: Laptop) -> None:
     publish(scaled, "BacklogWithoutCapacity", 1)
     wait_until(lambda: len(scaled.running) == 1)
     assert scaled.desired == 1
-    assert scaled.said(f"{scaled.name}: 0 → 1, 1 waiting without capacity")
+    assert scaled.said(f"{scaled.name}: 0 → 1, BacklogWithoutCapacity is 1")
 
 
 def test_backlog_above_target_adds_machines_in_proportion(scaled: Laptop) -> None:
@@ -195,8 +195,8 @@ def test_metric_of_another_group_is_ignored(scaled: Laptop, laptop: Callable[...
     publish(laptop(), "BacklogPerInstance", 100)
     scaled.run(1)
     publish(scaled, "BacklogPerInstance", 0)
-    reasons = wait_until(lambda: [line for line in scaled.lines if "alarm" in line or "waiting" in line])
-    assert reasons == [f"{scaled.name}: 1 → 0, low alarm: at most 0 per instance, target 10"]
+    reasons = wait_until(lambda: [line for line in scaled.lines if "→" in line])
+    assert reasons == [f"{scaled.name}: 1 → 0, BacklogPerInstance is at most 0, its target 10"]
     assert scaled.desired == 0
 
 
@@ -291,17 +291,21 @@ def test_policies_and_settings_are_read_from_the_templates() -> None:
     provision.deploy(Service("try"))
     name, dimensions = "try-yolo5", (("AutoScalingGroupName", "try-yolo5"),)
     launch = asg.launch(cloudwatch.groups(name)[name])
-    assert policies.of(name) == Deployed(
-        Policies(TargetTracking(10, period=30), StepScaling(0, period=30, periods=1, steps=(Step(0, 1),)), 180),
-        Metric("ObjectDetection", "BacklogPerInstance", dimensions, "Average"),
-        Metric("ObjectDetection", "BacklogWithoutCapacity", dimensions, "Maximum"),
-    )
+    deployed = policies.of(name)
+    assert deployed
+    shipped = policy.shipped(480)
+    assert sorted(deployed.policies.tracking, key=repr) == sorted(shipped.tracking, key=repr)
+    assert [tuple(one.steps) for one in deployed.policies.steps] == [tuple(one.steps) for one in shipped.steps]
+    assert deployed.policies.warmup == shipped.warmup
+    assert deployed.metrics == {
+        BACKLOG: Metric("ObjectDetection", BACKLOG, dimensions, "Average"),
+        IN_FLIGHT: Metric("ObjectDetection", IN_FLIGHT, dimensions, "Average"),
+        WITHOUT_CAPACITY: Metric("ObjectDetection", WITHOUT_CAPACITY, dimensions, "Maximum"),
+    }
     assert (launch.instance_type, launch.drain_seconds) == ("t3.micro", 960)
     assert launch.settings["PREDICTIONS_TABLE"] == "try-predictions"
 
 
 def test_time_scale_applies_to_everything_that_waits() -> None:
-    metric = Metric("Test", "BacklogPerInstance", (), "Average")
-    deployed = Deployed(Policies(TargetTracking(10, period=30), StepScaling(period=60), 180), metric, metric)
-    expected = Policies(TargetTracking(10, period=2), StepScaling(period=4), 12)
-    assert deployed.scaled(1 / 15).policies == expected
+    policies = Policies([TargetTracking(10, period=30)], [StepScaling(period=60)], 180)
+    assert policies.scaled(1 / 15) == Policies([TargetTracking(10, period=2)], [StepScaling(period=4)], 12)

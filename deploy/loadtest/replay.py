@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from deploy.loadtest import local
-from metrics.policy import Policies, StepScaling, TargetTracking
+from metrics import policy
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.scenario import Machine, Scenario
 from metrics.simulator.simulation import simulate
 
 _METRIC_DELAY_SECONDS = 0.3
-_PERIOD_SECONDS, _WARMUP_SECONDS, _KEEP_WARM_SECONDS = 30.0, 180.0, 600.0
+_PERIOD_SECONDS, _KEEP_WARM_SECONDS = 30.0, 600.0
 _SLOTS = Machine().slots
 
 
@@ -93,9 +93,7 @@ def agreement(seen: Seen, maximum: int, time_scale: float) -> dict[str, float]:
         metric_delay_seconds=_METRIC_DELAY_SECONDS,
         keep_warm_seconds=_KEEP_WARM_SECONDS * time_scale,
     )
-    tracking = TargetTracking(seen.target, period)
-    policies = Policies(tracking, StepScaling(period=period), _WARMUP_SECONDS * time_scale)
-    simulated = simulate(scenario, policies).machines
+    simulated = simulate(scenario, policy.shipped(seen.target).scaled(time_scale)).machines
     indexes = np.searchsorted(simulated.at, seen.at, side="right") - 1
     pairs = {"wanted": (simulated.desired, seen.desired), "in service": (simulated.running, seen.running)}
     return {name: float(np.mean(abs(found[indexes] - real) <= 1)) for name, (found, real) in pairs.items()}

@@ -1,19 +1,21 @@
 """The options of `simulate_scaling`, and the scenario and policies they describe."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.core.management.base import CommandParser
 
-from metrics.policy import Policies, StepScaling, TargetTracking
+from metrics import policy
+from metrics.policy import Policies
 from metrics.simulator import arrivals
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.scenario import Machine, Scenario
 
 SHAPES = ("constant", "burst", "wave", "ramp", "bursts")
-_MACHINE, _POLICIES = Machine(), Policies(TargetTracking(1))
+_MACHINE, _POLICIES = Machine(), policy.shipped(1)
 
 # Group -> option, unit, default, help; the type is that of the default.
 _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
@@ -64,8 +66,8 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
             "how long the last machine stays after the newest photo; 0: as long as it is busy",
         ),
         ("--period-seconds", "SECONDS", 30.0, "period of the alarms"),
-        ("--high-periods", "PERIODS", _POLICIES.tracking.high_periods, "this many above the target scale out"),
-        ("--low-periods", "PERIODS", _POLICIES.tracking.low_periods, "this many below 90 %% of the target scale in"),
+        ("--high-periods", "PERIODS", _POLICIES.tracking[0].high_periods, "this many above the target scale out"),
+        ("--low-periods", "PERIODS", _POLICIES.tracking[0].low_periods, "this many below 90 %% of the target scale in"),
         ("--warmup-seconds", "SECONDS", _POLICIES.warmup, "how long a new machine warms up; no scale-in meanwhile"),
     ),
 }
@@ -106,10 +108,10 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
 
 
 def policies(options: Mapping[str, Any], target: float) -> Policies:
-    """Return the two policies with a target; raise BadSetting."""
-    period = options["period_seconds"]
-    tracking = TargetTracking(target, period, options["high_periods"], options["low_periods"])
-    return Policies(tracking, StepScaling(period=period), options["warmup_seconds"])
+    """Return the shipped policies with a target; raise BadSetting."""
+    shipped = policy.shipped(target, options["period_seconds"], options["warmup_seconds"])
+    periods = {"high_periods": options["high_periods"], "low_periods": options["low_periods"]}
+    return replace(shipped, tracking=[replace(one, **periods) for one in shipped.tracking])
 
 
 def load(options: Mapping[str, Any]) -> str:
