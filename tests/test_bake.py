@@ -144,7 +144,7 @@ def stopped() -> str:
 # --------------------------------------------------------------------------------------------- a good end
 
 
-def test_a_bake_leaves_an_image_and_nothing_else(built: Baked) -> None:
+def test_bake_leaves_only_an_image(built: Baked) -> None:
     assert ami.newest(Service(built.prefix), "yolo5") == built.image
     assert left(built.prefix) == ([], [], [built.image])
     assert (built.image.version, len(built.image.snapshots)) == ("v1", 1)
@@ -152,7 +152,7 @@ def test_a_bake_leaves_an_image_and_nothing_else(built: Baked) -> None:
     assert {"Key": "Project", "Value": built.prefix} in found["Tags"]
 
 
-def test_a_bake_says_each_step(built: Baked) -> None:
+def test_bake_reports_each_step(built: Baked) -> None:
     said = [text for text in built.said if " s3://" not in text and " i-" not in text]
     steps = [
         "booting",
@@ -169,7 +169,7 @@ def test_a_bake_says_each_step(built: Baked) -> None:
     assert said[-2:] == ["ready", "stopping the builder"]
 
 
-def test_builder_checks_that_the_container_is_restarted(built: Baked) -> None:
+def test_builder_checks_container_restarts(built: Baked) -> None:
     other = ("shutdown", "dnf", "sync", "fallocate", "mkswap", "swapon")
     told = [line for line in built.machine.commands if not line.startswith(other)]
     build = told.pop(1)
@@ -189,7 +189,7 @@ def test_builder_checks_that_the_container_is_restarted(built: Baked) -> None:
     ]
 
 
-def test_what_is_installed_is_the_unit_the_script_and_the_role_and_no_settings(pulled: Baked) -> None:
+def test_image_contains_no_settings(pulled: Baked) -> None:
     root, docker = pulled.machine.root, ROOT / "deploy" / "docker"
     installed = {
         "etc/systemd/system/objdet.service": (docker / "objdet.service").read_text(),
@@ -202,7 +202,7 @@ def test_what_is_installed_is_the_unit_the_script_and_the_role_and_no_settings(p
     assert not (root / "var" / "tmp" / "objdet").exists()
 
 
-def test_only_the_workers_machine_gets_swap(built: Baked, pulled: Baked) -> None:
+def test_only_worker_gets_swap(built: Baked, pulled: Baked) -> None:
     file = built.machine.root / "swapfile"
     swapping = [line for line in built.machine.commands if line.startswith(("fallocate", "mkswap", "swapon"))]
     assert swapping == [f"fallocate --length 1024MiB {file}", f"mkswap {file}", f"swapon {file}"]
@@ -211,7 +211,7 @@ def test_only_the_workers_machine_gets_swap(built: Baked, pulled: Baked) -> None
     assert not (pulled.machine.root / "etc" / "fstab").exists()
 
 
-def test_an_image_of_a_registry_is_pulled_and_the_login_does_not_stay(pulled: Baked) -> None:
+def test_registry_image_is_pulled_and_login_removed(pulled: Baked) -> None:
     assert [line for line in pulled.machine.commands if line.startswith("docker")][:3] == [
         f"docker login --username AWS --password-stdin {WEB.image.partition('/')[0]}",
         f"docker pull --quiet {WEB.image}",
@@ -222,7 +222,7 @@ def test_an_image_of_a_registry_is_pulled_and_the_login_does_not_stay(pulled: Ba
     assert "docker build" not in " ".join(pulled.machine.commands)
 
 
-def test_builder_is_launched_closed_encrypted_and_with_an_end(prefix: str, place: Place) -> None:
+def test_builder_is_closed_encrypted_and_temporary(prefix: str, place: Place) -> None:
     instance_id = builder.launch(Service(prefix), place, WEB, "bakes/closed")
     found = launched(prefix)[0]
     assert (found["InstanceId"], found["InstanceType"], found["SubnetId"]) == (instance_id, "t3.micro", place.subnet)
@@ -237,7 +237,7 @@ def test_builder_is_launched_closed_encrypted_and_with_an_end(prefix: str, place
     builder.end([instance_id])
 
 
-def test_the_user_data_fits_into_what_ec2_takes_and_holds_no_secret() -> None:
+def test_user_data_fits_ec2_limit_and_holds_no_secret() -> None:
     text = roles.user_data(Place("", "", "", "", ""), ImageSpec("yolo5", "v1", model="a 'quoted' name"), "bakes/x")
     assert len(text.encode()) < 16 * 1024
     assert shlex.split(next(line for line in text.splitlines() if line.startswith("MODEL="))) == [
@@ -250,7 +250,7 @@ def test_the_user_data_fits_into_what_ec2_takes_and_holds_no_secret() -> None:
 
 
 @pytest.mark.parametrize("broken", ["build", "kill"])
-def test_failed_bake_shows_the_log_and_leaves_nothing(prefix: str, place: Place, boot: Boot, broken: str) -> None:
+def test_failed_bake_shows_log_and_leaves_nothing(prefix: str, place: Place, boot: Boot, broken: str) -> None:
     boot(prefix, broken)
     with pytest.raises(StackError, match=f"(?s)The builder failed while .*docker {broken}: it is broken"):
         bake.bake(Service(prefix), place, ImageSpec("yolo5", "v1"), silent)
@@ -275,7 +275,7 @@ def minds_interrupts() -> Iterator[None]:
         ("stopping", signal.SIGTERM),
     ],
 )
-def test_an_interrupt_at_any_step_leaves_nothing(
+def test_interrupt_at_any_step_leaves_nothing(
     prefix: str, place: Place, boot: Boot, step: str, number: signal.Signals
 ) -> None:
     boot(prefix)
@@ -291,7 +291,7 @@ def test_an_interrupt_at_any_step_leaves_nothing(
     assert (alive, [one for one in objects if not one.endswith(("/phase", "/log"))], images) == ([], [], [])
 
 
-def test_an_interrupt_while_the_image_is_made_takes_it_away(
+def test_interrupt_during_image_creation_removes_image(
     prefix: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(image_id: str, say: object) -> Image:
@@ -351,7 +351,7 @@ def test_failed_image_is_removed_and_its_reason_shown(prefix: str, slow: Callabl
     assert ami.newest(Service(prefix), "yolo5") is None
 
 
-def test_builder_that_terminates_itself_is_noticed(prefix: str, place: Place) -> None:
+def test_self_terminated_builder_is_noticed(prefix: str, place: Place) -> None:
     def end(text: str) -> None:
         if text.startswith("launched"):
             builder.end([launched(prefix)[0]["InstanceId"]])
@@ -361,7 +361,7 @@ def test_builder_that_terminates_itself_is_noticed(prefix: str, place: Place) ->
     assert left(prefix) == ([], [], [])
 
 
-def test_builder_with_a_lost_launch_answer_is_found_by_tags(
+def test_builder_with_lost_launch_answer_is_found_by_tags(
     prefix: str, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launch = builder.launch
@@ -376,7 +376,7 @@ def test_builder_with_a_lost_launch_answer_is_found_by_tags(
     assert left(prefix) == ([], [], [])
 
 
-def test_next_run_terminates_an_abandoned_builder(
+def test_next_run_terminates_abandoned_builder(
     prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forgotten = builder.launch(Service(prefix), place, WEB, "bakes/forgotten")
@@ -390,7 +390,7 @@ def test_next_run_terminates_an_abandoned_builder(
 # ------------------------------------------------------------------------------------- newest, and the old
 
 
-def test_the_newest_image_is_that_of_its_role_and_prefix(prefix: str, place: Place) -> None:
+def test_newest_image_depends_on_role_and_prefix(prefix: str, place: Place) -> None:
     an_image(prefix, "v1")
     newer = an_image(prefix, "v2")
     an_image(prefix, "v3", role="polybot")
@@ -401,7 +401,7 @@ def test_the_newest_image_is_that_of_its_role_and_prefix(prefix: str, place: Pla
     assert ami.newest(Service(prefix), "metrics") is None
 
 
-def test_pruning_keeps_the_newest_and_removes_the_snapshots_of_the_others(prefix: str, place: Place) -> None:
+def test_pruning_keeps_newest_images_and_removes_snapshots(prefix: str, place: Place) -> None:
     for number in range(3):
         an_image(prefix, f"v{number}")
     kept, *old = ami.of_role(Service(prefix), "yolo5")
@@ -435,7 +435,7 @@ def test_images_of_other_services_are_not_removed(prefix: str) -> None:
 # --------------------------------------------------------------------------------------------- the source
 
 
-def test_custom_weights_are_packed_without_an_owner(tmp_path: Path) -> None:
+def test_custom_weights_are_packed_without_owner(tmp_path: Path) -> None:
     weights = tmp_path / "mine.pt"
     weights.write_bytes(b"weights")
     with tarfile.open(fileobj=io.BytesIO(source.pack(weights))) as archive:
@@ -444,7 +444,7 @@ def test_custom_weights_are_packed_without_an_owner(tmp_path: Path) -> None:
     assert source.model(weights) == "mine"
 
 
-def test_an_exported_folder_is_named_without_its_ending(tmp_path: Path) -> None:
+def test_exported_folder_is_named_without_its_ending(tmp_path: Path) -> None:
     folder = tmp_path / "mine_openvino_model"
     folder.mkdir()
     with pytest.raises(StackError, match=r"neither a \.pt file nor a folder"):
@@ -460,7 +460,7 @@ def test_untracked_files_are_not_packed() -> None:
     assert [name for name in names if name.startswith((".env", "tests/", "var/")) or name.endswith(".pyc")] == []
 
 
-def test_without_git_a_bake_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bake_without_git_is_rejected_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(StackError, match=r"baked from a git checkout.*Clone the repository"):
@@ -483,7 +483,7 @@ def run(place: Place, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Callable[
     return command
 
 
-def test_command_prints_the_image_and_the_next_step(run: Callable[..., str], prefix: str, boot: Boot) -> None:
+def test_command_prints_image_and_next_step(run: Callable[..., str], prefix: str, boot: Boot) -> None:
     boot(prefix)
     lines = run("polybot", "--image", WEB.image, "--version", "v7").splitlines()
     made = ami.newest(Service(prefix), "polybot")
@@ -524,7 +524,7 @@ def test_invalid_bake_options_are_rejected(run: Callable[..., str], arguments: l
         run(*arguments)
 
 
-def test_interrupted_bake_says_that_nothing_is_left(
+def test_interrupted_bake_reports_nothing_left(
     run: Callable[..., str], prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*arguments: object) -> None:

@@ -84,14 +84,14 @@ def shake_hands(pair: Pair, name: str, folder: Any) -> None:
 # ------------------------------------------------------------------------------------------ what is made
 
 
-def test_the_common_name_and_the_only_other_name_are_exactly_the_hosts(pair: Pair) -> None:
+def test_certificate_names_only_its_host(pair: Pair) -> None:
     made = x509.load_pem_x509_certificate(pair.certificate)
     other = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert made.subject.rfc4514_string() == f"CN={NAME}"
     assert other.get_values_for_type(x509.DNSName) == [NAME]
 
 
-def test_every_usage_is_there_from_the_start(pair: Pair) -> None:
+def test_certificate_allows_every_needed_usage(pair: Pair) -> None:
     """ACM refuses a new usage when a certificate is imported again."""
     extensions = x509.load_pem_x509_certificate(pair.certificate).extensions
     usage = extensions.get_extension_for_class(x509.KeyUsage).value
@@ -100,34 +100,34 @@ def test_every_usage_is_there_from_the_start(pair: Pair) -> None:
     assert [purpose._name for purpose in purposes] == ["serverAuth"]
 
 
-def test_it_is_valid_for_a_year_and_for_a_clock_that_is_behind(pair: Pair) -> None:
+def test_certificate_lasts_a_year_and_tolerates_slow_clocks(pair: Pair) -> None:
     made = x509.load_pem_x509_certificate(pair.certificate)
     assert made.not_valid_after_utc - NOW == timedelta(days=365)
     assert made.not_valid_before_utc < NOW - timedelta(hours=12)
 
 
-def test_who_trusts_it_can_connect_and_nobody_else_under_another_name(tmp_path: Any) -> None:
+def test_certificate_is_accepted_for_its_host_only(tmp_path: Any) -> None:
     pair = self_signed.make(NAME, datetime.now(UTC))
     shake_hands(pair, NAME, tmp_path)
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         shake_hands(pair, "other.example.com", tmp_path)
 
 
-def test_a_name_that_is_too_long_says_how_much_shorter_the_prefix_has_to_be() -> None:
+def test_too_long_name_says_how_much_to_shorten_prefix() -> None:
     name = "a" * 20 + "-0123456789.ap-southeast-1.elb.amazonaws.com"
     assert self_signed.make(name, NOW)
     with pytest.raises(CertificateError, match=r"has 67 characters.*at most 64\. Choose a --prefix that is 3 char"):
         self_signed.make("aaa" + name, NOW)
 
 
-def test_the_key_is_in_no_text_of_the_pair(pair: Pair) -> None:
+def test_private_key_is_never_printed(pair: Pair) -> None:
     assert "PRIVATE" not in repr(pair)
 
 
 # ----------------------------------------------------------------------------------------- what is judged
 
 
-def test_a_good_pair_passes(pair: Pair) -> None:
+def test_valid_pair_passes(pair: Pair) -> None:
     self_signed.check(pair, NAME, NOW)
 
 
@@ -151,7 +151,7 @@ def test_unusable_pair_is_rejected(pair: Pair, spoil: Any, name: str, days: int,
 # ---------------------------------------------------------------------------------------------- in ACM
 
 
-def test_a_certificate_is_imported_once(prefix: str, acm: Any) -> None:
+def test_certificate_is_imported_once(prefix: str, acm: Any) -> None:
     events: list[Event] = []
     first = certificates.ensure_self_signed(Service(prefix), NAME, events.append)
     before = certificates.pem(first)
@@ -162,16 +162,14 @@ def test_a_certificate_is_imported_once(prefix: str, acm: Any) -> None:
 
 
 @pytest.mark.parametrize(("days_left", "renewed"), [(-1, True), (29, True), (31, False)])
-def test_certificate_is_renewed_under_its_arn_a_month_early(
-    prefix: str, acm: Any, days_left: int, renewed: bool
-) -> None:
+def test_certificate_is_renewed_a_month_early(prefix: str, acm: Any, days_left: int, renewed: bool) -> None:
     old = self_signed.make(NAME, datetime.now(UTC) - self_signed.VALID + timedelta(days=days_left))
     arn = acm.import_certificate(Certificate=old.certificate, PrivateKey=old.key, Tags=Service(prefix).tag_list())
     assert certificates.ensure_self_signed(Service(prefix), NAME) == arn["CertificateArn"]
     assert (certificates.pem(arn["CertificateArn"]) != old.certificate) == renewed
 
 
-def test_another_load_balancer_gets_its_certificate_under_the_same_arn(prefix: str) -> None:
+def test_new_load_balancer_gets_certificate_under_same_arn(prefix: str) -> None:
     first = certificates.ensure_self_signed(Service(prefix), NAME)
     assert certificates.ensure_self_signed(Service(prefix), "other.elb.amazonaws.com") == first
     assert self_signed.wrong(certificates.pem(first), "other.elb.amazonaws.com", datetime.now(UTC)) == ""
@@ -206,7 +204,7 @@ def test_self_signed_certificates_are_recognised(pair: Pair) -> None:
 # ------------------------------------------------------------------------------------------- for a domain
 
 
-def test_a_public_certificate_is_requested_once_and_its_record_is_in_the_zone(prefix: str, acm: Any, zone: str) -> None:
+def test_public_certificate_is_requested_and_validated_once(prefix: str, acm: Any, zone: str) -> None:
     arn = domains.ensure_public(Service(prefix), "Bot.Example.com.", zone)
     assert domains.ensure_public(Service(prefix), "bot.example.com", zone) == arn
     state = acm.describe_certificate(CertificateArn=arn)["Certificate"]
@@ -218,7 +216,7 @@ def test_a_public_certificate_is_requested_once_and_its_record_is_in_the_zone(pr
     assert (state["DomainName"], marks) == ("bot.example.com", Service(prefix).tag_list(ValidationZone=zone))
 
 
-def test_the_zone_itself_is_a_domain_too(prefix: str, zone: str) -> None:
+def test_zone_itself_is_a_valid_domain(prefix: str, zone: str) -> None:
     assert domains.ensure_public(Service(prefix), "example.com", zone)
 
 
@@ -234,7 +232,7 @@ def test_the_zone_itself_is_a_domain_too(prefix: str, zone: str) -> None:
         ("b" * 60 + ".example.com", "at most 64 characters"),
     ],
 )
-def test_domain_outside_the_zone_is_rejected(prefix: str, zone: str, domain: str, reason: str) -> None:
+def test_domain_outside_zone_is_rejected(prefix: str, zone: str, domain: str, reason: str) -> None:
     with pytest.raises(CertificateError, match=reason):
         domains.ensure_public(Service(prefix), domain, zone)
     assert certificates.delete(Service(prefix)) == []

@@ -76,17 +76,17 @@ def test_healthy_service_has_no_failures(service: LocalStack) -> None:
     assert found == {name: "unknown" if name in NOT_HERE else "ok" for name in checks.CHECKS}
 
 
-def test_the_report_has_a_line_for_each_check(service: LocalStack) -> None:
+def test_report_has_line_for_each_check(service: LocalStack) -> None:
     lines = [line for line in report().splitlines() if not line.startswith(" ")]
     assert [line.split()[0] for line in lines] == list(checks.CHECKS)
 
 
-def test_the_token_and_the_secrets_are_in_no_report(service: LocalStack) -> None:
+def test_report_shows_no_secrets(service: LocalStack) -> None:
     text = report("--json")
     assert [name for name in ("TELEGRAM_TOKEN", "RESULTS_KEY", "ADMIN_PASSWORD") if service.env[name] in text] == []
 
 
-def test_missing_service_fails_the_checks_that_need_it(stack: LocalStack) -> None:
+def test_missing_service_fails_dependent_checks(stack: LocalStack) -> None:
     found = checks.run(Service("nobody"), ["queue", "route", "zones"])
     assert [one.verdict.state for one in found] == [State.FAILED, State.FAILED, State.OK]
     assert "There is no stack nobody-queue" in found[0].verdict.seen
@@ -109,7 +109,7 @@ def test_missing_redrive_policy_fails(queue: str) -> None:
     assert check("queue").seen.startswith('the redrive policy is {"deadLetterTargetArn"')
 
 
-def test_command_fails_and_names_the_failed_check(queue: str) -> None:
+def test_command_fails_and_names_failed_check(queue: str) -> None:
     aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "61"})
     with pytest.raises(CommandError, match=r"Failed: queue\.") as raised:
         report("--only", "queue", "--only", "zones")
@@ -197,7 +197,7 @@ def broken(service: Service) -> Verdict:
     raise ZeroDivisionError("division by zero")
 
 
-def test_exception_in_a_check_is_its_finding() -> None:
+def test_exception_in_check_is_its_finding() -> None:
     found = checks.run(Service(PREFIX), ["refused", "broken"], {"refused": refused, "broken": broken})
     assert [(one.verdict.state, one.verdict.seen) for one in found] == [
         (State.UNKNOWN, "these credentials lack sqs:GetQueueAttributes"),
@@ -205,7 +205,7 @@ def test_exception_in_a_check_is_its_finding() -> None:
     ]
 
 
-def test_hanging_check_does_not_block_the_others() -> None:
+def test_hanging_check_does_not_block_others() -> None:
     ended = threading.Event()
     hanging = {"hangs": lambda place: ok(str(ended.wait())), "quick": lambda place: ok("fine")}
     try:
@@ -235,7 +235,7 @@ def judged(verdict: Verdict) -> State:
     ("days", "host", "state"),
     [(100, HOST, State.OK), (340, HOST, State.WARNING), (366, HOST, State.FAILED), (1, "other.com", State.FAILED)],
 )
-def test_a_certificate_is_judged_by_its_host_and_its_end(days: int, host: str, state: State) -> None:
+def test_certificate_is_judged_by_host_and_expiry(days: int, host: str, state: State) -> None:
     made = x509.load_pem_x509_certificate(self_signed.make(HOST, NOW).certificate)
     assert judged(certificate.judge(made, host, NOW + timedelta(days=days), APP)) is state
 
@@ -252,7 +252,7 @@ def test_a_certificate_is_judged_by_its_host_and_its_end(days: int, host: str, s
         ({"pending_update_count": 101}, State.WARNING),
     ],
 )
-def test_a_webhook_is_judged_by_what_telegram_says_of_it(has: dict[str, Any], state: State) -> None:
+def test_webhook_is_judged_by_telegrams_report(has: dict[str, Any], state: State) -> None:
     right = {"url": f"https://{HOST}", "has_custom_certificate": False, "pending_update_count": 0}
     info: Any = SimpleNamespace(**right | {"last_error_date": None, "last_error_message": "403 Forbidden"} | has)
     assert judged(bot.judge(info, f"https://{HOST}", False, NOW, "set_webhook")) is state
@@ -270,9 +270,7 @@ def test_a_webhook_is_judged_by_what_telegram_says_of_it(has: dict[str, Any], st
         (403, 500, State.FAILED, "logs"),
     ],
 )
-def test_each_wrong_answer_of_the_route_has_a_cause_of_its_own(
-    stranger: int, worker: int, state: State, word: str
-) -> None:
+def test_wrong_answers_of_route_have_separate_causes(stranger: int, worker: int, state: State, word: str) -> None:
     found = route.judge(stranger, worker, "http://x/results")
     assert judged(found) is state
     assert word in found.seen + found.todo
@@ -310,7 +308,7 @@ def test_each_wrong_answer_of_the_route_has_a_cause_of_its_own(
         (machines.judge_metadata("yolo5", {}), State.FAILED),
     ],
 )
-def test_each_number_is_judged_with_a_way_out(verdict: Verdict, state: State) -> None:
+def test_each_number_is_judged_with_advice(verdict: Verdict, state: State) -> None:
     assert judged(verdict) is state
 
 
@@ -324,7 +322,7 @@ def test_each_number_is_judged_with_a_way_out(verdict: Verdict, state: State) ->
         ("p-first-worker", "INSUFFICIENT_DATA", "ObjectDetection", State.FAILED),
     ],
 )
-def test_an_alarm_is_judged_by_what_it_is_there_for(name: str, state: str, namespace: str, found: State) -> None:
+def test_alarm_is_judged_by_its_purpose(name: str, state: str, namespace: str, found: State) -> None:
     low = alarms.Alarm("TargetTracking-p-yolo5-AlarmLow-1", "ALARM", "ObjectDetection")
     listed = {one.name: one for one in (low, alarms.Alarm(name, state, namespace, "Do this."))}
     assert judged(alarms.judge(listed, [name], emulated=False)) is found

@@ -98,9 +98,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return actions
 
 
-def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_nothing_to_spare(
-    zone: str, asked: set[str]
-) -> None:
+def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
     domain = ("--domain", "bot.example.com", "--hosted-zone-id", zone)
     # A teardown reads its DNS record.
     domains.ensure_public(Service(PREFIX), "bot.example.com", zone)
@@ -119,17 +117,17 @@ def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_not
     assert did - {"sts:GetCallerIdentity"} == may
 
 
-def test_no_action_of_that_policy_changes_anything() -> None:
+def test_runbook_policy_changes_nothing() -> None:
     actions = {action for statement in policy()["Statement"] for action in statement["Action"]}
     assert [one for one in actions if not re.search(r":(Describe|Get|List)[A-Za-z]+$", one)] == []
 
 
-def test_a_missing_permission_is_named() -> None:
+def test_missing_permission_is_named() -> None:
     with somebody("nobody"), pytest.raises(CommandError, match="lack the permission cloudformation:DescribeStacks"):
         run("provision", "--prefix", PREFIX)
 
 
-def test_without_permissions_no_check_calls_the_service_broken() -> None:
+def test_missing_permissions_do_not_fail_checks() -> None:
     with somebody("stranger"):
         found = checks.run(Service(PREFIX), checks.CHECKS)
     ignorant = [
@@ -138,7 +136,7 @@ def test_without_permissions_no_check_calls_the_service_broken() -> None:
     assert ignorant == [name for name in checks.CHECKS if name != "clock"]
 
 
-def test_a_secret_that_one_may_not_read_says_nothing_of_the_bot() -> None:
+def test_unreadable_secret_leaves_checks_unknown() -> None:
     without = policy()
     statements = without["Statement"]
     without["Statement"] = [one for one in statements if "secretsmanager:GetSecretValue" not in one["Action"]]

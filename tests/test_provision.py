@@ -91,7 +91,7 @@ def spoil(templates: Path, part: str, old: str, new: str) -> None:
 # ------------------------------------------------------------------------------------------ what it makes
 
 
-def test_provision_makes_the_queues_with_their_dead_letter_queues(made: str) -> None:
+def test_provision_creates_queues_with_dead_letter_queues(made: str) -> None:
     jobs, metrics = queue(made, "jobs"), queue(made, "metrics")
     wanted = {
         "VisibilityTimeout": "60",
@@ -107,7 +107,7 @@ def test_provision_makes_the_queues_with_their_dead_letter_queues(made: str) -> 
     assert queue(made, "jobs-dlq")["MessageRetentionPeriod"] == "1209600"
 
 
-def test_provision_makes_the_table_with_its_indexes_and_expiry(made: str) -> None:
+def test_provision_creates_table_with_indexes_and_expiry(made: str) -> None:
     dynamodb = aws.client("dynamodb")
     table = dynamodb.describe_table(TableName=f"{made}-predictions")["Table"]
     keys = {
@@ -125,7 +125,7 @@ def test_provision_makes_the_table_with_its_indexes_and_expiry(made: str) -> Non
     assert expiry == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
 
 
-def test_every_index_holds_what_a_list_shows_and_no_detections(made: str) -> None:
+def test_indexes_hold_list_columns_and_no_detections(made: str) -> None:
     shown = {
         "status",
         "delivery",
@@ -144,7 +144,7 @@ def test_every_index_holds_what_a_list_shows_and_no_detections(made: str) -> Non
         assert "detections" not in held
 
 
-def test_provision_makes_a_private_bucket_that_empties_itself(made: str) -> None:
+def test_provision_creates_private_self_emptying_bucket(made: str) -> None:
     s3, bucket = aws.client("s3"), f"{made}-images-000000000000-us-east-1"
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     expiry = {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule}
@@ -180,7 +180,7 @@ def test_second_run_changes_nothing(prefix: str) -> None:
     assert aws.client("cloudformation").list_change_sets(StackName=f"{prefix}-queue")["Summaries"] == []
 
 
-def test_changed_parameter_updates_only_its_stack_and_is_kept(prefix: str) -> None:
+def test_changed_parameter_updates_only_its_stack(prefix: str) -> None:
     provision.deploy(Service(prefix))
     updated = provision.deploy(Service(prefix), {"JobsVisibilitySeconds": "90"})
     changed = {stack for stack, what in updated.items() if what != "unchanged"}
@@ -189,13 +189,13 @@ def test_changed_parameter_updates_only_its_stack_and_is_kept(prefix: str) -> No
     assert queue(prefix, "jobs")["VisibilityTimeout"] == "90"
 
 
-def test_unknown_parameter_is_rejected_with_the_list(prefix: str) -> None:
+def test_unknown_parameter_is_rejected_with_list(prefix: str) -> None:
     with pytest.raises(CommandError, match=r"Unknown parameter KeptDay\. The templates have .*KeptDays"):
         run("provision", "--prefix", prefix, "--parameter", "KeptDay=7")
     assert statuses(prefix) == {}
 
 
-def test_manual_change_to_a_queue_is_reported(prefix: str) -> None:
+def test_manual_change_to_queue_is_reported(prefix: str) -> None:
     provision.deploy(Service(prefix))
     url = Service(prefix).stack("queue").outputs["JobsQueueUrl"]
     aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "7"})
@@ -212,7 +212,7 @@ def test_manually_opened_port_is_reported(prefix: str) -> None:
         run("provision", "--prefix", prefix)
 
 
-def test_manual_change_to_a_group_is_reported(prefix: str) -> None:
+def test_manual_change_to_group_is_reported(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=f"{prefix}-yolo5", MaxSize=50)
     with pytest.raises(CommandError, match=r'Yolo5Group .*MaxSize: "4" in the template, 50 live'):
@@ -222,7 +222,7 @@ def test_manual_change_to_a_group_is_reported(prefix: str) -> None:
 # --------------------------------------------------------------------------------------------------- plan
 
 
-def test_plan_of_a_new_service_lists_everything_and_creates_nothing(prefix: str) -> None:
+def test_plan_of_new_service_creates_nothing(prefix: str) -> None:
     printed = run("provision", "--prefix", prefix, "--plan")
     rows = [line.split() for line in printed.splitlines()]
     assert rows[0] == ["stack", "action", "logical", "id", "type", "replacement"]
@@ -232,7 +232,7 @@ def test_plan_of_a_new_service_lists_everything_and_creates_nothing(prefix: str)
     assert statuses(prefix) == {}
 
 
-def test_plan_of_a_change_changes_nothing(made: str) -> None:
+def test_plan_of_change_changes_nothing(made: str) -> None:
     changes = stacks.plan(Service(made), {"JobsMaxReceives": "7"})
     assert changes == [Change(f"{made}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
     assert redrive(queue(made, "jobs"))[1] == 50
@@ -243,7 +243,7 @@ def test_plan_without_changes_says_so(made: str) -> None:
     assert printed.splitlines()[0] == f"Nothing would change in the stacks of {made}."
 
 
-def test_plan_of_a_new_image_includes_the_group(made: str) -> None:
+def test_plan_of_new_image_includes_group(made: str) -> None:
     image = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     assert stacks.plan(Service(made), {"Yolo5ImageId": image}) == [
         Change(f"{made}-workers", "Modify", "Yolo5LaunchTemplate", "AWS::EC2::LaunchTemplate"),
@@ -293,7 +293,7 @@ def test_bake_is_not_retried_forever(prefix: str, monkeypatch: pytest.MonkeyPatc
 # --------------------------------------------------------------------------- failure and interruption
 
 
-def test_failed_update_rolls_back_and_names_the_cause(prefix: str, templates: Path) -> None:
+def test_failed_update_rolls_back_and_names_cause(prefix: str, templates: Path) -> None:
     provision.deploy(Service(prefix))
     spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
     with pytest.raises(
@@ -303,7 +303,7 @@ def test_failed_update_rolls_back_and_names_the_cause(prefix: str, templates: Pa
     assert queue(prefix, "jobs")["VisibilityTimeout"] == "60"
 
 
-def test_corrected_template_is_deployed_after_a_failed_creation(prefix: str, templates: Path) -> None:
+def test_corrected_template_is_deployed_after_failed_creation(prefix: str, templates: Path) -> None:
     good = (templates / "queue.yaml").read_text()
     spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
     with pytest.raises(stacks.StackError, match="JobsQueue"):
@@ -350,7 +350,7 @@ def test_update_interrupted_before_execution_is_resumed(prefix: str) -> None:
     assert redrive(queue(prefix, "jobs"))[1] == 7
 
 
-def test_default_of_an_earlier_release_gives_way_to_the_new_one(prefix: str, templates: Path) -> None:
+def test_new_default_replaces_earlier_one(prefix: str, templates: Path) -> None:
     spoil(templates, "queue", "Default: 50", "Default: 5")
     provision.deploy(Service(prefix), {"JobsKeptSeconds": "7200"})
     spoil(templates, "queue", "Default: 5", "Default: 50")
@@ -384,7 +384,7 @@ def test_run_interrupted_during_execution_is_resumed(prefix: str) -> None:
     assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
 
 
-def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: Path) -> None:
+def test_teardown_cleans_up_after_interrupted_run(prefix: str, templates: Path) -> None:
     spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
     with pytest.raises(stacks.StackError):
         provision.deploy(Service(prefix))
@@ -392,7 +392,7 @@ def test_teardown_removes_what_an_interrupted_run_left(prefix: str, templates: P
     assert statuses(prefix) == {}
 
 
-def test_stuck_stack_is_reported_with_the_way_out(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stuck_stack_is_reported_with_advice(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator never has such states, so the stack's description is made up."""
     tags = {"Project": prefix, "ManagedBy": "object-detection-service"}
     for status, what in (
@@ -451,7 +451,7 @@ def test_stack_env_prints_only_variables(made: str) -> None:
     assert all(name.replace("_", "").isalpha() for name in names)
 
 
-def test_stack_env_of_a_missing_service_says_how_to_deploy_it(prefix: str) -> None:
+def test_stack_env_of_missing_service_gives_advice(prefix: str) -> None:
     with pytest.raises(CommandError, match=rf"no stack {prefix}-queue in us-east-1.*provision --prefix {prefix}"):
         run("stack_env", "--prefix", prefix)
 

@@ -109,7 +109,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, *texts: str) -> None:
 # -------------------------------------------------------------------------------- from nothing to a bot
 
 
-def test_one_command_makes_a_service_that_telegram_reaches(prefix: str, control: TelegramControl) -> None:
+def test_one_command_makes_reachable_service(prefix: str, control: TelegramControl) -> None:
     lines = provision(prefix, "--self-signed", token=TOKEN)
     url = f"https://{web(prefix).outputs['BalancerDnsName']}/telegram/webhook"
     info = control.webhook()
@@ -135,7 +135,7 @@ def test_second_run_changes_nothing(prefix: str, control: TelegramControl) -> No
     assert "The stored bot token is unchanged." in second
 
 
-def test_domain_gets_a_public_certificate(prefix: str, control: TelegramControl, zone: str) -> None:
+def test_domain_gets_public_certificate(prefix: str, control: TelegramControl, zone: str) -> None:
     provision(prefix, "--domain", "Bot.Example.com", "--hosted-zone-id", f"/hostedzone/{zone}", token=TOKEN)
     records = aws.client("route53").list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
     alias = [one["AliasTarget"]["DNSName"] for one in records if one["Name"] == "bot.example.com."]
@@ -152,7 +152,7 @@ def test_missing_certificate_and_token_are_reported(prefix: str, control: Telegr
     assert any("is closed to everybody" in line and "--parameter OperatorCidr=" in line for line in lines)
 
 
-def test_later_run_adds_the_token_and_keeps_the_certificate(prefix: str, control: TelegramControl) -> None:
+def test_later_run_adds_token_and_keeps_certificate(prefix: str, control: TelegramControl) -> None:
     provision(prefix, "--self-signed")
     arn = web(prefix).parameters["CertificateArn"]
     before = acm.pem(arn)
@@ -161,7 +161,7 @@ def test_later_run_adds_the_token_and_keeps_the_certificate(prefix: str, control
     assert control.webhook()["has_custom_certificate"]
 
 
-def test_switch_from_self_signed_to_a_domain_and_back(prefix: str, control: TelegramControl, zone: str) -> None:
+def test_service_switches_to_domain_and_back(prefix: str, control: TelegramControl, zone: str) -> None:
     provision(prefix, "--self-signed", token=TOKEN)
     provision(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
     info = control.webhook()
@@ -200,7 +200,7 @@ def test_token_is_asked_for_until_one_is_stored(prefix: str, monkeypatch: pytest
     provision(prefix, output=Terminal())
 
 
-def test_without_a_token_the_rest_is_deployed(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service_is_deployed_without_token(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, "")
     provision(prefix, output=Terminal())
     assert not bot.has_token(Service(prefix))
@@ -213,7 +213,7 @@ def test_wrong_token_is_rejected_before_any_change(prefix: str) -> None:
     assert cloudformation.describe(f"{prefix}-network") is None
 
 
-def test_wrong_token_leaves_the_stored_one(prefix: str) -> None:
+def test_wrong_token_keeps_stored_one(prefix: str) -> None:
     provision(prefix, token=TOKEN)
     with pytest.raises(CommandError, match="doesn't know"):
         provision(prefix, token="123456:another-token")
@@ -221,7 +221,7 @@ def test_wrong_token_leaves_the_stored_one(prefix: str) -> None:
 
 
 @pytest.mark.parametrize(("given", "reason"), [("\n", "holds no token"), ("my token", "This isn't a bot token")])
-def test_descriptor_without_a_token_is_rejected(prefix: str, given: str, reason: str) -> None:
+def test_descriptor_without_token_is_rejected(prefix: str, given: str, reason: str) -> None:
     with pytest.raises(CommandError, match=reason) as caught:
         provision(prefix, token=given)
     assert given not in str(caught.value)
@@ -296,7 +296,7 @@ def test_domain_outside_its_zone_is_rejected_before_any_change(prefix: str, zone
     assert cloudformation.describe(f"{prefix}-network") is None
 
 
-def test_foreign_stack_is_found_before_a_certificate_is_requested(prefix: str, zone: str) -> None:
+def test_foreign_stack_is_found_before_certificate_request(prefix: str, zone: str) -> None:
     topic = '{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}'
     aws.client("cloudformation").create_stack(StackName=f"{prefix}-web", TemplateBody=topic)
     with pytest.raises(CommandError, match=f"{prefix}-web was not made by"):
@@ -368,7 +368,7 @@ def interrupted(step: Callable[..., Any], when: str) -> Callable[..., Any]:
 # ------------------------------------------------------------------------------------------- the webhook
 
 
-def test_waits_until_telegram_resolves_the_host(prefix: str, control: TelegramControl) -> None:
+def test_run_waits_until_telegram_resolves_host(prefix: str, control: TelegramControl) -> None:
     unknown = "Bad Request: bad webhook: Failed to resolve host: Name or service not known"
     control.fault("setWebhook", "bad_request", description=unknown)
     lines = provision(prefix, "--self-signed", token=TOKEN)
@@ -376,7 +376,7 @@ def test_waits_until_telegram_resolves_the_host(prefix: str, control: TelegramCo
     assert control.webhook()["has_custom_certificate"]
 
 
-def test_rejected_webhook_is_reported_and_sent_by_the_next_run(prefix: str, control: TelegramControl) -> None:
+def test_rejected_webhook_is_sent_by_next_run(prefix: str, control: TelegramControl) -> None:
     control.fault("setWebhook", "bad_request", description="Bad Request: bad webhook: IP address is reserved")
     with pytest.raises(
         CommandError, match=r"Everything is deployed, but .*ip address is reserved - then run this again"
@@ -389,7 +389,7 @@ def test_rejected_webhook_is_reported_and_sent_by_the_next_run(prefix: str, cont
 # ------------------------------------------------------------------------------------------ old machines
 
 
-def test_instances_of_an_older_image_are_replaced(prefix: str) -> None:
+def test_instances_of_older_image_are_replaced(prefix: str) -> None:
     provision(prefix)
     scaling, group = aws.client("autoscaling"), f"{prefix}-polybot"
     scaling.set_desired_capacity(AutoScalingGroupName=group, DesiredCapacity=2)
@@ -412,7 +412,7 @@ def test_running_refresh_is_left_alone(prefix: str, monkeypatch: pytest.MonkeyPa
 # --------------------------------------------------------------------------------------------- the plan
 
 
-def test_plan_lists_the_steps_outside_the_stacks(
+def test_plan_lists_steps_outside_stacks(
     prefix: str, control: TelegramControl, zone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = provision(prefix, "--self-signed", "--plan")

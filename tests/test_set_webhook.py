@@ -116,7 +116,7 @@ def _tls(pair: Pair) -> ssl.SSLContext:
 # ------------------------------------------------------------------------------------------------ once
 
 
-def test_the_webhook_is_registered_with_what_updates_are_wanted(control: TelegramControl) -> None:
+def test_webhook_is_registered_for_needed_updates(control: TelegramControl) -> None:
     done = register()
     info = control.webhook()
     assert (info["url"], sorted(info["allowed_updates"]), info["max_connections"]) == (URL, KINDS, 40)
@@ -132,7 +132,7 @@ def test_webhook_is_not_sent_again_unless_asked(control: TelegramControl) -> Non
     assert sent(control) == 2
 
 
-def test_new_address_replaces_the_old_and_keeps_pending_updates(control: TelegramControl, server: str) -> None:
+def test_new_address_keeps_pending_updates(control: TelegramControl, server: str) -> None:
     register(f"http://127.0.0.1:{free_port()}/")
     TelegramUser(server, 7).send_text("hello")
     done = register()
@@ -140,7 +140,7 @@ def test_new_address_replaces_the_old_and_keeps_pending_updates(control: Telegra
     assert done.info.pending_update_count == 1
 
 
-def test_refused_delivery_makes_the_secret_be_sent_again(control: TelegramControl, server: str) -> None:
+def test_secret_is_sent_again_after_refused_delivery(control: TelegramControl, server: str) -> None:
     with Site(status=403).open() as site:
         register(site.url)
         TelegramUser(server, 8).send_text("hello")
@@ -151,9 +151,7 @@ def test_refused_delivery_makes_the_secret_be_sent_again(control: TelegramContro
 # -------------------------------------------------------------------------------------- with a certificate
 
 
-def test_updates_arrive_at_a_site_that_nobody_but_its_own_certificate_vouches_for(
-    control: TelegramControl, server: str, pair: Pair
-) -> None:
+def test_updates_reach_site_with_self_signed_certificate(control: TelegramControl, server: str, pair: Pair) -> None:
     with Site(pair).open() as site:
         done = register(site.url, certificate=pair.certificate)
         assert done.info.has_custom_certificate
@@ -162,9 +160,7 @@ def test_updates_arrive_at_a_site_that_nobody_but_its_own_certificate_vouches_fo
         assert site.received == [(SECRET, "hello")]
 
 
-def test_without_the_certificate_nothing_arrives_and_with_it_also_what_waited(
-    control: TelegramControl, server: str, pair: Pair
-) -> None:
+def test_waiting_updates_arrive_once_certificate_is_sent(control: TelegramControl, server: str, pair: Pair) -> None:
     with Site(pair).open() as site:
         register(site.url)
         TelegramUser(server, 10).send_text("early")
@@ -175,9 +171,7 @@ def test_without_the_certificate_nothing_arrives_and_with_it_also_what_waited(
         wait_until(lambda: site.received == [(SECRET, "early")])
 
 
-def test_a_renewed_certificate_is_given_to_telegram_though_it_has_one_already(
-    control: TelegramControl, server: str, pair: Pair
-) -> None:
+def test_renewed_certificate_is_sent_to_telegram(control: TelegramControl, server: str, pair: Pair) -> None:
     old = self_signed.make("localhost", datetime.now(UTC))
     with Site(pair).open() as site:
         register(site.url, certificate=old.certificate)
@@ -266,7 +260,7 @@ def run(*arguments: str) -> list[str]:
     return output.getvalue().splitlines()
 
 
-def test_the_command_takes_address_and_certificate_from_the_stack(control: TelegramControl, emulated: str) -> None:
+def test_command_takes_address_and_certificate_from_stack(control: TelegramControl, emulated: str) -> None:
     deploy_web("own", acm.ensure_self_signed(Service("own"), "localhost"))
     lines = run("--prefix", "own")
     url = "https://localhost/telegram/webhook"
@@ -277,7 +271,7 @@ def test_the_command_takes_address_and_certificate_from_the_stack(control: Teleg
     ]
 
 
-def test_the_command_reads_the_secrets_of_the_stack_where_the_environment_has_none(
+def test_command_falls_back_to_secrets_of_stack(
     control: TelegramControl, emulated: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in (("telegram-token", TOKEN), ("webhook-secret", json.dumps({"TELEGRAM_WEBHOOK_SECRET": SECRET}))):
@@ -288,12 +282,12 @@ def test_the_command_reads_the_secrets_of_the_stack_where_the_environment_has_no
     assert "The webhook was sent to Telegram." in run("--prefix", "kept")
 
 
-def test_the_command_says_when_there_is_nothing_to_do(control: TelegramControl) -> None:
+def test_command_reports_unchanged_webhook(control: TelegramControl) -> None:
     run("--url", URL)
     assert run("--url", URL)[0] == "Telegram already has the webhook."
 
 
-def test_the_command_tells_the_last_delivery_that_failed(control: TelegramControl, server: str) -> None:
+def test_command_shows_last_failed_delivery(control: TelegramControl, server: str) -> None:
     url = f"http://127.0.0.1:{free_port()}/"
     run("--url", url)
     TelegramUser(server, 12).send_text("hello")
@@ -310,7 +304,7 @@ def test_missing_certificate_is_reported_with_advice(control: TelegramControl, e
         run("--prefix", "bare")
 
 
-def test_a_refused_token_is_a_commands_error(control: TelegramControl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refused_token_is_command_error(control: TelegramControl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", "123456:another-token")
     with pytest.raises(CommandError, match="doesn't know this bot token"):
         run("--url", URL)

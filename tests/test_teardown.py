@@ -93,7 +93,7 @@ def test_teardown_deletes_everything_and_can_be_repeated(prefix: str) -> None:
     assert run("teardown", prefix) == nothing
 
 
-def test_teardown_reports_tagged_resources_outside_the_stacks(prefix: str) -> None:
+def test_teardown_reports_tagged_resources_outside_stacks(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=Service(prefix).tags())
     with pytest.raises(
@@ -103,7 +103,7 @@ def test_teardown_reports_tagged_resources_outside_the_stacks(prefix: str) -> No
     assert statuses(prefix) == {}
 
 
-def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teardown_empties_bucket_before_deleting_its_stack(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS, unlike the emulator, refuses to delete a bucket that isn't empty."""
     provision.deploy(Service(prefix))
     s3, bucket = aws.client("s3"), f"{prefix}-images-000000000000-us-east-1"
@@ -121,7 +121,7 @@ def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, mo
     assert full == [name for name in left if name not in (f"{prefix}-storage", f"{prefix}-network")]
 
 
-def test_teardown_continues_if_the_bucket_is_gone(prefix: str) -> None:
+def test_teardown_continues_if_bucket_is_gone(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-000000000000-us-east-1")
     assert stacks.delete(Service(prefix)) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
@@ -156,14 +156,14 @@ def test_teardown_asks_wherever_its_output_goes(
 
 
 @pytest.mark.parametrize("output", [Terminal, io.StringIO])
-def test_teardown_refuses_without_a_terminal(prefix: str, output: type[io.StringIO]) -> None:
+def test_teardown_refuses_without_terminal(prefix: str, output: type[io.StringIO]) -> None:
     provision.deploy(Service(prefix))
     with pytest.raises(CommandError, match=r"Nothing was deleted: there is no terminal .* add --yes"):
         call_command("teardown", "--prefix", prefix, stdout=output())
     assert len(statuses(prefix)) == len(stacks.ORDER)
 
 
-def test_teardown_shows_what_is_stored(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teardown_shows_stored_data(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     provision.deploy(Service(prefix))
     fill(prefix)
     monkeypatch.setattr("sys.stdin", Terminal("no\n"))
@@ -192,7 +192,7 @@ def fill(prefix: str) -> None:
     aws.client("sqs").send_message(QueueUrl=url, MessageBody="x")
 
 
-def test_teardown_removes_the_webhook_and_keeps_pending_updates(
+def test_teardown_removes_webhook_and_keeps_pending_updates(
     prefix: str, control: TelegramControl, telegram: str
 ) -> None:
     made(prefix, "--self-signed")
