@@ -3,7 +3,8 @@
 import pytest
 
 from tests.model.explore import BrokenPromise, explore
-from tests.model.protocol import ACCEPTED, Protocol, State
+from tests.model.protocol import Protocol
+from tests.model.states import ACCEPTED, State
 from tests.model.writes import Rules
 
 # What each exploration is about, and the states that it has: a protocol that changed is looked at again.
