@@ -1,8 +1,6 @@
 """Plans and `doctor` only need the runbook's read-only policy."""
 
-import io
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +11,7 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 from django.conf import settings
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from botsite import aws
 from deploy.certificates import domains
@@ -21,10 +19,10 @@ from deploy.doctor import checks
 from deploy.doctor.findings import State
 from deploy.service import Service
 from tests.support import emulators
-from tests.support.emulators import forget_clients
+from tests.support.emulators import TOKEN, forget_clients
+from tests.support.provisioning import run, run_provision
 
 RUNBOOK = Path(__file__).parents[1] / "deploy" / "README.md"
-TOKEN = "123456:not-a-real-token"
 PREFIX = "look"
 # Services whose name in IAM differs from that in their address.
 NAMES = {"monitoring": "cloudwatch"}
@@ -36,11 +34,8 @@ def service() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(emulators.ministack(AUTH="true"))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(settings, "TELEGRAM_API_URL", stack.enter_context(emulators.telegram(TOKEN)))
-        reading, writing = os.pipe()
-        os.write(writing, TOKEN.encode())
-        os.close(writing)
-        run("provision", "--prefix", PREFIX, "--self-signed", "--token-fd", str(reading))
+        patch.setattr(settings, "TELEGRAM_API_URL", stack.enter_context(emulators.telegram()))
+        run_provision(PREFIX, "--self-signed", token=TOKEN)
         yield
 
 
@@ -49,13 +44,6 @@ def zone() -> str:
     """The id of a hosted zone of example.com."""
     made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
     return str(made["Id"]).rpartition("/")[2]
-
-
-def run(*arguments: str) -> str:
-    """Run a command and return what it printed."""
-    output = io.StringIO()
-    call_command(*arguments, stdout=output)
-    return output.getvalue()
 
 
 def policy() -> dict[str, Any]:

@@ -25,6 +25,7 @@ from detection import callback, queries
 from tests.support import new_updates
 from tests.support.emulators import forget_clients
 from tests.support.processes import wait_until
+from tests.support.provisioning import descriptor
 
 pytestmark = pytest.mark.long
 
@@ -214,17 +215,9 @@ def test_admin_password_changes_and_is_not_printed(service: Service) -> None:
     assert held("admin-password")["ADMIN_PASSWORD"] not in said
 
 
-def given(text: str) -> int:
-    """Return a file descriptor with a text."""
-    reading, writing = os.pipe()
-    os.write(writing, text.encode())
-    os.close(writing)
-    return reading
-
-
 def test_token_is_stored_once_telegram_accepts_it(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
-    said = rotate("telegram-token", token_fd=given(f"{token}\n"))
+    said = rotate("telegram-token", token_fd=descriptor(f"{token}\n"))
     assert bot_token.stored(f"{PREFIX}/telegram-token") == token
     assert "@object_detection_bot" in said
     assert token not in said
@@ -234,7 +227,7 @@ def test_photo_after_revoked_token_is_answered_with_new_one(service: Service, us
     control, new = TelegramControl(service.telegram_url), revoked(service)
     message = user.send_photo(photo)
     wait_until(lambda: any(code >= 500 for one in control.updates(user.chat_id) for code in one.statuses))
-    said = rotate("telegram-token", token_fd=given(new))
+    said = rotate("telegram-token", token_fd=descriptor(new))
     assert user.wait_for_reply(message).photo
     assert len([one for one in user.messages() if one.from_bot]) == 1
     assert ("from now on" in said, new in said) == (True, False)
@@ -254,7 +247,7 @@ def test_no_call_fails_once_new_token_is_stored(service: Service, user: Telegram
     others = [TelegramUser(service.telegram_url, next(chat_ids)) for _ in range(8)]
     for other in others:
         other.wait_for_reply(other.send_text("/help"))
-    rotate("telegram-token", token_fd=given(revoked(service)))
+    rotate("telegram-token", token_fd=descriptor(revoked(service)))
     for other in others:
         other.wait_for_reply(other.send_text("/help"))
     assert user.wait_for_reply(user.send_photo(photo)).photo
@@ -267,7 +260,7 @@ def test_missing_webhook_is_reported(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
     httpx.post(f"{service.telegram_url}/bot{token}/deleteWebhook").raise_for_status()
     try:
-        said = rotate("telegram-token", token_fd=given(token))
+        said = rotate("telegram-token", token_fd=descriptor(token))
     finally:
         # Another test may have rotated it.
         service.env |= held("webhook-secret")
@@ -278,7 +271,7 @@ def test_missing_webhook_is_reported(service: Service) -> None:
 @pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "doesn't know"), ("\n", "no token")])
 def test_wrong_token_changes_nothing(service: Service, text: str, why: str) -> None:
     with pytest.raises(CommandError, match=why) as raised:
-        rotate("telegram-token", token_fd=given(text))
+        rotate("telegram-token", token_fd=descriptor(text))
     assert "AAAA" not in str(raised.value)
     assert bot_token.stored(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
 

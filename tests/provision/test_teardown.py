@@ -1,8 +1,6 @@
 """`teardown` of the stacks and of what isn't in a stack: webhook, certificate, DNS record, images, log groups."""
 
 import io
-import itertools
-from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
@@ -16,58 +14,22 @@ from deploy.images import ami
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
 from deploy.webhook import bot, registration
-from tests.support import emulators
+from tests.support import provisioning
 from tests.support.deployed import statuses
+from tests.support.emulators import TOKEN
 from tests.support.processes import free_port
+from tests.support.provisioning import Terminal
 
-TOKEN = "123456:not-a-real-token"
-numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def telegram() -> Iterator[str]:
-    """The address of a fake Telegram for this module."""
-    with emulators.telegram(TOKEN) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[str]:
-    """An emulated AWS for this module."""
-    with emulators.ministack() as url:
-        yield url
-
-
-@pytest.fixture
-def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
-    """A Telegram without a webhook."""
-    monkeypatch.setattr(settings, "TELEGRAM_API_URL", telegram)
-    yield TelegramControl(telegram)
-    TelegramControl(telegram).reset(setup=True)
-
-
-@pytest.fixture
-def prefix(cloud: str, control: TelegramControl) -> str:
-    """A prefix for this test."""
-    return f"gone-{next(numbers)}"
-
-
-@pytest.fixture(scope="module")
-def zone(cloud: str) -> str:
-    """The id of a public hosted zone of example.com."""
-    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
-    return str(made["Id"]).removeprefix("/hostedzone/")
+pytestmark = pytest.mark.usefixtures("control")
 
 
 def run(command: str, prefix: str, *arguments: str) -> str:
-    """Run a command and return what it printed."""
-    output = io.StringIO()
+    """Run a command, which may delete, and return what it printed."""
     agreed = ["--yes"] if command == "teardown" else []
-    call_command(command, "--prefix", prefix, *agreed, *arguments, stdout=output)
-    return output.getvalue()
+    return provisioning.run(command, "--prefix", prefix, *agreed, *arguments)
 
 
-def made(prefix: str, *way: str) -> None:
+def with_webhook(prefix: str, *way: str) -> None:
     """Provision a service with a webhook."""
     run("provision", prefix, *way)
     bot.store(Service(prefix), TOKEN)
@@ -134,14 +96,6 @@ def test_teardown_plan_deletes_nothing(prefix: str) -> None:
     assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
 
 
-class Terminal(io.StringIO):
-    """A stream that is a terminal."""
-
-    def isatty(self) -> bool:
-        """Say so."""
-        return True
-
-
 @pytest.mark.parametrize("output", [Terminal, io.StringIO], ids=["terminal", "tee"])
 def test_teardown_asks_wherever_its_output_goes(
     prefix: str, monkeypatch: pytest.MonkeyPatch, output: type[io.StringIO]
@@ -195,14 +149,14 @@ def fill(prefix: str) -> None:
 def test_teardown_removes_webhook_and_keeps_pending_updates(
     prefix: str, control: TelegramControl, telegram: str
 ) -> None:
-    made(prefix, "--self-signed")
+    with_webhook(prefix, "--self-signed")
     TelegramUser(telegram, 7).send_text("hello")
     assert "The webhook is removed" in run("teardown", prefix)
     assert (control.webhook()["url"], control.webhook()["pending_update_count"]) == ("", 1)
 
 
 def test_webhook_of_another_service_is_kept(prefix: str, control: TelegramControl) -> None:
-    made(prefix, "--self-signed")
+    with_webhook(prefix, "--self-signed")
     other = "https://bot.example.org/telegram/webhook"
     registration.register(other, TOKEN, "secret")
     assert "webhook is removed" not in run("teardown", prefix)
@@ -212,7 +166,7 @@ def test_webhook_of_another_service_is_kept(prefix: str, control: TelegramContro
 def test_unreachable_telegram_does_not_stop_teardown(
     prefix: str, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made(prefix, "--self-signed")
+    with_webhook(prefix, "--self-signed")
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", f"http://127.0.0.1:{free_port()}")
     printed = run("teardown", prefix)
     assert "Telegram still has the webhook" in printed
@@ -221,7 +175,7 @@ def test_unreachable_telegram_does_not_stop_teardown(
 
 def test_teardown_removes_dns_records(prefix: str, zone: str) -> None:
     before = records(zone)
-    made(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
+    with_webhook(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
     new = records(zone) - before
     assert (len(new), f"{prefix}.example.com." in new) == (2, True)
     assert "AWS::Route53::RecordSet" in run("teardown", prefix, "--plan")
