@@ -20,7 +20,7 @@ from deploy.doctor.findings import State
 from deploy.service import Service
 from tests.support import emulators
 from tests.support.emulators import TOKEN, forget_clients
-from tests.support.provisioning import run, run_provision
+from tests.support.provisioning import hosted_zone, run, run_provision
 
 RUNBOOK = Path(__file__).parents[1] / "deploy" / "README.md"
 PREFIX = "look"
@@ -42,8 +42,7 @@ def service() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def zone() -> str:
     """The id of a hosted zone of example.com."""
-    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
-    return str(made["Id"]).rpartition("/")[2]
+    return hosted_zone()
 
 
 def policy() -> dict[str, Any]:

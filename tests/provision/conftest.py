@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from botsite import aws
 from deploy import provision, stacks
 from deploy.local.telegram.client import TelegramControl
 from deploy.service import Service
 from tests.support import emulators
+from tests.support.provisioning import hosted_zone
 
 numbers = itertools.count(1)
 
@@ -57,8 +57,7 @@ def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram
 @pytest.fixture(scope="module")
 def zone(cloud: str) -> str:
     """The id of a public hosted zone of example.com."""
-    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
-    return str(made["Id"]).removeprefix("/hostedzone/")
+    return hosted_zone()
 
 
 @pytest.fixture

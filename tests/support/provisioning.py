@@ -43,6 +43,12 @@ def descriptor(text: str) -> int:
     return reading
 
 
+def hosted_zone() -> str:
+    """Create a public hosted zone of example.com; return its id."""
+    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
+    return str(made["Id"]).removeprefix("/hostedzone/")
+
+
 def web(prefix: str) -> cloudformation.Stack:
     """Return the stack of the sites."""
     return Service(prefix).stack("web")
