@@ -60,7 +60,7 @@ def tiles(operator: Operator) -> dict[str, str]:
     return {name: value.strip() for name, value in TILE.findall(operator.get("/ops/live").text)}
 
 
-def test_dashboard_shows_the_state_of_the_service(admin: Operator, user: TelegramUser, photo: bytes) -> None:
+def test_dashboard_shows_state_of_service(admin: Operator, user: TelegramUser, photo: bytes) -> None:
     user.wait_for_reply(user.send_photo(photo))
 
     def told() -> dict[str, str] | None:
@@ -84,7 +84,7 @@ def test_charts_have_text_alternatives(admin: Operator) -> None:
     assert " style=" not in page
 
 
-def test_strangers_get_the_login_page(stack: LocalStack) -> None:
+def test_strangers_get_login_page(stack: LocalStack) -> None:
     stranger = Operator(next(iter(stack.sites.values())))
     for page in PAGES:
         assert stranger.get(page).headers["location"].startswith("/admin/login/?next=/ops/")
@@ -100,7 +100,7 @@ def test_strangers_get_the_login_page(stack: LocalStack) -> None:
         ("/ops/trace/p1/", "/ops/trace/p1"),
     ],
 )
-def test_missing_or_extra_slash_redirects_to_the_page(admin: Operator, typed: str, meant: str) -> None:
+def test_missing_or_extra_slash_redirects_to_page(admin: Operator, typed: str, meant: str) -> None:
     answer = admin.get(typed)
     assert (answer.is_redirect, answer.headers.get("location")) == (True, meant)
 
@@ -115,7 +115,7 @@ def test_endpoints_for_programs_never_redirect(admin: Operator) -> None:
     ]
 
 
-def test_staff_without_permission_sees_and_does_nothing(stack: LocalStack, given_up: tuple[Prediction, str]) -> None:
+def test_staff_without_permission_see_and_do_nothing(stack: LocalStack, given_up: tuple[Prediction, str]) -> None:
     nobody, viewer = operators.staff(stack, "ops-none", []), operators.staff(stack, "ops-view", ["view_job"])
     assert [nobody.get(page).status_code for page in PAGES] == [403] * len(PAGES)
     assert [viewer.get(page).status_code for page in PAGES] == [200, 200, 200, 403]
@@ -134,7 +134,7 @@ def test_staff_without_permission_sees_and_does_nothing(stack: LocalStack, given
         ("cloudwatch", "GetMetricData", ["Backlog per instance", "Metric freshness"]),
     ],
 )
-def test_failing_source_is_unknown_with_its_reason_and_the_rest_is_shown(
+def test_failing_source_is_unknown_with_its_reason(
     site: FaultySite, operator: Operator, service: str, operation: str, unknown: list[str]
 ) -> None:
     site.break_(failing(service, operation, "access denied"))
@@ -174,14 +174,14 @@ def _recorded(stack: LocalStack, identity: str) -> list[str]:
         return [entry.change_message for entry in entries]
 
 
-def test_letter_that_is_not_a_job_is_shown_and_recorded(stack: LocalStack, admin: Operator) -> None:
+def test_letter_without_job_is_shown_and_recorded(stack: LocalStack, admin: Operator) -> None:
     letter = letters.put("<b>not a job</b>")
     assert "&lt;b&gt;not a job" in admin.get("/ops/dead-letters").text
     admin.post(f"/ops/dead-letters/replay?id={letter}")
     assert _recorded(stack, letter) == ["Replayed from the dead-letter queue."]
 
 
-def test_missing_letters_and_an_empty_selection_are_reported(admin: Operator) -> None:
+def test_missing_letters_and_empty_selection_are_reported(admin: Operator) -> None:
     admin.post("/ops/dead-letters/replay?id=nothing")
     assert (
         "1 selected letter is gone: already replayed, or being viewed by someone else."
@@ -191,7 +191,7 @@ def test_missing_letters_and_an_empty_selection_are_reported(admin: Operator) ->
     assert "Select at least one letter." in admin.get("/ops/dead-letters").text
 
 
-def test_failing_dead_letter_queue_is_an_error_page(site: FaultySite, operator: Operator) -> None:
+def test_failing_dead_letter_queue_gives_error_page(site: FaultySite, operator: Operator) -> None:
     site.break_(failing("sqs", "ReceiveMessage", "internal error"))
     answers = [operator.get("/ops/dead-letters"), operator.post("/ops/dead-letters/replay?id=x")]
     site.repair()
@@ -218,7 +218,7 @@ def test_recent_photos_are_counted_by_minute() -> None:
     assert (said.answered, said.failed, said.undeliverable, said.p50_ms, said.p95_ms) == (2, 1, 1, 1000, 4000)
 
 
-def test_too_many_photos_are_summarised_by_the_newest_and_their_time_span() -> None:
+def test_too_many_photos_are_summarised_by_newest() -> None:
     said = recent.summary([_item(age) for age in range(0, 301, 5)], NOW, whole=False)
     assert (said.minutes, said.by_minute) == (5.0, (12, 12, 12, 12, 12))
 
@@ -229,7 +229,7 @@ def test_items_with_bad_times_are_tolerated() -> None:
     assert recent.summary([], NOW, whole=True).by_minute == (0,) * 30
 
 
-def test_line_breaks_at_missing_points_and_stays_within_its_frame() -> None:
+def test_line_breaks_at_missing_points_and_stays_in_frame() -> None:
     points = [Point(0, 1), Point(60, 5), Point(1000, 20)]
     chart = Frame(now=1000, seconds=1000, gap=90).draw("Load", "long ago", {"load": points}, target=10)
     assert chart.lines[0].way == "M0.0 114.0h0L36.0 90.0M600.0 0.0h0"
@@ -244,5 +244,5 @@ def test_chart_without_points_says_so() -> None:
 
 
 @pytest.mark.parametrize(("value", "top"), [(0, 1), (1, 1), (1.1, 2), (12, 20), (20, 20), (501, 1000), (4e6, 5e6)])
-def test_upper_edge_of_a_chart_is_a_round_number(value: float, top: float) -> None:
+def test_upper_edge_of_chart_is_round_number(value: float, top: float) -> None:
     assert charts.nice(value) == top

@@ -76,7 +76,7 @@ def answered(page: Page) -> int:
     return int(words[1])
 
 
-def test_three_hours_of_backlog_are_drawn_with_the_target(page: Page, past: None) -> None:
+def test_three_hours_of_backlog_are_drawn_with_target(page: Page, past: None) -> None:
     words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 18; target 10")
     chart = page.get_by_role("img", name=words)
     expect(chart).to_be_visible()
@@ -86,7 +86,7 @@ def test_three_hours_of_backlog_are_drawn_with_the_target(page: Page, past: None
     expect(chart.locator("path.target")).to_have_attribute("d", "M0 60.0H600")
 
 
-def test_dashboard_updates_under_load_without_a_reload(page: Page, stack: LocalStack, photo: bytes, past: None) -> None:
+def test_dashboard_updates_under_load_without_reload(page: Page, stack: LocalStack, photo: bytes, past: None) -> None:
     page.evaluate("window.same = true")
     before = answered(page)
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
@@ -121,7 +121,7 @@ def test_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_a_phone_and_are_readable_in_light_and_dark(page: Page, site_address: str, scheme: str) -> None:
+def test_pages_fit_phones_and_are_readable_in_light_and_dark(page: Page, site_address: str, scheme: str) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     page.set_viewport_size({"width": 360, "height": 800})
     for path in ("/ops/", "/ops/dead-letters"):
@@ -152,7 +152,7 @@ def test_page_says_when_its_numbers_are_out_of_date(page: Page) -> None:
     expect(page.locator("#stale")).to_be_hidden()
 
 
-def test_expired_session_leads_to_the_login_page(page: Page) -> None:
+def test_expired_session_leads_to_login_page(page: Page) -> None:
     page.context.clear_cookies()
     expect(page.get_by_label("Password")).to_be_visible()
     assert "next=/ops/" in page.url

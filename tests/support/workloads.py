@@ -162,7 +162,7 @@ def administer() -> None:
 
 
 def look_at_service() -> None:
-    """Do what the ops page does: read every source, look at the dead letters, and replay one."""
+    """Do what the dashboard does: read every source, look at the dead letters, and replay one."""
     service.group()
     service.tracked()
     recent.read()
