@@ -19,19 +19,19 @@ HOUR = 3600.0
 
 
 @given(depths, targets)
-def test_work_without_a_machine_is_above_the_target(depth: Depth, target: float) -> None:
+def test_work_without_machine_is_above_target(depth: Depth, target: float) -> None:
     values = backlog.values(depth, 0, target)
     assert (values.backlog_per_instance > target) == (depth.unfinished > 0)
     assert values.backlog_without_capacity == depth.unfinished
 
 
 @given(machines, targets)
-def test_no_work_is_a_real_zero(desired: int, target: float) -> None:
+def test_no_work_is_real_zero(desired: int, target: float) -> None:
     assert backlog.values(Depth(0, 0), desired, target) == Values(0.0, 0.0, 0.0)
 
 
 @given(depths, st.integers(1, 1000), targets)
-def test_with_machines_it_is_the_work_per_machine(depth: Depth, desired: int, target: float) -> None:
+def test_value_is_work_per_machine(depth: Depth, desired: int, target: float) -> None:
     values = backlog.values(depth, desired, target)
     assert values == Values(depth.unfinished / desired, depth.in_flight / desired, 0.0)
 
@@ -43,7 +43,7 @@ def test_group_in_use_has_at_least_the_work_for_one_machine(depth: Depth, desire
 
 
 @given(st.integers(0, 1000), targets)
-def test_while_in_use_an_idle_group_shrinks_to_one_machine_and_stays(desired: int, target: float) -> None:
+def test_idle_group_in_use_shrinks_to_one_machine(desired: int, target: float) -> None:
     values = backlog.values(Depth(0, 0), desired, target, keep=True)
     assert _after_an_hour(values, Capacity(desired, 0, 1000), target) == min(desired, 1)
 
@@ -61,14 +61,12 @@ def test_while_in_use_an_idle_group_shrinks_to_one_machine_and_stays(desired: in
         pytest.param(None, 0.0, False, id="turned off, unknown"),
     ],
 )
-def test_people_use_the_service_for_a_while_after_a_photo(
-    since_photo: float | None, keep_warm: float, in_use: bool
-) -> None:
+def test_service_is_in_use_for_a_while_after_a_photo(since_photo: float | None, keep_warm: float, in_use: bool) -> None:
     assert backlog.in_use(since_photo, keep_warm) is in_use
 
 
 @pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf])
-def test_impossible_time_to_keep_a_machine_is_named(seconds: float) -> None:
+def test_impossible_keep_warm_time_is_named(seconds: float) -> None:
     with pytest.raises(BadSetting, match="KEEP_WARM_SECONDS is"):
         backlog.in_use(0, seconds)
 
@@ -76,7 +74,7 @@ def test_impossible_time_to_keep_a_machine_is_named(seconds: float) -> None:
 @pytest.mark.parametrize(
     ("work", "desired"), [(None, 3), (None, 1), (0, None), (7, None), (None, None), (0, 3), (0, 1)]
 )
-def test_a_machine_is_kept_whatever_cannot_be_read(work: int | None, desired: int | None) -> None:
+def test_unreadable_sources_keep_one_machine(work: int | None, desired: int | None) -> None:
     values = backlog.values(None if work is None else Depth(work, 0), desired, 10, keep=True)
     for size in [desired] if desired else [1, 3]:
         assert _after_an_hour(values, Capacity(size, 0, 1000), 10) >= 1
@@ -124,7 +122,7 @@ def _after_an_hour(values: Values, capacity: Capacity, target: float) -> int:
     return decide(policy.shipped(target), points, capacity, times[-1] + 30).desired
 
 
-def test_acceptable_backlog_is_what_a_machine_finishes_in_time() -> None:
+def test_acceptable_backlog_is_finished_in_time() -> None:
     assert backlog.acceptable(latency_goal_seconds=15, photos_per_second=32) == 480
     assert backlog.acceptable(latency_goal_seconds=60, photos_per_second=1 / 60) == 1
 

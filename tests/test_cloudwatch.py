@@ -49,7 +49,7 @@ def test_policies_say_their_metric_target_and_steps(stack: LocalStack) -> None:
     assert (steps.adjustment, steps.steps) == ("ChangeInCapacity", ((0.0, 1),))
 
 
-def test_alarms_say_what_they_watch_and_whom_they_call(stack: LocalStack) -> None:
+def test_alarms_name_their_metric_and_actions(stack: LocalStack) -> None:
     name = stack.env["ASG_NAME"]
     prefix = name.removesuffix("-yolo5")
     [steps] = [policy for policy in cloudwatch.policies(name) if isinstance(policy, StepPolicy)]
@@ -75,6 +75,6 @@ def test_points_of_several_metrics_come_oldest_first(stack: LocalStack) -> None:
     assert found[0][1].at == now.timestamp() - 1
 
 
-def test_stale_means_the_same_to_the_alarm_and_to_the_pages() -> None:
+def test_alarm_and_pages_agree_on_stale() -> None:
     alarm = template.read(TEMPLATES / "alarms.yaml").all_resources["MetricGapAlarm"]["Properties"]
     assert alarm["Period"] * alarm["EvaluationPeriods"] == cloudwatch.STALE_AFTER_SECONDS

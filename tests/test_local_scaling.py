@@ -50,7 +50,7 @@ def laptop(tmp_path: Path) -> Iterator[Callable[..., Laptop]]:
 # --- Instances ----------------------------------------------------------------------------------------------
 
 
-def test_each_instance_is_a_process_with_the_groups_role(laptop: Callable[..., Laptop]) -> None:
+def test_each_instance_is_process_with_groups_role(laptop: Callable[..., Laptop]) -> None:
     whoami = "import boto3; print(boto3.client('sts', 'us-east-1').get_caller_identity()['Arn'], 'ready.', flush=True)"
     here = laptop([sys.executable, "-c", f"{whoami}\nimport time; time.sleep(60)"])
     running = here.run(2)
@@ -72,7 +72,7 @@ def test_leaving_instance_finishes_its_work(laptop: Callable[..., Laptop], tmp_p
     assert (last.child.wait(), last.child.said("left.")) == (0, True)
 
 
-def test_instance_is_terminated_after_the_hooks_timeout(laptop: Callable[..., Laptop]) -> None:
+def test_instance_is_terminated_after_hooks_timeout(laptop: Callable[..., Laptop]) -> None:
     here = laptop([*IDLE, __file__], drain_seconds=1)
     (only,) = here.run(1)
     here.resize(0)
@@ -81,9 +81,7 @@ def test_instance_is_terminated_after_the_hooks_timeout(laptop: Callable[..., La
     assert only.child.wait() == -signal.SIGTERM
 
 
-def test_instance_that_ignores_sigterm_is_killed(
-    laptop: Callable[..., Laptop], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_instance_ignoring_sigterm_is_killed(laptop: Callable[..., Laptop], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instances, "_STOP_SECONDS", 0.5)
     deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready.', flush=True); time.sleep(60)"
     here = laptop([sys.executable, "-c", deaf], drain_seconds=None)
@@ -105,7 +103,7 @@ def test_dead_instance_is_replaced(laptop: Callable[..., Laptop]) -> None:
     assert here.fleet.trouble is None
 
 
-def test_instance_that_cannot_start_gives_the_reason(laptop: Callable[..., Laptop]) -> None:
+def test_failure_to_start_instance_is_explained(laptop: Callable[..., Laptop]) -> None:
     here = laptop([sys.executable, "-c", "raise SystemExit('the model is missing')"])
     here.resize(1)
     assert "the model is missing" in (wait_until(lambda: here.fleet.trouble) or "")
@@ -241,7 +239,7 @@ def test_missing_group_is_reported_and_served_once_it_exists(laptop: Callable[..
         ("autoscaling", "leaving the groups unchanged"),
     ],
 )
-def test_group_keeps_its_size_and_heals_while_a_service_is_down(
+def test_group_keeps_size_and_heals_while_service_is_down(
     scaled: Laptop, monkeypatch: pytest.MonkeyPatch, service: str, text: str
 ) -> None:
     (only,) = scaled.run(1)
@@ -257,7 +255,7 @@ def test_group_keeps_its_size_and_heals_while_a_service_is_down(
     wait_until(lambda: scaled.desired == 0)
 
 
-def test_points_from_before_a_clock_change_are_ignored(scaled: Laptop) -> None:
+def test_points_from_before_clock_change_are_ignored(scaled: Laptop) -> None:
     scaled.run(1)
     publish(scaled, "BacklogPerInstance", 100, ahead=timedelta(hours=1))
     publish(scaled, "BacklogPerInstance", 0)
@@ -265,7 +263,7 @@ def test_points_from_before_a_clock_change_are_ignored(scaled: Laptop) -> None:
     assert not scaled.said("1 → 4")
 
 
-def test_unsupported_policy_is_reported_and_the_group_runs_on(laptop: Callable[..., Laptop]) -> None:
+def test_unsupported_policy_is_reported_and_group_runs_on(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     aws.client("autoscaling").put_scaling_policy(
         AutoScalingGroupName=here.name, PolicyName="simple", ScalingAdjustment=1, AdjustmentType="ChangeInCapacity"
@@ -274,7 +272,7 @@ def test_unsupported_policy_is_reported_and_the_group_runs_on(laptop: Callable[.
     here.run(1)
 
 
-def test_launch_template_without_a_role_is_reported(laptop: Callable[..., Laptop]) -> None:
+def test_launch_template_without_role_is_reported(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     iam = aws.client("iam")
     iam.remove_role_from_instance_profile(InstanceProfileName=here.name, RoleName=here.name)
@@ -287,7 +285,7 @@ def test_launch_template_without_a_role_is_reported(laptop: Callable[..., Laptop
 # --- What is deployed ---------------------------------------------------------------------------------------
 
 
-def test_policies_and_settings_are_read_from_the_templates() -> None:
+def test_policies_and_settings_come_from_templates() -> None:
     provision.deploy(Service("try"))
     name, dimensions = "try-yolo5", (("AutoScalingGroupName", "try-yolo5"),)
     launch = asg.launch(cloudwatch.groups(name)[name])
@@ -306,6 +304,6 @@ def test_policies_and_settings_are_read_from_the_templates() -> None:
     assert launch.settings["PREDICTIONS_TABLE"] == "try-predictions"
 
 
-def test_time_scale_applies_to_everything_that_waits() -> None:
+def test_time_scale_applies_to_every_wait() -> None:
     policies = Policies([TargetTracking(10, period=30)], [StepScaling(period=60)], 180)
     assert policies.scaled(1 / 15) == Policies([TargetTracking(10, period=2)], [StepScaling(period=4)], 12)

@@ -31,7 +31,7 @@ def _waiting(*values: float, capacity: Capacity, policies: Policies = POLICIES) 
 
 
 @pytest.mark.parametrize(("values", "desired"), [([20], 4), ([20, 20], 4), ([20, 20, 20], 8), ([20, 10, 20], 4)])
-def test_three_periods_above_the_target_scale_out(values: list[float], desired: int) -> None:
+def test_three_periods_above_target_scale_out(values: list[float], desired: int) -> None:
     assert _after(*values).desired == desired
 
 
@@ -45,7 +45,7 @@ def test_float_rounding_adds_no_machine() -> None:
     assert _after(*[100 / 3] * 3, capacity=capacity).desired == 10
 
 
-def test_at_the_target_nothing_changes() -> None:
+def test_nothing_changes_at_target() -> None:
     assert _after(*[TARGET] * 20).desired == CAPACITY.desired
 
 
@@ -54,29 +54,29 @@ def test_scale_in_takes_fifteen_periods(count: int, desired: int) -> None:
     assert _after(*[5] * count).desired == desired
 
 
-def test_scale_in_needs_less_than_nine_tenths_of_the_target() -> None:
+def test_scale_in_needs_less_than_nine_tenths_of_target() -> None:
     assert _after(*[9] * 20).desired == 4
     assert _after(*[8.9] * 20, capacity=replace(CAPACITY, desired=20)).desired == 18
 
 
-def test_scale_in_keeps_enough_for_the_highest_low_value() -> None:
+def test_scale_in_keeps_enough_for_highest_low_value() -> None:
     assert _after(7, *[0] * 14).desired == 3
     assert _after(*[0] * 15).desired == 0
 
 
-def test_scale_in_respects_the_minimum_and_can_be_disabled() -> None:
+def test_scale_in_respects_minimum_and_can_be_disabled() -> None:
     assert _after(*[0] * 15, capacity=replace(CAPACITY, minimum=2)).desired == 2
     forbidden = replace(POLICIES, tracking=[TargetTracking(TARGET, PERIOD, scale_in=False)])
     assert _after(*[0] * 15, policies=forbidden).desired == 4
 
 
-def test_scale_in_waits_for_warming_machines_and_scale_out_does_not() -> None:
+def test_only_scale_in_waits_for_warming_machines() -> None:
     capacity = replace(CAPACITY, warming=1)
     assert _after(*[0] * 15, capacity=capacity).desired == 4
     assert _after(*[20] * 3, capacity=capacity).desired == 8
 
 
-def test_values_from_before_a_change_are_not_applied_to_the_new_size() -> None:
+def test_earlier_values_are_not_applied_to_new_size() -> None:
     capacity = replace(CAPACITY, desired=8, changed_at=PERIOD * 3)
     assert _after(20, 20, 20, capacity=capacity).desired == 8
     assert _after(20, 20, 20, 10.1, capacity=capacity).desired == 9
@@ -97,7 +97,7 @@ def test_earlier_points_stand_in_for_missing_ones(values: list[float | None]) ->
     assert _after(*values).desired == 8
 
 
-def test_metric_with_every_other_period_missing_still_scales_in() -> None:
+def test_metric_missing_every_other_period_still_scales_in() -> None:
     assert _after(*[0, None] * 6, 0).alarms[LOW] is AlarmState.INSUFFICIENT_DATA
     assert _after(*[0, None] * 7, 0).desired == 0
 
@@ -118,7 +118,7 @@ def test_first_machine_comes_after_one_period() -> None:
     assert _waiting(0, capacity=replace(CAPACITY, desired=0)).desired == 0
 
 
-def test_alarm_adds_nothing_while_the_first_machine_warms_up() -> None:
+def test_alarm_adds_nothing_while_first_machine_warms_up() -> None:
     assert _waiting(1, 1, 1, capacity=replace(CAPACITY, desired=1, warming=1)).desired == 1
 
 
