@@ -39,13 +39,11 @@ class Starting:
     unserved: float | None = None
     published: bool = True
 
-    @property
-    def launches_in(self) -> float:
-        """Return when the group launches its first machine, if a photo waits."""
-        alarm = self._alarm
-        if self.unserved is None or self.unserved > 2 * self.period:
-            return self.period + alarm
-        return max(0.0, alarm - self.unserved)
+    def launches_in(self, waiting: bool) -> float:
+        """Return when a group without machines launches its first one: for a photo that is `waiting`, or comes now."""
+        if not waiting or self.unserved is None or self.unserved > 2 * self.period:
+            return self.period + self._alarm
+        return max(0.0, self._alarm - self.unserved)
 
     @property
     def launched_ago(self) -> float | None:
@@ -88,7 +86,8 @@ def ready_in(depth: Depth, desired: int, in_service: int, start: Starting) -> li
     """
     machines = max(desired, in_service)
     if not machines:
-        return [start.launches_in + start.boot] if start.published else []
+        first = start.launches_in(waiting=depth.unfinished > 0) + start.boot
+        return [first] if start.published else []
     now = working(depth, in_service, start)
     left = max(0.0, start.boot - (start.launched_ago or 0.0))
     return [0.0] * now + [left] * (machines - now)

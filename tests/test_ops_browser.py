@@ -52,7 +52,16 @@ def given_up(stack: LocalStack) -> Iterator[Prediction]:
 
 
 @pytest.fixture(scope="module")
-def past(stack: LocalStack) -> None:
+def in_service(stack: LocalStack) -> Iterator[None]:
+    """Have the group say what is true: one worker runs."""
+    autoscaling, name = aws.client("autoscaling"), stack.env["ASG_NAME"]
+    autoscaling.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=1)
+    yield
+    autoscaling.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
+
+
+@pytest.fixture(scope="module")
+def past(stack: LocalStack, in_service: None) -> None:
     """Publish three hours of a backlog that rises and falls twice, one point per minute."""
     now = datetime.now(UTC)
     values = [max(0.0, round(900 * math.sin(minute / 24))) for minute in range(178)]

@@ -35,6 +35,7 @@ def launched(seconds_ago: float) -> Starting:
     [
         pytest.param(Depth(0, 0), 0, 0, START, [220.0], id="nothing runs: the next photo starts a machine"),
         pytest.param(Depth(1, 0), 0, 0, Starting(180, 30, 4), [186.0], id="the metric has told the alarm"),
+        pytest.param(Depth(0, 0), 0, 0, Starting(180, 30, 4), [220.0], id="what waited is gone"),
         pytest.param(Depth(1, 0), 0, 0, Starting(180, 30, 25), [180.0], id="the alarm is late"),
         pytest.param(Depth(1, 0), 0, 0, Starting(180, 30, 3600), [220.0], id="the last time was long ago"),
         pytest.param(Depth(1, 0), 0, 0, Starting(180, 30, published=False), [], id="no metric, no machine"),
