@@ -49,8 +49,7 @@ class Starting:
     def launched_ago(self) -> float | None:
         """Return how long ago the group launched its first machine; None if that is unknown, or too long ago to matter.
 
-        EC2 has an instance in service long before its worker is, and tells the time of a launch only to those who may
-        describe all instances.
+        The metric dates it: EC2 has an instance in service long before its worker is.
         """
         # Later than this, a job that waits for a moment says nothing about the start.
         if self.unserved is None or self.unserved > 2 * (self.boot + self._alarm):

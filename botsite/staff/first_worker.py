@@ -42,5 +42,5 @@ def _launched(seconds: float, machines: int, start: Starting) -> str:
 
 def _rounded(seconds: float) -> str:
     """Return "40 s" or "3 min"."""
-    tens = math.ceil(seconds / 10) * 10
+    tens = max(1, math.ceil(seconds / 10)) * 10
     return f"{tens} s" if tens < 60 else f"{max(1, round(seconds / 60))} min"
