@@ -51,7 +51,7 @@ class Seen:
     def service_seconds(self) -> float:
         """Return how long a photo takes in a slot on average, measured while every slot of every machine was busy."""
         running, backlog = self.running, self.backlog
-        # From a sample to the next, while the same machines run and more waits than they hold; nothing arrives any more.
+        # From a sample to the next, after the last photo, while the same machines run and more waits than they hold.
         busy = (running[:-1] > 0) & (running[1:] == running[:-1]) & (backlog[1:] > _SLOTS * running[1:])
         busy &= self.at[:-1] >= self.arrivals[-1]
         done = float((backlog[:-1] - backlog[1:])[busy].sum())

@@ -22,7 +22,7 @@ from deploy.service import OUTPUTS
 TIME_SCALE = 1 / 15
 # From a launch to the start of its process, in seconds of AWS. The process's own start is not scaled.
 BOOT_SECONDS = 15.0
-# What a machine reads from Secrets Manager with its role, what has another address with an emulator, and what is scaled.
+# What a machine reads from Secrets Manager, what has another address with an emulator, and what is scaled.
 _SECRETS = (
     "TELEGRAM_TOKEN",
     "TELEGRAM_WEBHOOK_SECRET",
