@@ -85,6 +85,16 @@ def describe(name: str) -> Stack | None:
         if "does not exist" in str(error):
             return None
         raise
+    return _stack(found)
+
+
+def every() -> list[Stack]:
+    """Return every stack of the account in this region."""
+    pages = aws.client("cloudformation").get_paginator("describe_stacks").paginate()
+    return [_stack(found) for page in pages for found in page["Stacks"]]
+
+
+def _stack(found: Mapping[str, Any]) -> Stack:
     return Stack(
         name=found["StackName"],
         id=found["StackId"],
