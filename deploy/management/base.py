@@ -24,6 +24,16 @@ class StackCommand(BaseCommand):
     """Run a command on the service that `--prefix` names. A subclass writes `run`."""
 
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration of it
+    # Django's own options work, but --help is to fit one screen.
+    suppressed_base_arguments = {  # noqa: RUF012  # Django's own declaration of it
+        "--version",
+        "--verbosity",
+        "--settings",
+        "--pythonpath",
+        "--traceback",
+        "--no-color",
+        "--force-color",
+    }
     # Printed after Ctrl-C.
     interrupted = "Interrupted. CloudFormation finishes what it has started: run the command again for the rest."
 
