@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
@@ -32,6 +33,7 @@ class Stack:
     tags: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    created: datetime | None = None
 
     @property
     def busy(self) -> bool:
@@ -102,6 +104,7 @@ def _stack(found: Mapping[str, Any]) -> Stack:
         tags={tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
         parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", [])},
         outputs={one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])},
+        created=found.get("CreationTime"),
     )
 
 

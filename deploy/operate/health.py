@@ -7,11 +7,10 @@ from cryptography import x509
 from telegram import WebhookInfo
 
 from botsite import aws
-from deploy import stacks
 from deploy.certificates import acm
 from deploy.doctor import alarms as deployed_alarms
 from deploy.doctor.alarms import Alarm
-from deploy.operate import seen
+from deploy.operate import deployed, seen
 from deploy.operate.readings import NotKnownHere
 from deploy.operate.seen import Line, Mark, Seen, bad_if, count
 from deploy.service import Service
@@ -22,7 +21,7 @@ _MANY_UPDATES = 100
 
 def stack_states(service: Service) -> Seen:
     """Name the stacks that are not complete."""
-    found = {part: service.find(part) for part in stacks.ORDER}
+    found = deployed.find(service)
     states = {part: stack.status if stack else "missing" for part, stack in found.items()}
     odd = {part: status for part, status in states.items() if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE")}
     lines = [Line(f"{len(states) - len(odd)} of {len(states)} complete")]

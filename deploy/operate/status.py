@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from deploy.operate import health, machines, readings, seen, work
+from deploy.operate import health, machines, readings, seen, spent, work
 from deploy.operate.seen import Seen
 from deploy.service import Service
 
@@ -16,6 +16,7 @@ PARTS: Mapping[str, Callable[[Service], Seen]] = {
     "alarms": health.alarms,
     "certificate": health.certificate,
     "webhook": health.webhook,
+    "cost": spent.so_far,
 }
 
 
