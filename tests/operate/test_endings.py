@@ -1,9 +1,11 @@
 """Ctrl-C, Ctrl-D and SIGTERM end a command without a traceback, from its first second on."""
 
+import json
 import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -65,6 +67,18 @@ def test_interrupt_while_waiting_is_at_most_a_line(
     assert (process.returncode, output) == (130, "")
     assert len(errors.splitlines()) <= 1
     assert "Traceback" not in errors
+
+
+def test_silent_aws_makes_nobody_wait(silent: socket.socket) -> None:
+    started = time.monotonic()
+    with running(silent, "status", "--json") as process:
+        output, _ = process.communicate()
+    # A call would be given up after half a minute.
+    assert time.monotonic() - started < 20
+    found = json.loads(output)
+    assert {part["not_known"] for part in found.values() if isinstance(part, dict)} == {
+        "not known: no answer within 3.5 s"
+    }
 
 
 def test_ctrl_d_deletes_nothing(stack: LocalStack) -> None:

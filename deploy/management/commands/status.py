@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
 from django.core.management.base import CommandParser
 from rich.console import Console
 from rich.text import Text
 
 from botsite import aws
+from deploy import background
 from deploy.management.base import StackCommand
 from deploy.operate import status
 from deploy.operate.seen import Mark, Seen
@@ -35,8 +38,12 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Read everything, and print it."""
-        service.require()
+        exists = background.start(service.require)
         found, at = status.read(service), datetime.now(UTC)
+        if exists.done():
+            # A missing permission to list the stacks says nothing about the rest.
+            with suppress(ClientError):
+                exists.result()
         if options["json"]:
             data = {name.replace(" ", "_"): part.data for name, part in found.items()}
             whole = {"prefix": service.prefix, "place": aws.place(), "at": at.isoformat(timespec="seconds"), **data}
