@@ -20,7 +20,7 @@ PARTS: Mapping[str, Callable[[Service], Seen]] = {
 }
 
 
-def read(service: Service, parts: Mapping[str, Callable[[Service], Seen]] = PARTS) -> dict[str, Seen]:
-    """Read all parts at once; one that can't be read says why, and hides no other."""
-    found = readings.read({name: partial(part, service) for name, part in parts.items()})
+def read(service: Service, seconds: float = readings.SECONDS) -> dict[str, Seen]:
+    """Read all parts at once; one that can't be read within the time says why, and hides no other."""
+    found = readings.read({name: partial(part, service) for name, part in PARTS.items()}, seconds)
     return {name: one.value if one.value else seen.unknown(one.reason) for name, one in found.items()}
