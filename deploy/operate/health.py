@@ -40,7 +40,7 @@ def judge_alarms(found: Mapping[str, Alarm], names: list[str], emulated: bool) -
     scaling = [name for name, one in found.items() if one.state == "ALARM" and one.business]
     silent = [name for name, one in found.items() if one.state == "INSUFFICIENT_DATA"]
     missing = [name for name in names if name not in found]
-    lines = [bad_if(on, f"{len(on)} on of {len(found)}" + (f": {', '.join(on)}" if on else ""))]
+    lines = [bad_if(on, f"{len(on)} of {len(found)} on: {', '.join(on)}" if on else f"none of {len(found)} is on")]
     if missing:
         lines.append(Line(f"missing: {', '.join(missing)}", Mark.BAD))
     if silent and emulated:

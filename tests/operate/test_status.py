@@ -148,7 +148,7 @@ def test_alarms_are_sorted_by_what_they_say() -> None:
     names = {"jobs-dead": "ALARM", "first-worker": "ALARM", "jobs-wait": "INSUFFICIENT_DATA", "sites-fail": "OK"}
     found = {f"objdet-{name}": alarm(name, state) for name, state in names.items()}
     seen = health.judge_alarms(found, [*found, "objdet-gone"], emulated=False)
-    assert texts(seen, Mark.BAD) == ["1 on of 4: objdet-jobs-dead", "missing: objdet-gone"]
+    assert texts(seen, Mark.BAD) == ["1 of 4 on: objdet-jobs-dead", "missing: objdet-gone"]
     assert texts(seen, Mark.UNKNOWN) == ["1 without data: objdet-jobs-wait"]
 
 
