@@ -133,6 +133,12 @@ def groups(*names: str) -> dict[str, Group]:
     return {group["AutoScalingGroupName"]: _group(group) for group in answer["AutoScalingGroups"]}
 
 
+def pool(group_name: str) -> tuple[Instance, ...]:
+    """Return the machines of a group's warm pool, which the group itself does not list."""
+    pages = aws.client("autoscaling").get_paginator("describe_warm_pool").paginate(AutoScalingGroupName=group_name)
+    return tuple(_instance(instance) for page in pages for instance in page["Instances"])
+
+
 def policies(group_name: str) -> list[TrackingPolicy | StepPolicy | OtherPolicy]:
     """Return the scaling policies of a group."""
     pages = aws.client("autoscaling").get_paginator("describe_policies").paginate(AutoScalingGroupName=group_name)

@@ -11,7 +11,7 @@ from deploy.local import roles
 from deploy.local.autoscaling.capacity import Fleet
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.credentials import on_instance
-from deploy.local.autoscaling.instances import Instance, Role
+from deploy.local.autoscaling.instances import Instance, Role, Times
 from deploy.local.processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed, wait_until
 from deploy.local.sites import Sites
 from deploy.local.stack import PREFIX, SERVICE, LocalStack
@@ -20,8 +20,8 @@ from deploy.service import OUTPUTS
 
 # A period of 30 s on AWS takes 2 s here.
 TIME_SCALE = 1 / 15
-# From a launch to the start of its process, in seconds of AWS. The process's own start is not scaled.
-BOOT_SECONDS = 15.0
+# Until its process starts, in seconds of AWS. The process's own start is not scaled.
+TIMES = Times(boot=15.0, resume=4.0)
 # What a machine reads from Secrets Manager with its role, and what has another address with an emulator.
 _SECRETS = (
     "TELEGRAM_TOKEN",
@@ -45,7 +45,7 @@ class ScaledStack(LocalStack):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.env["METRIC_PERIOD_SECONDS"] = f"{30 * TIME_SCALE:g}"
-        self.autoscaling = AutoScaling(self._report, TIME_SCALE, BOOT_SECONDS)
+        self.autoscaling = AutoScaling(self._report, TIME_SCALE, TIMES)
 
     def start_telegram(self) -> None:
         """Start the fake Telegram and, meanwhile, export the model, which on AWS is in the AMI."""
@@ -62,7 +62,8 @@ class ScaledStack(LocalStack):
             self.autoscaling.add(f"{PREFIX}-polybot", Sites(self.health, self._start_site).role),
             self.autoscaling.add(f"{PREFIX}-metrics", Role("metrics", self._start_metrics, _ready)),
         ]
-        self.autoscaling.add(self.env["ASG_NAME"], Role("yolo5", self._start_worker, _ready), scales=True)
+        workers = Role("yolo5", self._start_worker, _ready, prepared=_prepared)
+        self.autoscaling.add(self.env["ASG_NAME"], workers, scales=True)
         self.health.start()
         self.autoscaling.start()
         self.step("waiting for the sites and the metric; workers start when there is work")
@@ -133,3 +134,7 @@ class ScaledStack(LocalStack):
 
 def _ready(instance: Instance) -> bool:
     return instance.child is not None and instance.child.said(roles.READY)
+
+
+def _prepared(instance: Instance) -> bool:
+    return instance.child is not None and instance.child.said(roles.WAITING)
