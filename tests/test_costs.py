@@ -29,8 +29,8 @@ def test_idle_month_pays_for_permanent_resources() -> None:
     assert idle["objdet-metrics"] == pytest.approx(machine)
     assert idle["load balancer"] == pytest.approx(730 * (0.0225 + 2 * 0.005))
     assert idle["secrets"] == pytest.approx(5 * 0.40)
-    # Nine at 60 s or more; the first worker's, the gap's, and the two of target tracking at 30 s.
-    assert idle["alarms"] == pytest.approx(9 * 0.10 + 4 * 0.30)
+    # Nine at 60 s or more; below, the first worker's, the gap's, and the two of each of two target tracking policies.
+    assert idle["alarms"] == pytest.approx(9 * 0.10 + 6 * 0.30)
 
 
 def test_idle_workers_cost_nothing() -> None:

@@ -13,13 +13,18 @@ from ministack.services.cloudformation import provisioners
 Record = dict[str, Any]
 Answer = tuple[int, dict[str, str], bytes]
 _STOPPED, _IN_SERVICE = "Warmed:Stopped", "InService"
-_resize = autoscaling._reconcile_instances
+_resize, _describe_groups = autoscaling._reconcile_instances, autoscaling._describe_asgs
 
 
 def install() -> None:
     """Add the type and the actions, and have groups use their pools; call this before the emulator starts."""
     autoscaling._reconcile_instances = _reconcile
-    autoscaling._ACTION_MAP |= {"PutWarmPool": _put, "DescribeWarmPool": _describe, "DeleteWarmPool": _delete}
+    autoscaling._ACTION_MAP |= {
+        "PutWarmPool": _put,
+        "DescribeWarmPool": _describe,
+        "DeleteWarmPool": _delete,
+        "DescribeAutoScalingGroups": _describe_groups_with_pools,
+    }
     provisioners._RESOURCE_HANDLERS["AWS::AutoScaling::WarmPool"] = {
         "create": lambda logical_id, properties, stack: (_configure(properties), {}),
         "update": lambda name, before, properties, stack: (_configure(properties), {}),
@@ -78,13 +83,26 @@ def _describe(params: Mapping[str, Any]) -> Answer:
     group = autoscaling._asgs.get(autoscaling._p(params, "AutoScalingGroupName"), {})
     if not (settings := group.get("WarmPool")):
         return _answer("DescribeWarmPool", "<Instances/>")
-    told = (
-        f"<MinSize>{settings['minimum']}</MinSize><PoolState>{settings['state']}</PoolState>"
-        f"<MaxGroupPreparedCapacity>{settings['prepared']}</MaxGroupPreparedCapacity>"
-        f"<InstanceReusePolicy><ReuseOnScaleIn>{str(settings['reuse']).lower()}</ReuseOnScaleIn></InstanceReusePolicy>"
-    )
     instances = autoscaling._instances_xml({"Instances": group["Pool"]})
-    return _answer("DescribeWarmPool", f"<WarmPoolConfiguration>{told}</WarmPoolConfiguration>{instances}")
+    return _answer("DescribeWarmPool", f"{_configuration(settings)}{instances}")
+
+
+def _describe_groups_with_pools(params: Mapping[str, Any]) -> Answer:
+    status, headers, body = _describe_groups(params)
+    for group in autoscaling._asgs.values():
+        if settings := group.get("WarmPool"):
+            start = f"<AutoScalingGroupARN>{group['AutoScalingGroupARN']}<".encode()
+            body = body.replace(start, _configuration(settings).encode() + start)
+    return status, headers, body
+
+
+def _configuration(settings: Mapping[str, Any]) -> str:
+    return (
+        f"<WarmPoolConfiguration><MinSize>{settings['minimum']}</MinSize><PoolState>{settings['state']}</PoolState>"
+        f"<MaxGroupPreparedCapacity>{settings['prepared']}</MaxGroupPreparedCapacity><InstanceReusePolicy>"
+        f"<ReuseOnScaleIn>{str(settings['reuse']).lower()}</ReuseOnScaleIn>"
+        "</InstanceReusePolicy></WarmPoolConfiguration>"
+    )
 
 
 def _answer(action: str, inner: str = "") -> Answer:

@@ -37,7 +37,7 @@ class AutoScaling(threading.Thread):
         self._stopped = threading.Event()
 
     def add(self, group_name: str, role: Role, scales: bool = False) -> Fleet:
-        """Run a group whose instances have this role; with `scales`, carry out its policies and keep its pool too."""
+        """Run a group whose instances have this role; with `scales`, carry out its policies too."""
         fleet = self.fleets[group_name] = Fleet(group_name, role, self._service, self._times, self._report)
         if scales:
             self._scalings[group_name] = Scaling(fleet, self._time_scale, self._report)
@@ -58,7 +58,7 @@ class AutoScaling(threading.Thread):
         fleets = dict(self.fleets)
         try:
             groups = cloudwatch.groups(*fleets)
-            pools = {name: cloudwatch.pool(name) for name in self._scalings if name in groups}
+            pools = {name: cloudwatch.pool(name) for name, group in groups.items() if group.pooled}
         except (ClientError, BotoCoreError) as error:
             self._notice.say(f"leaving the groups unchanged, as they cannot be read: {error}")
         else:

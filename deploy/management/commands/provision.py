@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
 from botsite.bot.errors import TelegramError
-from deploy import provision
+from deploy import provision, stacks
 from deploy.certificates.choice import Way
 from deploy.images import rollout
 from deploy.management import plan, token_input
@@ -55,7 +55,7 @@ class Command(StackCommand):
             plan.show(console, order)
             return
         token = token_input.take(service, options["token_fd"], console)
-        self._deploy(order, console)
+        self._deploy(order, console, options["verbosity"])
         if token:
             new = bot.store(service, token)
             console.print("The bot token is stored." if new else "The stored bot token is unchanged.")
@@ -64,12 +64,18 @@ class Command(StackCommand):
         for line in provision.next_steps(service):
             console.print(line, markup=False)
 
-    def _deploy(self, order: Order, console: Console) -> None:
+    def _deploy(self, order: Order, console: Console, verbosity: int) -> None:
         with progress(console) as report:
             done = provision.provision(order, report, lambda text: console.print(text, markup=False))
         for name, what in done.items():
             console.print(f"{name}: {what}")
-        console.print("The live settings match the templates.")
+        compared = stacks.compared(order.service)
+        console.print(
+            f"The live settings match the templates in {len(compared.verified)} properties; {len(compared.unverified)} "
+            "can't be read back and are unverified (--verbosity 2 lists them)."
+        )
+        for one in compared.unverified if verbosity > 1 else ():
+            console.print(f"unverified: {one}", markup=False)
 
     def _roll_out(self, service: Service, console: Console, wait: bool) -> None:
         def say(text: str) -> None:
