@@ -1,6 +1,7 @@
 """Run the service on this machine as Auto Scaling groups of processes: workers start when there is work."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -63,14 +64,17 @@ class ScaledStack(LocalStack):
             self.autoscaling.add(f"{PREFIX}-polybot", Sites(self.health, self._start_site).role),
             self.autoscaling.add(f"{PREFIX}-metrics", Role("metrics", self._start_metrics, _ready)),
         ]
-        workers = Role("yolo5", self._start_worker, _ready, prepared=_prepared)
-        self.autoscaling.add(self.env["ASG_NAME"], workers, scales=True)
         self.health.start()
         self.autoscaling.start()
         self.step("waiting for the sites and the metric; workers start when there is work")
         self._wait_for(fixed)
         self.step("exporting the model")
         self.image.wait_ready(self.image.succeeded)
+        workers = Role("yolo5", self._start_worker, _ready, prepared=_prepared)
+        fleet = self.autoscaling.add(self.env["ASG_NAME"], workers, scales=True)
+        if warm := int(self.parameters.get("WarmMachines", "0")):
+            self.step(f"preparing {warm} machines, which are then stopped")
+            self._wait_until(lambda: fleet.stopped == warm, f"prepared {warm} machines")
 
     def raise_trouble(self) -> None:
         """Raise ChildFailed if the model cannot be exported or an instance ends every time it is started."""
@@ -88,15 +92,18 @@ class ScaledStack(LocalStack):
         super().stop()
 
     def _wait_for(self, fleets: list[Fleet]) -> None:
+        names = ", ".join(fleet.name for fleet in fleets)
+        self._wait_until(lambda: all(fleet.in_service for fleet in fleets), f"in service: {names}")
+
+    def _wait_until(self, condition: Callable[[], bool], what: str) -> None:
         def look() -> bool:
             self.raise_trouble()
-            return all(fleet.in_service for fleet in fleets)
+            return condition()
 
         try:
             wait_until(look)
         except TimeoutError:
-            missing = ", ".join(fleet.name for fleet in fleets if not fleet.in_service)
-            raise ChildFailed(f"not in service within {PATIENCE_SECONDS:g} s: {missing}") from None
+            raise ChildFailed(f"not within {PATIENCE_SECONDS:g} s: {what}") from None
 
     def _start_site(self, instance: Instance, target: Target) -> Child:
         env = self._env(instance)

@@ -36,6 +36,11 @@ class Fleet:
         found = list(self.instances.values())
         return bool(found) and all(one.state is State.IN_SERVICE for one in found)
 
+    @property
+    def stopped(self) -> int:
+        """Return how many instances are stopped in the pool."""
+        return sum(one.state is State.STOPPED for one in list(self.pool.values()))
+
     def warming(self, warmup_seconds: float) -> int:
         """Return how many instances were launched less than a warm-up ago."""
         return sum(one.age < warmup_seconds for one in list(self.instances.values()))

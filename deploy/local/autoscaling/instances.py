@@ -85,6 +85,7 @@ class Instance:
         self._start_at = self._since + times.boot
         # How long the process still has to finish its work, and whether the group wants the machine back after that.
         self._patience, self._wanted = 0.0, False
+        self._began = "its launch"
         self._failures = 0
         self._last_lines: list[str] = []
         self.machine.lifecycle_state = State.STOPPED if pooled else State.IN_SERVICE
@@ -119,7 +120,7 @@ class Instance:
             self.state, self._since, self._failures, self._patience = State.STOPPING, now, 0, 0.0
         elif self.state is State.PENDING and self._role.ready(self):
             self.state, self._failures = State.IN_SERVICE, 0
-            self._report(f"{self.name} is in service, {now - self._since:.1f} s after its launch")
+            self._report(f"{self.name} is in service, {now - self._since:.1f} s after {self._began}")
         elif self.state is State.IN_SERVICE and self._role.sick(self):
             self._replace(now, "is unhealthy")
 
@@ -144,7 +145,7 @@ class Instance:
             self._report(f"{self.name} is needed before it is prepared")
 
     def _resume(self) -> None:
-        self.state, self._wanted = State.PENDING, False
+        self.state, self._wanted, self._began = State.PENDING, False, "its start"
         self._launched_at = self._since = time.monotonic()
         self._start_at = self._since + self._times.resume
         self._report(f"{self.name} starts from the pool")
