@@ -51,6 +51,7 @@ def idle_month(stacks: Sequence[Resources]) -> list[Line]:
     """Return the cost of a month in which nobody sends a photo."""
     every = [one for stack in stacks for one in stack]
     lines = [line for stack in stacks for line in _machines(stack)]
+    lines += [line for stack in stacks for line in _pools(stack)]
     lines += _fixed(every)
     ticks = SECONDS_A_MONTH / _TICK_SECONDS
     requests = ticks * _REQUESTS_A_TICK + SECONDS_A_MONTH / _POLL_SECONDS
@@ -95,10 +96,22 @@ def _machines(stack: Resources) -> Iterator[Line]:
         if type_ != "AWS::AutoScaling::AutoScalingGroup" or not int(group["MinSize"]):
             continue
         count, data = int(group["MinSize"]), next(_launched(stack))
-        disk = sum(one["Ebs"]["VolumeSize"] for one in data["BlockDeviceMappings"])
+        disk = _disk(data)
         hours = prices.INSTANCE_HOUR.get(data["InstanceType"], 0) + prices.ADDRESS_HOUR
         dollars = count * (hours * prices.HOURS_A_MONTH + disk * prices.VOLUME_GB_MONTH)
         yield Line(group["AutoScalingGroupName"], dollars, f"{count} x {data['InstanceType']}, address, {disk} GB")
+
+
+def _pools(stack: Resources) -> Iterator[Line]:
+    """Yield the cost of machines that wait in a stack's warm pool: a stopped one has a disk and no address."""
+    for type_, pool in stack:
+        if type_ == "AWS::AutoScaling::WarmPool" and (count := int(pool["MaxGroupPreparedCapacity"])):
+            disk = _disk(next(_launched(stack)))
+            yield Line("warm pool", count * disk * prices.VOLUME_GB_MONTH, f"{count} stopped, {disk} GB each")
+
+
+def _disk(data: Mapping[str, Any]) -> int:
+    return sum(int(one["Ebs"]["VolumeSize"]) for one in data["BlockDeviceMappings"])
 
 
 def _launched(stack: Resources) -> Iterator[Mapping[str, Any]]:

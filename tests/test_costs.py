@@ -37,6 +37,12 @@ def test_idle_workers_cost_nothing() -> None:
     assert "objdet-yolo5" not in dollars(costs.idle_month(made(MaxWorkers="1000")))
 
 
+def test_warm_pool_costs_disks_alone() -> None:
+    without, with_pool = (dollars(costs.idle_month(made(WarmMachines=count))) for count in ("0", "3"))
+    assert with_pool["warm pool"] == pytest.approx(3 * 16 * 0.08)
+    assert {**without, "warm pool": with_pool["warm pool"]} == with_pool
+
+
 def test_larger_site_costs_more() -> None:
     small, large = (dollars(costs.idle_month(made(WebType=type_))) for type_ in ("t3.micro", "t3.small"))
     assert large["objdet-polybot"] - small["objdet-polybot"] == pytest.approx(2 * 730 * 0.0104)

@@ -15,6 +15,7 @@ from deploy import provision, stacks
 from deploy.cfn import template
 from deploy.images import roles
 from deploy.service import Service
+from detection import termination
 from tests.support import emulators
 from tests.support.deployed import instance_settings, launch_data, user_data
 
@@ -172,6 +173,41 @@ def test_workers_scale_by_both_metrics_every_30_s(endpoint: str) -> None:
     alarm = aws.client("cloudwatch").describe_alarms(AlarmNames=[f"{PREFIX}-first-worker"])["MetricAlarms"][0]
     assert (alarm["MetricName"], alarm["Period"], alarm["EvaluationPeriods"]) == ("BacklogWithoutCapacity", 10, 1)
     assert alarm["AlarmActions"] == [first["PolicyARN"]]
+
+
+def workers(**values: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of the workers' resources with these parameters."""
+    text = template.read(stacks.TEMPLATES / "workers.yaml")
+    names = text.names({"Prefix": PREFIX, **values})
+    return {name: text.resolve(one.get("Properties", {}), names) for name, one in text.resources(names).items()}
+
+
+def test_pool_and_spot_are_off_by_default() -> None:
+    """The emulator refuses a template with a warm pool in it, unless a condition leaves that out."""
+    made = workers()
+    assert {"Yolo5Pool", "Yolo5ReadyHook"} & made.keys() == set()
+    assert {"MixedInstancesPolicy", "CapacityRebalance"} & made["Yolo5Group"].keys() == set()
+    assert "LaunchTemplate" in made["Yolo5Group"]
+
+
+def test_pool_is_stopped_reused_and_within_maximum() -> None:
+    made = workers(WarmMachines="3")
+    pool, hook = made["Yolo5Pool"], made["Yolo5ReadyHook"]
+    assert (pool["PoolState"], pool["InstanceReusePolicy"]) == ("Stopped", {"ReuseOnScaleIn": True})
+    # The machines that work count too.
+    assert (pool["MinSize"], pool["MaxGroupPreparedCapacity"]) == (0, "3")
+    assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_LAUNCHING"
+    names = [made[one]["LifecycleHookName"] for one in ("Yolo5ReadyHook", "Yolo5DrainHook")]
+    assert names == [f"{PREFIX}-yolo5{one}" for one in (termination.READY_HOOK, termination.DRAIN_HOOK)]
+
+
+@pytest.mark.parametrize("share", range(10, 101, 10))
+def test_spot_share_leaves_rest_on_demand(share: int) -> None:
+    group = workers(SpotShare=str(share))["Yolo5Group"]
+    distribution = group["MixedInstancesPolicy"]["InstancesDistribution"]
+    assert distribution["OnDemandPercentageAboveBaseCapacity"] == 100 - share
+    assert (distribution["OnDemandBaseCapacity"], group["CapacityRebalance"]) == (0, True)
+    assert "LaunchTemplate" not in group
 
 
 def test_namespace_matches_settings(endpoint: str) -> None:
