@@ -10,15 +10,17 @@ from deploy.service import Service
 def check(service: Service, given: Mapping[str, str]) -> None:
     """Raise StackError for what the operator gives now, or gave before, if it can't be had together."""
     values = stacks.values(service, "workers", given)
-    warm, spot, most = (int(float(values[name])) for name in ("WarmMachines", "SpotShare", "MaxWorkers"))
+    warm, spot, most = (float(values[name]) for name in ("WarmMachines", "SpotShare", "MaxWorkers"))
+    if not warm.is_integer():
+        raise StackError(f"WarmMachines can't be {warm:g}: it is a number of machines.")
     if warm and spot:
         raise StackError(
-            f"WarmMachines={warm} and SpotShare={spot} exclude each other: a Spot instance can't be kept in a warm "
+            f"WarmMachines={warm:g} and SpotShare={spot:g} exclude each other: a Spot instance can't be kept in a warm "
             "pool. (Since November 2025 a group with a mixed instances policy may have one, but of On-Demand instances "
             "only.) Set one of them to 0."
         )
     if warm > most:
         raise StackError(
-            f"WarmMachines={warm} is more than MaxWorkers={most}: machines beyond the maximum would be prepared and "
-            "never start. Lower WarmMachines or raise MaxWorkers."
+            f"WarmMachines={warm:g} is more than MaxWorkers={most:g}: machines beyond the maximum would be prepared "
+            "and never start. Lower WarmMachines or raise MaxWorkers."
         )

@@ -5,7 +5,9 @@ import pytest
 from botsite import aws
 from deploy import provision, stacks
 from deploy.cfn import template
+from deploy.local.autoscaling import asg
 from deploy.service import Service
+from metrics import cloudwatch
 from tests.support.provisioning import run_provision
 
 pytestmark = pytest.mark.long
@@ -37,6 +39,9 @@ def test_settings_that_emulator_drops_are_never_equal(prefix: str) -> None:
     dropped = {f"{group} {key}" for key in ("MixedInstancesPolicy", "CapacityRebalance", "DefaultInstanceWarmup")}
     assert dropped <= set(found.unverified)
     assert not dropped & set(found.verified)
+    # The emulated group runs nevertheless.
+    launched = asg.launch(cloudwatch.groups(f"{prefix}-yolo5")[f"{prefix}-yolo5"])
+    assert launched.instance_type == "t3.micro"
 
 
 def test_unverified_properties_are_counted_and_listed(prefix: str, control: object) -> None:
