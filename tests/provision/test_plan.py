@@ -39,6 +39,13 @@ def test_plan_without_changes_says_so(made: str) -> None:
     assert printed.splitlines()[0] == f"Nothing would change in the stacks of {made}."
 
 
+def test_plan_of_pool_adds_and_prices_it(made: str) -> None:
+    printed = run("provision", "--prefix", made, "--plan", "--parameter", "WarmMachines=2")
+    rows = [line.split() for line in printed.splitlines()]
+    assert [f"{made}-workers", "Add", "Yolo5Pool", "AWS::AutoScaling::WarmPool", "-"] in rows
+    assert [row for row in rows if row[:2] == ["warm", "pool"] and "2.56" in " ".join(row)]
+
+
 def test_plan_of_new_image_includes_group(made: str) -> None:
     image = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     assert stacks.plan(Service(made), {"Yolo5ImageId": image}) == [
