@@ -55,6 +55,12 @@ def load(folder: Path) -> tuple[dict[int, str], list[Predict]]:
     return labels, predictors
 
 
+def prepare(folder: Path) -> None:
+    """Compile the model for every size that photos get, into the cache."""
+    for size in sizes_of(folder):
+        compiling.load(folder, size)
+
+
 def sizes_of(folder: Path) -> list[Size]:
     """Return the sizes that photos get: of an export with a size of its own that one, else those that suit photos."""
     about = _about(folder)
