@@ -38,7 +38,8 @@ class Placement:
 def shapes(square: int) -> list[Size]:
     """Return the shapes worth having of a model that takes any: 4:3 in both directions, and the square for the rest.
 
-    Each that is compiled takes 50 MB. Those of 16:9 would save such photos another 17 % of the CPU.
+    Each takes 50 to 70 MB once it is compiled. Those of 16:9 would save such photos another 17 % of the CPU, and leave
+    the decoder too little of a small machine's memory.
     """
     short = math.ceil(square * 3 / 4 / _STRIDE) * _STRIDE
     return [(short, square), (square, short), (square, square)]
