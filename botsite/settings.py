@@ -60,7 +60,10 @@ PREDICTION_ID_KEY = env.str("PREDICTION_ID_KEY", default="") or RESULTS_KEY
 # --- Scaling ------------------------------------------------------------------------------------------------
 ASG_NAME = env.str("ASG_NAME", default="")
 METRIC_NAMESPACE = env.str("METRIC_NAMESPACE", default="ObjectDetection")
-BACKLOG_TARGET = _number("BACKLOG_TARGET", env.str("BACKLOG_TARGET", default="10"))
+# Empty: what a worker does within the goal (metrics/backlog.py, `acceptable`).
+BACKLOG_TARGET = _number("BACKLOG_TARGET", text) if (text := env.str("BACKLOG_TARGET", default="")) else None
+LATENCY_GOAL_SECONDS = _number("LATENCY_GOAL_SECONDS", env.str("LATENCY_GOAL_SECONDS", default="15"))
+PHOTOS_PER_SECOND = _number("PHOTOS_PER_SECOND", env.str("PHOTOS_PER_SECOND", default="32"))
 KEEP_WARM_SECONDS = _number("KEEP_WARM_SECONDS", env.str("KEEP_WARM_SECONDS", default="600"))
 METRIC_PERIOD_SECONDS = _number("METRIC_PERIOD_SECONDS", env.str("METRIC_PERIOD_SECONDS", default="30"))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from deploy import prices
 from deploy.cfn.template import Names, Template
+from metrics.backlog import METRICS
 
 Resources = Sequence[tuple[str, Mapping[str, Any]]]  # (type, properties with their values)
 
@@ -53,7 +54,8 @@ def idle_month(stacks: Sequence[Resources]) -> list[Line]:
     lines += _fixed(every)
     ticks = SECONDS_A_MONTH / _TICK_SECONDS
     requests = ticks * _REQUESTS_A_TICK + SECONDS_A_MONTH / _POLL_SECONDS
-    lines.append(Line("two metrics", 2 * prices.METRIC_MONTH + ticks * prices.PUT_METRIC_REQUEST, "a point every 30 s"))
+    metrics = len(METRICS) * prices.METRIC_MONTH + ticks * prices.PUT_METRIC_REQUEST
+    lines.append(Line("metrics", metrics, f"{len(METRICS)}, a point of each every {_TICK_SECONDS} s"))
     lines.append(
         Line("queues", requests * prices.QUEUE_REQUEST, f"{requests / 1e6:.1f} million requests for the metric")
     )
@@ -121,4 +123,4 @@ def _fixed(every: Resources) -> Iterator[Line]:
     if periods:
         fast = sum(period < 60 for period in periods)
         dollars = fast * prices.FAST_ALARM_MONTH + (len(periods) - fast) * prices.ALARM_MONTH
-        yield Line("alarms", dollars, f"{len(periods)}, of which {fast} are evaluated twice a minute")
+        yield Line("alarms", dollars, f"{len(periods)}, of which {fast} are evaluated more than once a minute")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from deploy import stacks
+from deploy import stacks, target
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import Change, Report, Stack
@@ -38,6 +38,7 @@ def check(order: Order) -> None:
     """Raise StackError for an order that can't be carried out, before anything is changed."""
     choice.check(order.way, order.values)
     stacks.planned(order.service, {**order.values, **choice.planned(order.service, order.way)})
+    target.steps(order.service, order.values)
 
 
 def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
@@ -62,7 +63,7 @@ def deploy(
     say: Say = lambda text: None,
 ) -> dict[str, str]:
     """Deploy every stack with the newest images; bake the image of a role that has none. Return as `provision` does."""
-    values = values or {}
+    values = {**target.steps(service, values or {}), **(values or {})}
     done: dict[str, str] = {}
     if missing := latest.missing(service, values):
         done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
@@ -89,7 +90,7 @@ def roll_out(service: Service, say: Say) -> dict[str, str]:
 def plan(order: Order) -> tuple[list[Change], list[tuple[Template, Mapping[str, str]]]]:
     """Return the changes that `provision` would make to the stacks, and each template with its values."""
     service = order.service
-    values = {**order.values, **choice.planned(service, order.way)}
+    values = {**target.steps(service, order.values), **order.values, **choice.planned(service, order.way)}
     return stacks.plan(service, {**latest.known(service, values), **values}), stacks.planned(service, values)
 
 

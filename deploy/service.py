@@ -26,6 +26,7 @@ OUTPUTS: Mapping[str, tuple[str, str]] = {
     "ASG_NAME": ("workers", "Yolo5GroupName"),
     "METRIC_NAMESPACE": ("workers", "MetricNamespace"),
     "BACKLOG_TARGET": ("workers", "BacklogTarget"),
+    "LATENCY_GOAL_SECONDS": ("workers", "LatencyGoalSeconds"),
     "KEEP_WARM_SECONDS": ("metrics", "KeepWarmSeconds"),
     "POLYBOT_URL": ("web", "PolybotUrl"),
     "TELEGRAM_TOKEN_SECRET": ("web", "TokenSecretName"),

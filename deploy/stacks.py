@@ -72,13 +72,20 @@ def plan(service: Service, values: Mapping[str, str] | None = None) -> list[Chan
     return changes
 
 
-def planned(service: Service, values: Mapping[str, str] | None = None) -> list[tuple[Template, Mapping[str, str]]]:
-    """Return each template with the values that `provision` would give it: given, else kept, else the defaults."""
-    found: list[tuple[Template, Mapping[str, str]]] = []
-    for part, text in _templates(values or {}).items():
-        kept = _kept(_ours(service, part), text, values or {})
-        found.append((text, text.names({**kept, **(values or {}), "Prefix": service.prefix})))
-    return found
+def planned(service: Service, given: Mapping[str, str] | None = None) -> list[tuple[Template, Mapping[str, str]]]:
+    """Return each template with the values that `provision` would give it."""
+    texts = _templates(given or {})
+    return [(text, _values(service, part, text, given or {})) for part, text in texts.items()]
+
+
+def values(service: Service, part: str, given: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the values that `provision` would give one stack: given now, else kept, else the defaults."""
+    return _values(service, part, _templates(given)[part], given)
+
+
+def _values(service: Service, part: str, text: Template, given: Mapping[str, str]) -> Mapping[str, str]:
+    kept = _kept(_ours(service, part), text, given)
+    return text.names({**kept, **given, "Prefix": service.prefix})
 
 
 def delete(service: Service, report: Report = silent) -> list[str]:

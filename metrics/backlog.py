@@ -8,8 +8,14 @@ because booting machines will work soon: divided by the running ones, the metric
 import math
 from dataclasses import dataclass
 
+# The names of the metrics. Scaling policies and alarms name them too.
+BACKLOG, IN_FLIGHT, WITHOUT_CAPACITY = "BacklogPerInstance", "InFlightPerInstance", "BacklogWithoutCapacity"
+METRICS = (BACKLOG, IN_FLIGHT, WITHOUT_CAPACITY)
+# Messages that a machine is to hold on average. It takes 16: with more than 10 it is busy nearly all of the time.
+IN_FLIGHT_TARGET = 10.0
+
 # No machine is ever this far behind; up to here, floats still tell one message from none.
-_TARGET_AT_MOST = 1_000_000
+TARGET_AT_MOST = 1_000_000
 # Of the target: above 90 %, below which target tracking scales in, and below 100 %, above which it scales out.
 _KEPT = 0.95
 
@@ -20,15 +26,34 @@ class BadSetting(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """Both metrics as published, in messages; the first is per instance."""
+    """The metrics as published, in messages; the first two are per instance."""
 
     backlog_per_instance: float
+    in_flight_per_instance: float
     backlog_without_capacity: float
 
+    def by_name(self) -> dict[str, float]:
+        """Return them by their names in CloudWatch."""
+        numbers = (self.backlog_per_instance, self.in_flight_per_instance, self.backlog_without_capacity)
+        return dict(zip(METRICS, numbers, strict=True))
 
-def backlog(visible: int, in_flight: int) -> int:
-    """Return how many messages are unfinished: those waiting, and those a machine holds."""
-    return _count("visible", visible) + _count("in flight", in_flight)
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Unfinished messages: those waiting, and those a machine holds."""
+
+    visible: int
+    in_flight: int
+
+    def __post_init__(self) -> None:
+        """Raise BadSetting for impossible numbers."""
+        _count("visible", self.visible)
+        _count("in flight", self.in_flight)
+
+    @property
+    def unfinished(self) -> int:
+        """Return how many messages there are."""
+        return self.visible + self.in_flight
 
 
 def in_use(seconds_since_photo: float | None, keep_warm_seconds: float) -> bool:
@@ -44,8 +69,8 @@ def in_use(seconds_since_photo: float | None, keep_warm_seconds: float) -> bool:
     return seconds_since_photo is None or seconds_since_photo < keep_warm_seconds
 
 
-def values(backlog: int | None, desired: int | None, target: float, keep: bool = False) -> Values:
-    """Return what to publish for a backlog in messages and a desired capacity, which counts pending machines.
+def values(depth: Depth | None, desired: int | None, target: float, keep: bool = False) -> Values:
+    """Return what to publish for the queue's depth and a desired capacity, which counts pending machines.
 
     With work and no machine the first value is above the target, so that it alarms however little work there is;
     without work it is a real 0, because only that lets the group shrink to 0. With `keep` it is at least what a single
@@ -53,24 +78,35 @@ def values(backlog: int | None, desired: int | None, target: float, keep: bool =
     the number could not be read: then the values change nothing, unless work may be waiting without a machine. Raise
     BadSetting for an impossible target.
     """
-    positive("BACKLOG_TARGET", target, _TARGET_AT_MOST)
-    if backlog is None or desired is None:
-        return _careful(backlog, desired, target, keep)
-    _count("backlog", backlog)
+    positive("BACKLOG_TARGET", target, TARGET_AT_MOST)
+    if depth is None or desired is None:
+        return _careful(depth, desired, target, keep)
     if not _count("desired", desired):
-        return Values(max(float(backlog), target + 1), float(backlog)) if backlog else Values(0.0, 0.0)
-    return Values(max(backlog, _KEPT * target if keep else 0.0) / desired, 0.0)
+        unfinished = float(depth.unfinished)
+        return Values(max(unfinished, target + 1), 0.0, unfinished) if unfinished else Values(0.0, 0.0, 0.0)
+    least = kept(target) if keep else 0.0
+    return Values(max(depth.unfinished, least) / desired, depth.in_flight / desired, 0.0)
 
 
-def acceptable(latency_seconds: float, service_seconds: float) -> float:
-    """Return the acceptable backlog per instance: what one machine finishes within the acceptable latency.
+def kept(target: float) -> float:
+    """Return the least backlog that a group in use publishes for all of its machines, so that one of them stays."""
+    return _KEPT * target
 
-    `service_seconds` is the mean time a busy machine takes per message: 1 / (photos per second). The result is the
-    target of target tracking; no machine can have less than one message, so it is at least 1.
+
+def acceptable(latency_goal_seconds: float, photos_per_second: float) -> float:
+    """Return the acceptable backlog per instance: what a busy machine finishes within the goal.
+
+    This is the target of target tracking, unless an operator sets one. A machine can't have less than one photo, so it
+    is at least 1. Raise BadSetting for a goal below a photo's time, which no number of machines can keep.
     """
-    positive("acceptable latency", latency_seconds)
-    positive("mean service time", service_seconds)
-    return max(1.0, latency_seconds / service_seconds)
+    positive("LATENCY_GOAL_SECONDS", latency_goal_seconds)
+    positive("PHOTOS_PER_SECOND", photos_per_second)
+    if latency_goal_seconds * photos_per_second < 1:
+        raise BadSetting(
+            f"LATENCY_GOAL_SECONDS is {latency_goal_seconds:g}, but at PHOTOS_PER_SECOND {photos_per_second:g} one "
+            f"photo takes {1 / photos_per_second:g} s: raise the goal, or choose faster machines."
+        )
+    return min(latency_goal_seconds * photos_per_second, TARGET_AT_MOST)
 
 
 def positive(name: str, value: float, at_most: float = math.inf) -> None:
@@ -80,20 +116,19 @@ def positive(name: str, value: float, at_most: float = math.inf) -> None:
         raise BadSetting(f"{name} is {value!r}: it has to be a number above 0{upper}.")
 
 
-def _careful(backlog: int | None, desired: int | None, target: float, keep: bool) -> Values:
+def _careful(depth: Depth | None, desired: int | None, target: float, keep: bool) -> Values:
     """Return values that are safe while the queue, the group or both cannot be read.
 
-    The target itself trips neither the high nor the low alarm: the group stays as it is. But a stranded photo is worse
-    than an idle machine, so a group that is, or may be, at 0 gets a first one.
+    The targets themselves trip neither the high nor the low alarms: the group stays as it is. But a stranded photo is
+    worse than an idle machine, so a group that is, or may be, at 0 gets a first one.
     """
-    if backlog == 0:
+    if depth and not depth.unfinished:
         # Without work the size does not matter, unless a machine is to be kept.
-        return Values(target if keep else 0.0, 0.0)
+        return Values(target if keep else 0.0, 0.0, 0.0)
     if desired == 0:
-        return Values(target + 1, 1.0)
-    if backlog and desired is None:
-        return Values(target, 1.0)  # At most one more per warm-up, while there is work.
-    return Values(target, 0.0)
+        return Values(target + 1, IN_FLIGHT_TARGET, 1.0)
+    # With work and an unknown size: at most one more per warm-up, while there is work.
+    return Values(target, IN_FLIGHT_TARGET, 1.0 if depth and desired is None else 0.0)
 
 
 def _count(name: str, number: int) -> int:

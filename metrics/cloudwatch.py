@@ -9,19 +9,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
+from metrics.backlog import Depth
 from metrics.evaluation import Point
 
 # The metric comes every 30 s: three points in a row are missing. The alarm `metric-gap` of the stacks says the same.
 STALE_AFTER_SECONDS = 90.0
 _VISIBLE, _IN_FLIGHT = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """Messages in a queue: waiting, and held by workers."""
-
-    visible: int
-    in_flight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +121,10 @@ class Alarm:
     actions: tuple[str, ...]
 
 
-def queue(url: str) -> Queue:
+def queue(url: str) -> Depth:
     """Return how many messages a queue has."""
     answer = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[_VISIBLE, _IN_FLIGHT])
-    return Queue(int(answer["Attributes"][_VISIBLE]), int(answer["Attributes"][_IN_FLIGHT]))
+    return Depth(int(answer["Attributes"][_VISIBLE]), int(answer["Attributes"][_IN_FLIGHT]))
 
 
 def groups(*names: str) -> dict[str, Group]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,11 +10,10 @@ from django.conf import settings
 
 from botsite import aws
 from metrics import cloudwatch
-from metrics.backlog import Values
-from metrics.cloudwatch import Group, Metric, Queue, TrackingPolicy
+from metrics.backlog import BACKLOG, METRICS, TARGET_AT_MOST, WITHOUT_CAPACITY, Depth, Values, acceptable, positive
+from metrics.cloudwatch import Group, Metric, TrackingPolicy
 from metrics.evaluation import Point
 
-METRICS = ("BacklogPerInstance", "BacklogWithoutCapacity")
 HOURS = 3
 # CloudWatch keeps points by the second for three hours, by its own clock.
 _SPAN = timedelta(hours=HOURS) - timedelta(seconds=30)
@@ -31,16 +30,31 @@ class MetricFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """BacklogPerInstance of the last HOURS, oldest first, `at` in epoch seconds; and the target it is held against."""
+    """BacklogPerInstance of the last HOURS, oldest first, `at` in epoch seconds; and the target it is held against.
+
+    `unserved` is BacklogWithoutCapacity of the same time. A machine takes `boot_seconds` from its launch to its first
+    photo, and the metrics come every `period_seconds`.
+    """
 
     points: tuple[Point, ...]
     target: float
+    unserved: tuple[Point, ...]
+    boot_seconds: float
+    period_seconds: float
 
 
-def queue() -> Queue:
+def queue() -> Depth:
     """Return the jobs queue; raise MetricFailed."""
     with _naming("JOBS_QUEUE_URL") as url:
         return cloudwatch.queue(url)
+
+
+def target() -> float:
+    """Return the target of BacklogPerInstance, in photos; raise BadSetting if the settings make none."""
+    if settings.BACKLOG_TARGET is not None:
+        positive("BACKLOG_TARGET", settings.BACKLOG_TARGET, TARGET_AT_MOST)
+        return settings.BACKLOG_TARGET
+    return acceptable(settings.LATENCY_GOAL_SECONDS, settings.PHOTOS_PER_SECOND)
 
 
 def group() -> Group:
@@ -69,14 +83,21 @@ def tracked() -> Tracked:
     """
     with _naming("ASG_NAME") as name:
         for policy in cloudwatch.policies(name):
-            if isinstance(policy, TrackingPolicy) and policy.metric:
-                [points] = cloudwatch.points([policy.metric], datetime.now(UTC) - _SPAN)
-                return Tracked(points, policy.target)
+            if isinstance(policy, TrackingPolicy) and policy.metric and policy.metric.name == BACKLOG:
+                return _tracked(policy, policy.metric)
     raise MetricFailed("ASG_NAME", f"{name} has no target tracking policy on our metric: provision the workers again.")
 
 
+def _tracked(policy: TrackingPolicy, metric: Metric) -> Tracked:
+    both = [metric, replace(metric, name=WITHOUT_CAPACITY)]
+    points, unserved = cloudwatch.points(both, datetime.now(UTC) - _SPAN)
+    # The setting is below the policy's period only where time is scaled, and boots with it.
+    period = min(settings.METRIC_PERIOD_SECONDS, policy.period)
+    return Tracked(points, policy.target, unserved, policy.warmup * period / policy.period, period)
+
+
 def metrics() -> dict[str, Metric]:
-    """Return both published metrics by name, exactly as the policies name them; raise MetricFailed."""
+    """Return the published metrics by name, exactly as the policies name them; raise MetricFailed."""
     with _naming("METRIC_NAMESPACE") as namespace, _naming("ASG_NAME") as group_name:
         # With other dimensions each would be another metric.
         dimensions = (("AutoScalingGroupName", group_name),)
@@ -84,8 +105,8 @@ def metrics() -> dict[str, Metric]:
 
 
 def publish(values: Values) -> None:
-    """Publish both metrics; raise MetricFailed. CloudWatch stamps them: its clock counts, not this machine's."""
-    numbers = dict(zip(METRICS, (values.backlog_per_instance, values.backlog_without_capacity), strict=True))
+    """Publish the metrics; raise MetricFailed. CloudWatch stamps them: its clock counts, not this machine's."""
+    numbers = values.by_name()
     # Kept by the second, so that alarms may have periods below a minute.
     data = [
         {

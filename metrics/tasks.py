@@ -30,15 +30,14 @@ def watch_photos(seconds_since_newest: Callable[[], float | None]) -> None:
 
 @shared_task(name="metrics.publish")
 def publish() -> None:
-    """Publish both metrics from whatever can be read: a gap would stop all scaling.
+    """Publish the metrics from whatever can be read: a gap would stop all scaling.
 
     Nothing is raised. The next tick measures again; repeating this one would publish outdated numbers.
     """
     queue, group = _read("queue", service.queue), _read("group", service.group)
-    unfinished = backlog.backlog(queue.visible, queue.in_flight) if queue else None
     keep = _keep()
     try:
-        values = backlog.values(unfinished, group.desired if group else None, settings.BACKLOG_TARGET, keep)
+        values = backlog.values(queue, group.desired if group else None, service.target(), keep)
         service.publish(values)
     except backlog.BadSetting as error:
         log.error("metrics_not_published", setting="BACKLOG_TARGET", error=str(error))
@@ -54,6 +53,7 @@ def publish() -> None:
             pending=group and group.pending,
             keep=keep,
             backlog_per_instance=values.backlog_per_instance,
+            in_flight_per_instance=values.in_flight_per_instance,
             backlog_without_capacity=values.backlog_without_capacity,
         )
 

@@ -105,7 +105,7 @@ def test_page_shows_detections_timeline_and_advice(admin: Operator, answered: Pr
     assert [text for text in shown if text not in page] == []
 
 
-def test_links_to_both_pictures_expire_within_ten_minutes(admin: Operator, answered: Prediction) -> None:
+def test_picture_links_expire_within_ten_minutes(admin: Operator, answered: Prediction) -> None:
     answer = _page(admin, answered.prediction_id)
     links = [part.split('"')[0].replace("&amp;", "&") for part in answer.text.split('<img src="')[1:]]
     assert [int(httpx.URL(link).params["X-Amz-Expires"]) <= 600 for link in links] == [True, True]
@@ -117,7 +117,7 @@ def test_links_to_both_pictures_expire_within_ten_minutes(admin: Operator, answe
     )
 
 
-def test_link_leads_to_the_region_of_the_bucket() -> None:
+def test_link_leads_to_buckets_region() -> None:
     env = {"AWS_REGION": "eu-central-1", "IMAGES_BUCKET": "photos-1", "DJANGO_SETTINGS_MODULE": "botsite.settings"}
     credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "PATH": os.environ["PATH"]}
     code = "import django; django.setup(); from detection import images; print(images.link('photos/p1'))"
@@ -132,7 +132,7 @@ def test_expired_images_are_reported_as_gone(admin: Operator, answered: Predicti
     assert (page.status_code, page.text.count("Not stored, or no longer stored.")) == (200, 2)
 
 
-def test_refused_file_is_never_said_to_be_stored(admin: Operator, user: TelegramUser) -> None:
+def test_refused_file_is_not_shown_as_stored(admin: Operator, user: TelegramUser) -> None:
     user.wait_for_reply(user.send_document(b"not a photo", "notes.bin"))
     identity = queries.latest_of_chat(user.chat_id)[0]
     for page in (_page(admin, identity), admin.get(f"/ops/trace/{identity}")):
@@ -140,7 +140,7 @@ def test_refused_file_is_never_said_to_be_stored(admin: Operator, user: Telegram
     assert _page(admin, identity).text.count("Never stored: the file was refused.") == 2
 
 
-def test_unknown_job_is_an_error_page(admin: Operator) -> None:
+def test_unknown_job_gives_error_page(admin: Operator) -> None:
     others = [admin.get(path) for path in ("/ops/trace/nobody", f"{JOBS}nobody/history/")]
     for page in (_page(admin, "nobody"), _page(admin, "x" * 3000), *others):
         assert (page.status_code, "No job has the id" in page.text) == (404, True)
@@ -182,7 +182,7 @@ def test_resent_result_arrives_again(admin: Operator, answered: Prediction, user
     _reaches(answered.prediction_id, Delivery.DELIVERED)
 
 
-def test_apology_reaches_the_sender_in_the_operators_words(admin: Operator, user: TelegramUser, photo: bytes) -> None:
+def test_apology_is_sent_in_operators_words(admin: Operator, user: TelegramUser, photo: bytes) -> None:
     prediction = _queued(user, photo)
     page = admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
     assert sentences.APOLOGY in html.unescape(page)
@@ -197,7 +197,7 @@ def test_deleted_job_leaves_nothing_behind(admin: Operator, answered: Prediction
     assert [images.exists(key) for key in (answered.image_key, answered.result_key)] == [False, False]
 
 
-def test_job_offers_the_operations_its_state_allows(
+def test_job_offers_operations_by_state(
     admin: Operator, answered: Prediction, failed: Prediction, waiting: str, incomplete: str
 ) -> None:
     jobs = [answered.prediction_id, failed.prediction_id, waiting, quote(incomplete)]
@@ -209,7 +209,7 @@ def test_job_offers_the_operations_its_state_allows(
     ]
 
 
-def test_impossible_operations_are_refused_with_the_reason(admin: Operator, answered: Prediction, waiting: str) -> None:
+def test_impossible_operations_are_refused_with_reason(admin: Operator, answered: Prediction, waiting: str) -> None:
     done = answered.prediction_id
     assert "resend its result instead" in _do(admin, "retry", done)
     assert "it has already finished" in _do(admin, "apologise", done)
@@ -218,7 +218,7 @@ def test_impossible_operations_are_refused_with_the_reason(admin: Operator, answ
     assert "its photo is gone" in _do(admin, "retry", waiting)
 
 
-def test_operation_is_recorded_in_the_admin_on_the_job_and_in_the_log(
+def test_operation_is_recorded_on_job_and_in_admin_and_log(
     admin: Operator, answered: Prediction, stack: LocalStack
 ) -> None:
     _do(admin, "resend", answered.prediction_id)
@@ -232,7 +232,7 @@ def test_operation_is_recorded_in_the_admin_on_the_job_and_in_the_log(
         assert [entry.change_message for entry in entries] == ["Resent."]
 
 
-def test_operation_is_visible_on_the_other_site(admin: Operator, answered: Prediction, stack: LocalStack) -> None:
+def test_operation_is_visible_on_other_site(admin: Operator, answered: Prediction, stack: LocalStack) -> None:
     history = f"{JOBS}{answered.prediction_id}/history/"
     assert "No operator has changed this job" in admin.get(history).text
     _do(admin, "resend", answered.prediction_id)

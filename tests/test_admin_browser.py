@@ -40,7 +40,7 @@ def failed(stack: LocalStack, photo: bytes) -> Prediction:
     return prediction
 
 
-def test_failed_job_is_found_retried_and_answered_in_the_chat(
+def test_failed_job_is_found_retried_and_answered(
     page: Page, browser: Browser, stack: LocalStack, site_address: str, failed: Prediction
 ) -> None:
     page.goto(f"{site_address}/admin/")
@@ -72,7 +72,7 @@ def test_job_page_shows_both_pictures(page: Page, stack: LocalStack, site_addres
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_a_phone_and_are_readable_in_light_and_dark(
+def test_pages_fit_phones_and_are_readable_in_light_and_dark(
     page: Page, site_address: str, failed: Prediction, scheme: str
 ) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
@@ -98,9 +98,7 @@ def test_list_shows_why_jobs_failed(page: Page, site_address: str, failed: Predi
     assert row.evaluate("row => row.offsetHeight") < 100
 
 
-def test_all_jobs_of_a_page_are_selected_and_deleted_by_keyboard(
-    page: Page, site_address: str, failed: Prediction
-) -> None:
+def test_all_jobs_of_page_are_deleted_by_keyboard(page: Page, site_address: str, failed: Prediction) -> None:
     page.goto(f"{site_address}/admin/detection/job/?chat={failed.chat_id}")
     page.get_by_label("Select all jobs on this page").focus()
     page.keyboard.press("Space")
@@ -113,7 +111,7 @@ def test_all_jobs_of_a_page_are_selected_and_deleted_by_keyboard(
     assert predictions.find(failed.prediction_id) is None
 
 
-def test_django_pages_comply_with_the_content_security_policy(page: Page, site_address: str) -> None:
+def test_django_pages_comply_with_content_security_policy(page: Page, site_address: str) -> None:
     for path in ("", "auth/user/", "auth/user/add/", "auth/user/1/change/", "auth/group/add/", "password_change/"):
         answer = page.goto(f"{site_address}/admin/{path}")
         assert answer is not None

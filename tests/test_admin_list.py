@@ -71,7 +71,7 @@ def _walk(chosen: Filters) -> list[Page]:
 
 
 @pytest.mark.parametrize(("narrow", "jobs"), [({}, 121), ({"status": Status.FAILED}, 40), ({"day": DAY}, 120)])
-def test_paging_there_and_back_shows_every_job_once_newest_first(chat: int, narrow: dict[str, Any], jobs: int) -> None:
+def test_paging_shows_every_job_once_newest_first(chat: int, narrow: dict[str, Any], jobs: int) -> None:
     chosen = Filters(chat=chat, **narrow)
     there = _walk(chosen)
     rows = [row for page in there for row in page.rows]
@@ -83,7 +83,7 @@ def test_paging_there_and_back_shows_every_job_once_newest_first(chat: int, narr
         assert back.rows == page.rows
 
 
-def test_each_page_costs_one_query_or_two_without_an_index(chat: int, asked: list[str]) -> None:
+def test_page_costs_one_query_or_two_without_index(chat: int, asked: list[str]) -> None:
     pages = [*_walk(Filters(chat=chat)), job_query.page(Filters()), job_query.page(Filters(status=Status.FAILED))]
     assert asked == ["Query"] * len(pages)
     asked.clear()
@@ -116,7 +116,7 @@ def test_smallest_index_is_queried(chosen: Filters, index: str, compared: set[st
     assert (chosen.query()["IndexName"], set(chosen.narrowing)) == (index, compared)
 
 
-def test_index_item_with_only_its_key_is_a_row() -> None:
+def test_index_item_with_only_its_key_becomes_row() -> None:
     row = items.row({"prediction_id": "p", "created_at": "2026-11-24T00:00:00.000Z"})
     assert (row.prediction_id, row.status, row.error) == ("p", "", "")
 
@@ -136,7 +136,7 @@ def test_list_is_filtered_and_paged(admin: Operator, chat: int) -> None:
     assert 'rel="prev"' in second.text
 
 
-def test_job_is_found_by_its_id(admin: Operator, chat: int) -> None:
+def test_job_is_found_by_id(admin: Operator, chat: int) -> None:
     identity = job_query.page(Filters(chat=chat)).rows[0].prediction_id
     found = admin.get(f"{JOBS}?q={identity}")
     assert (found.status_code, found.headers["location"]) == (302, f"{JOBS}{identity}/change/")
@@ -158,7 +158,7 @@ def test_job_is_found_by_its_id(admin: Operator, chat: int) -> None:
         "cursor=WyJvbGRlciIsImEiLCJiIl0:1xVv7T:0000",
     ],
 )
-def test_tampered_address_is_an_error_page(admin: Operator, query: str) -> None:
+def test_tampered_address_gives_error_page(admin: Operator, query: str) -> None:
     page = admin.get(f"{JOBS}?{query}")
     assert (page.status_code, "errornote" in page.text) == (400, True)
 

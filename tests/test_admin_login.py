@@ -55,7 +55,7 @@ def another_site(stack: LocalStack, **env: str) -> Iterator[str]:
         child.wait()
 
 
-def test_login_is_valid_on_every_site_and_through_the_load_balancer(stack: LocalStack, admin: Operator) -> None:
+def test_login_is_valid_on_every_site(stack: LocalStack, admin: Operator) -> None:
     addresses = [*stack.sites.values(), *[stack.public_url] * 6]
     others = [Operator(address, cookies=admin.cookies, certificate=stack.certificate) for address in addresses]
     assert [other.get(JOBS).status_code for other in others] == [200] * len(others)
@@ -74,7 +74,7 @@ def test_new_password_ends_old_sessions(stack: LocalStack, admin: Operator) -> N
         assert Operator(address).log_in(stack.env["ADMIN_USER"], "another").get(JOBS).status_code == 200
 
 
-def test_password_from_the_secret_cannot_be_changed_in_the_admin(admin: Operator) -> None:
+def test_password_from_secret_cannot_be_changed_in_admin(admin: Operator) -> None:
     assert admin.get("/admin/password_change/").headers["location"] == "/admin/"
     assert "ADMIN_PASSWORD" in admin.get("/admin/").text
 
@@ -86,12 +86,12 @@ def test_new_users_need_strong_passwords(admin: Operator) -> None:
 
 
 @pytest.mark.parametrize("page", [JOBS, f"{JOBS}x/change/", f"{JOBS}retry/confirm/?id=x", "/ops/trace/x"])
-def test_strangers_get_the_login_page(stack: LocalStack, page: str) -> None:
+def test_strangers_get_login_page(stack: LocalStack, page: str) -> None:
     answer = Operator(next(iter(stack.sites.values()))).get(page)
     assert (answer.status_code, answer.headers["location"].partition("?")[0]) == (302, "/admin/login/")
 
 
-def test_staff_without_permissions_sees_and_does_nothing(stack: LocalStack, failed: str) -> None:
+def test_staff_without_permissions_see_and_do_nothing(stack: LocalStack, failed: str) -> None:
     nobody = operators.staff(stack, "nobody", [])
     pages = [JOBS, f"{JOBS}{failed}/change/", f"{JOBS}{failed}/history/", f"/ops/trace/{failed}"]
     assert [nobody.get(page).status_code for page in pages] == [403] * 4
@@ -101,7 +101,7 @@ def test_staff_without_permissions_sees_and_does_nothing(stack: LocalStack, fail
     assert _status(failed) is Status.FAILED
 
 
-def test_viewer_sees_jobs_and_changes_nothing(stack: LocalStack, failed: str) -> None:
+def test_viewer_sees_jobs_but_changes_nothing(stack: LocalStack, failed: str) -> None:
     viewer = operators.staff(stack, "viewer", ["view_job"])
     page = viewer.get(f"{JOBS}{failed}/change/")
     assert (page.status_code, "The image is damaged." in page.text) == (200, True)
@@ -131,7 +131,7 @@ def test_django_has_no_warnings_in_production() -> None:
     assert (ended.returncode, "no issues" in ended.stdout) == (0, True), ended.stderr
 
 
-def test_production_uses_tls_for_people_and_plain_http_for_workers() -> None:
+def test_production_uses_tls_for_people_and_http_for_workers() -> None:
     code = (
         "import django; django.setup(); from django.test import Client; c = Client(SERVER_NAME='bot.example.com');"
         "plain, worker, page = c.get('/admin/'), c.get('/results'), c.get('/admin/login/', secure=True);"

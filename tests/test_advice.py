@@ -27,7 +27,7 @@ from tests.support.processes import free_port
 ROOT = Path(__file__).parents[1]
 
 
-def test_without_credentials_an_operator_reads_one_line_that_says_how_to_get_them() -> None:
+def test_missing_credentials_give_one_line_of_advice() -> None:
     bare = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
     command = [sys.executable, "manage.py", "provision"]
     env = {**bare, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
@@ -53,7 +53,7 @@ def refused(code: str) -> ClientError:
         (TokenRetrievalError(provider="sso", error_msg="expired"), "can't be retrieved: .*aws sso login"),
     ],
 )
-def test_a_wrong_region_and_bad_credentials_say_where_to_look(
+def test_wrong_region_and_credentials_give_advice(
     error: ClientError | BotoCoreError, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The emulator has every region and accepts any credentials."""
@@ -83,7 +83,7 @@ def test_unreachable_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("objdet-jobs already exists in stack arn:aws:cloudformation:x", "another --prefix"),
     ],
 )
-def test_what_aws_says_of_a_failure_comes_with_what_to_do(reason: str, what: str) -> None:
+def test_failures_of_aws_come_with_advice(reason: str, what: str) -> None:
     """The emulator has no quotas and unlimited capacity, so these are AWS's texts."""
     assert what in remedies.advice(reason)
 

@@ -18,7 +18,7 @@ def test_every_template_is_a_box() -> None:
 
 
 @pytest.mark.parametrize("part", stacks.ORDER)
-def test_every_role_stands_in_the_box_of_its_template(part: str) -> None:
+def test_every_role_is_in_its_templates_box(part: str) -> None:
     resources = template.read(stacks.TEMPLATES / f"{part}.yaml").all_resources
     roles = {name for name, resource in resources.items() if resource["Type"] == "AWS::IAM::Role"}
     box = re.split(r"subgraph |\n\s+end\n", PICTURE.partition(f"subgraph {part}.yaml")[2])[0]

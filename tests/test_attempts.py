@@ -43,7 +43,7 @@ def test_address_has_six_attempts(address: str, monkeypatch: pytest.MonkeyPatch)
     assert round(refusal.value.retry_after_seconds) == 10
 
 
-def test_after_wrong_passwords_both_sites_refuse_even_the_right_one(stack: LocalStack, address: str) -> None:
+def test_both_sites_refuse_right_password_after_six_wrong(stack: LocalStack, address: str) -> None:
     first, second = both(stack, address)
     for site in (first, second):
         assert "Please enter the correct username and password" in site.post(LOGIN, username="admin", password="x").text
@@ -54,7 +54,7 @@ def test_after_wrong_passwords_both_sites_refuse_even_the_right_one(stack: Local
         assert (answer.status_code, REFUSED in answer.text) == (200, True)
 
 
-def test_seconds_later_the_right_password_works_and_resets_the_count(stack: LocalStack, address: str) -> None:
+def test_right_password_works_later_and_resets_count(stack: LocalStack, address: str) -> None:
     tried(address, 6)
     _let_pass(address, 10)
     both(stack, address)[0].log_in("admin", stack.env["ADMIN_PASSWORD"])
@@ -66,7 +66,7 @@ def test_other_addresses_are_not_affected(stack: LocalStack, address: str) -> No
     Operator(next(iter(stack.sites.values())), address=next(_addresses)).log_in("admin", stack.env["ADMIN_PASSWORD"])
 
 
-def test_form_with_an_empty_field_does_not_reset_the_count(stack: LocalStack, address: str) -> None:
+def test_form_with_empty_field_does_not_reset_count(stack: LocalStack, address: str) -> None:
     tried(address, 3)
     assert both(stack, address)[0].post(LOGIN, username="admin", password="").status_code == 200
     assert _next_at(address) is not None

@@ -27,7 +27,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("service", "operation", "fault"), CASES)
-def test_a_photo_survives_a_failing_aws(
+def test_photo_survives_failing_aws(
     site: FaultySite, user: TelegramUser, known_file: FileReference, service: str, operation: str, fault: str
 ) -> None:
     update = new_updates.with_photo(user.chat_id, known_file)
@@ -54,7 +54,7 @@ def operator(faulty_site: FaultySite, stack: LocalStack) -> Operator:
         ("GetItem", "/ops/trace/x"),
     ],
 )
-def test_an_operator_is_told_that_aws_fails(
+def test_operator_is_told_of_failing_aws(
     site: FaultySite, operator: Operator, operation: str, page: str, fault: str
 ) -> None:
     site.break_(failing("dynamodb", operation, fault))
@@ -66,7 +66,7 @@ def test_an_operator_is_told_that_aws_fails(
 
 
 @pytest.mark.parametrize("operation", ["UpdateItem", "DeleteItem"])
-def test_a_table_that_is_away_keeps_no_operator_out(site: FaultySite, stack: LocalStack, operation: str) -> None:
+def test_failing_table_locks_no_operator_out(site: FaultySite, stack: LocalStack, operation: str) -> None:
     site.break_(failing("dynamodb", operation, "throttled"))
     assert operators.admin(stack, site.url).get("/admin/").status_code == 200
     site.repair()
@@ -78,9 +78,7 @@ def _delivered(user: TelegramUser) -> bool:
     return found is not None and found.delivery is Delivery.DELIVERED
 
 
-def test_what_aws_rejects_is_told_and_not_sent_again(
-    site: FaultySite, user: TelegramUser, known_file: FileReference
-) -> None:
+def test_rejected_write_ends_with_an_apology(site: FaultySite, user: TelegramUser, known_file: FileReference) -> None:
     rejected = {"error": {"code": "ValidationException", "status": 400}}
     site.break_({"service": "dynamodb", "operation": "PutItem", **rejected})
     assert site.post(new_updates.with_photo(user.chat_id, known_file)) == 200

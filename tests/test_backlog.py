@@ -6,45 +6,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics import backlog
-from metrics.backlog import BadSetting, Values
+from metrics import backlog, policy
+from metrics.backlog import BadSetting, Depth, Values
 from metrics.evaluation import Point
-from metrics.policy import Capacity, Points, Policies, TargetTracking, decide
+from metrics.policy import Capacity, TargetTracking, decide
 
 messages = st.integers(0, 10**9)
+depths = st.builds(Depth, messages, messages)
 machines = st.integers(0, 1000)
 targets = st.floats(0.01, 1_000_000)
 HOUR = 3600.0
 
 
-@given(messages, messages, targets)
-def test_work_without_a_machine_is_above_the_target(visible: int, in_flight: int, target: float) -> None:
-    work = backlog.backlog(visible, in_flight)
-    values = backlog.values(work, 0, target)
-    assert (values.backlog_per_instance > target) == (work > 0)
-    assert (values.backlog_without_capacity > 0) == (work > 0)
+@given(depths, targets)
+def test_work_without_machine_is_above_target(depth: Depth, target: float) -> None:
+    values = backlog.values(depth, 0, target)
+    assert (values.backlog_per_instance > target) == (depth.unfinished > 0)
+    assert values.backlog_without_capacity == depth.unfinished
 
 
 @given(machines, targets)
-def test_no_work_is_a_real_zero(desired: int, target: float) -> None:
-    assert backlog.values(0, desired, target) == Values(0.0, 0.0)
+def test_no_work_is_real_zero(desired: int, target: float) -> None:
+    assert backlog.values(Depth(0, 0), desired, target) == Values(0.0, 0.0, 0.0)
 
 
-@given(messages, messages, st.integers(1, 1000), targets)
-def test_with_machines_it_is_the_work_per_machine(visible: int, in_flight: int, desired: int, target: float) -> None:
-    values = backlog.values(backlog.backlog(visible, in_flight), desired, target)
-    assert values == Values((visible + in_flight) / desired, 0.0)
+@given(depths, st.integers(1, 1000), targets)
+def test_value_is_work_per_machine(depth: Depth, desired: int, target: float) -> None:
+    values = backlog.values(depth, desired, target)
+    assert values == Values(depth.unfinished / desired, depth.in_flight / desired, 0.0)
 
 
-@given(messages, st.integers(1, 1000), targets)
-def test_while_in_use_there_is_at_least_the_work_that_keeps_one_machine(work: int, desired: int, target: float) -> None:
-    values = backlog.values(work, desired, target, keep=True)
-    assert values == Values(max(work, 0.95 * target) / desired, 0.0)
+@given(depths, st.integers(1, 1000), targets)
+def test_group_in_use_has_at_least_the_work_for_one_machine(depth: Depth, desired: int, target: float) -> None:
+    values = backlog.values(depth, desired, target, keep=True)
+    assert values == Values(max(depth.unfinished, 0.95 * target) / desired, depth.in_flight / desired, 0.0)
 
 
 @given(st.integers(0, 1000), targets)
-def test_while_in_use_an_idle_group_shrinks_to_one_machine_and_stays(desired: int, target: float) -> None:
-    values = backlog.values(0, desired, target, keep=True)
+def test_idle_group_in_use_shrinks_to_one_machine(desired: int, target: float) -> None:
+    values = backlog.values(Depth(0, 0), desired, target, keep=True)
     assert _after_an_hour(values, Capacity(desired, 0, 1000), target) == min(desired, 1)
 
 
@@ -61,14 +61,12 @@ def test_while_in_use_an_idle_group_shrinks_to_one_machine_and_stays(desired: in
         pytest.param(None, 0.0, False, id="turned off, unknown"),
     ],
 )
-def test_people_use_the_service_for_a_while_after_a_photo(
-    since_photo: float | None, keep_warm: float, in_use: bool
-) -> None:
+def test_service_is_in_use_for_a_while_after_a_photo(since_photo: float | None, keep_warm: float, in_use: bool) -> None:
     assert backlog.in_use(since_photo, keep_warm) is in_use
 
 
 @pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf])
-def test_impossible_time_to_keep_a_machine_is_named(seconds: float) -> None:
+def test_impossible_keep_warm_time_is_named(seconds: float) -> None:
     with pytest.raises(BadSetting, match="KEEP_WARM_SECONDS is"):
         backlog.in_use(0, seconds)
 
@@ -76,21 +74,21 @@ def test_impossible_time_to_keep_a_machine_is_named(seconds: float) -> None:
 @pytest.mark.parametrize(
     ("work", "desired"), [(None, 3), (None, 1), (0, None), (7, None), (None, None), (0, 3), (0, 1)]
 )
-def test_a_machine_is_kept_whatever_cannot_be_read(work: int | None, desired: int | None) -> None:
-    values = backlog.values(work, desired, 10, keep=True)
+def test_unreadable_sources_keep_one_machine(work: int | None, desired: int | None) -> None:
+    values = backlog.values(None if work is None else Depth(work, 0), desired, 10, keep=True)
     for size in [desired] if desired else [1, 3]:
         assert _after_an_hour(values, Capacity(size, 0, 1000), 10) >= 1
 
 
-@given(messages, messages, machines, machines, targets)
-def test_no_state_is_a_deadlock(visible: int, in_flight: int, desired: int, pending: int, target: float) -> None:
+@given(depths, machines, machines, targets)
+def test_no_state_is_a_deadlock(depth: Depth, desired: int, pending: int, target: float) -> None:
     """Published long enough, the values bring every group to the right size, whatever is still pending."""
     maximum, pending = 1000, min(pending, desired)
-    work = backlog.backlog(visible, in_flight)
-    values = backlog.values(work, desired, target)
+    work = depth.unfinished
+    values = backlog.values(depth, desired, target)
     after = _after_an_hour(values, Capacity(desired, 0, maximum, warming=pending), target)
     if work and not desired:
-        assert after == 1
+        assert after >= 1
     if work and desired:
         assert after >= min(maximum, math.ceil(round(work / target, 6)))
         assert after >= 1
@@ -101,17 +99,17 @@ def test_no_state_is_a_deadlock(visible: int, in_flight: int, desired: int, pend
 @pytest.mark.parametrize(
     ("work", "desired", "published", "asleep", "three"),
     [
-        pytest.param(None, 3, Values(10, 0), 0, 3, id="no depth, 3 machines: stay"),
-        pytest.param(None, 0, Values(11, 1), 1, 4, id="no depth, no machine: there may be work, wake one"),
-        pytest.param(0, None, Values(0, 0), 0, 0, id="no work: nobody is needed, however many there are"),
-        pytest.param(7, None, Values(10, 1), 1, 4, id="work, no size: one more at most, so that there is one"),
-        pytest.param(None, None, Values(10, 0), 0, 3, id="nothing known: stay"),
+        pytest.param(None, 3, Values(10, 10, 0), 0, 3, id="no depth, 3 machines: stay"),
+        pytest.param(None, 0, Values(11, 10, 1), 1, 4, id="no depth, no machine: there may be work, wake one"),
+        pytest.param(0, None, Values(0, 0, 0), 0, 0, id="no work: nobody is needed, however many there are"),
+        pytest.param(7, None, Values(10, 10, 1), 1, 4, id="work, no size: one more at most, so that there is one"),
+        pytest.param(None, None, Values(10, 10, 0), 0, 3, id="nothing known: stay"),
     ],
 )
 def test_failed_reads_strand_no_photo_and_stop_no_machine(
     work: int | None, desired: int | None, published: Values, asleep: int, three: int
 ) -> None:
-    assert backlog.values(work, desired, 10) == published
+    assert backlog.values(None if work is None else Depth(work, 0), desired, 10) == published
     assert _after_an_hour(published, Capacity(0, 0, 1000), 10) == asleep
     assert _after_an_hour(published, Capacity(3, 0, 1000), 10) == three
 
@@ -119,22 +117,35 @@ def test_failed_reads_strand_no_photo_and_stop_no_machine(
 def _after_an_hour(values: Values, capacity: Capacity, target: float) -> int:
     """Return the capacity the policies ask for after an hour of these values."""
     times = [30.0 * tick for tick in range(int(HOUR / 30))]
-    points = Points(
-        [Point(at, values.backlog_per_instance) for at in times],
-        [Point(at, values.backlog_without_capacity) for at in times],
-    )
-    return decide(Policies(TargetTracking(target, period=30)), points, capacity, HOUR).desired
+    points = {name: [Point(at, value) for at in times] for name, value in values.by_name().items()}
+    # When the last point is in the last complete period of each alarm.
+    return decide(policy.shipped(target), points, capacity, times[-1] + 30).desired
 
 
-def test_acceptable_backlog_is_what_a_machine_finishes_in_time() -> None:
-    assert backlog.acceptable(latency_seconds=10, service_seconds=0.1) == pytest.approx(100)
-    assert backlog.acceptable(latency_seconds=1, service_seconds=30) == 1
+def test_acceptable_backlog_is_finished_in_time() -> None:
+    assert backlog.acceptable(latency_goal_seconds=15, photos_per_second=32) == 480
+    assert backlog.acceptable(latency_goal_seconds=60, photos_per_second=1 / 60) == 1
+
+
+@pytest.mark.parametrize(
+    ("goal", "speed", "said"),
+    [
+        (0, 32, "LATENCY_GOAL_SECONDS is 0"),
+        (math.nan, 32, "LATENCY_GOAL_SECONDS is nan"),
+        (15, 0, "PHOTOS_PER_SECOND is 0"),
+        (15, -1, "PHOTOS_PER_SECOND is -1"),
+        (0.5, 1, "one photo takes 1 s: raise the goal"),
+    ],
+)
+def test_impossible_goal_or_speed_is_named(goal: float, speed: float, said: str) -> None:
+    with pytest.raises(BadSetting, match=said):
+        backlog.acceptable(goal, speed)
 
 
 @pytest.mark.parametrize("target", [0, -1, math.nan, math.inf, 1e9])
 def test_impossible_target_is_named(target: float) -> None:
     with pytest.raises(BadSetting, match="BACKLOG_TARGET is"):
-        backlog.values(1, 1, target)
+        backlog.values(Depth(1, 0), 1, target)
     with pytest.raises(BadSetting, match="BACKLOG_TARGET"):
         TargetTracking(0)
 
@@ -142,4 +153,4 @@ def test_impossible_target_is_named(target: float) -> None:
 @pytest.mark.parametrize(("visible", "in_flight", "name"), [(-1, 0, "visible"), (0, -1, "in flight")])
 def test_negative_count_is_named(visible: int, in_flight: int, name: str) -> None:
     with pytest.raises(BadSetting, match=f"{name} is -1"):
-        backlog.backlog(visible, in_flight)
+        Depth(visible, in_flight)

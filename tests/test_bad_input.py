@@ -35,7 +35,7 @@ def _document(user: TelegramUser, data: bytes, name: str = "image.jpg", kind: st
     return user.wait_for_reply(user.send_document(data, name, kind))
 
 
-def test_heic_the_format_of_iphones_is_answered(user: TelegramUser, picture: Image.Image) -> None:
+def test_heic_is_answered(user: TelegramUser, picture: Image.Image) -> None:
     assert _document(user, _saved(picture, "HEIF"), "IMG_0001.HEIC", "image/heic").photo
 
 
@@ -55,7 +55,7 @@ def test_every_colour_model_is_answered(user: TelegramUser, picture: Image.Image
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_rotated_photo_comes_back_upright(user: TelegramUser, picture: Image.Image, orientation: int) -> None:
+def test_rotated_photo_comes_back_upright(user: TelegramUser, picture: Image.Image, orientation: int) -> None:
     turns = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -80,13 +80,13 @@ def _small(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB").resize((32, 32)), float)
 
 
-def test_an_animation_in_a_file_is_answered_by_its_first_frame(user: TelegramUser, picture: Image.Image) -> None:
+def test_animation_is_answered_by_its_first_frame(user: TelegramUser, picture: Image.Image) -> None:
     blank = Image.new("RGB", picture.size)
     data = _saved(picture, "PNG", save_all=True, append_images=[blank, blank])
     assert _document(user, data, "animated.png", "image/png").photo
 
 
-def test_a_truncated_jpeg_is_refused_with_the_reason(user: TelegramUser, photo: bytes) -> None:
+def test_truncated_jpeg_is_refused_with_reason(user: TelegramUser, photo: bytes) -> None:
     answer = _document(user, photo[: len(photo) // 2])
     assert "damaged" in str(answer.text)
 
@@ -102,33 +102,33 @@ def test_a_truncated_jpeg_is_refused_with_the_reason(user: TelegramUser, photo: 
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "drawing.svg", "image/svg+xml"),
     ],
 )
-def test_a_file_that_is_no_image_is_refused(user: TelegramUser, data: bytes, name: str, kind: str) -> None:
+def test_other_files_are_refused(user: TelegramUser, data: bytes, name: str, kind: str) -> None:
     assert "not an image" in str(_document(user, data, name, kind).text)
 
 
-def test_noise_behind_a_jpeg_header_is_refused(user: TelegramUser, photo: bytes) -> None:
+def test_noise_behind_jpeg_header_is_refused(user: TelegramUser, photo: bytes) -> None:
     noise = Random(7).randbytes(20_000)
     assert _document(user, photo[:400] + noise).text
 
 
-def test_a_decompression_bomb_is_refused_by_its_header(user: TelegramUser) -> None:
+def test_decompression_bomb_is_refused_by_its_header(user: TelegramUser) -> None:
     data = _saved(Image.new("1", (30_000, 30_000)), "PNG")
     answer = _document(user, data, "bomb.png", "image/png")
     assert "30000 x 30000" in str(answer.text)
 
 
-def test_a_file_too_large_for_bots_is_refused_with_both_sizes(user: TelegramUser) -> None:
+def test_too_large_file_is_refused_with_both_sizes(user: TelegramUser) -> None:
     answer = _document(user, bytes(25 * 1024 * 1024))
     assert answer.text == replies.TOO_LARGE.format(megabytes=25)
 
 
 @pytest.mark.parametrize("size", [(3000, 100), (100, 3000), (8000, 6000), (1, 1), (2, 900)])
-def test_any_shape_of_image_is_answered(user: TelegramUser, size: tuple[int, int]) -> None:
+def test_image_of_any_shape_is_answered(user: TelegramUser, size: tuple[int, int]) -> None:
     answer = _document(user, _saved(Image.new("RGB", size, "grey"), "PNG"))
     assert answer.photo or answer.document or answer.text
 
 
-def test_a_very_long_image_with_objects_comes_back_as_a_file(user: TelegramUser, picture: Image.Image) -> None:
+def test_very_long_image_comes_back_as_file(user: TelegramUser, picture: Image.Image) -> None:
     strip = Image.new("RGB", (picture.height * 22, picture.height), "white")
     for left in range(0, strip.width, picture.width):
         strip.paste(picture, (left, 0))
@@ -137,7 +137,7 @@ def test_a_very_long_image_with_objects_comes_back_as_a_file(user: TelegramUser,
 
 
 @pytest.mark.parametrize("kind", ["sticker", "video", "voice", "animation"])
-def test_what_is_no_photo_gets_a_polite_answer(user: TelegramUser, kind: str) -> None:
+def test_other_messages_get_polite_answer(user: TelegramUser, kind: str) -> None:
     assert user.wait_for_reply(user.send_media(kind)).text == replies.no_photo(kind)
 
 
@@ -159,7 +159,7 @@ def test_text_and_commands_are_answered(user: TelegramUser, text: str, reply: st
 
 
 @pytest.mark.parametrize("caption", ["<b>bold", "*_[x](y)`", "&amp; <", "😀" * 400, "x" * 1024])
-def test_a_caption_never_gets_in_the_way(user: TelegramUser, photo: bytes, caption: str) -> None:
+def test_caption_does_not_matter(user: TelegramUser, photo: bytes, caption: str) -> None:
     assert user.wait_for_reply(user.send_photo(photo, caption=caption)).photo
 
 
@@ -170,7 +170,7 @@ def test_chat_ids_of_any_size_and_sign_work(stack: LocalStack, photo: bytes, cha
     assert len(queries.latest_of_chat(chat_id)) == 1
 
 
-def test_an_album_entry_without_a_photo_gets_a_polite_answer(stack: LocalStack, user: TelegramUser) -> None:
+def test_album_entry_without_photo_gets_polite_answer(stack: LocalStack, user: TelegramUser) -> None:
     assert _post(stack, new_updates.with_message(user.chat_id, media_group_id="7", photo=[])) == 200
     assert user.wait_for(lambda message: message.text == replies.OTHER)
 
@@ -181,7 +181,7 @@ def _post(stack: LocalStack, update: dict[str, object]) -> int:
     return httpx.post(url, json=update, headers=headers, timeout=PATIENCE_SECONDS).status_code
 
 
-def test_a_file_that_telegram_no_longer_has_is_said_to_be_gone(stack: LocalStack, user: TelegramUser) -> None:
+def test_file_gone_from_telegram_is_reported(stack: LocalStack, user: TelegramUser) -> None:
     gone = {"file_id": "gone", "file_unique_id": "gone", "width": 1, "height": 1}
     assert _post(stack, new_updates.with_message(user.chat_id, photo=[gone])) == 200
     assert user.wait_for(lambda message: message.text == replies.UNAVAILABLE)

@@ -44,7 +44,7 @@ def test_large_bodies_of_strangers_are_rejected(site: LoneSite, line: str) -> No
 
 
 @pytest.mark.parametrize(("path", "status"), [("/results", 413), ("/admin/login/", 413), ("/telegram/webhook", 403)])
-def test_bodies_without_a_length_are_counted(site: LoneSite, path: str, status: int) -> None:
+def test_bodies_without_length_are_counted(site: LoneSite, path: str, status: int) -> None:
     before = megabytes(site.pid)
     head = f"POST {path} HTTP/1.1\r\nTransfer-Encoding: chunked"
     assert site.send(head, [CHUNK] * 300) == status
@@ -67,16 +67,16 @@ def ignored(site: LoneSite) -> int:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("framing", ["Content-Length: 1", "Transfer-Encoding: chunked"])
-def test_get_with_a_body_is_rejected(site: LoneSite, method: str, framing: str) -> None:
+def test_get_with_body_is_rejected(site: LoneSite, method: str, framing: str) -> None:
     assert site.send(f"{method} /healthz HTTP/1.1\r\n{framing}") == 400
 
 
-def test_wrong_secret_is_rejected_before_the_body(site: LoneSite) -> None:
+def test_wrong_secret_is_rejected_before_body(site: LoneSite) -> None:
     head = f"POST /telegram/webhook HTTP/1.1\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n{SECRET}: wrong"
     assert site.send(head) == 403
 
 
-def test_websocket_is_rejected_without_a_traceback(site: LoneSite) -> None:
+def test_websocket_is_rejected_without_traceback(site: LoneSite) -> None:
     upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13"
     assert site.send(f"GET /x HTTP/1.1\r\n{upgrade}\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==") == 403
     assert "Traceback" not in site.log.read_text()

@@ -103,9 +103,7 @@ def test_chat_at_its_limit_is_not_a_failure(site: Site, stack: LocalStack, monke
     assert len(site.asked) == callback._TRIES + 1
 
 
-def test_photo_is_answered_after_the_site_refused_for_a_while(
-    stack: LocalStack, user: TelegramUser, photo: bytes
-) -> None:
+def test_photo_is_answered_after_temporary_refusals(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     control = TelegramControl(stack.telegram_url)
     rule = control.fault("sendPhoto", "server_error", chat_id=user.chat_id, times=3)
     assert user.wait_for_reply(user.send_photo(photo)).photo

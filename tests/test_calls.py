@@ -42,7 +42,7 @@ def _call(prediction_id: str, chat_id: int) -> Call:
     return Call(time.monotonic(), prediction_id, chat_id)
 
 
-def test_many_answers_of_a_chat_do_not_delay_another() -> None:
+def test_many_answers_of_one_chat_do_not_delay_another() -> None:
     site = Site()
     calls = Calls(site.make, 1000)
     for number in range(AT_ONCE * 3):
@@ -93,7 +93,7 @@ def test_full_or_leaving_queue_refuses_calls() -> None:
     assert not calls.add(_call("late", QUIET_CHAT))
 
 
-def test_calls_that_raise_end_no_thread_and_take_no_room() -> None:
+def test_failing_calls_end_no_thread_and_take_no_room() -> None:
     made: list[str] = []
     done = threading.Event()
 
@@ -113,12 +113,12 @@ def test_calls_that_raise_end_no_thread_and_take_no_room() -> None:
     calls.drain(PATIENCE_SECONDS)
 
 
-def test_calls_for_a_busy_chat_wait() -> None:
+def test_calls_for_busy_chat_wait() -> None:
     made = _made_while_busy(3600, until=2)
     assert made == ["first", "quiet"]
 
 
-def test_calls_for_a_chat_that_was_busy_are_all_made() -> None:
+def test_waiting_calls_are_all_made() -> None:
     made = _made_while_busy(0.01, until=6)
     assert sorted(made) == ["first", "first", "fourth", "quiet", "second", "third"]
 

@@ -1,41 +1,23 @@
-"""The load balancer's certificate: self-signed, checked, kept and renewed in ACM; or a public one for a domain."""
+"""The load balancer's certificate: self-signed, kept and renewed in ACM; or a public one for a domain."""
 
-import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
-from cryptography.x509.oid import NameOID
 
 from botsite import aws
 from deploy.certificates import acm as certificates
 from deploy.certificates import domains, self_signed
-from deploy.certificates.self_signed import CertificateError, Pair
+from deploy.certificates.self_signed import CertificateError
 from deploy.cfn.cloudformation import Event
 from deploy.service import Service
 from tests.support import emulators
+from tests.support.provisioning import hosted_zone
 
 NAME = "objdet-0123456789.us-east-1.elb.amazonaws.com"
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 numbers = count(1)
-
-
-@pytest.fixture(scope="module")
-def pair() -> Pair:
-    """A certificate of NAME, as made NOW."""
-    return self_signed.make(NAME, NOW)
 
 
 @pytest.fixture(scope="module")
@@ -54,104 +36,10 @@ def prefix(acm: Any) -> str:
 @pytest.fixture(scope="module")
 def zone(acm: Any) -> str:
     """The id of a public hosted zone of example.com."""
-    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
-    return str(made["Id"]).removeprefix("/hostedzone/")
+    return hosted_zone()
 
 
-def encrypted(pair: Pair) -> Pair:
-    """Return a pair whose key has a password."""
-    key = load_pem_private_key(pair.key, None)
-    return replace(pair, key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")))
-
-
-def shake_hands(pair: Pair, name: str, folder: Any) -> None:
-    """Connect in memory to a server with this pair, as a strict client that trusts the certificate."""
-    (folder / "pem").write_bytes(pair.certificate + pair.key)
-    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    serving.load_cert_chain(folder / "pem")
-    calling = ssl.create_default_context(cadata=pair.certificate.decode())
-    calling.verify_flags |= ssl.VERIFY_X509_STRICT
-    one_way, other_way = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = calling.wrap_bio(one_way, other_way, server_hostname=name)
-    server = serving.wrap_bio(other_way, one_way, server_side=True)
-    for side in (client, server, client, server):
-        try:
-            side.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-
-
-# ------------------------------------------------------------------------------------------ what is made
-
-
-def test_the_common_name_and_the_only_other_name_are_exactly_the_hosts(pair: Pair) -> None:
-    made = x509.load_pem_x509_certificate(pair.certificate)
-    other = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert made.subject.rfc4514_string() == f"CN={NAME}"
-    assert other.get_values_for_type(x509.DNSName) == [NAME]
-
-
-def test_every_usage_is_there_from_the_start(pair: Pair) -> None:
-    """ACM refuses a new usage when a certificate is imported again."""
-    extensions = x509.load_pem_x509_certificate(pair.certificate).extensions
-    usage = extensions.get_extension_for_class(x509.KeyUsage).value
-    purposes = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    assert (usage.digital_signature, usage.key_encipherment, usage.key_cert_sign) == (True, True, True)
-    assert [purpose._name for purpose in purposes] == ["serverAuth"]
-
-
-def test_it_is_valid_for_a_year_and_for_a_clock_that_is_behind(pair: Pair) -> None:
-    made = x509.load_pem_x509_certificate(pair.certificate)
-    assert made.not_valid_after_utc - NOW == timedelta(days=365)
-    assert made.not_valid_before_utc < NOW - timedelta(hours=12)
-
-
-def test_who_trusts_it_can_connect_and_nobody_else_under_another_name(tmp_path: Any) -> None:
-    pair = self_signed.make(NAME, datetime.now(UTC))
-    shake_hands(pair, NAME, tmp_path)
-    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        shake_hands(pair, "other.example.com", tmp_path)
-
-
-def test_a_name_that_is_too_long_says_how_much_shorter_the_prefix_has_to_be() -> None:
-    name = "a" * 20 + "-0123456789.ap-southeast-1.elb.amazonaws.com"
-    assert self_signed.make(name, NOW)
-    with pytest.raises(CertificateError, match=r"has 67 characters.*at most 64\. Choose a --prefix that is 3 char"):
-        self_signed.make("aaa" + name, NOW)
-
-
-def test_the_key_is_in_no_text_of_the_pair(pair: Pair) -> None:
-    assert "PRIVATE" not in repr(pair)
-
-
-# ----------------------------------------------------------------------------------------- what is judged
-
-
-def test_a_good_pair_passes(pair: Pair) -> None:
-    self_signed.check(pair, NAME, NOW)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "name", "days", "reason"),
-    [
-        (lambda pair: replace(pair, key=self_signed.make(NAME, NOW).key), NAME, 0, "doesn't match its key"),
-        (lambda pair: replace(pair, key=b"nonsense"), NAME, 0, "is not an unencrypted PEM key"),
-        (encrypted, NAME, 0, "is not an unencrypted PEM key"),
-        (lambda pair: replace(pair, certificate=b"nonsense"), NAME, 0, "This is not a PEM certificate"),
-        (lambda pair: pair, "other.example.com", 0, f"its common name is {NAME}"),
-        (lambda pair: pair, NAME, 366, "it is valid from 2026-11-23 .* to 2027-11-24"),
-        (lambda pair: pair, NAME, -2, "it is valid from 2026-11-23"),
-    ],
-)
-def test_unusable_pair_is_rejected(pair: Pair, spoil: Any, name: str, days: int, reason: str) -> None:
-    with pytest.raises(CertificateError, match=reason):
-        self_signed.check(spoil(pair), name, NOW + timedelta(days=days))
-
-
-# ---------------------------------------------------------------------------------------------- in ACM
-
-
-def test_a_certificate_is_imported_once(prefix: str, acm: Any) -> None:
+def test_certificate_is_imported_once(prefix: str, acm: Any) -> None:
     events: list[Event] = []
     first = certificates.ensure_self_signed(Service(prefix), NAME, events.append)
     before = certificates.pem(first)
@@ -162,16 +50,14 @@ def test_a_certificate_is_imported_once(prefix: str, acm: Any) -> None:
 
 
 @pytest.mark.parametrize(("days_left", "renewed"), [(-1, True), (29, True), (31, False)])
-def test_certificate_is_renewed_under_its_arn_a_month_early(
-    prefix: str, acm: Any, days_left: int, renewed: bool
-) -> None:
+def test_certificate_is_renewed_a_month_early(prefix: str, acm: Any, days_left: int, renewed: bool) -> None:
     old = self_signed.make(NAME, datetime.now(UTC) - self_signed.VALID + timedelta(days=days_left))
     arn = acm.import_certificate(Certificate=old.certificate, PrivateKey=old.key, Tags=Service(prefix).tag_list())
     assert certificates.ensure_self_signed(Service(prefix), NAME) == arn["CertificateArn"]
     assert (certificates.pem(arn["CertificateArn"]) != old.certificate) == renewed
 
 
-def test_another_load_balancer_gets_its_certificate_under_the_same_arn(prefix: str) -> None:
+def test_new_load_balancer_gets_certificate_under_same_arn(prefix: str) -> None:
     first = certificates.ensure_self_signed(Service(prefix), NAME)
     assert certificates.ensure_self_signed(Service(prefix), "other.elb.amazonaws.com") == first
     assert self_signed.wrong(certificates.pem(first), "other.elb.amazonaws.com", datetime.now(UTC)) == ""
@@ -186,27 +72,10 @@ def test_foreign_certificates_are_neither_used_nor_deleted(prefix: str, acm: Any
     assert certificates.pem(foreign) == theirs.certificate
 
 
-def test_self_signed_certificates_are_recognised(pair: Pair) -> None:
-    ours = x509.load_pem_x509_certificate(pair.certificate)
-    key = load_pem_private_key(pair.key, None)
-    assert isinstance(key, RSAPrivateKey)
-    theirs = (
-        x509.CertificateBuilder(issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "An Authority")]))
-        .subject_name(ours.subject)
-        .public_key(ours.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW)
-        .not_valid_after(NOW + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    assert self_signed.is_self_signed(pair.certificate)
-    assert not self_signed.is_self_signed(theirs.public_bytes(Encoding.PEM))
-
-
 # ------------------------------------------------------------------------------------------- for a domain
 
 
-def test_a_public_certificate_is_requested_once_and_its_record_is_in_the_zone(prefix: str, acm: Any, zone: str) -> None:
+def test_public_certificate_is_requested_and_validated_once(prefix: str, acm: Any, zone: str) -> None:
     arn = domains.ensure_public(Service(prefix), "Bot.Example.com.", zone)
     assert domains.ensure_public(Service(prefix), "bot.example.com", zone) == arn
     state = acm.describe_certificate(CertificateArn=arn)["Certificate"]
@@ -218,7 +87,7 @@ def test_a_public_certificate_is_requested_once_and_its_record_is_in_the_zone(pr
     assert (state["DomainName"], marks) == ("bot.example.com", Service(prefix).tag_list(ValidationZone=zone))
 
 
-def test_the_zone_itself_is_a_domain_too(prefix: str, zone: str) -> None:
+def test_zone_itself_is_a_valid_domain(prefix: str, zone: str) -> None:
     assert domains.ensure_public(Service(prefix), "example.com", zone)
 
 
@@ -234,7 +103,7 @@ def test_the_zone_itself_is_a_domain_too(prefix: str, zone: str) -> None:
         ("b" * 60 + ".example.com", "at most 64 characters"),
     ],
 )
-def test_domain_outside_the_zone_is_rejected(prefix: str, zone: str, domain: str, reason: str) -> None:
+def test_domain_outside_zone_is_rejected(prefix: str, zone: str, domain: str, reason: str) -> None:
     with pytest.raises(CertificateError, match=reason):
         domains.ensure_public(Service(prefix), domain, zone)
     assert certificates.delete(Service(prefix)) == []

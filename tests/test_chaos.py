@@ -75,7 +75,7 @@ def _delivery(prediction: Prediction) -> Delivery | None:
     return found.delivery if found else None
 
 
-def test_an_answer_whose_caller_hangs_up_is_recorded(
+def test_answer_is_recorded_after_caller_hangs_up(
     site: FaultySite, owed: Prediction, control: TelegramControl, answers: Callable[[], list[str | None]]
 ) -> None:
     control.fault("sendMessage", "delay", chat_id=owed.chat_id, seconds=2)
@@ -85,16 +85,14 @@ def test_an_answer_whose_caller_hangs_up_is_recorded(
     assert answers() == ["sorry"]
 
 
-def test_a_lease_whose_grant_was_lost_is_found_again_at_once(
-    site: FaultySite, owed: Prediction, answers: Callable[[], list[str | None]]
-) -> None:
+def test_lease_survives_lost_reply(site: FaultySite, owed: Prediction, answers: Callable[[], list[str | None]]) -> None:
     site.break_({**_CLAIM, **faults.AFTER["reply lost"], "times": 1})
     assert _deliver(site, owed) == 200
     assert answers() == ["sorry"]
 
 
 @pytest.mark.parametrize("fault", ["throttled", "reply lost"])
-def test_what_was_sent_is_recorded_however_often_that_fails(
+def test_sent_answer_is_recorded_despite_failures(
     site: FaultySite, owed: Prediction, answers: Callable[[], list[str | None]], fault: str
 ) -> None:
     site.break_({**_FINISH, **faults.FAULTS[fault], "times": _TIMES})
@@ -103,7 +101,7 @@ def test_what_was_sent_is_recorded_however_often_that_fails(
     assert answers() == ["sorry"]
 
 
-def test_a_refused_send_is_tried_again_at_once_though_the_lease_was_hard_to_give_back(
+def test_refused_send_releases_lease_despite_failures(
     site: FaultySite, owed: Prediction, control: TelegramControl, answers: Callable[[], list[str | None]]
 ) -> None:
     control.fault("sendMessage", "server_error", chat_id=owed.chat_id)
@@ -112,7 +110,7 @@ def test_a_refused_send_is_tried_again_at_once_though_the_lease_was_hard_to_give
     assert answers() == ["sorry"]
 
 
-def test_nothing_is_sent_when_the_lease_may_have_run_out(
+def test_nothing_is_sent_after_lease_may_have_expired(
     stack: LocalStack, user: TelegramUser, answers: Callable[[], list[str | None]]
 ) -> None:
     with pytest.raises(TelegramError, match="too late") as raised:
@@ -121,7 +119,7 @@ def test_nothing_is_sent_when_the_lease_may_have_run_out(
     assert answers() == []
 
 
-def test_a_metric_role_whose_beat_has_ended_ends_too(stack: LocalStack, tmp_path: Path) -> None:
+def test_metric_role_ends_with_its_beat(stack: LocalStack, tmp_path: Path) -> None:
     command = [
         script("celery"),
         "-A",

@@ -34,7 +34,7 @@ def _role(folder: Path, memory: Memory, code: str) -> Iterator[Child]:
 
 
 @pytest.mark.parametrize("group", [lambda: None, working_group], ids=["watcher", "cgroup where one works"])
-def test_more_memory_than_the_limit_kills(tmp_path: Path, group: Callable[[], Path | None]) -> None:
+def test_exceeding_memory_limit_kills(tmp_path: Path, group: Callable[[], Path | None]) -> None:
     memory = Memory(limit_mb=100, group=group())
     with _role(tmp_path, memory, _GROWS) as child:
         assert child.wait(60) == -9
@@ -42,7 +42,7 @@ def test_more_memory_than_the_limit_kills(tmp_path: Path, group: Callable[[], Pa
 
 
 @pytest.mark.parametrize(("good", "lost"), [(True, 1), (False, 0)])
-def test_an_apology_for_a_good_photo_counts_as_lost(stack: LocalStack, good: bool, lost: int) -> None:
+def test_apology_for_good_photo_counts_as_lost(stack: LocalStack, good: bool, lost: int) -> None:
     crowd = Crowd(stack.telegram_url, people=1)
     crowd.send(b"junk", junk=True, good=good)
     assert crowd.wait(60)
@@ -50,7 +50,7 @@ def test_an_apology_for_a_good_photo_counts_as_lost(stack: LocalStack, good: boo
     assert crowd.tally(_NOTHING_KNOWN) == expected
 
 
-def test_an_apology_before_a_replay_is_no_answer(stack: LocalStack) -> None:
+def test_apology_before_replay_is_no_answer(stack: LocalStack) -> None:
     crowd = Crowd(stack.telegram_url, people=1)
     crowd.replayed = True
     crowd.send(b"junk", junk=True)
@@ -59,7 +59,7 @@ def test_an_apology_before_a_replay_is_no_answer(stack: LocalStack) -> None:
     assert crowd.tally(_NOTHING_KNOWN).lost == 1
 
 
-def test_what_is_broken_is_named() -> None:
+def test_broken_part_is_named() -> None:
     assert judge("p95 1.0 s", others_wait=False) == "p95 1.0 s"
     with pytest.raises(BrokenError, match="others wait"):
         judge("p95 9.0 s", others_wait=True, a_site_grows=False)

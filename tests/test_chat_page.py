@@ -23,7 +23,7 @@ def page(browser: Browser, stack: LocalStack) -> Iterator[Page]:
     page.close()
 
 
-def test_photo_sent_in_the_browser_comes_back_boxed(page: Page, photo: bytes) -> None:
+def test_photo_sent_in_browser_comes_back_boxed(page: Page, photo: bytes) -> None:
     upload: FilePayload = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photo}
     page.get_by_test_id("photo-input").set_input_files(files=[upload])
     page.get_by_test_id("send").click()
@@ -35,7 +35,7 @@ def test_photo_sent_in_the_browser_comes_back_boxed(page: Page, photo: bytes) ->
     page.screenshot(path=picture)
 
 
-def test_text_is_answered_on_the_page(page: Page) -> None:
+def test_text_is_answered_on_page(page: Page) -> None:
     page.get_by_test_id("composer").fill("hello")
     page.get_by_test_id("send").click()
     expect(page.locator(FROM_BOT).first).to_contain_text("Send me a photo")

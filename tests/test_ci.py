@@ -9,13 +9,13 @@ ROOT = Path(__file__).parents[1]
 WORKFLOWS = {file.name: file.read_text(encoding="utf-8") for file in (ROOT / ".github" / "workflows").glob("*.yml")}
 
 
-def test_actions_are_pinned_by_commit_with_their_release() -> None:
+def test_actions_are_pinned_by_commit() -> None:
     used = [line for text in WORKFLOWS.values() for line in re.findall(r"uses: (.+)", text)]
     assert [line for line in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", line)] == []
     assert used
 
 
-def test_workflows_have_no_permissions_but_those_of_their_jobs() -> None:
+def test_workflows_have_only_permissions_of_their_jobs() -> None:
     assert [name for name, text in WORKFLOWS.items() if yaml.safe_load(text)["permissions"] != {}] == []
 
 

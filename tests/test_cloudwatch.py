@@ -11,7 +11,8 @@ from deploy.cfn import template
 from deploy.local.stack import LocalStack
 from deploy.stacks import TEMPLATES
 from metrics import cloudwatch
-from metrics.cloudwatch import Metric, Queue, StepPolicy, TrackingPolicy
+from metrics.backlog import Depth
+from metrics.cloudwatch import Metric, StepPolicy, TrackingPolicy
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def test_queue_counts_waiting_and_held_messages(queue_url: str) -> None:
     for _ in range(3):
         aws.client("sqs").send_message(QueueUrl=queue_url, MessageBody="x")
     aws.client("sqs").receive_message(QueueUrl=queue_url)
-    assert cloudwatch.queue(queue_url) == Queue(visible=2, in_flight=1)
+    assert cloudwatch.queue(queue_url) == Depth(visible=2, in_flight=1)
 
 
 def test_groups_are_found_by_name(stack: LocalStack) -> None:
@@ -40,15 +41,16 @@ def test_groups_are_found_by_name(stack: LocalStack) -> None:
 def test_policies_say_their_metric_target_and_steps(stack: LocalStack) -> None:
     name = stack.env["ASG_NAME"]
     found = cloudwatch.policies(name)
-    [tracking] = [policy for policy in found if isinstance(policy, TrackingPolicy)]
+    tracking, busy = (policy for policy in found if isinstance(policy, TrackingPolicy))
     [steps] = [policy for policy in found if isinstance(policy, StepPolicy)]
     dimensions = (("AutoScalingGroupName", name),)
     assert tracking.metric == Metric("ObjectDetection", "BacklogPerInstance", dimensions)
-    assert (tracking.target, tracking.period, tracking.scale_in) == (10.0, 30.0, True)
-    assert (steps.adjustment, steps.steps) == ("ChangeInCapacity", ((0.0, 1),))
+    assert (tracking.target, tracking.period, tracking.scale_in) == (480.0, 30.0, True)
+    assert (busy.metric, busy.target) == (Metric("ObjectDetection", "InFlightPerInstance", dimensions), 10.0)
+    assert (steps.adjustment, steps.steps[:2]) == ("ChangeInCapacity", ((0.0, 1), (480.0, 2)))
 
 
-def test_alarms_say_what_they_watch_and_whom_they_call(stack: LocalStack) -> None:
+def test_alarms_name_their_metric_and_actions(stack: LocalStack) -> None:
     name = stack.env["ASG_NAME"]
     prefix = name.removesuffix("-yolo5")
     [steps] = [policy for policy in cloudwatch.policies(name) if isinstance(policy, StepPolicy)]
@@ -58,7 +60,7 @@ def test_alarms_say_what_they_watch_and_whom_they_call(stack: LocalStack) -> Non
         "GreaterThanThreshold",
         0.0,
     )
-    assert (alarm.period, alarm.periods, alarm.actions) == (30.0, 1, (steps.arn,))
+    assert (alarm.period, alarm.periods, alarm.actions) == (10.0, 1, (steps.arn,))
 
 
 def test_points_of_several_metrics_come_oldest_first(stack: LocalStack) -> None:
@@ -74,6 +76,6 @@ def test_points_of_several_metrics_come_oldest_first(stack: LocalStack) -> None:
     assert found[0][1].at == now.timestamp() - 1
 
 
-def test_stale_means_the_same_to_the_alarm_and_to_the_pages() -> None:
+def test_alarm_and_pages_agree_on_stale() -> None:
     alarm = template.read(TEMPLATES / "alarms.yaml").all_resources["MetricGapAlarm"]["Properties"]
     assert alarm["Period"] * alarm["EvaluationPeriods"] == cloudwatch.STALE_AFTER_SECONDS

@@ -21,7 +21,7 @@ def manage(*arguments: str, python: list[str], root: Path = ROOT) -> subprocess.
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_without_arguments_our_commands_are_listed_with_a_line_each() -> None:
+def test_no_arguments_list_our_commands() -> None:
     listed = manage(python=[sys.executable])
     ours = {file.stem for file in (ROOT / "deploy" / "management" / "commands").glob("[!_]*.py")}
     assert (listed.returncode, listed.stderr) == (0, "")
@@ -29,27 +29,27 @@ def test_without_arguments_our_commands_are_listed_with_a_line_each() -> None:
     assert "manage.py help" in listed.stdout
 
 
-def test_version_names_the_release_and_the_commit() -> None:
+def test_version_names_release_and_commit() -> None:
     said = manage("version", python=[sys.executable])
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert said.stdout == release.text() + "\n"
     assert said.stdout.startswith(f"{botsite.__version__} ({head.stdout.strip()}")
 
 
-def test_a_python_without_django_hands_over_to_the_environment() -> None:
+def test_python_without_django_uses_virtual_environment() -> None:
     said = manage("version", python=BARE)
     expected = release.text() if (ROOT / ".venv").exists() else "make demo"
     assert expected in said.stdout + said.stderr
 
 
-def test_without_an_environment_the_way_to_one_is_named(tmp_path: Path) -> None:
+def test_missing_virtual_environment_gives_advice(tmp_path: Path) -> None:
     (tmp_path / "manage.py").write_bytes((ROOT / "manage.py").read_bytes())
     failed = manage(python=BARE, root=tmp_path)
     assert failed.returncode == 1
     assert "make demo" in failed.stderr
 
 
-def test_an_incomplete_environment_does_not_loop(tmp_path: Path) -> None:
+def test_incomplete_virtual_environment_does_not_loop(tmp_path: Path) -> None:
     (tmp_path / "manage.py").write_bytes((ROOT / "manage.py").read_bytes())
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / ".venv")], check=True)
     failed = manage(python=BARE, root=tmp_path)
@@ -57,5 +57,5 @@ def test_an_incomplete_environment_does_not_loop(tmp_path: Path) -> None:
     assert "incomplete" in failed.stderr
 
 
-def test_the_pages_of_the_site_show_the_version() -> None:
+def test_pages_show_version() -> None:
     assert release.text() in render_to_string("admin/base_site.html", {"is_nav_sidebar_enabled": False})

@@ -33,7 +33,7 @@ def state(cache: Path) -> dict[str, int]:
     return {file.name: file.stat().st_ino for file in cache.iterdir()}
 
 
-def test_model_is_compiled_once_and_sees_the_same_from_the_cache(cache: Path) -> None:
+def test_model_is_compiled_once(cache: Path) -> None:
     first = run()
     kept = state(cache)
 
@@ -42,7 +42,7 @@ def test_model_is_compiled_once_and_sees_the_same_from_the_cache(cache: Path) ->
     assert len(kept) == 1
 
 
-def test_each_model_and_size_is_kept_apart(cache: Path, tmp_path: Path) -> None:
+def test_models_and_sizes_are_kept_apart(cache: Path, tmp_path: Path) -> None:
     other = shutil.copytree(EXPORT, tmp_path / "other_openvino_model")
     weights = bytearray((other / "shapes.bin").read_bytes())
     weights[-1] ^= 1
@@ -55,7 +55,7 @@ def test_each_model_and_size_is_kept_apart(cache: Path, tmp_path: Path) -> None:
     assert len(state(cache)) == 6
 
 
-def test_moved_model_is_known(cache: Path, tmp_path: Path) -> None:
+def test_moved_model_is_not_compiled_again(cache: Path, tmp_path: Path) -> None:
     run()
     kept = state(cache)
     run(shutil.copytree(EXPORT, tmp_path / "moved_openvino_model"))
@@ -110,14 +110,14 @@ def test_damaged_or_foreign_file_is_replaced(cache: Path, change: Callable[[byte
     assert list(kept) == [file.name]
 
 
-def test_model_runs_where_nothing_can_be_kept(tmp_path: Path, cache: Path) -> None:
+def test_model_runs_without_a_cache(tmp_path: Path, cache: Path) -> None:
     expected = run()
     shutil.rmtree(cache)
     cache.write_text("not a folder")
     assert np.array_equal(run(), expected)
 
 
-def test_photos_of_one_shape_at_once_wait_for_one_compiling(cache: Path) -> None:
+def test_simultaneous_photos_of_a_new_shape(cache: Path) -> None:
     _, predictors = openvino.load(EXPORT)
     assert len(state(cache)) == 1
     portrait = np.ascontiguousarray(IMAGE[0].transpose(1, 0, 2))

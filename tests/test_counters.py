@@ -38,7 +38,7 @@ def last(lines: io.StringIO) -> dict[str, Any]:
     return line
 
 
-def test_counted_event_follows_the_embedded_metric_format(lines: io.StringIO) -> None:
+def test_counted_event_follows_embedded_metric_format(lines: io.StringIO) -> None:
     structlog.get_logger("test").warning("answer_delivered", chat_id=7, prediction_id="p1", answer_ms=1200)
     line = last(lines)
     stamp = line.pop("_aws")
@@ -58,12 +58,12 @@ def test_other_events_are_unchanged(lines: io.StringIO) -> None:
     assert not {"_aws", "LogGroup"} & last(lines).keys()
 
 
-def test_nothing_is_counted_without_a_log_group() -> None:
+def test_nothing_is_counted_without_log_group() -> None:
     assert counters.counted({"event": "job_sent"}, "") == {"event": "job_sent"}
 
 
 @pytest.mark.parametrize("name", sorted(COUNTED))
-def test_counted_event_is_logged_by_the_code(name: str) -> None:
+def test_code_logs_counted_event(name: str) -> None:
     code = [path for folder in ("botsite", "detection", "metrics") for path in (ROOT / folder).rglob("*.py")]
     assert any(f'"{name}"' in path.read_text() for path in code if path.name != "counters.py")
 

@@ -81,7 +81,7 @@ def left() -> list[str]:
     return sorted(letter.message_id for letter in dead_letters.look())
 
 
-def test_sender_of_a_dead_letter_is_told_once(dead: Prediction, user: TelegramUser) -> None:
+def test_sender_of_dead_letter_is_told_once(dead: Prediction, user: TelegramUser) -> None:
     bury()
     bury()
     assert reaches(dead, Status.FAILED).error == sentences.GIVEN_UP
@@ -100,7 +100,7 @@ def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:
 
 
 @pytest.mark.parametrize("again", ["enqueued", "reopened"])
-def test_letter_of_a_job_retried_since_fails_nothing(dead: Prediction, again: str) -> None:
+def test_letter_of_job_retried_since_fails_nothing(dead: Prediction, again: str) -> None:
     aws.dynamodb().update_item(
         TableName=settings.PREDICTIONS_TABLE,
         Key={"prediction_id": dead.prediction_id},
@@ -112,7 +112,7 @@ def test_letter_of_a_job_retried_since_fails_nothing(dead: Prediction, again: st
     predictions.delete(dead.prediction_id)
 
 
-def test_letter_of_an_incomplete_item_holds_nothing_up(dead: Prediction) -> None:
+def test_letter_of_incomplete_item_holds_nothing_up(dead: Prediction) -> None:
     half = uuid4().hex
     aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item={"prediction_id": half, "status": "queued"})
     letters.clear()
@@ -131,7 +131,7 @@ def test_replayed_letter_is_answered_again(undisturbed: None, prediction: Predic
     assert dead_letters.count() == MANY
 
 
-def test_replay_waits_for_the_apology(
+def test_replay_waits_for_apology(
     undisturbed: None, prediction: Prediction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predictions.fail(prediction.prediction_id, "sorry")
@@ -159,7 +159,7 @@ def test_list_says_how_many_it_leaves_out(undisturbed: None, capsys: pytest.Capt
     assert "\n500 dead letters\n5 more are not shown." in capsys.readouterr().out
 
 
-def test_purge_by_id_deletes_only_that_letter(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_purge_by_id_deletes_one_letter(undisturbed: None, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = letters.put("one"), letters.put("two")
     call_command("dlq", "purge", "--id", first, "--yes")
     assert capsys.readouterr().out == "1 dead letter: 1 that are not jobs\nDeleted 1 dead letter\n"
@@ -174,7 +174,7 @@ def test_missing_letters_are_named(undisturbed: None, action: list[str]) -> None
     assert left() == [kept]
 
 
-def test_purge_without_a_terminal_refuses(undisturbed: None) -> None:
+def test_purge_refuses_without_terminal(undisturbed: None) -> None:
     kept = letters.put("one")
     with pytest.raises(CommandError, match="Nothing was deleted: there is no terminal"):
         call_command("dlq", "purge")

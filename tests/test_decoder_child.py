@@ -86,7 +86,7 @@ def test_child_limits_itself(decoder: decoding.Decoder) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGXCPU])
-def test_idle_child_that_ended_is_replaced(decoder: decoding.Decoder, number: signal.Signals) -> None:
+def test_dead_idle_child_is_replaced(decoder: decoding.Decoder, number: signal.Signals) -> None:
     child = _process(decoder)
     child.send_signal(number)
     wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
@@ -107,7 +107,7 @@ def _end_when(child: psutil.Process, busy: Callable[[], bool], number: signal.Si
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGXCPU])
-def test_child_that_dies_of_an_image_refuses_it(decoder: decoding.Decoder, number: signal.Signals) -> None:
+def test_image_that_kills_child_is_refused(decoder: decoding.Decoder, number: signal.Signals) -> None:
     child = _process(decoder)
     before = child.cpu_times().user
     ending = _end_when(child, lambda: child.cpu_times().user > before + 0.2, number)
@@ -117,7 +117,7 @@ def test_child_that_dies_of_an_image_refuses_it(decoder: decoding.Decoder, numbe
     assert decoder.decode(_png()).shape == (64, 64, 3)
 
 
-def test_child_that_dies_while_it_is_written_to_is_replaced(decoder: decoding.Decoder) -> None:
+def test_child_killed_during_write_is_replaced(decoder: decoding.Decoder) -> None:
     child = _process(decoder)
     child.suspend()
     ending = _end_when(child, lambda: True, signal.SIGKILL)
@@ -126,7 +126,7 @@ def test_child_that_dies_while_it_is_written_to_is_replaced(decoder: decoding.De
     assert decoder.pid != child.pid
 
 
-def test_child_that_hangs_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_child_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_IMAGE_SECONDS", 0.5)
     child = _process(decoder)
     child.suspend()
@@ -135,7 +135,7 @@ def test_child_that_hangs_is_killed(decoder: decoding.Decoder, monkeypatch: pyte
     assert not child.is_running()
 
 
-def test_child_that_grows_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_growing_child_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_LARGEST_BYTES", 1)
     child = _process(decoder)
     child.suspend()
@@ -144,7 +144,7 @@ def test_child_that_grows_is_killed(decoder: decoding.Decoder, monkeypatch: pyte
     assert not child.is_running()
 
 
-def test_child_that_keeps_memory_is_replaced(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaking_child_is_replaced(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_IDLE_BYTES", 1)
     assert decoder.decode(_png()).shape == (64, 64, 3)
     assert decoder.pid is None
@@ -165,7 +165,7 @@ def test_child_ends_with_its_parent() -> None:
     wait_until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
 
 
-def test_requests_of_many_threads_do_not_mix(decoder: decoding.Decoder) -> None:
+def test_threads_do_not_mix_requests(decoder: decoding.Decoder) -> None:
     sides = [10 * n for n in range(1, 9)]
     shapes: dict[int, tuple[int, ...]] = {}
     threads = [
@@ -179,7 +179,7 @@ def test_requests_of_many_threads_do_not_mix(decoder: decoding.Decoder) -> None:
     assert shapes == {side: (side, side, 3) for side in sides}
 
 
-def test_decoder_that_cannot_start_fails_no_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_to_start_decoder_blames_no_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "_CHILD", Path("/nowhere.py"))
     with pytest.raises(RuntimeError, match="did not start"):
         decoding.Decoder().decode(_png())

@@ -27,7 +27,7 @@ def _demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def test_once_answers_a_photo_and_leaves_nothing_running(tmp_path: Path) -> None:
+def test_once_answers_photo_and_leaves_nothing_running(tmp_path: Path) -> None:
     demo = _demo(tmp_path, "--once")
     output, _ = demo.communicate()
     assert demo.returncode == 0, output
@@ -78,7 +78,7 @@ def test_missing_model_fails_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "demo" / "logs").exists()
 
 
-def test_broken_model_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
+def test_broken_model_ends_demo_with_reason(tmp_path: Path) -> None:
     (tmp_path / "broken.pt").write_bytes(b"no model")
     environment = os.environ | {"YOLO_WEIGHTS": str(tmp_path / "broken.pt")}
     command = [sys.executable, "manage.py", "demo", "--once", "--folder", str(tmp_path / "demo")]

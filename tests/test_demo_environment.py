@@ -42,17 +42,17 @@ def test_running_demo_is_used_and_named(running: Path) -> None:
     assert adopted(running) == ("a b'c", SAID)
 
 
-def test_only_its_owner_may_read_the_file(running: Path) -> None:
+def test_only_owner_may_read_file(running: Path) -> None:
     assert (running / "env").stat().st_mode & 0o777 == 0o600
 
 
-def test_file_goes_with_the_demo(tmp_path: Path) -> None:
+def test_file_is_removed_with_demo(tmp_path: Path) -> None:
     with demo_environment.published(DEMO, tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_file_of_a_newer_demo_stays(tmp_path: Path) -> None:
+def test_file_of_newer_demo_stays(tmp_path: Path) -> None:
     with demo_environment.published(DEMO, tmp_path):
         newer = demo_environment.published(DEMO, tmp_path)
         newer.__enter__()
@@ -60,24 +60,24 @@ def test_file_of_a_newer_demo_stays(tmp_path: Path) -> None:
     newer.__exit__(None, None, None)
 
 
-def test_file_of_a_killed_demo_is_ignored(tmp_path: Path) -> None:
+def test_file_of_killed_demo_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("AWS_ENDPOINT_URL=http://127.0.0.1:1\nADMIN_PASSWORD=x\n")
     assert adopted(tmp_path) == ("", "")
 
 
-def test_nothing_is_said_without_a_demo(tmp_path: Path) -> None:
+def test_nothing_is_printed_without_demo(tmp_path: Path) -> None:
     assert adopted(tmp_path / "nothing") == ("", "")
 
 
 @pytest.mark.parametrize(
     "name", ["AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "JOBS_QUEUE_URL"]
 )
-def test_environment_that_names_another_service_wins(running: Path, name: str) -> None:
+def test_environment_of_another_service_wins(running: Path, name: str) -> None:
     assert adopted(running, **{name: "x"}) == ("", "")
 
 
 @pytest.mark.parametrize("line", ["AWS_PROFILE=work", "export JOBS_QUEUE_URL=https://sqs"])
-def test_env_file_that_names_another_service_wins(running: Path, tmp_path: Path, line: str) -> None:
+def test_env_file_of_another_service_wins(running: Path, tmp_path: Path, line: str) -> None:
     commands = tmp_path / "deploy" / "management" / "commands"
     commands.mkdir(parents=True)
     (commands / "doctor.py").touch()
@@ -87,5 +87,5 @@ def test_env_file_that_names_another_service_wins(running: Path, tmp_path: Path,
 
 
 @pytest.mark.parametrize("command", [["demo"], ["poll"], ["version"], ["loadtest", "--local"], ["migrate"]])
-def test_command_that_needs_no_service_is_left_alone(running: Path, command: list[str]) -> None:
+def test_offline_command_is_left_alone(running: Path, command: list[str]) -> None:
     assert adopted(running, *command) == ("", "")

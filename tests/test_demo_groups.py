@@ -87,8 +87,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         assert left_of(folder) == []
 
 
-def test_sample_photo_starts_the_first_worker(demo: Demo) -> None:
-    assert demo.said(f"{GROUP}: 0 → 1, 1 waiting without capacity")
+def test_sample_photo_starts_first_worker(demo: Demo) -> None:
+    assert demo.said(f"{GROUP}: 0 → 1, BacklogWithoutCapacity is 1")
+
+
+@pytest.mark.parametrize("role", ["gunicorn", "-Q metrics"])
+def test_time_is_scaled_for_every_role(demo: Demo, role: str) -> None:
+    found = [process.environ() for process in demo.processes(role)]
+    assert {environment["METRIC_PERIOD_SECONDS"] for environment in found} == {"2"}
 
 
 def test_doctor_is_green(demo: Demo) -> None:
@@ -96,27 +102,27 @@ def test_doctor_is_green(demo: Demo) -> None:
     assert (ended.returncode, "failed" in ended.stdout) == (0, False), ended.stdout
 
 
-def test_every_site_knows_the_load_balancer(demo: Demo) -> None:
+def test_every_site_knows_load_balancer(demo: Demo) -> None:
     url = f"{demo.env['AWS_ENDPOINT_URL']}/_alb/objdet/results?predictionId=nobody"
     headers = {callback.SIGNATURE_HEADER: callback.sign("nobody", demo.env["RESULTS_KEY"])}
     # The load balancer alternates between them; one that another test has ended answers 502 until it is replaced.
     wait_until(lambda: [httpx.get(url, headers=headers).status_code for _ in range(4)] == [404] * 4)
 
 
-def test_set_webhook_does_not_cut_the_bot_off(demo: Demo, photo: bytes) -> None:
+def test_set_webhook_does_not_cut_bot_off(demo: Demo, photo: bytes) -> None:
     ended = demo.manage("set_webhook")
     assert ended.returncode == 0, ended.stderr
     demo.answer(photo)
 
 
 @pytest.mark.parametrize("command", [["dlq", "list"], ["stack_env"], ["loadtest", "--photos", "2"]])
-def test_commands_in_another_terminal_work_on_the_demo(demo: Demo, command: list[str], tmp_path: Path) -> None:
+def test_commands_in_another_terminal_use_demo(demo: Demo, command: list[str], tmp_path: Path) -> None:
     ended = demo.manage(*command, *(["--out", str(tmp_path)] if command[0] == "loadtest" else []))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert f"Using the demo that is running here, at {demo.env['AWS_ENDPOINT_URL']}" in ended.stderr
 
 
-def test_trace_follows_the_sample_photo(demo: Demo) -> None:
+def test_trace_follows_sample_photo(demo: Demo) -> None:
     dynamodb = demo.client("dynamodb")
     items = dynamodb.scan(TableName=demo.env["PREDICTIONS_TABLE"])["Items"]
     ids = [item["prediction_id"]["S"] for item in items if item.get("chat_id") == {"N": "42"}]
@@ -154,7 +160,7 @@ def test_scale_in_under_load_neither_loses_nor_doubles_photos(demo: Demo, photo:
     assert [len(found) for found in answers] == sent
 
 
-def test_killed_site_is_replaced_while_the_other_answers(demo: Demo, photo: bytes) -> None:
+def test_killed_site_is_replaced_while_other_answers(demo: Demo, photo: bytes) -> None:
     wait_until(lambda: len({process.pid for process in demo.processes("gunicorn")}) >= 2)
     # A site's master and its workers are a process group: kill all, as if the machine were gone.
     pids = {process.pid for process in demo.processes("gunicorn")}

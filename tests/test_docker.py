@@ -46,7 +46,7 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def test_every_role_that_is_baked_has_a_dockerfile() -> None:
+def test_every_baked_role_has_dockerfile() -> None:
     assert sorted(ROLES) == [role_of(path) for path in containers.FILES]
 
 
@@ -55,7 +55,7 @@ def test_hadolint_finds_nothing() -> None:
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
 
 
-def test_shellcheck_finds_nothing_in_the_scripts_and_in_the_user_data(tmp_path: Path) -> None:
+def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     whole = tmp_path / "user-data.sh"
     whole.write_text(roles.user_data(Place("subnet", "group", "arn", "bucket", "url"), ImageSpec("yolo5", "v1"), "x"))
     files = [str(containers.FOLDER / "run.sh"), str(whole)]
@@ -63,7 +63,7 @@ def test_shellcheck_finds_nothing_in_the_scripts_and_in_the_user_data(tmp_path: 
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
 
 
-def test_all_images_stand_on_one_base_pinned_by_tag_and_digest() -> None:
+def test_images_share_one_pinned_base() -> None:
     bases = {stage.base.partition(" AS ")[0] for path in containers.FILES for stage in containers.stages(path)}
     bases -= {"packages"}
     assert len(bases) == 1
@@ -71,7 +71,7 @@ def test_all_images_stand_on_one_base_pinned_by_tag_and_digest() -> None:
 
 
 @each_file
-def test_an_image_runs_as_nobody_says_how_to_stop_it_and_how_it_is(path: Path) -> None:
+def test_image_has_user_stop_signal_and_health_check(path: Path) -> None:
     *before, image = containers.stages(path)
     assert before
     user, group = image.all("USER")[0].split(":")
@@ -82,7 +82,7 @@ def test_an_image_runs_as_nobody_says_how_to_stop_it_and_how_it_is(path: Path) -
 
 
 @each_file
-def test_what_is_copied_exists_and_is_in_the_bundle(path: Path) -> None:
+def test_copied_files_are_in_bundle(path: Path) -> None:
     with tarfile.open(fileobj=BytesIO(source.pack())) as archive:
         names = archive.getnames()
     for stage in containers.stages(path):
@@ -93,7 +93,7 @@ def test_what_is_copied_exists_and_is_in_the_bundle(path: Path) -> None:
 
 
 @each_file
-def test_every_package_is_pinned_in_the_requirements(path: Path) -> None:
+def test_requirements_pin_every_package(path: Path) -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
     pinned = {line.partition("==")[0] for line in lines if "==" in line}
     wanted = [line for line in path.with_suffix(".txt").read_text().splitlines() if not line.startswith("#")]
@@ -109,13 +109,13 @@ def test_image_installs_its_lock_by_hash(path: Path) -> None:
 
 
 @each_file
-def test_only_the_worker_has_openvino_and_no_image_has_torch(path: Path) -> None:
+def test_only_worker_has_openvino_and_no_image_has_torch(path: Path) -> None:
     inside = containers.installed(path)
     assert inside.isdisjoint({"torch", "ultralytics-opencv-headless"})
     assert ("openvino" in inside) == (role_of(path) == "yolo5")
 
 
-def test_the_model_is_exported_at_the_build_with_pytorch_for_cpus() -> None:
+def test_model_is_exported_at_build_with_cpu_pytorch() -> None:
     stages = containers.stages(containers.FOLDER / "yolo5.Dockerfile")
     run = " ".join(text for stage in stages for text in stage.all("RUN"))
     assert re.search(r"--index-url \S+/whl/cpu -r torch\.txt", run)
@@ -127,7 +127,7 @@ def test_the_model_is_exported_at_the_build_with_pytorch_for_cpus() -> None:
 
 
 @pytest.mark.parametrize("given", ["shapes.pt", "shapes_openvino_model"])
-def test_the_build_exports_the_model_and_takes_one_that_is_exported_as_it_is(tmp_path: Path, given: str) -> None:
+def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str) -> None:
     """The export itself, which takes its time, is done already: `export_weights` finds it in the cache."""
     exported = model_weights.ready(str(SHAPES_WEIGHTS))
     cache = tmp_path / "srv" / "cache" / "weights"
@@ -172,7 +172,7 @@ def docker_run(root: Path, settings: str, **role: str) -> list[str]:
     return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_a_container_may_write_its_state_and_nothing_else_and_gains_no_rights(tmp_path: Path) -> None:
+def test_container_may_write_only_its_state(tmp_path: Path) -> None:
     arguments = docker_run(tmp_path, "AWS_REGION=x\n", IMAGE="objdet-yolo5:v1")
     assert arguments[0] == "run"
     assert arguments[-1] == "objdet-yolo5:v1"
@@ -183,12 +183,12 @@ def test_a_container_may_write_its_state_and_nothing_else_and_gains_no_rights(tm
     assert "--publish" not in said
 
 
-def test_container_leaves_a_fifth_of_the_memory_to_the_machine(tmp_path: Path) -> None:
+def test_container_leaves_fifth_of_memory_to_machine(tmp_path: Path) -> None:
     said = " ".join(docker_run(tmp_path, "AWS_REGION=x\n", IMAGE="i"))
     assert "--memory 749m --memory-swap 1772m --pids-limit 512" in said
 
 
-def test_a_site_publishes_its_port_and_logs_to_its_group_under_the_machines_name(tmp_path: Path) -> None:
+def test_site_publishes_its_port_and_logs_to_its_group(tmp_path: Path) -> None:
     settings = "AWS_REGION=eu-central-1\nLOG_GROUP=/objdet/polybot\n"
     said = " ".join(docker_run(tmp_path, settings, IMAGE="i", PUBLISH="8000:8000"))
     assert "--publish 8000:8000 i" in said
@@ -196,7 +196,7 @@ def test_a_site_publishes_its_port_and_logs_to_its_group_under_the_machines_name
     assert "--log-opt awslogs-group=/objdet/polybot --log-opt awslogs-stream=i-0123" in said
 
 
-def test_the_unit_starts_again_whatever_ends() -> None:
+def test_unit_always_restarts() -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read(containers.FOLDER / "objdet.service")
@@ -224,9 +224,7 @@ def weights_folder(weights: str) -> Path:
     return model_weights.ready(weights)
 
 
-def test_every_role_becomes_healthy_with_what_its_image_holds_and_stops_when_told(
-    builder_settings: dict[str, str], tmp_path: Path
-) -> None:
+def test_every_role_becomes_healthy_and_stops(builder_settings: dict[str, str], tmp_path: Path) -> None:
     port = free_port()
     env = builder_settings | {"POLYBOT_BIND": f"127.0.0.1:{port}"}
     roles = [containers.lay_out(path, tmp_path / role_of(path), port, env) for path in containers.FILES]

@@ -31,9 +31,7 @@ def blocks(language: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("block", blocks("sh").values(), ids=blocks("sh"))
-def test_the_commands_work_next_to_a_running_service(
-    stack: LocalStack, user: TelegramUser, photo: bytes, block: str
-) -> None:
+def test_commands_work_next_to_running_service(stack: LocalStack, user: TelegramUser, photo: bytes, block: str) -> None:
     environment = stack.env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     if "$PREDICTION_ID" in block:
         user.wait_for_reply(user.send_photo(photo))
@@ -48,42 +46,42 @@ def test_some_commands_are_run() -> None:
 
 
 @each_page
-def test_commands_that_are_named_exist(page: str) -> None:
+def test_named_commands_exist(page: str) -> None:
     named = set(re.findall(r"manage\.py (\w+)", TEXTS[page])) - {"COMMAND"}
     assert named - set(get_commands()) == set()
 
 
 @each_page
-def test_files_that_are_named_exist(page: str) -> None:
+def test_named_files_exist(page: str) -> None:
     named = re.findall(rf"`((?:{FOLDERS})/[\w./-]*)`", TEXTS[page])
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @each_page
-def test_files_that_are_linked_exist(page: str) -> None:
+def test_linked_files_exist(page: str) -> None:
     links = re.findall(r'(?:\]\(|src=")(?!https?:|#)([^)"#]+)', TEXTS[page])
     assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
 
 
 @each_page
-def test_headings_that_are_linked_exist(page: str) -> None:
+def test_linked_headings_exist(page: str) -> None:
     links = re.findall(r"\]\(([\w./-]*)#([\w-]+)\)", TEXTS[page])
     pages = [(ROOT / page).parent.joinpath(target) if target else ROOT / page for target, _ in links]
     found = [(str(to.resolve().relative_to(ROOT)), anchor) for to, (_, anchor) in zip(pages, links, strict=True)]
     assert [(to, anchor) for to, anchor in found if anchor not in anchors(TEXTS[to])] == []
 
 
-def test_every_promise_names_the_test_that_could_prove_it_false() -> None:
+def test_every_promise_names_its_test() -> None:
     table = TEXTS["docs/reliability.md"].partition("| promise | tested in |\n|---|---|\n")[2].partition("\n\n")[0]
     assert [row for row in table.splitlines() if "`tests/test_" not in row] == []
     assert table
 
 
-def test_the_readme_is_read_in_minutes() -> None:
+def test_readme_is_short() -> None:
     assert len(TEXTS["README.md"].splitlines()) < 150
 
 
-def test_every_page_is_found_from_the_readme() -> None:
+def test_readme_links_every_page() -> None:
     assert [page for page in TEXTS if page != "README.md" and f"({page})" not in TEXTS["README.md"]] == []
 
 

@@ -5,28 +5,22 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 
 import httpx
 import pytest
 from botocore.exceptions import ClientError
-from cryptography import x509
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy.certificates import self_signed
-from deploy.doctor import alarms, bot, certificate, checks, clock, machines, metric, queues, region, route
+from deploy.doctor import checks
 from deploy.doctor.findings import State, Verdict, ok
-from deploy.doctor.machines import Group
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.service import Service
+from metrics.backlog import METRICS
 from tests.support import letters
 
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
-HOST = "bot.example.com"
-APP = Service("app")
 # What an emulator can't tell.
 NOT_HERE = {"quotas", "alarms", "capacity", "images"}
 
@@ -54,9 +48,8 @@ def service(stack: LocalStack) -> LocalStack:
     httpx.post(f"{bot}/deleteWebhook", json={"drop_pending_updates": True}).raise_for_status()
     stack.set_webhook()
     point = {"Dimensions": [{"Name": "AutoScalingGroupName", "Value": stack.env["ASG_NAME"]}], "Value": 0}
-    names = ("BacklogPerInstance", "BacklogWithoutCapacity")
     aws.client("cloudwatch").put_metric_data(
-        Namespace=stack.env["METRIC_NAMESPACE"], MetricData=[{"MetricName": name, **point} for name in names]
+        Namespace=stack.env["METRIC_NAMESPACE"], MetricData=[{"MetricName": name, **point} for name in METRICS]
     )
     return stack
 
@@ -76,17 +69,17 @@ def test_healthy_service_has_no_failures(service: LocalStack) -> None:
     assert found == {name: "unknown" if name in NOT_HERE else "ok" for name in checks.CHECKS}
 
 
-def test_the_report_has_a_line_for_each_check(service: LocalStack) -> None:
+def test_report_has_line_for_each_check(service: LocalStack) -> None:
     lines = [line for line in report().splitlines() if not line.startswith(" ")]
     assert [line.split()[0] for line in lines] == list(checks.CHECKS)
 
 
-def test_the_token_and_the_secrets_are_in_no_report(service: LocalStack) -> None:
+def test_report_shows_no_secrets(service: LocalStack) -> None:
     text = report("--json")
     assert [name for name in ("TELEGRAM_TOKEN", "RESULTS_KEY", "ADMIN_PASSWORD") if service.env[name] in text] == []
 
 
-def test_missing_service_fails_the_checks_that_need_it(stack: LocalStack) -> None:
+def test_missing_service_fails_dependent_checks(stack: LocalStack) -> None:
     found = checks.run(Service("nobody"), ["queue", "route", "zones"])
     assert [one.verdict.state for one in found] == [State.FAILED, State.FAILED, State.OK]
     assert "There is no stack nobody-queue" in found[0].verdict.seen
@@ -109,7 +102,7 @@ def test_missing_redrive_policy_fails(queue: str) -> None:
     assert check("queue").seen.startswith('the redrive policy is {"deadLetterTargetArn"')
 
 
-def test_command_fails_and_names_the_failed_check(queue: str) -> None:
+def test_command_fails_and_names_failed_check(queue: str) -> None:
     aws.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "61"})
     with pytest.raises(CommandError, match=r"Failed: queue\.") as raised:
         report("--only", "queue", "--only", "zones")
@@ -197,7 +190,7 @@ def broken(service: Service) -> Verdict:
     raise ZeroDivisionError("division by zero")
 
 
-def test_exception_in_a_check_is_its_finding() -> None:
+def test_exception_in_check_is_its_finding() -> None:
     found = checks.run(Service(PREFIX), ["refused", "broken"], {"refused": refused, "broken": broken})
     assert [(one.verdict.state, one.verdict.seen) for one in found] == [
         (State.UNKNOWN, "these credentials lack sqs:GetQueueAttributes"),
@@ -205,7 +198,7 @@ def test_exception_in_a_check_is_its_finding() -> None:
     ]
 
 
-def test_hanging_check_does_not_block_the_others() -> None:
+def test_hanging_check_does_not_block_others() -> None:
     ended = threading.Event()
     hanging = {"hangs": lambda place: ok(str(ended.wait())), "quick": lambda place: ok("fine")}
     try:
@@ -223,114 +216,3 @@ def test_without_aws_every_check_fails_with_advice(monkeypatch: pytest.MonkeyPat
     finally:
         aws._client.cache_clear()
     assert [one.name for one in found if one.verdict.state is not State.FAILED or not one.verdict.todo] == []
-
-
-def judged(verdict: Verdict) -> State:
-    """Return a verdict's state, after checking that a problem comes with advice."""
-    assert bool(verdict.todo) == (verdict.state in (State.WARNING, State.FAILED)), verdict
-    return verdict.state
-
-
-@pytest.mark.parametrize(
-    ("days", "host", "state"),
-    [(100, HOST, State.OK), (340, HOST, State.WARNING), (366, HOST, State.FAILED), (1, "other.com", State.FAILED)],
-)
-def test_a_certificate_is_judged_by_its_host_and_its_end(days: int, host: str, state: State) -> None:
-    made = x509.load_pem_x509_certificate(self_signed.make(HOST, NOW).certificate)
-    assert judged(certificate.judge(made, host, NOW + timedelta(days=days), APP)) is state
-
-
-@pytest.mark.parametrize(
-    ("has", "state"),
-    [
-        ({}, State.OK),
-        ({"url": ""}, State.FAILED),
-        ({"url": "https://elsewhere.example.com"}, State.FAILED),
-        ({"has_custom_certificate": True}, State.FAILED),
-        ({"last_error_date": NOW - timedelta(minutes=1)}, State.WARNING),
-        ({"last_error_date": NOW - timedelta(hours=1)}, State.OK),
-        ({"pending_update_count": 101}, State.WARNING),
-    ],
-)
-def test_a_webhook_is_judged_by_what_telegram_says_of_it(has: dict[str, Any], state: State) -> None:
-    right = {"url": f"https://{HOST}", "has_custom_certificate": False, "pending_update_count": 0}
-    info: Any = SimpleNamespace(**right | {"last_error_date": None, "last_error_message": "403 Forbidden"} | has)
-    assert judged(bot.judge(info, f"https://{HOST}", False, NOW, "set_webhook")) is state
-
-
-@pytest.mark.parametrize(
-    ("stranger", "worker", "state", "word"),
-    [
-        (403, 404, State.OK, ""),
-        (502, 502, State.FAILED, "targets"),
-        (404, 404, State.FAILED, "listener"),
-        (403, 403, State.FAILED, "RESULTS_KEY"),
-        (400, 400, State.FAILED, "DJANGO_ALLOWED_HOSTS"),
-        (200, 404, State.FAILED, "without a signature"),
-        (403, 500, State.FAILED, "logs"),
-    ],
-)
-def test_each_wrong_answer_of_the_route_has_a_cause_of_its_own(
-    stranger: int, worker: int, state: State, word: str
-) -> None:
-    found = route.judge(stranger, worker, "http://x/results")
-    assert judged(found) is state
-    assert word in found.seen + found.todo
-
-
-@pytest.mark.parametrize(
-    ("verdict", "state"),
-    [
-        (clock.judge(2), State.OK),
-        (clock.judge(-60), State.WARNING),
-        (clock.judge(400), State.FAILED),
-        (metric.judge(30, 1.0, APP), State.OK),
-        (metric.judge(91, 1.0, APP), State.FAILED),
-        (metric.judge(None, 0.0, APP), State.FAILED),
-        (region.judge_zones({"a": "available", "b": "available"}, "r"), State.OK),
-        (region.judge_zones({"a": "available", "b": "impaired"}, "r"), State.FAILED),
-        (region.judge_quota(32, {"web": 4, "metrics": 2, "workers": 8}), State.OK),
-        (region.judge_quota(8, {"web": 4, "metrics": 2, "workers": 8}), State.WARNING),
-        (region.judge_quota(5, {"web": 4, "metrics": 2, "workers": 8}), State.FAILED),
-        (queues.judge_dead_letters(0, 0, APP), State.OK),
-        (queues.judge_dead_letters(0, 1, APP), State.FAILED),
-        (queues.judge_attributes({"VisibilityTimeout": "60"}, 60, {"maxReceiveCount": 5}), State.FAILED),
-        (machines.judge_capacity(Group("g", 2, 2, 2), False), State.OK),
-        (machines.judge_capacity(Group("g", 2, 2, 1), False), State.WARNING),
-        (machines.judge_capacity(Group("g", 2, 2, 2, suspended=("Launch",)), False), State.FAILED),
-        (machines.judge_targets({"a": "healthy", "b": "healthy"}, APP), State.OK),
-        (machines.judge_targets({"a": "healthy", "b": "unhealthy"}, APP), State.WARNING),
-        (machines.judge_targets({}, APP), State.FAILED),
-        (machines.judge_image("yolo5", "ami-1", "ami-1", Group("g", 0, 1, 0)), State.OK),
-        (machines.judge_image("yolo5", "ami-1", "ami-2", Group("g", 0, 1, 0)), State.WARNING),
-        (machines.judge_image("yolo5", "ami-1", "ami-1", Group("g", 1, 1, 1, outdated=("i-1",))), State.WARNING),
-        (machines.judge_image("yolo5", "ami-1", "", Group("g", 0, 1, 0)), State.FAILED),
-        (machines.judge_metadata("yolo5", {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}), State.OK),
-        (machines.judge_metadata("yolo5", {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}), State.FAILED),
-        (machines.judge_metadata("yolo5", {}), State.FAILED),
-    ],
-)
-def test_each_number_is_judged_with_a_way_out(verdict: Verdict, state: State) -> None:
-    assert judged(verdict) is state
-
-
-@pytest.mark.parametrize(
-    ("name", "state", "namespace", "found"),
-    [
-        ("p-jobs-dead", "OK", "AWS/SQS", State.OK),
-        ("p-jobs-dead", "ALARM", "AWS/SQS", State.FAILED),
-        ("p-jobs-dead", "INSUFFICIENT_DATA", "AWS/SQS", State.WARNING),
-        ("p-first-worker", "ALARM", "ObjectDetection", State.OK),
-        ("p-first-worker", "INSUFFICIENT_DATA", "ObjectDetection", State.FAILED),
-    ],
-)
-def test_an_alarm_is_judged_by_what_it_is_there_for(name: str, state: str, namespace: str, found: State) -> None:
-    low = alarms.Alarm("TargetTracking-p-yolo5-AlarmLow-1", "ALARM", "ObjectDetection")
-    listed = {one.name: one for one in (low, alarms.Alarm(name, state, namespace, "Do this."))}
-    assert judged(alarms.judge(listed, [name], emulated=False)) is found
-
-
-def test_missing_alarm_fails() -> None:
-    names = alarms.expected(APP)
-    assert judged(alarms.judge({}, names, emulated=False)) is State.FAILED
-    assert {"app-jobs-wait", "app-first-worker", "app-metric-gap"} <= set(names)

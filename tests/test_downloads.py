@@ -36,7 +36,7 @@ def said(user: TelegramUser) -> list[str | None]:
 
 
 @pytest.mark.parametrize("kind", ["application/pdf", "video/mp4", "audio/mpeg", "application/zip", "text/plain"])
-def test_other_types_are_refused_without_a_download(
+def test_other_types_are_refused_without_download(
     stack: LocalStack, control: TelegramControl, user: TelegramUser, kind: str
 ) -> None:
     asked = len(control.calls("getFile"))
@@ -74,7 +74,7 @@ WRONG = {"description": "Bad Request: wrong file_id or the file is temporarily u
         ("file", "bad_gateway", {}),
     ],
 )
-def test_sender_is_told_after_an_hour_of_failures(
+def test_sender_is_told_after_hour_of_failures(
     stack: LocalStack,
     control: TelegramControl,
     user: TelegramUser,

@@ -72,7 +72,7 @@ def being_sent(prediction: Prediction) -> bool:
     return found is not None and found.delivery is Delivery.DELIVERING
 
 
-def test_send_survives_a_hung_up_caller_and_sigterm(
+def test_send_survives_hung_up_caller_and_sigterm(
     site: Child, call: Callable[[float], int], finished: Prediction, user: TelegramUser
 ) -> None:
     with pytest.raises(httpx.ReadTimeout):
@@ -86,7 +86,7 @@ def test_send_survives_a_hung_up_caller_and_sigterm(
     assert [message.text for message in user.messages() if message.from_bot][1:] == ["The image is damaged."]
 
 
-def test_request_in_flight_is_answered_and_new_ones_are_not(
+def test_only_requests_in_flight_are_answered(
     site: Child, call: Callable[[float], int], finished: Prediction, stack: LocalStack
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
@@ -98,7 +98,7 @@ def test_request_in_flight_is_answered_and_new_ones_are_not(
     assert site.wait() == 0
 
 
-def test_idle_connections_do_not_delay_the_end(site: Child, stack: LocalStack) -> None:
+def test_idle_connections_do_not_delay_exit(site: Child, stack: LocalStack) -> None:
     with httpx.Client() as idle:
         idle.get(f"{stack.sites[site]}/healthz")
         site.terminate()

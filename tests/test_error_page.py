@@ -37,7 +37,7 @@ def request_() -> HttpRequest:
         (UNREACHABLE, 503, "AWS can&#x27;t be reached"),
     ],
 )
-def test_error_becomes_a_page(request_: HttpRequest, error: Exception, status: int, title: str) -> None:
+def test_error_becomes_page(request_: HttpRequest, error: Exception, status: int, title: str) -> None:
     @errors.explained
     def failing(request: HttpRequest) -> HttpResponse:
         raise error
@@ -46,7 +46,7 @@ def test_error_becomes_a_page(request_: HttpRequest, error: Exception, status: i
     assert (page.status_code, f"<h1>{title}</h1>" in page.content.decode()) == (status, True)
 
 
-def test_a_bug_is_not_hidden(request_: HttpRequest) -> None:
+def test_bug_is_not_hidden(request_: HttpRequest) -> None:
     @errors.explained
     def failing(request: HttpRequest) -> HttpResponse:
         raise ZeroDivisionError

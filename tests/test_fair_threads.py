@@ -27,7 +27,7 @@ def test_photo_does_not_wait_behind_another_chats_many() -> None:
     assert done == ["quiet", *(f"busy-{number}" for number in range(5))]
 
 
-def test_errors_are_raised_in_the_calling_thread() -> None:
+def test_errors_are_raised_in_calling_thread() -> None:
     with pytest.raises(ZeroDivisionError):
         FairThreads(1, "model").do(BUSY_CHAT, lambda: 1 // 0)
 

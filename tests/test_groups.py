@@ -76,23 +76,23 @@ def test_messages_for_others_are_ignored(stack: LocalStack, group: TelegramUser,
         (f"what do you do, @{BOT}?", replies.NO_PHOTO["text"]),
     ],
 )
-def test_messages_to_the_bot_are_answered(stack: LocalStack, group: TelegramUser, text: str, reply: str) -> None:
+def test_messages_to_bot_are_answered(stack: LocalStack, group: TelegramUser, text: str, reply: str) -> None:
     assert post(stack, group, text=text) == 200
     assert [message.text for message in group.messages()] == [reply]
 
 
-def test_file_captioned_with_the_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
+def test_file_captioned_with_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     pdf = new_updates.FILE | {"mime_type": "application/pdf"}
     assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
     assert [message.text for message in group.messages()] == [sentences.NO_IMAGE]
 
 
-def test_reply_to_the_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
+def test_reply_to_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     assert post(stack, group, text="thanks", reply_to_message=from_the_bot(stack)) == 200
     assert [message.text for message in group.messages()] == [replies.NO_PHOTO["text"]]
 
 
-def test_photo_in_a_group_is_answered(stack: LocalStack, group: TelegramUser, known_file: FileReference) -> None:
+def test_photo_in_group_is_answered(stack: LocalStack, group: TelegramUser, known_file: FileReference) -> None:
     size = new_updates.with_photo(1, known_file)["message"]["photo"]
     assert post(stack, group, photo=size) == 200
     assert group.wait_for(lambda message: message.from_bot).photo

@@ -56,7 +56,7 @@ def test_other_files_are_refused(data: bytes) -> None:
         image_headers.read(data)
 
 
-def test_a_video_is_refused() -> None:
+def test_video_is_refused() -> None:
     with pytest.raises(image_headers.UnreadableImage, match="not an image"):
         image_headers.read(struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 512, b"mp42") + bytes(1000))
 
@@ -68,7 +68,7 @@ def test_too_many_pixels_are_refused(size: tuple[int, int]) -> None:
         image_headers.read(data)
 
 
-def test_sizes_beyond_the_head_are_unknown() -> None:
+def test_sizes_beyond_head_are_unknown() -> None:
     jpeg = FILES["JPEG"]
     padded = jpeg[:2] + (b"\xff\xe1\xff\xff" + bytes(65_533)) * 5 + jpeg[2:]
     assert image_headers.read(padded) == image_headers.Header("JPEG")
@@ -123,7 +123,7 @@ HEIF = b"\0\0\0\x10ftypheic\0\0\0\0"
     ],
     ids=["fill", "segments", "markers", "tags", "boxes", "metas", "children"],
 )
-def test_a_long_header_takes_few_steps(data: bytes) -> None:
+def test_long_header_takes_few_steps(data: bytes) -> None:
     steps = 0
 
     def count(*_: object) -> Any:

@@ -46,12 +46,12 @@ def queue() -> Iterator[Queue]:
 
 
 @pytest.mark.parametrize("handle", [None, 5, "", "no handle"])
-def test_a_malformed_handle_does_not_keep_others_from_being_extended(queue: Queue, handle: Any) -> None:
+def test_malformed_handle_does_not_block_others(queue: Queue, handle: Any) -> None:
     Heartbeat(aws.client("sqs"), lambda: {queue.url: [handle, *queue.in_work]}, [queue.url], Options()).beat()
     assert queue.comes_back() == [LEFT_ALONE]
 
 
-def test_the_heartbeat_survives_an_exception(queue: Queue) -> None:
+def test_heartbeat_survives_exception(queue: Queue) -> None:
     tries = iter([RuntimeError("dictionary changed size during iteration"), {queue.url: queue.in_work}])
 
     def held() -> Any:
@@ -68,7 +68,7 @@ def test_the_heartbeat_survives_an_exception(queue: Queue) -> None:
     assert not heartbeat.is_alive()
 
 
-def test_the_configured_visibility_timeout_is_used_until_sqs_tells_the_queues(queue: Queue) -> None:
+def test_configured_visibility_timeout_is_used_until_known(queue: Queue) -> None:
     sqs = aws.client("sqs")
     refusal = ClientError({"Error": {"Code": "AccessDenied"}}, "GetQueueAttributes")
     sqs.meta.events.register("before-call.sqs.GetQueueAttributes", partial(_refuse, refusal))
@@ -80,7 +80,7 @@ def _refuse(refusal: Exception, **_: object) -> None:
     raise refusal
 
 
-def test_a_job_that_takes_too_long_is_no_longer_hidden(queue: Queue) -> None:
+def test_overlong_job_is_no_longer_hidden(queue: Queue) -> None:
     options = Options(longest_job_seconds=0)
     Heartbeat(aws.client("sqs"), lambda: {queue.url: queue.in_work}, [queue.url], options).beat()
     assert sorted(queue.comes_back()) == sorted([LEFT_ALONE, "one", "two"])

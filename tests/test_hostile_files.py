@@ -56,7 +56,7 @@ def _answer(model: yolo.Model, data: bytes) -> bytes | str:
         return str(error)
 
 
-def test_zoo_is_large_and_its_files_can_be_sent() -> None:
+def test_hostile_files_are_many_and_can_be_sent() -> None:
     assert len(_NAMES) == len(set(_NAMES)) >= 30
 
 
@@ -92,7 +92,7 @@ def _little_memory(name: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ["jpg_20_megabytes_of_segments"])
-def test_photo_after_a_bomb_is_answered(model: yolo.Model, photo: bytes, hostile: Hostile) -> None:
+def test_photo_after_bomb_is_answered(model: yolo.Model, photo: bytes, hostile: Hostile) -> None:
     with pytest.raises(image_headers.UnreadableImage):
         model.box(hostile.make(), chat_id=1)
     buffer = BytesIO()

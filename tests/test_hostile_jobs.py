@@ -102,7 +102,7 @@ def worker(aws: Aws, tmp_path: Path) -> Iterator[Worker]:
         yield worker
 
 
-def test_hostile_messages_become_dead_letters_and_free_their_slots(aws: Aws, worker: Worker, tmp_path: Path) -> None:
+def test_hostile_messages_become_dead_letters(aws: Aws, worker: Worker, tmp_path: Path) -> None:
     dead_letters = aws.dead_letters_of(worker.queue_url)
     for body in HOSTILE.values():
         aws.client.send_message(QueueUrl=worker.queue_url, MessageBody=body)

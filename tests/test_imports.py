@@ -42,7 +42,7 @@ def _imported(process: str, folder: Path) -> set[str]:
         ("commands", HEAVY),
     ],
 )
-def test_a_process_has_not_imported(process: str, modules: set[str], tmp_path: Path) -> None:
+def test_process_does_not_import(process: str, modules: set[str], tmp_path: Path) -> None:
     assert _imported(PROCESSES[process], tmp_path) & modules == set()
 
 

@@ -75,7 +75,7 @@ def test_mutations_are_read_or_malformed(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("valid", VALID, ids=["photo", "document", "text"])
-def test_every_odd_value_in_every_place_is_read_or_malformed(valid: Any) -> None:
+def test_odd_values_anywhere_are_read_or_malformed(valid: Any) -> None:
     for path in places(valid):
         for value in ODD:
             is_read_or_malformed(changed(valid, path, value))
@@ -96,14 +96,14 @@ def is_read_or_malformed(body: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_other_kinds_get_a_polite_answer(kind: str) -> None:
+def test_other_kinds_get_polite_answer(kind: str) -> None:
     found = updates.read(new_updates.with_message(1, **{kind: KINDS[kind]}))
     assert isinstance(found, Other)
     assert found.kind == kind.replace("_", " ")
     assert replies.no_photo(found.kind)
 
 
-def test_venue_is_not_mistaken_for_a_location() -> None:
+def test_venue_is_not_mistaken_for_location() -> None:
     found = updates.read(new_updates.with_message(1, venue=KINDS["venue"], location=PLACE))
     assert isinstance(found, Other)
     assert found.kind == "venue"

@@ -67,11 +67,11 @@ def whoami(endpoint: str, **env: str) -> str:
     return ended.stdout.strip() or ended.stderr
 
 
-def test_boto3_gets_only_the_credentials_of_the_instances_role(endpoint: str) -> None:
+def test_boto3_gets_only_credentials_of_instance_role(endpoint: str) -> None:
     assert whoami(endpoint) == "arn:aws:sts::000000000000:assumed-role/worker/i-0abc"
 
 
-def test_environment_of_an_instance_has_no_keys(endpoint: str) -> None:
+def test_instance_environment_has_no_keys(endpoint: str) -> None:
     environment = on_instance({"AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "y", "AWS_REGION": "z"}, endpoint)
     assert not {"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"} & set(environment)
     assert environment["AWS_REGION"] == "z"
@@ -95,12 +95,12 @@ def test_instance_reads_its_own_metadata(endpoint: str, path: str, answer: tuple
     assert get(endpoint, path) == answer
 
 
-def test_instance_learns_that_it_will_be_terminated(endpoint: str, machine: Machine) -> None:
+def test_instance_learns_of_its_termination(endpoint: str, machine: Machine) -> None:
     machine.lifecycle_state = "Terminated"
     assert get(endpoint, STATE) == (200, "Terminated")
 
 
-def test_requests_without_a_token_are_refused(endpoint: str) -> None:
+def test_requests_without_token_are_refused(endpoint: str) -> None:
     assert ask("GET", endpoint + STATE) == (401, "")
 
 
@@ -117,7 +117,7 @@ def test_invalid_token_ttl_is_refused(endpoint: str, ttl: str) -> None:
     assert ask("PUT", f"{endpoint}/latest/api/token", **{TTL: ttl}) == (400, "")
 
 
-def test_token_is_refused_through_a_proxy(endpoint: str) -> None:
+def test_token_is_refused_through_proxy(endpoint: str) -> None:
     headers = {TTL: "60", "X-Forwarded-For": "10.0.0.1"}
     assert ask("PUT", f"{endpoint}/latest/api/token", **headers) == (403, "")
 
@@ -134,13 +134,13 @@ def test_credentials_are_kept_for_half_their_lifetime(machine: Machine) -> None:
     assert machine.credentials.current()["AccessKeyId"] != first["AccessKeyId"]
 
 
-def test_credentials_are_renewed_after_the_clock_is_set_back(machine: Machine) -> None:
+def test_credentials_are_renewed_after_clock_is_set_back(machine: Machine) -> None:
     first = machine.credentials.current()
     first["Expiration"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     assert machine.credentials.current()["AccessKeyId"] != first["AccessKeyId"]
 
 
-def test_other_metadata_is_served_if_a_role_cannot_be_assumed(service: MetadataService) -> None:
+def test_other_metadata_is_served_if_role_cannot_be_assumed(service: MetadataService) -> None:
     endpoint = service.add(Machine("i-0abc", "us-east-1a", "t3.micro", "no-role"))
     assert get(endpoint, "/latest/meta-data/iam/security-credentials/no-role")[0] == 503
     assert get(endpoint, "/latest/meta-data/instance-id") == (200, "i-0abc")

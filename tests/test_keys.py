@@ -34,7 +34,7 @@ def test_silent_secrets_manager_delays_one_stranger_only(silent: socket.socket) 
         assert first.result() is False
 
 
-def test_looking_for_a_newer_key_delays_nobody(silent: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_looking_for_newer_key_delays_nobody(silent: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "_FRESH_SECONDS", 0.0)
     key = keys.Key("RESULTS_KEY")
     assert key.fits_now("good".__eq__)

@@ -103,7 +103,7 @@ def test_refusals_are_stored_in_english_and_translated(
     assert f"⟦{stored.error}⟧" in {text.replace("⟦", "⟦", 1) for text in filter(None, said(user))}
 
 
-def test_a_file_too_large_for_bots_is_refused_in_translation(
+def test_too_large_file_is_refused_in_translation(
     pseudo: None, stack: LocalStack, user: TelegramUser, known_file: FileReference
 ) -> None:
     control = TelegramControl(stack.telegram_url)
@@ -128,9 +128,7 @@ def test_failures_are_translated_as_they_are_sent(
 
 
 @pytest.mark.parametrize("words", ["Sorry, the power went out in Berlin.", "The image is damaged (old words)."])
-def test_what_no_catalogue_has_is_sent_as_it_is(
-    pseudo: None, stack: LocalStack, user: TelegramUser, words: str
-) -> None:
+def test_untranslated_text_is_sent_unchanged(pseudo: None, stack: LocalStack, user: TelegramUser, words: str) -> None:
     run(deliver.deliver(finished(user, failed(words))))
     assert said(user) == [words]
 
@@ -147,9 +145,7 @@ def test_results_are_translated(
     assert [unmarked(text) for text in said(user)] == [""]
 
 
-def test_a_result_that_cannot_be_read_is_apologised_for_in_translation(
-    pseudo: None, stack: LocalStack, user: TelegramUser
-) -> None:
+def test_apology_for_unreadable_result_is_translated(pseudo: None, stack: LocalStack, user: TelegramUser) -> None:
     identity = finished(user, failed("x"))
     aws.dynamodb().update_item(
         TableName=settings.PREDICTIONS_TABLE,
@@ -161,7 +157,7 @@ def test_a_result_that_cannot_be_read_is_apologised_for_in_translation(
     assert said(user) == [f"⟦{sentences.GIVEN_UP}⟧"]
 
 
-def test_english_needs_no_catalogue_and_comes_before_what_follows_it(tmp_path: Path) -> None:
+def test_english_needs_no_catalogue(tmp_path: Path) -> None:
     catalogues.write(tmp_path, "de", str.upper)
     for codes, expected in (("de", "BUS"), ("de-at", "BUS"), ("fr de", "BUS"), ("en de", "bus"), ("fr", "bus")):
         with language.speaking(*codes.split(), locales=tmp_path):
@@ -169,7 +165,7 @@ def test_english_needs_no_catalogue_and_comes_before_what_follows_it(tmp_path: P
     assert language.gettext("") == ""
 
 
-def test_the_template_for_translators_is_up_to_date() -> None:
+def test_template_for_translators_is_up_to_date() -> None:
     """`python -m tests.support.catalogues` writes it."""
     assert catalogues.TEMPLATE.read_text() == catalogues.template()
 
@@ -187,13 +183,13 @@ def test_counts_are_plain_english(labels: list[str], text: str) -> None:
     assert replies.counts(Detection(label, 0.9, 0.5, 0.5, 0.4, 0.4) for label in labels) == text
 
 
-def test_a_caption_has_at_most_what_telegram_takes() -> None:
+def test_caption_fits_telegrams_limit() -> None:
     text = replies.counts(Detection(f"object number {number}", 0.9, 0.5, 0.5, 0.4, 0.4) for number in range(200))
     assert len(text) <= replies.CAPTION_LENGTH
     assert text.endswith(", …")
 
 
-def test_each_class_of_coco_has_its_plural() -> None:
+def test_every_coco_class_has_plural() -> None:
     weights.ultralytics()
     from ultralytics.utils import ROOT, YAML
 

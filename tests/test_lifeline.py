@@ -46,14 +46,14 @@ def parent() -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def test_grandchildren_of_a_killed_process_end(parent: subprocess.Popen[str]) -> None:
+def test_grandchildren_of_killed_process_end(parent: subprocess.Popen[str]) -> None:
     family = _family(parent)
     parent.kill()
     parent.communicate()
     wait_until(lambda: not any(map(runs, family)))
 
 
-def test_keeper_leaves_with_a_process_that_ends_by_itself(parent: subprocess.Popen[str]) -> None:
+def test_keeper_leaves_with_its_process(parent: subprocess.Popen[str]) -> None:
     family = _family(parent)
     keepers = [one for one in family if one.ppid() == parent.pid and not one.environ()]
     assert len(keepers) == 1
@@ -64,7 +64,7 @@ def test_keeper_leaves_with_a_process_that_ends_by_itself(parent: subprocess.Pop
             left.kill()
 
 
-def test_child_outlives_the_thread_that_started_it(parent: subprocess.Popen[str]) -> None:
+def test_child_outlives_its_starting_thread(parent: subprocess.Popen[str]) -> None:
     assert parent.stdout
     family = _family(parent)
     assert parent.stdout.readline() == "started\n"

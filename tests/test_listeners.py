@@ -136,18 +136,18 @@ def test_webhook_and_admin_are_open_to_their_networks_only(balancer: str) -> Non
     }
 
 
-def test_admin_is_closed_without_an_operator(endpoint: str) -> None:
+def test_admin_is_closed_without_operator(endpoint: str) -> None:
     deployed("closed", CertificateArn=certificate())
     paths = [rule.get("path-pattern") for rule in rules("closed")[443]]
     assert paths == [["/telegram/webhook"], None]
 
 
-def test_nothing_listens_on_443_without_a_certificate(endpoint: str) -> None:
+def test_nothing_listens_on_443_without_certificate(endpoint: str) -> None:
     deployed("bare")
     assert list(rules("bare")) == [80]
 
 
-def test_domain_points_to_the_load_balancer_and_is_allowed(endpoint: str) -> None:
+def test_domain_points_to_load_balancer_and_is_allowed(endpoint: str) -> None:
     route53 = aws.client("route53")
     zone = route53.create_hosted_zone(Name="example.com", CallerReference="1")["HostedZone"]["Id"].rpartition("/")[2]
     outputs = deployed("named", CertificateArn=certificate(), Domain="bot.example.com", HostedZoneId=zone)
@@ -157,7 +157,7 @@ def test_domain_points_to_the_load_balancer_and_is_allowed(endpoint: str) -> Non
     assert outputs["WebhookHost"] == "bot.example.com"
 
 
-def test_rules_stay_within_the_load_balancers_limit_of_values() -> None:
+def test_rules_stay_within_limit_of_load_balancer() -> None:
     for name, resource in template.read(stacks.TEMPLATES / "web.yaml").all_resources.items():
         if resource["Type"] == "AWS::ElasticLoadBalancingV2::ListenerRule":
             configs = [value for one in resource["Properties"]["Conditions"] for value in one.values()]

@@ -138,7 +138,7 @@ def test_each_photo_is_followed_to_its_end(load: Load) -> None:
     assert [photo for photo in photos if not photo["sent"] <= photo["taken"] <= photo["answered"]] == []
 
 
-def test_the_report_is_a_text_a_json_and_a_plot(load: Load) -> None:
+def test_report_is_text_json_and_plot(load: Load) -> None:
     load("--photos", "1")
     assert (load.folder / "report.txt").read_text() in load.text
     assert (load.folder / "report.png").read_bytes().startswith(b"\x89PNG")
@@ -197,7 +197,7 @@ def test_report_has_metric_alarms_and_group(load: Load, scaling_group: str) -> N
     assert ("BacklogPerInstance", 3.0) in {(point["name"], point["value"]) for point in saved["points"]}
 
 
-def test_unreadable_gauge_does_not_stop_the_test(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_gauge_does_not_stop_test(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "ASG_NAME", "nowhere")
     saved = load("--photos", "1")
     assert {sample["desired"] for sample in saved["samples"]} == {None}
@@ -205,13 +205,13 @@ def test_unreadable_gauge_does_not_stop_the_test(load: Load, monkeypatch: pytest
     assert "(missing)" in load.text
 
 
-def test_until_scaled_in_needs_a_group(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_until_scaled_in_needs_group(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "ASG_NAME", "nowhere")
     with pytest.raises(CommandError, match=r"no group to watch.*nowhere"):
         load("--photos", "1", "--until-scaled-in")
 
 
-def test_sent_photos_are_saved_as_a_trace(load: Load) -> None:
+def test_sent_photos_are_saved_as_trace(load: Load) -> None:
     saved = load("--photos", "2", "--rate", "4")
     first, second = sorted(photo["sent"] for photo in saved["photos"])
     # Not before its time, and as late as the machine was.
@@ -282,7 +282,7 @@ def test_bad_trace_is_rejected_by_name(load: Load, tmp_path: Path, text: str) ->
         load("--trace", str(tmp_path / "trace.csv"))
 
 
-def test_file_that_is_not_a_photo_is_named(load: Load, tmp_path: Path) -> None:
+def test_invalid_photo_is_named(load: Load, tmp_path: Path) -> None:
     (tmp_path / "fake.jpg").write_text("no image")
     with pytest.raises(CommandError, match=r"fake\.jpg is no photo"):
         load("--folder", str(tmp_path))
@@ -304,7 +304,7 @@ def test_untestable_stack_is_reported(load: Load, monkeypatch: pytest.MonkeyPatc
         load("--photos", "1")
 
 
-def test_shapes_keep_the_average_rate() -> None:
+def test_shapes_keep_average_rate() -> None:
     assert plan.burst(3, 5) == [0, 0, 0]
     assert plan.constant(3, 2) == [0, 0.5, 1]
     wave = plan.wave(100, 5)
@@ -312,7 +312,7 @@ def test_shapes_keep_the_average_rate() -> None:
     assert sum(5 < moment < 15 for moment in wave) == pytest.approx(82, abs=1)
 
 
-def test_trace_gives_the_times_of_photos(tmp_path: Path) -> None:
+def test_trace_gives_times_of_photos(tmp_path: Path) -> None:
     (tmp_path / "trace.csv").write_text("seconds,photos\n5,2\n0.5,1\n")
     assert plan.trace(tmp_path / "trace.csv") == [0, 4.5, 4.5]
 
@@ -331,7 +331,7 @@ def test_unanswered_photos_are_open_when_interrupted() -> None:
     assert counts == [(1, 1, 0), (1, 0, 1)]
 
 
-def test_telegram_limits_give_a_minimum_duration() -> None:
+def test_telegram_limits_give_minimum_duration() -> None:
     assert report.floor_seconds(1, 1) == 0
     assert report.floor_seconds(300, 1) == 297
     assert report.floor_seconds(303, 303) == pytest.approx(12)

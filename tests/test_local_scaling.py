@@ -14,12 +14,12 @@ from deploy import provision
 from deploy.local.autoscaling import asg, instances, policies
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.instances import Instance, Role, State
-from deploy.local.autoscaling.policies import Deployed
 from deploy.local.processes import free_port
 from deploy.service import Service
-from metrics import cloudwatch
+from metrics import cloudwatch, policy
+from metrics.backlog import BACKLOG, IN_FLIGHT, WITHOUT_CAPACITY
 from metrics.cloudwatch import Metric
-from metrics.policy import Policies, Step, StepScaling, TargetTracking
+from metrics.policy import Policies, StepScaling, TargetTracking
 from tests.support.laptop import IDLE, Laptop, publish
 from tests.support.local_aws import clients_of, local_aws, make_group
 from tests.support.processes import wait_until
@@ -50,7 +50,7 @@ def laptop(tmp_path: Path) -> Iterator[Callable[..., Laptop]]:
 # --- Instances ----------------------------------------------------------------------------------------------
 
 
-def test_each_instance_is_a_process_with_the_groups_role(laptop: Callable[..., Laptop]) -> None:
+def test_each_instance_is_process_with_groups_role(laptop: Callable[..., Laptop]) -> None:
     whoami = "import boto3; print(boto3.client('sts', 'us-east-1').get_caller_identity()['Arn'], 'ready.', flush=True)"
     here = laptop([sys.executable, "-c", f"{whoami}\nimport time; time.sleep(60)"])
     running = here.run(2)
@@ -72,7 +72,7 @@ def test_leaving_instance_finishes_its_work(laptop: Callable[..., Laptop], tmp_p
     assert (last.child.wait(), last.child.said("left.")) == (0, True)
 
 
-def test_instance_is_terminated_after_the_hooks_timeout(laptop: Callable[..., Laptop]) -> None:
+def test_instance_is_terminated_after_hooks_timeout(laptop: Callable[..., Laptop]) -> None:
     here = laptop([*IDLE, __file__], drain_seconds=1)
     (only,) = here.run(1)
     here.resize(0)
@@ -81,9 +81,7 @@ def test_instance_is_terminated_after_the_hooks_timeout(laptop: Callable[..., La
     assert only.child.wait() == -signal.SIGTERM
 
 
-def test_instance_that_ignores_sigterm_is_killed(
-    laptop: Callable[..., Laptop], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_instance_ignoring_sigterm_is_killed(laptop: Callable[..., Laptop], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(instances, "_STOP_SECONDS", 0.5)
     deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready.', flush=True); time.sleep(60)"
     here = laptop([sys.executable, "-c", deaf], drain_seconds=None)
@@ -105,7 +103,7 @@ def test_dead_instance_is_replaced(laptop: Callable[..., Laptop]) -> None:
     assert here.fleet.trouble is None
 
 
-def test_instance_that_cannot_start_gives_the_reason(laptop: Callable[..., Laptop]) -> None:
+def test_failure_to_start_instance_is_explained(laptop: Callable[..., Laptop]) -> None:
     here = laptop([sys.executable, "-c", "raise SystemExit('the model is missing')"])
     here.resize(1)
     assert "the model is missing" in (wait_until(lambda: here.fleet.trouble) or "")
@@ -174,7 +172,7 @@ def test_first_photo_starts_exactly_one_machine(scaled: Laptop) -> None:
     publish(scaled, "BacklogWithoutCapacity", 1)
     wait_until(lambda: len(scaled.running) == 1)
     assert scaled.desired == 1
-    assert scaled.said(f"{scaled.name}: 0 → 1, 1 waiting without capacity")
+    assert scaled.said(f"{scaled.name}: 0 → 1, BacklogWithoutCapacity is 1")
 
 
 def test_backlog_above_target_adds_machines_in_proportion(scaled: Laptop) -> None:
@@ -195,8 +193,8 @@ def test_metric_of_another_group_is_ignored(scaled: Laptop, laptop: Callable[...
     publish(laptop(), "BacklogPerInstance", 100)
     scaled.run(1)
     publish(scaled, "BacklogPerInstance", 0)
-    reasons = wait_until(lambda: [line for line in scaled.lines if "alarm" in line or "waiting" in line])
-    assert reasons == [f"{scaled.name}: 1 → 0, low alarm: at most 0 per instance, target 10"]
+    reasons = wait_until(lambda: [line for line in scaled.lines if "→" in line])
+    assert reasons == [f"{scaled.name}: 1 → 0, BacklogPerInstance is at most 0, its target 10"]
     assert scaled.desired == 0
 
 
@@ -241,7 +239,7 @@ def test_missing_group_is_reported_and_served_once_it_exists(laptop: Callable[..
         ("autoscaling", "leaving the groups unchanged"),
     ],
 )
-def test_group_keeps_its_size_and_heals_while_a_service_is_down(
+def test_group_keeps_size_and_heals_while_service_is_down(
     scaled: Laptop, monkeypatch: pytest.MonkeyPatch, service: str, text: str
 ) -> None:
     (only,) = scaled.run(1)
@@ -257,7 +255,7 @@ def test_group_keeps_its_size_and_heals_while_a_service_is_down(
     wait_until(lambda: scaled.desired == 0)
 
 
-def test_points_from_before_a_clock_change_are_ignored(scaled: Laptop) -> None:
+def test_points_from_before_clock_change_are_ignored(scaled: Laptop) -> None:
     scaled.run(1)
     publish(scaled, "BacklogPerInstance", 100, ahead=timedelta(hours=1))
     publish(scaled, "BacklogPerInstance", 0)
@@ -265,16 +263,16 @@ def test_points_from_before_a_clock_change_are_ignored(scaled: Laptop) -> None:
     assert not scaled.said("1 → 4")
 
 
-def test_unsupported_policy_is_reported_and_the_group_runs_on(laptop: Callable[..., Laptop]) -> None:
+def test_unsupported_policy_is_reported_and_group_runs_on(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     aws.client("autoscaling").put_scaling_policy(
         AutoScalingGroupName=here.name, PolicyName="simple", ScalingAdjustment=1, AdjustmentType="ChangeInCapacity"
     )
-    wait_until(lambda: here.said(f"{here.name} is not scaled: {here.name} has the policies simple"))
+    wait_until(lambda: here.said(f"{here.name} is not scaled: {here.name} has the policy simple"))
     here.run(1)
 
 
-def test_launch_template_without_a_role_is_reported(laptop: Callable[..., Laptop]) -> None:
+def test_launch_template_without_role_is_reported(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     iam = aws.client("iam")
     iam.remove_role_from_instance_profile(InstanceProfileName=here.name, RoleName=here.name)
@@ -287,21 +285,25 @@ def test_launch_template_without_a_role_is_reported(laptop: Callable[..., Laptop
 # --- What is deployed ---------------------------------------------------------------------------------------
 
 
-def test_policies_and_settings_are_read_from_the_templates() -> None:
+def test_policies_and_settings_come_from_templates() -> None:
     provision.deploy(Service("try"))
     name, dimensions = "try-yolo5", (("AutoScalingGroupName", "try-yolo5"),)
     launch = asg.launch(cloudwatch.groups(name)[name])
-    assert policies.of(name) == Deployed(
-        Policies(TargetTracking(10, period=30), StepScaling(0, period=30, periods=1, steps=(Step(0, 1),)), 180),
-        Metric("ObjectDetection", "BacklogPerInstance", dimensions, "Average"),
-        Metric("ObjectDetection", "BacklogWithoutCapacity", dimensions, "Maximum"),
-    )
+    deployed = policies.of(name)
+    assert deployed
+    shipped = policy.shipped(480)
+    assert sorted(deployed.policies.tracking, key=repr) == sorted(shipped.tracking, key=repr)
+    assert [tuple(one.steps) for one in deployed.policies.steps] == [tuple(one.steps) for one in shipped.steps]
+    assert deployed.policies.warmup == shipped.warmup
+    assert deployed.metrics == {
+        BACKLOG: Metric("ObjectDetection", BACKLOG, dimensions, "Average"),
+        IN_FLIGHT: Metric("ObjectDetection", IN_FLIGHT, dimensions, "Average"),
+        WITHOUT_CAPACITY: Metric("ObjectDetection", WITHOUT_CAPACITY, dimensions, "Maximum"),
+    }
     assert (launch.instance_type, launch.drain_seconds) == ("t3.micro", 960)
     assert launch.settings["PREDICTIONS_TABLE"] == "try-predictions"
 
 
-def test_time_scale_applies_to_everything_that_waits() -> None:
-    metric = Metric("Test", "BacklogPerInstance", (), "Average")
-    deployed = Deployed(Policies(TargetTracking(10, period=30), StepScaling(period=60), 180), metric, metric)
-    expected = Policies(TargetTracking(10, period=2), StepScaling(period=4), 12)
-    assert deployed.scaled(1 / 15).policies == expected
+def test_time_scale_applies_to_every_wait() -> None:
+    policies = Policies([TargetTracking(10, period=30)], [StepScaling(period=60)], 180)
+    assert policies.scaled(1 / 15) == Policies([TargetTracking(10, period=2)], [StepScaling(period=4)], 12)

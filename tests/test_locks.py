@@ -56,7 +56,7 @@ def test_lock_names_no_package_index(path: Path) -> None:
 
 
 @each_lock
-def test_lock_holds_what_its_requirements_ask_for(path: Path) -> None:
+def test_lock_satisfies_its_requirements(path: Path) -> None:
     pinned = {package.name: next(iter(package.specifier)).version for package in locks.entries(path)}
     for name in lock.LOCKS[str(path.relative_to(ROOT))]:
         for one in wanted((ROOT / name).read_text()):
@@ -69,7 +69,7 @@ def test_package_has_one_version_everywhere() -> None:
     assert len({package.name for package in whole}) == len({(one.name, str(one.specifier)) for one in whole})
 
 
-def test_no_lock_has_a_build_of_pytorch() -> None:
+def test_locks_name_no_build_of_pytorch() -> None:
     names = {package.name for path in LOCKS for package in locks.entries(path)}
     assert {name for name in names if name.startswith(("torch", "triton", "cuda")) or "nvidia" in name} == {
         "nvidia-ml-py"
@@ -87,7 +87,7 @@ def test_all_locks_have_wheels_for_every_python(version: tuple[int, int], tmp_pa
     subprocess.run([*UV, *target, *pytorch], check=True)
 
 
-def test_promised_pythons_are_those_that_install_accepts() -> None:
+def test_install_accepts_promised_pythons() -> None:
     promised = SpecifierSet(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"])
     around = [(3, minor) for minor in range(8, 20)]
     assert [one for one in around if f"{one[0]}.{one[1]}" in promised] == PYTHONS

@@ -1,8 +1,6 @@
 """Plans and `doctor` only need the runbook's read-only policy."""
 
-import io
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +11,7 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 from django.conf import settings
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from botsite import aws
 from deploy.certificates import domains
@@ -21,10 +19,10 @@ from deploy.doctor import checks
 from deploy.doctor.findings import State
 from deploy.service import Service
 from tests.support import emulators
-from tests.support.emulators import forget_clients
+from tests.support.emulators import TOKEN, forget_clients
+from tests.support.provisioning import hosted_zone, run, run_provision
 
 RUNBOOK = Path(__file__).parents[1] / "deploy" / "README.md"
-TOKEN = "123456:not-a-real-token"
 PREFIX = "look"
 # Services whose name in IAM differs from that in their address.
 NAMES = {"monitoring": "cloudwatch"}
@@ -36,26 +34,15 @@ def service() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(emulators.ministack(AUTH="true"))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(settings, "TELEGRAM_API_URL", stack.enter_context(emulators.telegram(TOKEN)))
-        reading, writing = os.pipe()
-        os.write(writing, TOKEN.encode())
-        os.close(writing)
-        run("provision", "--prefix", PREFIX, "--self-signed", "--token-fd", str(reading))
+        patch.setattr(settings, "TELEGRAM_API_URL", stack.enter_context(emulators.telegram()))
+        run_provision(PREFIX, "--self-signed", token=TOKEN)
         yield
 
 
 @pytest.fixture(scope="module")
 def zone() -> str:
     """The id of a hosted zone of example.com."""
-    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
-    return str(made["Id"]).rpartition("/")[2]
-
-
-def run(*arguments: str) -> str:
-    """Run a command and return what it printed."""
-    output = io.StringIO()
-    call_command(*arguments, stdout=output)
-    return output.getvalue()
+    return hosted_zone()
 
 
 def policy() -> dict[str, Any]:
@@ -98,9 +85,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return actions
 
 
-def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_nothing_to_spare(
-    zone: str, asked: set[str]
-) -> None:
+def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
     domain = ("--domain", "bot.example.com", "--hosted-zone-id", zone)
     # A teardown reads its DNS record.
     domains.ensure_public(Service(PREFIX), "bot.example.com", zone)
@@ -119,17 +104,17 @@ def test_the_policy_of_the_runbook_is_enough_to_plan_and_to_diagnose_and_has_not
     assert did - {"sts:GetCallerIdentity"} == may
 
 
-def test_no_action_of_that_policy_changes_anything() -> None:
+def test_runbook_policy_changes_nothing() -> None:
     actions = {action for statement in policy()["Statement"] for action in statement["Action"]}
     assert [one for one in actions if not re.search(r":(Describe|Get|List)[A-Za-z]+$", one)] == []
 
 
-def test_a_missing_permission_is_named() -> None:
+def test_missing_permission_is_named() -> None:
     with somebody("nobody"), pytest.raises(CommandError, match="lack the permission cloudformation:DescribeStacks"):
         run("provision", "--prefix", PREFIX)
 
 
-def test_without_permissions_no_check_calls_the_service_broken() -> None:
+def test_missing_permissions_do_not_fail_checks() -> None:
     with somebody("stranger"):
         found = checks.run(Service(PREFIX), checks.CHECKS)
     ignorant = [
@@ -138,7 +123,7 @@ def test_without_permissions_no_check_calls_the_service_broken() -> None:
     assert ignorant == [name for name in checks.CHECKS if name != "clock"]
 
 
-def test_a_secret_that_one_may_not_read_says_nothing_of_the_bot() -> None:
+def test_unreadable_secret_leaves_checks_unknown() -> None:
     without = policy()
     statements = without["Statement"]
     without["Statement"] = [one for one in statements if "secretsmanager:GetSecretValue" not in one["Action"]]

@@ -35,7 +35,7 @@ def test_exceptions_are_survived() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_ended_early_is_reported() -> None:
+def test_dead_thread_is_reported() -> None:
     def turn() -> None:
         raise SystemExit
 
@@ -46,7 +46,7 @@ def test_a_thread_that_ended_early_is_reported() -> None:
     loops._loops.discard(loop)
 
 
-def test_trouble_names_the_threads_that_ended() -> None:
+def test_trouble_names_dead_threads() -> None:
     assert "heartbeat" in str(Signs(1, 5, 0, dead_threads=["heartbeat"]).trouble(Options()))
 
 
@@ -59,7 +59,7 @@ def test_unreadable_signs_are_trouble(tmp_path: Path) -> None:
     assert not (tmp_path / "alive").exists()
 
 
-def test_a_watchdog_survives_a_file_it_cannot_touch(tmp_path: Path) -> None:
+def test_watchdog_survives_untouchable_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     looks = threading.Semaphore(0)
 

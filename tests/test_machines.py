@@ -44,12 +44,12 @@ def written(role: str) -> dict[str, Any]:
 
 
 @each_role
-def test_instance_disk_is_as_large_as_the_builders(role: str) -> None:
+def test_instance_disk_is_as_large_as_builders(role: str) -> None:
     """EC2 can't launch an image on a disk smaller than its snapshot."""
     assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= roles.ROLES[role].disk_gib
 
 
-def test_stacks_provide_the_builders_place(endpoint: str) -> None:
+def test_stacks_provide_builders_network(endpoint: str) -> None:
     where = roles.place(Service(PREFIX))
     subnet = aws.client("ec2").describe_subnets(SubnetIds=[where.subnet])["Subnets"][0]
     group = aws.client("ec2").describe_security_groups(GroupIds=[where.security_group])["SecurityGroups"][0]
@@ -60,7 +60,7 @@ def test_stacks_provide_the_builders_place(endpoint: str) -> None:
 
 
 @each_role
-def test_a_machine_is_given_all_settings_that_its_role_needs(endpoint: str, role: str) -> None:
+def test_machine_gets_all_settings_of_its_role(endpoint: str, role: str) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
     code = f"from botsite import settings; settings.require({ROLES[role]!r})"
     env = {"PATH": os.environ["PATH"], **keys, **instance_settings(PREFIX, role)}
@@ -69,7 +69,7 @@ def test_a_machine_is_given_all_settings_that_its_role_needs(endpoint: str, role
 
 
 @each_role
-def test_a_machine_is_given_settings_that_there_are_and_no_secret(endpoint: str, role: str) -> None:
+def test_machine_gets_known_settings_and_no_secret(endpoint: str, role: str) -> None:
     listed = {line.partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
     given = instance_settings(PREFIX, role)
     # LOG_GROUP is for the container's runtime; the admin reads LOG_GROUPS.
@@ -84,14 +84,14 @@ def test_a_machine_is_given_settings_that_there_are_and_no_secret(endpoint: str,
 
 
 @each_role
-def test_the_script_of_a_machine_satisfies_shellcheck(endpoint: str, role: str) -> None:
+def test_user_data_satisfies_shellcheck(endpoint: str, role: str) -> None:
     command = [str(Path(sys.executable).with_name("shellcheck")), "--enable=all", "-"]
     found = subprocess.run(command, input=user_data(PREFIX, role), capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, "")
 
 
 @each_role
-def test_a_machine_has_metadata_for_containers_only_by_token_and_an_encrypted_disk(role: str) -> None:
+def test_machine_has_token_metadata_and_encrypted_disk(role: str) -> None:
     data = written(role)
     assert data["MetadataOptions"] == {
         "HttpEndpoint": "enabled",
@@ -103,7 +103,7 @@ def test_a_machine_has_metadata_for_containers_only_by_token_and_an_encrypted_di
 
 
 @each_role
-def test_a_group_starts_the_newest_launch_template_in_both_zones(endpoint: str, role: str) -> None:
+def test_group_uses_newest_launch_template_in_both_zones(endpoint: str, role: str) -> None:
     found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[f"{PREFIX}-{role}"])
     group = found["AutoScalingGroups"][0]
     network = Service(PREFIX).stack("network").outputs
@@ -114,14 +114,14 @@ def test_a_group_starts_the_newest_launch_template_in_both_zones(endpoint: str, 
     assert (group["MinSize"], group["MaxSize"]) == sizes[role]
 
 
-def test_the_zones_are_two(endpoint: str) -> None:
+def test_subnets_are_in_two_zones(endpoint: str) -> None:
     network = Service(PREFIX).stack("network").outputs
     ids = [network["SubnetAId"], network["SubnetBId"]]
     subnets = aws.client("ec2").describe_subnets(SubnetIds=ids)["Subnets"]
     assert sorted(one["AvailabilityZone"] for one in subnets) == ["us-east-1a", "us-east-1b"]
 
 
-def test_no_template_says_how_many_workers_there_are_now() -> None:
+def test_no_template_sets_number_of_workers() -> None:
     """An update of the stack would reset the running group to it."""
     for part in PARTS.values():
         text = template.read(stacks.TEMPLATES / f"{part}.yaml")
@@ -129,7 +129,7 @@ def test_no_template_says_how_many_workers_there_are_now() -> None:
         assert [one for one in groups if "DesiredCapacity" in one["Properties"]] == []
 
 
-def test_nobody_reaches_a_worker_and_only_the_load_balancer_a_site(endpoint: str) -> None:
+def test_only_load_balancer_reaches_machines(endpoint: str) -> None:
     network = Service(PREFIX).stack("network").outputs
     groups = {name: network[f"{name}SecurityGroupId"] for name in ("Balancer", "Web", "Workers")}
     found = aws.client("ec2").describe_security_groups(GroupIds=list(groups.values()))["SecurityGroups"]
@@ -148,27 +148,31 @@ def opened(rule: dict[str, Any]) -> tuple[int, list[str], list[str]]:
     return rule["FromPort"], [one["CidrIp"] for one in rule["IpRanges"]], sources
 
 
-def test_a_worker_that_leaves_has_time_to_finish_and_goes_all_the_same(endpoint: str) -> None:
+def test_leaving_worker_has_time_to_finish(endpoint: str) -> None:
     hooks = aws.client("autoscaling").describe_lifecycle_hooks(AutoScalingGroupName=f"{PREFIX}-yolo5")["LifecycleHooks"]
     assert [(one["LifecycleHookName"], one["DefaultResult"], one["HeartbeatTimeout"]) for one in hooks] == [
         (f"{PREFIX}-yolo5-drain", "CONTINUE", 960)
     ]
 
 
-def test_the_group_of_workers_scales_by_the_two_metrics_every_30_s(endpoint: str) -> None:
+def test_workers_scale_by_both_metrics_every_30_s(endpoint: str) -> None:
     found = aws.client("autoscaling").describe_policies(AutoScalingGroupName=f"{PREFIX}-yolo5")["ScalingPolicies"]
-    policies = {one["PolicyType"]: one for one in found}
-    tracking = policies["TargetTrackingScaling"]["TargetTrackingConfiguration"]
-    metric = tracking["CustomizedMetricSpecification"]
-    assert (tracking["TargetValue"], metric["Period"], metric["Statistic"]) == (10.0, 30, "Average")
-    assert metric["Dimensions"] == [{"Name": "AutoScalingGroupName", "Value": f"{PREFIX}-yolo5"}]
-    first = policies["StepScaling"]
-    steps = [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]
-    assert (first["AdjustmentType"], first["StepAdjustments"]) == ("ChangeInCapacity", steps)
+    tracked = [one["TargetTrackingConfiguration"] for one in found if "TargetTrackingConfiguration" in one]
+    metrics = [one["CustomizedMetricSpecification"] for one in tracked]
+    targets = {metric["MetricName"]: one["TargetValue"] for metric, one in zip(metrics, tracked, strict=True)}
+    assert targets == {"BacklogPerInstance": 480.0, "InFlightPerInstance": 10.0}
+    assert {(one["Period"], one["Statistic"]) for one in metrics} == {(30, "Average")}
+    dimensions = [{"Name": "AutoScalingGroupName", "Value": f"{PREFIX}-yolo5"}]
+    assert [one["Dimensions"] for one in metrics] == [dimensions] * 2
+    [first] = [one for one in found if one["PolicyType"] == "StepScaling"]
+    steps = first["StepAdjustments"]
+    assert first["AdjustmentType"] == "ChangeInCapacity"
+    assert [step["ScalingAdjustment"] for step in steps] == list(range(1, 11))
+    assert [step["MetricIntervalLowerBound"] for step in steps] == [480.0 * number for number in range(10)]
     alarm = aws.client("cloudwatch").describe_alarms(AlarmNames=[f"{PREFIX}-first-worker"])["MetricAlarms"][0]
-    assert (alarm["MetricName"], alarm["Period"], alarm["EvaluationPeriods"]) == ("BacklogWithoutCapacity", 30, 1)
+    assert (alarm["MetricName"], alarm["Period"], alarm["EvaluationPeriods"]) == ("BacklogWithoutCapacity", 10, 1)
     assert alarm["AlarmActions"] == [first["PolicyARN"]]
 
 
-def test_the_namespace_of_the_metrics_is_the_one_of_the_settings(endpoint: str) -> None:
+def test_namespace_matches_settings(endpoint: str) -> None:
     assert Service(PREFIX).stack("workers").outputs["MetricNamespace"] == settings.METRIC_NAMESPACE

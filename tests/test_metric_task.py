@@ -93,7 +93,7 @@ def events(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]
     return lambda: [record.msg for record in caplog.records if isinstance(record.msg, dict)]
 
 
-def test_work_is_divided_by_the_desired_capacity(group: Group) -> None:
+def test_work_is_divided_by_desired_capacity(group: Group) -> None:
     group.send(6)
     aws.client("sqs").receive_message(QueueUrl=group.queue_url, MaxNumberOfMessages=2)
     group.resize(4)
@@ -101,13 +101,13 @@ def test_work_is_divided_by_the_desired_capacity(group: Group) -> None:
     assert group.both == ({1.5}, {0.0})
 
 
-def test_one_photo_and_no_machine_is_above_the_target(group: Group) -> None:
+def test_one_photo_without_machine_is_above_target(group: Group) -> None:
     group.send(1)
     tasks.publish()
     assert group.both == ({11.0}, {1.0})
 
 
-def test_nothing_to_do_is_a_real_zero(group: Group) -> None:
+def test_nothing_to_do_is_real_zero(group: Group) -> None:
     tasks.publish()
     assert group.both == ({0.0}, {0.0})
 
@@ -137,7 +137,7 @@ def test_readings_and_values_are_logged(group: Group, events: Callable[[], list[
         ("ASG_NAME", "no-such-group", 2, ({10.0}, {1.0})),
     ],
 )
-def test_failing_source_is_named_and_the_other_is_enough(
+def test_failing_source_is_named_and_other_suffices(
     group: Group,
     monkeypatch: pytest.MonkeyPatch,
     events: Callable[[], list[dict[str, Any]]],
@@ -196,9 +196,7 @@ def _photo(created_at: datetime | str) -> None:
     aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=item)
 
 
-def test_while_photos_come_the_group_shrinks_to_one_machine(
-    group: Group, table: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_group_in_use_shrinks_to_one_machine(group: Group, table: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", 600.0)
     _photo(times.now())
     group.resize(5)
@@ -206,7 +204,7 @@ def test_while_photos_come_the_group_shrinks_to_one_machine(
     assert group.both == ({9.5 / 5}, {0.0})
 
 
-def test_once_the_newest_photo_is_old_an_idle_group_publishes_a_real_zero(
+def test_idle_group_without_recent_photo_publishes_zero(
     group: Group, table: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", 600.0)
@@ -216,7 +214,7 @@ def test_once_the_newest_photo_is_old_an_idle_group_publishes_a_real_zero(
     assert group.both == ({0.0}, {0.0})
 
 
-def test_without_a_table_a_machine_is_kept_and_the_setting_is_named(
+def test_missing_table_setting_is_named_and_keeps_machine(
     group: Group, monkeypatch: pytest.MonkeyPatch, events: Callable[[], list[dict[str, Any]]]
 ) -> None:
     monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", 600.0)
@@ -228,7 +226,7 @@ def test_without_a_table_a_machine_is_kept_and_the_setting_is_named(
 
 
 @pytest.mark.parametrize("seconds", [-1.0, float("nan")])
-def test_an_impossible_time_to_keep_a_machine_is_named_and_keeps_it(
+def test_impossible_keep_warm_time_is_named_and_keeps_machine(
     group: Group, monkeypatch: pytest.MonkeyPatch, events: Callable[[], list[dict[str, Any]]], seconds: float
 ) -> None:
     monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", seconds)
@@ -238,7 +236,7 @@ def test_an_impossible_time_to_keep_a_machine_is_named_and_keeps_it(
     assert group.both == ({9.5}, {0.0})
 
 
-def test_the_newest_photo_is_the_one_that_came_last(table: None) -> None:
+def test_newest_photo_came_last(table: None) -> None:
     assert queries.seconds_since_newest() == math.inf
     _photo("2026-01-01T00:00:00.000Z")
     _photo(times.now(-timedelta(minutes=5)))
@@ -246,13 +244,13 @@ def test_the_newest_photo_is_the_one_that_came_last(table: None) -> None:
     assert queries.seconds_since_newest() == pytest.approx(300, abs=30)
 
 
-def test_a_photo_from_the_future_keeps_no_machine_until_then(table: None) -> None:
+def test_photo_from_future_keeps_no_machine(table: None) -> None:
     _photo(times.now(-timedelta(minutes=5)))
     _photo(times.now(timedelta(days=300)))
     assert queries.seconds_since_newest() == pytest.approx(300, abs=30)
 
 
-def test_a_time_that_is_none_is_unknown(table: None) -> None:
+def test_missing_time_is_unknown(table: None) -> None:
     _photo("1 January")
     assert queries.seconds_since_newest() is None
 
@@ -287,7 +285,7 @@ def test_failing_source_leaves_no_gap(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_when_cloudwatch_is_down_the_next_tick_publishes(
+def test_next_tick_publishes_after_cloudwatch_outage(
     group: Group, faulty_aws: FaultySite, events: Callable[[], list[dict[str, Any]]], fault: str
 ) -> None:
     faulty_aws.break_(failing("cloudwatch", "PutMetricData", fault))
@@ -298,7 +296,7 @@ def test_when_cloudwatch_is_down_the_next_tick_publishes(
     assert group.both == ({0.0}, {0.0})
 
 
-def test_tick_comes_every_half_minute_on_its_own_queue_and_expires() -> None:
+def test_tick_comes_every_half_minute_and_expires() -> None:
     entry = celery.configuration()["beat_schedule"]["metrics.publish"]
     assert entry == {"task": "metrics.publish", "schedule": 30.0, "options": {"queue": "metrics", "expires": 30}}
     assert celery.configuration()["task_routes"]["metrics.*"] == {"queue": "metrics"}

@@ -81,7 +81,7 @@ def test_short_files_are_not_ordinary(photo: bytes, length: int) -> None:
     assert pixels.ordinary_jpeg(photo[:length]) is None
 
 
-def test_damaged_jpegs_are_left_to_the_decoder(photo: bytes) -> None:
+def test_damaged_jpegs_are_left_to_decoder(photo: bytes) -> None:
     assert _decoded(photo[: len(photo) // 2]) is None
     assert _decoded(photo[:1000] + Random(1).randbytes(5000)) is None
 

@@ -58,24 +58,24 @@ def _busy(limit: rate_limit.Limit) -> float:
     return round(refusal.value.retry_after_seconds, 2)
 
 
-def test_burst_is_three_and_the_rest_go_one_by_one(limit: rate_limit.Limit) -> None:
+def test_burst_is_three_then_one_by_one(limit: rate_limit.Limit) -> None:
     assert _waits(limit, 7) == [0, 0, 0, 1, 2, 3, 4]
 
 
-def test_many_senders_share_the_limit(limit: rate_limit.Limit) -> None:
+def test_senders_share_limit(limit: rate_limit.Limit) -> None:
     with ThreadPoolExecutor(8) as pool:
         waits = sorted(pool.map(lambda _: rate_limit.reserve(limit).wait_seconds, range(8)))
     assert [round(wait) for wait in waits] == [0, 0, 0, 1, 2, 3, 4, 5]
 
 
-def test_sender_that_would_wait_too_long_is_told_when_to_retry(limit: rate_limit.Limit, clock: Clock) -> None:
+def test_too_long_wait_gives_retry_time(limit: rate_limit.Limit, clock: Clock) -> None:
     _waits(limit, 8)
     clock.now += _busy(limit)
     assert _waits(limit, 1) == [2.5]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_chat_gets_no_more_than_telegram_takes(clock: Clock, monkeypatch: pytest.MonkeyPatch, sign: int) -> None:
+def test_chat_gets_no_more_than_telegram_accepts(clock: Clock, monkeypatch: pytest.MonkeyPatch, sign: int) -> None:
     monkeypatch.setattr("deploy.local.telegram.limits.time", clock)
     telegram, chat_id = RateLimits(), sign * next(_chat_ids)
     for _ in range(45):
@@ -104,7 +104,7 @@ def _permit(limit: rate_limit.Limit) -> rate_limit.Permit | None:
         return None
 
 
-def test_pause_holds_for_everybody_until_it_is_over(limit: rate_limit.Limit, clock: Clock) -> None:
+def test_pause_holds_for_everybody(limit: rate_limit.Limit, clock: Clock) -> None:
     assert rate_limit.pause(limit, 4) == 4
     assert _waits(limit, 2) == [4, 5]
     clock.now += 60
@@ -120,7 +120,7 @@ def test_long_pause_lets_one_probe_through(limit: rate_limit.Limit, clock: Clock
     assert sorted(places, key=str) == [None, None, None, rate_limit.Permit(0, probe=True)]
 
 
-def test_probe_that_gets_through_ends_the_pause(limit: rate_limit.Limit, clock: Clock) -> None:
+def test_successful_probe_ends_pause(limit: rate_limit.Limit, clock: Clock) -> None:
     rate_limit.pause(limit, 3600)
     clock.now += limit.probe_seconds
     assert rate_limit.reserve(limit).probe
@@ -128,7 +128,7 @@ def test_probe_that_gets_through_ends_the_pause(limit: rate_limit.Limit, clock: 
     assert _waits(limit, 3) == [0, 0, 1]
 
 
-def test_refused_probe_extends_the_pause(limit: rate_limit.Limit, clock: Clock) -> None:
+def test_refused_probe_extends_pause(limit: rate_limit.Limit, clock: Clock) -> None:
     rate_limit.pause(limit, 3600)
     clock.now += limit.longest_pause_seconds / 2
     assert rate_limit.reserve(limit).probe
@@ -136,47 +136,47 @@ def test_refused_probe_extends_the_pause(limit: rate_limit.Limit, clock: Clock) 
     assert _busy(limit) == limit.probe_seconds
 
 
-def test_pause_that_nobody_confirms_ends(limit: rate_limit.Limit, clock: Clock) -> None:
+def test_unconfirmed_pause_ends(limit: rate_limit.Limit, clock: Clock) -> None:
     rate_limit.pause(limit, 3600)
     clock.now += limit.longest_pause_seconds
     assert rate_limit.reserve(limit) == rate_limit.Permit(0)
 
 
-def test_resuming_without_a_pause_gives_no_permits(limit: rate_limit.Limit) -> None:
+def test_resuming_without_pause_gives_no_permits(limit: rate_limit.Limit) -> None:
     _waits(limit, 3)
     rate_limit.resume(limit)
     assert _waits(limit, 1) == [1]
 
 
-def test_one_refused_chat_does_not_pause_the_bot(bot: rate_limit.Limit, clock: Clock) -> None:
+def test_one_refused_chat_does_not_pause_bot(bot: rate_limit.Limit, clock: Clock) -> None:
     chat_id = next(_chat_ids)
     assert [rate_limit.refused(chat_id, 3600) for _ in range(3)] == [60] * 3
     assert _waits(bot, 1) == [0]
     assert _busy(rate_limit.chat(chat_id)) == 60
 
 
-def test_two_chats_refused_together_pause_the_bot_for_the_shorter_time(bot: rate_limit.Limit, clock: Clock) -> None:
+def test_two_refused_chats_pause_bot_for_shorter_time(bot: rate_limit.Limit, clock: Clock) -> None:
     rate_limit.refused(next(_chat_ids), 3600)
     clock.now += 1
     assert rate_limit.refused(next(_chat_ids), 4) == 4
     assert _waits(bot, 1) == [4]
 
 
-def test_chats_refused_long_after_each_other_do_not_pause_the_bot(bot: rate_limit.Limit, clock: Clock) -> None:
+def test_chats_refused_far_apart_do_not_pause_bot(bot: rate_limit.Limit, clock: Clock) -> None:
     rate_limit.refused(next(_chat_ids), 3600)
     clock.now += 11
     rate_limit.refused(next(_chat_ids), 3600)
     assert _waits(bot, 1) == [0]
 
 
-def test_refused_probes_of_two_chats_do_not_pause_the_bot(bot: rate_limit.Limit, clock: Clock) -> None:
+def test_refused_probes_of_two_chats_do_not_pause_bot(bot: rate_limit.Limit, clock: Clock) -> None:
     for _ in range(2):
         rate_limit.refused(next(_chat_ids), 3600, probe=True)
     assert _waits(bot, 1) == [0]
 
 
 @pytest.mark.parametrize("ahead_seconds", [30, 600])
-def test_clock_that_is_ahead_stops_nobody(limit: rate_limit.Limit, clock: Clock, ahead_seconds: int) -> None:
+def test_fast_clock_stops_nobody(limit: rate_limit.Limit, clock: Clock, ahead_seconds: int) -> None:
     for _ in range(3):
         clock.now += ahead_seconds
         assert _waits(limit, 1) == [0]
@@ -184,7 +184,7 @@ def test_clock_that_is_ahead_stops_nobody(limit: rate_limit.Limit, clock: Clock,
         assert _waits(limit, 3) == [0, 0, 0]
 
 
-def test_pause_by_a_clock_that_is_ahead_stops_nobody(limit: rate_limit.Limit, clock: Clock) -> None:
+def test_pause_by_fast_clock_stops_nobody(limit: rate_limit.Limit, clock: Clock) -> None:
     clock.now += 600
     rate_limit.pause(limit, 3600)
     clock.now -= 600
@@ -192,7 +192,7 @@ def test_pause_by_a_clock_that_is_ahead_stops_nobody(limit: rate_limit.Limit, cl
 
 
 @pytest.mark.parametrize("skew_seconds", [-2, 2])
-def test_clocks_that_differ_a_little_share_a_limit(limit: rate_limit.Limit, clock: Clock, skew_seconds: int) -> None:
+def test_slightly_different_clocks_share_limit(limit: rate_limit.Limit, clock: Clock, skew_seconds: int) -> None:
     _waits(limit, 5)
     clock.now += skew_seconds
     assert _waits(limit, 1) == [3 - skew_seconds]

@@ -7,7 +7,7 @@ from metrics import percentile
 
 
 @pytest.mark.parametrize(("percent", "value"), [(0, 1), (50, 2), (51, 3), (95, 4), (100, 4)])
-def test_percentile_is_the_nearest_rank(percent: float, value: int) -> None:
+def test_percentile_is_nearest_rank(percent: float, value: int) -> None:
     assert percentile.of([1, 2, 3, 4], percent) == value
     assert percentile.of(np.array([1.0, 2, 3, 4]), percent) == value
 

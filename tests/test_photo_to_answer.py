@@ -32,7 +32,7 @@ def test_photo_comes_back_boxed_and_counted(user: TelegramUser, photo: bytes) ->
     assert np.abs(boxed - original).max() > 100
 
 
-def test_item_records_the_whole_story(user: TelegramUser, photo: bytes, stack: LocalStack) -> None:
+def test_item_records_whole_story(user: TelegramUser, photo: bytes, stack: LocalStack) -> None:
     message_id = user.send_photo(photo)
     user.wait_for_reply(message_id)
     prediction = _prediction(user)
@@ -46,7 +46,7 @@ def test_item_records_the_whole_story(user: TelegramUser, photo: bytes, stack: L
     assert prediction.inference_ms
 
 
-def test_both_images_are_stored_under_the_prediction_id(user: TelegramUser, photo: bytes, stack: LocalStack) -> None:
+def test_both_images_are_stored_under_prediction_id(user: TelegramUser, photo: bytes, stack: LocalStack) -> None:
     user.wait_for_reply(user.send_photo(photo))
     prediction_id = _prediction(user).prediction_id
     s3 = aws.s3().meta.client
@@ -55,14 +55,14 @@ def test_both_images_are_stored_under_the_prediction_id(user: TelegramUser, phot
     assert found == keys
 
 
-def test_image_sent_as_a_file_keeps_its_bytes(user: TelegramUser, photo: bytes) -> None:
+def test_image_sent_as_file_keeps_its_bytes(user: TelegramUser, photo: bytes) -> None:
     buffer = BytesIO()
     Image.open(BytesIO(photo)).save(buffer, "PNG")
     message_id = user.send_document(buffer.getvalue(), "street.png", "image/png")
     assert user.wait_for_reply(message_id).photo
 
 
-def test_each_photo_of_an_album_is_answered(user: TelegramUser, photo: bytes) -> None:
+def test_each_photo_of_album_is_answered(user: TelegramUser, photo: bytes) -> None:
     message_ids = user.send_album([photo, photo, photo], caption="three <b>times</b> & more")
     answers = [user.wait_for_reply(message_id) for message_id in message_ids]
     assert len({answer.message_id for answer in answers}) == 3
@@ -83,13 +83,13 @@ def test_repeated_update_is_answered_once(user: TelegramUser, known_file: FileRe
     assert len([message for message in user.messages() if message.from_bot]) == 1
 
 
-def test_two_photos_in_a_row_are_two_predictions(user: TelegramUser, photo: bytes) -> None:
+def test_two_photos_are_two_predictions(user: TelegramUser, photo: bytes) -> None:
     for message_id in [user.send_photo(photo), user.send_photo(photo)]:
         user.wait_for_reply(message_id)
     assert len(queries.latest_of_chat(user.chat_id)) == 2
 
 
-def test_model_is_loaded_once_before_the_first_job(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+def test_model_is_loaded_once_before_first_job(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     for message_id in user.send_album([photo] * 5):
         user.wait_for_reply(message_id)
     lines = (stack.folder / "logs" / "yolo5-1.log").read_text().splitlines()

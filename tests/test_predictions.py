@@ -94,7 +94,7 @@ def test_failure_is_recorded(processing: Prediction) -> None:
     assert (again.failure, again.tries) == ("ValueError", 2)
 
 
-def test_claim_whose_reply_was_lost_is_granted(queued: Prediction, site: FaultySite) -> None:
+def test_claim_with_lost_reply_is_granted(queued: Prediction, site: FaultySite) -> None:
     site.break_(failing("dynamodb", "UpdateItem", "reply lost") | {"times": 1})
     with through(site):
         claimed = predictions.claim(queued.prediction_id, "job-1")
@@ -103,7 +103,7 @@ def test_claim_whose_reply_was_lost_is_granted(queued: Prediction, site: FaultyS
     assert claimed.prediction.attempts == 1
 
 
-def test_worker_of_an_earlier_round_is_refused(processing: Prediction) -> None:
+def test_worker_of_earlier_round_is_refused(processing: Prediction) -> None:
     predictions.fail(processing.prediction_id, "sorry")
     assert predictions.reopen(processing.prediction_id).granted
     newer = predictions.claim(processing.prediction_id, "job-2").prediction
@@ -132,7 +132,7 @@ def test_unfinished_prediction_is_not_delivered(processing: Prediction) -> None:
     assert not deliveries.claim(processing.prediction_id).granted
 
 
-def test_one_sender_holds_the_lease(succeeded: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_sender_holds_lease(succeeded: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     identity = succeeded.prediction_id
     first = deliveries.claim(identity).prediction
     assert first is not None
@@ -155,7 +155,7 @@ def test_delivered_answer_is_not_leased_again(succeeded: Prediction) -> None:
     assert not deliveries.release(finished).granted
 
 
-def test_retry_waits_for_the_apology(processing: Prediction) -> None:
+def test_retry_waits_for_apology(processing: Prediction) -> None:
     identity = processing.prediction_id
     predictions.fail(identity, "sorry")
     apology = deliveries.claim(identity).prediction
@@ -165,9 +165,7 @@ def test_retry_waits_for_the_apology(processing: Prediction) -> None:
     assert predictions.reopen(identity).granted
 
 
-def test_late_record_of_an_apology_does_not_settle_the_result(
-    processing: Prediction, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_late_record_of_apology_does_not_settle_result(processing: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     identity = processing.prediction_id
     predictions.fail(identity, "sorry")
     monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=-1))
@@ -192,7 +190,7 @@ def test_postponed_answer_waits(succeeded: Prediction) -> None:
     assert (refused.prediction.delivery, refused.prediction.delivery_failures) == (Delivery.PENDING, 1)
 
 
-def test_answers_follow_a_group_that_moved(stack: LocalStack) -> None:
+def test_answers_follow_migrated_group(stack: LocalStack) -> None:
     group, supergroup = -next(_groups), -next(_groups)
     waiting, answered = (_failed_in(group) for _ in range(2))
     states.deliver(answered)

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.model.explore import BrokenPromise, explore
-from tests.model.protocol import ACCEPTED, Protocol, State
+from tests.model.protocol import Protocol
+from tests.model.states import ACCEPTED, State
 from tests.model.writes import Rules
 
 # What each exploration is about, and the states that it has: a protocol that changed is looked at again.
@@ -13,12 +14,12 @@ RESEND = Protocol(acts=("resend",))
 DELETE = Protocol(acts=("delete",))
 
 
-def test_one_fault_anywhere_leaves_a_way_to_one_answer() -> None:
+def test_any_one_fault_leaves_a_way_to_one_answer() -> None:
     assert explore(WEBHOOK, State()).states > 20_000
 
 
 @pytest.mark.parametrize("protocol", [REOPEN, RESEND, DELETE], ids=["reopen", "resend", "delete"])
-def test_an_operator_and_one_fault_leave_a_way_to_one_answer(protocol: Protocol) -> None:
+def test_operator_and_one_fault_leave_a_way_to_one_answer(protocol: Protocol) -> None:
     explored = explore(protocol, ACCEPTED)
     assert explored.states > 2_000
 
@@ -39,7 +40,7 @@ def test_defect_is_found_without_its_fix(fix: str, acts: str, promise: str) -> N
         explore(unfixed, ACCEPTED)
 
 
-def test_retry_during_the_apology_needs_both_fixes() -> None:
+def test_retry_during_apology_needs_both_fixes() -> None:
     rules = Rules(finish_knows_its_answer=False, reopen_waits_for_the_lease=False)
     with pytest.raises(BrokenPromise, match="never sent") as found:
         explore(Protocol(rules, faults=0, acts=("reopen",)), ACCEPTED)

@@ -79,7 +79,7 @@ def fields(query: str) -> set[str]:
 
 
 @pytest.mark.parametrize("place", queries())
-def test_a_query_asks_for_events_and_fields_that_the_code_logs(place: str) -> None:
+def test_queries_match_logged_events_and_fields(place: str) -> None:
     query, known = queries()[place], logged()
     asked = texts("".join(re.findall(r"filter event (.*)", query)))
     assert asked <= known.keys()
@@ -89,7 +89,7 @@ def test_a_query_asks_for_events_and_fields_that_the_code_logs(place: str) -> No
         assert texts(query.partition("filter level")[2].partition("]")[0]) <= LEVELS
 
 
-def test_the_dashboard_asks_every_roles_log_group() -> None:
+def test_dashboard_reads_every_roles_log_group() -> None:
     resources = [template.read(path).all_resources.values() for path in stacks.TEMPLATES.glob("*.yaml")]
     groups = [one["Properties"]["LogGroupName"]["Fn::Sub"] for each in resources for one in each if _is_group(one)]
     assert sorted(re.findall(r"SOURCE '([^']+)'", queries()["dashboard"])) == sorted(groups)

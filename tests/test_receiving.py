@@ -31,7 +31,7 @@ def test_two_failures_do_not_pause_receiving() -> None:
     assert pauses.allowed(0, 10, under_way=3) == 10
 
 
-def test_a_success_between_failures_resets_the_count() -> None:
+def test_success_between_failures_resets_count() -> None:
     pauses = Pauses()
     for _ in range(10):
         pauses.failed(0)
@@ -40,14 +40,14 @@ def test_a_success_between_failures_resets_the_count() -> None:
     assert pauses.allowed(0, 10, 0) == 10
 
 
-def test_jobs_in_work_when_a_pause_begins_do_not_lengthen_it() -> None:
+def test_jobs_in_work_do_not_lengthen_pause() -> None:
     pauses = outage()
     assert (pauses.allowed(4.9, 10, 0), pauses.allowed(5, 10, 0)) == (0, 1)
     assert pauses.failed(6) == 0
     assert pauses.allowed(6, 10, 0) == 1
 
 
-def test_pauses_double_to_a_minute() -> None:
+def test_pauses_double_up_to_a_minute() -> None:
     pauses, now, seconds = outage(), 5.0, []
     for number in range(7):
         assert pauses.allowed(now, 10, 0) == 1
@@ -58,7 +58,7 @@ def test_pauses_double_to_a_minute() -> None:
     assert seconds == [10, 20, 40, 60, 60, 60, 60]
 
 
-def test_a_successful_probe_ends_the_outage() -> None:
+def test_successful_probe_ends_outage() -> None:
     pauses = outage()
     pauses.arrived(5, "probe")
     pauses.worked()
@@ -66,7 +66,7 @@ def test_a_successful_probe_ends_the_outage() -> None:
     assert pauses.failed(6) == 0
 
 
-def test_a_probe_without_a_verdict_is_followed_by_another() -> None:
+def test_probe_without_verdict_is_followed_by_another() -> None:
     pauses = outage()
     pauses.arrived(5, "probe")
     pauses.settled("somebody else's")
@@ -75,12 +75,12 @@ def test_a_probe_without_a_verdict_is_followed_by_another() -> None:
     assert pauses.allowed(6, 10, 0) == 1
 
 
-def test_a_receive_in_flight_may_bring_the_probe() -> None:
+def test_receive_in_flight_may_bring_probe() -> None:
     assert outage().allowed(5, 10, under_way=1) == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from(["failed", "worked", "arrived", "settled", "wait"]), st.integers(0, 70))))
-def test_receiving_is_allowed_again_within_a_pause_and_a_probe(acts: list[tuple[str, int]]) -> None:
+def test_receiving_resumes_within_pause_and_probe(acts: list[tuple[str, int]]) -> None:
     pauses, now = Pauses(), 0.0
     for act, number in acts:
         match act:
@@ -124,9 +124,7 @@ def receiver() -> Iterator[tuple[Receiver, threading.Event]]:
     receiver.join()
 
 
-def test_a_paused_receiver_is_silent_and_counts_as_alive(
-    paused: None, receiver: tuple[Receiver, threading.Event]
-) -> None:
+def test_paused_receiver_counts_as_alive(paused: None, receiver: tuple[Receiver, threading.Event]) -> None:
     thread, received = receiver
     started = time.monotonic()
     wait_until(lambda: thread.last_receive > started + 1)
@@ -144,7 +142,7 @@ def test_messages_count_as_held_until_settled() -> None:
     assert RECEIVING.held() == before
 
 
-def test_without_a_channel_stopping_does_not_wait() -> None:
+def test_stopping_without_channel_does_not_wait() -> None:
     with RECEIVING.stopped(), RECEIVING.stopped():
         assert RECEIVING.begin(10, threading.Event()) == 0
     assert RECEIVING.held() == 0

@@ -31,7 +31,7 @@ def begin_outage(worker: Worker, file: Path) -> None:
     wait_until(lambda: "receiving_paused" in worker.output.read_text())
 
 
-def test_an_outage_spares_waiting_messages_and_all_are_run_afterwards(aws: Aws, tmp_path: Path) -> None:
+def test_outage_spares_waiting_messages(aws: Aws, tmp_path: Path) -> None:
     outage = tmp_path / "outage"
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:
         begin_outage(worker, outage)
@@ -44,14 +44,14 @@ def test_an_outage_spares_waiting_messages_and_all_are_run_afterwards(aws: Aws, 
         wait_until(lambda: not aws.depth(worker.queue_url))
 
 
-def test_a_paused_worker_stops_at_once(aws: Aws, tmp_path: Path) -> None:
+def test_paused_worker_stops_at_once(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url, first_pause_seconds=600) as worker:
         begin_outage(worker, tmp_path / "outage")
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(PATIENCE_SECONDS) == 0
 
 
-def test_a_lost_connection_leaves_nothing_held(aws: Aws, tmp_path: Path) -> None:
+def test_lost_connection_leaves_nothing_held(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url) as worker:
         worker.app.send_task("break_connection")
         wait_until(lambda: "Trying to re-establish the connection" in worker.output.read_text())
@@ -59,7 +59,7 @@ def test_a_lost_connection_leaves_nothing_held(aws: Aws, tmp_path: Path) -> None
         wait_until(lambda: worker.runs("alone"))
 
 
-def test_a_job_runs_alone_if_it_has_to(aws: Aws, tmp_path: Path) -> None:
+def test_job_runs_alone_if_necessary(aws: Aws, tmp_path: Path) -> None:
     end = tmp_path / "end"
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:
         worker.send("neighbour", until=tmp_path / "neighbour may end")

@@ -43,7 +43,7 @@ def group(*templates: dict[str, str]) -> dict[str, Any]:
     return {"AutoScalingGroupName": "g", "LaunchTemplate": NEW, "Instances": instances, **sizes, **more}
 
 
-def test_the_machines_of_an_older_template_are_outdated(autoscaling: Stubber) -> None:
+def test_machines_of_older_template_are_outdated(autoscaling: Stubber) -> None:
     autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [group(OLD, NEW, OLD)]})
     assert rollout.outdated("g") == ["i-0", "i-2"]
 
@@ -53,7 +53,7 @@ def test_missing_group_has_no_outdated_instances(autoscaling: Stubber) -> None:
     assert rollout.outdated("g") == []
 
 
-def test_refresh_launches_before_it_terminates_and_skips_matching(
+def test_refresh_launches_first_and_skips_matching_instances(
     autoscaling: Stubber,
 ) -> None:
     preferences = {
@@ -79,7 +79,7 @@ def test_running_refresh_is_not_restarted(autoscaling: Stubber) -> None:
     assert rollout.start("g") == ""
 
 
-def test_refresh_is_followed_to_the_end(autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refresh_is_followed_to_its_end(autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://emulator")
     for done in (0, 50, 50):
         state: dict[str, Any] = {"Status": "InProgress", "PercentageComplete": done}

@@ -92,7 +92,7 @@ def test_unsigned_call_is_refused(call: Call, finished: Prediction, signature: s
     assert call(finished.prediction_id, signature) == 403
 
 
-def test_signature_is_good_for_one_prediction_only(call: Call, finished: Prediction, user: TelegramUser) -> None:
+def test_signature_is_valid_for_one_prediction(call: Call, finished: Prediction, user: TelegramUser) -> None:
     assert call(finished.prediction_id, callback.sign(_queued(user).prediction_id)) == 403
 
 
@@ -118,7 +118,7 @@ def test_temporary_refusal_is_tried_again(
     assert [call(finished.prediction_id), call(finished.prediction_id)] == [503, 200]
 
 
-def test_chat_that_blocked_the_bot_is_given_up(call: Call, finished: Prediction, user: TelegramUser) -> None:
+def test_blocking_chat_is_given_up(call: Call, finished: Prediction, user: TelegramUser) -> None:
     user.block()
     assert [call(finished.prediction_id), call(finished.prediction_id)] == [200, 200]
     stored = predictions.find(finished.prediction_id)
@@ -126,7 +126,7 @@ def test_chat_that_blocked_the_bot_is_given_up(call: Call, finished: Prediction,
     assert stored.delivery is Delivery.UNDELIVERABLE
 
 
-def test_all_answers_of_a_closed_chat_are_given_up(
+def test_all_answers_to_closed_chat_are_given_up(
     call: Call, finished: Prediction, user: TelegramUser, photo: bytes
 ) -> None:
     waiting = _queued(user)
@@ -138,7 +138,7 @@ def test_all_answers_of_a_closed_chat_are_given_up(
     assert stored.delivery is Delivery.UNDELIVERABLE
 
 
-def test_rejected_picture_still_gives_the_counts(
+def test_rejected_picture_still_gives_counts(
     call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
 ) -> None:
     control = TelegramControl(stack.telegram_url)
@@ -163,13 +163,13 @@ def test_failed_prediction_is_answered_with_its_reason(call: Call, user: Telegra
     assert user.wait_for(lambda message: message.text == "The image is damaged.")
 
 
-def test_lost_picture_still_gives_the_counts(call: Call, finished: Prediction, user: TelegramUser) -> None:
+def test_lost_picture_still_gives_counts(call: Call, finished: Prediction, user: TelegramUser) -> None:
     images.delete(finished.result_key)
     assert call(finished.prediction_id) == 200
     assert user.wait_for(lambda message: message.text == "2 buses")
 
 
-def test_picture_that_always_fails_ends_as_text(
+def test_persistently_failing_picture_ends_as_text(
     call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
 ) -> None:
     control = TelegramControl(stack.telegram_url)
@@ -181,7 +181,7 @@ def test_picture_that_always_fails_ends_as_text(
     assert user.wait_for(lambda message: message.text == "2 buses")
 
 
-def test_answer_that_always_fails_is_given_up(
+def test_persistently_failing_answer_is_given_up(
     call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
 ) -> None:
     control = TelegramControl(stack.telegram_url)
@@ -202,7 +202,7 @@ def test_failing_answer_waits_longer_each_time(call: Call, finished: Prediction,
     assert waits[-1] == 3600
 
 
-def test_unreadable_result_ends_with_an_apology(call: Call, finished: Prediction, user: TelegramUser) -> None:
+def test_unreadable_result_ends_with_apology(call: Call, finished: Prediction, user: TelegramUser) -> None:
     key = {"prediction_id": finished.prediction_id}
     values = {":junk": [{"label": "bus"}]}
     table = settings.PREDICTIONS_TABLE
@@ -215,7 +215,7 @@ def test_unreadable_result_ends_with_an_apology(call: Call, finished: Prediction
     assert item["delivery"] == Delivery.UNDELIVERABLE
 
 
-def test_answer_follows_a_group_that_moved(call: Call, stack: LocalStack, photo: bytes) -> None:
+def test_answer_follows_migrated_group(call: Call, stack: LocalStack, photo: bytes) -> None:
     member = TelegramUser(stack.telegram_url, -next(_groups))
     prediction, waiting = _queued(member), _queued(member)
     for each in (prediction, waiting):

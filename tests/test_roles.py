@@ -202,14 +202,14 @@ def mutants(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @each_role
-def test_a_role_is_enough_for_all_that_its_service_does(cloud: Cloud, role: str) -> None:
+def test_role_suffices_for_its_service(cloud: Cloud, role: str) -> None:
     cloud.permit(role, cloud.policy(role))
     with running(cloud, role) as process:
         assert trouble(cloud, process) == ""
 
 
 @each_role
-def test_a_role_permits_nothing_that_its_service_could_do_without(cloud: Cloud, role: str) -> None:
+def test_role_permits_nothing_unneeded(cloud: Cloud, role: str) -> None:
     whole = cloud.policy(role)
     survivors = []
     with running(cloud, role) as process:
@@ -258,7 +258,7 @@ def group(name: str) -> str:
 
 
 @each_role
-def test_a_role_is_denied_everything_else(cloud: Cloud, role: str) -> None:
+def test_role_is_denied_everything_else(cloud: Cloud, role: str) -> None:
     cloud.permit(role, cloud.policy(role))
     actions = sorted({*NOBODY, *(action for one in MAY.values() for action in one)})
     allowed: dict[str, set[str]] = {}
@@ -273,7 +273,7 @@ def test_a_role_is_denied_everything_else(cloud: Cloud, role: str) -> None:
 
 
 @each_role
-def test_of_what_takes_no_resource_a_role_has_only_what_it_needs(cloud: Cloud, role: str) -> None:
+def test_role_has_only_needed_wildcard_actions(cloud: Cloud, role: str) -> None:
     cloud.permit(role, cloud.policy(role))
     every = sorted(set[str]().union(*MAY_ANYWHERE.values()))
     answer = aws.client("iam").simulate_principal_policy(PolicySourceArn=cloud.arn(role), ActionNames=every)
@@ -281,12 +281,12 @@ def test_of_what_takes_no_resource_a_role_has_only_what_it_needs(cloud: Cloud, r
     assert allowed == MAY_ANYWHERE[role]
 
 
-def test_builders_script_asks_aws_for_what_its_workload_does() -> None:
+def test_builders_script_calls_only_tested_actions() -> None:
     script = (ROOT / "deploy" / "docker" / "bake.sh").read_text()
     assert set(re.findall(r"\baws ([a-z0-9]+ [a-z-]+)", script)) == {"s3 cp", "ecr get-login-password"}
 
 
-def test_the_metric_may_be_published_in_its_own_namespace_alone() -> None:
+def test_metric_is_published_only_in_its_namespace() -> None:
     """As configuration: the emulator does not know this condition."""
     text = template.read(stacks.TEMPLATES / "metrics.yaml")
     statements = text.all_resources["MetricsRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]

@@ -25,6 +25,7 @@ from detection import callback, queries
 from tests.support import new_updates
 from tests.support.emulators import forget_clients
 from tests.support.processes import wait_until
+from tests.support.provisioning import descriptor
 
 pytestmark = pytest.mark.long
 
@@ -95,9 +96,7 @@ def sites_know_the_newest(service: Service) -> None:
 
 
 @pytest.mark.parametrize("name", ["results-key", "webhook-secret"])
-def test_photos_that_are_sent_while_a_secret_is_rotated_are_all_answered_once(
-    service: Service, photo: bytes, name: str
-) -> None:
+def test_photos_during_rotation_are_answered_once(service: Service, photo: bytes, name: str) -> None:
     users = [TelegramUser(service.telegram_url, next(chat_ids)) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         sent = [[pool.submit(user.send_photo, photo) for user in users]]
@@ -130,7 +129,7 @@ def _accepted(url: str, **request: Any) -> bool:
     return httpx.post(url, timeout=PATIENCE_SECONDS, **request).is_success
 
 
-def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_prediction(
+def test_repeated_update_finds_its_prediction_after_rotation(
     service: Service, user: TelegramUser, photo: bytes, new_site: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "PREDICTIONS_TABLE", service.env["PREDICTIONS_TABLE"])
@@ -147,25 +146,21 @@ def test_an_update_that_comes_again_to_a_site_of_the_new_key_finds_its_own_predi
     assert len(queries.latest_of_chat(user.chat_id)) == 2
 
 
-def test_ids_are_made_by_the_first_key_of_all(service: Service) -> None:
+def test_ids_are_made_with_first_key(service: Service) -> None:
     rotate("results-key")
     first = held("results-key")["PREDICTION_ID_KEY"]
     rotate("results-key")
     assert held("results-key")["PREDICTION_ID_KEY"] == first == service.env["RESULTS_KEY"]
 
 
-def test_a_worker_whose_key_is_refused_takes_the_new_one_and_calls_again(
-    service: Service, user: TelegramUser, photo: bytes
-) -> None:
+def test_worker_with_refused_key_takes_new_one(service: Service, user: TelegramUser, photo: bytes) -> None:
     rotate("results-key")
     rotate("results-key")
     sites_know_the_newest(service)
     assert user.wait_for_reply(user.send_photo(photo)).photo
 
 
-def test_a_worker_calls_again_if_sites_cannot_know_its_new_key_yet(
-    service: Service, user: TelegramUser, photo: bytes
-) -> None:
+def test_worker_calls_again_until_sites_know_its_key(service: Service, user: TelegramUser, photo: bytes) -> None:
     rotate("results-key")
     rotate("results-key")
     # They have just read the key, and don't read it again for some seconds, whatever strangers send.
@@ -174,7 +169,7 @@ def test_a_worker_calls_again_if_sites_cannot_know_its_new_key_yet(
     assert user.wait_for_reply(user.send_photo(photo)).photo
 
 
-def test_sites_take_the_new_key_and_the_one_before_and_no_other(service: Service) -> None:
+def test_sites_accept_only_new_and_previous_key(service: Service) -> None:
     before = held("results-key")["RESULTS_KEY"]
     rotate("results-key")
     sites_know_the_newest(service)
@@ -182,7 +177,7 @@ def test_sites_take_the_new_key_and_the_one_before_and_no_other(service: Service
     assert statuses(service, called_with("a" * 48)) == {403}
 
 
-def test_telegram_is_told_the_new_secret_of_the_webhook(service: Service, user: TelegramUser, photo: bytes) -> None:
+def test_telegram_gets_new_webhook_secret(service: Service, user: TelegramUser, photo: bytes) -> None:
     address = TelegramControl(service.telegram_url).webhook()["url"]
     said = rotate("webhook-secret")
     assert f"Telegram sends it to {address} from now on." in said
@@ -190,7 +185,7 @@ def test_telegram_is_told_the_new_secret_of_the_webhook(service: Service, user: 
     assert user.wait_for_reply(user.send_photo(photo)).photo
 
 
-def test_a_strangers_secret_of_the_webhook_is_refused(service: Service, user: TelegramUser) -> None:
+def test_strangers_webhook_secret_is_refused(service: Service, user: TelegramUser) -> None:
     headers = {"X-Telegram-Bot-Api-Secret-Token": "b" * 48}
     body = new_updates.with_message(user.chat_id, text="/help")
     assert statuses(service, lambda site: httpx.post(f"{site}/telegram/webhook", json=body, headers=headers)) == {403}
@@ -205,7 +200,7 @@ def test_previous_value_expires(service: Service, monkeypatch: pytest.MonkeyPatc
     assert secret_store.versions(*arguments).previous == {}
 
 
-def test_djangos_key_keeps_the_one_before_for_sessions(service: Service) -> None:
+def test_sessions_survive_new_django_key(service: Service) -> None:
     before = held("django-key")["DJANGO_SECRET_KEY"]
     said = rotate("django-key")
     after = held("django-key")
@@ -213,36 +208,26 @@ def test_djangos_key_keeps_the_one_before_for_sessions(service: Service) -> None
     assert f"--auto-scaling-group-name {PREFIX}-polybot" in said
 
 
-def test_the_admins_password_is_another_and_is_not_printed(service: Service) -> None:
+def test_admin_password_changes_and_is_not_printed(service: Service) -> None:
     before = held("admin-password")["ADMIN_PASSWORD"]
     said = rotate("admin-password")
     assert held("admin-password")["ADMIN_PASSWORD"] not in (before, "")
     assert held("admin-password")["ADMIN_PASSWORD"] not in said
 
 
-def given(text: str) -> int:
-    """Return a file descriptor with a text."""
-    reading, writing = os.pipe()
-    os.write(writing, text.encode())
-    os.close(writing)
-    return reading
-
-
-def test_a_token_is_stored_once_telegram_knows_it(service: Service) -> None:
+def test_token_is_stored_once_telegram_accepts_it(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
-    said = rotate("telegram-token", token_fd=given(f"{token}\n"))
+    said = rotate("telegram-token", token_fd=descriptor(f"{token}\n"))
     assert bot_token.stored(f"{PREFIX}/telegram-token") == token
     assert "@object_detection_bot" in said
     assert token not in said
 
 
-def test_a_photo_that_comes_after_the_token_was_revoked_is_answered_once_the_new_one_is_stored(
-    service: Service, user: TelegramUser, photo: bytes
-) -> None:
+def test_photo_after_revoked_token_is_answered_with_new_one(service: Service, user: TelegramUser, photo: bytes) -> None:
     control, new = TelegramControl(service.telegram_url), revoked(service)
     message = user.send_photo(photo)
     wait_until(lambda: any(code >= 500 for one in control.updates(user.chat_id) for code in one.statuses))
-    said = rotate("telegram-token", token_fd=given(new))
+    said = rotate("telegram-token", token_fd=descriptor(new))
     assert user.wait_for_reply(message).photo
     assert len([one for one in user.messages() if one.from_bot]) == 1
     assert ("from now on" in said, new in said) == (True, False)
@@ -256,15 +241,13 @@ def revoked(service: Service) -> str:
     return service.env["TELEGRAM_TOKEN"]
 
 
-def test_once_a_new_token_is_stored_no_call_fails_for_want_of_it(
-    service: Service, user: TelegramUser, photo: bytes
-) -> None:
+def test_no_call_fails_once_new_token_is_stored(service: Service, user: TelegramUser, photo: bytes) -> None:
     control = TelegramControl(service.telegram_url)
     # Enough for each process of a site to use the old token. A chat takes a message a second.
     others = [TelegramUser(service.telegram_url, next(chat_ids)) for _ in range(8)]
     for other in others:
         other.wait_for_reply(other.send_text("/help"))
-    rotate("telegram-token", token_fd=given(revoked(service)))
+    rotate("telegram-token", token_fd=descriptor(revoked(service)))
     for other in others:
         other.wait_for_reply(other.send_text("/help"))
     assert user.wait_for_reply(user.send_photo(photo)).photo
@@ -277,7 +260,7 @@ def test_missing_webhook_is_reported(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
     httpx.post(f"{service.telegram_url}/bot{token}/deleteWebhook").raise_for_status()
     try:
-        said = rotate("telegram-token", token_fd=given(token))
+        said = rotate("telegram-token", token_fd=descriptor(token))
     finally:
         # Another test may have rotated it.
         service.env |= held("webhook-secret")
@@ -288,7 +271,7 @@ def test_missing_webhook_is_reported(service: Service) -> None:
 @pytest.mark.parametrize(("text", "why"), [("1234567:AAAAAAAAAAAAAAAAAAAAAAAA", "doesn't know"), ("\n", "no token")])
 def test_wrong_token_changes_nothing(service: Service, text: str, why: str) -> None:
     with pytest.raises(CommandError, match=why) as raised:
-        rotate("telegram-token", token_fd=given(text))
+        rotate("telegram-token", token_fd=descriptor(text))
     assert "AAAA" not in str(raised.value)
     assert bot_token.stored(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
 
@@ -306,7 +289,7 @@ def test_unreadable_key_keeps_its_value(service: Service, monkeypatch: pytest.Mo
     assert (key.newest(), key.fits("x".__eq__)) == ("k", False)
 
 
-def test_no_secret_is_written_to_a_log(service: Service) -> None:
+def test_no_secret_is_logged(service: Service) -> None:
     rotate("results-key")
     pages = aws.client("secretsmanager").list_secrets()["SecretList"]
     values = [aws.client("secretsmanager").get_secret_value(SecretId=one["ARN"])["SecretString"] for one in pages]

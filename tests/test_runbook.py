@@ -22,7 +22,7 @@ def test_every_alarm_has_its_row() -> None:
     assert sorted(first_column("Alarms")) == alarms.expected(Service("objdet"))
 
 
-def test_every_check_has_its_row_in_the_order_of_the_report() -> None:
+def test_checks_have_rows_in_order_of_report() -> None:
     assert first_column("When something is wrong") == list(checks.CHECKS)
 
 
@@ -30,7 +30,7 @@ def test_every_secret_has_its_row() -> None:
     assert first_column("Rotate") == [*rotation.DRAWN, rotation.TOKEN]
 
 
-def test_parameters_that_are_named_exist() -> None:
+def test_named_parameters_exist() -> None:
     named = set(re.findall(r"--parameter (\w+)=", RUNBOOK)) - {"NAME"}
     known = {name for part in stacks.ORDER for name in template.read(stacks.TEMPLATES / f"{part}.yaml").parameters}
     assert named - known == set()

@@ -46,7 +46,7 @@ def run(endpoint: str, code: str, **env: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=ROOT, env=base | keys | env, capture_output=True, text=True, check=False)
 
 
-def test_secret_becomes_a_setting_and_stays_out_of_the_environment(endpoint: str) -> None:
+def test_secret_becomes_setting_but_not_environment_variable(endpoint: str) -> None:
     ids = [stored(json.dumps({"RESULTS_KEY": KEY})), stored(json.dumps({"DJANGO_SECRET_KEY": "d" * 40}))]
     code = "import os; print(settings.RESULTS_KEY, settings.SECRET_KEY, 'RESULTS_KEY' in os.environ)"
     ended = run(endpoint, code, SERVICE_SECRETS=",".join(ids))
@@ -67,7 +67,7 @@ def test_role_finds_its_secret_settings(endpoint: str) -> None:
     assert "without RESULTS_KEY" in run(endpoint, code, **given).stderr
 
 
-def test_missing_secret_is_named_with_what_to_do(endpoint: str) -> None:
+def test_missing_secret_is_named_with_advice(endpoint: str) -> None:
     ended = run(endpoint, "", SERVICE_SECRETS="test/nothing")
     last = ended.stderr.splitlines()[-1]
     assert ended.returncode == 1

@@ -23,7 +23,7 @@ def _run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, env=bare | env, capture_output=True, text=True, check=False)
 
 
-def test_env_example_lists_exactly_what_settings_read() -> None:
+def test_env_example_matches_settings() -> None:
     read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "botsite" / "settings.py").read_text()))
     lines = (ROOT / ".env.example").read_text().splitlines()
     listed = [line.partition("=")[0] for line in lines if line and not line.startswith("#")]
@@ -45,7 +45,7 @@ def test_role_names_all_missing_settings_at_once(role: str) -> None:
     assert [name for name in settings.ROLE_NEEDS[role] if name not in ended.stderr] == []
 
 
-def test_site_does_not_start_with_an_empty_webhook_secret() -> None:
+def test_site_does_not_start_with_empty_webhook_secret() -> None:
     from botsite import settings
 
     env = dict.fromkeys(settings.ROLE_NEEDS["polybot"], "x") | {"TELEGRAM_TOKEN": "1:x", "TELEGRAM_WEBHOOK_SECRET": ""}

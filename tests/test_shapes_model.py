@@ -56,7 +56,7 @@ def overlap(one: Shape, other: Shape) -> float:
 
 @pytest.mark.parametrize("seed", HELD_OUT_SEEDS)
 @pytest.mark.parametrize("size", [(640, 480), (1280, 960)])
-def test_every_drawn_shape_is_found_once_with_its_name_and_place(model: Any, seed: int, size: tuple[int, int]) -> None:
+def test_every_drawn_shape_is_found_once(model: Any, seed: int, size: tuple[int, int]) -> None:
     drawn = draw_photo(seed, *size, clean=True)
 
     boxes = found(model, drawn.image)
@@ -66,7 +66,7 @@ def test_every_drawn_shape_is_found_once_with_its_name_and_place(model: Any, see
         assert max(overlap(shape, box) for box in boxes if box.label == shape.label) > 0.7
 
 
-def test_the_sample_photo_shows_two_circles_a_square_and_two_triangles_and_all_are_found(model: Any) -> None:
+def test_all_shapes_of_sample_photo_are_found(model: Any) -> None:
     sample = draw_sample()
 
     counts = Counter(box.label for box in found(model, sample.image))
@@ -74,14 +74,14 @@ def test_the_sample_photo_shows_two_circles_a_square_and_two_triangles_and_all_a
     assert counts == Counter(shape.label for shape in sample.shapes) == Counter(circle=2, square=1, triangle=2)
 
 
-def test_the_model_finds_nothing_where_nothing_is_drawn(model: Any) -> None:
+def test_nothing_is_found_where_nothing_is_drawn(model: Any) -> None:
     # Clean, because the lines that clutter other drawings now and then cross into a triangle of their own.
     empty = [draw_photo(seed, objects=0, clean=True) for seed in HELD_OUT_SEEDS]
 
     assert [found(model, photo.image) for photo in empty] == [[]] * 6
 
 
-def test_the_model_sees_images_at_the_size_it_was_trained_at_unless_told_otherwise(model: Any) -> None:
+def test_model_runs_at_its_training_size_by_default(model: Any) -> None:
     model.predict(draw_sample().image, verbose=False)
 
     assert model.predictor.args.imgsz == 320
@@ -97,7 +97,7 @@ def assert_the_same(seen: list[Detection], expected: list[Shape]) -> None:
 
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (640, 640)])
 @pytest.mark.parametrize("seed", HELD_OUT_SEEDS)
-def test_committed_export_sees_what_ultralytics_sees_in_a_rectangle(
+def test_committed_export_matches_ultralytics_in_rectangles(
     model: Any, predict: Predict, seed: int, size: tuple[int, int]
 ) -> None:
     """The weights in the shape of the photo, as ultralytics predicts: 4:3 in both directions, and square."""
@@ -112,7 +112,7 @@ def predict() -> Predict:
 
 
 @pytest.mark.parametrize("size", [(320, 320), (256, 320)])
-def test_export_of_one_shape_is_run_in_that_shape(model: Any, tmp_path: Path, size: tuple[int, int]) -> None:
+def test_export_of_one_shape_runs_in_it(model: Any, tmp_path: Path, size: tuple[int, int]) -> None:
     yolo = type(model)
     folder = Path(yolo(shutil.copy(WEIGHTS, tmp_path)).export(format="openvino", quantize=16, imgsz=size))
     labels, (predict, *_) = openvino.load(folder)
@@ -123,16 +123,16 @@ def test_export_of_one_shape_is_run_in_that_shape(model: Any, tmp_path: Path, si
         assert_the_same(predict(bgr(drawn.image)), found(model, drawn.image))
 
 
-def test_demo_runs_the_committed_export() -> None:
+def test_demo_runs_committed_export() -> None:
     assert (sample.SHAPES, sample.SHAPES_WEIGHTS) == (export.EXPORT, export.WEIGHTS)
 
 
-def test_weights_and_export_are_small_enough_to_live_in_the_repository() -> None:
+def test_weights_and_export_are_small() -> None:
     assert WEIGHTS.stat().st_size <= 2_000_000
     assert sum(file.stat().st_size for file in export.EXPORT.iterdir()) <= 2_200_000
 
 
-def test_the_same_seed_draws_the_same_pixels_and_another_seed_does_not() -> None:
+def test_seed_determines_pixels() -> None:
     first, again, other = draw_photo(7), draw_photo(7), draw_photo(8)
 
     assert (first.image.tobytes(), first.shapes) == (again.image.tobytes(), again.shapes)
@@ -140,7 +140,7 @@ def test_the_same_seed_draws_the_same_pixels_and_another_seed_does_not() -> None
 
 
 @pytest.mark.parametrize("objects", [0, 1, 12])
-def test_as_many_shapes_are_drawn_as_asked_for_and_all_lie_inside_the_photo(objects: int) -> None:
+def test_requested_shapes_are_drawn_inside_photo(objects: int) -> None:
     photo = draw_photo(3, width=200, height=300, objects=objects)
 
     assert (photo.image.size, photo.image.mode, len(photo.shapes)) == ((200, 300), "RGB", objects)

@@ -59,7 +59,7 @@ def running(command: list[str], folder: Path, env: Mapping[str, str]) -> Iterato
             one.kill()
 
 
-def test_the_folder_alone_runs_its_example(aws: Aws, python: Path, folder: Path) -> None:
+def test_folder_alone_runs_its_example(aws: Aws, python: Path, folder: Path) -> None:
     queue_url = aws.queue()
     keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
     env = {"AWS_ENDPOINT_URL": aws.url, "QUEUE_URL": queue_url, **keys}
@@ -76,13 +76,13 @@ def test_the_folder_alone_runs_its_example(aws: Aws, python: Path, folder: Path)
     assert not (folder / "alive").exists()
 
 
-def test_the_environment_of_that_example_is_empty(python: Path, folder: Path) -> None:
+def test_example_environment_is_empty(python: Path, folder: Path) -> None:
     code = "import importlib.util as u; print([n for n in ('django', 'structlog', 'botsite', 'pip') if u.find_spec(n)])"
     assert subprocess.run([python, "-c", code], cwd=folder, stdout=subprocess.PIPE, check=True).stdout == b"[]\n"
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
-def test_another_pool_than_threads_is_refused(pool: str, python: Path, folder: Path) -> None:
+def test_other_pools_than_threads_are_refused(pool: str, python: Path, folder: Path) -> None:
     # A setting, because Celery takes `--pool prefork` to mean "as configured".
     (folder / "app.py").write_text(f"from {NAME}.example import app\n\napp.conf.worker_pool = {pool!r}\n")
     command = [str(python), "-m", "celery", "-A", "app", "worker"]
@@ -95,7 +95,7 @@ def test_another_pool_than_threads_is_refused(pool: str, python: Path, folder: P
     assert "Traceback" not in output
 
 
-def test_importing_it_adds_neither_django_nor_structlog_nor_our_modules() -> None:
+def test_import_adds_no_other_modules() -> None:
     # kombu by itself imports a little of Django where that is installed.
     code = (
         "import sys, celery, kombu.transport.SQS; old = {*sys.modules}; import botsite.sqs; print({*sys.modules} - old)"
@@ -107,7 +107,7 @@ def test_importing_it_adds_neither_django_nor_structlog_nor_our_modules() -> Non
     assert {name for name in added if name.partition(".")[0] in {"django", "structlog"}} == set()
 
 
-def test_its_log_lines_look_like_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_lines_look_like_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = io.StringIO()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(logs.formatter())
@@ -122,14 +122,14 @@ def test_its_log_lines_look_like_all_others(monkeypatch: pytest.MonkeyPatch) -> 
     assert events == [{"level": "warning", "event": "receiving_paused", **fields}] * 2
 
 
-def test_no_field_has_a_name_that_logging_reserves() -> None:
+def test_fields_avoid_reserved_names_of_logging() -> None:
     reserved = {*vars(logging.makeLogRecord({})), "message", "asctime"}
     for file in LIBRARY.glob("*.py"):
         fields = set(re.findall(r'"(\w+)":', file.read_text()))
         assert fields & reserved == set(), file
 
 
-def test_every_test_the_readme_names_exists() -> None:
+def test_named_tests_exist() -> None:
     named = set(re.findall(r"`(test_\w+)`", (LIBRARY / "README.md").read_text()))
     defined = {
         name for file in ROOT.glob("tests/test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())

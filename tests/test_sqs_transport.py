@@ -64,13 +64,13 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_the_worker_survives_a_receive_that_is(fault: str, aws: Aws, worker: Worker) -> None:
+def test_worker_survives_failed_receive(fault: str, aws: Aws, worker: Worker) -> None:
     aws.fail("ReceiveMessage", **FAULTS[fault])
     wait_until(aws.failures)
     assert worker.works()
 
 
-def test_the_worker_survives_six_seconds_of_refused_connections(aws: Aws, proxy: ExitStack, worker: Worker) -> None:
+def test_worker_survives_six_seconds_of_refused_connections(aws: Aws, proxy: ExitStack, worker: Worker) -> None:
     proxy.close()
     refused_at = time.monotonic()
     worker.send("meanwhile")
@@ -79,13 +79,13 @@ def test_the_worker_survives_six_seconds_of_refused_connections(aws: Aws, proxy:
     wait_until(lambda: worker.runs("meanwhile"))
 
 
-def test_the_worker_survives_a_reconnect(worker: Worker) -> None:
+def test_worker_survives_reconnect(worker: Worker) -> None:
     worker.app.send_task("break_connection")
     wait_until(lambda: "Trying to re-establish the connection" in worker.output.read_text())
     assert worker.works()
 
 
-def test_an_outage_is_logged_without_a_flood(aws: Aws, worker: Worker) -> None:
+def test_outage_does_not_flood_log(aws: Aws, worker: Worker) -> None:
     before = worker.output.read_text().count("receive_failed")
     aws.fail("ReceiveMessage", error={"code": "ServiceUnavailable", "status": 503})
     wait_until(lambda: aws.failures() >= 4)
@@ -93,7 +93,7 @@ def test_an_outage_is_logged_without_a_flood(aws: Aws, worker: Worker) -> None:
     assert "receive_failed" in worker.output.read_text()
 
 
-def test_all_of_three_hundred_jobs_are_run(aws: Aws, worker: Worker) -> None:
+def test_three_hundred_jobs_all_run(aws: Aws, worker: Worker) -> None:
     texts = [f"one-of-300-{number}" for number in range(300)]
     started_at = time.monotonic()
     for ten in (texts[first : first + 10] for first in range(0, 300, 10)):
@@ -107,7 +107,7 @@ def test_all_of_three_hundred_jobs_are_run(aws: Aws, worker: Worker) -> None:
     wait_until(lambda: not aws.depth(worker.queue_url))
 
 
-def test_a_job_whose_deletion_fails_runs_again(aws: Aws, worker: Worker) -> None:
+def test_job_runs_again_if_its_deletion_fails(aws: Aws, worker: Worker) -> None:
     aws.fail("DeleteMessageBatch", error={"code": "InternalFailure", "status": 500})
     worker.send("undeletable")
     wait_until(lambda: worker.runs("undeletable") >= 2)
@@ -115,7 +115,7 @@ def test_a_job_whose_deletion_fails_runs_again(aws: Aws, worker: Worker) -> None
     wait_until(lambda: not aws.depth(worker.queue_url))
 
 
-def test_a_brief_failure_to_delete_runs_no_job_twice(aws: Aws, worker: Worker) -> None:
+def test_brief_failure_to_delete_runs_no_job_twice(aws: Aws, worker: Worker) -> None:
     aws.fail("DeleteMessageBatch", times=1, reset=True)
     worker.send("deleted-late")
     wait_until(lambda: worker.runs("deleted-late"))
@@ -123,7 +123,7 @@ def test_a_brief_failure_to_delete_runs_no_job_twice(aws: Aws, worker: Worker) -
     assert worker.runs("deleted-late") == 1
 
 
-def test_a_stopped_worker_finishes_its_job_and_releases_the_others_at_once(aws: Aws, tmp_path: Path) -> None:
+def test_stopped_worker_finishes_its_job_and_releases_others(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=1, worker_prefetch_multiplier=4) as worker:
         set_visibility(aws, worker, 60)
         worker.send("first", until=tmp_path / "go on")
@@ -144,7 +144,7 @@ def test_a_stopped_worker_finishes_its_job_and_releases_the_others_at_once(aws: 
     assert worker.notes.read_text() == f"{worker.process.pid} first\n"
 
 
-def test_a_message_is_readable_json_in_the_queue(aws: Aws) -> None:
+def test_message_is_readable_json_in_queue(aws: Aws) -> None:
     queue_url = aws.queue()
     make_app(queue_url).send_task("note", ("naïve 🐈",), {"seconds": 0})
 
@@ -155,7 +155,7 @@ def test_a_message_is_readable_json_in_the_queue(aws: Aws) -> None:
     assert json.loads(envelope["body"])[:2] == [["naïve 🐈"], {"seconds": 0}]
 
 
-def test_sending_takes_a_single_request(aws: Aws) -> None:
+def test_sending_takes_one_request(aws: Aws) -> None:
     """A role that may only send can send; kombu by itself asks for the queue's size first."""
     app = make_app(aws.queue())
     requests: list[str] = []
@@ -166,7 +166,7 @@ def test_sending_takes_a_single_request(aws: Aws) -> None:
     assert requests == ["SendMessage"]
 
 
-def test_kombu_still_has_the_names_we_override_or_call() -> None:
+def test_kombu_still_has_overridden_and_called_names() -> None:
     """After an upgrade of kombu: read its `transport/SQS/__init__.py` again next to ours, name by name."""
     expected = {
         SQS.Channel._schedule_queue: "(self, queue)",

@@ -78,7 +78,7 @@ def test_slow_stack_is_followed_event_by_event(answers: Stubber) -> None:
     ]
 
 
-def test_error_names_the_first_failure_not_what_was_cancelled(answers: Stubber) -> None:
+def test_error_names_first_failure_not_cancellations(answers: Stubber) -> None:
     script_events(
         answers,
         [
@@ -95,7 +95,7 @@ def test_error_names_the_first_failure_not_what_was_cancelled(answers: Stubber) 
         cloudformation.follow(STACK, "", lambda event: None, ends=("UPDATE_COMPLETE",))
 
 
-def test_manual_rollback_gives_the_stacks_own_reason(answers: Stubber) -> None:
+def test_manual_rollback_gives_stacks_own_reason(answers: Stubber) -> None:
     script_events(
         answers, [event(1, "ROLLBACK_IN_PROGRESS", reason="User Initiated"), event(2, "ROLLBACK_COMPLETE", reason="")]
     )
@@ -116,7 +116,7 @@ def test_running_deletion_is_waited_for(answers: Stubber) -> None:
     assert cloudformation.settle(Stack("app-queue", ID, "DELETE_IN_PROGRESS"), lambda event: None) is None
 
 
-def test_stack_that_never_finishes_is_given_up_with_advice(answers: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_stack_operation_is_given_up_with_advice(answers: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloudformation, "_STACK_SECONDS", -1)
     script_events(answers, [event(1, "CREATE_IN_PROGRESS")])
     with pytest.raises(StackError, match=r"app-queue is still in progress .* run the command again"):
@@ -135,7 +135,7 @@ def test_failed_change_set_is_removed_with_its_empty_stack(answers: Stubber) -> 
         change_sets.create("app-queue", None, "provision", "{}", [], {})
 
 
-def test_empty_change_set_is_removed_without_an_error(answers: Stubber) -> None:
+def test_empty_change_set_is_removed_without_error(answers: Stubber) -> None:
     reason = "The submitted information didn't contain changes. Submit different information to create a change set."
     answers.add_response("delete_change_set", {})
     answers.add_response("create_change_set", {})

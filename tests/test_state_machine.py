@@ -151,7 +151,7 @@ class Photo(RuleBasedStateMachine):
         return found
 
 
-def test_writes_are_those_of_the_model(stack: LocalStack) -> None:
+def test_writes_match_model(stack: LocalStack) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     bounds = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=checks)
     run_state_machine_as_test(Photo, settings=bounds)

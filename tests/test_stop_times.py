@@ -34,7 +34,7 @@ def rises(times: dict[str, float]) -> bool:
     return all(first < second for first, second in itertools.pairwise(values))
 
 
-def test_site_may_end_only_after_the_longest_send() -> None:
+def test_site_outlasts_longest_send() -> None:
     site = ROLES["polybot"]
     times = {
         "send": api.LONGEST_SEND_SECONDS,
@@ -47,12 +47,12 @@ def test_site_may_end_only_after_the_longest_send() -> None:
     assert rises(times), times
 
 
-def test_connection_outlives_the_longest_send_and_the_balancer_closes_it() -> None:
+def test_load_balancer_closes_connection_after_longest_send() -> None:
     idle = attribute("LoadBalancer", "LoadBalancerAttributes", "idle_timeout.timeout_seconds")
     assert api.LONGEST_SEND_SECONDS < idle < GUNICORN["keepalive"]
 
 
-def test_worker_may_end_only_after_the_longest_job_and_its_callbacks() -> None:
+def test_worker_outlasts_longest_job_and_its_callbacks() -> None:
     hook = resource("workers", "Yolo5DrainHook")
     options = celery.configuration()["broker_transport_options"]["sqs"]
     times = {
@@ -69,7 +69,7 @@ def test_systemd_waits_for_docker(role: str) -> None:
     assert ROLES[role].unit_stop_seconds > ROLES[role].stop_seconds
 
 
-def test_site_may_end_only_after_the_longest_webhook() -> None:
+def test_site_outlasts_longest_webhook() -> None:
     """Read the update, download the photo, store it: each has a limit of its own."""
     options = vars(aws._CONFIG)
     store = options["retries"]["total_max_attempts"] * (options["connect_timeout"] + options["read_timeout"])

@@ -78,12 +78,12 @@ def _reaches(prediction: Prediction, delivery: Delivery) -> Prediction:
     return found
 
 
-def test_photo_without_a_job_is_answered(queued: Prediction, user: TelegramUser) -> None:
+def test_photo_without_job_is_answered(queued: Prediction, user: TelegramUser) -> None:
     sweep_once()
     assert _reaches(queued, Delivery.DELIVERED).status is Status.SUCCEEDED
 
 
-def test_answer_without_a_callback_is_delivered(queued: Prediction, user: TelegramUser) -> None:
+def test_answer_without_callback_is_delivered(queued: Prediction, user: TelegramUser) -> None:
     claimed = predictions.claim(queued.prediction_id, "gone").prediction
     assert claimed is not None
     predictions.succeed(claimed, [], "yolo", 1)
@@ -91,7 +91,7 @@ def test_answer_without_a_callback_is_delivered(queued: Prediction, user: Telegr
     _reaches(queued, Delivery.DELIVERED)
 
 
-def test_sender_that_died_is_replaced(queued: Prediction, user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_sender_is_replaced(queued: Prediction, user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
     predictions.fail(queued.prediction_id, "sorry")
     monkeypatch.setattr(deliveries, "LEASE", NOW)
     deliveries.claim(queued.prediction_id)
@@ -115,7 +115,7 @@ def test_photo_tried_too_often_is_given_up(queued: Prediction, user: TelegramUse
     assert [message.text for message in user.messages()].count(sentences.GIVEN_UP) == 1
 
 
-def test_attempts_that_failed_because_of_aws_give_nothing_up(queued: Prediction) -> None:
+def test_attempts_failed_by_aws_give_nothing_up(queued: Prediction) -> None:
     for _ in range(tasks.TRIES_AT_MOST + 1):
         claimed = predictions.claim(queued.prediction_id, "same").prediction
         assert claimed is not None
@@ -126,7 +126,7 @@ def test_attempts_that_failed_because_of_aws_give_nothing_up(queued: Prediction)
     assert _reaches(queued, Delivery.DELIVERED).status is Status.SUCCEEDED
 
 
-def test_sweep_fails_only_the_attempt_it_saw(queued: Prediction) -> None:
+def test_sweep_fails_only_observed_attempt(queued: Prediction) -> None:
     """A worker claims the photo again just before the sweep's write arrives."""
     claimed = predictions.claim(queued.prediction_id, "same").prediction
     assert claimed is not None

@@ -148,7 +148,7 @@ def test_manual_changes_to_targets_are_reverted(group: str, checks: HealthChecks
         ("+--++", "healthy healthy unhealthy unhealthy healthy"),
     ],
 )
-def test_thresholds_decide_when_a_site_changes_state(seen: str, states: str) -> None:
+def test_site_changes_state_at_threshold(seen: str, states: str) -> None:
     health = Health(healthy_threshold=2, unhealthy_threshold=2)
     found = []
     for one in seen:

@@ -84,7 +84,7 @@ def test_refused_chat_waits_and_others_do_not(stack: LocalStack, user: TelegramU
     assert [call.status for call in control.calls("sendMessage", user.chat_id)] == [429]
 
 
-def test_probe_ends_a_pause_that_is_over(
+def test_probe_ends_expired_pause(
     user: TelegramUser, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     control.fault("sendMessage", "too_many_requests", chat_id=user.chat_id, retry_after=3600)

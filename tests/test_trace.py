@@ -44,7 +44,7 @@ ANSWERED = Prediction(
 )
 
 
-def test_steps_of_an_answered_photo_are_in_order_with_their_durations() -> None:
+def test_answered_photo_has_ordered_steps_with_durations() -> None:
     assert timeline.steps(ANSWERED) == [
         Step("update received", _at(0), "", None),
         Step("photo stored", _at(0.005), "message 8 in chat 7", 5),
@@ -70,7 +70,7 @@ def test_refused_file_was_never_stored() -> None:
 
 
 @pytest.mark.parametrize("known", [{"photo_bytes": 1000}, {"attempts": 1}, {"enqueued_at": _at(0.02)}])
-def test_failed_photo_that_was_stored_is_not_refused(known: dict[str, Any]) -> None:
+def test_stored_photo_fails_without_refusal(known: dict[str, Any]) -> None:
     failed = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1))
     assert timeline.steps(replace(failed, **known))[-1].name != "file refused"
     assert not timeline.refused(replace(failed, **known))
@@ -94,19 +94,19 @@ def test_each_state_has_advice(status: Status, delivery: Delivery) -> None:
     )
 
 
-def test_times_of_items_survive_the_way_to_dynamodb_and_back() -> None:
+def test_times_survive_dynamodb() -> None:
     item = items.write(ANSWERED)
     assert item["started_at"] == "2026-11-24T10:00:02.000Z"
     assert items.read(item) == ANSWERED
 
 
 @pytest.mark.parametrize("time", ["yesterday", "", 7])
-def test_an_item_with_an_unreadable_time_is_incomplete(time: object) -> None:
+def test_item_with_unreadable_time_is_incomplete(time: object) -> None:
     with pytest.raises(items.Incomplete):
         items.read(items.write(ANSWERED) | {"created_at": time})
 
 
-def test_a_time_without_a_zone_is_utc() -> None:
+def test_time_without_zone_is_utc() -> None:
     assert times.read("2026-11-24T10:00:00") == _at(0)
 
 

@@ -62,7 +62,7 @@ def _trips(image: Any) -> Any:
     raise ZeroDivisionError("a photo that nobody thought of")
 
 
-def test_photo_that_fails_twice_alike_is_given_up(queued: Prediction, model: Callable[..., None]) -> None:
+def test_photo_failing_twice_alike_is_given_up(queued: Prediction, model: Callable[..., None]) -> None:
     model(_trips)
     with pytest.raises(ZeroDivisionError):
         _run(queued)
@@ -71,7 +71,7 @@ def test_photo_that_fails_twice_alike_is_given_up(queued: Prediction, model: Cal
     assert (found.status, found.error, found.tries) == (Status.FAILED, sentences.OWN_FAILURE, 2)
 
 
-def test_photo_that_fails_once_is_answered(queued: Prediction, model: Callable[..., None]) -> None:
+def test_photo_failing_once_is_answered(queued: Prediction, model: Callable[..., None]) -> None:
     model(_trips)
     with pytest.raises(ZeroDivisionError):
         _run(queued)
@@ -81,7 +81,7 @@ def test_photo_that_fails_once_is_answered(queued: Prediction, model: Callable[.
     assert (found.status, found.tries) == (Status.SUCCEEDED, 2)
 
 
-def test_strange_file_returns_to_the_queue_if_others_wait(
+def test_strange_file_returns_to_queue_if_others_wait(
     queued: Prediction, model: Callable[..., None], png: bytes
 ) -> None:
     model(lambda image: [])
@@ -105,9 +105,7 @@ def test_strange_file_returns_to_the_queue_if_others_wait(
     assert (found.status, found.tries) == (Status.SUCCEEDED, 1)
 
 
-def test_one_chat_leaves_a_place_at_the_decoder_for_others(
-    queued: Prediction, model: Callable[..., None], png: bytes
-) -> None:
+def test_one_chat_leaves_decoder_place_for_others(queued: Prediction, model: Callable[..., None], png: bytes) -> None:
     model(lambda image: [])
     images.put(queued.image_key, png, "image/png")
     decoding, leave = yolo.load().decoding, Event()
@@ -126,7 +124,7 @@ def test_one_chat_leaves_a_place_at_the_decoder_for_others(
         thread.join()
 
 
-def test_outage_does_not_count_as_a_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:
+def test_outage_does_not_count_as_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:
     model(lambda image: [])
     for _ in range(2 * tasks.TRIES_AT_MOST):
         site.break_(failing("s3", "GetObject", "internal error"))
@@ -138,7 +136,7 @@ def test_outage_does_not_count_as_a_try(queued: Prediction, model: Callable[...,
     assert (found.status, found.tries) == (Status.SUCCEEDED, 1)
 
 
-def test_photo_that_kills_its_workers_is_given_up(queued: Prediction, model: Callable[..., None]) -> None:
+def test_photo_killing_its_workers_is_given_up(queued: Prediction, model: Callable[..., None]) -> None:
     model(lambda image: [])
     held = predictions.claim(queued.prediction_id, "job-1").prediction
     for _ in range(tasks.TRIES_AT_MOST - 1):
@@ -149,7 +147,7 @@ def test_photo_that_kills_its_workers_is_given_up(queued: Prediction, model: Cal
     assert (found.status, found.error) == (Status.FAILED, sentences.GIVEN_UP)
 
 
-def test_photo_whose_worker_died_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:
+def test_photo_of_dead_worker_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:
     model(lambda image: [])
     predictions.claim(queued.prediction_id, "job-1")
     with exclusive.JOBS.shared():
@@ -183,7 +181,7 @@ def test_photo_deleted_during_its_job_leaves_no_picture(queued: Prediction, mode
     assert not images.exists(queued.result_key)
 
 
-def test_job_of_a_deleted_photo_removes_a_picture_left_behind(queued: Prediction, model: Callable[..., None]) -> None:
+def test_job_of_deleted_photo_removes_leftover_picture(queued: Prediction, model: Callable[..., None]) -> None:
     images.put(queued.result_key, b"boxed", "image/jpeg")
     predictions.delete(queued.prediction_id)
     assert _run(queued) is None
@@ -191,6 +189,6 @@ def test_job_of_a_deleted_photo_removes_a_picture_left_behind(queued: Prediction
 
 
 @pytest.mark.parametrize("identity", [None, "", [1], "\ud800", "x" * 3000])
-def test_impossible_id_is_not_taken_for_an_outage(stack: LocalStack, identity: Any) -> None:
+def test_impossible_id_is_no_outage(stack: LocalStack, identity: Any) -> None:
     with pytest.raises(ValueError, match="cannot be the id of a prediction"):
         tasks.detect.apply(kwargs={"prediction_id": identity, "image_key": "", "chat_id": 1}, throw=True)

@@ -26,14 +26,14 @@ def site(stack: LocalStack) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("secret", [None, "", "wrong", "ünïcode", "a" * 5000])
-def test_without_the_secret_nobody_gets_in(site: httpx.Client, secret: str | None) -> None:
+def test_secret_is_required(site: httpx.Client, secret: str | None) -> None:
     headers = [] if secret is None else [(SECRET.encode(), secret.encode())]
     update = new_updates.with_message(1, text="/start")
     assert httpx.post(site.base_url.join("/telegram/webhook"), json=update, headers=headers).status_code == 403
 
 
 @pytest.mark.parametrize("body", [b"", b"not json", b'{"update_id": 1', b"\xff\xfe"])
-def test_what_is_not_json_is_a_bad_request(site: httpx.Client, body: bytes) -> None:
+def test_invalid_json_is_bad_request(site: httpx.Client, body: bytes) -> None:
     assert site.post("/telegram/webhook", content=body).status_code == 400
 
 
@@ -60,27 +60,23 @@ def test_what_is_not_json_is_a_bad_request(site: httpx.Client, body: bytes) -> N
     ],
     ids=repr,
 )
-def test_what_is_no_message_to_the_bot_is_ignored(site: httpx.Client, update: Any) -> None:
+def test_other_updates_are_ignored(site: httpx.Client, update: Any) -> None:
     answer = site.post("/telegram/webhook", content=json.dumps(update))
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_the_answer_is_empty_because_telegram_executes_json(
-    site: httpx.Client, stack: LocalStack, user: TelegramUser
-) -> None:
+def test_answer_is_empty(site: httpx.Client, stack: LocalStack, user: TelegramUser) -> None:
     text = json.dumps({"method": "sendMessage", "chat_id": user.chat_id, "text": "executed"})
     answer = site.post("/telegram/webhook", json=new_updates.with_message(user.chat_id, text=text))
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_only_post_is_allowed_and_no_cookie_is_needed(site: httpx.Client) -> None:
+def test_only_post_is_allowed_and_no_cookie_needed(site: httpx.Client) -> None:
     assert site.get("/telegram/webhook").status_code == 405
     assert site.post("/telegram/webhook", json=new_updates.with_message(1, new_chat_title="x")).status_code == 200
 
 
-def test_telegram_down_is_a_5xx_and_the_photo_is_answered_when_it_is_back(
-    stack: LocalStack, user: TelegramUser, photo: bytes
-) -> None:
+def test_photo_is_answered_once_telegram_is_back(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     control = TelegramControl(stack.telegram_url)
     rule = control.fault("getFile", "bad_gateway", times=2)
     message_id = user.send_photo(photo)
@@ -102,7 +98,7 @@ def defective_site(stack: LocalStack) -> Iterator[httpx.Client]:
     site.wait()
 
 
-def test_a_defect_of_ours_is_a_5xx_for_a_while_and_then_an_apology(
+def test_persistent_defect_ends_with_apology(
     defective_site: httpx.Client, user: TelegramUser, known_file: FileReference
 ) -> None:
     now = int(time.time())
@@ -112,7 +108,7 @@ def test_a_defect_of_ours_is_a_5xx_for_a_while_and_then_an_apology(
     assert user.wait_for(lambda message: message.from_bot).text == replies.GAVE_UP
 
 
-def test_health_checks_mind_neither_host_nor_scheme(site: httpx.Client) -> None:
+def test_health_check_ignores_host_and_scheme(site: httpx.Client) -> None:
     headers = {"Host": "10.0.3.7"}
     assert site.get("/healthz", headers=headers).text == "ok"
     assert site.get("/readyz", headers=headers).json() == {"ready": True, "unreachable": []}

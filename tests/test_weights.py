@@ -19,7 +19,7 @@ from detection.model import openvino, weights, yolo
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def test_a_pt_file_is_exported_once_and_sees_the_same(
+def test_pt_file_is_exported_once_and_sees_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
@@ -35,24 +35,24 @@ def test_a_pt_file_is_exported_once_and_sees_the_same(
     assert len(found.boxes) == len(sample.drawn().shapes)
 
 
-def test_an_exported_model_is_loaded_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_exported_model_is_loaded_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("export_weights", "--weights", "some_openvino_model")
     assert "already exported" in capsys.readouterr().out
 
 
-def test_an_exported_model_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exported_model_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
     call_command("export_weights", "--weights", str(sample.SHAPES))
     assert [path.name for path in tmp_path.iterdir()] == ["compiled"]
 
 
 @pytest.mark.parametrize("name", ["missing.onnx", "/nowhere/missing.pt"])
-def test_weights_that_do_not_exist_are_named(name: str) -> None:
+def test_missing_weights_are_named(name: str) -> None:
     with pytest.raises(weights.WeightsMissing, match="does not exist"):
         weights.ready(name)
 
 
-def test_a_command_for_missing_weights_says_what_to_do() -> None:
+def test_missing_weights_give_advice() -> None:
     with pytest.raises(CommandError, match="does not exist"):
         call_command("export_weights", "--weights", "/nowhere/missing.pt")
 
@@ -67,7 +67,7 @@ def without_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_pytorch")
 @pytest.mark.parametrize("name", [str(sample.SHAPES_WEIGHTS), "yolo11n.pt"])
-def test_pt_file_without_pytorch_says_in_one_sentence_what_to_install(name: str) -> None:
+def test_pt_file_without_pytorch_gives_advice(name: str) -> None:
     for look in (weights.check, weights.ready):
         with pytest.raises(weights.WeightsMissing, match="`make torch`") as raised:
             look(name)
@@ -86,7 +86,7 @@ def test_exports_need_no_pytorch(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("without_pytorch")
-def test_demo_without_pytorch_takes_the_committed_export(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_without_pytorch_takes_committed_export(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("YOLO_WEIGHTS", raising=False)
     chosen = sample.choose()
     assert chosen.weights == str(sample.SHAPES)
@@ -94,12 +94,12 @@ def test_demo_without_pytorch_takes_the_committed_export(monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("without_pytorch")
-def test_demo_without_pytorch_has_a_photo_for_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_demo_without_pytorch_has_photo_for_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YOLO_WEIGHTS", "/some/yolo11n_openvino_model")
     assert Image.open(BytesIO(sample.choose().photo)).format == "JPEG"
 
 
-def test_ultralytics_neither_phones_home_nor_installs_nor_writes_elsewhere(tmp_path: Path) -> None:
+def test_ultralytics_stays_offline_and_within_cache(tmp_path: Path) -> None:
     code = (
         "import django, json; django.setup(); from detection.model import weights; u = weights.ultralytics().utils;"
         "from ultralytics.utils import events; print(json.dumps([u.ONLINE, u.AUTOINSTALL, events.events.enabled,"
@@ -115,5 +115,5 @@ def test_ultralytics_neither_phones_home_nor_installs_nor_writes_elsewhere(tmp_p
     assert not (tmp_path / "home").exists()
 
 
-def test_a_model_is_loaded_once_per_process() -> None:
+def test_model_is_loaded_once_per_process() -> None:
     assert yolo.load() is yolo.load()

@@ -104,7 +104,7 @@ def _lines(file: Path) -> list[str]:
     return file.read_text().splitlines() if file.exists() else []
 
 
-def test_a_job_of_three_visibility_timeouts_starts_once_with_two_workers(
+def test_job_of_three_visibility_timeouts_starts_once(
     worker: Callable[..., Child], queue: Queue, tmp_path: Path
 ) -> None:
     worker()
@@ -114,9 +114,7 @@ def test_a_job_of_three_visibility_timeouts_starts_once_with_two_workers(
     assert _lines(tmp_path / "log") == ["start", "end"]
 
 
-def test_the_job_of_a_killed_worker_is_run_again_after_the_visibility_timeout(
-    worker: Callable[..., Child], queue: Queue, tmp_path: Path
-) -> None:
+def test_job_of_killed_worker_runs_again(worker: Callable[..., Child], queue: Queue, tmp_path: Path) -> None:
     first = worker()
     queue.send("tests.slow", file=str(tmp_path / "log"), seconds=2)
     wait_until(lambda: _lines(tmp_path / "log") == ["start"])
@@ -136,9 +134,7 @@ def test_sigterm_lets_running_jobs_finish(worker: Callable[..., Child], queue: Q
     assert queue.depth(queue.url) == 0
 
 
-def test_a_job_that_keeps_failing_becomes_a_dead_letter(
-    worker: Callable[..., Child], queue: Queue, tmp_path: Path
-) -> None:
+def test_failing_job_becomes_dead_letter(worker: Callable[..., Child], queue: Queue, tmp_path: Path) -> None:
     worker()
     queue.send("tests.fails", file=str(tmp_path / "log"))
     wait_until(lambda: queue.depth(queue.dead_url) == 1)
@@ -146,7 +142,7 @@ def test_a_job_that_keeps_failing_becomes_a_dead_letter(
 
 
 @pytest.mark.parametrize("job", [("tests.unknown", {}), ("tests.slow", {"wrong": 1})])
-def test_jobs_that_cannot_run_become_dead_letters(
+def test_unrunnable_jobs_become_dead_letters(
     worker: Callable[..., Child], queue: Queue, job: tuple[str, dict[str, object]]
 ) -> None:
     worker()
@@ -154,9 +150,7 @@ def test_jobs_that_cannot_run_become_dead_letters(
     wait_until(lambda: queue.depth(queue.dead_url) == 1)
 
 
-def test_an_idle_worker_touches_its_liveness_file_and_removes_it_at_the_end(
-    worker: Callable[..., Child], tmp_path: Path
-) -> None:
+def test_idle_worker_maintains_its_liveness_file(worker: Callable[..., Child], tmp_path: Path) -> None:
     child = worker()
     file = tmp_path / child.name
     wait_until(file.exists)
@@ -165,7 +159,7 @@ def test_an_idle_worker_touches_its_liveness_file_and_removes_it_at_the_end(
     assert not file.exists()
 
 
-def test_a_worker_whose_loop_hangs_ends_itself(worker: Callable[..., Child]) -> None:
+def test_worker_with_hanging_loop_ends(worker: Callable[..., Child]) -> None:
     child = worker(TEST_BLOCK_LOOP="1")
     assert child.wait(PATIENCE_SECONDS) == 1
     assert child.said("worker_stalled")
@@ -185,7 +179,7 @@ def machine() -> Iterator[Machine]:
         ("/latest/meta-data/spot/instance-action", '{"action": "terminate", "time": "2026-01-01T00:00:00Z"}'),
     ],
 )
-def test_a_worker_whose_machine_is_about_to_go_finishes_and_leaves(
+def test_worker_leaves_before_its_machine(
     stack: LocalStack,
     machine: Machine,
     photo: bytes,
@@ -216,26 +210,26 @@ HEALTHY = {"loop_age": 1.0, "receive_age": 5.0, "oldest_job_age": 0.0}
         ({"loop_age": None, "receive_age": None}, None),
     ],
 )
-def test_the_signs_of_life(change: dict[str, float | None], trouble: str | None) -> None:
+def test_signs_of_life_reveal_trouble(change: dict[str, float | None], trouble: str | None) -> None:
     found = Signs(**(HEALTHY | change)).trouble(Options())  # type: ignore[arg-type]
     assert found is None if trouble is None else trouble in str(found)
 
 
-def test_passing_trouble_does_not_end_the_worker(tmp_path: Path) -> None:
+def test_passing_trouble_does_not_end_worker(tmp_path: Path) -> None:
     signs = iter([Signs(99, 5, 0), Signs(1, 5, 0)])
     watchdog = Watchdog(lambda: next(signs), Options(liveness_file=tmp_path / "alive"))
     assert [watchdog.look(), watchdog.look()] == [None, None]
     assert (tmp_path / "alive").exists()
 
 
-def test_a_worker_whose_beat_dies_ends_itself(beating: tuple[Child, psutil.Process]) -> None:
+def test_worker_ends_with_its_beat(beating: tuple[Child, psutil.Process]) -> None:
     worker, beat = beating
     beat.kill()
     assert worker.wait(PATIENCE_SECONDS) == 1
     assert worker.said("beat has ended")
 
 
-def test_a_beat_whose_worker_is_killed_ends_itself(beating: tuple[Child, psutil.Process]) -> None:
+def test_beat_ends_with_its_worker(beating: tuple[Child, psutil.Process]) -> None:
     worker, beat = beating
     worker.process.kill()
     gone, _ = psutil.wait_procs([beat], timeout=PATIENCE_SECONDS)
@@ -256,6 +250,6 @@ if os.fork() == 0:
 """
 
 
-def test_a_beat_that_begins_after_its_worker_is_gone_ends_itself() -> None:
+def test_late_beat_of_dead_worker_ends() -> None:
     # Its output ends with the last process that holds it.
     subprocess.run([sys.executable, "-c", ORPHANED], stdout=subprocess.PIPE, check=True, timeout=PATIENCE_SECONDS)

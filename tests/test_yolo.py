@@ -50,7 +50,7 @@ def _photos(weights: str) -> list[bytes]:
     return [sample.bus(), _jpeg(bus.resize((1400, 1000))), _jpeg(bus.crop((0, 300, 811, 901))), _jpeg(bus.rotate(5))]
 
 
-def test_objects_of_the_sample_photo_are_found(model: yolo.Model, weights: str, photo: bytes) -> None:
+def test_objects_of_sample_photo_are_found(model: yolo.Model, weights: str, photo: bytes) -> None:
     found = Counter(box.label for box in _detect(model, photo).detections)
     if weights == str(sample.SHAPES):
         assert found == Counter(shape.label for shape in sample.drawn().shapes)
@@ -99,7 +99,7 @@ def test_overlaps_are_suppressed_as_ultralytics_does(candidates: int) -> None:
     assert np.array_equal(numbers, expected[:, 5])
 
 
-def test_each_box_is_drawn_on_the_photo(model: yolo.Model, photo: bytes) -> None:
+def test_each_box_is_drawn_on_photo(model: yolo.Model, photo: bytes) -> None:
     detected = _detect(model, photo)
     before = detected.image.copy()
     drawn = Image.open(BytesIO(yolo.draw(detected)))

@@ -14,7 +14,8 @@ from botsite.staff import recent
 from botsite.staff.recent import Recent
 from detection import dead_letters
 from metrics import service
-from metrics.cloudwatch import Group, Queue
+from metrics.backlog import Depth
+from metrics.cloudwatch import Group
 from metrics.service import MetricFailed, Tracked
 
 log = structlog.get_logger()
@@ -45,7 +46,7 @@ class Snapshot:
     """The state of the service `at` a time (epoch seconds). `oldest` is in seconds, `dead` counts letters."""
 
     at: float
-    queue: Reading[Queue]
+    queue: Reading[Depth]
     oldest: Reading[float | None]
     group: Reading[Group]
     tracked: Reading[Tracked]

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from metrics import cloudwatch, service
+from metrics.backlog import METRICS
 from metrics.service import MetricFailed
 
 
@@ -112,7 +113,7 @@ class Gauges:
 
     def _points(self) -> dict[str, list[tuple[float, float]]]:
         """Return what was published since the last reading."""
-        latest = {name: self._latest.get(name, self.since) for name in service.METRICS}
+        latest = {name: self._latest.get(name, self.since) for name in METRICS}
         found = {
             name: [(at, value) for at, value in values if at > latest[name]]
             for name, values in _published(min(latest.values())).items()
@@ -126,7 +127,7 @@ def target() -> float:
     try:
         return service.tracked().target
     except MetricFailed:
-        return settings.BACKLOG_TARGET
+        return service.target()
 
 
 def _group() -> dict[str, int]:
@@ -149,7 +150,7 @@ def _alarms() -> dict[str, str]:
 
 
 def _published(since: float) -> dict[str, list[tuple[float, float]]]:
-    """Return the values of both metrics after `since`, oldest first, at a resolution of 1 s."""
+    """Return the values of each metric after `since`, oldest first, at a resolution of 1 s."""
     metrics = service.metrics()
     series = cloudwatch.points(list(metrics.values()), datetime.fromtimestamp(since, UTC))
     return {name: [(point.at, point.value) for point in points] for name, points in zip(metrics, series, strict=True)}

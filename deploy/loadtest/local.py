@@ -94,7 +94,7 @@ def _known(running: "ScaledStack", group_name: str) -> Known:
     }
     if decision is None:
         return Known(numbers, {})
-    return Known(numbers, {"high": decision.high, "low": decision.low, "first worker": decision.first})
+    return Known(numbers, decision.alarms)
 
 
 @dataclass

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from deploy.loadtest import local
-from metrics.policy import Policies, StepScaling, TargetTracking
+from metrics import policy
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.scenario import Machine, Scenario
 from metrics.simulator.simulation import simulate
 
 _METRIC_DELAY_SECONDS = 0.3
-_PERIOD_SECONDS, _WARMUP_SECONDS, _KEEP_WARM_SECONDS = 30.0, 180.0, 600.0
+_PERIOD_SECONDS, _KEEP_WARM_SECONDS = 30.0, 600.0
 _SLOTS = Machine().slots
 
 
@@ -50,13 +50,15 @@ class Seen:
     @property
     def service_seconds(self) -> float:
         """Return how long a photo takes in a slot on average, measured while every slot of every machine was busy."""
-        most = self.running.max()
-        busy = np.flatnonzero((self.running == most) & (self.backlog > _SLOTS * most))
-        if len(busy) < 2 or self.backlog[busy[0]] <= self.backlog[busy[-1]]:
+        running, backlog = self.running, self.backlog
+        # From a sample to the next, after the last photo, while the same machines run and more waits than they hold.
+        busy = (running[:-1] > 0) & (running[1:] == running[:-1]) & (backlog[1:] > _SLOTS * running[1:])
+        busy &= self.at[:-1] >= self.arrivals[-1]
+        done = float((backlog[:-1] - backlog[1:])[busy].sum())
+        if done <= 0:
             sys.exit("This run was too short to measure the speed of a machine: send more photos at once.")
-        begin, end = busy[0], busy[-1]
-        rate = (self.backlog[begin] - self.backlog[end]) / (self.at[end] - self.at[begin])
-        return float(_SLOTS * most / rate)
+        machine_seconds = float((np.diff(self.at) * running[:-1])[busy].sum())
+        return _SLOTS * machine_seconds / done
 
     def _first(self, numbers: Seconds, number: int) -> float:
         return float(self.at[np.argmax(numbers >= number)])
@@ -93,9 +95,7 @@ def agreement(seen: Seen, maximum: int, time_scale: float) -> dict[str, float]:
         metric_delay_seconds=_METRIC_DELAY_SECONDS,
         keep_warm_seconds=_KEEP_WARM_SECONDS * time_scale,
     )
-    tracking = TargetTracking(seen.target, period)
-    policies = Policies(tracking, StepScaling(period=period), _WARMUP_SECONDS * time_scale)
-    simulated = simulate(scenario, policies).machines
+    simulated = simulate(scenario, policy.shipped(seen.target).scaled(time_scale)).machines
     indexes = np.searchsorted(simulated.at, seen.at, side="right") - 1
     pairs = {"wanted": (simulated.desired, seen.desired), "in service": (simulated.running, seen.running)}
     return {name: float(np.mean(abs(found[indexes] - real) <= 1)) for name, (found, real) in pairs.items()}

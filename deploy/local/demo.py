@@ -113,7 +113,7 @@ def _addresses(stack: LocalStack, folder: Path, answer: Answer, environment: Pat
     # Straight to a site: the emulator's load balancer is a path, which redirects know nothing of.
     site = next(iter(stack.sites.values()))
     table.add_row("admin", f"[bold]{site}/admin/[/]  every job")
-    table.add_row("ops page", f"[bold]{site}/ops/[/]  the service live, same login")
+    table.add_row("dashboard", f"[bold]{site}/ops/[/]  the service live, same login")
     # On its own line, so that a narrow terminal does not break the password in two.
     table.add_row("admin login", f"{stack.env['ADMIN_USER']} / {stack.env['ADMIN_PASSWORD']}")
     table.add_row("machines", f"start when there is work and stop when idle; 1 s here is {1 / TIME_SCALE:g} s on AWS")

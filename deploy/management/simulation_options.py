@@ -1,19 +1,21 @@
 """The options of `simulate_scaling`, and the scenario and policies they describe."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.core.management.base import CommandParser
 
-from metrics.policy import Policies, StepScaling, TargetTracking
+from metrics import policy
+from metrics.policy import Policies
 from metrics.simulator import arrivals
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.scenario import Machine, Scenario
 
 SHAPES = ("constant", "burst", "wave", "ramp", "bursts")
-_MACHINE, _POLICIES = Machine(), Policies(TargetTracking(1))
+_MACHINE, _POLICIES = Machine(), policy.shipped(1)
 
 # Group -> option, unit, default, help; the type is that of the default.
 _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
@@ -39,6 +41,7 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
             "standard deviation / mean of that time (log-normal)",
         ),
         ("--boot-seconds", "SECONDS", _MACHINE.boot_seconds, "time from launching a machine to its first photo"),
+        ("--resume-seconds", "SECONDS", _MACHINE.resume_seconds, "the same for a machine of the warm pool"),
         (
             "--dollars-per-hour",
             "DOLLARS",
@@ -47,6 +50,7 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
         ),
         ("--min", "MACHINES", 0, "minimum size of the group"),
         ("--max", "MACHINES", 4, "maximum size of the group"),
+        ("--warm-pool", "MACHINES", 0, "how many of them are prepared, and stopped while they are not needed"),
     ),
     "metric and policies": (
         ("--publish-seconds", "SECONDS", 30.0, "how often the metric is published"),
@@ -64,8 +68,8 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
             "how long the last machine stays after the newest photo; 0: as long as it is busy",
         ),
         ("--period-seconds", "SECONDS", 30.0, "period of the alarms"),
-        ("--high-periods", "PERIODS", _POLICIES.tracking.high_periods, "this many above the target scale out"),
-        ("--low-periods", "PERIODS", _POLICIES.tracking.low_periods, "this many below 90 %% of the target scale in"),
+        ("--high-periods", "PERIODS", _POLICIES.tracking[0].high_periods, "this many above the target scale out"),
+        ("--low-periods", "PERIODS", _POLICIES.tracking[0].low_periods, "this many below 90 %% of the target scale in"),
         ("--warmup-seconds", "SECONDS", _POLICIES.warmup, "how long a new machine warms up; no scale-in meanwhile"),
     ),
 }
@@ -90,6 +94,7 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
         service_seconds=options["service_seconds"],
         service_variation=options["service_variation"],
         boot_seconds=options["boot_seconds"],
+        resume_seconds=options["resume_seconds"],
         dollars_per_hour=options["dollars_per_hour"],
     )
     return Scenario(
@@ -97,6 +102,7 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
         machine=machine,
         minimum=options["min"],
         maximum=options["max"],
+        warm_pool=options["warm_pool"],
         publish_seconds=options["publish_seconds"],
         metric_delay_seconds=options["metric_delay_seconds"],
         keep_warm_seconds=options["keep_warm"],
@@ -106,10 +112,10 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
 
 
 def policies(options: Mapping[str, Any], target: float) -> Policies:
-    """Return the two policies with a target; raise BadSetting."""
-    period = options["period_seconds"]
-    tracking = TargetTracking(target, period, options["high_periods"], options["low_periods"])
-    return Policies(tracking, StepScaling(period=period), options["warmup_seconds"])
+    """Return the shipped policies with a target; raise BadSetting."""
+    shipped = policy.shipped(target, options["period_seconds"], options["warmup_seconds"])
+    periods = {"high_periods": options["high_periods"], "low_periods": options["low_periods"]}
+    return replace(shipped, tracking=[replace(one, **periods) for one in shipped.tracking])
 
 
 def load(options: Mapping[str, Any]) -> str:

@@ -7,18 +7,34 @@ from itertools import product
 
 import numpy as np
 
-from metrics.policy import Policies
+from metrics.policy import Policies, StepScaling, TargetTracking
 from metrics.simulator import arrivals
 from metrics.simulator.scenario import Result, Scenario
 from metrics.simulator.simulation import simulate
 
 Progress = Callable[[str, float], None]
 
-SHIPPED, BEFORE = "shipped", "keep-warm-off"
-# How each policy differs from the scenario as it is given.
-POLICIES: Mapping[str, Callable[[Scenario], Scenario]] = {
-    SHIPPED: lambda scenario: scenario,
-    BEFORE: lambda scenario: replace(scenario, keep_warm_seconds=0.0),
+# The policies with a target of BacklogPerInstance.
+WithTarget = Callable[[float], Policies]
+
+SHIPPED = "shipped"
+_FAST_SECONDS = 10.0
+# How each policy differs from the scenario and the policies as they are given.
+POLICIES: Mapping[str, Callable[[Scenario, Policies], tuple[Scenario, Policies]]] = {
+    SHIPPED: lambda scenario, policies: (scenario, policies),
+    "keep-warm-off": lambda scenario, policies: (replace(scenario, keep_warm_seconds=0.0), policies),
+    # Metric and alarms three times as often.
+    "every-10-s": lambda scenario, policies: (
+        replace(scenario, publish_seconds=_FAST_SECONDS),
+        replace(policies, tracking=[replace(one, period=_FAST_SECONDS) for one in policies.tracking]),
+    ),
+    # Two machines that are prepared and stopped, as far as the maximum has room for them.
+    "warm-pool-of-2": lambda scenario, policies: (replace(scenario, warm_pool=min(2, scenario.maximum)), policies),
+    # As release 0.1: one target tracking policy with 10 photos a machine, one machine to begin with, and none kept.
+    "one-policy": lambda scenario, policies: (
+        replace(scenario, keep_warm_seconds=0.0),
+        Policies([TargetTracking(10.0, policies.tracking[0].period)], [StepScaling()], policies.warmup),
+    ),
 }
 _SIX_HOURS = 6 * 3600.0
 # What --compare tries: trickles, days, bursts, and growth.
@@ -72,15 +88,12 @@ def runs(
     """Yield what each policy, with each target, makes of each load, as soon as it is simulated."""
     for (load, scenario), name, (target, with_target) in product(scenarios.items(), named, policies.items()):
         policy = name if len(policies) == 1 else f"{name}, target {target:g}"
-        result = simulate(POLICIES[name](scenario), with_target, partial(progress, f"{load}: {policy}"))
+        result = simulate(*POLICIES[name](scenario, with_target), partial(progress, f"{load}: {policy}"))
         yield Run(policy, load, result)
 
 
-def targets(scenario: Scenario, policies: Policies, values: Iterable[float], progress: Progress) -> dict[float, Result]:
+def targets(
+    scenario: Scenario, with_target: WithTarget, values: Iterable[float], progress: Progress
+) -> dict[float, Result]:
     """Return the result for each target; `progress` is called with what is simulated, and the simulated seconds."""
-    return {value: simulate(scenario, at(policies, value), partial(progress, f"target {value:g}")) for value in values}
-
-
-def at(policies: Policies, target: float) -> Policies:
-    """Return the policies with another target."""
-    return replace(policies, tracking=replace(policies.tracking, target=target))
+    return {value: simulate(scenario, with_target(value), partial(progress, f"target {value:g}")) for value in values}

@@ -13,9 +13,9 @@ import numpy as np
 import simpy
 
 from metrics import backlog, policy
-from metrics.backlog import BadSetting
+from metrics.backlog import METRICS, BadSetting, Depth
 from metrics.evaluation import Point
-from metrics.policy import Capacity, Points, Policies
+from metrics.policy import Capacity, Policies
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.fleet import Fleet
 from metrics.simulator.scenario import BacklogSeries, MachineSeries, Result, Scenario
@@ -33,7 +33,7 @@ def simulate(scenario: Scenario, policies: Policies, progress: Callable[[float],
 
     `progress` is called with the simulated seconds. Raise BadSetting for a scenario that never ends.
     """
-    scenario.check(policies.tracking.period)
+    scenario.check(min(one.period for one in policies.tracking))
     return _World(scenario, policies, progress).run()
 
 
@@ -61,19 +61,19 @@ class _World:
         self._over = self._env.event()
         self._launched: dict[int, float] = {}  # When each machine was launched, oldest first.
         self._running: set[int] = set()
+        self._stopped = max(0, scenario.warm_pool - scenario.minimum)  # In the warm pool.
         self._changed_at = -math.inf
         self._launches, self._machine_seconds = 0, 0.0
-        tracking = policies.tracking
-        span = (tracking.low_periods + 4) * tracking.period + scenario.metric_delay_seconds
-        points = math.ceil(span / scenario.publish_seconds) + 1
-        self._load, self._idle = deque[Point](maxlen=points), deque[Point](maxlen=points)
+        span = max((tracking.low_periods + 4) * tracking.period for tracking in policies.tracking)
+        points = math.ceil((span + scenario.metric_delay_seconds) / scenario.publish_seconds) + 1
+        self._points = {name: deque[Point](maxlen=points) for name in METRICS}
         self._ticks: list[tuple[float, ...]] = [(0.0, 0.0, 0.0)]
         self._changes: list[tuple[float, ...]] = [(0.0, 0.0, 0.0)]
 
     def run(self) -> Result:
         """Run to the end."""
         # These are running already.
-        self._resize(self._scenario.minimum, boot_seconds=0)
+        self._resize(self._scenario.minimum, running=True)
         self._env.process(self._metric())
         self._env.process(self._scaling())
         self._env.run(self._over)
@@ -97,12 +97,12 @@ class _World:
         yield self._env.timeout(every / 2)
         while True:
             now = self._env.now
-            unfinished, desired = backlog.backlog(*self._fleet.depth(now)), len(self._launched)
+            depth = Depth(*self._fleet.depth(now))
             keep = backlog.in_use(self._since_photo(), self._scenario.keep_warm_seconds)
-            values = backlog.values(unfinished, desired, self._policies.tracking.target, keep)
-            self._load.append(Point(now, values.backlog_per_instance))
-            self._idle.append(Point(now, values.backlog_without_capacity))
-            self._ticks.append((now, unfinished, values.backlog_per_instance))
+            values = backlog.values(depth, len(self._launched), self._policies.tracking[0].target, keep)
+            for name, value in values.by_name().items():
+                self._points[name].append(Point(now, value))
+            self._ticks.append((now, depth.unfinished, values.backlog_per_instance))
             self._progress(now)
             yield self._env.timeout(every)
 
@@ -113,13 +113,12 @@ class _World:
 
     def _scaling(self) -> Generator[simpy.Event, Any, None]:
         """Evaluate the alarms and carry out the policies' decisions, until the end."""
-        tracking, first = self._policies.tracking, self._policies.first
-        period = min(tracking.period, first.period) if first else tracking.period
+        every = min(one.period for one in self._policies.tracking) / EVALUATIONS_A_PERIOD
         while not self._is_over():
-            yield self._env.timeout(period / EVALUATIONS_A_PERIOD)
-            points = Points(self._seen(self._load), self._seen(self._idle))
+            yield self._env.timeout(every)
+            points = {name: self._seen(found) for name, found in self._points.items()}
             decision = policy.decide(self._policies, points, self._capacity(), self._env.now)
-            self._resize(decision.desired, self._scenario.machine.boot_seconds)
+            self._resize(decision.desired)
         self._over.succeed()
 
     def _boot(self, machine: int, seconds: float) -> Generator[simpy.Event, Any, None]:
@@ -129,27 +128,36 @@ class _World:
             self._fleet.add(machine, self._env.now)
             self._note()
 
-    def _resize(self, desired: int, boot_seconds: float) -> None:
-        """Launch machines, or terminate the newest."""
+    def _resize(self, desired: int, running: bool = False) -> None:
+        """Launch machines, those of the warm pool first, or let the newest go."""
         if desired == len(self._launched):
             return
         self._changed_at = self._env.now
         while len(self._launched) < desired:
             self._launches += 1
             self._launched[self._launches] = self._env.now
-            self._env.process(self._boot(self._launches, boot_seconds))
+            self._env.process(self._boot(self._launches, 0.0 if running else self._starts_in()))
         for machine in list(self._launched)[desired:]:
             self._end(machine)
         self._note()
+
+    def _starts_in(self) -> float:
+        """Take a machine from the warm pool, or a new one; return how long it takes to start."""
+        if not self._stopped:
+            return self._scenario.machine.boot_seconds
+        self._stopped -= 1
+        return self._scenario.machine.resume_seconds
 
     def _note(self) -> None:
         self._changes.append((self._env.now, len(self._launched), len(self._running)))
 
     def _end(self, machine: int) -> None:
-        """Terminate a machine; it is paid for until its last photo is done."""
+        """Let a machine go, to the warm pool if that has room; it is paid for until its last photo is done."""
         ended = self._fleet.remove(machine, self._env.now)
         self._running.discard(machine)
         self._machine_seconds += max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
+        if self._stopped + len(self._launched) < self._scenario.warm_pool:
+            self._stopped += 1
 
     def _capacity(self) -> Capacity:
         warm_before = self._env.now - self._policies.warmup
@@ -168,5 +176,7 @@ class _World:
             raise BadSetting(
                 f"{PATIENCE_SECONDS:g} s after the last photo some are still unfinished: the machines are too slow."
             )
-        settled = len(self._launched) == self._scenario.minimum or not self._policies.tracking.scale_in
+        settled = len(self._launched) == self._scenario.minimum or not any(
+            one.scale_in for one in self._policies.tracking
+        )
         return settled and not sum(self._fleet.depth(self._env.now)) and self._fleet.all_taken

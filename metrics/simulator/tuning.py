@@ -5,15 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from metrics import backlog
-from metrics.policy import Policies
-from metrics.simulator import compare
+from metrics.simulator.compare import WithTarget
 from metrics.simulator.scenario import Result, Scenario
 from metrics.simulator.simulation import simulate
 
 # Of the acceptable backlog: the guide's own value, and smaller ones that leave time for alarms and boots.
-_SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-# Of the slots: up to there the metric tells how busy the machines are, and a group settles.
-_BUSY = (1 / 4, 1 / 2, 3 / 4, 1.0)
+_SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,44 +23,39 @@ class Advice:
 
 
 def candidates(scenario: Scenario, latency_seconds: float) -> list[float]:
-    """Return the targets worth comparing: fractions of the slots, and of the acceptable backlog of the EC2 guide.
+    """Return the targets worth comparing: fractions of the acceptable backlog of the EC2 guide.
 
     All are at least 1: below that, one photo would ask for two machines.
     """
-    acceptable = backlog.acceptable(latency_seconds, 1 / scenario.machine.photos_per_second)
-    tried = [acceptable * share for share in _SHARES] + [scenario.machine.slots * share for share in _BUSY]
-    return sorted({max(1.0, float(round(target))) for target in tried})
+    acceptable = backlog.acceptable(latency_seconds, scenario.machine.photos_per_second)
+    return sorted({max(1.0, float(round(acceptable * share))) for share in _SHARES})
 
 
 def recommend(
-    scenario: Scenario, policies: Policies, results: Mapping[float, Result], latency_seconds: float, percent: float
+    scenario: Scenario, with_target: WithTarget, results: Mapping[float, Result], latency_seconds: float, percent: float
 ) -> Advice:
     """Return the cheapest target whose percentile keeps the latency; if none does, the one that comes closest."""
     kept = {target: result for target, result in results.items() if result.latency(percent) <= latency_seconds}
     if kept:
-        best = min(kept, key=lambda target: kept[target].dollars * _doubt(scenario, target))
+        best = min(kept, key=lambda target: (kept[target].dollars, -target))
         reasons = [_measured(best, results[best], percent), *_above(results, best, latency_seconds, percent)]
     else:
-        best = min(results, key=lambda target: (round(results[target].latency(percent)), results[target].dollars))
+        best = min(results, key=lambda one: (round(results[one].latency(percent)), results[one].dollars, -one))
         reasons = [
             _measured(best, results[best], percent),
-            *_too_slow(scenario, policies, best, results[best], percent),
+            *_too_slow(scenario, with_target, best, results[best], percent),
         ]
-    reasons += [_slots(scenario, best), *_sends(scenario)]
-    return Advice(best, bool(kept), [_guide(scenario, latency_seconds), *reasons])
+    reasons = [_guide(scenario, latency_seconds, best), *reasons, *_sends(scenario)]
+    return Advice(best, bool(kept), reasons)
 
 
-def _doubt(scenario: Scenario, target: float) -> float:
-    """Return a surcharge on swinging: on another day the photos would fall differently."""
-    return 1.25 if target > scenario.machine.slots else 1.0
-
-
-def _guide(scenario: Scenario, latency_seconds: float) -> str:
+def _guide(scenario: Scenario, latency_seconds: float, best: float) -> str:
     speed = scenario.machine.photos_per_second
-    acceptable = backlog.acceptable(latency_seconds, 1 / speed)
+    acceptable = backlog.acceptable(latency_seconds, speed)
+    by_itself = f" LATENCY_GOAL_SECONDS={latency_seconds:g} sets it by itself." if round(acceptable) == best else ""
     return (
         f"A machine does {speed:g} photos/s, {acceptable:,.0f} in {latency_seconds:g} s: the acceptable backlog of the "
-        "EC2 guide, if machines started instantly."
+        f"EC2 guide, if machines started instantly.{by_itself}"
     )
 
 
@@ -80,16 +72,16 @@ def _above(results: Mapping[float, Result], best: float, latency_seconds: float,
     if higher is None:
         return ["It is the highest target tried."]
     slower = results[higher].latency(percent)
-    cheaper = "cheaper, but it swings" if results[higher].dollars < results[best].dollars else "no cheaper"
+    cheaper = "cheaper" if results[higher].dollars < results[best].dollars else "no cheaper"
     verdict = f"over {latency_seconds:g} s" if slower > latency_seconds else cheaper
     return [
         f"At {higher:g}, p{percent:g} is {slower:,.1f} s at ${results[higher].dollars_per_thousand:.3g}: {verdict}."
     ]
 
 
-def _too_slow(scenario: Scenario, policies: Policies, best: float, result: Result, percent: float) -> list[str]:
+def _too_slow(scenario: Scenario, with_target: WithTarget, best: float, result: Result, percent: float) -> list[str]:
     """Explain why no target is enough, and what one more permanent machine would change."""
-    wait = (scenario.publish_seconds + policies.tracking.period) / 2 + scenario.machine.boot_seconds
+    wait = (scenario.publish_seconds + min(with_target(best).periods)) / 2 + scenario.machine.boot_seconds
     reasons = [
         f"No target is enough: a new machine starts work {wait:.0f} s or more after it is needed (tick, alarm, boot)."
     ]
@@ -97,22 +89,9 @@ def _too_slow(scenario: Scenario, policies: Policies, best: float, result: Resul
         reasons.append(f"All {result.peak} machines were in use: a higher maximum may help.")
     if scenario.minimum < scenario.maximum:
         more = scenario.minimum + 1
-        with_more = simulate(replace(scenario, minimum=more), compare.at(policies, best))
+        with_more = simulate(replace(scenario, minimum=more), with_target(best))
         reasons.append(f"With a minimum of {more}: {_measured(best, with_more, percent)}")
     return reasons
-
-
-def _slots(scenario: Scenario, best: float) -> str:
-    """Explain on which side of a machine's slots the target is: the metric means something else on each."""
-    slots = f"the {scenario.machine.slots} photos a machine works on at a time"
-    if best <= scenario.machine.slots:
-        return (
-            f"It is at most {slots}: the metric tells how busy machines are, and under a steady load the group settles."
-        )
-    return (
-        f"It is above {slots}: under a steady load for several machines the group has to fall behind before it grows, "
-        "and swings. Try another --seed too."
-    )
 
 
 def _sends(scenario: Scenario) -> list[str]:
@@ -120,7 +99,6 @@ def _sends(scenario: Scenario) -> list[str]:
     limit, speed = scenario.sends_per_second, scenario.machine.photos_per_second
     if not limit:
         return []
-    return [
-        f"The bot may send {limit:g} messages/s, which {limit / speed:.2g} busy machines do: beyond "
-        f"{math.ceil(limit / speed)} machine(s), answers come no earlier."
-    ]
+    enough = math.ceil(limit / speed)
+    machines = "one machine" if enough == 1 else f"{enough} machines"
+    return [f"The bot may send {limit:g} messages/s: with more than {machines}, answers come no earlier."]

@@ -26,21 +26,7 @@ values are in `var/bench/<time>.json`. `--sweep` measures only the worker, in al
 variables (an empty value leaves the variable unset), each against `bare` in the same round.
 """
 
-import os
-
-import django
-
-
-def main() -> None:
-    """Set Django up, then do what the command line asks for."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
-    os.environ.setdefault("LOG_FORMAT", "json")
-    django.setup()
-    # What this imports needs Django.
-    from tests.bench import command
-
-    command.run(__doc__ or "")
-
+from tests.support import tool
 
 if __name__ == "__main__":
-    main()
+    tool.run("bench", __doc__)

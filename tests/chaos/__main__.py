@@ -27,21 +27,7 @@ code 1: an answer was lost, or doubled beyond that rule, a process was killed fo
 ("broken:"), or a fault hit nothing ("void:").
 """
 
-import os
-
-import django
-
-
-def main() -> None:
-    """Set Django up, then do what the command line asks for."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
-    os.environ.setdefault("LOG_FORMAT", "json")
-    django.setup()
-    # What this imports needs Django.
-    from tests.chaos import command
-
-    command.run(__doc__ or "")
-
+from tests.support import tool
 
 if __name__ == "__main__":
-    main()
+    tool.run("chaos", __doc__)

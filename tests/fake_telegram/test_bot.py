@@ -23,7 +23,7 @@ from deploy.local.telegram.client import TelegramClientError
 from tests.fake_telegram.service import CHAT, TLS, TOKEN, Fake, keyboard, picture
 
 
-def test_bot_id_comes_from_the_token(telegram: Fake) -> None:
+def test_bot_id_comes_from_token(telegram: Fake) -> None:
     me = telegram.bot(lambda bot: bot.get_me())
     assert (me.id, me.is_bot, me.username) == (123456, True, "object_detection_bot")
 
@@ -38,7 +38,7 @@ def test_wrong_token_is_401_and_unknown_method_404(telegram: Fake) -> None:
     assert httpx.get(f"{telegram.url}/file/botwrong/photos/file_1.jpg", verify=TLS).status_code == 401
 
 
-def test_revoked_token_is_replaced_for_the_same_bot(telegram: Fake) -> None:
+def test_revoked_token_is_replaced_for_same_bot(telegram: Fake) -> None:
     telegram.control.revoke("123456:another")
     try:
         assert telegram.api("getMe").status_code == 401
@@ -65,7 +65,7 @@ def test_parameters_are_read_from_every_kind_of_request(telegram: Fake, body: di
     assert [message.text for message in telegram.user().messages()] == ["hello"]
 
 
-def test_person_sees_the_message_that_was_sent(telegram: Fake) -> None:
+def test_person_sees_sent_message(telegram: Fake) -> None:
     asked = telegram.user().send_text("what is this?")
     sent = telegram.bot(
         lambda bot: bot.send_message(CHAT, "a <b>cat</b>", "HTML", reply_to_message_id=asked, reply_markup=keyboard())
@@ -166,7 +166,7 @@ def test_text_and_caption_of_maximum_length_are_sent(telegram: Fake) -> None:
     assert telegram.bot(lambda bot: bot.send_photo(CHAT, picture(), caption, parse_mode="HTML")).caption == "x" * 1024
 
 
-def test_photo_of_the_bot_becomes_jpeg_of_at_most_1280_pixels(telegram: Fake) -> None:
+def test_bots_photo_becomes_jpeg_of_at_most_1280_pixels(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_photo(CHAT, picture(2000, 1000, "PNG"), filename="result.png"))
     seen = telegram.user().wait_for(lambda message: message.message_id == sent.message_id)
     image = Image.open(io.BytesIO(telegram.user().download(seen)))
@@ -174,7 +174,7 @@ def test_photo_of_the_bot_becomes_jpeg_of_at_most_1280_pixels(telegram: Fake) ->
     assert [(size.width, size.height) for size in sent.photo] == [(90, 45), (320, 160), (800, 400), (1280, 640)]
 
 
-def test_reply_to_a_deleted_message_needs_permission(telegram: Fake) -> None:
+def test_reply_to_deleted_message_needs_permission(telegram: Fake) -> None:
     user = telegram.user()
     gone = user.send_text("never mind")
     user.delete(gone)
@@ -195,14 +195,14 @@ def test_edit_without_buttons_removes_them(telegram: Fake) -> None:
         telegram.bot(lambda bot: bot.edit_message_text("found", CHAT, sent.message_id))
 
 
-def test_changing_buttons_does_not_mark_a_message_as_edited(telegram: Fake) -> None:
+def test_changing_buttons_does_not_mark_message_as_edited(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "x"))
     telegram.bot(lambda bot: bot.edit_message_reply_markup(CHAT, sent.message_id, reply_markup=keyboard()))
     (seen,) = telegram.user().messages()
     assert ([button.data for button in seen.buttons], seen.edited) == (["again"], False)
 
 
-def test_text_can_be_edited_into_a_photo(telegram: Fake) -> None:
+def test_text_can_be_edited_into_photo(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "looking"))
     media = InputMediaPhoto(picture(), caption="1 cat")
     telegram.bot(lambda bot: bot.edit_message_media(media, CHAT, sent.message_id))
@@ -216,7 +216,7 @@ def test_text_can_be_edited_into_a_photo(telegram: Fake) -> None:
         telegram.bot(lambda bot: bot.edit_message_text("x", CHAT, sent.message_id))
 
 
-def test_bot_can_delete_but_not_edit_a_persons_message(telegram: Fake) -> None:
+def test_bot_can_delete_but_not_edit_others_messages(telegram: Fake) -> None:
     message_id = telegram.user().send_text("mine")
     with pytest.raises(BadRequest, match="Message can't be edited"):
         telegram.bot(lambda bot: bot.edit_message_text("x", CHAT, message_id))
@@ -234,7 +234,7 @@ def test_album_is_separate_messages_of_one_group(telegram: Fake) -> None:
         telegram.bot(lambda bot: bot.send_media_group(CHAT, [media[0], InputMediaDocument(b"x")]))
 
 
-def test_file_id_resends_the_same_file(telegram: Fake) -> None:
+def test_file_id_resends_same_file(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_document(CHAT, b"data", filename="boxes.json"))
     assert sent.document
     file_id = sent.document.file_id

@@ -26,7 +26,7 @@ def page(telegram: Fake, browser: Browser) -> Iterator[Page]:
     assert errors == []
 
 
-def test_photo_is_answered_on_the_page(telegram: Fake, page: Page) -> None:
+def test_photo_is_answered_on_page(telegram: Fake, page: Page) -> None:
     page.get_by_test_id("start").click()
     expect(page.get_by_test_id("text")).to_have_text(["/start"])
     file: Any = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": picture()}
@@ -57,7 +57,7 @@ def test_photo_is_answered_on_the_page(telegram: Fake, page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
-def test_photos_become_an_album_and_a_file_a_document(telegram: Fake, page: Page) -> None:
+def test_photos_become_album_and_file_becomes_document(telegram: Fake, page: Page) -> None:
     photos: Any = [
         {"name": f"{side}.png", "mimeType": "image/png", "buffer": picture(side, side, "PNG")} for side in (90, 91)
     ]
@@ -74,7 +74,7 @@ def test_photos_become_an_album_and_a_file_a_document(telegram: Fake, page: Page
     assert messages[2].document.mime_type == "text/plain"
 
 
-def test_page_keeps_people_apart_and_follows_a_reset(telegram: Fake, page: Page) -> None:
+def test_page_keeps_people_apart_and_follows_reset(telegram: Fake, page: Page) -> None:
     telegram.user().send_text("mine")
     telegram.user(9).send_text("somebody else's")
     expect(page.get_by_test_id("text")).to_have_text(["mine"])

@@ -20,7 +20,7 @@ from deploy.local.telegram.client import TelegramClientError
 from tests.fake_telegram.service import CHAT, TLS, TOKEN, Fake, keyboard, picture, polled
 
 
-def test_command_reaches_the_bot_as_an_entity(telegram: Fake) -> None:
+def test_command_reaches_bot_as_entity(telegram: Fake) -> None:
     message_id = telegram.user(language_code="he").send_text("/start")
     (update,) = polled(telegram)
     message = update.message
@@ -67,7 +67,7 @@ def test_photos_of_every_mode_arrive_as_jpeg(telegram: Fake, mode: str, color: A
     assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (100, 50))
 
 
-def test_resent_picture_has_a_new_file_id_and_the_same_unique_id(telegram: Fake) -> None:
+def test_resent_picture_keeps_only_its_unique_id(telegram: Fake) -> None:
     user = telegram.user()
     user.send_photo(picture())
     user.send_photo(picture())
@@ -103,7 +103,7 @@ def test_file_above_20_mib_cannot_be_downloaded(telegram: Fake) -> None:
         telegram.bot(lambda bot: bot.get_file(document.file_id))
 
 
-def test_album_is_an_update_per_photo_with_the_caption_on_the_first(telegram: Fake) -> None:
+def test_album_is_one_update_per_photo(telegram: Fake) -> None:
     message_ids = telegram.user().send_album([picture(100 + number, 100) for number in range(3)], caption="three")
     messages = [update.message for update in polled(telegram)]
     assert [message and message.message_id for message in messages] == message_ids
@@ -130,13 +130,13 @@ def test_group_has_members_and_its_own_message_ids(telegram: Fake) -> None:
     assert second == first + 1
 
 
-def test_edit_by_a_person_is_a_separate_update(telegram: Fake) -> None:
+def test_persons_edit_is_separate_update(telegram: Fake) -> None:
     message_id = telegram.user().send_text("dog")
     telegram.user().edit_text(message_id, "cat")
     assert polled(telegram)[-1].edited_message.text == "cat"  # type: ignore[union-attr]
 
 
-def test_pressed_button_is_answered_with_a_notice(telegram: Fake) -> None:
+def test_pressed_button_is_answered_with_notice(telegram: Fake) -> None:
     user = telegram.user()
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "1 cat", reply_markup=keyboard("again:1")))
     query_id = user.press(sent.message_id, "again:1")
@@ -168,7 +168,7 @@ def test_blocked_bot_gets_403_and_is_told_about_it(telegram: Fake) -> None:
     assert [change and change.new_chat_member.status for change in changes] == ["kicked", "member"]
 
 
-def test_events_of_a_chat_are_streamed(telegram: Fake) -> None:
+def test_events_of_chat_are_streamed(telegram: Fake) -> None:
     with httpx.stream(
         "GET", f"{telegram.url}/chats/{CHAT}/events?after=0", verify=TLS, timeout=PATIENCE_SECONDS
     ) as stream:

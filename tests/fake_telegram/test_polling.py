@@ -15,7 +15,7 @@ from telegram.error import Conflict
 from tests.fake_telegram.service import Fake, polled
 
 
-def test_polling_waits_and_confirms_updates_before_the_offset(telegram: Fake) -> None:
+def test_polling_confirms_updates_before_offset(telegram: Fake) -> None:
     async def poll_while_someone_writes(bot: Bot) -> tuple[Update, ...]:
         polling = asyncio.create_task(bot.get_updates(timeout=20))
         await asyncio.to_thread(telegram.user().send_text, "hello")
@@ -27,7 +27,7 @@ def test_polling_waits_and_confirms_updates_before_the_offset(telegram: Fake) ->
     assert polled(telegram) == []
 
 
-def test_polling_conflicts_with_a_webhook_and_with_another_poll(telegram: Fake) -> None:
+def test_polling_conflicts_with_webhook_and_other_poll(telegram: Fake) -> None:
     async def two_polls(bot: Bot) -> tuple[Any, ...]:
         first = asyncio.create_task(bot.get_updates(timeout=20))
         second = asyncio.create_task(bot.get_updates(timeout=20))

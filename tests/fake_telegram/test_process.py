@@ -17,7 +17,7 @@ OURS = ("botsite", "deploy", "detection", "metrics")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_stops_it_cleanly_with_open_streams(number: signal.Signals) -> None:
+def test_signal_stops_server_with_open_streams(number: signal.Signals) -> None:
     process, line = start_server()
     url = line.split()[-1]
     assert line == f"fake Telegram listens on {url}"
@@ -30,7 +30,7 @@ def test_signal_stops_it_cleanly_with_open_streams(number: signal.Signals) -> No
         assert process.stderr.read() == ""
 
 
-def test_it_does_not_start_without_a_token() -> None:
+def test_server_does_not_start_without_token() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "TELEGRAM_TOKEN"}
     command = [sys.executable, "-m", "deploy.local.telegram", "--port", "0"]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -38,7 +38,7 @@ def test_it_does_not_start_without_a_token() -> None:
     assert "TELEGRAM_TOKEN is not set" in ended.stderr
 
 
-def test_fake_telegram_imports_nothing_else_of_this_project() -> None:
+def test_fake_telegram_imports_nothing_else_of_ours() -> None:
     code = "import sys, deploy.local.telegram.__main__, deploy.local.telegram.client; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     ours = [name for name in done.stdout.split() if name.partition(".")[0] in OURS]

@@ -27,7 +27,7 @@ yfgiwGc5kMnrX6lpD814BAhdC/AYqfmRvik=
 """
 
 
-def test_updates_carry_the_secret_and_leave_the_queue_on_2xx(telegram: Fake, webhook: Webhook) -> None:
+def test_updates_carry_the_secret_and_leave_on_2xx(telegram: Fake, webhook: Webhook) -> None:
     telegram.user().send_text("hello")
     assert webhook.texts(1) == ["hello"]
     assert webhook.received[0][1] == SECRET
@@ -36,7 +36,7 @@ def test_updates_carry_the_secret_and_leave_the_queue_on_2xx(telegram: Fake, web
     assert (info.url, info.pending_update_count, info.last_error_message) == (webhook.url, 0, None)
 
 
-def test_failing_update_is_retried_with_backoff_and_delays_only_its_chat(telegram: Fake, webhook: Webhook) -> None:
+def test_failing_update_delays_only_its_chat(telegram: Fake, webhook: Webhook) -> None:
     webhook.answer_chat = {CHAT: 503}
     telegram.user().send_text("first")
     telegram.user().send_text("second")
@@ -76,7 +76,7 @@ def test_retry_after_is_obeyed(telegram: Fake, webhook: Webhook) -> None:
     assert webhook.received[1][0] - webhook.received[0][0] >= 20 * TIME_SCALE
 
 
-def test_webhook_that_is_down_is_retried_until_it_is_back(telegram: Fake, webhook: Webhook) -> None:
+def test_webhook_is_retried_until_it_is_back(telegram: Fake, webhook: Webhook) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as unused:
         closed = f"http://127.0.0.1:{unused.server_port}/"
     telegram.bot(lambda bot: bot.set_webhook(closed))
@@ -109,7 +109,7 @@ def test_update_is_dropped_after_a_day(telegram: Fake, webhook: Webhook) -> None
     assert set(delivery.statuses) == {500}
 
 
-def test_press_can_overtake_a_failing_message(telegram: Fake, webhook: Webhook) -> None:
+def test_press_can_overtake_failing_message(telegram: Fake, webhook: Webhook) -> None:
     sent = telegram.bot(lambda bot: bot.send_message(CHAT, "x", reply_markup=keyboard()))
     telegram.control.set(time_scale=10)
     webhook.answer(500, 500)
@@ -130,7 +130,7 @@ def test_only_allowed_updates_are_created(telegram: Fake, webhook: Webhook) -> N
     assert telegram.control.webhook()["allowed_updates"] == ["callback_query"]
 
 
-def test_pending_updates_survive_a_new_webhook_unless_dropped(telegram: Fake) -> None:
+def test_pending_updates_survive_new_webhook_unless_dropped(telegram: Fake) -> None:
     telegram.user().send_text("kept")
     receiver = Webhook()
     telegram.bot(lambda bot: bot.set_webhook(receiver.url))
@@ -144,7 +144,7 @@ def test_pending_updates_survive_a_new_webhook_unless_dropped(telegram: Fake) ->
     receiver.close()
 
 
-def test_certificate_must_be_uploaded_as_a_file(telegram: Fake) -> None:
+def test_certificate_must_be_uploaded_as_file(telegram: Fake) -> None:
     url = "https://localhost:8443/"
     telegram.api("setWebhook", json={"url": url, "certificate": CERTIFICATE.decode()})
     assert telegram.bot(lambda bot: bot.get_webhook_info()).has_custom_certificate is False
@@ -154,14 +154,14 @@ def test_certificate_must_be_uploaded_as_a_file(telegram: Fake) -> None:
         telegram.bot(lambda bot: bot.set_webhook(url, certificate=b"nonsense"))
 
 
-def test_method_in_the_webhooks_response_is_carried_out(telegram: Fake, webhook: Webhook) -> None:
+def test_method_in_webhook_response_is_executed(telegram: Fake, webhook: Webhook) -> None:
     body = json.dumps({"method": "sendMessage", "chat_id": CHAT, "text": "from the answer"}).encode()
     webhook.answer(200, body=body)
     message_id = telegram.user().send_text("hello")
     assert telegram.user().wait_for(lambda message: message.message_id > message_id).text == "from the answer"
 
 
-def test_update_comes_again_if_the_response_is_lost(telegram: Fake, webhook: Webhook) -> None:
+def test_update_comes_again_if_response_is_lost(telegram: Fake, webhook: Webhook) -> None:
     telegram.control.fault("webhook", "apply_then_drop")
     telegram.user().send_text("hello")
     first, second = webhook.updates(2)
@@ -186,7 +186,7 @@ def test_updates_can_be_duplicated_swapped_and_dropped(telegram: Fake, webhook: 
     assert telegram.control.updates(CHAT)[-1].statuses == (0, 200)
 
 
-def test_copies_of_an_update_can_be_delivered_at_once(telegram: Fake, webhook: Webhook) -> None:
+def test_copies_of_update_can_be_delivered_at_once(telegram: Fake, webhook: Webhook) -> None:
     telegram.user().send_text("hello")
     (update,) = webhook.updates(1)
     telegram.control.wait_until_delivered()
@@ -195,7 +195,7 @@ def test_copies_of_an_update_can_be_delivered_at_once(telegram: Fake, webhook: W
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"update_id": 1, "message": ', b"", b'{"update_id": 5, "message": {}}'])
-def test_any_body_can_be_injected_as_an_update(telegram: Fake, webhook: Webhook, body: bytes) -> None:
+def test_any_body_can_be_injected_as_update(telegram: Fake, webhook: Webhook, body: bytes) -> None:
     webhook.answer(400)
     delivery = telegram.control.inject(body, timeout_seconds=PATIENCE_SECONDS)
     assert (delivery.statuses, delivery.settled) == ((400, 200), True)

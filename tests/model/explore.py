@@ -3,8 +3,9 @@
 from collections import deque
 from dataclasses import dataclass
 
-from tests.model import protocol
-from tests.model.protocol import Protocol, State
+from tests.model import states
+from tests.model.protocol import Protocol
+from tests.model.states import State
 
 
 class BrokenPromise(AssertionError):
@@ -32,7 +33,7 @@ def explore(of: Protocol, start: State) -> Explored:
             if after not in came:
                 came[after] = (state, name)
                 waiting.append(after)
-                if broken := protocol.broken(after):
+                if broken := states.broken(after):
                     raise BrokenPromise(_way(came, after, broken))
             if kind == "progress":
                 into.setdefault(after, []).append(state)
@@ -45,7 +46,7 @@ def explore(of: Protocol, start: State) -> Explored:
 
 def _leading_to_an_end(came: dict[State, tuple[State, str] | None], into: dict[State, list[State]]) -> set[State]:
     """Return the states from which, without another fault or an operator, everything ends well."""
-    good = {state for state in came if protocol.settled(state)}
+    good = {state for state in came if states.settled(state)}
     waiting = list(good)
     while waiting:
         for before in into.get(waiting.pop(), ()):

@@ -6,59 +6,14 @@ an operator's acts are limited in number, which keeps the states finite.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from tests.model import writes
+from tests.model import changes, faults, writes
+from tests.model.states import Message, State
 from tests.model.writes import FINISHED, Item, Rules
 
 Kind = Literal["progress", "fault", "operator"]
-SLOTS = 2
 ALL_FIXES = Rules()
-
-
-class Message(NamedTuple):
-    """A job in SQS; its place in the state is its job's id. `round` is the round of work that it was sent for."""
-
-    where: Literal["gone", "visible", "hidden", "dead"] = "gone"
-    round: int = 0
-
-
-class Worker(NamedTuple):
-    """got -> (saw ->) claimed -> stored -> done. `attempts` and `round` are those of its claim, or what it saw."""
-
-    phase: str = "idle"
-    job: int = 0
-    attempts: int = 0
-    round: int = 0
-
-
-class Site(NamedTuple):
-    """leased -> sent; `unsure` has lost Telegram's reply, `late` has sent and lost its lease since."""
-
-    phase: str = "idle"
-    lease: int = 0
-    answer: int = 0
-
-
-class State(NamedTuple):
-    """The whole system. `credit` is how many more answers each round of work may get; it never falls below 0."""
-
-    item: Item | None = None
-    update: bool = True
-    messages: tuple[Message, ...] = (Message(),) * SLOTS
-    workers: tuple[Worker, ...] = (Worker(), Worker())
-    sites: tuple[Site, ...] = (Site(), Site())
-    sweep_saw: int = 0
-    operator: tuple[str, int] = ("idle", 0)
-    picture: bool = False
-    deleted: bool = False
-    credit: tuple[int, ...] = (1, 1)
-    said: tuple[bool, ...] = (False, False)
-    faults: int = 0
-    acts: int = 0
-    wrong: str = ""
-
-
 Step = tuple[str, Kind, State]
 
 
@@ -81,7 +36,7 @@ class Protocol:
         yield from _queue(state)
         yield from self._sweep(state)
         if state.faults < self.faults:
-            for name, after in _faults(state, self.busy):
+            for name, after in faults.possible(state, self.busy):
                 yield name, "fault", after._replace(faults=state.faults + 1)
         yield from self._operator(state)
 
@@ -93,18 +48,18 @@ class Protocol:
                 yield (
                     "claim delivery",
                     "progress",
-                    _site(state._replace(item=after), number, "leased", lease, after.answer),
+                    changes.site(state._replace(item=after), number, "leased", lease, after.answer),
                 )
         elif site.phase == "leased":
-            yield "send", "progress", _sent(state, number, "sent")
+            yield "send", "progress", changes.sent(state, number, "sent")
             after = item and writes.release_delivery(item, site.lease)
-            yield "Telegram refuses for now", "progress", _site(state._replace(item=after or item), number)
+            yield "Telegram refuses for now", "progress", changes.site(state._replace(item=after or item), number)
         elif site.phase == "unsure":
             after = item and writes.release_delivery(item, site.lease)
-            yield "release", "progress", _site(state._replace(item=after or item), number)
+            yield "release", "progress", changes.site(state._replace(item=after or item), number)
         else:
             after = item and writes.finish_delivery(item, site.answer, "delivered", self.rules)
-            yield "finish delivery", "progress", _site(state._replace(item=after or item), number)
+            yield "finish delivery", "progress", changes.site(state._replace(item=after or item), number)
 
     def _sweep(self, state: State) -> Iterator[Step]:
         item = state.item
@@ -140,44 +95,20 @@ class Protocol:
                             used._replace(item=after, operator=("replays", number + 1)),
                         )
             if "resend" in self.acts and (after := writes.reopen_delivery(item)):
-                yield "operator: resend", "operator", _credit(used._replace(item=after), item.round)
+                yield "operator: resend", "operator", changes.credit(used._replace(item=after), item.round)
             if "delete" in self.acts:
                 yield "operator: delete pictures", "operator", used._replace(picture=False, operator=("deletes", 0))
         elif phase == "reopened":
             yield from _send(state._replace(operator=("idle", 0)), "operator: send")
         elif phase == "replays":
             round_ = item.round if item else 0
-            put_back = _message(state, job - 1, Message("visible", round_))
+            put_back = changes.message(state, job - 1, Message("visible", round_))
             yield "operator: put back", "progress", put_back._replace(operator=("idle", 0))
         elif phase == "deletes":
             then = ("deleted", 0) if self.rules.deleted_twice else ("idle", 0)
             yield "operator: delete item", "progress", state._replace(item=None, deleted=True, operator=then)
         elif phase == "deleted":
             yield "operator: delete picture again", "progress", state._replace(picture=False, operator=("idle", 0))
-
-
-# What an operator can act on: the webhook's part is over.
-ACCEPTED = State(item=Item(noted=True), update=False, messages=(Message("visible", 1), *(Message(),) * (SLOTS - 1)))
-
-
-def broken(state: State) -> str | None:
-    """Return which promise a state breaks."""
-    item = state.item
-    if state.wrong:
-        return state.wrong
-    if min(state.credit) < 0:
-        return "a photo was answered twice although no reply was lost"
-    if item and item.delivery == "delivered" and not state.said[item.round - 1]:
-        return "an answer counts as delivered and was never sent"
-    return None
-
-
-def settled(state: State) -> bool:
-    """Return whether nothing more is owed: the photo is answered, or deleted without a trace."""
-    if state.deleted:
-        return not state.picture
-    item = state.item
-    return bool(item and item.status in FINISHED and item.delivery == "delivered")
 
 
 def _webhook(state: State) -> Iterator[Step]:
@@ -198,47 +129,47 @@ def _worker(state: State, number: int) -> Iterator[Step]:
     if worker.phase == "idle":
         for place, message in enumerate(state.messages):
             if message.where == "visible":
-                got = _message(state, place, message._replace(where="hidden"))
-                yield "receive", "progress", _working(got, number, "got", place + 1)
+                got = changes.message(state, place, message._replace(where="hidden"))
+                yield "receive", "progress", changes.working(got, number, "got", place + 1)
     elif worker.phase == "got":
         yield _claim(state, number)
     elif worker.phase == "saw":
         after = item and writes.take_over(item, worker.job, worker.attempts)
         yield "take over", "progress", _claimed(state, number, after)
     elif worker.phase == "claimed":
-        yield "put picture", "progress", _working(state._replace(picture=True), number, "stored", *worker[1:])
+        yield "put picture", "progress", changes.working(state._replace(picture=True), number, "stored", *worker[1:])
         after = item and writes.fail(item, worker.attempts)
-        yield "unreadable", "progress", _working(state._replace(item=after or item), number, "done", worker.job)
+        yield "unreadable", "progress", changes.working(state._replace(item=after or item), number, "done", worker.job)
     elif worker.phase == "stored":
         after = item and writes.succeed(item, worker.attempts)
         then = "done" if item else "cleans"
         wrong = "a worker of an earlier round ended a later one" if after and after.round != worker.round else ""
         ended = state._replace(item=after or item, wrong=wrong)
-        yield "succeed", "progress", _working(ended, number, then, worker.job)
+        yield "succeed", "progress", changes.working(ended, number, then, worker.job)
     elif worker.phase == "cleans":
-        yield "remove picture", "progress", _working(state._replace(picture=False), number, "done", worker.job)
+        yield "remove picture", "progress", changes.working(state._replace(picture=False), number, "done", worker.job)
     else:
         message = state.messages[worker.job - 1]
         gone = message if message.where == "dead" else Message()
-        yield "delete message", "progress", _working(_message(state, worker.job - 1, gone), number)
+        yield "delete message", "progress", changes.working(changes.message(state, worker.job - 1, gone), number)
 
 
 def _claim(state: State, number: int) -> Step:
     worker, item = state.workers[number], state.item
     if item is None:
-        return "no item", "progress", _working(state, number, "cleans", worker.job)
+        return "no item", "progress", changes.working(state, number, "cleans", worker.job)
     if after := writes.claim(item, worker.job):
         return "claim", "progress", _claimed(state, number, after)
     if item.status == "processing" and (item.job == worker.job or not _held(state)):
-        return "sees a dead holder", "progress", _working(state, number, "saw", worker.job, item.attempts)
-    return "nothing to do", "progress", _working(state, number, "done", worker.job)
+        return "sees a dead holder", "progress", changes.working(state, number, "saw", worker.job, item.attempts)
+    return "nothing to do", "progress", changes.working(state, number, "done", worker.job)
 
 
 def _claimed(state: State, number: int, after: Item | None) -> State:
     job = state.workers[number].job
     if after is None:
-        return _working(state, number, "done", job)
-    return _working(state._replace(item=after), number, "claimed", job, after.attempts, after.round)
+        return changes.working(state, number, "done", job)
+    return changes.working(state._replace(item=after), number, "claimed", job, after.attempts, after.round)
 
 
 def _queue(state: State) -> Iterator[Step]:
@@ -246,7 +177,7 @@ def _queue(state: State) -> Iterator[Step]:
     held = {worker.job for worker in state.workers}
     for place, message in enumerate(state.messages):
         if message.where == "hidden" and place + 1 not in held:
-            yield "visible again", "progress", _message(state, place, message._replace(where="visible"))
+            yield "visible again", "progress", changes.message(state, place, message._replace(where="visible"))
         if message.where == "dead" and state.item and message.round == state.item.round and _only(state, place):
             after = writes.fail(state.item)
             if after:
@@ -256,47 +187,12 @@ def _queue(state: State) -> Iterator[Step]:
         yield "lease runs out", "progress", state._replace(item=item._replace(expired=True))
 
 
-def _faults(state: State, busy: bool) -> Iterator[tuple[str, State]]:
-    for number, worker in enumerate(state.workers):
-        if worker.phase != "idle":
-            yield "worker dies", _working(state, number)
-        if worker.phase in ("claimed", "stored") and state.item:
-            after = writes.give_back(state.item, worker.attempts)
-            back = _message(state, worker.job - 1, state.messages[worker.job - 1]._replace(where="visible"))
-            yield "AWS fails: give back", _working(back._replace(item=after or state.item), number)
-    for number, site in enumerate(state.sites):
-        if site.phase == "sent":
-            yield "site dies after sending", _credit(_site(state, number), site.answer)
-            if state.item and state.item.lease == site.lease and state.item.delivery == "delivering":
-                late = state._replace(item=state.item._replace(expired=True))
-                yield (
-                    "lease runs out before it is recorded",
-                    _credit(_site(late, number, "late", *site[1:]), site.answer),
-                )
-        elif site.phase != "idle":
-            yield "site dies", _site(state, number)
-        if site.phase == "leased":
-            yield "reply of the send is lost", _credit(_sent(state, number, "unsure"), site.answer)
-    for place, message in enumerate(state.messages):
-        if message.where == "hidden":
-            yield "visible although held", _message(state, place, message._replace(where="visible"))
-        if message.where == "visible":
-            yield "dead letter", _message(state, place, message._replace(where="dead"))
-            if not busy:  # While there are other jobs, it may be one of them.
-                yield "message is lost", _message(state, place, Message())
-    # After the item, a picture that is left is deleted by the bucket's lifecycle: that is as long as photos are kept.
-    if state.operator[0] not in ("idle", "deleted"):
-        yield "operator's process dies", state._replace(operator=("idle", 0))
-    if state.sweep_saw:
-        yield "sweep dies", state._replace(sweep_saw=0)
-
-
 def _send(state: State, name: str) -> Iterator[Step]:
     """Send a job and note it, in two steps. SQS has room for any number; here it waits for one of the places."""
     assert state.item
     for place, message in enumerate(state.messages):
         if message.where in ("gone", "dead") and all(worker.job != place + 1 for worker in state.workers):
-            sent = _message(state, place, Message("visible", state.item.round))
+            sent = changes.message(state, place, Message("visible", state.item.round))
             yield name, "progress", sent._replace(item=state.item._replace(noted=True))
             if not state.item.noted:
                 yield f"{name}, not noted", "progress", sent
@@ -326,35 +222,3 @@ def _held(state: State) -> bool:
 
 def _sending(state: State, lease: int) -> bool:
     return any(site.lease == lease and site.phase != "idle" for site in state.sites)
-
-
-def _message(state: State, place: int, message: Message) -> State:
-    messages = list(state.messages)
-    messages[place] = message
-    return state._replace(messages=tuple(messages))
-
-
-def _working(state: State, number: int, phase: str = "idle", *holding: int) -> State:
-    workers = list(state.workers)
-    workers[number] = Worker(phase, *holding)
-    # The workers are alike: one order for all their permutations.
-    return state._replace(workers=tuple(sorted(workers)))
-
-
-def _site(state: State, number: int, phase: str = "idle", lease: int = 0, answer: int = 0) -> State:
-    sites = list(state.sites)
-    sites[number] = Site(phase, lease, answer)
-    return state._replace(sites=tuple(sorted(sites)))
-
-
-def _sent(state: State, number: int, phase: str) -> State:
-    site = state.sites[number]
-    said = list(state.said)
-    said[site.answer - 1] = True
-    return _credit(_site(state._replace(said=tuple(said)), number, phase, *site[1:]), site.answer, -1)
-
-
-def _credit(state: State, round_: int, by: int = 1) -> State:
-    credit = list(state.credit)
-    credit[round_ - 1] += by
-    return state._replace(credit=tuple(credit))

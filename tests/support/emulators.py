@@ -12,6 +12,8 @@ from botsite import aws, secret_store
 from deploy.local.ministack import COMMAND, environment
 from tests.support.processes import free_port, listening, start, wait_until
 
+TOKEN = "123456:not-a-real-token"
+
 
 @contextmanager
 def ministack(scheme: str = "http", **env: str) -> Iterator[str]:
@@ -36,11 +38,11 @@ def moto() -> Iterator[str]:
 
 
 @contextmanager
-def telegram(token: str) -> Iterator[str]:
-    """Run the fake Telegram, with one bot, for the length of a `with` block; yield its address."""
+def telegram() -> Iterator[str]:
+    """Run the fake Telegram, with one bot that has TOKEN, for the length of a `with` block; yield its address."""
     port = free_port()
     command = [sys.executable, "-m", "deploy.local.telegram", "--port", str(port), "--time-scale", "0.01"]
-    with start(command, {"TELEGRAM_TOKEN": token}):
+    with start(command, {"TELEGRAM_TOKEN": TOKEN}):
         wait_until(lambda: listening(port))
         yield f"http://127.0.0.1:{port}"
 

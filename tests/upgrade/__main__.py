@@ -8,21 +8,7 @@ forth, so that each reads the jobs, items and calls of the other release, a back
 code 1: a photo got no answer, more than one, or an apology; or DynamoDB would not take the change of the indexes.
 """
 
-import os
-
-import django
-
-
-def main() -> None:
-    """Set Django up, then do what the command line asks for."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
-    os.environ.setdefault("LOG_FORMAT", "json")
-    django.setup()
-    # What this imports needs Django.
-    from tests.upgrade import command
-
-    command.run(__doc__ or "")
-
+from tests.support import tool
 
 if __name__ == "__main__":
-    main()
+    tool.run("upgrade", __doc__)

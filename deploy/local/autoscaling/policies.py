@@ -1,5 +1,6 @@
 """Read the scaling policies deployed for a group, and their alarms, as metrics/policy.py's types."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,21 +16,10 @@ class NotEmulated(Exception):
 
 @dataclass(frozen=True)
 class Deployed:
-    """A group's policies and their metrics; periods and warm-up are in seconds of AWS."""
+    """A group's policies, and the metric behind each name in them; periods and warm-up are in seconds of AWS."""
 
     policies: Policies
-    load: Metric
-    waiting: Metric | None
-
-    def scaled(self, time_scale: float) -> "Deployed":
-        """Return the same with periods and warm-up scaled: at 1/15, 30 s become 2 s."""
-        tracking, first = self.policies.tracking, self.policies.first
-        policies = Policies(
-            replace(tracking, period=tracking.period * time_scale),
-            first and replace(first, period=first.period * time_scale),
-            self.policies.warmup * time_scale,
-        )
-        return replace(self, policies=policies)
+    metrics: Mapping[str, Metric]
 
 
 def of(group_name: str) -> Deployed | None:
@@ -37,19 +27,24 @@ def of(group_name: str) -> Deployed | None:
     found = [policy for policy in cloudwatch.policies(group_name) if policy.enabled]
     if not found:
         return None
-    tracking = [policy for policy in found if isinstance(policy, TrackingPolicy)]
-    steps = [policy for policy in found if isinstance(policy, StepPolicy)]
-    if len(tracking) != 1 or len(steps) > 1 or len(found) != len(tracking) + len(steps):
-        raise NotEmulated(
-            f"{group_name} has the policies {', '.join(policy.name for policy in found)}; only one of target "
-            "tracking, alone or with one of step scaling, is emulated"
-        )
-    if tracking[0].metric is None:
-        raise NotEmulated(f"{tracking[0].name} names no metric: only metrics given by name are emulated")
     alarms = cloudwatch.alarms()
-    first, waiting = _first(steps[0], alarms) if steps else (None, None)
-    wanted = Policies(_tracking(tracking[0], alarms), first, max(policy.warmup for policy in found))
-    return Deployed(wanted, tracking[0].metric, waiting)
+    tracking, steps, metrics = [], [], []
+    for policy in found:
+        alarm = next((alarm for alarm in alarms if policy.arn in alarm.actions), None)
+        if isinstance(policy, TrackingPolicy) and policy.metric:
+            tracking.append(_tracking(policy, policy.metric, alarms))
+            metrics.append(policy.metric)
+        elif isinstance(policy, StepPolicy) and alarm:
+            steps.append(_steps(policy, alarm))
+            metrics.append(alarm.metric)
+        elif not isinstance(policy, StepPolicy):
+            # A step policy without an alarm does nothing, on AWS too.
+            raise NotEmulated(
+                f"{group_name} has the policy {policy.name}; only step scaling and target tracking of metrics given by "
+                "name are emulated"
+            )
+    wanted = Policies(tracking, steps, max(policy.warmup for policy in found))
+    return Deployed(wanted, {metric.name: metric for metric in metrics})
 
 
 def points(metric: Metric, seconds: float) -> list[Point]:
@@ -58,12 +53,12 @@ def points(metric: Metric, seconds: float) -> list[Point]:
     return list(found)
 
 
-def _tracking(policy: TrackingPolicy, alarms: list[Alarm]) -> TargetTracking:
+def _tracking(policy: TrackingPolicy, metric: Metric, alarms: list[Alarm]) -> TargetTracking:
     # EC2 makes the policy's alarms, and nobody can choose how many periods they have.
     own = [alarm for alarm in alarms if policy.arn in alarm.actions]
     high = next((alarm for alarm in own if alarm.comparison.startswith("Greater")), None)
     low = next((alarm for alarm in own if alarm.comparison.startswith("Less")), None)
-    tracking = TargetTracking(policy.target, policy.period, scale_in=policy.scale_in)
+    tracking = TargetTracking(policy.target, policy.period, metric.name, scale_in=policy.scale_in)
     if high:
         tracking = replace(tracking, high_periods=high.periods)
     if low:
@@ -71,20 +66,16 @@ def _tracking(policy: TrackingPolicy, alarms: list[Alarm]) -> TargetTracking:
     return tracking
 
 
-def _first(policy: StepPolicy, alarms: list[Alarm]) -> tuple[StepScaling | None, Metric | None]:
-    alarm = next((alarm for alarm in alarms if policy.arn in alarm.actions), None)
-    if alarm is None:
-        # As on AWS, a policy does nothing without an alarm.
-        return None, None
+def _steps(policy: StepPolicy, alarm: Alarm) -> StepScaling:
     if policy.adjustment != "ChangeInCapacity" or alarm.comparison != "GreaterThanThreshold":
         raise NotEmulated(
             f"{policy.name} does {policy.adjustment} at {alarm.comparison}: "
             "only ChangeInCapacity at GreaterThanThreshold is emulated"
         )
-    first = StepScaling(
+    return StepScaling(
+        steps=tuple(Step(above, change) for above, change in policy.steps),
         threshold=alarm.threshold,
         period=alarm.period,
         periods=alarm.periods,
-        steps=tuple(Step(above, change) for above, change in policy.steps),
+        metric=alarm.metric.name,
     )
-    return first, alarm.metric

@@ -12,7 +12,7 @@ from deploy.local.notice import Notice, Report
 from metrics import policy
 from metrics.backlog import BadSetting
 from metrics.cloudwatch import Group
-from metrics.policy import Decision, Points, Policies
+from metrics.policy import Decision, Policies
 
 # How often alarms are evaluated, in seconds of AWS, and how many more periods than the alarm's are read, for late
 # points.
@@ -61,23 +61,19 @@ class Scaling:
         deployed = policies.of(group.name)
         if deployed is None:
             return None
-        scaled = deployed.scaled(self._time_scale)
-        seconds = _looks_back(scaled.policies)
-        points = Points(
-            backlog_per_instance=policies.points(scaled.load, seconds),
-            backlog_without_capacity=policies.points(scaled.waiting, seconds) if scaled.waiting else (),
-        )
+        scaled = deployed.policies.scaled(self._time_scale)
+        seconds = _looks_back(scaled)
+        points = {name: policies.points(metric, seconds) for name, metric in deployed.metrics.items()}
         state = policy.Capacity(
             desired=group.desired,
             minimum=group.minimum,
             maximum=group.maximum,
-            warming=self._fleet.warming(scaled.policies.warmup),
+            warming=self._fleet.warming(scaled.warmup),
             changed_at=self._changed_at,
         )
-        return policy.decide(scaled.policies, points, state, time.time())
+        return policy.decide(scaled, points, state, time.time())
 
 
 def _looks_back(wanted: Policies) -> float:
-    tracking = wanted.tracking
-    periods = max(tracking.high_periods, tracking.low_periods) + _PERIODS_MORE
-    return periods * max(tracking.period, wanted.first.period if wanted.first else 0.0)
+    periods = max((max(one.high_periods, one.low_periods) for one in wanted.tracking), default=1) + _PERIODS_MORE
+    return periods * max(wanted.periods)

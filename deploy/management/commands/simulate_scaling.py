@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from deploy.management import simulation_options
+from metrics import backlog
 from metrics.backlog import BadSetting, positive
 from metrics.simulator import compare, plots, tuning
 from metrics.simulator.compare import Run
@@ -37,7 +39,8 @@ class Command(BaseCommand):
             type=float,
             nargs="+",
             metavar="PHOTOS",
-            help="targets of BacklogPerInstance to compare, in photos (default: BACKLOG_TARGET)",
+            help="targets of BacklogPerInstance to compare, in photos (default: BACKLOG_TARGET, or what a machine does "
+            "in LATENCY_GOAL_SECONDS)",
         )
         parser.add_argument("--tune", action="store_true", help="recommend a target for --latency, with the reasons")
         parser.add_argument(
@@ -87,12 +90,12 @@ class Command(BaseCommand):
         # Fail now, not after minutes of simulation.
         options["png"].parent.mkdir(parents=True, exist_ok=True)
         scenario = simulation_options.scenario(options)
-        targets = options["targets"] or [settings.BACKLOG_TARGET]
+        targets = options["targets"] or [_target(scenario)]
         named = options["policy"] or (list(compare.POLICIES) if options["compare"] else [compare.SHIPPED])
-        if options["compare"] or options["json"] or len(named) > 1:
+        if options["compare"] or options["json"] or named != [compare.SHIPPED]:
             self._compare(scenario, targets, named, options)
         else:
-            self._targets(compare.POLICIES[named[0]](scenario), targets, options)
+            self._targets(scenario, targets, options)
 
     def _compare(
         self, scenario: Scenario, targets: Sequence[float], named: Sequence[str], options: Mapping[str, Any]
@@ -117,12 +120,12 @@ class Command(BaseCommand):
         console = self._console()
         if options["tune"] and not options["targets"]:
             targets = tuning.candidates(scenario, options["latency"])
-        policies = simulation_options.policies(options, targets[0])
+        with_target = partial(simulation_options.policies, options)
         with _progress(console, scenario, len(targets)) as progress:
-            results = compare.targets(scenario, policies, targets, progress)
+            results = compare.targets(scenario, with_target, targets, progress)
         console.print(_table(scenario, results, options["latency"]))
         if options["tune"]:
-            advice = tuning.recommend(scenario, policies, results, options["latency"], options["percentile"])
+            advice = tuning.recommend(scenario, with_target, results, options["latency"], options["percentile"])
             console.print(
                 f"Recommended: BACKLOG_TARGET={advice.target:g}", style="bold green" if advice.kept else "bold"
             )
@@ -137,6 +140,13 @@ class Command(BaseCommand):
         self.stdout.ending = ""
         width = None if self.stdout.isatty() else 160
         return Console(file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True, width=width)
+
+
+def _target(scenario: Scenario) -> float:
+    """Return the target that the service would use with such machines."""
+    if settings.BACKLOG_TARGET is not None:
+        return settings.BACKLOG_TARGET
+    return backlog.acceptable(settings.LATENCY_GOAL_SECONDS, scenario.machine.photos_per_second)
 
 
 def _table(scenario: Scenario, results: Mapping[float, Result], goal: float) -> Table:

@@ -1,8 +1,6 @@
 """`teardown` of the stacks and of what isn't in a stack: webhook, certificate, DNS record, images, log groups."""
 
 import io
-import itertools
-from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
@@ -16,58 +14,22 @@ from deploy.images import ami
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
 from deploy.webhook import bot, registration
-from tests.support import emulators
+from tests.support import provisioning
 from tests.support.deployed import statuses
+from tests.support.emulators import TOKEN
 from tests.support.processes import free_port
+from tests.support.provisioning import Terminal
 
-TOKEN = "123456:not-a-real-token"
-numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="module")
-def telegram() -> Iterator[str]:
-    """The address of a fake Telegram for this module."""
-    with emulators.telegram(TOKEN) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[str]:
-    """An emulated AWS for this module."""
-    with emulators.ministack() as url:
-        yield url
-
-
-@pytest.fixture
-def control(telegram: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramControl]:
-    """A Telegram without a webhook."""
-    monkeypatch.setattr(settings, "TELEGRAM_API_URL", telegram)
-    yield TelegramControl(telegram)
-    TelegramControl(telegram).reset(setup=True)
-
-
-@pytest.fixture
-def prefix(cloud: str, control: TelegramControl) -> str:
-    """A prefix for this test."""
-    return f"gone-{next(numbers)}"
-
-
-@pytest.fixture(scope="module")
-def zone(cloud: str) -> str:
-    """The id of a public hosted zone of example.com."""
-    made = aws.client("route53").create_hosted_zone(Name="example.com", CallerReference="a")["HostedZone"]
-    return str(made["Id"]).removeprefix("/hostedzone/")
+pytestmark = pytest.mark.usefixtures("control")
 
 
 def run(command: str, prefix: str, *arguments: str) -> str:
-    """Run a command and return what it printed."""
-    output = io.StringIO()
+    """Run a command, which may delete, and return what it printed."""
     agreed = ["--yes"] if command == "teardown" else []
-    call_command(command, "--prefix", prefix, *agreed, *arguments, stdout=output)
-    return output.getvalue()
+    return provisioning.run(command, "--prefix", prefix, *agreed, *arguments)
 
 
-def made(prefix: str, *way: str) -> None:
+def with_webhook(prefix: str, *way: str) -> None:
     """Provision a service with a webhook."""
     run("provision", prefix, *way)
     bot.store(Service(prefix), TOKEN)
@@ -93,7 +55,7 @@ def test_teardown_deletes_everything_and_can_be_repeated(prefix: str) -> None:
     assert run("teardown", prefix) == nothing
 
 
-def test_teardown_reports_tagged_resources_outside_the_stacks(prefix: str) -> None:
+def test_teardown_reports_tagged_resources_outside_stacks(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=Service(prefix).tags())
     with pytest.raises(
@@ -103,7 +65,7 @@ def test_teardown_reports_tagged_resources_outside_the_stacks(prefix: str) -> No
     assert statuses(prefix) == {}
 
 
-def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teardown_empties_bucket_before_deleting_its_stack(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS, unlike the emulator, refuses to delete a bucket that isn't empty."""
     provision.deploy(Service(prefix))
     s3, bucket = aws.client("s3"), f"{prefix}-images-000000000000-us-east-1"
@@ -121,7 +83,7 @@ def test_teardown_empties_the_bucket_before_its_stack_is_deleted(prefix: str, mo
     assert full == [name for name in left if name not in (f"{prefix}-storage", f"{prefix}-network")]
 
 
-def test_teardown_continues_if_the_bucket_is_gone(prefix: str) -> None:
+def test_teardown_continues_if_bucket_is_gone(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-000000000000-us-east-1")
     assert stacks.delete(Service(prefix)) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
@@ -132,14 +94,6 @@ def test_teardown_plan_deletes_nothing(prefix: str) -> None:
     rows = [line.split() for line in run("teardown", prefix, "--plan").splitlines()]
     assert [f"{prefix}-storage", "Remove", "ImagesBucket", "AWS::S3::Bucket", "-"] in rows
     assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
-
-
-class Terminal(io.StringIO):
-    """A stream that is a terminal."""
-
-    def isatty(self) -> bool:
-        """Say so."""
-        return True
 
 
 @pytest.mark.parametrize("output", [Terminal, io.StringIO], ids=["terminal", "tee"])
@@ -156,14 +110,14 @@ def test_teardown_asks_wherever_its_output_goes(
 
 
 @pytest.mark.parametrize("output", [Terminal, io.StringIO])
-def test_teardown_refuses_without_a_terminal(prefix: str, output: type[io.StringIO]) -> None:
+def test_teardown_refuses_without_terminal(prefix: str, output: type[io.StringIO]) -> None:
     provision.deploy(Service(prefix))
     with pytest.raises(CommandError, match=r"Nothing was deleted: there is no terminal .* add --yes"):
         call_command("teardown", "--prefix", prefix, stdout=output())
     assert len(statuses(prefix)) == len(stacks.ORDER)
 
 
-def test_teardown_shows_what_is_stored(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_teardown_shows_stored_data(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     provision.deploy(Service(prefix))
     fill(prefix)
     monkeypatch.setattr("sys.stdin", Terminal("no\n"))
@@ -192,17 +146,17 @@ def fill(prefix: str) -> None:
     aws.client("sqs").send_message(QueueUrl=url, MessageBody="x")
 
 
-def test_teardown_removes_the_webhook_and_keeps_pending_updates(
+def test_teardown_removes_webhook_and_keeps_pending_updates(
     prefix: str, control: TelegramControl, telegram: str
 ) -> None:
-    made(prefix, "--self-signed")
+    with_webhook(prefix, "--self-signed")
     TelegramUser(telegram, 7).send_text("hello")
     assert "The webhook is removed" in run("teardown", prefix)
     assert (control.webhook()["url"], control.webhook()["pending_update_count"]) == ("", 1)
 
 
 def test_webhook_of_another_service_is_kept(prefix: str, control: TelegramControl) -> None:
-    made(prefix, "--self-signed")
+    with_webhook(prefix, "--self-signed")
     other = "https://bot.example.org/telegram/webhook"
     registration.register(other, TOKEN, "secret")
     assert "webhook is removed" not in run("teardown", prefix)
@@ -212,7 +166,7 @@ def test_webhook_of_another_service_is_kept(prefix: str, control: TelegramContro
 def test_unreachable_telegram_does_not_stop_teardown(
     prefix: str, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made(prefix, "--self-signed")
+    with_webhook(prefix, "--self-signed")
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", f"http://127.0.0.1:{free_port()}")
     printed = run("teardown", prefix)
     assert "Telegram still has the webhook" in printed
@@ -221,7 +175,7 @@ def test_unreachable_telegram_does_not_stop_teardown(
 
 def test_teardown_removes_dns_records(prefix: str, zone: str) -> None:
     before = records(zone)
-    made(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
+    with_webhook(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
     new = records(zone) - before
     assert (len(new), f"{prefix}.example.com." in new) == (2, True)
     assert "AWS::Route53::RecordSet" in run("teardown", prefix, "--plan")

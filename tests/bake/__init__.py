@@ -1,0 +1,1 @@
+"""`bake_ami` from start to end on moto, the only emulator that makes images. See builders.py for its builders."""

@@ -1,0 +1,43 @@
+"""What is packed for a builder, and what is not."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from deploy.cfn.cloudformation import StackError
+from deploy.images import source
+
+
+def test_custom_weights_are_packed_without_owner(tmp_path: Path) -> None:
+    weights = tmp_path / "mine.pt"
+    weights.write_bytes(b"weights")
+    with tarfile.open(fileobj=io.BytesIO(source.pack(weights))) as archive:
+        member = archive.getmember("deploy/docker/weights/mine.pt")
+        assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
+    assert source.model(weights) == "mine"
+
+
+def test_exported_folder_is_named_without_its_ending(tmp_path: Path) -> None:
+    folder = tmp_path / "mine_openvino_model"
+    folder.mkdir()
+    with pytest.raises(StackError, match=r"neither a \.pt file nor a folder"):
+        source.model(folder)
+    (folder / "metadata.yaml").touch()
+    assert source.model(folder) == "mine"
+
+
+def test_untracked_files_are_not_packed() -> None:
+    with tarfile.open(fileobj=io.BytesIO(source.pack())) as archive:
+        names = archive.getnames()
+    assert {"manage.py", ".dockerignore", "deploy/docker/bake.sh"} <= set(names)
+    assert [name for name in names if name.startswith((".env", "tests/", "var/")) or name.endswith(".pyc")] == []
+
+
+def test_bake_without_git_is_rejected_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(StackError, match=r"baked from a git checkout.*Clone the repository"):
+        source.version()

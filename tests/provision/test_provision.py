@@ -1,0 +1,178 @@
+"""`provision` creates the stacks, changes only what has to change, and reports manual changes."""
+
+import json
+
+import pytest
+from django.core.management import CommandError
+
+from botsite import aws
+from deploy import provision, stacks
+from deploy.cfn.cloudformation import Event
+from deploy.images import ami, bake, latest
+from deploy.images.roles import ImageSpec, Place
+from deploy.service import Service
+from tests.support.deployed import statuses
+from tests.support.provisioning import queue, redrive, run
+
+pytestmark = pytest.mark.long
+
+
+def test_provision_creates_queues_with_dead_letter_queues(made: str) -> None:
+    jobs, metrics = queue(made, "jobs"), queue(made, "metrics")
+    wanted = {
+        "VisibilityTimeout": "60",
+        "ReceiveMessageWaitTimeSeconds": "10",
+        "MessageRetentionPeriod": "345600",
+        "MaximumMessageSize": "262144",
+        "SqsManagedSseEnabled": "true",
+    }
+    assert {name: jobs[name] for name in wanted} == wanted
+    assert metrics["MessageRetentionPeriod"] == "300"
+    assert redrive(jobs) == (queue(made, "jobs-dlq")["QueueArn"], 50)
+    assert redrive(metrics) == (queue(made, "metrics-dlq")["QueueArn"], 3)
+    assert queue(made, "jobs-dlq")["MessageRetentionPeriod"] == "1209600"
+
+
+def test_provision_creates_table_with_indexes_and_expiry(made: str) -> None:
+    dynamodb = aws.client("dynamodb")
+    table = dynamodb.describe_table(TableName=f"{made}-predictions")["Table"]
+    keys = {
+        index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
+        for index in table["GlobalSecondaryIndexes"]
+    }
+    assert [key["AttributeName"] for key in table["KeySchema"]] == ["prediction_id"]
+    assert keys == {
+        "by_chat": ["chat_id", "created_at"],
+        "by_status": ["status", "created_at"],
+        "by_delivery": ["delivery", "created_at"],
+        "by_time": ["kind", "created_at"],
+    }
+    expiry = dynamodb.describe_time_to_live(TableName=f"{made}-predictions")["TimeToLiveDescription"]
+    assert expiry == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
+
+
+def test_indexes_hold_list_columns_and_no_detections(made: str) -> None:
+    shown = {
+        "status",
+        "delivery",
+        "chat_id",
+        "message_id",
+        "created_at",
+        "finished_at",
+        "model",
+        "inference_ms",
+        "error",
+    }
+    table = aws.client("dynamodb").describe_table(TableName=f"{made}-predictions")["Table"]
+    for index in table["GlobalSecondaryIndexes"]:
+        held = {*index["Projection"]["NonKeyAttributes"], *(key["AttributeName"] for key in index["KeySchema"])}
+        assert shown - held == set(), index["IndexName"]
+        assert "detections" not in held
+
+
+def test_provision_creates_private_self_emptying_bucket(made: str) -> None:
+    s3, bucket = aws.client("s3"), f"{made}-images-000000000000-us-east-1"
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+    expiry = {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule}
+    assert expiry == {"photos/": 7, "results/": 7, "bakes/": 1}
+    assert [rule["AbortIncompleteMultipartUpload"] for rule in rules if "Expiration" not in rule] == [
+        {"DaysAfterInitiation": 1}
+    ]
+    assert set(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values()) == {True}
+    statement = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"][0]
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_provision_reports_each_resource(prefix: str) -> None:
+    lines = run("provision", "--prefix", prefix).splitlines()
+    assert any(line.split() == [f"{prefix}-queue", "CREATE_COMPLETE", "JobsQueue", "AWS::SQS::Queue"] for line in lines)
+    created = [f"{prefix}-{part}: created" for part in stacks.ORDER]
+    assert [line for line in lines if ": created" in line] == created
+
+
+def test_stacks_carry_our_tags(made: str) -> None:
+    assert Service(made).stack("queue").tags == {"Project": made, "ManagedBy": "object-detection-service"}
+
+
+def test_second_run_changes_nothing(prefix: str) -> None:
+    first = provision.deploy(Service(prefix))
+    events: list[Event] = []
+    second = provision.deploy(Service(prefix), report=events.append)
+    assert set(first.values()) == {"created"}
+    assert (set(second.values()), events) == ({"unchanged"}, [])
+    assert aws.client("cloudformation").list_change_sets(StackName=f"{prefix}-queue")["Summaries"] == []
+
+
+def test_changed_parameter_updates_only_its_stack(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    updated = provision.deploy(Service(prefix), {"JobsVisibilitySeconds": "90"})
+    changed = {stack for stack, what in updated.items() if what != "unchanged"}
+    assert (changed, updated[f"{prefix}-queue"]) == ({f"{prefix}-queue"}, "updated")
+    provision.deploy(Service(prefix))
+    assert queue(prefix, "jobs")["VisibilityTimeout"] == "90"
+
+
+def test_unknown_parameter_is_rejected_with_list(prefix: str) -> None:
+    with pytest.raises(CommandError, match=r"Unknown parameter KeptDay\. The templates have .*KeptDays"):
+        run("provision", "--prefix", prefix, "--parameter", "KeptDay=7")
+    assert statuses(prefix) == {}
+
+
+def test_manual_change_to_queue_is_reported(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    url = Service(prefix).stack("queue").outputs["JobsQueueUrl"]
+    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "7"})
+    with pytest.raises(CommandError, match=r'JobsQueue .*VisibilityTimeout: "60" in the template, "7" live'):
+        run("provision", "--prefix", prefix)
+
+
+def test_manually_opened_port_is_reported(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    group = Service(prefix).stack("network").outputs["WorkersSecurityGroupId"]
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    aws.client("ec2").authorize_security_group_ingress(GroupId=group, IpPermissions=[ssh])
+    with pytest.raises(CommandError, match=r"WorkersSecurityGroup .*SecurityGroupIngress: \[\] in the template"):
+        run("provision", "--prefix", prefix)
+
+
+def test_manual_change_to_group_is_reported(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    aws.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=f"{prefix}-yolo5", MaxSize=50)
+    with pytest.raises(CommandError, match=r'Yolo5Group .*MaxSize: "4" in the template, 50 live'):
+        run("provision", "--prefix", prefix)
+
+
+def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator can't bake, so this only registers an image."""
+
+    def register(service: Service, where: Place, what: ImageSpec, say: object) -> None:
+        marks = [{"ResourceType": "image", "Tags": service.tag_list(Role=what.role)}]
+        aws.client("ec2").register_image(Name=f"{service}-{what.role}", TagSpecifications=marks)
+
+    monkeypatch.setattr(latest, "_any", lambda: None)
+    monkeypatch.setattr(bake, "bake", register)
+    first, second = run("provision", "--prefix", prefix), run("provision", "--prefix", prefix)
+    roles = ["polybot", "yolo5", "metrics"]
+    assert [role for role in roles if f"{role} has no image yet" in first] == roles
+    assert "Baking" not in second
+    started = Service(prefix).stack("workers").parameters["Yolo5ImageId"]
+    assert started == ami.of_role(Service(prefix), "yolo5")[0].id
+
+
+def test_bake_is_not_retried_forever(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(latest, "_any", lambda: None)
+    monkeypatch.setattr(bake, "bake", lambda *arguments: None)
+    with pytest.raises(CommandError, match=rf"no image of polybot.*bake_ami polybot --prefix {prefix}"):
+        run("provision", "--prefix", prefix)
+
+
+def test_taken_name_is_reported_with_advice(prefix: str) -> None:
+    bucket = f"{prefix}-images-000000000000-us-east-1"
+    aws.client("s3").create_bucket(Bucket=bucket)
+    for _ in ("the first run", "another"):
+        with pytest.raises(
+            CommandError, match=r"ImagesBucket: .*already exists.* Something else has this name\. Choose"
+        ):
+            run("provision", "--prefix", prefix)
+    aws.client("s3").delete_bucket(Bucket=bucket)
+    assert provision.deploy(Service(prefix))[f"{prefix}-storage"] == "created"
