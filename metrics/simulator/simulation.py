@@ -62,7 +62,7 @@ class _World:
         self._launched: dict[int, float] = {}  # When each machine was launched, oldest first.
         self._running: set[int] = set()
         self._changed_at = -math.inf
-        self._launches, self._machine_seconds = 0, 0.0
+        self._launches, self._machine_seconds, self._dollars = 0, 0.0, 0.0
         span = max((tracking.low_periods + 4) * tracking.period for tracking in policies.tracking)
         points = math.ceil((span + scenario.metric_delay_seconds) / scenario.publish_seconds) + 1
         self._points = {name: deque[Point](maxlen=points) for name in METRICS}
@@ -85,9 +85,9 @@ class _World:
             published=BacklogSeries(*np.array(self._ticks).T),
             machines=MachineSeries(*np.array([*self._changes, (end, *self._changes[-1][1:])]).T),
             machine_seconds=self._machine_seconds,
-            busy_seconds=self._fleet.slot_seconds / self._scenario.machine.slots,
+            busy_seconds=sum(self._fleet.slot_seconds.values()) / self._scenario.machine.slots,
             launches=self._launches,
-            dollars_per_hour=self._scenario.machine.dollars_per_hour,
+            dollars=self._dollars,
         )
 
     def _metric(self) -> Generator[simpy.Event, Any, None]:
@@ -147,7 +147,10 @@ class _World:
         """Terminate a machine; it is paid for until its last photo is done."""
         ended = self._fleet.remove(machine, self._env.now)
         self._running.discard(machine)
-        self._machine_seconds += max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
+        paid = max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
+        self._machine_seconds += paid
+        model = self._scenario.machine
+        self._dollars += model.kind.dollars(paid, self._fleet.slot_seconds[machine] / model.slots)
 
     def _capacity(self) -> Capacity:
         warm_before = self._env.now - self._policies.warmup
