@@ -12,8 +12,9 @@ Resources = Sequence[tuple[str, Mapping[str, Any]]]  # (type, properties with th
 
 SECONDS_A_MONTH = HOURS_A_MONTH * 3600
 _METRICS = 3
-# The metrics instance: a point of each every 30 s; three ticks sent, received and deleted; long polls of 10 s.
-_TICK_SECONDS, _REQUESTS_A_TICK, _POLL_SECONDS = 30, 9, 10
+# The metrics instance: ticks are sent, received and deleted, one for each point and two more every 30 s; it asks for
+# them in long polls of 10 s.
+_REQUESTS_A_TICK, _OTHER_TICK_SECONDS, _POLL_SECONDS = 3, 15, 10
 # Three roles, of which bake_ami keeps three images each, of some gigabytes.
 _IMAGES, _IMAGE_GB = 9, 3
 # A load balancer has an address in each zone.
@@ -50,10 +51,11 @@ def idle_month(stacks: Sequence[Resources]) -> list[Line]:
     every = [one for stack in stacks for one in stack]
     lines = [line for stack in stacks for line in _machines(stack)]
     lines += _fixed(every)
-    ticks = SECONDS_A_MONTH / _TICK_SECONDS
-    requests = ticks * _REQUESTS_A_TICK + SECONDS_A_MONTH / _POLL_SECONDS
-    metrics = _METRICS * prices.METRIC_MONTH + ticks * prices.PUT_METRIC_REQUEST
-    lines.append(Line("three metrics", metrics, "a point of each every 30 s"))
+    every_seconds = min(_tracked_periods(every))
+    points, others = SECONDS_A_MONTH / every_seconds, SECONDS_A_MONTH / _OTHER_TICK_SECONDS
+    requests = (points + others) * _REQUESTS_A_TICK + SECONDS_A_MONTH / _POLL_SECONDS
+    metrics = _METRICS * prices.METRIC_MONTH + points * prices.PUT_METRIC_REQUEST
+    lines.append(Line("three metrics", metrics, f"a point of each every {every_seconds} s"))
     lines.append(
         Line("queues", requests * prices.QUEUE_REQUEST, f"{requests / 1e6:.1f} million requests for the metric")
     )
@@ -121,11 +123,16 @@ def _fixed(every: Resources) -> Iterator[Line]:
     if count := counts.get("AWS::CloudWatch::Dashboard"):
         yield Line("dashboard", count * prices.DASHBOARD_MONTH, "free if it is one of the account's first three")
     periods = [int(one["Period"]) for type_, one in every if type_ == "AWS::CloudWatch::Alarm"]
-    # Target tracking creates two of its own, with the period of its metric.
-    policies = [one for type_, one in every if type_ == "AWS::AutoScaling::ScalingPolicy"]
-    tracked = [one["TargetTrackingConfiguration"] for one in policies if "TargetTrackingConfiguration" in one]
-    periods += [int(one["CustomizedMetricSpecification"]["Period"]) for one in tracked for _ in ("out", "in")]
+    # Target tracking creates two of its own for each policy, with the period of its metric.
+    periods += 2 * _tracked_periods(every)
     if periods:
         fast = sum(period < 60 for period in periods)
         dollars = fast * prices.FAST_ALARM_MONTH + (len(periods) - fast) * prices.ALARM_MONTH
         yield Line("alarms", dollars, f"{len(periods)}, of which {fast} are evaluated twice a minute")
+
+
+def _tracked_periods(every: Resources) -> list[int]:
+    """Return the period of each target tracking policy, in seconds: its metric is published as often."""
+    policies = [one for type_, one in every if type_ == "AWS::AutoScaling::ScalingPolicy"]
+    tracked = [one["TargetTrackingConfiguration"] for one in policies if "TargetTrackingConfiguration" in one]
+    return [int(one["CustomizedMetricSpecification"]["Period"]) for one in tracked]

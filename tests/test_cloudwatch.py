@@ -41,12 +41,13 @@ def test_groups_are_found_by_name(stack: LocalStack) -> None:
 def test_policies_say_their_metric_target_and_steps(stack: LocalStack) -> None:
     name = stack.env["ASG_NAME"]
     found = cloudwatch.policies(name)
-    [tracking] = [policy for policy in found if isinstance(policy, TrackingPolicy)]
+    tracking, busy = (policy for policy in found if isinstance(policy, TrackingPolicy))
     [steps] = [policy for policy in found if isinstance(policy, StepPolicy)]
     dimensions = (("AutoScalingGroupName", name),)
     assert tracking.metric == Metric("ObjectDetection", "BacklogPerInstance", dimensions)
-    assert (tracking.target, tracking.period, tracking.scale_in) == (10.0, 30.0, True)
-    assert (steps.adjustment, steps.steps) == ("ChangeInCapacity", ((0.0, 1),))
+    assert (tracking.target, tracking.period, tracking.scale_in) == (480.0, 30.0, True)
+    assert (busy.metric, busy.target) == (Metric("ObjectDetection", "InFlightPerInstance", dimensions), 10.0)
+    assert (steps.adjustment, steps.steps[:2]) == ("ChangeInCapacity", ((0.0, 1), (480.0, 2)))
 
 
 def test_alarms_name_their_metric_and_actions(stack: LocalStack) -> None:
@@ -59,7 +60,7 @@ def test_alarms_name_their_metric_and_actions(stack: LocalStack) -> None:
         "GreaterThanThreshold",
         0.0,
     )
-    assert (alarm.period, alarm.periods, alarm.actions) == (30.0, 1, (steps.arn,))
+    assert (alarm.period, alarm.periods, alarm.actions) == (10.0, 1, (steps.arn,))
 
 
 def test_points_of_several_metrics_come_oldest_first(stack: LocalStack) -> None:

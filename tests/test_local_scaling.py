@@ -268,7 +268,7 @@ def test_unsupported_policy_is_reported_and_group_runs_on(laptop: Callable[..., 
     aws.client("autoscaling").put_scaling_policy(
         AutoScalingGroupName=here.name, PolicyName="simple", ScalingAdjustment=1, AdjustmentType="ChangeInCapacity"
     )
-    wait_until(lambda: here.said(f"{here.name} is not scaled: {here.name} has the policies simple"))
+    wait_until(lambda: here.said(f"{here.name} is not scaled: {here.name} has the policy simple"))
     here.run(1)
 
 

@@ -157,16 +157,20 @@ def test_leaving_worker_has_time_to_finish(endpoint: str) -> None:
 
 def test_workers_scale_by_both_metrics_every_30_s(endpoint: str) -> None:
     found = aws.client("autoscaling").describe_policies(AutoScalingGroupName=f"{PREFIX}-yolo5")["ScalingPolicies"]
-    policies = {one["PolicyType"]: one for one in found}
-    tracking = policies["TargetTrackingScaling"]["TargetTrackingConfiguration"]
-    metric = tracking["CustomizedMetricSpecification"]
-    assert (tracking["TargetValue"], metric["Period"], metric["Statistic"]) == (10.0, 30, "Average")
-    assert metric["Dimensions"] == [{"Name": "AutoScalingGroupName", "Value": f"{PREFIX}-yolo5"}]
-    first = policies["StepScaling"]
-    steps = [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}]
-    assert (first["AdjustmentType"], first["StepAdjustments"]) == ("ChangeInCapacity", steps)
+    tracked = [one["TargetTrackingConfiguration"] for one in found if "TargetTrackingConfiguration" in one]
+    metrics = [one["CustomizedMetricSpecification"] for one in tracked]
+    targets = {metric["MetricName"]: one["TargetValue"] for metric, one in zip(metrics, tracked, strict=True)}
+    assert targets == {"BacklogPerInstance": 480.0, "InFlightPerInstance": 10.0}
+    assert {(one["Period"], one["Statistic"]) for one in metrics} == {(30, "Average")}
+    dimensions = [{"Name": "AutoScalingGroupName", "Value": f"{PREFIX}-yolo5"}]
+    assert [one["Dimensions"] for one in metrics] == [dimensions] * 2
+    [first] = [one for one in found if one["PolicyType"] == "StepScaling"]
+    steps = first["StepAdjustments"]
+    assert first["AdjustmentType"] == "ChangeInCapacity"
+    assert [step["ScalingAdjustment"] for step in steps] == list(range(1, 11))
+    assert [step["MetricIntervalLowerBound"] for step in steps] == [480.0 * number for number in range(10)]
     alarm = aws.client("cloudwatch").describe_alarms(AlarmNames=[f"{PREFIX}-first-worker"])["MetricAlarms"][0]
-    assert (alarm["MetricName"], alarm["Period"], alarm["EvaluationPeriods"]) == ("BacklogWithoutCapacity", 30, 1)
+    assert (alarm["MetricName"], alarm["Period"], alarm["EvaluationPeriods"]) == ("BacklogWithoutCapacity", 10, 1)
     assert alarm["AlarmActions"] == [first["PolicyARN"]]
 
 

@@ -41,6 +41,7 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
             "standard deviation / mean of that time (log-normal)",
         ),
         ("--boot-seconds", "SECONDS", _MACHINE.boot_seconds, "time from launching a machine to its first photo"),
+        ("--resume-seconds", "SECONDS", _MACHINE.resume_seconds, "the same for a machine of the warm pool"),
         (
             "--dollars-per-hour",
             "DOLLARS",
@@ -49,6 +50,7 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
         ),
         ("--min", "MACHINES", 0, "minimum size of the group"),
         ("--max", "MACHINES", 4, "maximum size of the group"),
+        ("--warm-pool", "MACHINES", 0, "how many of them are prepared, and stopped while they are not needed"),
     ),
     "metric and policies": (
         ("--publish-seconds", "SECONDS", 30.0, "how often the metric is published"),
@@ -92,6 +94,7 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
         service_seconds=options["service_seconds"],
         service_variation=options["service_variation"],
         boot_seconds=options["boot_seconds"],
+        resume_seconds=options["resume_seconds"],
         kind=replace(_MACHINE.kind, dollars_per_hour=options["dollars_per_hour"]),
     )
     return Scenario(
@@ -99,6 +102,7 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
         machine=machine,
         minimum=options["min"],
         maximum=options["max"],
+        warm_pool=options["warm_pool"],
         publish_seconds=options["publish_seconds"],
         metric_delay_seconds=options["metric_delay_seconds"],
         keep_warm_seconds=options["keep_warm"],

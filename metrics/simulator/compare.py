@@ -28,8 +28,10 @@ POLICIES: Mapping[str, Callable[[Scenario, Policies], tuple[Scenario, Policies]]
         replace(scenario, publish_seconds=_FAST_SECONDS),
         replace(policies, tracking=[replace(one, period=_FAST_SECONDS) for one in policies.tracking]),
     ),
-    # The release before 2.0: one target tracking policy with 10 photos a machine, and one machine to begin with.
-    "before-2.0": lambda scenario, policies: (
+    # Two machines that are prepared and stopped, as far as the maximum has room for them.
+    "warm-pool-of-2": lambda scenario, policies: (replace(scenario, warm_pool=min(2, scenario.maximum)), policies),
+    # As release 0.1: one target tracking policy with 10 photos a machine, one machine to begin with, and none kept.
+    "one-policy": lambda scenario, policies: (
         replace(scenario, keep_warm_seconds=0.0),
         Policies([TargetTracking(10.0, policies.tracking[0].period)], [StepScaling()], policies.warmup),
     ),

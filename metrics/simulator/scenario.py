@@ -25,15 +25,16 @@ class Machine:
     # Standard deviation / mean of the service time (log-normal); 0 if it never varies.
     service_variation: float = 0.5
     boot_seconds: float = 120.0
+    # The same for a machine that waits in the warm pool, prepared and stopped.
+    resume_seconds: float = 30.0
     kind: MachineType = TYPES["t3.micro"]
 
     def __post_init__(self) -> None:
         """Raise BadSetting for impossible numbers."""
         positive("slots", self.slots, 10_000)
         positive("service seconds", self.service_seconds)
-        dollars = self.kind.dollars_per_hour
-        others = {"service_variation": self.service_variation, "boot_seconds": self.boot_seconds}
-        for name, value in (others | {"dollars_per_hour": dollars}).items():
+        numbers = {name: getattr(self, name) for name in ("service_variation", "boot_seconds", "resume_seconds")}
+        for name, value in (numbers | {"dollars_per_hour": self.kind.dollars_per_hour}).items():
             if not 0 <= value < math.inf:
                 raise BadSetting(f"{name} is {value!r}: it has to be 0 or more.")
 
@@ -52,12 +53,16 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Photos, machines, the group's bounds; how often and how late the metric comes, how long it keeps a machine."""
+    """Photos, machines, the group's bounds; how often and how late the metric comes, how long it keeps a machine.
+
+    Of all machines, `warm_pool` are prepared once and stopped while they are not needed.
+    """
 
     arrivals: Seconds
     machine: Machine = field(default_factory=Machine)
     minimum: int = 0
     maximum: int = 4
+    warm_pool: int = 0
     publish_seconds: float = 30.0
     metric_delay_seconds: float = 5.0
     keep_warm_seconds: float = 600.0
@@ -69,6 +74,8 @@ class Scenario:
         """Raise BadSetting for an impossible scenario."""
         Capacity(0, self.minimum, self.maximum)
         positive("maximum", self.maximum)
+        if not 0 <= self.warm_pool <= self.maximum:
+            raise BadSetting(f"The warm pool of {self.warm_pool} has to be between 0 and the maximum, {self.maximum}.")
         positive("publish seconds", self.publish_seconds)
         if not 0 <= self.metric_delay_seconds < math.inf:
             raise BadSetting(f"metric delay is {self.metric_delay_seconds!r}: it has to be 0 s or more.")

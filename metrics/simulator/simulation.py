@@ -61,6 +61,7 @@ class _World:
         self._over = self._env.event()
         self._launched: dict[int, float] = {}  # When each machine was launched, oldest first.
         self._running: set[int] = set()
+        self._stopped = max(0, scenario.warm_pool - scenario.minimum)  # In the warm pool.
         self._changed_at = -math.inf
         self._launches, self._machine_seconds, self._dollars = 0, 0.0, 0.0
         span = max((tracking.low_periods + 4) * tracking.period for tracking in policies.tracking)
@@ -72,7 +73,7 @@ class _World:
     def run(self) -> Result:
         """Run to the end."""
         # These are running already.
-        self._resize(self._scenario.minimum, boot_seconds=0)
+        self._resize(self._scenario.minimum, running=True)
         self._env.process(self._metric())
         self._env.process(self._scaling())
         self._env.run(self._over)
@@ -117,7 +118,7 @@ class _World:
             yield self._env.timeout(every)
             points = {name: self._seen(found) for name, found in self._points.items()}
             decision = policy.decide(self._policies, points, self._capacity(), self._env.now)
-            self._resize(decision.desired, self._scenario.machine.boot_seconds)
+            self._resize(decision.desired)
         self._over.succeed()
 
     def _boot(self, machine: int, seconds: float) -> Generator[simpy.Event, Any, None]:
@@ -127,30 +128,39 @@ class _World:
             self._fleet.add(machine, self._env.now)
             self._note()
 
-    def _resize(self, desired: int, boot_seconds: float) -> None:
-        """Launch machines, or terminate the newest."""
+    def _resize(self, desired: int, running: bool = False) -> None:
+        """Launch machines, those of the warm pool first, or let the newest go."""
         if desired == len(self._launched):
             return
         self._changed_at = self._env.now
         while len(self._launched) < desired:
             self._launches += 1
             self._launched[self._launches] = self._env.now
-            self._env.process(self._boot(self._launches, boot_seconds))
+            self._env.process(self._boot(self._launches, 0.0 if running else self._starts_in()))
         for machine in list(self._launched)[desired:]:
             self._end(machine)
         self._note()
+
+    def _starts_in(self) -> float:
+        """Take a machine from the warm pool, or a new one; return how long it takes to start."""
+        if not self._stopped:
+            return self._scenario.machine.boot_seconds
+        self._stopped -= 1
+        return self._scenario.machine.resume_seconds
 
     def _note(self) -> None:
         self._changes.append((self._env.now, len(self._launched), len(self._running)))
 
     def _end(self, machine: int) -> None:
-        """Terminate a machine; it is paid for until its last photo is done."""
+        """Let a machine go, to the warm pool if that has room; it is paid for until its last photo is done."""
         ended = self._fleet.remove(machine, self._env.now)
         self._running.discard(machine)
         paid = max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
         self._machine_seconds += paid
         model = self._scenario.machine
         self._dollars += model.kind.dollars(paid, self._fleet.slot_seconds[machine] / model.slots)
+        if self._stopped + len(self._launched) < self._scenario.warm_pool:
+            self._stopped += 1
 
     def _capacity(self) -> Capacity:
         warm_before = self._env.now - self._policies.warmup

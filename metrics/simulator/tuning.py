@@ -40,21 +40,22 @@ def recommend(
         best = min(kept, key=lambda target: (kept[target].dollars, -target))
         reasons = [_measured(best, results[best], percent), *_above(results, best, latency_seconds, percent)]
     else:
-        best = min(results, key=lambda target: (round(results[target].latency(percent)), results[target].dollars))
+        best = min(results, key=lambda one: (round(results[one].latency(percent)), results[one].dollars, -one))
         reasons = [
             _measured(best, results[best], percent),
             *_too_slow(scenario, with_target, best, results[best], percent),
         ]
-    reasons = [_guide(scenario, latency_seconds), *reasons, *_sends(scenario)]
+    reasons = [_guide(scenario, latency_seconds, best), *reasons, *_sends(scenario)]
     return Advice(best, bool(kept), reasons)
 
 
-def _guide(scenario: Scenario, latency_seconds: float) -> str:
+def _guide(scenario: Scenario, latency_seconds: float, best: float) -> str:
     speed = scenario.machine.photos_per_second
     acceptable = backlog.acceptable(latency_seconds, speed)
+    by_itself = f" LATENCY_GOAL_SECONDS={latency_seconds:g} sets it by itself." if round(acceptable) == best else ""
     return (
         f"A machine does {speed:g} photos/s, {acceptable:,.0f} in {latency_seconds:g} s: the acceptable backlog of the "
-        "EC2 guide, if machines started instantly."
+        f"EC2 guide, if machines started instantly.{by_itself}"
     )
 
 
@@ -98,7 +99,6 @@ def _sends(scenario: Scenario) -> list[str]:
     limit, speed = scenario.sends_per_second, scenario.machine.photos_per_second
     if not limit:
         return []
-    return [
-        f"The bot may send {limit:g} messages/s, which {limit / speed:.2g} busy machines do: beyond "
-        f"{math.ceil(limit / speed)} machine(s), answers come no earlier."
-    ]
+    enough = math.ceil(limit / speed)
+    machines = "one machine" if enough == 1 else f"{enough} machines"
+    return [f"The bot may send {limit:g} messages/s: with more than {machines}, answers come no earlier."]

@@ -1,0 +1,115 @@
+"""What the shipped policies promise under each load: how long people wait, and what that costs in machine-hours.
+
+The machines do 32 photos/s and boot in 120 s; the bot may send as fast as it likes.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics import policy
+from metrics.simulator import arrivals, compare
+from metrics.simulator.scenario import Machine, Result, Scenario
+from metrics.simulator.simulation import simulate
+
+TARGET = 480.0
+SHIPPED = policy.shipped(TARGET)
+BOOT, SPEED = Machine().boot_seconds, Machine().photos_per_second
+
+
+@dataclass(frozen=True)
+class Promise:
+    """At most these: a percentile of the latency in seconds, machine-hours, launches; and who waits beyond 30 s."""
+
+    load: str
+    maximum: int
+    percent: float
+    latency: float
+    hours: float
+    launches: int = 1000
+    above: float = 1.0
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        Promise("200/day", 4, 90, latency=2, hours=18, above=0.09),
+        Promise("1,000/day", 4, 95, latency=2, hours=21.5, above=0.01),
+        Promise("10,000/day", 4, 95, latency=2, hours=23.5, above=0.001),
+        Promise("100,000/day", 4, 95, latency=1.05, hours=24.5),
+        Promise("bursts", 8, 95, latency=155, hours=14),
+        Promise("burst of 300", 8, 95, latency=158, hours=0.3, launches=1),
+        Promise("burst of 3,000", 8, 95, latency=165, hours=1.3, launches=8),
+        Promise("ramp", 8, 95, latency=2, hours=5.6),
+    ],
+    ids=lambda promise: promise.load,
+)
+def test_load_is_served_as_promised(promise: Promise) -> None:
+    results = [_simulated(promise.load, promise.maximum, seed) for seed in (1, 2)]
+    assert np.mean([result.latency(promise.percent) for result in results]) <= promise.latency
+    assert np.mean([result.machine_seconds for result in results]) <= 3600 * promise.hours
+    assert np.mean([result.share_above(30) for result in results]) <= promise.above
+    assert max(result.launches for result in results) <= promise.launches
+
+
+def _simulated(load: str, maximum: int, seed: int) -> Result:
+    photos = compare.LOADS[load](np.random.default_rng(seed))
+    return simulate(Scenario(photos, maximum=maximum, sends_per_second=0, seed=seed), SHIPPED)
+
+
+def test_random_bursts_cost_less_without_keeping_a_machine() -> None:
+    photos = [arrivals.bursts(np.random.default_rng(seed)) for seed in (1, 2, 3)]
+    scenarios = [Scenario(each, maximum=8, keep_warm_seconds=0, sends_per_second=0) for each in photos]
+    results = [simulate(scenario, SHIPPED) for scenario in scenarios]
+    assert np.mean([result.latency(95) for result in results]) <= 155
+    assert np.mean([result.machine_seconds for result in results]) <= 3600 * 9.5
+
+
+@pytest.mark.parametrize(("every", "p95"), [(30.0, 80), (10.0, 60)])
+def test_warm_pool_of_two_halves_the_wait(every: float, p95: float) -> None:
+    photos = arrivals.bursts(np.random.default_rng(1))
+    scenario = Scenario(photos, maximum=8, warm_pool=2, publish_seconds=every, sends_per_second=0)
+    tracking = [replace(one, period=every) for one in SHIPPED.tracking]
+    assert simulate(scenario, replace(SHIPPED, tracking=tracking)).latency(95) <= p95
+
+
+def test_warm_pool_gives_what_it_has_and_takes_machines_back() -> None:
+    """Two machines resume in 30 s, the third boots; the next burst finds the pool full again."""
+    machine = replace(Machine(service_variation=0), resume_seconds=30)
+    photos = np.array([*np.zeros(1440), *np.full(1440, 7200.0)])
+    scenario = Scenario(photos, machine, maximum=3, warm_pool=2, keep_warm_seconds=0, sends_per_second=0)
+    result = simulate(scenario, SHIPPED)
+    series = result.machines
+    for since in (0.0, 7200.0):
+        launched, *starts = (float(at - since) for at in series.at[1:][(series.at[1:] >= since)][:4])
+        assert [start - launched for start in starts[:2]] == [30, 30]
+        assert starts[2] - launched == pytest.approx(BOOT)
+
+
+@given(
+    st.lists(st.floats(0, 7200), max_size=40),
+    st.lists(st.tuples(st.floats(0, 7200), st.integers(1, 9000), st.floats(0, 300)), max_size=3),
+)
+@settings(max_examples=60, deadline=None)
+def test_cold_start_launches_no_machine_that_others_make_useless(
+    lone: list[float], bursts: list[tuple[float, int, float]]
+) -> None:
+    """All that one cold start launches boot together; without the last, the others would need more than the goal."""
+    photos = [np.linspace(at, at + spread, number) for at, number, spread in bursts]
+    result = simulate(Scenario(np.sort(np.concatenate([np.array(lone), *photos])), maximum=20), SHIPPED)
+    at, desired = result.machines.at, result.machines.desired
+    for index in np.flatnonzero((desired[:-1] == 0) & (desired[1:] > 0)) + 1:
+        seen = result.published.backlog[np.searchsorted(result.published.at, at[index], side="left") - 1]
+        others = desired[index] - 1
+        assert not others or seen / (others * SPEED) >= TARGET / SPEED
+
+
+@given(st.integers(1, 30_000), st.integers(1, 10))
+@settings(max_examples=60, deadline=None)
+def test_burst_launches_as_many_machines_as_meet_the_goal(photos: int, maximum: int) -> None:
+    """Seen whole by the first tick, nothing that happens while they boot and work adds one, but for the maximum."""
+    result = simulate(Scenario(np.zeros(photos), maximum=maximum, sends_per_second=0), SHIPPED)
+    assert result.launches == min(maximum, 1 + int(photos // TARGET))
