@@ -62,14 +62,10 @@ class Template:
                 return base64.b64encode(plain.encode()).decode() if whole else value
             case {"Fn::ImportValue": export}:
                 return names.get(str(self.resolve(export, names)), value)
-            case {"Fn::Split": [separator, text]}:
-                found = self.resolve(text, names)
-                return found.split(separator) if isinstance(found, str) else value
             case {"Fn::Select": [index, items]}:
                 # A Ref to a list is text with commas.
                 found = self.resolve(items, names)
-                parts = found.split(",") if isinstance(found, str) else found
-                return parts[int(index)] if isinstance(parts, list) else value
+                return found.split(",")[int(index)] if isinstance(found, str) else value
             case {"Fn::If": [condition, if_true, if_false]}:
                 return self.resolve(if_true if self._holds({"Condition": condition}, names) else if_false, names)
         resolved = {key: self.resolve(item, names) for key, item in value.items()}
