@@ -70,16 +70,15 @@ def test_every_price_names_its_source() -> None:
         for line in Path(file).read_text(encoding="utf-8").splitlines():
             if line.startswith("#"):
                 page = line
-            elif re.match(r"[A-Z_]+(:.*)? = .*(\d\.|{)", line) and "aws.amazon.com" not in page:
+            elif re.match(r"[A-Z_]+(:.*)? = ([\d.]+|{$)", line) and not re.search(r"aws\.amazon\.com|calculator\.aws", page):
                 bare.append(line)
     assert bare == []
     assert re.fullmatch(r"[A-Z][a-z]+ 20\d\d", machine_types.AS_OF)
 
 
 def test_workers_disk_is_that_of_the_template() -> None:
-    [data] = [
-        one["LaunchTemplateData"] for _, one in made()[stacks.ORDER.index("workers")] if "LaunchTemplateData" in one
-    ]
+    workers = made()[stacks.ORDER.index("workers")]
+    [data] = [one["LaunchTemplateData"] for _, one in workers if "LaunchTemplateData" in one]
     assert data["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == machine_types.WORKER_DISK_GB
 
 
@@ -87,8 +86,8 @@ def test_micro_busy_all_month_costs_its_credits_too() -> None:
     hourly = 0.0104 + 0.005 + 0.05 * (2 - 0.2)
     assert TYPES["t3.micro"].busy_month == pytest.approx(730 * hourly + 16 * 0.08)
     assert 4 * TYPES["t3.micro"].busy_month == pytest.approx(310, abs=5)
-    # More than a type of the same core without credits, which costs eight times as much by list price.
-    assert TYPES["t3.micro"].busy_month < TYPES["c7i-flex.large"].busy_month < 1.1 * TYPES["t3.micro"].busy_month
+    # More than a type without credits, whose list price is eight times as high.
+    assert TYPES["t3.micro"].busy_month > TYPES["c7i-flex.large"].busy_month
 
 
 @pytest.mark.parametrize(("busy_seconds", "surplus_seconds"), [(0, 0), (360, 0), (3600, 3240)])
@@ -118,16 +117,16 @@ def test_forecast_counts_the_machine_that_is_kept_warm() -> None:
 
 
 def test_forecast_names_the_cheapest_type_that_is_fast_enough() -> None:
-    found = forecast.of_day(1_000_000, names(WorkerType="c7i.large"))
+    found = forecast.of_day(100_000, names(WorkerType="c7i.large"))
     assert {one.kind.name for one in found} == {*COMPARED, "c7i.large"}
     best = by_type.cheapest(found, 15)
     assert best
     assert best.kind.name == "t3.micro"
     assert best.result.latency(95) <= 15
-    # Two photos a second and machine at most: only the faster types keep up.
-    slow = by_type.cheapest(forecast.of_day(1_700_000, names(MaxWorkers="1", WorkerType="c7i.xlarge")), 15)
-    assert slow
-    assert slow.kind.name == "c7i.xlarge"
+    # A t3.micro does 18 photos/s, and at noon 23 come.
+    only_one = by_type.cheapest(forecast.of_day(1_000_000, names(MaxWorkers="1")), 15)
+    assert only_one
+    assert only_one.kind.name == "c7i-flex.large"
 
 
 @pytest.mark.parametrize("photos", [-1, 10_000_000])
