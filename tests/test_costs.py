@@ -65,12 +65,12 @@ def test_machine_without_price_is_named() -> None:
 
 def test_every_price_names_its_source() -> None:
     """Each price is below the page that it is from, and all are from one month."""
-    page, bare = "", []
+    page, bare, source = "", [], r"aws\.amazon\.com|calculator\.aws"
     for file in (prices.__file__, machine_types.__file__):
         for line in Path(file).read_text(encoding="utf-8").splitlines():
             if line.startswith("#"):
                 page = line
-            elif re.match(r"[A-Z_]+(:.*)? = ([\d.]+|{$)", line) and not re.search(r"aws\.amazon\.com|calculator\.aws", page):
+            elif re.match(r"[A-Z_]+(:.*)? = ([\d.]+|{$)", line) and not re.search(source, page):
                 bare.append(line)
     assert bare == []
     assert re.fullmatch(r"[A-Z][a-z]+ 20\d\d", machine_types.AS_OF)
