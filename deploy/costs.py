@@ -6,12 +6,12 @@ from typing import Any
 
 from deploy import prices
 from deploy.cfn.template import Names, Template
+from metrics.backlog import METRICS
 from metrics.machine_types import ADDRESS_HOUR, HOURS_A_MONTH, TYPES, MachineType
 
 Resources = Sequence[tuple[str, Mapping[str, Any]]]  # (type, properties with their values)
 
 SECONDS_A_MONTH = HOURS_A_MONTH * 3600
-_METRICS = 3
 # The metrics instance: ticks are sent, received and deleted, one for each point and two more every 30 s; it asks for
 # them in long polls of 10 s.
 _REQUESTS_A_TICK, _OTHER_TICK_SECONDS, _POLL_SECONDS = 3, 15, 10
@@ -54,8 +54,8 @@ def idle_month(stacks: Sequence[Resources]) -> list[Line]:
     every_seconds = min(_tracked_periods(every))
     points, others = SECONDS_A_MONTH / every_seconds, SECONDS_A_MONTH / _OTHER_TICK_SECONDS
     requests = (points + others) * _REQUESTS_A_TICK + SECONDS_A_MONTH / _POLL_SECONDS
-    metrics = _METRICS * prices.METRIC_MONTH + points * prices.PUT_METRIC_REQUEST
-    lines.append(Line("three metrics", metrics, f"a point of each every {every_seconds} s"))
+    metrics = len(METRICS) * prices.METRIC_MONTH + points * prices.PUT_METRIC_REQUEST
+    lines.append(Line("metrics", metrics, f"{len(METRICS)}, a point of each every {every_seconds} s"))
     lines.append(
         Line("queues", requests * prices.QUEUE_REQUEST, f"{requests / 1e6:.1f} million requests for the metric")
     )
@@ -128,7 +128,7 @@ def _fixed(every: Resources) -> Iterator[Line]:
     if periods:
         fast = sum(period < 60 for period in periods)
         dollars = fast * prices.FAST_ALARM_MONTH + (len(periods) - fast) * prices.ALARM_MONTH
-        yield Line("alarms", dollars, f"{len(periods)}, of which {fast} are evaluated twice a minute")
+        yield Line("alarms", dollars, f"{len(periods)}, of which {fast} are evaluated more than once a minute")
 
 
 def _tracked_periods(every: Resources) -> list[int]:

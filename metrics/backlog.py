@@ -84,8 +84,13 @@ def values(depth: Depth | None, desired: int | None, target: float, keep: bool =
     if not _count("desired", desired):
         unfinished = float(depth.unfinished)
         return Values(max(unfinished, target + 1), 0.0, unfinished) if unfinished else Values(0.0, 0.0, 0.0)
-    kept = _KEPT * target if keep else 0.0
-    return Values(max(depth.unfinished, kept) / desired, depth.in_flight / desired, 0.0)
+    least = kept(target) if keep else 0.0
+    return Values(max(depth.unfinished, least) / desired, depth.in_flight / desired, 0.0)
+
+
+def kept(target: float) -> float:
+    """Return the least backlog that a group in use publishes for all of its machines, so that one of them stays."""
+    return _KEPT * target
 
 
 def acceptable(latency_goal_seconds: float, photos_per_second: float) -> float:

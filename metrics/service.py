@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,7 +10,7 @@ from django.conf import settings
 
 from botsite import aws
 from metrics import cloudwatch
-from metrics.backlog import BACKLOG, METRICS, TARGET_AT_MOST, Depth, Values, acceptable, positive
+from metrics.backlog import BACKLOG, METRICS, TARGET_AT_MOST, WITHOUT_CAPACITY, Depth, Values, acceptable, positive
 from metrics.cloudwatch import Group, Metric, TrackingPolicy
 from metrics.evaluation import Point
 
@@ -30,10 +30,17 @@ class MetricFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """BacklogPerInstance of the last HOURS, oldest first, `at` in epoch seconds; and the target it is held against."""
+    """BacklogPerInstance of the last HOURS, oldest first, `at` in epoch seconds; and the target it is held against.
+
+    `unserved` is BacklogWithoutCapacity of the same time. A machine takes `boot_seconds` from its launch to its first
+    photo, and the metrics come every `period_seconds`.
+    """
 
     points: tuple[Point, ...]
     target: float
+    unserved: tuple[Point, ...]
+    boot_seconds: float
+    period_seconds: float
 
 
 def queue() -> Depth:
@@ -77,9 +84,16 @@ def tracked() -> Tracked:
     with _naming("ASG_NAME") as name:
         for policy in cloudwatch.policies(name):
             if isinstance(policy, TrackingPolicy) and policy.metric and policy.metric.name == BACKLOG:
-                [points] = cloudwatch.points([policy.metric], datetime.now(UTC) - _SPAN)
-                return Tracked(points, policy.target)
+                return _tracked(policy, policy.metric)
     raise MetricFailed("ASG_NAME", f"{name} has no target tracking policy on our metric: provision the workers again.")
+
+
+def _tracked(policy: TrackingPolicy, metric: Metric) -> Tracked:
+    both = [metric, replace(metric, name=WITHOUT_CAPACITY)]
+    points, unserved = cloudwatch.points(both, datetime.now(UTC) - _SPAN)
+    # The setting is below the policy's period only where time is scaled, and boots with it.
+    period = min(settings.METRIC_PERIOD_SECONDS, policy.period)
+    return Tracked(points, policy.target, unserved, policy.warmup * period / policy.period, period)
 
 
 def metrics() -> dict[str, Metric]:

@@ -32,9 +32,9 @@ def test_idle_month_pays_for_permanent_resources() -> None:
     assert idle["objdet-metrics"] == pytest.approx(machine)
     assert idle["load balancer"] == pytest.approx(730 * (0.0225 + 2 * 0.005))
     assert idle["secrets"] == pytest.approx(5 * 0.40)
-    # Nine at 60 s or more; the first worker's, the gap's, and two for each target tracking policy at 30 s.
+    # Nine at 60 s or more; below, the first worker's, the gap's, and the two of each of two target tracking policies.
     assert idle["alarms"] == pytest.approx(9 * 0.10 + 6 * 0.30)
-    assert idle["three metrics"] == pytest.approx(3 * 0.30 + 730 * 120 * 0.01 / 1000)
+    assert idle["metrics"] == pytest.approx(3 * 0.30 + 730 * 120 * 0.01 / 1000)
 
 
 def test_metrics_every_10_s_cost_as_their_parameter_says() -> None:

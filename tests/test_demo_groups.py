@@ -88,7 +88,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def test_sample_photo_starts_first_worker(demo: Demo) -> None:
-    assert demo.said(f"{GROUP}: 0 → 1, 1 waiting without capacity")
+    assert demo.said(f"{GROUP}: 0 → 1, BacklogWithoutCapacity is 1")
+
+
+@pytest.mark.parametrize("role", ["gunicorn", "-Q metrics"])
+def test_time_is_scaled_for_every_role(demo: Demo, role: str) -> None:
+    found = [process.environ() for process in demo.processes(role)]
+    assert {environment["METRIC_PERIOD_SECONDS"] for environment in found} == {"2"}
 
 
 def test_doctor_is_green(demo: Demo) -> None:

@@ -18,6 +18,7 @@ from deploy.doctor import checks
 from deploy.doctor.findings import State, Verdict, ok
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.service import Service
+from metrics.backlog import METRICS
 from tests.support import letters
 
 # What an emulator can't tell.
@@ -47,9 +48,8 @@ def service(stack: LocalStack) -> LocalStack:
     httpx.post(f"{bot}/deleteWebhook", json={"drop_pending_updates": True}).raise_for_status()
     stack.set_webhook()
     point = {"Dimensions": [{"Name": "AutoScalingGroupName", "Value": stack.env["ASG_NAME"]}], "Value": 0}
-    names = ("BacklogPerInstance", "BacklogWithoutCapacity")
     aws.client("cloudwatch").put_metric_data(
-        Namespace=stack.env["METRIC_NAMESPACE"], MetricData=[{"MetricName": name, **point} for name in names]
+        Namespace=stack.env["METRIC_NAMESPACE"], MetricData=[{"MetricName": name, **point} for name in METRICS]
     )
     return stack
 

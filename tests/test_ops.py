@@ -24,7 +24,7 @@ from tests.support.processes import wait_until
 TILE = re.compile(r'data-tile="([^"]+)">\s*<dt>[^<]*</dt>\s*<dd class="value">([^<]+)')
 TILES = [
     ["Waiting", "In progress", "Oldest waiting", "Dead letters"],
-    ["Desired", "Running", "Backlog per instance", "Metric freshness"],
+    ["Desired", "In service", "Backlog per instance", "Metric freshness"],
     ["Photos per minute", "Time to answer, p50", "Time to answer, p95", "Failures"],
 ]
 PAGES = ("/ops/", "/ops/live", "/ops/dead-letters", "/ops/dead-letters/replay?id=x")
@@ -74,13 +74,18 @@ def test_dashboard_shows_state_of_service(admin: Operator, user: TelegramUser, p
     assert (said["Desired"], float(said["Backlog per instance"]) >= 0) == ("0", True)
 
 
-def test_charts_have_text_alternatives(admin: Operator) -> None:
+def test_dashboard_says_when_first_worker_is_expected(admin: Operator) -> None:
+    idle = "No worker is running. The next photo starts one and waits about 4 min."
+    wait_until(lambda: idle in admin.get("/ops/live").text)
+
+
+def test_charts_have_text_alternatives(admin: Operator, stack: LocalStack) -> None:
     page = admin.get("/ops/").text
     assert re.findall(r'role="img" aria-label="([^,]+), ([^:]+) to now: ', page) == [
         ("Backlog per instance", "3 hours ago"),
         ("Photos per minute", "30 minutes ago"),
     ]
-    assert "; target 10" in page
+    assert f'; target {stack.env["BACKLOG_TARGET"]}"' in page
     assert " style=" not in page
 
 
@@ -129,7 +134,7 @@ def test_staff_without_permission_see_and_do_nothing(stack: LocalStack, given_up
     [
         ("sqs", "GetQueueAttributes", ["Waiting", "In progress", "Dead letters"]),
         ("dynamodb", "Query", ["Oldest waiting", *TILES[2]]),
-        ("autoscaling", "DescribeAutoScalingGroups", ["Desired", "Running"]),
+        ("autoscaling", "DescribeAutoScalingGroups", ["Desired", "In service"]),
         ("autoscaling", "DescribePolicies", ["Backlog per instance", "Metric freshness"]),
         ("cloudwatch", "GetMetricData", ["Backlog per instance", "Metric freshness"]),
     ],
@@ -235,6 +240,21 @@ def test_line_breaks_at_missing_points_and_stays_in_frame() -> None:
     assert chart.lines[0].way == "M0.0 114.0h0L36.0 90.0M600.0 0.0h0"
     assert (chart.top, chart.target) == ("20", 60.0)
     assert chart.words == "Load, long ago to now: load now 20, at most 20; target 10"
+
+
+@pytest.mark.parametrize(
+    ("highest", "top", "height", "name"),
+    [
+        pytest.param(0, "1000", 62.4, "target 480", id="nothing to squash"),
+        pytest.param(3, "5", None, "target 480, far above", id="too small to be seen next to the target"),
+        pytest.param(120, "1000", 62.4, "target 480", id="large enough"),
+        pytest.param(3000, "5000", 108.5, "target 480", id="beyond the target"),
+    ],
+)
+def test_distant_target_is_named_not_drawn(highest: float, top: str, height: float | None, name: str) -> None:
+    chart = Frame(now=60, seconds=60, gap=90).draw("Load", "long ago", {"load": [Point(0, highest)]}, target=480)
+    assert (chart.top, chart.target, chart.target_name) == (top, height, name)
+    assert chart.words.endswith("; target 480")
 
 
 def test_chart_without_points_says_so() -> None:

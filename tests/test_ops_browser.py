@@ -52,10 +52,19 @@ def given_up(stack: LocalStack) -> Iterator[Prediction]:
 
 
 @pytest.fixture(scope="module")
-def past(stack: LocalStack) -> None:
+def in_service(stack: LocalStack) -> Iterator[None]:
+    """Have the group say what is true: one worker runs."""
+    autoscaling, name = aws.client("autoscaling"), stack.env["ASG_NAME"]
+    autoscaling.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=1)
+    yield
+    autoscaling.set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=0)
+
+
+@pytest.fixture(scope="module")
+def past(stack: LocalStack, in_service: None) -> None:
     """Publish three hours of a backlog that rises and falls twice, one point per minute."""
     now = datetime.now(UTC)
-    values = [max(0.0, round(18 * math.sin(minute / 24), 1)) for minute in range(178)]
+    values = [max(0.0, round(900 * math.sin(minute / 24))) for minute in range(178)]
     dimensions = [{"Name": "AutoScalingGroupName", "Value": stack.env["ASG_NAME"]}]
     points = [
         {"MetricName": "BacklogPerInstance", "Dimensions": dimensions, "Value": value, "StorageResolution": 1}
@@ -77,13 +86,13 @@ def answered(page: Page) -> int:
 
 
 def test_three_hours_of_backlog_are_drawn_with_target(page: Page, past: None) -> None:
-    words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 18; target 10")
+    words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 900; target 270")
     chart = page.get_by_role("img", name=words)
     expect(chart).to_be_visible()
     expect(chart.locator("path.series-1")).to_have_attribute(
         "d", re.compile("^M[0-9.]+ [0-9.]+h0(L[0-9.]+ [0-9.]+){99}")
     )
-    expect(chart.locator("path.target")).to_have_attribute("d", "M0 60.0H600")
+    expect(chart.locator("path.target")).to_have_attribute("d", "M0 87.6H600")
 
 
 def test_dashboard_updates_under_load_without_reload(page: Page, stack: LocalStack, photo: bytes, past: None) -> None:
@@ -129,7 +138,7 @@ def test_pages_fit_phones_and_are_readable_in_light_and_dark(page: Page, site_ad
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
         assert page.locator("h1").count() == 1, path
     page.goto(f"{site_address}/ops/")
-    assert page.locator(".tile dt, .tile dd, .plot span, .legend li, .as-of").evaluate_all(CONTRAST) >= 4.5
+    assert page.locator(".notice, .tile dt, .tile dd, .plot span, .legend li, .as-of").evaluate_all(CONTRAST) >= 4.5
     assert page.locator("h2").all_inner_texts() == ["Queue", "Machines", "Photos"]
 
 

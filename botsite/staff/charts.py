@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from metrics.evaluation import Point
 
 WIDTH, HEIGHT = 600, 120
+# A target farther above all values is named and not drawn: on its scale they would be a flat line.
+_TARGET_REACHES = 4.0
 # A line of this width cannot show more points; of those that share a place the highest counts.
 _PLACES = 300
 
@@ -25,7 +27,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart from `since` to now. `top` is the value at the upper edge, `target` the height of the target line."""
+    """A chart from `since` to now. `top` is the value at the upper edge, `target` the height of the target's line."""
 
     title: str
     since: str
@@ -47,7 +49,9 @@ class Frame:
     def draw(self, title: str, since: str, series: Mapping[str, Sequence[Point]], target: float | None = None) -> Chart:
         """Return the chart of some series; the points of each are oldest first."""
         values = [point.value for points in series.values() for point in points]
-        top = nice(max([*values, 1.2 * target if target else 0.0]))
+        highest = max(values, default=0.0)
+        drawn = target if target and (not highest or target <= _TARGET_REACHES * highest) else None
+        top = nice(max(highest, 1.2 * drawn if drawn else 0.0))
         lines = tuple(Line(name, "".join(self._way(points, top))) for name, points in series.items())
         words = "; ".join(_words(name, points) for name, points in series.items())
         return Chart(
@@ -56,8 +60,8 @@ class Frame:
             top=f"{top:g}",
             lines=lines,
             words=f"{title}, {since} to now: {words}" + (f"; target {target:g}" if target else ""),
-            target=round(_height(target, top), 1) if target else None,
-            target_name=f"target {target:g}" if target else "",
+            target=round(_height(drawn, top), 1) if drawn else None,
+            target_name=_target_name(target, drawn),
         )
 
     def _way(self, points: Sequence[Point], top: float) -> Iterator[str]:
@@ -68,6 +72,12 @@ class Frame:
             # "h0" turns a single point into a dot.
             yield f"L{where}" if point.at - before <= self.gap else f"M{where}h0"
             before = point.at
+
+
+def _target_name(target: float | None, drawn: float | None) -> str:
+    if not target:
+        return ""
+    return f"target {target:g}" if drawn else f"target {target:g}, far above"
 
 
 def nice(value: float) -> float:

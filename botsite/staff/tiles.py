@@ -1,14 +1,17 @@
 """Turn readings of the service into the dashboard's tiles and charts; what could not be read is shown as unknown."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
+from botsite.staff import first_worker
 from botsite.staff.charts import Chart, Frame
 from botsite.staff.recent import MINUTES, Recent
 from botsite.staff.sources import Reading, Snapshot
 from detection import timeline
-from metrics.cloudwatch import STALE_AFTER_SECONDS
+from metrics import backlog
+from metrics.cloudwatch import STALE_AFTER_SECONDS, Group
 from metrics.evaluation import Point
 from metrics.service import HOURS, Tracked
 
@@ -29,11 +32,12 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Tiles that belong together, with their chart."""
+    """Tiles that belong together, with a sentence above them and their chart."""
 
     title: str
     tiles: tuple[Tile, ...]
     chart: Chart | None = None
+    notice: str = ""
 
 
 def sections(seen: Snapshot) -> list[Section]:
@@ -67,12 +71,15 @@ def _machines(seen: Snapshot) -> Section:
                 "Desired", seen.group, lambda group: Tile("", str(group.desired), f"{group.minimum} to {group.maximum}")
             ),
             _tile(
-                "Running", seen.group, lambda group: Tile("", str(group.in_service), f"{group.pending} more starting")
+                "In service",
+                seen.group,
+                lambda group: Tile("", str(group.in_service), f"{group.pending} more starting"),
             ),
-            _tile("Backlog per instance", seen.tracked, _backlog),
+            _tile("Backlog per instance", seen.tracked, lambda tracked: _backlog(tracked, seen.group.value)),
             _tile("Metric freshness", seen.tracked, lambda tracked: _freshness(tracked, seen.at)),
         ),
         frame.draw("Backlog per instance", f"{HOURS} hours ago", {"backlog": points}, target),
+        first_worker.words(seen),
     )
 
 
@@ -114,11 +121,13 @@ def _oldest(seconds: float | None) -> Tile:
     )
 
 
-def _backlog(tracked: Tracked) -> Tile:
+def _backlog(tracked: Tracked, group: Group | None) -> Tile:
     if not tracked.points:
         return Tile("", "–", f"target {tracked.target:g}; nothing published", bad=True)
     newest = tracked.points[-1].value
-    return Tile("", f"{newest:g}", f"target {tracked.target:g}", bad=newest > tracked.target)
+    raised = group is not None and math.isclose(newest * group.desired, backlog.kept(tracked.target), rel_tol=1e-6)
+    note = f"target {tracked.target:g}" + ("; raised, so that a machine stays" if raised else "")
+    return Tile("", f"{newest:g}", note, bad=newest > tracked.target)
 
 
 def _freshness(tracked: Tracked, now: float) -> Tile:

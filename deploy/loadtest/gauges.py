@@ -150,7 +150,7 @@ def _alarms() -> dict[str, str]:
 
 
 def _published(since: float) -> dict[str, list[tuple[float, float]]]:
-    """Return the values of both metrics after `since`, oldest first, at a resolution of 1 s."""
+    """Return the values of each metric after `since`, oldest first, at a resolution of 1 s."""
     metrics = service.metrics()
     series = cloudwatch.points(list(metrics.values()), datetime.fromtimestamp(since, UTC))
     return {name: [(point.at, point.value) for point in points] for name, points in zip(metrics, series, strict=True)}

@@ -50,13 +50,15 @@ class Seen:
     @property
     def service_seconds(self) -> float:
         """Return how long a photo takes in a slot on average, measured while every slot of every machine was busy."""
-        most = self.running.max()
-        busy = np.flatnonzero((self.running == most) & (self.backlog > _SLOTS * most))
-        if len(busy) < 2 or self.backlog[busy[0]] <= self.backlog[busy[-1]]:
+        running, backlog = self.running, self.backlog
+        # From a sample to the next, after the last photo, while the same machines run and more waits than they hold.
+        busy = (running[:-1] > 0) & (running[1:] == running[:-1]) & (backlog[1:] > _SLOTS * running[1:])
+        busy &= self.at[:-1] >= self.arrivals[-1]
+        done = float((backlog[:-1] - backlog[1:])[busy].sum())
+        if done <= 0:
             sys.exit("This run was too short to measure the speed of a machine: send more photos at once.")
-        begin, end = busy[0], busy[-1]
-        rate = (self.backlog[begin] - self.backlog[end]) / (self.at[end] - self.at[begin])
-        return float(_SLOTS * most / rate)
+        machine_seconds = float((np.diff(self.at) * running[:-1])[busy].sum())
+        return _SLOTS * machine_seconds / done
 
     def _first(self, numbers: Seconds, number: int) -> float:
         return float(self.at[np.argmax(numbers >= number)])

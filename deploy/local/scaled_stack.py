@@ -22,7 +22,7 @@ from deploy.service import OUTPUTS
 TIME_SCALE = 1 / 15
 # From a launch to the start of its process, in seconds of AWS. The process's own start is not scaled.
 BOOT_SECONDS = 15.0
-# What a machine reads from Secrets Manager with its role, and what has another address with an emulator.
+# What a machine reads from Secrets Manager, what has another address with an emulator, and what is scaled.
 _SECRETS = (
     "TELEGRAM_TOKEN",
     "TELEGRAM_WEBHOOK_SECRET",
@@ -32,6 +32,7 @@ _SECRETS = (
     "ADMIN_PASSWORD",
 )
 _ADDRESSES = ("JOBS_QUEUE_URL", "METRICS_QUEUE_URL", "POLYBOT_URL")
+_SCALED = ("METRIC_PERIOD_SECONDS", "KEEP_WARM_SECONDS")
 
 
 @dataclass
@@ -118,7 +119,7 @@ class ScaledStack(LocalStack):
         here = {name: value for name, value in self.env.items() if name not in given_there}
         # Empty, so that they come from Secrets Manager and not from this checkout's .env.
         there = {**dict.fromkeys(_SECRETS, ""), **instance.settings}
-        ours = {name: self.env[name] for name in there if name in (*_ADDRESSES, "KEEP_WARM_SECONDS")}
+        ours = {name: self.env[name] for name in there if name in (*_ADDRESSES, *_SCALED)}
         # The processes of a machine share a liveness file; and logs are files here.
         files = {"LIVENESS_FILE": str(self.folder / "alive" / instance.name), "LOG_GROUP": "", "LOG_GROUPS": ""}
         return on_instance({**here, **there, **ours, **files}, instance.metadata_endpoint)

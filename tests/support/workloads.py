@@ -32,7 +32,7 @@ from botsite.staff.job_filters import Filters
 from deploy.local.processes import wait_until
 from detection import dead_letters, deliveries, images, jobs, operations, predictions, sweep, termination
 from detection.schemas import Delivery, Detection, Prediction, Status
-from metrics import service, tasks
+from metrics import service, tasks, wait
 
 # Warnings about the work itself, which is as it should be here.
 _EXPECTED = {"swept", "job_given_up", "machine_leaving"}
@@ -165,6 +165,7 @@ def look_at_service() -> None:
     """Do what the dashboard does: read every source, look at the dead letters, and replay one."""
     service.group()
     service.tracked()
+    wait.expected()
     recent.read()
     recent.oldest_waiting_seconds()
     assert dead_letters.count() == 1
