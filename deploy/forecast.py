@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from metrics import backlog, policy
-from metrics.backlog import TARGET_AT_MOST, positive
+from metrics.backlog import positive
 from metrics.machine_types import COMPARED, HOURS_A_MONTH, TYPES
 from metrics.policy import Policies
 from metrics.simulator import arrivals, by_type
@@ -26,6 +26,7 @@ def of_day(photos: int, names: Mapping[str, str]) -> list[Estimate]:
     scenario = Scenario(
         arrivals.wave(photos / arrivals.DAY, arrivals.DAY, np.random.default_rng(1)),
         maximum=int(names["MaxWorkers"]),
+        publish_seconds=float(names["MetricSeconds"]),
         keep_warm_seconds=float(names["KeepWarmSeconds"]),
         # It delays answers, and no machine works or waits longer for it.
         sends_per_second=0,
@@ -37,4 +38,4 @@ def of_day(photos: int, names: Mapping[str, str]) -> list[Estimate]:
 def _policies(names: Mapping[str, str], speed: float) -> Policies:
     goal = float(names["LatencyGoalSeconds"])
     target = float(names["BacklogTarget"]) or backlog.acceptable(goal, float(names["PhotosPerSecond"]) or speed)
-    return policy.shipped(min(target, TARGET_AT_MOST), warmup=float(names["WarmupSeconds"]))
+    return policy.shipped(target, float(names["MetricSeconds"]), float(names["WarmupSeconds"]))

@@ -50,15 +50,20 @@ class MachineType:
 
         Credits add up for a day, which is longer than most workers live: what is earned at any time counts.
         """
-        hourly = self.dollars_per_hour + ADDRESS_HOUR + disk_gb * VOLUME_GB_MONTH / HOURS_A_MONTH
         surplus = self.vcpus * max(0.0, busy_seconds - self.earned * seconds)
-        return (seconds * hourly + surplus * SURPLUS_VCPU_HOUR) / 3600
+        hours = seconds * (self.dollars_per_hour + ADDRESS_HOUR) + surplus * SURPLUS_VCPU_HOUR
+        return hours / 3600 + disk(seconds, disk_gb)
 
     @property
     def busy_month(self) -> float:
         """Return the cost of a machine that works day and night for a month."""
         seconds = HOURS_A_MONTH * 3600
         return self.dollars(seconds, seconds)
+
+
+def disk(seconds: float, gigabytes: float = WORKER_DISK_GB) -> float:
+    """Return the cost of a disk, which a stopped machine keeps."""
+    return seconds / 3600 * gigabytes * VOLUME_GB_MONTH / HOURS_A_MONTH
 
 
 def _t3(size: str, dollars_per_hour: float, earned: float) -> MachineType:

@@ -65,6 +65,13 @@ def test_credits_that_one_machine_earns_are_of_no_use_to_another() -> None:
     assert both.dollars == pytest.approx(both.machine_seconds / 3600 * (0.0104 + 0.005 + 16 * 0.08 / 730))
 
 
+def test_stopped_machine_of_the_warm_pool_costs_its_disk() -> None:
+    pool = simulate(Scenario(np.zeros(1), SLOW, maximum=1, warm_pool=1), POLICIES)
+    hours, end = pool.machine_seconds / 3600, pool.machines.at[-1] / 3600
+    # Running or stopped, it keeps its disk.
+    assert pool.dollars == pytest.approx(hours * (0.0104 + 0.005) + end * 16 * 0.08 / 730)
+
+
 def test_burst_scales_from_zero_to_maximum_and_back() -> None:
     result = _burst(300, maximum=4)
     assert (_desired(result)[0], result.peak, _desired(result)[-1], result.machines.running[-1]) == (0, 4, 0, 0)
