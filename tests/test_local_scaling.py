@@ -272,7 +272,7 @@ def test_policies_and_settings_come_from_templates() -> None:
     launch = asg.launch(cloudwatch.groups(name)[name])
     deployed = policies.of(name)
     assert deployed
-    shipped = policy.shipped(480)
+    shipped = policy.shipped(270)
     assert sorted(deployed.policies.tracking, key=repr) == sorted(shipped.tracking, key=repr)
     assert [tuple(one.steps) for one in deployed.policies.steps] == [tuple(one.steps) for one in shipped.steps]
     assert deployed.policies.warmup == shipped.warmup

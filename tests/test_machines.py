@@ -104,6 +104,16 @@ def test_machine_has_token_metadata_and_encrypted_disk(role: str) -> None:
 
 
 @each_role
+def test_t3_has_unlimited_credits_and_other_types_have_none(role: str) -> None:
+    text = template.read(stacks.TEMPLATES / f"{PARTS[role]}.yaml")
+    types = {"t3.nano": True, "t3.2xlarge": True, "c7i-flex.large": False, "t3.metal": False}
+    for name, has_credits in types.items():
+        parameter = next(one for one in text.parameters if one in ("WebType", "WorkerType", "MetricsType"))
+        data = text.resolve(written(role), text.names({parameter: name}))
+        assert data.get("CreditSpecification") == ({"CpuCredits": "unlimited"} if has_credits else None), name
+
+
+@each_role
 def test_group_uses_newest_launch_template_in_both_zones(endpoint: str, role: str) -> None:
     found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[f"{PREFIX}-{role}"])
     group = found["AutoScalingGroups"][0]
@@ -161,7 +171,7 @@ def test_workers_scale_by_both_metrics_every_30_s(endpoint: str) -> None:
     tracked = [one["TargetTrackingConfiguration"] for one in found if "TargetTrackingConfiguration" in one]
     metrics = [one["CustomizedMetricSpecification"] for one in tracked]
     targets = {metric["MetricName"]: one["TargetValue"] for metric, one in zip(metrics, tracked, strict=True)}
-    assert targets == {"BacklogPerInstance": 480.0, "InFlightPerInstance": 10.0}
+    assert targets == {"BacklogPerInstance": 270.0, "InFlightPerInstance": 10.0}
     assert {(one["Period"], one["Statistic"]) for one in metrics} == {(30, "Average")}
     dimensions = [{"Name": "AutoScalingGroupName", "Value": f"{PREFIX}-yolo5"}]
     assert [one["Dimensions"] for one in metrics] == [dimensions] * 2
@@ -169,7 +179,7 @@ def test_workers_scale_by_both_metrics_every_30_s(endpoint: str) -> None:
     steps = first["StepAdjustments"]
     assert first["AdjustmentType"] == "ChangeInCapacity"
     assert [step["ScalingAdjustment"] for step in steps] == list(range(1, 11))
-    assert [step["MetricIntervalLowerBound"] for step in steps] == [480.0 * number for number in range(10)]
+    assert [step["MetricIntervalLowerBound"] for step in steps] == [270.0 * number for number in range(10)]
     alarm = aws.client("cloudwatch").describe_alarms(AlarmNames=[f"{PREFIX}-first-worker"])["MetricAlarms"][0]
     assert (alarm["MetricName"], alarm["Period"], alarm["EvaluationPeriods"]) == ("BacklogWithoutCapacity", 10, 1)
     assert alarm["AlarmActions"] == [first["PolicyARN"]]

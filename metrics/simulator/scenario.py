@@ -7,6 +7,7 @@ import numpy as np
 
 from metrics import percentile
 from metrics.backlog import BadSetting, in_use, positive
+from metrics.machine_types import TYPES, MachineType
 from metrics.policy import Capacity
 from metrics.simulator.arrivals import Seconds
 
@@ -15,7 +16,8 @@ from metrics.simulator.arrivals import Seconds
 class Machine:
     """What one machine does and costs: `slots` photos at a time, `service_seconds` each on average.
 
-    The defaults are the worker as `make bench` measures it on two cores, with the latencies of a region.
+    The defaults are the worker as `make bench` measures it on two cores, with the latencies of a region; money is that
+    of a t3.micro.
     """
 
     slots: int = 16
@@ -25,15 +27,16 @@ class Machine:
     boot_seconds: float = 120.0
     # The same for a machine that waits in the warm pool, prepared and stopped.
     resume_seconds: float = 30.0
-    dollars_per_hour: float = 0.0104
+    kind: MachineType = TYPES["t3.micro"]
 
     def __post_init__(self) -> None:
         """Raise BadSetting for impossible numbers."""
         positive("slots", self.slots, 10_000)
         positive("service seconds", self.service_seconds)
-        for name in ("service_variation", "boot_seconds", "resume_seconds", "dollars_per_hour"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise BadSetting(f"{name} is {getattr(self, name)!r}: it has to be 0 or more.")
+        numbers = {name: getattr(self, name) for name in ("service_variation", "boot_seconds", "resume_seconds")}
+        for name, value in (numbers | {"dollars_per_hour": self.kind.dollars_per_hour}).items():
+            if not 0 <= value < math.inf:
+                raise BadSetting(f"{name} is {value!r}: it has to be 0 or more.")
 
     @property
     def photos_per_second(self) -> float:
@@ -120,7 +123,8 @@ class Result:
     machine_seconds: float
     busy_seconds: float
     launches: int
-    dollars_per_hour: float
+    #: The cost of the machines (boots, addresses, disks and CPU credits included), without the rest of the service.
+    dollars: float
 
     def latency(self, percent: float) -> float:
         """Return a percentile of the latencies; 0 without photos."""
@@ -151,11 +155,6 @@ class Result:
     def most_waiting(self) -> int:
         """Return the largest backlog the metric saw."""
         return int(self.published.backlog.max())
-
-    @property
-    def dollars(self) -> float:
-        """Return the cost of the machines, without the rest of the service."""
-        return self.machine_seconds / 3600 * self.dollars_per_hour
 
     @property
     def dollars_per_thousand(self) -> float:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError
 
 from botsite import aws
 from deploy import stacks
@@ -26,6 +27,22 @@ def test_plan_of_new_service_creates_nothing(prefix: str) -> None:
     assert [f"{prefix}-queue", "Add", "MetricsDlq", "AWS::SQS::Queue", "-"] in rows
     assert [row[0] for row in rows if row and row[0] == "total"] == ["total"] * 2
     assert statuses(prefix) == {}
+
+
+def test_plan_prices_a_load_by_machine_type(made: str) -> None:
+    printed = run("provision", "--prefix", made, "--plan", "--photos-per-day", "1000")
+    rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line}
+    assert float(rows["t3.micro"][0]) < float(rows["t3.small"][0]) < float(rows["c7i-flex.large"][0])
+    assert rows["c7g.medium"][-4:] == ["the", "images", "are", "x86-64"]
+    assert "Cheapest: t3.micro." in printed
+    assert "4 t3.micro (MaxWorkers) would cost US$ 313" in printed
+
+
+def test_photos_per_day_are_for_the_plan_only(made: str) -> None:
+    with pytest.raises(CommandError, match="only adds to --plan"):
+        run("provision", "--prefix", made, "--photos-per-day", "1000")
+    with pytest.raises(CommandError, match="photos per day is -1"):
+        run("provision", "--prefix", made, "--plan", "--photos-per-day", "-1")
 
 
 def test_plan_of_change_changes_nothing(made: str) -> None:

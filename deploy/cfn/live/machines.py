@@ -31,6 +31,9 @@ def launch_template(template_id: str, written: Mapping[str, Any]) -> dict[str, A
     data: dict[str, Any] = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     if "Arn" in data.get("IamInstanceProfile", {}):
         data["IamInstanceProfile"] = {"Arn": last_part(data["IamInstanceProfile"]["Arn"])}
+    if aws.emulated():
+        # ministack 1.5.33 does not keep it.
+        data.setdefault("CreditSpecification", written["LaunchTemplateData"].get("CreditSpecification"))
     return {"LaunchTemplateData": data}
 
 
