@@ -19,8 +19,8 @@ ADDRESS_HOUR = 0.005
 VOLUME_GB_MONTH = 0.08
 WORKER_DISK_GB = 16
 
-# The worker's CPU time for a photo, on one core with the model that the images ship (docs/speed.md). It depends on the
-# instructions a core has: T3's compute an fp16 model in f32, later ones in bf16.
+# The worker's CPU time for a photo, on one core with the model that the images ship, in its square (docs/speed.md). It
+# depends on the instructions a core has: T3's compute an fp16 model in f32, later ones in bf16.
 _MS_IN_F32, _MS_IN_BF16 = 55.0, 40.0
 
 

@@ -33,16 +33,17 @@ def estimates(
 
     Types that never finish are left out.
     """
+    found: dict[float, Result] = {}
     for kind in kinds:
         speed = kind.photos_per_second
-        machine = replace(scenario.machine, kind=kind, service_seconds=scenario.machine.slots / speed)
-        try:
-            result = simulate(
-                replace(scenario, machine=machine), with_speed(speed), partial(progress, f"with {kind.name}")
-            )
-        except BadSetting:
-            continue
-        yield Estimate(kind, result)
+        if speed not in found:
+            machine = replace(scenario.machine, service_seconds=scenario.machine.slots / speed)
+            told = partial(progress, f"with {kind.name}")
+            try:
+                found[speed] = simulate(replace(scenario, machine=machine), with_speed(speed), told)
+            except BadSetting:
+                continue
+        yield Estimate(kind, replace(found[speed], kind=kind))
 
 
 def cheapest(found: Sequence[Estimate], goal_seconds: float) -> Estimate | None:

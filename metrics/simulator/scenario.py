@@ -1,11 +1,12 @@
 """The input of a simulation, and its result."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from metrics import percentile
+from metrics import machine_types, percentile
 from metrics.backlog import BadSetting, in_use, positive
 from metrics.machine_types import TYPES, MachineType
 from metrics.policy import Capacity
@@ -112,6 +113,14 @@ class MachineSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """For how long a machine is paid, from its launch, and how long of that its slots are at work; in seconds."""
+
+    paid: float
+    busy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What happened to the photos (seconds, in order of arrival) and to the machines."""
 
@@ -120,11 +129,11 @@ class Result:
     latencies: Seconds
     published: BacklogSeries
     machines: MachineSeries
-    machine_seconds: float
-    busy_seconds: float
+    used: Sequence[Use]
+    #: That machines spent in the warm pool.
+    stopped_seconds: float
     launches: int
-    #: The cost of the machines (boots, addresses, disks and CPU credits included), without the rest of the service.
-    dollars: float
+    kind: MachineType
 
     def latency(self, percent: float) -> float:
         """Return a percentile of the latencies; 0 without photos."""
@@ -142,9 +151,25 @@ class Result:
         return int(np.count_nonzero((before == 0) & (after > 0) & (self.machines.at[1:] > 0)))
 
     @property
+    def machine_seconds(self) -> float:
+        """Return the machine time that is paid for."""
+        return sum(use.paid for use in self.used)
+
+    @property
+    def busy_seconds(self) -> float:
+        """Return for how much of it slots were at work."""
+        return sum(use.busy for use in self.used)
+
+    @property
+    def dollars(self) -> float:
+        """Return the cost of the machines, with addresses, disks and CPU credits, without the rest of the service."""
+        working = sum(self.kind.dollars(use.paid, use.busy) for use in self.used)
+        return working + machine_types.disk(self.stopped_seconds)
+
+    @property
     def busy_share(self) -> float:
         """Return the share (0-1) of the paid machine time in which slots were at work."""
-        return self.busy_seconds / self.machine_seconds if self.machine_seconds else 0.0
+        return self.busy_seconds / self.machine_seconds if self.used else 0.0
 
     @property
     def peak(self) -> int:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import simpy
 
-from metrics import backlog, machine_types, policy
+from metrics import backlog, policy
 from metrics.backlog import METRICS, BadSetting, Depth
 from metrics.evaluation import Point
 from metrics.policy import Capacity, Policies
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.fleet import Fleet
-from metrics.simulator.scenario import BacklogSeries, MachineSeries, Result, Scenario
+from metrics.simulator.scenario import BacklogSeries, MachineSeries, Result, Scenario, Use
 
 # CloudWatch evaluates an alarm with periods of 30 s every 10 s.
 EVALUATIONS_A_PERIOD = 3
@@ -64,7 +64,7 @@ class _World:
         # How many are in the warm pool, and since when.
         self._stopped, self._stopped_since = max(0, scenario.warm_pool - scenario.minimum), 0.0
         self._changed_at = -math.inf
-        self._launches, self._machine_seconds, self._dollars = 0, 0.0, 0.0
+        self._launches, self._used, self._stopped_seconds = 0, list[Use](), 0.0
         span = max((tracking.low_periods + 4) * tracking.period for tracking in policies.tracking)
         points = math.ceil((span + scenario.metric_delay_seconds) / scenario.publish_seconds) + 1
         self._points = {name: deque[Point](maxlen=points) for name in METRICS}
@@ -87,10 +87,10 @@ class _World:
             latencies=_sent(self._fleet.finished, self._scenario.sends_per_second) - self._scenario.arrivals,
             published=BacklogSeries(*np.array(self._ticks).T),
             machines=MachineSeries(*np.array([*self._changes, (end, *self._changes[-1][1:])]).T),
-            machine_seconds=self._machine_seconds,
-            busy_seconds=sum(self._fleet.slot_seconds.values()) / self._scenario.machine.slots,
+            used=self._used,
+            stopped_seconds=self._stopped_seconds,
             launches=self._launches,
-            dollars=self._dollars,
+            kind=self._scenario.machine.kind,
         )
 
     def _metric(self) -> Generator[simpy.Event, Any, None]:
@@ -158,16 +158,14 @@ class _World:
         ended = self._fleet.remove(machine, self._env.now)
         self._running.discard(machine)
         paid = max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
-        self._machine_seconds += paid
-        model = self._scenario.machine
-        self._dollars += model.kind.dollars(paid, self._fleet.slot_seconds[machine] / model.slots)
+        self._used.append(Use(paid, self._fleet.slot_seconds[machine] / self._scenario.machine.slots))
         if self._stopped + len(self._launched) < self._scenario.warm_pool:
             self._pool(1)
 
     def _pool(self, change: int) -> None:
-        """Put a machine into the warm pool, or take it out; a stopped machine costs its disk."""
+        """Put a machine into the warm pool, or take it out."""
         now = self._env.now
-        self._dollars += machine_types.disk(self._stopped * (now - self._stopped_since))
+        self._stopped_seconds += self._stopped * (now - self._stopped_since)
         self._stopped, self._stopped_since = self._stopped + change, now
 
     def _capacity(self) -> Capacity:
