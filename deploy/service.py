@@ -100,7 +100,10 @@ class Service:
 
     @contextmanager
     def settings_taken(self, *names: str) -> Iterator[None]:
-        """Have this process's own settings be the service's within the block, for code that reads them."""
+        """Have this process's own settings be the service's within the block, for code that reads them.
+
+        They are the whole process's: other threads see them too.
+        """
         before = {name: getattr(settings, name) for name in names}
         try:
             for name in names:

@@ -42,11 +42,11 @@ class Recent:
     p95_ms: int | None
 
 
-def read(minutes: int = MINUTES) -> Recent:
-    """Return the summary of the photos of the last minutes."""
+def read(minutes: int = MINUTES, table: str = "") -> Recent:
+    """Return the summary of the photos of the last minutes, in this process's own table unless another is named."""
     now = datetime.now(UTC)
     answer = aws.dynamodb().query(
-        TableName=settings.PREDICTIONS_TABLE,
+        TableName=table or settings.PREDICTIONS_TABLE,
         IndexName="by_time",
         KeyConditionExpression="#kind = :photo AND created_at > :since",
         ExpressionAttributeNames={"#kind": items.KIND},
@@ -75,14 +75,14 @@ def summary(found: Sequence[dict[str, Any]], now: datetime, whole: bool, minutes
     )
 
 
-def oldest_waiting_seconds() -> float | None:
+def oldest_waiting_seconds(table: str = "") -> float | None:
     """Return how long the oldest photo has been waiting for a worker, or None if none is waiting.
 
     From the index by status: SQS offers the age of its oldest message only as a metric, minutes late. A photo that was
     started before and has no job yet was reopened just now: the index does not know when.
     """
     answer = aws.dynamodb().query(
-        TableName=settings.PREDICTIONS_TABLE,
+        TableName=table or settings.PREDICTIONS_TABLE,
         IndexName="by_status",
         KeyConditionExpression="#status = :queued",
         ExpressionAttributeNames={"#status": "status"},

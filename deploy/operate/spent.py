@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from botsite import aws
-from deploy import costs, prices, stacks
+from deploy import costs, stacks
 from deploy.cfn import template
 from deploy.cfn.cloudformation import Stack
 from deploy.costs import Line
@@ -16,6 +16,8 @@ from deploy.operate.readings import NotKnownHere
 from deploy.operate.roles import Role
 from deploy.operate.seen import Seen
 from deploy.service import Service
+from metrics import machine_types
+from metrics.machine_types import MachineType
 
 # Part of the service and parameter that name a role's instance type, by the role's short name.
 _TYPES = {"polybot": ("web", "WebType"), "yolo5": ("workers", "WorkerType"), "metrics": ("metrics", "MetricsType")}
@@ -49,7 +51,7 @@ def estimate(service: Service, now: datetime) -> Spent:
     types = {role: deployed[part].parameters[name] for role in spent for part, name in [_TYPES[role.short]]}
     machines = [_machines(role, types[role], spent[role]) for role in spent]
     standing = [_share(line, (now - since).total_seconds()) for line in _standing(service, deployed)]
-    unknown = sorted({name for name in types.values() if name not in prices.INSTANCE_HOUR})
+    unknown = sorted({name for name in types.values() if name not in machine_types.TYPES})
     return Spent(since, (*machines, *standing), tuple(unknown))
 
 
@@ -76,7 +78,7 @@ def billed(service: Service, now: datetime) -> Spent:
 def so_far(service: Service) -> Seen:
     """Return the estimate as a line of the status."""
     spent = estimate(service, datetime.now(UTC))
-    text = f"about ${spent.dollars:.2f} since {spent.since:%Y-%m-%d}, at list prices of {prices.AS_OF}"
+    text = f"about ${spent.dollars:.2f} since {spent.since:%Y-%m-%d}, at list prices of {machine_types.AS_OF}"
     return Seen(as_dict(spent), (seen.Line(text),))
 
 
@@ -87,10 +89,11 @@ def as_dict(spent: Spent) -> Mapping[str, object]:
 
 
 def _machines(role: Role, type_: str, machine_hours: float) -> Line:
+    """Return the cost of a role's machines, without the CPU credits that T3 machines may have needed."""
     disk = CONTAINERS[role.short].disk_gib
-    disk_hour = disk * prices.VOLUME_GB_MONTH / prices.HOURS_A_MONTH
-    hour = prices.INSTANCE_HOUR.get(type_, 0) + prices.ADDRESS_HOUR + disk_hour
-    return Line(role.name, machine_hours * hour, f"{machine_hours:.1f} h of {type_} with its address and {disk} GB")
+    machine = machine_types.TYPES.get(type_) or MachineType(type_, 0)
+    dollars = machine.dollars(machine_hours * 3600, 0, disk)
+    return Line(role.name, dollars, f"{machine_hours:.1f} h of {type_} with its address and {disk} GB")
 
 
 def _standing(service: Service, deployed: Mapping[str, Stack]) -> list[Line]:

@@ -24,16 +24,14 @@ def jobs(service: Service) -> Seen:
 
 def oldest(service: Service) -> Seen:
     """Tell how long the oldest photo has been waiting for a worker."""
-    with service.settings_taken("PREDICTIONS_TABLE"):
-        seconds = recent.oldest_waiting_seconds()
+    seconds = recent.oldest_waiting_seconds(service.setting("PREDICTIONS_TABLE"))
     waits = "nothing waits" if seconds is None else f"waits for {timeline.readable(round(seconds) * 1000)}"
     return Seen({"seconds": seconds}, (Line(waits),))
 
 
 def photos(service: Service) -> Seen:
     """Count the photos of the last hour by their end."""
-    with service.settings_taken("PREDICTIONS_TABLE"):
-        found = recent.read(_MINUTES)
+    found = recent.read(_MINUTES, service.setting("PREDICTIONS_TABLE"))
     total = sum(found.by_minute)
     data = {name: value for name, value in asdict(found).items() if not name.endswith("by_minute")}
     p50, p95 = timeline.readable(found.p50_ms), timeline.readable(found.p95_ms)

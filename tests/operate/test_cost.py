@@ -6,15 +6,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deploy import prices, provision
+from deploy import provision
 from deploy.operate import hours, spent
 from deploy.operate.hours import Activity
 from deploy.service import Service
+from metrics import machine_types
 from tests.support import emulators, operating, recorded
 
 NOW = datetime.now(UTC)
 MONTH = datetime(2026, 11, 1, tzinfo=UTC)
 AT_NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
+BEGUN, ENDED = Activity(True, "i-0d4442", MONTH), Activity(False, "i-0d4442", AT_NOON)
 SERVICE = Service("costly")
 # As in "Example 1" of `aws autoscaling describe-scaling-activities` in the AWS CLI's reference, in the query
 # protocol's XML (API reference, DescribeScalingActivities); the times are this minute's.
@@ -52,6 +54,12 @@ def test_hours_count_from_launch_to_end() -> None:
     assert hours.total(did, (), MONTH, AT_NOON + timedelta(days=9)) == 3
 
 
+def test_machine_of_a_pool_counts_each_time_it_runs() -> None:
+    moments = (0, 1, 5, 7)
+    did = [Activity(hour in (0, 5), "i-1", AT_NOON + timedelta(hours=hour)) for hour in moments]
+    assert hours.total(did, (), MONTH, AT_NOON + timedelta(days=9)) == 3
+
+
 def test_running_machine_counts_until_now() -> None:
     assert hours.total([Activity(True, "i-1", AT_NOON)], ["i-1"], MONTH, AT_NOON + timedelta(hours=2)) == 2
 
@@ -64,16 +72,18 @@ def test_machine_from_before_counts_from_the_first() -> None:
 @pytest.mark.parametrize(
     ("description", "status", "expected"),
     [
-        ("Launching a new EC2 instance: i-0d4442", "Successful", Activity(True, "i-0d4442", MONTH)),
-        ("Launching a new EC2 instance: i-0d4442", "InProgress", Activity(True, "i-0d4442", MONTH)),
-        ("Terminating EC2 instance: i-0d4442", "Successful", Activity(False, "i-0d4442", AT_NOON)),
-        ("Attaching an existing EC2 instance: i-0d4442", "Successful", Activity(True, "i-0d4442", MONTH)),
-        ("Launching a new EC2 instance.  Status Reason: no capacity", "Failed", None),
-        ("Launching a new EC2 instance: i-0d4442", "Cancelled", None),
-        ("Updating load balancers/target groups: Successful.", "Successful", None),
+        ("Launching a new EC2 instance: i-0d4442", "Successful", [BEGUN]),
+        ("Launching a new EC2 instance: i-0d4442", "InProgress", [BEGUN]),
+        ("Launching a new EC2 instance from warm pool: i-0d4442", "Successful", [BEGUN]),
+        ("Launching a new EC2 instance into warm pool: i-0d4442", "Successful", [BEGUN, ENDED]),
+        ("Terminating EC2 instance: i-0d4442", "Successful", [ENDED]),
+        ("Attaching an existing EC2 instance: i-0d4442", "Successful", [BEGUN]),
+        ("Launching a new EC2 instance.  Status Reason: no capacity", "Failed", []),
+        ("Launching a new EC2 instance: i-0d4442", "Cancelled", []),
+        ("Updating load balancers/target groups: Successful.", "Successful", []),
     ],
 )
-def test_activities_are_read_by_their_words(description: str, status: str, expected: Activity | None) -> None:
+def test_activities_are_read_by_their_words(description: str, status: str, expected: list[Activity]) -> None:
     """From "Scaling activities" in the EC2 Auto Scaling user guide."""
     times = {"StartTime": MONTH, "EndTime": AT_NOON}
     assert hours.parse({"Description": description, "StatusCode": status, **times}, AT_NOON) == expected
@@ -81,7 +91,7 @@ def test_activities_are_read_by_their_words(description: str, status: str, expec
 
 def test_end_that_is_under_way_counts_until_now() -> None:
     activity = {"Description": "Terminating EC2 instance: i-1", "StatusCode": "InProgress", "StartTime": MONTH}
-    assert hours.parse(activity, AT_NOON) == Activity(False, "i-1", AT_NOON)
+    assert hours.parse(activity, AT_NOON) == [Activity(False, "i-1", AT_NOON)]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +120,7 @@ def test_estimate_has_machines_and_standing_costs(endpoint: str) -> None:
     ratio = 730 * (0.0225 + 2 * 0.005) / (5 * 0.40)
     assert lines["load balancer"]["dollars"] == pytest.approx(ratio * lines["secrets"]["dollars"])
     assert found["dollars"] == pytest.approx(sum(line["dollars"] for line in found["lines"]), abs=1e-4)
-    assert f"An estimate at list prices of us-east-1, {prices.AS_OF}" in shown
+    assert f"An estimate at list prices of us-east-1, {machine_types.AS_OF}" in shown
 
 
 def test_bill_says_that_it_costs_a_cent(endpoint: str) -> None:

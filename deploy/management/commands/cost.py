@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from deploy import prices
 from deploy.management.base import StackCommand, cost_table
 from deploy.operate import spent
 from deploy.operate.readings import NotKnownHere
 from deploy.operate.spent import Spent
 from deploy.service import Service
+from metrics import machine_types
 
 
 class Command(StackCommand):
@@ -65,9 +65,6 @@ def _words(service: Service, found: Spent, billed: bool) -> str:
         )
     if billed:
         return f"What carries the tag Project={service}, as far as AWS has billed it: about a day late."
-    return " ".join(
-        [
-            f"An estimate at list prices of {prices.REGION}, {prices.AS_OF}. Not included: {spent.NOT_INCLUDED}.",
-            *(f"deploy/prices.py has no price for {one}: its hours cost nothing here." for one in found.unknown),
-        ]
-    )
+    prices = f"list prices of {machine_types.REGION}, {machine_types.AS_OF}"
+    unknown = [f"{one} has no price in metrics/machine_types.py: its hours cost nothing here." for one in found.unknown]
+    return " ".join([f"An estimate at {prices}. Not included: {spent.NOT_INCLUDED}.", *unknown])
