@@ -87,9 +87,12 @@ class Service:
 
     def require(self) -> None:
         """Raise StackError, naming the services that do exist, if this one has no stack at all."""
-        if any(self.find(part) for part in dict.fromkeys(part for part, _ in OUTPUTS.values())):
+        if self.find("network"):
             return
-        others = ", ".join(sorted({name for name in map(_service_of, cloudformation.every()) if name}))
+        found = cloudformation.every()
+        if any(stack.name.startswith(f"{self}-") and _service_of(stack) == self.prefix for stack in found):
+            return
+        others = ", ".join(sorted({name for name in map(_service_of, found) if name}))
         there = f"Services there: {others}." if others else f"Create it: python manage.py provision --prefix {self}"
         raise StackError(f"There is no service {self} in {settings.AWS_REGION}: check --prefix and AWS_REGION. {there}")
 

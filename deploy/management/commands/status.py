@@ -1,6 +1,7 @@
 """Show the state of the service on one screen."""
 
 import json
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from rich.text import Text
 from botsite import aws
 from deploy import background
 from deploy.management.base import StackCommand
-from deploy.operate import status
+from deploy.operate import readings, status
 from deploy.operate.seen import Mark, Seen
 from deploy.service import Service
 
@@ -38,12 +39,11 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Read everything, and print it."""
-        exists = background.start(service.require)
+        exists, deadline = background.start(service.require), time.monotonic() + readings.SECONDS
         found, at = status.read(service), datetime.now(UTC)
-        if exists.done():
-            # A missing permission to list the stacks says nothing about the rest.
-            with suppress(ClientError):
-                exists.result()
+        # Neither silence nor a missing permission to list the stacks says anything about the rest.
+        with suppress(ClientError, TimeoutError):
+            exists.result(max(0.0, deadline - time.monotonic()))
         if options["json"]:
             data = {name.replace(" ", "_"): part.data for name, part in found.items()}
             whole = {"prefix": service.prefix, "place": aws.place(), "at": at.isoformat(timespec="seconds"), **data}
