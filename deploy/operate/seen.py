@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from detection import timeline
 
+_NOT_KNOWN = "not_known"
+
 
 class Mark(StrEnum):
     """How a line is meant. `UNKNOWN` is neither good nor bad."""
@@ -32,10 +34,15 @@ class Seen:
     data: Mapping[str, object]
     lines: tuple[Line, ...]
 
+    @property
+    def known(self) -> bool:
+        """Return whether anything of it is known."""
+        return self.data.keys() != {_NOT_KNOWN}
+
 
 def unknown(reason: str) -> Seen:
     """Return what is shown of something that could not be read."""
-    return Seen({"not_known": reason}, (Line(reason, Mark.UNKNOWN),))
+    return Seen({_NOT_KNOWN: reason}, (Line(reason, Mark.UNKNOWN),))
 
 
 def bad_if(condition: object, text: str) -> Line:

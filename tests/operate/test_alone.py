@@ -64,6 +64,16 @@ def test_unreachable_aws_is_one_line(command: list[str]) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_unreachable_part_of_aws_hides_no_other(stack: LocalStack) -> None:
+    names = ("AUTO_SCALING", "CLOUDWATCH", "EC2")
+    places = {f"AWS_ENDPOINT_URL_{name}": stack.endpoint for name in names}
+    places["AWS_ENDPOINT_URL_CLOUDFORMATION"] = f"http://127.0.0.1:{free_port()}"
+    done = operating.manage("status", "--json", env=operating.environment("", **places))
+    found = json.loads(done.stdout)
+    assert found["stacks"]["not_known"].startswith("not known: "), done.stderr
+    assert found["machines"]["metricStreamer"]["maximum"] == 1
+
+
 def test_environment_of_another_service_counts_without_prefix(stack: LocalStack) -> None:
     env = operating.of(stack) | {"PREDICTIONS_TABLE": "nosuch"}
     assert "ResourceNotFoundException" in operating.manage("trace", uuid4().hex, env=env).stderr

@@ -3,11 +3,11 @@
 import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from django.core.management.base import CommandParser
 from rich.console import Console
 from rich.text import Text
@@ -41,9 +41,7 @@ class Command(StackCommand):
         """Read everything, and print it."""
         exists, deadline = background.start(service.require), time.monotonic() + readings.SECONDS
         found, at = status.read(service), datetime.now(UTC)
-        # Neither silence nor a missing permission to list the stacks says anything about the rest.
-        with suppress(ClientError, TimeoutError):
-            exists.result(max(0.0, deadline - time.monotonic()))
+        _raise_if_missing(exists, max(0.0, deadline - time.monotonic()), found)
         if options["json"]:
             data = {name.replace(" ", "_"): part.data for name, part in found.items()}
             whole = {"prefix": service.prefix, "place": aws.place(), "at": at.isoformat(timespec="seconds"), **data}
@@ -52,6 +50,16 @@ class Command(StackCommand):
         console = self.console()
         console.print(f"{service}, {aws.place()}, {at:%Y-%m-%d %H:%M:%S} UTC", style="bold", markup=False)
         _print(console, found)
+
+
+def _raise_if_missing(exists: Future[None], seconds: float, found: Mapping[str, Seen]) -> None:
+    """Raise StackError if there is no such service, and what botocore raises if nothing at all is known."""
+    try:
+        exists.result(seconds)
+    except (ClientError, BotoCoreError, TimeoutError) as error:
+        # That CloudFormation doesn't answer tells nothing about the rest, if there is a rest.
+        if isinstance(error, BotoCoreError) and not any(part.known for part in found.values()):
+            raise
 
 
 def _print(console: Console, found: Mapping[str, Seen]) -> None:
