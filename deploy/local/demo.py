@@ -38,6 +38,7 @@ _NEEDED = (
     "ADMIN_PASSWORD",
     "DATABASE_URL",
     "YOLO_WEIGHTS",
+    "LOG_FOLDER",
 )
 
 

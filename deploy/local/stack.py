@@ -66,6 +66,7 @@ class LocalStack:
             "ADMIN_USER": "admin",
             "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": f"sqlite:///{self.folder / 'admin.sqlite3'}",
+            "LOG_FOLDER": str(self.folder.absolute() / "logs"),
         }
 
     @contextmanager

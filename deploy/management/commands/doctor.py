@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+from botocore.exceptions import ClientError
 from django.core.management.base import CommandError, CommandParser
 from rich import box
 from rich.table import Table
@@ -36,7 +38,10 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Run the checks and print what they found."""
-        findings = checks.run(service, options["only"] or checks.CHECKS)
+        names = options["only"] or checks.CHECKS
+        if not checks.OF_ACCOUNT.issuperset(names):
+            _require(service)
+        findings = checks.run(service, names)
         if options["json"]:
             self.stdout.write(json.dumps([one.as_dict() for one in findings], indent=2))
         else:
@@ -59,3 +64,9 @@ class Command(StackCommand):
         # Wrapped within its columns, unlike plain lines.
         console.soft_wrap = False
         console.print(table)
+
+
+def _require(service: Service) -> None:
+    """Raise StackError if there is no such service; if AWS refuses to tell, each check says what that means for it."""
+    with suppress(ClientError):
+        service.require()
