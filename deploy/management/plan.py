@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from botsite.bot import rate_limit
 from deploy import costs, forecast, provision
 from deploy.cfn.template import Template
 from deploy.management.base import change_table, cost_table
 from deploy.provision import Order
 from metrics.machine_types import AS_OF, REGION, TYPES
-from metrics.simulator import by_type
+from metrics.simulator import by_type, tuning
 from metrics.simulator.by_type import Estimate
 
 
@@ -50,6 +51,9 @@ def _load(console: Console, photos: int, names: Mapping[str, str]) -> None:
     console.print(_load_table(photos, found, int(names["MaxWorkers"])))
     best = by_type.cheapest(found, float(names["LatencyGoalSeconds"]))
     console.print(f"Cheapest: {best.kind.name}." if best else "No type is fast enough.")
+    if kind := TYPES.get(names["WorkerType"]):
+        for line in tuning.sends(1 / rate_limit.BOT.interval_seconds, kind.photos_per_second):
+            console.print(line)
     console.print("Photos/s: a photo's CPU time as measured on one core (docs/speed.md), on the type's whole cores.")
 
 

@@ -36,6 +36,7 @@ def test_plan_prices_a_load_by_machine_type(made: str) -> None:
     assert rows["c7g.medium"][-4:] == ["the", "images", "are", "x86-64"]
     assert "Cheapest: t3.micro." in printed
     assert "4 t3.micro (MaxWorkers) would cost US$ 313" in printed
+    assert "The bot may send 25 messages/s: with more than 2 machines, answers come no earlier." in printed
 
 
 def test_photos_per_day_are_for_the_plan_only(made: str) -> None:
