@@ -1,0 +1,33 @@
+"""List the checks by name, and run them at once."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from deploy.doctor import checks as doctor
+from deploy.doctor.findings import Finding, Verdict
+from deploy.preflight import account, free_plan, outside, quota, rights, zones
+from deploy.preflight.wanted import Wanted
+from deploy.provision import Order
+
+Check = Callable[[Order, Wanted], Verdict]
+CHECKS: Mapping[str, Check] = {
+    "account": account.check,
+    "rights": rights.check,
+    "quota": quota.check,
+    "zones": zones.check,
+    "free-plan": free_plan.check,
+    "certificate": outside.certificate,
+    "token": outside.token,
+    "admin": outside.admin,
+}
+# Rights are asked for statement by statement.
+_SECONDS = 60.0
+
+
+def run(order: Order, wanted: Wanted, without: Iterable[str] = ()) -> list[Finding]:
+    """Return the findings, in order; a check that these credentials don't allow is unknown."""
+    bound = {name: _bound(check, order, wanted) for name, check in CHECKS.items() if name not in without}
+    return doctor.run(order.service, bound, bound, _SECONDS)
+
+
+def _bound(check: Check, order: Order, wanted: Wanted) -> doctor.Check:
+    return lambda service: check(order, wanted)
