@@ -58,15 +58,7 @@ def test_given_token_is_tried(prefix: str) -> None:
     assert "Telegram knows this token" in output.getvalue()
     wrong = str(descriptor("123456:another-one"))
     with pytest.raises(CommandError, match="Telegram doesn't know this bot token"):
-        call_command(
-            "provision",
-            "--prefix",
-            prefix,
-            "--check",
-            "--token-fd",
-            str(descriptor("123456:another-one")),
-            stdout=output,
-        )
+        call_command("provision", "--prefix", prefix, "--check", "--token-fd", wrong, stdout=output)
 
 
 def test_new_service_is_agreed_to_at_a_terminal(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
