@@ -9,9 +9,8 @@ from django.core.management import CommandError
 
 from deploy import existence, provision, stacks, teardown
 from deploy.certificates import acm
-from deploy.cfn import cloudformation
 from deploy.service import Service
-from tests.support import emulators, recorded_aws
+from tests.support import arns, emulators, recorded_aws
 from tests.support.provisioning import run
 from tests.support.recorded_aws import Answer, Cloud
 
@@ -105,61 +104,11 @@ def test_refused_question_is_no_answer(hour_later: Cloud) -> None:
         existence.alive(VOLUME)
 
 
-# The ARN of a resource in a stack, by its type and physical id; None where it has none, or it is another resource's.
-ARNS: dict[str, str | None] = {
-    "AWS::AutoScaling::AutoScalingGroup": "autoscaling:R:A:autoScalingGroup:1-2:autoScalingGroupName/ID",
-    "AWS::AutoScaling::LifecycleHook": None,
-    "AWS::AutoScaling::ScalingPolicy": None,
-    "AWS::CloudWatch::Alarm": "cloudwatch:R:A:alarm:ID",
-    "AWS::CloudWatch::Dashboard": "cloudwatch::A:dashboard/ID",
-    "AWS::DynamoDB::Table": "dynamodb:R:A:table/ID",
-    "AWS::EC2::InternetGateway": "ec2:R:A:internet-gateway/ID",
-    "AWS::EC2::LaunchTemplate": "ec2:R:A:launch-template/ID",
-    "AWS::EC2::Route": None,
-    "AWS::EC2::RouteTable": "ec2:R:A:route-table/ID",
-    "AWS::EC2::SecurityGroup": "ec2:R:A:security-group/ID",
-    "AWS::EC2::Subnet": "ec2:R:A:subnet/ID",
-    "AWS::EC2::SubnetRouteTableAssociation": None,
-    "AWS::EC2::VPC": "ec2:R:A:vpc/ID",
-    "AWS::EC2::VPCEndpoint": "ec2:R:A:vpc-endpoint/ID",
-    "AWS::EC2::VPCGatewayAttachment": None,
-    "AWS::ElasticLoadBalancingV2::Listener": "ID",
-    "AWS::ElasticLoadBalancingV2::ListenerRule": "ID",
-    "AWS::ElasticLoadBalancingV2::LoadBalancer": "ID",
-    "AWS::ElasticLoadBalancingV2::TargetGroup": "ID",
-    "AWS::IAM::InstanceProfile": "iam::A:instance-profile/ID",
-    "AWS::IAM::ManagedPolicy": "ID",
-    "AWS::IAM::Role": "iam::A:role/ID",
-    "AWS::Logs::LogGroup": "logs:R:A:log-group:ID",
-    "AWS::S3::Bucket": "s3:::ID",
-    "AWS::S3::BucketPolicy": None,
-    "AWS::SNS::Topic": "ID",
-    "AWS::SQS::Queue": "sqs:R:A:ID",
-    "AWS::SecretsManager::Secret": "secretsmanager:R:A:secret:ID",
-}
-
-
-def arns(service: Service) -> list[str]:
-    """Return the ARNs of the service's stacks and of all that is in them."""
-    found = []
-    for part in stacks.ORDER:
-        stack = service.stack(part)
-        found.append(stack.id)
-        physical = cloudformation.physical_ids(stack)
-        for one in cloudformation.resources(stack):
-            if pattern := ARNS[one.type]:
-                identity = physical[one.logical_id].rpartition("/")[2] if pattern.startswith("sqs") else ""
-                name = identity or physical[one.logical_id]
-                arn = pattern.replace("R:A", "us-east-1:000000000000").replace(":A:", ":000000000000:")
-                found.append(name if arn == "ID" else f"arn:aws:{arn.removesuffix('ID')}{name}")
-    return found
-
-
 def test_every_kind_of_the_service_is_asked_about(local: str) -> None:
     service = Service("kinds")
     with emulators.taken_for_aws(local):
         provision.deploy(service)
-        there = [*arns(service), acm.ensure_self_signed(service, "bot.example.com")]
+        there = [*arns.of(service), acm.ensure_self_signed(service, "bot.example.com")]
         assert {*teardown._tagged(service)} <= {*there}
         assert [arn for arn in there if existence._asking(arn) is None] == []
         assert [arn for arn in there if not existence.alive(arn)] == []

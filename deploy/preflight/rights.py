@@ -20,7 +20,6 @@ _TODO = "Attach the policies in deploy/policies/ to whoever deploys, or use othe
 _ROLE = re.compile(r"arn:(?P<partition>[\w-]+):sts::(?P<account>\d+):assumed-role/(?P<name>[^/]+)/")
 # Where rights can't be simulated: calls that change nothing, by the action that each needs.
 _READS: dict[str, Callable[[], Any]] = {
-    "cloudformation:DescribeStacks": lambda: aws.client("cloudformation").describe_stacks(),
     "ec2:DescribeImages": lambda: aws.client("ec2").describe_images(Owners=["self"]),
     "acm:ListCertificates": lambda: aws.client("acm").list_certificates(MaxItems=1),
     "autoscaling:DescribeAutoScalingGroups": lambda: aws.client("autoscaling").describe_auto_scaling_groups(),
