@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,7 @@ def of_cloudformation() -> list[str]:
     return [action for statement in every for action in statement["Action"]]
 
 
+@cache
 def called_by_handlers() -> set[str]:
     """Return what AWS says that the handlers of the templates' types call, without UNUSED."""
     texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.ORDER]

@@ -31,11 +31,12 @@ def local() -> Iterator[tuple[str, str]]:
 def cloud(local: tuple[str, str]) -> Cloud:
     """An account with a good quota, and somebody who may do everything."""
     answers = {
+        # First, as it names the others.
+        "Action=SimulatePrincipalPolicy": recorded_aws.ALLOWED,
         QUOTA: recorded_aws.quota(32),
         PLAN: recorded_aws.PAID_PLAN,
         "free-tier-eligible": recorded_aws.ELIGIBLE,
         "GetCallerIdentity": recorded_aws.ALICE,
-        "SimulatePrincipalPolicy": recorded_aws.ALLOWED,
     }
     return Cloud(*local, answers)
 
@@ -158,6 +159,23 @@ def test_unavailable_answers_are_unknown(account: Cloud) -> None:
         "these credentials lack freetier:GetAccountPlanState-> Grant freetier:GetAccountPlanState, or use other "
         "credentials.",
     )
+
+
+def test_service_that_does_not_answer_keeps_nobody_from_going_on(account: Cloud) -> None:
+    unheard = '{"__type": "NoSuchResourceException", "message": "The request failed because there is no such quota."}'
+    account.answers[QUOTA] = Answer(unheard, 400)
+    state, text = page()["quota"]
+    assert (state, "there is no such quota" in text) == ("unknown", True)
+
+
+def test_account_that_is_not_ready_fails(account: Cloud) -> None:
+    refused = (
+        "<Response><Errors><Error><Code>OptInRequired</Code><Message>You are not subscribed to this service. Please go "
+        "to http://aws.amazon.com to subscribe.</Message></Error></Errors><RequestID>1</RequestID></Response>"
+    )
+    account.answers["Action=DescribeAvailabilityZones"] = Answer(refused, 401)
+    state, text = page()["zones"]
+    assert (state, "finish signing up" in text) == ("failed", True)
 
 
 def test_open_admin_is_pointed_out(account: Cloud) -> None:

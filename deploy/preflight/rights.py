@@ -36,9 +36,9 @@ def check(order: Order, wanted: Wanted) -> Verdict:
     try:
         refused = sorted({one for statement in policies.statements(order.service) for one in _refused(statement, who)})
     except ClientError as error:
-        if not remedies.denied_action(error):
+        if not (lacked := remedies.denied_action(error)):
             raise
-        return _by_reading(remedies.denied_action(error))
+        return _by_reading(lacked)
     if refused:
         return failed(f"these credentials may not {_some(refused)}", _TODO)
     return ok("IAM says that these credentials may do all that is needed")
@@ -51,7 +51,8 @@ def _refused(statement: Statement, who: Account) -> Iterator[str]:
         .get_paginator("simulate_principal_policy")
         .paginate(
             PolicySourceArn=_source(who),
-            ActionNames=statement["Action"],
+            # The simulation takes no patterns.
+            ActionNames=[one for one in statement["Action"] if "*" not in one],
             ResourceArns=[_instance(one, who) for one in statement["Resource"]],
             ContextEntries=_context(statement),
         )
@@ -70,7 +71,7 @@ def _source(who: Account) -> str:
 
 
 def _instance(pattern: str, who: Account) -> str:
-    """Return an ARN that a pattern of the policy matches; the simulation takes no patterns."""
+    """Return an ARN that a pattern of the policy matches."""
     if pattern == "*":
         return pattern
     parts = pattern.split(":", 5)
