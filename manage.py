@@ -3,6 +3,7 @@
 
 import importlib.util
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,9 @@ def use_venv() -> None:
 
 
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # Until a command runs (deploy/management/utility.py), Ctrl-C ends this process without a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     use_venv()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
     with suppress(ModuleNotFoundError):  # The images have no deploy/local.

@@ -184,6 +184,8 @@ LANGUAGE_CODE = "en"
 LOG_GROUP = env.str("LOG_GROUP", default="")
 # CloudWatch log groups of the roles, for links; empty where the logs are on this machine.
 LOG_GROUPS = env.list("LOG_GROUPS", default=[])
+# Where the local AWS writes the roles' lines, for `manage.py logs`.
+LOG_FOLDER = env.str("LOG_FOLDER", default="")
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 # "json" for machines, "text" for people; the default depends on whether stderr is a terminal.
 LOG_FORMAT = env.str("LOG_FORMAT", default="text" if sys.stderr.isatty() else "json")

@@ -6,13 +6,16 @@ from typing import Any
 
 from deploy import prices
 from deploy.cfn.template import Names, Template
+from metrics import machine_types
 from metrics.backlog import METRICS
+from metrics.machine_types import ADDRESS_HOUR, HOURS_A_MONTH, TYPES, MachineType
 
 Resources = Sequence[tuple[str, Mapping[str, Any]]]  # (type, properties with their values)
 
-SECONDS_A_MONTH = prices.HOURS_A_MONTH * 3600
-# The metrics instance: a point every 30 s; three ticks sent, received and deleted; long polls of 10 s.
-_TICK_SECONDS, _REQUESTS_A_TICK, _POLL_SECONDS = 30, 9, 10
+SECONDS_A_MONTH = HOURS_A_MONTH * 3600
+# The metrics instance: ticks are sent, received and deleted, one for each point and two more every 30 s; it asks for
+# them in long polls of 10 s.
+_REQUESTS_A_TICK, _OTHER_TICK_SECONDS, _POLL_SECONDS = 3, 15, 10
 # Three roles, of which bake_ami keeps three images each, of some gigabytes.
 _IMAGES, _IMAGE_GB = 9, 3
 # A load balancer has an address in each zone.
@@ -20,9 +23,6 @@ _BALANCER_ADDRESSES = 2
 
 # A phone's photo as Telegram delivers it, and the one with boxes, in gigabytes.
 _PHOTO_GB, _RESULT_GB = 0.0002, 0.0002
-# Processor time of site and worker: half the speed measured on two cores (docs/speed.md).
-_PHOTO_SECONDS = 0.1
-_VCPUS = 2
 # A worker takes three minutes to start, and stays for a quarter of an hour after the last photo.
 _AROUND_MINUTES = 20
 # Written: the item by create, enqueue, claim, succeed, lease and deliver, each time with four indexes; the senders'
@@ -51,11 +51,13 @@ def idle_month(stacks: Sequence[Resources]) -> list[Line]:
     """Return the cost of a month in which nobody sends a photo."""
     every = [one for stack in stacks for one in stack]
     lines = [line for stack in stacks for line in _machines(stack)]
+    lines += [line for stack in stacks for line in _pools(stack)]
     lines += _fixed(every)
-    ticks = SECONDS_A_MONTH / _TICK_SECONDS
-    requests = ticks * _REQUESTS_A_TICK + SECONDS_A_MONTH / _POLL_SECONDS
-    metrics = len(METRICS) * prices.METRIC_MONTH + ticks * prices.PUT_METRIC_REQUEST
-    lines.append(Line("metrics", metrics, f"{len(METRICS)}, a point of each every {_TICK_SECONDS} s"))
+    every_seconds = min(_tracked_periods(every))
+    points, others = SECONDS_A_MONTH / every_seconds, SECONDS_A_MONTH / _OTHER_TICK_SECONDS
+    requests = (points + others) * _REQUESTS_A_TICK + SECONDS_A_MONTH / _POLL_SECONDS
+    metrics = len(METRICS) * prices.METRIC_MONTH + points * prices.PUT_METRIC_REQUEST
+    lines.append(Line("metrics", metrics, f"{len(METRICS)}, a point of each every {every_seconds} s"))
     lines.append(
         Line("queues", requests * prices.QUEUE_REQUEST, f"{requests / 1e6:.1f} million requests for the metric")
     )
@@ -66,15 +68,18 @@ def idle_month(stacks: Sequence[Resources]) -> list[Line]:
 def thousand_photos(worker_type: str, kept_days: float) -> list[Line]:
     """Return what a thousand photos add, if they arrive close together, so that one worker starts for them."""
     count = 1000
-    seconds, months = count * _PHOTO_SECONDS, kept_days * 24 / prices.HOURS_A_MONTH
-    hour = prices.INSTANCE_HOUR.get(worker_type, 0) + prices.ADDRESS_HOUR
-    busy = hour + (_VCPUS * prices.SURPLUS_VCPU_HOUR if worker_type.startswith("t") else 0)
+    worker, months = _type(worker_type), kept_days * 24 / HOURS_A_MONTH
+    seconds = count / worker.photos_per_second
+    around = _AROUND_MINUTES * 60
     item = _WRITES * prices.TABLE_WRITE + _READS * prices.TABLE_READ
     stored = count * (_PHOTO_GB + _RESULT_GB)
     objects = count * 2 * (prices.OBJECT_PUT + prices.OBJECT_GET) + stored * prices.OBJECT_GB_MONTH * months
     return [
-        Line("workers", seconds * busy / 3600, f"{seconds:.0f} s of {worker_type}, all vCPUs busy"),
-        Line("their start and stop", _AROUND_MINUTES * hour / 60, f"{_AROUND_MINUTES} min of one instance"),
+        Line(
+            "a worker",
+            worker.dollars(seconds + around, seconds),
+            f"{worker_type}: {seconds:.0f} s of work, {_AROUND_MINUTES} min around it",
+        ),
         Line("photos and results", objects, f"{stored:.1f} GB, kept {kept_days:g} days"),
         Line("predictions", count * item, f"{_WRITES} writes each, including the indexes"),
         Line("jobs", count * _QUEUE_REQUESTS * prices.QUEUE_REQUEST, f"{_QUEUE_REQUESTS} requests each"),
@@ -86,7 +91,7 @@ def thousand_photos(worker_type: str, kept_days: float) -> list[Line]:
 def unknown(stacks: Sequence[Resources], worker_type: str) -> list[str]:
     """Return the instance types without a price here; the estimate leaves them out."""
     types = {data["InstanceType"] for stack in stacks for data in _launched(stack)} | {worker_type}
-    return sorted(types - set(prices.INSTANCE_HOUR))
+    return sorted(types - set(TYPES))
 
 
 def _machines(stack: Resources) -> Iterator[Line]:
@@ -95,10 +100,27 @@ def _machines(stack: Resources) -> Iterator[Line]:
         if type_ != "AWS::AutoScaling::AutoScalingGroup" or not int(group["MinSize"]):
             continue
         count, data = int(group["MinSize"]), next(_launched(stack))
-        disk = sum(one["Ebs"]["VolumeSize"] for one in data["BlockDeviceMappings"])
-        hours = prices.INSTANCE_HOUR.get(data["InstanceType"], 0) + prices.ADDRESS_HOUR
-        dollars = count * (hours * prices.HOURS_A_MONTH + disk * prices.VOLUME_GB_MONTH)
+        disk = _disk(data)
+        dollars = count * _type(data["InstanceType"]).dollars(SECONDS_A_MONTH, 0, disk)
         yield Line(group["AutoScalingGroupName"], dollars, f"{count} x {data['InstanceType']}, address, {disk} GB")
+
+
+def _type(name: str) -> MachineType:
+    """Return a machine type; one without a price here costs its address and disk."""
+    return TYPES.get(name) or MachineType(name, 0)
+
+
+def _pools(stack: Resources) -> Iterator[Line]:
+    """Yield the cost of machines that wait in a stack's warm pool: a stopped one has a disk and no address."""
+    for type_, pool in stack:
+        if type_ == "AWS::AutoScaling::WarmPool" and (count := int(pool["MaxGroupPreparedCapacity"])):
+            disk = _disk(next(_launched(stack)))
+            dollars = count * machine_types.disk(SECONDS_A_MONTH, disk)
+            yield Line("warm pool", dollars, f"{count} stopped, {disk} GB each")
+
+
+def _disk(data: Mapping[str, Any]) -> int:
+    return sum(int(one["Ebs"]["VolumeSize"]) for one in data["BlockDeviceMappings"])
 
 
 def _launched(stack: Resources) -> Iterator[Mapping[str, Any]]:
@@ -108,7 +130,7 @@ def _launched(stack: Resources) -> Iterator[Mapping[str, Any]]:
 def _fixed(every: Resources) -> Iterator[Line]:
     """Yield what costs the same whether it is used or not."""
     counts = {type_: sum(one == type_ for one, _ in every) for type_, _ in every}
-    balancer = prices.HOURS_A_MONTH * (prices.BALANCER_HOUR + _BALANCER_ADDRESSES * prices.ADDRESS_HOUR)
+    balancer = HOURS_A_MONTH * (prices.BALANCER_HOUR + _BALANCER_ADDRESSES * ADDRESS_HOUR)
     if count := counts.get("AWS::ElasticLoadBalancingV2::LoadBalancer"):
         yield Line("load balancer", count * balancer, f"{_BALANCER_ADDRESSES} addresses")
     if count := counts.get("AWS::SecretsManager::Secret"):
@@ -116,11 +138,16 @@ def _fixed(every: Resources) -> Iterator[Line]:
     if count := counts.get("AWS::CloudWatch::Dashboard"):
         yield Line("dashboard", count * prices.DASHBOARD_MONTH, "free if it is one of the account's first three")
     periods = [int(one["Period"]) for type_, one in every if type_ == "AWS::CloudWatch::Alarm"]
-    # Target tracking creates two of its own, with the period of its metric.
-    policies = [one for type_, one in every if type_ == "AWS::AutoScaling::ScalingPolicy"]
-    tracked = [one["TargetTrackingConfiguration"] for one in policies if "TargetTrackingConfiguration" in one]
-    periods += [int(one["CustomizedMetricSpecification"]["Period"]) for one in tracked for _ in ("out", "in")]
+    # Target tracking creates two of its own for each policy, with the period of its metric.
+    periods += 2 * _tracked_periods(every)
     if periods:
         fast = sum(period < 60 for period in periods)
         dollars = fast * prices.FAST_ALARM_MONTH + (len(periods) - fast) * prices.ALARM_MONTH
         yield Line("alarms", dollars, f"{len(periods)}, of which {fast} are evaluated more than once a minute")
+
+
+def _tracked_periods(every: Resources) -> list[int]:
+    """Return the period of each target tracking policy, in seconds: its metric is published as often."""
+    policies = [one for type_, one in every if type_ == "AWS::AutoScaling::ScalingPolicy"]
+    tracked = [one["TargetTrackingConfiguration"] for one in policies if "TargetTrackingConfiguration" in one]
+    return [int(one["CustomizedMetricSpecification"]["Period"]) for one in tracked]

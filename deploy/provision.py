@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from deploy import stacks, target
+from deploy import options, stacks, target
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import Change, Report, Stack
@@ -49,6 +49,7 @@ def check(order: Order) -> None:
     check_options(order)
     stacks.planned(order.service, {**order.values, **choice.planned(order.service, order.way)})
     target.steps(order.service, order.values)
+    options.check(order.service, order.values)
 
 
 def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
@@ -74,6 +75,7 @@ def deploy(
     bake_type: str = "",
 ) -> dict[str, str]:
     """Deploy every stack with the newest images; bake the image of a role that has none. Return as `provision` does."""
+    options.check(service, values or {})
     values = {**target.steps(service, values or {}), **(values or {})}
     done: dict[str, str] = {}
     if missing := latest.missing(service, values):

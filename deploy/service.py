@@ -1,7 +1,8 @@
 """A service on AWS: its prefix, and the names, tags, stacks, outputs and secrets that follow from it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,6 +85,37 @@ class Service:
             )
         return stack
 
+    def require(self) -> None:
+        """Raise StackError, naming the services that do exist, if this one has no stack at all."""
+        if self.find("network"):
+            return
+        found = cloudformation.every()
+        if any(stack.name.startswith(f"{self}-") and _service_of(stack) == self.prefix for stack in found):
+            return
+        others = ", ".join(sorted({name for name in map(_service_of, found) if name}))
+        there = f"Services there: {others}." if others else f"Create it: python manage.py provision --prefix {self}"
+        raise StackError(f"There is no service {self} in {settings.AWS_REGION}: check --prefix and AWS_REGION. {there}")
+
+    def setting(self, name: str) -> str:
+        """Return what a process of the service gets for one of OUTPUTS; raise StackError if a stack is incomplete."""
+        value = self.output(*OUTPUTS[name])
+        return _at(aws.place(), value) if aws.emulated() and name.endswith("_QUEUE_URL") else value
+
+    @contextmanager
+    def settings_taken(self, *names: str) -> Iterator[None]:
+        """Have this process's own settings be the service's within the block, for code that reads them.
+
+        They are the whole process's: other threads see them too.
+        """
+        before = {name: getattr(settings, name) for name in names}
+        try:
+            for name in names:
+                setattr(settings, name, self.setting(name))
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(settings, name, value)
+
     def output(self, part: str, name: str) -> str:
         """Return an output of a stack; raise StackError if the stack or the output is missing."""
         return self._output(self.stack(part), name)
@@ -123,6 +155,11 @@ class Service:
         # The load balancer's name isn't in DNS there: the emulator takes it in the path.
         found["POLYBOT_URL"] = f"{endpoint}/_alb/{stacks['web'].outputs['BalancerName']}"
         return {"AWS_REGION": settings.AWS_REGION, "AWS_ENDPOINT_URL": aws.place(), **found}
+
+
+def _service_of(stack: Stack) -> str:
+    """Return the prefix of the service that a stack belongs to, empty if somebody else made it."""
+    return stack.tags.get("Project", "") if stack.tags.get("ManagedBy") == MADE_BY else ""
 
 
 def _at(endpoint: str, url: str) -> str:

@@ -8,6 +8,7 @@ from botsite import aws
 from deploy.cfn import change_sets, cloudformation, drift, parameters, planning, template
 from deploy.cfn.cloudformation import Change, Event, Report, Stack
 from deploy.cfn.cloudformation import StackError as StackError  # callers catch stacks.StackError
+from deploy.cfn.drift import Comparison
 from deploy.cfn.template import Template
 from deploy.service import Service
 
@@ -56,6 +57,11 @@ def provision(
             f"them by hand. Set them back, then run this again:\n{lines}"
         )
     return done
+
+
+def compared(service: Service) -> Comparison:
+    """Compare the live settings of all stacks, which are deployed, with the templates."""
+    return drift.compare([(service.stack(part), text) for part, text in _templates({}).items()])
 
 
 def plan(service: Service, values: Mapping[str, str] | None = None) -> list[Change]:

@@ -47,17 +47,19 @@ class DeadLetter:
     sent_at: int
 
 
-@cache
 def queue_url() -> str:
     """Return the URL of the dead-letter queue that the jobs queue names in its redrive policy."""
-    response = aws.client("sqs").get_queue_attributes(
-        QueueUrl=settings.JOBS_QUEUE_URL, AttributeNames=["RedrivePolicy"]
-    )
+    return _queue_of(settings.JOBS_QUEUE_URL)
+
+
+@cache
+def _queue_of(jobs_url: str) -> str:
+    response = aws.client("sqs").get_queue_attributes(QueueUrl=jobs_url, AttributeNames=["RedrivePolicy"])
     policy = response.get("Attributes", {}).get("RedrivePolicy")
     if not policy:
-        raise NoDeadLetterQueue(f"{settings.JOBS_QUEUE_URL} has no redrive policy: run `manage.py provision` again.")
+        raise NoDeadLetterQueue(f"{jobs_url} has no redrive policy: run `manage.py provision` again.")
     name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
-    return settings.JOBS_QUEUE_URL.rpartition("/")[0] + f"/{name}"
+    return jobs_url.rpartition("/")[0] + f"/{name}"
 
 
 def read(wait_seconds: int = WAIT_SECONDS) -> Generator[DeadLetter, None, None]:

@@ -98,6 +98,8 @@ def _read(item: dict[str, Any]) -> Prediction:
         delivery_failures=int(item.get("delivery_failures", 0)),
         model=item.get("model"),
         inference_ms=number("inference_ms"),
+        cpu_ms=number("cpu_ms"),
+        cpus=number("cpus"),
         error=item.get("error"),
         detections=tuple(
             Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])

@@ -4,6 +4,7 @@ Every change of state is a conditional write, so that a step that happens twice 
 does not hold is an answer, not an error; any other failure of DynamoDB raises botocore's ClientError.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -143,12 +144,14 @@ def note_failure(claimed: Prediction, failure: str) -> Outcome:
     )
 
 
-def succeed(claimed: Prediction, detections: list[Detection], model: str, inference_ms: int) -> Outcome:
-    """Store the result of the claim; refused if the prediction was claimed again since."""
+def succeed(
+    claimed: Prediction, detections: list[Detection], model: str, inference_ms: int, cpu_ms: int = 0
+) -> Outcome:
+    """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since."""
     return update(
         claimed.prediction_id,
         "SET #status = :succeeded, finished_at = :now, detections = :detections, model = :model,"
-        " inference_ms = :inference_ms",
+        " inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus",
         _HELD,
         {
             ":succeeded": Status.SUCCEEDED,
@@ -156,6 +159,8 @@ def succeed(claimed: Prediction, detections: list[Detection], model: str, infere
             ":detections": [items.detection(box) for box in detections],
             ":model": model,
             ":inference_ms": inference_ms,
+            ":cpu_ms": cpu_ms,
+            ":cpus": os.cpu_count() or 1,
             **_held_values(claimed),
         },
     )

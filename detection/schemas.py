@@ -81,6 +81,9 @@ class Prediction:
     photo_bytes: int | None = None
     model: str | None = None
     inference_ms: int | None = None
+    # The CPU time it took, and how many CPUs its machine has; None on items of earlier releases.
+    cpu_ms: int | None = None
+    cpus: int | None = None
     # An English sentence for the photo's sender (detection/sentences.py).
     error: str | None = None
     detections: tuple[Detection, ...] = field(default=())

@@ -1,6 +1,7 @@
 """Do the job of a worker: claim, fetch, detect, draw, store, call back."""
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -10,6 +11,7 @@ from celery.exceptions import Reject
 
 from botsite.sqs.receiving import RECEIVING
 from detection import callback, exclusive, image_headers, images, large_files, predictions, sentences, times
+from detection.cpu import METER
 from detection.schemas import Prediction
 
 if TYPE_CHECKING:
@@ -78,7 +80,8 @@ def _work(claimed: Prediction) -> None:
             predictions.fail(claimed.prediction_id, sentences.GIVEN_UP, claimed.attempts)
             log.error("job_given_up", tries=claimed.tries - 1)
         else:
-            _detect(claimed)
+            with METER.photo() as cpu_ms:
+                _detect(claimed, cpu_ms)
     except _AWS_FAILED:
         _give_back(claimed)
         raise
@@ -90,7 +93,7 @@ def _work(claimed: Prediction) -> None:
     callback.notify(claimed.prediction_id, claimed.chat_id)
 
 
-def _detect(claimed: Prediction) -> None:
+def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
     # Sites import this module to send the task, and have no image library.
     from detection.model import yolo
 
@@ -105,7 +108,7 @@ def _detect(claimed: Prediction) -> None:
     if boxed is None:
         return
     images.put(claimed.result_key, boxed.jpeg, "image/jpeg")
-    stored = predictions.succeed(claimed, boxed.detections, yolo.load().name, boxed.inference_ms)
+    stored = predictions.succeed(claimed, boxed.detections, yolo.load().name, boxed.inference_ms, cpu_ms())
     if stored.prediction is None:
         # An operator has deleted it meanwhile, and its pictures before this one was stored.
         images.delete(claimed.result_key)

@@ -1,4 +1,4 @@
-"""Load the model before a worker of the jobs queue receives, and end the worker before its machine goes."""
+"""Load the model before a worker of the jobs queue receives, and let it receive only while its machine may work."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from celery import Celery, bootsteps
 from celery.signals import worker_shutdown
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import aws
@@ -54,12 +55,35 @@ class LoadModel(bootsteps.StartStopStep):
         except (ImproperlyConfigured, weights.WeightsMissing) as error:
             log.critical("worker_cannot_start", error=str(error))
             raise SystemExit(1) from error
+
+
+class WaitForService(bootsteps.StartStopStep):
+    """Receive nothing until the machine may take jobs: one that is prepared for the warm pool is stopped any moment."""
+
+    requires = (LoadModel,)
+
+    def include_if(self, worker: Any) -> bool:
+        """Return whether this worker consumes jobs."""
+        return _consumes_jobs(worker)
+
+    def start(self, worker: Any) -> None:
+        """Wait, alive for health checks, and begin to watch for the machine's end; a SIGTERM ends the wait."""
+        farewell().wait_for_service(_waits)
         farewell().start()
 
 
+def _waits() -> bool:
+    """Show that the worker is alive, as the watchdog does once it receives; return whether it is to go on."""
+    from celery.worker import state
+
+    settings.LIVENESS_FILE.parent.mkdir(parents=True, exist_ok=True)
+    settings.LIVENESS_FILE.touch()
+    return state.should_stop is None and state.should_terminate is None
+
+
 def register(app: Celery) -> None:
-    """Have every worker of `app` that consumes jobs load the model."""
-    app.steps["worker"].add(LoadModel)
+    """Have every worker of `app` that consumes jobs load the model, and wait until its machine may work."""
+    app.steps["worker"].update({LoadModel, WaitForService})
 
 
 @worker_shutdown.connect

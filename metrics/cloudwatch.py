@@ -38,7 +38,10 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An Auto Scaling group. `suspended` are the processes it may not run; `health_check` is EC2 or ELB."""
+    """An Auto Scaling group. `suspended` are the processes it may not run; `health_check` is EC2 or ELB.
+
+    `pooled` says whether it has a warm pool.
+    """
 
     name: str
     desired: int
@@ -48,6 +51,7 @@ class Group:
     launch_template: LaunchTemplate
     health_check: str
     suspended: tuple[str, ...]
+    pooled: bool = False
 
     @property
     def in_service(self) -> int:
@@ -133,6 +137,12 @@ def groups(*names: str) -> dict[str, Group]:
     return {group["AutoScalingGroupName"]: _group(group) for group in answer["AutoScalingGroups"]}
 
 
+def pool(group_name: str) -> tuple[Instance, ...]:
+    """Return the machines of a group's warm pool, which the group itself does not list."""
+    pages = aws.client("autoscaling").get_paginator("describe_warm_pool").paginate(AutoScalingGroupName=group_name)
+    return tuple(_instance(instance) for page in pages for instance in page["Instances"])
+
+
 def policies(group_name: str) -> list[TrackingPolicy | StepPolicy | OtherPolicy]:
     """Return the scaling policies of a group."""
     pages = aws.client("autoscaling").get_paginator("describe_policies").paginate(AutoScalingGroupName=group_name)
@@ -181,6 +191,7 @@ def _group(group: Mapping[str, Any]) -> Group:
         launch_template=_template(group),
         health_check=group.get("HealthCheckType", "EC2"),
         suspended=tuple(process["ProcessName"] for process in group.get("SuspendedProcesses", [])),
+        pooled="WarmPoolConfiguration" in group,
     )
 
 
@@ -195,7 +206,9 @@ def _instance(instance: Mapping[str, Any]) -> Instance:
 
 
 def _template(described: Mapping[str, Any]) -> LaunchTemplate:
-    template = described.get("LaunchTemplate", {})
+    """Return the launch template of a group or an instance; a group with Spot instances has it in its policy."""
+    mixed = described.get("MixedInstancesPolicy", {}).get("LaunchTemplate", {})
+    template = described.get("LaunchTemplate") or mixed.get("LaunchTemplateSpecification", {})
     return LaunchTemplate(template.get("LaunchTemplateId", ""), template.get("Version", ""))
 
 

@@ -45,9 +45,9 @@ def test_policies_say_their_metric_target_and_steps(stack: LocalStack) -> None:
     [steps] = [policy for policy in found if isinstance(policy, StepPolicy)]
     dimensions = (("AutoScalingGroupName", name),)
     assert tracking.metric == Metric("ObjectDetection", "BacklogPerInstance", dimensions)
-    assert (tracking.target, tracking.period, tracking.scale_in) == (480.0, 30.0, True)
+    assert (tracking.target, tracking.period, tracking.scale_in) == (270.0, 30.0, True)
     assert (busy.metric, busy.target) == (Metric("ObjectDetection", "InFlightPerInstance", dimensions), 10.0)
-    assert (steps.adjustment, steps.steps[:2]) == ("ChangeInCapacity", ((0.0, 1), (480.0, 2)))
+    assert (steps.adjustment, steps.steps[:2]) == ("ChangeInCapacity", ((0.0, 1), (270.0, 2)))
 
 
 def test_alarms_name_their_metric_and_actions(stack: LocalStack) -> None:

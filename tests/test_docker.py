@@ -147,8 +147,11 @@ def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str
     made = tmp_path / "srv" / "models" / "shapes_openvino_model"
     assert [path.name for path in made.parent.iterdir()] == [made.name]
     assert openvino.is_plain_detector(made)
+    assert len(list((cache.parent / "compiled").iterdir())) == len(openvino.sizes_of(made))
     image = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[-1]
     assert image.variables["YOLO_WEIGHTS"] == "/srv/models/${MODEL}_openvino_model"
+    assert "--from=export --chown=10001:10001 /srv/cache/compiled /srv/state/compiled" in image.all("COPY")
+    assert image.variables["CACHE_DIR"] == "/srv/state"
 
 
 # --------------------------------------------------------------------------------------------- on a machine

@@ -100,6 +100,13 @@ def test_instance_learns_of_its_termination(endpoint: str, machine: Machine) -> 
     assert get(endpoint, STATE) == (200, "Terminated")
 
 
+@pytest.mark.parametrize("path", ["spot/instance-action", "events/recommendations/rebalance"])
+def test_instance_learns_of_its_interruption(endpoint: str, machine: Machine, path: str) -> None:
+    assert get(endpoint, f"/latest/meta-data/{path}") == (404, "")
+    machine.notices[path] = "{}"
+    assert get(endpoint, f"/latest/meta-data/{path}") == (200, "{}")
+
+
 def test_requests_without_token_are_refused(endpoint: str) -> None:
     assert ask("GET", endpoint + STATE) == (401, "")
 

@@ -13,7 +13,7 @@ from botsite import aws
 from deploy import provision
 from deploy.local.autoscaling import asg, instances, policies
 from deploy.local.autoscaling.controller import AutoScaling
-from deploy.local.autoscaling.instances import Instance, Role, State
+from deploy.local.autoscaling.instances import Instance, Role, State, Times
 from deploy.local.processes import free_port
 from deploy.service import Service
 from metrics import cloudwatch, policy
@@ -115,7 +115,7 @@ def _never(instance: Instance) -> Never:
 
 def test_booting_instance_leaves_at_once(tmp_path: Path) -> None:
     lines: list[str] = []
-    autoscaling = AutoScaling(lines.append, boot_seconds=3600)
+    autoscaling = AutoScaling(lines.append, times=Times(boot=3600, resume=0))
     make_group("booting")
     fleet = autoscaling.add("booting", Role("idle", _never, _never))
     asg.set_desired("booting", 1)
@@ -135,7 +135,6 @@ def scaled(laptop: Callable[..., Laptop]) -> Laptop:
     """Return a group with the two policies of deploy/cloudformation/workers.yaml."""
     here = laptop()
     autoscaling = aws.client("autoscaling")
-    dimensions = [{"Name": "AutoScalingGroupName", "Value": here.name}]
     load = {"Namespace": "Test", "MetricName": "BacklogPerInstance", "Statistic": "Average", "Period": 30}
     autoscaling.put_scaling_policy(
         AutoScalingGroupName=here.name,
@@ -143,28 +142,10 @@ def scaled(laptop: Callable[..., Laptop]) -> Laptop:
         PolicyType="TargetTrackingScaling",
         TargetTrackingConfiguration={
             "TargetValue": 10,
-            "CustomizedMetricSpecification": {**load, "Dimensions": dimensions},
+            "CustomizedMetricSpecification": {**load, "Dimensions": here.dimensions},
         },
     )
-    step = autoscaling.put_scaling_policy(
-        AutoScalingGroupName=here.name,
-        PolicyName="first",
-        PolicyType="StepScaling",
-        AdjustmentType="ChangeInCapacity",
-        StepAdjustments=[{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}],
-    )
-    aws.client("cloudwatch").put_metric_alarm(
-        AlarmName=f"{here.name}-first",
-        Namespace="Test",
-        MetricName="BacklogWithoutCapacity",
-        Dimensions=dimensions,
-        Statistic="Maximum",
-        Period=30,
-        EvaluationPeriods=1,
-        Threshold=0,
-        ComparisonOperator="GreaterThanThreshold",
-        AlarmActions=[step["PolicyARN"]],
-    )
+    here.scale_from_zero()
     return here
 
 
@@ -268,7 +249,7 @@ def test_unsupported_policy_is_reported_and_group_runs_on(laptop: Callable[..., 
     aws.client("autoscaling").put_scaling_policy(
         AutoScalingGroupName=here.name, PolicyName="simple", ScalingAdjustment=1, AdjustmentType="ChangeInCapacity"
     )
-    wait_until(lambda: here.said(f"{here.name} is not scaled: {here.name} has the policy simple"))
+    wait_until(lambda: here.said(f"{here.name} is not scaled: {here.name} has the policy simple;"))
     here.run(1)
 
 
@@ -291,7 +272,7 @@ def test_policies_and_settings_come_from_templates() -> None:
     launch = asg.launch(cloudwatch.groups(name)[name])
     deployed = policies.of(name)
     assert deployed
-    shipped = policy.shipped(480)
+    shipped = policy.shipped(270)
     assert sorted(deployed.policies.tracking, key=repr) == sorted(shipped.tracking, key=repr)
     assert [tuple(one.steps) for one in deployed.policies.steps] == [tuple(one.steps) for one in shipped.steps]
     assert deployed.policies.warmup == shipped.warmup

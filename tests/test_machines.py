@@ -15,6 +15,7 @@ from deploy import provision, stacks
 from deploy.cfn import template
 from deploy.images import roles
 from deploy.service import Service
+from detection import termination
 from tests.support import emulators
 from tests.support.deployed import instance_settings, launch_data, user_data
 
@@ -103,6 +104,16 @@ def test_machine_has_token_metadata_and_encrypted_disk(role: str) -> None:
 
 
 @each_role
+def test_t3_has_unlimited_credits_and_other_types_have_none(role: str) -> None:
+    text = template.read(stacks.TEMPLATES / f"{PARTS[role]}.yaml")
+    types = {"t3.nano": True, "t3.2xlarge": True, "c7i-flex.large": False, "t3.metal": False}
+    for name, has_credits in types.items():
+        parameter = next(one for one in text.parameters if one in ("WebType", "WorkerType", "MetricsType"))
+        data = text.resolve(written(role), text.names({parameter: name}))
+        assert data.get("CreditSpecification") == ({"CpuCredits": "unlimited"} if has_credits else None), name
+
+
+@each_role
 def test_group_uses_newest_launch_template_in_both_zones(endpoint: str, role: str) -> None:
     found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[f"{PREFIX}-{role}"])
     group = found["AutoScalingGroups"][0]
@@ -160,7 +171,7 @@ def test_workers_scale_by_both_metrics_every_30_s(endpoint: str) -> None:
     tracked = [one["TargetTrackingConfiguration"] for one in found if "TargetTrackingConfiguration" in one]
     metrics = [one["CustomizedMetricSpecification"] for one in tracked]
     targets = {metric["MetricName"]: one["TargetValue"] for metric, one in zip(metrics, tracked, strict=True)}
-    assert targets == {"BacklogPerInstance": 480.0, "InFlightPerInstance": 10.0}
+    assert targets == {"BacklogPerInstance": 270.0, "InFlightPerInstance": 10.0}
     assert {(one["Period"], one["Statistic"]) for one in metrics} == {(30, "Average")}
     dimensions = [{"Name": "AutoScalingGroupName", "Value": f"{PREFIX}-yolo5"}]
     assert [one["Dimensions"] for one in metrics] == [dimensions] * 2
@@ -168,10 +179,45 @@ def test_workers_scale_by_both_metrics_every_30_s(endpoint: str) -> None:
     steps = first["StepAdjustments"]
     assert first["AdjustmentType"] == "ChangeInCapacity"
     assert [step["ScalingAdjustment"] for step in steps] == list(range(1, 11))
-    assert [step["MetricIntervalLowerBound"] for step in steps] == [480.0 * number for number in range(10)]
+    assert [step["MetricIntervalLowerBound"] for step in steps] == [270.0 * number for number in range(10)]
     alarm = aws.client("cloudwatch").describe_alarms(AlarmNames=[f"{PREFIX}-first-worker"])["MetricAlarms"][0]
     assert (alarm["MetricName"], alarm["Period"], alarm["EvaluationPeriods"]) == ("BacklogWithoutCapacity", 10, 1)
     assert alarm["AlarmActions"] == [first["PolicyARN"]]
+
+
+def workers(**values: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of the workers' resources with these parameters."""
+    text = template.read(stacks.TEMPLATES / "workers.yaml")
+    names = text.names({"Prefix": PREFIX, **values})
+    return {name: text.resolve(one.get("Properties", {}), names) for name, one in text.resources(names).items()}
+
+
+def test_pool_and_spot_are_off_by_default() -> None:
+    """The emulator refuses a template with a warm pool in it, unless a condition leaves that out."""
+    made = workers()
+    assert {"Yolo5Pool", "Yolo5ReadyHook"} & made.keys() == set()
+    assert {"MixedInstancesPolicy", "CapacityRebalance"} & made["Yolo5Group"].keys() == set()
+    assert "LaunchTemplate" in made["Yolo5Group"]
+
+
+def test_pool_is_stopped_reused_and_within_maximum() -> None:
+    made = workers(WarmMachines="3")
+    pool, hook = made["Yolo5Pool"], made["Yolo5ReadyHook"]
+    assert (pool["PoolState"], pool["InstanceReusePolicy"]) == ("Stopped", {"ReuseOnScaleIn": True})
+    # The machines that work count too.
+    assert (pool["MinSize"], pool["MaxGroupPreparedCapacity"]) == (0, "3")
+    assert hook["LifecycleTransition"] == "autoscaling:EC2_INSTANCE_LAUNCHING"
+    names = [made[one]["LifecycleHookName"] for one in ("Yolo5ReadyHook", "Yolo5DrainHook")]
+    assert names == [f"{PREFIX}-yolo5{one}" for one in (termination.READY_HOOK, termination.DRAIN_HOOK)]
+
+
+@pytest.mark.parametrize("share", range(10, 101, 10))
+def test_spot_share_leaves_rest_on_demand(share: int) -> None:
+    group = workers(SpotShare=str(share))["Yolo5Group"]
+    distribution = group["MixedInstancesPolicy"]["InstancesDistribution"]
+    assert distribution["OnDemandPercentageAboveBaseCapacity"] == 100 - share
+    assert (distribution["OnDemandBaseCapacity"], group["CapacityRebalance"]) == (0, True)
+    assert "LaunchTemplate" not in group
 
 
 def test_namespace_matches_settings(endpoint: str) -> None:

@@ -86,13 +86,13 @@ def answered(page: Page) -> int:
 
 
 def test_three_hours_of_backlog_are_drawn_with_target(page: Page, past: None) -> None:
-    words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 900; target 480")
+    words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 900; target 270")
     chart = page.get_by_role("img", name=words)
     expect(chart).to_be_visible()
     expect(chart.locator("path.series-1")).to_have_attribute(
         "d", re.compile("^M[0-9.]+ [0-9.]+h0(L[0-9.]+ [0-9.]+){99}")
     )
-    expect(chart.locator("path.target")).to_have_attribute("d", "M0 62.4H600")
+    expect(chart.locator("path.target")).to_have_attribute("d", "M0 87.6H600")
 
 
 def test_dashboard_updates_under_load_without_reload(page: Page, stack: LocalStack, photo: bytes, past: None) -> None:

@@ -1,6 +1,7 @@
 """The whole path: a photo goes in by Telegram and comes back with its objects boxed and counted."""
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -44,6 +45,8 @@ def test_item_records_whole_story(user: TelegramUser, photo: bytes, stack: Local
     assert len(known) == len(steps)
     assert prediction.model
     assert prediction.inference_ms
+    assert prediction.cpu_ms
+    assert prediction.cpus == os.cpu_count()
 
 
 def test_both_images_are_stored_under_prediction_id(user: TelegramUser, photo: bytes, stack: LocalStack) -> None:

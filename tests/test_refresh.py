@@ -48,6 +48,21 @@ def test_machines_of_older_template_are_outdated(autoscaling: Stubber) -> None:
     assert rollout.outdated("g") == ["i-0", "i-2"]
 
 
+def test_stopped_machines_of_older_template_are_outdated(autoscaling: Stubber) -> None:
+    pooled = group(NEW) | {"WarmPoolConfiguration": {"MaxGroupPreparedCapacity": 2}}
+    stopped = [one | {"LifecycleState": "Warmed:Stopped"} for one in group(OLD, NEW)["Instances"]]
+    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [pooled]})
+    autoscaling.add_response("describe_warm_pool", {"Instances": stopped})
+    assert rollout.outdated("g") == ["i-0"]
+
+
+def test_group_with_spot_instances_has_template_in_its_policy(autoscaling: Stubber) -> None:
+    mixed = group(OLD, NEW) | {"MixedInstancesPolicy": {"LaunchTemplate": {"LaunchTemplateSpecification": NEW}}}
+    del mixed["LaunchTemplate"]
+    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [mixed]})
+    assert rollout.outdated("g") == ["i-0"]
+
+
 def test_missing_group_has_no_outdated_instances(autoscaling: Stubber) -> None:
     autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": []})
     assert rollout.outdated("g") == []

@@ -1,7 +1,9 @@
 """The shapes model, which tests and the demo use where there are no weights of others, finds what is drawn."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,8 @@ from deploy.local import sample
 from deploy.local.shapes import export
 from deploy.local.shapes.draw import Shape, draw_photo, draw_sample
 from detection.model import openvino
+from detection.model.openvino import Predict
+from detection.schemas import Detection
 
 WEIGHTS = export.WEIGHTS
 HELD_OUT_SEEDS = range(2_000_000, 2_000_006)  # Neither learned from nor used to judge the training.
@@ -84,30 +88,48 @@ def test_model_runs_at_its_training_size_by_default(model: Any) -> None:
     assert model.names == {0: "circle", 1: "square", 2: "triangle"}
 
 
-@pytest.mark.parametrize("name", export.SIZES)
-def test_committed_export_matches_ultralytics(model: Any, name: str) -> None:
-    """The weights in the shape of the photo, as ultralytics predicts: the exports are of these weights."""
-    height, width = export.SIZES[name]
-    labels, (predict, *_) = openvino.load(WEIGHTS.with_name(name))
+def assert_the_same(seen: list[Detection], expected: list[Shape]) -> None:
+    assert Counter(box.label for box in seen) == Counter(box.label for box in expected)
+    for box in seen:
+        shape = Shape(box.label, box.cx, box.cy, box.width, box.height)
+        assert max(overlap(shape, one) for one in expected if one.label == box.label) >= 0.99
+
+
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (640, 640)])
+@pytest.mark.parametrize("seed", HELD_OUT_SEEDS)
+def test_committed_export_matches_ultralytics_in_rectangles(
+    model: Any, predict: Predict, seed: int, size: tuple[int, int]
+) -> None:
+    """The weights in the shape of the photo, as ultralytics predicts: 4:3 in both directions, and square."""
+    drawn = draw_photo(seed, *size, clean=True)
+    assert_the_same(predict(bgr(drawn.image)), found(model, drawn.image))
+
+
+@pytest.fixture(scope="module")
+def predict() -> Predict:
+    assert openvino.sizes_of(export.EXPORT) == [(256, 320), (320, 256), (320, 320)]
+    return openvino.load(export.EXPORT)[1][0]
+
+
+@pytest.mark.parametrize("size", [(320, 320), (256, 320)])
+def test_export_of_one_shape_runs_in_it(model: Any, tmp_path: Path, size: tuple[int, int]) -> None:
+    yolo = type(model)
+    folder = Path(yolo(shutil.copy(WEIGHTS, tmp_path)).export(format="openvino", quantize=16, imgsz=size))
+    labels, (predict, *_) = openvino.load(folder)
+    assert openvino.sizes_of(folder) == [size]
     assert labels == model.names
     for seed in HELD_OUT_SEEDS:
-        # 320 x 256 is what ultralytics makes of 4:3.
-        drawn = draw_photo(seed, 640 if width == 320 else 480, 640 if height == 320 else 480, clean=True)
-        expected = found(model, drawn.image)
-        seen = [Shape(box.label, box.cx, box.cy, box.width, box.height) for box in predict(bgr(drawn.image))]
-        assert Counter(box.label for box in seen) == Counter(box.label for box in expected)
-        assert all(max(overlap(box, one) for one in expected if one.label == box.label) >= 0.99 for box in seen)
+        drawn = draw_photo(seed, 2 * size[1], 2 * size[0], clean=True)
+        assert_the_same(predict(bgr(drawn.image)), found(model, drawn.image))
 
 
-def test_demo_runs_square_export() -> None:
-    assert export.SIZES[sample.SHAPES.name] == (320, 320)
-    assert sample.SHAPES.parent == sample.SHAPES_WEIGHTS.parent == WEIGHTS.parent
+def test_demo_runs_committed_export() -> None:
+    assert (sample.SHAPES, sample.SHAPES_WEIGHTS) == (export.EXPORT, export.WEIGHTS)
 
 
-def test_weights_and_exports_are_small() -> None:
+def test_weights_and_export_are_small() -> None:
     assert WEIGHTS.stat().st_size <= 2_000_000
-    files = [file for name in export.SIZES for file in WEIGHTS.with_name(name).iterdir()]
-    assert sum(file.stat().st_size for file in files) <= 6_500_000
+    assert sum(file.stat().st_size for file in export.EXPORT.iterdir()) <= 2_200_000
 
 
 def test_seed_determines_pixels() -> None:

@@ -50,6 +50,28 @@ def test_burst_takes_as_many_machines_as_target_says(photos: int) -> None:
     assert abs(_burst(photos).peak - photos / 10) <= 1
 
 
+def test_machine_is_paid_from_its_launch_with_address_disk_and_credits() -> None:
+    result = _burst(1000, maximum=1)
+    hours, busy = result.machine_seconds / 3600, 1000 / 3600
+    assert result.machine_seconds > SLOW.boot_seconds + 1000
+    assert result.dollars == pytest.approx(hours * (0.0104 + 0.005 + 16 * 0.08 / 730) + 2 * 0.05 * (busy - 0.1 * hours))
+
+
+def test_credits_that_one_machine_earns_are_of_no_use_to_another() -> None:
+    # One is busy for half an hour; the other is there, and idle, for a day.
+    busy = _burst(1800, maximum=1)
+    both = simulate(Scenario(np.concatenate([np.zeros(1800), [DAY]]), SLOW, maximum=1, keep_warm_seconds=DAY), POLICIES)
+    assert busy.dollars > busy.machine_seconds / 3600 * (0.0104 + 0.005 + 16 * 0.08 / 730)
+    assert both.dollars == pytest.approx(both.machine_seconds / 3600 * (0.0104 + 0.005 + 16 * 0.08 / 730))
+
+
+def test_stopped_machine_of_the_warm_pool_costs_its_disk() -> None:
+    pool = simulate(Scenario(np.zeros(1), SLOW, maximum=1, warm_pool=1), POLICIES)
+    hours, end = pool.machine_seconds / 3600, pool.machines.at[-1] / 3600
+    # Running or stopped, it keeps its disk.
+    assert pool.dollars == pytest.approx(hours * (0.0104 + 0.005) + end * 16 * 0.08 / 730)
+
+
 def test_burst_scales_from_zero_to_maximum_and_back() -> None:
     result = _burst(300, maximum=4)
     assert (_desired(result)[0], result.peak, _desired(result)[-1], result.machines.running[-1]) == (0, 4, 0, 0)

@@ -1,10 +1,13 @@
 """The target of BacklogPerInstance is what an operator sets, or what a worker does within the goal."""
 
 from collections.abc import Iterator
+from itertools import count
+from typing import Any
 
 import pytest
 
-from deploy import provision
+from botsite import aws
+from deploy import provision, target
 from deploy.cfn.cloudformation import StackError
 from deploy.local.autoscaling import policies
 from deploy.service import Service
@@ -12,10 +15,11 @@ from metrics import backlog, policy
 from metrics.backlog import Depth
 from metrics.evaluation import Point
 from metrics.policy import Capacity, Policies
-from tests.support import emulators
+from tests.support import emulators, measured
 
 SERVICE = Service("target")
-UNSET = {"BacklogTarget": "0", "LatencyGoalSeconds": "15", "PhotosPerSecond": "0"}
+_numbers = count(1)
+UNSET = {"BacklogTarget": "0", "LatencyGoalSeconds": "15", "PhotosPerSecond": "0", "WorkerType": "t3.micro"}
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +38,11 @@ def _deploy(**values: str) -> Policies:
 @pytest.mark.parametrize(
     ("values", "target"),
     [
-        ({}, 480),
+        ({}, 270),
         ({"BacklogTarget": "10"}, 10),
-        ({"LatencyGoalSeconds": "30"}, 960),
+        ({"LatencyGoalSeconds": "30"}, 540),
+        ({"WorkerType": "c7g.large"}, 750),
+        ({"WorkerType": "x9.huge"}, 480),
         ({"PhotosPerSecond": "8"}, 120),
         ({"LatencyGoalSeconds": "20", "PhotosPerSecond": "0.5"}, 10),
     ],
@@ -64,3 +70,61 @@ def test_eleven_waiting_per_machine_are_more_than_ten(aws_url: str) -> None:
 def test_goal_below_the_time_of_one_photo_is_refused(aws_url: str) -> None:
     with pytest.raises(StackError, match="one photo takes 2 s: raise the goal"):
         provision.deploy(SERVICE, UNSET | {"LatencyGoalSeconds": "1", "PhotosPerSecond": "0.5"})
+
+
+def test_target_follows_what_the_newest_hundred_photos_took(own: Service) -> None:
+    measured.store(_table(own), 99, cpu_ms=50, cpus=2)
+    assert _target(own) == 270
+    measured.store(_table(own), 1, cpu_ms=50, cpus=2)
+    # 25 ms of the whole machine each: 40 a second.
+    assert _target(own) == 600
+    measured.store(_table(own), 100, cpu_ms=100, cpus=2)
+    assert _target(own) == 300
+
+
+def test_target_stays_while_the_speed_is_a_quarter_off_at_most(own: Service) -> None:
+    measured.store(_table(own), 100, cpu_ms=90, cpus=2)
+    assert set(provision.deploy(own).values()) == {"unchanged"}
+    # Another goal counts at once, with the speed that was deployed.
+    assert _target(own, {"LatencyGoalSeconds": "20"}) == 360
+
+
+@pytest.mark.parametrize(("cpu_ms", "target"), [(1, 4 * 270), (100_000, 67.5)])
+def test_speed_beyond_belief_is_bounded(own: Service, cpu_ms: int, target: float) -> None:
+    measured.store(_table(own), 100, cpu_ms=cpu_ms, cpus=2)
+    assert _target(own) == target
+
+
+@pytest.mark.parametrize(
+    "item", [{}, {"cpu_ms": 0, "cpus": 2}, {"cpu_ms": "fast", "cpus": 2}, {"cpu_ms": 9, "cpus": -1}]
+)
+def test_items_without_a_measurement_count_for_nothing(own: Service, item: dict[str, Any]) -> None:
+    measured.store(_table(own), 100, **item)
+    assert _target(own) == 270
+
+
+def test_another_type_begins_with_its_own_number(own: Service) -> None:
+    measured.store(_table(own), 100, cpu_ms=50, cpus=2)
+    assert _target(own, {"WorkerType": "c7i-flex.large"}) == 375
+
+
+def test_unreadable_table_leaves_the_number_of_the_type(own: Service) -> None:
+    aws.dynamodb().delete_table(TableName=_table(own))
+    assert target.steps(own, {})["BacklogSteps"].startswith("270,540,")
+
+
+@pytest.fixture
+def own(aws_url: str) -> Service:
+    """A service of this test's own."""
+    service = Service(f"own-{next(_numbers)}")
+    provision.deploy(service)
+    return service
+
+
+def _table(service: Service) -> str:
+    return service.output("storage", "PredictionsTableName")
+
+
+def _target(service: Service, values: dict[str, str] | None = None) -> float:
+    provision.deploy(service, values)
+    return float(service.environment()["BACKLOG_TARGET"])

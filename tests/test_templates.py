@@ -35,7 +35,16 @@ WITHOUT_RESOURCE = {
     "ssmmessages:OpenControlChannel",
     "ssmmessages:OpenDataChannel",
 }
-SECTIONS = ["AWSTemplateFormatVersion", "Description", "Parameters", "Conditions", "Resources", "Outputs"]
+SECTIONS = [
+    "AWSTemplateFormatVersion",
+    "Description",
+    "Parameters",
+    "Rules",
+    "Mappings",
+    "Conditions",
+    "Resources",
+    "Outputs",
+]
 
 
 def by_file(path: Path) -> str:
@@ -73,7 +82,7 @@ def test_sections_are_in_order(path: Path) -> None:
 @each_template
 def test_parameters_and_outputs_are_explained(path: Path) -> None:
     text = template.read(path)
-    assert len(text.parameters) <= 14
+    assert len(text.parameters) <= 16
     for name, parameter in {**text.parameters, **text.outputs}.items():
         assert parameter.get("Description", "").endswith((".", ")")), name
     for name, parameter in text.parameters.items():
@@ -251,8 +260,10 @@ def test_plan_knows_all_replacing_properties() -> None:
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
         kinds = ("createOnlyProperties", "conditionalCreateOnlyProperties")
         known = {path.removeprefix("/properties/") for kind in kinds for path in schema.get(kind, [])}
-        # A group's network and launch template change in place; only their removal replaces the group.
-        used = set(resource.get("Properties", {})) - {"VPCZoneIdentifier", "LaunchTemplate"}
+        # A group's network and launch template, whether in a policy or not, change in place; only having neither of the
+        # latter replaces the group.
+        in_place = {"VPCZoneIdentifier", "LaunchTemplate", "MixedInstancesPolicy"}
+        used = set(resource.get("Properties", {})) - in_place
         assert planning.REPLACING.get(resource["Type"], frozenset()) & used == known & used, resource["Type"]
 
 

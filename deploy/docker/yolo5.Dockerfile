@@ -30,12 +30,15 @@ COPY deploy/management deploy/management
 COPY deploy/docker/weights /srv/cache/weights
 ENV CACHE_DIR=/srv/cache
 # An exported model as it is; a .pt file, from here or from where ultralytics publishes its own, exported to OpenVINO.
-RUN model="${MODEL}_openvino_model" && mkdir /srv/models \
-    && if [ ! -d "/srv/cache/weights/$model" ]; then \
+# Either is compiled for this CPU. A machine with another one compiles it again, when it starts.
+RUN given="/srv/cache/weights/${MODEL}_openvino_model" && mkdir -p /srv/models /srv/cache/compiled \
+    && if [ -d "$given" ]; then \
+        /srv/venv/bin/python manage.py export_weights --weights "$given"; \
+    else \
         /srv/venv/bin/python manage.py export_weights --weights "$MODEL.pt" \
-        && mv /srv/cache/weights/"$MODEL"-*_openvino_model "/srv/cache/weights/$model"; \
+        && mv /srv/cache/weights/"$MODEL"-*_openvino_model "$given"; \
     fi \
-    && mv "/srv/cache/weights/$model" /srv/models/
+    && mv "$given" /srv/models/
 
 FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
 ARG MODEL
@@ -43,6 +46,8 @@ RUN useradd --system --uid 10001 --user-group --no-create-home objdet \
     && install -d -o objdet -g objdet /srv/state
 COPY --from=packages /srv/venv /srv/venv
 COPY --from=export /srv/models /srv/models
+# A new volume begins with what the image has in its place.
+COPY --from=export --chown=10001:10001 /srv/cache/compiled /srv/state/compiled
 WORKDIR /srv/app
 COPY manage.py ./
 COPY botsite botsite

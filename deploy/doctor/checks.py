@@ -1,14 +1,15 @@
 """List the checks by name, and run them all at once; a failing check doesn't stop the others."""
 
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, wait
+from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import logs
 from botsite.bot.errors import TelegramError
+from deploy import background
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.doctor import alarms, bot, certificate, clock, machines, metric, queues, region, route
@@ -33,6 +34,8 @@ CHECKS: Mapping[str, Check] = {
     "images": machines.images,
     "metadata": machines.metadata,
 }
+# What they look at is there before the service is.
+OF_ACCOUNT = frozenset(("clock", "zones"))
 # Longer than a slow answer, shorter than an operator's patience.
 TIMEOUT_SECONDS = 20.0
 
@@ -44,39 +47,31 @@ def run(
     timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> list[Finding]:
     """Run the named checks at once; return their findings in this order. A check that takes too long has failed."""
-    running = {name: _start(checks[name], service) for name in names}
+    running = {name: background.start(partial(checks[name], service)) for name in names}
     wait(running.values(), timeout_seconds)
-    return [Finding(name, _verdict(future, timeout_seconds)) for name, future in running.items()]
+    return [Finding(name, _verdict(service, name, one, timeout_seconds)) for name, one in running.items()]
 
 
-def _start(check: Check, service: Service) -> Future[Verdict]:
-    """Run a check in a daemon thread, so that one that hangs doesn't keep the command from ending."""
-    future: Future[Verdict] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(check(service))
-        except Exception as error:  # noqa: BLE001  # any failure is the check's finding
-            future.set_exception(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    return future
+def _verdict(service: Service, name: str, running: Future[Verdict], timeout_seconds: float) -> Verdict:
+    if not running.done():
+        again = f"python manage.py doctor --prefix {service} --only {name}"
+        return failed(f"no answer within {timeout_seconds:g} s", f"Run it alone, perhaps it was slow: {again}")
+    error = running.exception()
+    return running.result() if error is None else _failure(service, error)
 
 
-def _verdict(future: Future[Verdict], timeout_seconds: float) -> Verdict:
-    if not future.done():
-        return failed(f"no answer within {timeout_seconds:g} s", "Run this check alone: --only NAME.")
-    error = future.exception()
-    return future.result() if error is None else _failure(error)
-
-
-def _failure(error: BaseException) -> Verdict:
+def _failure(service: Service, error: BaseException) -> Verdict:
     """Turn an exception into a verdict; a missing permission is not a failure of the service."""
     if action := remedies.denied_action(error):
         return unknown(f"these credentials lack {action}", f"Grant {action}, or use other credentials.")
+    seen = logs.redact(str(error))
     match error:
         case ClientError() | BotoCoreError():
-            return failed(str(error), remedies.explain(error))
-        case StackError() | TelegramError() | ImproperlyConfigured() | LookupError():
-            return failed(logs.redact(str(error)), "Fix this first; the check depends on it.")
+            return failed(seen, remedies.explain(error))
+        case TelegramError(permanent=True):
+            return failed(seen, f"Store it again: python manage.py rotate telegram-token --prefix {service}")
+        case TelegramError():
+            return failed(seen, "Telegram, or the way to it, is down: run this again in a minute.")
+        case StackError() | ImproperlyConfigured() | LookupError():
+            return failed(seen, f"Run: python manage.py provision --prefix {service}")
     return failed(logs.redact(f"{type(error).__name__}: {error}"), "This is a bug in the check: please report it.")

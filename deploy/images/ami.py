@@ -120,9 +120,13 @@ def _images(*conditions: dict[str, Any]) -> list[Image]:
 
 
 def _image(found: dict[str, Any]) -> Image:
-    marks = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
     disks = [one["Ebs"]["SnapshotId"] for one in found["BlockDeviceMappings"] if "SnapshotId" in one.get("Ebs", {})]
-    return Image(found["ImageId"], found["Name"], marks.get("Version", ""), found.get("CreationDate", ""), tuple(disks))
+    return Image(found["ImageId"], found["Name"], version(found), found.get("CreationDate", ""), tuple(disks))
+
+
+def version(described: dict[str, Any]) -> str:
+    """Return the version of an AMI as EC2 describes it, empty if it has none."""
+    return next((str(tag["Value"]) for tag in described.get("Tags", []) if tag["Key"] == "Version"), "")
 
 
 def _snapshots(image_id: str) -> list[dict[str, Any]]:

@@ -21,13 +21,13 @@ _FAILED = ("Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful")
 
 
 def outdated(group_name: str) -> list[str]:
-    """Return the ids of the group's instances that a refresh would replace."""
+    """Return the ids of the instances of the group and its warm pool that a refresh would replace."""
     return [
         one.id
         for group in cloudwatch.groups(group_name).values()
-        for one in group.instances
+        for one in (*group.instances, *(cloudwatch.pool(group_name) if group.pooled else ()))
         # One that is already terminating needs no replacement.
-        if one.launch_template != group.launch_template and not one.state.startswith("Terminat")
+        if one.launch_template != group.launch_template and "Terminat" not in one.state
     ]
 
 

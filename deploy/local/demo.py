@@ -38,6 +38,7 @@ _NEEDED = (
     "ADMIN_PASSWORD",
     "DATABASE_URL",
     "YOLO_WEIGHTS",
+    "LOG_FOLDER",
 )
 
 
@@ -51,10 +52,11 @@ class Answer:
     text: str
 
 
-def run(once: bool, folder: Path) -> Answer | None:
+def run(once: bool, folder: Path, warm_machines: int = 0) -> Answer | None:
     """Start everything, answer the sample photo and, unless `once`, keep running until told to stop.
 
-    Return None if it was told to stop before the photo was answered.
+    Of the workers, `warm_machines` are kept in a warm pool. Return None if it was told to stop before the photo was
+    answered.
     """
     answer = None
     console = Console(highlight=False)
@@ -63,6 +65,7 @@ def run(once: bool, folder: Path) -> Answer | None:
     with stoppable() as stopped, console.status("starting") as status:
         screen = Screen(console, status)
         stack = ScaledStack(folder, chosen.weights, screen.step, screen.on_line)
+        stack.parameters = {"WarmMachines": str(warm_machines)}
         stack.env["LOG_FORMAT"] = "text"
         with stack.running():
             screen.step("sending a sample photo to the bot")

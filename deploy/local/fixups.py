@@ -1,23 +1,28 @@
 """Have ministack's CloudFormation set what it drops from a template; this runs in the emulator's own process.
 
-ministack 1.5.33 ignores the lifecycle rules of a bucket, and of a table the time to live, the point-in-time recovery
-and the encryption. A deleted table leaves its tags behind.
+ministack 1.5.33 ignores the lifecycle rules of a bucket, of a table the time to live, the point-in-time recovery and
+the encryption, and of a group its mixed instances policy, with the launch template in it. A deleted table leaves its
+tags behind, and there are no warm pools.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.services import dynamodb, s3
+from ministack.services import autoscaling, dynamodb, s3
 from ministack.services.cloudformation import provisioners
+
+from deploy.local import warm_pool
 
 Properties = Mapping[str, Any]
 
 
 def install() -> None:
-    """Complete the two resource types; call this before the emulator starts."""
+    """Complete what there is, and add warm pools; call this before the emulator starts."""
+    warm_pool.install()
     handlers = provisioners._RESOURCE_HANDLERS
     _complete(handlers["AWS::S3::Bucket"], _set_lifecycle)
     _complete(handlers["AWS::DynamoDB::Table"], _set_table)
+    _complete(handlers["AWS::AutoScaling::AutoScalingGroup"], _set_launch_template)
     delete = handlers["AWS::DynamoDB::Table"]["delete"]
 
     def delete_with_tags(name: str, properties: Properties) -> None:
@@ -68,3 +73,10 @@ def _set_table(table: str, properties: Properties) -> None:
     if encryption := properties.get("SSESpecification"):
         wanted = {"Enabled": encryption["SSEEnabled"]}
         dynamodb._update_table({"TableName": table, "SSESpecification": wanted})
+
+
+def _set_launch_template(group: str, properties: Properties) -> None:
+    """Only the launch template: a group of the emulator launches nothing, so it has no Spot instances either."""
+    if mixed := properties.get("MixedInstancesPolicy"):
+        template = provisioners._asg_launch_template(mixed["LaunchTemplate"]["LaunchTemplateSpecification"])
+        autoscaling._asgs[group]["LaunchTemplate"] = template

@@ -199,4 +199,8 @@ def _install_browser() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nInterrupted. Run it again for the rest.", flush=True)
+        sys.exit(130)

@@ -127,7 +127,8 @@ class Children:
         with _undisturbed():
             process = subprocess.Popen(
                 command,
-                env=lifeline.tied(env),
+                # By its name, `manage.py exec` finds the process.
+                env=lifeline.tied({**env, "PROCESS_NAME": name}),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -5,6 +5,8 @@ from pathlib import Path
 
 # What a Celery worker prints once it receives jobs.
 READY = " ready."
+# What a worker logs that has loaded its model and may not receive yet.
+WAITING = "machine_waiting"
 
 
 def script(name: str) -> str:

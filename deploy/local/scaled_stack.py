@@ -1,6 +1,7 @@
 """Run the service on this machine as Auto Scaling groups of processes: workers start when there is work."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from deploy.local import roles
 from deploy.local.autoscaling.capacity import Fleet
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.credentials import on_instance
-from deploy.local.autoscaling.instances import Instance, Role
+from deploy.local.autoscaling.instances import Instance, Role, Times
 from deploy.local.processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed, wait_until
 from deploy.local.sites import Sites
 from deploy.local.stack import PREFIX, SERVICE, LocalStack
@@ -20,8 +21,8 @@ from deploy.service import OUTPUTS
 
 # A period of 30 s on AWS takes 2 s here.
 TIME_SCALE = 1 / 15
-# From a launch to the start of its process, in seconds of AWS. The process's own start is not scaled.
-BOOT_SECONDS = 15.0
+# Until its process starts, in seconds of AWS. The process's own start is not scaled.
+TIMES = Times(boot=15.0, resume=4.0)
 # What a machine reads from Secrets Manager, what has another address with an emulator, and what is scaled.
 _SECRETS = (
     "TELEGRAM_TOKEN",
@@ -46,7 +47,7 @@ class ScaledStack(LocalStack):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.env["METRIC_PERIOD_SECONDS"] = f"{30 * TIME_SCALE:g}"
-        self.autoscaling = AutoScaling(self._report, TIME_SCALE, BOOT_SECONDS)
+        self.autoscaling = AutoScaling(self._report, TIME_SCALE, TIMES)
 
     def start_telegram(self) -> None:
         """Start the fake Telegram and, meanwhile, export the model, which on AWS is in the AMI."""
@@ -63,13 +64,17 @@ class ScaledStack(LocalStack):
             self.autoscaling.add(f"{PREFIX}-polybot", Sites(self.health, self._start_site).role),
             self.autoscaling.add(f"{PREFIX}-metrics", Role("metrics", self._start_metrics, _ready)),
         ]
-        self.autoscaling.add(self.env["ASG_NAME"], Role("yolo5", self._start_worker, _ready), scales=True)
         self.health.start()
         self.autoscaling.start()
         self.step("waiting for the sites and the metric; workers start when there is work")
         self._wait_for(fixed)
         self.step("exporting the model")
         self.image.wait_ready(self.image.succeeded)
+        workers = Role("yolo5", self._start_worker, _ready, prepared=_prepared)
+        fleet = self.autoscaling.add(self.env["ASG_NAME"], workers, scales=True)
+        if warm := int(self.parameters.get("WarmMachines", "0")):
+            self.step(f"preparing {warm} machines, which are then stopped")
+            self._wait_until(lambda: fleet.stopped == warm, f"prepared {warm} machines")
 
     def raise_trouble(self) -> None:
         """Raise ChildFailed if the model cannot be exported or an instance ends every time it is started."""
@@ -87,15 +92,18 @@ class ScaledStack(LocalStack):
         super().stop()
 
     def _wait_for(self, fleets: list[Fleet]) -> None:
+        names = ", ".join(fleet.name for fleet in fleets)
+        self._wait_until(lambda: all(fleet.in_service for fleet in fleets), f"in service: {names}")
+
+    def _wait_until(self, condition: Callable[[], bool], what: str) -> None:
         def look() -> bool:
             self.raise_trouble()
-            return all(fleet.in_service for fleet in fleets)
+            return condition()
 
         try:
             wait_until(look)
         except TimeoutError:
-            missing = ", ".join(fleet.name for fleet in fleets if not fleet.in_service)
-            raise ChildFailed(f"not in service within {PATIENCE_SECONDS:g} s: {missing}") from None
+            raise ChildFailed(f"not within {PATIENCE_SECONDS:g} s: {what}") from None
 
     def _start_site(self, instance: Instance, target: Target) -> Child:
         env = self._env(instance)
@@ -134,3 +142,7 @@ class ScaledStack(LocalStack):
 
 def _ready(instance: Instance) -> bool:
     return instance.child is not None and instance.child.said(roles.READY)
+
+
+def _prepared(instance: Instance) -> bool:
+    return instance.child is not None and instance.child.said(roles.WAITING)

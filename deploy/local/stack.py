@@ -47,6 +47,8 @@ class LocalStack:
     step: Step = lambda text: None
     on_line: Callable[[str, str], None] = lambda name, line: None
     time_scale: float = 1.0
+    # Template parameters, as `provision --parameter` takes them.
+    parameters: Mapping[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict, repr=False)
     endpoint: str = ""
     telegram_url: str = ""
@@ -64,6 +66,7 @@ class LocalStack:
             "ADMIN_USER": "admin",
             "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": f"sqlite:///{self.folder / 'admin.sqlite3'}",
+            "LOG_FOLDER": str(self.folder.absolute() / "logs"),
         }
 
     @contextmanager
@@ -136,7 +139,8 @@ class LocalStack:
         self.step("provisioning with CloudFormation")
         pair = self_signed.make("localhost", datetime.now(UTC))
         imported = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key)
-        described = self.deploy({"CertificateArn": imported["CertificateArn"], "OperatorCidr": "127.0.0.1/32"})
+        ours = {"CertificateArn": imported["CertificateArn"], "OperatorCidr": "127.0.0.1/32"}
+        described = self.deploy({**self.parameters, **ours})
         self.folder.mkdir(parents=True, exist_ok=True)
         self.certificate.write_bytes(pair.certificate)
         self._key.touch(mode=0o600)

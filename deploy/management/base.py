@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import IO, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +26,16 @@ class StackCommand(BaseCommand):
     """Run a command on the service that `--prefix` names. A subclass writes `run`."""
 
     requires_system_checks: list[str] = []  # noqa: RUF012  # Django's own declaration of it
+    # Django's own options work, but --help is to fit one screen.
+    suppressed_base_arguments = {  # noqa: RUF012  # Django's own declaration of it
+        "--version",
+        "--verbosity",
+        "--settings",
+        "--pythonpath",
+        "--traceback",
+        "--no-color",
+        "--force-color",
+    }
     # Printed after Ctrl-C.
     interrupted = "Interrupted. CloudFormation finishes what it has started: run the command again for the rest."
 
@@ -33,7 +44,7 @@ class StackCommand(BaseCommand):
         parser.add_argument(
             "--prefix",
             default=DEFAULT_PREFIX,
-            help="prefix for all stack and resource names (3-20 characters; default: %(default)s)",
+            help=f"prefix for all stack and resource names (3-20 characters; default: {DEFAULT_PREFIX})",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,7 +53,7 @@ class StackCommand(BaseCommand):
             # Every command calls AWS, and this fails first: without a region, or with a profile that doesn't exist.
             aws.client("cloudformation")
             with interrupts.handled(signal.SIGTERM, handler=interrupts.as_ctrl_c):
-                self.run(Service(options["prefix"]), **options)
+                self.run(Service(options["prefix"] or DEFAULT_PREFIX), **options)
         except StackError as error:
             raise CommandError(str(error)) from error
         except (ClientError, BotoCoreError) as error:
@@ -62,6 +73,33 @@ class StackCommand(BaseCommand):
         return Console(
             file=cast(IO[str], self.stdout), highlight=False, soft_wrap=True, width=None if terminal else 160
         )
+
+
+class DataCommand(StackCommand):
+    """Run a command on a service's queue and table. A subclass writes `work`.
+
+    Without `--prefix`, what the environment names counts, such as the demo's, and for the rest the default prefix.
+    """
+
+    # The settings that the work takes.
+    needs: Sequence[str] = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Let `--prefix` be empty."""
+        super().add_arguments(parser)
+        parser.set_defaults(prefix="")
+
+    def run(self, service: Service, **options: Any) -> None:
+        """Work with the service's settings."""
+        missing = [name for name in self.needs if options["prefix"] or not getattr(settings, name)]
+        if missing:
+            service.require()
+        with service.settings_taken(*missing):
+            self.work(**options)
+
+    def work(self, **options: Any) -> None:
+        """Do the command's work; the settings are those of the service."""
+        raise NotImplementedError
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 from rich.console import Console
 
 from deploy.doctor.findings import Finding, State
-from deploy.management import findings
+from deploy.management import findings, token_input
 from deploy.preflight import account, checks, free_plan, wanted, zones
 from deploy.provision import Order
 from deploy.service import Service
@@ -26,8 +26,10 @@ def ask(console: Console, service: Service) -> None:
         raise CommandError("Nothing was made. Set AWS_PROFILE and AWS_REGION to what you mean.")
 
 
-def show(console: Console, order: Order) -> None:
-    """Print what every check found; raise CommandError if one failed."""
+def show(console: Console, order: Order, descriptor: int | None) -> None:
+    """Print what every check found; raise CommandError if one failed, or if the token in the descriptor is wrong."""
+    if descriptor is not None:
+        token_input.take(order.service, descriptor, console)
     found = checks.run(order, wanted.of(order, free_plan.baker(order)))
     findings.show(console, found)
     if names := findings.failed(found):

@@ -45,8 +45,8 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
         (
             "--dollars-per-hour",
             "DOLLARS",
-            _MACHINE.dollars_per_hour,
-            "price of a machine; the default is t3.micro in us-east-1",
+            _MACHINE.kind.dollars_per_hour,
+            "list price of a machine, to which its address, disk and a t3.micro's CPU credits are added",
         ),
         ("--min", "MACHINES", 0, "minimum size of the group"),
         ("--max", "MACHINES", 4, "maximum size of the group"),
@@ -95,7 +95,7 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
         service_variation=options["service_variation"],
         boot_seconds=options["boot_seconds"],
         resume_seconds=options["resume_seconds"],
-        dollars_per_hour=options["dollars_per_hour"],
+        kind=replace(_MACHINE.kind, dollars_per_hour=options["dollars_per_hour"]),
     )
     return Scenario(
         arrivals=_arrivals(options),

@@ -1,19 +1,45 @@
 """The command line: Django's, which begins with this project's own commands."""
 
+import os
 import re
+import signal
 import sys
 
 import django
 from django.core.management import ManagementUtility, get_commands, load_command_class
+from django.core.management.base import BaseCommand
 
 OURS = ("botsite", "detection", "metrics", "deploy")
 
 
 class Utility(ManagementUtility):
-    """List our commands where none is given, and run our `version`, which Django would answer with its own."""
+    """List our commands where none is given, and run our `version`, which Django would answer with its own.
+
+    Ctrl-C, Ctrl-D and a reader that has seen enough (`| head`) end a command without a traceback.
+    """
 
     def execute(self) -> None:
         """Run what the command line asks for."""
+        try:
+            self._execute()
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            sys.exit(130)
+        except EOFError:
+            sys.exit("The input has ended: nothing more was done.")
+        except BrokenPipeError:
+            # Python flushes once more when it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        """Return the command, which from now on gets Ctrl-C as KeyboardInterrupt (manage.py)."""
+        command = super().fetch_command(subcommand)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return command
+
+    def _execute(self) -> None:
         match self.argv[1:]:
             case []:
                 django.setup()

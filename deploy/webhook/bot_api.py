@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ from telegram import error as api
 from telegram.request import HTTPXRequest
 
 from botsite.bot.errors import TelegramError
+from deploy import background
 
 WHERE_FROM = (
     "Take it from @BotFather and store it in the secret that TELEGRAM_TOKEN_SECRET names "
@@ -36,8 +36,7 @@ def ask(token: str, method: Callable[[Bot], Callable[[], Awaitable[Answer]]]) ->
             return await call(method(client))
 
     # In a thread: the caller may already run an event loop.
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, once()).result()
+    return background.start(lambda: asyncio.run(once())).result()
 
 
 async def call(method: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -6,9 +6,9 @@ ultralytics.
 """
 
 import os
-import sys
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from detection.model import compiling
+from detection.model.letterbox import Placement, Size, choose, letterbox, shapes
 from detection.schemas import Detection
 
 Predict = Callable[[NDArray[np.uint8]], list[Detection]]
@@ -24,83 +26,80 @@ Predict = Callable[[NDArray[np.uint8]], list[Detection]]
 CONFIDENCE = 0.25
 OVERLAP = 0.7
 BOXES_AT_MOST = 300
-_GREY = 114
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where an image lies in the model's input: scale and offset, in pixels, by axis."""
-
-    scale_x: float
-    scale_y: float
-    left: int
-    top: int
 
 
 def is_plain_detector(folder: Path) -> bool:
     """Return whether the folder is an OpenVINO export of a detector without built-in suppression."""
-    metadata = folder / "metadata.yaml"
-    if not metadata.is_file() or not list(folder.glob("*.xml")):
+    if not (folder / "metadata.yaml").is_file() or not list(folder.glob("*.xml")):
         return False
-    about = yaml.safe_load(metadata.read_text())
+    about = _about(folder)
     built_in = about.get("end2end") or (about.get("args") or {}).get("nms")
     return about.get("task") == "detect" and about.get("channels", 3) == 3 and not built_in
 
 
 def load(folder: Path) -> tuple[dict[int, str], list[Predict]]:
-    """Compile the model; return its labels, and a function for each image that can be processed at once.
+    """Compile the model and warm it up; return its labels, and a function for each image that it processes at once.
 
     A function takes a (height, width, 3) BGR image and may be called by one thread at a time.
     """
-    # Otherwise importing openvino reports to a statistics service.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino as ov
-
-    about = yaml.safe_load((folder / "metadata.yaml").read_text())
+    about = _about(folder)
     labels = {int(number): str(label) for number, label in about["names"].items()}
+    sizes = sizes_of(folder)
+    compiled = _once(partial(compiling.load, folder))
+    blank = np.zeros((480, 640, 3), np.uint8)
+    requests = compiled(choose(blank.shape[:2], sizes)).get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+    predictors = [_predictor(compiled, labels, sizes) for _ in range(min(requests, os.cpu_count() or 1))]
+    for predict in predictors:
+        # The first prediction allocates.
+        predict(blank)
+    return labels, predictors
+
+
+def prepare(folder: Path) -> None:
+    """Compile the model for every size that photos get, into the cache."""
+    for size in sizes_of(folder):
+        compiling.load(folder, size)
+
+
+def sizes_of(folder: Path) -> list[Size]:
+    """Return the sizes that photos get: of an export with a size of its own that one, else those that suit photos."""
+    about = _about(folder)
     height, width = about["imgsz"]
-    model = ov.Core().read_model(next(folder.glob("*.xml")))
-    model.reshape([1, 3, height, width])
-    compiled = ov.Core().compile_model(_from_bgr(ov, model), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
-    at_once = min(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"), os.cpu_count() or 1)
-    return labels, [_predictor(compiled.create_infer_request(), labels, (height, width)) for _ in range(at_once)]
+    takes_any = (about.get("args") or {}).get("dynamic") and height == width
+    return shapes(width) if takes_any else [(height, width)]
 
 
-def _from_bgr(ov: Any, model: Any) -> Any:
-    """Have the model take a BGR image of bytes, and scale it to 0-1 RGB by itself."""
-    steps = ov.preprocess.PrePostProcessor(model)
-    image = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    image.set_color_format(ov.preprocess.ColorFormat.BGR)
-    convert = steps.input().preprocess().convert_element_type(ov.Type.f32)
-    convert.convert_color(ov.preprocess.ColorFormat.RGB).scale(255.0)
-    steps.input().model().set_layout(ov.Layout("NCHW"))
-    return steps.build()
+def _about(folder: Path) -> Any:
+    """Return what ultralytics wrote about its export."""
+    return yaml.safe_load((folder / "metadata.yaml").read_text())
 
 
-def _predictor(request: Any, labels: dict[int, str], size: tuple[int, int]) -> Predict:
+def _once(compute: Callable[[Size], Any]) -> Callable[[Size], Any]:
+    """Return `compute` with a memory: of two threads that ask for the same, one computes and both get it."""
+    lock, remember = threading.Lock(), cache(compute)
+
+    def once(size: Size) -> Any:
+        with lock:
+            return remember(size)
+
+    return once
+
+
+def _predictor(compiled: Callable[[Size], Any], labels: dict[int, str], sizes: list[Size]) -> Predict:
+    """Return a function that has a request of its own for each size. The first photo of a size waits for compiling."""
+    requests: dict[Size, Any] = {}
+
     def predict(image: NDArray[np.uint8]) -> list[Detection]:
+        size = choose(image.shape[:2], sizes)
+        if size not in requests:
+            requests[size] = compiled(size).create_infer_request()
         boxed, placement = letterbox(image, size)
+        request = requests[size]
         request.infer([boxed[None]], share_inputs=True, share_outputs=True)
         corners, confidences, numbers = suppress(request.get_output_tensor().data[0])
         return _detections(corners, confidences, numbers, placement, image.shape, labels)
 
     return predict
-
-
-def letterbox(image: NDArray[np.uint8], size: tuple[int, int]) -> tuple[NDArray[np.uint8], Placement]:
-    """Return the image scaled to fit (height, width) and centred on grey, and where it lies."""
-    import cv2
-
-    height, width = image.shape[:2]
-    ratio = min(size[0] / height, size[1] / width)
-    new_width, new_height = max(round(width * ratio), 1), max(round(height * ratio), 1)
-    if (new_width, new_height) != (width, height):
-        image = cv2.resize(image, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
-    # Round like ultralytics: an odd pixel goes to the right or the bottom.
-    top, left = round((size[0] - new_height) / 2 - 0.1), round((size[1] - new_width) / 2 - 0.1)
-    boxed = np.full((*size, 3), _GREY, np.uint8)
-    boxed[top : top + new_height, left : left + new_width] = image
-    return boxed, Placement(new_width / width, new_height / height, left, top)
 
 
 def suppress(
@@ -134,8 +133,8 @@ def _detections(
 ) -> list[Detection]:
     """Return boxes in the model's input as detections in the image, cut off at its edges."""
     height, width = shape[:2]
-    across = ((corners[:, [0, 2]] - placement.left) / placement.scale_x).clip(0, width) / width
-    down = ((corners[:, [1, 3]] - placement.top) / placement.scale_y).clip(0, height) / height
+    corners = placement.in_image(corners)
+    across, down = corners[:, [0, 2]].clip(0, width) / width, corners[:, [1, 3]].clip(0, height) / height
     return [
         Detection(
             label=labels[int(number)],

@@ -96,7 +96,8 @@ def locate(path: Path) -> Path:
 def export(weights: Path, calibration: Path | None = None) -> Path:
     """Return `weights` as an OpenVINO model folder: fp16, or int8 if `calibration` (a data set's yaml) is given.
 
-    The export is made once and kept in the cache under the weights' SHA-256.
+    It takes images of any shape, and is compiled for those that photos have (openvino.py). It is made once and kept in
+    the cache under the weights' SHA-256.
     """
     precision = "int8" if calibration else "fp16"
     target = exported(weights, precision)
@@ -107,7 +108,7 @@ def export(weights: Path, calibration: Path | None = None) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         copy = shutil.copy(weights, Path(folder) / weights.name)
         options = {"quantize": 8, "data": str(calibration)} if calibration else {"quantize": 16}
-        made = ultralytics().YOLO(copy).export(format="openvino", **options)
+        made = ultralytics().YOLO(copy).export(format="openvino", dynamic=True, **options)
         try:
             Path(made).rename(target)
         except OSError:

@@ -119,8 +119,6 @@ def load() -> Model:
     labels, predictors = openvino.load(path) if plain else _by_ultralytics(path)
     free: LifoQueue[Predict] = LifoQueue()
     for predict in predictors:
-        # The first prediction allocates, and with ultralytics compiles, which takes seconds.
-        predict(np.zeros((480, 640, 3), np.uint8))
         free.put(predict)
     load_ms = round((time.monotonic() - started) * 1000)
     log.info("model_loaded", model=path.name, labels=len(labels), at_once=len(predictors), load_ms=load_ms)
@@ -172,6 +170,7 @@ def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:
             for box, confidence, label in zip(boxes.xywhn, boxes.conf, boxes.cls, strict=True)
         ]
 
+    # The first prediction compiles, which takes seconds.
     predict(np.zeros((480, 640, 3), np.uint8))
     return {int(number): str(label) for number, label in yolo.names.items()}, [predict]
 

@@ -6,6 +6,7 @@ which makes a million photos a matter of a second.
 
 import heapq
 import math
+from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
@@ -23,8 +24,8 @@ class Fleet:
         self._arrivals, self._slots_each, self._service = arrivals, slots, service
         #: When each photo was finished, in order of arrival; NaN before that.
         self.finished = np.full(len(arrivals), math.nan)
-        #: The time that slots have spent on photos.
-        self.slot_seconds = 0.0
+        #: The time that the slots of each machine spend on the photos it was given.
+        self.slot_seconds: defaultdict[int, float] = defaultdict(float)
         self._slots: list[tuple[float, int]] = []  # A heap of (free since, machine).
         self._taken = 0
         self._busy_until = np.empty(0)
@@ -59,10 +60,9 @@ class Fleet:
         """Hand out photos until `now`."""
         while self._slots and self._taken < len(self._arrivals):
             photos = self._next_photos()
-            finished = np.array(_work(self._slots, photos, now))
+            finished = np.array(_work(self._slots, photos, now, self.slot_seconds))
             self.finished[self._taken : self._taken + len(finished)] = finished
             self._taken += len(finished)
-            self.slot_seconds += sum(seconds for _, seconds in photos[: len(finished)])
             self._busy_until = np.concatenate([self._busy_until, finished[finished > now]])
             if len(finished) < len(photos):
                 return
@@ -76,8 +76,13 @@ class Fleet:
         return self._chunk[self._taken - self._chunk_at :]
 
 
-def _work(slots: list[tuple[float, int]], photos: list[tuple[float, float]], now: float) -> list[float]:
-    """Give photos to the slots that are free first, while they start by `now`; return when each is finished."""
+def _work(
+    slots: list[tuple[float, int]], photos: list[tuple[float, float]], now: float, spent: defaultdict[int, float]
+) -> list[float]:
+    """Give photos to the slots that are free first, while they start by `now`; return when each is finished.
+
+    `spent` gets the seconds by machine.
+    """
     finished = []
     for arrival, seconds in photos:
         free, machine = slots[0]
@@ -86,4 +91,5 @@ def _work(slots: list[tuple[float, int]], photos: list[tuple[float, float]], now
             break
         heapq.heapreplace(slots, (start + seconds, machine))
         finished.append(start + seconds)
+        spent[machine] += seconds
     return finished

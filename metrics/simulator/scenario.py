@@ -1,12 +1,14 @@
 """The input of a simulation, and its result."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from metrics import percentile
+from metrics import machine_types, percentile
 from metrics.backlog import BadSetting, in_use, positive
+from metrics.machine_types import TYPES, MachineType
 from metrics.policy import Capacity
 from metrics.simulator.arrivals import Seconds
 
@@ -15,7 +17,8 @@ from metrics.simulator.arrivals import Seconds
 class Machine:
     """What one machine does and costs: `slots` photos at a time, `service_seconds` each on average.
 
-    The defaults are the worker as `make bench` measures it on two cores, with the latencies of a region.
+    The defaults are the worker as `make bench` measures it on two cores, with the latencies of a region; money is that
+    of a t3.micro.
     """
 
     slots: int = 16
@@ -25,15 +28,16 @@ class Machine:
     boot_seconds: float = 120.0
     # The same for a machine that waits in the warm pool, prepared and stopped.
     resume_seconds: float = 30.0
-    dollars_per_hour: float = 0.0104
+    kind: MachineType = TYPES["t3.micro"]
 
     def __post_init__(self) -> None:
         """Raise BadSetting for impossible numbers."""
         positive("slots", self.slots, 10_000)
         positive("service seconds", self.service_seconds)
-        for name in ("service_variation", "boot_seconds", "resume_seconds", "dollars_per_hour"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise BadSetting(f"{name} is {getattr(self, name)!r}: it has to be 0 or more.")
+        numbers = {name: getattr(self, name) for name in ("service_variation", "boot_seconds", "resume_seconds")}
+        for name, value in (numbers | {"dollars_per_hour": self.kind.dollars_per_hour}).items():
+            if not 0 <= value < math.inf:
+                raise BadSetting(f"{name} is {value!r}: it has to be 0 or more.")
 
     @property
     def photos_per_second(self) -> float:
@@ -109,6 +113,14 @@ class MachineSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """For how long a machine is paid, from its launch, and how long of that its slots are at work; in seconds."""
+
+    paid: float
+    busy: float
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What happened to the photos (seconds, in order of arrival) and to the machines."""
 
@@ -117,10 +129,11 @@ class Result:
     latencies: Seconds
     published: BacklogSeries
     machines: MachineSeries
-    machine_seconds: float
-    busy_seconds: float
+    used: Sequence[Use]
+    #: That machines spent in the warm pool.
+    stopped_seconds: float
     launches: int
-    dollars_per_hour: float
+    kind: MachineType
 
     def latency(self, percent: float) -> float:
         """Return a percentile of the latencies; 0 without photos."""
@@ -138,9 +151,25 @@ class Result:
         return int(np.count_nonzero((before == 0) & (after > 0) & (self.machines.at[1:] > 0)))
 
     @property
+    def machine_seconds(self) -> float:
+        """Return the machine time that is paid for."""
+        return sum(use.paid for use in self.used)
+
+    @property
+    def busy_seconds(self) -> float:
+        """Return for how much of it slots were at work."""
+        return sum(use.busy for use in self.used)
+
+    @property
+    def dollars(self) -> float:
+        """Return the cost of the machines, with addresses, disks and CPU credits, without the rest of the service."""
+        working = sum(self.kind.dollars(use.paid, use.busy) for use in self.used)
+        return working + machine_types.disk(self.stopped_seconds)
+
+    @property
     def busy_share(self) -> float:
         """Return the share (0-1) of the paid machine time in which slots were at work."""
-        return self.busy_seconds / self.machine_seconds if self.machine_seconds else 0.0
+        return self.busy_seconds / self.machine_seconds if self.used else 0.0
 
     @property
     def peak(self) -> int:
@@ -151,11 +180,6 @@ class Result:
     def most_waiting(self) -> int:
         """Return the largest backlog the metric saw."""
         return int(self.published.backlog.max())
-
-    @property
-    def dollars(self) -> float:
-        """Return the cost of the machines, without the rest of the service."""
-        return self.machine_seconds / 3600 * self.dollars_per_hour
 
     @property
     def dollars_per_thousand(self) -> float:

@@ -18,7 +18,7 @@ from metrics.evaluation import Point
 from metrics.policy import Capacity, Policies
 from metrics.simulator.arrivals import Seconds
 from metrics.simulator.fleet import Fleet
-from metrics.simulator.scenario import BacklogSeries, MachineSeries, Result, Scenario
+from metrics.simulator.scenario import BacklogSeries, MachineSeries, Result, Scenario, Use
 
 # CloudWatch evaluates an alarm with periods of 30 s every 10 s.
 EVALUATIONS_A_PERIOD = 3
@@ -61,9 +61,10 @@ class _World:
         self._over = self._env.event()
         self._launched: dict[int, float] = {}  # When each machine was launched, oldest first.
         self._running: set[int] = set()
-        self._stopped = max(0, scenario.warm_pool - scenario.minimum)  # In the warm pool.
+        # How many are in the warm pool, and since when.
+        self._stopped, self._stopped_since = max(0, scenario.warm_pool - scenario.minimum), 0.0
         self._changed_at = -math.inf
-        self._launches, self._machine_seconds = 0, 0.0
+        self._launches, self._used, self._stopped_seconds = 0, list[Use](), 0.0
         span = max((tracking.low_periods + 4) * tracking.period for tracking in policies.tracking)
         points = math.ceil((span + scenario.metric_delay_seconds) / scenario.publish_seconds) + 1
         self._points = {name: deque[Point](maxlen=points) for name in METRICS}
@@ -80,15 +81,16 @@ class _World:
         end = self._env.now
         for machine in list(self._launched):
             self._end(machine)
+        self._pool(0)
         return Result(
             arrivals=self._scenario.arrivals,
             latencies=_sent(self._fleet.finished, self._scenario.sends_per_second) - self._scenario.arrivals,
             published=BacklogSeries(*np.array(self._ticks).T),
             machines=MachineSeries(*np.array([*self._changes, (end, *self._changes[-1][1:])]).T),
-            machine_seconds=self._machine_seconds,
-            busy_seconds=self._fleet.slot_seconds / self._scenario.machine.slots,
+            used=self._used,
+            stopped_seconds=self._stopped_seconds,
             launches=self._launches,
-            dollars_per_hour=self._scenario.machine.dollars_per_hour,
+            kind=self._scenario.machine.kind,
         )
 
     def _metric(self) -> Generator[simpy.Event, Any, None]:
@@ -145,7 +147,7 @@ class _World:
         """Take a machine from the warm pool, or a new one; return how long it takes to start."""
         if not self._stopped:
             return self._scenario.machine.boot_seconds
-        self._stopped -= 1
+        self._pool(-1)
         return self._scenario.machine.resume_seconds
 
     def _note(self) -> None:
@@ -155,9 +157,16 @@ class _World:
         """Let a machine go, to the warm pool if that has room; it is paid for until its last photo is done."""
         ended = self._fleet.remove(machine, self._env.now)
         self._running.discard(machine)
-        self._machine_seconds += max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
+        paid = max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
+        self._used.append(Use(paid, self._fleet.slot_seconds[machine] / self._scenario.machine.slots))
         if self._stopped + len(self._launched) < self._scenario.warm_pool:
-            self._stopped += 1
+            self._pool(1)
+
+    def _pool(self, change: int) -> None:
+        """Put a machine into the warm pool, or take it out."""
+        now = self._env.now
+        self._stopped_seconds += self._stopped * (now - self._stopped_since)
+        self._stopped, self._stopped_since = self._stopped + change, now
 
     def _capacity(self) -> Capacity:
         warm_before = self._env.now - self._policies.warmup

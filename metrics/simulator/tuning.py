@@ -45,7 +45,8 @@ def recommend(
             _measured(best, results[best], percent),
             *_too_slow(scenario, with_target, best, results[best], percent),
         ]
-    reasons = [_guide(scenario, latency_seconds, best), *reasons, *_sends(scenario)]
+    limit = sends(scenario.sends_per_second, scenario.machine.photos_per_second)
+    reasons = [_guide(scenario, latency_seconds, best), *reasons, *limit]
     return Advice(best, bool(kept), reasons)
 
 
@@ -94,11 +95,10 @@ def _too_slow(scenario: Scenario, with_target: WithTarget, best: float, result: 
     return reasons
 
 
-def _sends(scenario: Scenario) -> list[str]:
-    """Explain how many machines it takes until the bot's limit of messages decides how soon an answer comes."""
-    limit, speed = scenario.sends_per_second, scenario.machine.photos_per_second
-    if not limit:
+def sends(per_second: float, photos_per_second: float) -> list[str]:
+    """Say from how many machines on the bot's limit of messages decides how soon an answer comes; 0 is no limit."""
+    if not per_second:
         return []
-    enough = math.ceil(limit / speed)
+    enough = math.ceil(per_second / photos_per_second)
     machines = "one machine" if enough == 1 else f"{enough} machines"
-    return [f"The bot may send {limit:g} messages/s: with more than {machines}, answers come no earlier."]
+    return [f"The bot may send {per_second:g} messages/s: with more than {machines}, answers come no earlier."]

@@ -51,7 +51,7 @@ def test_bake_plan_does_nothing(run: Callable[..., str], prefix: str, place: Pla
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["web"], "invalid choice: 'web'"),
+        (["web"], "'web' is no role: the roles are polybot"),
         (["polybot", "--weights", "x.pt"], "--weights is only for yolo5"),
         (
             ["yolo5", "--weights", "nothing.pt"],

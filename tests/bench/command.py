@@ -19,7 +19,7 @@ from deploy.local.processes import ChildFailed
 from deploy.local.stack import LocalStack
 from detection.model import weights
 from tests.bench import photos
-from tests.bench.designs import DESIGNS, SETTINGS, Design, variant
+from tests.bench.designs import DESIGNS, SETTINGS, Design, variant, with_square
 from tests.bench.report import Result
 from tests.bench.runs import Bench, Run
 
@@ -31,6 +31,8 @@ def run(description: str) -> None:
     options = _options(description)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     designs = [DESIGNS["bare"], *_variants(options.sweep)] if options.sweep else [DESIGNS[it] for it in options.designs]
+    if options.square:
+        designs = [it for design in designs for it in with_square(design, options.square)]
     try:
         result = _measure(options, designs)
     except KeyboardInterrupt:
@@ -106,6 +108,12 @@ def _options(description: str) -> argparse.Namespace:
     parser.add_argument("--designs", nargs="+", choices=DESIGNS, default=list(DESIGNS), help="default: all")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="default: both")
     parser.add_argument("--weights", default=chosen, help="default: YOLO_WEIGHTS, else the committed model of shapes")
+    parser.add_argument(
+        "--square",
+        default="",
+        metavar="WEIGHTS",
+        help="an export of the same weights for the square alone: all run it but the worker, which runs both",
+    )
     parser.add_argument("--photos", type=Path, help="a folder of JPEG or PNG files (default: what suits the weights)")
     parser.add_argument(
         "--idle-seconds",

@@ -102,3 +102,11 @@ DESIGNS = {
 def variant(name: str, slots: str | None, env: Mapping[str, str]) -> Design:
     """Return our worker with another number of slots and other variables in its environment."""
     return replace(_OURS, name=name, command=_WORKER + (("-c", slots) if slots else ()), env=env)
+
+
+def with_square(design: Design, weights: str) -> list[Design]:
+    """Return the design with these weights instead; of our worker both."""
+    square = {**design.env, "YOLO_WEIGHTS": weights}
+    if design is _OURS:
+        return [design, replace(design, name="worker-square", env=square)]
+    return [replace(design, env=square)]

@@ -103,7 +103,7 @@ class Bench:
         started = time.monotonic()
         command = [*design.command, str(self._photos[0].parent), str(jobs)]
         try:
-            child = children.start(design.name, command, self._stack.env)
+            child = children.start(design.name, command, self._stack.env | dict(design.env))
             before = meter.cpu(child.process.pid)
             child.wait_ready(lambda: child.said('"jobs_per_s"'), _SECONDS)
             after, seconds = meter.cpu(child.process.pid), time.monotonic() - started

@@ -79,7 +79,7 @@ def test_service_that_exists_is_not_asked_about(made: str, monkeypatch: pytest.M
 
 def test_script_is_not_asked(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(""))
-    assert "The live settings match the templates." in run("provision", "--prefix", prefix)
+    assert "The live settings match the templates" in run("provision", "--prefix", prefix)
 
 
 @pytest.mark.parametrize("value", ["999.2.3.4/32", "203.0.113.7/33"])

@@ -22,6 +22,12 @@ pytestmark = pytest.mark.usefixtures("control")
         (["--domain", "bot.example.com", "--hosted-zone-id", "ZNONE"], "has no hosted zone ZNONE"),
         (["--parameter", "MaxWorkers=many"], "MaxWorkers can't be 'many': it has to be a number from 1 to 1000"),
         (["--parameter", "MaxWorkers=0"], "a number from 1 to 1000"),
+        (["--parameter", "WarmMachines=5"], "WarmMachines=5 is more than MaxWorkers=4"),
+        (
+            ["--parameter", "WarmMachines=1", "--parameter", "SpotShare=50"],
+            "exclude each other: a Spot instance can't be",
+        ),
+        (["--parameter", "SpotShare=55"], "SpotShare can't be '55': it has to be one of 0, 10, 20"),
         (["--parameter", "KeptDays=8"], "KeptDays can't be '8': it has to be one of 5, 7, 14"),
         (["--parameter", "OperatorCidr=here"], "an IPv4 CIDR block such as"),
         (["--parameter", "Yolo5ImageId=mine"], "the id of an AMI"),

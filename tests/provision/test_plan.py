@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError
 
 from botsite import aws
 from deploy import stacks
@@ -29,6 +30,23 @@ def test_plan_of_new_service_creates_nothing(prefix: str) -> None:
     assert statuses(prefix) == {}
 
 
+def test_plan_prices_a_load_by_machine_type(made: str) -> None:
+    printed = run("provision", "--prefix", made, "--plan", "--photos-per-day", "1000")
+    rows = {line.split()[0]: line.split()[1:] for line in printed.splitlines() if line}
+    assert float(rows["t3.micro"][0]) < float(rows["t3.small"][0]) < float(rows["c7i-flex.large"][0])
+    assert rows["c7g.medium"][-4:] == ["the", "images", "are", "x86-64"]
+    assert "Cheapest: t3.micro." in printed
+    assert "4 t3.micro (MaxWorkers) would cost US$ 313" in printed
+    assert "The bot may send 25 messages/s: with more than 2 machines, answers come no earlier." in printed
+
+
+def test_photos_per_day_are_for_the_plan_only(made: str) -> None:
+    with pytest.raises(CommandError, match="only adds to --plan"):
+        run("provision", "--prefix", made, "--photos-per-day", "1000")
+    with pytest.raises(CommandError, match="photos per day is -1"):
+        run("provision", "--prefix", made, "--plan", "--photos-per-day", "-1")
+
+
 def test_plan_of_change_changes_nothing(made: str) -> None:
     changes = stacks.plan(Service(made), {"JobsMaxReceives": "7"})
     assert changes == [Change(f"{made}-queue", "Modify", "JobsQueue", "AWS::SQS::Queue")]
@@ -38,6 +56,13 @@ def test_plan_of_change_changes_nothing(made: str) -> None:
 def test_plan_without_changes_says_so(made: str) -> None:
     printed = run("provision", "--prefix", made, "--plan")
     assert printed.splitlines()[1] == f"Nothing would change in the stacks of {made}."
+
+
+def test_plan_of_pool_adds_and_prices_it(made: str) -> None:
+    printed = run("provision", "--prefix", made, "--plan", "--parameter", "WarmMachines=2")
+    rows = [line.split() for line in printed.splitlines()]
+    assert [f"{made}-workers", "Add", "Yolo5Pool", "AWS::AutoScaling::WarmPool", "-"] in rows
+    assert [row for row in rows if row[:2] == ["warm", "pool"] and "2.56" in " ".join(row)]
 
 
 def test_plan_of_new_image_includes_group(made: str) -> None:

@@ -28,7 +28,7 @@ def test_shell_can_eval_stack_env(made: str, cloud: str) -> None:
         "PREDICTIONS_KEPT_DAYS": "7",
         "ASG_NAME": f"{made}-yolo5",
         "METRIC_NAMESPACE": "ObjectDetection",
-        "BACKLOG_TARGET": "10",
+        "BACKLOG_TARGET": "270",
         "KEEP_WARM_SECONDS": "600",
     }
     assert wanted.items() <= dict(line.partition("=")[::2] for line in printed.stdout.splitlines()).items()

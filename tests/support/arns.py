@@ -9,6 +9,7 @@ _ARNS: dict[str, str | None] = {
     "AWS::AutoScaling::AutoScalingGroup": "autoscaling:R:A:autoScalingGroup:1-2:autoScalingGroupName/ID",
     "AWS::AutoScaling::LifecycleHook": None,
     "AWS::AutoScaling::ScalingPolicy": None,
+    "AWS::AutoScaling::WarmPool": None,
     "AWS::CloudWatch::Alarm": "cloudwatch:R:A:alarm:ID",
     "AWS::CloudWatch::Dashboard": "cloudwatch::A:dashboard/ID",
     "AWS::DynamoDB::Table": "dynamodb:R:A:table/ID",

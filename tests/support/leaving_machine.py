@@ -1,14 +1,17 @@
-"""A stand-in for the metadata service of an instance, which can be told that it has to go."""
+"""A stand-in for the metadata service of an instance, which says what the test wants."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Machine:
-    """The metadata service of an instance that is about to be terminated."""
+    """The metadata service of one instance."""
 
     def __init__(self) -> None:
         self.answers = {"/latest/meta-data/instance-id": "i-0abc"}
+        # The paths that it answers with an error, and all that it was asked for.
+        self.failing: set[str] = set()
+        self.asked: list[str] = []
         machine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -16,7 +19,10 @@ class Machine:
                 self._say(200, "token")
 
             def do_GET(self) -> None:
-                if self.headers["X-aws-ec2-metadata-token"] != "token":
+                machine.asked.append(self.path)
+                if self.path in machine.failing:
+                    self._say(503, "")
+                elif self.headers["X-aws-ec2-metadata-token"] != "token":
                     self._say(401, "")
                 else:
                     answer = machine.answers.get(self.path)

@@ -21,6 +21,7 @@ READERS: Mapping[str, Reader] = {
     "AWS::AutoScaling::AutoScalingGroup": machines.group,
     "AWS::AutoScaling::LifecycleHook": machines.hook,
     "AWS::AutoScaling::ScalingPolicy": machines.policy,
+    "AWS::AutoScaling::WarmPool": machines.warm_pool,
     "AWS::CloudWatch::Alarm": machines.alarm,
     "AWS::ElasticLoadBalancingV2::LoadBalancer": balancer.balancer,
     "AWS::ElasticLoadBalancingV2::TargetGroup": balancer.target_group,

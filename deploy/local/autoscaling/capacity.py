@@ -1,10 +1,12 @@
-"""Keep a process for each instance that an Auto Scaling group lists, and no other."""
+"""Keep a process for each instance that an Auto Scaling group or its warm pool lists, and no other."""
+
+from collections.abc import Collection, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.local.autoscaling import asg
 from deploy.local.autoscaling.imds import MetadataService
-from deploy.local.autoscaling.instances import Instance, Role, State
+from deploy.local.autoscaling.instances import Instance, Role, State, Times
 from deploy.local.notice import Notice, Report
 from metrics import cloudwatch
 from metrics.cloudwatch import Group
@@ -13,18 +15,20 @@ from metrics.cloudwatch import Group
 class Fleet:
     """The instances of one group. `look` compares them with the group; `tick` moves them on."""
 
-    def __init__(self, name: str, role: Role, service: MetadataService, boot_seconds: float, report: Report) -> None:
+    def __init__(self, name: str, role: Role, service: MetadataService, times: Times, report: Report) -> None:
         self.name = name
         self.instances: dict[str, Instance] = {}
+        # Prepared and stopped, or on the way there.
+        self.pool: dict[str, Instance] = {}
         # Not in the group's list any more, but not gone yet. AWS still lists them; ministack does not.
         self.leaving: list[Instance] = []
-        self._role, self._service, self._boot_seconds, self._report = role, service, boot_seconds, report
+        self._role, self._service, self._times, self._report = role, service, times, report
         self._notice = Notice(report)
 
     @property
     def trouble(self) -> str | None:
         """Return why an instance cannot come into service; None while all still may."""
-        return next((one.trouble for one in list(self.instances.values()) if one.trouble), None)
+        return next((one.trouble for one in [*self.instances.values(), *self.pool.values()] if one.trouble), None)
 
     @property
     def in_service(self) -> bool:
@@ -32,37 +36,58 @@ class Fleet:
         found = list(self.instances.values())
         return bool(found) and all(one.state is State.IN_SERVICE for one in found)
 
+    @property
+    def stopped(self) -> int:
+        """Return how many instances are stopped in the pool."""
+        return sum(one.state is State.STOPPED for one in list(self.pool.values()))
+
     def warming(self, warmup_seconds: float) -> int:
         """Return how many instances were launched less than a warm-up ago."""
         return sum(one.age < warmup_seconds for one in list(self.instances.values()))
 
-    def look(self, group: Group | None) -> None:
-        """Launch what the group lists and does not run; let go of what it no longer lists. None: no such group."""
-        listed = {one.id: one for one in group.instances} if group else {}
-        for instance_id in [instance_id for instance_id in self.instances if instance_id not in listed]:
-            instance = self.instances.pop(instance_id)
-            self.leaving.append(instance)
-            instance.leave()
+    def look(self, group: Group | None, pooled: Sequence[cloudwatch.Instance] = ()) -> None:
+        """Launch what the group and its pool list and does not run; let go of what neither lists any longer.
+
+        None: there is no such group.
+        """
+        self._move({one.id for one in group.instances} if group else set(), {one.id for one in pooled})
         if group is None:
             self._notice.say(f"Auto Scaling group {self.name} does not exist: provision it, or correct ASG_NAME")
             return
         try:
-            for instance_id in [instance_id for instance_id in listed if instance_id not in self.instances]:
-                self.instances[instance_id] = self._launch(group, listed[instance_id])
+            for one in [one for one in group.instances if one.id not in self.instances]:
+                self.instances[one.id] = self._launch(group, one)
+            for one in [one for one in pooled if one.id not in self.pool]:
+                self.pool[one.id] = self._launch(group, one, pooled=True)
             self._hold(group)
         except (ClientError, BotoCoreError, asg.Unusable) as error:
             self._notice.say(f"leaving {self.name} unchanged: {error}")
         else:
             self._notice.over()
 
+    def _move(self, listed: Collection[str], spare: Collection[str]) -> None:
+        """Wake what has come out of the pool, send to sleep what has gone back, let go of the rest."""
+        for instance_id, instance in list({**self.instances, **self.pool}.items()):
+            if instance_id in self.pool and instance_id in listed:
+                self.instances[instance_id] = self.pool.pop(instance_id)
+                instance.wake()
+            elif instance_id in self.instances and instance_id in spare:
+                self.pool[instance_id] = self.instances.pop(instance_id)
+                instance.sleep()
+            elif instance_id not in listed and instance_id not in spare:
+                self.instances.pop(instance_id, None)
+                self.pool.pop(instance_id, None)
+                self.leaving.append(instance)
+                instance.leave()
+
     def tick(self) -> None:
         """Do what is due for each instance."""
-        for instance in [*self.instances.values(), *self.leaving]:
+        for instance in [*self.instances.values(), *self.pool.values(), *self.leaving]:
             instance.tick()
         self.leaving = [one for one in self.leaving if one.state is not State.TERMINATED]
 
-    def _launch(self, group: Group, listed: cloudwatch.Instance) -> Instance:
-        return Instance(listed, asg.launch(group), self._role, self._service, self._boot_seconds, self._report)
+    def _launch(self, group: Group, listed: cloudwatch.Instance, pooled: bool = False) -> Instance:
+        return Instance(listed, asg.launch(group), self._role, self._service, self._times, self._report, pooled)
 
     def _hold(self, group: Group) -> None:
         """Do what AWS does by itself: keep the desired capacity within bounds, and the list equally long.

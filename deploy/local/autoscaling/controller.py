@@ -1,6 +1,6 @@
 """Run EC2 Auto Scaling on this machine: keep groups at capacity and carry out their scaling policies.
 
-ministack only stores groups and policies.
+ministack only stores groups, pools and policies.
 """
 
 import threading
@@ -9,13 +9,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.local.autoscaling.capacity import Fleet
 from deploy.local.autoscaling.imds import MetadataService
-from deploy.local.autoscaling.instances import Role
+from deploy.local.autoscaling.instances import Role, Times
 from deploy.local.autoscaling.scaler import Scaling
 from deploy.local.notice import Notice, Report
 from metrics import cloudwatch
 from metrics.policy import Decision
 
 _LOOK_SECONDS = 0.25
+_AT_ONCE = Times(boot=0.0, resume=0.0)
 
 
 class AutoScaling(threading.Thread):
@@ -25,19 +26,19 @@ class AutoScaling(threading.Thread):
     instance has to finish it, is not, because photos are not processed any faster here.
     """
 
-    def __init__(self, report: Report, time_scale: float = 1.0, boot_seconds: float = 0.0) -> None:
+    def __init__(self, report: Report, time_scale: float = 1.0, times: Times = _AT_ONCE) -> None:
         super().__init__(name="auto scaling", daemon=True)
         self.fleets: dict[str, Fleet] = {}
         self._scalings: dict[str, Scaling] = {}
         self._service = MetadataService()
-        self._report, self._time_scale, self._boot_seconds = report, time_scale, boot_seconds
+        self._report, self._time_scale = report, time_scale
+        self._times = Times(times.boot * time_scale, times.resume * time_scale)
         self._notice = Notice(report)
         self._stopped = threading.Event()
 
     def add(self, group_name: str, role: Role, scales: bool = False) -> Fleet:
         """Run a group whose instances have this role; with `scales`, carry out its policies too."""
-        boot = self._boot_seconds * self._time_scale
-        fleet = self.fleets[group_name] = Fleet(group_name, role, self._service, boot, self._report)
+        fleet = self.fleets[group_name] = Fleet(group_name, role, self._service, self._times, self._report)
         if scales:
             self._scalings[group_name] = Scaling(fleet, self._time_scale, self._report)
         return fleet
@@ -57,12 +58,13 @@ class AutoScaling(threading.Thread):
         fleets = dict(self.fleets)
         try:
             groups = cloudwatch.groups(*fleets)
+            pools = {name: cloudwatch.pool(name) for name, group in groups.items() if group.pooled}
         except (ClientError, BotoCoreError) as error:
             self._notice.say(f"leaving the groups unchanged, as they cannot be read: {error}")
         else:
             self._notice.over()
             for name, fleet in fleets.items():
-                fleet.look(groups.get(name))
+                fleet.look(groups.get(name), pools.get(name, ()))
                 if name in groups and name in self._scalings:
                     self._scalings[name].tick(groups[name])
         for fleet in fleets.values():

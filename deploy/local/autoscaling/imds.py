@@ -25,13 +25,18 @@ _TOKEN = "X-aws-ec2-metadata-token"  # noqa: S105 - the name of a header
 
 @dataclass(eq=False)
 class Machine:
-    """What an instance can learn about itself. `lifecycle_state` is the one its group wants."""
+    """What an instance can learn about itself. `lifecycle_state` is the one its group wants.
+
+    `notices` holds what EC2 announces to a Spot instance, by path: spot/instance-action two minutes before it takes the
+    instance back, and events/recommendations/rebalance if it may soon.
+    """
 
     instance_id: str
     zone: str
     instance_type: str
     role_arn: str
     lifecycle_state: str = "InService"
+    notices: dict[str, str] = field(default_factory=dict)
     credentials: RoleCredentials = field(init=False, repr=False)
     _tokens: dict[str, float] = field(default_factory=dict, repr=False)
 
@@ -60,6 +65,7 @@ class Machine:
             "placement/region": self.zone[:-1],
             "iam/security-credentials": role,
             "autoscaling/target-lifecycle-state": self.lifecycle_state,
+            **self.notices,
         }.get(path)
 
 

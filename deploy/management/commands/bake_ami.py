@@ -10,6 +10,7 @@ from rich.console import Console
 from deploy.images import ami, bake, builder, roles, source
 from deploy.images.roles import ROLES, ImageSpec, Place
 from deploy.management.base import StackCommand
+from deploy.operate import roles as operate_roles
 from deploy.service import Service
 
 # A container tag, without the characters that an AMI's name can't have.
@@ -33,7 +34,7 @@ class Command(StackCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the role and where its container comes from."""
         super().add_arguments(parser)
-        parser.add_argument("role", choices=list(ROLES))
+        parser.add_argument("role", type=_role, choices=list(ROLES), help="which; metricStreamer is metrics here")
         parser.add_argument(
             "--image",
             default="",
@@ -78,6 +79,11 @@ class Command(StackCommand):
             bake.prune(service, wanted.role, kept, say)
         console.print(f"{made.id} is {wanted.role} {made.version}. To start new instances from it, run:")
         console.print(f"  python manage.py provision --prefix {service}")
+
+
+def _role(text: str) -> str:
+    """Return the role's name in the names of images."""
+    return operate_roles.named(text).short
 
 
 def _spec(options: dict[str, Any]) -> ImageSpec:

@@ -23,9 +23,17 @@ class Command(BaseCommand):
             help="folder for logs and the answer (default: %(default)s)",
         )
 
+        parser.add_argument(
+            "--warm-machines",
+            type=int,
+            default=0,
+            metavar="N",
+            help="number of workers to prepare and stop first, so that they start faster (default: %(default)s)",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            answer = demo.run(options["once"], options["folder"])
+            answer = demo.run(options["once"], options["folder"], options["warm_machines"])
         except (ChildFailed, StackError, TimeoutError, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         if answer is None:

@@ -1,5 +1,6 @@
 """List, replay or delete the dead letters of the jobs queue."""
 
+import json
 import sys
 import time
 from collections import Counter
@@ -8,9 +9,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from deploy.management.base import DataCommand
 from detection import dead_letters, deliveries
 from detection.dead_letters import DeadLetter
 
@@ -19,32 +20,47 @@ _PATIENCE_SECONDS = deliveries.LEASE.total_seconds() + 10
 _AGAIN_SECONDS = 2.0
 
 
-class Command(BaseCommand):
-    help = "List the dead letters of the jobs queue, put them back into the queue, or delete them."
+class Command(DataCommand):
+    """List, replay or delete; what is replayed is answered after all."""
+
+    help = (
+        "List the dead letters of the jobs queue, put them back into the queue, or delete them. Needs on both queues "
+        "sqs:GetQueueAttributes, ReceiveMessage, ChangeMessageVisibility, DeleteMessage, SendMessage, and "
+        "dynamodb:GetItem, UpdateItem."
+    )
+    interrupted = "Interrupted. What was replayed or deleted by then stays so: `dlq list` shows what is left."
+    needs = ("JOBS_QUEUE_URL", "PREDICTIONS_TABLE")
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Add what to do, and to which letters."""
+        super().add_arguments(parser)
         parser.add_argument("action", choices=["list", "replay", "purge"])
         parser.add_argument(
             "--id", action="append", dest="ids", metavar="MESSAGE_ID", help="only this letter; can be repeated"
         )
         parser.add_argument("--yes", action="store_true", help="delete without asking")
+        parser.add_argument("--json", action="store_true", help="list them as JSON")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, **options: Any) -> None:
+        """Do it."""
         action, ids = options["action"], set(options["ids"] or ())
         try:
             if action == "list":
-                self._list(ids)
+                self._list(ids, options["json"])
             elif action == "replay":
                 self._replay(ids)
             else:
                 self._purge(ids, options["yes"])
-        except (dead_letters.NoDeadLetterQueue, ClientError, BotoCoreError) as error:
+        except dead_letters.NoDeadLetterQueue as error:
             raise CommandError(str(error)) from error
 
-    def _list(self, ids: set[str]) -> None:
+    def _list(self, ids: set[str], as_json: bool) -> None:
         found = [letter for letter in dead_letters.look() if not ids or letter.message_id in ids]
+        if as_json:
+            self.stdout.write(json.dumps([_as_dict(letter) for letter in found], indent=2))
+            return
         for letter in found:
-            sent = datetime.fromtimestamp(letter.sent_at / 1000, UTC).isoformat(timespec="seconds")
+            sent = _sent(letter)
             what = f"{letter.task} prediction_id={letter.prediction_id}" if letter.task else repr(letter.body[:100])
             self.stdout.write(f"{letter.message_id}  sent={sent}  receives={letter.receives}  {what}")
         self.stdout.write(_letters(len(found)))
@@ -92,8 +108,29 @@ class Command(BaseCommand):
         # input() would print the question to standard error, which may be redirected.
         self.stdout.write("Type yes to delete them for good: ", ending="")
         self.stdout.flush()
-        if input() != "yes":
+        try:
+            sure = input() == "yes"
+        except EOFError:
+            # Ctrl-D leaves the cursor behind the question.
+            self.stdout.write("")
+            sure = False
+        if not sure:
             raise CommandError("Nothing was deleted.")
+
+
+def _sent(letter: DeadLetter) -> str:
+    return datetime.fromtimestamp(letter.sent_at / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _as_dict(letter: DeadLetter) -> dict[str, object]:
+    return {
+        "message_id": letter.message_id,
+        "sent": _sent(letter),
+        "receives": letter.receives,
+        "task": letter.task,
+        "prediction_id": letter.prediction_id,
+        "body": letter.body,
+    }
 
 
 def _delete(ids: Collection[str]) -> int:

@@ -1,8 +1,10 @@
 """Find what is wrong with a deployed service, and what to do about it."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
+from botocore.exceptions import ClientError
 from django.core.management.base import CommandError, CommandParser
 
 from deploy.doctor import checks
@@ -30,10 +32,19 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Run the checks and print what they found."""
-        findings = checks.run(service, options["only"] or checks.CHECKS)
+        names = options["only"] or checks.CHECKS
+        if not checks.OF_ACCOUNT.issuperset(names):
+            _require(service)
+        findings = checks.run(service, names)
         if options["json"]:
             self.stdout.write(json.dumps([one.as_dict() for one in findings], indent=2))
         else:
             report.show(self.console(), findings)
         if failed := report.failed(findings):
             raise CommandError(f"Failed: {failed}.")
+
+
+def _require(service: Service) -> None:
+    """Raise StackError if there is no such service; if AWS refuses to tell, each check says what that means for it."""
+    with suppress(ClientError):
+        service.require()

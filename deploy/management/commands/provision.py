@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
 from botsite.bot.errors import TelegramError
-from deploy import provision
+from deploy import provision, stacks
 from deploy.certificates.choice import Way
 from deploy.images import rollout
 from deploy.management import before, plan, token_input
@@ -14,6 +14,7 @@ from deploy.management.base import StackCommand, progress
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import bot
+from metrics.backlog import BadSetting
 
 
 class Command(StackCommand):
@@ -41,6 +42,13 @@ class Command(StackCommand):
             metavar="TYPE",
             help="instance type that bakes images (default: t3.medium; on the Free Plan c7i-flex.large)",
         )
+        parser.add_argument(
+            "--photos-per-day",
+            type=int,
+            default=0,
+            metavar="N",
+            help="with --plan: what so many photos a day cost in a month, by machine type",
+        )
         parser.add_argument("--domain", default="", help="the bot's host name, in a Route 53 zone of this account")
         parser.add_argument("--hosted-zone-id", default="", metavar="ID", help="the zone that holds --domain")
         parser.add_argument(
@@ -60,22 +68,21 @@ class Command(StackCommand):
     def run(self, service: Service, **options: Any) -> None:
         """Plan or deploy."""
         order, console = _order(service, options), self.console()
+        _together(options)
         provision.check_options(order)
         before.tell(console)
         if options["check"]:
-            if options["token_fd"] is not None:
-                token_input.take(service, options["token_fd"], console)
-            before.show(console, order)
+            before.show(console, order, options["token_fd"])
             return
         provision.check(order)
         if options["plan"]:
-            plan.show(console, order)
+            _plan(console, order, options["photos_per_day"])
             return
         before.ask(console, service)
         if not options["unchecked"]:
             order = before.ready(console, order)
         token = token_input.take(service, options["token_fd"], console)
-        self._deploy(order, console)
+        self._deploy(order, console, options["verbosity"])
         if token:
             new = bot.store(service, token)
             console.print("The bot token is stored." if new else "The stored bot token is unchanged.")
@@ -84,12 +91,18 @@ class Command(StackCommand):
         for line in provision.next_steps(service):
             console.print(line, markup=False)
 
-    def _deploy(self, order: Order, console: Console) -> None:
+    def _deploy(self, order: Order, console: Console, verbosity: int) -> None:
         with progress(console) as report:
             done = provision.provision(order, report, lambda text: console.print(text, markup=False))
         for name, what in done.items():
             console.print(f"{name}: {what}")
-        console.print("The live settings match the templates.")
+        compared = stacks.compared(order.service)
+        console.print(
+            f"The live settings match the templates in {len(compared.verified)} properties; {len(compared.unverified)} "
+            "can't be read back and are unverified (--verbosity 2 lists them)."
+        )
+        for one in compared.unverified if verbosity > 1 else ():
+            console.print(f"unverified: {one}", markup=False)
 
     def _roll_out(self, service: Service, console: Console, wait: bool) -> None:
         def say(text: str) -> None:
@@ -98,6 +111,13 @@ class Command(StackCommand):
         for group, started in provision.roll_out(service, say).items():
             if wait:
                 rollout.follow(group, started, say)
+
+
+def _plan(console: Console, order: Order, photos_per_day: int) -> None:
+    try:
+        plan.show(console, order, photos_per_day)
+    except BadSetting as error:
+        raise CommandError(str(error)) from error
 
 
 def _connect(service: Service, console: Console) -> None:
@@ -113,6 +133,12 @@ def _connect(service: Service, console: Console) -> None:
     for change in done.changes:
         console.print(f"Changed {change}", markup=False)
     console.print("The webhook was sent to Telegram." if done.sent else "Telegram already has the webhook.")
+
+
+def _together(options: dict[str, Any]) -> None:
+    """Raise CommandError for options that say nothing together."""
+    if options["photos_per_day"] and not options["plan"]:
+        raise CommandError("--photos-per-day only adds to --plan, which changes nothing.")
 
 
 def _order(service: Service, options: dict[str, Any]) -> Order:

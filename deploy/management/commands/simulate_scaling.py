@@ -16,7 +16,10 @@ from rich.table import Table
 from deploy.management import simulation_options
 from metrics import backlog
 from metrics.backlog import BadSetting, positive
-from metrics.simulator import compare, plots, tuning
+from metrics.machine_types import AS_OF, COMPARED, TYPES
+from metrics.policy import Policies
+from metrics.simulator import by_type, compare, plots, tuning
+from metrics.simulator.by_type import Estimate
 from metrics.simulator.compare import Run
 from metrics.simulator.scenario import Result, Scenario
 
@@ -131,6 +134,9 @@ class Command(BaseCommand):
             )
             for reason in advice.reasons:
                 console.print(f"  {reason}")
+        with _progress(console, scenario, len(COMPARED)) as progress:
+            sentence = _by_type(scenario, options, progress)
+        console.print(sentence)
         plots.draw({f"target {target:g}": result for target, result in results.items()}, options["png"])
         console.print(f"Picture: {options['png']}")
 
@@ -147,6 +153,29 @@ def _target(scenario: Scenario) -> float:
     if settings.BACKLOG_TARGET is not None:
         return settings.BACKLOG_TARGET
     return backlog.acceptable(settings.LATENCY_GOAL_SECONDS, scenario.machine.photos_per_second)
+
+
+def _by_type(scenario: Scenario, options: Mapping[str, Any], progress: compare.Progress) -> str:
+    """Return which machine type is cheapest for the load, in a line."""
+    given = options["targets"][0] if options["targets"] else settings.BACKLOG_TARGET
+
+    def with_speed(speed: float) -> Policies:
+        return simulation_options.policies(options, given or backlog.acceptable(settings.LATENCY_GOAL_SECONDS, speed))
+
+    found = list(by_type.estimates(scenario, with_speed, [TYPES[name] for name in COMPARED], progress))
+    best = by_type.cheapest(found, options["latency"])
+    if best is None:
+        return "No machine type is fast enough for this load."
+    others = ", ".join(f"{one.kind.name} {_dollars(one)}" for one in found if one is not best)
+    worst = scenario.maximum * best.kind.busy_month
+    return (
+        f"Cheapest for this load: {best.kind.name} at {_dollars(best)} ({others}). Busy all month, {scenario.maximum} "
+        f"of them cost ${worst:,.0f}. List prices of {AS_OF}, speeds of docs/speed.md."
+    )
+
+
+def _dollars(one: Estimate) -> str:
+    return f"${one.result.dollars:.3g}" + (" on arm64" if one.kind.arm else "")
 
 
 def _table(scenario: Scenario, results: Mapping[float, Result], goal: float) -> Table:

@@ -63,7 +63,12 @@ def _confirm(service: Service, changes: list[Change], console: Console) -> None:
         )
     console.print(change_table(changes))
     console.print("\n".join(teardown.stored(service)), markup=False)
-    if console.input(f"Type {service} to delete all of this: ") != service.prefix:
+    try:
+        typed = console.input(f"Type {service} to delete all of this: ")
+    except EOFError:
+        console.print()
+        typed = ""
+    if typed != service.prefix:
         raise CommandError("Nothing was deleted.")
 
 

@@ -1,46 +1,71 @@
 """Show what happened to one photo, from the update to the answer."""
 
-from typing import IO, Any, cast
+import json
+from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from rich.console import Console
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
 from rich.table import Table
+from rich.text import Text
 
+from deploy.management.base import DataCommand
 from detection import items, predictions, timeline, times
 from detection.schemas import Prediction
 
 
-class Command(BaseCommand):
-    help = "Print what happened to one photo and when, from its arrival to the answer."
+class Command(DataCommand):
+    """Print the steps of one photo, how long each took, and what can be expected now."""
+
+    help = "Print what happened to one photo and when, from its arrival to the answer. Needs dynamodb:GetItem."
+    interrupted = "Interrupted."
+    needs = ("PREDICTIONS_TABLE", "PREDICTIONS_KEPT_DAYS")
 
     def add_arguments(self, parser: CommandParser) -> None:
+        """Add the photo and the format."""
+        super().add_arguments(parser)
         parser.add_argument("prediction_id", help="id from the logs, the admin or the names of the images")
+        parser.add_argument("--json", action="store_true", help="print it as JSON")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def work(self, **options: Any) -> None:
+        """Find the photo and print it."""
         prediction_id = options["prediction_id"]
         try:
             prediction = predictions.find(prediction_id)
-        except (items.Incomplete, ClientError, BotoCoreError) as error:
+        except items.Incomplete as error:
             raise CommandError(str(error)) from error
         if prediction is None:
             raise CommandError(
                 f"There is no photo {prediction_id}. Log lines about a photo have its id; photos are deleted"
-                " after PREDICTIONS_KEPT_DAYS days."
+                f" after {settings.PREDICTIONS_KEPT_DAYS} days."
             )
-        self._print(prediction)
+        if options["json"]:
+            self.stdout.write(json.dumps(_as_dict(prediction), indent=2))
+        else:
+            self._print(prediction)
 
     def _print(self, prediction: Prediction) -> None:
-        # Django would add a line break to each piece that rich writes.
-        self.stdout.ending = ""
-        width = None if self.stdout.isatty() else 160
-        console = Console(file=cast(IO[str], self.stdout), highlight=False, markup=False, soft_wrap=True, width=width)
-        console.print(f"{prediction.prediction_id}  {prediction.status}, {prediction.delivery}")
+        console = self.console()
+        console.print(f"{prediction.prediction_id}  {prediction.status}, {prediction.delivery}", markup=False)
         table = Table("step", "at (UTC)", "after", "", box=None, header_style="bold", pad_edge=False)
         table.columns[2].justify = "right"
         for step in timeline.steps(prediction):
-            table.add_row(step.name, times.text(step.at), timeline.readable(step.after_ms), step.note)
+            table.add_row(step.name, times.text(step.at), timeline.readable(step.after_ms), Text(step.note))
         console.print(table)
         if (total := timeline.total_ms(prediction)) is not None:
             console.print(f"from the update to the answer: {timeline.readable(total)}")
-        console.print(timeline.advice(prediction))
+        console.print(timeline.advice(prediction), markup=False)
+
+
+def _as_dict(prediction: Prediction) -> dict[str, object]:
+    steps = [
+        {"step": step.name, "at": times.text(step.at), "after_ms": step.after_ms, "note": step.note}
+        for step in timeline.steps(prediction)
+    ]
+    return {
+        "prediction_id": prediction.prediction_id,
+        "status": prediction.status,
+        "delivery": prediction.delivery,
+        "steps": steps,
+        "total_ms": timeline.total_ms(prediction),
+        "advice": timeline.advice(prediction),
+    }

@@ -1,0 +1,121 @@
+"""Show what the roles log."""
+
+import json
+import sys
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+from django.core.management.base import CommandParser
+from rich.console import Console
+from rich.text import Text
+
+from deploy.management.base import StackCommand
+from deploy.operate import roles
+from deploy.operate.logs import cloud, entries, files
+from deploy.operate.logs.cloud import CloudLogs
+from deploy.operate.logs.entries import LEVELS, Entry, Wanted
+from deploy.operate.logs.files import FileLogs
+from deploy.service import Service
+
+_COLOURS = {"debug": "dim", "warning": "yellow", "error": "bold red", "critical": "bold red", "": "dim"}
+_OF_ROLE = {"polybot": "green", "yolo5": "blue", "metricStreamer": "magenta"}
+
+
+class Command(StackCommand):
+    """Print one line an event, those of all machines by their time."""
+
+    help = (
+        "Show what the roles log, a line an event: from CloudWatch Logs, or where the local AWS runs from its files. "
+        "Ctrl-C ends -f. Needs logs:FilterLogEvents."
+    )
+    interrupted = "Interrupted."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add which lines to show, and how."""
+        super().add_arguments(parser)
+        say = parser.add_argument
+        say("role", nargs="?", type=roles.named, help=f"only of this role: {roles.NAMES} (default: all)")
+        say("-f", "--follow", action="store_true", help="go on with what comes")
+        say("--since", type=_time, default="10m", help="10m, 2h, 1d or a time in ISO 8601 (default: %(default)s)")
+        say("--prediction", type=_id, metavar="ID", help="only lines about this photo")
+        say("--level", choices=LEVELS, metavar="LEVEL", help=f"only lines of this level or above: {', '.join(LEVELS)}")
+        say("--json", action="store_true", help="print each line as a JSON object")
+
+    def run(self, service: Service, **options: Any) -> None:
+        """Print the lines, and with -f go on until Ctrl-C."""
+        chosen = (options["role"],) if options["role"] else roles.ROLES
+        wanted = Wanted(chosen, options["since"], options["prediction"] or "", options["level"] or "")
+        show = self._json if options["json"] else self._printer()
+        shown = 0
+        try:
+            for entry in _entries(service, wanted, options["follow"]):
+                show(entry)
+                shown += 1
+        except KeyboardInterrupt:
+            if not options["follow"]:
+                raise
+            # It is how one ends -f.
+            sys.exit(130)
+        if not shown:
+            self.stderr.write(
+                f"No such lines since {wanted.since:%Y-%m-%d %H:%M:%S} UTC; --since 1d looks further back."
+            )
+
+    def _json(self, entry: Entry) -> None:
+        self.stdout.write(json.dumps(entries.as_dict(entry), default=str), ending="\n")
+        self.stdout.flush()
+
+    def _printer(self) -> Callable[[Entry], None]:
+        console = self.console()
+
+        def show(entry: Entry) -> None:
+            _print(console, entry)
+            self.stdout.flush()
+
+        return show
+
+
+def _entries(service: Service, wanted: Wanted, follow: bool) -> Iterator[Entry]:
+    """Yield the lines there are; if `follow`, then those that come. Raise StackError if there is no such service."""
+    local = bool(settings.LOG_FOLDER)
+    if local:
+        service.require()
+    logs: FileLogs | CloudLogs = FileLogs(Path(settings.LOG_FOLDER), wanted) if local else CloudLogs(service, wanted)
+    try:
+        yield from logs.read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            service.require()
+        raise
+    while follow:
+        time.sleep(files.POLL_SECONDS if local else cloud.POLL_SECONDS)
+        yield from logs.read()
+
+
+def _print(console: Console, entry: Entry) -> None:
+    line = Text(f"{entry.at:%m-%d %H:%M:%S}.{entry.at.microsecond // 1000:03} ", "dim")
+    line.append(f"{entry.source!s:<19} ", _OF_ROLE[entry.source.role.name])
+    line.append(f"{entry.level:<8} ", _COLOURS.get(entry.level, "default"))
+    line.append(f"{entries.printable(entry.event):<20}", "bold" if entry.level else "default")
+    line.append(f" {entries.values(entry)}".rstrip())
+    line.rstrip()
+    console.print(line)
+
+
+def _time(text: str) -> datetime:
+    try:
+        return entries.since(text, entries.now())
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no time: give 10m, 2h, 1d or a time in ISO 8601.") from None
+
+
+def _id(text: str) -> str:
+    if not text.replace("-", "").isalnum():
+        raise ArgumentTypeError(f"{text!r} is not the id of a photo.")
+    return text

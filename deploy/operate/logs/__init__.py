@@ -1,0 +1,1 @@
+"""Read the roles' log lines, from CloudWatch Logs or from the folder of the local AWS."""

@@ -1,0 +1,1 @@
+"""Open a shell where a role runs, and record who did."""

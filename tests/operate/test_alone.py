@@ -1,0 +1,70 @@
+"""The operator's commands work with credentials and a region alone, and what fails is one line."""
+
+import json
+import os
+from uuid import uuid4
+
+import pytest
+
+from deploy.local.stack import PREFIX, LocalStack
+from deploy.local.telegram.client import TelegramUser
+from detection import queries
+from tests.support import letters, operating, turn
+from tests.support.processes import free_port
+
+COMMANDS = (["status"], ["logs"], ["dlq", "list"], ["trace", "nobody"], ["doctor"])
+each_command = pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for command in COMMANDS])
+
+
+def test_state_is_shown(stack: LocalStack) -> None:
+    done = operating.manage("status", "--json", env=operating.of(stack))
+    assert json.loads(done.stdout)["webhook"]["url"] == stack.env["TELEGRAM_WEBHOOK_URL"], done.stderr
+
+
+def test_photo_is_traced(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    user.wait_for_reply(user.send_photo(photo))
+    identity = queries.latest_of_chat(user.chat_id)[0]
+    for prefix in ([], ["--prefix", PREFIX]):
+        done = operating.manage("trace", identity, "--json", *prefix, env=operating.of(stack))
+        assert json.loads(done.stdout)["status"] == "succeeded", done.stderr
+
+
+def test_dead_letters_are_listed_and_purged(stack: LocalStack) -> None:
+    with turn.held("bury"):
+        letters.clear()
+        letter = letters.put("not a job")
+        listed = operating.manage("dlq", "list", "--json", env=operating.of(stack))
+        purged = operating.manage("dlq", "purge", "--yes", "--id", letter, env=operating.of(stack))
+    assert [one["message_id"] for one in json.loads(listed.stdout)] == [letter], listed.stderr
+    assert purged.stdout.endswith("Deleted 1 dead letter\n"), purged.stderr
+
+
+@each_command
+def test_missing_service_is_one_line(stack: LocalStack, command: list[str]) -> None:
+    done = operating.manage(*command, "--prefix", "nosuch", env=operating.of(stack))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("CommandError: There is no service nosuch in us-east-1")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@each_command
+def test_missing_credentials_are_one_line(stack: LocalStack, command: list[str]) -> None:
+    bare = {"PATH": os.environ["PATH"], "DEMO_FOLDER": os.devnull, "HOME": "/nonexistent"}
+    env = {**bare, "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": stack.endpoint}
+    done = operating.manage(*command, env=env)
+    assert "There are no AWS credentials here" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@each_command
+def test_unreachable_aws_is_one_line(command: list[str]) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    done = operating.manage(*command, env=operating.environment(url))
+    assert f"Can't reach {url}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_environment_of_another_service_counts_without_prefix(stack: LocalStack) -> None:
+    env = operating.of(stack) | {"PREDICTIONS_TABLE": "nosuch"}
+    assert "ResourceNotFoundException" in operating.manage("trace", uuid4().hex, env=env).stderr
+    assert "There is no photo" in operating.manage("trace", uuid4().hex, "--prefix", PREFIX, env=env).stderr

@@ -1,0 +1,107 @@
+"""Ctrl-C, Ctrl-D and SIGTERM end a command without a traceback, from its first second on."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from deploy.local.stack import LocalStack
+from tests.support import letters, operating, turn
+from tests.support.processes import wait_until
+
+COMMANDS = (["status"], ["logs", "-f"], ["dlq", "list"], ["trace", "nobody"], ["doctor"])
+each_command = pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for command in COMMANDS])
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """An AWS that takes connections and answers none."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@contextmanager
+def running(server: socket.socket, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command on the silent AWS."""
+    env = operating.environment(f"http://127.0.0.1:{server.getsockname()[1]}")
+    with operating.start(*command, env=env) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def imports(process: subprocess.Popen[str]) -> bool:
+    """Return whether the command is importing its packages, of which TLS is an early one."""
+    return any("_ssl" in one.path for one in psutil.Process(process.pid).memory_maps())
+
+
+@each_command
+def test_ctrl_c_while_starting_is_quiet(silent: socket.socket, command: list[str]) -> None:
+    with running(silent, *command) as process:
+        wait_until(lambda: imports(process))
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+    # Where the machine is busy, the command may have got further.
+    assert (process.returncode, output) in ((-signal.SIGINT, ""), (130, ""))
+    assert "Traceback" not in errors
+
+
+@each_command
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_while_waiting_is_at_most_a_line(
+    silent: socket.socket, command: list[str], number: signal.Signals
+) -> None:
+    with running(silent, *command) as process:
+        asked, _ = silent.accept()
+        with asked:
+            process.send_signal(number)
+            output, errors = process.communicate()
+    assert (process.returncode, output) == (130, "")
+    assert len(errors.splitlines()) <= 1
+    assert "Traceback" not in errors
+
+
+def test_silent_aws_makes_nobody_wait(silent: socket.socket) -> None:
+    started = time.monotonic()
+    with running(silent, "status", "--json") as process:
+        output, _ = process.communicate()
+    # A call would be given up after half a minute.
+    assert time.monotonic() - started < 20
+    found = json.loads(output)
+    assert {part["not_known"] for part in found.values() if isinstance(part, dict)} == {
+        "not known: no answer within 3.5 s"
+    }
+
+
+def test_ctrl_d_deletes_nothing(stack: LocalStack) -> None:
+    with turn.held("bury"):
+        letters.clear()
+        letters.put("one")
+        terminal, other_end = os.openpty()
+        command = ["dlq", "purge"]
+        with subprocess.Popen(
+            operating.command(*command),
+            cwd=operating.ROOT,
+            env=operating.of(stack),
+            stdin=other_end,
+            stdout=other_end,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            said = b""
+            while b"for good: " not in said:
+                said += os.read(terminal, 1000)
+            os.write(terminal, b"\x04")
+            _, errors = process.communicate()
+        for end in (terminal, other_end):
+            os.close(end)
+        letters.clear()
+    assert (process.returncode, errors) == (1, "CommandError: Nothing was deleted.\n")

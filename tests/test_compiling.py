@@ -1,0 +1,129 @@
+"""A model is compiled once for each size, and no file in the cache can break it."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.conf import settings
+from numpy.typing import NDArray
+
+from deploy.local.shapes.export import EXPORT
+from detection.model import compiling, openvino
+
+SIZE = (256, 320)
+IMAGE = np.random.default_rng(0).integers(0, 255, (1, *SIZE, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
+    return tmp_path / "compiled"
+
+
+def run(folder: Path = EXPORT) -> NDArray[np.float32]:
+    compiled = compiling.load(folder, SIZE)
+    return np.array(compiled.create_infer_request().infer([IMAGE])[0])
+
+
+def state(cache: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_ino for file in cache.iterdir()}
+
+
+def test_model_is_compiled_once(cache: Path) -> None:
+    first = run()
+    kept = state(cache)
+
+    assert np.array_equal(run(), first)
+    assert state(cache) == kept
+    assert len(kept) == 1
+
+
+def test_models_and_sizes_are_kept_apart(cache: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(EXPORT, tmp_path / "other_openvino_model")
+    weights = bytearray((other / "shapes.bin").read_bytes())
+    weights[-1] ^= 1
+    (other / "shapes.bin").write_bytes(weights)
+
+    for folder in (EXPORT, other):
+        for size in openvino.sizes_of(folder):
+            compiling.load(folder, size)
+
+    assert len(state(cache)) == 6
+
+
+def test_moved_model_is_not_compiled_again(cache: Path, tmp_path: Path) -> None:
+    run()
+    kept = state(cache)
+    run(shutil.copytree(EXPORT, tmp_path / "moved_openvino_model"))
+    assert state(cache) == kept
+
+
+def _cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _flip(content: bytes) -> bytes:
+    """Return it with a weight changed, which OpenVINO does not notice."""
+    return content[:1_000_000] + bytes([content[1_000_000] ^ 64]) + content[1_000_001:]
+
+
+def _signed(blob: bytes) -> bytes:
+    return hashlib.sha256(blob).digest() + blob
+
+
+def _of_another_cpu(content: bytes) -> bytes:
+    return _signed(content[32:].replace(b";isa=", b";ISA=", 1))
+
+
+def _of_another_release(content: bytes) -> bytes:
+    return _signed(content[32:].replace(b";ov=2", b";ov=1", 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _cut,
+        _flip,
+        _of_another_cpu,
+        _of_another_release,
+        lambda content: b"",
+        lambda content: b"something else",
+        lambda content: _signed(b"something else"),
+    ],
+)
+def test_damaged_or_foreign_file_is_replaced(cache: Path, change: Callable[[bytes], bytes]) -> None:
+    expected = run()
+    (file,) = cache.iterdir()
+    good = file.read_bytes()
+    file.write_bytes(change(good))
+    assert file.read_bytes() != good
+
+    assert np.array_equal(run(), expected)
+
+    kept = state(cache)
+    assert np.array_equal(run(), expected)
+    assert state(cache) == kept
+    assert list(kept) == [file.name]
+
+
+def test_model_runs_without_a_cache(tmp_path: Path, cache: Path) -> None:
+    expected = run()
+    shutil.rmtree(cache)
+    cache.write_text("not a folder")
+    assert np.array_equal(run(), expected)
+
+
+def test_simultaneous_photos_of_a_new_shape(cache: Path) -> None:
+    _, predictors = openvino.load(EXPORT)
+    assert len(state(cache)) == 1
+    portrait = np.ascontiguousarray(IMAGE[0].transpose(1, 0, 2))
+
+    with ThreadPoolExecutor() as pool:
+        seen = list(pool.map(lambda predict: predict(portrait), predictors))
+
+    assert all(one == seen[0] for one in seen)
+    assert len(state(cache)) == 2
