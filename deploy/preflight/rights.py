@@ -32,7 +32,7 @@ def check(order: Order, wanted: Wanted) -> Verdict:
     """Simulate what the policies allow; where that isn't allowed, try to read."""
     who = account.read()
     if who.root:
-        return not_here("rights") if aws.emulated() else ok("the root user may do everything")
+        return not_here("check of rights") if aws.emulated() else ok("the root user may do everything")
     try:
         refused = sorted({one for statement in policies.statements(order.service) for one in _refused(statement, who)})
     except ClientError as error:
