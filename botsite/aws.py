@@ -83,7 +83,7 @@ def dynamodb() -> Any:
 @cache
 def _client(service: str) -> Any:
     return boto3.client(  # type: ignore[call-overload]
-        service, region_name=settings.AWS_REGION, endpoint_url=settings.AWS_ENDPOINT_URL or None, config=_CONFIG
+        service, region_name=settings.AWS_REGION or None, endpoint_url=settings.AWS_ENDPOINT_URL or None, config=_CONFIG
     )
 
 
@@ -96,5 +96,5 @@ def _resource(service: str) -> Any:
         _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": style})) if service == "s3" else _CONFIG
     )
     return boto3.resource(  # type: ignore[call-overload]
-        service, region_name=settings.AWS_REGION, endpoint_url=settings.AWS_ENDPOINT_URL or None, config=config
+        service, region_name=settings.AWS_REGION or None, endpoint_url=settings.AWS_ENDPOINT_URL or None, config=config
     )

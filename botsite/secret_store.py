@@ -64,7 +64,7 @@ def _get(secret_id: str, region: str, endpoint_url: str, stage: str = "AWSCURREN
 
 @cache
 def _client(region: str, endpoint_url: str) -> Any:
-    return boto3.client("secretsmanager", region_name=region, endpoint_url=endpoint_url or None, config=_CONFIG)
+    return boto3.client("secretsmanager", region_name=region or None, endpoint_url=endpoint_url or None, config=_CONFIG)
 
 
 # gunicorn forks its workers from the process that read the settings: sharing one connection would mix up answers.

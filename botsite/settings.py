@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import secret_store
+from botsite import region, secret_store
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -29,8 +29,9 @@ def _number(name: str, text: str) -> float:
 
 
 # --- AWS. Credentials come from boto3's default chain only: the instance role. ------------------------------
-AWS_REGION = env.str("AWS_REGION", default="us-east-1")
 AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
+# Empty if nobody chose one: then no client is made (botsite/aws.py).
+AWS_REGION = region.chosen(env.str("AWS_REGION", default=""), AWS_ENDPOINT_URL)
 JOBS_QUEUE_URL = env.str("JOBS_QUEUE_URL", default="")
 METRICS_QUEUE_URL = env.str("METRICS_QUEUE_URL", default="")
 IMAGES_BUCKET = env.str("IMAGES_BUCKET", default="")
@@ -228,6 +229,8 @@ def require(role: str) -> None:
     missing = [name for name in ROLE_NEEDS[role] if not env.str(name, default="")]
     if role == "polybot" and not (TELEGRAM_TOKEN or TELEGRAM_TOKEN_SECRET):
         missing.append("TELEGRAM_TOKEN_SECRET (or TELEGRAM_TOKEN)")
+    if not AWS_REGION:
+        missing.append("AWS_REGION")
     if missing:
         raise ImproperlyConfigured(
             f"The {role} role can't start without {', '.join(missing)}. "

@@ -27,16 +27,26 @@ _LATER = (
 
 @dataclass(frozen=True)
 class Order:
-    """What the operator asks for: which service, with which template parameters, and which certificate."""
+    """What the operator asks for: which service, with which template parameters, and which certificate.
+
+    `bake_type` is the builder's instance type; empty for the usual one.
+    """
 
     service: Service
     values: Mapping[str, str] = field(default_factory=dict)
     way: Way = field(default_factory=Way)
+    bake_type: str = ""
+
+
+def check_options(order: Order) -> None:
+    """Raise StackError for options that are wrong in any account; AWS is not asked."""
+    choice.check(order.way, order.values)
+    stacks.check(order.values)
 
 
 def check(order: Order) -> None:
     """Raise StackError for an order that can't be carried out, before anything is changed."""
-    choice.check(order.way, order.values)
+    check_options(order)
     stacks.planned(order.service, {**order.values, **choice.planned(order.service, order.way)})
     target.steps(order.service, order.values)
     options.check(order.service, order.values)
@@ -49,7 +59,7 @@ def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
     """
     check(order)
     values = {**order.values, **choice.before(order.service, order.way, report)}
-    done = deploy(order.service, values, report, say)
+    done = deploy(order.service, values, report, say, order.bake_type)
     if later := choice.after(order.service, order.way, report):
         # The certificate is for the name that AWS has just given the load balancer.
         second = stacks.provision(order.service, {**values, **later}, report, parts=("web",))
@@ -62,6 +72,7 @@ def deploy(
     values: Mapping[str, str] | None = None,
     report: Report = stacks.silent,
     say: Say = lambda text: None,
+    bake_type: str = "",
 ) -> dict[str, str]:
     """Deploy every stack with the newest images; bake the image of a role that has none. Return as `provision` does."""
     options.check(service, values or {})
@@ -70,7 +81,7 @@ def deploy(
     if missing := latest.missing(service, values):
         done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
         for role in missing:
-            _bake(service, role, say)
+            _bake(service, role, say, bake_type)
     return _merged(done, stacks.provision(service, {**latest.newest(service, values), **values}, report))
 
 
@@ -140,9 +151,10 @@ def _admin(web: Stack, service: Service) -> str:
     return f"admin: {address}, from {cidr}"
 
 
-def _bake(service: Service, role: str, say: Say) -> None:
+def _bake(service: Service, role: str, say: Say, bake_type: str) -> None:
     say(f"{role} has no image yet. Baking one, which takes about 10 minutes.")
-    bake.bake(service, roles.place(service), ImageSpec(role, source.version()), lambda text: say(f"{role}: {text}"))
+    wanted = ImageSpec(role, source.version(), instance_type=bake_type)
+    bake.bake(service, roles.place(service), wanted, lambda text: say(f"{role}: {text}"))
 
 
 def _merged(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:

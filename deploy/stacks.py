@@ -84,6 +84,11 @@ def planned(service: Service, given: Mapping[str, str] | None = None) -> list[tu
     return [(text, _values(service, part, text, given or {})) for part, text in texts.items()]
 
 
+def check(given: Mapping[str, str]) -> None:
+    """Raise StackError for a value that none of the templates takes; AWS is not asked."""
+    _templates(given)
+
+
 def values(service: Service, part: str, given: Mapping[str, str]) -> Mapping[str, str]:
     """Return the values that `provision` would give one stack: given now, else kept, else the defaults."""
     return _values(service, part, _templates(given)[part], given)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from botsite import aws
-from deploy import stacks
+from deploy import existence, stacks
 from deploy.certificates import acm, validation
 from deploy.cfn.cloudformation import Change, Event, Report
 from deploy.images import ami, builder
@@ -18,8 +18,8 @@ _IMAGE, _SNAPSHOT, _RECORD, _LOGS = (
     "AWS::Route53::RecordSet",
     "AWS::Logs::LogGroup",
 )
-# AWS lists deleted resources for some more seconds, and a terminating instance for some minutes.
-_LISTED_SECONDS = 5 * 60
+# An instance may take some minutes to terminate.
+_ENDING_SECONDS = 5 * 60
 # Counting further takes a request per thousand objects, and changes nobody's mind.
 _MANY = 10_000
 
@@ -43,9 +43,9 @@ def delete(service: Service, report: Report) -> list[str]:
 
 
 def leftovers(service: Service) -> list[str]:
-    """Return the ARNs that still carry the service's tags, once AWS has had time to forget what is deleted."""
-    deadline = time.monotonic() + aws.lag(_LISTED_SECONDS)
-    while (found := sorted({*_tagged(service), *_asked(service)})) and time.monotonic() < deadline:
+    """Return the ARNs of what has the service's tags and still exists, once what is being deleted has had its time."""
+    deadline = time.monotonic() + aws.lag(_ENDING_SECONDS)
+    while (found := _existing(service)) and time.monotonic() < deadline:
         time.sleep(10)
     return found
 
@@ -99,6 +99,11 @@ def _delete_outside_stacks(service: Service, report: Report) -> None:
     for name in [name for name, _ in log_groups(service)]:
         aws.client("logs").delete_log_group(logGroupName=name)
         report(Event(f"{service}-logs", name, _LOGS, "DELETE_COMPLETE"))
+
+
+def _existing(service: Service) -> list[str]:
+    """Return what the tagging API lists and its own service still has, and what the services list themselves."""
+    return sorted({*filter(existence.alive, _tagged(service)), *_asked(service)})
 
 
 def _tagged(service: Service) -> list[str]:

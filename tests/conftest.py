@@ -18,6 +18,8 @@ from xdist.workermanage import WorkerController
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
+# Whoever runs the tests need not have a region.
+os.environ.setdefault("AWS_REGION", "us-east-1")
 # Whoever runs the tests may have a demo running, too: no test talks to it.
 os.environ["DEMO_FOLDER"] = os.devnull
 # Real weights where somebody gives them, else the model that is committed.

@@ -14,6 +14,7 @@ from botocore.exceptions import (
     InvalidRegionError,
     NoRegionError,
     PartialCredentialsError,
+    ProfileNotFound,
     TokenRetrievalError,
 )
 from django.conf import settings
@@ -46,7 +47,8 @@ def refused(code: str) -> ClientError:
     [
         (EndpointConnectionError(endpoint_url="https://x"), r"Can't reach AWS in us-nowhere-1.*AWS_REGION"),
         (InvalidRegionError(region_name="us nowhere"), r"'us nowhere'.*AWS_REGION"),
-        (NoRegionError(), "AWS_REGION"),
+        (NoRegionError(), "Choose a region.*export AWS_REGION="),
+        (ProfileNotFound(profile="x"), r"profile \(x\) could not be found: .*list-profiles"),
         (refused("UnrecognizedClientException"), "accept these credentials in us-nowhere-1.*has not enabled"),
         (refused("ExpiredToken"), "accept these credentials.*aws sso login"),
         (PartialCredentialsError(provider="env", cred_var="secret"), "no AWS credentials here.*aws sso login"),
@@ -80,6 +82,28 @@ def test_unreachable_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         ("The image id '[ami-1]' does not exist", "bake_ami"),
         ("Certificate ARN 'arn:aws:acm:x' is not valid", "certificate: it has to be in ACM"),
         ("We currently do not have sufficient capacity in the zone", "run this again later"),
+        # github.com/splunk/attack_range/issues/1367
+        (
+            "PendingVerification: Your request for accessing resources in this region is being validated, and you will "
+            "not be able to launch additional resources in this region until the validation is complete.",
+            "at most for four hours",
+        ),
+        # github.com/awslabs/aws-deployment-framework/issues/283
+        ("OptInRequired: You are not subscribed to this service. Please go to http://aws.amazon.com", "signing up"),
+        # github.com/splunk/attack_range/issues/1302
+        (
+            "InvalidParameterCombination: The specified instance type is not eligible for Free Tier. For a list of "
+            "Free Tier instance types, run 'describe-instance-types' with the filter 'free-tier-eligible=true'.",
+            "--bake-type c7i-flex.large",
+        ),
+        # What CloudFormation says of a new account, as the facts about AWS have it.
+        (
+            "This AWS account currently does not support creating load balancers. For more information, please contact "
+            "AWS Support. (Service: ElasticLoadBalancingV2, Status Code: 400, Request ID: x)",
+            "has not enabled load balancers",
+        ),
+        # docs.docker.com/docker-hub/usage
+        ("toomanyrequests: You have reached your unauthenticated pull rate limit.", "limits pulls by address"),
         ("objdet-jobs already exists in stack arn:aws:cloudformation:x", "another --prefix"),
     ],
 )

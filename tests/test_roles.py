@@ -23,6 +23,7 @@ from deploy.images import roles
 from deploy.service import Service
 from tests.support import emulators
 from tests.support.deployed import instance_settings
+from tests.support.mutants import mutants
 from tests.support.permissions import MAY, MAY_ANYWHERE, NOBODY
 from tests.support.tls import local_certificate
 
@@ -183,22 +184,6 @@ def seed(cloud: Cloud) -> None:
         numbers = {"chat_id": 7, "message_id": 1, "attempts": 0}
         puts.append({"PutRequest": {"Item": {**item, **times, **numbers}}})
     aws.dynamodb().batch_write_item(RequestItems={values["PREDICTIONS_TABLE"]: puts})
-
-
-def mutants(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the policy without each of its actions, and without each of several resources."""
-    for number, statement in enumerate(document["Statement"]):
-        for part in ("Action", "Resource"):
-            values = statement[part] if isinstance(statement[part], list) else [statement[part]]
-            for value in values if part == "Action" or len(values) > 1 else []:
-                mutant = copy.deepcopy(document)
-                # `x` and `x:*` are two ways to write one log group: which of them counts differs.
-                left = [one for one in values if one.removesuffix(":*") != value.removesuffix(":*")]
-                if left:
-                    mutant["Statement"][number][part] = left
-                else:
-                    del mutant["Statement"][number]
-                yield f"{statement['Sid']} without {value}", mutant
 
 
 @each_role

@@ -1,5 +1,6 @@
 """Check template parameters before anything is deployed: CloudFormation only checks them stack by stack."""
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -30,9 +31,20 @@ def wrong(value: str, parameter: Mapping[str, Any]) -> str:
         return f"one of {', '.join(map(str, parameter['AllowedValues']))}"
     if "AllowedPattern" in parameter and not re.search(parameter["AllowedPattern"], value):
         return str(parameter.get("ConstraintDescription", f"a match of {parameter['AllowedPattern']}"))
+    if "CIDR" in parameter.get("ConstraintDescription", "") and value and not _cidr(value):
+        return str(parameter["ConstraintDescription"])
     if parameter["Type"] == "AWS::EC2::Image::Id" and not re.fullmatch(r"ami-[0-9a-f]+", value):
         return "the id of an AMI, such as ami-0123456789abcdef0"
     return _wrong_number(value, parameter) if parameter["Type"] == "Number" else ""
+
+
+def _cidr(value: str) -> bool:
+    """Return whether these are addresses: a pattern takes 999.2.3.4/32, too."""
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _wrong_number(value: str, parameter: Mapping[str, Any]) -> str:

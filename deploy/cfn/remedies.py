@@ -11,6 +11,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
+    ProfileNotFound,
     SSOError,
     TokenRetrievalError,
 )
@@ -25,7 +26,35 @@ _LOG_IN = (
     "Log in (`aws sso login`, `aws configure`, AWS_PROFILE, or the role of the machine), check with "
     "`aws sts get-caller-identity`, and run the command again."
 )
+# How to get what AWS refuses to a new account.
+_SUPPORT = "open a case with AWS Support (https://console.aws.amazon.com/support, account and billing, free)"
 _ADVICE = (
+    (
+        r"PendingVerification",
+        "AWS is still checking this new account, mostly for minutes, at most for four hours: run this again then; if "
+        f"it lasts, {_SUPPORT}.",
+    ),
+    (
+        r"OptInRequired|not subscribed to this service|SubscriptionRequiredException",
+        "The account isn't ready for this service: finish signing up (payment method, telephone number, support plan) "
+        "at https://portal.aws.amazon.com/billing/signup, and wait for AWS's mail. If this region has to be enabled "
+        "first, do so under Account, AWS Regions.",
+    ),
+    (
+        r"not eligible for Free Tier",
+        "An account on the Free Plan only runs some instance types (t3.micro, t3.small, c7i-flex.large, "
+        "m7i-flex.large): take one of these for the builder, `provision --bake-type c7i-flex.large` or `bake_ami "
+        "--instance-type`, and for machines, --parameter WorkerType=, WebType= or MetricsType=. Or upgrade the plan.",
+    ),
+    (
+        r"currently does not support creating load balancers",
+        f"AWS has not enabled load balancers for this new account: {_SUPPORT} and ask for it, then run this again.",
+    ),
+    (
+        r"toomanyrequests",
+        "Docker Hub limits pulls by address, and an address on EC2 has had other users: run this again, which takes "
+        "another address, or build from a copy of the base image: `bake_ami --image`.",
+    ),
     (
         r"already exists|AlreadyExists|EntityAlreadyExists|BucketAlreadyOwnedByYou|already being used",
         "Something else has this name. Choose another --prefix, or delete it if an earlier attempt left it behind.",
@@ -91,9 +120,16 @@ def explain(error: ClientError | BotoCoreError) -> str:
         return _refusal(error)
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return f"There are no AWS credentials here ({error}). {_LOG_IN}"
+    if isinstance(error, ProfileNotFound):
+        return f"{error}: `aws configure list-profiles` lists those there are. {_LOG_IN}"
     if isinstance(error, CredentialRetrievalError | TokenRetrievalError | SSOError):
         return f"The AWS credentials can't be retrieved: {error}. {_LOG_IN}"
-    if isinstance(error, NoRegionError | InvalidRegionError):
+    if isinstance(error, NoRegionError):
+        return (
+            "Choose a region, where the service is or shall be: export AWS_REGION=eu-central-1 (or another), or "
+            "`aws configure set region eu-central-1`. Then run this again."
+        )
+    if isinstance(error, InvalidRegionError):
         return f"{error} Set AWS_REGION to one, such as us-east-1."
     if isinstance(error, NoConnectionError | HTTPClientError):
         return f"Can't reach {aws.place()}: {error} Check AWS_ENDPOINT_URL, AWS_REGION and the network."

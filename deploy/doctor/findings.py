@@ -57,6 +57,11 @@ def unknown(seen: str, todo: str = "") -> Verdict:
     return Verdict(State.UNKNOWN, seen, todo)
 
 
+def not_here(what: str) -> Verdict:
+    """An emulator has no such thing, so that nothing follows from it."""
+    return unknown(f"not known here: the local AWS has no {what}")
+
+
 def worst(verdicts: list[Verdict]) -> Verdict:
     """Combine verdicts: the worst state, with what was seen and what to do of all that have it."""
     state = next(state for state in _WORST_FIRST if any(one.state is state for one in verdicts))

@@ -1,6 +1,6 @@
 """Check that the region has enough zones and vCPUs for the service."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -12,8 +12,9 @@ from deploy.service import Service
 
 # "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", counted in virtual processors.
 _QUOTA = "L-1216C47A"
+REQUEST = f"aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {_QUOTA}"
 # Part of the service -> the parameter that names its instance type.
-_TYPES = {"web": "WebType", "workers": "WorkerType", "metrics": "MetricsType"}
+TYPES = {"web": "WebType", "workers": "WorkerType", "metrics": "MetricsType"}
 
 
 def zones(service: Service) -> Verdict:
@@ -33,25 +34,36 @@ def judge_zones(states: Mapping[str, str], region: str) -> Verdict:
 
 def quotas(service: Service) -> Verdict:
     """Check that the account's quota allows the maximum number of instances."""
-    types = {part: service.stack(part).parameters[name] for part, name in _TYPES.items()}
-    found = aws.client("ec2").describe_instance_types(InstanceTypes=sorted(set(types.values())))["InstanceTypes"]
-    cpus = {one["InstanceType"]: int(one["VCpuInfo"]["DefaultVCpus"]) for one in found}
+    types = {part: service.stack(part).parameters[name] for part, name in TYPES.items()}
+    cpus = vcpus(sorted(set(types.values())))
     counts = {"web": 2, "metrics": 1, "workers": int(service.stack("workers").parameters["MaxWorkers"])}
     needed = {part: counts[part] * cpus[type_] for part, type_ in types.items()}
     try:
-        answer = aws.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=_QUOTA)
+        limit = quota()
     except (ClientError, BotoCoreError) as error:
         if action := remedies.denied_action(error):
             return unknown(f"these credentials lack {action}", f"Grant {action}.")
         return unknown(f"Service Quotas doesn't tell: {error}")
-    return judge_quota(answer["Quota"]["Value"], needed)
+    return judge_quota(limit, needed)
+
+
+def vcpus(types: Sequence[str]) -> dict[str, int]:
+    """Return the virtual processors of an instance, by its type."""
+    found = aws.client("ec2").describe_instance_types(InstanceTypes=list(types))["InstanceTypes"]
+    return {one["InstanceType"]: int(one["VCpuInfo"]["DefaultVCpus"]) for one in found}
+
+
+def quota() -> float:
+    """Return how many vCPUs the account may run."""
+    answer = aws.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=_QUOTA)
+    return float(answer["Quota"]["Value"])
 
 
 def judge_quota(quota: float, needed: Mapping[str, int]) -> Verdict:
     """Judge the account's quota of vCPUs, given the vCPUs that each part of the service needs at most."""
     always, most = needed["web"] + needed["metrics"], sum(needed.values())
     seen = f"the account may run {quota:g} vCPUs, the service always needs {always}, and at most {most}"
-    todo = f"Request more: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {_QUOTA}"
+    todo = f"Request more: {REQUEST}"
     if quota < always:
         return failed(seen, f"{todo} --desired-value {most}")
     if quota < most:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
+from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.images.ami import POLL_SECONDS, Say
 from deploy.images.roles import LIFETIME_MINUTES, ROLES, ImageSpec, Place, user_data
@@ -60,8 +61,9 @@ def follow(instance_id: str, where: Place, folder: str, say: Say) -> None:
         state, reason = _state(instance_id)
         phase = _read(where.bucket, f"{folder}/phase") or "booting"
         if phase == "failed":
-            lines = (_read(where.bucket, f"{folder}/log") or "").rstrip().splitlines()
-            raise StackError("\n".join([f"The builder failed while {told}. Its last lines:", *lines[-40:]]))
+            lines = (_read(where.bucket, f"{folder}/log") or "").rstrip().splitlines()[-40:]
+            said = "\n".join([f"The builder failed while {told}. Its last lines:", *lines])
+            raise StackError(said + remedies.advice("\n".join(lines)))
         if phase != told:
             say(phase)
             told = phase

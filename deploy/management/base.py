@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from botsite import aws
 from deploy import interrupts
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import Change, Event, Report, StackError
@@ -49,6 +50,8 @@ class StackCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the command; turn failures outside this program into a message that says what to do."""
         try:
+            # Every command calls AWS, and this fails first: without a region, or with a profile that doesn't exist.
+            aws.client("cloudformation")
             with interrupts.handled(signal.SIGTERM, handler=interrupts.as_ctrl_c):
                 self.run(Service(options["prefix"] or DEFAULT_PREFIX), **options)
         except StackError as error:

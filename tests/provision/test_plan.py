@@ -22,7 +22,8 @@ pytestmark = pytest.mark.usefixtures("control")
 def test_plan_of_new_service_creates_nothing(prefix: str) -> None:
     printed = run("provision", "--prefix", prefix, "--plan")
     rows = [line.split() for line in printed.splitlines()]
-    assert rows[0] == ["stack", "action", "logical", "id", "type", "replacement"]
+    assert rows[0][:2] == ["Account", "000000000000,"]
+    assert rows[1] == ["stack", "action", "logical", "id", "type", "replacement"]
     assert [f"{prefix}-storage", "Add", "PredictionsTable", "AWS::DynamoDB::Table", "-"] in rows
     assert [f"{prefix}-queue", "Add", "MetricsDlq", "AWS::SQS::Queue", "-"] in rows
     assert [row[0] for row in rows if row and row[0] == "total"] == ["total"] * 2
@@ -54,7 +55,7 @@ def test_plan_of_change_changes_nothing(made: str) -> None:
 
 def test_plan_without_changes_says_so(made: str) -> None:
     printed = run("provision", "--prefix", made, "--plan")
-    assert printed.splitlines()[0] == f"Nothing would change in the stacks of {made}."
+    assert printed.splitlines()[1] == f"Nothing would change in the stacks of {made}."
 
 
 def test_plan_of_pool_adds_and_prices_it(made: str) -> None:
@@ -103,5 +104,5 @@ def test_plan_lists_steps_outside_stacks(
 def test_plan_after_deployment_is_empty(prefix: str) -> None:
     run_provision(prefix, "--self-signed", token=TOKEN)
     planned = run_provision(prefix, "--self-signed", "--plan")
-    assert planned[0] == f"Nothing would change in the stacks of {prefix}."
+    assert planned[1] == f"Nothing would change in the stacks of {prefix}."
     assert not any("certificate" in line for line in planned)

@@ -1,22 +1,16 @@
 """Find what is wrong with a deployed service, and what to do about it."""
 
 import json
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import ClientError
 from django.core.management.base import CommandError, CommandParser
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
 from deploy.doctor import checks
-from deploy.doctor.findings import Finding, State
+from deploy.management import findings as report
 from deploy.management.base import StackCommand
 from deploy.service import Service
-
-_COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAILED: "bold red", State.UNKNOWN: "cyan"}
 
 
 class Command(StackCommand):
@@ -45,25 +39,9 @@ class Command(StackCommand):
         if options["json"]:
             self.stdout.write(json.dumps([one.as_dict() for one in findings], indent=2))
         else:
-            self._print(findings)
-        if failed := [one.name for one in findings if one.verdict.state is State.FAILED]:
-            raise CommandError(f"Failed: {', '.join(failed)}.")
-
-    def _print(self, findings: Sequence[Finding]) -> None:
-        console = self.console()
-        if not console.is_terminal:
-            for one in findings:
-                console.print(f"{one.name:<13} {one.verdict.state:<8} {one.verdict.seen}", markup=False)
-                if one.verdict.todo:
-                    console.print(f"{'':<22} -> {one.verdict.todo}", markup=False)
-            return
-        table = Table("check", "", "found", "what to do", box=box.SIMPLE_HEAD, header_style="bold")
-        for one in findings:
-            state = Text(one.verdict.state, _COLOURS[one.verdict.state])
-            table.add_row(one.name, state, Text(one.verdict.seen), Text(one.verdict.todo))
-        # Wrapped within its columns, unlike plain lines.
-        console.soft_wrap = False
-        console.print(table)
+            report.show(self.console(), findings)
+        if failed := report.failed(findings):
+            raise CommandError(f"Failed: {failed}.")
 
 
 def _require(service: Service) -> None:

@@ -9,7 +9,7 @@ from botsite.bot.errors import TelegramError
 from deploy import provision, stacks
 from deploy.certificates.choice import Way
 from deploy.images import rollout
-from deploy.management import plan, token_input
+from deploy.management import before, plan, token_input
 from deploy.management.base import StackCommand, progress
 from deploy.provision import Order
 from deploy.service import Service
@@ -31,6 +31,16 @@ class Command(StackCommand):
         super().add_arguments(parser)
         parser.add_argument(
             "--plan", action="store_true", help="print what would change and what it costs; change nothing"
+        )
+        parser.add_argument(
+            "--check", action="store_true", help="print whether the account has all it needs; make nothing"
+        )
+        parser.add_argument("--unchecked", action="store_true", help="go on although a check of the account failed")
+        parser.add_argument(
+            "--bake-type",
+            default="",
+            metavar="TYPE",
+            help="instance type that bakes images (default: t3.medium; on the Free Plan c7i-flex.large)",
         )
         parser.add_argument(
             "--photos-per-day",
@@ -58,12 +68,19 @@ class Command(StackCommand):
     def run(self, service: Service, **options: Any) -> None:
         """Plan or deploy."""
         order, console = _order(service, options), self.console()
-        if options["photos_per_day"] and not options["plan"]:
-            raise CommandError("--photos-per-day only adds to --plan, which changes nothing.")
+        _together(options)
+        provision.check_options(order)
+        before.tell(console)
+        if options["check"]:
+            before.show(console, order, options["token_fd"])
+            return
         provision.check(order)
         if options["plan"]:
             _plan(console, order, options["photos_per_day"])
             return
+        before.ask(console, service)
+        if not options["unchecked"]:
+            order = before.ready(console, order)
         token = token_input.take(service, options["token_fd"], console)
         self._deploy(order, console, options["verbosity"])
         if token:
@@ -118,10 +135,16 @@ def _connect(service: Service, console: Console) -> None:
     console.print("The webhook was sent to Telegram." if done.sent else "Telegram already has the webhook.")
 
 
+def _together(options: dict[str, Any]) -> None:
+    """Raise CommandError for options that say nothing together."""
+    if options["photos_per_day"] and not options["plan"]:
+        raise CommandError("--photos-per-day only adds to --plan, which changes nothing.")
+
+
 def _order(service: Service, options: dict[str, Any]) -> Order:
     values = dict(_pair(text) for text in options["parameter"])
     way = Way(options["domain"], options["hosted_zone_id"].removeprefix("/hostedzone/"), options["self_signed"])
-    return Order(service, values, way)
+    return Order(service, values, way, options["bake_type"])
 
 
 def _pair(text: str) -> tuple[str, str]:

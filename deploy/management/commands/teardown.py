@@ -9,6 +9,7 @@ from rich.console import Console
 from botsite.bot.errors import TelegramError
 from deploy import teardown
 from deploy.cfn.cloudformation import Change
+from deploy.management import before
 from deploy.management.base import StackCommand, change_table, progress
 from deploy.service import Service
 from deploy.webhook import bot
@@ -30,7 +31,9 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Plan or delete."""
-        console, changes = self.console(), teardown.plan(service)
+        console = self.console()
+        before.tell(console)
+        changes = teardown.plan(service)
         if options["plan"]:
             console.print(change_table(changes) if changes else f"Nothing to delete for prefix {service}.")
             return

@@ -1,0 +1,55 @@
+"""Before anything is made: whose account it is, whether that is meant, and whether it can work there."""
+
+import sys
+from dataclasses import replace
+
+from django.core.management.base import CommandError
+from rich.console import Console
+
+from deploy.doctor.findings import Finding, State
+from deploy.management import findings, token_input
+from deploy.preflight import account, checks, free_plan, wanted, zones
+from deploy.provision import Order
+from deploy.service import Service
+
+
+def tell(console: Console) -> None:
+    """Print the account and the region."""
+    console.print(f"{account.read()}.", markup=False)
+
+
+def ask(console: Console, service: Service) -> None:
+    """Have somebody at a terminal agree to a new service in this account and region; raise CommandError if not."""
+    if not (console.is_terminal and sys.stdin.isatty()) or service.find("network"):
+        return
+    if console.input(f"Make {service} there? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise CommandError("Nothing was made. Set AWS_PROFILE and AWS_REGION to what you mean.")
+
+
+def show(console: Console, order: Order, descriptor: int | None) -> None:
+    """Print what every check found; raise CommandError if one failed, or if the token in the descriptor is wrong."""
+    if descriptor is not None:
+        token_input.take(order.service, descriptor, console)
+    found = checks.run(order, wanted.of(order, free_plan.baker(order)))
+    findings.show(console, found)
+    if names := findings.failed(found):
+        raise CommandError(f"Nothing was made. Failed: {names}.")
+    console.print("Nothing was made, and nothing known stands in the way.")
+
+
+def ready(console: Console, order: Order) -> Order:
+    """Return the order with zones and a builder that the account has; raise CommandError if it can't be carried out."""
+    needed = wanted.of(order, free_plan.baker(order))
+    # The command asks for a missing token itself, and says at the end what is missing for the webhook.
+    found = checks.run(order, needed, without=("account", "token", "certificate"))
+    if worth := [one for one in found if _bad(one)]:
+        findings.show(console, worth)
+    if names := findings.failed(found):
+        raise CommandError(
+            f"Nothing was made. Failed: {names}. `provision --check` shows the whole page, --unchecked goes on."
+        )
+    return replace(order, values={**zones.chosen(order, needed), **order.values}, bake_type=needed.baker)
+
+
+def _bad(one: Finding) -> bool:
+    return one.verdict.state in (State.FAILED, State.WARNING)

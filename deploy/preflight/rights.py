@@ -1,0 +1,115 @@
+"""Check that these credentials may do what `provision` does, by the policies in deploy/policies/."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from botsite import aws
+from deploy.cfn import remedies
+from deploy.doctor.findings import Verdict, failed, not_here, ok, unknown
+from deploy.preflight import account, policies
+from deploy.preflight.account import Account
+from deploy.preflight.policies import Statement
+from deploy.preflight.wanted import Wanted
+from deploy.provision import Order
+
+_TODO = "Attach the policies in deploy/policies/ to whoever deploys, or use other credentials."
+_ROLE = re.compile(r"arn:(?P<partition>[\w-]+):sts::(?P<account>\d+):assumed-role/(?P<name>[^/]+)/")
+# Where rights can't be simulated: calls that change nothing, by the action that each needs.
+_READS: dict[str, Callable[[], Any]] = {
+    "ec2:DescribeImages": lambda: aws.client("ec2").describe_images(Owners=["self"]),
+    "acm:ListCertificates": lambda: aws.client("acm").list_certificates(MaxItems=1),
+    "autoscaling:DescribeAutoScalingGroups": lambda: aws.client("autoscaling").describe_auto_scaling_groups(),
+    "elasticloadbalancing:DescribeLoadBalancers": lambda: aws.client("elbv2").describe_load_balancers(),
+    "tag:GetResources": lambda: aws.client("resourcegroupstaggingapi").get_resources(ResourcesPerPage=1),
+}
+
+
+def check(order: Order, wanted: Wanted) -> Verdict:
+    """Simulate what the policies allow; where that isn't allowed, try to read."""
+    who = account.read()
+    if who.root:
+        return not_here("check of rights") if aws.emulated() else ok("the root user may do everything")
+    try:
+        refused = sorted({one for statement in policies.statements(order.service) for one in _refused(statement, who)})
+    except ClientError as error:
+        if not (lacked := remedies.denied_action(error)):
+            raise
+        return _by_reading(lacked)
+    if refused:
+        return failed(f"these credentials may not {_some(refused)}", _TODO)
+    return ok("IAM says that these credentials may do all that is needed")
+
+
+def _refused(statement: Statement, who: Account) -> Iterator[str]:
+    """Yield the actions of a statement that IAM would refuse."""
+    pages = (
+        aws.client("iam")
+        .get_paginator("simulate_principal_policy")
+        .paginate(
+            PolicySourceArn=_source(who),
+            # The simulation takes no patterns.
+            ActionNames=[one for one in statement["Action"] if "*" not in one],
+            ResourceArns=[_instance(one, who) for one in statement["Resource"]],
+            ContextEntries=_context(statement),
+        )
+    )
+    for page in pages:
+        for result in page["EvaluationResults"]:
+            if result["EvalDecision"] != "allowed":
+                yield str(result["EvalActionName"])
+
+
+def _source(who: Account) -> str:
+    """Return the ARN that IAM can simulate: that of the role behind a session, with its path."""
+    if not (session := _ROLE.match(who.arn)):
+        return who.arn
+    return str(aws.client("iam").get_role(RoleName=session["name"])["Role"]["Arn"])
+
+
+def _instance(pattern: str, who: Account) -> str:
+    """Return an ARN that a pattern of the policy matches."""
+    if pattern == "*":
+        return pattern
+    parts = pattern.split(":", 5)
+    region, owner = (parts[3] and settings.AWS_REGION), (parts[4] and who.id)
+    return ":".join([*parts[:3], region, owner, parts[5].replace("*", "x")])
+
+
+def _context(statement: Statement) -> list[dict[str, Any]]:
+    """Return the circumstances under which a statement holds."""
+    found = []
+    for operator, conditions in statement.get("Condition", {}).items():
+        kind = "stringList" if operator.startswith("ForAnyValue") else "string"
+        for key, value in conditions.items():
+            values = value if isinstance(value, list) else [value]
+            found.append({"ContextKeyName": key, "ContextKeyValues": values, "ContextKeyType": kind})
+    return found
+
+
+def _by_reading(lacked: str) -> Verdict:
+    refused = [action for action, call in _READS.items() if _denied(call)]
+    if refused:
+        return failed(f"these credentials may not {_some(refused)}", _TODO)
+    return unknown(
+        f"these credentials may read; whether they may make things can't be asked without {lacked}",
+        f"Grant {lacked} to know it before, or go on: what is refused stops `provision`, and it continues later.",
+    )
+
+
+def _denied(call: Callable[[], Any]) -> bool:
+    try:
+        call()
+    except ClientError as error:
+        if not remedies.denied_action(error):
+            raise
+        return True
+    return False
+
+
+def _some(actions: list[str]) -> str:
+    shown = ", ".join(actions[:8])
+    return shown if len(actions) <= 8 else f"{shown} and {len(actions) - 8} more"

@@ -1,0 +1,251 @@
+"""The policies for whoever deploys (deploy/policies/): enough for the commands, and nothing that they could do without.
+
+An emulator judges the calls that the commands make (`deployer.json`). It does not judge those that CloudFormation makes
+for them, so these are compared with AWS's own schemas of the resource types, which say what each handler calls.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import cfnlint
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.core.management import CommandError
+
+from deploy import stacks
+from deploy.certificates.self_signed import CertificateError
+from deploy.cfn import template
+from deploy.cfn.cloudformation import StackError
+from deploy.doctor.findings import State, Verdict
+from deploy.preflight import policies, rights, wanted
+from deploy.preflight.account import Account
+from deploy.provision import Order
+from deploy.service import Service
+from tests.support import emulators
+from tests.support.deployer import PIECES, Deployer
+from tests.support.emulators import TOKEN, forget_clients
+from tests.support.local_aws import clients_of
+from tests.support.mutants import mutants
+from tests.support.provisioning import hosted_zone, run_provision
+from tests.support.tls import local_certificate
+
+pytestmark = pytest.mark.long
+
+PREFIX = "mine"
+WHO = "deployer"
+DENIED = re.compile("AccessDenied|Unauthorized|not authorized|lack|Forbidden|403")
+# AWS looks at these together with a call that the emulator judges alone (service authorization reference).
+WITH_OTHERS = {
+    "iam:PassRole",  # of the builder's profile, ec2:RunInstances
+    "ec2:CreateTags",  # TagSpecifications of ec2:RunInstances and ec2:CreateImage
+    "s3:DeleteObjectVersion",  # the emulator takes this for s3:DeleteObject
+    "acm:AddTagsToCertificate",  # Tags of acm:ImportCertificate; the emulator judges it with a domain
+}
+# Only asked where AWS isn't emulated (deploy/preflight), or of a change set that CloudFormation finds invalid.
+NOT_HERE = {
+    "cloudformation:DescribeEvents",
+    "ec2:DescribeInstanceTypeOfferings",
+    "ec2:DescribeInstanceTypes",
+    "freetier:GetAccountPlanState",
+    "iam:SimulatePrincipalPolicy",
+    "servicequotas:GetServiceQuota",
+}
+
+
+def statements() -> list[dict[str, Any]]:
+    """Return the statements for the commands' own calls, without conditions that the emulator doesn't know."""
+    found = [one for one in policies.statements(Service(PREFIX)) if "aws:CalledVia" not in str(one.get("Condition"))]
+    for one in found:
+        one.pop("Condition", None)
+        if one["Sid"] in ("Profiles", "Dashboard"):
+            one["Resource"] = ["*"]  # The emulator judges these without their ARN.
+    return found
+
+
+@pytest.fixture(scope="module")
+def deployer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployer]:
+    """Somebody with the policies, whose service is deployed, on an AWS with TLS that checks permissions."""
+    certificate, key_file = local_certificate(tmp_path_factory.mktemp("tls"))
+    tls = {"USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key_file)}
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("AWS_CA_BUNDLE", str(certificate))
+        url = stack.enter_context(emulators.ministack("https", AUTH="true", **tls))
+        patch.setattr(settings, "TELEGRAM_API_URL", stack.enter_context(emulators.telegram()))
+        root = clients_of(url, aws_access_key_id="test", aws_secret_access_key="test")
+        run_provision(PREFIX, "--self-signed", token=TOKEN)
+        made = Deployer(Service(PREFIX), root, hosted_zone())
+        root("iam").create_user(UserName=WHO)
+        key = root("iam").create_access_key(UserName=WHO)["AccessKey"]
+        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        made.prepare()
+        forget_clients()
+        yield made
+    forget_clients()
+
+
+def permit(deployer: Deployer, given: list[dict[str, Any]]) -> None:
+    """Give the deployer these statements."""
+    document = json.dumps({"Version": "2012-10-17", "Statement": given})
+    deployer.root("iam").put_user_policy(UserName=WHO, PolicyName="all", PolicyDocument=document)
+
+
+def trouble(deployer: Deployer, piece: str) -> str:
+    """Do a piece; return what went wrong, empty if nothing did."""
+    deployer.prepare()
+    try:
+        PIECES[piece](deployer)
+    except (BotoCoreError, ClientError, CommandError, StackError, CertificateError, AssertionError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+@pytest.mark.parametrize("piece", PIECES)
+def test_policies_suffice(deployer: Deployer, piece: str) -> None:
+    permit(deployer, statements())
+    assert trouble(deployer, piece) == ""
+
+
+def test_policies_permit_nothing_unneeded(deployer: Deployer) -> None:
+    last: dict[str, str] = {}
+    survivors = []
+    for name, mutant in mutants({"Statement": statements()}):
+        removed = name.rpartition(" ")[2]
+        if removed in WITH_OTHERS | NOT_HERE:
+            continue
+        permit(deployer, mutant["Statement"])
+        # What noticed the last one of the same service may well notice this one.
+        service = removed.partition(":")[0]
+        order = sorted(PIECES, key=lambda piece: piece != last.get(service))
+        found = next((piece for piece in order if DENIED.search(trouble(deployer, piece))), None)
+        if found is None:
+            survivors.append(name)
+        else:
+            last[service] = found
+    assert survivors == []
+
+
+# What handlers call for properties that the templates don't set, by what it is for.
+UNUSED = {
+    "other services' own": r"^(cognito-idp|firehose|kinesis|managed-fleets|s3tables|vpc-lattice|vpce):",
+    "keys of one's own": r"^kms:|^logs:(Associate|Disassociate)KmsKey$",
+    "classic balancers and traffic sources": r"^autoscaling:(Attach|Detach)(LoadBalancers|TrafficSources)$",
+    "notifications of a group": r"^autoscaling:(Put|Delete)NotificationConfiguration$",
+    "update policies of a group": r"^autoscaling:((Cancel|Start)InstanceRefresh|(Suspend|Resume)Processes)$",
+    "replicas and imports": r"^dynamodb:(.*(Replica|Import)|BatchWrite|(Delete|Get|Put|Update)Item|Query|Scan)",
+    "streams of a table": r"^dynamodb:((Enable|Disable|Update)K|(Put|Delete)R|UpdateContributor)",
+    "encryption, IPv6 and VPN of a network": r"^ec2:.*(VpcEncryption|VpcTenancy|SubnetCidrBlock|VpnGateway)",
+    "targets in the template": r"^elasticloadbalancing:(Register|Deregister)Targets$",
+    "other settings of a balancer": r":(ModifyCapacityReservation|ModifyIpPools|SetIpAddressType|SetRulePriorities)$",
+    "groups, users and boundaries": r"^iam:.*(GroupPolicy|UserPolicy|PermissionsBoundary)$",
+    "delivery of logs": r"^logs:((Put|Delete)(Data|Index|Resource)|PutBearer|PutLogGroup|CreateLogDeliv)",
+    "a table's import, which logs": r"^logs:(CreateLogStream|DescribeLogStreams|DescribeResource|PutLogEvents)",
+    "objects": r"^s3:(REST|GetObject$|GetObjectM|DeleteObject|PutObject)",
+    "metadata of a bucket": r"^s3:.*Metadata",
+    "other settings of a bucket": r"^s3:(Put|Delete)(Bucket)?(Acc|Ana|C|W|Repl|Int|Inv|M|Log|N|ObjectLock|V|Acl|Abac)",
+    "replicas of a secret": r"^secretsmanager:(Replicate|Remove)",
+    "protection of a topic": r"^sns:PutDataProtectionPolicy$",
+}
+SCHEMAS = Path(cfnlint.__file__).parent / "data" / "schemas" / "resources"
+
+
+def of_cloudformation() -> list[str]:
+    """Return the actions that CloudFormation may call for the deployer."""
+    every = [one for one in policies.statements(Service(PREFIX)) if "aws:CalledVia" in str(one.get("Condition"))]
+    return [action for statement in every for action in statement["Action"]]
+
+
+@cache
+def called_by_handlers() -> set[str]:
+    """Return what AWS says that the handlers of the templates' types call, without UNUSED."""
+    texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.ORDER]
+    types = {one["Type"] for text in texts for one in text.all_resources.values()}
+    schemas = (json.loads(path.read_text()) for path in SCHEMAS.glob("*.json"))
+    handlers = {one["typeName"]: one["handlers"] for one in schemas if one.get("typeName") in types}
+    assert set(handlers) == types
+    every = {name for one in handlers.values() for kind in one if kind != "list" for name in one[kind]["permissions"]}
+    return {name for name in every if not any(re.search(pattern, name) for pattern in UNUSED.values())}
+
+
+def uncovered(actions: list[str]) -> list[str]:
+    """Return what handlers call and these actions don't permit."""
+    return [one for one in called_by_handlers() if not any(fnmatch(one, action) for action in actions)]
+
+
+def test_cloudformation_may_do_what_its_handlers_do() -> None:
+    assert uncovered(of_cloudformation()) == []
+
+
+def test_cloudformation_may_do_nothing_else() -> None:
+    every = of_cloudformation()
+    assert [one for one in every if not uncovered([other for other in every if other != one])] == []
+    assert len(every) == len(set(every))
+
+
+def test_exceptions_are_all_met() -> None:
+    named = {action for statement in policies.statements(Service(PREFIX)) for action in statement["Action"]}
+    assert named >= WITH_OTHERS | NOT_HERE
+
+
+@pytest.mark.parametrize("path", sorted(policies.FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_policy_fits_into_a_managed_policy(path: Path) -> None:
+    """IAM takes 6144 characters, without white space."""
+    assert len("".join(path.read_text().split())) <= 6144
+
+
+def may(deployer: Deployer, given: list[dict[str, Any]]) -> Verdict:
+    """Return what the check of rights says to somebody with these statements."""
+    permit(deployer, given)
+    order = Order(Service(PREFIX))
+    return rights.check(order, wanted.of(order, "t3.medium"))
+
+
+def unconditional() -> list[dict[str, Any]]:
+    """Return every statement without conditions, which the emulator's simulation doesn't know."""
+    every = policies.statements(Service(PREFIX))
+    return [{name: value for name, value in one.items() if name != "Condition"} for one in every]
+
+
+def test_who_has_the_policies_has_all_rights(deployer: Deployer) -> None:
+    assert may(deployer, unconditional()).state is State.OK
+
+
+def test_missing_rights_are_named_before_anything_is_made(deployer: Deployer) -> None:
+    given = [one for one in unconditional() if one["Sid"] != "Machines"]
+    verdict = may(deployer, given)
+    assert (verdict.state, verdict.seen) == (
+        State.FAILED,
+        "these credentials may not autoscaling:StartInstanceRefresh",
+    )
+    with pytest.raises(CommandError, match=r"Nothing was made\. Failed: rights\."):
+        run_provision(PREFIX)
+
+
+def test_who_may_not_simulate_tries_to_read(deployer: Deployer) -> None:
+    every = unconditional()
+    looks = next(one for one in every if one["Sid"] == "Look")
+    looks["Action"] = [one for one in looks["Action"] if one != "iam:SimulatePrincipalPolicy"]
+    assert "without iam:SimulatePrincipalPolicy" in may(deployer, every).seen
+    looks["Action"] = [one for one in looks["Action"] if one != "tag:GetResources"]
+    verdict = may(deployer, every)
+    assert (verdict.state, verdict.seen) == (State.FAILED, "these credentials may not tag:GetResources")
+
+
+def test_session_of_a_role_has_the_roles_rights(deployer: Deployer) -> None:
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    name = f"{PREFIX}-somebody"
+    made = deployer.root("iam").create_role(RoleName=name, Path="/people/", AssumeRolePolicyDocument=document)["Role"]
+    permit(deployer, unconditional())
+    session = Account("000000000000", f"arn:aws:sts::000000000000:assumed-role/{name}/me")
+    assert rights._source(session) == made["Arn"]

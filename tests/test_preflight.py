@@ -1,0 +1,187 @@
+"""What `provision` looks at before it makes anything, on answers that AWS itself gave."""
+
+import io
+from collections.abc import Iterator
+
+import pytest
+from django.core.management import CommandError, call_command
+from rich.console import Console
+
+from botsite import aws
+from deploy.cfn import cloudformation
+from deploy.doctor.findings import State
+from deploy.management import before
+from deploy.preflight import quota, zones
+from deploy.provision import Order
+from deploy.service import Service
+from tests.support import emulators, recorded_aws
+from tests.support.recorded_aws import Answer, Cloud
+
+QUOTA, PLAN = "GetServiceQuota", "GetAccountPlanState"
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[tuple[str, str]]:
+    """Two emulators; that of EC2 knows which zone of AWS offers which type."""
+    with emulators.moto() as ec2, emulators.ministack() as rest:
+        yield rest, ec2
+
+
+@pytest.fixture
+def cloud(local: tuple[str, str]) -> Cloud:
+    """An account with a good quota, and somebody who may do everything."""
+    answers = {
+        # First, as it names the others.
+        "Action=SimulatePrincipalPolicy": recorded_aws.ALLOWED,
+        QUOTA: recorded_aws.quota(32),
+        PLAN: recorded_aws.PAID_PLAN,
+        "free-tier-eligible": recorded_aws.ELIGIBLE,
+        "GetCallerIdentity": recorded_aws.ALICE,
+    }
+    return Cloud(*local, answers)
+
+
+@pytest.fixture
+def account(cloud: Cloud) -> Iterator[Cloud]:
+    """The account, in us-east-1."""
+    with recorded_aws.taken_for_aws(cloud):
+        yield cloud
+
+
+def page(*arguments: str) -> dict[str, tuple[str, str]]:
+    """Return state and text of each check, as the command prints them."""
+    output = io.StringIO()
+    try:
+        call_command("provision", "--prefix", "new", "--check", "--self-signed", *arguments, stdout=output)
+    except CommandError as error:
+        output.write(str(error))
+    found: dict[str, tuple[str, str]] = {}
+    for line in output.getvalue().splitlines():
+        if line.startswith(" ") and found:
+            name, (state, text) = list(found.items())[-1]
+            found[name] = (state, text + line.strip())
+        elif len(words := line.split(maxsplit=2)) == 3 and words[1] in list(State):
+            found[words[0]] = (words[1], words[2])
+    return found
+
+
+def test_good_account_has_all_that_is_needed(account: Cloud) -> None:
+    states = {name: state for name, (state, _) in page().items()}
+    assert states == {**dict.fromkeys(states, "ok"), "token": "warning"}
+    assert list(states) == ["account", "rights", "quota", "zones", "free-plan", "certificate", "token", "admin"]
+
+
+def test_page_begins_with_account_and_region(account: Cloud) -> None:
+    output = io.StringIO()
+    call_command("provision", "--prefix", "new", "--check", stdout=output)
+    assert output.getvalue().startswith("Account 123456789012, AWS in us-east-1, as ")
+
+
+def test_new_accounts_quota_is_too_small_for_the_first_photo(account: Cloud) -> None:
+    account.answers[QUOTA] = recorded_aws.quota(5)
+    state, text = page()["quota"]
+    assert (state, "may run 5 vCPUs; with one worker or a builder it needs 8, at most 16" in text) == ("failed", True)
+    assert "request-service-quota-increase --service-code ec2 --quota-code L-1216C47A --desired-value 16" in text
+
+
+def test_nothing_is_made_in_an_account_that_cannot_run_it(account: Cloud) -> None:
+    account.answers[QUOTA] = recorded_aws.quota(5)
+    with pytest.raises(CommandError, match=r"Nothing was made\. Failed: quota\."):
+        call_command("provision", "--prefix", "new", stdout=io.StringIO())
+    assert cloudformation.describe("new-network") is None
+
+
+@pytest.mark.parametrize(("vcpus", "state"), [(7, "failed"), (8, "warning"), (15, "warning"), (16, "ok")])
+def test_quota_counts_what_runs_and_the_builder(account: Cloud, vcpus: int, state: str) -> None:
+    account.answers[QUOTA] = recorded_aws.quota(vcpus)
+    assert page()["quota"][0] == state
+
+
+def test_other_instances_of_the_account_use_the_quota() -> None:
+    verdict = quota.judge(16, {"web": 4, "metrics": 2, "workers": 8}, first=2, baker=2, others=4)
+    assert (verdict.state, "at most 20, 4 of them for what runs already" in verdict.seen) == (State.WARNING, True)
+
+
+def test_running_instances_are_counted(account: Cloud) -> None:
+    before_it = quota._others(Service("new"))
+    image = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    started = aws.client("ec2").run_instances(ImageId=image, InstanceType="t3.micro", MinCount=2, MaxCount=2)
+    assert quota._others(Service("new")) > before_it
+    ids = [one["InstanceId"] for one in started["Instances"]]
+    aws.client("ec2").create_tags(Resources=ids, Tags=Service("new").tag_list())
+    assert quota._others(Service("new")) == before_it
+    aws.client("ec2").terminate_instances(InstanceIds=ids)
+
+
+@pytest.mark.parametrize("answer", [recorded_aws.PAID_PLAN, recorded_aws.NO_PLAN], ids=["paid", "from before"])
+def test_account_without_free_plan_bakes_as_usual(account: Cloud, answer: Answer) -> None:
+    account.answers[PLAN] = answer
+    found = page()
+    assert found["free-plan"] == ("ok", "the account is not on the Free Plan")
+    assert "t3.medium" in found["zones"][1]
+
+
+def test_free_plan_bakes_on_a_type_that_it_has(account: Cloud) -> None:
+    account.answers[PLAN] = recorded_aws.FREE_PLAN
+    found = page()
+    assert (found["free-plan"][0], "c7i-flex.large bakes" in found["free-plan"][1]) == ("ok", True)
+    assert before.ready(nobody(), Order(Service("new"))).bake_type == "c7i-flex.large"
+
+
+def test_free_plan_refuses_what_somebody_asks_for(account: Cloud) -> None:
+    account.answers[PLAN] = recorded_aws.FREE_PLAN
+    state, text = page("--bake-type", "t3.medium")["free-plan"]
+    assert (state, "refuses t3.medium" in text, "--bake-type" in text) == ("failed", True, True)
+
+
+def test_zones_are_chosen_that_offer_every_type(cloud: Cloud) -> None:
+    """The first zone of eu-south-1 has no c7i-flex.large, by AWS's own list."""
+    cloud.answers[PLAN] = recorded_aws.FREE_PLAN
+    with recorded_aws.taken_for_aws(cloud, "eu-south-1"):
+        assert page()["zones"][1].startswith("eu-south-1b and eu-south-1c offer")
+        order = before.ready(nobody(), Order(Service("new")))
+        given = page("--parameter", "ZoneA=eu-south-1a", "--parameter", "ZoneB=eu-south-1b")["zones"]
+    assert order.values == {"ZoneA": "eu-south-1b", "ZoneB": "eu-south-1c"}
+    assert (given[0], "eu-south-1a has no c7i-flex.large" in given[1]) == ("failed", True)
+
+
+def test_one_zone_is_not_enough() -> None:
+    """An old account of us-east-1 has a zone without t3."""
+    offers = {"us-east-1a": {"t3.micro"}, "us-east-1e": set[str]()}
+    assert zones.judge(zones.fitting(offers, ["t3.micro"]), offers, ["t3.micro"]).state is State.FAILED
+
+
+def test_unavailable_answers_are_unknown(account: Cloud) -> None:
+    denied = '{"__type": "AccessDeniedException", "message": "not authorized to perform: freetier:GetAccountPlanState"}'
+    account.answers[PLAN] = Answer(denied, 400)
+    assert page()["free-plan"] == (
+        "unknown",
+        "these credentials lack freetier:GetAccountPlanState-> Grant freetier:GetAccountPlanState, or use other "
+        "credentials.",
+    )
+
+
+def test_service_that_does_not_answer_keeps_nobody_from_going_on(account: Cloud) -> None:
+    unheard = '{"__type": "NoSuchResourceException", "message": "The request failed because there is no such quota."}'
+    account.answers[QUOTA] = Answer(unheard, 400)
+    state, text = page()["quota"]
+    assert (state, "there is no such quota" in text) == ("unknown", True)
+
+
+def test_account_that_is_not_ready_fails(account: Cloud) -> None:
+    refused = (
+        "<Response><Errors><Error><Code>OptInRequired</Code><Message>You are not subscribed to this service. Please go "
+        "to http://aws.amazon.com to subscribe.</Message></Error></Errors><RequestID>1</RequestID></Response>"
+    )
+    account.answers["Action=DescribeAvailabilityZones"] = Answer(refused, 401)
+    state, text = page()["zones"]
+    assert (state, "finish signing up" in text) == ("failed", True)
+
+
+def test_open_admin_is_pointed_out(account: Cloud) -> None:
+    assert page("--parameter", "OperatorCidr=0.0.0.0/0")["admin"][0] == "warning"
+
+
+def nobody() -> Console:
+    """Return a console that nobody reads."""
+    return Console(file=io.StringIO())

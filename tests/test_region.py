@@ -1,0 +1,66 @@
+"""The region is AWS_REGION, else that of boto3's chain; without one, commands say what to do and nothing is guessed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHOW = "from botsite import settings; print(repr(settings.AWS_REGION))"
+
+
+def ran(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with nothing in its environment but this."""
+    bare = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DEMO_FOLDER": os.devnull}
+    bare |= {"DJANGO_SETTINGS_MODULE": "botsite.settings", "AWS_EC2_METADATA_DISABLED": "true"}
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=bare | env, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> str:
+    """A file of profiles, as `aws configure` writes it."""
+    path = tmp_path / "config"
+    path.write_text("[default]\nregion = eu-west-3\n[profile work]\nregion = sa-east-1\n")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("env", "region"),
+    [
+        ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2", "AWS_PROFILE": "work"}, "eu-west-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-2", "AWS_PROFILE": "work"}, "eu-west-2"),
+        ({"AWS_PROFILE": "work"}, "sa-east-1"),
+        ({}, "eu-west-3"),
+        # It is the first call of AWS that names the profile.
+        ({"AWS_PROFILE": "nobody"}, ""),
+        # An emulator has every region.
+        ({"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "us-east-1"),
+    ],
+)
+def test_region_is_that_of_the_environment_then_the_profile(profiles: str, env: dict[str, str], region: str) -> None:
+    assert ran("-c", SHOW, AWS_CONFIG_FILE=profiles, **env).stdout == f"{region!r}\n"
+
+
+def test_no_region_is_guessed() -> None:
+    assert ran("-c", SHOW).stdout == "''\n"
+
+
+@pytest.mark.parametrize("command", ["provision", "doctor", "teardown", "stack_env"])
+def test_commands_without_region_say_what_to_do_in_one_line(command: str) -> None:
+    ended = ran("manage.py", command)
+    assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1), ended.stderr
+    assert "Choose a region" in ended.stderr
+
+
+def test_unknown_profile_is_named(profiles: str) -> None:
+    ended = ran("manage.py", "doctor", "--only", "zones", AWS_CONFIG_FILE=profiles, AWS_PROFILE="nobody")
+    assert "The config profile (nobody) could not be found" in ended.stderr
+
+
+def test_process_without_region_does_not_start() -> None:
+    ended = ran("-c", "from botsite import settings; settings.require('yolo5')")
+    assert "AWS_REGION" in ended.stderr.splitlines()[-1]
