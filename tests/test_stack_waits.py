@@ -107,7 +107,7 @@ def test_running_operation_is_waited_for(answers: Stubber) -> None:
     script_stack(answers, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_COMPLETE")
     seen: list[Event] = []
     settled = cloudformation.settle(Stack("app-queue", ID, "UPDATE_IN_PROGRESS"), seen.append)
-    assert settled == Stack("app-queue", ID, "UPDATE_COMPLETE")
+    assert settled == Stack("app-queue", ID, "UPDATE_COMPLETE", created=NOW)
     assert [one.reason for one in seen] == ["waiting for an earlier run"]
 
 

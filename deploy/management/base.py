@@ -50,8 +50,7 @@ class StackCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the command; turn failures outside this program into a message that says what to do."""
         try:
-            # Every command calls AWS, and this fails first: without a region, or with a profile that doesn't exist.
-            aws.client("cloudformation")
+            self.reach()
             with interrupts.handled(signal.SIGTERM, handler=interrupts.as_ctrl_c):
                 self.run(Service(options["prefix"] or DEFAULT_PREFIX), **options)
         except StackError as error:
@@ -64,6 +63,10 @@ class StackCommand(BaseCommand):
     def run(self, service: Service, **options: Any) -> None:
         """Do the command's work."""
         raise NotImplementedError
+
+    def reach(self) -> None:
+        """Raise what botocore raises without a region, or with a profile that doesn't exist, before the work begins."""
+        aws.client("cloudformation")
 
     def console(self) -> Console:
         """Return a console on the command's output: colours on a terminal, plain wide lines elsewhere."""

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError
@@ -18,7 +19,6 @@ from tests.support.provisioning import run
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SINCE = NOW - timedelta(minutes=10)
-SERVICE = Service("try")
 
 
 def line(event: str, at: datetime = NOW, level: str = "info", **fields: object) -> str:
@@ -27,17 +27,23 @@ def line(event: str, at: datetime = NOW, level: str = "info", **fields: object) 
 
 
 @pytest.fixture(scope="module")
-def log_groups() -> Iterator[None]:
-    """An emulated AWS with the log groups of a service."""
+def emulator() -> Iterator[None]:
     with emulators.ministack():
-        for role in roles.ROLES:
-            aws.client("logs").create_log_group(logGroupName=role.log_group(SERVICE))
         yield
 
 
-def put(role: str, stream: str, *lines: tuple[datetime, str]) -> None:
+@pytest.fixture
+def service(emulator: None) -> Service:
+    """Return a service that has its log groups."""
+    service = Service(f"logs-{uuid4().hex[:8]}")
+    for role in roles.ROLES:
+        aws.client("logs").create_log_group(logGroupName=role.log_group(service))
+    return service
+
+
+def put(service: Service, role: str, stream: str, *lines: tuple[datetime, str]) -> None:
     """Write lines as the container's log driver does."""
-    group, logs = roles.named(role).log_group(SERVICE), aws.client("logs")
+    group, logs = roles.named(role).log_group(service), aws.client("logs")
     found = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=stream)["logStreams"]
     if not found:
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
@@ -45,24 +51,30 @@ def put(role: str, stream: str, *lines: tuple[datetime, str]) -> None:
     logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
 
 
-def test_lines_of_all_roles_come_by_time(log_groups: None) -> None:
+def test_lines_of_all_roles_come_by_time(service: Service) -> None:
     first, second, third = (NOW - timedelta(seconds=seconds) for seconds in (30, 20, 10))
-    put("polybot", "i-a1", (first, line("job_sent", first)), (third, line("answer_delivered", third)))
-    put("yolo5", "i-b2", (second, line("job_succeeded", second)), (NOW - timedelta(hours=1), line("long_ago")))
-    logs = CloudLogs(SERVICE, Wanted(roles.ROLES, SINCE))
+    put(service, "polybot", "i-a1", (first, line("job_sent", first)), (third, line("answer_delivered", third)))
+    put(service, "yolo5", "i-b2", (second, line("job_succeeded", second)), (NOW - timedelta(hours=1), line("long_ago")))
+    logs = CloudLogs(service, Wanted(roles.ROLES, SINCE))
     assert [(str(one.source), one.event) for one in logs.read()] == [
         ("polybot-i-a1", "job_sent"),
         ("yolo5-i-b2", "job_succeeded"),
         ("polybot-i-a1", "answer_delivered"),
     ]
     late = NOW - timedelta(seconds=15)
-    put("yolo5", "i-b2", (late, line("late", late)))
+    put(service, "yolo5", "i-b2", (late, line("late", late)))
     assert [one.event for one in logs.read()] == ["late"]
 
 
-def test_lines_are_chosen_by_photo_and_level(log_groups: None) -> None:
-    put("metricStreamer", "i-c3", (NOW, line("swept", level="warning", prediction_id="p1")), (NOW, line("swept")))
-    put("metricStreamer", "i-c3", (NOW, line("failed", level="error")), (NOW, "Killed"))
+def test_lines_are_chosen_by_photo_and_level(service: Service) -> None:
+    put(
+        service,
+        "metricStreamer",
+        "i-c3",
+        (NOW, line("swept", level="warning", prediction_id="p1")),
+        (NOW, line("swept")),
+    )
+    put(service, "metricStreamer", "i-c3", (NOW, line("failed", level="error")), (NOW, "Killed"))
     metrics = (roles.named("metrics"),)
     for wanted, count in (
         (Wanted(metrics, SINCE), 4),
@@ -71,7 +83,7 @@ def test_lines_are_chosen_by_photo_and_level(log_groups: None) -> None:
         (Wanted(metrics, SINCE, "", "warning"), 2),
         (Wanted(metrics, SINCE, "p1", "error"), 0),
     ):
-        assert len(list(CloudLogs(SERVICE, wanted).read())) == count
+        assert len(list(CloudLogs(service, wanted).read())) == count
 
 
 def test_cloudwatch_is_asked_for_no_more_than_is_wanted() -> None:
@@ -82,7 +94,7 @@ def test_cloudwatch_is_asked_for_no_more_than_is_wanted() -> None:
     assert cloud.pattern(Wanted(roles.ROLES, SINCE, "p1", "error")) == both
 
 
-def test_missing_service_is_one_line(log_groups: None) -> None:
+def test_missing_service_is_one_line(emulator: None) -> None:
     with pytest.raises(CommandError, match=r"^There is no service nosuch in us-east-1"):
         run("logs", "--prefix", "nosuch")
 

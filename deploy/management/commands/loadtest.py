@@ -55,6 +55,9 @@ class Command(StackCommand):
         say("--out", type=Path, help="folder for the report (default: a new one in var/loadtest)")
         say("--local", action="store_true", help="start a stack on this machine, test it, and stop it")
 
+    def reach(self) -> None:
+        """Ask for nothing yet: a stack of its own may be the one to test."""
+
     def run(self, service: Service, **options: Any) -> None:
         """Run the test, print its report, and fail if an answer was lost or doubled."""
         chosen = {name: options[name] for name in Options.__dataclass_fields__}
