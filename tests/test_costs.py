@@ -82,7 +82,7 @@ def test_every_price_names_its_source() -> None:
     assert re.fullmatch(r"[A-Z][a-z]+ 20\d\d", machine_types.AS_OF)
 
 
-def test_workers_disk_is_that_of_the_template() -> None:
+def test_workers_disk_follows_template() -> None:
     workers = made()[stacks.ORDER.index("workers")]
     [data] = [one["LaunchTemplateData"] for _, one in workers if "LaunchTemplateData" in one]
     assert data["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == machine_types.WORKER_DISK_GB
@@ -103,7 +103,7 @@ def test_credits_are_paid_beyond_those_earned(busy_seconds: float, surplus_secon
     assert more == pytest.approx(2 * surplus_seconds / 3600 * 0.05)
 
 
-def test_speed_is_that_of_whole_cores() -> None:
+def test_speed_counts_whole_cores() -> None:
     assert TYPES["t3.micro"].photos_per_second == TYPES["t3.large"].photos_per_second == 18
     assert TYPES["c7g.large"].photos_per_second == 2 * TYPES["c7g.medium"].photos_per_second
 
@@ -114,7 +114,7 @@ def names(**values: str) -> dict[str, str]:
     return {key: value for text in texts for key, value in text.names(values).items()}
 
 
-def test_forecast_counts_the_machine_that_is_kept_warm() -> None:
+def test_forecast_counts_kept_warm_machine() -> None:
     [micro] = [one for one in forecast.of_day(1000, names()) if one.kind.name == "t3.micro"]
     [cold] = [one for one in forecast.of_day(1000, names(KeepWarmSeconds="0")) if one.kind.name == "t3.micro"]
     hourly = 0.0104 + 0.005 + 16 * 0.08 / 730
@@ -122,7 +122,7 @@ def test_forecast_counts_the_machine_that_is_kept_warm() -> None:
     assert micro.result.dollars == pytest.approx(micro.result.machine_seconds / 3600 * hourly)
 
 
-def test_forecast_names_the_cheapest_type_that_is_fast_enough() -> None:
+def test_forecast_names_cheapest_fast_enough_type() -> None:
     found = forecast.of_day(100_000, names(WorkerType="c7i.large"))
     assert {one.kind.name for one in found} == {*COMPARED, "c7i.large"}
     best = by_type.cheapest(found, 15)

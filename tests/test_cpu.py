@@ -16,7 +16,7 @@ class Clock:
         self.used += seconds
 
 
-def test_photo_alone_gets_what_is_used_while_it_is_in_work() -> None:
+def test_lone_photo_gets_all_cpu_time_of_its_span() -> None:
     clock = Clock()
     meter = Meter(clock)
     for seconds in (0.05, 0.03):
@@ -26,7 +26,7 @@ def test_photo_alone_gets_what_is_used_while_it_is_in_work() -> None:
             assert cpu_ms() == round(seconds * 1000)
 
 
-def test_photos_at_once_get_all_that_is_used_and_nothing_twice() -> None:
+def test_concurrent_photos_share_cpu_time_without_overlap() -> None:
     clock = Clock()
     meter = Meter(clock)
     with meter.photo() as first, meter.photo() as second:
@@ -37,7 +37,7 @@ def test_photos_at_once_get_all_that_is_used_and_nothing_twice() -> None:
     assert taken == 100
 
 
-def test_photo_that_fails_leaves_its_time_to_its_neighbour() -> None:
+def test_failed_photo_leaves_its_time_to_its_neighbour() -> None:
     clock = Clock()
     meter = Meter(clock)
     with meter.photo() as lasting:

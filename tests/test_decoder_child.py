@@ -107,7 +107,7 @@ def _end_when(child: psutil.Process, busy: Callable[[], bool], number: signal.Si
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGXCPU])
-def test_image_that_kills_child_is_refused(decoder: decoding.Decoder, number: signal.Signals) -> None:
+def test_image_fatal_to_child_is_refused(decoder: decoding.Decoder, number: signal.Signals) -> None:
     child = _process(decoder)
     before = child.cpu_times().user
     ending = _end_when(child, lambda: child.cpu_times().user > before + 0.2, number)

@@ -182,7 +182,7 @@ def uncovered(actions: list[str]) -> list[str]:
     return [one for one in called_by_handlers() if not any(fnmatch(one, action) for action in actions)]
 
 
-def test_cloudformation_may_do_what_its_handlers_do() -> None:
+def test_cloudformation_may_make_its_handlers_calls() -> None:
     assert uncovered(of_cloudformation()) == []
 
 

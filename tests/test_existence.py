@@ -82,14 +82,14 @@ def test_teardown_ends_well_while_gone_things_are_listed(hour_later: Cloud) -> N
     assert "Nothing tagged gone is left." in run("teardown", "--prefix", "gone", "--yes")
 
 
-def test_only_what_answers_is_reported(hour_later: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_existing_resources_are_reported(hour_later: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     hour_later.answers["Action=DescribeInstances&Version=2016-11-15&InstanceId"] = instance("stopped")
     monkeypatch.setattr(teardown, "_ENDING_SECONDS", 0)
     with pytest.raises(CommandError, match=rf"delete them by hand:\n  {INSTANCE}$"):
         run("teardown", "--prefix", "gone", "--yes")
 
 
-def test_kind_that_nobody_can_be_asked_about_is_reported(hour_later: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_kind_of_resource_is_reported(hour_later: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     unknown = f"arn:aws:kinesis:{ACCOUNT}:stream/somebodys"
     hour_later.answers["GetResources"] = listing(*LISTED, unknown)
     monkeypatch.setattr(teardown, "_ENDING_SECONDS", 0)

@@ -131,7 +131,7 @@ def test_idle_worker_means_no_wait(workers: Workers) -> None:
     assert (said(), wait.expected()) == ("", 0.0)
 
 
-def test_metric_that_stopped_is_told(unmeasured: Workers) -> None:
+def test_silent_metric_is_told(unmeasured: Workers) -> None:
     unmeasured.publish("BacklogPerInstance", 0, seconds_ago=95)
     assert said() == "No worker is running. None will start until the metric is published again."
     assert wait.expected() is None
@@ -153,7 +153,7 @@ def test_wait_is_unknown_while_speed_is_impossible(workers: Workers, monkeypatch
     assert wait.expected() is None
 
 
-def test_many_who_ask_read_once(workers: Workers) -> None:
+def test_many_callers_share_one_reading(workers: Workers) -> None:
     asked: list[str] = []
     aws.client("sqs").meta.events.register("before-call.sqs.GetQueueAttributes", lambda **_: asked.append("queue"))
     together = Barrier(10)

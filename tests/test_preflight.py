@@ -65,7 +65,7 @@ def page(*arguments: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def test_good_account_has_all_that_is_needed(account: Cloud) -> None:
+def test_good_account_passes_every_check(account: Cloud) -> None:
     states = {name: state for name, (state, _) in page().items()}
     assert states == {**dict.fromkeys(states, "ok"), "token": "warning"}
     assert list(states) == ["account", "rights", "quota", "zones", "free-plan", "certificate", "token", "admin"]
@@ -84,7 +84,7 @@ def test_new_accounts_quota_is_too_small_for_the_first_photo(account: Cloud) -> 
     assert "request-service-quota-increase --service-code ec2 --quota-code L-1216C47A --desired-value 16" in text
 
 
-def test_nothing_is_made_in_an_account_that_cannot_run_it(account: Cloud) -> None:
+def test_unsuitable_account_stays_untouched(account: Cloud) -> None:
     account.answers[QUOTA] = recorded_aws.quota(5)
     with pytest.raises(CommandError, match=r"Nothing was made\. Failed: quota\."):
         call_command("provision", "--prefix", "new", stdout=io.StringIO())
@@ -92,7 +92,7 @@ def test_nothing_is_made_in_an_account_that_cannot_run_it(account: Cloud) -> Non
 
 
 @pytest.mark.parametrize(("vcpus", "state"), [(7, "failed"), (8, "warning"), (15, "warning"), (16, "ok")])
-def test_quota_counts_what_runs_and_the_builder(account: Cloud, vcpus: int, state: str) -> None:
+def test_quota_counts_running_instances_and_builder(account: Cloud, vcpus: int, state: str) -> None:
     account.answers[QUOTA] = recorded_aws.quota(vcpus)
     assert page()["quota"][0] == state
 
@@ -121,20 +121,20 @@ def test_account_without_free_plan_bakes_as_usual(account: Cloud, answer: Answer
     assert "t3.medium" in found["zones"][1]
 
 
-def test_free_plan_bakes_on_a_type_that_it_has(account: Cloud) -> None:
+def test_free_plan_bakes_on_eligible_type(account: Cloud) -> None:
     account.answers[PLAN] = recorded_aws.FREE_PLAN
     found = page()
     assert (found["free-plan"][0], "c7i-flex.large bakes" in found["free-plan"][1]) == ("ok", True)
     assert before.ready(nobody(), Order(Service("new"))).bake_type == "c7i-flex.large"
 
 
-def test_free_plan_refuses_what_somebody_asks_for(account: Cloud) -> None:
+def test_free_plan_refuses_explicit_type(account: Cloud) -> None:
     account.answers[PLAN] = recorded_aws.FREE_PLAN
     state, text = page("--bake-type", "t3.medium")["free-plan"]
     assert (state, "refuses t3.medium" in text, "--bake-type" in text) == ("failed", True, True)
 
 
-def test_zones_are_chosen_that_offer_every_type(cloud: Cloud) -> None:
+def test_chosen_zones_offer_every_type(cloud: Cloud) -> None:
     """The first zone of eu-south-1 has no c7i-flex.large, by AWS's own list."""
     cloud.answers[PLAN] = recorded_aws.FREE_PLAN
     with recorded_aws.taken_for_aws(cloud, "eu-south-1"):
@@ -161,14 +161,14 @@ def test_unavailable_answers_are_unknown(account: Cloud) -> None:
     )
 
 
-def test_service_that_does_not_answer_keeps_nobody_from_going_on(account: Cloud) -> None:
+def test_silent_aws_service_stops_nobody(account: Cloud) -> None:
     unheard = '{"__type": "NoSuchResourceException", "message": "The request failed because there is no such quota."}'
     account.answers[QUOTA] = Answer(unheard, 400)
     state, text = page()["quota"]
     assert (state, "there is no such quota" in text) == ("unknown", True)
 
 
-def test_account_that_is_not_ready_fails(account: Cloud) -> None:
+def test_unready_account_fails(account: Cloud) -> None:
     refused = (
         "<Response><Errors><Error><Code>OptInRequired</Code><Message>You are not subscribed to this service. Please go "
         "to http://aws.amazon.com to subscribe.</Message></Error></Errors><RequestID>1</RequestID></Response>"

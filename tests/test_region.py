@@ -41,7 +41,7 @@ def profiles(tmp_path: Path) -> str:
         ({"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "us-east-1"),
     ],
 )
-def test_region_is_that_of_the_environment_then_the_profile(profiles: str, env: dict[str, str], region: str) -> None:
+def test_environment_names_region_before_profile(profiles: str, env: dict[str, str], region: str) -> None:
     assert ran("-c", SHOW, AWS_CONFIG_FILE=profiles, **env).stdout == f"{region!r}\n"
 
 
@@ -50,7 +50,7 @@ def test_no_region_is_guessed() -> None:
 
 
 @pytest.mark.parametrize("command", ["provision", "doctor", "teardown", "stack_env"])
-def test_commands_without_region_say_what_to_do_in_one_line(command: str) -> None:
+def test_missing_region_is_one_line_of_advice(command: str) -> None:
     ended = ran("manage.py", command)
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1), ended.stderr
     assert "Choose a region" in ended.stderr

@@ -76,7 +76,7 @@ def test_warm_pool_of_two_halves_the_wait(every: float, p95: float) -> None:
     assert simulate(scenario, replace(SHIPPED, tracking=tracking)).latency(95) <= p95
 
 
-def test_warm_pool_gives_what_it_has_and_takes_machines_back() -> None:
+def test_warm_pool_lends_machines_and_takes_them_back() -> None:
     """Two machines resume in 30 s, the third boots; the next burst finds the pool full again."""
     machine = replace(Machine(service_variation=0), resume_seconds=30)
     photos = np.array([*np.zeros(1440), *np.full(1440, 7200.0)])
@@ -94,9 +94,7 @@ def test_warm_pool_gives_what_it_has_and_takes_machines_back() -> None:
     st.lists(st.tuples(st.floats(0, 7200), st.integers(1, 9000), st.floats(0, 300)), max_size=3),
 )
 @settings(max_examples=60, deadline=None)
-def test_cold_start_launches_no_machine_that_others_make_useless(
-    lone: list[float], bursts: list[tuple[float, int, float]]
-) -> None:
+def test_cold_start_launches_no_useless_machine(lone: list[float], bursts: list[tuple[float, int, float]]) -> None:
     """All that one cold start launches boot together; without the last, the others would need more than the goal."""
     photos = [np.linspace(at, at + spread, number) for at, number, spread in bursts]
     result = simulate(Scenario(np.sort(np.concatenate([np.array(lone), *photos])), maximum=20), SHIPPED)

@@ -57,7 +57,7 @@ def test_machine_is_paid_from_its_launch_with_address_disk_and_credits() -> None
     assert result.dollars == pytest.approx(hours * (0.0104 + 0.005 + 16 * 0.08 / 730) + 2 * 0.05 * (busy - 0.1 * hours))
 
 
-def test_credits_that_one_machine_earns_are_of_no_use_to_another() -> None:
+def test_machines_do_not_share_credits() -> None:
     # One is busy for half an hour; the other is there, and idle, for a day.
     busy = _burst(1800, maximum=1)
     both = simulate(Scenario(np.concatenate([np.zeros(1800), [DAY]]), SLOW, maximum=1, keep_warm_seconds=DAY), POLICIES)

@@ -72,7 +72,7 @@ def test_goal_below_the_time_of_one_photo_is_refused(aws_url: str) -> None:
         provision.deploy(SERVICE, UNSET | {"LatencyGoalSeconds": "1", "PhotosPerSecond": "0.5"})
 
 
-def test_target_follows_what_the_newest_hundred_photos_took(own: Service) -> None:
+def test_target_follows_newest_hundred_photos(own: Service) -> None:
     measured.store(_table(own), 99, cpu_ms=50, cpus=2)
     assert _target(own) == 270
     measured.store(_table(own), 1, cpu_ms=50, cpus=2)

@@ -114,5 +114,5 @@ def test_newest_point_without_capacity_dates_the_launch() -> None:
 
 
 @pytest.mark.parametrize(("points", "published"), [((), False), ((Point(NOW - 91, 0),), False)])
-def test_metric_that_stopped_starts_no_machine(points: tuple[Point, ...], published: bool) -> None:
+def test_silent_metric_starts_no_machine(points: tuple[Point, ...], published: bool) -> None:
     assert wait.starting(Tracked(points, 480, (), 180, 30), NOW).published is published

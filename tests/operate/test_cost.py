@@ -89,7 +89,7 @@ def test_activities_are_read_by_their_words(description: str, status: str, expec
     assert hours.parse({"Description": description, "StatusCode": status, **times}, AT_NOON) == expected
 
 
-def test_end_that_is_under_way_counts_until_now() -> None:
+def test_unfinished_termination_counts_until_now() -> None:
     activity = {"Description": "Terminating EC2 instance: i-1", "StatusCode": "InProgress", "StartTime": MONTH}
     assert hours.parse(activity, AT_NOON) == [Activity(False, "i-1", AT_NOON)]
 
@@ -123,7 +123,7 @@ def test_estimate_has_machines_and_standing_costs(endpoint: str) -> None:
     assert f"An estimate at list prices of us-east-1, {machine_types.AS_OF}" in shown
 
 
-def test_bill_says_that_it_costs_a_cent(endpoint: str) -> None:
+def test_bill_names_its_own_price(endpoint: str) -> None:
     answers = {"GetCostAndUsage": ("application/x-amz-json-1.1", json.dumps(BILL))}
     with recorded.before(endpoint, answers) as (url, asked):
         done = operating.manage("cost", "--billed", "--prefix", "costly", env=env(url))

@@ -94,7 +94,7 @@ def test_follow_shows_new_lines_until_ctrl_c(stack: LocalStack) -> None:
     assert (process.returncode, output, errors) == (130, "", "")
 
 
-def test_reader_that_has_seen_enough_ends_follow(stack: LocalStack) -> None:
+def test_closed_reader_ends_follow(stack: LocalStack) -> None:
     with following(stack, "--since", "1d") as process:
         assert process.stdout
         assert process.stderr

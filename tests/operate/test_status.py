@@ -67,7 +67,7 @@ def test_emulator_is_not_known_rather_than_fine(stack: LocalStack) -> None:
     assert "not known here" in unknown[0]
 
 
-def test_missing_service_is_one_line_that_names_others(stack: LocalStack) -> None:
+def test_missing_service_is_one_line_naming_others(stack: LocalStack) -> None:
     for command in ("status", "doctor"):
         with pytest.raises(CommandError, match=f"^There is no service nosuch in .* Services there: .*{PREFIX}"):
             run(command, "--prefix", "nosuch")
@@ -144,7 +144,7 @@ def alarm(name: str, state: str) -> Alarm:
     return Alarm(f"objdet-{name}", state, "AWS/SQS")
 
 
-def test_alarms_are_sorted_by_what_they_say() -> None:
+def test_alarms_are_sorted_by_state() -> None:
     names = {"jobs-dead": "ALARM", "first-worker": "ALARM", "jobs-wait": "INSUFFICIENT_DATA", "sites-fail": "OK"}
     found = {f"objdet-{name}": alarm(name, state) for name, state in names.items()}
     seen = health.judge_alarms(found, [*found, "objdet-gone"], emulated=False)

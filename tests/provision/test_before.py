@@ -70,7 +70,7 @@ def test_new_service_is_agreed_to_at_a_terminal(prefix: str, monkeypatch: pytest
     assert statuses(prefix) == {}
 
 
-def test_service_that_exists_is_not_asked_about(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_service_is_not_asked_about(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(""))
     # An empty answer would be a refusal, and the question for the token has no terminal to be asked on.
     monkeypatch.setattr("getpass.getpass", lambda question: "")
@@ -83,12 +83,12 @@ def test_script_is_not_asked(prefix: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("value", ["999.2.3.4/32", "203.0.113.7/33"])
-def test_addresses_that_cannot_be_are_refused(prefix: str, value: str) -> None:
+def test_impossible_addresses_are_refused(prefix: str, value: str) -> None:
     with pytest.raises(CommandError, match="OperatorCidr can't be"):
         run("provision", "--prefix", prefix, "--plan", "--parameter", f"OperatorCidr={value}")
 
 
-def test_zones_are_what_the_order_names(prefix: str) -> None:
+def test_order_names_zones(prefix: str) -> None:
     given = ("ZoneA=us-east-1c", "ZoneB=us-east-1b")
     run("provision", "--prefix", prefix, *(word for one in given for word in ("--parameter", one)))
     outputs = Service(prefix).stack("network").outputs

@@ -32,7 +32,7 @@ def test_every_property_is_verified_or_listed(made: str) -> None:
     assert not set(found.verified) & set(found.unverified)
 
 
-def test_settings_that_emulator_drops_are_never_equal(prefix: str) -> None:
+def test_settings_dropped_by_emulator_are_never_equal(prefix: str) -> None:
     provision.deploy(Service(prefix), {"SpotShare": "50"})
     found = stacks.compared(Service(prefix))
     group = f"{prefix}-workers Yolo5Group"
