@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
@@ -22,6 +23,8 @@ os.environ.setdefault("LOG_FORMAT", "json")
 os.environ.setdefault("AWS_REGION", "us-east-1")
 # Whoever runs the tests may have a demo running, too: no test talks to it.
 os.environ["DEMO_FOLDER"] = os.devnull
+# A shell starts background jobs with Ctrl-C ignored, and so would be the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Real weights where somebody gives them, else the model that is committed.
 SHAPES = Path(__file__).parent.parent / "deploy" / "local" / "shapes" / "shapes_openvino_model"
 os.environ.setdefault("YOLO_WEIGHTS", str(SHAPES))
