@@ -1,6 +1,7 @@
 """The demo's machines start when there is work, lose none when they stop, and have no keys."""
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +38,8 @@ def test_time_is_scaled_for_every_role(demo: Demo, role: str) -> None:
 
 def test_doctor_is_green(demo: Demo) -> None:
     ended = demo.manage("doctor")
-    assert (ended.returncode, "failed" in ended.stdout) == (0, False), ended.stdout
+    # A warning is none of its own: a delivery may have failed while another test had ended a site.
+    assert (ended.returncode, re.findall(r"^\S+ +failed", ended.stdout, re.MULTILINE)) == (0, []), ended.stdout
 
 
 def test_every_site_knows_load_balancer(demo: Demo) -> None:

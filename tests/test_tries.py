@@ -114,6 +114,8 @@ def test_one_chat_leaves_decoder_place_for_others(queued: Prediction, model: Cal
     for thread in threads:
         thread.start()
     wait_until(lambda: decoding.of_chat(chat) == large_files.OF_A_CHAT_AT_MOST)
+    # One of them is under way, and waits no longer.
+    wait_until(lambda: decoding.waiting == large_files.OF_A_CHAT_AT_MOST - 1)
     with pytest.raises(large_files.Crowded):
         yolo.load().box(png, chat)
     other = Thread(target=yolo.load().box, args=(png, chat + 1))
