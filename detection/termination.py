@@ -41,7 +41,7 @@ class Farewell(Loop):
         return self._metadata.on_instance()
 
     def wait_for_service(self, go_on: Callable[[], bool]) -> None:
-        """Return once this machine may take jobs, at once if it is none of a group, or when `go_on` returns False."""
+        """Return once this machine may take jobs (at once outside a group), or when `go_on` returns False."""
         told: str | None = None
         while self._on_instance and go_on():
             state, reason = self._state(), self.reason()

@@ -8,7 +8,7 @@ from deploy.service import Service
 
 
 def find(service: Service) -> dict[str, Stack | None]:
-    """Return each stack by its part, None where there is none."""
+    """Return each stack by its part, None if it doesn't exist."""
     asked = {part: background.start(partial(service.find, part)) for part in stacks.ORDER}
     return {part: one.result() for part, one in asked.items()}
 

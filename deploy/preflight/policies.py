@@ -1,4 +1,4 @@
-"""Read the policies for whoever deploys (deploy/policies/), for a service of any prefix."""
+"""Read the deployer's policies (deploy/policies/) for a service of any prefix."""
 
 import json
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ from deploy.preflight.policies import Statement
 from deploy.preflight.wanted import Wanted
 from deploy.provision import Order
 
-_TODO = "Attach the policies in deploy/policies/ to whoever deploys, or use other credentials."
+_TODO = "Attach the policies in deploy/policies/ to the user or role that deploys, or use other credentials."
 _ROLE = re.compile(r"arn:(?P<partition>[\w-]+):sts::(?P<account>\d+):assumed-role/(?P<name>[^/]+)/")
 # Where rights can't be simulated: calls that change nothing, by the action that each needs.
 _READS: dict[str, Callable[[], Any]] = {

@@ -71,7 +71,7 @@ def _file(folder: Path, size: Size) -> Path:
 
 
 def _read(file: Path) -> bytes | None:
-    """Return the compiled model in a file; None if there is none, or it is not as it was written."""
+    """Return the compiled model in a file; None if the file is missing or damaged."""
     try:
         content = file.read_bytes()
     except OSError:

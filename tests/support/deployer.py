@@ -1,4 +1,4 @@
-"""Do what whoever deploys does with AWS, in pieces that can be repeated: `prepare` first lays out what they need."""
+"""Make the calls of a deployer in repeatable steps; `prepare` first sets up what they need."""
 
 import itertools
 from collections.abc import Callable, Mapping

@@ -31,7 +31,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Entry:
-    """A log line. `level` is empty if it isn't one of ours, such as what a library prints; `event` is then its text."""
+    """A log line. `level` is empty for what a library prints; `event` is then the whole text."""
 
     at: datetime
     source: Source
