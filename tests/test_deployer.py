@@ -1,4 +1,4 @@
-"""The policies for whoever deploys (deploy/policies/): enough for the commands, and nothing that they could do without.
+"""The deployer's policies (deploy/policies/): enough for the commands, and nothing they could do without.
 
 An emulator judges the calls that the commands make (`deployer.json`). It does not judge those that CloudFormation makes
 for them, so these are compared with AWS's own schemas of the resource types, which say what each handler calls.
