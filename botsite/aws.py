@@ -15,8 +15,8 @@ from django.conf import settings
 
 from botsite import secret_store
 
-# botocore waits 60 s for a silent peer by default. Everything here is small, so silence is a failure; and the callers
-# above (Telegram, SQS) try again, so a few attempts are enough.
+# botocore waits 60 s for a silent peer by default. What a photo needs is small, so silence is a failure; and the
+# callers above (Telegram, SQS) try again, so a few attempts are enough.
 _CONFIG = Config(
     connect_timeout=3,
     read_timeout=10,
@@ -25,6 +25,11 @@ _CONFIG = Config(
     tcp_keepalive=True,
     request_checksum_calculation="when_required",
 )
+# These make and describe what the service stands on: no photo waits for them, and they take their time over large
+# requests, which are better waited for than sent again.
+_CONTROL = frozenset({"acm", "cloudformation", "ec2", "elbv2", "iam", "route53"})
+_CONTROL_SECONDS = 60
+_ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
 # Creating a client from boto3's default session is not thread-safe; using one is.
 _lock = threading.Lock()
 
@@ -65,6 +70,12 @@ def client(service: str) -> Any:
         return _client(service)
 
 
+def once(service: str) -> Any:
+    """Return a client that sends each request once: for what AWS would make twice (deploy/once.py)."""
+    with _lock:
+        return _client(service, once=True)
+
+
 def s3() -> Any:
     """Return the process's S3 resource, which django-storages needs."""
     with _lock:
@@ -81,9 +92,14 @@ def dynamodb() -> Any:
 
 
 @cache
-def _client(service: str) -> Any:
+def _client(service: str, once: bool = False) -> Any:
+    patient = once or service in _CONTROL
+    config = _CONFIG.merge(Config(read_timeout=_CONTROL_SECONDS)) if patient else _CONFIG
     return boto3.client(  # type: ignore[call-overload]
-        service, region_name=settings.AWS_REGION or None, endpoint_url=settings.AWS_ENDPOINT_URL or None, config=_CONFIG
+        service,
+        region_name=settings.AWS_REGION or None,
+        endpoint_url=settings.AWS_ENDPOINT_URL or None,
+        config=config.merge(_ONCE) if once else config,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from django.conf import settings
 
 from botsite import aws
@@ -129,7 +129,7 @@ def test_failed_change_set_is_removed_with_its_empty_stack(answers: Stubber) -> 
         answers.add_response("describe_change_set", {"Status": status, "StatusReason": reason})
     answers.add_response("delete_change_set", {})
     script_stack(answers, "REVIEW_IN_PROGRESS")
-    answers.add_response("delete_stack", {}, {"StackName": ID})
+    answers.add_response("delete_stack", {}, {"StackName": ID, "ClientRequestToken": ANY})
     script_stack(answers, "DELETE_IN_PROGRESS", "DELETE_COMPLETE")
     with pytest.raises(StackError, match=r"app-queue: .* No export named app-network-VpcId found"):
         change_sets.create("app-queue", None, "provision", "{}", [], {})

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
+from deploy import once
 from deploy.certificates import self_signed
+from deploy.certificates.self_signed import Pair
 from deploy.cfn.cloudformation import Event, Report, pause
 from deploy.service import Service
 
@@ -26,15 +28,24 @@ def ensure_self_signed(service: Service, name: str, report: Report = lambda even
     listener stays as it is. Telegram then has to be given the new one.
     """
     now = datetime.now(UTC)
-    found = next((state["CertificateArn"] for state in ours(service, "IMPORTED")), None)
+    found = _imported(service)
     if found and not self_signed.wrong(pem(found), name, now + RENEWED_BEFORE_END):
         return found
     pair = self_signed.make(name, now)
     self_signed.check(pair, name, now)
     given: dict[str, Any] = {"CertificateArn": found} if found else {"Tags": service.tag_list()}
-    arn = aws.client("acm").import_certificate(Certificate=pair.certificate, PrivateKey=pair.key, **given)
+    arn = once.make(lambda: _import(pair, given), lambda: None if found else _imported(service))
     report(Event(f"{service}-certificate", name, TYPE, "UPDATE_COMPLETE" if found else "CREATE_COMPLETE"))
-    return str(arn["CertificateArn"])
+    return arn
+
+
+def _imported(service: Service) -> str | None:
+    return next((str(state["CertificateArn"]) for state in ours(service, "IMPORTED")), None)
+
+
+def _import(pair: Pair, given: dict[str, Any]) -> str:
+    acm = aws.once("acm")
+    return str(acm.import_certificate(Certificate=pair.certificate, PrivateKey=pair.key, **given)["CertificateArn"])
 
 
 def pem(arn: str) -> bytes:

@@ -37,6 +37,7 @@ def create(
         Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
         # For the templates with roles; it permits nothing in the others.
         Capabilities=["CAPABILITY_NAMED_IAM"],
+        ClientToken=cloudformation.token(),
     )
     status, reason = _wait_for_change_set(name, change_set)
     if status != "FAILED":
@@ -55,7 +56,9 @@ def execute(name: str, change_set: str, report: Report) -> None:
     if stack is None:
         raise StackError(f"{name} is gone: something else deleted it in the meantime. Run the command again.")
     after = cloudformation.newest_event(stack)
-    aws.client("cloudformation").execute_change_set(StackName=name, ChangeSetName=change_set)
+    aws.client("cloudformation").execute_change_set(
+        StackName=name, ChangeSetName=change_set, ClientRequestToken=cloudformation.token()
+    )
     cloudformation.follow(stack, after, report, ends=("CREATE_COMPLETE", "UPDATE_COMPLETE"))
 
 

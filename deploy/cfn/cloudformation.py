@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -117,7 +118,7 @@ def body(stack: Stack) -> str:
 
 def drop(stack: Stack) -> None:
     """Delete an empty stack; there are no events to follow."""
-    aws.client("cloudformation").delete_stack(StackName=stack.id)
+    aws.client("cloudformation").delete_stack(StackName=stack.id, ClientRequestToken=token())
     deadline = time.monotonic() + _DROP_SECONDS
     while (left := describe(stack.id)) and left.status != _GONE:
         pause(deadline, f"{stack.name} is still {left.status}")
@@ -126,8 +127,13 @@ def drop(stack: Stack) -> None:
 def delete(stack: Stack, report: Report) -> None:
     """Delete a stack and follow it to the end; raise StackError with the cause of a failure."""
     after = newest_event(stack)
-    aws.client("cloudformation").delete_stack(StackName=stack.id)
+    aws.client("cloudformation").delete_stack(StackName=stack.id, ClientRequestToken=token())
     follow(stack, after, report, ends=(_GONE,))
+
+
+def token() -> str:
+    """Return a new token: an attempt that repeats a request with it does nothing twice."""
+    return uuid.uuid4().hex
 
 
 def physical_ids(stack: Stack) -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from botsite import aws
+from deploy import once
 from deploy.cfn.cloudformation import StackError
 from deploy.service import Service
 
@@ -47,18 +48,16 @@ def create(service: Service, role: str, version: str, instance_id: str, say: Say
 
     A failure or an interrupt leaves no incomplete image behind.
     """
-    ec2 = aws.client("ec2")
     name = f"{service}-{role}-{version}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     marks = service.tag_list(Role=role, Version=version, Name=name)
-    image_id: str = ec2.create_image(
-        InstanceId=instance_id,
-        Name=name,
-        Description=f"Object detection service: {role} {version}",
-        TagSpecifications=[{"ResourceType": "image", "Tags": marks}],
-    )["ImageId"]
+    asked = {"InstanceId": instance_id, "Name": name, "Description": f"Object detection service: {role} {version}"}
+    tags = [{"ResourceType": "image", "Tags": marks}]
+    image_id = once.make(
+        lambda: str(aws.once("ec2").create_image(**asked, TagSpecifications=tags)["ImageId"]), lambda: _named(name)
+    )
     try:
         image = _await(image_id, say)
-        ec2.create_tags(Resources=list(image.snapshots), Tags=marks)
+        aws.client("ec2").create_tags(Resources=list(image.snapshots), Tags=marks)
     except BaseException:
         _remove(image_id, [one["SnapshotId"] for one in _snapshots(image_id)])
         raise
@@ -111,6 +110,11 @@ def _await(image_id: str, say: Say) -> Image:
             say(f"making the image {image_id}: {now}")
             told = now
         aws.pause(POLL_SECONDS)
+
+
+def _named(name: str) -> str | None:
+    """Return the id of our AMI with this name, in any state."""
+    return next((one.id for one in _images({"Name": "name", "Values": [name]})), None)
 
 
 def _images(*conditions: dict[str, Any]) -> list[Image]:
