@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from deploy import options, stacks, target
+from botsite import aws
+from deploy import first_point, options, stacks, target
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import Change, Report, Stack
@@ -21,7 +22,8 @@ _BEFORE_IMAGES = stacks.ORDER[: stacks.ORDER.index("bake") + 1]
 # Read permissions don't tell whether a token is stored, nor what Telegram has.
 _LATER = (
     "If no bot token is stored, it would be asked for on a terminal or read from --token-fd.",
-    "If needed, Telegram would be given the webhook, and instances of an older image would be replaced.",
+    "Instances of an older image would be replaced. Once the sites are healthy, Telegram would be given the webhook if "
+    "needed.",
 )
 
 
@@ -82,7 +84,14 @@ def deploy(
         done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
         for role in missing:
             _bake(service, role, say, bake_type)
-    return _merged(done, stacks.provision(service, {**latest.newest(service, values), **values}, report))
+    values = {**latest.newest(service, values), **values}
+    parts = stacks.ORDER
+    # An emulator launches no machine that publishes.
+    if not aws.emulated() and service.find("alarms") is None:
+        done = _merged(done, stacks.provision(service, values, report, parts[:-1]))
+        first_point.wait(service, say)
+        parts = parts[-1:]
+    return _merged(done, stacks.provision(service, values, report, parts))
 
 
 def roll_out(service: Service, say: Say) -> dict[str, str]:

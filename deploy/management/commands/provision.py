@@ -11,6 +11,7 @@ from deploy.certificates.choice import Way
 from deploy.images import rollout
 from deploy.management import before, plan, token_input
 from deploy.management.base import StackCommand, progress
+from deploy.operate import sites
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import bot
@@ -87,6 +88,7 @@ class Command(StackCommand):
             new = bot.store(service, token)
             console.print("The bot token is stored." if new else "The stored bot token is unchanged.")
         self._roll_out(service, console, options["wait"])
+        sites.wait(service, lambda text: console.print(text, markup=False))
         _connect(service, console)
         for line in provision.next_steps(service):
             console.print(line, markup=False)
