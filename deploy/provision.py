@@ -1,6 +1,6 @@
 """Bring up the whole service: stacks, images, certificate, and instances that run what the templates say."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from botsite import aws
@@ -85,7 +85,7 @@ def deploy(
         for role in missing:
             _bake(service, role, say, bake_type)
     values = {**latest.newest(service, values), **values}
-    parts = stacks.ORDER
+    parts: Sequence[str] = stacks.ORDER
     # An emulator launches no machine that publishes.
     if not aws.emulated() and service.find("alarms") is None:
         done = _merged(done, stacks.provision(service, values, report, parts[:-1]))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from botsite import aws
+from deploy import protection
 from deploy.cfn import change_sets, cloudformation, drift, parameters, planning, template
 from deploy.cfn.cloudformation import Change, Event, Report, Stack
 from deploy.cfn.cloudformation import StackError as StackError  # callers catch stacks.StackError
@@ -16,6 +17,8 @@ TEMPLATES = Path(__file__).parent / "cloudformation"
 # A stack may import what those before it export; they are deleted in reverse.
 ORDER = ("network", "storage", "queue", "bake", "web", "workers", "metrics", "alarms")
 _CHANGE_SET = "provision"
+# The part that holds what can't be made again.
+_STORED = "storage"
 _NEVER_MADE = ("ROLLBACK_COMPLETE", "CREATE_FAILED")
 # States that no change set leads out of, and what does.
 _WAYS_OUT = {
@@ -49,6 +52,8 @@ def provision(
         # Before any change: a value that one stack refuses must not stop the run halfway.
         _kept(_ours(service, part), templates[part], values)
     done = {service.stack_name(part): _deploy(service, part, templates[part], values, report) for part in parts}
+    if _STORED in parts:
+        protection.put(service.stack(_STORED))
     deployed = [(service.stack(part), templates[part]) for part in ORDER[: ORDER.index(parts[-1]) + 1]]
     if left := drift.settled(deployed):
         lines = "\n".join(f"  {one}" for one in left)
@@ -100,7 +105,7 @@ def _values(service: Service, part: str, text: Template, given: Mapping[str, str
 
 
 def delete(service: Service, report: Report = silent) -> list[str]:
-    """Delete every stack, the last first, with the contents of its buckets; return the names of the deleted stacks.
+    """Delete every stack, the last first, with its buckets' contents and protected table; return the deleted names.
 
     Raise StackError, before anything is deleted, if somebody else made one of them.
     """
@@ -113,8 +118,9 @@ def delete(service: Service, report: Report = silent) -> list[str]:
         if settled.empty:
             cloudformation.drop(settled)
             continue
-        for bucket in cloudformation.buckets(settled):
+        for bucket in cloudformation.names(settled, "AWS::S3::Bucket"):
             _empty(bucket)
+        protection.lift(settled)
         cloudformation.delete(settled, report)
     return deleted
 

@@ -15,8 +15,9 @@ from metrics.cloudwatch import Group, Metric, TrackingPolicy
 from metrics.evaluation import Point
 
 HOURS = 3
-# CloudWatch keeps points by the second for three hours, by its own clock.
-_SPAN = timedelta(hours=HOURS) - timedelta(seconds=30)
+# CloudWatch keeps points by the second for three hours, by its own clock. It rounds the start down to the minute, and
+# returns nothing at all for a start beyond that.
+_SPAN = timedelta(hours=HOURS) - timedelta(minutes=2)
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized"}
 
 

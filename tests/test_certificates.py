@@ -1,20 +1,23 @@
 """The load balancer's certificate: self-signed, kept and renewed in ACM; or a public one for a domain."""
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from botsite import aws
 from deploy.certificates import acm as certificates
-from deploy.certificates import domains, self_signed
+from deploy.certificates import domains, self_signed, validation
 from deploy.certificates.self_signed import CertificateError
 from deploy.cfn.cloudformation import Event
 from deploy.service import Service
-from tests.support import emulators
+from tests.support import emulators, recorded_aws
 from tests.support.provisioning import hosted_zone
+from tests.support.recorded_aws import Answer, Cloud
 
 NAME = "objdet-0123456789.us-east-1.elb.amazonaws.com"
 numbers = count(1)
@@ -171,3 +174,24 @@ def test_invisible_record_is_not_waited_for_forever(
     monkeypatch.setattr(domains, "_ISSUED_SECONDS", -1)
     with pytest.raises(CertificateError, match="registrar has the name servers"):
         domains.ensure_public(Service(prefix), "lost.example.com", zone)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("{}",), ("www.example.com", "{}"), ("*.{}",)],
+    ids=["of an EC key", "with more names", "wildcard"],
+)
+def test_record_of_another_certificate_is_kept(acm: Any, prefix: str, names: tuple[str, ...]) -> None:
+    """ACM lists EC certificates only if it is asked for their key types (amazon.aws 1567, API_ListCertificates)."""
+    domain = f"{prefix}.example.com"
+    ours = domains.ensure_public(Service(prefix), domain, hosted_zone())
+    state = acm.describe_certificate(CertificateArn=ours)["Certificate"]
+    assert validation.made(state)
+    named = [one.format(domain) for one in names]
+    theirs = {"DomainName": named[0], "SubjectAlternativeNameSummaries": named, "KeyAlgorithm": "EC-prime256v1"}
+    foreign = {**theirs, "CertificateArn": ours.replace(ours[-12:], "0" * 12)}
+    listed = json.dumps({"CertificateSummaryList": [{"CertificateArn": ours, "DomainName": domain}, foreign]})
+    cloud = Cloud(settings.AWS_ENDPOINT_URL, settings.AWS_ENDPOINT_URL, {"EC_prime256v1": Answer(listed)})
+    with recorded_aws.taken_for_aws(cloud):
+        assert validation.made(state) is None
+        assert validation.remove(state) == ""

@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from botsite import aws
 from deploy.cfn import template
 from deploy.local.stack import LocalStack
 from deploy.stacks import TEMPLATES
-from metrics import cloudwatch
+from metrics import cloudwatch, service
 from metrics.backlog import Depth
 from metrics.cloudwatch import Metric, StepPolicy, TrackingPolicy
 
@@ -74,6 +75,18 @@ def test_points_of_several_metrics_come_oldest_first(stack: LocalStack) -> None:
     found = cloudwatch.points(metrics, now - timedelta(minutes=5))
     assert [[point.value for point in points] for points in found] == [[2.0, 1.0], [3.0], []]
     assert found[0][1].at == now.timestamp() - 1
+
+
+def test_chart_begins_within_what_cloudwatch_keeps(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CloudWatch rounds the start down to the minute, and returns nothing if it is older than three hours then."""
+    monkeypatch.setattr(settings, "ASG_NAME", stack.env["ASG_NAME"])
+    starts: list[datetime] = []
+    events, event = aws.client("cloudwatch").meta.events, "provide-client-params.cloudwatch.GetMetricData"
+    events.register(event, lambda params, **more: starts.append(params["StartTime"]), unique_id=event)
+    service.tracked()
+    events.unregister(event, unique_id=event)
+    [start] = starts
+    assert start.replace(second=0, microsecond=0) > datetime.now(UTC) - timedelta(hours=service.HOURS, minutes=-1)
 
 
 def test_alarm_and_pages_agree_on_stale() -> None:

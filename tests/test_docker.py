@@ -67,7 +67,9 @@ def test_images_share_one_pinned_base() -> None:
     bases = {stage.base.partition(" AS ")[0] for path in containers.FILES for stage in containers.stages(path)}
     bases -= {"packages"}
     assert len(bases) == 1
-    assert re.fullmatch(r"docker\.io/library/python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", bases.pop())
+    assert re.fullmatch(
+        r"public\.ecr\.aws/docker/library/python:3\.11\.\d+-slim-bookworm@sha256:[0-9a-f]{64}", bases.pop()
+    )
 
 
 @each_file
@@ -157,15 +159,16 @@ def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str
 # --------------------------------------------------------------------------------------------- on a machine
 
 
-def docker_run(root: Path, settings: str, **role: str) -> list[str]:
-    """Return the arguments that run.sh gives to docker, on a machine with these settings."""
+def docker_run(root: Path, settings: str, version: str = "25.0.8", **role: str) -> list[str]:
+    """Return the arguments that run.sh gives to docker of a version, on a machine with these settings."""
     (root / "etc" / "objdet").mkdir(parents=True)
     (root / "etc" / "objdet" / "env").write_text(settings)
     (root / "var" / "lib" / "cloud" / "data").mkdir(parents=True)
     (root / "var" / "lib" / "cloud" / "data" / "instance-id").write_text("i-0123\n")
     (root / "proc").mkdir()
     (root / "proc" / "meminfo").write_text("MemTotal: 960000 kB\nMemFree: 1 kB\nSwapTotal: 1048572 kB\n")
-    (root / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    answer = f'if [ "$1" = version ]; then echo {version}; exit; fi'
+    (root / "docker").write_text(f'#!/bin/sh\n{answer}\nprintf "%s\\n" "$@"\n')
     (root / "docker").chmod(0o755)
     env = {"PATH": f"{root}:/usr/bin:/bin", "DESTDIR": str(root), **role}
     command = ["bash", str(containers.FOLDER / "run.sh")]
@@ -194,6 +197,16 @@ def test_site_publishes_its_port_and_logs_to_its_group(tmp_path: Path) -> None:
     assert "--publish 8000:8000 i" in said
     assert "--log-driver awslogs --log-opt mode=non-blocking --log-opt awslogs-region=eu-central-1" in said
     assert "--log-opt awslogs-group=/objdet/polybot --log-opt awslogs-stream=i-0123" in said
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [("25.0.3", True), ("26.1.4-ce", True), ("100.0", True), ("24.0.9", False), ("", False)]
+)
+def test_metrics_in_log_lines_are_announced_by_docker_25(tmp_path: Path, version: str, said: bool) -> None:
+    """An older Docker ends at the unknown option (moby 42838)."""
+    arguments = docker_run(tmp_path, "AWS_REGION=x\nLOG_GROUP=/objdet/polybot\n", version, IMAGE="i")
+    assert ("awslogs-format=json/emf" in arguments) == said
+    assert arguments[-1] == "i"
 
 
 def test_unit_always_restarts() -> None:

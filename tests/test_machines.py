@@ -121,8 +121,17 @@ def test_group_uses_newest_launch_template_in_both_zones(endpoint: str, role: st
     assert group["LaunchTemplate"]["LaunchTemplateName"] == f"{PREFIX}-{role}"
     assert group["LaunchTemplate"]["Version"] == "1"
     assert group["VPCZoneIdentifier"] == f"{network['SubnetAId']},{network['SubnetBId']}"
-    sizes = {"polybot": (2, 2), "yolo5": (0, 4), "metrics": (1, 1)}
+    sizes = {"polybot": (2, 4), "yolo5": (0, 4), "metrics": (1, 2)}
     assert (group["MinSize"], group["MaxSize"]) == sizes[role]
+
+
+@pytest.mark.parametrize(("part", "name"), [("web", "PolybotGroup"), ("metrics", "MetricsGroup")])
+def test_fixed_group_has_room_for_each_successor(part: str, name: str) -> None:
+    """EC2 Auto Scaling launches up to 200 % of the desired capacity, and its guide says nothing of the maximum."""
+    text = template.read(stacks.TEMPLATES / f"{part}.yaml")
+    group = text.all_resources[name]["Properties"]
+    assert group["InstanceMaintenancePolicy"] == {"MinHealthyPercentage": 100, "MaxHealthyPercentage": 200}
+    assert int(group["MaxSize"]) == 2 * int(group["MinSize"])
 
 
 def test_subnets_are_in_two_zones(endpoint: str) -> None:
@@ -150,6 +159,14 @@ def test_only_load_balancer_reaches_machines(endpoint: str) -> None:
         "Web": [(8000, [], [groups["Balancer"]])],
         "Workers": [],
     }
+
+
+def test_machines_reach_https_and_the_balancers_results(endpoint: str) -> None:
+    network = Service(PREFIX).stack("network").outputs
+    ids = [network["WebSecurityGroupId"], network["WorkersSecurityGroupId"]]
+    found = aws.client("ec2").describe_security_groups(GroupIds=ids)["SecurityGroups"]
+    egress = [sorted(opened(rule) for rule in one["IpPermissionsEgress"]) for one in found]
+    assert egress == [[(80, ["0.0.0.0/0"], []), (443, ["0.0.0.0/0"], [])]] * 2
 
 
 def opened(rule: dict[str, Any]) -> tuple[int, list[str], list[str]]:

@@ -109,6 +109,7 @@ def test_another_type_begins_with_its_own_number(own: Service) -> None:
 
 
 def test_unreadable_table_leaves_the_number_of_the_type(own: Service) -> None:
+    aws.dynamodb().update_table(TableName=_table(own), DeletionProtectionEnabled=False)
     aws.dynamodb().delete_table(TableName=_table(own))
     assert target.steps(own, {})["BacklogSteps"].startswith("270,540,")
 

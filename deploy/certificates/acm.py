@@ -19,6 +19,10 @@ RENEWED_BEFORE_END = timedelta(days=30)
 _RELEASED_SECONDS = 15 * 60
 KINDS = ("IMPORTED", "AMAZON_ISSUED")
 TYPE = "AWS::CertificateManager::Certificate"
+_KEY_TYPES = (
+    *("RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096"),
+    *("EC_prime256v1", "EC_secp384r1", "EC_secp521r1"),
+)
 
 
 def ensure_self_signed(service: Service, name: str, report: Report = lambda event: None) -> str:
@@ -81,15 +85,22 @@ def _delete(arn: str) -> None:
             pause(deadline, f"{arn} is still in use")
 
 
+def every() -> Iterator[dict[str, Any]]:
+    """Yield each certificate of the account in this region, in short."""
+    # Without key types ACM lists RSA of 1024 and 2048 bits only (API_ListCertificates).
+    pages = aws.client("acm").get_paginator("list_certificates").paginate(Includes={"keyTypes": _KEY_TYPES})
+    for page in pages:
+        yield from page["CertificateSummaryList"]
+
+
 def ours(service: Service, kind: str) -> Iterator[dict[str, Any]]:
     """Yield the service's certificates of a kind (IMPORTED or AMAZON_ISSUED) as ACM describes them."""
     acm, wanted = aws.client("acm"), service.tag_list()
-    for page in acm.get_paginator("list_certificates").paginate():
-        for one in page["CertificateSummaryList"]:
-            arn = one["CertificateArn"]
-            # By tag: the domain name doesn't tell who made the certificate.
-            found = acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]
-            if all(tag in found for tag in wanted):
-                state = acm.describe_certificate(CertificateArn=arn)["Certificate"]
-                if state["Type"] == kind:
-                    yield state
+    for one in every():
+        arn = one["CertificateArn"]
+        # By tag: the domain name doesn't tell who made the certificate.
+        found = acm.list_tags_for_certificate(CertificateArn=arn)["Tags"]
+        if all(tag in found for tag in wanted):
+            state = acm.describe_certificate(CertificateArn=arn)["Certificate"]
+            if state["Type"] == kind:
+                yield state

@@ -3,6 +3,7 @@
 from typing import Any
 
 from botsite import aws
+from deploy.certificates import acm
 
 _RECORD_SECONDS = 300
 # A tag of the certificate: the zone in which we created its record. Records have no tags.
@@ -70,11 +71,15 @@ def _in_zone(zone_id: str, wanted: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _shared(state: dict[str, Any]) -> bool:
-    """Return whether another certificate in this region is for the same domain: one record validates them all."""
-    pages = aws.client("acm").get_paginator("list_certificates").paginate()
-    every = [one for page in pages for one in page["CertificateSummaryList"]]
+    """Return whether another certificate in this region names the domain: one record validates them all."""
     arn, domain = state["CertificateArn"], state["DomainName"]
-    return any(one.get("DomainName") == domain and one["CertificateArn"] != arn for one in every)
+    # A wildcard has the same record as its domain.
+    same = {domain, f"*.{domain}"}
+    return any(one["CertificateArn"] != arn and same & _names(one) for one in acm.every())
+
+
+def _names(summary: dict[str, Any]) -> set[str]:
+    return {summary.get("DomainName", ""), *summary.get("SubjectAlternativeNameSummaries", [])}
 
 
 def _change(zone_id: str, action: str, record: dict[str, Any]) -> None:

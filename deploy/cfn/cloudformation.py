@@ -35,6 +35,7 @@ class Stack:
     parameters: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     created: datetime | None = None
+    protected: bool = False
 
     @property
     def busy(self) -> bool:
@@ -106,6 +107,7 @@ def _stack(found: Mapping[str, Any]) -> Stack:
         parameters={one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", [])},
         outputs={one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])},
         created=found.get("CreationTime"),
+        protected=found.get("EnableTerminationProtection", False),
     )
 
 
@@ -131,6 +133,12 @@ def delete(stack: Stack, report: Report) -> None:
     follow(stack, after, report, ends=(_GONE,))
 
 
+def protect(stack: Stack, on: bool) -> None:
+    """Have CloudFormation refuse to delete the stack, or not any more."""
+    if stack.protected != on:
+        aws.client("cloudformation").update_termination_protection(StackName=stack.name, EnableTerminationProtection=on)
+
+
 def token() -> str:
     """Return a new token: an attempt that repeats a request with it does nothing twice."""
     return uuid.uuid4().hex
@@ -146,9 +154,9 @@ def resources(stack: Stack) -> list[Change]:
     return [Change(stack.name, "Remove", one["LogicalResourceId"], one["ResourceType"]) for one in _resources(stack)]
 
 
-def buckets(stack: Stack) -> list[str]:
-    """Return the names of the stack's S3 buckets."""
-    return [one["PhysicalResourceId"] for one in _resources(stack) if one["ResourceType"] == "AWS::S3::Bucket"]
+def names(stack: Stack, type_: str) -> list[str]:
+    """Return the names of the stack's resources of a type."""
+    return [one["PhysicalResourceId"] for one in _resources(stack) if one["ResourceType"] == type_]
 
 
 def settle(stack: Stack, report: Report) -> Stack | None:

@@ -1,8 +1,9 @@
 # The site: Telegram's webhook, /results and the admin. From the top of the repository:
 #   docker build -f deploy/docker/polybot.Dockerfile -t objdet-polybot .
 
-# The Python that the tests run on. Tag and digest are raised together, in all three files.
-FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
+# The Python that the tests run on, from AWS's copy of Docker's official images, which does not limit EC2's addresses.
+# Tag and digest, the same as on Docker Hub, are raised together, in all three files.
+FROM public.ecr.aws/docker/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /srv/venv
 WORKDIR /srv
@@ -10,7 +11,7 @@ COPY deploy/docker/polybot.lock .
 # Only what this role imports, each file by its hash; `make lock` makes the lock from polybot.txt.
 RUN /srv/venv/bin/pip install --no-deps --require-hashes --requirement polybot.lock
 
-FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
+FROM public.ecr.aws/docker/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
 RUN useradd --system --uid 10001 --user-group --no-create-home objdet \
     && install -d -o objdet -g objdet /srv/state
 COPY --from=packages /srv/venv /srv/venv

@@ -22,6 +22,12 @@ if [ -n "$group" ]; then
     # A log group that does not answer must not hold up the service.
     options+=(--log-driver awslogs --log-opt mode=non-blocking --log-opt "awslogs-region=$(setting AWS_REGION)"
         --log-opt "awslogs-group=$group" --log-opt "awslogs-stream=$(cat "$root/var/lib/cloud/data/instance-id")")
+    # Not every region looks for metrics in lines that do not say so. Docker has this since 25, which Amazon Linux 2023
+    # installs; an older one would not start the container.
+    docker_version=$(docker version --format '{{.Server.Version}}' || true)
+    if [ "$(printf '%s\n' 25 "$docker_version" | sort --version-sort | head -n 1)" = 25 ]; then
+        options+=(--log-opt awslogs-format=json/emf)
+    fi
 else
     # What it writes goes to this process's output, and so to the journal.
     options+=(--log-driver none)

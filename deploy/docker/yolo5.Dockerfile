@@ -3,8 +3,9 @@
 # Another model: `--build-arg MODEL=yolo11s`, or one's own in deploy/docker/weights (see the README there).
 ARG MODEL=yolo11n
 
-# The Python that the tests run on. Tag and digest are raised together, in all three files.
-FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
+# The Python that the tests run on, from AWS's copy of Docker's official images, which does not limit EC2's addresses.
+# Tag and digest, the same as on Docker Hub, are raised together, in all three files.
+FROM public.ecr.aws/docker/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3 AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /srv/venv
 WORKDIR /srv
@@ -40,7 +41,7 @@ RUN given="/srv/cache/weights/${MODEL}_openvino_model" && mkdir -p /srv/models /
     fi \
     && mv "$given" /srv/models/
 
-FROM docker.io/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
+FROM public.ecr.aws/docker/library/python:3.11.15-slim-bookworm@sha256:d29f48a31a8b408ed19272ca1e7b10ebae13b240a27e862d3d4217c528e2e0c3
 ARG MODEL
 RUN useradd --system --uid 10001 --user-group --no-create-home objdet \
     && install -d -o objdet -g objdet /srv/state

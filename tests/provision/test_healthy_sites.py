@@ -97,7 +97,8 @@ def deployed(prefix: str, cloud: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
     run_provision(prefix, "--self-signed", *arguments())
     for module in (sites, first_point):
         monkeypatch.setattr(module, "_POLL_SECONDS", 0)
-    with recorded_aws.taken_for_aws(BootingCloud(cloud, cloud)) as booting:
+    booting = BootingCloud(cloud, cloud)
+    with recorded_aws.taken_for_aws(booting):
         yield booting
 
 

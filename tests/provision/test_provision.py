@@ -7,7 +7,8 @@ from django.core.management import CommandError
 
 from botsite import aws
 from deploy import provision, stacks
-from deploy.cfn.cloudformation import Event
+from deploy.cfn import cloudformation
+from deploy.cfn.cloudformation import Event, StackError
 from deploy.images import ami, bake, latest
 from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
@@ -49,6 +50,30 @@ def test_provision_creates_table_with_indexes_and_expiry(made: str) -> None:
     }
     expiry = dynamodb.describe_time_to_live(TableName=f"{made}-predictions")["TimeToLiveDescription"]
     assert expiry == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
+
+
+def test_stored_data_is_protected_from_deletion(made: str) -> None:
+    dynamodb, formation = aws.client("dynamodb"), aws.client("cloudformation")
+    with pytest.raises(dynamodb.exceptions.ClientError, match="protected against deletion"):
+        dynamodb.delete_table(TableName=f"{made}-predictions")
+    with pytest.raises(formation.exceptions.ClientError, match="TerminationProtection is enabled"):
+        formation.delete_stack(StackName=f"{made}-storage")
+    assert [part for part in stacks.ORDER if Service(made).stack(part).protected] == ["storage"]
+
+
+def test_protection_is_put_back_by_next_run(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    cloudformation.protect(Service(prefix).stack("storage"), on=False)
+    done = provision.deploy(Service(prefix))
+    assert set(done.values()) == {"unchanged"}
+    assert Service(prefix).stack("storage").protected
+
+
+def test_unprotected_table_is_reported(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    aws.client("dynamodb").update_table(TableName=f"{prefix}-predictions", DeletionProtectionEnabled=False)
+    with pytest.raises(StackError, match=r"DeletionProtectionEnabled: true in the template, false live"):
+        provision.deploy(Service(prefix))
 
 
 def test_indexes_hold_list_columns_and_no_detections(made: str) -> None:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import provision, stacks, teardown
+from deploy import protection, provision, stacks, teardown
 from deploy.certificates import acm, validation
 from deploy.cfn import cloudformation
 from deploy.images import ami
@@ -83,6 +83,29 @@ def test_teardown_empties_bucket_before_deleting_its_stack(prefix: str, monkeypa
     assert full == [name for name in left if name not in (f"{prefix}-storage", f"{prefix}-network")]
 
 
+def test_teardown_lifts_protection_just_before_its_stack_goes(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS, unlike the emulator, leaves a protected table alone even if its stack is deleted."""
+    provision.deploy(Service(prefix))
+    protected = {}
+
+    def look(stack: cloudformation.Stack, report: object) -> None:
+        table = aws.client("dynamodb").describe_table(TableName=f"{prefix}-predictions")["Table"]
+        now = Service(prefix).stack("storage").protected
+        protected[stack.name.removeprefix(f"{prefix}-")] = (table["DeletionProtectionEnabled"], now)
+
+    monkeypatch.setattr(cloudformation, "delete", look)
+    stacks.delete(Service(prefix))
+    lifted = ("storage", "network")
+    assert protected == {part: (part not in lifted, part not in lifted) for part in stacks.ORDER}
+
+
+def test_unconfirmed_teardown_lifts_no_protection(prefix: str) -> None:
+    provision.deploy(Service(prefix))
+    with pytest.raises(CommandError, match="Nothing was deleted"):
+        call_command("teardown", "--prefix", prefix, stdout=io.StringIO())
+    assert Service(prefix).stack("storage").protected
+
+
 def test_teardown_continues_if_bucket_is_gone(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-000000000000-us-east-1")
@@ -131,6 +154,7 @@ def test_teardown_shows_stored_data(prefix: str, monkeypatch: pytest.MonkeyPatch
 def test_deleted_stores_are_not_counted(prefix: str) -> None:
     provision.deploy(Service(prefix))
     fill(prefix)
+    protection.lift(Service(prefix).stack("storage"))
     aws.client("dynamodb").delete_table(TableName=f"{prefix}-predictions")
     assert teardown.stored(Service(prefix)) == ["photos and results: 3", "dead letters: 1"]
     stacks.delete(Service(prefix))

@@ -27,7 +27,8 @@ def table(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
     backups = dynamodb.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
     recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus")
     encryption = table.get("SSEDescription") or {}
-    return {
+    protection = {"DeletionProtectionEnabled": table["DeletionProtectionEnabled"]}
+    return protection | {
         "BillingMode": table.get("BillingModeSummary", {}).get("BillingMode"),
         "KeySchema": table["KeySchema"],
         "GlobalSecondaryIndexes": table.get("GlobalSecondaryIndexes", []),
