@@ -1,10 +1,24 @@
-"""Refuse options of the workers that exclude each other; a template can't compare its parameters."""
+"""Refuse options that exclude each other, or that have to be meant; a template can't compare its parameters."""
 
+import ipaddress
 from collections.abc import Mapping
 
 from deploy import stacks
 from deploy.cfn.cloudformation import StackError
 from deploy.service import Service
+
+# Wider is no network of one's own: the largest that were ever given to anybody.
+WIDEST = 8
+
+
+def check_open(given: Mapping[str, str], meant: bool) -> None:
+    """Raise StackError for an OperatorCidr that is half the world, unless that is `meant`."""
+    cidr = given.get("OperatorCidr", "")
+    if cidr and not meant and ipaddress.ip_network(cidr, strict=False).prefixlen < WIDEST:
+        raise StackError(
+            f"OperatorCidr={cidr} lets everybody reach the admin's login. Give your own address, OperatorCidr=IP/32; "
+            "if you mean it, add --open-admin."
+        )
 
 
 def check(service: Service, given: Mapping[str, str]) -> None:

@@ -31,19 +31,22 @@ _LATER = (
 class Order:
     """What the operator asks for: which service, with which template parameters, and which certificate.
 
-    `bake_type` is the builder's instance type; empty for the usual one.
+    `bake_type` is the builder's instance type; empty for the usual one. `open_admin` is whether everybody may be let
+    at the admin's login.
     """
 
     service: Service
     values: Mapping[str, str] = field(default_factory=dict)
     way: Way = field(default_factory=Way)
     bake_type: str = ""
+    open_admin: bool = False
 
 
 def check_options(order: Order) -> None:
     """Raise StackError for options that are wrong in any account; AWS is not asked."""
     choice.check(order.way, order.values)
     stacks.check(order.values)
+    options.check_open(order.values, order.open_admin)
 
 
 def check(order: Order) -> None:

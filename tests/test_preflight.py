@@ -68,7 +68,7 @@ def page(*arguments: str) -> dict[str, tuple[str, str]]:
 def test_good_account_passes_every_check(account: Cloud) -> None:
     states = {name: state for name, (state, _) in page().items()}
     assert states == {**dict.fromkeys(states, "ok"), "token": "warning"}
-    assert list(states) == ["account", "rights", "quota", "zones", "free-plan", "certificate", "token", "admin"]
+    assert list(states) == ["account", "rights", "quota", "vpcs", "zones", "free-plan", "certificate", "token", "admin"]
 
 
 def test_page_begins_with_account_and_region(account: Cloud) -> None:
@@ -80,8 +80,8 @@ def test_page_begins_with_account_and_region(account: Cloud) -> None:
 def test_new_accounts_quota_is_too_small_for_the_first_photo(account: Cloud) -> None:
     account.answers[QUOTA] = recorded_aws.quota(5)
     state, text = page()["quota"]
-    assert (state, "may run 5 vCPUs; with one worker or a builder it needs 8, at most 16" in text) == ("failed", True)
-    assert "request-service-quota-increase --service-code ec2 --quota-code L-1216C47A --desired-value 16" in text
+    assert (state, "may run 5 vCPUs; with one worker or a builder it needs 8, at most 20" in text) == ("failed", True)
+    assert "request-service-quota-increase --service-code ec2 --quota-code L-1216C47A --desired-value 20" in text
 
 
 def test_unsuitable_account_stays_untouched(account: Cloud) -> None:
@@ -91,7 +91,7 @@ def test_unsuitable_account_stays_untouched(account: Cloud) -> None:
     assert cloudformation.describe("new-network") is None
 
 
-@pytest.mark.parametrize(("vcpus", "state"), [(7, "failed"), (8, "warning"), (15, "warning"), (16, "ok")])
+@pytest.mark.parametrize(("vcpus", "state"), [(7, "failed"), (8, "warning"), (19, "warning"), (20, "ok")])
 def test_quota_counts_running_instances_and_builder(account: Cloud, vcpus: int, state: str) -> None:
     account.answers[QUOTA] = recorded_aws.quota(vcpus)
     assert page()["quota"][0] == state
@@ -99,7 +99,17 @@ def test_quota_counts_running_instances_and_builder(account: Cloud, vcpus: int, 
 
 def test_other_instances_of_the_account_use_the_quota() -> None:
     verdict = quota.judge(16, {"web": 4, "metrics": 2, "workers": 8}, first=2, baker=2, others=4)
-    assert (verdict.state, "at most 20, 4 of them for what runs already" in verdict.seen) == (State.WARNING, True)
+    assert (verdict.state, "at most 24, 4 of them for what runs already" in verdict.seen) == (State.WARNING, True)
+
+
+@pytest.mark.parametrize(("vpcs", "state"), [(1, "failed"), (2, "ok")])
+def test_another_vpc_has_to_fit_into_the_quota(account: Cloud, vpcs: int, state: str) -> None:
+    """The emulator has one, the default VPC of a region."""
+    assert len(aws.client("ec2").describe_vpcs()["Vpcs"]) == 1
+    account.answers = {"L-F678F1CE": recorded_aws.quota(vpcs), **account.answers}
+    found, text = page()["vpcs"]
+    assert (found, f"the account may have {vpcs} VPCs in us-east-1 and has 1" in text) == (state, True)
+    assert ("--service-code vpc --quota-code L-F678F1CE --desired-value 2" in text) == (state == "failed")
 
 
 def test_running_instances_are_counted(account: Cloud) -> None:
@@ -179,7 +189,15 @@ def test_unready_account_fails(account: Cloud) -> None:
 
 
 def test_open_admin_is_pointed_out(account: Cloud) -> None:
-    assert page("--parameter", "OperatorCidr=0.0.0.0/0")["admin"][0] == "warning"
+    assert page("--parameter", "OperatorCidr=0.0.0.0/0", "--open-admin")["admin"][0] == "warning"
+
+
+@pytest.mark.parametrize("more", [["--check"], ["--plan"], []])
+@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/7"])
+def test_admin_is_opened_to_everybody_only_if_told_twice(account: Cloud, more: list[str], cidr: str) -> None:
+    with pytest.raises(CommandError, match=rf"OperatorCidr={cidr} lets everybody reach .* add --open-admin"):
+        call_command("provision", "--prefix", "new", "--parameter", f"OperatorCidr={cidr}", *more, stdout=io.StringIO())
+    assert cloudformation.describe("new-network") is None
 
 
 def nobody() -> Console:

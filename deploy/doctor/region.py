@@ -11,8 +11,7 @@ from deploy.doctor.findings import Verdict, failed, ok, unknown, warning
 from deploy.service import Service
 
 # "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", counted in virtual processors.
-_QUOTA = "L-1216C47A"
-REQUEST = f"aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {_QUOTA}"
+_VCPUS = ("ec2", "L-1216C47A")
 # Part of the service -> the parameter that names its instance type.
 TYPES = {"web": "WebType", "workers": "WorkerType", "metrics": "MetricsType"}
 
@@ -53,17 +52,24 @@ def vcpus(types: Sequence[str]) -> dict[str, int]:
     return {one["InstanceType"]: int(one["VCpuInfo"]["DefaultVCpus"]) for one in found}
 
 
-def quota() -> float:
-    """Return how many vCPUs the account may run."""
-    answer = aws.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=_QUOTA)
+def quota(service: str = _VCPUS[0], code: str = _VCPUS[1]) -> float:
+    """Return the account's quota in the region: how many vCPUs it may run, or another one."""
+    answer = aws.client("service-quotas").get_service_quota(ServiceCode=service, QuotaCode=code)
     return float(answer["Quota"]["Value"])
+
+
+def request(service: str = _VCPUS[0], code: str = _VCPUS[1]) -> str:
+    """Return the command that asks AWS for more."""
+    return f"aws service-quotas request-service-quota-increase --service-code {service} --quota-code {code}"
 
 
 def judge_quota(quota: float, needed: Mapping[str, int]) -> Verdict:
     """Judge the account's quota of vCPUs, given the vCPUs that each part of the service needs at most."""
-    always, most = needed["web"] + needed["metrics"], sum(needed.values())
+    always = needed["web"] + needed["metrics"]
+    # What always runs is doubled while it is replaced.
+    most = sum(needed.values()) + always
     seen = f"the account may run {quota:g} vCPUs, the service always needs {always}, and at most {most}"
-    todo = f"Request more: {REQUEST}"
+    todo = f"Request more: {request()}"
     if quota < always:
         return failed(seen, f"{todo} --desired-value {most}")
     if quota < most:

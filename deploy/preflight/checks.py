@@ -16,6 +16,7 @@ CHECKS: Mapping[str, Check] = {
     "account": account.check,
     "rights": rights.check,
     "quota": quota.check,
+    "vpcs": quota.vpcs,
     "zones": zones.check,
     "free-plan": free_plan.check,
     "certificate": outside.certificate,

@@ -1,6 +1,9 @@
 """Check what is not AWS's to give: the bot's token, the domain, and who may open the admin."""
 
+import ipaddress
+
 from botsite import aws
+from deploy import options
 from deploy.certificates import domains
 from deploy.certificates.self_signed import CertificateError
 from deploy.doctor import bot as doctor
@@ -41,7 +44,7 @@ def certificate(order: Order, wanted: Wanted) -> Verdict:
 def admin(order: Order, wanted: Wanted) -> Verdict:
     """Check that the admin's login is not open to everybody."""
     cidr = wanted.values.get("OperatorCidr", "")
-    if cidr.endswith("/0"):
+    if cidr and ipaddress.ip_network(cidr, strict=False).prefixlen < options.WIDEST:
         return warning(
             f"OperatorCidr={cidr} lets everybody reach the admin's login", "Give your own address: OperatorCidr=IP/32."
         )

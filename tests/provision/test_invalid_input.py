@@ -30,6 +30,9 @@ pytestmark = pytest.mark.usefixtures("control")
         (["--parameter", "SpotShare=55"], "SpotShare can't be '55': it has to be one of 0, 10, 20"),
         (["--parameter", "KeptDays=8"], "KeptDays can't be '8': it has to be one of 5, 7, 14"),
         (["--parameter", "OperatorCidr=here"], "an IPv4 CIDR block such as"),
+        (["--parameter", "OperatorCidr=999.2.3.4/32"], "an IPv4 CIDR block such as"),
+        (["--parameter", "OperatorCidr=0.0.0.0/0"], "add --open-admin"),
+        (["--parameter", "OperatorCidr=::/0"], "an IPv4 CIDR block such as"),
         (["--parameter", "Yolo5ImageId=mine"], "the id of an AMI"),
     ],
 )
@@ -38,6 +41,14 @@ def test_invalid_input_is_rejected_before_any_change(prefix: str, arguments: lis
         with pytest.raises(CommandError, match=reason):
             run_provision(prefix, *arguments, *more)
     assert cloudformation.describe(f"{prefix}-network") is None
+
+
+@pytest.mark.parametrize(
+    ("cidr", "reason"), [("999.2.3.4/32", "an IPv4 CIDR block such as"), ("0.0.0.0/0", "add --open-admin")]
+)
+def test_check_begins_with_the_operators_addresses(prefix: str, cidr: str, reason: str) -> None:
+    with pytest.raises(CommandError, match=reason):
+        run_provision(prefix, "--check", "--parameter", f"OperatorCidr={cidr}")
 
 
 def test_domain_outside_its_zone_is_rejected_before_any_change(prefix: str, zone: str) -> None:

@@ -55,6 +55,11 @@ class Command(StackCommand):
         parser.add_argument(
             "--self-signed", action="store_true", help="use a self-signed certificate for the load balancer's name"
         )
+        parser.add_argument(
+            "--open-admin",
+            action="store_true",
+            help="let everybody reach the admin's login, with OperatorCidr=0.0.0.0/0",
+        )
         parser.add_argument("--token-fd", type=int, metavar="N", help=token_input.HELP)
         parser.add_argument("--wait", action="store_true", help="wait until old instances are replaced")
         parser.add_argument(
@@ -146,7 +151,7 @@ def _together(options: dict[str, Any]) -> None:
 def _order(service: Service, options: dict[str, Any]) -> Order:
     values = dict(_pair(text) for text in options["parameter"])
     way = Way(options["domain"], options["hosted_zone_id"].removeprefix("/hostedzone/"), options["self_signed"])
-    return Order(service, values, way, options["bake_type"])
+    return Order(service, values, way, options["bake_type"], options["open_admin"])
 
 
 def _pair(text: str) -> tuple[str, str]:
