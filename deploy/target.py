@@ -1,4 +1,4 @@
-"""Work out the target of BacklogPerInstance, which the stacks take as values: CloudFormation can't multiply."""
+"""Work out a worker's speed and the target of BacklogPerInstance: CloudFormation can't multiply."""
 
 from collections.abc import Mapping
 
@@ -14,18 +14,18 @@ _HYSTERESIS = 0.25
 
 
 def steps(service: Service, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the parameter BacklogSteps for what the operator gives now, or gave before; raise StackError."""
+    """Return the parameters that follow from what the operator gives now, or gave before; raise StackError."""
     values = stacks.values(service, "workers", given)
+    photos_per_second = float(values["PhotosPerSecond"]) or _measured(service, values["WorkerType"])
+    goal = float(values["LatencyGoalSeconds"])
     try:
-        target = float(values["BacklogTarget"]) or _acceptable(service, values)
+        target = float(values["BacklogTarget"]) or backlog.acceptable(goal, photos_per_second)
     except BadSetting as error:
         raise StackError(str(error)) from error
-    return {"BacklogSteps": ",".join(f"{number * target:.10g}" for number in range(1, STEPS))}
-
-
-def _acceptable(service: Service, values: Mapping[str, str]) -> float:
-    photos_per_second = float(values["PhotosPerSecond"]) or _measured(service, values["WorkerType"])
-    return backlog.acceptable(float(values["LatencyGoalSeconds"]), photos_per_second)
+    return {
+        "BacklogSteps": ",".join(f"{number * target:.10g}" for number in range(1, STEPS)),
+        "WorkerPhotosPerSecond": f"{photos_per_second:.10g}",
+    }
 
 
 def _measured(service: Service, worker_type: str) -> float:
@@ -34,7 +34,7 @@ def _measured(service: Service, worker_type: str) -> float:
     deployed = stack.parameters if stack else {}
     if deployed.get("WorkerType") != worker_type:
         return speed.usual(worker_type)
-    now, before = speed.of(service, worker_type), _deployed(deployed)
+    now, before = speed.of(service, worker_type), _deployed(deployed) or _told(service)
     return before if before and abs(now / before - 1) <= _HYSTERESIS else now
 
 
@@ -43,3 +43,9 @@ def _deployed(values: Mapping[str, str]) -> float | None:
     if "BacklogSteps" not in values or float(values["BacklogTarget"]):
         return None
     return float(values["BacklogSteps"].partition(",")[0]) / float(values["LatencyGoalSeconds"])
+
+
+def _told(service: Service) -> float | None:
+    """Return the speed that the deployed sites were told, None if they are of an older release."""
+    web = service.find("web")
+    return float(web.parameters["WorkerPhotosPerSecond"]) if web and "WorkerPhotosPerSecond" in web.parameters else None

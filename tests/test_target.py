@@ -16,6 +16,7 @@ from metrics.backlog import Depth
 from metrics.evaluation import Point
 from metrics.policy import Capacity, Policies
 from tests.support import emulators, measured
+from tests.support.deployed import instance_settings
 
 SERVICE = Service("target")
 _numbers = count(1)
@@ -52,6 +53,28 @@ def test_target_is_set_or_follows_goal_and_speed(aws_url: str, values: dict[str,
     assert sorted(one.target for one in deployed.tracking) == sorted([10, target])
     assert [tuple(one.steps) for one in deployed.steps] == [tuple(one.steps) for one in policy.shipped(target).steps]
     assert float(SERVICE.environment()["BACKLOG_TARGET"]) == target
+
+
+@pytest.mark.parametrize(
+    ("values", "speed"),
+    [
+        ({}, "18"),
+        ({"BacklogTarget": "10"}, "18"),
+        ({"PhotosPerSecond": "0.5", "LatencyGoalSeconds": "20"}, "0.5"),
+        ({"WorkerType": "c7i-flex.large"}, "25"),
+    ],
+)
+def test_sites_are_told_how_fast_a_worker_is(aws_url: str, values: dict[str, str], speed: str) -> None:
+    _deploy(**values)
+    assert instance_settings(SERVICE.prefix, "polybot")["PHOTOS_PER_SECOND"] == speed
+
+
+def test_sites_are_not_replaced_for_a_little_more_speed(own: Service) -> None:
+    provision.deploy(own, {"BacklogTarget": "10"})
+    measured.store(_table(own), 100, cpu_ms=90, cpus=2)
+    assert set(provision.deploy(own).values()) == {"unchanged"}
+    measured.store(_table(own), 100, cpu_ms=50, cpus=2)
+    assert target.steps(own, {})["WorkerPhotosPerSecond"] == "40"
 
 
 def test_target_is_kept_by_the_next_provision(aws_url: str) -> None:
