@@ -10,8 +10,10 @@ from botocore.stub import ANY, Stubber
 from django.conf import settings
 
 from botsite import aws
-from deploy.cfn import change_sets, cloudformation
+from deploy import stacks
+from deploy.cfn import change_sets, cloudformation, template
 from deploy.cfn.cloudformation import Event, Stack, StackError
+from deploy.service import Service
 
 ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/app-queue/1"
 STACK = Stack("app-queue", ID, "REVIEW_IN_PROGRESS")
@@ -76,6 +78,18 @@ def test_slow_stack_is_followed_event_by_event(answers: Stubber) -> None:
         ("JobsDlq", "CREATE_COMPLETE"),
         ("app-queue", "CREATE_COMPLETE"),
     ]
+
+
+def test_first_change_set_keeps_no_value(answers: Stubber) -> None:
+    """AWS refuses UsePreviousValue with the type CREATE (API_CreateChangeSet), which a stack in review has again."""
+    in_review = Stack("app-queue", ID, "REVIEW_IN_PROGRESS", parameters={"Prefix": "app", "JobsMaxReceives": "7"})
+    given = dict.fromkeys(("StackName", "ChangeSetName", "TemplateBody", "Tags", "Capabilities", "ClientToken"), ANY)
+    own = {"ParameterKey": "Prefix", "ParameterValue": "app"}
+    answers.add_response("delete_change_set", {})
+    answers.add_response("create_change_set", {}, {**given, "ChangeSetType": "CREATE", "Parameters": [own]})
+    answers.add_response("describe_change_set", {"Status": "CREATE_COMPLETE"})
+    text = template.read(stacks.TEMPLATES / "queue.yaml")
+    assert stacks._change_set(Service("app"), "queue", in_review, text, {})
 
 
 def test_error_names_first_failure_not_cancellations(answers: Stubber) -> None:

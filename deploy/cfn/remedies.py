@@ -52,8 +52,8 @@ _ADVICE = (
     ),
     (
         r"toomanyrequests",
-        "Docker Hub limits pulls by address, and an address on EC2 has had other users: run this again, which takes "
-        "another address, or build from a copy of the base image: `bake_ami --image`.",
+        "The registry limits pulls by address, and an address on EC2 has had other users: run this again, which takes "
+        "another address, or take a container from a registry of your own: `bake_ami --image`.",
     ),
     (
         r"already exists|AlreadyExists|EntityAlreadyExists|BucketAlreadyOwnedByYou|already being used",

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from botsite import aws
-from deploy import existence, stacks, teardown
+from deploy import existence, protection, stacks, teardown
 from deploy.certificates import acm, domains, validation
 from deploy.cfn import cloudformation, remedies
 from deploy.doctor import checks
@@ -48,6 +48,7 @@ class Deployer:
             logs.create_log_group(logGroupName=name, tags=tags)
         self.root("s3").put_object(Bucket=self.bucket, Key="photos/1", Body=b"x")
         self._without_certificate()
+        self._protect()
         self.arns = self.arns or (*arns.of(self.service), *self._more())
 
     @property
@@ -104,7 +105,8 @@ class Deployer:
         run("rotate", "results-key", "--prefix", self.service.prefix)
 
     def clear(self) -> None:
-        """Empty the bucket, and delete what no stack holds."""
+        """Empty the bucket, delete what no stack holds, and lift what protects the rest."""
+        protection.lift(self.service.stack("storage"))
         stacks._empty(self.bucket)
         if self.root("s3").list_objects_v2(Bucket=self.bucket)["KeyCount"]:
             # Deleting many objects at once raises nothing.
@@ -130,6 +132,12 @@ class Deployer:
         gone = [{"Action": "DELETE", "ResourceRecordSet": one} for one in records if one["Type"] == "CNAME"]
         if gone:
             dns.change_resource_record_sets(HostedZoneId=self.zone, ChangeBatch={"Changes": gone})
+
+    def _protect(self) -> None:
+        """Put back the protection that `clear` has lifted."""
+        stack = f"{self.service}-storage"
+        self.root("cloudformation").update_termination_protection(StackName=stack, EnableTerminationProtection=True)
+        self.root("dynamodb").update_table(TableName=f"{self.service}-predictions", DeletionProtectionEnabled=True)
 
     def _more(self) -> list[str]:
         """Return ARNs of what no stack holds: what is gone is asked about, too."""
