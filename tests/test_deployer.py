@@ -49,8 +49,8 @@ WITH_OTHERS = {
     "s3:DeleteObjectVersion",  # the emulator takes this for s3:DeleteObject
     "acm:AddTagsToCertificate",  # Tags of acm:ImportCertificate; the emulator judges it with a domain
 }
-# Only asked where AWS isn't emulated (deploy/preflight, deploy/operate/sites.py), or of a change set that CloudFormation
-# finds invalid.
+# Only asked where AWS is not emulated (deploy/preflight, deploy/operate/sites.py), or of a change set that is found
+# invalid.
 NOT_HERE = {
     "cloudformation:DescribeEvents",
     "ec2:DescribeInstanceTypeOfferings",
