@@ -12,6 +12,7 @@ from deploy import stacks
 from deploy.cfn import drift, template
 from deploy.cfn.live import machines
 
+MAINTENANCE = "InstanceMaintenancePolicy"
 SIZES = {"MinSize": 0, "MaxSize": 4, "DesiredCapacity": 0, "DefaultCooldown": 300, "DefaultInstanceWarmup": 180}
 TEMPLATE = {"LaunchTemplateId": "lt-0123456789abcdef0", "LaunchTemplateName": "objdet-yolo5", "Version": "3"}
 GROUP = {
@@ -81,3 +82,26 @@ def test_every_property_of_group_with_spot_instances_is_compared(autoscaling: St
 )
 def test_changed_group_is_noticed(autoscaling: Stubber, values: dict[str, str], changed: str) -> None:
     assert differing(autoscaling, written(**values)) == [changed]
+
+
+# API_InstanceMaintenancePolicy: what a group without one answers has no such member.
+@pytest.mark.parametrize(
+    ("live", "changed"),
+    [
+        ({}, []),
+        ({"MaxSize": 2}, ["MaxSize"]),
+        ({"InstanceMaintenancePolicy": {"MinHealthyPercentage": -1, "MaxHealthyPercentage": -1}}, [MAINTENANCE]),
+        ({"InstanceMaintenancePolicy": {"MinHealthyPercentage": 90, "MaxHealthyPercentage": 100}}, [MAINTENANCE]),
+    ],
+)
+def test_group_of_fixed_size_is_compared(autoscaling: Stubber, live: dict[str, Any], changed: list[str]) -> None:
+    text = template.read(stacks.TEMPLATES / "web.yaml")
+    names = {**text.names({"Prefix": "objdet"}), "PolybotLaunchTemplate": TEMPLATE["LaunchTemplateId"]}
+    written = text.resolve(text.resources(names)["PolybotGroup"]["Properties"], names)
+    policy = {"MinHealthyPercentage": 100, "MaxHealthyPercentage": 200}
+    sizes = {"MinSize": 2, "MaxSize": 4, "DesiredCapacity": 2, MAINTENANCE: policy}
+    found = {**GROUP, "AutoScalingGroupName": "objdet-polybot", **sizes, **live}
+    autoscaling.add_response("describe_auto_scaling_groups", {"AutoScalingGroups": [found]})
+    group = machines.group("objdet-polybot", written)
+    compared = ("MinSize", "MaxSize", MAINTENANCE)
+    assert [key for key in compared if not drift.covers(group[key], written[key])] == changed
