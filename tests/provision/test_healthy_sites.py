@@ -4,6 +4,7 @@ The emulator launches nothing, so what AWS answers meanwhile is recorded.
 """
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import pytest
 from django.core.management import CommandError
 
 from botsite import aws
-from deploy import first_point, provision
+from deploy import provision
 from deploy.cfn import cloudformation
 from deploy.local.telegram.client import TelegramControl
 from deploy.operate import sites
@@ -95,8 +96,8 @@ def publish(emulator: str, group: str) -> None:
 def deployed(prefix: str, cloud: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[BootingCloud]:
     """AWS with a service on it that has no token yet."""
     run_provision(prefix, "--self-signed", *arguments())
-    for module in (sites, first_point):
-        monkeypatch.setattr(module, "_POLL_SECONDS", 0)
+    # It has finished before it answers, as an emulator does.
+    monkeypatch.setattr(aws, "pause", lambda seconds: time.sleep(0.02))
     booting = BootingCloud(cloud, cloud)
     with recorded_aws.taken_for_aws(booting):
         yield booting

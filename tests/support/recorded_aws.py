@@ -13,6 +13,9 @@ from django.conf import settings
 
 from tests.support.emulators import forget_clients
 
+# One, as each would read the system's certificates anew; emulators come and go, so connections are not kept.
+_PASSED_ON = httpx.Client(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -88,7 +91,7 @@ class Cloud:
                 return answer.status, answer.body.encode(), kind
         passed = {name: value for name, value in headers.items() if name.lower() not in ("host", "content-length")}
         emulator = self.ec2 if "/ec2/aws4_request" in headers.get("Authorization", "") else self.emulator
-        found = httpx.request(method, emulator + path, content=body, headers=passed, timeout=30)
+        found = _PASSED_ON.request(method, emulator + path, content=body, headers=passed)
         return found.status_code, found.content, found.headers.get("Content-Type", "text/xml")
 
 
