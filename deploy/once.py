@@ -17,16 +17,21 @@ _THROTTLED = 429
 
 def make(call: Callable[[], Made], found: Callable[[], Made | None]) -> Made:
     """Return what `call` makes, by a client of `aws.once`; `found` returns what a call without an answer made."""
-    for _ in range(_ATTEMPTS - 1):
+    tries, lost = 0, False
+    while True:
+        tries += 1
         try:
             return call()
         except (ClientError, HTTPClientError, NoConnectionError) as error:
-            if not _lost(error):
+            # After a lost answer, a refusal may be of a name that this very call has taken.
+            lost = lost or _lost(error)
+            if not lost:
                 raise
-        aws.pause(_LISTED_SECONDS)
-        if (made := found()) is not None:
-            return made
-    return call()
+            aws.pause(_LISTED_SECONDS)
+            if (made := found()) is not None:
+                return made
+            if tries == _ATTEMPTS:
+                raise
 
 
 def _lost(error: Exception) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from botsite import aws
 from deploy import first_point, options, stacks, target
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
@@ -89,8 +88,7 @@ def deploy(
             _bake(service, role, say, bake_type)
     values = {**latest.newest(service, values), **values}
     parts: Sequence[str] = stacks.ORDER
-    # An emulator launches no machine that publishes.
-    if not aws.emulated() and service.find("alarms") is None:
+    if first_point.awaited(service):
         done = _merged(done, stacks.provision(service, values, report, parts[:-1]))
         first_point.wait(service, say)
         parts = parts[-1:]

@@ -116,6 +116,18 @@ def test_call_is_repeated_if_nothing_was_made(cloud: SlowCloud) -> None:
     assert next(answers, "none left") == "none left"
 
 
+def test_refusal_after_a_lost_answer_is_looked_into(cloud: SlowCloud) -> None:
+    """EC2 refuses a second image of the same name (InvalidAMIName.Duplicate), which it may list only then."""
+    refused = ClientError({"Error": {"Code": "InvalidAMIName.Duplicate"}}, "CreateImage")
+    errors = iter((ReadTimeoutError(endpoint_url="https://ec2"), refused))
+    listed = iter((None, "ami-1"))
+
+    def call() -> str:
+        raise next(errors)
+
+    assert once.make(call, lambda: next(listed)) == "ami-1"
+
+
 def test_refused_call_is_not_repeated(cloud: SlowCloud) -> None:
     calls: list[str] = []
 

@@ -1,7 +1,7 @@
 """Wait until the load balancer finds the sites healthy; if it doesn't, show what they logged last."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -78,5 +78,5 @@ def _last_lines(service: Service) -> list[str]:
 
 
 def _line(entry: Entry) -> str:
-    words: Iterator[str] = iter((f"{entry.at:%H:%M:%S}", str(entry.source), entry.level, entry.event))
+    words = (f"{entry.at:%H:%M:%S}", str(entry.source), entry.level, entries.printable(entry.event))
     return " ".join([*filter(None, words), entries.values(entry)]).rstrip()

@@ -49,7 +49,8 @@ def vpcs(order: Order, wanted: Wanted) -> Verdict:
     """Compare the quota of VPCs with those there are, unless the service has its own already."""
     if aws.emulated():
         return not_here("quotas")
-    if order.service.find("network"):
+    network = order.service.find("network")
+    if network and "VpcId" in network.outputs:
         return ok("the service has its VPC")
     pages = aws.client("ec2").get_paginator("describe_vpcs").paginate()
     return judge_vpcs(region.quota(*_VPCS), sum(len(page["Vpcs"]) for page in pages))
