@@ -9,7 +9,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from botsite import aws
-from deploy import existence, stacks, teardown
+from deploy import budget, existence, stacks, teardown
+from deploy.budget import Budget
 from deploy.certificates import acm, domains, validation
 from deploy.cfn import cloudformation, remedies
 from deploy.doctor import checks
@@ -103,6 +104,14 @@ class Deployer:
         """Rotate a secret."""
         run("rotate", "results-key", "--prefix", self.service.prefix)
 
+    def budget(self) -> None:
+        """Make a budget, change whom it tells and what it allows, and remove it."""
+        budget.remove(self.service)
+        budget._create(Budget(self.service, 10, tagged=False), "a@example.com")
+        budget._mailed(self.service, "b@example.com")
+        budget.keep(self.service, 20)
+        budget.remove(self.service)
+
     def clear(self) -> None:
         """Empty the bucket, and delete what no stack holds."""
         stacks._empty(self.bucket)
@@ -145,6 +154,7 @@ PIECES: Mapping[str, Callable[[Deployer], None]] = {
     "replace": Deployer.replace,
     "certify": Deployer.certify,
     "rotate": Deployer.rotate,
+    "budget": Deployer.budget,
     "clear": Deployer.clear,
     "verify": Deployer.verify,
 }

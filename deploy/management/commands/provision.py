@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
 from botsite.bot.errors import TelegramError
-from deploy import provision, stacks
+from deploy import budget, provision, stacks
 from deploy.certificates.choice import Way
 from deploy.images import rollout
 from deploy.management import before, plan, token_input
@@ -54,6 +54,13 @@ class Command(StackCommand):
         parser.add_argument(
             "--self-signed", action="store_true", help="use a self-signed certificate for the load balancer's name"
         )
+        parser.add_argument(
+            "--monthly-budget",
+            type=float,
+            metavar="USD",
+            help="have AWS write to AlarmEmail at 80 %% of so many dollars a month, and when more is forecast; "
+            "kept until it is set again, 0 removes it",
+        )
         parser.add_argument("--token-fd", type=int, metavar="N", help=token_input.HELP)
         parser.add_argument("--wait", action="store_true", help="wait until old instances are replaced")
         parser.add_argument(
@@ -87,6 +94,8 @@ class Command(StackCommand):
             new = bot.store(service, token)
             console.print("The bot token is stored." if new else "The stored bot token is unchanged.")
         self._roll_out(service, console, options["wait"])
+        for line in budget.keep(service, order.monthly_budget):
+            console.print(line, markup=False)
         _connect(service, console)
         for line in provision.next_steps(service):
             console.print(line, markup=False)
@@ -144,7 +153,7 @@ def _together(options: dict[str, Any]) -> None:
 def _order(service: Service, options: dict[str, Any]) -> Order:
     values = dict(_pair(text) for text in options["parameter"])
     way = Way(options["domain"], options["hosted_zone_id"].removeprefix("/hostedzone/"), options["self_signed"])
-    return Order(service, values, way, options["bake_type"])
+    return Order(service, values, way, options["bake_type"], options["monthly_budget"])
 
 
 def _pair(text: str) -> tuple[str, str]:
