@@ -155,6 +155,7 @@ UNUSED = {
     "objects": r"^s3:(REST|GetObject$|GetObjectM|DeleteObject|PutObject)",
     "metadata of a bucket": r"^s3:.*Metadata",
     "other settings of a bucket": r"^s3:(Put|Delete)(Bucket)?(Acc|Ana|C|W|Repl|Int|Inv|M|Log|N|ObjectLock|V|Acl|Abac)",
+    "images by a parameter": r"^ssm:Get\*$",
     "replicas of a secret": r"^secretsmanager:(Replicate|Remove)",
     "protection of a topic": r"^sns:PutDataProtectionPolicy$",
 }
