@@ -37,7 +37,7 @@ lock: ## rewrite the *.lock files after a change of a requirements file; UPGRADE
 audit: ## checkov on the templates, parliament and policy_sentry on the policies, in an environment of its own (400 MB)
 	@$(PYTHON) deploy/local/install.py --tests
 	@test -x .venv-audit/bin/parliament || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install -q $(AUDITORS); }
-	@.venv-audit/bin/checkov -d deploy/cloudformation --framework cloudformation --compact --quiet
+	@.venv-audit/bin/checkov -d deploy/cloudformation -d deploy/github --framework cloudformation --compact --quiet
 	@$(RUN) -m tests.audit.documents >.venv-audit/policies.json
 	@.venv-audit/bin/python -m tests.audit .venv-audit/policies.json
 
