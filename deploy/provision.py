@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from deploy import budget, options, stacks, target
+from deploy import options, stacks, target
+from deploy.budgets import budget
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import Change, Report, Stack

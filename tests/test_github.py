@@ -18,8 +18,8 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from deploy import budget
-from deploy.budget import Budget
+from deploy.budgets import stored
+from deploy.budgets.stored import Budget
 from deploy.cfn import template
 from deploy.service import Service
 from tests.support import emulators, judged, operating
@@ -242,7 +242,7 @@ def account() -> Iterator[Any]:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr("django.conf.settings.TELEGRAM_API_URL", stack.enter_context(emulators.telegram()))
         run_provision("objdet", "--self-signed", "--parameter", "AlarmEmail=ops@example.com", token=TOKEN)
-        budget._create(Budget(Service("objdet"), 10, tagged=False), "ops@example.com")
+        stored.create(Budget(Service("objdet"), 10, tagged=False), "ops@example.com")
         root = clients_of(url, aws_access_key_id="test", aws_secret_access_key="test")
         create(root, "github")
         yield root
@@ -297,14 +297,14 @@ def _widened(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def test_role_that_plans_can_plan(account: Any) -> None:
+def test_planning_role_can_plan(account: Any) -> None:
     said = plan(account, policy())
     assert "Nothing would change in the stacks of objdet." in said
     assert "The budget would change from US$ 10.00" in said
     assert "lack" not in said
 
 
-def test_role_that_plans_needs_all_it_has(account: Any) -> None:
+def test_planning_role_needs_all_it_has(account: Any) -> None:
     survivors = [
         name
         for name, mutant in mutants(policy())
@@ -314,7 +314,7 @@ def test_role_that_plans_needs_all_it_has(account: Any) -> None:
     assert survivors == []
 
 
-def test_role_that_plans_reads_no_secrets_and_no_data() -> None:
+def test_planning_role_reads_no_secrets_and_no_data() -> None:
     actions = {action for one in policy()["Statement"] for action in one["Action"]}
     assert {
         action for action in actions if re.search(r"^(secretsmanager|dynamodb|s3|sqs|logs|ssm|kms|iam):", action)

@@ -182,7 +182,7 @@ def test_nothing_happens_without_terminal_or_yes() -> None:
     assert copies.existing(TABLE) == [copy]
 
 
-def test_copies_are_discarded_and_who_did_is_recorded() -> None:
+def test_discarding_copies_is_recorded() -> None:
     copy = copied()
     assert "Deleted." in run("restore", "--prefix", "rescue", "--discard", "--yes")
     assert copies.existing(TABLE) == []

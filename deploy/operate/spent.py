@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from botsite import aws
-from deploy import budget, costs, stacks
+from deploy import costs, stacks
+from deploy.budgets import budget
 from deploy.cfn import template
 from deploy.cfn.cloudformation import Stack
 from deploy.costs import Line

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 from django.core.management import CommandError
 
 from botsite import aws
-from deploy import budget, existence, provision
-from deploy.budget import Budget
+from deploy import existence, provision
+from deploy.budgets import budget, stored
+from deploy.budgets.stored import Budget
 from deploy.cfn.cloudformation import StackError
 from deploy.service import Service
 from tests.support import emulators, recorded_aws
@@ -34,6 +36,8 @@ DENIED = Answer(
     400,
 )
 
+# An error of DescribeBudget (API_budgets_DescribeBudget.html, Errors).
+BROKEN = Answer('{"__type": "InternalErrorException", "Message": "An error on the server occurred."}', 400)
 # aws/aws-cli, awscli/examples/budgets/describe-budget.rst, with the spends of API_budgets_CalculatedSpend.html.
 COUNTED = Answer(
     '{"Budget": {"BudgetName": "costly-monthly", "BudgetType": "COST", "TimeUnit": "MONTHLY", "CostFilters": {}, '
@@ -51,7 +55,7 @@ def with_budget(prefix: str) -> Service:
 
 def subscribers(service: Service) -> dict[tuple[str, float], list[str]]:
     """Return who hears of each notification, by its type and threshold."""
-    budgets, which = aws.client("budgets"), {"AccountId": ACCOUNT, "BudgetName": budget.name(service)}
+    budgets, which = aws.client("budgets"), {"AccountId": ACCOUNT, "BudgetName": stored.name(service)}
     found = {}
     for one in budgets.describe_notifications_for_budget(**which)["Notifications"]:
         same = {key: value for key, value in one.items() if key != "NotificationState"}
@@ -65,7 +69,7 @@ def told(*addresses: str) -> dict[tuple[str, float], list[str]]:
 
 
 def test_budget_is_made_for_the_address_of_the_alarms(with_budget: Service) -> None:
-    assert budget.find(with_budget) == Budget(with_budget, 50.0, tagged=False, spent=0.0)
+    assert stored.find(with_budget) == Budget(with_budget, 50.0, tagged=False, spent=0.0)
     assert subscribers(with_budget) == told("ops@example.com")
 
 
@@ -73,7 +77,7 @@ def test_later_runs_keep_the_budget(with_budget: Service) -> None:
     again = run("provision", "--prefix", with_budget.prefix)
     same = run("provision", "--prefix", with_budget.prefix, "--monthly-budget", "50")
     assert "budget" not in again + same
-    assert budget.find(with_budget) == Budget(with_budget, 50.0, tagged=False, spent=0.0)
+    assert stored.find(with_budget) == Budget(with_budget, 50.0, tagged=False, spent=0.0)
 
 
 def test_budget_changes_and_ends(with_budget: Service) -> None:
@@ -81,14 +85,14 @@ def test_budget_changes_and_ends(with_budget: Service) -> None:
     assert "was US$ 50.00 a month for the whole account; it is US$ 70.50" in run(*named, "--monthly-budget", "70.5")
     assert subscribers(with_budget) == told("ops@example.com")
     assert "is removed" in run(*named, "--monthly-budget", "0")
-    assert budget.find(with_budget) is None
+    assert stored.find(with_budget) is None
     assert "budget" not in run(*named, "--monthly-budget", "0")
 
 
 def test_new_address_replaces_the_old_one(with_budget: Service) -> None:
     topic = {"SubscriptionType": "SNS", "Address": f"arn:aws:sns:us-east-1:{ACCOUNT}:chat"}
-    which = {"AccountId": ACCOUNT, "BudgetName": budget.name(with_budget)}
-    for one in budget._NOTIFICATIONS:
+    which = {"AccountId": ACCOUNT, "BudgetName": stored.name(with_budget)}
+    for one in stored.NOTIFICATIONS:
         aws.client("budgets").create_subscriber(**which, Notification=one, Subscriber=topic)
     printed = run("provision", "--prefix", with_budget.prefix, "--parameter", "AlarmEmail=new@example.com")
     assert "AWS writes to new@example.com at 80 % spent" in printed
@@ -96,8 +100,8 @@ def test_new_address_replaces_the_old_one(with_budget: Service) -> None:
 
 
 def test_deleted_notification_comes_back(with_budget: Service) -> None:
-    which = {"AccountId": ACCOUNT, "BudgetName": budget.name(with_budget)}
-    aws.client("budgets").delete_notification(**which, Notification=budget._NOTIFICATIONS[1])
+    which = {"AccountId": ACCOUNT, "BudgetName": stored.name(with_budget)}
+    aws.client("budgets").delete_notification(**which, Notification=stored.NOTIFICATIONS[1])
     run("provision", "--prefix", with_budget.prefix)
     assert subscribers(with_budget) == told("ops@example.com")
 
@@ -108,7 +112,7 @@ def test_plan_names_the_budget_and_makes_none(prefix: str) -> None:
     )
     assert "A budget would be made: US$ 9.00 a month for the whole account. Whether the tag" in printed
     assert "not known here" in printed
-    assert budget.find(Service(prefix)) is None
+    assert stored.find(Service(prefix)) is None
 
 
 def test_plan_names_changes_of_the_budget(with_budget: Service) -> None:
@@ -116,7 +120,7 @@ def test_plan_names_changes_of_the_budget(with_budget: Service) -> None:
     assert "would change from US$ 50.00 a month for the whole account to US$ 60.00" in run(*named, "60")
     assert "would be removed" in run(*named, "0")
     assert "budget" not in run(*named, "50")
-    assert budget.find(with_budget) == Budget(with_budget, 50.0, tagged=False, spent=0.0)
+    assert stored.find(with_budget) == Budget(with_budget, 50.0, tagged=False, spent=0.0)
 
 
 @pytest.mark.parametrize("amount", ["-1", "nan", "inf"])
@@ -132,11 +136,11 @@ def test_budget_without_reader_is_rejected_before_any_change(prefix: str) -> Non
 
 
 def test_teardown_removes_the_budget(with_budget: Service) -> None:
-    assert budget.name(with_budget) in run("teardown", "--prefix", with_budget.prefix, "--plan")
-    assert existence.alive(budget.arn(with_budget))
+    assert stored.name(with_budget) in run("teardown", "--prefix", with_budget.prefix, "--plan")
+    assert existence.alive(stored.arn(with_budget))
     run("teardown", "--prefix", with_budget.prefix, "--yes")
-    assert budget.find(with_budget) is None
-    assert not existence.alive(budget.arn(with_budget))
+    assert stored.find(with_budget) is None
+    assert not existence.alive(stored.arn(with_budget))
 
 
 def test_budget_of_others_is_left_alone(prefix: str) -> None:
@@ -144,7 +148,7 @@ def test_budget_of_others_is_left_alone(prefix: str) -> None:
     theirs = {"BudgetName": f"{prefix}-monthly", **limit}
     aws.client("budgets").create_budget(AccountId=ACCOUNT, Budget=theirs)
     with pytest.raises(StackError, match="was not made by `provision`"):
-        budget.remove(Service(prefix))
+        stored.remove(Service(prefix))
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +185,7 @@ def test_tag_activated_later_filters_from_then_on(billing: Cloud) -> None:
     billing.answers["ListCostAllocationTags"] = ACTIVE
     assert budget.steps(Service("costly"), None)[0].endswith("for what carries the tag Project=costly.")
     budget.keep(Service("costly"), None)
-    found = budget.find(Service("costly"))
+    found = stored.find(Service("costly"))
     assert found is not None
     assert found.tagged
 
@@ -206,7 +210,15 @@ def test_old_rights_of_a_deployer_stop_nothing(billing: Cloud) -> None:
     assert budget.keep(Service("costly"), None) == budget.steps(Service("costly"), None) == unknown
 
 
-def test_cost_shows_what_aws_has_counted(billing: Cloud) -> None:
+def test_silent_budgets_stop_nothing_but_a_wish_for_one(billing: Cloud) -> None:
+    billing.answers["DescribeBudget"] = BROKEN
+    unknown = "Whether there is a budget is not known: DescribeBudget failed with InternalErrorException"
+    assert budget.keep(Service("costly"), None)[0].startswith(unknown)
+    with pytest.raises(ClientError, match="InternalErrorException"):
+        budget.keep(Service("costly"), 50)
+
+
+def test_cost_shows_spending_as_aws_counts_it(billing: Cloud) -> None:
     billing.answers["ListCostAllocationTags"] = ACTIVE
     assert budget.told(Service("costly")) == ""
     budget.keep(Service("costly"), 50)

@@ -9,8 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from botsite import aws
-from deploy import budget, existence, stacks, teardown
-from deploy.budget import Budget
+from deploy import existence, stacks, teardown
+from deploy.budgets import budget, stored
+from deploy.budgets.stored import Budget
 from deploy.certificates import acm, domains, validation
 from deploy.cfn import cloudformation, remedies
 from deploy.doctor import checks
@@ -106,11 +107,11 @@ class Deployer:
 
     def budget(self) -> None:
         """Make a budget, change whom it tells and what it allows, and remove it."""
-        budget.remove(self.service)
-        budget._create(Budget(self.service, 10, tagged=False), "a@example.com")
-        budget._mailed(self.service, "b@example.com")
+        stored.remove(self.service)
+        stored.create(Budget(self.service, 10, tagged=False), "a@example.com")
+        stored.mail_to(self.service, "b@example.com")
         budget.keep(self.service, 20)
-        budget.remove(self.service)
+        stored.remove(self.service)
 
     def clear(self) -> None:
         """Empty the bucket, and delete what no stack holds."""

@@ -6,7 +6,8 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
 from botsite.bot.errors import TelegramError
-from deploy import budget, provision, stacks
+from deploy import provision, stacks
+from deploy.budgets import budget
 from deploy.certificates.choice import Way
 from deploy.images import rollout
 from deploy.management import before, plan, token_input
@@ -94,10 +95,8 @@ class Command(StackCommand):
             new = bot.store(service, token)
             console.print("The bot token is stored." if new else "The stored bot token is unchanged.")
         self._roll_out(service, console, options["wait"])
-        for line in budget.keep(service, order.monthly_budget):
-            console.print(line, markup=False)
         _connect(service, console)
-        for line in provision.next_steps(service):
+        for line in [*budget.keep(service, order.monthly_budget), *provision.next_steps(service)]:
             console.print(line, markup=False)
 
     def _deploy(self, order: Order, console: Console, verbosity: int) -> None:

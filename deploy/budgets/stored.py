@@ -1,25 +1,18 @@
-"""A monthly budget: AWS writes to whoever gets the alarms when most of it is spent, and when it won't last.
+"""Read and write a service's budget in AWS Budgets."""
 
-It isn't in a template: whether the service's tag filters costs is only known at run time, and emulators refuse a whole
-stack with an `AWS::Budgets::Budget`. A mail needs no topic policy, which would take the alarms' topic its default one.
-"""
-
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from botsite import aws
-from deploy import stacks
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.service import Service
 
 TYPE = "AWS::Budgets::Budget"
-_TAG = "Project"
-_NOTIFICATIONS: tuple[dict[str, Any], ...] = tuple(
+TAG = "Project"
+NOTIFICATIONS: tuple[dict[str, Any], ...] = tuple(
     {
         "NotificationType": kind,
         "ComparisonOperator": "GREATER_THAN",
@@ -46,7 +39,7 @@ class Budget:
     forecast: float | None = None
 
     def __str__(self) -> str:
-        counted = f"what carries the tag {_TAG}={self.service}" if self.tagged else "the whole account"
+        counted = f"what carries the tag {TAG}={self.service}" if self.tagged else "the whole account"
         return f"US$ {self.dollars:,.2f} a month for {counted}"
 
 
@@ -58,68 +51,6 @@ def name(service: Service) -> str:
 def arn(service: Service) -> str:
     """Return the ARN of the service's budget, whether it exists or not."""
     return f"arn:aws:budgets::{_account()}:budget/{name(service)}"
-
-
-def check_amount(wanted: float | None) -> None:
-    """Raise StackError for an amount that no budget can have; AWS is not asked."""
-    if wanted is not None and not 0 <= wanted < math.inf:
-        raise StackError(f"--monthly-budget can't be {wanted:g}: give US dollars a month, or 0 for none.")
-
-
-def check(service: Service, wanted: float | None, values: Mapping[str, str]) -> None:
-    """Raise StackError for a budget without anybody who would hear of it."""
-    if wanted and not _email(service, values):
-        raise StackError("A budget needs somebody to write to: add --parameter AlarmEmail=you@example.com.")
-
-
-def steps(service: Service, wanted: float | None) -> list[str]:
-    """Return what `keep` would do, a sentence each; nothing is changed."""
-    try:
-        there = find(service)
-    except ClientError as error:
-        return [_unknown(error)]
-    if wanted == 0:
-        return [f"The budget of {there} would be removed."] if there else []
-    if wanted is None and there is None:
-        return []
-    made, reason = _intended(service, wanted, there)
-    if there is None:
-        return [f"A budget would be made: {made}. {reason}".rstrip()]
-    return [] if _same(made, there) else [f"The budget would change from {there} to {made}. {reason}".rstrip()]
-
-
-def keep(service: Service, wanted: float | None) -> list[str]:
-    """Make, change, keep (`wanted` is None) or remove (0) the budget; return what happened, a sentence each."""
-    try:
-        there = find(service)
-    except ClientError as error:
-        if wanted is not None:
-            raise
-        return [_unknown(error)]
-    if wanted == 0:
-        return [f"The budget of {there} is removed."] if remove(service) else []
-    if wanted is None and there is None:
-        return []
-    made, reason = _intended(service, wanted, there)
-    email = _email(service, {})
-    if there is None:
-        _create(made, email)
-        return [f"The budget is {made}. AWS writes to {email} {WHEN}. {reason}".rstrip()]
-    changed = [] if _same(made, there) else [f"The budget was {there}; it is {made}. {reason}".rstrip()]
-    if changed:
-        aws.client("budgets").update_budget(AccountId=_account(), NewBudget=_written(made))
-    return [*changed, *_mailed(service, email)]
-
-
-def told(service: Service) -> str:
-    """Return the budget and what AWS has counted this month, empty if there is none."""
-    there = find(service)
-    if there is None:
-        return ""
-    if aws.emulated():
-        return f"{there}; what is spent of it is not known here."
-    forecast = f", US$ {there.forecast:,.2f} forecast" if there.forecast is not None else ", no forecast yet"
-    return f"{there}; US$ {there.spent or 0:,.2f} spent by AWS's count, up to a day late{forecast}."
 
 
 def find(service: Service) -> Budget | None:
@@ -148,62 +79,55 @@ def remove(service: Service) -> bool:
     return True
 
 
-def _intended(service: Service, wanted: float | None, there: Budget | None) -> tuple[Budget, str]:
-    """Return the budget as it should be, and why it counts the whole account if it does."""
-    dollars = wanted if wanted is not None else there.dollars if there else 0.0
-    counts, reason = _tag_counts()
-    # What isn't known now changes nothing that was known before.
-    tagged = counts if counts is not None else bool(there and there.tagged)
-    return Budget(service, dollars, tagged), "" if tagged else reason
-
-
-def _tag_counts() -> tuple[bool | None, str]:
+def tag_counts() -> tuple[bool | None, str]:
     """Return whether costs can be filtered by the service's tag, None if unknown, and what follows from it.
 
     A tag of one's own only filters once somebody has activated it (AWS Billing user guide, "Using user-defined cost
     allocation tags").
     """
     if aws.emulated():
-        return None, f"Whether the tag {_TAG} is activated for cost allocation is not known here."
+        return None, f"Whether the tag {TAG} is activated for cost allocation is not known here."
     try:
-        found = aws.client("ce").list_cost_allocation_tags(Status="Active", TagKeys=[_TAG])["CostAllocationTags"]
+        found = aws.client("ce").list_cost_allocation_tags(Status="Active", TagKeys=[TAG])["CostAllocationTags"]
     except ClientError as error:
         if not remedies.denied_action(error):
             raise
-        return None, f"Whether the tag {_TAG} is activated for cost allocation can't be read: {_message(error)}"
+        return None, f"Whether the tag {TAG} is activated for cost allocation can't be read: {_message(error)}"
     return bool(found), (
-        f"Activate the tag {_TAG} in the Billing console, under Cost allocation tags, and run provision again: then it "
+        f"Activate the tag {TAG} in the Billing console, under Cost allocation tags, and run provision again: then it "
         "counts this service alone."
     )
 
 
-def _same(one: Budget, other: Budget) -> bool:
-    return (one.dollars, one.tagged) == (other.dollars, other.tagged)
-
-
-def _create(budget: Budget, email: str) -> None:
+def create(budget: Budget, email: str) -> None:
+    """Make a budget that writes to this address."""
     aws.client("budgets").create_budget(
         AccountId=_account(),
         Budget=_written(budget),
         NotificationsWithSubscribers=[
-            {"Notification": one, "Subscribers": [_subscriber(email)]} for one in _NOTIFICATIONS
+            {"Notification": one, "Subscribers": [_subscriber(email)]} for one in NOTIFICATIONS
         ],
         ResourceTags=budget.service.tag_list(),
     )
 
 
+def update(budget: Budget) -> None:
+    """Change the amount and what it counts."""
+    aws.client("budgets").update_budget(AccountId=_account(), NewBudget=_written(budget))
+
+
 def _written(budget: Budget) -> dict[str, Any]:
-    filters = {"CostFilters": {"TagKeyValue": [f"user:{_TAG}${budget.service}"]}} if budget.tagged else {}
+    filters = {"CostFilters": {"TagKeyValue": [f"user:{TAG}${budget.service}"]}} if budget.tagged else {}
     limit = {"Amount": f"{budget.dollars:.2f}", "Unit": "USD"}
     kind = {"TimeUnit": "MONTHLY", "BudgetType": "COST"}
     return {"BudgetName": name(budget.service), "BudgetLimit": limit, **kind, **filters}
 
 
-def _mailed(service: Service, email: str) -> list[str]:
+def mail_to(service: Service, email: str) -> list[str]:
     """Have both notifications mail this address alone; topics that somebody added are left alone."""
     if not email:
         return []
-    changed = [one for one in _NOTIFICATIONS if _tell(service, one, email)]
+    changed = [one for one in NOTIFICATIONS if _tell(service, one, email)]
     return [f"AWS writes to {email} {WHEN}."] if changed else []
 
 
@@ -240,14 +164,3 @@ def _account() -> str:
 
 def _message(error: ClientError) -> str:
     return str(error.response["Error"].get("Message", error))
-
-
-def _email(service: Service, given: Mapping[str, str]) -> str:
-    return stacks.values(service, "alarms", given)["AlarmEmail"]
-
-
-def _unknown(error: ClientError) -> str:
-    """Return that there may be a budget; raise the error if it is about something else than a permission."""
-    if not (lacked := remedies.denied_action(error)):
-        raise error
-    return f"Whether there is a budget is not known: these credentials lack {lacked}."
