@@ -1,6 +1,8 @@
 # The two commands are `make demo` and `make test`. Both make .venv first, and install into it what is missing.
 PYTHON ?= python3
 RUN := .venv/bin/python
+# policy_sentry is the newest that this checkov takes.
+AUDITORS := checkov==3.3.30 parliament==1.6.4 policy_sentry==0.13.2
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint torch lock audit bench chaos upgrade
@@ -32,9 +34,12 @@ lock: ## rewrite the *.lock files after a change of a requirements file; UPGRADE
 	@test -x .venv/bin/uv || $(PYTHON) deploy/local/install.py
 	@$(RUN) -m deploy.local.lock $(if $(UPGRADE),--upgrade)
 
-audit: ## checkov on the templates, in an environment of its own (300 MB)
-	@test -x .venv-audit/bin/checkov || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install -q checkov==3.3.30; }
-	@.venv-audit/bin/checkov -d deploy/cloudformation --framework cloudformation --compact --quiet
+audit: ## checkov on the templates, parliament and policy_sentry on the policies, in an environment of its own (400 MB)
+	@$(PYTHON) deploy/local/install.py --tests
+	@test -x .venv-audit/bin/parliament || { $(PYTHON) -m venv .venv-audit && .venv-audit/bin/pip install -q $(AUDITORS); }
+	@.venv-audit/bin/checkov -d deploy/cloudformation -d deploy/github --framework cloudformation --compact --quiet
+	@$(RUN) -m tests.audit.documents >.venv-audit/policies.json
+	@.venv-audit/bin/python -m tests.audit .venv-audit/policies.json
 
 bench: ## measure the worker against a bare model, a loop and the defaults; then the admin's list of 100,000 jobs
 	@$(PYTHON) deploy/local/install.py --tests

@@ -114,6 +114,9 @@ _ASKED: Mapping[tuple[str, str], Ask] = {
     ("iam", "instance-profile"): lambda arn, name: aws.client("iam").get_instance_profile(
         InstanceProfileName=name.rpartition("/")[2]
     ),
+    ("budgets", "budget"): lambda arn, name: aws.client("budgets").describe_budget(
+        AccountId=arn.split(":")[4], BudgetName=name
+    ),
     ("acm", "certificate"): lambda arn, name: aws.client("acm").describe_certificate(CertificateArn=arn),
     ("logs", "log-group"): _log_group,
     ("s3", ""): lambda arn, name: aws.client("s3").head_bucket(Bucket=name),

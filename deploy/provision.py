@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deploy import first_point, options, stacks, target
+from deploy.budgets import budget
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import Change, Report, Stack
@@ -31,7 +32,7 @@ class Order:
     """What the operator asks for: which service, with which template parameters, and which certificate.
 
     `bake_type` is the builder's instance type; empty for the usual one. `open_admin` is whether everybody may be let
-    at the admin's login.
+    at the admin's login. `monthly_budget` is in US dollars; 0 removes it, None leaves it as it is.
     """
 
     service: Service
@@ -39,11 +40,13 @@ class Order:
     way: Way = field(default_factory=Way)
     bake_type: str = ""
     open_admin: bool = False
+    monthly_budget: float | None = None
 
 
 def check_options(order: Order) -> None:
     """Raise StackError for options that are wrong in any account; AWS is not asked."""
     choice.check(order.way, order.values)
+    budget.check_amount(order.monthly_budget)
     stacks.check(order.values)
     options.check_open(order.values, order.open_admin)
 
@@ -54,6 +57,7 @@ def check(order: Order) -> None:
     stacks.planned(order.service, {**order.values, **choice.planned(order.service, order.way)})
     target.steps(order.service, order.values)
     options.check(order.service, order.values)
+    budget.check(order.service, order.monthly_budget, order.values)
 
 
 def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
@@ -121,7 +125,8 @@ def steps(order: Order) -> list[str]:
     """Return what `provision` would do in addition to the stacks, a sentence each; nothing is changed."""
     missing = latest.missing(order.service, order.values)
     bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in missing]
-    return [*bakes, *choice.steps(order.service, order.way), *_LATER]
+    spending = budget.steps(order.service, order.monthly_budget)
+    return [*bakes, *choice.steps(order.service, order.way), *spending, *_LATER]
 
 
 def lacking(service: Service) -> list[str]:

@@ -1,4 +1,4 @@
-"""Delete the service: its stacks, then what isn't in a stack: images, certificates, DNS records, log groups."""
+"""Delete the service: its stacks, then what is in none: images, certificates, DNS records, log groups, the budget."""
 
 import time
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from django.conf import settings
 
 from botsite import aws
 from deploy import existence, stacks
+from deploy.budgets import stored as budget
 from deploy.certificates import acm, validation
 from deploy.cfn.cloudformation import Change, Event, Report
 from deploy.images import ami, builder
@@ -75,7 +76,9 @@ def _outside_stacks(service: Service) -> list[Change]:
     issued = list(acm.ours(service, "AMAZON_ISSUED"))
     records = [found[1]["Name"] for state in issued if (found := validation.made(state))]
     named = [one["DomainName"] for one in [*acm.ours(service, "IMPORTED"), *issued]]
+    budgets = [budget.name(service)] if budget.find(service) else []
     return [
+        *(Change(budget.name(service), "Remove", one, budget.TYPE) for one in budgets),
         *(Change(f"{service}-images", "Remove", image.name, _IMAGE) for image in ami.all_of(service)),
         *(Change(f"{service}-images", "Remove", one, _SNAPSHOT) for one in ami.lone_snapshots(service)),
         *(Change(f"{service}-certificate", "Remove", one, _RECORD) for one in records),
@@ -99,6 +102,8 @@ def _delete_outside_stacks(service: Service, report: Report) -> None:
     for name in [name for name, _ in log_groups(service)]:
         aws.client("logs").delete_log_group(logGroupName=name)
         report(Event(f"{service}-logs", name, _LOGS, "DELETE_COMPLETE"))
+    if budget.remove(service):
+        report(Event(budget.name(service), budget.name(service), budget.TYPE, "DELETE_COMPLETE"))
 
 
 def _existing(service: Service) -> list[str]:
@@ -122,6 +127,8 @@ def _asked(service: Service) -> Iterator[str]:
     for snapshot in ami.lone_snapshots(service):
         yield f"arn:aws:ec2:{region}::snapshot/{snapshot}"
     yield from (arn for _, arn in log_groups(service))
+    if budget.find(service):
+        yield budget.arn(service)
 
 
 def _objects(bucket: str) -> str:

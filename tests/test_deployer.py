@@ -29,7 +29,7 @@ from deploy.preflight import policies, rights, wanted
 from deploy.preflight.account import Account
 from deploy.provision import Order
 from deploy.service import Service
-from tests.support import emulators
+from tests.support import emulators, judged
 from tests.support.deployer import PIECES, Deployer
 from tests.support.emulators import TOKEN, forget_clients
 from tests.support.local_aws import clients_of
@@ -47,11 +47,13 @@ WITH_OTHERS = {
     "iam:PassRole",  # of the builder's profile, ec2:RunInstances
     "ec2:CreateTags",  # TagSpecifications of ec2:RunInstances and ec2:CreateImage
     "s3:DeleteObjectVersion",  # the emulator takes this for s3:DeleteObject
+    "budgets:TagResource",  # ResourceTags of budgets:CreateBudget
     "acm:AddTagsToCertificate",  # Tags of acm:ImportCertificate; the emulator judges it with a domain
 }
 # Only asked where AWS is not emulated (deploy/preflight, deploy/operate/sites.py), or of a change set that is found
 # invalid.
 NOT_HERE = {
+    "ce:ListCostAllocationTags",
     "cloudformation:DescribeEvents",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
@@ -67,7 +69,7 @@ def statements() -> list[dict[str, Any]]:
     found = [one for one in policies.statements(Service(PREFIX)) if "aws:CalledVia" not in str(one.get("Condition"))]
     for one in found:
         one.pop("Condition", None)
-        if one["Sid"] in ("Profiles", "Dashboard"):
+        if one["Sid"] in ("Profiles", "Dashboard", "Budget"):
             one["Resource"] = ["*"]  # The emulator judges these without their ARN.
     return found
 
@@ -98,7 +100,7 @@ def deployer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployer]:
 
 def permit(deployer: Deployer, given: list[dict[str, Any]]) -> None:
     """Give the deployer these statements."""
-    document = json.dumps({"Version": "2012-10-17", "Statement": given})
+    document = json.dumps({"Version": "2012-10-17", "Statement": [judged.statement(one) for one in given]})
     deployer.root("iam").put_user_policy(UserName=WHO, PolicyName="all", PolicyDocument=document)
 
 
@@ -155,6 +157,7 @@ UNUSED = {
     "objects": r"^s3:(REST|GetObject$|GetObjectM|DeleteObject|PutObject)",
     "metadata of a bucket": r"^s3:.*Metadata",
     "other settings of a bucket": r"^s3:(Put|Delete)(Bucket)?(Acc|Ana|C|W|Repl|Int|Inv|M|Log|N|ObjectLock|V|Acl|Abac)",
+    "images by a parameter": r"^ssm:Get\*$",
     "replicas of a secret": r"^secretsmanager:(Replicate|Remove)",
     "protection of a topic": r"^sns:PutDataProtectionPolicy$",
 }

@@ -49,6 +49,8 @@ class LocalStack:
     time_scale: float = 1.0
     # Template parameters, as `provision --parameter` takes them.
     parameters: Mapping[str, str] = field(default_factory=dict)
+    service: Service = SERVICE
+    hosts: tuple[str, ...] = SITE_HOSTS
     env: dict[str, str] = field(default_factory=dict, repr=False)
     endpoint: str = ""
     telegram_url: str = ""
@@ -62,7 +64,7 @@ class LocalStack:
         self.children = Children(self.folder / "logs", self.on_line)
         self.env = {**os.environ, "TELEGRAM_TOKEN": _token(), "YOLO_WEIGHTS": self.weights, "AWS_REGION": REGION}
         self.env |= {
-            "DJANGO_ALLOWED_HOSTS": ",".join(SITE_HOSTS),
+            "DJANGO_ALLOWED_HOSTS": ",".join(self.hosts),
             "ADMIN_USER": "admin",
             "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": f"sqlite:///{self.folder / 'admin.sqlite3'}",
@@ -155,12 +157,12 @@ class LocalStack:
 
     def deploy(self, values: Mapping[str, str]) -> dict[str, str]:
         """Deploy the templates with these parameters; return what the roles need from the stacks."""
-        provision.deploy(SERVICE, values)
-        return SERVICE.environment()
+        provision.deploy(self.service, values)
+        return self.service.environment()
 
     def start_front(self) -> None:
         """Start what stands in for the load balancer's name and ports."""
-        name = SERVICE.stack("web").outputs["BalancerDnsName"]
+        name = self.service.stack("web").outputs["BalancerDnsName"]
         http, https = free_port(), free_port()
         command = ["-m", "deploy.local.balancer", "--endpoint", self.endpoint, "--name", name]
         command += ["--http", str(http), "--https", str(https)]
@@ -177,10 +179,10 @@ class LocalStack:
 
     def start_sites(self) -> None:
         """Start one site on each host, as targets of the load balancer."""
-        self.step(f"starting {len(SITE_HOSTS)} sites behind an Application Load Balancer")
-        addresses = [(host, free_port(host)) for host in SITE_HOSTS]
+        self.step(f"starting {len(self.hosts)} sites behind an Application Load Balancer")
+        addresses = [(host, free_port(host)) for host in self.hosts]
         aws.client("elbv2").register_targets(
-            TargetGroupArn=SERVICE.stack("web").outputs["TargetGroupArn"],
+            TargetGroupArn=self.service.stack("web").outputs["TargetGroupArn"],
             Targets=[{"Id": host, "Port": port} for host, port in addresses],
         )
         for host, port in addresses:

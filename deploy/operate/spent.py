@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from botsite import aws
 from deploy import costs, stacks
+from deploy.budgets import budget
 from deploy.cfn import template
 from deploy.cfn.cloudformation import Stack
 from deploy.costs import Line
 from deploy.images.roles import ROLES as CONTAINERS
 from deploy.operate import deployed as stacks_there
-from deploy.operate import hours, seen
+from deploy.operate import hours, readings, seen
 from deploy.operate.readings import NotKnownHere
 from deploy.operate.roles import Role
 from deploy.operate.seen import Seen
@@ -73,6 +75,12 @@ def billed(service: Service, now: datetime) -> Spent:
         name = group["Keys"][0]
         dollars[name] = dollars.get(name, 0.0) + float(group["Metrics"]["UnblendedCost"]["Amount"])
     return Spent(since, tuple(Line(name, amount, "billed") for name, amount in dollars.items()))
+
+
+def budgeted(service: Service) -> str:
+    """Return the budget and what is spent of it, or why it isn't known; empty if there is none."""
+    found = readings.read({"budget": partial(budget.told, service)})["budget"]
+    return found.reason if found.value is None else str(found.value)
 
 
 def so_far(service: Service) -> Seen:

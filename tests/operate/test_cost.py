@@ -104,7 +104,7 @@ def endpoint() -> Iterator[str]:
 
 def env(endpoint: str) -> dict[str, str]:
     """Return an environment in which this is AWS and no emulator."""
-    names = ("CLOUDFORMATION", "AUTO_SCALING", "COST_EXPLORER")
+    names = ("CLOUDFORMATION", "AUTO_SCALING", "COST_EXPLORER", "BUDGETS", "STS")
     return operating.environment("", **{f"AWS_ENDPOINT_URL_{name}": endpoint for name in names})
 
 
@@ -143,6 +143,19 @@ def test_empty_bill_explains_the_tag(endpoint: str) -> None:
 def test_emulator_is_not_known(endpoint: str, arguments: list[str]) -> None:
     done = operating.manage("cost", "--prefix", "costly", *arguments, env=operating.environment(endpoint))
     assert (done.returncode, done.stdout[:15]) == (0, "Not known here:")
+
+
+def test_budget_is_next_to_the_estimate(endpoint: str) -> None:
+    limit = {"Budget": {"BudgetLimit": {"Amount": "100.0", "Unit": "USD"}}}
+    tags = {"ResourceTags": SERVICE.tag_list()}
+    kind = "application/x-amz-json-1.1"
+    answers = {"DescribeBudget": (kind, json.dumps(limit)), "ListTagsForResource": (kind, json.dumps(tags))}
+    answers |= {"Action=DescribeScalingActivities": ("text/xml", ACTIVITIES.format(start=f"{NOW:%Y-%m-%dT%H:%M:%SZ}"))}
+    with recorded.before(endpoint, answers) as (url, _):
+        shown = operating.manage("cost", "--prefix", "costly", env=env(url)).stdout
+        found = json.loads(operating.manage("cost", "--prefix", "costly", "--json", env=env(url)).stdout)
+    assert shown.splitlines()[-1] == f"Budget: {found['budget']}"
+    assert found["budget"].startswith("US$ 100.00 a month for the whole account; US$ 0.00 spent by AWS's count")
 
 
 def test_bill_begins_with_the_month() -> None:

@@ -10,6 +10,8 @@ from botocore.exceptions import ClientError
 
 from botsite import aws
 from deploy import existence, protection, stacks, teardown
+from deploy.budgets import budget, stored
+from deploy.budgets.stored import Budget
 from deploy.certificates import acm, domains, validation
 from deploy.cfn import cloudformation, remedies
 from deploy.doctor import checks
@@ -104,6 +106,14 @@ class Deployer:
         """Rotate a secret."""
         run("rotate", "results-key", "--prefix", self.service.prefix)
 
+    def budget(self) -> None:
+        """Make a budget, change whom it tells and what it allows, and remove it."""
+        stored.remove(self.service)
+        stored.create(Budget(self.service, 10, tagged=False), "a@example.com")
+        stored.mail_to(self.service, "b@example.com")
+        budget.keep(self.service, 20)
+        stored.remove(self.service)
+
     def clear(self) -> None:
         """Empty the bucket, delete what no stack holds, and lift what protects the rest."""
         protection.lift(self.service.stack("storage"))
@@ -153,6 +163,7 @@ PIECES: Mapping[str, Callable[[Deployer], None]] = {
     "replace": Deployer.replace,
     "certify": Deployer.certify,
     "rotate": Deployer.rotate,
+    "budget": Deployer.budget,
     "clear": Deployer.clear,
     "verify": Deployer.verify,
 }

@@ -20,7 +20,7 @@ class Command(StackCommand):
     help = (
         "Estimate what the service has cost since the first of the month: machine-hours x list prices. Needs "
         "cloudformation:DescribeStacks, autoscaling:DescribeScalingActivities and DescribeAutoScalingGroups; "
-        "--billed needs ce:GetCostAndUsage."
+        "--billed needs ce:GetCostAndUsage, the budget budgets:ViewBudget and ListTagsForResource."
     )
     interrupted = "Interrupted."
 
@@ -45,9 +45,12 @@ class Command(StackCommand):
             )
             return
         if options["json"]:
-            self.stdout.write(json.dumps({"billed": options["billed"], **spent.as_dict(found)}, indent=2))
+            whole = {"billed": options["billed"], **spent.as_dict(found), "budget": spent.budgeted(service) or None}
+            self.stdout.write(json.dumps(whole, indent=2))
         else:
             self._print(found, _words(service, found, billed=options["billed"]))
+            if known := spent.budgeted(service):
+                self.console().print(f"Budget: {known}", markup=False)
 
     def _print(self, found: Spent, words: str) -> None:
         console = self.console()

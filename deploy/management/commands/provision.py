@@ -7,6 +7,7 @@ from rich.console import Console
 
 from botsite.bot.errors import TelegramError
 from deploy import provision, stacks
+from deploy.budgets import budget
 from deploy.certificates.choice import Way
 from deploy.images import rollout
 from deploy.management import before, plan, token_input
@@ -60,6 +61,13 @@ class Command(StackCommand):
             action="store_true",
             help="let everybody reach the admin's login, with OperatorCidr=0.0.0.0/0",
         )
+        parser.add_argument(
+            "--monthly-budget",
+            type=float,
+            metavar="USD",
+            help="have AWS write to AlarmEmail at 80 %% of so many dollars a month, and when more is forecast; "
+            "kept until it is set again, 0 removes it",
+        )
         parser.add_argument("--token-fd", type=int, metavar="N", help=token_input.HELP)
         parser.add_argument("--wait", action="store_true", help="wait until old instances are replaced")
         parser.add_argument(
@@ -95,7 +103,7 @@ class Command(StackCommand):
         self._roll_out(service, console, options["wait"])
         sites.wait(service, lambda text: console.print(text, markup=False))
         _connect(service, console)
-        for line in provision.next_steps(service):
+        for line in [*budget.keep(service, order.monthly_budget), *provision.next_steps(service)]:
             console.print(line, markup=False)
 
     def _deploy(self, order: Order, console: Console, verbosity: int) -> None:
@@ -151,7 +159,7 @@ def _together(options: dict[str, Any]) -> None:
 def _order(service: Service, options: dict[str, Any]) -> Order:
     values = dict(_pair(text) for text in options["parameter"])
     way = Way(options["domain"], options["hosted_zone_id"].removeprefix("/hostedzone/"), options["self_signed"])
-    return Order(service, values, way, options["bake_type"], options["open_admin"])
+    return Order(service, values, way, options["bake_type"], options["open_admin"], options["monthly_budget"])
 
 
 def _pair(text: str) -> tuple[str, str]:
