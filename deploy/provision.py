@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from deploy import options, stacks, target
+from deploy import options, rollback, stacks, target
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import Change, Report, Stack
@@ -14,7 +14,6 @@ from deploy.service import Service
 from deploy.webhook import bot, registration
 
 Say = Callable[[str], None]
-_GROUPS = {"web": "PolybotGroupName", "workers": "Yolo5GroupName", "metrics": "MetricsGroupName"}
 # All that a bake needs; no stack among them starts an instance.
 _BEFORE_IMAGES = stacks.ORDER[: stacks.ORDER.index("bake") + 1]
 
@@ -82,13 +81,15 @@ def deploy(
         done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
         for role in missing:
             _bake(service, role, say, bake_type)
+    for line in rollback.in_force(service):
+        say(line)
     return _merged(done, stacks.provision(service, {**latest.newest(service, values), **values}, report))
 
 
 def roll_out(service: Service, say: Say) -> dict[str, str]:
     """Replace instances of an older image or launch template; return the id of each group's refresh that started."""
     begun = {}
-    for part, output in _GROUPS.items():
+    for part, output in rollout.GROUPS.values():
         group = service.output(part, output)
         if not (old := rollout.outdated(group)):
             continue

@@ -10,10 +10,6 @@ from deploy.images import ami, rollout
 from deploy.service import Service
 from metrics import cloudwatch
 
-# Role -> (part of the service, output that names its group).
-GROUPS = {"polybot": ("web", "PolybotGroupName"), "yolo5": ("workers", "Yolo5GroupName")}
-GROUPS |= {"metrics": ("metrics", "MetricsGroupName")}
-
 
 @dataclass(frozen=True)
 class Group:
@@ -29,7 +25,7 @@ class Group:
 
 def capacity(service: Service) -> Verdict:
     """Compare the desired and the healthy instances of each group."""
-    return worst([judge_capacity(_read(_group(service, role)), aws.emulated()) for role in GROUPS])
+    return worst([judge_capacity(_read(_group(service, role)), aws.emulated()) for role in rollout.GROUPS])
 
 
 def judge_capacity(group: Group, emulated: bool) -> Verdict:
@@ -68,7 +64,7 @@ def judge_targets(states: Mapping[str, str], service: Service) -> Verdict:
 
 def images(service: Service) -> Verdict:
     """Check that launch templates have the newest image, and instances the newest launch template."""
-    return worst([_image(service, role) for role in GROUPS])
+    return worst([_image(service, role) for role in rollout.GROUPS])
 
 
 def _image(service: Service, role: str) -> Verdict:
@@ -98,7 +94,9 @@ def judge_image(role: str, started: str, newest: str, group: Group) -> Verdict:
 
 def metadata(service: Service) -> Verdict:
     """Check that containers reach their instance's metadata, and only by IMDSv2."""
-    return worst([judge_metadata(role, _template(_group(service, role)).get("MetadataOptions", {})) for role in GROUPS])
+    return worst(
+        [judge_metadata(role, _template(_group(service, role)).get("MetadataOptions", {})) for role in rollout.GROUPS]
+    )
 
 
 def judge_metadata(role: str, options: Mapping[str, Any]) -> Verdict:
@@ -114,7 +112,7 @@ def judge_metadata(role: str, options: Mapping[str, Any]) -> Verdict:
 
 
 def _group(service: Service, role: str) -> str:
-    return service.output(*GROUPS[role])
+    return service.output(*rollout.GROUPS[role])
 
 
 def _read(name: str) -> Group:

@@ -49,6 +49,14 @@ def of_role(service: Service, role: str) -> list[Image]:
     return _images(*service.tag_filters(Role=role), {"Name": "state", "Values": ["available"]})
 
 
+def by_role(service: Service) -> dict[str, list[Image]]:
+    """Return the usable AMIs of each role, the newest first, with one call."""
+    found: dict[str, list[Image]] = {}
+    for image in _images(*service.tag_filters(), {"Name": "state", "Values": ["available"]}):
+        found.setdefault(image.tags.get("Role", ""), []).append(image)
+    return found
+
+
 def newest(service: Service, role: str) -> Image | None:
     """Return the role's newest AMI that nobody has rolled back from, None if there is none."""
     return next((one for one in of_role(service, role) if not one.withdrawn), None)

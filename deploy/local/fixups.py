@@ -2,7 +2,7 @@
 
 ministack 1.5.33 ignores the lifecycle rules of a bucket, of a table the time to live, the point-in-time recovery and
 the encryption, and of a group its mixed instances policy, with the launch template in it. A deleted table leaves its
-tags behind, and there are no warm pools.
+tags behind, there are no warm pools, an image has no age, and an instance refresh does nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,14 +11,16 @@ from typing import Any
 from ministack.services import autoscaling, dynamodb, s3
 from ministack.services.cloudformation import provisioners
 
-from deploy.local import warm_pool
+from deploy.local import instance_refresh, machine_images, warm_pool
 
 Properties = Mapping[str, Any]
 
 
 def install() -> None:
-    """Complete what there is, and add warm pools; call this before the emulator starts."""
+    """Complete what there is, and add what is missing; call this before the emulator starts."""
     warm_pool.install()
+    instance_refresh.install()
+    machine_images.install()
     handlers = provisioners._RESOURCE_HANDLERS
     _complete(handlers["AWS::S3::Bucket"], _set_lifecycle)
     _complete(handlers["AWS::DynamoDB::Table"], _set_table)
