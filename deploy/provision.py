@@ -1,6 +1,6 @@
 """Bring up the whole service: stacks, images, certificate, and instances that run what the templates say."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deploy import options, rollback, stacks, target
@@ -8,8 +8,7 @@ from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import Change, Report, Stack
 from deploy.cfn.template import Template
-from deploy.images import bake, latest, roles, rollout, source
-from deploy.images.roles import ImageSpec
+from deploy.images import latest, rebaking, rollout
 from deploy.service import Service
 from deploy.webhook import bot, registration
 
@@ -28,13 +27,15 @@ _LATER = (
 class Order:
     """What the operator asks for: which service, with which template parameters, and which certificate.
 
-    `bake_type` is the builder's instance type; empty for the usual one.
+    `bake_type` is the builder's instance type; empty for the usual one. `rebake` are roles that get a new image
+    although they have one.
     """
 
     service: Service
     values: Mapping[str, str] = field(default_factory=dict)
     way: Way = field(default_factory=Way)
     bake_type: str = ""
+    rebake: Sequence[str] = ()
 
 
 def check_options(order: Order) -> None:
@@ -49,6 +50,7 @@ def check(order: Order) -> None:
     stacks.planned(order.service, {**order.values, **choice.planned(order.service, order.way)})
     target.steps(order.service, order.values)
     options.check(order.service, order.values)
+    rebaking.check(order.service, order.rebake, order.values)
 
 
 def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
@@ -58,7 +60,7 @@ def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
     """
     check(order)
     values = {**order.values, **choice.before(order.service, order.way, report)}
-    done = deploy(order.service, values, report, say, order.bake_type)
+    done = deploy(order.service, values, report, say, order.bake_type, order.rebake)
     if later := choice.after(order.service, order.way, report):
         # The certificate is for the name that AWS has just given the load balancer.
         second = stacks.provision(order.service, {**values, **later}, report, parts=("web",))
@@ -72,15 +74,17 @@ def deploy(
     report: Report = stacks.silent,
     say: Say = lambda text: None,
     bake_type: str = "",
+    rebake: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Deploy every stack with the newest images; bake the image of a role that has none. Return as `provision` does."""
+    """Deploy every stack with the newest images; bake those that are missing or wanted. Return as `provision` does."""
     options.check(service, values or {})
     values = {**target.steps(service, values or {}), **(values or {})}
     done: dict[str, str] = {}
-    if missing := latest.missing(service, values):
+    if baked := _to_bake(service, values, rebake):
         done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
-        for role in missing:
-            _bake(service, role, say, bake_type)
+        for role, why in baked.items():
+            say(f"{role} {why}. Baking one, which takes about 10 minutes.")
+            rebaking.bake_role(service, role, say, bake_type)
     for line in rollback.in_force(service):
         say(line)
     return _merged(done, stacks.provision(service, {**latest.newest(service, values), **values}, report))
@@ -110,8 +114,8 @@ def plan(order: Order) -> tuple[list[Change], list[tuple[Template, Mapping[str, 
 
 def steps(order: Order) -> list[str]:
     """Return what `provision` would do in addition to the stacks, a sentence each; nothing is changed."""
-    missing = latest.missing(order.service, order.values)
-    bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in missing]
+    baked = _to_bake(order.service, order.values, order.rebake)
+    bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in baked]
     return [*bakes, *choice.steps(order.service, order.way), *_LATER]
 
 
@@ -152,10 +156,12 @@ def _admin(web: Stack, service: Service) -> str:
     return f"admin: {address}, from {cidr}"
 
 
-def _bake(service: Service, role: str, say: Say, bake_type: str) -> None:
-    say(f"{role} has no image yet. Baking one, which takes about 10 minutes.")
-    wanted = ImageSpec(role, source.version(), instance_type=bake_type)
-    bake.bake(service, roles.place(service), wanted, lambda text: say(f"{role}: {text}"))
+def _to_bake(service: Service, values: Mapping[str, str], rebake: Sequence[str]) -> dict[str, str]:
+    """Return the roles that get an image, and why."""
+    missing = latest.missing(service, values)
+    return dict.fromkeys(missing, "has no image yet") | {
+        role: "gets a new image" for role in rebake if role not in missing
+    }
 
 
 def _merged(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:

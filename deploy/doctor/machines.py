@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning, worst
 from deploy.images import ami, rollout
+from deploy.images.ami import Image
 from deploy.service import Service
 from metrics import cloudwatch
+
+# Amazon Linux and Debian publish fixes of vulnerabilities every week.
+_RECENT_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def judge_targets(states: Mapping[str, str], service: Service) -> Verdict:
 
 
 def images(service: Service) -> Verdict:
-    """Check that launch templates have the newest image, and instances the newest launch template."""
+    """Check that launch templates have the newest image, a recent one, and instances the newest launch template."""
     return worst([_image(service, role) for role in rollout.GROUPS])
 
 
@@ -72,7 +77,17 @@ def _image(service: Service, role: str) -> Verdict:
     if newest is None and aws.emulated():
         return unknown("no image was baked here: the emulator bakes none")
     name = _group(service, role)
-    return judge_image(role, _template(name)["ImageId"], newest.id if newest else "", _read(name))
+    current = judge_image(role, _template(name)["ImageId"], newest.id if newest else "", _read(name))
+    return worst([current, judge_age(role, newest, datetime.now(UTC))]) if newest else current
+
+
+def judge_age(role: str, newest: Image, now: datetime) -> Verdict:
+    """Judge how old the packages of an image are."""
+    age = newest.age(now)
+    if age is None or age.days <= _RECENT_DAYS:
+        return ok(f"the image of {role} is recent")
+    todo = "Bake all again, with today's packages: python manage.py provision --rebake"
+    return warning(f"the image of {role} is {age.days} days old", todo)
 
 
 def judge_image(role: str, started: str, newest: str, group: Group) -> Verdict:

@@ -13,6 +13,8 @@ from deploy.local.warm_pool import Answer, Record
 
 _start_at_once, _describe_as_stored = autoscaling._start_instance_refresh, autoscaling._describe_instance_refreshes
 
+_TERMINATED = "<TerminateInstanceInAutoScalingGroupResult/>"
+
 
 def install() -> None:
     """Replace the actions, and add the one that terminates an instance; call this before the emulator starts."""
@@ -64,7 +66,7 @@ def _terminate(params: Mapping[str, Any]) -> Answer:
             group["Instances"] = [one for one in group["Instances"] if one["InstanceId"] != wanted]
             group["DesiredCapacity"] -= autoscaling._p(params, "ShouldDecrementDesiredCapacity") == "true"
             autoscaling._reconcile_instances(group)
-            answer: Answer = autoscaling._xml(200, "TerminateInstanceInAutoScalingGroupResponse", "")
+            answer: Answer = autoscaling._xml(200, "TerminateInstanceInAutoScalingGroupResponse", _TERMINATED)
             return answer
     refused: Answer = autoscaling._error("ValidationError", f"Instance Id not found - No managed instance {wanted}")
     return refused

@@ -39,6 +39,11 @@ class Fleet:
         return bool(found) and all(one.state is State.IN_SERVICE for one in found)
 
     @property
+    def running(self) -> list[Instance]:
+        """Return all instances outside the pool that are not gone yet, listed or not."""
+        return [*self.instances.values(), *self._waiting(), *self.leaving]
+
+    @property
     def stopped(self) -> int:
         """Return how many instances are stopped in the pool."""
         return sum(one.state is State.STOPPED for one in list(self.pool.values()))
