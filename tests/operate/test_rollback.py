@@ -12,6 +12,7 @@ from botsite import aws
 from deploy import provision, rollback
 from deploy.images import ami, latest
 from deploy.images.ami import Image
+from deploy.operate import machines
 from deploy.rollback import Images
 from deploy.service import Service
 from tests.support import emulators, local_images
@@ -59,7 +60,9 @@ def test_rollback_is_kept_by_provision_until_next_bake(service: Service) -> None
     said: list[str] = []
     done = provision.deploy(service, say=said.append)
     assert (worker_image(service), done["rolled-workers"]) == ("1.1", "unchanged")
-    assert said == ["yolo5 runs 1.1, rolled back from 1.2 by root"]
+    told = "yolo5 runs 1.1, rolled back from 1.2 by root"
+    assert said == [told]
+    assert machines._images(service) == {"yolo5": ("1.1", told), "polybot": ("1.0", "")}
     local_images.register(service, "yolo5", "1.3")
     provision.deploy(service)
     assert worker_image(service) == "1.3"
