@@ -1,6 +1,7 @@
 """From a wrong release to the one before while people send photos: nothing is lost or answered twice."""
 
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -85,6 +86,7 @@ def unrecorded() -> int:
 
 
 def test_wrong_release_is_rolled_back_without_loss(stack: ReleasedStack, photo: bytes, tmp_path: Path) -> None:
+    """With `-s` it prints how long it took."""
     people = People(stack.telegram_url, photo)
     with people.sending():
         wait_until(lambda: len(people.sent) > 3 and not people.waiting())
@@ -96,11 +98,13 @@ def test_wrong_release_is_rolled_back_without_loss(stack: ReleasedStack, photo: 
         wait_until(lambda: people.waiting() > 5 and stack.raised())
         begun = time.monotonic()
         done = operating.manage("rollback", "yolo5", "--yes", env=operating.of(stack))
+        took = time.monotonic() - begun
         assert done.returncode == 0, done.stderr
         wait_until(lambda: wrong not in stack.running_images())
-        took = time.monotonic() - begun
+        gone = time.monotonic() - begun
         before = len(people.sent)
         wait_until(lambda: len(people.sent) > before + 5)
     wait_until(lambda: not (people.waiting() or unrecorded()))
+    sys.stdout.write(f"command {took:.1f} s, wrong workers gone {gone:.1f} s, {len(people.sent)} photos\n")
     assert [one.answers() for one in people.sent if one.answers() != [True]] == []
     assert took < OPERATOR_SECONDS
