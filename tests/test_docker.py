@@ -147,7 +147,7 @@ def test_pytorch_of_build_is_within_its_ranges() -> None:
 
 
 @each_file
-def test_image_tells_its_commit_and_what_is_inside(path: Path, tmp_path: Path) -> None:
+def test_image_tells_its_commit_and_contents(path: Path, tmp_path: Path) -> None:
     one = containers.lay_out(path, tmp_path / "srv", free_port(), {"YOLO_WEIGHTS": str(SHAPES)})
     (one.app / "botsite" / "COMMIT").write_text("0123456789012345678901234567890123456789-dirty")
 
@@ -164,7 +164,7 @@ def test_image_tells_its_commit_and_what_is_inside(path: Path, tmp_path: Path) -
     assert [part["properties"][0]["value"] for part in models] == ["fp16"]
 
 
-def test_precision_is_that_of_most_weights() -> None:
+def test_precision_is_of_most_weights() -> None:
     constant = '<layer type="Const"><data element_type="{}" shape="1" offset="0" size="{}" /></layer>'
     assert sbom.precision(constant.format("f32", 10) + constant.format("i8", 90)) == "int8"
     assert sbom.precision("") == "unknown"

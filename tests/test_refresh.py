@@ -104,7 +104,7 @@ def test_running_refresh_is_cancelled_for_another_image(autoscaling: Stubber, mo
     assert rollout.restart("g") == "r-2"
 
 
-def test_refresh_that_ended_meanwhile_is_not_cancelled(autoscaling: Stubber) -> None:
+def test_just_ended_refresh_is_not_cancelled(autoscaling: Stubber) -> None:
     autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
     autoscaling.add_client_error("cancel_instance_refresh", "ActiveInstanceRefreshNotFound")
     autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-2"})

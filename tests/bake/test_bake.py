@@ -60,7 +60,7 @@ def test_bake_leaves_only_an_image(built: Baked) -> None:
     assert {"Key": "Project", "Value": built.prefix} in found["Tags"]
 
 
-def test_image_is_tagged_with_what_was_baked(built: Baked, pulled: Baked) -> None:
+def test_image_is_tagged_with_commit_and_model(built: Baked, pulled: Baked) -> None:
     tags = {"Commit": source.commit(), "Model": "yolo11n", "Precision": "fp16"}
     assert tags.items() <= built.image.tags.items()
     assert "Commit" not in pulled.image.tags

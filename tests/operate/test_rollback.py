@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from deploy.operate import machines
 from deploy.rollback import Images
 from deploy.service import Service
 from tests.support import emulators, local_images
+from tests.support.provisioning import Terminal
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -114,6 +116,14 @@ def test_impossible_rollback_changes_nothing(service: Service, arguments: list[s
     assert not any(one.withdrawn for one in ami.all_of(service))
 
 
+@pytest.mark.parametrize(("answer", "version"), [("y\n", "1.1"), ("n\n", "1.2"), ("", "1.2")])
+def test_terminal_is_asked_once(service: Service, monkeypatch: pytest.MonkeyPatch, answer: str, version: str) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    with nullcontext() if version == "1.1" else pytest.raises(CommandError, match=r"^Nothing was changed\.$"):
+        run("yolo5")
+    assert worker_image(service) == version
+
+
 def test_list_names_running_and_next_image(service: Service) -> None:
     lines = [line.split() for line in run("yolo5", "--list").splitlines()]
     assert [(line[0], line[1], line[2], line[-1]) for line in lines[1:]] == [
@@ -130,7 +140,7 @@ def image(number: int, **tags: str) -> Image:
     return Image(f"ami-{number}", f"n-{number}", f"1.{number}", f"2026-11-{number:02}T12:00:00.000Z", (), tags)
 
 
-def test_images_that_were_rolled_back_from_are_passed_over() -> None:
+def test_withdrawn_images_are_passed_over() -> None:
     bad = {ami.WITHDRAWN: "2026-11-26T12:00:00Z", ami.WITHDRAWN_BY: "arn:aws:iam::1:user/anna"}
     found = [image(4, **bad), image(3), image(2, **bad), image(1)]
     assert Images("yolo5", "ami-3", found).before == image(1)

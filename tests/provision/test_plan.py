@@ -53,7 +53,7 @@ def test_plan_of_change_changes_nothing(made: str) -> None:
     assert redrive(queue(made, "jobs"))[1] == 50
 
 
-def test_plan_names_what_would_be_baked_again(made: str) -> None:
+def test_plan_names_images_to_bake_again(made: str) -> None:
     def baked(*arguments: str) -> list[str]:
         lines = run("provision", "--prefix", made, "--plan", *arguments).splitlines()
         return [line.split()[3] for line in lines if "would be baked" in line]
