@@ -70,6 +70,8 @@ METRIC_PERIOD_SECONDS = _number("METRIC_PERIOD_SECONDS", env.str("METRIC_PERIOD_
 
 # --- The model ----------------------------------------------------------------------------------------------
 YOLO_WEIGHTS = env.str("YOLO_WEIGHTS", default="yolo11n.pt")
+# Of a .pt file of one's own; those that ultralytics publishes are known (detection/model/checksums.py).
+YOLO_WEIGHTS_SHA256 = env.str("YOLO_WEIGHTS_SHA256", default="")
 # Exported models, downloaded weights and ultralytics' own settings live here; safe to delete.
 CACHE_DIR = Path(env.str("CACHE_DIR", default=str(BASE_DIR / ".cache")))
 # A worker touches it while it is healthy; health checks look at its age.

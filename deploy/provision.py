@@ -3,19 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deploy import first_point, options, stacks, target
+from deploy import first_point, options, rollback, stacks, target
 from deploy.budgets import budget
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import Change, Report, Stack
 from deploy.cfn.template import Template
-from deploy.images import bake, latest, roles, rollout, source
-from deploy.images.roles import ImageSpec
+from deploy.images import latest, rebaking, rollout
 from deploy.service import Service
 from deploy.webhook import bot, registration
 
 Say = Callable[[str], None]
-_GROUPS = {"web": "PolybotGroupName", "workers": "Yolo5GroupName", "metrics": "MetricsGroupName"}
 # All that a bake needs; no stack among them starts an instance.
 _BEFORE_IMAGES = stacks.ORDER[: stacks.ORDER.index("bake") + 1]
 
@@ -33,6 +31,7 @@ class Order:
 
     `bake_type` is the builder's instance type; empty for the usual one. `open_admin` is whether everybody may be let
     at the admin's login. `monthly_budget` is in US dollars; 0 removes it, None leaves it as it is.
+    `rebake` are roles that get a new image although they have one.
     """
 
     service: Service
@@ -41,6 +40,7 @@ class Order:
     bake_type: str = ""
     open_admin: bool = False
     monthly_budget: float | None = None
+    rebake: Sequence[str] = ()
 
 
 def check_options(order: Order) -> None:
@@ -58,6 +58,7 @@ def check(order: Order) -> None:
     target.steps(order.service, order.values)
     options.check(order.service, order.values)
     budget.check(order.service, order.monthly_budget, order.values)
+    rebaking.check(order.service, order.rebake, order.values)
 
 
 def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
@@ -67,7 +68,7 @@ def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
     """
     check(order)
     values = {**order.values, **choice.before(order.service, order.way, report)}
-    done = deploy(order.service, values, report, say, order.bake_type)
+    done = deploy(order.service, values, report, say, order.bake_type, order.rebake)
     if later := choice.after(order.service, order.way, report):
         # The certificate is for the name that AWS has just given the load balancer.
         second = stacks.provision(order.service, {**values, **later}, report, parts=("web",))
@@ -81,15 +82,19 @@ def deploy(
     report: Report = stacks.silent,
     say: Say = lambda text: None,
     bake_type: str = "",
+    rebake: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Deploy every stack with the newest images; bake the image of a role that has none. Return as `provision` does."""
+    """Deploy every stack with the newest images; bake those that are missing or wanted. Return as `provision` does."""
     options.check(service, values or {})
     values = {**target.steps(service, values or {}), **(values or {})}
     done: dict[str, str] = {}
-    if missing := latest.missing(service, values):
+    if baked := _to_bake(service, values, rebake):
         done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
-        for role in missing:
-            _bake(service, role, say, bake_type)
+        for role, why in baked.items():
+            say(f"{role} {why}. Baking one, which takes about 10 minutes.")
+            rebaking.bake_role(service, role, say, bake_type)
+    for line in rollback.in_force(service):
+        say(line)
     values = {**latest.newest(service, values), **values}
     parts: Sequence[str] = stacks.ORDER
     if first_point.awaited(service):
@@ -102,7 +107,7 @@ def deploy(
 def roll_out(service: Service, say: Say) -> dict[str, str]:
     """Replace instances of an older image or launch template; return the id of each group's refresh that started."""
     begun = {}
-    for part, output in _GROUPS.items():
+    for part, output in rollout.GROUPS.values():
         group = service.output(part, output)
         if not (old := rollout.outdated(group)):
             continue
@@ -123,8 +128,8 @@ def plan(order: Order) -> tuple[list[Change], list[tuple[Template, Mapping[str, 
 
 def steps(order: Order) -> list[str]:
     """Return what `provision` would do in addition to the stacks, a sentence each; nothing is changed."""
-    missing = latest.missing(order.service, order.values)
-    bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in missing]
+    baked = _to_bake(order.service, order.values, order.rebake)
+    bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in baked]
     spending = budget.steps(order.service, order.monthly_budget)
     return [*bakes, *choice.steps(order.service, order.way), *spending, *_LATER]
 
@@ -166,10 +171,12 @@ def _admin(web: Stack, service: Service) -> str:
     return f"admin: {address}, from {cidr}"
 
 
-def _bake(service: Service, role: str, say: Say, bake_type: str) -> None:
-    say(f"{role} has no image yet. Baking one, which takes about 10 minutes.")
-    wanted = ImageSpec(role, source.version(), instance_type=bake_type)
-    bake.bake(service, roles.place(service), wanted, lambda text: say(f"{role}: {text}"))
+def _to_bake(service: Service, values: Mapping[str, str], rebake: Sequence[str]) -> dict[str, str]:
+    """Return the roles that get an image, and why."""
+    missing = latest.missing(service, values)
+    return dict.fromkeys(missing, "has no image yet") | {
+        role: "gets a new image" for role in rebake if role not in missing
+    }
 
 
 def _merged(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:

@@ -64,6 +64,24 @@ def provision(
     return done
 
 
+def set_value(service: Service, part: str, name: str, value: str, report: Report = silent) -> None:
+    """Change one parameter of a deployed stack and nothing else: its template and its other values stay.
+
+    Raise StackError if the stack can't be updated.
+    """
+    service.stack(part)
+    stack = _ours(service, part)
+    stack = cloudformation.settle(stack, report) if stack else None
+    if stack is None:
+        raise StackError(f"{service.stack_name(part)} is gone: something else deleted it in the meantime.")
+    _updatable(service, stack)
+    given: list[dict[str, Any]] = [{"ParameterKey": name, "ParameterValue": value}]
+    given += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(stack.parameters) if key != name]
+    body = cloudformation.body(stack)
+    if change_sets.create(stack.name, stack, _CHANGE_SET, body, given, service.tags()):
+        change_sets.execute(stack.name, _CHANGE_SET, report)
+
+
 def compared(service: Service) -> Comparison:
     """Compare the live settings of all stacks, which are deployed, with the templates."""
     return drift.compare([(service.stack(part), text) for part, text in _templates({}).items()])
@@ -139,13 +157,18 @@ def _deploy(service: Service, part: str, text: Template, values: Mapping[str, st
         # The first deployment failed and was rolled back. CloudFormation only lets such a stack be deleted.
         cloudformation.delete(stack, report)
         stack = None
-    if stack and not stack.empty and not stack.status.endswith("_COMPLETE"):
-        way_out = _WAYS_OUT.get(stack.status, _TEARDOWN).format(name=stack.name, service=service)
-        raise StackError(f"{stack.name} is {stack.status}. {way_out}")
+    if stack and not stack.empty:
+        _updatable(service, stack)
     if not _change_set(service, part, stack, text, values):
         return "unchanged"
     change_sets.execute(service.stack_name(part), _CHANGE_SET, report)
     return "created" if stack is None or stack.empty else "updated"
+
+
+def _updatable(service: Service, stack: Stack) -> None:
+    if not stack.status.endswith("_COMPLETE"):
+        way_out = _WAYS_OUT.get(stack.status, _TEARDOWN).format(name=stack.name, service=service)
+        raise StackError(f"{stack.name} is {stack.status}. {way_out}")
 
 
 def _change_set(service: Service, part: str, stack: Stack | None, text: Template, values: Mapping[str, str]) -> bool:

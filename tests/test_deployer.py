@@ -230,7 +230,7 @@ def test_missing_rights_are_named_before_anything_is_made(deployer: Deployer) ->
     verdict = may(deployer, given)
     assert (verdict.state, verdict.seen) == (
         State.FAILED,
-        "these credentials may not autoscaling:StartInstanceRefresh",
+        "these credentials may not autoscaling:CancelInstanceRefresh, autoscaling:StartInstanceRefresh",
     )
     with pytest.raises(CommandError, match=r"Nothing was made\. Failed: rights\."):
         run_provision(PREFIX)

@@ -1,6 +1,7 @@
 """The containers, as far as they can be tested where there is no Docker: what they copy, install, run and say."""
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
@@ -13,11 +14,14 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
+import botsite
 from botsite import aws
+from deploy.docker import sbom
 from deploy.images import roles, source
 from deploy.images.roles import ROLES, ImageSpec, Place
-from deploy.local.sample import SHAPES_WEIGHTS
+from deploy.local.sample import SHAPES, SHAPES_WEIGHTS
 from detection.model import openvino
 from detection.model import weights as model_weights
 from tests.support import containers, emulators, locks
@@ -120,9 +124,52 @@ def test_only_worker_has_openvino_and_no_image_has_torch(path: Path) -> None:
 def test_model_is_exported_at_build_with_cpu_pytorch() -> None:
     stages = containers.stages(containers.FOLDER / "yolo5.Dockerfile")
     run = " ".join(text for stage in stages for text in stage.all("RUN"))
-    assert re.search(r"--index-url \S+/whl/cpu -r torch\.txt", run)
+    assert re.search(r"--require-hashes --index-url \S+/whl/cpu\s+--requirement torch\.txt", run)
     assert "--no-deps --require-hashes --requirement requirements-torch.lock" in run
     assert "manage.py export_weights" in run
+
+
+@each_file
+def test_nothing_is_installed_without_hashes(path: Path) -> None:
+    commands = re.split(r"&&|;", " && ".join(text for one in containers.stages(path) for text in one.all("RUN")))
+    installs = [command for command in commands if "install " in command and "install -d" not in command]
+    assert installs
+    assert [command for command in installs if "--require-hashes" not in command] == []
+
+
+def test_pytorch_of_build_is_within_its_ranges() -> None:
+    lines = [line for line in (ROOT / "requirements-torch.txt").read_text().splitlines() if line.startswith("torch")]
+    ranges = {one.name: one.specifier for one in map(Requirement, lines)}
+    pinned = (containers.FOLDER / "torch.txt").read_text()
+    found = re.findall(r"^(\w+)==(\S+) --hash=sha256:[0-9a-f]{64}$", pinned, re.MULTILINE)
+    assert {name: ranges[name].contains(version) for name, version in found} == {"torch": True, "torchvision": True}
+
+
+# ------------------------------------------------------------------------------------------- what is inside
+
+
+@each_file
+def test_image_tells_its_commit_and_contents(path: Path, tmp_path: Path) -> None:
+    one = containers.lay_out(path, tmp_path / "srv", free_port(), {"YOLO_WEIGHTS": str(SHAPES)})
+    (one.app / "botsite" / "COMMIT").write_text("0123456789012345678901234567890123456789-dirty")
+
+    def run(*command: str) -> str:
+        # As in the image, nothing else is on the path of a script that lies elsewhere.
+        return subprocess.run(command, env=one.env, cwd=one.app, capture_output=True, text=True, check=True).stdout
+
+    assert run(sys.executable, "manage.py", "version") == f"{botsite.__version__} (0123456-dirty)\n"
+    listed = json.loads(run(sys.executable, str(containers.FOLDER / "sbom.py"), role_of(path)))
+    assert listed["metadata"]["component"]["version"].startswith("01234567890123")
+    names = {part["name"].lower() for part in listed["components"] if part.get("purl", "").startswith("pkg:pypi/")}
+    assert containers.installed(path) - {name.replace("_", "-") for name in names} == set()
+    models = [part for part in listed["components"] if part["type"] == "machine-learning-model"]
+    assert [part["properties"][0]["value"] for part in models] == ["fp16"]
+
+
+def test_precision_is_of_most_weights() -> None:
+    constant = '<layer type="Const"><data element_type="{}" shape="1" offset="0" size="{}" /></layer>'
+    assert sbom.precision(constant.format("f32", 10) + constant.format("i8", 90)) == "int8"
+    assert sbom.precision("") == "unknown"
 
 
 # ----------------------------------------------------------------------------------------------- the model
@@ -142,7 +189,11 @@ def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str
     stage = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[1]
     packages = containers.installed(containers.FOLDER / "yolo5.Dockerfile") | EXPORTERS
     script = stage.all("RUN")[-1].replace("/srv/venv/bin/python", sys.executable)
-    env = containers.confined(packages, tmp_path / "guard") | {"MODEL": "shapes", "CACHE_DIR": str(cache.parent)}
+    env = containers.confined(packages, tmp_path / "guard") | {
+        "MODEL": "shapes",
+        "WEIGHTS_SHA256": "",
+        "CACHE_DIR": str(cache.parent),
+    }
     app = containers.copied(stage, tmp_path / "srv" / "app")
     script = script.replace("/srv", str(tmp_path / "srv"))
     subprocess.run(["sh", "-ec", script], env=env, cwd=app, check=True, capture_output=True)

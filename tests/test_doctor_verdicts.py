@@ -11,6 +11,7 @@ from deploy.certificates import self_signed
 from deploy.doctor import alarms, bot, certificate, clock, machines, metric, queues, region, route
 from deploy.doctor.findings import State, Verdict
 from deploy.doctor.machines import Group
+from deploy.images.ami import Image
 from deploy.service import Service
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -96,6 +97,9 @@ def test_wrong_answers_of_route_have_separate_causes(stranger: int, worker: int,
         (machines.judge_image("yolo5", "ami-1", "ami-2", Group("g", 0, 1, 0)), State.WARNING),
         (machines.judge_image("yolo5", "ami-1", "ami-1", Group("g", 1, 1, 1, outdated=("i-1",))), State.WARNING),
         (machines.judge_image("yolo5", "ami-1", "", Group("g", 0, 1, 0)), State.FAILED),
+        (machines.judge_age("yolo5", Image("i", "n", "v", "2026-05-02T00:00:00.000Z", ()), NOW), State.OK),
+        (machines.judge_age("yolo5", Image("i", "n", "v", "2026-05-01T00:00:00.000Z", ()), NOW), State.WARNING),
+        (machines.judge_age("yolo5", Image("i", "n", "v", "", ()), NOW), State.OK),
         (machines.judge_metadata("yolo5", {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}), State.OK),
         (machines.judge_metadata("yolo5", {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}), State.FAILED),
         (machines.judge_metadata("yolo5", {}), State.FAILED),

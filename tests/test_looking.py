@@ -107,6 +107,7 @@ def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
         state = status.read(Service(PREFIX), seconds=60)
         run("logs", "--prefix", PREFIX)
         run("cost", "--prefix", PREFIX)
+        run("rollback", "--list", "--prefix", PREFIX)
         with pytest.raises(CommandError, match="There is no photo"):
             run("trace", "nobody", "--prefix", PREFIX)
         did = set(asked)

@@ -94,6 +94,23 @@ def test_running_refresh_is_not_restarted(autoscaling: Stubber) -> None:
     assert rollout.start("g") == ""
 
 
+def test_running_refresh_is_cancelled_for_another_image(autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From "Cancel an instance refresh" in the EC2 Auto Scaling user guide: what has begun is finished first."""
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://emulator")
+    autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
+    autoscaling.add_response("cancel_instance_refresh", {"InstanceRefreshId": "r-1"}, {"AutoScalingGroupName": "g"})
+    autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
+    autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-2"})
+    assert rollout.restart("g") == "r-2"
+
+
+def test_just_ended_refresh_is_not_cancelled(autoscaling: Stubber) -> None:
+    autoscaling.add_client_error("start_instance_refresh", "InstanceRefreshInProgress")
+    autoscaling.add_client_error("cancel_instance_refresh", "ActiveInstanceRefreshNotFound")
+    autoscaling.add_response("start_instance_refresh", {"InstanceRefreshId": "r-2"})
+    assert rollout.restart("g") == "r-2"
+
+
 def test_refresh_is_followed_to_its_end(autoscaling: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://emulator")
     for done in (0, 50, 50):

@@ -24,7 +24,7 @@ def _run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_env_example_matches_settings() -> None:
-    read = set(re.findall(r'env\.\w+\(\s*"([A-Z_]+)"', (ROOT / "botsite" / "settings.py").read_text()))
+    read = set(re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', (ROOT / "botsite" / "settings.py").read_text()))
     lines = (ROOT / ".env.example").read_text().splitlines()
     listed = [line.partition("=")[0] for line in lines if line and not line.startswith("#")]
     assert sorted(listed) == sorted(read)

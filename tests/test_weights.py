@@ -2,9 +2,11 @@
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from deploy.local import sample
-from detection.model import openvino, weights, yolo
+from detection.model import checksums, openvino, weights, yolo
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -50,6 +52,48 @@ def test_exported_model_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_missing_weights_are_named(name: str) -> None:
     with pytest.raises(weights.WeightsMissing, match="does not exist"):
         weights.ready(name)
+
+
+@pytest.fixture
+def trap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights of a published name in the cache; whoever unpickles them leaves a file named `opened`."""
+    monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
+    path = tmp_path / "weights" / "yolo11n.pt"
+    path.parent.mkdir()
+
+    class Opened:
+        def __reduce__(self) -> tuple[object, ...]:
+            return Path.touch, (tmp_path / "opened",)
+
+    path.write_bytes(pickle.dumps(Opened()))
+    return path
+
+
+def test_changed_published_weights_are_never_opened(trap: Path) -> None:
+    with pytest.raises(weights.WeightsRefused, match="it was not opened"):
+        weights.ready("yolo11n.pt")
+    with pytest.raises(CommandError, match=f"{checksums.of(trap)}, and not {checksums.PUBLISHED['yolo11n.pt']}"):
+        call_command("export_weights", "--weights", "yolo11n.pt")
+    assert not (trap.parent.parent / "opened").exists()
+
+
+def test_own_weights_are_opened_only_with_their_named_checksum(trap: Path) -> None:
+    with pytest.raises(CommandError, match="name its checksum"):
+        call_command("export_weights", "--weights", str(trap), "--sha256", "0" * 64)
+    assert not (trap.parent.parent / "opened").exists()
+    with suppress(Exception):  # What it unpickles to is no model.
+        call_command("export_weights", "--weights", str(trap), "--sha256", checksums.of(trap))
+    assert (trap.parent.parent / "opened").exists()
+
+
+@pytest.mark.parametrize(("name", "sha256"), [("nobodys.pt", ""), ("yolo11n.pt", "abc")])
+def test_nothing_is_downloaded_without_a_checksum(
+    name: str, sha256: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
+    with pytest.raises(weights.WeightsRefused, match="SHA-256"):
+        weights.locate(Path(name), sha256)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_weights_give_advice() -> None:

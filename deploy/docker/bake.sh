@@ -1,8 +1,9 @@
 # Turn this machine into the image of a role: install its container, prove that it is healthy, clean up.
 # User data of the builder, run as root by cloud-init. deploy/images/builder.py puts the variables before it:
-#   ROLE VERSION AWS_REGION BUCKET FOLDER QUEUE_URL IMAGE MODEL PUBLISH STOP_SECONDS
+#   ROLE VERSION AWS_REGION BUCKET FOLDER QUEUE_URL IMAGE MODEL WEIGHTS_SHA256 PUBLISH STOP_SECONDS
 #   UNIT_STOP_SECONDS SWAP_MIB LIFETIME_MINUTES
-# What it does is told through objects below s3://BUCKET/FOLDER/, which the caller reads: `phase`, and `log` at the end.
+# What it does is told through objects below s3://BUCKET/FOLDER/, which the caller reads: `phase`, `sbom.json`,
+# and `log` at the end.
 # shellcheck shell=bash
 set -euo pipefail
 export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION DOCKER_BUILDKIT=1
@@ -66,8 +67,8 @@ if [ -n "$IMAGE" ]; then
     rm -rf "$root/root/.docker"
 else
     say "building the container"
-    docker build --progress plain --build-arg "MODEL=$MODEL" --tag "$name" \
-        --file "$source/deploy/docker/$ROLE.Dockerfile" "$source"
+    docker build --progress plain --build-arg "MODEL=$MODEL" --build-arg "WEIGHTS_SHA256=$WEIGHTS_SHA256" \
+        --tag "$name" --file "$source/deploy/docker/$ROLE.Dockerfile" "$source"
     docker builder prune --all --force >/dev/null
 fi
 
@@ -118,6 +119,13 @@ first=$(healthy none)
 say "killing the container, to see it come back"
 docker kill objdet >/dev/null
 healthy "$first" >/dev/null
+
+say "listing what is inside"
+if docker exec objdet cat /srv/sbom.json >"$source/sbom.json"; then
+    aws s3 cp --only-show-errors - "s3://$BUCKET/$FOLDER/sbom.json" <"$source/sbom.json"
+else
+    echo "the container has no /srv/sbom.json"
+fi
 
 say "tidying up"
 systemctl stop objdet.service

@@ -21,9 +21,15 @@ COPY botsite botsite
 COPY detection detection
 COPY metrics metrics
 COPY deploy/__init__.py deploy/
+# For `manage.py version`.
+COPY deploy/management/__init__.py deploy/management/utility.py deploy/management/
+COPY deploy/management/commands/__init__.py deploy/management/commands/version.py deploy/management/commands/
 RUN python -m compileall -q .
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CACHE_DIR=/srv/state LIVENESS_FILE=/srv/state/alive
+# What is inside, for whoever asks.
+COPY deploy/docker/sbom.py /srv/
+RUN python /srv/sbom.py metrics > /srv/sbom.json
 # All that a container may write; nothing in it has to outlive the machine.
 VOLUME /srv/state
 # By number, so that a host need not know the name.

@@ -2,6 +2,8 @@
 #   docker build -f deploy/docker/yolo5.Dockerfile -t objdet-yolo5 .
 # Another model: `--build-arg MODEL=yolo11s`, or one's own in deploy/docker/weights (see the README there).
 ARG MODEL=yolo11n
+# What NAME.pt must have; empty for those that ultralytics publishes (detection/model/checksums.py).
+ARG WEIGHTS_SHA256=
 
 # The Python that the tests run on, from AWS's copy of Docker's official images, which does not limit EC2's addresses.
 # Tag and digest, the same as on Docker Hub, are raised together, in all three files.
@@ -16,10 +18,11 @@ RUN /srv/venv/bin/pip install --no-deps --require-hashes --requirement yolo5.loc
 # PyTorch and ultralytics export the model, and stay behind in this stage: an export runs on OpenVINO alone.
 FROM packages AS export
 ARG MODEL
-COPY requirements-torch.txt requirements-torch.lock ./
+ARG WEIGHTS_SHA256
+COPY requirements-torch.lock deploy/docker/torch.txt ./
 # PyTorch's CPU build has 200 MB; what the package index serves for Linux is the CUDA build, 3 GB.
-RUN grep '^torch' requirements-torch.txt > torch.txt \
-    && /srv/venv/bin/pip install --no-deps --index-url https://download.pytorch.org/whl/cpu -r torch.txt \
+RUN /srv/venv/bin/pip install --no-deps --require-hashes --index-url https://download.pytorch.org/whl/cpu \
+        --requirement torch.txt \
     && /srv/venv/bin/pip install --no-deps --require-hashes --requirement requirements-torch.lock
 WORKDIR /srv/app
 COPY manage.py ./
@@ -36,7 +39,7 @@ RUN given="/srv/cache/weights/${MODEL}_openvino_model" && mkdir -p /srv/models /
     && if [ -d "$given" ]; then \
         /srv/venv/bin/python manage.py export_weights --weights "$given"; \
     else \
-        /srv/venv/bin/python manage.py export_weights --weights "$MODEL.pt" \
+        /srv/venv/bin/python manage.py export_weights --weights "$MODEL.pt" --sha256 "$WEIGHTS_SHA256" \
         && mv /srv/cache/weights/"$MODEL"-*_openvino_model "$given"; \
     fi \
     && mv "$given" /srv/models/
@@ -55,9 +58,15 @@ COPY botsite botsite
 COPY detection detection
 COPY metrics metrics
 COPY deploy/__init__.py deploy/
+# For `manage.py version`.
+COPY deploy/management/__init__.py deploy/management/utility.py deploy/management/
+COPY deploy/management/commands/__init__.py deploy/management/commands/version.py deploy/management/commands/
 RUN python -m compileall -q .
 ENV PATH=/srv/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     CACHE_DIR=/srv/state LIVENESS_FILE=/srv/state/alive YOLO_WEIGHTS=/srv/models/${MODEL}_openvino_model
+# What is inside, for whoever asks.
+COPY deploy/docker/sbom.py /srv/
+RUN python /srv/sbom.py yolo5 > /srv/sbom.json
 # All that a container may write; nothing in it has to outlive the machine.
 VOLUME /srv/state
 # By number, so that a host need not know the name.

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning, worst
 from deploy.images import ami, rollout
+from deploy.images.ami import Image
 from deploy.service import Service
 from metrics import cloudwatch
 
-# Role -> (part of the service, output that names its group).
-GROUPS = {"polybot": ("web", "PolybotGroupName"), "yolo5": ("workers", "Yolo5GroupName")}
-GROUPS |= {"metrics": ("metrics", "MetricsGroupName")}
+# Amazon Linux and Debian publish fixes of vulnerabilities every week.
+_RECENT_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Group:
 
 def capacity(service: Service) -> Verdict:
     """Compare the desired and the healthy instances of each group."""
-    return worst([judge_capacity(_read(_group(service, role)), aws.emulated()) for role in GROUPS])
+    return worst([judge_capacity(_read(_group(service, role)), aws.emulated()) for role in rollout.GROUPS])
 
 
 def judge_capacity(group: Group, emulated: bool) -> Verdict:
@@ -67,8 +68,8 @@ def judge_targets(states: Mapping[str, str], service: Service) -> Verdict:
 
 
 def images(service: Service) -> Verdict:
-    """Check that launch templates have the newest image, and instances the newest launch template."""
-    return worst([_image(service, role) for role in GROUPS])
+    """Check that launch templates have the newest image, a recent one, and instances the newest launch template."""
+    return worst([_image(service, role) for role in rollout.GROUPS])
 
 
 def _image(service: Service, role: str) -> Verdict:
@@ -76,7 +77,17 @@ def _image(service: Service, role: str) -> Verdict:
     if newest is None and aws.emulated():
         return unknown("no image was baked here: the emulator bakes none")
     name = _group(service, role)
-    return judge_image(role, _template(name)["ImageId"], newest.id if newest else "", _read(name))
+    current = judge_image(role, _template(name)["ImageId"], newest.id if newest else "", _read(name))
+    return worst([current, judge_age(role, newest, datetime.now(UTC))]) if newest else current
+
+
+def judge_age(role: str, newest: Image, now: datetime) -> Verdict:
+    """Judge how old the packages of an image are."""
+    age = newest.age(now)
+    if age is None or age.days <= _RECENT_DAYS:
+        return ok(f"the image of {role} is recent")
+    todo = "Bake all again, with today's packages: python manage.py provision --rebake"
+    return warning(f"the image of {role} is {age.days} days old", todo)
 
 
 def judge_image(role: str, started: str, newest: str, group: Group) -> Verdict:
@@ -98,7 +109,9 @@ def judge_image(role: str, started: str, newest: str, group: Group) -> Verdict:
 
 def metadata(service: Service) -> Verdict:
     """Check that containers reach their instance's metadata, and only by IMDSv2."""
-    return worst([judge_metadata(role, _template(_group(service, role)).get("MetadataOptions", {})) for role in GROUPS])
+    return worst(
+        [judge_metadata(role, _template(_group(service, role)).get("MetadataOptions", {})) for role in rollout.GROUPS]
+    )
 
 
 def judge_metadata(role: str, options: Mapping[str, Any]) -> Verdict:
@@ -114,7 +127,7 @@ def judge_metadata(role: str, options: Mapping[str, Any]) -> Verdict:
 
 
 def _group(service: Service, role: str) -> str:
-    return service.output(*GROUPS[role])
+    return service.output(*rollout.GROUPS[role])
 
 
 def _read(name: str) -> Group:

@@ -1,9 +1,9 @@
 """The roles' AMIs: make one from a stopped builder, find the newest, list what to prune."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
@@ -15,6 +15,8 @@ from deploy.service import Service
 _IMAGE_SECONDS = 60 * 60
 # The one in use, the previous one to roll back to, and one more.
 KEPT = 3
+# The tags of an image that somebody has rolled back from: when, and who (an ARN).
+WITHDRAWN, WITHDRAWN_BY = "Withdrawn", "WithdrawnBy"
 # Between two looks at EC2.
 POLL_SECONDS = 3
 
@@ -24,13 +26,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Image:
-    """An AMI of ours. `created` is ISO 8601, UTC, so that it sorts."""
+    """An AMI of ours. `created` is ISO 8601, UTC, so that it sorts; images of older releases have fewer tags."""
 
     id: str
     name: str
     version: str
     created: str
     snapshots: tuple[str, ...]
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def withdrawn(self) -> bool:
+        """Return whether somebody has rolled back from it."""
+        return WITHDRAWN in self.tags
+
+    def age(self, now: datetime) -> timedelta | None:
+        """Return how long ago it was made, None if EC2 doesn't say."""
+        return now - datetime.fromisoformat(self.created) if self.created else None
 
 
 def of_role(service: Service, role: str) -> list[Image]:
@@ -38,18 +50,28 @@ def of_role(service: Service, role: str) -> list[Image]:
     return _images(*service.tag_filters(Role=role), {"Name": "state", "Values": ["available"]})
 
 
+def by_role(service: Service) -> dict[str, list[Image]]:
+    """Return the usable AMIs of each role, the newest first, with one call."""
+    found: dict[str, list[Image]] = {}
+    for image in _images(*service.tag_filters(), {"Name": "state", "Values": ["available"]}):
+        found.setdefault(image.tags.get("Role", ""), []).append(image)
+    return found
+
+
 def newest(service: Service, role: str) -> Image | None:
-    """Return the role's newest AMI, None if none was baked yet."""
-    return next(iter(of_role(service, role)), None)
+    """Return the role's newest AMI that nobody has rolled back from, None if there is none."""
+    return next((one for one in of_role(service, role) if not one.withdrawn), None)
 
 
-def create(service: Service, role: str, version: str, instance_id: str, say: Say) -> Image:
+def create(
+    service: Service, role: str, version: str, instance_id: str, say: Say, more: Mapping[str, str] | None = None
+) -> Image:
     """Make an AMI from a stopped instance and wait until it can be launched, reporting progress.
 
-    A failure or an interrupt leaves no incomplete image behind.
+    `more` are tags in addition to those of every image. A failure or an interrupt leaves no incomplete image behind.
     """
     name = f"{service}-{role}-{version}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    marks = service.tag_list(Role=role, Version=version, Name=name)
+    marks = service.tag_list(Role=role, Version=version, Name=name, **(more or {}))
     asked = {"InstanceId": instance_id, "Name": name, "Description": f"Object detection service: {role} {version}"}
     tags = [{"ResourceType": "image", "Tags": marks}]
     image_id = once.make(
@@ -65,8 +87,10 @@ def create(service: Service, role: str, version: str, instance_id: str, say: Say
 
 
 def spare(service: Service, role: str, kept: int) -> list[Image]:
-    """Return the role's AMIs beyond the newest `kept`, without those in use."""
-    old = of_role(service, role)[kept:]
+    """Return the role's AMIs beyond the newest `kept` that nobody rolled back from, without those in use."""
+    found = of_role(service, role)
+    good = [one for one in found if not one.withdrawn][:kept]
+    old = [one for one in found if one not in good]
     used = _used([one.id for one in old]) if old else set()
     return [one for one in old if one.id not in used]
 
@@ -91,6 +115,21 @@ def lone_snapshots(service: Service) -> list[str]:
 def remove_snapshot(snapshot_id: str) -> None:
     """Delete a snapshot that belongs to no AMI."""
     aws.client("ec2").delete_snapshot(SnapshotId=snapshot_id)
+
+
+def withdraw(images: Iterable[Image], who: str) -> None:
+    """Have `newest` pass over these images from now on; those that were withdrawn before keep their tags."""
+    new = [one.id for one in images if not one.withdrawn]
+    marks = {WITHDRAWN: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", WITHDRAWN_BY: who[:256]}
+    if new:
+        tags = [{"Key": key, "Value": value} for key, value in marks.items()]
+        aws.client("ec2").create_tags(Resources=new, Tags=tags)
+
+
+def readmit(image: Image) -> None:
+    """Have `newest` consider this image again."""
+    if image.withdrawn:
+        aws.client("ec2").delete_tags(Resources=[image.id], Tags=[{"Key": WITHDRAWN}, {"Key": WITHDRAWN_BY}])
 
 
 def _await(image_id: str, say: Say) -> Image:
@@ -125,7 +164,8 @@ def _images(*conditions: dict[str, Any]) -> list[Image]:
 
 def _image(found: dict[str, Any]) -> Image:
     disks = [one["Ebs"]["SnapshotId"] for one in found["BlockDeviceMappings"] if "SnapshotId" in one.get("Ebs", {})]
-    return Image(found["ImageId"], found["Name"], version(found), found.get("CreationDate", ""), tuple(disks))
+    tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+    return Image(found["ImageId"], found["Name"], version(found), found.get("CreationDate", ""), tuple(disks), tags)
 
 
 def version(described: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from botsite import aws
 from deploy import interrupts
-from deploy.images import ami, builder, source
+from deploy.images import ami, builder, contents, source
 from deploy.images.ami import Image, Say
 from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
@@ -32,9 +32,13 @@ def bake(service: Service, where: Place, spec: ImageSpec, say: Say, weights: Pat
         launched.append(instance_id)
         say(f"launched the builder {instance_id} ({spec.machine})")
         builder.follow(instance_id, where, folder, say)
+        listed = contents.read(where.bucket, folder)
         say("stopping the builder")
         builder.stop(instance_id)
-        return ami.create(service, spec.role, spec.version, instance_id, say)
+        made = ami.create(service, spec.role, spec.version, instance_id, say, contents.tags(spec, listed))
+        if listed:
+            say(f"what is inside: {contents.keep(where.bucket, made.name, listed)}")
+        return made
 
 
 def prune(service: Service, role: str, kept: int, say: Say) -> None:

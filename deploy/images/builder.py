@@ -59,9 +59,9 @@ def follow(instance_id: str, where: Place, folder: str, say: Say) -> None:
     while told != "ready":
         # In this order: a failing builder reports first and then terminates itself.
         state, reason = _state(instance_id)
-        phase = _read(where.bucket, f"{folder}/phase") or "booting"
+        phase = read(where.bucket, f"{folder}/phase") or "booting"
         if phase == "failed":
-            lines = (_read(where.bucket, f"{folder}/log") or "").rstrip().splitlines()[-40:]
+            lines = (read(where.bucket, f"{folder}/log") or "").rstrip().splitlines()[-40:]
             said = "\n".join([f"The builder failed while {told}. Its last lines:", *lines])
             raise StackError(said + remedies.advice("\n".join(lines)))
         if phase != told:
@@ -127,7 +127,7 @@ def _state(instance_id: str) -> tuple[str, str]:
     return instance["State"]["Name"], reason
 
 
-def _read(bucket: str, key: str) -> str | None:
+def read(bucket: str, key: str) -> str | None:
     """Return the text of an object, None if it doesn't exist."""
     s3 = aws.client("s3")
     try:

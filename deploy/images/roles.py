@@ -53,13 +53,17 @@ class Place:
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """What to bake. `image` is a container in a registry; if empty, the builder builds it from source."""
+    """What to bake. `image` is a container in a registry; if empty, the builder builds it from source.
+
+    The checksum is that of a custom `.pt` file, which the build compares before it opens the file.
+    """
 
     role: str
     version: str
     image: str = ""
     model: str = "yolo11n"
     instance_type: str = ""
+    weights_sha256: str = ""
 
     @property
     def machine(self) -> str:
@@ -91,6 +95,7 @@ def user_data(where: Place, spec: ImageSpec, folder: str) -> str:
         "QUEUE_URL": where.queue_url,
         "IMAGE": spec.image,
         "MODEL": spec.model,
+        "WEIGHTS_SHA256": spec.weights_sha256,
         "PUBLISH": role.publish,
         "STOP_SECONDS": str(role.stop_seconds),
         "UNIT_STOP_SECONDS": str(role.unit_stop_seconds),

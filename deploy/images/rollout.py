@@ -6,6 +6,7 @@ the group's termination hook, so that a worker finishes its photos.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from botsite import aws
 from deploy.cfn import cloudformation
@@ -17,6 +18,14 @@ from metrics import cloudwatch
 _AT_LEAST, _AT_MOST = 100, 200
 # A worker may take a quarter of an hour to finish, and an instance some minutes to start.
 _LONGEST_SECONDS = 4 * 60 * 60
+# Role -> (part of the service, output that names its group).
+GROUPS = {
+    "polybot": ("web", "PolybotGroupName"),
+    "yolo5": ("workers", "Yolo5GroupName"),
+    "metrics": ("metrics", "MetricsGroupName"),
+}
+# What a refresh that is being cancelled has begun, it finishes: a machine's start, and a worker's last photos.
+_CANCEL_SECONDS = 20 * 60
 _FAILED = ("Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful")
 
 
@@ -52,6 +61,19 @@ def start(group_name: str) -> str:
     except autoscaling.exceptions.InstanceRefreshInProgressFault:
         return ""
     return str(answer["InstanceRefreshId"])
+
+
+def restart(group_name: str) -> str:
+    """Start replacing as `start` does, but end a refresh that is running first: it leads to another image."""
+    autoscaling = aws.client("autoscaling")
+    if started := start(group_name):
+        return started
+    with suppress(autoscaling.exceptions.ActiveInstanceRefreshNotFoundFault):
+        autoscaling.cancel_instance_refresh(AutoScalingGroupName=group_name)
+    deadline = time.monotonic() + _CANCEL_SECONDS
+    while not (started := start(group_name)):
+        cloudformation.pause(deadline, f"{group_name} is still cancelling an instance refresh")
+    return started
 
 
 def follow(group_name: str, refresh_id: str, say: Callable[[str], None]) -> None:

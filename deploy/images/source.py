@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from botsite import release
 from deploy.cfn.cloudformation import StackError
 
 # What the Dockerfiles copy and a builder installs.
@@ -32,13 +33,22 @@ def version() -> str:
     return _git("describe", "--tags", "--always", "--dirty").strip()
 
 
+def commit() -> str:
+    """Return the hash of the commit that is checked out, with "-dirty" if files were changed since; or "unknown"."""
+    try:
+        return _git("describe", "--always", "--abbrev=40", "--exclude=*", "--dirty").strip()
+    except StackError:
+        return "unknown"
+
+
 def pack(weights: Path | None = None) -> bytes:
-    """Return the source as a .tar.gz, with custom `weights` where the build looks for them."""
+    """Return the source as a .tar.gz, with its commit, and with custom `weights` where the build looks for them."""
     names = _git("ls-files", "-z", "--", *_PACKED).split("\0")[:-1]
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
         for name in names:
             archive.add(settings.BASE_DIR / name, name, filter=_without_owner)
+        archive.addfile(*_written(str(release.WRITTEN.relative_to(settings.BASE_DIR)), commit()))
         if weights:
             archive.add(weights, f"{_WEIGHTS}/{weights.name}", filter=_without_owner)
     return packed.getvalue()
@@ -53,6 +63,12 @@ def model(weights: Path) -> str:
     raise StackError(
         f"--weights {weights} is neither a .pt file nor a folder NAME{_EXPORTED} from `manage.py export_weights`."
     )
+
+
+def _written(name: str, text: str) -> tuple[tarfile.TarInfo, io.BytesIO]:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(text), 0o644
+    return member, io.BytesIO(text.encode())
 
 
 def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -2,7 +2,8 @@
 
 ministack 1.5.33 ignores the lifecycle rules of a bucket, of a table the time to live, the point-in-time recovery and
 the encryption, and of a group its mixed instances policy, with the launch template in it. A deleted table leaves its
-tags behind, and there are no warm pools.
+tags behind, and a group loses its capacity with an update. There are no warm pools, an image has no age, and an
+instance refresh does nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,18 +12,21 @@ from typing import Any
 from ministack.services import autoscaling, dynamodb, s3
 from ministack.services.cloudformation import provisioners
 
-from deploy.local import warm_pool
+from deploy.local import instance_refresh, machine_images, warm_pool
 
 Properties = Mapping[str, Any]
 
 
 def install() -> None:
-    """Complete what there is, and add warm pools; call this before the emulator starts."""
+    """Complete what there is, and add what is missing; call this before the emulator starts."""
     warm_pool.install()
+    instance_refresh.install()
+    machine_images.install()
     handlers = provisioners._RESOURCE_HANDLERS
     _complete(handlers["AWS::S3::Bucket"], _set_lifecycle)
     _complete(handlers["AWS::DynamoDB::Table"], _set_table)
     _complete(handlers["AWS::AutoScaling::AutoScalingGroup"], _set_launch_template)
+    _keep_capacity(handlers["AWS::AutoScaling::AutoScalingGroup"])
     delete = handlers["AWS::DynamoDB::Table"]["delete"]
 
     def delete_with_tags(name: str, properties: Properties) -> None:
@@ -48,6 +52,20 @@ def _complete(handler: dict[str, Any], complete: Callable[[str, Properties], Non
         return name, attributes
 
     handler["create"], handler["update"] = create_all, update_all
+
+
+def _keep_capacity(handler: dict[str, Any]) -> None:
+    """Leave a group's capacity alone when its stack is updated: scaling has set it, and no template here does."""
+    update = handler["update"]
+
+    def update_and_keep(name: str, *more: Any) -> Any:
+        desired = autoscaling._asgs[name]["DesiredCapacity"]
+        answer = update(name, *more)
+        group = autoscaling._asgs[name]
+        group["DesiredCapacity"] = min(max(desired, group["MinSize"]), group["MaxSize"])
+        return answer
+
+    handler["update"] = update_and_keep
 
 
 def _set_lifecycle(bucket: str, properties: Properties) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 from botsite import aws
 from botsite.staff.sources import Reading
+from deploy import rollback
 from deploy.images import ami
+from deploy.images.ami import Image
 from deploy.operate import readings, seen
 from deploy.operate.readings import NotKnownHere
 from deploy.operate.roles import ROLES, Role
@@ -37,7 +39,7 @@ def read(service: Service) -> Seen:
     """Ask for the groups, and for what EC2 knows of their machines; without the latter, the former are shown."""
     groups = cloudwatch.groups(*(role.group(service) for role in ROLES))
     ids = [one.id for group in groups.values() for one in group.instances]
-    asked: dict[str, Callable[[], Any]] = {"machines": partial(_described, ids), "images": partial(_newest, service)}
+    asked: dict[str, Callable[[], Any]] = {"machines": partial(_described, ids), "images": partial(_images, service)}
     facts = readings.read(asked, _FACTS_SECONDS)
     return judge({role: groups.get(role.group(service)) for role in ROLES}, facts, datetime.now(UTC))
 
@@ -46,11 +48,13 @@ def judge(groups: Mapping[Role, Group | None], facts: Mapping[str, Reading[Any]]
     """Return the groups with their machines, and a line for each reason why something about them is not known."""
     data: dict[str, object] = {}
     lines: list[Line] = []
-    newest: Mapping[str, str] = facts["images"].value or {}
+    baked: Mapping[str, tuple[str, str]] = facts["images"].value or {}
     for role, group in groups.items():
         machines = [_machine(one, facts["machines"].value or {}, now) for one in group.instances] if group else []
-        data[role.name] = _data(group, machines)
-        lines += _lines(role, group, machines, newest.get(role.name, ""))
+        newest, rolled_back = baked.get(role.name, ("", ""))
+        data[role.name] = _data(group, machines) | ({"rolled_back": rolled_back} if rolled_back else {})
+        lines += _lines(role, group, machines, newest)
+        lines += [Line(f"  {rolled_back}", Mark.NOTE)] if rolled_back else []
     reasons = {name: one.reason for name, one in facts.items() if not one.known and any(groups.values())}
     lines += [Line(f"  their {_CALLED[name]}: {reason}", Mark.UNKNOWN) for name, reason in reasons.items()]
     return Seen(data | ({"not_known": reasons} if reasons else {}), tuple(lines))
@@ -75,12 +79,17 @@ def _described(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {one["InstanceId"]: one | {"Version": versions.get(one["ImageId"], one["ImageId"])} for one in found}
 
 
-def _newest(service: Service) -> dict[str, str]:
-    """Return the version of each role's newest image by the role's name."""
-    found = {role.name: ami.newest(service, role.short) for role in ROLES}
-    if not any(found.values()) and aws.emulated():
+def _images(service: Service) -> dict[str, tuple[str, str]]:
+    """Return, by the role's name, the version of its newest image and a sentence if it was rolled back."""
+    found = ami.by_role(service)
+    if not found and aws.emulated():
         raise NotKnownHere("the local AWS bakes no images")
-    return {name: image.version for name, image in found.items() if image}
+    baked = {role.name: found[role.short] for role in ROLES if role.short in found}
+    return {name: (_newest(images), rollback.told(name, images)) for name, images in baked.items()}
+
+
+def _newest(images: Sequence[Image]) -> str:
+    return next((image.version for image in images if not image.withdrawn), "")
 
 
 def _machine(listed: cloudwatch.Instance, described: Mapping[str, dict[str, Any]], now: datetime) -> Machine:

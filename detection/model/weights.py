@@ -4,7 +4,6 @@ ultralytics is imported here and nowhere earlier, with everything off that it wo
 packages, asking for updates, sending usage statistics.
 """
 
-import hashlib
 import importlib.util
 import os
 import shutil
@@ -15,6 +14,8 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+
+from detection.model import checksums
 
 log = structlog.get_logger()
 
@@ -27,6 +28,10 @@ _NEEDS_PYTORCH = (
 
 class WeightsMissing(Exception):
     """There are no such weights, and they cannot be fetched; the text says what to do."""
+
+
+class WeightsRefused(WeightsMissing):
+    """The weights are not those that were named; the text says what to do."""
 
 
 def can_export() -> bool:
@@ -68,17 +73,42 @@ def ready(name: str) -> Path:
     if path.suffix != ".pt":
         check(name)
         return path
-    found = locate(path)
+    found = locate(path, settings.YOLO_WEIGHTS_SHA256)
     calibrated = exported(found, "int8")
     return calibrated if calibrated.is_dir() else export(found)
 
 
-def locate(path: Path) -> Path:
-    """Return the `.pt` file: where it says, else in the cache, else downloaded by ultralytics into the cache."""
+def locate(path: Path, sha256: str = "") -> Path:
+    """Return the `.pt` file: where it says, else in the cache, else downloaded by ultralytics into the cache.
+
+    Raise WeightsRefused if it has not the SHA-256 that is named, or that the published file of its name has. Nothing is
+    downloaded without one.
+    """
     check(str(path))
-    if found := _at_hand(path):
-        return found
-    cached: Path = settings.CACHE_DIR / "weights" / path.name
+    wanted = _wanted(path, sha256)
+    found = _at_hand(path) or _download(path, wanted)
+    if wanted and (got := checksums.of(found)) != wanted:
+        raise WeightsRefused(
+            f"{found} has the SHA-256 {got}, and not {wanted}: it was not opened. Delete it to have it downloaded "
+            "again; if it is your own, name its checksum (--sha256, or YOLO_WEIGHTS_SHA256)."
+        )
+    return found
+
+
+def _wanted(path: Path, sha256: str) -> str:
+    try:
+        return checksums.expected(path, sha256)
+    except ValueError as error:
+        raise WeightsRefused(str(error)) from error
+
+
+def _download(path: Path, wanted: str) -> Path:
+    if not wanted:
+        raise WeightsRefused(
+            f"{path.name} is not here, and would be downloaded without a known checksum. Name its SHA-256 "
+            "(--sha256, or YOLO_WEIGHTS_SHA256)."
+        )
+    cached = _cached(path)
     ultralytics()
     from ultralytics.utils.downloads import attempt_download_asset
 
@@ -120,8 +150,12 @@ def export(weights: Path, calibration: Path | None = None) -> Path:
 
 
 def _at_hand(path: Path) -> Path | None:
-    cached: Path = settings.CACHE_DIR / "weights" / path.name
-    return next((candidate for candidate in (path, cached) if candidate.is_file()), None)
+    return next((candidate for candidate in (path, _cached(path)) if candidate.is_file()), None)
+
+
+def _cached(path: Path) -> Path:
+    folder: Path = settings.CACHE_DIR / "weights"
+    return folder / path.name
 
 
 def _is_exported(path: Path) -> bool:
@@ -131,9 +165,7 @@ def _is_exported(path: Path) -> bool:
 
 def exported(weights: Path, precision: str) -> Path:
     """Return where the cache has, or would have, the export of these weights."""
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
-    folder: Path = settings.CACHE_DIR / "weights" / f"{weights.stem}-{digest}-{precision}{_EXPORTED}"
-    return folder
+    return _cached(Path(f"{weights.stem}-{checksums.of(weights)[:12]}-{precision}{_EXPORTED}"))
 
 
 def _unreachable(name: str) -> str:

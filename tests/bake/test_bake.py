@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from botsite import aws
-from deploy.images import ami, bake, builder, roles
+from deploy.images import ami, bake, builder, roles, source
 from deploy.images.ami import Image
 from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
 from tests.support.baking import WEB, launched, left, place_of
-from tests.support.builders import Machine
+from tests.support.builders import SBOM, Machine
 
 pytestmark = pytest.mark.long
 
@@ -29,9 +29,11 @@ class Baked:
     machine: Machine
 
 
-def baked(prefix: str, what: ImageSpec, endpoint: str, root: Path) -> Baked:
+def baked(prefix: str, what: ImageSpec, endpoint: str, root: Path, listed: bool = True) -> Baked:
     """Bake from start to end."""
     machine, said = Machine(prefix, root, endpoint), list[str]()
+    if not listed:
+        (root / "sbom").unlink()
     machine.start()
     image = bake.bake(Service(prefix), place_of(prefix), what, said.append)
     machine.stop()
@@ -52,10 +54,30 @@ def pulled(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Baked:
 
 def test_bake_leaves_only_an_image(built: Baked) -> None:
     assert ami.newest(Service(built.prefix), "yolo5") == built.image
-    assert left(built.prefix) == ([], [], [built.image])
+    assert left(built.prefix) == ([], [f"sboms/{built.image.name}.json"], [built.image])
     assert (built.image.version, len(built.image.snapshots)) == ("v1", 1)
     found = aws.client("ec2").describe_snapshots(SnapshotIds=list(built.image.snapshots))["Snapshots"][0]
     assert {"Key": "Project", "Value": built.prefix} in found["Tags"]
+
+
+def test_image_is_tagged_with_commit_and_model(built: Baked, pulled: Baked) -> None:
+    tags = {"Commit": source.commit(), "Model": "yolo11n", "Precision": "fp16"}
+    assert tags.items() <= built.image.tags.items()
+    assert "Commit" not in pulled.image.tags
+    assert pulled.image.tags["Container"] == WEB.image
+
+
+def test_list_of_contents_is_kept_beside_images(built: Baked) -> None:
+    key = f"sboms/{built.image.name}.json"
+    bucket = place_of(built.prefix).bucket
+    assert aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode() == SBOM
+    assert built.said[-1] == f"what is inside: s3://{bucket}/{key}"
+
+
+def test_container_without_list_is_baked(endpoint: str, tmp_path: Path) -> None:
+    made = baked("unlisted", WEB, endpoint, tmp_path / "machine", listed=False)
+    assert made.image.version == "v1"
+    assert left("unlisted") == ([], [], [made.image])
 
 
 def test_bake_reports_each_step(built: Baked) -> None:
@@ -69,7 +91,7 @@ def test_bake_reports_each_step(built: Baked) -> None:
         "starting the container",
     ]
     steps += ["waiting for the container to be healthy", "killing the container, to see it come back"]
-    steps += ["tidying up", "ready", "stopping the builder"]
+    steps += ["listing what is inside", "tidying up", "ready", "stopping the builder"]
     # Polling misses short steps.
     assert [step for step in steps if step in said] == said
     assert said[-2:] == ["ready", "stopping the builder"]
@@ -79,7 +101,8 @@ def test_builder_checks_container_restarts(built: Baked) -> None:
     other = ("shutdown", "dnf", "sync", "fallocate", "mkswap", "swapon")
     told = [line for line in built.machine.commands if not line.startswith(other)]
     build = told.pop(1)
-    assert build.startswith("docker build --progress plain --build-arg MODEL=yolo11n --tag objdet-yolo5:v1 --file ")
+    arguments = "--build-arg MODEL=yolo11n --build-arg WEIGHTS_SHA256= --tag objdet-yolo5:v1"
+    assert build.startswith(f"docker build --progress plain {arguments} --file ")
     inspect = "docker inspect --format {{.Id}} {{.State.Health.Status}} objdet"
     assert told == [
         "systemctl enable --now docker",
@@ -90,6 +113,7 @@ def test_builder_checks_container_restarts(built: Baked) -> None:
         inspect,
         "docker kill objdet",
         inspect,
+        "docker exec objdet cat /srv/sbom.json",
         "systemctl stop objdet.service",
         "docker volume rm objdet",
     ]

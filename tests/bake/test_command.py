@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 
 from deploy.images import ami, builder, roles
 from deploy.images.roles import Place
+from deploy.local.sample import SHAPES_WEIGHTS
 from deploy.service import Service
 from tests.support.baking import WEB, Boot, an_image, left
 
@@ -57,6 +58,8 @@ def test_bake_plan_does_nothing(run: Callable[..., str], prefix: str, place: Pla
             ["yolo5", "--weights", "nothing.pt"],
             r"--weights nothing.pt is neither a .pt file nor a folder NAME_openvino",
         ),
+        (["yolo5", "--weights", str(SHAPES_WEIGHTS), "--weights-sha256", "0" * 64], "and not 0000.*nothing was baked"),
+        (["yolo5", "--weights-sha256", "0" * 64], "--weights-sha256 is for --weights FILE.pt"),
         (["yolo5", "--keep", "0"], "--keep must be at least 1"),
         (["yolo5", "--version", "v 1"], "--version 'v 1' can't be a container tag"),
     ],

@@ -1,6 +1,8 @@
 """What is packed for a builder, and what is not."""
 
 import io
+import re
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -34,6 +36,27 @@ def test_untracked_files_are_not_packed() -> None:
         names = archive.getnames()
     assert {"manage.py", ".dockerignore", "deploy/docker/bake.sh"} <= set(names)
     assert [name for name in names if name.startswith((".env", "tests/", "var/")) or name.endswith(".pyc")] == []
+
+
+def test_packed_source_knows_its_commit() -> None:
+    with tarfile.open(fileobj=io.BytesIO(source.pack())) as archive:
+        file = archive.extractfile("botsite/COMMIT")
+        assert file is not None
+        assert file.read().decode() == source.commit()
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", source.commit())
+
+
+def test_changed_files_are_told_in_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert source.commit() == "unknown"
+    (tmp_path / "file").write_text("a")
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    for command in (("init", "-q"), ("add", "file"), (*who, "commit", "-qm", "a")):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    committed = source.commit()
+    (tmp_path / "file").write_text("b")
+    assert source.commit() == f"{committed}-dirty"
 
 
 def test_bake_without_git_is_rejected_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,10 +108,18 @@ def test_bug_in_a_read_is_its_reason() -> None:
 
 def test_machines_have_age_image_and_health() -> None:
     described = {"i-0": {"LaunchTime": NOW - timedelta(hours=2), "Version": "v1"}}
-    facts: dict[str, Reading[Any]] = {"machines": Reading(described), "images": Reading({"yolo5": "v2"})}
+    facts: dict[str, Reading[Any]] = {"machines": Reading(described), "images": Reading({"yolo5": ("v2", "")})}
     found = machines.judge({YOLO5: group(1, 1)}, facts, NOW)
     assert texts(found, Mark.NOTE) == ["i-0  InService  healthy  2 h 0 min  image v1, the newest is v2"]
     assert texts(found, Mark.OK) == ["yolo5           1 running of 1 wanted, at most 4"]
+
+
+def test_rollback_is_named_with_its_author() -> None:
+    told = "yolo5 runs v2, rolled back from v3 by user/anna"
+    facts: dict[str, Reading[Any]] = {"machines": Reading({}), "images": Reading({"yolo5": ("v2", told)})}
+    found = machines.judge({YOLO5: group(1, 1)}, facts, NOW)
+    assert texts(found, Mark.NOTE) == [told]
+    assert '"rolled_back": "yolo5 runs v2' in json.dumps(found.data)
 
 
 def test_many_machines_are_cut_short_for_people_only() -> None:

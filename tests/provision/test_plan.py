@@ -53,6 +53,15 @@ def test_plan_of_change_changes_nothing(made: str) -> None:
     assert redrive(queue(made, "jobs"))[1] == 50
 
 
+def test_plan_names_images_to_bake_again(made: str) -> None:
+    def baked(*arguments: str) -> list[str]:
+        lines = run("provision", "--prefix", made, "--plan", *arguments).splitlines()
+        return [line.split()[3] for line in lines if "would be baked" in line]
+
+    assert baked("--rebake", "metricStreamer", "--rebake", "yolo5") == ["metrics", "yolo5"]
+    assert baked("--rebake") == ["polybot", "yolo5", "metrics"]
+
+
 def test_plan_without_changes_says_so(made: str) -> None:
     printed = run("provision", "--prefix", made, "--plan")
     assert printed.splitlines()[1] == f"Nothing would change in the stacks of {made}."

@@ -12,6 +12,7 @@ from deploy.cfn.cloudformation import Event, StackError
 from deploy.images import ami, bake, latest
 from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
+from tests.support import local_images
 from tests.support.deployed import statuses
 from tests.support.provisioning import queue, redrive, run
 
@@ -182,6 +183,22 @@ def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPa
     assert "Baking" not in second
     started = Service(prefix).stack("workers").parameters["Yolo5ImageId"]
     assert started == ami.of_role(Service(prefix), "yolo5")[0].id
+
+
+def test_images_are_baked_again_on_request(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above, by registering an image."""
+    first = local_images.register(Service(prefix), "yolo5", "1.0")
+    provision.deploy(Service(prefix))
+    assert local_images.started(Service(prefix), "workers") == first
+
+    def register(service: Service, where: Place, what: ImageSpec, say: object) -> None:
+        local_images.register(service, what.role, "1.1")
+
+    monkeypatch.setattr(bake, "bake", register)
+    assert "yolo5 gets a new image" in run("provision", "--prefix", prefix, "--rebake", "yolo5")
+    second = ami.of_role(Service(prefix), "yolo5")[0]
+    assert second.version == "1.1"
+    assert local_images.started(Service(prefix), "workers") == second.id
 
 
 def test_bake_is_not_retried_forever(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:

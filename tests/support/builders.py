@@ -17,6 +17,8 @@ from botocore.exceptions import BotoCoreError
 
 from botsite import aws
 
+# What a container of a worker lists of itself, the least of it.
+SBOM = '{"components": [{"name": "shapes", "properties": [{"name": "objdet:precision", "value": "fp16"}]}]}'
 _RECORD = '#!/bin/sh\necho "$(basename "$0") $*" >> "$DESTDIR/commands"\n'
 # A container is healthy at once; killed, it comes back as another. `broken` makes what it names fail.
 _DOCKER = (
@@ -25,6 +27,7 @@ _DOCKER = (
 if [ "$1" = "$(cat "$DESTDIR/broken" 2>/dev/null)" ]; then echo "docker $1: it is broken" >&2; exit 1; fi
 case $1 in
 kill) echo second > "$DESTDIR/container" ;;
+exec) cat "$DESTDIR/sbom" ;;
 inspect) echo "$(cat "$DESTDIR/container" 2>/dev/null || echo first) healthy" ;;
 login) cat > "$DESTDIR/password"; mkdir -p "$DESTDIR/root/.docker" ;;
 esac
@@ -61,6 +64,7 @@ class Machine(threading.Thread):
         )
         (root / "bin").mkdir(parents=True)
         (root / "broken").write_text(broken)
+        (root / "sbom").write_text(SBOM)
         for name, text in tools.items():
             path = root / "bin" / name
             path.write_text(text)

@@ -15,7 +15,7 @@ from deploy.budgets.stored import Budget
 from deploy.certificates import acm, domains, validation
 from deploy.cfn import cloudformation, remedies
 from deploy.doctor import checks
-from deploy.images import ami, builder, roles, rollout
+from deploy.images import ami, builder, contents, roles, rollout
 from deploy.images.ami import Image
 from deploy.images.roles import ImageSpec
 from deploy.service import Service
@@ -70,6 +70,7 @@ class Deployer:
         run("provision", "--prefix", self.service.prefix, "--plan")
         run("teardown", "--prefix", self.service.prefix, "--plan")
         run("stack_env", "--prefix", self.service.prefix)
+        run("rollback", "--list", "--prefix", self.service.prefix)
         # No machine runs here for the route, and there are no quotas.
         for finding in checks.run(self.service, [name for name in checks.CHECKS if name not in ("route", "quotas")]):
             assert "these credentials lack" not in finding.verdict.seen, finding.verdict.seen
@@ -83,16 +84,20 @@ class Deployer:
         _permitted(lambda: ami.create(self.service, "yolo5", "v1", instance, lambda text: None))
         _permitted(lambda: ami.remove(Image("ami-1", "", "", "", ())))
         ami.remove_snapshot(self.snapshot)
-        builder._read(where.bucket, f"{self.folder}/phase")
+        contents.read(where.bucket, self.folder)
+        contents.keep(where.bucket, "test", "{}")
         builder.end([builder.launch(self.service, where, ImageSpec("yolo5", "v1"), f"{self.folder}/{next(_numbers)}")])
         aws.s3().Bucket(where.bucket).objects.filter(Prefix=self.folder).delete()
 
     def replace(self) -> None:
-        """Replace the machines of a group."""
+        """Replace the machines of a group, and go back to an earlier image."""
         group = self.service.output("web", "PolybotGroupName")
         rollout.outdated(group)
         rollout.start(group)
         aws.client("autoscaling").describe_instance_refreshes(AutoScalingGroupName=group)
+        _permitted(lambda: aws.client("autoscaling").cancel_instance_refresh(AutoScalingGroupName=group))
+        ami.withdraw([Image("ami-1", "", "", "", ())], "me")
+        ami.readmit(Image("ami-1", "", "", "", (), {ami.WITHDRAWN: "now"}))
 
     def certify(self) -> None:
         """Get a certificate for a domain, and delete it and its record."""

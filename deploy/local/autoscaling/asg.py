@@ -26,6 +26,7 @@ class Launch:
     settings: Mapping[str, str]
     # How long it may take to finish its work before it ends.
     drain_seconds: float
+    image_id: str = ""
 
 
 def launch(group: Group) -> Launch:
@@ -42,7 +43,8 @@ def launch(group: Group) -> Launch:
             f"its launch template {group.launch_template.id} has no InstanceType, or no IamInstanceProfile with a role"
         )
     settings = _settings(template.get("UserData", ""))
-    return Launch(template["InstanceType"], role_arn, settings, _drain_seconds(group.name))
+    image = template.get("ImageId", "")
+    return Launch(template["InstanceType"], role_arn, settings, _drain_seconds(group.name), image)
 
 
 def _role(profile: str) -> str | None:
@@ -65,3 +67,16 @@ def _drain_seconds(name: str) -> float:
 def set_desired(name: str, size: int) -> None:
     """Resize a group; ministack's list of its instances changes at once, at its end."""
     aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=name, DesiredCapacity=size)
+
+
+def terminate(instance_id: str) -> None:
+    """Take an instance out of its group, which gets another one."""
+    aws.client("autoscaling").terminate_instance_in_auto_scaling_group(
+        InstanceId=instance_id, ShouldDecrementDesiredCapacity=False
+    )
+
+
+def refreshing(name: str) -> bool:
+    """Return whether an instance refresh of the group is under way."""
+    found = aws.client("autoscaling").describe_instance_refreshes(AutoScalingGroupName=name)["InstanceRefreshes"]
+    return any(one["Status"] == "InProgress" for one in found)

@@ -22,6 +22,8 @@ class Fleet:
         self.pool: dict[str, Instance] = {}
         # Not in the group's list any more, but not gone yet. AWS still lists them; ministack does not.
         self.leaving: list[Instance] = []
+        # Replaced by an instance refresh, and working on until its successors do.
+        self._replaced: dict[str, Instance] = {}
         self._role, self._service, self._times, self._report = role, service, times, report
         self._notice = Notice(report)
 
@@ -37,6 +39,11 @@ class Fleet:
         return bool(found) and all(one.state is State.IN_SERVICE for one in found)
 
     @property
+    def running(self) -> list[Instance]:
+        """Return all instances outside the pool that are not gone yet, listed or not."""
+        return [*self.instances.values(), *self._waiting(), *self.leaving]
+
+    @property
     def stopped(self) -> int:
         """Return how many instances are stopped in the pool."""
         return sum(one.state is State.STOPPED for one in list(self.pool.values()))
@@ -45,10 +52,10 @@ class Fleet:
         """Return how many instances were launched less than a warm-up ago."""
         return sum(one.age < warmup_seconds for one in list(self.instances.values()))
 
-    def look(self, group: Group | None, pooled: Sequence[cloudwatch.Instance] = ()) -> None:
+    def look(self, group: Group | None, pooled: Sequence[cloudwatch.Instance] = (), refreshing: bool = False) -> None:
         """Launch what the group and its pool list and does not run; let go of what neither lists any longer.
 
-        None: there is no such group.
+        None: there is no such group. While it is refreshing, instances of an older launch template are replaced.
         """
         self._move({one.id for one in group.instances} if group else set(), {one.id for one in pooled})
         if group is None:
@@ -60,6 +67,8 @@ class Fleet:
             for one in [one for one in pooled if one.id not in self.pool]:
                 self.pool[one.id] = self._launch(group, one, pooled=True)
             self._hold(group)
+            if refreshing:
+                self._refresh(group)
         except (ClientError, BotoCoreError, asg.Unusable) as error:
             self._notice.say(f"leaving {self.name} unchanged: {error}")
         else:
@@ -74,6 +83,8 @@ class Fleet:
             elif instance_id in self.instances and instance_id in spare:
                 self.pool[instance_id] = self.instances.pop(instance_id)
                 instance.sleep()
+            elif instance_id in self._replaced and instance_id in self.instances:
+                self.instances.pop(instance_id)
             elif instance_id not in listed and instance_id not in spare:
                 self.instances.pop(instance_id, None)
                 self.pool.pop(instance_id, None)
@@ -82,12 +93,33 @@ class Fleet:
 
     def tick(self) -> None:
         """Do what is due for each instance."""
-        for instance in [*self.instances.values(), *self.pool.values(), *self.leaving]:
+        for instance in [*self.instances.values(), *self.pool.values(), *self._waiting(), *self.leaving]:
             instance.tick()
+        if all(one.state is State.IN_SERVICE for one in self.instances.values()):
+            for instance in self._waiting():
+                del self._replaced[instance.instance_id]
+                self.leaving.append(instance)
+                instance.leave()
         self.leaving = [one for one in self.leaving if one.state is not State.TERMINATED]
 
     def _launch(self, group: Group, listed: cloudwatch.Instance, pooled: bool = False) -> Instance:
         return Instance(listed, asg.launch(group), self._role, self._service, self._times, self._report, pooled)
+
+    def _waiting(self) -> list[Instance]:
+        """Return what the group does not list any more, but whose successors don't work yet."""
+        return [one for name, one in self._replaced.items() if name not in self.instances]
+
+    def _refresh(self, group: Group) -> None:
+        """Replace the next outdated instance once all newer ones work, as an instance refresh at 100 per cent does.
+
+        ministack lists its successor at once; this one works on until that does, too.
+        """
+        old = [one.id for one in group.instances if one.launch_template != group.launch_template]
+        new = [one for name, one in self.instances.items() if name not in old]
+        if old and old[0] in self.instances and all(one.state is State.IN_SERVICE for one in new):
+            self._report(f"{self.instances[old[0]].name} is being replaced: its launch template is outdated")
+            asg.terminate(old[0])
+            self._replaced[old[0]] = self.instances[old[0]]
 
     def _hold(self, group: Group) -> None:
         """Do what AWS does by itself: keep the desired capacity within bounds, and the list equally long.

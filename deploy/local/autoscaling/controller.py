@@ -7,12 +7,14 @@ import threading
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy.local.autoscaling import asg
 from deploy.local.autoscaling.capacity import Fleet
 from deploy.local.autoscaling.imds import MetadataService
 from deploy.local.autoscaling.instances import Role, Times
 from deploy.local.autoscaling.scaler import Scaling
 from deploy.local.notice import Notice, Report
 from metrics import cloudwatch
+from metrics.cloudwatch import Group
 from metrics.policy import Decision
 
 _LOOK_SECONDS = 0.25
@@ -58,13 +60,14 @@ class AutoScaling(threading.Thread):
         fleets = dict(self.fleets)
         try:
             groups = cloudwatch.groups(*fleets)
+            refreshed = {name for name, group in groups.items() if _outdated(group) and asg.refreshing(name)}
             pools = {name: cloudwatch.pool(name) for name, group in groups.items() if group.pooled}
         except (ClientError, BotoCoreError) as error:
             self._notice.say(f"leaving the groups unchanged, as they cannot be read: {error}")
         else:
             self._notice.over()
             for name, fleet in fleets.items():
-                fleet.look(groups.get(name), pools.get(name, ()))
+                fleet.look(groups.get(name), pools.get(name, ()), name in refreshed)
                 if name in groups and name in self._scalings:
                     self._scalings[name].tick(groups[name])
         for fleet in fleets.values():
@@ -76,3 +79,7 @@ class AutoScaling(threading.Thread):
         if self.is_alive():
             self.join()
         self._service.close()
+
+
+def _outdated(group: Group) -> bool:
+    return any(one.launch_template != group.launch_template for one in group.instances)

@@ -78,7 +78,7 @@ class Instance:
         self.child: Child | None = None
         self.machine = Machine(listed.id, listed.zone, launch.instance_type, launch.role_arn)
         self.metadata_endpoint = service.add(self.machine)
-        self.settings = launch.settings
+        self.settings, self.image_id = launch.settings, launch.image_id
         self._drain_seconds = launch.drain_seconds
         self._role, self._service, self._times, self._report = role, service, times, report
         self._launched_at = self._since = time.monotonic()

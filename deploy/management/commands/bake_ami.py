@@ -12,6 +12,7 @@ from deploy.images.roles import ROLES, ImageSpec, Place
 from deploy.management.base import StackCommand
 from deploy.operate import roles as operate_roles
 from deploy.service import Service
+from detection.model import checksums
 
 # A container tag, without the characters that an AMI's name can't have.
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,80}")
@@ -48,6 +49,12 @@ class Command(StackCommand):
             help="for yolo5: .pt file or exported NAME_openvino_model folder to use instead of yolo11n",
         )
         parser.add_argument(
+            "--weights-sha256",
+            default="",
+            metavar="HEX",
+            help="what the .pt file of --weights must have; nothing opens another one",
+        )
+        parser.add_argument(
             "--version", dest="bake_version", default="", help="version of the image (default: `git describe`)"
         )
         parser.add_argument(
@@ -56,7 +63,11 @@ class Command(StackCommand):
             help="the builder's instance type (default: t3.medium, or t3.micro with --image)",
         )
         parser.add_argument(
-            "--keep", type=int, default=ami.KEPT, metavar="N", help="images of the role to keep (default: %(default)s)"
+            "--keep",
+            type=int,
+            default=ami.KEPT,
+            metavar="N",
+            help="images of the role to keep, without those that were rolled back from (default: %(default)s)",
         )
         parser.add_argument("--plan", action="store_true", help="print what would be done, and do nothing")
 
@@ -99,7 +110,20 @@ def _spec(options: dict[str, Any]) -> ImageSpec:
     if not _VERSION.fullmatch(version):
         raise CommandError(f"--version {version!r} can't be a container tag: use letters, digits, dots and hyphens.")
     model = source.model(weights) if weights else ImageSpec.model
-    return ImageSpec(role, version, options["image"], model, options["instance_type"])
+    sha256 = _checksum(weights, options["weights_sha256"])
+    return ImageSpec(role, version, options["image"], model, options["instance_type"], sha256)
+
+
+def _checksum(weights: Path | None, named: str) -> str:
+    """Return the SHA-256 of a `.pt` file, which the build compares; raise CommandError if another one was named."""
+    if weights is None or weights.suffix != ".pt":
+        if named:
+            raise CommandError("--weights-sha256 is for --weights FILE.pt.")
+        return ""
+    found = checksums.of(weights)
+    if named and found != named.lower():
+        raise CommandError(f"{weights} has the SHA-256 {found}, and not {named}: nothing was baked.")
+    return found
 
 
 def _print_plan(console: Console, service: Service, wanted: ImageSpec, where: Place, kept: int) -> None:

@@ -21,6 +21,13 @@ class Command(BaseCommand):
             help=".pt file, or an exported model to compile only (default: YOLO_WEIGHTS)",
         )
         parser.add_argument(
+            "--sha256",
+            default=settings.YOLO_WEIGHTS_SHA256,
+            metavar="HEX",
+            help="what the .pt file must have to be opened (default: YOLO_WEIGHTS_SHA256, else that of ultralytics'"
+            " file of this name)",
+        )
+        parser.add_argument(
             "--calibration",
             type=Path,
             metavar="YAML",
@@ -31,16 +38,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         path = Path(options["weights"])
         try:
-            made = self._export(path, options["calibration"])
+            made = self._export(path, options["sha256"], options["calibration"])
         except weights.WeightsMissing as error:
             raise CommandError(str(error)) from error
         if openvino.is_plain_detector(made):
             openvino.prepare(made)
 
-    def _export(self, path: Path, calibration: Path | None) -> Path:
+    def _export(self, path: Path, sha256: str, calibration: Path | None) -> Path:
         if path.suffix != ".pt":
             self.stdout.write(f"{path} is already exported: the worker loads it as it is.")
             return path
-        made = weights.export(weights.locate(path), calibration)
+        made = weights.export(weights.locate(path, sha256), calibration)
         self.stdout.write(self.style.SUCCESS(f"The worker loads {made}"))
         return made

@@ -1,5 +1,6 @@
 """Create the service on AWS, or bring it up to date."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -12,7 +13,8 @@ from deploy.certificates.choice import Way
 from deploy.images import rollout
 from deploy.management import before, plan, token_input
 from deploy.management.base import StackCommand, progress
-from deploy.operate import sites
+from deploy.operate import roles, sites
+from deploy.operate.roles import Role
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import bot
@@ -43,6 +45,15 @@ class Command(StackCommand):
             default="",
             metavar="TYPE",
             help="instance type that bakes images (default: t3.medium; on the Free Plan c7i-flex.large)",
+        )
+        parser.add_argument(
+            "--rebake",
+            action="append",
+            nargs="?",
+            type=roles.named,
+            default=[],
+            metavar="ROLE",
+            help="bake the image of this role again, or of all, and replace the machines",
         )
         parser.add_argument(
             "--photos-per-day",
@@ -159,7 +170,21 @@ def _together(options: dict[str, Any]) -> None:
 def _order(service: Service, options: dict[str, Any]) -> Order:
     values = dict(_pair(text) for text in options["parameter"])
     way = Way(options["domain"], options["hosted_zone_id"].removeprefix("/hostedzone/"), options["self_signed"])
-    return Order(service, values, way, options["bake_type"], options["open_admin"], options["monthly_budget"])
+    return Order(
+        service,
+        values,
+        way,
+        options["bake_type"],
+        options["open_admin"],
+        options["monthly_budget"],
+        _rebaked(options["rebake"]),
+    )
+
+
+def _rebaked(named: Sequence[Role | None]) -> tuple[str, ...]:
+    """Return the roles that are baked again; all, if the option names none."""
+    chosen = [role for role in named if role] if all(named) else roles.ROLES
+    return tuple(dict.fromkeys(role.short for role in chosen))
 
 
 def _pair(text: str) -> tuple[str, str]:

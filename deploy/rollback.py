@@ -1,0 +1,124 @@
+"""Go back to an earlier image of a role, and have every later `provision` keep it until the next bake."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from deploy import stacks
+from deploy.cfn.cloudformation import Report, StackError
+from deploy.images import ami, latest, rollout
+from deploy.images.ami import Image
+from deploy.service import Service
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a role, the newest first, and the id of the one that its new machines start from."""
+
+    role: str
+    started: str
+    found: Sequence[Image]
+
+    @property
+    def running(self) -> Image | None:
+        """Return the image that new machines start from, None if it is none of ours."""
+        return next((one for one in self.found if one.id == self.started), None)
+
+    @property
+    def before(self) -> Image | None:
+        """Return the image to go back to: the newest one before, which nobody has rolled back from."""
+        return next((one for one in self._older(self.running) if not one.withdrawn), None)
+
+    def named(self, wanted: str) -> Image | None:
+        """Return the newest image of this version or id other than the running one."""
+        return next((one for one in self.found if wanted in (one.version, one.id) and one.id != self.started), None)
+
+    def newer(self, than: Image) -> list[Image]:
+        """Return what was baked after an image."""
+        return list(self.found[: self.found.index(than)])
+
+    def _older(self, than: Image | None) -> Sequence[Image]:
+        return self.found[self.found.index(than) + 1 :] if than else ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A role that goes from an image to another one; `withdrawn` are those that it must not take by itself."""
+
+    role: str
+    left: Image
+    target: Image
+    withdrawn: tuple[Image, ...]
+
+
+def images(service: Service, roles: Sequence[str]) -> list[Images]:
+    """Return the images of these roles; raise StackError if a role isn't deployed."""
+    found = ami.by_role(service)
+    return [Images(role, _started(service, role), found.get(role, ())) for role in roles]
+
+
+def steps(service: Service, roles: Sequence[str], version: str = "") -> list[Step]:
+    """Return what a rollback of these roles does; raise StackError if one of them has nothing to go to.
+
+    Of several roles, those without such an image are left out.
+    """
+    every = [(one, one.named(version) if version else one.before) for one in images(service, roles)]
+    found = [_step(one, one.running, target) for one, target in every if one.running and target]
+    if not found:
+        raise StackError("; ".join(_nothing(service, one, version) for one, _ in every))
+    return found
+
+
+def carry_out(service: Service, step: Step, who: str, report: Report = stacks.silent) -> None:
+    """Remember the rollback, then have new machines start from the image; safe to run again."""
+    ami.readmit(step.target)
+    ami.withdraw(step.withdrawn, who)
+    part, _ = rollout.GROUPS[step.role]
+    # With the template that is deployed: in an incident this checkout may be anything.
+    stacks.set_value(service, part, latest.PARAMETERS[step.role], step.target.id, report)
+
+
+def replace(service: Service, role: str, say: Say) -> tuple[str, str]:
+    """Start replacing the role's machines; return the group and the refresh's id, empty if there is nothing to do."""
+    group = service.output(*rollout.GROUPS[role])
+    if not (old := rollout.outdated(group)):
+        return group, ""
+    started = rollout.restart(group)
+    say(f"{group} is replacing {len(old)} machines, in the background")
+    return group, started
+
+
+def _started(service: Service, role: str) -> str:
+    part, _ = rollout.GROUPS[role]
+    return service.stack(part).parameters.get(latest.PARAMETERS[role], "")
+
+
+def _step(one: Images, running: Image, target: Image) -> Step:
+    return Step(one.role, running, target, tuple(one.newer(target)))
+
+
+def _nothing(service: Service, one: Images, version: str) -> str:
+    listed = f"python manage.py rollback --list --prefix {service}"
+    if one.running is None:
+        return f"{one.role} runs {one.started or 'no image'}, which was not baked for {service}"
+    if not version:
+        return f"{one.role} has no image before {one.running.version} ({one.running.id}): {listed}"
+    if version in (one.running.version, one.running.id):
+        return f"{one.role} runs {version} already"
+    return f"{one.role} has no image {version}: {listed}"
+
+
+def told(role: str, found: Sequence[Image]) -> str:
+    """Return a sentence about a rollback of the role that is in force, empty if there is none."""
+    now = next((one for one in found if not one.withdrawn), None)
+    if now is None or not (bad := [one for one in found[: found.index(now)] if one.withdrawn]):
+        return ""
+    who = bad[0].tags.get(ami.WITHDRAWN_BY, "").rpartition(":")[2] or "somebody"
+    return f"{role} runs {now.version}, rolled back from {bad[0].version} by {who}"
+
+
+def in_force(service: Service) -> list[str]:
+    """Return a sentence for each role that is rolled back."""
+    found = ami.by_role(service)
+    return [text for role in latest.PARAMETERS if (text := told(role, found.get(role, ())))]

@@ -1,0 +1,64 @@
+"""`provision --rebake` bakes the usual images again, and no image with something else inside."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from deploy.cfn.cloudformation import StackError
+from deploy.images import ami, bake, rebaking, roles, source
+from deploy.images.roles import Place
+from deploy.service import Service
+from tests.support.baking import Boot, an_image, silent, stopped
+
+
+def baked_with(prefix: str, tags: Mapping[str, str], role: str = "yolo5") -> None:
+    """Make an image with these tags."""
+    ami.create(Service(prefix), role, "v1", stopped(), silent, tags)
+
+
+@pytest.mark.parametrize(
+    ("role", "tags", "command"),
+    [
+        ("yolo5", {"Model": "mine", "WeightsSha256": "abc"}, "bake_ami yolo5 --weights PATH/OF/mine"),
+        ("yolo5", {"Model": "yolo11n", "WeightsSha256": "abc"}, "bake_ami yolo5 --weights PATH/OF/yolo11n"),
+        ("polybot", {"Container": "registry/site:v2"}, "bake_ami polybot --image registry/site:v2"),
+    ],
+)
+def test_own_model_or_container_is_not_replaced(
+    prefix: str, place: Place, role: str, tags: Mapping[str, str], command: str
+) -> None:
+    baked_with(prefix, tags, role)
+    with pytest.raises(StackError, match=f"python manage.py {command}$"):
+        rebaking.check(Service(prefix), [role], {})
+
+
+@pytest.mark.parametrize("tags", [{}, {"Commit": "abc", "Model": "yolo11n", "Precision": "fp16"}])
+def test_usual_images_may_be_baked_again(prefix: str, place: Place, tags: Mapping[str, str]) -> None:
+    baked_with(prefix, tags)
+    rebaking.check(Service(prefix), list(roles.ROLES), {})
+    with pytest.raises(StackError, match="Yolo5ImageId and --rebake of yolo5 exclude each other"):
+        rebaking.check(Service(prefix), ["yolo5"], {"Yolo5ImageId": "ami-1"})
+
+
+def test_rebake_makes_newest_image_and_prunes(
+    prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roles, "place", lambda service: place)
+    old = [an_image(prefix, f"v{number}").id for number in range(3)]
+    boot(prefix)
+    said: list[str] = []
+    rebaking.bake_role(Service(prefix), "yolo5", said.append)
+    found = ami.of_role(Service(prefix), "yolo5")
+    assert (len(found), found[0].version) == (ami.KEPT, source.version())
+    assert {one.id for one in found[1:]} < set(old)
+    assert said[0].endswith("does not say which model it has; the new image has yolo11n")
+
+
+def test_images_rolled_back_from_do_not_count_as_kept(prefix: str, place: Place) -> None:
+    for number in range(4):
+        an_image(prefix, f"v{number}")
+    bad, *good = ami.of_role(Service(prefix), "yolo5")
+    ami.withdraw([bad], "arn:aws:iam::1:user/anna")
+    assert ami.newest(Service(prefix), "yolo5") == good[0]
+    bake.prune(Service(prefix), "yolo5", 2, silent)
+    assert ami.of_role(Service(prefix), "yolo5") == good[:2]
