@@ -54,7 +54,7 @@ def paused(stack: LocalStack, table: str) -> Pause:
 
 @contextmanager
 def known(stack: LocalStack, *, paused: bool = False) -> Iterator[None]:
-    """Wait at the end of the block until the worker has noticed what was done in it, and what the others know is old."""
+    """Wait at the end of the block until the worker has noticed what was done, and what others know is too old."""
     yield
     too_old = time.monotonic() + KNOWN_FOR_SECONDS
     wait_until(lambda: time.monotonic() > too_old and stands_still(stack) == paused)
