@@ -20,7 +20,7 @@ from botsite import aws
 
 log = structlog.get_logger()
 
-_KEY = "pause#service"
+KEY = "pause#service"
 # A worker that receives asks each time; a read costs $0.00000006.
 KNOWN_FOR_SECONDS = 3.0
 # A worker may be in a long poll, which takes ten seconds, and know for three that nothing is paused.
@@ -51,14 +51,14 @@ def current() -> Pause | None:
 
 def read(table: str) -> Pause | None:
     """Return what the table says now; raise what botocore raises."""
-    key = {"prediction_id": _KEY}
+    key = {"prediction_id": KEY}
     return _pause(aws.dynamodb().get_item(TableName=table, Key=key, ConsistentRead=True).get("Item"))
 
 
 def begin(table: str, by: str) -> tuple[Pause, bool]:
     """Pause the service; return the pause, and whether it is new: one that exists stays as it is."""
     now = datetime.now(UTC)
-    item = {"prediction_id": _KEY, "paused_by": by, "paused_at": now.isoformat(timespec="milliseconds")}
+    item = {"prediction_id": KEY, "paused_by": by, "paused_at": now.isoformat(timespec="milliseconds")}
     try:
         # botocore repeats a write whose reply was lost: that one finds the pause to be its own.
         aws.dynamodb().put_item(
@@ -79,7 +79,7 @@ def begin(table: str, by: str) -> tuple[Pause, bool]:
 
 def end(table: str) -> Pause | None:
     """End the pause; return it, or None if there is none."""
-    key = {"prediction_id": _KEY}
+    key = {"prediction_id": KEY}
     return _pause(aws.dynamodb().delete_item(TableName=table, Key=key, ReturnValues="ALL_OLD").get("Attributes"))
 
 
