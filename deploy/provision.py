@@ -136,15 +136,20 @@ def lacking(service: Service) -> list[str]:
 
 
 def next_steps(service: Service) -> list[str]:
-    """Return the addresses, how to log in, and what to do next."""
+    """Return the addresses, how to log in, and what to do next; the last lines say what is not finished."""
     web = service.stack("web")
     return [
-        *lacking(service),
         f"webhook: https://{web.outputs['WebhookHost']}{registration.PATH}",
         _admin(web, service),
         f"admin login: user admin, password in the secret {service}/admin-password (aws secretsmanager "
         f"get-secret-value --secret-id {service}/admin-password)",
-        f"Next: run python manage.py doctor --prefix {service} to check everything, then send the bot a photo.",
+        *_last(service),
+    ]
+
+
+def _last(service: Service) -> list[str]:
+    return [f"Not finished. {one}" for one in lacking(service)] or [
+        f"Next: run python manage.py doctor --prefix {service} to check everything, then send the bot a photo."
     ]
 
 
