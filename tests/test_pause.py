@@ -169,13 +169,18 @@ def test_restarted_worker_receives_nothing(stack: LocalStack, paused: Pause, use
 # --- A day ------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_lost_in_a_day(stack: LocalStack, paused: Pause, user: TelegramUser, photo: bytes) -> None:
+@pytest.mark.parametrize("dropped", [False, True], ids=["jobs-wait", "jobs-dropped-by-sqs"])
+def test_nothing_is_lost_in_a_day(
+    stack: LocalStack, paused: Pause, user: TelegramUser, photo: bytes, dropped: bool
+) -> None:
     sent = [user.send_photo(photo) for _ in range(4)]
-    waits, without_job, in_work, dead = waiting(user, 4)
+    waits, put_off, in_work, dead = waiting(user, 4)
+    if dropped:
+        aws.client("sqs").purge_queue(QueueUrl=settings.JOBS_QUEUE_URL)
     begun = times.text(times.now(A_DAY_AGO))
-    for one in (waits, without_job, in_work, dead):
+    for one in (waits, put_off, in_work, dead):
         change(one, created_at=begun, enqueued_at=begun)
-    # Its worker died in its last try, the job of another was lost, and that of a third is a dead letter.
+    # A worker died in the last try of one, and the job of another has become a dead letter.
     predictions.claim(in_work.prediction_id, "gone")
     change(in_work, started_at=begun, tries=tasks.TRIES_AT_MOST)
     letters.bury(dead)

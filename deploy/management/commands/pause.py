@@ -21,7 +21,7 @@ class Command(StackCommand):
     help = (
         "Pause the service: photos are still taken and kept, and each chat is told so once; workers receive no jobs, "
         "machines go, nothing times out. `resume` ends it. Needs cloudformation:DescribeStacks, dynamodb:GetItem, "
-        "PutItem and Query, sqs:GetQueueAttributes, autoscaling:DescribeAutoScalingGroups and DescribeScheduledActions."
+        "PutItem and Query, sqs:GetQueueAttributes, autoscaling:DescribeScheduledActions."
     )
     interrupted = "Interrupted: `status` tells whether the service is paused."
 
