@@ -25,6 +25,8 @@ KEY = "pause#service"
 KNOWN_FOR_SECONDS = 3.0
 # A worker may be in a long poll, which takes ten seconds, and know for three that nothing is paused.
 IN_FORCE_SECONDS = 15
+# A chat is told again of a pause that lasts longer.
+_REMEMBERED_SECONDS = 30 * 86_400
 _FAILED = (ClientError, BotoCoreError)
 
 
@@ -99,10 +101,6 @@ def first_of_chat(chat_id: int, pause: Pause) -> bool:
             raise
         return False
     return True
-
-
-# A pause that lasts longer is told of again.
-_REMEMBERED_SECONDS = 30 * 86_400
 
 
 def _pause(item: Mapping[str, Any] | None) -> Pause | None:
