@@ -67,7 +67,8 @@ def stands_still(stack: LocalStack) -> bool:
 
 def logged(stack: LocalStack, name: str, event: str) -> int:
     """Return how often a process has logged an event."""
-    return (stack.folder / "logs" / f"{name}.log").read_text().count(f'"event": "{event}"')
+    log = stack.folder / "logs" / f"{name}.log"
+    return log.read_text().count(f'"event": "{event}"') if log.exists() else 0
 
 
 def waiting(user: TelegramUser, photos: int) -> list[Prediction]:
