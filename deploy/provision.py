@@ -7,11 +7,14 @@ from deploy import first_point, options, rollback, stacks, target
 from deploy.budgets import budget
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
+from deploy.cfn import hold
 from deploy.cfn.cloudformation import Change, Report, Stack
 from deploy.cfn.template import Template
 from deploy.images import latest, rebaking, rollout
 from deploy.service import Service
 from deploy.webhook import bot, registration
+from metrics import cloudwatch
+from metrics.cloudwatch import Group
 
 Say = Callable[[str], None]
 # All that a bake needs; no stack among them starts an instance.
@@ -101,7 +104,11 @@ def deploy(
         done = _merged(done, stacks.provision(service, values, report, parts[:-1]))
         first_point.wait(service, say)
         parts = parts[-1:]
-    return _merged(done, stacks.provision(service, values, report, parts))
+    done = _merged(done, stacks.provision(service, values, report, parts))
+    for group in _workers(service):
+        if held := hold.keep(group):
+            say(f"{group.name} stays {held}")
+    return done
 
 
 def roll_out(service: Service, say: Say) -> dict[str, str]:
@@ -130,8 +137,9 @@ def steps(order: Order) -> list[str]:
     """Return what `provision` would do in addition to the stacks, a sentence each; nothing is changed."""
     baked = _to_bake(order.service, order.values, order.rebake)
     bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in baked]
+    held = [f"{one} would stay." for one in _held(order.service)]
     spending = budget.steps(order.service, order.monthly_budget)
-    return [*bakes, *choice.steps(order.service, order.way), *spending, *_LATER]
+    return [*bakes, *held, *choice.steps(order.service, order.way), *spending, *_LATER]
 
 
 def lacking(service: Service) -> list[str]:
@@ -148,15 +156,20 @@ def lacking(service: Service) -> list[str]:
 
 
 def next_steps(service: Service) -> list[str]:
-    """Return the addresses, how to log in, and what to do next."""
+    """Return the addresses, how to log in, and what to do next; the last lines say what is not finished."""
     web = service.stack("web")
     return [
-        *lacking(service),
         f"webhook: https://{web.outputs['WebhookHost']}{registration.PATH}",
         _admin(web, service),
         f"admin login: user admin, password in the secret {service}/admin-password (aws secretsmanager "
         f"get-secret-value --secret-id {service}/admin-password)",
-        f"Next: run python manage.py doctor --prefix {service} to check everything, then send the bot a photo.",
+        *_last(service),
+    ]
+
+
+def _last(service: Service) -> list[str]:
+    return [f"Not finished. {one}" for one in lacking(service)] or [
+        f"Next: run python manage.py doctor --prefix {service} to check everything, then send the bot a photo."
     ]
 
 
@@ -177,6 +190,18 @@ def _to_bake(service: Service, values: Mapping[str, str], rebake: Sequence[str])
     return dict.fromkeys(missing, "has no image yet") | {
         role: "gets a new image" for role in rebake if role not in missing
     }
+
+
+def _workers(service: Service) -> list[Group]:
+    """Return the workers' group, if it exists."""
+    stack, (_, output) = service.find("workers"), rollout.GROUPS["yolo5"]
+    names = [stack.outputs[output]] if stack and output in stack.outputs else []
+    return list(cloudwatch.groups(*names).values()) if names else []
+
+
+def _held(service: Service) -> list[str]:
+    """Return what operators hold, which is no manual change."""
+    return [f"{group.name}, {held}," for group in _workers(service) if (held := hold.read(group.name))]
 
 
 def _merged(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:

@@ -11,8 +11,9 @@ from celery.signals import worker_shutdown
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import aws
+from botsite import aws, pause
 from botsite.settings import require
+from botsite.sqs.receiving import RECEIVING
 from detection import callback
 from detection.model import weights
 from detection.termination import Farewell
@@ -70,6 +71,7 @@ class WaitForService(bootsteps.StartStopStep):
         """Wait, alive for health checks, and begin to watch for the machine's end; a SIGTERM ends the wait."""
         farewell().wait_for_service(_waits)
         farewell().start()
+        RECEIVING.stop_while(lambda: pause.current() is not None)
 
 
 def _waits() -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from botsite import aws
 from botsite.staff.sources import Reading
 from deploy import rollback
+from deploy.cfn import hold
+from deploy.cfn.hold import Hold
 from deploy.images import ami
 from deploy.images.ami import Image
 from deploy.operate import readings, seen
@@ -39,7 +41,11 @@ def read(service: Service) -> Seen:
     """Ask for the groups, and for what EC2 knows of their machines; without the latter, the former are shown."""
     groups = cloudwatch.groups(*(role.group(service) for role in ROLES))
     ids = [one.id for group in groups.values() for one in group.instances]
-    asked: dict[str, Callable[[], Any]] = {"machines": partial(_described, ids), "images": partial(_images, service)}
+    asked: dict[str, Callable[[], Any]] = {
+        "machines": partial(_described, ids),
+        "images": partial(_images, service),
+        "holds": lambda: {role.name: hold.read(role.group(service)) for role in ROLES if role.short == "yolo5"},
+    }
     facts = readings.read(asked, _FACTS_SECONDS)
     return judge({role: groups.get(role.group(service)) for role in ROLES}, facts, datetime.now(UTC))
 
@@ -49,18 +55,24 @@ def judge(groups: Mapping[Role, Group | None], facts: Mapping[str, Reading[Any]]
     data: dict[str, object] = {}
     lines: list[Line] = []
     baked: Mapping[str, tuple[str, str]] = facts["images"].value or {}
+    holds: Mapping[str, Hold | None] = facts["holds"].value or {}
     for role, group in groups.items():
         machines = [_machine(one, facts["machines"].value or {}, now) for one in group.instances] if group else []
         newest, rolled_back = baked.get(role.name, ("", ""))
-        data[role.name] = _data(group, machines) | ({"rolled_back": rolled_back} if rolled_back else {})
+        held = holds.get(role.name)
+        data[role.name] = (
+            _data(group, machines)
+            | ({"rolled_back": rolled_back} if rolled_back else {})
+            | ({"held": asdict(held)} if held else {})
+        )
         lines += _lines(role, group, machines, newest)
-        lines += [Line(f"  {rolled_back}", Mark.NOTE)] if rolled_back else []
+        lines += [Line(f"  {note}", Mark.NOTE) for note in (rolled_back, held) if note]
     reasons = {name: one.reason for name, one in facts.items() if not one.known and any(groups.values())}
     lines += [Line(f"  their {_CALLED[name]}: {reason}", Mark.UNKNOWN) for name, reason in reasons.items()]
     return Seen(data | ({"not_known": reasons} if reasons else {}), tuple(lines))
 
 
-_CALLED = {"machines": "age and image", "images": "newest images"}
+_CALLED = {"machines": "age and image", "images": "newest images", "holds": "minimum by hand"}
 
 
 def _described(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
