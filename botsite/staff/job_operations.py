@@ -22,11 +22,15 @@ User = AbstractBaseUser | AnonymousUser
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Something to do to jobs. `against` returns why it makes no sense for a job as it stands."""
+    """Something to do to jobs. `against` returns why it makes no sense for a job as it stands.
+
+    `question` asks about one job, `of_many` about {count} of them.
+    """
 
     name: str
     button: str
     question: str
+    of_many: str
     done: str
     permission: str
     run: Callable[..., None]
@@ -40,6 +44,7 @@ _OPERATIONS = {
             name="retry",
             button="Retry",
             question="Process the photo again, and send the answer again?",
+            of_many="Process the photos of these {count} jobs again, and answer them again?",
             done="Retried",
             permission="change",
             run=operations.retry,
@@ -49,6 +54,7 @@ _OPERATIONS = {
             name="resend",
             button="Resend result",
             question="Send the answer again, even if it was sent before?",
+            of_many="Send the answers of these {count} jobs again, even if they were sent before?",
             done="Resent",
             permission="change",
             run=operations.resend,
@@ -58,6 +64,7 @@ _OPERATIONS = {
             name="apologise",
             button="Mark failed and apologise",
             question="Give up on the job and tell the sender?",
+            of_many="Give up on these {count} jobs and tell their senders?",
             done="Marked failed, with an apology to the sender",
             permission="change",
             run=operations.apologise,
@@ -67,6 +74,7 @@ _OPERATIONS = {
             name="delete",
             button="Delete with images",
             question="Permanently delete the job, its photo and its boxed photo?",
+            of_many="Permanently delete these {count} jobs, their photos and their boxed photos?",
             done="Deleted",
             permission="delete",
             run=operations.delete,
@@ -80,12 +88,13 @@ def allowed(user: User) -> list[Operation]:
     return [operation for operation in _OPERATIONS.values() if access.may(user, operation.permission)]
 
 
-def offered(user: User, prediction: Prediction | None) -> list[Operation]:
+def offered(user: User, prediction: Prediction | None, photo_gone: bool = False) -> list[Operation]:
     """Return what this operator may do to a job as it stands; None stands for an incomplete job."""
     return [
         operation
         for operation in allowed(user)
-        if operation.against is None or (prediction and not operation.against(prediction))
+        if (operation.against is None or (prediction and not operation.against(prediction)))
+        and not (photo_gone and operation.name == "retry")
     ]
 
 
@@ -111,7 +120,7 @@ def _question(operation: Operation, ids: list[str]) -> Question:
     apology = operation.name == "apologise"
     return Question(
         title=operation.button,
-        text=operation.question,
+        text=operation.question if len(ids) == 1 else operation.of_many.format(count=len(ids)),
         button=operation.button,
         rows=tuple(_row(each, item) for each, item in found.items()),
         back=_back(ids),

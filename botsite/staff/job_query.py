@@ -62,7 +62,7 @@ def _search(filters: Filters, backwards: bool, start: Key | None) -> tuple[list[
         answer = aws.dynamodb().query(
             TableName=settings.PREDICTIONS_TABLE,
             ScanIndexForward=not backwards,
-            Limit=_READ_AT_MOST if filters.narrowing else PAGE_LENGTH + 1,
+            Limit=_READ_AT_MOST if filters.searching else PAGE_LENGTH + 1,
             **filters.query(),
             **({"ExclusiveStartKey": start | filters.partition} if start else {}),
         )

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 
-from botsite.staff import job_list, job_operations, job_page
+from botsite.staff import job_list, job_operations, job_page, job_pictures
 from detection.models import Job
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class JobAdmin(JobModelAdmin):
         return [
             path("", job_list.show, name="detection_job_changelist"),
             path("<str:name>/confirm/", job_operations.confirm_and_run, name="detection_job_confirm"),
+            path("<path:prediction_id>/picture/", job_pictures.show, name="detection_job_picture"),
             path("<path:prediction_id>/history/", job_page.history, name="detection_job_history"),
             path("<path:prediction_id>/change/", job_page.show, name="detection_job_change"),
         ]
