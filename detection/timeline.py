@@ -34,13 +34,18 @@ def total_ms(prediction: Prediction) -> int | None:
 
 def refused(prediction: Prediction) -> bool:
     """Return whether it failed because of its file, which is nobody's task."""
-    return prediction.status is Status.FAILED and (never_stored(prediction) or refusals.refused(prediction.error))
+    failed = prediction.status is Status.FAILED
+    return failed and (never_stored(prediction) or refusals.refused(prediction.error))
 
 
 def never_stored(prediction: Prediction) -> bool:
-    """Return whether the file was refused before it was stored: its item has no size, and no job was ever sent."""
-    untouched = not (prediction.enqueued_at or prediction.attempts)
-    return prediction.status is Status.FAILED and prediction.photo_bytes is None and untouched
+    """Return whether the file was refused before it was stored: its item has no size, and no job was ever sent.
+
+    Nor has a photo of an earlier release whose job was not sent yet when an operator gave it up, in other words.
+    """
+    untouched = prediction.photo_bytes is None and not (prediction.enqueued_at or prediction.attempts)
+    other_words = prediction.error and not refusals.refused(prediction.error)
+    return prediction.status is Status.FAILED and untouched and not other_words
 
 
 def between_ms(start: datetime | None, end: datetime | None) -> int | None:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from detection import items, refusals, times
 from detection.schemas import Delivery, Status
@@ -131,6 +131,11 @@ def read(query: Mapping[str, str]) -> Filters:
         whole = {"since": datetime.combine(day, time(), UTC), "until": datetime.combine(day, _DAYS_END, UTC)}
         chosen = whole | chosen
     return Filters(**chosen)
+
+
+def parse(address: str) -> Filters:
+    """Return the filters of an address that `Filters.address` made."""
+    return read(dict(parse_qsl(address.removeprefix("?"))))
 
 
 def clock(moment: datetime | None) -> str:

@@ -6,8 +6,9 @@ from django.contrib.admin.utils import quote
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from botsite.staff import access, job_filters, job_operations, job_query, job_rows, pages
+from botsite.staff import access, bulk_pages, job_filters, job_operations, job_query, job_rows, pages
 from botsite.staff.job_filters import Filters, State
+from botsite.staff.job_operations import Operation
 from detection import predictions, times
 from detection.schemas import Delivery
 
@@ -37,8 +38,14 @@ def show(request: HttpRequest) -> HttpResponse:
             "Time": _ranges(chosen),
         },
         "operations": job_operations.allowed(request.user),
+        "for_all": _for_all(request, chosen),
     }
     return pages.render(request, "jobs", context, 404 if wanted else 200)
+
+
+def _for_all(request: HttpRequest, chosen: Filters) -> list[Operation]:
+    """Return what the operator may do to all that match."""
+    return [each for each in job_operations.allowed(request.user) if each.name in bulk_pages.offered(chosen)]
 
 
 def _choices(chosen: Filters, name: str, values: type[State] | type[Delivery]) -> list[tuple[str, str, bool]]:

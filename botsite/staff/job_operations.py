@@ -24,7 +24,7 @@ User = AbstractBaseUser | AnonymousUser
 class Operation:
     """Something to do to jobs. `against` returns why it makes no sense for a job as it stands.
 
-    `question` asks about one job, `of_many` about {count} of them.
+    `question` asks about one job, `of_many` about {count} of them, `of_all` about all that match.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Operation:
     permission: str
     run: Callable[..., None]
     against: Callable[[Prediction], str | None] | None = None
+    of_all: str = ""
 
 
 _OPERATIONS = {
@@ -49,6 +50,7 @@ _OPERATIONS = {
             permission="change",
             run=operations.retry,
             against=operations.against_retry,
+            of_all="Process their photos again, and send their answers again?",
         ),
         Operation(
             name="resend",
@@ -59,6 +61,7 @@ _OPERATIONS = {
             permission="change",
             run=operations.resend,
             against=operations.against_resend,
+            of_all="Send their answers again, even if they were sent before?",
         ),
         Operation(
             name="apologise",
@@ -83,6 +86,13 @@ _OPERATIONS = {
 }
 
 
+def find(name: str) -> Operation:
+    """Return an operation by its name. Raise NotFound."""
+    if name not in _OPERATIONS:
+        raise errors.NotFound(f"No operation is called {name}. The operations are {', '.join(_OPERATIONS)}.")
+    return _OPERATIONS[name]
+
+
 def allowed(user: User) -> list[Operation]:
     """Return what this operator may do."""
     return [operation for operation in _OPERATIONS.values() if access.may(user, operation.permission)]
@@ -101,9 +111,7 @@ def offered(user: User, prediction: Prediction | None, photo_gone: bool = False)
 @access.staff
 def confirm_and_run(request: HttpRequest, name: str) -> HttpResponse:
     """Ask on GET, act on POST. The jobs are the `id`s of the address, at most a page of them."""
-    operation = _OPERATIONS.get(name)
-    if operation is None:
-        raise errors.NotFound(f"No operation is called {name}. The operations are {', '.join(_OPERATIONS)}.")
+    operation = find(name)
     if not access.may(request.user, operation.permission):
         raise PermissionDenied
     ids = confirm.selected(request, job_query.PAGE_LENGTH)
@@ -134,9 +142,13 @@ def _question(operation: Operation, ids: list[str]) -> Question:
 def _row(prediction_id: str, item: dict[str, Any] | None) -> Row:
     if item is None:
         return Row(prediction_id, "not found, deleted or expired")
-    row = items.row(item)
-    note = f"{times.moment(row.created_at)}, chat {row.chat_id}, {row.status}, {row.delivery}"
-    return Row(prediction_id, note, reverse("admin:detection_job_change", args=[quote(prediction_id)]))
+    return row(items.row(item))
+
+
+def row(found: items.Row) -> Row:
+    """Return what a question says of a job."""
+    note = f"{times.moment(found.created_at)}, chat {found.chat_id}, {found.status}, {found.delivery}"
+    return Row(found.prediction_id, note, reverse("admin:detection_job_change", args=[quote(found.prediction_id)]))
 
 
 def _run(request: HttpRequest, operation: Operation, ids: list[str]) -> HttpResponse:

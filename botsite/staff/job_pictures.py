@@ -4,7 +4,7 @@ One costs a read of 16 KB from S3, once for each browser: the address changes wi
 """
 
 from django.contrib.admin.utils import unquote
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.templatetags.static import static
 from django.views.decorators.http import require_GET
 
@@ -14,7 +14,7 @@ from detection import images, thumbnails
 _KEPT = "private, max-age=86400"
 
 
-def show(request: HttpRequest, prediction_id: str) -> HttpResponse:
+def show(request: HttpRequest, prediction_id: str) -> HttpResponseBase:
     """Return the small picture of a job, or lead to a grey one if its boxed photo is gone or has none."""
     response = _show(request, unquote(prediction_id))
     if response.status_code == 200:
@@ -26,7 +26,7 @@ def show(request: HttpRequest, prediction_id: str) -> HttpResponse:
 
 @require_GET
 @access.needs("view")
-def _show(request: HttpRequest, prediction_id: str) -> HttpResponse:
+def _show(request: HttpRequest, prediction_id: str) -> HttpResponseBase:
     head = images.head(f"results/{prediction_id}.jpg", thumbnails.HEAD_BYTES)
     small = thumbnails.read(head) if head else None
     if small is None:
