@@ -28,10 +28,10 @@ from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
 from botsite.staff import job_query, recent
-from botsite.staff.job_filters import Filters
+from botsite.staff.job_filters import Filters, State
 from deploy.local.processes import wait_until
 from detection import dead_letters, deliveries, images, jobs, operations, predictions, sweep, termination
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.schemas import Delivery, Detection, Prediction
 from metrics import service, tasks, wait
 
 # Warnings about the work itself, which is as it should be here.
@@ -146,7 +146,7 @@ def administer() -> None:
     for filters in (
         Filters(),
         Filters(chat=CHAT_ID),
-        Filters(status=Status.FAILED),
+        Filters(status=State.FAILED),
         Filters(delivery=Delivery.PENDING),
     ):
         job_query.page(filters)
