@@ -21,7 +21,7 @@ from tests.support.operators import JOBS, Operator
 
 DAY = date(2026, 1, 2)
 OF_DAY = job_filters.read({"day": str(DAY)})
-RANGE = {"since": OF_DAY.since, "until": OF_DAY.until}
+RANGE: dict[str, Any] = {"since": OF_DAY.since, "until": OF_DAY.until}
 _chats = count(300_000)
 
 

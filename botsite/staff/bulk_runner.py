@@ -11,6 +11,8 @@ from dataclasses import replace
 from itertools import islice
 
 import structlog
+from botocore.exceptions import BotoCoreError, ClientError
+from kombu.exceptions import OperationalError
 
 from botsite.staff import bulk_run, job_filters, job_query
 from botsite.staff.bulk_run import Phase, Run
@@ -23,6 +25,7 @@ AT_MOST = 10_000
 # Telegram takes some thirty messages a second of a bot, and people's new photos come first.
 PER_SECOND = 10
 _RECORDED_EVERY_SECONDS = 1.0
+_AWS_FAILED = (ClientError, BotoCoreError, OperationalError)
 
 
 def start(run: Run, operate: Callable[[str], None]) -> threading.Thread:
@@ -44,9 +47,8 @@ class Runner:
         phase, why = Phase.FAILED, ""
         try:
             phase = self._work()
-        except Exception as error:
-            why = str(error) or type(error).__name__
-            log.exception("bulk_failed")
+        except _AWS_FAILED as error:
+            why = str(error)
         self._run = replace(self._run, phase=phase, why=why)
         log.warning("bulk_ended", phase=phase, **self._said())
         bulk_run.end(self._run)
@@ -79,6 +81,12 @@ class Runner:
                 predictions.note(row.prediction_id, self._run.operation, self._run.operator)
         except operations.Refused as error:
             reason = str(error)
+        except _AWS_FAILED:
+            raise
+        except Exception as error:
+            # A defect that this job shows: the others have their turn all the same.
+            reason = repr(error)
+            log.exception("bulk_job_failed", prediction_id=row.prediction_id)
         run = replace(self._run, place=job_query.position(row))
         skipped = replace(run, skipped=run.skipped + 1, last_skipped=reason)
         self._run = skipped if reason else replace(run, done=run.done + 1)
