@@ -34,13 +34,13 @@ class Line:
 def lines(letters: Sequence[DeadLetter]) -> list[Line]:
     """Return the lines of up to 100 letters."""
     known = queries.known([letter.prediction_id for letter in letters if letter.prediction_id])
-    return [_line(letter, known.get(letter.prediction_id or "")) for letter in letters]
+    return [line(letter, known.get(letter.prediction_id or "")) for letter in letters]
 
 
 def summary(found: Sequence[Line]) -> str:
     """Return how many of these are jobs, and whose senders know: "2 jobs failed too often; 1 of their senders ..."."""
-    jobs = [line for line in found if line.chat]
-    gone, others = sum(bool(line.job and not line.chat) for line in found), sum(not line.job for line in found)
+    jobs = [each for each in found if each.chat]
+    gone, others = sum(bool(each.job and not each.chat) for each in found), sum(not each.job for each in found)
     parts = [_of_jobs(jobs)] if jobs else []
     if gone:
         parts.append(f"{_count(gone, 'letter')} of jobs that no longer exist")
@@ -53,7 +53,7 @@ def summary(found: Sequence[Line]) -> str:
 def _of_jobs(jobs: Sequence[Line]) -> str:
     if len(jobs) == 1:
         return f"1 job failed too often; its sender {jobs[0].told}"
-    told = sum(line.told == _TOLD[Delivery.DELIVERED] for line in jobs)
+    told = sum(each.told == _TOLD[Delivery.DELIVERED] for each in jobs)
     many = "none" if not told else "all" if told == len(jobs) else str(told)
     return f"{len(jobs)} jobs failed too often; {many} of their senders {'was' if told < 2 else 'were'} told"
 
@@ -62,7 +62,8 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _line(letter: DeadLetter, prediction: Prediction | None) -> Line:
+def line(letter: DeadLetter, prediction: Prediction | None) -> Line:
+    """Return the line of a letter whose job is this prediction, or None."""
     sent = datetime.fromtimestamp(letter.sent_at / 1000, UTC)
     if not letter.prediction_id:
         return Line(letter, sent, "", _NOT_A_JOB if not letter.task else "A job without an id that can be used.")
