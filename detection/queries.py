@@ -18,11 +18,11 @@ log = structlog.get_logger()
 
 _ASKED_AT_MOST = 3
 # A model finds 300 objects in a photo at most; the expression may have 4 KB.
-_OBJECTS_AT_MOST = 300
+OBJECTS_AT_MOST = 300
 _PLAIN = [each.name for each in fields(Prediction) if each.name not in ("acts", "detections", "job_id", "holder")]
 _SUMMARY = {
     "ProjectionExpression": ",".join(
-        (*(f"#{name}" for name in _PLAIN), *(f"#d[{number}].#l" for number in range(_OBJECTS_AT_MOST)))
+        (*(f"#{name}" for name in _PLAIN), *(f"#d[{number}].#l" for number in range(OBJECTS_AT_MOST)))
     ),
     "ExpressionAttributeNames": {f"#{name}": name for name in _PLAIN} | {"#d": "detections", "#l": "label"},
 }
