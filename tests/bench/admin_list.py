@@ -31,6 +31,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "var" / "bench" / "admin"
 DAYS = 30
 RUNS = 5
 _OLDER = re.compile(r'rel="next" href="([^"]+)"')
+# Requests, read units, and milliseconds: in all, of waiting for DynamoDB, and of the site's CPU.
+Opened = tuple[int, float, float, float, float]
 _JOB = re.compile(r'name="id" value="([^"]+)"')
 
 
@@ -155,7 +157,8 @@ def _measure(pages: Sequence[int]) -> Iterator[str]:
     client.force_login(User.objects.create_superuser("bench"))
     meter = Meter()
     meter.attach(aws.dynamodb().meta.events)
-    yield "| what | requests | read units | server time | of it waiting for DynamoDB |\n| --- | --- | --- | --- | --- |"
+    yield "| what | requests | read units | server time | of it waiting for DynamoDB | CPU of the site |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for page, address in _walk(client, max(pages)):
         if page in pages:
             yield _row(f"page {page}", [_open(client, address, meter, jobs=50) for _ in range(RUNS + 1)][1:])
@@ -196,20 +199,20 @@ def _walk(client: Any, to: int) -> Iterator[tuple[int, str]]:
         address = "/admin/detection/job/" + html.unescape(older[1]) if older else ""
 
 
-def _open(client: Any, address: str, meter: Meter, jobs: int = 0) -> tuple[int, float, float, float]:
-    """Open a page; return queries, read units, and the milliseconds in all and of DynamoDB."""
+def _open(client: Any, address: str, meter: Meter, jobs: int = 0) -> Opened:
+    """Open a page; return what it took."""
     meter.queries, meter.read_units, meter.seconds = 0, 0, 0
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     answer = client.get(address)
-    whole = time.perf_counter() - started
+    whole, used = time.perf_counter() - started, time.process_time() - used
     assert answer.status_code == 200
     assert answer.content.count(b'name="id"') == jobs
-    return meter.queries, meter.read_units, whole * 1000, meter.seconds * 1000
+    return meter.queries, meter.read_units, whole * 1000, meter.seconds * 1000, used * 1000
 
 
-def _row(what: str, runs: list[tuple[int, float, float, float]]) -> str:
-    queries, units, whole, waiting = (statistics.median(column) for column in zip(*runs, strict=True))
-    return f"| {what} | {queries:.0f} | {units:g} | {whole:.0f} ms | {waiting:.0f} ms |"
+def _row(what: str, runs: list[Opened]) -> str:
+    queries, units, whole, waiting, used = (statistics.median(column) for column in zip(*runs, strict=True))
+    return f"| {what} | {queries:.0f} | {units:g} | {whole:.0f} ms | {waiting:.0f} ms | {used:.0f} ms |"
 
 
 if __name__ == "__main__":
