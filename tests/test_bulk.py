@@ -120,7 +120,7 @@ def test_all_failed_jobs_of_a_chat_are_retried_and_answered(
         (Filters(delivery=Delivery.UNDELIVERABLE), ["retry", "resend"]),
     ],
 )
-def test_what_makes_sense_for_all_is_offered(chosen: Filters, names: list[str]) -> None:
+def test_bulk_operations_are_offered_by_filter(chosen: Filters, names: list[str]) -> None:
     assert bulk_pages.offered(chosen) == names
 
 
@@ -171,18 +171,15 @@ def test_only_one_run_goes_on(admin: Operator, chat: int) -> None:
     assert (_found().operation, _found().holder) == ("retry", first.holder)
 
 
-def test_run_whose_site_stopped_is_said_to_have_ended(
-    admin: Operator, chat: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_of_a_stopped_site_is_shown_as_ended(admin: Operator, chat: int, monkeypatch: pytest.MonkeyPatch) -> None:
     run = _run(chat)
     monkeypatch.setattr(bulk_run, "SILENT", timedelta(seconds=-1))
     assert (_found().silent, _found().can_continue) == (True, True)
-    old = {"#seen": times.text(times.now(-timedelta(minutes=5)))}
     aws.dynamodb().update_item(
         TableName=settings.PREDICTIONS_TABLE,
         Key={"prediction_id": "bulk#jobs"},
         UpdateExpression="SET seen_at = :old",
-        ExpressionAttributeValues={":old": old["#seen"]},
+        ExpressionAttributeValues={":old": times.text(times.now(-timedelta(minutes=5)))},
     )
     page = admin.get(ALL).text
     assert "when its site stopped" in page
@@ -198,9 +195,8 @@ def test_no_job_has_its_turn_twice(chat: int, fast: None) -> None:
     had: list[str] = []
     Runner(run, had.append).work()
     assert (len(had), _found().done) == (4, 4)
-    for reopened in (Filters(State.QUEUED, chat=chat),):
-        for row in next(job_query.walk(reopened)):
-            predictions.delete(row.prediction_id)
+    for row in next(job_query.walk(Filters(State.QUEUED, chat=chat))):
+        predictions.delete(row.prediction_id)
 
 
 def test_refusals_are_counted_with_the_last_reason(chat: int, fast: None) -> None:

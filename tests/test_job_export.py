@@ -63,7 +63,7 @@ def test_cells_are_not_computed(value: object, shown: str) -> None:
     assert job_export.cell(value) == shown
 
 
-def test_csv_holds_every_job_that_matches(admin: Operator, chat: int) -> None:
+def test_csv_holds_all_matching_jobs(admin: Operator, chat: int) -> None:
     answer = admin.get(f"{JOBS}export.csv?chat={chat}")
     rows = list(csv.DictReader(StringIO(answer.text)))
     assert "attachment" in answer.headers["content-disposition"]
@@ -72,7 +72,7 @@ def test_csv_holds_every_job_that_matches(admin: Operator, chat: int) -> None:
     assert [row["found"] for row in rows[1:4]] == ["2 buses", "1 bus", "nothing"]
 
 
-def test_json_is_one_array_of_what_matches(admin: Operator, chat: int) -> None:
+def test_json_is_one_array_of_matching_jobs(admin: Operator, chat: int) -> None:
     found = admin.get(f"{JOBS}export.json?chat={chat}&status=failed").json()
     assert [(each["state"], each["chat_id"]) for each in found] == [("failed", str(chat))]
     assert admin.get(f"{JOBS}export.json?chat={chat}&status=queued").json() == []
@@ -84,7 +84,7 @@ def test_export_needs_permission_and_known_filters(admin: Operator, stack: Local
     assert admin.get(f"{JOBS}export.csv?colour=red").status_code == 400
 
 
-def test_export_that_cannot_begin_gives_error_page(site: FaultySite, stack: LocalStack) -> None:
+def test_export_without_a_beginning_gives_error_page(site: FaultySite, stack: LocalStack) -> None:
     operator = operators.admin(stack, site.url)
     site.break_(failing("dynamodb", "Query", "internal error"))
     answer = operator.get(f"{JOBS}export.csv")

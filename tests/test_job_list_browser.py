@@ -93,7 +93,7 @@ def test_range_of_time_is_chosen_in_the_form(page: Page, site_address: str, send
     expect(page.locator("#result_list tbody")).not_to_contain_text("2026-01-05")
 
 
-def test_all_that_match_are_retried_and_counted(page: Page, site_address: str, sender: TelegramUser) -> None:
+def test_all_matching_jobs_are_retried_and_counted(page: Page, site_address: str, sender: TelegramUser) -> None:
     predictions.delete("bulk#jobs")
     page.goto(f"{site_address}{LIST}?chat={sender.chat_id}&status=failed")
     page.locator(".actions a", has_text="Retry").click()

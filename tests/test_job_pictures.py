@@ -39,7 +39,7 @@ def test_boxed_photo_carries_a_small_one(width: int, height: int, small: tuple[i
     assert _size(found) == small
 
 
-def test_small_picture_that_would_not_fit_is_left_out() -> None:
+def test_too_large_small_picture_is_left_out() -> None:
     jpeg = pixels.encode_jpeg(np.zeros((8, 8, 3), np.uint8))
     assert thumbnails.within(jpeg, bytes(thumbnails.HEAD_BYTES)) == jpeg
     assert thumbnails.within(b"no JPEG", b"small") == b"no JPEG"

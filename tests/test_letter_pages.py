@@ -99,7 +99,7 @@ def test_summary_is_true_of_each_kind() -> None:
     assert letter_rows.summary([other]) == "1 letter is no job of this service: nobody waits for an answer."
 
 
-def test_page_does_not_say_that_senders_of_odd_letters_know(admin: Operator, job: Callable[..., Prediction]) -> None:
+def test_odd_letters_have_no_senders_on_the_page(admin: Operator, job: Callable[..., Prediction]) -> None:
     letters.put("<b>not a job</b>")
     odd = admin.get(PAGE).text
     assert ("nobody waits for an answer" in odd, "told" in odd, "failed too often" in odd) == (True, False, False)
