@@ -124,6 +124,11 @@ class Alarm:
     periods: int
     actions: tuple[str, ...]
 
+    @property
+    def scales(self) -> bool:
+        """Return whether it drives a scaling policy: it goes off in normal operation, and notifies nobody."""
+        return any(":scalingPolicy:" in action for action in self.actions) or self.name.startswith("TargetTracking-")
+
 
 def queue(url: str) -> Depth:
     """Return how many messages a queue has."""
@@ -156,12 +161,12 @@ def alarms(name_prefix: str = "") -> list[Alarm]:
     return [_alarm(alarm) for page in pages for alarm in page["MetricAlarms"] if "MetricName" in alarm]
 
 
-def points(metrics: Sequence[Metric], since: datetime) -> list[tuple[Point, ...]]:
-    """Return the points of each metric, oldest first, with their times by the second (epoch seconds).
+def points(metrics: Sequence[Metric], since: datetime, period: int = 1) -> list[tuple[Point, ...]]:
+    """Return the points of each metric by periods of so many seconds, oldest first, with their times (epoch seconds).
 
-    CloudWatch keeps them so for three hours.
+    CloudWatch keeps them by the second for three hours, by the minute for 15 days.
     """
-    queries = [{"Id": f"m{number}", "MetricStat": _statistic(metric)} for number, metric in enumerate(metrics)]
+    queries = [{"Id": f"m{number}", "MetricStat": _statistic(metric, period)} for number, metric in enumerate(metrics)]
     pages = (
         aws.client("cloudwatch")
         .get_paginator("get_metric_data")
@@ -268,7 +273,7 @@ def _metric(described: Mapping[str, Any]) -> Metric:
     return Metric(described["Namespace"], described["MetricName"], dimensions, described.get("Statistic", "Average"))
 
 
-def _statistic(metric: Metric) -> dict[str, Any]:
+def _statistic(metric: Metric, period: int) -> dict[str, Any]:
     dimensions = [{"Name": name, "Value": value} for name, value in metric.dimensions]
     named = {"Namespace": metric.namespace, "MetricName": metric.name, "Dimensions": dimensions}
-    return {"Metric": named, "Period": 1, "Stat": metric.statistic}
+    return {"Metric": named, "Period": period, "Stat": metric.statistic}
