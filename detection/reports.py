@@ -40,7 +40,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a machine said `at` a time: its process runs `since` then and works on `busy` photos. A site has no model."""
+    """What a machine said `at` a time: its process runs `since` then, on `busy` photos. A site has no model."""
 
     at: datetime
     since: datetime

@@ -27,10 +27,11 @@ def plain(value: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a chart: its name, and its path as the SVG attribute `d`, empty without points."""
+    """A line of a chart: its name, its path as the SVG attribute `d`, and that of the points that are no line."""
 
     name: str
     way: str
+    dots: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Chart:
     @property
     def empty(self) -> bool:
         """Return whether there is nothing to draw."""
-        return not any(line.way for line in self.lines)
+        return not any(line.way or line.dots for line in self.lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +87,30 @@ class Frame:
             title=title,
             since=since,
             top=say(top),
-            lines=tuple(Line(name, "".join(self._way(points, top))) for name, points in thinned.items()),
+            lines=tuple(Line(name, *self._ways(points, top)) for name, points in thinned.items()),
             words=f"{title}, {since} to now: {words}" + (f"; target {target:g}" if target else ""),
             values=self._values(thinned, say),
             target=round(_height(drawn, top), 1) if drawn else None,
             target_name=_target_name(target, drawn),
         )
 
-    def _way(self, points: Sequence[Point], top: float) -> Iterator[str]:
-        before = -math.inf
+    def _ways(self, points: Sequence[Point], top: float) -> tuple[str, str]:
+        runs = list(self._runs(points))
+        ways = [[f"{self._place(point):.1f} {_height(point.value, top):.1f}" for point in run] for run in runs]
+        lines = "".join("M" + "L".join(way) for way in ways if len(way) > 1)
+        # A line of no length is a dot, as its ends are round.
+        return lines, "".join(f"M{way[0]}h0" for way in ways if len(way) == 1)
+
+    def _runs(self, points: Sequence[Point]) -> Iterator[list[Point]]:
+        """Yield the points that belong together."""
+        run: list[Point] = []
         for point in points:
-            where = f"{self._place(point):.1f} {_height(point.value, top):.1f}"
-            # "h0" turns a single point into a dot.
-            yield f"L{where}" if point.at - before <= self.gap else f"M{where}h0"
-            before = point.at
+            if run and point.at - run[-1].at > self.gap:
+                yield run
+                run = []
+            run.append(point)
+        if run:
+            yield run
 
     def _place(self, point: Point) -> float:
         return min(max((point.at - self.now + self.seconds) / self.seconds * WIDTH, 0.0), WIDTH)

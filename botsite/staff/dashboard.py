@@ -14,7 +14,9 @@ from botsite.staff import access, charts, pages, sections, sources, time_ranges
 @access.needs("view")
 def show(request: HttpRequest) -> HttpResponse:
     """Show the whole page; it then fetches `live` again and again."""
-    return pages.render(request, "dashboard", {"title": "Dashboard", "spans": time_ranges.RANGES} | _now(request))
+    # Numbers and charts need the whole width.
+    context = {"title": "Dashboard", "is_nav_sidebar_enabled": False, "spans": time_ranges.RANGES}
+    return pages.render(request, "dashboard", context | _now(request))
 
 
 @require_GET

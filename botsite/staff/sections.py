@@ -48,7 +48,7 @@ def _queue(seen: Snapshot) -> Section:
             tile("Backlog per instance", seen.tracked, lambda now: _backlog(now, seen.workers), "#chart-backlog"),
             tile("Metric freshness", seen.tracked, lambda now: _freshness(now, seen.at), _log("metricStreamer", seen)),
         ),
-        (trends.backlog(seen),),
+        (trends.backlog(seen), trends.workers(seen)),
         first_worker.words(seen.queue.value, seen.workers, seen.tracked.value, seen.at),
     )
 
@@ -92,7 +92,6 @@ def _machines(seen: Snapshot) -> Section:
             machines.versions(seen),
             machines.models(seen),
         ),
-        (trends.workers(seen),),
         table=machines.table(seen),
     )
 
@@ -161,7 +160,7 @@ def _failures(recent: Recent) -> Tile:
 
 
 def _refused(recent: Recent) -> Tile:
-    return of(_at_least(recent, recent.refused), f"no photos, in {_in(recent)}; their senders know why")
+    return of(_at_least(recent, recent.refused), f"no photos, in {_in(recent)}; their senders were told")
 
 
 def _lost(recent: Recent) -> Tile:
@@ -195,5 +194,7 @@ def _at_least(recent: Recent, number: int) -> str:
 
 
 def _in(recent: Recent) -> str:
-    hours = recent.seconds / 3600
-    return f"{hours / 24:g} days" if hours > 24 else f"{hours:g} h"
+    hours = round(recent.seconds / 3600)
+    if hours == 1:
+        return "the last hour"
+    return f"the last {hours // 24} days" if hours > 24 else f"the last {hours} hours"

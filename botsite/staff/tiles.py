@@ -8,6 +8,8 @@ from botsite.staff.charts import Chart
 from botsite.staff.sources import Reading
 from detection import timeline
 
+# As many as fit into a tile on a phone.
+_LARGE_LETTERS = 10
 Value = TypeVar("Value")
 
 
@@ -26,6 +28,11 @@ class Tile:
     def key(self) -> str:
         """Return the name as an id."""
         return self.name.lower().replace(" ", "-").replace(",", "")
+
+    @property
+    def long(self) -> bool:
+        """Return whether the value is too long for large letters."""
+        return len(self.value) > _LARGE_LETTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of equal columns. `rest` are rows that nobody has to see, behind `rest_name`; `empty` is shown without rows."""
+    """Rows of equal columns, or the sentence `empty`. `rest` are rows that nobody has to see, behind `rest_name`."""
 
     name: str
     rows: tuple[Row, ...]

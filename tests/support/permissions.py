@@ -75,6 +75,7 @@ MAY_ANYWHERE = {
         *_SESSION,
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribePolicies",
+        "cloudwatch:DescribeAlarms",
         "cloudwatch:GetMetricData",
     },
     "yolo5": _SESSION,

@@ -37,6 +37,11 @@ class Fleet:
         return bool(found) and all(one.state is State.IN_SERVICE for one in found)
 
     @property
+    def working(self) -> int:
+        """Return how many instances are in service."""
+        return sum(one.state is State.IN_SERVICE for one in list(self.instances.values()))
+
+    @property
     def stopped(self) -> int:
         """Return how many instances are stopped in the pool."""
         return sum(one.state is State.STOPPED for one in list(self.pool.values()))
