@@ -36,11 +36,13 @@ def read(table: str = "") -> Waiting:
 def _since(item: Item) -> datetime | None:
     """Return since when an unfinished photo waits, None if that is unknown.
 
-    One that was started before and has no job yet was reopened just now: the index does not know when.
+    A queued one that was started before and has no job yet was reopened just now: the index does not know when.
     """
-    if "enqueued_at" not in item and "started_at" in item:
-        return None
-    return times.parse(item.get("enqueued_at") or item["created_at"])
+    if "enqueued_at" in item:
+        return times.parse(item["enqueued_at"])
+    if "started_at" in item:
+        return times.parse(item["started_at"]) if item["status"] == Status.PROCESSING else None
+    return times.parse(item["created_at"])
 
 
 def _since_first(item: Item) -> datetime | None:
