@@ -27,7 +27,7 @@ TILES = [
     ["Longest wait now", "Time to answer, p50", "Time to answer, p95", "Photos per minute"],
     ["Our failures", "Refused files", "Undeliverable"],
     ["Workers in service", "Workers wanted", "Sites", "Metric machine", "Code", "Model"],
-    ["On", "Scaling", "Without data"],
+    ["Alarms on", "Scaling alarms on", "Alarms without data"],
 ]
 OF_PHOTOS = [*TILES[1][1:], *TILES[2]]
 PAGES = ("/ops/", "/ops/live", "/ops/dead-letters", "/ops/dead-letters/replay?id=x")
@@ -142,7 +142,7 @@ def test_staff_without_permission_see_and_do_nothing(stack: LocalStack, given_up
         ("autoscaling", "DescribeAutoScalingGroups", TILES[3][:4]),
         ("autoscaling", "DescribePolicies", ["Backlog per instance", "Metric freshness"]),
         ("cloudwatch", "GetMetricData", ["Backlog per instance", "Metric freshness"]),
-        ("cloudwatch", "DescribeAlarms", ["On"]),
+        ("cloudwatch", "DescribeAlarms", ["Alarms on"]),
     ],
 )
 def test_failing_source_is_unknown_with_its_reason(

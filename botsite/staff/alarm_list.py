@@ -8,16 +8,21 @@ from botsite.staff.sources import Snapshot
 from botsite.staff.tiles import Cell, Row, Table, Tile, count
 from metrics.cloudwatch import Alarm
 
+_LISTED = "#table-alarms"
 _STATES = {"OK": "fine", "ALARM": "on", "INSUFFICIENT_DATA": "no data"}
 
 
 def table(seen: Snapshot) -> Table:
     """Return the alarms that are on, and the rest to be unfolded."""
-    found = sorted(seen.alarms.value or [], key=lambda one: one.name)
-    on = tuple(_row(one) for one in found if _on(one))
-    rest = tuple(_row(one) for one in found if not _on(one))
+    found = rows(seen.alarms.value or [])
+    on, rest = tuple(row for row in found if row.bad), tuple(row for row in found if not row.bad)
     empty = f"Unknown: {seen.alarms.reason}" if not seen.alarms.known else "No alarm is on."
     return Table("Alarms", on, rest, f"{'The other ' if on else ''}{count(len(rest), 'alarm')}", empty)
+
+
+def rows(found: Sequence[Alarm]) -> list[Row]:
+    """Return the alarms by their names."""
+    return [_row(one) for one in sorted(found, key=lambda one: one.name)]
 
 
 def tiles(found: Sequence[Alarm]) -> tuple[Tile, ...]:
@@ -27,9 +32,9 @@ def tiles(found: Sequence[Alarm]) -> tuple[Tile, ...]:
     silent = [one for one in found if one.state == "INSUFFICIENT_DATA"]
     why = "not known here: the local AWS publishes no metrics of its own" if aws.emulated() else "the metric is silent"
     return (
-        Tile("On", str(len(on)), f"of {count(len(found), 'alarm')}", "#table-alarms", bad=bool(on)),
-        Tile("Scaling", str(len(scaling)), "alarms that only start and stop workers"),
-        Tile("Without data", str(len(silent)), why if silent else "every alarm has data"),
+        Tile("Alarms on", str(len(on)), f"of {len(found)}", _LISTED, bad=bool(on)),
+        Tile("Scaling alarms on", str(len(scaling)), "these only start and stop workers", _LISTED),
+        Tile("Alarms without data", str(len(silent)), why if silent else "all have data", _LISTED),
     )
 
 

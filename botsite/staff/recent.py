@@ -1,7 +1,7 @@
 """Summarise the photos of a time: a bounded number of queries, however many photos there are.
 
 From the items, not from counters in CloudWatch: those are a minute late, and an emulator has none. The newest photos
-are all read. Of each slot of time before them a few are, and tell how fast photos came and how long they took. What
+are all read. Of each span of time before them a few are, and tell how fast photos came and how long they took. What
 failed is rare, and counted by an index of its own. 1000 items cost about 50 read units, or $0.000006.
 """
 
@@ -18,7 +18,9 @@ from botsite.staff.slots import Slot
 from detection import items, times
 from detection.schemas import Delivery, Status
 
-_READ_AT_MOST, _OF_A_SLOT, _FAILURES_AT_MOST = 1000, 25, 500
+_READ_AT_MOST, _FAILURES_AT_MOST = 1000, 500
+# So many slots are estimated together, by so many photos.
+_TOGETHER, _SAMPLE = 3, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,15 @@ class Recent:
     """The photos of the last `seconds`, by slots, oldest first. `model` is the newest answer's.
 
     `failed` are failures of ours, `refused` files that are no photos; of these, and of `undeliverable` answers, there
-    may be `more` than were counted.
+    may be `more` than were counted. If `sampled`, there are too many photos to read: more than `photos`, and the older
+    slots are estimates.
     """
 
     seconds: float
     slots: tuple[Slot, ...]
+    photos: int
     last_minute: int
+    sampled: bool = False
     failed: int = 0
     refused: int = 0
     undeliverable: int = 0
@@ -39,19 +44,9 @@ class Recent:
     model: str = ""
 
     @property
-    def photos(self) -> int:
-        """Return how many photos came."""
-        return round(sum(slot.photos for slot in self.slots))
-
-    @property
     def answered(self) -> int:
-        """Return how many of them were answered."""
-        return round(sum(wait.weight for slot in self.slots for wait in slot.waits))
-
-    @property
-    def sampled(self) -> bool:
-        """Return whether there are too many to read, so that these numbers are estimates."""
-        return any(slot.sampled for slot in self.slots)
+        """Return how many answered photos were read."""
+        return sum(len(slot.waits) for slot in self.slots)
 
     def percentile(self, percent: float) -> int | None:
         """Return a percentile of the waits from the update to the answer, in milliseconds; None without answers."""
@@ -67,7 +62,7 @@ def read(seconds: int = 3600, slot: int = 60, table: str = "") -> Recent:
     lost, all_lost = _query(table, ("delivery", Delivery.UNDELIVERABLE), since, now, _FAILURES_AT_MOST)
     found = summary(newest, failures, now, seconds, slot)
     if not whole:
-        found = replace(found, slots=_with_samples(table, found.slots, newest))
+        found = replace(found, slots=_with_samples(table, found.slots, newest), sampled=True)
     return replace(found, undeliverable=len(lost), more=not (all_failures and all_lost))
 
 
@@ -80,6 +75,7 @@ def summary(
     return Recent(
         seconds=seconds,
         slots=slots.cut(newest, failures, now.timestamp(), seconds, slot),
+        photos=len(ages),
         last_minute=sum(age <= 60 for age in ages),
         failed=len(failures) - refused,
         refused=refused,
@@ -90,16 +86,19 @@ def summary(
 def _with_samples(table: str, cut: Sequence[Slot], newest: Sequence[dict[str, Any]]) -> tuple[Slot, ...]:
     """Return the slots; those before the oldest photo that was read are estimated."""
     read_from = min(when.timestamp() for item in newest if (when := times.parse(item["created_at"])))
-    return tuple(slot if slot.at >= read_from else _sample(table, slot) for slot in cut)
+    older = [slot for slot in cut if slot.at < read_from]
+    estimated = (_sample(table, older[first : first + _TOGETHER]) for first in range(0, len(older), _TOGETHER))
+    return (*estimated, *cut[len(older) :])
 
 
-def _sample(table: str, slot: Slot) -> Slot:
+def _sample(table: str, cut: Sequence[Slot]) -> Slot:
+    slot = slots.joined(cut)
     start, end = (datetime.fromtimestamp(at, UTC) for at in (slot.at, slot.at + slot.seconds))
-    found, whole = _query(table, (items.KIND, items.PHOTO), start, end, _OF_A_SLOT)
+    found, whole = _query(table, (items.KIND, items.PHOTO), start, end, _SAMPLE)
     if whole:
         return replace(slot, photos=len(found), waits=slots.waits(found))
     photos, waits = slots.estimate(found, slot.at, slot.at + slot.seconds)
-    return replace(slot, photos=photos, waits=waits, sampled=True)
+    return replace(slot, photos=photos, waits=waits)
 
 
 _INDEXES = {items.KIND: "by_time", "status": "by_status", "delivery": "by_delivery"}

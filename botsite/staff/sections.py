@@ -5,6 +5,7 @@ Red is only what somebody has to do something about: a queue, a group that grows
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from django.urls import reverse
@@ -20,6 +21,7 @@ from metrics.service import HOURS, ROLES, Tracked
 
 # With fewer answers the 95th percentile is the longest of them.
 _ENOUGH_FOR_P95 = 20
+_LISTED = "#table-machines"
 
 
 def all_of(seen: Snapshot) -> list[Section]:
@@ -76,21 +78,21 @@ def _photos(seen: Snapshot) -> Section:
 
 
 def _machines(seen: Snapshot) -> Section:
-    groups, listed = seen.groups, "#table-machines"
+    groups = seen.groups
     return Section(
         "Machines",
         (
-            tile("Workers in service", groups, lambda found: _in_service(found["yolo5"], seen), listed),
+            tile("Workers in service", groups, lambda found: _in_service(found["yolo5"], seen), _LISTED),
             tile("Workers wanted", groups, lambda found: _wanted(found["yolo5"]), "#chart-workers"),
-            tile("Sites", groups, lambda found: _fixed("polybot", found, seen), listed),
+            tile("Sites", groups, lambda found: _fixed("polybot", found, seen), _LISTED),
             tile(
                 "Metric machine",
                 groups,
                 lambda found: _fixed("metricStreamer", found, seen),
-                listed,
+                _LISTED,
             ),
-            machines.versions(seen),
-            machines.models(seen),
+            replace(machines.versions(seen), link=_LISTED),
+            replace(machines.models(seen), link=_jobs("succeeded")),
         ),
         table=machines.table(seen),
     )
@@ -98,7 +100,7 @@ def _machines(seen: Snapshot) -> Section:
 
 def _alarms(seen: Snapshot) -> Section:
     if not seen.alarms.known:
-        return Section("Alarms", (Tile("On", "unknown", seen.alarms.reason, unknown=True),))
+        return Section("Alarms", (Tile("Alarms on", "unknown", seen.alarms.reason, unknown=True),))
     return Section("Alarms", alarm_list.tiles(seen.alarms.value or []), table=alarm_list.table(seen))
 
 
@@ -109,9 +111,9 @@ def _jobs(status: str = "", delivery: str = "") -> str:
 
 
 def _log(role: str, seen: Snapshot) -> str:
-    """Return the address of the log of the first machine of a role, empty without one."""
+    """Return the address of the log of the first machine of a role; without one, of the list."""
     group = (seen.groups.value or {}).get(role)
-    return logs_link.of_machine(ROLES[role], group.instances[0].id) if group and group.instances else ""
+    return (logs_link.of_machine(ROLES[role], group.instances[0].id) if group and group.instances else "") or _LISTED
 
 
 def _wait(seconds: float | None, what: str) -> Tile:
@@ -147,11 +149,13 @@ def _percentile(recent: Recent, percent: int) -> Tile:
         return of("–", f"no answer in {_in(recent)}")
     if percent > 50 and answered < _ENOUGH_FOR_P95:
         return of(value, f"the longest of {count(answered, 'photo')} in {_in(recent)}")
-    return of(value, f"of {_about(recent)}{count(answered, 'photo')} in {_in(recent)}")
+    sample = "a sample of " if recent.sampled else ""
+    return of(value, f"of {sample}{count(answered, 'photo')} in {_in(recent)}")
 
 
 def _rate(recent: Recent) -> Tile:
-    return of(f"{recent.last_minute:,}", f"in the last minute; {_about(recent)}{recent.photos:,} in {_in(recent)}")
+    more = "more than " if recent.sampled else ""
+    return of(f"{recent.last_minute:,}", f"in the last minute; {more}{recent.photos:,} in {_in(recent)}")
 
 
 def _failures(recent: Recent) -> Tile:
@@ -160,7 +164,7 @@ def _failures(recent: Recent) -> Tile:
 
 
 def _refused(recent: Recent) -> Tile:
-    return of(_at_least(recent, recent.refused), f"no photos, in {_in(recent)}; their senders were told")
+    return of(_at_least(recent, recent.refused), f"that are no photos, in {_in(recent)}; their senders were told")
 
 
 def _lost(recent: Recent) -> Tile:
@@ -183,10 +187,6 @@ def _fixed(role: str, groups: Mapping[str, Group], seen: Snapshot) -> Tile:
         return of("–", "the group is gone: run `manage.py provision`", bad=True)
     none = group.in_service == 0 < group.desired
     return of(group.in_service, f"of {group.desired} in service", bad=none or machines.silent(role, seen) > 0)
-
-
-def _about(recent: Recent) -> str:
-    return "about " if recent.sampled else ""
 
 
 def _at_least(recent: Recent, number: int) -> str:

@@ -23,7 +23,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The photos that came from `at` on (epoch seconds), for `seconds`; estimates if `sampled`.
+    """The photos that came from `at` on (epoch seconds), for `seconds`. `photos` may be an estimate.
 
     `failed` are failures of ours, `refused` files that are no photos.
     """
@@ -34,7 +34,6 @@ class Slot:
     waits: tuple[Wait, ...] = ()
     failed: int = 0
     refused: int = 0
-    sampled: bool = False
 
     def per_minute(self, count: float) -> float:
         """Return how many a minute a count of this slot is."""
@@ -56,6 +55,12 @@ def cut(found: Sequence[Item], failures: Sequence[Item], now: float, seconds: in
         )
         for number in range(first + 1, last + 1)
     )
+
+
+def joined(cut: Sequence[Slot]) -> Slot:
+    """Return one slot for several that follow each other, without their photos."""
+    failed, refused = (sum(getattr(slot, name) for slot in cut) for name in ("failed", "refused"))
+    return Slot(cut[0].at, sum(slot.seconds for slot in cut), failed=failed, refused=refused)
 
 
 def estimate(found: Sequence[Item], start: float, end: float) -> tuple[float, tuple[Wait, ...]]:

@@ -75,11 +75,11 @@ class Source(Generic[Value]):
         self._name, self._read, self._every_seconds = name, read, every_seconds
         self._future: Future[Value] | None = None
         self._begun_at = float("-inf")
-        self._failing = False
+        self._failing = self._late = False
 
     def begin(self, pool: ThreadPoolExecutor) -> None:
         """Start reading if that is due; after a failure it soon is."""
-        if self._future is not None and not self._future.done():
+        if self._future is not None and (self._late or not self._future.done()):
             return
         age = time.monotonic() - self._begun_at
         if age > (_CACHED_SECONDS if self._failing else self._every_seconds):
@@ -88,9 +88,13 @@ class Source(Generic[Value]):
     def reading(self, deadline: float) -> Reading[Value]:
         """Return the newest result, or why it has not come by the deadline (monotonic seconds)."""
         assert self._future is not None, "begin() comes first"
+        # What was late once is not waited for again: the page would be slow as long as it is.
+        patience = 0.0 if self._late else max(0.0, deadline - time.monotonic())
+        self._late = False
         try:
-            found = Reading(self._future.result(max(0.0, deadline - time.monotonic())))
+            found = Reading(self._future.result(patience))
         except TimeoutError:
+            self._late = True
             return self._failed(f"no answer within {_PATIENCE_SECONDS:g} s")
         except _FAILURES as error:
             return self._failed(str(error))

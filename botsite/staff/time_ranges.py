@@ -33,8 +33,8 @@ RANGES = {
     for one in (
         TimeRange("1h", "1 hour", 3600, 5.0),
         TimeRange("3h", "3 hours", 3 * 3600, 10.0),
-        TimeRange("24h", "24 hours", 24 * 3600, 30.0),
-        TimeRange("7d", "7 days", 7 * 24 * 3600, 60.0),
+        TimeRange("24h", "24 hours", 24 * 3600, 15.0),
+        TimeRange("7d", "7 days", 7 * 24 * 3600, 30.0),
     )
 }
 DEFAULT = RANGES["1h"]

@@ -1,6 +1,7 @@
 """The charts of what the service did in the time that is shown."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from botsite.staff import slots
 from botsite.staff.charts import Chart, Frame
@@ -29,14 +30,18 @@ def workers(seen: Snapshot) -> Chart:
 
 def photos(seen: Snapshot) -> tuple[Chart, Chart]:
     """Return how many photos came and failed, and how long people waited."""
-    cut = seen.photos.value.slots if seen.photos.value else ()
+    found = seen.photos.value
+    cut = found.slots if found else ()
     counts = {
-        "photos": _points(cut, lambda slot: slot.per_minute(slot.photos)),
+        "photos, estimated" if found and found.sampled else "photos": _points(
+            cut, lambda slot: slot.per_minute(slot.photos)
+        ),
         "our failures": _points(cut, lambda slot: slot.per_minute(slot.failed)),
         "refused files": _points(cut, lambda slot: slot.per_minute(slot.refused)),
     }
     waits = {f"p{percent}": _waits(cut, percent) for percent in (50, 95)}
-    frame = _frame(seen)
+    # Of many photos, several slots are one.
+    frame = replace(_frame(seen), gap=4.0 * seen.span.slot)
     return (
         frame.draw("Photos per minute", seen.span.since, counts),
         frame.draw("Time to answer", seen.span.since, waits, say=lambda value: timeline.readable(round(value))),

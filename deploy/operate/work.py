@@ -34,15 +34,11 @@ def photos(service: Service) -> Seen:
     counts = {"failed": found.failed, "refused": found.refused, "undeliverable": found.undeliverable}
     data = {"photos": found.photos, "minutes": _SECONDS / 60, "answered": found.answered, **waits, **counts}
     p50, p95 = map(timeline.readable, waits.values())
-    about = "about " if found.sampled else ""
-    lines = [
-        Line(
-            f"{about}{count(found.photos, 'photo')} in the last hour, {found.answered} answered (p50 {p50}, p95 {p95})"
-        )
-    ]
+    more = "more than " if found.sampled else ""
+    waited = f"p50 {p50}, p95 {p95} of {count(found.answered, 'answer')}"
+    lines = [Line(f"{more}{count(found.photos, 'photo')} in the last hour; {waited}")]
     if any(counts.values()):
-        more = " or more" if found.more else ""
-        lines.append(
-            bad_if(found.failed, ", ".join(f"{number}{more} {name}" for name, number in counts.items() if number))
-        )
+        least = " or more" if found.more else ""
+        ends = ", ".join(f"{number}{least} {name}" for name, number in counts.items() if number)
+        lines.append(bad_if(found.failed, ends))
     return Seen(data, tuple(lines))
