@@ -65,14 +65,15 @@ def _leased_values(leased: Prediction) -> dict[str, Any]:
 
 
 def finish(leased: Prediction, delivery: Delivery) -> Outcome:
-    """Record that the answer is with Telegram, or never can be.
+    """Record that the answer is with Telegram, or never can be: as its delivery, or as that of a resent one.
 
     It does not matter who has the lease by now, but it has to be this answer: refused if the prediction was reopened
     since. Reopening takes the lease off the item, and work that is done again finishes at another time.
     """
+    when = "resent_at" if leased.delivered_at else "delivered_at"
     return predictions.update(
         leased.prediction_id,
-        "SET delivery = :delivery, delivered_at = :now REMOVE delivery_until",
+        f"SET delivery = :delivery, {when} = :now REMOVE delivery_until",
         "delivery IN (:pending, :delivering) AND attribute_exists(delivery_lease) AND finished_at = :finished",
         {
             ":delivery": delivery,
@@ -95,16 +96,23 @@ def abandon(prediction_id: str) -> Outcome:
 
 
 def reopen(prediction_id: str) -> Outcome:
-    """Let an answer that was sent or given up be sent again; refused otherwise."""
+    """Let an answer that was sent or given up be sent again; refused otherwise.
+
+    When it was delivered stays on the item; that it was given up does not, so that the next time is its first delivery.
+    """
+    sent_before = _reopen(prediction_id, Delivery.DELIVERED, "")
+    return sent_before if sent_before.granted else _reopen(prediction_id, Delivery.UNDELIVERABLE, "delivered_at, ")
+
+
+def _reopen(prediction_id: str, delivery: Delivery, forget: str) -> Outcome:
     return predictions.update(
         prediction_id,
         "SET delivery = :pending, reopened_at = :now"
-        " REMOVE delivered_at, delivery_until, delivery_lease, delivery_failures",
-        "#status IN (:succeeded, :failed) AND delivery IN (:delivered, :undeliverable)",
+        f" REMOVE {forget}resent_at, delivery_until, delivery_lease, delivery_failures",
+        "#status IN (:succeeded, :failed) AND delivery = :delivery",
         {
             ":pending": Delivery.PENDING,
-            ":delivered": Delivery.DELIVERED,
-            ":undeliverable": Delivery.UNDELIVERABLE,
+            ":delivery": delivery,
             ":succeeded": Status.SUCCEEDED,
             ":failed": Status.FAILED,
             ":now": times.now(),

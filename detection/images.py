@@ -76,6 +76,17 @@ def get(key: str) -> bytearray:
         raise ImageGone(str(error)) from error
 
 
+def head(key: str, count: int) -> bytes | None:
+    """Return an object's first `count` bytes, None if it does not exist."""
+    try:
+        answer = aws.s3().meta.client.get_object(Bucket=settings.IMAGES_BUCKET, Key=key, Range=f"bytes=0-{count - 1}")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404", "InvalidRange"):
+            return None
+        raise
+    return bytes(answer["Body"].read(count))
+
+
 def put(key: str, data: bytes | bytearray, content_type: str) -> None:
     """Store `data` under `key`; the same key again replaces it."""
     cast(ImageStorage, default_storage).put(key, data, content_type)

@@ -92,6 +92,7 @@ def _read(item: dict[str, Any]) -> Prediction:
         failure=item.get("failure"),
         finished_at=time("finished_at"),
         delivered_at=time("delivered_at"),
+        resent_at=time("resent_at"),
         reopened_at=time("reopened_at"),
         delivery_until=time("delivery_until"),
         delivery_lease=item.get("delivery_lease"),

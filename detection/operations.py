@@ -2,14 +2,9 @@
 
 from collections.abc import Callable
 
-import structlog
-from django.conf import settings
-
-from detection import callback, deliveries, images, items, jobs, predictions, sentences
+from detection import callback, deliveries, images, items, jobs, predictions, sentences, timeline
 from detection.predictions import Outcome
 from detection.schemas import Prediction, Status
-
-log = structlog.get_logger()
 
 # Telegram's limit for a text is 4096; an apology that long is a mistake.
 APOLOGY_LENGTH = 500
@@ -23,6 +18,8 @@ def against_retry(prediction: Prediction) -> str | None:
     """Return why it cannot be retried as it stands; None if it can."""
     if prediction.status is Status.SUCCEEDED:
         return "it succeeded; resend its result instead"
+    if timeline.never_stored(prediction):
+        return "its file was refused and never stored"
     return "its apology is being sent right now; try again in a minute" if deliveries.being_sent(prediction) else None
 
 
@@ -40,9 +37,7 @@ def retry(prediction_id: str) -> None:
     """Process the photo and answer again: for a job that failed, or whose message may be lost."""
     prediction = _find(prediction_id, against_retry)
     if not images.exists(prediction.image_key):
-        raise Refused(
-            f"its photo is gone; photos are kept for {settings.PREDICTIONS_KEPT_DAYS} days, refused files never"
-        )
+        raise Refused("its photo is gone: it was deleted or has expired")
     if prediction.status is Status.FAILED:
         prediction = _granted(predictions.reopen(prediction_id))
     jobs.send(prediction)

@@ -194,8 +194,8 @@ def reopen(prediction_id: str) -> Outcome:
     return update(
         prediction_id,
         "SET #status = :queued, delivery = :pending, tries = :none, reopened_at = :now"
-        " REMOVE finished_at, delivered_at, delivery_until, delivery_lease, delivery_failures, enqueued_at, failure,"
-        " #error",
+        " REMOVE finished_at, delivered_at, resent_at, delivery_until, delivery_lease, delivery_failures, enqueued_at,"
+        " failure, #error",
         "#status = :failed AND (delivery <> :delivering OR delivery_until < :now)",
         {
             ":queued": Status.QUEUED,

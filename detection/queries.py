@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from detection.schemas import Delivery, Prediction, Status
 
 log = structlog.get_logger()
 
+_ASKED_AT_MOST = 3
+
 # What shows that work on a prediction goes on. A queued one that is reopened keeps the time when it was begun before.
 _TOUCHES = {Status.QUEUED: ("enqueued_at",), Status.PROCESSING: ("enqueued_at", "started_at")}
 
@@ -24,6 +27,24 @@ def find_many(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
     table = settings.PREDICTIONS_TABLE
     response = aws.dynamodb().batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
     return {item["prediction_id"]: items.read(item) for item in response["Responses"][table]}
+
+
+def known(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
+    """Return, by id, those of up to 100 predictions that exist and can be read, perhaps a moment behind.
+
+    What DynamoDB leaves unread is asked for again, but not forever: it may be throttling.
+    """
+    left = {settings.PREDICTIONS_TABLE: {"Keys": [{"prediction_id": each} for each in dict.fromkeys(prediction_ids)]}}
+    found: dict[str, Prediction] = {}
+    for _ in range(_ASKED_AT_MOST if prediction_ids else 0):
+        response = aws.dynamodb().batch_get_item(RequestItems=left)
+        for item in response["Responses"].get(settings.PREDICTIONS_TABLE, ()):
+            with suppress(items.Incomplete):
+                found[item["prediction_id"]] = items.read(item)
+        left = response.get("UnprocessedKeys") or {}
+        if not left:
+            break
+    return found
 
 
 def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:

@@ -69,7 +69,10 @@ class Prediction:
     # The exception that ended the try before this one.
     failure: str | None = None
     finished_at: datetime | None = None
+    # When the answer came first. Sending it again leaves this as it is.
     delivered_at: datetime | None = None
+    # When an operator's resending ended, for better or worse.
+    resent_at: datetime | None = None
     # When an operator last had it done, or sent, again.
     reopened_at: datetime | None = None
     # Until when the answer is leased to its sender; of a pending answer, until when nobody may send it.

@@ -17,6 +17,13 @@ TOO_MANY_PIXELS = noop(
     "This image has {width} x {height} pixels ({megapixels} megapixels). I can only handle up to {most} megapixels."
 )
 TOO_MUCH = noop("I couldn't open this image: it is damaged, too large or too complicated. Try sending it as a photo.")
+TOO_LARGE = noop(
+    "That file is {megabytes} MB. Telegram lets me fetch files of up to 20 MB: send it as a photo instead."
+)
+TOO_LARGE_FOR_BOTS = noop(
+    "Telegram lets me fetch files of up to 20 MB, and this one is larger: send it as a photo instead."
+)
+UNAVAILABLE = noop("I can't get that file from Telegram any more. Please send the photo again.")
 PHOTO_GONE = noop("Your photo is no longer stored. Please send it again.")
 OWN_FAILURE = noop("Something about this picture trips me up, so I couldn't process it. Other photos still work.")
 GIVEN_UP = noop("Something went wrong on my side and I couldn't process this. Please try again later.")

@@ -145,14 +145,14 @@ def _tell(letter: DeadLetter) -> None:
     except items.Incomplete as error:
         log.error("item_incomplete", prediction_id=letter.prediction_id, error=str(error))
         return
-    if prediction is None or prediction.finished or _has_newer_job(letter, prediction):
+    if prediction is None or prediction.finished or has_newer_job(letter, prediction):
         return
     if predictions.fail(prediction.prediction_id, sentences.GIVEN_UP).granted:
         log.error("job_given_up", prediction_id=prediction.prediction_id, receives=letter.receives)
         callback.notify(prediction.prediction_id, prediction.chat_id)
 
 
-def _has_newer_job(letter: DeadLetter, prediction: Prediction) -> bool:
+def has_newer_job(letter: DeadLetter, prediction: Prediction) -> bool:
     """Return whether the photo was reopened or sent again since: then this letter is not its last job."""
     sent = datetime.fromtimestamp(letter.sent_at / 1000, UTC) + RECORDED
     return times.latest(prediction.enqueued_at, prediction.reopened_at) > sent

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
+from detection import refusals, sentences
 from detection.schemas import Delivery, Prediction, Status
 
 
@@ -25,14 +26,26 @@ def steps(prediction: Prediction) -> list[Step]:
 
 
 def total_ms(prediction: Prediction) -> int | None:
-    """Return how long the sender waited from the update to the answer, or None if there is no answer yet."""
+    """Return how long the sender waited from the update to the first answer, or None if there is no answer yet."""
+    if prediction.delivery is Delivery.UNDELIVERABLE and not prediction.resent_at:
+        return None
     return between_ms(prediction.received_at or prediction.created_at, prediction.delivered_at)
 
 
 def refused(prediction: Prediction) -> bool:
-    """Return whether the file was refused before it was stored: its item has no size, and no job was ever sent."""
-    untouched = not (prediction.enqueued_at or prediction.attempts)
-    return prediction.status is Status.FAILED and prediction.photo_bytes is None and untouched
+    """Return whether it failed because of its file, which is nobody's task."""
+    failed = prediction.status is Status.FAILED
+    return failed and (never_stored(prediction) or refusals.refused(prediction.error))
+
+
+def never_stored(prediction: Prediction) -> bool:
+    """Return whether the file was refused before it was stored: its item has no size, and no job was ever sent.
+
+    Nor has a photo of an earlier release whose job was not sent yet when an operator gave it up, in other words.
+    """
+    untouched = prediction.photo_bytes is None and not (prediction.enqueued_at or prediction.attempts)
+    other_words = prediction.error and not refusals.refused(prediction.error)
+    return prediction.status is Status.FAILED and untouched and not other_words
 
 
 def between_ms(start: datetime | None, end: datetime | None) -> int | None:
@@ -53,8 +66,8 @@ def readable(milliseconds: int | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def advice(prediction: Prediction) -> str:
-    """Return what an operator can expect or should do now."""
+def advice(prediction: Prediction, photo_gone: bool = False) -> str:
+    """Return what an operator can expect or should do now; `photo_gone` if the photo is known to be stored no more."""
     match prediction.status, prediction.delivery:
         case Status.QUEUED, _ if not prediction.enqueued_at:
             return "Its job has not been sent yet. The sweep sends it within two minutes."
@@ -64,36 +77,55 @@ def advice(prediction: Prediction) -> str:
             return "A worker has it. If that worker dies, another one takes over within ten minutes."
         case _, Delivery.PENDING | Delivery.DELIVERING:
             return "The answer is being sent. If it does not arrive, the sweep sends it again after about a minute."
+        case _, Delivery.UNDELIVERABLE if prediction.delivery_failures:
+            return "Sending the answer failed for hours and was given up. Fix the cause, then resend it."
         case _, Delivery.UNDELIVERABLE:
             return (
                 "Telegram rejects the answer: the chat is gone or has blocked the bot. Resend it if that has changed."
             )
         case Status.FAILED, _:
-            if refused(prediction):
-                return "The file was refused and the sender was told why. Nothing is stored, so it can't be retried."
-            return "The sender got an apology. Fix the cause, then retry: the photo is processed and answered again."
+            return f"The sender {_failure(prediction, photo_gone)}"
     return "All is well: the answer was delivered to Telegram."
+
+
+def _failure(prediction: Prediction, photo_gone: bool) -> str:
+    if never_stored(prediction):
+        return "was told why the file was refused. It was never stored, so it can't be retried. Nothing to do."
+    gone = photo_gone or prediction.error == sentences.PHOTO_GONE
+    if refused(prediction):
+        again = "" if gone else " Processing it again ends the same way, unless the release has changed since."
+        return f"was told why the file was refused. Nothing to do.{again}"
+    if gone:
+        return "got an apology. The photo is no longer stored, so it can't be retried."
+    return "got an apology. Fix the cause, then retry: the photo is processed and answered again."
 
 
 def _events(prediction: Prediction) -> list[tuple[datetime | None, str, str]]:
     failed = prediction.status is Status.FAILED
-    given_up = prediction.delivery is Delivery.UNDELIVERABLE
+    ended = "given up" if prediction.delivery is Delivery.UNDELIVERABLE else ""
     attempt = f"attempt {prediction.attempts}" if prediction.attempts else ""
     result = (prediction.error or "") if failed else _result(prediction)
     return [
         (prediction.received_at, "update received", ""),
         (
             prediction.created_at,
-            "file refused" if refused(prediction) else "photo stored",
+            "file refused" if never_stored(prediction) else "photo stored",
             f"message {prediction.message_id} in chat {prediction.chat_id}",
         ),
         (prediction.reopened_at, "reopened", ""),
         (prediction.enqueued_at, "job sent", ""),
         (prediction.started_at, "processing started", attempt),
-        (prediction.finished_at, "failed" if failed else "processed", result),
-        (prediction.delivered_at, "given up" if given_up else "delivered", ""),
+        (prediction.finished_at, _end(prediction), result),
+        (prediction.delivered_at, "delivered" if prediction.resent_at else ended or "delivered", ""),
+        (prediction.resent_at, ended or "sent again", ""),
         *((act.at, f"operator: {act.operation}", f"by {act.operator}") for act in prediction.acts),
     ]
+
+
+def _end(prediction: Prediction) -> str:
+    if prediction.status is not Status.FAILED:
+        return "processed"
+    return "refused" if refused(prediction) else "failed"
 
 
 def _result(prediction: Prediction) -> str:

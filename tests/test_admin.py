@@ -20,11 +20,12 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from botsite import aws
+from botsite.bot import replies
 from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, operations, predictions, queries, sentences
+from detection import images, operations, predictions, queries, sentences, timeline
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import operators, states
 from tests.support.operators import JOBS, Operator
@@ -179,7 +180,8 @@ def test_retried_job_is_answered(admin: Operator, failed: Prediction, user: Tele
 def test_resent_result_arrives_again(admin: Operator, answered: Prediction, user: TelegramUser) -> None:
     assert "Resent" in _do(admin, "resend", answered.prediction_id)
     wait_until(lambda: len([message for message in user.messages() if message.from_bot and message.photo]) == 2)
-    _reaches(answered.prediction_id, Delivery.DELIVERED)
+    resent = _reaches(answered.prediction_id, Delivery.DELIVERED)
+    assert (resent.delivered_at, resent.resent_at is not None) == (answered.delivered_at, True)
 
 
 def test_apology_is_sent_in_operators_words(admin: Operator, user: TelegramUser, photo: bytes) -> None:
@@ -189,6 +191,38 @@ def test_apology_is_sent_in_operators_words(admin: Operator, user: TelegramUser,
     _do(admin, "apologise", prediction.prediction_id, sentence="We had a <bad> day.")
     assert user.wait_for(lambda message: message.text == "We had a <bad> day.").reply_to == prediction.message_id
     assert _reaches(prediction.prediction_id, Delivery.DELIVERED).status is Status.FAILED
+
+
+def test_retry_is_not_offered_without_a_photo(admin: Operator, failed: Prediction, user: TelegramUser) -> None:
+    user.wait_for_reply(user.send_document(b"not a photo", "notes.bin"))
+    refused = queries.latest_of_chat(user.chat_id)[0]
+    images.delete(failed.image_key)
+    for job in (failed.prediction_id, refused):
+        page = _page(admin, job).text
+        assert "retry/confirm" not in page
+        assert "can&#x27;t be retried" in page
+    assert "never stored" in _do(admin, "retry", refused)
+
+
+def test_list_and_page_give_the_same_time_to_answer(admin: Operator, answered: Prediction) -> None:
+    page, listed = _page(admin, answered.prediction_id).text, admin.get(f"{JOBS}?chat={answered.chat_id}").text
+    took = timeline.readable(timeline.total_ms(answered))
+    assert f"From the update to the answer: {took}." in page
+    assert f'data-label="answered in">{took}</td>' in listed
+
+
+def test_refused_file_has_a_state_of_its_own(admin: Operator, user: TelegramUser) -> None:
+    user.wait_for_reply(user.send_document(b"not a photo", "notes.bin"))
+    refused, failed = (admin.get(f"{JOBS}?chat={user.chat_id}&status={each}").text for each in ("refused", "failed"))
+    assert ('<span class="state refused">refused</span>' in refused, "No jobs." in failed) == (True, True)
+    identity = queries.latest_of_chat(user.chat_id)[0]
+    page = _page(admin, identity).text
+    assert ('<span class="state refused">' in page, "errornote" in page) == (True, False)
+
+
+def test_list_says_what_was_found(admin: Operator, answered: Prediction) -> None:
+    listed = html.unescape(admin.get(f"{JOBS}?chat={answered.chat_id}").text)
+    assert f'<td class="found">{replies.counts(answered.detections)}</td>' in listed
 
 
 def test_deleted_job_leaves_nothing_behind(admin: Operator, answered: Prediction) -> None:
@@ -261,6 +295,7 @@ def test_several_jobs_are_confirmed_and_deleted_at_once(admin: Operator, user: T
     ids = [_queued(user, photo).prediction_id for _ in range(3)]
     address = f"{JOBS}delete/confirm/?" + "&".join(f"id={each}" for each in [*ids, "nobody"])
     asked = admin.get(address).text
+    assert "Permanently delete these 4 jobs, their photos and their boxed photos?" in asked
     assert [each for each in ids if each not in asked] == []
     assert "nobody: not found" in asked
     admin.post(address)

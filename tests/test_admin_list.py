@@ -1,7 +1,7 @@
 """The list of jobs: each job once, newest first, at most two queries a page; invalid links get an error page."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -11,7 +11,7 @@ from django.conf import settings
 
 from botsite import aws
 from botsite.staff import job_filters, job_query
-from botsite.staff.job_filters import Filters
+from botsite.staff.job_filters import Filters, State
 from botsite.staff.job_query import Page
 from deploy.local.stack import LocalStack
 from detection import items, times
@@ -20,6 +20,8 @@ from tests.support import operators
 from tests.support.operators import JOBS, Operator
 
 DAY = date(2026, 1, 2)
+OF_DAY = job_filters.read({"day": str(DAY)})
+RANGE: dict[str, Any] = {"since": OF_DAY.since, "until": OF_DAY.until}
 _chats = count(300_000)
 
 
@@ -70,7 +72,7 @@ def _walk(chosen: Filters) -> list[Page]:
     return pages
 
 
-@pytest.mark.parametrize(("narrow", "jobs"), [({}, 121), ({"status": Status.FAILED}, 40), ({"day": DAY}, 120)])
+@pytest.mark.parametrize(("narrow", "jobs"), [({}, 121), ({"status": State.FAILED}, 40), (RANGE, 120)])
 def test_paging_shows_every_job_once_newest_first(chat: int, narrow: dict[str, Any], jobs: int) -> None:
     chosen = Filters(chat=chat, **narrow)
     there = _walk(chosen)
@@ -84,10 +86,12 @@ def test_paging_shows_every_job_once_newest_first(chat: int, narrow: dict[str, A
 
 
 def test_page_costs_one_query_or_two_without_index(chat: int, asked: list[str]) -> None:
-    pages = [*_walk(Filters(chat=chat)), job_query.page(Filters()), job_query.page(Filters(status=Status.FAILED))]
+    pages = [*_walk(Filters(chat=chat)), job_query.page(Filters()), job_query.page(Filters(status=State.SUCCEEDED))]
     assert asked == ["Query"] * len(pages)
     asked.clear()
-    _walk(Filters(status=Status.QUEUED, delivery=Delivery.PENDING, day=DAY))
+    job_query.page(Filters(status=State.REFUSED))
+    assert len(asked) <= 2
+    _walk(Filters(State.QUEUED, Delivery.PENDING, **RANGE))
     assert set(asked) == {"Query"}
 
 
@@ -95,7 +99,7 @@ def test_search_without_results_pauses_and_continues(
     chat: int, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(job_query, "_READ_AT_MOST", 10)
-    chosen = Filters(chat=chat, status=Status.QUEUED)
+    chosen = Filters(chat=chat, status=State.QUEUED)
     page = job_query.page(chosen)
     assert (page.rows, len(asked), bool(page.searched_to)) == ((), 2, True)
     assert [page.rows for page in _walk(chosen)] == [()] * 7
@@ -105,11 +109,12 @@ def test_search_without_results_pauses_and_continues(
     ("chosen", "index", "compared"),
     [
         (Filters(), "by_time", set()),
-        (Filters(day=DAY), "by_time", set()),
-        (Filters(chat=1, status=Status.FAILED, delivery=Delivery.PENDING), "by_chat", {"status", "delivery"}),
-        (Filters(status=Status.SUCCEEDED), "by_status", set()),
-        (Filters(status=Status.SUCCEEDED, delivery=Delivery.UNDELIVERABLE), "by_delivery", {"status"}),
-        (Filters(status=Status.FAILED, delivery=Delivery.DELIVERED), "by_status", {"delivery"}),
+        (OF_DAY, "by_time", set()),
+        (Filters(chat=1, status=State.FAILED, delivery=Delivery.PENDING), "by_chat", {"status", "delivery"}),
+        (Filters(status=State.SUCCEEDED), "by_status", set()),
+        (Filters(status=State.SUCCEEDED, delivery=Delivery.UNDELIVERABLE), "by_delivery", {"status"}),
+        (Filters(status=State.FAILED, delivery=Delivery.DELIVERED), "by_status", {"delivery"}),
+        (Filters(status=State.REFUSED), "by_status", set()),
     ],
 )
 def test_smallest_index_is_queried(chosen: Filters, index: str, compared: set[str]) -> None:
@@ -122,9 +127,9 @@ def test_index_item_with_only_its_key_becomes_row() -> None:
 
 
 def test_address_round_trips_through_filters() -> None:
-    chosen = Filters(Status.FAILED, Delivery.PENDING, -1001, DAY)
-    pairs = dict(pair.split("=") for pair in chosen.address()[1:].split("&"))
-    assert job_filters.read(pairs) == chosen
+    since, until = datetime(2026, 1, 2, 8, 30, tzinfo=UTC), datetime(2026, 1, 2, 9, 0, 7, tzinfo=UTC)
+    for chosen in (Filters(State.REFUSED, Delivery.PENDING, -1001, since, until), OF_DAY):
+        assert job_filters.parse(chosen.address()) == chosen
 
 
 def test_list_is_filtered_and_paged(admin: Operator, chat: int) -> None:
@@ -153,6 +158,8 @@ def test_job_is_found_by_id(admin: Operator, chat: int) -> None:
         f"chat={10**30}",
         "day=2026-02-30",
         "day=tomorrow",
+        "since=yesterday",
+        "until=0001-01-01T00:00%2B10:00",
         "status__exact=failed",
         "cursor=made-up",
         "cursor=WyJvbGRlciIsImEiLCJiIl0:1xVv7T:0000",

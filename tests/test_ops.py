@@ -130,7 +130,8 @@ def test_staff_without_permission_see_and_do_nothing(stack: LocalStack, given_up
     assert [nobody.get(page).status_code for page in PAGES] == [403] * len(PAGES)
     assert [viewer.get(page).status_code for page in PAGES] == [200, 200, 200, 403]
     assert 'name="id"' not in viewer.get("/ops/dead-letters").text
-    assert viewer.post(f"/ops/dead-letters/replay?id={given_up[1]}").status_code == 403
+    for path in (f"replay?id={given_up[1]}", f"delete?id={given_up[1]}", "delete-all"):
+        assert viewer.post(f"/ops/dead-letters/{path}").status_code == 403
     assert [letter.message_id for letter in dead_letters.look()] == [given_up[1]]
 
 
@@ -169,7 +170,7 @@ def test_replayed_dead_letter_is_answered_and_recorded(
 ) -> None:
     prediction, letter = given_up
     assert prediction.prediction_id in admin.get("/ops/dead-letters").text
-    assert letter in admin.get(f"/ops/dead-letters/replay?id={letter}").text
+    assert prediction.prediction_id in admin.get(f"/ops/dead-letters/replay?id={letter}").text
     assert admin.post(f"/ops/dead-letters/replay?id={letter}").headers["location"] == "/ops/dead-letters"
     assert f"Replayed: {prediction.prediction_id}." in admin.get("/ops/dead-letters").text
     assert user.wait_for(lambda message: message.photo is not None).reply_to == prediction.message_id
@@ -194,9 +195,9 @@ def test_letter_without_job_is_shown_and_recorded(stack: LocalStack, admin: Oper
 
 
 def test_missing_letters_and_empty_selection_are_reported(admin: Operator) -> None:
-    admin.post("/ops/dead-letters/replay?id=nothing")
+    assert admin.get("/ops/dead-letters/replay?id=nothing").headers["location"] == "/ops/dead-letters"
     assert (
-        "1 selected letter is gone: already replayed, or being viewed by someone else."
+        "1 selected letter is gone: already replayed or deleted, or being read somewhere else right now."
         in admin.get("/ops/dead-letters").text
     )
     assert admin.get("/ops/dead-letters/replay").headers["location"] == "/ops/dead-letters"

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import items, predictions, queries, timeline, times
+from detection import items, operations, predictions, queries, sentences, timeline, times
 from detection.schemas import Act, Delivery, Detection, Prediction, Status
 from detection.timeline import Step
 from tests.support import operators
@@ -64,8 +64,9 @@ def test_unfinished_photo_has_its_steps_so_far() -> None:
 
 def test_refused_file_was_never_stored() -> None:
     refused = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1), finished_at=_at(1.01))
-    assert [step.name for step in timeline.steps(refused)] == ["file refused", "failed"]
+    assert [step.name for step in timeline.steps(refused)] == ["file refused", "refused"]
     assert timeline.refused(refused)
+    assert operations.against_retry(refused) == "its file was refused and never stored"
     assert "can't be retried" in timeline.advice(replace(refused, delivery=Delivery.DELIVERED))
 
 
@@ -74,6 +75,42 @@ def test_stored_photo_fails_without_refusal(known: dict[str, Any]) -> None:
     failed = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1))
     assert timeline.steps(replace(failed, **known))[-1].name != "file refused"
     assert not timeline.refused(replace(failed, **known))
+
+
+def test_job_given_up_before_it_was_sent_is_not_refused() -> None:
+    old = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1), error=sentences.GIVEN_UP)
+    assert (timeline.never_stored(old), timeline.refused(old)) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("known", "gone", "said"),
+    [
+        ({"error": sentences.GIVEN_UP}, False, "Fix the cause, then retry"),
+        ({"error": sentences.GIVEN_UP}, True, "no longer stored, so it can't be retried"),
+        ({"error": sentences.PHOTO_GONE}, False, "no longer stored, so it can't be retried"),
+        ({"error": sentences.DAMAGED}, False, "Nothing to do. Processing it again ends the same way"),
+        ({"error": sentences.DAMAGED}, True, "was told why the file was refused. Nothing to do."),
+        ({"delivery": Delivery.UNDELIVERABLE}, False, "the chat is gone or has blocked the bot"),
+        ({"delivery": Delivery.UNDELIVERABLE, "delivery_failures": 13}, False, "failed for hours and was given up"),
+    ],
+)
+def test_advice_fits_the_failure(known: dict[str, Any], gone: bool, said: str) -> None:
+    failed = replace(ANSWERED, status=Status.FAILED, photo_bytes=1000, **known)
+    assert said in timeline.advice(failed, photo_gone=gone)
+
+
+def test_answer_that_was_given_up_took_no_time() -> None:
+    given_up = replace(ANSWERED, delivery=Delivery.UNDELIVERABLE)
+    assert (timeline.total_ms(given_up), timeline.steps(given_up)[-1].name) == (None, "given up")
+
+
+@pytest.mark.parametrize(
+    ("delivery", "end"), [(Delivery.DELIVERED, "sent again"), (Delivery.UNDELIVERABLE, "given up")]
+)
+def test_resent_answer_keeps_its_first_delivery(delivery: Delivery, end: str) -> None:
+    resent = replace(ANSWERED, delivery=delivery, resent_at=_at(90))
+    assert [(step.name, step.at) for step in timeline.steps(resent)[-2:]] == [("delivered", _at(59)), (end, _at(90))]
+    assert timeline.total_ms(resent) == 59_000
 
 
 @pytest.mark.parametrize(

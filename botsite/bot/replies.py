@@ -39,13 +39,9 @@ NO_PHOTO = {
 }
 NO_PHOTO["video note"] = NO_PHOTO["video"]
 OTHER = noop("I can't do anything with that: I only look at photos. Send me one.")
-TOO_LARGE = noop(
-    "That file is {megabytes} MB. Telegram lets me fetch files of up to 20 MB: send it as a photo instead."
-)
-TOO_LARGE_FOR_BOTS = noop(
-    "Telegram lets me fetch files of up to 20 MB, and this one is larger: send it as a photo instead."
-)
-UNAVAILABLE = noop("I can't get that file from Telegram any more. Please send the photo again.")
+TOO_LARGE = sentences.TOO_LARGE
+TOO_LARGE_FOR_BOTS = sentences.TOO_LARGE_FOR_BOTS
+UNAVAILABLE = sentences.UNAVAILABLE
 GAVE_UP = sentences.GIVEN_UP
 NOTHING_FOUND = noop("I didn't recognise anything in this photo.")
 

@@ -1,10 +1,13 @@
 """Every page for operators, and their login.
 
 jobs.py            the pages of jobs, hung into Django's admin
-job_list.py        the list; its filters in job_filters.py, its queries in job_query.py
+job_list.py        the list; its filters in job_filters.py, its queries in job_query.py, its lines in job_rows.py
+job_pictures.py    the small pictures in it
+job_export.py      what matches as CSV or JSON
+bulk_pages.py      something for all that match: bulk_runner.py does it, bulk_run.py records how far it is
 job_page.py        one job: its page, its trace, its history; logs_link.py leads to its logs
 job_operations.py  what can be done to jobs
-dead_letters.py    the dead letters, and their replay
+dead_letters.py    the dead letters, their replay and deletion; letter_rows.py says what each is
 dashboard.py       the dashboard: sources.py and recent.py read, tiles.py and charts.py show
 confirm.py         the page that asks before anything is done
 errors.py          the page that explains what went wrong

@@ -6,12 +6,12 @@ from functools import wraps
 from django.contrib.admin.views.decorators import staff_member_required
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.cache import never_cache
 
 from botsite.staff import errors
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 # As in Django's admin, permission to change includes permission to look.
 _SUFFICIENT = {"view": ("view", "change"), "change": ("change",), "delete": ("delete",)}
 
@@ -21,7 +21,7 @@ def needs(permission: str) -> Callable[[View], View]:
 
     def wrapped(view: View) -> View:
         @wraps(view)
-        def checked(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        def checked(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
             if not may(request.user, permission):
                 raise PermissionDenied
             return view(request, *args, **kwargs)

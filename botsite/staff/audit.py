@@ -35,6 +35,11 @@ def deleted(request: HttpRequest, prediction_id: str) -> None:
     _enter(request, DELETION, "", prediction_id, prediction_id, of_job=True)
 
 
+def bulk(request: HttpRequest, operation: str, filters: str) -> None:
+    """Record that something is done to all jobs that match; each job keeps its own record, too."""
+    _enter(request, CHANGE, f"{operation} of all that match {filters}", "all", f"all jobs {filters}", of_job=False)
+
+
 def letter(request: HttpRequest, message_id: str, sentence: str) -> None:
     """Record what was done to a dead letter that is not a job."""
     _enter(request, CHANGE, sentence, message_id, f"dead letter {message_id}", of_job=False)

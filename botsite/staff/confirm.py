@@ -18,7 +18,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask: "Yes" does it to `rows`, "No" leads to the page `back`. The operator can edit `sentence`."""
+    """What to ask: "Yes" does it to `rows`, "No" leads to the page `back`. The operator can edit `sentence`.
+
+    `more` says what else it is about, where `rows` are only the first. `hidden` are ids that the form sends along.
+    """
 
     title: str
     text: str
@@ -29,6 +32,8 @@ class Question:
     possible: bool = True
     sentence: str = ""
     longest: int = 0
+    more: str = ""
+    hidden: tuple[str, ...] = ()
 
 
 def selected(request: HttpRequest, at_most: int) -> list[str]:

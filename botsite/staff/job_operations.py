@@ -22,15 +22,20 @@ User = AbstractBaseUser | AnonymousUser
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Something to do to jobs. `against` returns why it makes no sense for a job as it stands."""
+    """Something to do to jobs. `against` returns why it makes no sense for a job as it stands.
+
+    `question` asks about one job, `of_many` about {count} of them, `of_all` about all that match.
+    """
 
     name: str
     button: str
     question: str
+    of_many: str
     done: str
     permission: str
     run: Callable[..., None]
     against: Callable[[Prediction], str | None] | None = None
+    of_all: str = ""
 
 
 _OPERATIONS = {
@@ -40,24 +45,29 @@ _OPERATIONS = {
             name="retry",
             button="Retry",
             question="Process the photo again, and send the answer again?",
+            of_many="Process the photos of these {count} jobs again, and answer them again?",
             done="Retried",
             permission="change",
             run=operations.retry,
             against=operations.against_retry,
+            of_all="Process their photos again, and send their answers again?",
         ),
         Operation(
             name="resend",
             button="Resend result",
             question="Send the answer again, even if it was sent before?",
+            of_many="Send the answers of these {count} jobs again, even if they were sent before?",
             done="Resent",
             permission="change",
             run=operations.resend,
             against=operations.against_resend,
+            of_all="Send their answers again, even if they were sent before?",
         ),
         Operation(
             name="apologise",
             button="Mark failed and apologise",
             question="Give up on the job and tell the sender?",
+            of_many="Give up on these {count} jobs and tell their senders?",
             done="Marked failed, with an apology to the sender",
             permission="change",
             run=operations.apologise,
@@ -67,6 +77,7 @@ _OPERATIONS = {
             name="delete",
             button="Delete with images",
             question="Permanently delete the job, its photo and its boxed photo?",
+            of_many="Permanently delete these {count} jobs, their photos and their boxed photos?",
             done="Deleted",
             permission="delete",
             run=operations.delete,
@@ -75,26 +86,32 @@ _OPERATIONS = {
 }
 
 
+def find(name: str) -> Operation:
+    """Return an operation by its name. Raise NotFound."""
+    if name not in _OPERATIONS:
+        raise errors.NotFound(f"No operation is called {name}. The operations are {', '.join(_OPERATIONS)}.")
+    return _OPERATIONS[name]
+
+
 def allowed(user: User) -> list[Operation]:
     """Return what this operator may do."""
     return [operation for operation in _OPERATIONS.values() if access.may(user, operation.permission)]
 
 
-def offered(user: User, prediction: Prediction | None) -> list[Operation]:
+def offered(user: User, prediction: Prediction | None, photo_gone: bool = False) -> list[Operation]:
     """Return what this operator may do to a job as it stands; None stands for an incomplete job."""
     return [
         operation
         for operation in allowed(user)
-        if operation.against is None or (prediction and not operation.against(prediction))
+        if (operation.against is None or (prediction and not operation.against(prediction)))
+        and not (photo_gone and operation.name == "retry")
     ]
 
 
 @access.staff
 def confirm_and_run(request: HttpRequest, name: str) -> HttpResponse:
     """Ask on GET, act on POST. The jobs are the `id`s of the address, at most a page of them."""
-    operation = _OPERATIONS.get(name)
-    if operation is None:
-        raise errors.NotFound(f"No operation is called {name}. The operations are {', '.join(_OPERATIONS)}.")
+    operation = find(name)
     if not access.may(request.user, operation.permission):
         raise PermissionDenied
     ids = confirm.selected(request, job_query.PAGE_LENGTH)
@@ -111,7 +128,7 @@ def _question(operation: Operation, ids: list[str]) -> Question:
     apology = operation.name == "apologise"
     return Question(
         title=operation.button,
-        text=operation.question,
+        text=operation.question if len(ids) == 1 else operation.of_many.format(count=len(ids)),
         button=operation.button,
         rows=tuple(_row(each, item) for each, item in found.items()),
         back=_back(ids),
@@ -125,9 +142,13 @@ def _question(operation: Operation, ids: list[str]) -> Question:
 def _row(prediction_id: str, item: dict[str, Any] | None) -> Row:
     if item is None:
         return Row(prediction_id, "not found, deleted or expired")
-    row = items.row(item)
-    note = f"{times.moment(row.created_at)}, chat {row.chat_id}, {row.status}, {row.delivery}"
-    return Row(prediction_id, note, reverse("admin:detection_job_change", args=[quote(prediction_id)]))
+    return row(items.row(item))
+
+
+def row(found: items.Row) -> Row:
+    """Return what a question says of a job."""
+    note = f"{times.moment(found.created_at)}, chat {found.chat_id}, {found.status}, {found.delivery}"
+    return Row(found.prediction_id, note, reverse("admin:detection_job_change", args=[quote(found.prediction_id)]))
 
 
 def _run(request: HttpRequest, operation: Operation, ids: list[str]) -> HttpResponse:

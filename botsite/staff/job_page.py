@@ -9,7 +9,7 @@ from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
-from botsite.staff import access, errors, job_operations, logs_link, pages
+from botsite.staff import access, errors, job_operations, job_rows, logs_link, pages
 from detection import images, items, predictions, timeline
 from detection.schemas import Prediction
 
@@ -27,8 +27,9 @@ def show(request: HttpRequest, prediction_id: str) -> HttpResponse:
         context["operations"] = job_operations.offered(request.user, None)
         return pages.render(request, "job", context)
     pictures = {"Photo": _link(prediction.image_key), "Boxed photo": _link(prediction.result_key)}
-    context |= _story(prediction) | {"pictures": pictures, "logs": logs_link.of(prediction)}
-    context["operations"] = job_operations.offered(request.user, prediction)
+    gone = pictures["Photo"] is None
+    context |= _story(prediction, photo_gone=gone) | {"pictures": pictures, "logs": logs_link.of(prediction)}
+    context["operations"] = job_operations.offered(request.user, prediction, photo_gone=gone)
     return _with_images(pictures.values(), request, pages.render(request, "job", context))
 
 
@@ -62,13 +63,16 @@ def _read(prediction_id: str) -> Prediction:
         raise errors.NotFound(f"This job is incomplete: {error}. Its own page shows what there is.") from error
 
 
-def _story(prediction: Prediction) -> dict[str, Any]:
+def _story(prediction: Prediction, photo_gone: bool = False) -> dict[str, Any]:
     return {
         "prediction": prediction,
+        "state": job_rows.state(prediction),
+        "found": job_rows.found(prediction) if prediction.detections else "",
+        "given_up": job_rows.given_up(prediction),
         "steps": timeline.steps(prediction),
         "total_ms": timeline.total_ms(prediction),
-        "advice": timeline.advice(prediction),
-        "refused": timeline.refused(prediction),
+        "advice": timeline.advice(prediction, photo_gone),
+        "never_stored": timeline.never_stored(prediction),
     }
 
 

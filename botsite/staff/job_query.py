@@ -1,9 +1,12 @@
 """Query jobs a page at a time, newest first, by index: at most two queries for any page, and never a scan.
 
+What takes all that match, however many, walks on in the same way; what counts them stops counting at some point.
+
 Pages have no numbers: a cursor names the job a page continues from, and the direction. It is signed together with the
 filters, because it becomes a key in a DynamoDB query.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +21,10 @@ PAGE_LENGTH = 50
 # A filter without an index is applied to what is read here: a page may then be short, but never expensive.
 _READ_AT_MOST = 500
 _QUERIES_AT_MOST = 2
+# DynamoDB reads this many items of 500 bytes in one query; what counts asks this often.
+_COUNTED_AT_ONCE, _COUNTS_AT_MOST = 1000, 10
+# As many as can be looked up at once (job_rows.py).
+WALKED_AT_ONCE = 100
 Way = Literal["older", "newer"]
 Key = dict[str, Any]
 _OPPOSITE: dict[Way, Way] = {"older": "newer", "newer": "older"}
@@ -35,6 +42,14 @@ class Page:
     newer: str | None
     older: str | None
     searched_to: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many jobs match; at least so many unless it is `exact`."""
+
+    number: int
+    exact: bool
 
 
 def page(filters: Filters, cursor: str = "") -> Page:
@@ -55,23 +70,58 @@ def page(filters: Filters, cursor: str = "") -> Page:
     return Page(tuple(reversed(rows)), newer=after, older=before, searched_to=searched_to)
 
 
+def walk(filters: Filters, *, oldest_first: bool = False, start: Key | None = None) -> Iterator[list[items.Row]]:
+    """Yield all jobs that match, WALKED_AT_ONCE or fewer at a time, behind the position `start`."""
+    while True:
+        answer = _query(filters, not oldest_first, start, _READ_AT_MOST if filters.searching else WALKED_AT_ONCE)
+        found = [items.row(item) for item in answer["Items"]]
+        for first in range(0, len(found), WALKED_AT_ONCE):
+            yield found[first : first + WALKED_AT_ONCE]
+        if not (last := answer.get("LastEvaluatedKey")):
+            return
+        start = _position(last)
+
+
+def count(filters: Filters) -> Count:
+    """Count the jobs that match, up to some thousands: ten queries at most."""
+    number, start = 0, None
+    for _ in range(_COUNTS_AT_MOST):
+        answer = _query(filters, False, start, _COUNTED_AT_ONCE, Select="COUNT")
+        number += answer["Count"]
+        if not (last := answer.get("LastEvaluatedKey")):
+            return Count(number, exact=True)
+        start = _position(last)
+    return Count(number, exact=False)
+
+
+def position(row: items.Row) -> Key:
+    """Return the position of a job, for `walk`."""
+    return {"created_at": row.created_at, "prediction_id": row.prediction_id}
+
+
 def _search(filters: Filters, backwards: bool, start: Key | None) -> tuple[list[dict[str, Any]], Key | None]:
     """Return up to a page of items and one more, and where the search stopped if that was before the end."""
     found: list[dict[str, Any]] = []
     for _ in range(_QUERIES_AT_MOST):
-        answer = aws.dynamodb().query(
-            TableName=settings.PREDICTIONS_TABLE,
-            ScanIndexForward=not backwards,
-            Limit=_READ_AT_MOST if filters.narrowing else PAGE_LENGTH + 1,
-            **filters.query(),
-            **({"ExclusiveStartKey": start | filters.partition} if start else {}),
-        )
+        answer = _query(filters, backwards, start, _READ_AT_MOST if filters.searching else PAGE_LENGTH + 1)
         found += answer["Items"]
         last = answer.get("LastEvaluatedKey")
         start = _position(last) if last else None
         if start is None or len(found) > PAGE_LENGTH:
             break
     return found, start
+
+
+def _query(filters: Filters, backwards: bool, start: Key | None, limit: int, **more: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = aws.dynamodb().query(
+        TableName=settings.PREDICTIONS_TABLE,
+        ScanIndexForward=not backwards,
+        Limit=limit,
+        **filters.query(),
+        **({"ExclusiveStartKey": start | filters.partition} if start else {}),
+        **more,
+    )
+    return answer
 
 
 def _position(item: Key) -> Key:

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import URLPattern, path
 
-from botsite.staff import job_list, job_operations, job_page
+from botsite.staff import bulk_pages, job_export, job_list, job_operations, job_page, job_pictures
 from detection.models import Job
 
 if TYPE_CHECKING:
@@ -22,7 +22,14 @@ class JobAdmin(JobModelAdmin):
         """Return all pages of jobs, named as the admin names those of a model."""
         return [
             path("", job_list.show, name="detection_job_changelist"),
+            path("all/", bulk_pages.show, name="detection_job_bulk"),
+            path("all/stop/", bulk_pages.stop, name="detection_job_bulk_stop"),
+            path("all/continue/", bulk_pages.go_on, name="detection_job_bulk_continue"),
+            path("export.csv", job_export.as_csv, name="detection_job_csv"),
+            path("export.json", job_export.as_json, name="detection_job_json"),
+            path("<str:name>/all/", bulk_pages.preview, name="detection_job_all"),
             path("<str:name>/confirm/", job_operations.confirm_and_run, name="detection_job_confirm"),
+            path("<path:prediction_id>/picture/", job_pictures.show, name="detection_job_picture"),
             path("<path:prediction_id>/history/", job_page.history, name="detection_job_history"),
             path("<path:prediction_id>/change/", job_page.show, name="detection_job_change"),
         ]

@@ -12,6 +12,8 @@ urlpatterns = [
     path("dead-letters", dead_letters.show, name="letters"),
     path("dead-letters/", RedirectView.as_view(pattern_name="ops:letters")),
     path("dead-letters/replay", dead_letters.replay, name="replay"),
+    path("dead-letters/delete", dead_letters.delete, name="delete_letters"),
+    path("dead-letters/delete-all", dead_letters.delete_all, name="delete_all_letters"),
     # First, because an id in the path may contain the slash.
     path("trace/<path:prediction_id>/", RedirectView.as_view(pattern_name="ops:trace")),
     path("trace/<path:prediction_id>", job_page.trace, name="trace"),

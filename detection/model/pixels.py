@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detection import thumbnails
+
 # Telegram shows photos at 1280 pixels, and the model sees them at 640. A JPEG can be decoded at 1/2, 1/4 or 1/8 of
 # its size in a fraction of the time and memory, so larger ones are, to no less than this (longer side, pixels).
 _DECODED_SIDE = 1600
@@ -110,3 +112,16 @@ def encode_jpeg(image: NDArray[np.uint8], quality: int = 85) -> bytes:
     import cv2
 
     return bytes(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+
+
+def with_thumbnail(jpeg: bytes, image: NDArray[np.uint8]) -> bytes:
+    """Return a JPEG with a small copy of a (height, width, 3) BGR array in its head, for lists."""
+    import cv2
+
+    # Skipping pixels first makes it ten times as fast, and nobody sees the difference at that size.
+    skip = max(1, max(image.shape[:2]) // (2 * thumbnails.SIDE))
+    small = image[::skip, ::skip]
+    shrink = min(1.0, thumbnails.SIDE / max(small.shape[:2]))
+    height, width = (max(1, round(side * shrink)) for side in small.shape[:2])
+    small = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return thumbnails.within(jpeg, encode_jpeg(small, quality=75))

@@ -95,7 +95,8 @@ class Model:
         if image is None:
             return None
         detected = self.detect(image)
-        return Boxed(detected.detections, draw(detected), detected.inference_ms)
+        boxed = pixels.with_thumbnail(draw(detected), image)
+        return Boxed(detected.detections, boxed, detected.inference_ms)
 
     def detect(self, image: NDArray[np.uint8]) -> Detected:
         """Return the objects in a (height, width, 3) BGR image, most confident first."""

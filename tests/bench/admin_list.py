@@ -1,17 +1,19 @@
-"""Measure what a page of the admin's list of jobs costs, at its beginning and far down in a full table.
+"""Measure what the admin's list of jobs costs in a full table: its pages, the preview of all that match, an export.
 
     python -m tests.bench.admin_list [--items 100000] [--pages 1 500]
 
 The site runs in this process: middleware, login, view and template as in production, DynamoDB over a socket. Items are
-spread over 30 days; a page far down is reached as by an operator, by the link "older" of each page before it. DynamoDB
+spread over 30 days, and every thousandth has failed; a page far down is reached as by an operator, by the link "older" of each page before it. DynamoDB
 is ministack with indexes that are in order (ordered_emulator.py); as it comes, it goes through the whole table for each
 page.
 """
 
 import argparse
+import asyncio
 import html
 import os
 import re
+import resource
 import statistics
 import sys
 import time
@@ -43,7 +45,8 @@ class Meter:
 
     def attach(self, events: Any) -> None:
         """Listen to a client's calls."""
-        events.register("provide-client-params.dynamodb.Query", self._ask)
+        for operation in ("Query", "BatchGetItem"):
+            events.register(f"provide-client-params.dynamodb.{operation}", self._ask)
         events.register("before-call.dynamodb", self._before)
         events.register("after-call.dynamodb", self._after)
 
@@ -56,11 +59,14 @@ class Meter:
     def _after(self, parsed: dict[str, Any], **rest: Any) -> None:
         self.seconds += time.perf_counter() - self._asked_at
         self.queries += 1
-        self.read_units += parsed.get("ConsumedCapacity", {}).get("CapacityUnits", 0)
+        # A look-up of many items tells it by table.
+        consumed = parsed.get("ConsumedCapacity", [])
+        each = consumed if isinstance(consumed, list) else [consumed]
+        self.read_units += sum(one.get("CapacityUnits", 0) for one in each)
 
 
 def main() -> None:
-    """Fill a table, then open pages of its list."""
+    """Fill a table, then open pages of its list, preview a retry and a resend, and export all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", type=int, default=100_000, help="jobs in the table (default %(default)s)")
     parser.add_argument("--pages", type=int, nargs="+", default=[1, 500], help="which to open (default: 1 500)")
@@ -109,14 +115,24 @@ def _fill(count: int) -> None:
 
     from botsite import aws
     from detection import items
-    from detection.schemas import Delivery, Prediction, Status
+    from detection.schemas import Delivery, Detection, Prediction, Status
 
     newest = datetime.now(UTC)
     times = [newest - timedelta(days=DAYS) * number / count for number in range(count)]
 
     def put(first: int) -> None:
         puts = [
-            Prediction(f"{n:032x}", n % 50, n, f"photos/{n:032x}", Status.SUCCEEDED, Delivery.DELIVERED, created_at=at)
+            Prediction(
+                f"{n:032x}",
+                n % 50,
+                n,
+                f"photos/{n:032x}",
+                Status.SUCCEEDED if n % 1000 else Status.FAILED,
+                Delivery.DELIVERED,
+                created_at=at,
+                detections=(Detection("person", 0.9, 0.5, 0.5, 0.1, 0.1),) * (n % 5),
+                photo_bytes=100_000,
+            )
             for n, at in enumerate(times[first : first + 25], first)
         ]
         requests = [{"PutRequest": {"Item": items.write(each)}} for each in puts]
@@ -138,10 +154,31 @@ def _measure(pages: Sequence[int]) -> Iterator[str]:
     client.force_login(User.objects.create_superuser("bench"))
     meter = Meter()
     meter.attach(aws.dynamodb().meta.events)
-    yield "| page | queries | read units | server time | of it waiting for DynamoDB |\n| --- | --- | --- | --- | --- |"
+    yield "| what | requests | read units | server time | of it waiting for DynamoDB |\n| --- | --- | --- | --- | --- |"
     for page, address in _walk(client, max(pages)):
         if page in pages:
-            yield _row(page, [_open(client, address, meter) for _ in range(RUNS + 1)][1:])
+            yield _row(f"page {page}", [_open(client, address, meter, jobs=50) for _ in range(RUNS + 1)][1:])
+    for name in ("retry", "resend"):
+        address = client.get(f"/admin/detection/job/{name}/all/?delivery=delivered").headers["location"]
+        yield _row(f"preview of {name}", [_open(client, address, meter) for _ in range(RUNS + 1)][1:])
+    yield asyncio.run(_export())
+
+
+async def _export() -> str:
+    """Export everything as a site does; return how long it took, and by how much it made the process grow."""
+    from django.contrib.auth.models import User
+    from django.test import AsyncClient
+
+    client = AsyncClient()
+    await client.aforce_login(await User.objects.aget(username="bench"))
+    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    answer = await client.get("/admin/detection/job/export.csv", headers={"host": "localhost"})
+    rows, size = -1, 0
+    async for part in answer.streaming_content:
+        rows, size = rows + part.count(b"\r\n"), size + len(part)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    seconds = time.perf_counter() - started
+    return f"\nexport: {rows} jobs, {size / 1e6:.1f} MB of CSV in {seconds:.1f} s; the process grew by {grown:.1f} MB"
 
 
 def _walk(client: Any, to: int) -> Iterator[tuple[int, str]]:
@@ -158,19 +195,20 @@ def _walk(client: Any, to: int) -> Iterator[tuple[int, str]]:
         address = "/admin/detection/job/" + html.unescape(older[1]) if older else ""
 
 
-def _open(client: Any, address: str, meter: Meter) -> tuple[int, float, float, float]:
+def _open(client: Any, address: str, meter: Meter, jobs: int = 0) -> tuple[int, float, float, float]:
     """Open a page; return queries, read units, and the milliseconds in all and of DynamoDB."""
     meter.queries, meter.read_units, meter.seconds = 0, 0, 0
     started = time.perf_counter()
     answer = client.get(address)
     whole = time.perf_counter() - started
-    assert answer.content.count(b'name="id"') == 50, answer.status_code
+    assert answer.status_code == 200
+    assert answer.content.count(b'name="id"') == jobs
     return meter.queries, meter.read_units, whole * 1000, meter.seconds * 1000
 
 
-def _row(page: int, runs: list[tuple[int, float, float, float]]) -> str:
+def _row(what: str, runs: list[tuple[int, float, float, float]]) -> str:
     queries, units, whole, waiting = (statistics.median(column) for column in zip(*runs, strict=True))
-    return f"| {page} | {queries:.0f} | {units:g} | {whole:.0f} ms | {waiting:.0f} ms |"
+    return f"| {what} | {queries:.0f} | {units:g} | {whole:.0f} ms | {waiting:.0f} ms |"
 
 
 if __name__ == "__main__":

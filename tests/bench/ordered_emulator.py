@@ -5,7 +5,7 @@ as much as its list is long. Here a query is given only the items within its rea
 """
 
 import sys
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,6 +14,8 @@ from ministack.services import dynamodb
 
 from deploy.local import fixups
 
+# Behind every id.
+_LAST = chr(sys.maxunicode)
 Member = tuple[Any, Any]
 _query, _index_members = dynamodb._query, dynamodb._index_members
 _asked: ContextVar[dict[str, Any]] = ContextVar("asked")
@@ -31,19 +33,22 @@ def index_members(table: dict[str, Any]) -> Any:
     """Return the items of each index; of the partition that is asked for, those within reach of the start."""
     members, asked = _index_members(table), _asked.get({})
     index = asked.get("IndexName", "")
-    key = next(iter(asked.get("ExpressionAttributeValues", {}).get(":key", {}).values()), None)
-    if "BETWEEN" in asked.get("KeyConditionExpression", "") or key not in members.get(index, {}):
+    values = {name: next(iter(value.values())) for name, value in asked.get("ExpressionAttributeValues", {}).items()}
+    key = values.get(":key")
+    if key not in members.get(index, {}):
         return members
     order = _in_order(table, index, key, members[index][key])
+    low = bisect_left(order, (values[":since"],)) if ":since" in values else 0
+    high = bisect_right(order, (values[":until"], _LAST)) if ":until" in values else len(order)
     reach = int(asked["Limit"]) + 1
     start = asked.get("ExclusiveStartKey")
     bound = (start["created_at"]["S"], start["prediction_id"]["S"]) if start else None
     if asked.get("ScanIndexForward", True):
-        begin = bisect_left(order, bound) if bound else 0
-        found = order[begin : begin + reach]
+        begin = bisect_left(order, bound) if bound else low
+        found = order[begin : min(high, begin + reach)]
     else:
-        end = bisect_left(order, bound) if bound else len(order)
-        found = order[max(0, end - reach) : end]
+        end = bisect_left(order, bound) if bound else high
+        found = order[max(low, end - reach) : end]
     return {index: {key: dict.fromkeys(member for _, _, member in found)}}
 
 

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,11 +48,11 @@ class Operator:
         found = _TOKEN.search(self.get(path).text)
         return self.send(path, csrfmiddlewaretoken=found[1] if found else "", **fields)
 
-    def send(self, path: str, **fields: str) -> httpx.Response:
+    def send(self, path: str, **fields: str | list[str]) -> httpx.Response:
         """Send fields without a token, as a page of another site could."""
         return self._send("POST", path, fields)
 
-    def _send(self, method: str, path: str, fields: dict[str, str] | None = None) -> httpx.Response:
+    def _send(self, method: str, path: str, fields: Mapping[str, str | list[str]] | None = None) -> httpx.Response:
         with httpx.Client(
             base_url=self._site, cookies=self.cookies, timeout=PATIENCE_SECONDS, verify=self._tls
         ) as client:

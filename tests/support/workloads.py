@@ -27,11 +27,11 @@ from botsite.bot import bot_token, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
-from botsite.staff import job_query, recent, waiting
-from botsite.staff.job_filters import Filters
+from botsite.staff import job_query, job_rows, recent, waiting
+from botsite.staff.job_filters import Filters, State
 from deploy.local.processes import wait_until
 from detection import dead_letters, deliveries, images, jobs, operations, predictions, reports, sweep, termination
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.schemas import Delivery, Detection, Prediction
 from metrics import service, tasks, wait
 
 # Warnings about the work itself, which is as it should be here.
@@ -146,10 +146,10 @@ def administer() -> None:
     for filters in (
         Filters(),
         Filters(chat=CHAT_ID),
-        Filters(status=Status.FAILED),
+        Filters(status=State.FAILED),
         Filters(delivery=Delivery.PENDING),
     ):
-        job_query.page(filters)
+        job_rows.lines(job_query.page(filters).rows)
     identity = uuid4().hex
     prediction = Prediction(identity, CHAT_ID, 1, f"photos/{identity}")
     jobs.submit(prediction, b"photo")
@@ -158,6 +158,7 @@ def administer() -> None:
             images.link(key), verify=ssl.create_default_context(cafile=os.environ["AWS_CA_BUNDLE"])
         ).raise_for_status()
     assert images.exists(prediction.image_key)
+    assert images.head(prediction.image_key, 3) == b"pho"
     operations.delete(identity)
 
 

@@ -1,0 +1,81 @@
+"""What a list says of each job: its index names the jobs, their items say what was found, and when.
+
+One more read for each hundred: an index holds neither the detections, which would be most of its size, nor when the
+update came.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from botsite.bot import replies
+from botsite.staff.job_filters import State
+from detection import items, queries, refusals, timeline, times
+from detection.schemas import Delivery, Prediction, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One job in a list; what is unknown is empty or None.
+
+    `given_up`: sending the answer failed for hours. `picture` changes with the boxed photo, and is empty without one.
+    """
+
+    prediction_id: str
+    created_at: str
+    state: str
+    delivery: str
+    given_up: bool
+    found: str
+    error: str
+    chat_id: str
+    waited_ms: int | None
+    attempts: str
+    inference_ms: str
+    picture: str = ""
+
+
+def lines(rows: Sequence[items.Row]) -> list[Line]:
+    """Return the lines of up to 100 jobs. An item that cannot be read is shown as its index has it."""
+    known = queries.known([row.prediction_id for row in rows])
+    return [_line(row, known.get(row.prediction_id)) for row in rows]
+
+
+def state(prediction: Prediction) -> str:
+    """Return the one word for where a job stands."""
+    return str(State.REFUSED if timeline.refused(prediction) else prediction.status)
+
+
+def found(prediction: Prediction) -> str:
+    """Return "3 people, 1 bus", "nothing", or an empty text if there is no result."""
+    if prediction.status is not Status.SUCCEEDED:
+        return ""
+    return replies.counts(prediction.detections) or "nothing"
+
+
+def given_up(prediction: Prediction) -> bool:
+    """Return whether sending the answer failed for hours. A chat that blocked the bot is nobody's task."""
+    return prediction.delivery is Delivery.UNDELIVERABLE and prediction.delivery_failures > 0
+
+
+def _line(row: items.Row, prediction: Prediction | None) -> Line:
+    if prediction is None:
+        word = State.REFUSED if row.status == State.FAILED and refusals.refused(row.error) else row.status
+        return Line(
+            row.prediction_id, row.created_at, word, row.delivery, False, "", row.error, row.chat_id,
+            None, row.attempts, row.inference_ms,
+        )  # fmt: skip
+    boxed = prediction.status is Status.SUCCEEDED and prediction.finished_at
+    return Line(
+        prediction_id=row.prediction_id,
+        created_at=row.created_at,
+        state=state(prediction),
+        delivery=prediction.delivery,
+        given_up=given_up(prediction),
+        found=found(prediction),
+        error=prediction.error or "",
+        chat_id=str(prediction.chat_id),
+        waited_ms=timeline.total_ms(prediction),
+        attempts=str(prediction.attempts or ""),
+        inference_ms="" if prediction.inference_ms is None else str(prediction.inference_ms),
+        picture=times.text(boxed) if boxed else "",
+    )
