@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 """Run a command: `python manage.py` lists this project's own, `python manage.py help` Django's as well."""
 
+import _signal  # built in: `signal` takes so long to import that Ctrl-C may come meanwhile
+
+if __name__ == "__main__" and _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    # Until a command runs (deploy/management/utility.py), Ctrl-C ends this process without a traceback.
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 import importlib.util
 import os
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -24,9 +29,6 @@ def use_venv() -> None:
 
 
 if __name__ == "__main__":
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        # Until a command runs (deploy/management/utility.py), Ctrl-C ends this process without a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
     use_venv()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsite.settings")
     with suppress(ModuleNotFoundError):  # The images have no deploy/local.

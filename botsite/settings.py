@@ -202,6 +202,7 @@ LOGGING = {
         "httpcore": {"level": "WARNING"},
         "botocore": {"level": "WARNING"},
         "matplotlib": {"level": "WARNING"},
+        "torch": {"level": "WARNING"},
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from deploy import options, stacks, target
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
+from deploy.cfn import hold
 from deploy.cfn.cloudformation import Change, Report, Stack
 from deploy.cfn.template import Template
 from deploy.images import bake, latest, roles, rollout, source
 from deploy.images.roles import ImageSpec
 from deploy.service import Service
 from deploy.webhook import bot, registration
+from metrics import cloudwatch
+from metrics.cloudwatch import Group
 
 Say = Callable[[str], None]
 _GROUPS = {"web": "PolybotGroupName", "workers": "Yolo5GroupName", "metrics": "MetricsGroupName"}
@@ -82,7 +85,11 @@ def deploy(
         done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
         for role in missing:
             _bake(service, role, say, bake_type)
-    return _merged(done, stacks.provision(service, {**latest.newest(service, values), **values}, report))
+    done = _merged(done, stacks.provision(service, {**latest.newest(service, values), **values}, report))
+    for group in _workers(service):
+        if held := hold.keep(group):
+            say(f"{group.name} stays {held}")
+    return done
 
 
 def roll_out(service: Service, say: Say) -> dict[str, str]:
@@ -111,7 +118,8 @@ def steps(order: Order) -> list[str]:
     """Return what `provision` would do in addition to the stacks, a sentence each; nothing is changed."""
     missing = latest.missing(order.service, order.values)
     bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in missing]
-    return [*bakes, *choice.steps(order.service, order.way), *_LATER]
+    held = [f"{one} would stay." for one in _held(order.service)]
+    return [*bakes, *held, *choice.steps(order.service, order.way), *_LATER]
 
 
 def lacking(service: Service) -> list[str]:
@@ -128,15 +136,20 @@ def lacking(service: Service) -> list[str]:
 
 
 def next_steps(service: Service) -> list[str]:
-    """Return the addresses, how to log in, and what to do next."""
+    """Return the addresses, how to log in, and what to do next; the last lines say what is not finished."""
     web = service.stack("web")
     return [
-        *lacking(service),
         f"webhook: https://{web.outputs['WebhookHost']}{registration.PATH}",
         _admin(web, service),
         f"admin login: user admin, password in the secret {service}/admin-password (aws secretsmanager "
         f"get-secret-value --secret-id {service}/admin-password)",
-        f"Next: run python manage.py doctor --prefix {service} to check everything, then send the bot a photo.",
+        *_last(service),
+    ]
+
+
+def _last(service: Service) -> list[str]:
+    return [f"Not finished. {one}" for one in lacking(service)] or [
+        f"Next: run python manage.py doctor --prefix {service} to check everything, then send the bot a photo."
     ]
 
 
@@ -149,6 +162,18 @@ def _admin(web: Stack, service: Service) -> str:
             f"--prefix {service} --parameter OperatorCidr=YOUR.IP.AD.DR/32"
         )
     return f"admin: {address}, from {cidr}"
+
+
+def _workers(service: Service) -> list[Group]:
+    """Return the workers' group, if it exists."""
+    stack = service.find("workers")
+    names = [stack.outputs[_GROUPS["workers"]]] if stack and _GROUPS["workers"] in stack.outputs else []
+    return list(cloudwatch.groups(*names).values()) if names else []
+
+
+def _held(service: Service) -> list[str]:
+    """Return what operators hold, which is no manual change."""
+    return [f"{group.name}, {held}," for group in _workers(service) if (held := hold.read(group.name))]
 
 
 def _bake(service: Service, role: str, say: Say, bake_type: str) -> None:

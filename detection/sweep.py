@@ -3,6 +3,9 @@
 No photo stays in a state forever: what is finished is delivered, what is queued gets a job, what is processed for too
 long is taken over, and the sender of what was given up is told. One sweep and one burial run at a time. Each stops
 starting things after a while, and the next one continues.
+
+While the service is paused, answers and missing jobs are still sent, but nothing is taken over or given up: what does
+not go on then waits for the operator.
 """
 
 import time
@@ -16,7 +19,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, pause
 from detection import callback, dead_letters, items, jobs, predictions, queries, sentences, task_lease, tasks, times
 from detection.dead_letters import DeadLetter
 from detection.schemas import Prediction, Status
@@ -56,10 +59,11 @@ def sweep() -> bool:
 def bury() -> bool:
     """Fail the predictions whose jobs are dead letters, so that their senders are told once.
 
-    The letters stay in their queue for the operator (`manage.py dlq`). Return whether it was this burial's turn.
+    The letters stay in their queue for the operator (`manage.py dlq`), who may pause the service to replay them before
+    their senders are told. Return whether it was this burial's turn.
     """
     with task_lease.take("bury", TURN) as mine:
-        if mine:
+        if mine and not pause.current():
             _bury(time.monotonic() + WORK.total_seconds())
     return mine
 
@@ -68,7 +72,7 @@ def _sweep(until: float) -> None:
     undelivered = list(_in_turn(queries.unanswered(times.now(-UNDELIVERED))))
     # The next sweep finds what does not fit or is not reached.
     called = next((number for number, each in enumerate(undelivered) if not callback.notify(*each)), len(undelivered))
-    taken_over, given_up = _take_over(until)
+    taken_over, given_up = (0, 0) if pause.current() else _take_over(until)
     resent = _resend(until)
     if undelivered or resent or taken_over or given_up:
         log.warning(

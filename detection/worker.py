@@ -11,8 +11,9 @@ from celery.signals import worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import aws
+from botsite import aws, pause
 from botsite.settings import require
+from botsite.sqs.receiving import RECEIVING
 from detection import callback
 from detection.exclusive import JOBS
 from detection.model import weights
@@ -90,6 +91,7 @@ class WaitForService(bootsteps.StartStopStep):
         farewell().wait_for_service(_waits)
         reporter().state = State.READY
         farewell().start()
+        RECEIVING.stop_while(lambda: pause.current() is not None)
 
 
 def _waits() -> bool:

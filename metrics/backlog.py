@@ -38,6 +38,10 @@ class Values:
         return dict(zip(METRICS, numbers, strict=True))
 
 
+# What lets a group shrink to its minimum: nothing to do, or a service that is paused, whatever waits.
+IDLE = Values(0.0, 0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Depth:
     """Unfinished messages: those waiting, and those a machine holds."""
@@ -83,7 +87,7 @@ def values(depth: Depth | None, desired: int | None, target: float, keep: bool =
         return _careful(depth, desired, target, keep)
     if not _count("desired", desired):
         unfinished = float(depth.unfinished)
-        return Values(max(unfinished, target + 1), 0.0, unfinished) if unfinished else Values(0.0, 0.0, 0.0)
+        return Values(max(unfinished, target + 1), 0.0, unfinished) if unfinished else IDLE
     least = kept(target) if keep else 0.0
     return Values(max(depth.unfinished, least) / desired, depth.in_flight / desired, 0.0)
 

@@ -7,6 +7,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
+from botsite import pause
 from metrics import backlog, service
 from metrics.service import MetricFailed
 
@@ -35,9 +36,11 @@ def publish() -> None:
     Nothing is raised. The next tick measures again; repeating this one would publish outdated numbers.
     """
     queue, group = _read("queue", service.queue), _read("group", service.group)
-    keep = _keep()
+    paused = pause.current() is not None
+    keep = not paused and _keep()
     try:
-        values = backlog.values(queue, group.desired if group else None, service.target(), keep)
+        desired = group.desired if group else None
+        values = backlog.IDLE if paused else backlog.values(queue, desired, service.target(), keep)
         service.publish(values)
     except backlog.BadSetting as error:
         log.error("metrics_not_published", setting="BACKLOG_TARGET", error=str(error))
@@ -52,6 +55,7 @@ def publish() -> None:
             in_service=group and group.in_service,
             pending=group and group.pending,
             keep=keep,
+            paused=paused,
             backlog_per_instance=values.backlog_per_instance,
             in_flight_per_instance=values.in_flight_per_instance,
             backlog_without_capacity=values.backlog_without_capacity,

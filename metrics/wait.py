@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 
+from botsite import pause
 from botsite.bot import rate_limit
 from metrics import service
 from metrics.backlog import BadSetting, Depth, positive
@@ -139,6 +140,8 @@ _latest = _Latest()
 
 
 def _read() -> float | None:
+    if pause.current():
+        return None
     try:
         depth, group = service.queue(), service.group()
         return seconds(depth.unfinished, _ready_in(depth, group), settings.PHOTOS_PER_SECOND)

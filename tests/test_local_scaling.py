@@ -3,7 +3,7 @@
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Never
 
@@ -11,6 +11,7 @@ import pytest
 
 from botsite import aws
 from deploy import provision
+from deploy.cfn import hold
 from deploy.local.autoscaling import asg, instances, policies
 from deploy.local.autoscaling.controller import AutoScaling
 from deploy.local.autoscaling.instances import Instance, Role, State, Times
@@ -125,6 +126,20 @@ def test_booting_instance_leaves_at_once(tmp_path: Path) -> None:
     autoscaling.look()
     autoscaling.stop()
     assert only.state is State.TERMINATED
+
+
+# --- Scheduled actions ---------------------------------------------------------------------------------------
+
+
+def test_held_machines_run_until_scheduled_action(laptop: Callable[..., Laptop]) -> None:
+    here = laptop()
+    until = datetime.now(UTC) + timedelta(seconds=3)
+    hold.begin(cloudwatch.groups(here.name)[here.name], 2, until, "arn:aws:iam::000000000000:user/ann")
+    wait_until(lambda: len(here.running) == 2)
+    wait_until(lambda: here.said(f"{here.name}: MinSize 0, by the scheduled action 'hold 2 by user/ann'"))
+    assert datetime.now(UTC) > until
+    assert (cloudwatch.groups(here.name)[here.name].minimum, hold.read(here.name)) == (0, None)
+    here.run(0)
 
 
 # --- Policies -----------------------------------------------------------------------------------------------

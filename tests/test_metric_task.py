@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from botsite import aws, celery
+from botsite import aws, celery, pause
 from deploy.local.stack import LocalStack
 from detection import items, queries, times
 from metrics import tasks
@@ -109,6 +109,22 @@ def test_one_photo_without_machine_is_above_target(group: Group) -> None:
 
 def test_nothing_to_do_is_real_zero(group: Group) -> None:
     tasks.publish()
+    assert group.both == ({0.0}, {0.0})
+
+
+def test_paused_service_launches_nothing_and_lets_machines_go(
+    group: Group, stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "KEEP_WARM_SECONDS", 600.0)
+    monkeypatch.setattr(pause, "_known", pause._Known())
+    group.send(30)
+    pause.begin(stack.env["PREDICTIONS_TABLE"], "arn:aws:iam::000000000000:user/ann")
+    try:
+        tasks.publish()
+        group.resize(2)
+        tasks.publish()
+    finally:
+        pause.end(stack.env["PREDICTIONS_TABLE"])
     assert group.both == ({0.0}, {0.0})
 
 

@@ -133,6 +133,26 @@ def test_paused_receiver_counts_as_alive(paused: None, receiver: tuple[Receiver,
     assert received.wait(PATIENCE_SECONDS)
 
 
+def test_receiver_asks_whether_it_may_receive() -> None:
+    closed = threading.Event()
+    closed.set()
+    RECEIVING.stop_while(closed.is_set)
+    try:
+        assert RECEIVING.begin(10, leaving()) == 0
+        closed.clear()
+        assert RECEIVING.begin(10, threading.Event()) == 10
+        RECEIVING.end()
+    finally:
+        RECEIVING.stop_while(lambda: False)
+
+
+def leaving() -> threading.Event:
+    """Return the sign of a receiver that is to end, so that nobody waits for another look."""
+    event = threading.Event()
+    event.set()
+    return event
+
+
 def test_messages_count_as_held_until_settled() -> None:
     before = RECEIVING.held()
     RECEIVING.arrived(["one", "two"])

@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import structlog
 from asgiref.sync import sync_to_async
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import in_flight
+from botsite import in_flight, pause
 from botsite.bot import api, bot_token, deliver, downloads, replies
 from botsite.bot.errors import TelegramError, TooLarge
 from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Other, Photo
+from botsite.pause import Pause
 from detection import image_headers, jobs, sentences, times
 from detection.schemas import Prediction
 
@@ -93,7 +95,12 @@ async def _submit(prediction: Prediction, file: Spool) -> None:
     """Store the photo and send its job. This continues when Telegram hangs up, as its thread would anyway."""
     with closing(file):
         prediction = replace(prediction, photo_bytes=len(file.data))
-        await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), _show_activity(prediction.chat_id))
+        paused = await _in_thread(pause.current)()
+        activity = [] if paused else [_show_activity(prediction.chat_id)]
+        await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), *activity)
+    if paused:
+        # Telegram need not wait for this: the photo is stored.
+        in_flight.start(_tell_of(paused, prediction.chat_id))
 
 
 async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:
@@ -148,6 +155,15 @@ async def _show_activity(chat_id: int) -> None:
     except TelegramError as error:
         # This is decoration: the photo is accepted whether or not the chat shows it.
         log.info("activity_not_shown", error=str(error))
+
+
+async def _tell_of(paused: Pause, chat_id: int) -> None:
+    """Tell a chat once that its photos are kept; not as a reply, which would be the answer to the photo."""
+    try:
+        if await _in_thread(pause.first_of_chat)(chat_id, paused):
+            await api.send_text(chat_id, replies.paused())
+    except (TelegramError, ClientError, BotoCoreError) as error:
+        log.warning("pause_not_told", chat_id=chat_id, error=str(error))
 
 
 async def _say(to: Photo | Command | Other, text: str) -> None:

@@ -43,6 +43,7 @@ TOO_LARGE = sentences.TOO_LARGE
 TOO_LARGE_FOR_BOTS = sentences.TOO_LARGE_FOR_BOTS
 UNAVAILABLE = sentences.UNAVAILABLE
 GAVE_UP = sentences.GIVEN_UP
+PAUSED = noop("I'm taking a break at the moment. Your photo is kept, and I'll answer it as soon as I'm back.")
 NOTHING_FOUND = noop("I didn't recognise anything in this photo.")
 
 # Sentences that items hold with their values in place.
@@ -89,6 +90,11 @@ def too_large(file_bytes: int) -> str:
 def gave_up() -> str:
     """Return the apology for what can be neither answered nor read."""
     return gettext(GAVE_UP)
+
+
+def paused() -> str:
+    """Return what a chat is told once while the service is paused."""
+    return gettext(PAUSED)
 
 
 def nothing_found() -> str:

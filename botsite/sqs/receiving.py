@@ -7,7 +7,7 @@ pauses after a few such failures in a row; after each pause one message is recei
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -72,7 +72,15 @@ class Receiving:
         self._held: set[str] = set()
         self._under_way = 0
         self._stops = 0
+        self._closed: Callable[[], bool] = lambda: False
         self._changed = threading.Condition()
+
+    def stop_while(self, closed: Callable[[], bool]) -> None:
+        """Have receivers ask this function each time, and receive nothing while it returns True.
+
+        It may take some seconds, which delay a receive, and must not raise.
+        """
+        self._closed = closed
 
     # For jobs.
 
@@ -121,6 +129,9 @@ class Receiving:
 
         Return 0 after a second without permission, or once `stopped` is set and `wake` called.
         """
+        if self._closed():
+            stopped.wait(LOOK_SECONDS)
+            return 0
         with self._changed:
             self._changed.wait_for(lambda: stopped.is_set() or self._allowed(wanted) > 0, LOOK_SECONDS)
             allowed = 0 if stopped.is_set() else self._allowed(wanted)

@@ -8,6 +8,8 @@ from typing import Any
 
 from botsite import aws
 from botsite.staff.sources import Reading
+from deploy.cfn import hold
+from deploy.cfn.hold import Hold
 from deploy.images import ami
 from deploy.operate import readings, seen
 from deploy.operate.readings import NotKnownHere
@@ -37,7 +39,11 @@ def read(service: Service) -> Seen:
     """Ask for the groups, and for what EC2 knows of their machines; without the latter, the former are shown."""
     groups = cloudwatch.groups(*(role.group(service) for role in ROLES))
     ids = [one.id for group in groups.values() for one in group.instances]
-    asked: dict[str, Callable[[], Any]] = {"machines": partial(_described, ids), "images": partial(_newest, service)}
+    asked: dict[str, Callable[[], Any]] = {
+        "machines": partial(_described, ids),
+        "images": partial(_newest, service),
+        "holds": lambda: {role.name: hold.read(role.group(service)) for role in ROLES if role.short == "yolo5"},
+    }
     facts = readings.read(asked, _FACTS_SECONDS)
     return judge({role: groups.get(role.group(service)) for role in ROLES}, facts, datetime.now(UTC))
 
@@ -47,16 +53,19 @@ def judge(groups: Mapping[Role, Group | None], facts: Mapping[str, Reading[Any]]
     data: dict[str, object] = {}
     lines: list[Line] = []
     newest: Mapping[str, str] = facts["images"].value or {}
+    holds: Mapping[str, Hold | None] = facts["holds"].value or {}
     for role, group in groups.items():
         machines = [_machine(one, facts["machines"].value or {}, now) for one in group.instances] if group else []
-        data[role.name] = _data(group, machines)
+        held = holds.get(role.name)
+        data[role.name] = _data(group, machines) | ({"held": asdict(held)} if held else {})
         lines += _lines(role, group, machines, newest.get(role.name, ""))
+        lines += [Line(f"  {held}", Mark.NOTE)] if held else []
     reasons = {name: one.reason for name, one in facts.items() if not one.known and any(groups.values())}
     lines += [Line(f"  their {_CALLED[name]}: {reason}", Mark.UNKNOWN) for name, reason in reasons.items()]
     return Seen(data | ({"not_known": reasons} if reasons else {}), tuple(lines))
 
 
-_CALLED = {"machines": "age and image", "images": "newest images"}
+_CALLED = {"machines": "age and image", "images": "newest images", "holds": "minimum by hand"}
 
 
 def _described(ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from deploy.operate import health, machines, readings, seen, spent, work
+from deploy.operate import health, machines, pausing, readings, seen, spent, work
 from deploy.operate.seen import Seen
 from deploy.service import Service
 
 PARTS: Mapping[str, Callable[[Service], Seen]] = {
     "stacks": health.stack_states,
+    "pause": pausing.read,
     "machines": machines.read,
     "jobs": work.jobs,
     "oldest job": work.oldest,

@@ -12,7 +12,16 @@ from detection import queries
 from tests.support import letters, operating, turn
 from tests.support.processes import free_port
 
-COMMANDS = (["status"], ["logs"], ["dlq", "list"], ["trace", "nobody"], ["doctor"])
+COMMANDS = (
+    ["status"],
+    ["logs"],
+    ["dlq", "list"],
+    ["trace", "nobody"],
+    ["doctor"],
+    ["pause"],
+    ["resume"],
+    ["scale", "--off"],
+)
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for command in COMMANDS])
 
 

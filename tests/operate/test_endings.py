@@ -16,7 +16,16 @@ from deploy.local.stack import LocalStack
 from tests.support import letters, operating, turn
 from tests.support.processes import wait_until
 
-COMMANDS = (["status"], ["logs", "-f"], ["dlq", "list"], ["trace", "nobody"], ["doctor"])
+COMMANDS = (
+    ["status"],
+    ["logs", "-f"],
+    ["dlq", "list"],
+    ["trace", "nobody"],
+    ["doctor"],
+    ["pause"],
+    ["resume"],
+    ["scale", "--off"],
+)
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for command in COMMANDS])
 
 

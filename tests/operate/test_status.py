@@ -25,7 +25,7 @@ from tests.support.provisioning import run
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 YOLO5 = roles.named("yolo5")
 TEMPLATE = LaunchTemplate("lt-1", "1")
-NOTHING: dict[str, Reading[Any]] = {"machines": Reading({}), "images": Reading({})}
+NOTHING: dict[str, Reading[Any]] = {"machines": Reading({}), "images": Reading({}), "holds": Reading({})}
 
 
 def group(instances: int = 0, desired: int = 0, suspended: tuple[str, ...] = ()) -> Group:
@@ -109,7 +109,7 @@ def test_bug_in_a_read_is_its_reason() -> None:
 def test_machines_have_age_image_and_health() -> None:
     described = {"i-0": {"LaunchTime": NOW - timedelta(hours=2), "Version": "v1"}}
     facts: dict[str, Reading[Any]] = {"machines": Reading(described), "images": Reading({"yolo5": "v2"})}
-    found = machines.judge({YOLO5: group(1, 1)}, facts, NOW)
+    found = machines.judge({YOLO5: group(1, 1)}, NOTHING | facts, NOW)
     assert texts(found, Mark.NOTE) == ["i-0  InService  healthy  2 h 0 min  image v1, the newest is v2"]
     assert texts(found, Mark.OK) == ["yolo5           1 running of 1 wanted, at most 4"]
 

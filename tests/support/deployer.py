@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -11,12 +12,13 @@ from botocore.exceptions import ClientError
 from botsite import aws
 from deploy import existence, stacks, teardown
 from deploy.certificates import acm, domains, validation
-from deploy.cfn import cloudformation, remedies
+from deploy.cfn import cloudformation, hold, remedies
 from deploy.doctor import checks
 from deploy.images import ami, builder, roles, rollout
 from deploy.images.ami import Image
 from deploy.images.roles import ImageSpec
 from deploy.service import Service
+from metrics import cloudwatch
 from tests.support import arns
 from tests.support.provisioning import run, run_provision
 
@@ -90,6 +92,19 @@ class Deployer:
         rollout.outdated(group)
         rollout.start(group)
         aws.client("autoscaling").describe_instance_refreshes(AutoScalingGroupName=group)
+        self._keep_hold(self.service.output("workers", "Yolo5GroupName"))
+
+    def _keep_hold(self, name: str) -> None:
+        """Raise the minimum of a held group again, which a deployment has set back."""
+        root, group = self.root("autoscaling"), {"AutoScalingGroupName": name}
+        action = {**group, "ScheduledActionName": "hold 1 by somebody"}
+        until = datetime.now(UTC) + timedelta(hours=1)
+        root.put_scheduled_update_group_action(**action, StartTime=until, MinSize=0)
+        try:
+            hold.keep(cloudwatch.groups(name)[name])
+        finally:
+            root.delete_scheduled_action(**action)
+            root.update_auto_scaling_group(**group, MinSize=0)
 
     def certify(self) -> None:
         """Get a certificate for a domain, and delete it and its record."""

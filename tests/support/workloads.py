@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ import httpx
 import structlog
 from django.conf import settings
 
-from botsite import aws, celery, health, secret_store
+from botsite import aws, celery, health, pause, secret_store
 from botsite.bot import bot_token, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
@@ -126,6 +127,8 @@ def take_photo() -> None:
     rate_limit.reserve(rate_limit.chat(uuid4().int >> 80))
     jobs.find(identity)
     jobs.submit(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"), b"photo")
+    pause.current()
+    pause.first_of_chat(CHAT_ID, pause.Pause("somebody", datetime.now(UTC)))
 
 
 def deliver_result() -> None:
@@ -184,6 +187,7 @@ def look_at_service() -> None:
 
 def work() -> None:
     """Claim a prediction, fetch its photo, store what became of it; then find that a second job has nothing to do."""
+    pause.current()
     identity = "seeded"
     claimed = predictions.claim(identity, uuid4().hex).prediction
     assert claimed is not None

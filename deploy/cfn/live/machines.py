@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botsite import aws
+from deploy.cfn import hold
 from deploy.cfn.live.names import last_part
 
 
@@ -64,6 +65,9 @@ def group(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
     """Return an Auto Scaling group's properties."""
     found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][0]
     properties = {key: found[key] for key in _TOLD if key in found}
+    if str(found["MinSize"]) != written["MinSize"]:
+        # What an operator holds for a while is not a change by hand.
+        properties["MinSize"] = hold.intended(name, found["MinSize"], found["MaxSize"])
     ours = {one["Key"] for one in written.get("Tags", [])}
     if "EnabledMetrics" in found:
         granularities = sorted({one["Granularity"] for one in found["EnabledMetrics"]})

@@ -1,6 +1,6 @@
-"""Run EC2 Auto Scaling on this machine: keep groups at capacity and carry out their scaling policies.
+"""Run EC2 Auto Scaling on this machine: keep groups at capacity, carry out their policies and scheduled actions.
 
-ministack only stores groups, pools and policies.
+ministack only stores groups, pools, policies and actions.
 """
 
 import threading
@@ -12,6 +12,7 @@ from deploy.local.autoscaling.group_metrics import GroupMetrics
 from deploy.local.autoscaling.imds import MetadataService
 from deploy.local.autoscaling.instances import Role, Times
 from deploy.local.autoscaling.scaler import Scaling
+from deploy.local.autoscaling.schedule import Schedule
 from deploy.local.notice import Notice, Report
 from metrics import cloudwatch
 from metrics.policy import Decision
@@ -32,6 +33,7 @@ class AutoScaling(threading.Thread):
         self.fleets: dict[str, Fleet] = {}
         self._scalings: dict[str, Scaling] = {}
         self._metrics = GroupMetrics(time_scale)
+        self._schedule = Schedule(report)
         self._service = MetadataService()
         self._report, self._time_scale = report, time_scale
         self._times = Times(times.boot * time_scale, times.resume * time_scale)
@@ -59,6 +61,7 @@ class AutoScaling(threading.Thread):
         """Look at everything once. If the groups cannot be read, their instances carry on."""
         fleets = dict(self.fleets)
         try:
+            self._schedule.tick(fleets)
             groups = cloudwatch.groups(*fleets)
             pools = {name: cloudwatch.pool(name) for name, group in groups.items() if group.pooled}
         except (ClientError, BotoCoreError) as error:

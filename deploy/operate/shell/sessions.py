@@ -15,6 +15,7 @@ from django.conf import settings
 
 from botsite import aws
 from deploy.cfn.cloudformation import StackError
+from deploy.operate import who
 from deploy.operate.roles import Role
 from deploy.operate.shell import act, foreground
 from deploy.service import Service
@@ -39,8 +40,7 @@ def run(service: Service, role: Role, machine: str, command: Sequence[str], on_h
     """
     plugin = _plugin()
     target = choose(service, role, machine)
-    operator = str(aws.client("sts").get_caller_identity()["Arn"])
-    record(role.log_group(service), target, act.line(operator, target, command, role.log_group(service)))
+    record(role.log_group(service), target, act.line(who.am_i(), target, command, role.log_group(service)))
     asked = request(target, command, on_host)
     session = aws.client("ssm").start_session(**asked)
     try:
