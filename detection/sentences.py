@@ -28,11 +28,3 @@ PHOTO_GONE = noop("Your photo is no longer stored. Please send it again.")
 OWN_FAILURE = noop("Something about this picture trips me up, so I couldn't process it. Other photos still work.")
 GIVEN_UP = noop("Something went wrong on my side and I couldn't process this. Please try again later.")
 APOLOGY = noop("Sorry, I couldn't process this photo. Please send it again.")
-
-# The file itself is why: the next one may be fine, and no operator can do anything about it.
-_OF_THE_FILE = (NO_IMAGE, DAMAGED, TOO_MUCH, TOO_MANY_PIXELS.partition("{")[0])
-
-
-def of_the_file(sentence: str) -> bool:
-    """Return whether a sentence tells the sender what is wrong with the file, rather than of a failure of ours."""
-    return sentence.startswith(_OF_THE_FILE)

@@ -65,6 +65,14 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledAction:
+    """A change of a group that EC2 Auto Scaling makes at a time."""
+
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """A metric and the statistic that is wanted of it."""
 
@@ -146,6 +154,16 @@ def pool(group_name: str) -> tuple[Instance, ...]:
     """Return the machines of a group's warm pool, which the group itself does not list."""
     pages = aws.client("autoscaling").get_paginator("describe_warm_pool").paginate(AutoScalingGroupName=group_name)
     return tuple(_instance(instance) for page in pages for instance in page["Instances"])
+
+
+def scheduled(group_name: str) -> list[ScheduledAction]:
+    """Return the scheduled actions of a group that have a time, the next one first."""
+    pages = (
+        aws.client("autoscaling").get_paginator("describe_scheduled_actions").paginate(AutoScalingGroupName=group_name)
+    )
+    actions = [one for page in pages for one in page["ScheduledUpdateGroupActions"] if "StartTime" in one]
+    found = [ScheduledAction(one["ScheduledActionName"], one["StartTime"].astimezone(UTC)) for one in actions]
+    return sorted(found, key=lambda one: one.at)
 
 
 def policies(group_name: str) -> list[TrackingPolicy | StepPolicy | OtherPolicy]:

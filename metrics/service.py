@@ -13,7 +13,7 @@ from django.conf import settings
 from botsite import aws
 from metrics import cloudwatch
 from metrics.backlog import BACKLOG, METRICS, TARGET_AT_MOST, WITHOUT_CAPACITY, Depth, Values, acceptable, positive
-from metrics.cloudwatch import Alarm, Group, Metric, TrackingPolicy
+from metrics.cloudwatch import Alarm, Group, Metric, ScheduledAction, TrackingPolicy
 from metrics.evaluation import Point
 
 HOURS = 3
@@ -93,6 +93,12 @@ def fleet() -> dict[str, Group]:
     if name not in found:
         _missing(name)
     return {role: found[each] for role, each in names.items() if each in found}
+
+
+def scheduled() -> list[ScheduledAction]:
+    """Return what is scheduled for the workers' group, such as the end of a hold; raise MetricFailed."""
+    with _naming("ASG_NAME") as name:
+        return cloudwatch.scheduled(name)
 
 
 def alarms() -> list[Alarm]:

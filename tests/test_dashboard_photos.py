@@ -94,11 +94,7 @@ def test_slot_is_estimated_by_its_newest_photos() -> None:
         pytest.param(failure(sentences.GIVEN_UP), False, id="given up"),
         pytest.param(failure(sentences.PHOTO_GONE), False, id="photo gone"),
         pytest.param(failure("Sorry about that."), False, id="an operator's words"),
-        pytest.param(
-            item(5, status="failed", error=sentences.GIVEN_UP, attempts=0, enqueued_at=times.text(NOW)),
-            False,
-            id="never taken",
-        ),
+        pytest.param(item(5, status="failed", error=sentences.GIVEN_UP, attempts=0), False, id="never taken"),
     ],
 )
 def test_refused_files_are_no_failures_of_ours(found: Item, refused: bool) -> None:

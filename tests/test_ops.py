@@ -1,14 +1,17 @@
 """The dashboard shows how the service is doing, what is unknown and why; operators replay dead letters from it."""
 
+import html
 import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
 
+from botsite import aws, pause
 from botsite.staff import charts
 from botsite.staff.charts import Frame
 from deploy.local.stack import LocalStack
@@ -243,15 +246,40 @@ def test_time_range_is_in_charts_and_refresh(admin: Operator, name: str, since: 
 def test_tiles_lead_to_pages(admin: Operator) -> None:
     page = admin.get("/ops/").text
     links = dict(re.findall(r'<dt><a href="([^"]+)">([^<]+)</a>', page))
-    assert {link.partition("#")[0] for link in links} - {""} == {
-        f"{operators.JOBS}{query}"
-        for query in ("", "?status=queued", "?status=processing", "?status=succeeded", "?status=failed")
-    } | {f"{operators.JOBS}?delivery=undeliverable", "/ops/dead-letters"}
+    assert {"Our failures", "Refused files", "Undeliverable"} <= set(links.values())
+    since = r"since=\d{4}-\d\d-\d\dT\d\d%3A\d\d"
+    assert re.search(rf'href="{operators.JOBS}\?status=refused&amp;{since}">Refused files', page)
     for link in links:
         if link.startswith("#"):
             assert f'id="{link[1:]}"' in page, link
         else:
-            assert admin.get(link).status_code == 200, link
+            assert admin.get(html.unescape(link)).status_code == 200, link
+
+
+def test_pause_and_hold_are_told(admin: Operator, stack: LocalStack) -> None:
+    table, group, autoscaling = stack.env["PREDICTIONS_TABLE"], stack.env["ASG_NAME"], aws.client("autoscaling")
+    action = {"AutoScalingGroupName": group, "ScheduledActionName": "hold 2 by user/jo"}
+    autoscaling.put_scheduled_update_group_action(**action, StartTime=datetime(2040, 1, 2, 3, 4, tzinfo=UTC), MinSize=0)
+    pause.begin(table, "arn:aws:iam::1:user/jo")
+    try:
+        wait_until(lambda: "Workers: hold 2 by user/jo, until 2040-01-02 03:04 UTC." in admin.get("/ops/live").text)
+        wait_until(lambda: "Paused by user/jo since " in admin.get("/ops/live").text)
+        assert "The next photo starts one" not in admin.get("/ops/live").text
+    finally:
+        pause.end(table)
+        autoscaling.delete_scheduled_action(**action)
+    wait_until(lambda: "Paused by" not in admin.get("/ops/live").text)
+
+
+def test_unknown_pause_and_hold_are_told(site: FaultySite, operator: Operator) -> None:
+    site.break_(
+        failing("autoscaling", "DescribeScheduledActions", "access denied"),
+        failing("dynamodb", "GetItem", "access denied"),
+    )
+    wait_until(lambda: "Whether the workers are held is unknown: " in operator.get("/ops/live").text)
+    wait_until(lambda: "Whether the service is paused is unknown: " in operator.get("/ops/live").text)
+    site.repair()
+    wait_until(lambda: "Whether" not in operator.get("/ops/live").text)
 
 
 @pytest.mark.parametrize(

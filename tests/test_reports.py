@@ -48,10 +48,9 @@ def group(*instances: Instance, desired: int | None = None, suspended: tuple[str
 def seen(groups: dict[str, Group], found: dict[str, Report] | None = None) -> Snapshot:
     """Return a state of which nothing but the machines is known."""
     unread: Reading[Any] = Reading(None, "not read")
-    others = dict.fromkeys(("queue", "waiting", "dead", "tracked", "alarms", "history", "photos"), unread)
-    return Snapshot(
-        NOW.timestamp(), time_ranges.DEFAULT, groups=Reading(groups), reports=Reading(found or {}), **others
-    )
+    names = ("queue", "waiting", "dead", "paused", "scheduled", "tracked", "alarms", "history", "photos")
+    others = dict.fromkeys(names, unread) | {"groups": Reading(groups), "reports": Reading(found or {})}
+    return Snapshot(NOW.timestamp(), time_ranges.DEFAULT, **others)
 
 
 def tiles(state: Snapshot) -> dict[str, Tile]:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from botsite.staff import access, charts, pages, sections, sources, time_ranges
+from botsite.staff import access, banners, charts, pages, sections, sources, time_ranges
 
 
 @require_GET
@@ -31,6 +31,7 @@ def _now(request: HttpRequest) -> dict[str, Any]:
     found = sections.all_of(seen)
     return {
         "sections": found,
+        "banners": banners.of(seen),
         "attention": sections.attention(found),
         "unknown": sections.unknown(found),
         "span": seen.span,

@@ -6,15 +6,17 @@ Red is only what somebody has to do something about: a queue, a group that grows
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from urllib.parse import urlencode
+from datetime import UTC, datetime
 
 from django.urls import reverse
 
 from botsite.staff import alarm_list, first_worker, logs_link, machines, trends
+from botsite.staff.job_filters import Filters, State
 from botsite.staff.recent import Recent
 from botsite.staff.sources import Snapshot
 from botsite.staff.tiles import Section, Tile, count, of, span, tile
 from detection import timeline
+from detection.schemas import Delivery
 from metrics import backlog
 from metrics.cloudwatch import STALE_AFTER_SECONDS, Group
 from metrics.service import HOURS, ROLES, Tracked
@@ -43,16 +45,25 @@ def _queue(seen: Snapshot) -> Section:
     return Section(
         "Queue",
         (
-            tile("Waiting", seen.queue, lambda queue: of(queue.visible, "jobs without a worker"), _jobs("queued")),
-            tile("In progress", seen.queue, lambda queue: of(queue.in_flight, "jobs in work"), _jobs("processing")),
-            tile("Oldest waiting", seen.waiting, lambda now: _wait(now.worker_seconds, "a worker"), _jobs("queued")),
+            tile("Waiting", seen.queue, lambda queue: of(queue.visible, "jobs without a worker"), _jobs(State.QUEUED)),
+            tile("In progress", seen.queue, lambda queue: of(queue.in_flight, "jobs in work"), _jobs(State.PROCESSING)),
+            tile(
+                "Oldest waiting", seen.waiting, lambda now: _wait(now.worker_seconds, "a worker"), _jobs(State.QUEUED)
+            ),
             tile("Dead letters", seen.dead, _dead, reverse("ops:letters")),
             tile("Backlog per instance", seen.tracked, lambda now: _backlog(now, seen.workers), "#chart-backlog"),
             tile("Metric freshness", seen.tracked, lambda now: _freshness(now, seen.at), _log("metricStreamer", seen)),
         ),
         (trends.backlog(seen), trends.workers(seen)),
-        first_worker.words(seen.queue.value, seen.workers, seen.tracked.value, seen.at),
+        _first_worker(seen),
     )
+
+
+def _first_worker(seen: Snapshot) -> str:
+    # Nothing starts one before the service is resumed.
+    if seen.paused.value:
+        return ""
+    return first_worker.words(seen.queue.value, seen.workers, seen.tracked.value, seen.at)
 
 
 def _photos(seen: Snapshot) -> Section:
@@ -64,14 +75,18 @@ def _photos(seen: Snapshot) -> Section:
                 "Longest wait now",
                 seen.waiting,
                 lambda now: _wait(now.answer_seconds, "an answer"),
-                _jobs("processing"),
+                _jobs(State.PROCESSING),
             ),
-            tile("Time to answer, p50", photos, lambda recent: _percentile(recent, 50), _jobs("succeeded")),
-            tile("Time to answer, p95", photos, lambda recent: _percentile(recent, 95), _jobs("succeeded")),
-            tile("Photos per minute", photos, _rate, _jobs()),
-            tile("Our failures", photos, _failures, _jobs("failed")),
-            tile("Refused files", photos, _refused, _jobs("failed")),
-            tile("Undeliverable", photos, _lost, _jobs(delivery="undeliverable")),
+            tile(
+                "Time to answer, p50", photos, lambda recent: _percentile(recent, 50), _jobs(State.SUCCEEDED, seen=seen)
+            ),
+            tile(
+                "Time to answer, p95", photos, lambda recent: _percentile(recent, 95), _jobs(State.SUCCEEDED, seen=seen)
+            ),
+            tile("Photos per minute", photos, _rate, _jobs(seen=seen)),
+            tile("Our failures", photos, _failures, _jobs(State.FAILED, seen=seen)),
+            tile("Refused files", photos, _refused, _jobs(State.REFUSED, seen=seen)),
+            tile("Undeliverable", photos, _lost, _jobs(delivery=Delivery.UNDELIVERABLE, seen=seen)),
         ),
         trends.photos(seen),
     )
@@ -92,7 +107,7 @@ def _machines(seen: Snapshot) -> Section:
                 _LISTED,
             ),
             replace(machines.versions(seen), link=_LISTED),
-            replace(machines.models(seen), link=_jobs("succeeded")),
+            replace(machines.models(seen), link=_jobs(State.SUCCEEDED, seen=seen)),
         ),
         table=machines.table(seen),
     )
@@ -104,10 +119,10 @@ def _alarms(seen: Snapshot) -> Section:
     return Section("Alarms", alarm_list.tiles(seen.alarms.value or []), table=alarm_list.table(seen))
 
 
-def _jobs(status: str = "", delivery: str = "") -> str:
-    """Return the address of the list of these jobs."""
-    chosen = {name: value for name, value in (("status", status), ("delivery", delivery)) if value}
-    return reverse("admin:detection_job_changelist") + (f"?{urlencode(chosen)}" if chosen else "")
+def _jobs(status: State | None = None, delivery: Delivery | None = None, seen: Snapshot | None = None) -> str:
+    """Return the address of the list of these jobs, of the time that is shown if there is a `seen`."""
+    since = datetime.fromtimestamp((seen.at - seen.span.seconds) // 60 * 60, UTC) if seen else None
+    return reverse("admin:detection_job_changelist") + Filters(status=status, delivery=delivery, since=since).address()
 
 
 def _log(role: str, seen: Snapshot) -> str:

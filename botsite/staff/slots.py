@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from detection import sentences, timeline, times
+from detection import refusals, timeline, times
 from detection.schemas import Delivery
 
 Item = Mapping[str, Any]
@@ -95,9 +95,8 @@ def percentile(slots: Iterable[Slot], percent: float) -> int | None:
 
 
 def refused(failure: Item) -> bool:
-    """Return whether a failed photo is the file's own fault: it was refused at once, or can't be read."""
-    untouched = not failure.get("attempts") and "enqueued_at" not in failure
-    return untouched or sentences.of_the_file(str(failure.get("error", "")))
+    """Return whether a failed photo is the file's own fault."""
+    return refusals.refused(str(failure.get("error", "")))
 
 
 def _by_slot(found: Iterable[Item], length: int) -> dict[int, list[Item]]:

@@ -10,7 +10,10 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
 
+from botsite import pause
+from botsite.pause import Pause
 from botsite.staff import recent, time_ranges, waiting
 from botsite.staff.recent import Recent
 from botsite.staff.time_ranges import TimeRange
@@ -19,7 +22,7 @@ from detection import dead_letters, reports
 from detection.reports import Report
 from metrics import service
 from metrics.backlog import Depth
-from metrics.cloudwatch import Alarm, Group
+from metrics.cloudwatch import Alarm, Group, ScheduledAction
 from metrics.service import History, MetricFailed, Tracked
 
 log = structlog.get_logger()
@@ -55,6 +58,8 @@ class Snapshot:
     queue: Reading[Depth]
     waiting: Reading[Waiting]
     dead: Reading[int]
+    paused: Reading[Pause | None]
+    scheduled: Reading[list[ScheduledAction]]
     groups: Reading[dict[str, Group]]
     reports: Reading[dict[str, Report]]
     tracked: Reading[Tracked]
@@ -119,6 +124,8 @@ class Sources:
             "dead": Source("dead", dead_letters.count, _CACHED_SECONDS),
             "groups": Source("groups", self._read_groups, _CACHED_SECONDS),
             "reports": Source("reports", lambda: reports.read(self._machines), _CACHED_SECONDS),
+            "paused": Source("paused", lambda: pause.read(settings.PREDICTIONS_TABLE), _CACHED_SECONDS),
+            "scheduled": Source("scheduled", service.scheduled, 15.0),
             # These cost money: see docs/architecture.md.
             "tracked": Source("tracked", service.tracked, 5.0),
             "alarms": Source("alarms", service.alarms, 15.0),

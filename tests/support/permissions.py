@@ -75,6 +75,7 @@ MAY_ANYWHERE = {
         *_SESSION,
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribePolicies",
+        "autoscaling:DescribeScheduledActions",
         "cloudwatch:DescribeAlarms",
         "cloudwatch:GetMetricData",
     },

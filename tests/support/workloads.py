@@ -171,6 +171,7 @@ def look_at_service() -> None:
     service.tracked()
     service.history(3600, 60)
     service.alarms()
+    service.scheduled()
     wait.expected()
     recent.read()
     waiting.read()
