@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -123,7 +123,7 @@ class Sources:
             "waiting": Source("waiting", waiting.read, _CACHED_SECONDS),
             "dead": Source("dead", dead_letters.count, _CACHED_SECONDS),
             "groups": Source("groups", self._read_groups, _CACHED_SECONDS),
-            "reports": Source("reports", lambda: reports.read(self._machines), _CACHED_SECONDS),
+            "reports": Source("reports", self._read_reports, _CACHED_SECONDS),
             "paused": Source("paused", lambda: pause.read(settings.PREDICTIONS_TABLE), _CACHED_SECONDS),
             "scheduled": Source("scheduled", service.scheduled, 15.0),
             # These cost money: see docs/architecture.md.
@@ -131,7 +131,7 @@ class Sources:
             "alarms": Source("alarms", service.alarms, 15.0),
         }
         self._past = {span.name: _past(span) for span in time_ranges.RANGES.values()}
-        self._machines: list[str] = []
+        self._machines: list[str] | None = None
         self._pool = ThreadPoolExecutor(max_workers=16, thread_name_prefix="ops")
         self._lock = threading.Lock()
         self._snapshots: dict[str, tuple[float, Snapshot]] = {}
@@ -155,9 +155,16 @@ class Sources:
 
     def _read_groups(self) -> dict[str, Group]:
         groups = service.fleet()
-        # Asked for what they do from the next reading on, a moment later.
-        self._machines = [one.id for group in groups.values() for one in group.instances][:_MACHINES_AT_MOST]
+        self._machines = _machines(groups)
         return groups
+
+    def _read_reports(self) -> dict[str, Report]:
+        # Of the machines of the last reading, so that neither source waits for the other.
+        return reports.read(_machines(service.fleet()) if self._machines is None else self._machines)
+
+
+def _machines(groups: Mapping[str, Group]) -> list[str]:
+    return [one.id for group in groups.values() for one in group.instances][:_MACHINES_AT_MOST]
 
 
 def _past(span: TimeRange) -> dict[str, Source[Any]]:
