@@ -51,6 +51,12 @@ def detection(box: Detection) -> dict[str, Any]:
     return {"label": box.label} | {name: Decimal(str(round(getattr(box, name), 6))) for name in _FRACTIONS}
 
 
+def without_places(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item of which only the labels of the detections were read, with places of 0."""
+    boxes = item.get("detections", [])
+    return item | {"detections": [dict.fromkeys(_FRACTIONS, 0) | box for box in boxes]}
+
+
 def read(item: dict[str, Any]) -> Prediction:
     """Return the prediction of an item. Raise Incomplete if that cannot be done."""
     try:

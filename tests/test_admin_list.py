@@ -14,7 +14,8 @@ from botsite.staff import job_filters, job_query
 from botsite.staff.job_filters import Filters, State
 from botsite.staff.job_query import Page
 from deploy.local.stack import LocalStack
-from detection import items, times
+from detection import items, queries, times
+from detection.model import openvino
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
@@ -139,6 +140,10 @@ def test_list_is_filtered_and_paged(admin: Operator, chat: int) -> None:
     second = admin.get(JOBS + older)
     assert second.text.count('name="id"') == 50
     assert 'rel="prev"' in second.text
+
+
+def test_all_objects_of_a_photo_are_counted() -> None:
+    assert queries.OBJECTS_AT_MOST >= openvino.BOXES_AT_MOST
 
 
 def test_job_is_found_by_id(admin: Operator, chat: int) -> None:

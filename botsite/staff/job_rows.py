@@ -6,6 +6,10 @@ update came.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.contrib.admin.utils import quote
+from django.urls import reverse
 
 from botsite.bot import replies
 from botsite.staff.job_filters import State
@@ -17,10 +21,12 @@ from detection.schemas import Delivery, Prediction, Status
 class Line:
     """One job in a list; what is unknown is empty or None.
 
-    `given_up`: sending the answer failed for hours. `picture` changes with the boxed photo, and is empty without one.
+    `given_up`: sending the answer failed for hours. `picture` is the small picture's address, which changes with the
+    boxed photo; it is empty without one.
     """
 
     prediction_id: str
+    address: str
     created_at: str
     state: str
     delivery: str
@@ -57,16 +63,22 @@ def given_up(prediction: Prediction) -> bool:
     return prediction.delivery is Delivery.UNDELIVERABLE and prediction.delivery_failures > 0
 
 
+def _address(page: str, row: items.Row) -> str:
+    return reverse(f"admin:detection_job_{page}", args=[quote(row.prediction_id)])
+
+
 def _line(row: items.Row, prediction: Prediction | None) -> Line:
+    address = _address("change", row)
     if prediction is None:
         word = State.REFUSED if row.status == State.FAILED and refusals.refused(row.error) else row.status
         return Line(
-            row.prediction_id, row.created_at, word, row.delivery, False, "", row.error, row.chat_id,
+            row.prediction_id, address, row.created_at, word, row.delivery, False, "", row.error, row.chat_id,
             None, row.attempts, row.inference_ms,
         )  # fmt: skip
     boxed = prediction.status is Status.SUCCEEDED and prediction.finished_at
     return Line(
         prediction_id=row.prediction_id,
+        address=address,
         created_at=row.created_at,
         state=state(prediction),
         delivery=prediction.delivery,
@@ -77,5 +89,5 @@ def _line(row: items.Row, prediction: Prediction | None) -> Line:
         waited_ms=timeline.total_ms(prediction),
         attempts=str(prediction.attempts or ""),
         inference_ms="" if prediction.inference_ms is None else str(prediction.inference_ms),
-        picture=times.text(boxed) if boxed else "",
+        picture=f"{_address('picture', row)}?{urlencode({'at': times.text(boxed)})}" if boxed else "",
     )
