@@ -65,7 +65,7 @@ def group(name: str, written: Mapping[str, Any]) -> dict[str, Any]:
     """Return an Auto Scaling group's properties."""
     found = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][0]
     properties = {key: found[key] for key in _TOLD if key in found}
-    if str(found["MinSize"]) != written["MinSize"]:
+    if str(found["MinSize"]) != str(written.get("MinSize")):
         # What an operator holds for a while is not a change by hand.
         properties["MinSize"] = hold.intended(name, found["MinSize"], found["MaxSize"])
     ours = {one["Key"] for one in written.get("Tags", [])}
