@@ -8,6 +8,7 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
 
 from botsite import in_flight
+from detection.reports import Reporter, State
 
 Application = Callable[..., Coroutine[Any, Any, None]]
 
@@ -42,6 +43,10 @@ class Worker(gasgi.ASGIWorker):
         super().load_wsgi()
         self.loop.set_default_executor(ThreadPoolExecutor(_THREADS, "aws"))
         self.asgi: Application = _tracked(self.asgi)
+        # Each of a site's processes says the same.
+        self.reporter = Reporter()
+        self.reporter.state = State.READY
+        self.reporter.start()
 
     async def _shutdown(self) -> None:
         """Stop accepting connections, finish what is in flight, then close idle connections.
@@ -51,6 +56,7 @@ class Worker(gasgi.ASGIWorker):
         for server in self.servers:
             server.close()
         self.log.info("Draining")
+        self.reporter.state = State.LEAVING
         await in_flight.finished()
         self._quick_shutdown = True
         await super()._shutdown()

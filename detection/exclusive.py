@@ -19,6 +19,11 @@ class Jobs:
         self.sharing = 0
         self.alone_or_waiting = 0
 
+    @property
+    def count(self) -> int:
+        """Return how many jobs there are."""
+        return self.sharing + self.alone_or_waiting
+
     @contextmanager
     def shared(self) -> Iterator[None]:
         """Work alongside other jobs."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from celery import Celery, bootsteps
-from celery.signals import worker_shutdown
+from celery.signals import worker_shutdown, worker_shutting_down
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -15,7 +15,9 @@ from botsite import aws, pause
 from botsite.settings import require
 from botsite.sqs.receiving import RECEIVING
 from detection import callback
+from detection.exclusive import JOBS
 from detection.model import weights
+from detection.reports import Reporter, State
 from detection.termination import Farewell
 
 log = structlog.get_logger()
@@ -34,10 +36,27 @@ def farewell() -> Farewell:
     return Farewell(leave=lambda: os.kill(os.getpid(), signal.SIGTERM))
 
 
+@cache
+def reporter() -> Reporter:
+    """Return what tells the dashboard about this machine."""
+    return Reporter(lambda: JOBS.count)
+
+
+class Report(bootsteps.StartStopStep):
+    """Say from the beginning that this machine is there; one that consumes no jobs is ready at once."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def start(self, worker: Any) -> None:
+        """Begin to report."""
+        reporter().state = State.STARTING if _consumes_jobs(worker) else State.READY
+        reporter().start()
+
+
 class LoadModel(bootsteps.StartStopStep):
     """Load and warm up the model before the first message is received, so that no message waits for it."""
 
-    requires = ("celery.worker.components:Pool",)
+    requires = (Report,)
 
     def include_if(self, worker: Any) -> bool:
         """Return whether this worker consumes jobs: the metrics role needs no model."""
@@ -52,7 +71,7 @@ class LoadModel(bootsteps.StartStopStep):
             aws.dynamodb()
             aws.s3()
             callback.start()
-            yolo.load()
+            reporter().model = yolo.load().name
         except (ImproperlyConfigured, weights.WeightsMissing) as error:
             log.critical("worker_cannot_start", error=str(error))
             raise SystemExit(1) from error
@@ -70,6 +89,7 @@ class WaitForService(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         """Wait, alive for health checks, and begin to watch for the machine's end; a SIGTERM ends the wait."""
         farewell().wait_for_service(_waits)
+        reporter().state = State.READY
         farewell().start()
         RECEIVING.stop_while(lambda: pause.current() is not None)
 
@@ -84,8 +104,14 @@ def _waits() -> bool:
 
 
 def register(app: Celery) -> None:
-    """Have every worker of `app` that consumes jobs load the model, and wait until its machine may work."""
-    app.steps["worker"].update({LoadModel, WaitForService})
+    """Have the workers of `app` report; those of jobs load the model, and wait until their machine may work."""
+    app.steps["worker"].update({Report, LoadModel, WaitForService})
+
+
+@worker_shutting_down.connect
+def say_so(**_: Any) -> None:
+    """Report that this worker only finishes what it has."""
+    reporter().state = State.LEAVING
 
 
 @worker_shutdown.connect

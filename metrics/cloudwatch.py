@@ -65,6 +65,14 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduledAction:
+    """A change of a group that EC2 Auto Scaling makes at a time."""
+
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Metric:
     """A metric and the statistic that is wanted of it."""
 
@@ -124,6 +132,11 @@ class Alarm:
     periods: int
     actions: tuple[str, ...]
 
+    @property
+    def scales(self) -> bool:
+        """Return whether it drives a scaling policy: it goes off in normal operation, and notifies nobody."""
+        return any(":scalingPolicy:" in action for action in self.actions) or self.name.startswith("TargetTracking-")
+
 
 def queue(url: str) -> Depth:
     """Return how many messages a queue has."""
@@ -143,6 +156,16 @@ def pool(group_name: str) -> tuple[Instance, ...]:
     return tuple(_instance(instance) for page in pages for instance in page["Instances"])
 
 
+def scheduled(group_name: str) -> list[ScheduledAction]:
+    """Return the scheduled actions of a group that have a time, the next one first."""
+    pages = (
+        aws.client("autoscaling").get_paginator("describe_scheduled_actions").paginate(AutoScalingGroupName=group_name)
+    )
+    actions = [one for page in pages for one in page["ScheduledUpdateGroupActions"] if "StartTime" in one]
+    found = [ScheduledAction(one["ScheduledActionName"], one["StartTime"].astimezone(UTC)) for one in actions]
+    return sorted(found, key=lambda one: one.at)
+
+
 def policies(group_name: str) -> list[TrackingPolicy | StepPolicy | OtherPolicy]:
     """Return the scaling policies of a group."""
     pages = aws.client("autoscaling").get_paginator("describe_policies").paginate(AutoScalingGroupName=group_name)
@@ -156,12 +179,12 @@ def alarms(name_prefix: str = "") -> list[Alarm]:
     return [_alarm(alarm) for page in pages for alarm in page["MetricAlarms"] if "MetricName" in alarm]
 
 
-def points(metrics: Sequence[Metric], since: datetime) -> list[tuple[Point, ...]]:
-    """Return the points of each metric, oldest first, with their times by the second (epoch seconds).
+def points(metrics: Sequence[Metric], since: datetime, period: int = 1) -> list[tuple[Point, ...]]:
+    """Return the points of each metric by periods of so many seconds, oldest first, with their times (epoch seconds).
 
-    CloudWatch keeps them so for three hours.
+    CloudWatch keeps them by the second for three hours, by the minute for 15 days.
     """
-    queries = [{"Id": f"m{number}", "MetricStat": _statistic(metric)} for number, metric in enumerate(metrics)]
+    queries = [{"Id": f"m{number}", "MetricStat": _statistic(metric, period)} for number, metric in enumerate(metrics)]
     pages = (
         aws.client("cloudwatch")
         .get_paginator("get_metric_data")
@@ -268,7 +291,7 @@ def _metric(described: Mapping[str, Any]) -> Metric:
     return Metric(described["Namespace"], described["MetricName"], dimensions, described.get("Statistic", "Average"))
 
 
-def _statistic(metric: Metric) -> dict[str, Any]:
+def _statistic(metric: Metric, period: int) -> dict[str, Any]:
     dimensions = [{"Name": name, "Value": value} for name, value in metric.dimensions]
     named = {"Namespace": metric.namespace, "MetricName": metric.name, "Dimensions": dimensions}
-    return {"Metric": named, "Period": 1, "Stat": metric.statistic}
+    return {"Metric": named, "Period": period, "Stat": metric.statistic}

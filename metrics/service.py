@@ -1,9 +1,11 @@
 """The queue, the group and the metrics that this process's settings name; each failure names the setting behind it."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -11,13 +13,22 @@ from django.conf import settings
 from botsite import aws
 from metrics import cloudwatch
 from metrics.backlog import BACKLOG, METRICS, TARGET_AT_MOST, WITHOUT_CAPACITY, Depth, Values, acceptable, positive
-from metrics.cloudwatch import Group, Metric, TrackingPolicy
+from metrics.cloudwatch import Alarm, Group, Metric, ScheduledAction, TrackingPolicy
 from metrics.evaluation import Point
 
 HOURS = 3
 # CloudWatch keeps points by the second for three hours, by its own clock. It rounds the start down to the minute, and
 # returns nothing at all for a start beyond that.
 _SPAN = timedelta(hours=HOURS) - timedelta(minutes=2)
+# The roles by the one name each has, and what their groups' names end with.
+ROLES = {"polybot": "polybot", "yolo5": "yolo5", "metricStreamer": "metrics"}
+_WORKERS = "-yolo5"
+# EC2 Auto Scaling publishes these of each group, by the minute and free of charge (MetricsCollection in the templates).
+GROUP_NAMESPACE, GROUP_DESIRED, GROUP_IN_SERVICE = (
+    "AWS/AutoScaling",
+    "GroupDesiredCapacity",
+    "GroupInServiceInstances",
+)
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized"}
 
 
@@ -44,6 +55,15 @@ class Tracked:
     period_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """How the workers' group did, by periods, oldest first: the highest backlog per instance, and its machines."""
+
+    backlog: tuple[Point, ...]
+    desired: tuple[Point, ...]
+    in_service: tuple[Point, ...]
+
+
 def queue() -> Depth:
     """Return the jobs queue; raise MetricFailed."""
     with _naming("JOBS_QUEUE_URL") as url:
@@ -62,10 +82,50 @@ def group() -> Group:
     """Return the workers' group; raise MetricFailed."""
     with _naming("ASG_NAME") as name:
         found = cloudwatch.groups(name).get(name)
-    if found is None:
-        text = f"The Auto Scaling group {name!r} doesn't exist in {aws.place()}: check ASG_NAME and AWS_REGION."
-        raise MetricFailed("ASG_NAME", text)
-    return found
+    return found or _missing(name)
+
+
+def fleet() -> dict[str, Group]:
+    """Return the groups of all roles by role, those that exist; raise MetricFailed, as without the workers' group."""
+    with _naming("ASG_NAME") as name:
+        names = {role: f"{_prefix(name)}-{short}" for role, short in ROLES.items()} | {"yolo5": name}
+        found = cloudwatch.groups(*names.values())
+    if name not in found:
+        _missing(name)
+    return {role: found[each] for role, each in names.items() if each in found}
+
+
+def scheduled() -> list[ScheduledAction]:
+    """Return what is scheduled for the workers' group, such as the end of a hold; raise MetricFailed."""
+    with _naming("ASG_NAME") as name:
+        return cloudwatch.scheduled(name)
+
+
+def alarms() -> list[Alarm]:
+    """Return the alarms of the service, with those that EC2 Auto Scaling made for it; raise MetricFailed."""
+    with _naming("ASG_NAME") as name:
+        beginnings = (f"{_prefix(name)}-", f"TargetTracking-{name}")
+        return [one for beginning in beginnings for one in cloudwatch.alarms(beginning)]
+
+
+def history(seconds: int, period: int) -> History:
+    """Return the last `seconds`, of which each period starts at a multiple of itself; raise MetricFailed."""
+    with _naming("ASG_NAME") as name:
+        since = datetime.fromtimestamp((time.time() - seconds) // period * period, UTC)
+        # A short peak is what somebody looks for.
+        backlog = replace(_deployed(name)[1], statistic="Maximum")
+        dimensions = (("AutoScalingGroupName", name),)
+        of_group = [Metric(GROUP_NAMESPACE, each, dimensions) for each in (GROUP_DESIRED, GROUP_IN_SERVICE)]
+        return History(*cloudwatch.points([backlog, *of_group], since, period))
+
+
+def _missing(name: str) -> NoReturn:
+    text = f"The Auto Scaling group {name!r} doesn't exist in {aws.place()}: check ASG_NAME and AWS_REGION."
+    raise MetricFailed("ASG_NAME", text)
+
+
+def _prefix(workers: str) -> str:
+    return workers.removesuffix(_WORKERS)
 
 
 def seconds_since_photo(read: Callable[[], float | None]) -> float:
@@ -78,14 +138,16 @@ def seconds_since_photo(read: Callable[[], float | None]) -> float:
 
 
 def tracked() -> Tracked:
-    """Return what target tracking looks at: the deployed policy alone knows which metric and target count.
-
-    Raise MetricFailed.
-    """
+    """Return what target tracking looks at; raise MetricFailed."""
     with _naming("ASG_NAME") as name:
-        for policy in cloudwatch.policies(name):
-            if isinstance(policy, TrackingPolicy) and policy.metric and policy.metric.name == BACKLOG:
-                return _tracked(policy, policy.metric)
+        return _tracked(*_deployed(name))
+
+
+def _deployed(name: str) -> tuple[TrackingPolicy, Metric]:
+    """Return the policy on the backlog: as deployed, it alone knows which metric and target count."""
+    for policy in cloudwatch.policies(name):
+        if isinstance(policy, TrackingPolicy) and policy.metric and policy.metric.name == BACKLOG:
+            return policy, policy.metric
     raise MetricFailed("ASG_NAME", f"{name} has no target tracking policy on our metric: provision the workers again.")
 
 
@@ -141,7 +203,7 @@ def _advice(error: ClientError | BotoCoreError) -> str:
         return f"AWS can't be reached: {error}"
     code = error.response["Error"].get("Code", "")
     if code in _DENIED:
-        return f"This process's role may not do {error.operation_name}: provision the metric stack again. ({error})"
+        return f"This process's role may not do {error.operation_name}: provision the stacks again. ({error})"
     if "NonExistent" in code or "DoesNotExist" in code:
         return f"Nothing has that name: check it, and AWS_REGION. ({error})"
     return str(error)

@@ -10,8 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from botsite import release
 from deploy.local.telegram.client import TelegramUser
 from detection import callback
+from tests.support.operators import Operator
 from tests.support.processes import wait_until
 from tests.support.running_demo import GROUP, Demo, running_demo
 
@@ -60,6 +62,22 @@ def test_commands_in_another_terminal_use_demo(demo: Demo, command: list[str], t
     ended = demo.manage(*command, *(["--out", str(tmp_path)] if command[0] == "loadtest" else []))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert f"Using the demo that is running here, at {demo.env['AWS_ENDPOINT_URL']}" in ended.stderr
+
+
+def test_dashboard_tells_what_each_machine_does(demo: Demo, photo: bytes) -> None:
+    demo.answer(photo)
+    [site] = set(re.findall(r"(http://127\.0\.0\.\d+:\d+)/ops/", (demo.folder / "output").read_text()))
+    admin = Operator(site).log_in(demo.env["ADMIN_USER"], demo.env["ADMIN_PASSWORD"])
+    does = r'data-row="i-[^>]+>\s*<td data-column="Role">(\w+)</td>.*?<td data-column="Does">([^<]+)</td>.*?</tr>'
+
+    def machines() -> set[tuple[str, str]]:
+        return set(re.findall(does, admin.get("/ops/live").text, re.DOTALL))
+
+    expected = {("polybot", "takes photos, sends answers"), ("metricStreamer", "publishes the metric, repairs")}
+    wait_until(lambda: {*expected, ("yolo5", "idle")} <= machines())
+    page = admin.get("/ops/live").text
+    assert f'<td data-column="Version">{release.text()}</td>' in page
+    wait_until(lambda: "Workers, 1 hour ago to now: in service unknown" not in admin.get("/ops/live").text)
 
 
 def test_trace_follows_sample_photo(demo: Demo) -> None:

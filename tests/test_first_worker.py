@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from threading import Barrier
-from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -15,7 +14,6 @@ from django.conf import settings
 
 from botsite import aws
 from botsite.staff import first_worker
-from botsite.staff.sources import Reading, Snapshot
 from metrics import service, wait
 from tests.support.local_aws import local_aws, make_group
 
@@ -88,9 +86,7 @@ def workers(unmeasured: Workers) -> Workers:
 
 def said() -> str:
     """Return what the dashboard says."""
-    unread: Reading[Any] = Reading(None, "not read")
-    queue, group, tracked = Reading(service.queue()), Reading(service.group()), Reading(service.tracked())
-    return first_worker.words(Snapshot(time.time(), queue, unread, group, tracked, unread, unread))
+    return first_worker.words(service.queue(), service.group(), service.tracked(), time.time())
 
 
 def test_next_photo_starts_a_worker(workers: Workers) -> None:

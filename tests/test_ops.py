@@ -1,15 +1,18 @@
 """The dashboard shows how the service is doing, what is unknown and why; operators replay dead letters from it."""
 
+import html
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from django.contrib.admin.models import LogEntry
 
-from botsite.staff import charts, recent
+from botsite import aws, pause
+from botsite.staff import charts
 from botsite.staff.charts import Frame
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
@@ -21,14 +24,16 @@ from tests.support.faulty import FaultySite, failing
 from tests.support.operators import Operator
 from tests.support.processes import wait_until
 
-TILE = re.compile(r'data-tile="([^"]+)">\s*<dt>[^<]*</dt>\s*<dd class="value">([^<]+)')
+TILE = re.compile(r'data-tile="([^"]+)">\s*<dt>.*?</dt>\s*<dd class="value[^"]*">([^<]+)')
 TILES = [
-    ["Waiting", "In progress", "Oldest waiting", "Dead letters"],
-    ["Desired", "In service", "Backlog per instance", "Metric freshness"],
-    ["Photos per minute", "Time to answer, p50", "Time to answer, p95", "Failures"],
+    ["Waiting", "In progress", "Oldest waiting", "Dead letters", "Backlog per instance", "Metric freshness"],
+    ["Longest wait now", "Time to answer, p50", "Time to answer, p95", "Photos per minute"],
+    ["Our failures", "Refused files", "Undeliverable"],
+    ["Workers in service", "Workers wanted", "Sites", "Metric machine", "Code", "Model"],
+    ["Alarms on", "Scaling alarms on", "Alarms without data"],
 ]
+OF_PHOTOS = [*TILES[1][1:], *TILES[2]]
 PAGES = ("/ops/", "/ops/live", "/ops/dead-letters", "/ops/dead-letters/replay?id=x")
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def test_dashboard_shows_state_of_service(admin: Operator, user: TelegramUser, p
     assert list(said) == [name for section in TILES for name in section]
     assert "unknown" not in said.values()
     assert int(said["Photos per minute"]) >= 1
-    assert (said["Desired"], float(said["Backlog per instance"]) >= 0) == ("0", True)
+    assert (said["Workers wanted"], float(said["Backlog per instance"]) >= 0) == ("0", True)
 
 
 def test_dashboard_says_when_first_worker_is_expected(admin: Operator) -> None:
@@ -83,8 +88,10 @@ def test_dashboard_says_when_first_worker_is_expected(admin: Operator) -> None:
 def test_charts_have_text_alternatives(admin: Operator, stack: LocalStack) -> None:
     page = admin.get("/ops/").text
     assert re.findall(r'role="img" aria-label="([^,]+), ([^:]+) to now: ', page) == [
-        ("Backlog per instance", "3 hours ago"),
-        ("Photos per minute", "30 minutes ago"),
+        ("Backlog per instance", "1 hour ago"),
+        ("Workers", "1 hour ago"),
+        ("Photos per minute", "1 hour ago"),
+        ("Time to answer", "1 hour ago"),
     ]
     assert f'; target {stack.env["BACKLOG_TARGET"]}"' in page
     assert " style=" not in page
@@ -135,10 +142,11 @@ def test_staff_without_permission_see_and_do_nothing(stack: LocalStack, given_up
     ("service", "operation", "unknown"),
     [
         ("sqs", "GetQueueAttributes", ["Waiting", "In progress", "Dead letters"]),
-        ("dynamodb", "Query", ["Oldest waiting", *TILES[2]]),
-        ("autoscaling", "DescribeAutoScalingGroups", ["Desired", "In service"]),
+        ("dynamodb", "Query", ["Oldest waiting", "Longest wait now", *OF_PHOTOS]),
+        ("autoscaling", "DescribeAutoScalingGroups", TILES[3][:4]),
         ("autoscaling", "DescribePolicies", ["Backlog per instance", "Metric freshness"]),
         ("cloudwatch", "GetMetricData", ["Backlog per instance", "Metric freshness"]),
+        ("cloudwatch", "DescribeAlarms", ["Alarms on"]),
     ],
 )
 def test_failing_source_is_unknown_with_its_reason(
@@ -156,7 +164,8 @@ def test_ten_open_pages_cost_as_much_as_one(site: FaultySite, operator: Operator
     with ThreadPoolExecutor(10) as pool:
         pages = list(pool.map(lambda _: Operator(site.url, operator.cookies).get("/ops/live"), range(10)))
     assert [page.status_code for page in pages] == [200] * 10
-    assert site.requests("cloudwatch") - before <= 3
+    # In each of the site's two processes: the newest points, perhaps twice, those of the charts, and the alarms twice.
+    assert site.requests("cloudwatch") - before <= 2 * 5
 
 
 def test_replayed_dead_letter_is_answered_and_recorded(
@@ -205,43 +214,72 @@ def test_failing_dead_letter_queue_gives_error_page(site: FaultySite, operator: 
     assert [(answer.status_code, "errornote" in answer.text) for answer in answers] == [(503, True)] * 2
 
 
-def _item(
-    age_seconds: float, status: str = "succeeded", delivery: str = "delivered", wait: float = 1
-) -> dict[str, str]:
-    stored = NOW - timedelta(seconds=age_seconds)
-    times = {"created_at": stored.isoformat(), "delivered_at": (stored + timedelta(seconds=wait)).isoformat()}
-    return {"status": status, "delivery": delivery, **times}
-
-
-def test_recent_photos_are_counted_by_minute() -> None:
-    items = [
-        _item(10, "queued", "pending"),
-        _item(30, wait=4),
-        _item(70, "failed"),
-        _item(100, delivery="undeliverable"),
-    ]
-    said = recent.summary(items, NOW, whole=True)
-    assert (said.minutes, said.by_minute[:3], said.failed_by_minute[:3]) == (30, (2, 2, 0), (0, 1, 0))
-    assert (said.answered, said.failed, said.undeliverable, said.p50_ms, said.p95_ms) == (2, 1, 1, 1000, 4000)
-
-
-def test_too_many_photos_are_summarised_by_newest() -> None:
-    said = recent.summary([_item(age) for age in range(0, 301, 5)], NOW, whole=False)
-    assert (said.minutes, said.by_minute) == (5.0, (12, 12, 12, 12, 12))
-
-
-def test_items_with_bad_times_are_tolerated() -> None:
-    said = recent.summary([{"created_at": "yesterday"}, {"created_at": ""}], NOW, whole=False)
-    assert (sum(said.by_minute), said.answered, said.p50_ms) == (0, 0, None)
-    assert recent.summary([], NOW, whole=True).by_minute == (0,) * 30
-
-
 def test_line_breaks_at_missing_points_and_stays_in_frame() -> None:
     points = [Point(0, 1), Point(60, 5), Point(1000, 20)]
     chart = Frame(now=1000, seconds=1000, gap=90).draw("Load", "long ago", {"load": points}, target=10)
-    assert chart.lines[0].way == "M0.0 114.0h0L36.0 90.0M600.0 0.0h0"
+    assert (chart.lines[0].way, chart.lines[0].dots) == ("M0.0 114.0L36.0 90.0", "M600.0 0.0h0")
     assert (chart.top, chart.target) == ("20", 60.0)
     assert chart.words == "Load, long ago to now: load now 20, at most 20; target 10"
+    assert json.loads(chart.values) == {
+        "since": 0,
+        "seconds": 1000,
+        "width": 600,
+        "lines": {"load": [[0.0, "1"], [36.0, "5"], [600, "20"]]},
+    }
+
+
+def test_unknown_time_range_names_the_choices(admin: Operator) -> None:
+    for path in ("/ops/?range=2h", "/ops/live?range=2h"):
+        answer = admin.get(path)
+        assert answer.status_code == 400
+        assert "not a time range. The choices are 1h, 3h, 24h, 7d." in answer.text
+
+
+@pytest.mark.parametrize(("name", "since"), [("3h", "3 hours"), ("24h", "24 hours"), ("7d", "7 days")])
+def test_time_range_is_in_charts_and_refresh(admin: Operator, name: str, since: str) -> None:
+    page = admin.get(f"/ops/?range={name}").text
+    assert set(re.findall(r'role="img" aria-label="[^,]+, ([^:]+) to now: ', page)) == {f"{since} ago"}
+    assert f'data-source="/ops/live?range={name}"' in page
+    assert f"in the last {since}" in admin.get(f"/ops/live?range={name}").text
+
+
+def test_tiles_lead_to_pages(admin: Operator) -> None:
+    page = admin.get("/ops/").text
+    links = dict(re.findall(r'<dt><a href="([^"]+)">([^<]+)</a>', page))
+    assert {"Our failures", "Refused files", "Undeliverable"} <= set(links.values())
+    since = r"since=\d{4}-\d\d-\d\dT\d\d%3A\d\d"
+    assert re.search(rf'href="{operators.JOBS}\?status=refused&amp;{since}">Refused files', page)
+    for link in links:
+        if link.startswith("#"):
+            assert f'id="{link[1:]}"' in page, link
+        else:
+            assert admin.get(html.unescape(link)).status_code == 200, link
+
+
+def test_pause_and_hold_are_told(admin: Operator, stack: LocalStack) -> None:
+    table, group, autoscaling = stack.env["PREDICTIONS_TABLE"], stack.env["ASG_NAME"], aws.client("autoscaling")
+    action = {"AutoScalingGroupName": group, "ScheduledActionName": "hold 2 by user/jo"}
+    autoscaling.put_scheduled_update_group_action(**action, StartTime=datetime(2040, 1, 2, 3, 4, tzinfo=UTC), MinSize=0)
+    pause.begin(table, "arn:aws:iam::1:user/jo")
+    try:
+        wait_until(lambda: "Workers: hold 2 by user/jo, until 2040-01-02 03:04 UTC." in admin.get("/ops/live").text)
+        wait_until(lambda: "Paused by user/jo since " in admin.get("/ops/live").text)
+        assert "The next photo starts one" not in admin.get("/ops/live").text
+    finally:
+        pause.end(table)
+        autoscaling.delete_scheduled_action(**action)
+    wait_until(lambda: "Paused by" not in admin.get("/ops/live").text)
+
+
+def test_unknown_pause_and_hold_are_told(site: FaultySite, operator: Operator) -> None:
+    site.break_(
+        failing("autoscaling", "DescribeScheduledActions", "access denied"),
+        failing("dynamodb", "GetItem", "access denied"),
+    )
+    wait_until(lambda: "Whether the workers are held is unknown: " in operator.get("/ops/live").text)
+    wait_until(lambda: "Whether the service is paused is unknown: " in operator.get("/ops/live").text)
+    site.repair()
+    wait_until(lambda: "Whether" not in operator.get("/ops/live").text)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +299,7 @@ def test_distant_target_is_named_not_drawn(highest: float, top: str, height: flo
 
 def test_chart_without_points_says_so() -> None:
     chart = Frame(now=0, seconds=60, gap=90).draw("Load", "long ago", {"load": []})
-    assert (chart.lines[0].way, chart.target, chart.top) == ("", None, "1")
+    assert (chart.lines[0].way, chart.empty, chart.target, chart.top) == ("", True, None, "1")
     assert chart.words.endswith("load unknown, no data")
 
 

@@ -24,6 +24,13 @@ ANSWERED = '[data-tile="Time to answer, p50"] .note'
 _LOOK = """Object.defineProperty(document, "hidden", {value: %s, configurable: true});
 document.dispatchEvent(new Event("visibilitychange"));"""
 LOOK_AWAY, LOOK_AGAIN = _LOOK % "true", _LOOK % "false"
+ALARMS = re.compile(r"^(The other )?\d+ alarms$")
+READABLE = ", ".join(
+    (
+        ".notice, .verdict, .verdict *, .spans a, .tile dt, .tile dd, .plot span, .readout, .legend li, .as-of",
+        ".rows td, summary",
+    )
+)
 _chat_ids = count(86_000)
 
 
@@ -78,20 +85,24 @@ def tile(page: Page, name: str) -> Locator:
     return page.locator(f'[data-tile="{name}"] .value')
 
 
+def probe(page: Page) -> Locator:
+    """Return what shows the values of the first chart."""
+    return page.locator("#chart-backlog .probe")
+
+
 def answered(page: Page) -> int:
-    """Return how many photos of the last half hour were answered, according to the page."""
+    """Return how many photos of the last hour were answered, according to the page."""
     words = page.locator(ANSWERED).inner_text().split()
-    assert words[:1] == ["of"]
-    return int(words[1])
+    assert words[0] in ("of", "no")
+    return int(words[1]) if words[0] == "of" else 0
 
 
 def test_three_hours_of_backlog_are_drawn_with_target(page: Page, past: None) -> None:
+    page.get_by_role("link", name="3 hours").click()
     words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 900; target 270")
     chart = page.get_by_role("img", name=words)
     expect(chart).to_be_visible()
-    expect(chart.locator("path.series-1")).to_have_attribute(
-        "d", re.compile("^M[0-9.]+ [0-9.]+h0(L[0-9.]+ [0-9.]+){99}")
-    )
+    expect(chart.locator("path.series-1")).to_have_attribute("d", re.compile("^M[0-9.]+ [0-9.]+(L[0-9.]+ [0-9.]+){58}"))
     expect(chart.locator("path.target")).to_have_attribute("d", "M0 87.6H600")
 
 
@@ -108,7 +119,7 @@ def test_dashboard_updates_under_load_without_reload(page: Page, stack: LocalSta
     for message in sent:
         sender.wait_for_reply(message)
     page.wait_for_function(
-        f"""sent => Number(document.querySelector({ANSWERED!r}).innerText.split(" ")[1]) >= sent""",
+        f"""sent => Number(document.querySelector({ANSWERED!r}).innerText.match(/of (\\d+)/)?.[1]) >= sent""",
         arg=before + PHOTOS,
     )
     expect(tile(page, "Time to answer, p50")).to_contain_text("s")
@@ -119,7 +130,7 @@ def test_dashboard_updates_under_load_without_reload(page: Page, stack: LocalSta
 
 def test_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) -> None:
     expect(tile(page, "Dead letters")).to_contain_text("(needs attention)")
-    page.get_by_role("link", name="Dead letters").click()
+    page.locator('[data-tile="Dead letters"]').click()
     expect(page.get_by_role("link", name=given_up.prediction_id)).to_be_visible()
     assert page.locator("#result_list").evaluate("table => table.offsetWidth") > 800
     page.get_by_label("Select all letters on this page").check()
@@ -130,16 +141,84 @@ def test_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_fit_phones_and_are_readable_in_light_and_dark(page: Page, site_address: str, scheme: str) -> None:
+@pytest.mark.parametrize("width", [360, 390, 1280])
+def test_pages_fit_and_are_readable_in_light_and_dark(
+    page: Page, site_address: str, past: None, scheme: str, width: int
+) -> None:
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    page.set_viewport_size({"width": 360, "height": 800})
-    for path in ("/ops/", "/ops/dead-letters"):
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in ("/ops/dead-letters", "/ops/"):
         page.goto(site_address + path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert page.locator("h1").count() == 1, path
-    page.goto(f"{site_address}/ops/")
-    assert page.locator(".notice, .tile dt, .tile dd, .plot span, .legend li, .as-of").evaluate_all(CONTRAST) >= 4.5
-    assert page.locator("h2").all_inner_texts() == ["Queue", "Machines", "Photos"]
+    page.get_by_text(ALARMS).click()
+    probe(page).focus()
+    assert page.locator(READABLE).evaluate_all(CONTRAST) >= 4.5
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("h2").all_inner_texts() == ["Queue", "Photos", "Machines", "Alarms"]
+
+
+def test_time_range_stays_in_address_and_refreshes(page: Page) -> None:
+    page.get_by_role("link", name="24 hours").click()
+    expect(page).to_have_url(re.compile(r"/ops/\?range=24h$"))
+    expect(page.get_by_role("link", name="24 hours")).to_have_attribute("aria-current", "page")
+    with page.expect_response("**/ops/live?range=24h"):
+        expect(page.get_by_role("img", name="Workers, 24 hours ago to now")).to_be_visible()
+
+
+def test_pointer_shows_values_of_a_moment(page: Page, past: None) -> None:
+    box = probe(page).bounding_box()
+    assert box
+    shown = []
+    for share in (0.3, 0.9):
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + 40)
+        readout = probe(page).locator("output")
+        expect(readout).to_have_text(re.compile(r"^\d\d:\d\d UTC\nbacklog \d+$"))
+        inside = readout.bounding_box()
+        assert inside
+        assert box["x"] <= inside["x"] <= inside["x"] + inside["width"] <= box["x"] + box["width"]
+        shown.append(readout.inner_text())
+    assert shown[0] < shown[1]
+    page.mouse.move(0, 0)
+    expect(probe(page).locator("output")).to_be_hidden()
+
+
+def test_keys_show_values_and_refreshes_keep_them(page: Page, past: None) -> None:
+    slider = page.get_by_role("slider", name="Backlog per instance")
+    slider.focus()
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"UTC, backlog \d"))
+    newest = int(slider.get_attribute("aria-valuenow") or 0)
+    slider.press("ArrowLeft")
+    slider.press("PageDown")
+    with page.expect_response("**/ops/live*"):
+        expect(slider).to_have_attribute("aria-valuenow", str(newest - 11))
+    expect(slider.locator("output")).to_be_visible()
+    expect(slider).to_be_focused()
+    slider.press("Home")
+    expect(slider).to_have_attribute("aria-valuenow", "0")
+    slider.press("Escape")
+    expect(slider.locator("output")).to_be_hidden()
+
+
+def test_refreshes_keep_focus_and_what_is_unfolded(page: Page) -> None:
+    page.get_by_text(ALARMS).click()
+    link = page.get_by_role("link", name="Waiting", exact=True)
+    link.focus()
+    for _ in range(2):
+        with page.expect_response("**/ops/live*"):
+            expect(page.get_by_role("row", name=re.compile("objdet-metric-gap"))).to_be_visible()
+    expect(link).to_be_focused()
+
+
+def test_tile_is_a_link_to_its_jobs(page: Page) -> None:
+    page.locator('[data-tile="Waiting"]').click()
+    expect(page).to_have_url(re.compile(r"/admin/detection/job/\?status=queued$"))
+
+
+def test_whatever_needs_somebody_is_at_the_top(page: Page, given_up: Prediction) -> None:
+    verdict = page.locator(".verdict")
+    verdict.get_by_role("link", name="Dead letters").click()
+    expect(page).to_have_url(re.compile("#tile-dead-letters$"))
 
 
 def test_hidden_page_stops_refreshing(page: Page) -> None:
@@ -150,7 +229,7 @@ def test_hidden_page_stops_refreshing(page: Page) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.clock.run_for(60_000)
     assert asked == []
-    with page.expect_response("**/ops/live"):
+    with page.expect_response("**/ops/live*"):
         page.evaluate(LOOK_AGAIN)
 
 

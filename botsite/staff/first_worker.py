@@ -2,21 +2,21 @@
 
 import math
 
-from botsite.staff.sources import Snapshot
 from metrics import wait
 from metrics.backlog import Depth
+from metrics.cloudwatch import Group
+from metrics.service import Tracked
 from metrics.wait import Starting
 
 # The last seconds of a start can't be told.
 _SOON_SECONDS = 5.0
 
 
-def words(seen: Snapshot) -> str:
-    """Return two sentences; none while a worker works, or if that is unknown."""
-    depth, group, tracked = seen.queue.value, seen.group.value, seen.tracked.value
+def words(depth: Depth | None, group: Group | None, tracked: Tracked | None, now: float) -> str:
+    """Return two sentences, `now` in epoch seconds; none while a worker works, or if that is unknown."""
     if depth is None or group is None or tracked is None:
         return ""
-    start = wait.starting(tracked, seen.at)
+    start = wait.starting(tracked, now)
     if wait.working(depth, group.in_service, start):
         return ""
     ready = wait.ready_in(depth, group.desired, group.in_service, start)

@@ -1,4 +1,4 @@
-"""Link to what all roles logged about a photo."""
+"""Link to what all roles logged about a photo, and to what a machine logged."""
 
 import re
 from datetime import datetime, timedelta
@@ -27,9 +27,29 @@ def of(prediction: Prediction) -> str | None:
         f"~(end~'{_text(_iso(stored + _AFTER))}~start~'{_text(_iso(stored - _BEFORE))}~timeType~'ABSOLUTE~tz~'UTC"
         f"~editorString~'{_text(query)}~source~({groups}))"
     )
+    return f"{_console()}#logsV2:logs-insights{quote(f'?queryDetail={detail}', safe='').replace('%', '$')}"
+
+
+def of_machine(role: str, machine: str) -> str:
+    """Return the address of a machine's log, empty without log groups. `role` is as in the group's name.
+
+    Its stream has its id (deploy/docker/run.sh). The console escapes what is in the fragment twice.
+    """
+    group = next((group for group in settings.LOG_GROUPS if group.endswith(f"/{role}")), "")
+    if not group:
+        return ""
+    escaped = quote(quote(group, safe=""), safe="").replace("%", "$")
+    return f"{_console()}#logsV2:log-groups/log-group/{escaped}/log-events/{machine}"
+
+
+def of_alarm(name: str) -> str:
+    """Return the address of an alarm, empty where there is no console."""
+    return f"{_console()}#alarmsV2:alarm/{quote(name, safe='')}" if settings.LOG_GROUPS else ""
+
+
+def _console() -> str:
     region = settings.AWS_REGION
-    home = f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
-    return f"{home}#logsV2:logs-insights{quote(f'?queryDetail={detail}', safe='').replace('%', '$')}"
+    return f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
 
 
 def _text(text: str) -> str:

@@ -1,157 +1,113 @@
-"""Turn readings of the service into the dashboard's tiles and charts; what could not be read is shown as unknown."""
+"""What the dashboard is made of: tiles, machines, alarms and charts, in sections."""
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
-from botsite.staff import first_worker
-from botsite.staff.charts import Chart, Frame
-from botsite.staff.recent import MINUTES, Recent
-from botsite.staff.sources import Reading, Snapshot
+from botsite.staff.charts import Chart
+from botsite.staff.sources import Reading
 from detection import timeline
-from metrics import backlog
-from metrics.cloudwatch import STALE_AFTER_SECONDS, Group
-from metrics.evaluation import Point
-from metrics.service import HOURS, Tracked
 
-_FAILURES_AT_MOST = 0.1
+# As many as fit into a tile on a phone.
+_LARGE_LETTERS = 10
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A number: `bad` if it needs attention; `unknown` with the reason as its note."""
+    """A number, and the page that tells more. `bad` if somebody has to act; `unknown` with the reason as its note."""
 
     name: str
     value: str
     note: str = ""
+    link: str = ""
     bad: bool = False
     unknown: bool = False
+
+    @property
+    def key(self) -> str:
+        """Return the name as an id."""
+        return self.name.lower().replace(" ", "-").replace(",", "")
+
+    @property
+    def long(self) -> bool:
+        """Return whether the value is too long for large letters."""
+        return len(self.value) > _LARGE_LETTERS
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a row has in a column, and the page that tells more."""
+
+    column: str
+    text: str
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A machine or an alarm, and what to do about it."""
+
+    key: str
+    cells: tuple[Cell, ...]
+    todo: str = ""
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of equal columns, or the sentence `empty`. `rest` are rows that nobody has to see, behind `rest_name`."""
+
+    name: str
+    rows: tuple[Row, ...]
+    rest: tuple[Row, ...] = ()
+    rest_name: str = ""
+    empty: str = ""
+
+    @property
+    def key(self) -> str:
+        """Return the name as an id."""
+        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Tiles that belong together, with a sentence above them and their chart."""
+    """Tiles that belong together, with a sentence above them, their table and their charts."""
 
     title: str
     tiles: tuple[Tile, ...]
-    chart: Chart | None = None
+    charts: tuple[Chart, ...] = ()
     notice: str = ""
+    table: Table | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the title as an id."""
+        return self.title.lower()
 
 
-def sections(seen: Snapshot) -> list[Section]:
-    """Return the sections of the page, from the queue to the answers."""
-    return [_queue(seen), _machines(seen), _photos(seen)]
-
-
-def _queue(seen: Snapshot) -> Section:
-    dead = _tile(
-        "Dead letters", seen.dead, lambda number: Tile("", str(number), "jobs that failed too often", bad=number > 0)
-    )
-    return Section(
-        "Queue",
-        (
-            _tile("Waiting", seen.queue, lambda queue: Tile("", str(queue.visible), "jobs without a worker")),
-            _tile("In progress", seen.queue, lambda queue: Tile("", str(queue.in_flight), "jobs that workers hold")),
-            _tile("Oldest waiting", seen.oldest, _oldest),
-            dead,
-        ),
-    )
-
-
-def _machines(seen: Snapshot) -> Section:
-    tracked = seen.tracked.value
-    points, target = (tracked.points, tracked.target) if tracked else ((), None)
-    frame = Frame(seen.at, HOURS * 3600, STALE_AFTER_SECONDS)
-    return Section(
-        "Machines",
-        (
-            _tile(
-                "Desired", seen.group, lambda group: Tile("", str(group.desired), f"{group.minimum} to {group.maximum}")
-            ),
-            _tile(
-                "In service",
-                seen.group,
-                lambda group: Tile("", str(group.in_service), f"{group.pending} more starting"),
-            ),
-            _tile("Backlog per instance", seen.tracked, lambda tracked: _backlog(tracked, seen.group.value)),
-            _tile("Metric freshness", seen.tracked, lambda tracked: _freshness(tracked, seen.at)),
-        ),
-        frame.draw("Backlog per instance", f"{HOURS} hours ago", {"backlog": points}, target),
-        first_worker.words(seen),
-    )
-
-
-def _photos(seen: Snapshot) -> Section:
-    photos = seen.photos
-    series: dict[str, list[Point]] = {"photos": [], "failed": []}
-    if photos.value:
-        for name, counts in (("photos", photos.value.by_minute), ("failed", photos.value.failed_by_minute)):
-            by_age = reversed(list(enumerate(counts)))
-            series[name] = [Point(seen.at - 60.0 * minute, count) for minute, count in by_age]
-    return Section(
-        "Photos",
-        (
-            _tile("Photos per minute", photos, lambda recent: Tile("", str(recent.by_minute[0]), "in the last minute")),
-            _tile(
-                "Time to answer, p50", photos, lambda recent: Tile("", timeline.readable(recent.p50_ms), _of(recent))
-            ),
-            _tile(
-                "Time to answer, p95", photos, lambda recent: Tile("", timeline.readable(recent.p95_ms), _of(recent))
-            ),
-            _tile("Failures", photos, _failures),
-        ),
-        Frame(seen.at, MINUTES * 60, 61).draw("Photos per minute", f"{MINUTES} minutes ago", series),
-    )
-
-
-def _tile(name: str, reading: Reading[Value], show: Callable[[Value], Tile]) -> Tile:
+def tile(name: str, reading: Reading[Value], show: Callable[[Value], Tile], link: str = "") -> Tile:
+    """Return the tile that `show` makes of what was read, which lacks name and link, or the reason why nothing was."""
     if not reading.known:
-        return Tile(name, "unknown", reading.reason, unknown=True)
-    shown = show(cast(Value, reading.value))
-    return Tile(name, shown.value, shown.note, shown.bad)
+        return Tile(name, "unknown", reading.reason, link, unknown=True)
+    return replace(show(cast(Value, reading.value)), name=name, link=link)
 
 
-def _oldest(seconds: float | None) -> Tile:
-    return (
-        Tile("", "–", "nothing is waiting")
-        if seconds is None
-        else Tile("", _seconds(seconds), "since the job was sent")
-    )
+def of(value: object, note: str = "", bad: bool = False) -> Tile:
+    """Return a tile without a name, for `tile`."""
+    return Tile("", str(value), note, bad=bad)
 
 
-def _backlog(tracked: Tracked, group: Group | None) -> Tile:
-    if not tracked.points:
-        return Tile("", "–", f"target {tracked.target:g}; nothing published", bad=True)
-    newest = tracked.points[-1].value
-    raised = group is not None and math.isclose(newest * group.desired, backlog.kept(tracked.target), rel_tol=1e-6)
-    note = f"target {tracked.target:g}" + ("; raised, so that a machine stays" if raised else "")
-    return Tile("", f"{newest:g}", note, bad=newest > tracked.target)
+def span(seconds: float | None) -> str:
+    """Return seconds in a readable unit; a dash for None."""
+    if seconds is None:
+        return "–"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    days = int(seconds // 86_400)
+    return f"{days} d {seconds % 86_400 // 3600:.0f} h" if days else timeline.readable(round(seconds) * 1000)
 
 
-def _freshness(tracked: Tracked, now: float) -> Tile:
-    if not tracked.points:
-        return Tile("", f"over {HOURS} h", "no data: check the logs of the metric machine", bad=True)
-    age = max(0.0, now - tracked.points[-1].at)
-    return Tile(
-        "", _seconds(age), f"since the last value; stale after {STALE_AFTER_SECONDS:g} s", bad=age > STALE_AFTER_SECONDS
-    )
-
-
-def _failures(recent: Recent) -> Tile:
-    # Some files are not photos and some chats are gone: a few failures are normal.
-    bad = recent.failed + recent.undeliverable > _FAILURES_AT_MOST * sum(recent.by_minute)
-    return Tile("", str(recent.failed), f"plus {recent.undeliverable} undeliverable, in {_span(recent)}", bad=bad)
-
-
-def _of(recent: Recent) -> str:
-    return f"of {recent.answered} photos in {_span(recent)}"
-
-
-def _span(recent: Recent) -> str:
-    return f"{recent.minutes:.0f} min"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else timeline.readable(round(seconds * 1000))
+def count(number: int, noun: str) -> str:
+    """Return "1 photo", "2 photos"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,14 +1,12 @@
 """The work: what waits in the queue, and how the photos of the last hour went."""
 
-from dataclasses import asdict
-
-from botsite.staff import recent
+from botsite.staff import recent, waiting
 from deploy.operate.seen import Line, Mark, Seen, bad_if, count
 from deploy.service import Service
 from detection import timeline
 from metrics import cloudwatch
 
-_MINUTES = 60
+_SECONDS = 3600
 
 
 def jobs(service: Service) -> Seen:
@@ -24,18 +22,23 @@ def jobs(service: Service) -> Seen:
 
 def oldest(service: Service) -> Seen:
     """Tell how long the oldest photo has been waiting for a worker."""
-    seconds = recent.oldest_waiting_seconds(service.setting("PREDICTIONS_TABLE"))
+    seconds = waiting.read(service.setting("PREDICTIONS_TABLE")).worker_seconds
     waits = "nothing waits" if seconds is None else f"waits for {timeline.readable(round(seconds) * 1000)}"
     return Seen({"seconds": seconds}, (Line(waits),))
 
 
 def photos(service: Service) -> Seen:
     """Count the photos of the last hour by their end."""
-    found = recent.read(_MINUTES, service.setting("PREDICTIONS_TABLE"))
-    total = sum(found.by_minute)
-    data = {name: value for name, value in asdict(found).items() if not name.endswith("by_minute")}
-    p50, p95 = timeline.readable(found.p50_ms), timeline.readable(found.p95_ms)
-    lines = [Line(f"{total} in the last {found.minutes:.0f} min, {found.answered} answered (p50 {p50}, p95 {p95})")]
-    if found.failed or found.undeliverable:
-        lines.append(bad_if(found.failed > total / 10, f"{found.failed} failed, {found.undeliverable} undeliverable"))
-    return Seen({"photos": total, **data}, tuple(lines))
+    found = recent.read(_SECONDS, table=service.setting("PREDICTIONS_TABLE"))
+    waits = {f"p{percent}_ms": found.percentile(percent) for percent in (50, 95)}
+    counts = {"failed": found.failed, "refused": found.refused, "undeliverable": found.undeliverable}
+    data = {"photos": found.photos, "minutes": _SECONDS / 60, "answered": found.answered, **waits, **counts}
+    p50, p95 = map(timeline.readable, waits.values())
+    more = "more than " if found.sampled else ""
+    waited = f"p50 {p50}, p95 {p95} of {count(found.answered, 'answer')}"
+    lines = [Line(f"{more}{count(found.photos, 'photo')} in the last hour; {waited}")]
+    if any(counts.values()):
+        least = " or more" if found.more else ""
+        ends = ", ".join(f"{number}{least} {name}" for name, number in counts.items() if number)
+        lines.append(bad_if(found.failed, ends))
+    return Seen(data, tuple(lines))

@@ -75,6 +75,8 @@ MAY_ANYWHERE = {
         *_SESSION,
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribePolicies",
+        "autoscaling:DescribeScheduledActions",
+        "cloudwatch:DescribeAlarms",
         "cloudwatch:GetMetricData",
     },
     "yolo5": _SESSION,

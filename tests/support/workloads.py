@@ -28,10 +28,10 @@ from botsite.bot import bot_token, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
-from botsite.staff import job_query, job_rows, recent
+from botsite.staff import job_query, job_rows, recent, waiting
 from botsite.staff.job_filters import Filters, State
 from deploy.local.processes import wait_until
-from detection import dead_letters, deliveries, images, jobs, operations, predictions, sweep, termination
+from detection import dead_letters, deliveries, images, jobs, operations, predictions, reports, sweep, termination
 from detection.schemas import Delivery, Detection, Prediction
 from metrics import service, tasks, wait
 
@@ -167,11 +167,14 @@ def administer() -> None:
 
 def look_at_service() -> None:
     """Do what the dashboard does: read every source, look at the dead letters, and replay one."""
-    service.group()
+    reports.read(one.id for group in service.fleet().values() for one in group.instances)
     service.tracked()
+    service.history(3600, 60)
+    service.alarms()
+    service.scheduled()
     wait.expected()
     recent.read()
-    recent.oldest_waiting_seconds()
+    waiting.read()
     assert dead_letters.count() == 1
     # As `look` and `chosen` read, but without their long poll, which takes seconds for each permission under test.
     assert len(list(dead_letters.read(wait_seconds=0))) == 1

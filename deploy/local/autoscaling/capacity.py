@@ -44,6 +44,11 @@ class Fleet:
         return [*self.instances.values(), *self._waiting(), *self.leaving]
 
     @property
+    def working(self) -> int:
+        """Return how many instances are in service."""
+        return sum(one.state is State.IN_SERVICE for one in list(self.instances.values()))
+
+    @property
     def stopped(self) -> int:
         """Return how many instances are stopped in the pool."""
         return sum(one.state is State.STOPPED for one in list(self.pool.values()))

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.local.autoscaling import asg
 from deploy.local.autoscaling.capacity import Fleet
+from deploy.local.autoscaling.group_metrics import GroupMetrics
 from deploy.local.autoscaling.imds import MetadataService
 from deploy.local.autoscaling.instances import Role, Times
 from deploy.local.autoscaling.scaler import Scaling
@@ -33,6 +34,7 @@ class AutoScaling(threading.Thread):
         super().__init__(name="auto scaling", daemon=True)
         self.fleets: dict[str, Fleet] = {}
         self._scalings: dict[str, Scaling] = {}
+        self._metrics = GroupMetrics(time_scale)
         self._schedule = Schedule(report)
         self._service = MetadataService()
         self._report, self._time_scale = report, time_scale
@@ -73,6 +75,7 @@ class AutoScaling(threading.Thread):
                 fleet.look(groups.get(name), pools.get(name, ()), name in refreshed)
                 if name in groups and name in self._scalings:
                     self._scalings[name].tick(groups[name])
+            self._metrics.tick(groups, fleets)
         for fleet in fleets.values():
             fleet.tick()
 

@@ -1,0 +1,104 @@
+"""The machines of all roles: what each does, for how long, with which version, and where its log is."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from botsite.staff import logs_link
+from botsite.staff.sources import Snapshot
+from botsite.staff.tiles import Cell, Row, Table, Tile, count, span
+from detection.reports import UNCHANGED_SECONDS, Report, State
+from metrics.cloudwatch import Group, Instance
+from metrics.service import ROLES
+
+# Two reports in a row are missing.
+SILENT_SECONDS = 2.5 * UNCHANGED_SECONDS
+_WORKS = {"polybot": "takes photos, sends answers", "metricStreamer": "publishes the metric, repairs"}
+_STATES = {"Pending": "starting", "Terminating": "leaving", "Detach": "leaving", "Standby": "in standby"}
+
+
+def table(seen: Snapshot) -> Table:
+    """Return the machines that the groups list."""
+    groups, reports = seen.groups.value or {}, seen.reports.value or {}
+    rows = tuple(row for role, group in groups.items() for row in _rows(role, group, reports, seen.at))
+    empty = f"Unknown: {seen.groups.reason}" if not seen.groups.known else "No machine runs."
+    return Table("Machines", rows, empty=empty)
+
+
+def does(role: str, instance: Instance, report: Report | None, now: float) -> str:
+    """Return what a machine does, as its group and its process say."""
+    state = next((word for start, word in _STATES.items() if instance.state.startswith(start)), "")
+    if state or report is None:
+        return state or "in service, no report yet"
+    age = now - report.at.timestamp()
+    if age > SILENT_SECONDS:
+        return f"silent for {span(age)}"
+    if report.state is not State.READY:
+        return report.state
+    return _WORKS.get(role) or (f"working on {count(report.busy, 'photo')}" if report.busy else "idle")
+
+
+def workers(seen: Snapshot) -> str:
+    """Return what the workers in service do: "2 working, 1 idle"; empty if that is unknown."""
+    group, reports = seen.workers, seen.reports.value
+    if group is None or not reports:
+        return ""
+    said = (does("yolo5", one, reports.get(one.id), seen.at) for one in group.instances if one.state == "InService")
+    # "working on 2 photos" and "silent for 3 min" by their first word.
+    words = Counter("no report yet" if text.startswith("in service") else text.split()[0] for text in said)
+    return ", ".join(f"{number} {word}" for word, number in words.items())
+
+
+def versions(seen: Snapshot) -> Tile:
+    """Return which versions of the code run."""
+    if not seen.reports.known:
+        return Tile("Code", "unknown", seen.reports.reason, unknown=True)
+    running = _running(seen)
+    found = Counter(report.version for report in running.values())
+    if not found:
+        return Tile("Code", "–", "no machine has reported yet")
+    machines = count(len(running), "machine")
+    if len(found) == 1:
+        return Tile("Code", next(iter(found)), f"on {'the one machine' if len(running) == 1 else f'all {machines}'}")
+    parts = ", ".join(f"{version} on {number}" for version, number in found.most_common())
+    return Tile("Code", f"{len(found)} versions", parts)
+
+
+def models(seen: Snapshot) -> Tile:
+    """Return which models run, or ran last."""
+    found = sorted({report.model for report in _running(seen).values() if report.model})
+    if found:
+        return Tile("Model", ", ".join(found), "loaded by the workers")
+    last = seen.photos.value.model if seen.photos.value else ""
+    return Tile("Model", last or "–", "of the newest answer" if last else "no worker runs")
+
+
+def silent(role: str, seen: Snapshot) -> int:
+    """Return how many machines of a role are in service although their process has said nothing for too long."""
+    group, reports = (seen.groups.value or {}).get(role), seen.reports.value or {}
+    found = group.instances if group else ()
+    return sum(does(role, one, reports.get(one.id), seen.at).startswith("silent") for one in found)
+
+
+def _running(seen: Snapshot) -> Mapping[str, Report]:
+    reports = seen.reports.value or {}
+    return {one: report for one, report in reports.items() if seen.at - report.at.timestamp() <= SILENT_SECONDS}
+
+
+def _rows(role: str, group: Group, reports: Mapping[str, Report], now: float) -> Iterator[Row]:
+    for one in group.instances:
+        report = reports.get(one.id)
+        doing = does(role, one, report, now)
+        log = logs_link.of_machine(ROLES[role], one.id)
+        yield Row(
+            key=one.id,
+            cells=(
+                Cell("Role", role),
+                Cell("Machine", one.id),
+                Cell("Zone", one.zone),
+                Cell("Does", doing if one.healthy else f"{doing}, unhealthy"),
+                Cell("Runs for", span(now - report.since.timestamp()) if report else "–"),
+                Cell("Version", report.version if report else "–"),
+                Cell("Log", "log" if log else f"manage.py logs {role}", log),
+            ),
+            bad=doing.startswith("silent"),
+        )
