@@ -49,6 +49,7 @@ class LocalStack:
     time_scale: float = 1.0
     # Template parameters, as `provision --parameter` takes them.
     parameters: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = PREFIX
     env: dict[str, str] = field(default_factory=dict, repr=False)
     endpoint: str = ""
     telegram_url: str = ""
@@ -89,6 +90,11 @@ class LocalStack:
             yield self
         finally:
             self.stop()
+
+    @property
+    def service(self) -> Service:
+        """Return the service that the stack runs."""
+        return Service(self.prefix)
 
     @property
     def certificate(self) -> Path:
@@ -155,12 +161,12 @@ class LocalStack:
 
     def deploy(self, values: Mapping[str, str]) -> dict[str, str]:
         """Deploy the templates with these parameters; return what the roles need from the stacks."""
-        provision.deploy(SERVICE, values)
-        return SERVICE.environment()
+        provision.deploy(self.service, values)
+        return self.service.environment()
 
     def start_front(self) -> None:
         """Start what stands in for the load balancer's name and ports."""
-        name = SERVICE.stack("web").outputs["BalancerDnsName"]
+        name = self.service.stack("web").outputs["BalancerDnsName"]
         http, https = free_port(), free_port()
         command = ["-m", "deploy.local.balancer", "--endpoint", self.endpoint, "--name", name]
         command += ["--http", str(http), "--https", str(https)]
@@ -180,7 +186,7 @@ class LocalStack:
         self.step(f"starting {len(SITE_HOSTS)} sites behind an Application Load Balancer")
         addresses = [(host, free_port(host)) for host in SITE_HOSTS]
         aws.client("elbv2").register_targets(
-            TargetGroupArn=SERVICE.stack("web").outputs["TargetGroupArn"],
+            TargetGroupArn=self.service.stack("web").outputs["TargetGroupArn"],
             Targets=[{"Id": host, "Port": port} for host, port in addresses],
         )
         for host, port in addresses:
