@@ -66,6 +66,8 @@ class Queue:
                 tasks.create_task(asyncio.to_thread(self._submit, photo))
 
     def _submit(self, photo: Photo) -> None:
+        if self.stopped.is_set():
+            return
         photo.sent_at, key = time.time(), f"photos/{photo.prediction_id}"
         prediction = Prediction(
             photo.prediction_id,

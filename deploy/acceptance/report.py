@@ -33,6 +33,12 @@ class Report:
         """Return whether somebody stopped the run."""
         return any(one.state is State.INTERRUPTED for one in self.results)
 
+    def begin(self, result: Result) -> None:
+        """Add the result of a step that begins."""
+        self.coming = [title for title in self.coming if title != result.title]
+        self.results.append(result)
+        self.save()
+
     def save(self) -> None:
         """Write both files anew, each in one go: somebody may be reading."""
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -60,9 +60,10 @@ def run(options: Options, ready: Ready, screen: Screen) -> Report:
         order = Order(service, options.parameters, Way(self_signed=True))
         order = ready(order, sum(line.dollars for line in estimate.lines(order, options.photos)))
         steps = chosen(options)
-        report = Report(options.out, _about(options, place), [step.title for step in steps])
+        titles = [step.title for step in (*steps, *([] if options.keep else [TEARDOWN]))]
+        report = Report(options.out, _about(options, place), titles)
         with interrupts.handled(signal.SIGHUP, handler=_without_terminal):
-            _Session(Context(options, order, place, screen.say), report, screen).go(steps)
+            Session(Context(options, order, place, screen.say), report, screen).go(steps)
     return report
 
 
@@ -84,41 +85,38 @@ def chosen(options: Options) -> list[Step]:
     return [step for step in STEPS if not names or step.name in names]
 
 
-class _Session:
+class Session:
     """One run of the steps."""
 
     def __init__(self, context: Context, report: Report, screen: Screen) -> None:
         self._context, self._report, self._screen = context, report, screen
 
-    def go(self, steps: Sequence[Step]) -> None:
-        """Run the steps; Ctrl-C ends them, and everything is deleted."""
-        self._report.coming += [] if self._context.options.keep else [TEARDOWN.title]
+    def go(self, steps: Sequence[Step], last: Step = TEARDOWN) -> None:
+        """Run the steps; Ctrl-C ends them, and the last one deletes everything however they end."""
         try:
             for step in steps:
                 self._attempt(step)
         except KeyboardInterrupt:
             self._screen.line("Stopped. Ctrl-C again leaves what is there, and says what.")
         finally:
-            self._end()
+            self._end(last)
             self._report.save()
 
-    def _end(self) -> None:
+    def _end(self, last: Step) -> None:
         if self._context.options.keep:
             self._report.left = self._left()
             return
-        self._report.coming = [TEARDOWN.title]
         try:
-            self._attempt(TEARDOWN)
+            self._attempt(last)
         except KeyboardInterrupt:
             self._screen.line("Stopped in the middle of the teardown.")
         finally:
-            if not self._went_well(TEARDOWN.name):
+            if not self._went_well(last.name):
                 self._report.left = self._left()
 
     def _attempt(self, step: Step) -> None:
         result = Result(step.name, step.title)
-        self._report.coming.remove(step.title)
-        self._report.results.append(result)
+        self._report.begin(result)
         if without := [name for name in step.needs if not self._went_well(name)]:
             result.state, result.note = State.SKIPPED, f"it needs {', '.join(without)}"
             self._screen.ends(result)
@@ -188,4 +186,4 @@ def _without_terminal(number: int, frame: FrameType | None) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         os.dup2(nowhere, descriptor)
-    raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)

@@ -48,7 +48,7 @@ def chart(run: Context) -> Iterator[Measure]:
     for margin in _MARGINS:
         name = f"points since 3 h ago less {margin.total_seconds():.0f} s"
         if aws.emulated():
-            yield results.unknown(name, "the local AWS keeps all points for ever")
+            yield results.unknown(name, "the local AWS keeps all points forever")
         else:
             [points] = cloudwatch.points(metrics, now - _HOURS + margin)
             yield Measure(name, len(points), "points")

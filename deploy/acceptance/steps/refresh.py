@@ -32,9 +32,12 @@ def under_load(run: Context) -> Iterator[Measure]:
     while not shots or not refreshing.done():
         shots.append(run.camera.shoot(offsets, _TIMEOUT_SECONDS))
     yield from answers(run, *shots)
-    yield from refreshing.result()
-    if any(_machines(name) & before[name] for name in groups) and aws.emulated():
-        raise NotKnownHere("the local AWS replaces no machines; the photos were answered")
+    measured = refreshing.result()
+    if kept := [name for name in groups if _machines(name) & before[name]]:
+        if aws.emulated():
+            raise NotKnownHere("the local AWS replaces no machines; the photos were answered")
+        raise StepFailed(f"{', '.join(kept)} still has machines from before its refresh")
+    yield from measured
 
 
 def _replace(run: Context, groups: list[str]) -> list[Measure]:

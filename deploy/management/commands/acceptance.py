@@ -1,5 +1,6 @@
 """Rehearse the first hour on AWS, and measure what only AWS can show."""
 
+import logging
 import sys
 from argparse import ArgumentTypeError
 from dataclasses import replace
@@ -62,11 +63,13 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Run the steps, and end as they did."""
+        # What a site logs of each photo would be news for its log, not here.
+        logging.getLogger().setLevel(logging.WARNING)
         console = Console(file=sys.stderr, highlight=False) if options["json"] else self.console()
         chosen = _options(service, options)
         if not (chosen.local or aws.emulated()):
-            aws.client("cloudformation")
-            chosen = replace(chosen, token=token_input.take(service, options["token_fd"], console))
+            super().reach()
+            chosen = self._with_token(chosen, service, options["token_fd"], console)
         try:
             report = session.run(chosen, _Ready(console, options), Screen(console))
         except (AcceptanceError, WeightsMissing) as error:
@@ -76,6 +79,12 @@ class Command(StackCommand):
             raise CommandError("Stopped before all steps were done.", returncode=130)
         if not report.good:
             raise CommandError("Not everything went well: the report says what.")
+
+    def _with_token(self, chosen: Options, service: Service, descriptor: int | None, console: Console) -> Options:
+        """Return the options with the token of the bot, if there is to be one."""
+        if not (chosen.bot and chosen.chat_ids):
+            return chosen
+        return replace(chosen, token=token_input.take(service, descriptor, console))
 
     def _print(self, report: Report, console: Console, as_json: bool) -> None:
         if as_json:
