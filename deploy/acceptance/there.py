@@ -31,7 +31,6 @@ _ECHO = "https://checkip.amazonaws.com"
 _HEALTHY_SECONDS = 20 * 60
 _SETTINGS = (
     "PREDICTIONS_TABLE",
-    "PREDICTIONS_KEPT_DAYS",
     "JOBS_QUEUE_URL",
     "IMAGES_BUCKET",
     "ASG_NAME",
@@ -77,7 +76,7 @@ class There:
         if token:
             bot.store(service, token)
         _wait_for_sites(service, say)
-        self._adopt(service)
+        self.adopt(service)
         if token:
             try:
                 bot.connect(service, say)
@@ -116,13 +115,16 @@ class There:
             raise NotKnownHere(f"Run Command: {error}") from error
         return _output(ssm, sent["Command"]["CommandId"], machine)
 
-    def _adopt(self, service: Service) -> None:
+    def adopt(self, service: Service) -> None:
         """Have this process's settings be those of the service, to the end of the process."""
         for name in _SETTINGS:
             setattr(settings, name, service.setting(name))
         for name in _SECRETS:
             setattr(settings, name, service.secret(name))
         settings.PREDICTION_ID_KEY = settings.PREDICTION_ID_KEY or settings.RESULTS_KEY
+        settings.PREDICTIONS_KEPT_DAYS = int(service.setting("PREDICTIONS_KEPT_DAYS"))
+        # The operator's own, in the environment or in .env, would be taken before.
+        settings.TELEGRAM_TOKEN, settings.TELEGRAM_WEBHOOK_URL = self._options.token, ""
 
 
 def _check_bot(token: str) -> None:

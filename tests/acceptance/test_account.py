@@ -1,5 +1,6 @@
 """In an account the run uses a bot and machines of its own; AWS's own answers are stubbed, each from its source."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from botsite import aws
-from deploy.acceptance import estimate
+from botsite import aws, celery
+from deploy import provision
+from deploy.acceptance import estimate, jobs
 from deploy.acceptance.context import Context
 from deploy.acceptance.plan import AcceptanceError, Options
 from deploy.acceptance.results import Measure, StepFailed
@@ -19,8 +21,9 @@ from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import registration
+from detection import images, predictions
+from metrics import cloudwatch
 from tests.support import emulators
-from tests.support.local_aws import make_group
 from tests.support.recorded_aws import Answer, Cloud, taken_for_aws
 
 # docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html and API_GetCommandInvocation.html,
@@ -37,18 +40,34 @@ TERMINATED = Answer(
     '<TerminateInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId>'
     "<instancesSet/></TerminateInstancesResponse>"
 )
+# What a run sets in its own process.
+SETTINGS = (
+    "PREDICTIONS_TABLE",
+    "PREDICTIONS_KEPT_DAYS",
+    "JOBS_QUEUE_URL",
+    "IMAGES_BUCKET",
+    "METRIC_NAMESPACE",
+    "TELEGRAM_TOKEN",
+    "TELEGRAM_TOKEN_SECRET",
+    "TELEGRAM_WEBHOOK_URL",
+    "TELEGRAM_WEBHOOK_SECRET",
+    "RESULTS_KEY",
+    "PREDICTION_ID_KEY",
+)
+
+
+@pytest.fixture(scope="module")
+def made(cloud: str) -> None:
+    """A service with one worker, made while the emulator is known to be one: nobody bakes images."""
+    provision.deploy(Service("acc"))
+    aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="acc-yolo5", DesiredCapacity=1)
 
 
 @pytest.fixture
-def account(cloud: str) -> Iterator[Cloud]:
-    """An account with one worker, which the code under test takes for AWS itself."""
-    with taken_for_aws(Cloud(cloud, cloud)) as found, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(settings, "ASG_NAME", "acc-yolo5")
-        if not aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=["acc-yolo5"])[
-            "AutoScalingGroups"
-        ]:
-            make_group("acc-yolo5")
-            aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName="acc-yolo5", DesiredCapacity=1)
+def account(cloud: str, made: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """An account with this service, which the code under test takes for AWS itself."""
+    monkeypatch.setattr(settings, "ASG_NAME", "acc-yolo5")
+    with taken_for_aws(Cloud(cloud, cloud)) as found:
         yield found
 
 
@@ -80,8 +99,21 @@ def test_bot_in_use_is_refused(cloud: str, monkeypatch: pytest.MonkeyPatch) -> N
         registration.register("https://bot.example.com/telegram/webhook", emulators.TOKEN, "secret")
         place = there(token=emulators.TOKEN, chat_ids=(42,))
         with pytest.raises(StepFailed, match=r"in use: Telegram sends its updates to https://bot\.example\.com"):
-            place.provision(Order(Service("acc")), lambda text: None)
-    assert Service("acc").find("network") is None
+            place.provision(Order(Service("busy")), lambda text: None)
+    assert Service("busy").find("network") is None
+
+
+def test_photo_without_bot_is_stored_and_queued(account: Cloud, monkeypatch: pytest.MonkeyPatch, photo: bytes) -> None:
+    for name in SETTINGS:
+        monkeypatch.setattr(settings, name, getattr(settings, name))
+    there(bot=False).adopt(Service("acc"))
+    sent = jobs.photos(1)
+    asyncio.run(jobs.Queue(photo).send(sent, [0.0]))
+    found = predictions.find(sent[0].prediction_id)
+    assert found
+    assert (found.status, bytes(images.get(found.image_key))) == ("queued", photo)
+    assert cloudwatch.queue(settings.JOBS_QUEUE_URL).visible == 1
+    celery.reconfigure()
 
 
 def test_worker_is_killed_without_shutdown(account: Cloud) -> None:
