@@ -15,8 +15,8 @@ _BAKE_HOURS = 0.25
 
 def lines(order: Order, photos: int) -> list[Line]:
     """Return what a run costs if it takes HOURS, and all workers that it may have are busy for half of that."""
-    values = _values(order)
-    worker, number = values["WorkerType"], int(float(values["MaxWorkers"]))
+    given = values(order)
+    worker, number = given["WorkerType"], int(float(given["MaxWorkers"]))
     baker = order.bake_type or ImageSpec("yolo5", "").machine
     seconds = HOURS / 2 * 3600
     count = _BURSTS * photos + _SINGLE
@@ -38,7 +38,8 @@ def hour(order: Order) -> float:
     return sum(one.dollars for one in month) / HOURS_A_MONTH
 
 
-def _values(order: Order) -> dict[str, str]:
+def values(order: Order) -> dict[str, str]:
+    """Return the template parameters that the order makes."""
     return {name: value for _, given in stacks.planned(order.service, order.values) for name, value in given.items()}
 
 

@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 import httpx
@@ -28,7 +29,6 @@ from deploy.cfn.cloudformation import StackError
 from deploy.loadtest.plan import LoadTestError
 from deploy.operate import deployed
 from deploy.operate.readings import NotKnownHere
-from deploy.preflight import account
 from deploy.provision import Order
 from deploy.service import Service
 from metrics.service import MetricFailed
@@ -61,8 +61,8 @@ def run(options: Options, ready: Ready, screen: Screen) -> Report:
         order = ready(order, sum(line.dollars for line in estimate.lines(order, options.photos)))
         steps = chosen(options)
         titles = [step.title for step in (*steps, *([] if options.keep else [TEARDOWN]))]
-        report = Report(options.out, _about(options, place), titles)
-        with interrupts.handled(signal.SIGHUP, handler=_without_terminal):
+        report = Report(options.out, _about(order, options, place), titles)
+        with _hang_up_is_ctrl_c():
             Session(Context(options, order, place, screen.say), report, screen).go(steps)
     return report
 
@@ -163,14 +163,16 @@ class Session:
         return [there, price, f"delete it: python manage.py teardown --prefix {service} --yes"]
 
 
-def _about(options: Options, place: Place) -> dict[str, str]:
-    """Return the lines above the table."""
+def _about(order: Order, options: Options, place: Place) -> dict[str, str]:
+    """Return the lines above the table, without the account: the report is for everybody."""
+    values = estimate.values(order)
     how = "through the webhook" if options.bot else "into the queue directly: there is no bot, nobody is answered"
     given = " ".join(f"{name}={value}" for name, value in options.parameters.items())
     return {
-        "where": f"{place.describe()}; {account.read()}",
+        "where": place.describe(),
         "release": release.text(),
         "prefix": options.prefix,
+        "workers": f"at most {values['MaxWorkers']} {values['WorkerType']}, {values['WarmMachines']} in a warm pool",
         "parameters": given or "the defaults",
         "photos": f"{options.photos} in a burst, sent {how}",
     }
@@ -179,6 +181,16 @@ def _about(options: Options, place: Place) -> dict[str, str]:
 def _explained(error: BaseException) -> str:
     text = remedies.explain(error) if isinstance(error, ClientError | BotoCoreError) else str(error)
     return text or type(error).__name__
+
+
+@contextmanager
+def _hang_up_is_ctrl_c() -> Iterator[None]:
+    """End as at Ctrl-C when the terminal is closed, unless somebody (nohup) has chosen to go on then."""
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        yield
+        return
+    with interrupts.handled(signal.SIGHUP, handler=_without_terminal):
+        yield
 
 
 def _without_terminal(number: int, frame: FrameType | None) -> None:

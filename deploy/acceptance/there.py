@@ -63,8 +63,8 @@ class There:
         yield
 
     def describe(self) -> str:
-        """Name it."""
-        return "AWS"
+        """Name the region."""
+        return aws.place()
 
     def provision(self, order: Order, say: Say) -> None:
         """Provision, store the token, wait for the sites, and have Telegram send updates there."""
