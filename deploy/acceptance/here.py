@@ -21,6 +21,7 @@ from deploy.local.scaled_stack import ScaledStack
 from deploy.local.telegram.client import TelegramControl
 from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
+from deploy.service import Service
 from detection.model import weights
 
 # A period of 30 s takes 1 s here, the shortest that CloudWatch's metrics can have.
@@ -44,10 +45,10 @@ class Here:
         """Start the emulators, and end them and all machines with the block."""
         chosen = sample.choose()
         weights.check(chosen.weights)
-        own, prefix = self._options.local, self._options.prefix
+        own, service = self._options.local, Service(self._options.prefix)
         folder, values = self._options.out / "stack", {**_HURRIED, **self._options.parameters}
         self._stack = _Stack(
-            folder, chosen.weights, say, parameters=values, prefix=prefix, scale=TIME_SCALE, own_aws=own
+            folder, chosen.weights, say, parameters=values, service=service, scale=TIME_SCALE, own_aws=own
         )
         try:
             self._stack.start_aws()

@@ -63,8 +63,8 @@ class ScaledStack(LocalStack):
         self.step(f"running the Auto Scaling groups (emulated: 1 s here is {1 / self.scale:g} s on AWS)")
         self.health = HealthChecks(self.service.stack("web").outputs["TargetGroupArn"], self.scale, self._report)
         fixed = [
-            self.autoscaling.add(f"{self.prefix}-polybot", Sites(self.health, self._start_site).role),
-            self.autoscaling.add(f"{self.prefix}-metrics", Role("metrics", self._start_metrics, _ready)),
+            self.autoscaling.add(f"{self.service}-polybot", Sites(self.health, self._start_site).role),
+            self.autoscaling.add(f"{self.service}-metrics", Role("metrics", self._start_metrics, _ready)),
         ]
         self.health.start()
         self.autoscaling.start()

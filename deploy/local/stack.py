@@ -49,7 +49,8 @@ class LocalStack:
     time_scale: float = 1.0
     # Template parameters, as `provision --parameter` takes them.
     parameters: Mapping[str, str] = field(default_factory=dict)
-    prefix: str = PREFIX
+    service: Service = SERVICE
+    hosts: tuple[str, ...] = SITE_HOSTS
     env: dict[str, str] = field(default_factory=dict, repr=False)
     endpoint: str = ""
     telegram_url: str = ""
@@ -63,7 +64,7 @@ class LocalStack:
         self.children = Children(self.folder / "logs", self.on_line)
         self.env = {**os.environ, "TELEGRAM_TOKEN": _token(), "YOLO_WEIGHTS": self.weights, "AWS_REGION": REGION}
         self.env |= {
-            "DJANGO_ALLOWED_HOSTS": ",".join(SITE_HOSTS),
+            "DJANGO_ALLOWED_HOSTS": ",".join(self.hosts),
             "ADMIN_USER": "admin",
             "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": f"sqlite:///{self.folder / 'admin.sqlite3'}",
@@ -90,11 +91,6 @@ class LocalStack:
             yield self
         finally:
             self.stop()
-
-    @property
-    def service(self) -> Service:
-        """Return the service that the stack runs."""
-        return Service(self.prefix)
 
     @property
     def certificate(self) -> Path:
@@ -183,8 +179,8 @@ class LocalStack:
 
     def start_sites(self) -> None:
         """Start one site on each host, as targets of the load balancer."""
-        self.step(f"starting {len(SITE_HOSTS)} sites behind an Application Load Balancer")
-        addresses = [(host, free_port(host)) for host in SITE_HOSTS]
+        self.step(f"starting {len(self.hosts)} sites behind an Application Load Balancer")
+        addresses = [(host, free_port(host)) for host in self.hosts]
         aws.client("elbv2").register_targets(
             TargetGroupArn=self.service.stack("web").outputs["TargetGroupArn"],
             Targets=[{"Id": host, "Port": port} for host, port in addresses],
