@@ -12,7 +12,7 @@ from detection import predictions, queries
 from tests.support import letters, operating
 
 PAGE = Path(__file__).parents[2] / "docs" / "incidents.md"
-_ROW = re.compile(r"^\| (?P<question>[A-Z].*?) \| `python manage\.py (?P<command>.+?)` \| (?P<seconds>\S+) \|$", re.M)
+_ROW = re.compile(r"^\| (?P<question>[A-Z].*?) \| `python manage\.py (?P<command>.+?)` \| \S+ \| \S+ \|$", re.M)
 
 
 @dataclass(frozen=True)
