@@ -21,17 +21,14 @@ class Report:
     coming: list[str] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    # Somebody stopped the run.
+    interrupted: bool = False
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def good(self) -> bool:
         """Return whether the run is over, and all of it well."""
-        return not self.coming and results.good(self.results)
-
-    @property
-    def interrupted(self) -> bool:
-        """Return whether somebody stopped the run."""
-        return any(one.state is State.INTERRUPTED for one in self.results)
+        return not (self.coming or self.interrupted) and results.good(self.results)
 
     def begin(self, result: Result) -> None:
         """Add the result of a step that begins."""

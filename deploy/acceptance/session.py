@@ -97,6 +97,7 @@ class Session:
             for step in steps:
                 self._attempt(step)
         except KeyboardInterrupt:
+            self._report.interrupted = True
             self._screen.line("Stopped. Ctrl-C again leaves what is there, and says what.")
         finally:
             self._end(last)
@@ -109,22 +110,24 @@ class Session:
         try:
             self._attempt(last)
         except KeyboardInterrupt:
+            self._report.interrupted = True
             self._screen.line("Stopped in the middle of the teardown.")
         finally:
             if not self._went_well(last.name):
                 self._report.left = self._left()
 
     def _attempt(self, step: Step) -> None:
-        result = Result(step.name, step.title)
-        self._report.begin(result)
-        if without := [name for name in step.needs if not self._went_well(name)]:
-            result.state, result.note = State.SKIPPED, f"it needs {', '.join(without)}"
-            self._screen.ends(result)
-            return
-        self._screen.begins(step.title)
-        began = time.monotonic()
+        result, began = Result(step.name, step.title), time.monotonic()
         try:
-            self._do(step, result)
+            self._report.begin(result)
+            if without := [name for name in step.needs if not self._went_well(name)]:
+                result.state, result.note = State.SKIPPED, f"it needs {', '.join(without)}"
+            else:
+                self._screen.begins(step.title)
+                self._do(step, result)
+        except KeyboardInterrupt:
+            result.state = State.INTERRUPTED
+            raise
         finally:
             result.seconds = round(time.monotonic() - began, 1)
             if result.state is State.RUNNING:
@@ -143,9 +146,6 @@ class Session:
             result.state, result.note = State.UNKNOWN, str(reason)
         except _FAILURES as error:
             result.state, result.note = State.FAILED, _explained(error)
-        except KeyboardInterrupt:
-            result.state = State.INTERRUPTED
-            raise
 
     def _went_well(self, name: str) -> bool:
         return any(one.step == name and one.state is State.PASSED for one in self._report.results)

@@ -105,6 +105,7 @@ def test_second_ctrl_c_says_what_is_left(prefix: str, tmp_path: Path) -> None:
         "about US$ 0.10 an hour",
         f"delete it: python manage.py teardown --prefix {prefix} --yes",
     ]
+    assert report.interrupted
     assert report.left == json.loads((tmp_path / "report.json").read_text())["left"]
 
 

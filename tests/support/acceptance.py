@@ -1,6 +1,7 @@
 """Run `manage.py acceptance` in an emulated AWS, and read its report."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from botsite import aws
+from deploy import interrupts
 from deploy.acceptance import claims
 from deploy.service import Service
 from tests.support import operating
@@ -21,7 +23,9 @@ QUICK = ("--yes", "--photos", "30", "--parameter", "KeepWarmSeconds=0")
 def running(cloud: str, folder: Path, weights: str, *arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
     """Run the command for the length of a `with` block; in its end it is told to end, if it has not."""
     env = operating.environment(cloud, YOLO_WEIGHTS=weights, **more)
-    process = operating.start("acceptance", *QUICK, "--report", str(folder), *arguments, env=env)
+    # Who runs the tests may have closed the terminal (nohup), which a child would inherit.
+    with interrupts.handled(signal.SIGHUP, handler=signal.SIG_DFL):
+        process = operating.start("acceptance", *QUICK, "--report", str(folder), *arguments, env=env)
     with process:
         try:
             yield process
