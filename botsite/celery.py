@@ -55,6 +55,13 @@ def configuration() -> dict[str, Any]:
     }
 
 
+def reconfigure() -> None:
+    """Take the settings of now, in a process whose queues have come after the app was first used."""
+    app.conf.update(configuration())
+    # It keeps the queues that it was made with.
+    vars(app).pop("amqp", None)
+
+
 app.add_defaults(configuration)
 app.autodiscover_tasks(["detection", "metrics"])
 app.autodiscover_tasks(["detection"], related_name="sweep")

@@ -46,7 +46,7 @@ def delete(service: Service, report: Report) -> list[str]:
 def leftovers(service: Service) -> list[str]:
     """Return the ARNs of what has the service's tags and still exists, once what is being deleted has had its time."""
     deadline = time.monotonic() + aws.lag(_ENDING_SECONDS)
-    while (found := _existing(service)) and time.monotonic() < deadline:
+    while (found := existing(service)) and time.monotonic() < deadline:
         time.sleep(10)
     return found
 
@@ -106,7 +106,7 @@ def _delete_outside_stacks(service: Service, report: Report) -> None:
         report(Event(budget.name(service), budget.name(service), budget.TYPE, "DELETE_COMPLETE"))
 
 
-def _existing(service: Service) -> list[str]:
+def existing(service: Service) -> list[str]:
     """Return what the tagging API lists and its own service still has, and what the services list themselves."""
     return sorted({*filter(existence.alive, _tagged(service)), *_asked(service)})
 

@@ -107,7 +107,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Lo
     with stack.running():
         stack.adopt("IMAGES_BUCKET", "PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "POLYBOT_URL")
         stack.adopt("PREDICTION_ID_KEY", "TELEGRAM_WEBHOOK_SECRET", "TELEGRAM_API_URL", "TELEGRAM_TOKEN")
-        _configure_celery()
+        celery.reconfigure()
         yield stack
         stored = _stored(stack)
     logs = {path.name: path.read_text(errors="replace") for path in (folder / "logs").glob("*.log")}
@@ -173,12 +173,6 @@ def admin_login(browser: Browser, stack: LocalStack, site_address: str) -> Stora
         page.get_by_role("button", name="Log in").click()
         expect(page.get_by_role("button", name="Log out")).to_be_visible()
         return page.context.storage_state()
-
-
-def _configure_celery() -> None:
-    """Point this process's Celery at the stack: it keeps the settings of when it was first looked at."""
-    celery.app.conf.update(celery.configuration())
-    vars(celery.app).pop("amqp", None)
 
 
 def _stored(stack: LocalStack) -> dict[str, str]:

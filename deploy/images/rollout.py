@@ -40,8 +40,8 @@ def outdated(group_name: str) -> list[str]:
     ]
 
 
-def start(group_name: str) -> str:
-    """Start replacing the group's outdated instances; return the refresh's id, empty if another one is running.
+def start(group_name: str, every: bool = False) -> str:
+    """Start replacing the group's outdated instances, or `every` one; return the refresh's id, empty if one is running.
 
     It continues without this process.
     """
@@ -54,7 +54,7 @@ def start(group_name: str) -> str:
                 "MinHealthyPercentage": _AT_LEAST,
                 "MaxHealthyPercentage": _AT_MOST,
                 # Keep instances that are up to date.
-                "SkipMatching": True,
+                "SkipMatching": not every,
                 "ScaleInProtectedInstances": "Wait",
             },
         )

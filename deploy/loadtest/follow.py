@@ -13,7 +13,7 @@ from botsite.bot.errors import TelegramError
 from deploy import interrupts
 from deploy.loadtest.gauges import Gauges, Point, Sample
 from deploy.loadtest.plan import LoadTestError, Options, Photo
-from deploy.loadtest.send import Sender, pause
+from deploy.loadtest.send import pause
 from detection import queries
 
 # The items hold the times of the answers: looking less often makes no latency longer.
@@ -23,6 +23,16 @@ _BATCH = 100
 GRACE_SECONDS = 15.0
 # Target tracking takes a quarter of an hour to start scaling in.
 _SCALE_IN_SECONDS = 3600.0
+
+
+class Sends(Protocol):
+    """Sends photos to the service at `url`, until `stopped`."""
+
+    url: str
+    stopped: asyncio.Event
+
+    async def send(self, photos: Sequence[Photo], offsets: Sequence[float]) -> None:
+        """Send each photo at its offset from now, in seconds."""
 
 
 class Receipts(Protocol):
@@ -44,7 +54,7 @@ class Run:
     options: Options
     offsets: Sequence[float]
     photos: Sequence[Photo]
-    sender: Sender
+    sender: Sends
     receipts: Receipts | None
     gauges: Gauges
     changed: Callable[["Run"], None] = lambda run: None

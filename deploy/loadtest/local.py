@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deploy.local.telegram.client import BotCall, TelegramControl
 
 # What the test reads of the stack's environment; the rest is for the roles.
-_ADOPTED = (
+ADOPTED = (
     "PREDICTIONS_TABLE",
     "JOBS_QUEUE_URL",
     "RESULTS_KEY",
@@ -71,15 +71,15 @@ def stack(folder: Path, step: Callable[[str], None]) -> Iterator[Callable[[], Kn
     running = ScaledStack(folder, sample.choose().weights, step)
     try:
         with running.running():
-            running.adopt(*_ADOPTED)
+            running.adopt(*ADOPTED)
             TelegramControl(running.telegram_url).set(rate_limits=True)
-            yield partial(_known, running, running.env["ASG_NAME"])
+            yield partial(known, running, running.env["ASG_NAME"])
             step("stopping the local stack")
     except ChildFailed as error:
         raise LoadTestError(str(error)) from error
 
 
-def _known(running: "ScaledStack", group_name: str) -> Known:
+def known(running: "ScaledStack", group_name: str) -> Known:
     """Return the true states. Raise ChildFailed if an instance ends whenever it is started."""
     from deploy.local.autoscaling.instances import State
 

@@ -81,10 +81,10 @@ async def _test(
     watched = Gauges(known)
     if options.until_scaled_in:
         await asyncio.to_thread(_check_group, watched)
-    sender = await _sender(options.prefix)
+    sender = await webhook(options.prefix)
     try:
         receipts = await asyncio.to_thread(local.receipts)
-        chat_ids = await _chats(options, len(offsets), made_up=receipts is not None)
+        chat_ids = await chats(options.chat_ids, len(offsets), made_up=receipts is not None)
         uploaded, last_message_id = await send.upload(images, chat_ids[0], screen.step)
         if receipts:
             await asyncio.to_thread(receipts.skip)
@@ -129,7 +129,7 @@ def _check_group(watched: Gauges) -> None:
         raise LoadTestError(f"--until-scaled-in has no group to watch. {reason}")
 
 
-async def _sender(prefix: str) -> Sender:
+async def webhook(prefix: str) -> Sender:
     """Return a sender to the webhook that Telegram calls, once that accepts our secret. Raise LoadTestError."""
     try:
         info = await api.webhook()
@@ -170,17 +170,17 @@ async def _probe(sender: Sender) -> None:
         )
 
 
-async def _chats(options: Options, photos: int, *, made_up: bool) -> Sequence[int]:
+async def chats(chosen: Sequence[int], photos: int, *, made_up: bool) -> Sequence[int]:
     """Return the chats to send from. Raise LoadTestError for one that the bot cannot write to."""
-    for chat_id in options.chat_ids:
+    for chat_id in chosen:
         try:
             await api.show_activity(chat_id)
         except TelegramError as error:
             raise LoadTestError(
                 f"The bot cannot write to chat {chat_id} ({error}): its owner has to press Start in the bot first."
             ) from error
-    if options.chat_ids:
-        return options.chat_ids
+    if chosen:
+        return chosen
     if not made_up:
         raise LoadTestError(
             "Answers go to real chats here: name them with --chat-ids. Their owners must have pressed Start in the bot "

@@ -15,7 +15,7 @@ from deploy.local.autoscaling.credentials import on_instance
 from deploy.local.autoscaling.instances import Instance, Role, Times
 from deploy.local.processes import MIDDLE, PATIENCE_SECONDS, Child, ChildFailed, wait_until
 from deploy.local.sites import Sites
-from deploy.local.stack import PREFIX, SERVICE, LocalStack
+from deploy.local.stack import LocalStack
 from deploy.local.target_health import HealthChecks, Target
 from deploy.service import OUTPUTS
 
@@ -40,14 +40,16 @@ _SCALED = ("METRIC_PERIOD_SECONDS", "KEEP_WARM_SECONDS")
 class ScaledStack(LocalStack):
     """The running service: two sites, one metricStreamer, and as many workers as there is work for."""
 
+    # Seconds here for one of waiting on AWS.
+    scale: float = TIME_SCALE
     autoscaling: AutoScaling = field(init=False)
     health: HealthChecks | None = field(init=False, default=None)
     image: Child = field(init=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.env["METRIC_PERIOD_SECONDS"] = f"{30 * TIME_SCALE:g}"
-        self.autoscaling = AutoScaling(self._report, TIME_SCALE, TIMES)
+        self.env["METRIC_PERIOD_SECONDS"] = f"{30 * self.scale:g}"
+        self.autoscaling = AutoScaling(self._report, self.scale, TIMES)
 
     def start_telegram(self) -> None:
         """Start the fake Telegram and, meanwhile, export the model, which on AWS is in the AMI."""
@@ -57,12 +59,12 @@ class ScaledStack(LocalStack):
 
     def start_roles(self) -> None:
         """Run the three groups, and wait until the sites and the metricStreamer work."""
-        self.env["KEEP_WARM_SECONDS"] = f"{float(self.env['KEEP_WARM_SECONDS']) * TIME_SCALE:g}"
-        self.step(f"running the Auto Scaling groups (emulated: 1 s here is {1 / TIME_SCALE:g} s on AWS)")
-        self.health = HealthChecks(SERVICE.stack("web").outputs["TargetGroupArn"], TIME_SCALE, self._report)
+        self.env["KEEP_WARM_SECONDS"] = f"{float(self.env['KEEP_WARM_SECONDS']) * self.scale:g}"
+        self.step(f"running the Auto Scaling groups (emulated: 1 s here is {1 / self.scale:g} s on AWS)")
+        self.health = HealthChecks(self.service.stack("web").outputs["TargetGroupArn"], self.scale, self._report)
         fixed = [
-            self.autoscaling.add(f"{PREFIX}-polybot", Sites(self.health, self._start_site).role),
-            self.autoscaling.add(f"{PREFIX}-metrics", Role("metrics", self._start_metrics, _ready)),
+            self.autoscaling.add(f"{self.service}-polybot", Sites(self.health, self._start_site).role),
+            self.autoscaling.add(f"{self.service}-metrics", Role("metrics", self._start_metrics, _ready)),
         ]
         self.health.start()
         self.autoscaling.start()

@@ -1,0 +1,47 @@
+"""Estimate what a run costs, at list prices."""
+
+from deploy import costs, stacks
+from deploy.acceptance.plan import HOURS
+from deploy.certificates import choice
+from deploy.costs import Line
+from deploy.images.roles import ROLES, ImageSpec
+from deploy.provision import Order
+from metrics.machine_types import HOURS_A_MONTH, TYPES, MachineType
+
+# The burst, and the one in which a worker is killed; and some single photos.
+_BURSTS, _SINGLE = 2, 50
+_BAKE_HOURS = 0.25
+
+
+def lines(order: Order, photos: int) -> list[Line]:
+    """Return what a run costs if it takes HOURS, and all workers that it may have are busy for half of that."""
+    given = values(order)
+    worker, number = given["WorkerType"], int(float(given["MaxWorkers"]))
+    baker = order.bake_type or ImageSpec("yolo5", "").machine
+    seconds = HOURS / 2 * 3600
+    count = _BURSTS * photos + _SINGLE
+    of_photos = sum(one.dollars for one in costs.thousand_photos(worker, 1) if one.what != "a worker")
+    return [
+        Line("what runs all the time", hour(order) * HOURS, f"{HOURS:g} h"),
+        Line(
+            "workers", number * _type(worker).dollars(seconds, seconds), f"{number} {worker}, busy for {HOURS / 2:g} h"
+        ),
+        Line("bakes", len(ROLES) * _type(baker).dollars(_BAKE_HOURS * 3600, 0), f"{len(ROLES)} by a {baker}"),
+        Line("photos", of_photos * count / 1000, f"{count}"),
+    ]
+
+
+def hour(order: Order) -> float:
+    """Return what an hour of the service costs without photos, in US dollars."""
+    planned = stacks.planned(order.service, {**order.values, **choice.planned(order.service, order.way)})
+    month = costs.idle_month([costs.resources(template, given) for template, given in planned])
+    return sum(one.dollars for one in month) / HOURS_A_MONTH
+
+
+def values(order: Order) -> dict[str, str]:
+    """Return the template parameters that the order makes."""
+    return {name: value for _, given in stacks.planned(order.service, order.values) for name, value in given.items()}
+
+
+def _type(name: str) -> MachineType:
+    return TYPES.get(name) or MachineType(name, 0)

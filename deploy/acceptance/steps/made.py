@@ -1,0 +1,48 @@
+"""Make the service."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from botsite import aws
+from deploy import stacks
+from deploy.acceptance import results
+from deploy.acceptance.context import Context
+from deploy.acceptance.results import Measure
+from deploy.images import ami
+from deploy.images.latest import PARAMETERS
+
+
+def provision(run: Context) -> Iterator[Measure]:
+    """Bring everything up, from nothing to sites that answer."""
+    watch = _Watch(run)
+    run.place.provision(run.order, watch.say)
+    yield from _bakes(run, watch)
+    compared = stacks.compared(run.service)
+    yield Measure("settings as the templates want them", len(compared.verified), "properties")
+    yield Measure("settings that can't be read back", len(compared.unverified), "properties")
+
+
+@dataclass
+class _Watch:
+    """Notes when a bake is spoken of."""
+
+    run: Context
+    bakes: dict[str, list[float]] = field(default_factory=dict)
+
+    def say(self, text: str) -> None:
+        self.run.say(text)
+        role = text.replace(":", " ").partition(" ")[0]
+        if role in PARAMETERS:
+            self.bakes.setdefault(role, []).append(time.monotonic())
+
+
+def _bakes(run: Context, watch: _Watch) -> Iterator[Measure]:
+    for role, times in watch.bakes.items():
+        yield Measure(f"bake of {role}", times[-1] - times[0], "s")
+    if aws.emulated():
+        yield results.unknown("bakes", "the local AWS bakes no images")
+        return
+    for role in PARAMETERS:
+        if image := ami.newest(run.service, role):
+            yield Measure(f"image of {role}", 1, "image", f"{image.id}, {image.version}")

@@ -1,0 +1,101 @@
+"""Each command of docs/incidents.md answers its question: a row of that table without a test here fails."""
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from botsite import release
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramUser
+from tests.support import incidents, letters, operating, turn
+from tests.support.incidents import Incident, Row
+
+
+@pytest.fixture
+def incident(stack: LocalStack, user: TelegramUser, photo: bytes) -> Iterator[Incident]:
+    """A service with a failed photo and a dead letter."""
+    with turn.held("bury"):
+        yield incidents.happens(stack, user, photo)
+        letters.clear()
+
+
+Done = subprocess.CompletedProcess[str]
+
+
+def is_up(incident: Incident, done: Done) -> bool:
+    return "stacks" in done.stdout and "8 of 8 complete" in done.stdout
+
+
+def is_checked(incident: Incident, done: Done) -> bool:
+    # The letter is found, and what to do about it.
+    return "1 dead jobs" in done.stdout and "manage.py dlq replay" in done.stdout
+
+
+def waits(incident: Incident, done: Done) -> bool:
+    found = json.loads(done.stdout)
+    return found["jobs"]["dead_letters"] == 1 and "waiting" in found["jobs"] and "seconds" in found["oldest_job"]
+
+
+def is_traced(incident: Incident, done: Done) -> bool:
+    return done.stdout.startswith(f"{incident.photo_id}  failed, delivered") and incident.reason in done.stdout
+
+
+def is_followed(incident: Incident, done: Done) -> bool:
+    return all(word in done.stdout for word in ("polybot-", "yolo5-", "job_sent", "job_failed", "answer_delivered"))
+
+
+def is_heard(incident: Incident, done: Done) -> bool:
+    return "yolo5-1" in done.stdout and f"prediction_id={incident.photo_id}" in done.stdout
+
+
+def is_bad(incident: Incident, done: Done) -> bool:
+    return f"prediction_id={incident.photo_id}" in done.stdout and " info " not in done.stdout
+
+
+def is_this_version(incident: Incident, done: Done) -> bool:
+    return done.stdout.strip() == release.text()
+
+
+def is_shell(incident: Incident, done: Done) -> bool:
+    return (done.returncode, done.stdout.strip()) == (0, str(operating.ROOT))
+
+
+def is_listed(incident: Incident, done: Done) -> bool:
+    return incident.letter in done.stdout and f"detection.detect prediction_id={incident.photo_id}" in done.stdout
+
+
+def is_replayed(incident: Incident, done: Done) -> bool:
+    return done.stdout == "Replayed 1 dead letter\n"
+
+
+def is_priced(incident: Incident, done: Done) -> bool:
+    return done.returncode == 0 and done.stdout.startswith("Not known here: the local AWS")
+
+
+ANSWERS: Mapping[str, Callable[[Incident, Done], bool]] = {
+    "Is it up?": is_up,
+    "What is broken, and what do I do about it?": is_checked,
+    "What is waiting, and for how long?": waits,
+    "Why did this photo fail?": is_traced,
+    "What did each machine do with it?": is_followed,
+    "What does the worker's log say?": is_heard,
+    "What goes wrong right now?": is_bad,
+    "Which version runs there?": is_this_version,
+    "How do I get a shell?": is_shell,
+    "What was given up, and why?": is_listed,
+    "How do I send it again?": is_replayed,
+    "What has it cost?": is_priced,
+}
+
+
+@pytest.mark.parametrize("row", incidents.ROWS, ids=[row.question for row in incidents.ROWS])
+def test_command_answers_its_question(incident: Incident, row: Row) -> None:
+    done = incident.ask(row)
+    assert ANSWERS[row.question](incident, done), f"{row.command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+
+def test_every_line_of_the_table_is_a_row() -> None:
+    table = incidents.PAGE.read_text(encoding="utf-8").partition("|---|")[2].partition("\n\n")[0].splitlines()[1:]
+    assert len(table) == len(incidents.ROWS) == len(ANSWERS) >= 10
