@@ -70,6 +70,35 @@ def is_replayed(incident: Incident, done: Done) -> bool:
     return done.stdout == "Replayed 1 dead letter\n"
 
 
+def is_paused(incident: Incident, done: Done) -> bool:
+    resumed = incident.ask(Row("", "resume")).stdout
+    return done.stdout.startswith("The service is now paused by ") and resumed.startswith("Resumed after ")
+
+
+def is_resumed(incident: Incident, done: Done) -> bool:
+    paused = incident.ask(Row("", "pause")).returncode == 0
+    resumed = incident.ask(Row("", "resume")).stdout
+    return done.stdout.startswith("The service was not paused. ") and paused and resumed.startswith("Resumed after ")
+
+
+def is_held(incident: Incident, done: Done) -> bool:
+    ended = incident.ask(Row("", "scale --off")).stdout
+    return "then its minimum is 0 again" in done.stdout and "its minimum is 0 again" in ended
+
+
+def is_restorable(incident: Incident, done: Done) -> bool:
+    return done.returncode == 0 and "what it has and objdet-predictions" in done.stdout
+
+
+def has_versions(incident: Incident, done: Done) -> bool:
+    return done.returncode == 0 and done.stdout.count("no image was baked") == 3
+
+
+def goes_back(incident: Incident, done: Done) -> bool:
+    # Nothing was baked here; tests/test_rollback_under_load.py goes back.
+    return done.returncode == 1 and "was not baked for objdet" in done.stderr
+
+
 def is_priced(incident: Incident, done: Done) -> bool:
     return done.returncode == 0 and done.stdout.startswith("Not known here: the local AWS")
 
@@ -86,6 +115,12 @@ ANSWERS: Mapping[str, Callable[[Incident, Done], bool]] = {
     "How do I get a shell?": is_shell,
     "What was given up, and why?": is_listed,
     "How do I send it again?": is_replayed,
+    "How do I stop the spending, and lose nothing?": is_paused,
+    "How do I go on after that?": is_resumed,
+    "How do I get more machines now?": is_held,
+    "How do I get lost predictions back?": is_restorable,
+    "Which versions can I go back to?": has_versions,
+    "How do I go back to the version before?": goes_back,
     "What has it cost?": is_priced,
 }
 
