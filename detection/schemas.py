@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+# From this confidence on, what the model says is taken for sure.
+SURE = 0.5
+
 
 class Status(StrEnum):
     """Where the work on a photo stands: queued -> processing -> succeeded | failed."""
@@ -33,6 +36,11 @@ class Detection:
     cy: float
     width: float
     height: float
+
+    @property
+    def unsure(self) -> bool:
+        """Return whether the model may well be wrong: people are told "perhaps"."""
+        return self.confidence < SURE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Run the model: `load` once per process, then `detect` and `draw`. Any format that ultralytics can load will do.
+"""Run the model: `load` once per process, then `box` photos. Any format that ultralytics can load will do.
 
 An OpenVINO export, which the worker runs by default, needs only OpenVINO. For anything else, loading the model imports
 ultralytics, and torch with it.
@@ -7,7 +7,7 @@ ultralytics, and torch with it.
 import ctypes
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -24,19 +24,17 @@ from detection.model import openvino, pixels, weights
 from detection.model.decoding import DECODER
 from detection.model.openvino import Predict
 from detection.model.threads import FairThreads
+from detection.picture import draw
 from detection.schemas import Detection
 
 log = structlog.get_logger()
 
 # Telegram scales photos to this many pixels on the longer side; drawing a larger one would be wasted.
 DRAWN_SIDE = 1280
+# A smaller photo is enlarged to this width, as far as its height stays below that, so that its labels are sharp.
+_DRAWN_WIDTH = 640
 # From glibc's malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (bytes), and what each is set to.
 _MALLOC = {-8: 2, -3: 32 << 20, -1: 64 << 20}
-# Blue, orange, green, ... (BGR), readable under white letters; the labels of a photo take them in turn.
-_COLOURS = (
-    (200, 80, 30), (20, 110, 230), (60, 150, 40), (60, 40, 210), (170, 60, 140), (130, 130, 20), (120, 70, 60),
-    (150, 20, 220), (30, 140, 140),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ class Model:
         if image is None:
             return None
         detected = self.detect(image)
-        return Boxed(detected.detections, draw(detected), detected.inference_ms)
+        return Boxed(detected.detections, picture(detected, self.labels), detected.inference_ms)
 
     def detect(self, image: NDArray[np.uint8]) -> Detected:
         """Return the objects in a (height, width, 3) BGR image, most confident first."""
@@ -125,38 +123,21 @@ def load() -> Model:
     return Model(path.name, labels, free, FairThreads(len(predictors), "model"), FairThreads(1, "decoding"))
 
 
-def draw(detected: Detected) -> bytes:
-    """Return the photo with its boxes and labels as JPEG, no larger than DRAWN_SIDE."""
+def picture(detected: Detected, labels: Mapping[int, str]) -> bytes:
+    """Return the photo with its objects as JPEG, no larger than DRAWN_SIDE but for the legend."""
     import cv2
 
     image: Any = detected.image
-    shrink = min(1.0, DRAWN_SIDE / max(image.shape[:2]))
-    if shrink < 1:
-        height, width = (max(1, round(side * shrink)) for side in image.shape[:2])
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    labels = sorted({box.label for box in detected.detections})
-    # The most confident is drawn last, on top of the others.
-    for box in reversed(detected.detections):
-        _draw_box(image, box, _COLOURS[labels.index(box.label) % len(_COLOURS)])
-    return pixels.encode_jpeg(image)
-
-
-def _draw_box(image: Any, box: Detection, colour: tuple[int, int, int]) -> None:
-    """Draw one box with its label above it, or inside if there is no room above."""
-    import cv2
-
     height, width = image.shape[:2]
-    line = max(round((height + width) * 0.0015), 2)
-    left, right = (round((box.cx + side * box.width / 2) * width) for side in (-1, 1))
-    top, bottom = (round((box.cy + side * box.height / 2) * height) for side in (-1, 1))
-    cv2.rectangle(image, (left, top), (right, bottom), colour, line, cv2.LINE_AA)
-    text, font, scale = f"{box.label} {box.confidence:.0%}", cv2.FONT_HERSHEY_SIMPLEX, line / 3
-    (text_width, text_height), _ = cv2.getTextSize(text, font, scale, max(line - 1, 1))
-    left = max(0, min(left, width - text_width - line))
-    base = top - line if top >= text_height + 3 * line else top + text_height + 2 * line
-    corner = (left + text_width + line, base + line)
-    cv2.rectangle(image, (left, base - text_height - line), corner, colour, -1)
-    cv2.putText(image, text, (left, base), font, scale, (255, 255, 255), max(line - 1, 1), cv2.LINE_AA)
+    scale = min(1.0, DRAWN_SIDE / max(height, width))
+    if width * scale < _DRAWN_WIDTH:
+        # Small pictures and narrow ones are shown enlarged. Their labels would be enlarged with them, and blurred.
+        scale = min(_DRAWN_WIDTH / width, DRAWN_SIDE / height)
+    if scale != 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    numbers = {label: number for number, label in labels.items()}
+    return pixels.encode_jpeg(draw.draw(image, detected.detections, numbers))
 
 
 def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:

@@ -39,14 +39,14 @@ def _cpu_ms(folder: Path) -> float:
     from deploy.local import sample
     from detection.model import openvino, pixels, yolo
 
-    predict = openvino.load(folder)[1][0]
+    labels, (predict, *_) = openvino.load(folder)
     photo = sample.bus()
 
     def box() -> None:
         jpeg = pixels.ordinary_jpeg(photo)
         image = jpeg.decode() if jpeg else None
         assert image is not None
-        yolo.draw(yolo.Detected(predict(image), image, 0))
+        yolo.picture(yolo.Detected(predict(image), image, 0), labels)
 
     box()
     return median(_seconds(box) for _ in range(_ROUNDS)) / _PHOTOS * 1000
