@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
-from botsite.bot import api, replies
+from botsite.bot import api, found, replies
 from botsite.bot.errors import TelegramError
 from detection import deliveries, image_headers, images, items, predictions, timeline, times
 from detection.predictions import Outcome
@@ -196,7 +196,7 @@ async def _send(prediction: Prediction, before: float) -> None:
         text = replies.failure(prediction.error) if failed else replies.nothing_found()
         await api.send_text(prediction.chat_id, text, prediction.message_id, before=before)
         return
-    caption = replies.counts(prediction.detections)
+    caption = found.caption(prediction.detections)
     image = await _picture(prediction)
     if image is None:
         await api.send_text(prediction.chat_id, caption, prediction.message_id, before=before)

@@ -4,18 +4,13 @@ The constants are English, the keys of the catalogues; the functions return what
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 
 from django.conf import settings
 
-from botsite.bot import classes
 from botsite.bot.language import gettext, ngettext
 from detection import sentences
-from detection.schemas import Detection
 from detection.sentences import noop
 
-CAPTION_LENGTH = 1024
 COMMANDS = ("start", "help", "privacy")
 
 START = noop(
@@ -109,19 +104,3 @@ def failure(stored: str | None) -> str:
         if found := pattern.fullmatch(stored or ""):
             return gettext(sentence).format(**found.groupdict())
     return gettext(stored or UNAVAILABLE)
-
-
-def counts(detections: Iterable[Detection]) -> str:
-    """Return "3 people, 1 bus": the most frequent first, at most CAPTION_LENGTH characters."""
-    numbers = Counter(box.label for box in detections)
-    ordered = sorted(numbers.items(), key=lambda entry: (-entry[1], entry[0]))
-    comma = gettext(", ")
-    text = comma.join(_counted(number, label) for label, number in ordered)
-    if len(text) <= CAPTION_LENGTH:
-        return text
-    return text[: CAPTION_LENGTH - 1].rpartition(comma)[0] + comma + "…"
-
-
-def _counted(number: int, label: str) -> str:
-    name = ngettext(classes.singular(label), classes.plural(label), number)
-    return gettext("{number} {name}").format(number=number, name=name)
