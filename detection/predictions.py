@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from detection import items, times
+from detection import items, sentences, times
 from detection.schemas import Delivery, Detection, Prediction, Status
 
 # A job that another message is working on is left to it for this long: longer than any photo takes, and than
@@ -184,6 +184,32 @@ def fail(prediction_id: str, error: str, attempt: int | None = None) -> Outcome:
     values = {":failed": Status.FAILED, ":processing": Status.PROCESSING, ":now": times.now(), ":error": error}
     change = "SET #status = :failed, finished_at = :now, #error = :error"
     return update(prediction_id, change, condition, values | seen)
+
+
+def note_status_message(prediction_id: str, message_id: int) -> Outcome:
+    """Record the message that tells how the wait goes; refused if there is another, or the answer is under way."""
+    return update(
+        prediction_id,
+        "SET status_message_id = :message",
+        "delivery = :pending AND attribute_not_exists(status_message_id)",
+        {":message": message_id, ":pending": Delivery.PENDING},
+    )
+
+
+def cancel(prediction_id: str, chat_id: int) -> Outcome:
+    """End a prediction of that chat that nobody has begun, because its sender wants no answer."""
+    return update(
+        prediction_id,
+        "SET #status = :failed, finished_at = :now, #error = :error",
+        "#status = :queued AND chat_id = :chat",
+        {
+            ":failed": Status.FAILED,
+            ":now": times.now(),
+            ":error": sentences.CANCELLED,
+            ":queued": Status.QUEUED,
+            ":chat": chat_id,
+        },
+    )
 
 
 def reopen(prediction_id: str) -> Outcome:

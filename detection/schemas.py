@@ -92,6 +92,8 @@ class Prediction:
     # The CPU time it took, and how many CPUs its machine has; None on items of earlier releases.
     cpu_ms: int | None = None
     cpus: int | None = None
+    # The bot's message that tells how the wait goes, until it becomes the answer or is deleted.
+    status_message_id: int | None = None
     # An English sentence for the photo's sender (detection/sentences.py).
     error: str | None = None
     detections: tuple[Detection, ...] = field(default=())

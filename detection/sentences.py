@@ -19,5 +19,6 @@ TOO_MANY_PIXELS = noop(
 TOO_MUCH = noop("I couldn't open this image: it is damaged, too large or too complicated. Try sending it as a photo.")
 PHOTO_GONE = noop("Your photo is no longer stored. Please send it again.")
 OWN_FAILURE = noop("Something about this picture trips me up, so I couldn't process it. Other photos still work.")
+CANCELLED = noop("Cancelled. Send me another photo whenever you like.")
 GIVEN_UP = noop("Something went wrong on my side and I couldn't process this. Please try again later.")
 APOLOGY = noop("Sorry, I couldn't process this photo. Please send it again.")

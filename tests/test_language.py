@@ -54,7 +54,7 @@ def said(user: TelegramUser) -> list[str | None]:
     return [message.caption or message.text for message in user.messages() if message.from_bot]
 
 
-def read(update: dict[str, Any]) -> updates.Photo | updates.Command | updates.Other:
+def read(update: dict[str, Any]) -> updates.Incoming:
     found = updates.read(update)
     assert found is not None
     return found

@@ -46,9 +46,9 @@ async def _asked_username() -> str:
 async def send_text(chat_id: int, text: str, reply_to: int | None = None, *, before: float = math.inf) -> Message:
     """Send a text, as a reply if the message `reply_to` still exists; not later than `before` (monotonic seconds)."""
     bot = await connections.bot()
-    async with _sending(chat_id, "sendMessage", before):
+    async with sending(chat_id, "sendMessage", before):
         return await bot.send_message(
-            chat_id, text, reply_parameters=_reply(reply_to), read_timeout=LONGEST_SEND_SECONDS
+            chat_id, text, reply_parameters=reply_to_message(reply_to), read_timeout=LONGEST_SEND_SECONDS
         )
 
 
@@ -70,12 +70,12 @@ async def send_image(
     # Bytes, never a stream: a stream that was read by a failed try sends nothing the next time.
     arguments: dict[str, Any] = {
         "caption": caption,
-        "reply_parameters": _reply(reply_to),
+        "reply_parameters": reply_to_message(reply_to),
         "filename": "detections.jpg",
         "read_timeout": LONGEST_SEND_SECONDS,
     }
     send = bot.send_photo if form == "photo" else bot.send_document
-    async with _sending(chat_id, form, before):
+    async with sending(chat_id, form, before):
         return await send(chat_id, image, **arguments)
 
 
@@ -100,7 +100,7 @@ async def webhook() -> WebhookInfo:
 
 
 @asynccontextmanager
-async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
+async def sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
     """Wait for a turn under Telegram's limits, then send; a 429 holds back this chat for all senders.
 
     The chat's turn comes first: it may be far away, and a turn of the bot's must not pass unused meanwhile.
@@ -139,5 +139,6 @@ async def _resume(limit: rate_limit.Limit) -> None:
         log.warning("pause_not_ended", limit=limit.key, error=str(error))
 
 
-def _reply(message_id: int | None) -> ReplyParameters | None:
+def reply_to_message(message_id: int | None) -> ReplyParameters | None:
+    """Return what makes a message a reply, or one without if that message is gone."""
     return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None

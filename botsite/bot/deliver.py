@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
-from botsite.bot import api, found, replies
+from botsite.bot import api, edits, found, replies
 from botsite.bot.errors import TelegramError
 from detection import deliveries, image_headers, images, items, predictions, timeline, times
 from detection.predictions import Outcome
@@ -33,6 +33,8 @@ _QUICK_FAILURES = 2
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 _TEXT_AFTER_FAILURES = 5
 _GIVE_UP_AFTER_FAILURES = 14
+# Whoever has waited longer is notified of the answer.
+_NOTIFY_AFTER = timedelta(minutes=1)
 # No answer is tried for longer, for whatever reason it fails: Telegram itself drops updates after that time.
 _GIVE_UP_AFTER = timedelta(hours=24)
 
@@ -190,27 +192,79 @@ def _refused(prediction: Prediction) -> Attempt:
     return Attempt(Result.SOMEBODY_ELSE, max(0, milliseconds or 0) / 1000)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is sent: a text, or a JPEG in some form with the text as its caption."""
+
+    text: str
+    image: bytes | None = None
+    form: Literal["photo", "document"] = "photo"
+
+
 async def _send(prediction: Prediction, before: float) -> None:
-    if prediction.status is Status.FAILED or not prediction.detections:
-        failed = prediction.status is Status.FAILED
-        text = replies.failure(prediction.error) if failed else replies.nothing_found()
-        await api.send_text(prediction.chat_id, text, prediction.message_id, before=before)
-        return
-    caption = found.caption(prediction.detections)
-    image = await _picture(prediction)
-    if image is None:
-        await api.send_text(prediction.chat_id, caption, prediction.message_id, before=before)
-        return
+    answer = await _answer(prediction)
     try:
-        await api.send_image(
-            prediction.chat_id, image, caption, form=_form(image), reply_to=prediction.message_id, before=before
-        )
+        if not await _in_place(prediction, answer, before):
+            await _as_reply(prediction, answer, before)
     except TelegramError as error:
-        if error.blocked or error.migrated_to or not error.permanent:
+        if answer.image is None or not _about_content(error):
             raise
         # Telegram rejects this picture and always will: the counts are an answer, too.
         log.warning("result_image_refused", error=str(error))
-        await api.send_text(prediction.chat_id, caption, prediction.message_id, before=before)
+        await _as_reply(prediction, _Answer(answer.text), before)
+
+
+async def _answer(prediction: Prediction) -> _Answer:
+    if prediction.status is Status.FAILED:
+        return _Answer(replies.failure(prediction.error))
+    if not prediction.detections:
+        return _Answer(replies.nothing_found())
+    caption, image = found.caption(prediction.detections), await _picture(prediction)
+    return _Answer(caption, image, _form(image)) if image else _Answer(caption)
+
+
+async def _in_place(prediction: Prediction, answer: _Answer, before: float) -> bool:
+    """Turn the message that told how the wait goes into the answer; return whether that was done.
+
+    An edit notifies nobody. After a long wait, and where an edit can't be, the message goes, before the answer comes:
+    it must not stay if this process ends in between.
+    """
+    chat_id, message_id = prediction.chat_id, prediction.status_message_id
+    if message_id is None or prediction.reopened_at:
+        return False
+    if _waited(prediction) > _NOTIFY_AFTER or answer.form == "document":
+        await edits.delete(chat_id, message_id)
+        return False
+    try:
+        if answer.image:
+            await edits.turn_into_photo(chat_id, message_id, answer.image, answer.text, before=before)
+        else:
+            await edits.turn_into_text(chat_id, message_id, answer.text, before=before)
+    except TelegramError as error:
+        if not _about_content(error):
+            raise
+        # They have deleted it, or the picture is rejected, which shows when it is sent.
+        log.info("status_not_edited", error=str(error))
+        await edits.delete(chat_id, message_id)
+        return False
+    return True
+
+
+async def _as_reply(prediction: Prediction, answer: _Answer, before: float) -> None:
+    chat_id, message_id = prediction.chat_id, prediction.message_id
+    if answer.image is None:
+        await api.send_text(chat_id, answer.text, message_id, before=before)
+    else:
+        await api.send_image(chat_id, answer.image, answer.text, form=answer.form, reply_to=message_id, before=before)
+
+
+def _about_content(error: TelegramError) -> bool:
+    """Return whether Telegram rejects what is sent, or the message it would change, and not the chat."""
+    return error.permanent and not (error.blocked or error.migrated_to)
+
+
+def _waited(prediction: Prediction) -> timedelta:
+    return times.now() - times.latest(prediction.received_at or prediction.created_at)
 
 
 async def _picture(prediction: Prediction) -> bytes | None:

@@ -65,7 +65,7 @@ class Sent:
 
     def answered_by(self, message: Message) -> bool:
         """Return whether a message is an answer to this one."""
-        return message.from_bot and message.reply_to == self.message_id
+        return message.answers(self.message_id)
 
 
 class Crowd:

@@ -46,6 +46,16 @@ class Message:
     media_group_id: str | None
     reaction: str | None
 
+    def answers(self, message_id: int) -> bool:
+        """Return whether it is the bot's answer to that message."""
+        return self.from_bot and self.reply_to == message_id and not self.tells_of_wait
+
+    @property
+    def tells_of_wait(self) -> bool:
+        """Return whether the bot only tells how the wait goes: an answer will take the place of this message."""
+        waits = any((button.data or "").startswith("cancel:") for button in self.buttons)
+        return waits or self.text == "I'm looking at your photo..."
+
 
 @dataclass(frozen=True)
 class CallbackAnswer:
