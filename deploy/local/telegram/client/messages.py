@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+# The methods by which a photo can be answered.
+ANSWERING = ("sendPhoto", "sendDocument", "sendMediaGroup", "sendMessage", "editMessageMedia", "editMessageText")
+
 
 @dataclass(frozen=True)
 class FileReference:
@@ -69,7 +72,8 @@ class CallbackAnswer:
 class BotCall:
     """A call by the bot, a delivery (`webhook`) or a download (`file`); status 0 if no answer came.
 
-    `reply_to` is the message that a send claims to answer, even if there is no such message.
+    `reply_to` is the message that a send or an edit claims to answer, even if there is no such message; None for a word
+    on how the wait goes.
     """
 
     number: int
