@@ -5,7 +5,7 @@ does not hold is an answer, not an error; any other failure of DynamoDB raises b
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeGuard
@@ -16,7 +16,7 @@ from django.conf import settings
 
 from botsite import aws
 from detection import items, sentences, times
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.schemas import Delivery, Detection, Options, Prediction, Status
 
 # A job that another message is working on is left to it for this long: longer than any photo takes, and than
 # the queue's visibility timeout, after which that other message would come back by itself.
@@ -145,18 +145,29 @@ def note_failure(claimed: Prediction, failure: str) -> Outcome:
 
 
 def succeed(
-    claimed: Prediction, detections: list[Detection], model: str, inference_ms: int, cpu_ms: int = 0
+    claimed: Prediction,
+    detections: Sequence[Detection],
+    model: str,
+    inference_ms: int,
+    cpu_ms: int = 0,
+    candidates: Sequence[Detection] = (),
+    options: Options | None = None,
 ) -> Outcome:
-    """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since."""
+    """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since.
+
+    `options` are what was made of those asked for.
+    """
     return update(
         claimed.prediction_id,
-        "SET #status = :succeeded, finished_at = :now, detections = :detections, model = :model,"
-        " inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus",
+        "SET #status = :succeeded, finished_at = :now, detections = :detections, candidates = :candidates,"
+        " options = :options, model = :model, inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus",
         _HELD,
         {
             ":succeeded": Status.SUCCEEDED,
             ":now": times.now(),
             ":detections": [items.detection(box) for box in detections],
+            ":candidates": items.candidates(candidates),
+            ":options": items.options(options or claimed.options),
             ":model": model,
             ":inference_ms": inference_ms,
             ":cpu_ms": cpu_ms,

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 # From this confidence on, what the model says is taken for sure.
 SURE = 0.5
+# What the model is less sure of than this is not shown, unless somebody asks for it; ultralytics' default.
+LEAST = 0.25
 
 
 class Status(StrEnum):
@@ -41,6 +43,41 @@ class Detection:
     def unsure(self) -> bool:
         """Return whether the model may well be wrong: people are told "perhaps"."""
         return self.confidence < SURE
+
+
+class Form(StrEnum):
+    """How a photo is answered."""
+
+    PICTURE = ""
+    CROPS = "crops"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A word of a caption that is no option, and the option or class that is nearest to it; empty if none is."""
+
+    word: str
+    nearest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the sender of a photo asks for: classes (all if empty), least confidence (LEAST if None), how it is shown.
+
+    `blur` makes people unrecognisable.
+    """
+
+    only: tuple[str, ...] = ()
+    least: float | None = None
+    labels: bool = True
+    blur: bool = False
+    form: Form = Form.PICTURE
+    unknown: tuple[Unknown, ...] = ()
+
+
+# What a photo without a caption asks for.
+EVERYTHING = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +134,9 @@ class Prediction:
     # An English sentence for the photo's sender (detection/sentences.py).
     error: str | None = None
     detections: tuple[Detection, ...] = field(default=())
+    # All that the model thinks possible, so that more or less can be shown later without asking it again.
+    candidates: tuple[Detection, ...] = field(default=())
+    options: Options = field(default=EVERYTHING)
     acts: tuple[Act, ...] = field(default=())
 
     @property

@@ -108,7 +108,15 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
     if boxed is None:
         return
     images.put(claimed.result_key, boxed.jpeg, "image/jpeg")
-    stored = predictions.succeed(claimed, boxed.detections, yolo.load().name, boxed.inference_ms, cpu_ms())
+    stored = predictions.succeed(
+        claimed,
+        boxed.detections,
+        yolo.load().name,
+        boxed.inference_ms,
+        cpu_ms(),
+        candidates=boxed.candidates,
+        options=boxed.options,
+    )
     if stored.prediction is None:
         # An operator has deleted it meanwhile, and its pictures before this one was stored.
         images.delete(claimed.result_key)
@@ -125,7 +133,7 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     from detection.model import yolo
 
     try:
-        return yolo.load().box(photo, claimed.chat_id)
+        return yolo.load().box(photo, claimed.chat_id, claimed.options)
     except image_headers.UnreadableImage as error:
         _fail(claimed, str(error), error)
     except large_files.Crowded:

@@ -190,7 +190,7 @@ def _stored(stack: LocalStack) -> dict[str, str]:
     keys = [item["Key"] for item in aws.s3().meta.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
     chats = httpx.get(f"{stack.telegram_url}/control/calls").text
     return {
-        "items": json.dumps([item for page in pages for item in page["Items"]]),
+        "items": json.dumps([item for page in pages for item in page["Items"]], default=repr),
         "bucket": json.dumps(keys),
         "dead letters": json.dumps([letter.body for letter in dead_letters.read()]),
         "calls": chats,

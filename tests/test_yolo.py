@@ -12,10 +12,11 @@ from PIL import Image
 
 from deploy.local import sample
 from deploy.local.shapes.draw import draw_photo
+from detection.choosing import choose
 from detection.model import openvino, pixels, yolo
 from detection.model import weights as model_weights
 from detection.model.decoding import DECODER
-from detection.schemas import Detection
+from detection.schemas import EVERYTHING, Detection
 
 pytestmark = pytest.mark.long
 
@@ -51,7 +52,7 @@ def _photos(weights: str) -> list[bytes]:
 
 
 def test_objects_of_sample_photo_are_found(model: yolo.Model, weights: str, photo: bytes) -> None:
-    found = Counter(box.label for box in _detect(model, photo).detections)
+    found = Counter(box.label for box in choose(_detect(model, photo).candidates, EVERYTHING))
     if weights == str(sample.SHAPES):
         assert found == Counter(shape.label for shape in sample.drawn().shapes)
     else:
@@ -71,7 +72,7 @@ def test_boxes_match_those_of_ultralytics(model: yolo.Model, weights: str, tmp_p
         Detection(theirs.names[int(label)], float(confidence), *map(float, xywhn))
         for label, confidence, xywhn in zip(boxes.cls, boxes.conf, boxes.xywhn, strict=True)
     ]
-    ours = _detect(model, file.read_bytes()).detections
+    ours = choose(_detect(model, file.read_bytes()).candidates, EVERYTHING)
     assert ours == sorted(ours, key=lambda box: box.confidence, reverse=True)
     assert Counter(box.label for box in ours) == Counter(box.label for box in expected)
     for box in ours:

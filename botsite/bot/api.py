@@ -59,10 +59,11 @@ async def send_image(
     caption: str,
     *,
     form: Literal["photo", "document"],
+    name: str,
     reply_to: int,
     before: float = math.inf,
 ) -> Message:
-    """Send a JPEG with its caption (at most 1024 characters) as a photo, or as a file where a photo cannot be.
+    """Send a JPEG with its caption (at most 1024 characters) as a photo, or any file of that name as a document.
 
     Not later than `before` (monotonic seconds), which is when the sender's lease may run out.
     """
@@ -71,7 +72,7 @@ async def send_image(
     arguments: dict[str, Any] = {
         "caption": caption,
         "reply_parameters": reply_to_message(reply_to),
-        "filename": "detections.jpg",
+        "filename": name,
         "read_timeout": LONGEST_SEND_SECONDS,
     }
     send = bot.send_photo if form == "photo" else bot.send_document

@@ -15,9 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botsite import in_flight
 from botsite.bot import api, edits, found, replies
 from botsite.bot.errors import TelegramError
-from detection import deliveries, image_headers, images, items, predictions, timeline, times
+from detection import deliveries, exports, image_headers, images, items, predictions, timeline, times
 from detection.predictions import Outcome
-from detection.schemas import Delivery, Prediction, Status
+from detection.schemas import Delivery, Form, Prediction, Status
 
 log = structlog.get_logger()
 
@@ -199,6 +199,7 @@ class _Answer:
     text: str
     image: bytes | None = None
     form: Literal["photo", "document"] = "photo"
+    file_name: str = "detections.jpg"
 
 
 async def _send(prediction: Prediction, before: float) -> None:
@@ -217,10 +218,25 @@ async def _send(prediction: Prediction, before: float) -> None:
 async def _answer(prediction: Prediction) -> _Answer:
     if prediction.status is Status.FAILED:
         return _Answer(replies.failure(prediction.error))
+    caption = _caption(prediction)
+    if prediction.options.form is Form.JSON:
+        return _Answer(caption, exports.as_json(prediction), "document", "detections.json")
     if not prediction.detections:
-        return _Answer(replies.nothing_found())
-    caption, image = found.caption(prediction.detections), await _picture(prediction)
+        return _Answer(caption)
+    image = await _picture(prediction)
     return _Answer(caption, image, _form(image)) if image else _Answer(caption)
+
+
+def _caption(prediction: Prediction) -> str:
+    """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
+    options = prediction.options
+    if prediction.detections:
+        text = found.caption(prediction.detections)
+    else:
+        text = replies.none_of(options.only) if options.only else replies.nothing_found()
+    more = replies.not_understood(options.unknown)
+    longer = f"{text}\n\n{more}"
+    return longer if more and len(longer) <= found.CAPTION_LENGTH else text
 
 
 async def _in_place(prediction: Prediction, answer: _Answer, before: float) -> bool:
@@ -255,7 +271,15 @@ async def _as_reply(prediction: Prediction, answer: _Answer, before: float) -> N
     if answer.image is None:
         await api.send_text(chat_id, answer.text, message_id, before=before)
     else:
-        await api.send_image(chat_id, answer.image, answer.text, form=answer.form, reply_to=message_id, before=before)
+        await api.send_image(
+            chat_id,
+            answer.image,
+            answer.text,
+            form=answer.form,
+            name=answer.file_name,
+            reply_to=message_id,
+            before=before,
+        )
 
 
 def _about_content(error: TelegramError) -> bool:

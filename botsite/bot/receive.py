@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import in_flight
-from botsite.bot import acknowledge, api, bot_token, deliver, downloads, presses, replies
+from botsite.bot import acknowledge, api, bot_token, captions, deliver, downloads, presses, replies
 from botsite.bot.errors import TelegramError, TooLarge
 from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Incoming, Other, Photo, Press
@@ -82,7 +82,12 @@ async def _photo(photo: Photo) -> None:
                 await deliver.deliver(identity)
             return
         prediction = Prediction(
-            identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}", received_at=times.now()
+            identity,
+            photo.chat_id,
+            photo.message_id,
+            image_key=f"photos/{identity}",
+            received_at=times.now(),
+            options=captions.read(photo.caption),
         )
         try:
             file = await _fetch(photo)

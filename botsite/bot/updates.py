@@ -10,6 +10,7 @@ from telegram import CallbackQuery, Chat, Message, Update
 
 # Limit of the ids of chats, messages and people: DynamoDB, SQS and the Bot API all take as much.
 _LARGEST_ID = 2**63 - 1
+_CAPTION_LENGTH = 1024
 _FILE_ID = re.compile(r"[!-~]{1,500}", re.ASCII)
 _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
 
@@ -39,13 +40,15 @@ class _Said:
 class Photo(_Said):
     """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
-    `declared` is the type that the sender states for a file, such as "image/heic"; empty for a photo.
+    `declared` is the type that the sender states for a file, such as "image/heic"; empty for a photo. `caption` is what
+    the sender says about it.
     """
 
     file_id: str
     file_unique_id: str
     file_bytes: int | None
     declared: str = ""
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +130,17 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
     where = _where(message)
     if message.photo:
         largest = max(message.photo, key=lambda size: _number(size.width) * _number(size.height))
-        return _file(largest, where)
+        return _file(largest, message.caption, where)
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))
     if message.document:
         declared = message.document.mime_type
-        return _file(message.document, where | {"declared": declared.lower() if isinstance(declared, str) else ""})
+        return _file(
+            message.document,
+            message.caption,
+            where | {"declared": declared.lower() if isinstance(declared, str) else ""},
+        )
     if message.text:
         # "/start@this_bot now" -> "start"
         name, _, to = message.text.split()[0].partition("@") if message.text.strip() else ("", "", "")
@@ -178,12 +185,13 @@ def _where(message: Message) -> dict[str, Any]:
     }
 
 
-def _file(file: Any, where: dict[str, Any]) -> Photo:
+def _file(file: Any, caption: Any, where: dict[str, Any]) -> Photo:
     for value in (file.file_id, file.file_unique_id):
         if not _FILE_ID.fullmatch(value):
             raise Malformed("not a file_id")
+    said = caption[:_CAPTION_LENGTH] if isinstance(caption, str) else ""
     size = None if file.file_size is None else _number(file.file_size)
-    return Photo(**where, file_id=file.file_id, file_unique_id=file.file_unique_id, file_bytes=size)
+    return Photo(**where, file_id=file.file_id, file_unique_id=file.file_unique_id, file_bytes=size, caption=said)
 
 
 def _number(value: Any) -> int:

@@ -7,7 +7,7 @@ ultralytics, and torch with it.
 import ctypes
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -19,13 +19,13 @@ import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
-from detection import large_files
+from detection import choosing, large_files
 from detection.model import openvino, pixels, weights
 from detection.model.decoding import DECODER
 from detection.model.openvino import Predict
 from detection.model.threads import FairThreads
-from detection.picture import draw
-from detection.schemas import Detection
+from detection.picture import blur, draw
+from detection.schemas import EVERYTHING, Detection, Options
 
 log = structlog.get_logger()
 
@@ -39,18 +39,20 @@ _MALLOC = {-8: 2, -3: 32 << 20, -1: 64 << 20}
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """What the model sees in one photo, and the decoded photo: (height, width, 3) BGR."""
+    """What the model thinks possible in one photo, and the decoded photo: (height, width, 3) BGR."""
 
-    detections: list[Detection]
+    candidates: list[Detection]
     image: NDArray[np.uint8]
     inference_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Boxed:
-    """What the model sees in one photo, and the photo with its boxes, as JPEG."""
+    """What is shown of one photo, what else is possible, what was made of the options, and the picture as JPEG."""
 
     detections: list[Detection]
+    candidates: list[Detection]
+    options: Options
     jpeg: bytes
     inference_ms: int
 
@@ -66,45 +68,48 @@ class Model:
     # The one thread that waits for the decoder of anything but ordinary JPEGs.
     decoding: FairThreads
 
-    def box(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
-        """Detect and draw on one of the model's own threads, in turn with other chats.
+    def box(self, photo: bytes | bytearray, chat_id: int, options: Options = EVERYTHING) -> Boxed:
+        """Detect, and draw what is asked for, on one of the model's own threads, in turn with other chats.
 
         There is one for each core: slots that decode, detect and encode by turns cost a tenth more CPU. None of them
         waits for the decoding of a strange file, which comes before. Raise image_headers.UnreadableImage or
         large_files.Crowded.
         """
         jpeg = pixels.ordinary_jpeg(photo)
-        boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode)) if jpeg else None
+        boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode, options)) if jpeg else None
         if boxed:
             return boxed
         large_files.check_decoder(self.decoding.waiting, self.decoding.of_chat(chat_id))
-        return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id))
+        return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id, options))
 
-    def _box_strange(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
+    def _box_strange(self, photo: bytes | bytearray, chat_id: int, options: Options) -> Boxed:
         """Decode, then wait for the model, so that only one decoded image waits for it at a time."""
         image = DECODER.decode(photo)
-        boxed = self.threads.do(chat_id, partial(self._box, lambda: image))
+        boxed = self.threads.do(chat_id, partial(self._box, lambda: image, options))
         assert boxed
         return boxed
 
-    def _box(self, decode: Callable[[], NDArray[np.uint8] | None]) -> Boxed | None:
+    def _box(self, decode: Callable[[], NDArray[np.uint8] | None], options: Options) -> Boxed | None:
         """Return None if `decode` does."""
         image = decode()
         if image is None:
             return None
         detected = self.detect(image)
-        return Boxed(detected.detections, picture(detected, self.labels), detected.inference_ms)
+        options = choosing.resolve(options, self.labels.values())
+        shown = choosing.choose(detected.candidates, options)
+        jpeg = picture(detected, self.labels, shown, options)
+        return Boxed(shown, detected.candidates, options, jpeg, detected.inference_ms)
 
     def detect(self, image: NDArray[np.uint8]) -> Detected:
-        """Return the objects in a (height, width, 3) BGR image, most confident first."""
+        """Return the possible objects in a (height, width, 3) BGR image, most confident first."""
         predict = self.free.get()
         try:
             started = time.monotonic()
-            detections = predict(image)
+            candidates = predict(image)
             inference_ms = round((time.monotonic() - started) * 1000)
         finally:
             self.free.put(predict)
-        return Detected(detections, image, inference_ms)
+        return Detected(candidates, image, inference_ms)
 
 
 @cache
@@ -123,8 +128,10 @@ def load() -> Model:
     return Model(path.name, labels, free, FairThreads(len(predictors), "model"), FairThreads(1, "decoding"))
 
 
-def picture(detected: Detected, labels: Mapping[int, str]) -> bytes:
-    """Return the photo with its objects as JPEG, no larger than DRAWN_SIDE but for the legend."""
+def picture(
+    detected: Detected, labels: Mapping[int, str], shown: Sequence[Detection], options: Options = EVERYTHING
+) -> bytes:
+    """Return the photo with what is shown as JPEG, no larger than DRAWN_SIDE but for the legend."""
     import cv2
 
     image: Any = detected.image
@@ -137,7 +144,9 @@ def picture(detected: Detected, labels: Mapping[int, str]) -> bytes:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     numbers = {label: number for number, label in labels.items()}
-    return pixels.encode_jpeg(draw.draw(image, detected.detections, numbers))
+    if options.blur:
+        blur.blur(image, [box for box in detected.candidates if box.label == blur.PERSON])
+    return pixels.encode_jpeg(draw.draw(image, shown, numbers, labelled=options.labels))
 
 
 def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:
@@ -145,7 +154,7 @@ def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:
     yolo = weights.ultralytics().YOLO(str(path), task="detect")
 
     def predict(image: NDArray[np.uint8]) -> list[Detection]:
-        boxes = yolo.predict(image, verbose=False)[0].boxes.cpu().numpy()
+        boxes = yolo.predict(image, conf=openvino.CONFIDENCE, verbose=False)[0].boxes.cpu().numpy()
         return [
             Detection(yolo.names[int(label)], float(confidence), *(float(value) for value in box))
             for box, confidence, label in zip(boxes.xywhn, boxes.conf, boxes.cls, strict=True)

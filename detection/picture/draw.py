@@ -24,7 +24,9 @@ _GROUND: Colour = (28, 28, 28)
 _LEGEND_AT_MOST = 0.4
 
 
-def draw(image: Pixels, detections: Sequence[Detection], classes: Mapping[str, int]) -> Pixels:
+def draw(
+    image: Pixels, detections: Sequence[Detection], classes: Mapping[str, int], *, labelled: bool = True
+) -> Pixels:
     """Draw into a photo; return it, taller by a legend if there are objects without room for their name.
 
     `classes` are the numbers of the model's classes by label.
@@ -34,6 +36,8 @@ def draw(image: Pixels, detections: Sequence[Detection], classes: Mapping[str, i
     height, width = image.shape[:2]
     scale, layout = Scale(width), lay_out(detections, classes, width, height)
     _draw_boxes(image, detections, layout, scale)
+    if not labelled:
+        return image
     for label in layout.labels:
         _draw_label(image, label, scale)
     if not layout.legend:
