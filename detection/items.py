@@ -39,7 +39,7 @@ class Incomplete(ValueError):
 def write(prediction: Prediction) -> dict[str, Any]:
     """Return the item of a prediction, without what is not known yet."""
     item = plain({key: value for key, value in asdict(prediction).items() if value is not None})
-    del item["candidates"], item["options"]
+    del item["candidates"], item["classes"], item["options"]
     if prediction.options != EVERYTHING:
         item["options"] = options(prediction.options)
     acts = [plain(asdict(act)) for act in prediction.acts]
@@ -69,11 +69,11 @@ def options(asked: Options) -> dict[str, Any]:
     } | least
 
 
-def candidates(boxes: Sequence[Detection]) -> dict[str, Any]:
+def candidates(boxes: Sequence[Detection], classes: Mapping[str, int]) -> dict[str, Any]:
     """Return boxes in 10 bytes each, because every later change of the item is paid by its size.
 
-    `labels` are the labels in order; `boxes` holds for each box the number of its label, its confidence in 255ths, and
-    cx, cy, width and height in 65535ths, the last four big-endian.
+    `labels` are their labels in order, `classes` the numbers of these in the model. `boxes` holds, for each box, which
+    label it has, its confidence in 255ths, and cx, cy, width and height in 65535ths, big-endian.
     """
     labels = sorted({box.label for box in boxes})
     packed = b"".join(
@@ -84,7 +84,7 @@ def candidates(boxes: Sequence[Detection]) -> dict[str, Any]:
         )
         for box in boxes
     )
-    return {"labels": labels, "boxes": packed}
+    return {"labels": labels, "classes": [classes.get(label, 0) for label in labels], "boxes": packed}
 
 
 def _share(fraction: float) -> int:
@@ -97,6 +97,12 @@ def _candidates(stored: dict[str, Any]) -> tuple[Detection, ...]:
         Detection(labels[label], confidence / 255, *(place / 65535 for place in places))
         for label, confidence, *places in _PACKED.iter_unpack(packed)
     )
+
+
+def _classes(stored: dict[str, Any]) -> dict[str, int]:
+    return {
+        label: int(number) for label, number in zip(stored.get("labels", []), stored.get("classes", []), strict=True)
+    }
 
 
 def _options(stored: dict[str, Any]) -> Options:
@@ -166,6 +172,7 @@ def _read(item: dict[str, Any]) -> Prediction:
             Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])
         ),
         candidates=_candidates(item.get("candidates", {})),
+        classes=_classes(item.get("candidates", {})),
         options=_options(item.get("options", {})),
         acts=tuple(Act(times.read(act["at"]), act["operation"], act["operator"]) for act in item.get("acts", [])),
     )

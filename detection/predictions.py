@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, TypeGuard
 from uuid import uuid4
 
@@ -151,6 +152,7 @@ def succeed(
     inference_ms: int,
     cpu_ms: int = 0,
     candidates: Sequence[Detection] = (),
+    classes: Mapping[str, int] = MappingProxyType({}),
     options: Options | None = None,
 ) -> Outcome:
     """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since.
@@ -166,7 +168,7 @@ def succeed(
             ":succeeded": Status.SUCCEEDED,
             ":now": times.now(),
             ":detections": [items.detection(box) for box in detections],
-            ":candidates": items.candidates(candidates),
+            ":candidates": items.candidates(candidates, classes),
             ":options": items.options(options or claimed.options),
             ":model": model,
             ":inference_ms": inference_ms,

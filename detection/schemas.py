@@ -1,5 +1,6 @@
 """What travels along the path of a photo: a prediction, its detections, and what operators did to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -136,6 +137,8 @@ class Prediction:
     detections: tuple[Detection, ...] = field(default=())
     # All that the model thinks possible, so that more or less can be shown later without asking it again.
     candidates: tuple[Detection, ...] = field(default=())
+    # The numbers of the candidates' classes in the model, by label; they decide about colours.
+    classes: Mapping[str, int] = field(default_factory=dict)
     options: Options = field(default=EVERYTHING)
     acts: tuple[Act, ...] = field(default=())
 

@@ -115,6 +115,7 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
         boxed.inference_ms,
         cpu_ms(),
         candidates=boxed.candidates,
+        classes=boxed.classes,
         options=boxed.options,
     )
     if stored.prediction is None:

@@ -82,7 +82,7 @@ def test_only_what_is_asked_for_is_shown() -> None:
 
 def test_candidates_keep_their_places() -> None:
     boxes = [Detection("dog", 0.87, 0.123, 0.456, 0.25, 0.5), Detection("car", 0.1, 1, 0, 0.001, 1)]
-    stored = items._candidates(items.candidates(boxes))
+    stored = items._candidates(items.candidates(boxes, {"dog": 16, "car": 2}))
     for one, other in zip(boxes, stored, strict=True):
         assert one.label == other.label
         assert one.confidence == pytest.approx(other.confidence, abs=0.002)
@@ -92,7 +92,7 @@ def test_candidates_keep_their_places() -> None:
 
 
 def test_three_hundred_candidates_take_four_kilobytes() -> None:
-    assert len(items.candidates([box(label) for label in LABELS] * 75)["boxes"]) <= 3000
+    assert len(items.candidates([box(label) for label in LABELS] * 75, {})["boxes"]) <= 3000
 
 
 def test_photo_is_answered_as_its_caption_asks(user: TelegramUser, photo: bytes) -> None:

@@ -13,9 +13,10 @@ from PIL import Image
 from deploy.local import sample
 from deploy.local.shapes.draw import draw_photo
 from detection.choosing import choose
-from detection.model import openvino, pixels, yolo
+from detection.model import openvino, yolo
 from detection.model import weights as model_weights
 from detection.model.decoding import DECODER
+from detection.picture import pixels
 from detection.schemas import EVERYTHING, Detection
 
 pytestmark = pytest.mark.long

@@ -7,12 +7,11 @@ ultralytics, and torch with it.
 import ctypes
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from queue import LifoQueue
-from typing import Any
 
 import numpy as np
 import structlog
@@ -20,19 +19,16 @@ from django.conf import settings
 from numpy.typing import NDArray
 
 from detection import choosing, large_files
-from detection.model import openvino, pixels, weights
+from detection.model import openvino, weights
 from detection.model.decoding import DECODER
 from detection.model.openvino import Predict
 from detection.model.threads import FairThreads
-from detection.picture import blur, draw
+from detection.picture import pixels, render
+from detection.picture.render import Scene
 from detection.schemas import EVERYTHING, Detection, Options
 
 log = structlog.get_logger()
 
-# Telegram scales photos to this many pixels on the longer side; drawing a larger one would be wasted.
-DRAWN_SIDE = 1280
-# A smaller photo is enlarged to this width, as far as its height stays below that, so that its labels are sharp.
-_DRAWN_WIDTH = 640
 # From glibc's malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (bytes), and what each is set to.
 _MALLOC = {-8: 2, -3: 32 << 20, -1: 64 << 20}
 
@@ -48,10 +44,14 @@ class Detected:
 
 @dataclass(frozen=True, slots=True)
 class Boxed:
-    """What is shown of one photo, what else is possible, what was made of the options, and the picture as JPEG."""
+    """What is shown of one photo, what else is possible, what was made of the options, and the picture as JPEG.
+
+    `classes` are the numbers of the model's classes by label.
+    """
 
     detections: list[Detection]
     candidates: list[Detection]
+    classes: dict[str, int]
     options: Options
     jpeg: bytes
     inference_ms: int
@@ -97,8 +97,9 @@ class Model:
         detected = self.detect(image)
         options = choosing.resolve(options, self.labels.values())
         shown = choosing.choose(detected.candidates, options)
-        jpeg = picture(detected, self.labels, shown, options)
-        return Boxed(shown, detected.candidates, options, jpeg, detected.inference_ms)
+        classes = {label: number for number, label in self.labels.items()}
+        jpeg = render.picture(Scene(detected.image, detected.candidates, classes), shown, options)
+        return Boxed(shown, detected.candidates, classes, options, jpeg, detected.inference_ms)
 
     def detect(self, image: NDArray[np.uint8]) -> Detected:
         """Return the possible objects in a (height, width, 3) BGR image, most confident first."""
@@ -126,27 +127,6 @@ def load() -> Model:
     load_ms = round((time.monotonic() - started) * 1000)
     log.info("model_loaded", model=path.name, labels=len(labels), at_once=len(predictors), load_ms=load_ms)
     return Model(path.name, labels, free, FairThreads(len(predictors), "model"), FairThreads(1, "decoding"))
-
-
-def picture(
-    detected: Detected, labels: Mapping[int, str], shown: Sequence[Detection], options: Options = EVERYTHING
-) -> bytes:
-    """Return the photo with what is shown as JPEG, no larger than DRAWN_SIDE but for the legend."""
-    import cv2
-
-    image: Any = detected.image
-    height, width = image.shape[:2]
-    scale = min(1.0, DRAWN_SIDE / max(height, width))
-    if width * scale < _DRAWN_WIDTH:
-        # Small pictures and narrow ones are shown enlarged. Their labels would be enlarged with them, and blurred.
-        scale = min(_DRAWN_WIDTH / width, DRAWN_SIDE / height)
-    if scale != 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    numbers = {label: number for number, label in labels.items()}
-    if options.blur:
-        blur.blur(image, [box for box in detected.candidates if box.label == blur.PERSON])
-    return pixels.encode_jpeg(draw.draw(image, shown, numbers, labelled=options.labels))
 
 
 def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:

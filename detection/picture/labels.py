@@ -59,12 +59,12 @@ def _around(box: NDArray[np.float64], size: Size, picture: Size) -> Rects:
     across = (left, right - width, (left + right - width) / 2)
     down = (top, bottom - height, (top + bottom - height) / 2)
     outside = [*product(across, (top - height, bottom)), *product((right, left - width), down)]
-    corners = np.array([*outside, *product(across[:2], down[:2])])
+    corners = np.array([*outside, *product(across[:2], down[:2])]).round()
     # At the edge of the picture a label is moved rather than left out.
     corners[:, 0] = corners[:, 0].clip(0, max(0, picture[0] - width))
     rects = np.hstack([corners, corners + np.array(size)])
     within = (rects[:, 1] >= 0) & (rects[:, 3] <= picture[1]) & (rects[:, 2] <= picture[0])
-    return np.asarray(rects[within].round())
+    return np.asarray(rects[within])
 
 
 def _best(places: Rects, index: int, boxes: Rects, taken: Rects, most: float) -> NDArray[np.float64] | None:

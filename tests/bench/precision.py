@@ -38,7 +38,8 @@ def main(folders: list[Path]) -> None:
 def _cpu_ms(folder: Path) -> float:
     from deploy.local import sample
     from detection.choosing import choose
-    from detection.model import openvino, pixels, yolo
+    from detection.model import openvino
+    from detection.picture import pixels, render
     from detection.schemas import EVERYTHING
 
     labels, (predict, *_) = openvino.load(folder)
@@ -49,7 +50,8 @@ def _cpu_ms(folder: Path) -> float:
         image = jpeg.decode() if jpeg else None
         assert image is not None
         candidates = predict(image)
-        yolo.picture(yolo.Detected(candidates, image, 0), labels, choose(candidates, EVERYTHING))
+        scene = render.Scene(image, candidates, {label: number for number, label in labels.items()})
+        render.picture(scene, choose(candidates, EVERYTHING))
 
     box()
     return median(_seconds(box) for _ in range(_ROUNDS)) / _PHOTOS * 1000
