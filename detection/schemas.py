@@ -148,6 +148,11 @@ class Prediction:
         return f"results/{self.prediction_id}.jpg"
 
     @property
+    def copy_key(self) -> str:
+        """Return where a copy lies that a site can decode, if the photo is no ordinary JPEG."""
+        return f"results/{self.prediction_id}.copy.jpg"
+
+    @property
     def finished(self) -> bool:
         """Return whether the work on the photo is over, for better or worse."""
         return self.status in (Status.SUCCEEDED, Status.FAILED)

@@ -52,7 +52,7 @@ def _answer(prediction_id: str, job_id: str) -> Prediction | None:
     if prediction is None:
         log.error("job_without_prediction")
         # An operator may have deleted it while a worker that then died was about to store its result.
-        images.delete(f"results/{prediction_id}.jpg")
+        images.delete(f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg")
     elif claimed.granted:
         _work(prediction)
     elif prediction.finished:
@@ -108,6 +108,8 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
     if boxed is None:
         return
     images.put(claimed.result_key, boxed.jpeg, "image/jpeg")
+    if boxed.copy:
+        images.put(claimed.copy_key, boxed.copy, "image/jpeg")
     stored = predictions.succeed(
         claimed,
         boxed.detections,
@@ -120,7 +122,7 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
     )
     if stored.prediction is None:
         # An operator has deleted it meanwhile, and its pictures before this one was stored.
-        images.delete(claimed.result_key)
+        images.delete(claimed.result_key, claimed.copy_key)
     log.info(
         "job_succeeded" if stored.granted else "job_overtaken",
         objects=len(boxed.detections),

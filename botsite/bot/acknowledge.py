@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite.bot import edits, waiting
+from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from detection import predictions, queries, times
@@ -73,9 +74,9 @@ async def acknowledge(prediction: Prediction) -> bool:
     return True
 
 
-def cancel_button(prediction: Prediction) -> edits.Button:
+def cancel_button(prediction: Prediction) -> Button:
     """Return the button that cancels a photo that waits."""
-    return edits.Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
+    return Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
 
 
 def _texts(predicted: Sequence[Prediction]) -> list[str]:

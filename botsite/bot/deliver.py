@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
-from botsite.bot import api, edits, found, replies
+from botsite.bot import api, edits, found, looks, redraw, replies
 from botsite.bot.errors import TelegramError
 from detection import deliveries, exports, image_headers, images, items, predictions, timeline, times
 from detection.predictions import Outcome
@@ -200,6 +200,9 @@ class _Answer:
     image: bytes | None = None
     form: Literal["photo", "document"] = "photo"
     file_name: str = "detections.jpg"
+    keyboard: api.Keyboard = ()
+    # More pictures, which come with the image as an album.
+    album: Sequence[bytes] = ()
 
 
 async def _send(prediction: Prediction, before: float) -> None:
@@ -212,7 +215,7 @@ async def _send(prediction: Prediction, before: float) -> None:
             raise
         # Telegram rejects this picture and always will: the counts are an answer, too.
         log.warning("result_image_refused", error=str(error))
-        await _as_reply(prediction, _Answer(answer.text), before)
+        await _as_reply(prediction, _Answer(answer.text, keyboard=answer.keyboard), before)
 
 
 async def _answer(prediction: Prediction) -> _Answer:
@@ -220,11 +223,26 @@ async def _answer(prediction: Prediction) -> _Answer:
         return _Answer(replies.failure(prediction.error))
     caption = _caption(prediction)
     if prediction.options.form is Form.JSON:
-        return _Answer(caption, exports.as_json(prediction), "document", "detections.json")
-    if not prediction.detections:
-        return _Answer(caption)
-    image = await _picture(prediction)
-    return _Answer(caption, image, _form(image)) if image else _Answer(caption)
+        return _Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
+    keyboard = looks.keyboard(prediction, looks.first(prediction))
+    image = await _picture(prediction) if prediction.detections else None
+    if image is None:
+        return _Answer(caption, keyboard=keyboard)
+    form = _form(image)
+    if form == "document":
+        return _Answer(caption, image, form)
+    if prediction.options.form is Form.CROPS and (album := await _crops(prediction)):
+        return _Answer(caption, image, album=album)
+    return _Answer(caption, image, keyboard=keyboard)
+
+
+async def _crops(prediction: Prediction) -> list[bytes]:
+    """Return the objects cut out, as far as an album has room beside the photo; none if that can't be."""
+    try:
+        return (await redraw.cut_out(prediction, looks.first(prediction)))[: api.ALBUM_AT_MOST - 1]
+    except (redraw.Busy, images.ImageGone) as error:
+        log.warning("crops_left_out", error=repr(error))
+        return []
 
 
 def _caption(prediction: Prediction) -> str:
@@ -248,14 +266,16 @@ async def _in_place(prediction: Prediction, answer: _Answer, before: float) -> b
     chat_id, message_id = prediction.chat_id, prediction.status_message_id
     if message_id is None or prediction.reopened_at:
         return False
-    if _waited(prediction) > _NOTIFY_AFTER or answer.form == "document":
+    if _waited(prediction) > _NOTIFY_AFTER or answer.form == "document" or answer.album:
         await edits.delete(chat_id, message_id)
         return False
     try:
         if answer.image:
-            await edits.turn_into_photo(chat_id, message_id, answer.image, answer.text, before=before)
+            await edits.turn_into_photo(
+                chat_id, message_id, answer.image, answer.text, keyboard=answer.keyboard, before=before
+            )
         else:
-            await edits.turn_into_text(chat_id, message_id, answer.text, before=before)
+            await edits.turn_into_text(chat_id, message_id, answer.text, keyboard=answer.keyboard, before=before)
     except TelegramError as error:
         if not _about_content(error):
             raise
@@ -268,8 +288,12 @@ async def _in_place(prediction: Prediction, answer: _Answer, before: float) -> b
 
 async def _as_reply(prediction: Prediction, answer: _Answer, before: float) -> None:
     chat_id, message_id = prediction.chat_id, prediction.message_id
-    if answer.image is None:
-        await api.send_text(chat_id, answer.text, message_id, before=before)
+    if answer.image and answer.album:
+        await api.send_album(
+            chat_id, [answer.image, *answer.album], caption=answer.text, reply_to=message_id, before=before
+        )
+    elif answer.image is None:
+        await api.send_text(chat_id, answer.text, message_id, keyboard=answer.keyboard, before=before)
     else:
         await api.send_image(
             chat_id,
@@ -278,6 +302,7 @@ async def _as_reply(prediction: Prediction, answer: _Answer, before: float) -> N
             form=answer.form,
             name=answer.file_name,
             reply_to=message_id,
+            keyboard=answer.keyboard,
             before=before,
         )
 

@@ -6,15 +6,14 @@ Under Telegram's limits answers come first. A status or an edit that has no turn
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup, InputMediaPhoto
+from telegram import InputMediaPhoto
 from telegram import error as telegram
 
 from botsite.bot import connections, rate_limit
-from botsite.bot.api import LONGEST_SEND_SECONDS, reply_to_message, sending
+from botsite.bot.api import LONGEST_SEND_SECONDS, Button, Keyboard, keyboard_of, reply_to_message, sending
 from botsite.bot.errors import TelegramError, translate
 
 # What is not an answer has little time, and nobody waits for it.
@@ -23,14 +22,6 @@ _BRIEFLY: dict[str, Any] = {"read_timeout": 3, "connect_timeout": 2, "pool_timeo
 # bot's after this. A chat's interval of a second comes on top.
 _EDIT_AFTER_SECONDS, _IDLE_SECONDS = 2.0, 0.1
 _in_thread = sync_to_async(thread_sensitive=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """A button under a message; `data` (64 bytes at most) comes back when it is pressed."""
-
-    text: str
-    data: str
 
 
 @connections.with_the_stored_token
@@ -42,7 +33,7 @@ async def send_status(chat_id: int, text: str, reply_to: int, button: Button) ->
     bot = await connections.bot()
     try:
         sent = await bot.send_message(
-            chat_id, text, reply_parameters=reply_to_message(reply_to), reply_markup=_keyboard(button), **_BRIEFLY
+            chat_id, text, reply_parameters=reply_to_message(reply_to), reply_markup=keyboard_of([[button]]), **_BRIEFLY
         )
     except telegram.TelegramError as error:
         raise await _refused(chat_id, "status", error) from error
@@ -59,7 +50,7 @@ async def edit_status(chat_id: int, message_id: int, text: str, button: Button |
     with _unchanged_is_fine():
         try:
             await bot.edit_message_text(
-                text, chat_id, message_id, reply_markup=_keyboard(button) if button else None, **_BRIEFLY
+                text, chat_id, message_id, reply_markup=keyboard_of([[button]] if button else []), **_BRIEFLY
             )
         except telegram.TelegramError as error:
             raise await _refused(chat_id, "edit", error) from error
@@ -67,24 +58,30 @@ async def edit_status(chat_id: int, message_id: int, text: str, button: Button |
 
 
 @connections.with_the_stored_token
-async def turn_into_text(chat_id: int, message_id: int, text: str, *, before: float = math.inf) -> None:
-    """Turn a message of the bot's into this text, without buttons; not later than `before` (monotonic seconds)."""
+async def turn_into_text(
+    chat_id: int, message_id: int, text: str, *, keyboard: Keyboard = (), before: float = math.inf
+) -> None:
+    """Turn a message of the bot's into this text; not later than `before` (monotonic seconds)."""
     bot = await connections.bot()
     with _unchanged_is_fine():
         async with sending(chat_id, "editMessageText", before):
-            await bot.edit_message_text(text, chat_id, message_id, read_timeout=LONGEST_SEND_SECONDS)
+            await bot.edit_message_text(
+                text, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
+            )
 
 
 @connections.with_the_stored_token
 async def turn_into_photo(
-    chat_id: int, message_id: int, image: bytes, caption: str, *, before: float = math.inf
+    chat_id: int, message_id: int, image: bytes, caption: str, *, keyboard: Keyboard = (), before: float = math.inf
 ) -> None:
     """Turn a message of the bot's into a JPEG with its caption; not later than `before` (monotonic seconds)."""
     bot = await connections.bot()
     media = InputMediaPhoto(image, caption=caption, filename="detections.jpg")
     with _unchanged_is_fine():
         async with sending(chat_id, "editMessageMedia", before):
-            await bot.edit_message_media(media, chat_id, message_id, read_timeout=LONGEST_SEND_SECONDS)
+            await bot.edit_message_media(
+                media, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
+            )
 
 
 @connections.with_the_stored_token
@@ -130,7 +127,3 @@ async def _refused(chat_id: int, action: str, error: telegram.TelegramError) -> 
     if seconds := translated.retry_after_seconds:
         translated.retry_after_seconds = await _in_thread(rate_limit.refused)(chat_id, seconds)
     return translated
-
-
-def _keyboard(button: Button) -> InlineKeyboardMarkup:
-    return InlineKeyboardMarkup([[InlineKeyboardButton(button.text, callback_data=button.data)]])

@@ -4,11 +4,11 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import acknowledge, deliver, edits
+from botsite.bot import acknowledge, deliver, edits, looks, redraw
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.updates import Press
-from detection import items, predictions, sentences
+from detection import images, items, predictions, sentences
 from detection.schemas import Status
 from detection.sentences import noop
 
@@ -23,11 +23,14 @@ UNKNOWN = noop("I don't know this button any more. Send me the photo again.")
 FAILED = noop("That didn't work just now. Please try again in a minute.")
 
 
+_SHOWS = {looks.LOOK: redraw.look, looks.CROPS: redraw.crops, looks.DATA: redraw.data}
+
+
 async def pressed(press: Press) -> None:
     """Act, and end the waiting of whoever pressed. A press isn't repeated: it raises nothing that passes."""
     try:
         notice = await _act(press)
-    except (TelegramError, ClientError, BotoCoreError) as error:
+    except (TelegramError, redraw.Busy, ClientError, BotoCoreError) as error:
         log.warning("press_failed", chat_id=press.chat_id, error=str(error))
         notice = gettext(FAILED)
     try:
@@ -38,17 +41,36 @@ async def pressed(press: Press) -> None:
 
 async def _act(press: Press) -> str:
     """Return what to tell whoever pressed; empty if the message shows it."""
-    action, _, prediction_id = press.data.partition(":")
-    if action != acknowledge.CANCEL:
+    action, _, rest = press.data.partition(":")
+    prediction_id, _, wanted = rest.partition(":")
+    if action not in (acknowledge.CANCEL, *_SHOWS):
         return gettext(UNKNOWN)
     if press.asked_by is not None and press.pressed_by != press.asked_by:
         return gettext(NOT_YOURS)
-    return await _cancel(prediction_id, press.chat_id)
+    if not predictions.possible(prediction_id):
+        return gettext(GONE)
+    if action == acknowledge.CANCEL:
+        return await _cancel(prediction_id, press.chat_id)
+    return await _show(action, prediction_id, wanted, press)
+
+
+async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> str:
+    """Show the photo in another way; return what to tell if that can't be."""
+    try:
+        prediction = await _in_thread(predictions.find)(prediction_id)
+        if prediction is None or prediction.chat_id != press.chat_id:
+            return gettext(GONE)
+        look = looks.read(prediction, wanted)
+        if look is None:
+            return gettext(UNKNOWN)
+        await _SHOWS[action](prediction, press.message_id, look)
+    except (items.Incomplete, images.ImageGone) as error:
+        log.info("photo_not_shown", error=str(error))
+        return gettext(GONE)
+    return ""
 
 
 async def _cancel(prediction_id: str, chat_id: int) -> str:
-    if not predictions.possible(prediction_id):
-        return gettext(GONE)
     try:
         cancelled = await _in_thread(predictions.cancel)(prediction_id, chat_id)
     except items.Incomplete:

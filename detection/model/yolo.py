@@ -46,7 +46,8 @@ class Detected:
 class Boxed:
     """What is shown of one photo, what else is possible, what was made of the options, and the picture as JPEG.
 
-    `classes` are the numbers of the model's classes by label.
+    `classes` are the numbers of the model's classes by label; `copy` is the photo as a JPEG that sites decode, if it is
+    no such JPEG itself.
     """
 
     detections: list[Detection]
@@ -54,6 +55,7 @@ class Boxed:
     classes: dict[str, int]
     options: Options
     jpeg: bytes
+    copy: bytes | None
     inference_ms: int
 
 
@@ -85,11 +87,13 @@ class Model:
     def _box_strange(self, photo: bytes | bytearray, chat_id: int, options: Options) -> Boxed:
         """Decode, then wait for the model, so that only one decoded image waits for it at a time."""
         image = DECODER.decode(photo)
-        boxed = self.threads.do(chat_id, partial(self._box, lambda: image, options))
+        boxed = self.threads.do(chat_id, partial(self._box, lambda: image, options, copied=True))
         assert boxed
         return boxed
 
-    def _box(self, decode: Callable[[], NDArray[np.uint8] | None], options: Options) -> Boxed | None:
+    def _box(
+        self, decode: Callable[[], NDArray[np.uint8] | None], options: Options, *, copied: bool = False
+    ) -> Boxed | None:
         """Return None if `decode` does."""
         image = decode()
         if image is None:
@@ -97,9 +101,10 @@ class Model:
         detected = self.detect(image)
         options = choosing.resolve(options, self.labels.values())
         shown = choosing.choose(detected.candidates, options)
+        copy = pixels.encode_jpeg(detected.image) if copied else None
         classes = {label: number for number, label in self.labels.items()}
         jpeg = render.picture(Scene(detected.image, detected.candidates, classes), shown, options)
-        return Boxed(shown, detected.candidates, classes, options, jpeg, detected.inference_ms)
+        return Boxed(shown, detected.candidates, classes, options, jpeg, copy, detected.inference_ms)
 
     def detect(self, image: NDArray[np.uint8]) -> Detected:
         """Return the possible objects in a (height, width, 3) BGR image, most confident first."""
