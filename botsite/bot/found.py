@@ -58,9 +58,10 @@ def sentence(detections: Sequence[Detection]) -> str:
     seen = [box for box in detections if not box.unsure] or list(detections)
     groups = _groups(seen)
     backdrop = _backdrop(groups)
-    parts = [_placed(group) for group in groups if group is not backdrop]
+    front = [group for group in groups if group is not backdrop]
+    parts = [_placed(place, there) for place in _PLACES if (there := [one for one in front if _third(one[0]) == place])]
     if backdrop is not None:
-        parts.append(_behind(backdrop, [group for group in groups if group is not backdrop]))
+        parts.append(_behind(backdrop, front))
     text = gettext(", ").join(parts)
     return gettext("{sentence}.").format(sentence=text[:1].upper() + text[1:])
 
@@ -103,8 +104,12 @@ def _centre(group: Group) -> float:
     return sum(box.cx for box in group) / len(group)
 
 
-def _placed(group: Group) -> str:
-    return gettext(_PLACES[_third(group[0])]).format(objects=_some(len(group), group[0].label))
+def _placed(place: str, groups: Sequence[Group]) -> str:
+    """Return "a square and two circles in the middle"."""
+    *others, last = (_some(len(group), group[0].label) for group in groups)
+    if others:
+        last = gettext("{others} and {last}").format(others=gettext(", ").join(others), last=last)
+    return gettext(_PLACES[place]).format(objects=last)
 
 
 def _backdrop(groups: Sequence[Group]) -> Group | None:

@@ -67,15 +67,13 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     people = any(box.label == PERSON for box in prediction.candidates)
     ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if found else []
     ways += [(BLUR_OFF if look.blur else BLUR_ON, replace(look, blur=not look.blur))] if people else []
-    rows = [[_button(prediction, gettext(text), other) for text, other in row] for row in (levels, ways)]
-    rows.append(_classes(prediction, look))
-    if found:
-        rows.append(
-            [
-                Button(gettext(text), f"{action}:{prediction.prediction_id}:{_written(prediction, look)}")
-                for action, text in ((CROPS, CROPS_TEXT), (DATA, DATA_TEXT))
-            ]
-        )
+    more = ((CROPS, CROPS_TEXT), (DATA, DATA_TEXT)) if found else ()
+    rows = [
+        [_button(prediction, gettext(text), other) for text, other in levels],
+        _classes(prediction, look),
+        [_button(prediction, gettext(text), other) for text, other in ways]
+        + [_button(prediction, gettext(text), look, action) for action, text in more],
+    ]
     return [row for row in rows if row]
 
 
@@ -104,8 +102,8 @@ def _classes(prediction: Prediction, look: Look) -> list[Button]:
     ]
 
 
-def _button(prediction: Prediction, text: str, look: Look) -> Button:
-    return Button(text, f"{LOOK}:{prediction.prediction_id}:{_written(prediction, look)}")
+def _button(prediction: Prediction, text: str, look: Look, action: str = LOOK) -> Button:
+    return Button(text, f"{action}:{prediction.prediction_id}:{_written(prediction, look)}")
 
 
 def _written(prediction: Prediction, look: Look) -> str:
