@@ -53,6 +53,8 @@ TELEGRAM_WEBHOOK_SECRET = env.str("TELEGRAM_WEBHOOK_SECRET", default="")
 TELEGRAM_WEBHOOK_URL = env.str("TELEGRAM_WEBHOOK_URL", default="")
 
 # --- The worker's call of /results --------------------------------------------------------------------------
+# Whether people who have to wait are told for how long: on, or off.
+ACKNOWLEDGE = env.bool("ACKNOWLEDGE", default=True)
 POLYBOT_URL = env.str("POLYBOT_URL", default="")
 RESULTS_KEY = env.str("RESULTS_KEY", default="")
 # The first RESULTS_KEY: ids must not change when RESULTS_KEY is rotated.

@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from botsite.bot import deliver, receive, spool, updates
 from botsite.bot.errors import TelegramError
-from botsite.bot.updates import Command, Other, Photo
+from botsite.bot.updates import Incoming, Press
 from detection import callback
 
 log = structlog.get_logger()
@@ -56,16 +56,21 @@ async def webhook(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
-async def _receive(update: Photo | Command | Other) -> None:
+async def _receive(update: Incoming) -> None:
     """Act on an update; apologise if a bug has kept failing on it for too long, or always will."""
     try:
         await receive.receive(update)
     except Exception as error:
         rejected = _is_rejected(error)
-        if not rejected and (isinstance(error, _TRANSIENT) or update.age_seconds < _BUG_SECONDS):
+        if not rejected and (isinstance(error, _TRANSIENT) or _young(update)):
             raise
         log.exception("update_given_up", chat_id=update.chat_id)
         await receive.give_up(update)
+
+
+def _young(update: Incoming) -> bool:
+    """Return whether Telegram may send it again: not a press, whose sender has pressed again since."""
+    return not isinstance(update, Press) and update.age_seconds < _BUG_SECONDS
 
 
 def _is_rejected(error: Exception) -> bool:

@@ -1,16 +1,18 @@
 """Convert predictions to DynamoDB items and back. Only here are times texts, and fractions Decimals: it has neither."""
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from detection import times
-from detection.schemas import Act, Delivery, Detection, Prediction, Status
+from detection.schemas import EVERYTHING, Act, Delivery, Detection, Form, Options, Prediction, Status, Unknown
 
 # All photos share it, so one index holds them all by time.
 KIND, PHOTO = "kind", "photo"
+_PACKED = struct.Struct(">BB4H")
 _FRACTIONS = ("confidence", "cx", "cy", "width", "height")
 
 
@@ -37,6 +39,9 @@ class Incomplete(ValueError):
 def write(prediction: Prediction) -> dict[str, Any]:
     """Return the item of a prediction, without what is not known yet."""
     item = plain({key: value for key, value in asdict(prediction).items() if value is not None})
+    del item["candidates"], item["classes"], item["options"]
+    if prediction.options != EVERYTHING:
+        item["options"] = options(prediction.options)
     acts = [plain(asdict(act)) for act in prediction.acts]
     return item | {KIND: PHOTO, "acts": acts, "detections": [detection(box) for box in prediction.detections]}
 
@@ -49,6 +54,67 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 def detection(box: Detection) -> dict[str, Any]:
     """Return one box as a map. Six digits place it to a thousandth of a pixel."""
     return {"label": box.label} | {name: Decimal(str(round(getattr(box, name), 6))) for name in _FRACTIONS}
+
+
+def options(asked: Options) -> dict[str, Any]:
+    """Return what a sender asks for as a map."""
+    least = {} if asked.least is None else {"least": Decimal(str(asked.least))}
+    unknown = [asdict(each) for each in asked.unknown]
+    return {
+        "only": list(asked.only),
+        "labels": asked.labels,
+        "blur": asked.blur,
+        "form": asked.form,
+        "unknown": unknown,
+    } | least
+
+
+def candidates(boxes: Sequence[Detection], classes: Mapping[str, int]) -> dict[str, Any]:
+    """Return boxes in 10 bytes each, because every later change of the item is paid by its size.
+
+    `labels` are their labels in order, `classes` the numbers of these in the model. `boxes` holds, for each box, which
+    label it has, its confidence in 255ths, and cx, cy, width and height in 65535ths, big-endian.
+    """
+    labels = sorted({box.label for box in boxes})
+    packed = b"".join(
+        _PACKED.pack(
+            labels.index(box.label),
+            round(box.confidence * 255),
+            *(_share(getattr(box, name)) for name in _FRACTIONS[1:]),
+        )
+        for box in boxes
+    )
+    return {"labels": labels, "classes": [classes.get(label, 0) for label in labels], "boxes": packed}
+
+
+def _share(fraction: float) -> int:
+    return round(min(max(fraction, 0.0), 1.0) * 65535)
+
+
+def _candidates(stored: dict[str, Any]) -> tuple[Detection, ...]:
+    labels, packed = stored.get("labels", []), bytes(stored.get("boxes", b""))
+    return tuple(
+        Detection(labels[label], confidence / 255, *(place / 65535 for place in places))
+        for label, confidence, *places in _PACKED.iter_unpack(packed)
+    )
+
+
+def _classes(stored: dict[str, Any]) -> dict[str, int]:
+    return {
+        label: int(number) for label, number in zip(stored.get("labels", []), stored.get("classes", []), strict=True)
+    }
+
+
+def _options(stored: dict[str, Any]) -> Options:
+    least = stored.get("least")
+    return Options(
+        only=tuple(stored.get("only", ())),
+        least=None if least is None else float(least),
+        labels=bool(stored.get("labels", True)),
+        blur=bool(stored.get("blur", False)),
+        form=Form(stored.get("form", "")),
+        unknown=tuple(Unknown(each["word"], each["nearest"]) for each in stored.get("unknown", ())),
+    )
 
 
 def read(item: dict[str, Any]) -> Prediction:
@@ -101,9 +167,13 @@ def _read(item: dict[str, Any]) -> Prediction:
         inference_ms=number("inference_ms"),
         cpu_ms=number("cpu_ms"),
         cpus=number("cpus"),
+        status_message_id=number("status_message_id"),
         error=item.get("error"),
         detections=tuple(
             Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])
         ),
+        candidates=_candidates(item.get("candidates", {})),
+        classes=_classes(item.get("candidates", {})),
+        options=_options(item.get("options", {})),
         acts=tuple(Act(times.read(act["at"]), act["operation"], act["operator"]) for act in item.get("acts", [])),
     )

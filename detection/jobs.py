@@ -23,8 +23,8 @@ def find(prediction_id: str) -> Prediction | None:
     return None
 
 
-def submit(prediction: Prediction, photo: bytes | bytearray) -> None:
-    """Store the photo and the item, then send the job; when this returns, all three are durable.
+def submit(prediction: Prediction, photo: bytes | bytearray) -> Prediction:
+    """Store the photo and the item, then send the job; when this returns, all three are durable. Return the item.
 
     Safe to repeat at any point, even concurrently: the item is made once, and one of several callers sends the job.
     """
@@ -32,9 +32,10 @@ def submit(prediction: Prediction, photo: bytes | bytearray) -> None:
     created = predictions.create(prediction)
     if not created.granted and _somebody_else_sends(prediction.prediction_id):
         log.info("photo_repeated")
-        return
-    send(prediction)
-    log.info("job_sent", chat_id=prediction.chat_id, photo_bytes=len(photo))
+    else:
+        send(prediction)
+        log.info("job_sent", chat_id=prediction.chat_id, photo_bytes=len(photo))
+    return created.prediction or prediction
 
 
 def send(prediction: Prediction) -> None:

@@ -59,11 +59,11 @@ def apologise(prediction_id: str, sentence: str = sentences.APOLOGY) -> None:
 
 def delete(prediction_id: str) -> None:
     """Delete the photo, the boxed photo and the item: in this order, so that a failure can be found and repeated."""
-    result = f"results/{prediction_id}.jpg"
-    images.delete(f"photos/{prediction_id}", result)
+    results = f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg"
+    images.delete(f"photos/{prediction_id}", *results)
     predictions.delete(prediction_id)
     # A worker may have stored its picture in between. One that does so later finds no item, and deletes it.
-    images.delete(result)
+    images.delete(*results)
 
 
 def _find(prediction_id: str, against: Callable[[Prediction], str | None]) -> Prediction:

@@ -5,9 +5,10 @@ does not hold is an answer, not an error; any other failure of DynamoDB raises b
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, TypeGuard
 from uuid import uuid4
 
@@ -15,8 +16,8 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from detection import items, times
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection import items, sentences, times
+from detection.schemas import Delivery, Detection, Options, Prediction, Status
 
 # A job that another message is working on is left to it for this long: longer than any photo takes, and than
 # the queue's visibility timeout, after which that other message would come back by itself.
@@ -145,18 +146,30 @@ def note_failure(claimed: Prediction, failure: str) -> Outcome:
 
 
 def succeed(
-    claimed: Prediction, detections: list[Detection], model: str, inference_ms: int, cpu_ms: int = 0
+    claimed: Prediction,
+    detections: Sequence[Detection],
+    model: str,
+    inference_ms: int,
+    cpu_ms: int = 0,
+    candidates: Sequence[Detection] = (),
+    classes: Mapping[str, int] = MappingProxyType({}),
+    options: Options | None = None,
 ) -> Outcome:
-    """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since."""
+    """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since.
+
+    `options` are what was made of those asked for.
+    """
     return update(
         claimed.prediction_id,
-        "SET #status = :succeeded, finished_at = :now, detections = :detections, model = :model,"
-        " inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus",
+        "SET #status = :succeeded, finished_at = :now, detections = :detections, candidates = :candidates,"
+        " options = :options, model = :model, inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus",
         _HELD,
         {
             ":succeeded": Status.SUCCEEDED,
             ":now": times.now(),
             ":detections": [items.detection(box) for box in detections],
+            ":candidates": items.candidates(candidates, classes),
+            ":options": items.options(options or claimed.options),
             ":model": model,
             ":inference_ms": inference_ms,
             ":cpu_ms": cpu_ms,
@@ -184,6 +197,32 @@ def fail(prediction_id: str, error: str, attempt: int | None = None) -> Outcome:
     values = {":failed": Status.FAILED, ":processing": Status.PROCESSING, ":now": times.now(), ":error": error}
     change = "SET #status = :failed, finished_at = :now, #error = :error"
     return update(prediction_id, change, condition, values | seen)
+
+
+def note_status_message(prediction_id: str, message_id: int) -> Outcome:
+    """Record the message that tells how the wait goes; refused if there is another, or the answer is under way."""
+    return update(
+        prediction_id,
+        "SET status_message_id = :message",
+        "delivery = :pending AND attribute_not_exists(status_message_id)",
+        {":message": message_id, ":pending": Delivery.PENDING},
+    )
+
+
+def cancel(prediction_id: str, chat_id: int) -> Outcome:
+    """End a prediction of that chat that nobody has begun, because its sender wants no answer."""
+    return update(
+        prediction_id,
+        "SET #status = :failed, finished_at = :now, #error = :error",
+        "#status = :queued AND chat_id = :chat",
+        {
+            ":failed": Status.FAILED,
+            ":now": times.now(),
+            ":error": sentences.CANCELLED,
+            ":queued": Status.QUEUED,
+            ":chat": chat_id,
+        },
+    )
 
 
 def reopen(prediction_id: str) -> Outcome:

@@ -82,6 +82,23 @@ def seconds_since_newest() -> float | None:
     return (times.now() - created).total_seconds() if created else None
 
 
+def waiting_since(limit: int) -> list[datetime]:
+    """Return when the first `limit` photos that are not finished came, oldest first."""
+    found: list[datetime] = []
+    for status in (Status.PROCESSING, Status.QUEUED):
+        response = aws.dynamodb().query(
+            TableName=settings.PREDICTIONS_TABLE,
+            IndexName="by_status",
+            KeyConditionExpression="#status = :status",
+            ProjectionExpression="created_at",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":status": status},
+            Limit=limit,
+        )
+        found += filter(None, (times.parse(item["created_at"]) for item in response["Items"]))
+    return sorted(found)[:limit]
+
+
 def unanswered(finished_before: datetime) -> Iterator[tuple[str, int]]:
     """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first.
 

@@ -25,6 +25,7 @@ STARTS = (
             sentences.TOO_LARGE,
             sentences.TOO_LARGE_FOR_BOTS,
             sentences.UNAVAILABLE,
+            sentences.CANCELLED,
         )
     ),
     *_EARLIER,

@@ -1,8 +1,14 @@
 """What travels along the path of a photo: a prediction, its detections, and what operators did to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+# From this confidence on, what the model says is taken for sure.
+SURE = 0.5
+# What the model is less sure of than this is not shown, unless somebody asks for it; ultralytics' default.
+LEAST = 0.25
 
 
 class Status(StrEnum):
@@ -33,6 +39,46 @@ class Detection:
     cy: float
     width: float
     height: float
+
+    @property
+    def unsure(self) -> bool:
+        """Return whether the model may well be wrong: people are told "perhaps"."""
+        return self.confidence < SURE
+
+
+class Form(StrEnum):
+    """How a photo is answered."""
+
+    PICTURE = ""
+    CROPS = "crops"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A word of a caption that is no option, and the option or class that is nearest to it; empty if none is."""
+
+    word: str
+    nearest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the sender of a photo asks for: classes (all if empty), least confidence (LEAST if None), how it is shown.
+
+    `blur` makes people unrecognisable.
+    """
+
+    only: tuple[str, ...] = ()
+    least: float | None = None
+    labels: bool = True
+    blur: bool = False
+    form: Form = Form.PICTURE
+    unknown: tuple[Unknown, ...] = ()
+
+
+# What a photo without a caption asks for.
+EVERYTHING = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +133,27 @@ class Prediction:
     # The CPU time it took, and how many CPUs its machine has; None on items of earlier releases.
     cpu_ms: int | None = None
     cpus: int | None = None
+    # The bot's message that tells how the wait goes, until it becomes the answer or is deleted.
+    status_message_id: int | None = None
     # An English sentence for the photo's sender (detection/sentences.py).
     error: str | None = None
     detections: tuple[Detection, ...] = field(default=())
+    # All that the model thinks possible, so that more or less can be shown later without asking it again.
+    candidates: tuple[Detection, ...] = field(default=())
+    # The numbers of the candidates' classes in the model, by label; they decide about colours.
+    classes: Mapping[str, int] = field(default_factory=dict)
+    options: Options = field(default=EVERYTHING)
     acts: tuple[Act, ...] = field(default=())
 
     @property
     def result_key(self) -> str:
         """Return where the boxed photo lies in the bucket."""
         return f"results/{self.prediction_id}.jpg"
+
+    @property
+    def copy_key(self) -> str:
+        """Return where a copy lies that a site can decode, if the photo is no ordinary JPEG."""
+        return f"results/{self.prediction_id}.copy.jpg"
 
     @property
     def finished(self) -> bool:

@@ -52,7 +52,7 @@ def _answer(prediction_id: str, job_id: str) -> Prediction | None:
     if prediction is None:
         log.error("job_without_prediction")
         # An operator may have deleted it while a worker that then died was about to store its result.
-        images.delete(f"results/{prediction_id}.jpg")
+        images.delete(f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg")
     elif claimed.granted:
         _work(prediction)
     elif prediction.finished:
@@ -108,10 +108,21 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
     if boxed is None:
         return
     images.put(claimed.result_key, boxed.jpeg, "image/jpeg")
-    stored = predictions.succeed(claimed, boxed.detections, yolo.load().name, boxed.inference_ms, cpu_ms())
+    if boxed.copy:
+        images.put(claimed.copy_key, boxed.copy, "image/jpeg")
+    stored = predictions.succeed(
+        claimed,
+        boxed.detections,
+        yolo.load().name,
+        boxed.inference_ms,
+        cpu_ms(),
+        candidates=boxed.candidates,
+        classes=boxed.classes,
+        options=boxed.options,
+    )
     if stored.prediction is None:
         # An operator has deleted it meanwhile, and its pictures before this one was stored.
-        images.delete(claimed.result_key)
+        images.delete(claimed.result_key, claimed.copy_key)
     log.info(
         "job_succeeded" if stored.granted else "job_overtaken",
         objects=len(boxed.detections),
@@ -125,7 +136,7 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     from detection.model import yolo
 
     try:
-        return yolo.load().box(photo, claimed.chat_id)
+        return yolo.load().box(photo, claimed.chat_id, claimed.options)
     except image_headers.UnreadableImage as error:
         _fail(claimed, str(error), error)
     except large_files.Crowded:

@@ -108,11 +108,37 @@ def seconds(photos: int, ready: Sequence[float], photos_per_second: float) -> fl
     return max(done, by_start[0] + max(0, photos - limit.burst) * limit.interval_seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How many photos wait, and in how many seconds each machine works."""
+
+    photos: int
+    ready: Sequence[float]
+
+    @property
+    def starting(self) -> bool:
+        """Return whether no machine works yet."""
+        return not any(seconds == 0 for seconds in self.ready)
+
+    def after(self, photos: int) -> float | None:
+        """Return when a photo with so many before it is answered, in seconds; None if that is unknown."""
+        return seconds(photos, self.ready, settings.PHOTOS_PER_SECOND)
+
+
 def expected() -> float | None:
     """Return in how many seconds a photo that comes now will be answered, None if that is unknown.
 
-    It is about 0 while a machine is idle, and a boot while none works. Ask it for each photo, from any thread: it never
-    raises, reads AWS every 12 s at most, and only the one that reads waits for AWS.
+    It is about 0 while a machine is idle, and a boot while none works. Ask as `outlook` is asked.
+    """
+    now = outlook()
+    return now.after(now.photos) if now else None
+
+
+def outlook() -> Outlook | None:
+    """Return what the next answers wait for, None if that is unknown.
+
+    Ask it for each photo, from any thread: it never raises, reads AWS every 12 s at most, and only the one that reads
+    waits for AWS.
     """
     return _latest.get()
 
@@ -123,9 +149,9 @@ class _Latest:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._read_at = -math.inf
-        self._value: float | None = None
+        self._value: Outlook | None = None
 
-    def get(self) -> float | None:
+    def get(self) -> Outlook | None:
         if self._lock.acquire(blocking=False):
             try:
                 if time.monotonic() - self._read_at > _READ_EVERY_SECONDS:
@@ -139,12 +165,13 @@ class _Latest:
 _latest = _Latest()
 
 
-def _read() -> float | None:
+def _read() -> Outlook | None:
     if pause.current():
         return None
     try:
+        positive("PHOTOS_PER_SECOND", settings.PHOTOS_PER_SECOND)
         depth, group = service.queue(), service.group()
-        return seconds(depth.unfinished, _ready_in(depth, group), settings.PHOTOS_PER_SECOND)
+        return Outlook(depth.unfinished, _ready_in(depth, group))
     except (MetricFailed, BadSetting) as error:
         log.warning("wait_unknown", error=str(error))
         return None

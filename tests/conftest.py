@@ -21,6 +21,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 os.environ.setdefault("LOG_FORMAT", "json")
 # Whoever runs the tests need not have a region.
 os.environ.setdefault("AWS_REGION", "us-east-1")
+# Answers come as replies, whether or not people had to wait; tests/test_acknowledge.py has a site that tells them.
+os.environ.setdefault("ACKNOWLEDGE", "off")
 # Whoever runs the tests may have a demo running, too: no test talks to it.
 os.environ["DEMO_FOLDER"] = os.devnull
 # A shell starts background jobs with Ctrl-C ignored, and so would be the processes that tests interrupt.
@@ -182,7 +184,7 @@ def _stored(stack: LocalStack) -> dict[str, str]:
     keys = [item["Key"] for item in aws.s3().meta.client.list_objects_v2(Bucket=bucket).get("Contents", [])]
     chats = httpx.get(f"{stack.telegram_url}/control/calls").text
     return {
-        "items": json.dumps([item for page in pages for item in page["Items"]]),
+        "items": json.dumps([item for page in pages for item in page["Items"]], default=repr),
         "bucket": json.dumps(keys),
         "dead letters": json.dumps([letter.body for letter in dead_letters.read()]),
         "calls": chats,

@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from botsite import aws
-from botsite.bot import replies
+from botsite.bot import found
 from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
@@ -222,7 +222,7 @@ def test_refused_file_has_a_state_of_its_own(admin: Operator, user: TelegramUser
 
 def test_list_says_what_was_found(admin: Operator, answered: Prediction) -> None:
     listed = html.unescape(admin.get(f"{JOBS}?chat={answered.chat_id}").text)
-    assert f'<td class="found">{replies.counts(answered.detections)}</td>' in listed
+    assert f'<td class="found">{found.counts(answered.detections)}</td>' in listed
 
 
 def test_deleted_job_leaves_nothing_behind(admin: Operator, answered: Prediction) -> None:

@@ -35,6 +35,23 @@ def test_photo_sent_in_browser_comes_back_boxed(page: Page, photo: bytes) -> Non
     page.screenshot(path=picture)
 
 
+def test_conversation_about_photo_is_held_in_browser(page: Page, photo: bytes) -> None:
+    upload: FilePayload = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photo}
+    page.get_by_test_id("photo-input").set_input_files(files=[upload])
+    page.get_by_test_id("send").click()
+    answer = page.locator(FROM_BOT).first
+    only = answer.get_by_role("button", name="Only").first
+    label = only.inner_text().removeprefix("Only ")
+    only.click()
+    expect(answer).to_contain_text(label)
+    expect(answer.get_by_role("button", name="Everything")).to_be_visible()
+    answer.get_by_role("button", name="Labels off").click()
+    expect(answer.get_by_role("button", name="Labels on")).to_be_visible()
+    answer.get_by_role("button", name="Data").click()
+    expect(page.locator(FROM_BOT).last).to_contain_text("detections.zip")
+    assert page.locator(FROM_BOT).count() == 2
+
+
 def test_text_is_answered_on_page(page: Page) -> None:
     page.get_by_test_id("composer").fill("hello")
     page.get_by_test_id("send").click()

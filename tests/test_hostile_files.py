@@ -16,6 +16,7 @@ from detection import image_headers
 from detection.model import yolo
 from detection.model.decoding import DECODER
 from detection.model.threads import FairThreads
+from detection.picture import render
 from detection.schemas import Detection
 from tests.support.hostile import Hostile, Outcome, zoo
 
@@ -72,7 +73,7 @@ def test_file_is_answered_or_refused(model: yolo.Model, photo: bytes, hostile: H
         return
     assert hostile.outcome is not Outcome.REFUSED
     boxed = Image.open(BytesIO(answer))
-    assert 1 <= min(boxed.size) <= max(boxed.size) <= yolo.DRAWN_SIDE
+    assert 1 <= min(boxed.size) <= max(boxed.size) <= render.DRAWN_SIDE
     if hostile.outcome is Outcome.BOXED:
         assert np.abs(_small(boxed) - _small(Image.open(BytesIO(photo)))).mean() < 70
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from botsite.bot import replies, updates
-from botsite.bot.updates import Command, Other, Photo
+from botsite.bot.updates import Command, Other, Photo, Press
 from tests.support import new_updates
 from tests.support.lone_site import LoneSite, lone_site
 
@@ -32,7 +32,17 @@ DOCUMENT = new_updates.with_message(1, document={"file_id": "x", "file_unique_id
 TEXT = new_updates.with_message(
     1, text="/help@some_bot", reply_to_message=new_updates.with_message(1, text="x")["message"]
 )
-VALID = (PHOTO, DOCUMENT, TEXT)
+PRESS = {
+    "update_id": 1,
+    "callback_query": {
+        "id": "1",
+        "from": TEXT["message"]["from"],
+        "chat_instance": "x",
+        "data": "cancel:x",
+        "message": TEXT["message"],
+    },
+}
+VALID = (PHOTO, DOCUMENT, TEXT, PRESS)
 ODD: list[Any] = [
     None, True, False, 0, -1, 1.5, 1e20, -1e20, float("nan"), float("inf"), 2**63, -(2**63) - 1, 10**400, "", "x", "7",
     "\ud800", "é" * 600, [], [1], [[]], {}, {"id": 1}, {"x": {}},
@@ -74,7 +84,7 @@ def test_mutations_are_read_or_malformed(data: st.DataObject) -> None:
     is_read_or_malformed(valid)
 
 
-@pytest.mark.parametrize("valid", VALID, ids=["photo", "document", "text"])
+@pytest.mark.parametrize("valid", VALID, ids=["photo", "document", "text", "press"])
 def test_odd_values_anywhere_are_read_or_malformed(valid: Any) -> None:
     for path in places(valid):
         for value in ODD:
@@ -89,7 +99,7 @@ def is_read_or_malformed(body: Any) -> None:
     if found is not None:
         assert (type(found.chat_id), type(found.message_id)) == (int, int)
         assert -(2**63) < found.chat_id < 2**63
-        assert isinstance(found.age_seconds, float)
+        assert isinstance(found, Press) or isinstance(found.age_seconds, float)
     if isinstance(found, Photo):
         assert found.file_id.isascii()
         assert type(found.file_bytes) in (int, type(None))

@@ -9,7 +9,7 @@ from PIL import Image
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import images, queries, thumbnails
-from detection.model import pixels
+from detection.picture import pixels
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
 

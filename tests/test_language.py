@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import classes, connections, deliver, language, receive, replies, updates
+from botsite.bot import classes, connections, deliver, found, language, receive, replies, updates
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
 from detection import image_headers, images, predictions, sentences
@@ -37,7 +37,7 @@ def unmarked(text: str | None) -> str:
     rest = text or "nothing was said"
     while (shorter := MARKED.sub("", rest)) != rest:
         rest = shorter
-    return rest
+    return rest.strip()
 
 
 def run(work: Coroutine[Any, Any, object]) -> None:
@@ -54,7 +54,7 @@ def said(user: TelegramUser) -> list[str | None]:
     return [message.caption or message.text for message in user.messages() if message.from_bot]
 
 
-def read(update: dict[str, Any]) -> updates.Photo | updates.Command | updates.Other:
+def read(update: dict[str, Any]) -> updates.Incoming:
     found = updates.read(update)
     assert found is not None
     return found
@@ -180,12 +180,12 @@ def test_template_for_translators_is_up_to_date() -> None:
     ],
 )
 def test_counts_are_plain_english(labels: list[str], text: str) -> None:
-    assert replies.counts(Detection(label, 0.9, 0.5, 0.5, 0.4, 0.4) for label in labels) == text
+    assert found.counts([Detection(label, 0.9, 0.5, 0.5, 0.4, 0.4) for label in labels]) == text
 
 
 def test_caption_fits_telegrams_limit() -> None:
-    text = replies.counts(Detection(f"object number {number}", 0.9, 0.5, 0.5, 0.4, 0.4) for number in range(200))
-    assert len(text) <= replies.CAPTION_LENGTH
+    text = found.counts([Detection(f"object number {number}", 0.9, 0.5, 0.5, 0.4, 0.4) for number in range(200)])
+    assert len(text) <= found.CAPTION_LENGTH
     assert text.endswith(", …")
 
 

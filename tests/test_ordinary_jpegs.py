@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from detection.model import pixels
+from detection.picture import pixels
 from tests.support import hostile
 
 

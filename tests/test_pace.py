@@ -104,6 +104,28 @@ def _permit(limit: rate_limit.Limit) -> rate_limit.Permit | None:
         return None
 
 
+def test_status_goes_only_while_no_answer_waits(limit: rate_limit.Limit, clock: Clock) -> None:
+    assert [rate_limit.spare(limit) for _ in range(4)] == [True, True, True, False]
+    clock.now += 1
+    assert _waits(limit, 2) == [0, 1]
+    assert not rate_limit.spare(limit)
+
+
+def test_edit_goes_only_after_silence(limit: rate_limit.Limit, clock: Clock) -> None:
+    assert [rate_limit.idle(limit, 2), rate_limit.idle(limit, 2)] == [True, False]
+    clock.now += 2
+    assert not rate_limit.idle(limit, 2)
+    clock.now += 1
+    assert rate_limit.idle(limit, 2)
+    assert _waits(limit, 2) == [0, 0]
+
+
+def test_status_leaves_pause_alone(limit: rate_limit.Limit) -> None:
+    rate_limit.pause(limit, 4)
+    assert not rate_limit.spare(limit)
+    assert not rate_limit.idle(limit, 2)
+
+
 def test_pause_holds_for_everybody(limit: rate_limit.Limit, clock: Clock) -> None:
     assert rate_limit.pause(limit, 4) == 4
     assert _waits(limit, 2) == [4, 5]

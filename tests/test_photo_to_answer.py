@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from botsite import aws
-from botsite.bot import replies
+from botsite.bot import found
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
@@ -25,7 +25,7 @@ def test_photo_comes_back_boxed_and_counted(user: TelegramUser, photo: bytes) ->
     answer = user.wait_for_reply(message_id)
     prediction = _prediction(user)
     assert prediction.detections
-    assert answer.caption == replies.counts(prediction.detections)
+    assert answer.caption == found.caption(prediction.detections)
     original, boxed = (
         np.asarray(Image.open(BytesIO(data)).convert("RGB"), int) for data in (photo, user.download(answer))
     )

@@ -18,6 +18,7 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, deliveries, images, predictions
 from detection.schemas import Delivery, Detection, Prediction
 
+TWO_BUSES = "2 buses\n\nTwo buses in the middle."
 _groups = count(4_000_000)
 BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
 Ask = Callable[..., httpx.Response]
@@ -65,7 +66,7 @@ def _queued(user: TelegramUser) -> Prediction:
 def test_finished_prediction_is_delivered(call: Call, finished: Prediction, user: TelegramUser) -> None:
     assert call(finished.prediction_id) == 200
     answer = user.wait_for(lambda message: message.photo is not None)
-    assert (answer.caption, answer.reply_to) == ("2 buses", finished.message_id)
+    assert (answer.caption, answer.reply_to) == (TWO_BUSES, finished.message_id)
     stored = predictions.find(finished.prediction_id)
     assert stored is not None
     assert stored.delivery is Delivery.DELIVERED
@@ -144,7 +145,7 @@ def test_rejected_picture_still_gives_counts(
     control = TelegramControl(stack.telegram_url)
     control.fault("sendPhoto", "bad_request", chat_id=user.chat_id, description="Bad Request: IMAGE_PROCESS_FAILED")
     assert call(finished.prediction_id) == 200
-    assert user.wait_for(lambda message: message.text == "2 buses")
+    assert user.wait_for(lambda message: message.text == TWO_BUSES)
 
 
 def test_photo_without_objects_has_its_own_answer(call: Call, user: TelegramUser) -> None:
@@ -166,7 +167,7 @@ def test_failed_prediction_is_answered_with_its_reason(call: Call, user: Telegra
 def test_lost_picture_still_gives_counts(call: Call, finished: Prediction, user: TelegramUser) -> None:
     images.delete(finished.result_key)
     assert call(finished.prediction_id) == 200
-    assert user.wait_for(lambda message: message.text == "2 buses")
+    assert user.wait_for(lambda message: message.text == TWO_BUSES)
 
 
 def test_persistently_failing_picture_ends_as_text(
@@ -178,7 +179,7 @@ def test_persistently_failing_picture_ends_as_text(
         assert call(finished.prediction_id) == 503
         _make_due(finished)
     assert call(finished.prediction_id) == 200
-    assert user.wait_for(lambda message: message.text == "2 buses")
+    assert user.wait_for(lambda message: message.text == TWO_BUSES)
 
 
 def test_persistently_failing_answer_is_given_up(

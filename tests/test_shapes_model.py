@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from deploy.local import sample
 from deploy.local.shapes import export
-from deploy.local.shapes.draw import Shape, draw_photo, draw_sample
+from deploy.local.shapes.draw import DrawnPhoto, Shape, draw_photo, draw_sample
+from detection.choosing import choose
 from detection.model import openvino
 from detection.model.openvino import Predict
-from detection.schemas import Detection
+from detection.schemas import EVERYTHING, Detection
 
 WEIGHTS = export.WEIGHTS
 HELD_OUT_SEEDS = range(2_000_000, 2_000_006)  # Neither learned from nor used to judge the training.
@@ -36,6 +37,10 @@ def found(model: Any, image: Any) -> list[Shape]:
     (result,) = model.predict(image, verbose=False)
     boxes = zip(result.boxes.cls.tolist(), result.boxes.xywhn.tolist(), strict=True)
     return [Shape(model.names[int(number)], *box) for number, box in boxes]
+
+
+def shown(predict: Predict, drawn: DrawnPhoto) -> list[Detection]:
+    return choose(predict(bgr(drawn.image)), EVERYTHING)
 
 
 def bgr(image: Any) -> NDArray[np.uint8]:
@@ -102,7 +107,7 @@ def test_committed_export_matches_ultralytics_in_rectangles(
 ) -> None:
     """The weights in the shape of the photo, as ultralytics predicts: 4:3 in both directions, and square."""
     drawn = draw_photo(seed, *size, clean=True)
-    assert_the_same(predict(bgr(drawn.image)), found(model, drawn.image))
+    assert_the_same(shown(predict, drawn), found(model, drawn.image))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +125,7 @@ def test_export_of_one_shape_runs_in_it(model: Any, tmp_path: Path, size: tuple[
     assert labels == model.names
     for seed in HELD_OUT_SEEDS:
         drawn = draw_photo(seed, 2 * size[1], 2 * size[0], clean=True)
-        assert_the_same(predict(bgr(drawn.image)), found(model, drawn.image))
+        assert_the_same(shown(predict, drawn), found(model, drawn.image))
 
 
 def test_demo_runs_committed_export() -> None:

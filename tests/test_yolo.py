@@ -12,10 +12,12 @@ from PIL import Image
 
 from deploy.local import sample
 from deploy.local.shapes.draw import draw_photo
-from detection.model import openvino, pixels, yolo
+from detection.choosing import choose
+from detection.model import openvino, yolo
 from detection.model import weights as model_weights
 from detection.model.decoding import DECODER
-from detection.schemas import Detection
+from detection.picture import pixels
+from detection.schemas import EVERYTHING, Detection
 
 pytestmark = pytest.mark.long
 
@@ -51,7 +53,7 @@ def _photos(weights: str) -> list[bytes]:
 
 
 def test_objects_of_sample_photo_are_found(model: yolo.Model, weights: str, photo: bytes) -> None:
-    found = Counter(box.label for box in _detect(model, photo).detections)
+    found = Counter(box.label for box in choose(_detect(model, photo).candidates, EVERYTHING))
     if weights == str(sample.SHAPES):
         assert found == Counter(shape.label for shape in sample.drawn().shapes)
     else:
@@ -71,7 +73,7 @@ def test_boxes_match_those_of_ultralytics(model: yolo.Model, weights: str, tmp_p
         Detection(theirs.names[int(label)], float(confidence), *map(float, xywhn))
         for label, confidence, xywhn in zip(boxes.cls, boxes.conf, boxes.xywhn, strict=True)
     ]
-    ours = _detect(model, file.read_bytes()).detections
+    ours = choose(_detect(model, file.read_bytes()).candidates, EVERYTHING)
     assert ours == sorted(ours, key=lambda box: box.confidence, reverse=True)
     assert Counter(box.label for box in ours) == Counter(box.label for box in expected)
     for box in ours:
@@ -100,21 +102,26 @@ def test_overlaps_are_suppressed_as_ultralytics_does(candidates: int) -> None:
 
 
 def test_each_box_is_drawn_on_photo(model: yolo.Model, photo: bytes) -> None:
-    detected = _detect(model, photo)
-    before = detected.image.copy()
-    drawn = Image.open(BytesIO(yolo.draw(detected)))
-    assert drawn.size == Image.open(BytesIO(photo)).size
-    changed = np.abs(np.asarray(drawn, int)[:, :, ::-1] - before).max(axis=2) > 60
-    for box in detected.detections:
+    boxed = model.box(photo, chat_id=1)
+    drawn, plain = Image.open(BytesIO(boxed.jpeg)), Image.open(BytesIO(photo))
+    assert drawn.size == plain.size
+    changed = np.abs(np.asarray(drawn, int) - np.asarray(plain.convert("RGB"), int)).max(axis=2) > 60
+    for box in boxed.detections:
         top, left = (box.cy - box.height / 2) * drawn.height, (box.cx - box.width / 2) * drawn.width
         rows = slice(max(int(top), 0), int(top + box.height * drawn.height) + 1)
         columns = slice(max(int(left), 0), int(left + box.width * drawn.width) + 1)
         assert changed[rows, columns].any()
 
 
-def test_large_photo_is_drawn_at_telegrams_size(model: yolo.Model, photo: bytes) -> None:
-    large = Image.open(BytesIO(photo)).resize((4000, 3000))
-    assert max(Image.open(BytesIO(yolo.draw(_detect(model, _jpeg(large))))).size) == yolo.DRAWN_SIDE
+@pytest.mark.parametrize(
+    ("size", "drawn"), [((4000, 3000), (1280, 960)), ((320, 240), (640, 480)), ((60, 1200), (64, 1280))]
+)
+def test_photo_is_drawn_as_large_as_telegram_shows_it(
+    model: yolo.Model, photo: bytes, size: tuple[int, int], drawn: tuple[int, int]
+) -> None:
+    boxed = Image.open(BytesIO(model.box(_jpeg(Image.open(BytesIO(photo)).resize(size)), chat_id=1).jpeg))
+    # A legend comes below the photo.
+    assert (boxed.width, min(boxed.height, drawn[1])) == drawn
 
 
 def _iou(ours: Detection, theirs: Detection) -> float:

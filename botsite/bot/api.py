@@ -3,14 +3,22 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
-from telegram import Message, ReplyParameters, WebhookInfo
+from telegram import (
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputMediaPhoto,
+    Message,
+    ReplyParameters,
+    WebhookInfo,
+)
 from telegram import error as telegram
 
 from botsite.bot import bot_token, connections, rate_limit
@@ -21,8 +29,21 @@ log = structlog.get_logger()
 # A send is given up after this, whatever it waits for: what Telegram took and did not confirm would come twice.
 # deliveries.LEASE has to be longer.
 LONGEST_SEND_SECONDS = 75
+ALBUM_AT_MOST = 10
 _in_thread = sync_to_async(thread_sensitive=False)
 _usernames: dict[int, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button under a message; `data` (64 bytes at most) comes back when it is pressed."""
+
+    text: str
+    data: str
+
+
+# Rows of buttons.
+Keyboard = Sequence[Sequence[Button]]
 
 
 async def username() -> str:
@@ -43,12 +64,18 @@ async def _asked_username() -> str:
 
 
 @connections.with_the_stored_token
-async def send_text(chat_id: int, text: str, reply_to: int | None = None, *, before: float = math.inf) -> Message:
+async def send_text(
+    chat_id: int, text: str, reply_to: int | None = None, *, keyboard: Keyboard = (), before: float = math.inf
+) -> Message:
     """Send a text, as a reply if the message `reply_to` still exists; not later than `before` (monotonic seconds)."""
     bot = await connections.bot()
-    async with _sending(chat_id, "sendMessage", before):
+    async with sending(chat_id, "sendMessage", before):
         return await bot.send_message(
-            chat_id, text, reply_parameters=_reply(reply_to), read_timeout=LONGEST_SEND_SECONDS
+            chat_id,
+            text,
+            reply_parameters=reply_to_message(reply_to),
+            reply_markup=keyboard_of(keyboard),
+            read_timeout=LONGEST_SEND_SECONDS,
         )
 
 
@@ -59,10 +86,12 @@ async def send_image(
     caption: str,
     *,
     form: Literal["photo", "document"],
+    name: str,
     reply_to: int,
+    keyboard: Keyboard = (),
     before: float = math.inf,
 ) -> Message:
-    """Send a JPEG with its caption (at most 1024 characters) as a photo, or as a file where a photo cannot be.
+    """Send a JPEG with its caption (at most 1024 characters) as a photo, or any file of that name as a document.
 
     Not later than `before` (monotonic seconds), which is when the sender's lease may run out.
     """
@@ -70,13 +99,34 @@ async def send_image(
     # Bytes, never a stream: a stream that was read by a failed try sends nothing the next time.
     arguments: dict[str, Any] = {
         "caption": caption,
-        "reply_parameters": _reply(reply_to),
-        "filename": "detections.jpg",
+        "reply_parameters": reply_to_message(reply_to),
+        "reply_markup": keyboard_of(keyboard),
+        "filename": name,
         "read_timeout": LONGEST_SEND_SECONDS,
     }
     send = bot.send_photo if form == "photo" else bot.send_document
-    async with _sending(chat_id, form, before):
+    async with sending(chat_id, form, before):
         return await send(chat_id, image, **arguments)
+
+
+@connections.with_the_stored_token
+async def send_album(
+    chat_id: int, pictures: Sequence[bytes], *, caption: str = "", reply_to: int, before: float = math.inf
+) -> None:
+    """Send 1 to ALBUM_AT_MOST JPEGs as a reply: several as an album, which Telegram doesn't make of one."""
+    if len(pictures) == 1:
+        await send_image(chat_id, pictures[0], caption, form="photo", name="crop.jpg", reply_to=reply_to, before=before)
+        return
+    bot = await connections.bot()
+    media = [InputMediaPhoto(picture, filename=f"{number}.jpg") for number, picture in enumerate(pictures, 1)]
+    async with sending(chat_id, "sendMediaGroup", before):
+        await bot.send_media_group(
+            chat_id,
+            media,
+            caption=caption or None,
+            reply_parameters=reply_to_message(reply_to),
+            read_timeout=LONGEST_SEND_SECONDS,
+        )
 
 
 @connections.with_the_stored_token
@@ -100,7 +150,7 @@ async def webhook() -> WebhookInfo:
 
 
 @asynccontextmanager
-async def _sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
+async def sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
     """Wait for a turn under Telegram's limits, then send; a 429 holds back this chat for all senders.
 
     The chat's turn comes first: it may be far away, and a turn of the bot's must not pass unused meanwhile.
@@ -139,5 +189,15 @@ async def _resume(limit: rate_limit.Limit) -> None:
         log.warning("pause_not_ended", limit=limit.key, error=str(error))
 
 
-def _reply(message_id: int | None) -> ReplyParameters | None:
+def reply_to_message(message_id: int | None) -> ReplyParameters | None:
+    """Return what makes a message a reply, or one without if that message is gone."""
     return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None
+
+
+def keyboard_of(rows: Keyboard) -> InlineKeyboardMarkup | None:
+    """Return rows of buttons as Telegram takes them, None for none."""
+    if not rows:
+        return None
+    return InlineKeyboardMarkup(
+        [[InlineKeyboardButton(button.text, callback_data=button.data) for button in row] for row in rows]
+    )

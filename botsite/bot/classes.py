@@ -22,11 +22,19 @@ PLURALS = {
 }  # fmt: skip
 # Those that are not called by their label when there is one.
 SINGULARS = {"skis": "pair of skis", "scissors": "pair of scissors", "tv": "TV"}
+# Those that are not called "a ..." when there is one.
+_UNCOUNTED = {"broccoli": "some broccoli"}
 
 
 def singular(label: str) -> str:
     """Return what one object with this label is called."""
     return SINGULARS.get(label, label)
+
+
+def one(label: str) -> str:
+    """Return what one object with this label is called in a sentence: "a dog", "an apple"."""
+    name = singular(label)
+    return _UNCOUNTED.get(label, f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}")
 
 
 def plural(label: str) -> str:

@@ -6,7 +6,7 @@ and sets `probe_at`: from then on one of them may find out whether the pause sti
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -83,6 +83,20 @@ def reserve(limit: Limit) -> Permit:
             return Permit(max(0.0, following - limit.interval_seconds - limit.tolerance_seconds - now))
         if _may_probe(limit, now):
             return Permit(0.0, probe=True)
+
+
+def spare(limit: Limit) -> bool:
+    """Take a permit if a message may go at once; return whether it was taken. Answers that wait have the next turns."""
+    now = time.time()
+    return _take_free(limit, now) or _take_following(replace(limit, longest_wait_seconds=0), now) is not None
+
+
+def idle(limit: Limit, seconds: float) -> bool:
+    """Take a permit if nothing was sent under the limit for so long; return whether it was taken."""
+    now = time.time()
+    values = {":latest": now - seconds, ":next": now + limit.interval_seconds, ":expires": _expires(now)}
+    condition = "attribute_not_exists(next_at) OR next_at <= :latest"
+    return _update(limit, "SET next_at = :next, expires_at = :expires REMOVE probe_at", condition, values) is not None
 
 
 def refused(chat_id: int, seconds: float, *, probe: bool = False) -> float:

@@ -12,10 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import api, bot_token, deliver, downloads, replies
+from botsite.bot import acknowledge, api, bot_token, captions, deliver, downloads, presses, replies
 from botsite.bot.errors import TelegramError, TooLarge
 from botsite.bot.spool import Spool
-from botsite.bot.updates import Command, Other, Photo
+from botsite.bot.updates import Command, Incoming, Other, Photo, Press
 from botsite.pause import Pause
 from detection import image_headers, jobs, sentences, times
 from detection.schemas import Prediction
@@ -42,8 +42,11 @@ class Refused(Exception):
     """This photo cannot be processed; the text is an English sentence for its sender."""
 
 
-async def receive(incoming: Photo | Command | Other) -> None:
+async def receive(incoming: Incoming) -> None:
     """Do what an update asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
+    if isinstance(incoming, Press):
+        await presses.pressed(incoming)
+        return
     if incoming.in_group and not await _is_for_this_bot(incoming):
         return
     match incoming:
@@ -55,9 +58,10 @@ async def receive(incoming: Photo | Command | Other) -> None:
             await _say(incoming, replies.no_photo(incoming.kind))
 
 
-async def give_up(incoming: Photo | Command | Other) -> None:
+async def give_up(incoming: Incoming) -> None:
     """Apologise for what could not be done. Raise as `receive` does."""
-    await _say(incoming, replies.gave_up())
+    if not isinstance(incoming, Press):
+        await _say(incoming, replies.gave_up())
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:
@@ -80,7 +84,12 @@ async def _photo(photo: Photo) -> None:
                 await deliver.deliver(identity)
             return
         prediction = Prediction(
-            identity, photo.chat_id, photo.message_id, image_key=f"photos/{identity}", received_at=times.now()
+            identity,
+            photo.chat_id,
+            photo.message_id,
+            image_key=f"photos/{identity}",
+            received_at=times.now(),
+            options=captions.read(photo.caption),
         )
         try:
             file = await _fetch(photo)
@@ -92,15 +101,21 @@ async def _photo(photo: Photo) -> None:
 
 
 async def _submit(prediction: Prediction, file: Spool) -> None:
-    """Store the photo and send its job. This continues when Telegram hangs up, as its thread would anyway."""
+    """Store the photo, send its job, and show its sender that it came.
+
+    This continues when Telegram hangs up, as its thread would anyway.
+    """
+    paused = await _in_thread(pause.current)()
+    waits = not paused and await _in_thread(acknowledge.needed)()
     with closing(file):
         prediction = replace(prediction, photo_bytes=len(file.data))
-        paused = await _in_thread(pause.current)()
-        activity = [] if paused else [_show_activity(prediction.chat_id)]
-        await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), *activity)
+        activity = [] if paused or waits else [_show_activity(prediction.chat_id)]
+        stored, *_ = await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), *activity)
     if paused:
         # Telegram need not wait for this: the photo is stored.
         in_flight.start(_tell_of(paused, prediction.chat_id))
+    elif waits and not await acknowledge.acknowledge(stored):
+        await _show_activity(prediction.chat_id)
 
 
 async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:

@@ -4,18 +4,16 @@ The constants are English, the keys of the catalogues; the functions return what
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from django.conf import settings
 
 from botsite.bot import classes
 from botsite.bot.language import gettext, ngettext
 from detection import sentences
-from detection.schemas import Detection
+from detection.schemas import Unknown
 from detection.sentences import noop
 
-CAPTION_LENGTH = 1024
 COMMANDS = ("start", "help", "privacy")
 
 START = noop(
@@ -26,6 +24,7 @@ START = noop(
 HELP = noop(
     "Send me a photo, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB).\n"
     "You get it back with a box around each object I recognise, and the counts.\n\n"
+    "In its caption you can ask for: only person, car; conf 0.4; labels off; blur (people); json.\n\n"
     "If it takes a while, I may be starting a machine for you: I sleep while nobody sends photos."
 )
 UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
@@ -102,6 +101,24 @@ def nothing_found() -> str:
     return gettext(NOTHING_FOUND)
 
 
+def none_of(labels: Sequence[str]) -> str:
+    """Return the answer to a photo without any of the classes asked for."""
+    names = gettext(", ").join(gettext(classes.singular(label)) for label in labels)
+    return gettext("I found none of these in this photo: {names}.").format(names=names)
+
+
+def not_understood(unknown: Sequence[Unknown]) -> str:
+    """Return a line for each word of a caption that is no option."""
+    return "\n".join(_not_understood(each) for each in unknown)
+
+
+def _not_understood(unknown: Unknown) -> str:
+    if unknown.nearest:
+        form = gettext("I don't know “{word}”. Did you mean “{nearest}”?")
+        return form.format(word=unknown.word, nearest=unknown.nearest)
+    return gettext("I don't know “{word}”. /help tells you what a caption can ask for.").format(word=unknown.word)
+
+
 def failure(stored: str | None) -> str:
     """Return the sentence with which a photo failed, which is stored in English, in the current language.
 
@@ -111,19 +128,3 @@ def failure(stored: str | None) -> str:
         if found := pattern.fullmatch(stored or ""):
             return gettext(sentence).format(**found.groupdict())
     return gettext(stored or UNAVAILABLE)
-
-
-def counts(detections: Iterable[Detection]) -> str:
-    """Return "3 people, 1 bus": the most frequent first, at most CAPTION_LENGTH characters."""
-    numbers = Counter(box.label for box in detections)
-    ordered = sorted(numbers.items(), key=lambda entry: (-entry[1], entry[0]))
-    comma = gettext(", ")
-    text = comma.join(_counted(number, label) for label, number in ordered)
-    if len(text) <= CAPTION_LENGTH:
-        return text
-    return text[: CAPTION_LENGTH - 1].rpartition(comma)[0] + comma + "…"
-
-
-def _counted(number: int, label: str) -> str:
-    name = ngettext(classes.singular(label), classes.plural(label), number)
-    return gettext("{number} {name}").format(number=number, name=name)

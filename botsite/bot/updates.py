@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from telegram import Chat, Message, Update
+from telegram import CallbackQuery, Chat, Message, Update
 
 # Limit of the ids of chats, messages and people: DynamoDB, SQS and the Bot API all take as much.
 _LARGEST_ID = 2**63 - 1
+_CAPTION_LENGTH = 1024
 _FILE_ID = re.compile(r"[!-~]{1,500}", re.ASCII)
 _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
 
@@ -39,13 +40,15 @@ class _Said:
 class Photo(_Said):
     """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
-    `declared` is the type that the sender states for a file, such as "image/heic"; empty for a photo.
+    `declared` is the type that the sender states for a file, such as "image/heic"; empty for a photo. `caption` is what
+    the sender says about it.
     """
 
     file_id: str
     file_unique_id: str
     file_bytes: int | None
     declared: str = ""
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,21 @@ class Other(_Said):
     kind: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """A pressed button of a message of the bot's. `query_id` is for the answer, `data` is what the button holds.
+
+    `asked_by` sent the message that the bot's message answers; None if Telegram doesn't say.
+    """
+
+    chat_id: int
+    message_id: int
+    query_id: str
+    data: str
+    pressed_by: int
+    asked_by: int | None = None
+
+
 class NotJson(ValueError):
     """The body is not JSON."""
 
@@ -70,6 +88,8 @@ class NotJson(ValueError):
 class Malformed(ValueError):
     """The body is JSON, but not an update of the Bot API."""
 
+
+Incoming = Photo | Command | Other | Press
 
 # In Telegram's order of precedence: an animation also carries a document and a venue a location, so they come first.
 _OTHER_KINDS = (
@@ -80,7 +100,7 @@ _OTHER_KINDS = (
 _ODD = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
-def parse(body: bytes) -> Photo | Command | Other | None:
+def parse(body: bytes) -> Incoming | None:
     """Return what the body of an update asks for, as `read` does. Raise NotJson or Malformed."""
     try:
         update = json.loads(body)
@@ -92,10 +112,12 @@ def parse(body: bytes) -> Photo | Command | Other | None:
     return read(update)
 
 
-def read(body: Any) -> Photo | Command | Other | None:
+def read(body: Any) -> Incoming | None:
     """Return what an update asks for, or None if it asks for nothing. Raise Malformed if it is not an update."""
     try:
         update = Update.de_json(body)
+        if update and isinstance(update.callback_query, CallbackQuery):
+            return _press(update.callback_query)
         message = update.message if update else None
         return _read_message(message) if isinstance(message, Message) else None
     except Malformed:
@@ -108,13 +130,17 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
     where = _where(message)
     if message.photo:
         largest = max(message.photo, key=lambda size: _number(size.width) * _number(size.height))
-        return _file(largest, where)
+        return _file(largest, message.caption, where)
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))
     if message.document:
         declared = message.document.mime_type
-        return _file(message.document, where | {"declared": declared.lower() if isinstance(declared, str) else ""})
+        return _file(
+            message.document,
+            message.caption,
+            where | {"declared": declared.lower() if isinstance(declared, str) else ""},
+        )
     if message.text:
         # "/start@this_bot now" -> "start"
         name, _, to = message.text.split()[0].partition("@") if message.text.strip() else ("", "", "")
@@ -125,6 +151,23 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
         return Other(**where, kind="album entry without a photo")
     # Somebody joined, a title changed: nothing is asked of the bot.
     return None
+
+
+def _press(query: CallbackQuery) -> Press | None:
+    """Return None for a message that isn't in a chat the bot is in, and for a game."""
+    message = query.message
+    if message is None or not isinstance(query.data, str) or not isinstance(query.id, str):
+        return None
+    answered = message.reply_to_message if isinstance(message, Message) else None
+    asker = answered.from_user if answered else None
+    return Press(
+        chat_id=_number(message.chat.id),
+        message_id=_number(message.message_id),
+        query_id=query.id,
+        data=query.data,
+        pressed_by=_number(query.from_user.id),
+        asked_by=_number(asker.id) if asker else None,
+    )
 
 
 def _where(message: Message) -> dict[str, Any]:
@@ -142,12 +185,13 @@ def _where(message: Message) -> dict[str, Any]:
     }
 
 
-def _file(file: Any, where: dict[str, Any]) -> Photo:
+def _file(file: Any, caption: Any, where: dict[str, Any]) -> Photo:
     for value in (file.file_id, file.file_unique_id):
         if not _FILE_ID.fullmatch(value):
             raise Malformed("not a file_id")
+    said = caption[:_CAPTION_LENGTH] if isinstance(caption, str) else ""
     size = None if file.file_size is None else _number(file.file_size)
-    return Photo(**where, file_id=file.file_id, file_unique_id=file.file_unique_id, file_bytes=size)
+    return Photo(**where, file_id=file.file_id, file_unique_id=file.file_unique_id, file_bytes=size, caption=said)
 
 
 def _number(value: Any) -> int:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 
-from botsite.bot import replies
+from botsite.bot.found import counts
 from botsite.staff.job_filters import State
 from detection import items, queries, refusals, timeline, times
 from detection.schemas import Delivery, Prediction, Status
@@ -55,7 +55,7 @@ def found(prediction: Prediction) -> str:
     """Return "3 people, 1 bus", "nothing", or an empty text if there is no result."""
     if prediction.status is not Status.SUCCEEDED:
         return ""
-    return replies.counts(prediction.detections) or "nothing"
+    return counts(prediction.detections) or "nothing"
 
 
 def given_up(prediction: Prediction) -> bool:

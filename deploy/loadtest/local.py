@@ -34,7 +34,6 @@ ADOPTED = (
     "ASG_NAME",
     "METRIC_NAMESPACE",
 )
-_SENDS = ("sendPhoto", "sendDocument", "sendMessage")
 
 
 def time_scale() -> float:
@@ -112,8 +111,10 @@ class Receipts:
 
     def count(self, photos: Sequence[Photo]) -> None:
         """Update the photos' `received`. Raise LoadTestError if the calls cannot be read."""
+        from deploy.local.telegram.client import ANSWERING
+
         for call in self._read():
-            if call.method in _SENDS and call.status == httpx.codes.OK and call.reply_to is not None:
+            if call.method in ANSWERING and call.status == httpx.codes.OK and call.reply_to is not None:
                 self._answers[call.reply_to] += 1
             self.refused += call.status == httpx.codes.TOO_MANY_REQUESTS
         for photo in photos:

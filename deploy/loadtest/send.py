@@ -86,7 +86,7 @@ async def upload(images: Sequence[bytes], chat_id: int, report: Callable[[str], 
 async def _upload(image: bytes, chat_id: int, caption: str) -> Message:
     while True:
         try:
-            return await api.send_image(chat_id, image, caption, form="photo", reply_to=0)
+            return await api.send_image(chat_id, image, caption, form="photo", name="photo.jpg", reply_to=0)
         except TelegramError as error:
             if error.retry_after_seconds is None:
                 raise LoadTestError(f"Telegram refused a photo for chat {chat_id}: {error}") from error

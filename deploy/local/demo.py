@@ -100,7 +100,7 @@ def _reply(stack: ScaledStack, user: TelegramUser, message_id: int) -> Message:
 
     def look() -> Message | None:
         stack.raise_trouble()
-        return next((one for one in user.messages() if one.from_bot and one.reply_to == message_id), None)
+        return next((one for one in user.messages() if one.answers(message_id)), None)
 
     reply = wait_until(look, what="an answer to the sample photo", every_seconds=_LOOK_SECONDS)
     assert reply is not None

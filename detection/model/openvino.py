@@ -22,8 +22,9 @@ from detection.schemas import Detection
 
 Predict = Callable[[NDArray[np.uint8]], list[Detection]]
 
-# ultralytics' defaults for `predict`: minimum confidence, IoU above which two boxes are one object, maximum of boxes.
-CONFIDENCE = 0.25
+# Least confidence of what is found: most of it is not shown, but somebody may ask for it. ultralytics' defaults for
+# `predict`: IoU above which two boxes are one object, maximum of boxes.
+CONFIDENCE = 0.1
 OVERLAP = 0.7
 BOXES_AT_MOST = 300
 

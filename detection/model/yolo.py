@@ -1,4 +1,4 @@
-"""Run the model: `load` once per process, then `detect` and `draw`. Any format that ultralytics can load will do.
+"""Run the model: `load` once per process, then `box` photos. Any format that ultralytics can load will do.
 
 An OpenVINO export, which the worker runs by default, needs only OpenVINO. For anything else, loading the model imports
 ultralytics, and torch with it.
@@ -12,48 +12,50 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from queue import LifoQueue
-from typing import Any
 
 import numpy as np
 import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
-from detection import large_files
-from detection.model import openvino, pixels, weights
+from detection import choosing, large_files
+from detection.model import openvino, weights
 from detection.model.decoding import DECODER
 from detection.model.openvino import Predict
 from detection.model.threads import FairThreads
-from detection.schemas import Detection
+from detection.picture import pixels, render
+from detection.picture.render import Scene
+from detection.schemas import EVERYTHING, Detection, Options
 
 log = structlog.get_logger()
 
-# Telegram scales photos to this many pixels on the longer side; drawing a larger one would be wasted.
-DRAWN_SIDE = 1280
 # From glibc's malloc.h: M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD (bytes), and what each is set to.
 _MALLOC = {-8: 2, -3: 32 << 20, -1: 64 << 20}
-# Blue, orange, green, ... (BGR), readable under white letters; the labels of a photo take them in turn.
-_COLOURS = (
-    (200, 80, 30), (20, 110, 230), (60, 150, 40), (60, 40, 210), (170, 60, 140), (130, 130, 20), (120, 70, 60),
-    (150, 20, 220), (30, 140, 140),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """What the model sees in one photo, and the decoded photo: (height, width, 3) BGR."""
+    """What the model thinks possible in one photo, and the decoded photo: (height, width, 3) BGR."""
 
-    detections: list[Detection]
+    candidates: list[Detection]
     image: NDArray[np.uint8]
     inference_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Boxed:
-    """What the model sees in one photo, and the photo with its boxes, as JPEG."""
+    """What is shown of one photo, what else is possible, what was made of the options, and the picture as JPEG.
+
+    `classes` are the numbers of the model's classes by label; `copy` is the photo as a JPEG that sites decode, if it is
+    no such JPEG itself.
+    """
 
     detections: list[Detection]
+    candidates: list[Detection]
+    classes: dict[str, int]
+    options: Options
     jpeg: bytes
+    copy: bytes | None
     inference_ms: int
 
 
@@ -68,46 +70,53 @@ class Model:
     # The one thread that waits for the decoder of anything but ordinary JPEGs.
     decoding: FairThreads
 
-    def box(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
-        """Detect and draw on one of the model's own threads, in turn with other chats.
+    def box(self, photo: bytes | bytearray, chat_id: int, options: Options = EVERYTHING) -> Boxed:
+        """Detect, and draw what is asked for, on one of the model's own threads, in turn with other chats.
 
         There is one for each core: slots that decode, detect and encode by turns cost a tenth more CPU. None of them
         waits for the decoding of a strange file, which comes before. Raise image_headers.UnreadableImage or
         large_files.Crowded.
         """
         jpeg = pixels.ordinary_jpeg(photo)
-        boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode)) if jpeg else None
+        boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode, options)) if jpeg else None
         if boxed:
             return boxed
         large_files.check_decoder(self.decoding.waiting, self.decoding.of_chat(chat_id))
-        return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id))
+        return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id, options))
 
-    def _box_strange(self, photo: bytes | bytearray, chat_id: int) -> Boxed:
+    def _box_strange(self, photo: bytes | bytearray, chat_id: int, options: Options) -> Boxed:
         """Decode, then wait for the model, so that only one decoded image waits for it at a time."""
         image = DECODER.decode(photo)
-        boxed = self.threads.do(chat_id, partial(self._box, lambda: image))
+        boxed = self.threads.do(chat_id, partial(self._box, lambda: image, options, copied=True))
         assert boxed
         return boxed
 
-    def _box(self, decode: Callable[[], NDArray[np.uint8] | None]) -> Boxed | None:
+    def _box(
+        self, decode: Callable[[], NDArray[np.uint8] | None], options: Options, *, copied: bool = False
+    ) -> Boxed | None:
         """Return None if `decode` does."""
         image = decode()
         if image is None:
             return None
         detected = self.detect(image)
-        boxed = pixels.with_thumbnail(draw(detected), image)
-        return Boxed(detected.detections, boxed, detected.inference_ms)
+        options = choosing.resolve(options, self.labels.values())
+        shown = choosing.choose(detected.candidates, options)
+        copy = pixels.encode_jpeg(detected.image) if copied else None
+        classes = {label: number for number, label in self.labels.items()}
+        jpeg = render.picture(Scene(detected.image, detected.candidates, classes), shown, options)
+        jpeg = pixels.with_thumbnail(jpeg, detected.image)
+        return Boxed(shown, detected.candidates, classes, options, jpeg, copy, detected.inference_ms)
 
     def detect(self, image: NDArray[np.uint8]) -> Detected:
-        """Return the objects in a (height, width, 3) BGR image, most confident first."""
+        """Return the possible objects in a (height, width, 3) BGR image, most confident first."""
         predict = self.free.get()
         try:
             started = time.monotonic()
-            detections = predict(image)
+            candidates = predict(image)
             inference_ms = round((time.monotonic() - started) * 1000)
         finally:
             self.free.put(predict)
-        return Detected(detections, image, inference_ms)
+        return Detected(candidates, image, inference_ms)
 
 
 @cache
@@ -126,46 +135,12 @@ def load() -> Model:
     return Model(path.name, labels, free, FairThreads(len(predictors), "model"), FairThreads(1, "decoding"))
 
 
-def draw(detected: Detected) -> bytes:
-    """Return the photo with its boxes and labels as JPEG, no larger than DRAWN_SIDE."""
-    import cv2
-
-    image: Any = detected.image
-    shrink = min(1.0, DRAWN_SIDE / max(image.shape[:2]))
-    if shrink < 1:
-        height, width = (max(1, round(side * shrink)) for side in image.shape[:2])
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    labels = sorted({box.label for box in detected.detections})
-    # The most confident is drawn last, on top of the others.
-    for box in reversed(detected.detections):
-        _draw_box(image, box, _COLOURS[labels.index(box.label) % len(_COLOURS)])
-    return pixels.encode_jpeg(image)
-
-
-def _draw_box(image: Any, box: Detection, colour: tuple[int, int, int]) -> None:
-    """Draw one box with its label above it, or inside if there is no room above."""
-    import cv2
-
-    height, width = image.shape[:2]
-    line = max(round((height + width) * 0.0015), 2)
-    left, right = (round((box.cx + side * box.width / 2) * width) for side in (-1, 1))
-    top, bottom = (round((box.cy + side * box.height / 2) * height) for side in (-1, 1))
-    cv2.rectangle(image, (left, top), (right, bottom), colour, line, cv2.LINE_AA)
-    text, font, scale = f"{box.label} {box.confidence:.0%}", cv2.FONT_HERSHEY_SIMPLEX, line / 3
-    (text_width, text_height), _ = cv2.getTextSize(text, font, scale, max(line - 1, 1))
-    left = max(0, min(left, width - text_width - line))
-    base = top - line if top >= text_height + 3 * line else top + text_height + 2 * line
-    corner = (left + text_width + line, base + line)
-    cv2.rectangle(image, (left, base - text_height - line), corner, colour, -1)
-    cv2.putText(image, text, (left, base), font, scale, (255, 255, 255), max(line - 1, 1), cv2.LINE_AA)
-
-
 def _by_ultralytics(path: Path) -> tuple[dict[int, str], list[Predict]]:
     """Load any format with ultralytics, whose models process one photo at a time."""
     yolo = weights.ultralytics().YOLO(str(path), task="detect")
 
     def predict(image: NDArray[np.uint8]) -> list[Detection]:
-        boxes = yolo.predict(image, verbose=False)[0].boxes.cpu().numpy()
+        boxes = yolo.predict(image, conf=openvino.CONFIDENCE, verbose=False)[0].boxes.cpu().numpy()
         return [
             Detection(yolo.names[int(label)], float(confidence), *(float(value) for value in box))
             for box, confidence, label in zip(boxes.xywhn, boxes.conf, boxes.cls, strict=True)

@@ -95,8 +95,9 @@ def _work() -> None:
     django.setup()
     import detection.tasks  # noqa: F401 - what a worker imports.
     from detection.image_headers import UnreadableImage
-    from detection.model import pixels, yolo
+    from detection.model import yolo
     from detection.model.decoding import DECODER
+    from detection.picture import pixels
 
     def cpu() -> float:
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)

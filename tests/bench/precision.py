@@ -37,16 +37,21 @@ def main(folders: list[Path]) -> None:
 
 def _cpu_ms(folder: Path) -> float:
     from deploy.local import sample
-    from detection.model import openvino, pixels, yolo
+    from detection.choosing import choose
+    from detection.model import openvino
+    from detection.picture import pixels, render
+    from detection.schemas import EVERYTHING
 
-    predict = openvino.load(folder)[1][0]
+    labels, (predict, *_) = openvino.load(folder)
     photo = sample.bus()
 
     def box() -> None:
         jpeg = pixels.ordinary_jpeg(photo)
         image = jpeg.decode() if jpeg else None
         assert image is not None
-        yolo.draw(yolo.Detected(predict(image), image, 0))
+        candidates = predict(image)
+        scene = render.Scene(image, candidates, {label: number for number, label in labels.items()})
+        render.picture(scene, choose(candidates, EVERYTHING))
 
     box()
     return median(_seconds(box) for _ in range(_ROUNDS)) / _PHOTOS * 1000

@@ -13,12 +13,11 @@ from PIL import Image
 
 from botsite.bot import replies
 from deploy.local.processes import wait_until
-from deploy.local.telegram.client import BotCall, Message, TelegramControl, TelegramUser
+from deploy.local.telegram.client import ANSWERING, BotCall, Message, TelegramControl, TelegramUser
 
 _LOOK_SECONDS = 0.15
 # A send that Telegram carried out this long before its site was killed may not have been recorded.
 _UNRECORDED_SECONDS = 6.0
-_SENDS = ("sendPhoto", "sendDocument", "sendMessage")
 _chat_ids = count(1_000_000)
 
 
@@ -65,7 +64,7 @@ class Sent:
 
     def answered_by(self, message: Message) -> bool:
         """Return whether a message is an answer to this one."""
-        return message.from_bot and message.reply_to == self.message_id
+        return message.answers(self.message_id)
 
 
 class Crowd:
@@ -107,7 +106,7 @@ class Crowd:
         """Return how many photos have no answer yet; only chats with such are looked at."""
         for user in self.users:
             if expected := self._open.get(user.chat_id):
-                messages = (message for message in user.messages() if message.from_bot)
+                messages = (one for one in user.messages() if one.from_bot and not one.tells_of_wait)
                 expected -= {each.reply_to for each in messages if not (self.replayed and _apologises(each))}
         return sum(map(len, self._open.values()))
 
@@ -142,7 +141,7 @@ class Crowd:
     def waits(self, of: Sequence[Sent] | None = None) -> list[float]:
         """Return how long each answer took, in seconds, from the start of sending the photo until Telegram had it."""
         sent = {(each.user.chat_id, each.message_id): each.at for each in self.sent if of is None or each in of}
-        calls = [call for method in _SENDS for call in self._control.calls(method) if call.status == 200]
+        calls = [call for method in ANSWERING for call in self._control.calls(method) if call.status == 200]
         ends = {(call.chat_id or 0, call.reply_to or 0): call.time + call.duration_ms / 1000 for call in calls}
         return [ends[key] - at for key, at in sent.items() if key in ends]
 
@@ -151,7 +150,8 @@ class Crowd:
 
         Either the reply was lost by a fault, or the site that waited for it was killed before it wrote it down.
         """
-        sends = [call for method in _SENDS for call in self._control.calls(method, chat_id) if call.status == 200]
+        calls = [call for method in ANSWERING for call in self._control.calls(method, chat_id) if call.status == 200]
+        sends = [call for call in calls if call.reply_to]
         by_fault = sum("apply_then" in call.detail for call in sends)
         unrecorded = len(sends) - known.recorded[chat_id] - by_fault
         return by_fault + min(max(0, unrecorded), sum(known.killed_after(call) for call in sends))

@@ -23,7 +23,8 @@ def messages() -> list[Message]:
     """Return each text of the bot, with its plural if it has one."""
     files = [*sorted(Path(language.__file__).parent.glob("*.py")), Path(sentences.__file__)]
     found = [message for file in files for message in _marked(ast.parse(file.read_text()))]
-    return list(dict.fromkeys(found)) + [(classes.singular(label), classes.plural(label)) for label in classes.PLURALS]
+    names = [(classes.singular(label), classes.plural(label)) for label in classes.PLURALS]
+    return [*dict.fromkeys(found), *names, *((classes.one(label),) for label in classes.PLURALS)]
 
 
 def template() -> str:

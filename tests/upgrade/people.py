@@ -21,7 +21,7 @@ class Sent:
 
     def answers(self) -> list[bool]:
         """Return, for each answer to the photo, whether it is a boxed photo."""
-        replies = [one for one in self.user.messages() if one.from_bot and one.reply_to == self.message_id]
+        replies = [one for one in self.user.messages() if one.answers(self.message_id)]
         return [one.photo is not None for one in replies]
 
 

@@ -7,10 +7,12 @@ import hmac
 import json
 import time
 from contextlib import suppress
+from typing import Any
 
 from aiohttp import web
 
 from deploy.local.telegram.calls import ApiError, Call, JsonObject, read_call
+from deploy.local.telegram.client.messages import read_message
 from deploy.local.telegram.faults import FILE, Rule
 from deploy.local.telegram.files import StoredFile
 from deploy.local.telegram.methods import METHODS, spelling
@@ -38,7 +40,7 @@ async def bot_method(request: web.Request) -> web.StreamResponse:
     status, body = await _carry_out(telegram, call, rule)
     detail = body.get("description", "")
     detail = f"{detail} {rule.effect}".strip() if rule else detail
-    telegram.journal.write(method, chat_id, started, status, detail, _named_reply(call))
+    telegram.journal.write(method, chat_id, started, status, detail, _answered(call, body.get("result")))
     if rule and rule.effect == "apply_then_hang":
         await asyncio.sleep(rule.hang_seconds)
     if rule and rule.effect in ("apply_then_drop", "apply_then_hang"):
@@ -97,6 +99,14 @@ def _named_chat(call: Call) -> int | None:
         return call.number("chat_id")
     except ApiError:
         return None
+
+
+def _answered(call: Call, result: Any) -> int | None:
+    """Return the message that a call answers; None for a word on how the wait goes, which is no answer."""
+    message = read_message(result) if isinstance(result, dict) and "chat" in result else None
+    if message and message.tells_of_wait:
+        return None
+    return message.reply_to if message and call.method.startswith("edit") else _named_reply(call)
 
 
 def _named_reply(call: Call) -> int | None:

@@ -20,7 +20,7 @@ class Entry:
     """A call of a method, a delivery (`webhook`) or a download (`file`).
 
     `time` is in seconds since 1970; `status` is the HTTP status, 0 where none arrived; `reply_to` is the message that a
-    send answers, whether or not it is there.
+    send or an edit answers, whether or not it is there.
     """
 
     number: int

@@ -2,6 +2,7 @@
 
 from deploy.local.telegram.client.control import TelegramControl
 from deploy.local.telegram.client.messages import (
+    ANSWERING,
     BotCall,
     Button,
     CallbackAnswer,
@@ -13,6 +14,7 @@ from deploy.local.telegram.client.requests import TelegramClientError
 from deploy.local.telegram.client.user import TelegramUser
 
 __all__ = [
+    "ANSWERING",
     "BotCall",
     "Button",
     "CallbackAnswer",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+# The methods by which a photo can be answered.
+ANSWERING = ("sendPhoto", "sendDocument", "sendMediaGroup", "sendMessage", "editMessageMedia", "editMessageText")
+
 
 @dataclass(frozen=True)
 class FileReference:
@@ -46,6 +49,16 @@ class Message:
     media_group_id: str | None
     reaction: str | None
 
+    def answers(self, message_id: int) -> bool:
+        """Return whether it is the bot's answer to that message."""
+        return self.from_bot and self.reply_to == message_id and not self.tells_of_wait
+
+    @property
+    def tells_of_wait(self) -> bool:
+        """Return whether the bot only tells how the wait goes: an answer will take the place of this message."""
+        waits = any((button.data or "").startswith("cancel:") for button in self.buttons)
+        return waits or self.text == "I'm looking at your photo..."
+
 
 @dataclass(frozen=True)
 class CallbackAnswer:
@@ -59,7 +72,8 @@ class CallbackAnswer:
 class BotCall:
     """A call by the bot, a delivery (`webhook`) or a download (`file`); status 0 if no answer came.
 
-    `reply_to` is the message that a send claims to answer, even if there is no such message.
+    `reply_to` is the message that a send or an edit claims to answer, even if there is no such message; None for a word
+    on how the wait goes.
     """
 
     number: int

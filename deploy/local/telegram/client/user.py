@@ -99,13 +99,9 @@ class TelegramUser:
         timeout_seconds: float = PATIENCE_SECONDS,
         condition: Callable[[Message], bool] = lambda message: True,
     ) -> Message:
-        """Wait for the bot's reply to a message that meets the condition and return it; raise TimeoutError.
-
-        A bot may reply with a status first and edit it later: wait for the photo with
-        `condition=lambda message: message.photo is not None`.
-        """
+        """Wait for the bot's answer to a message that meets the condition and return it; raise TimeoutError."""
         return self.wait_for(
-            lambda message: message.from_bot and message.reply_to == to_message_id and condition(message),
+            lambda message: message.answers(to_message_id) and condition(message),
             timeout_seconds,
         )
 

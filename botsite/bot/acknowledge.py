@@ -1,0 +1,163 @@
+"""Tell people who have to wait how the wait goes: one message for each photo, which becomes its answer.
+
+The site that took a photo sends the message and edits it. Nothing depends on that: if the site ends, the message stays
+as it is until the answer takes its place.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from asgiref.sync import sync_to_async
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+from botsite.bot import edits, waiting
+from botsite.bot.api import Button
+from botsite.bot.errors import TelegramError
+from botsite.bot.language import gettext
+from detection import predictions, queries, times
+from detection.schemas import Delivery, Prediction, Status
+from detection.sentences import noop
+from metrics import wait
+from metrics.wait import Outlook
+
+log = structlog.get_logger()
+
+_in_thread = sync_to_async(thread_sensitive=False)
+CANCEL = "cancel"
+_CANCEL_TEXT = noop("Cancel")
+# Who waits for less needs no message.
+_SHORT_SECONDS = 1.0
+# The webhook's answer waits for the message.
+_LONGEST_SECONDS = 4.0
+# How often messages are brought up to date, how many photos are followed at most, and for how long.
+_ROUND_SECONDS = 3.0
+_FOLLOWED_AT_MOST = 100
+_FOLLOWED_FOR = timedelta(hours=1)
+# Whoever is further back is told that there are many.
+PLACES = 200
+_FAILURES = (TelegramError, TimeoutError, ClientError, BotoCoreError)
+
+
+def needed() -> bool:
+    """Return whether a photo that comes now will have to wait. It may wait for AWS, and never raises."""
+    if not settings.ACKNOWLEDGE:
+        return False
+    expected = wait.expected()
+    return expected is None or expected >= _SHORT_SECONDS
+
+
+async def acknowledge(prediction: Prediction) -> bool:
+    """Send the message and follow the photo; return whether the message was sent. Never raise: no answer depends on it.
+
+    Its loss is nobody's failure, and it is not made up for.
+    """
+    try:
+        text = (await _in_thread(_texts)([prediction]))[0]
+        async with asyncio.timeout(_LONGEST_SECONDS):
+            message_id = await edits.send_status(
+                prediction.chat_id, text, prediction.message_id, cancel_button(prediction)
+            )
+        stored = await _in_thread(predictions.note_status_message)(prediction.prediction_id, message_id)
+        if stored.granted:
+            _FOLLOWER.add(replace(prediction, status_message_id=message_id), text)
+        else:
+            # The answer was faster, or another site has told them.
+            await edits.delete(prediction.chat_id, message_id)
+    except _FAILURES as error:
+        log.info("not_acknowledged", error=str(error))
+        return False
+    return True
+
+
+def cancel_button(prediction: Prediction) -> Button:
+    """Return the button that cancels a photo that waits."""
+    return Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
+
+
+def _texts(predicted: Sequence[Prediction]) -> list[str]:
+    """Return how the wait goes for each of these photos."""
+    came = queries.waiting_since(PLACES)
+    outlook = wait.outlook()
+    return [_text(prediction, came, outlook) for prediction in predicted]
+
+
+def _text(prediction: Prediction, came: Sequence[datetime], outlook: Outlook | None) -> str:
+    if prediction.status is Status.PROCESSING:
+        return waiting.looking()
+    before = bisect_left(came, times.latest(prediction.created_at))
+    place = before + 1 if before < PLACES else None
+    expected = outlook.after(before + 1) if outlook else None
+    return waiting.in_line(place, expected, starting=bool(outlook and outlook.ready and outlook.starting))
+
+
+@dataclass(slots=True)
+class _Followed:
+    """A photo with a message, what the message says, and since when it is followed."""
+
+    prediction: Prediction
+    text: str
+    since: datetime
+
+
+class _Follower:
+    """Edits the messages of the photos that this process has acknowledged, until they are answered."""
+
+    def __init__(self) -> None:
+        self._followed: dict[str, _Followed] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, prediction: Prediction, text: str) -> None:
+        """Follow a photo, unless there are many already."""
+        if len(self._followed) >= _FOLLOWED_AT_MOST:
+            return
+        self._followed[prediction.prediction_id] = _Followed(prediction, text, times.now())
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        while self._followed:
+            await asyncio.sleep(_ROUND_SECONDS)
+            try:
+                await self._edit_all()
+            except _FAILURES as error:
+                log.info("statuses_not_edited", error=str(error))
+
+    async def _edit_all(self) -> None:
+        now = await _in_thread(queries.find_many)(list(self._followed))
+        for identity, followed in list(self._followed.items()):
+            current = now.get(identity)
+            if current is None or not _waits(current) or followed.since < times.now(-_FOLLOWED_FOR):
+                del self._followed[identity]
+        waits = [now[identity] for identity in self._followed]
+        for prediction, text in zip(waits, await _in_thread(_texts)(waits), strict=True):
+            await self._edit(prediction, text)
+
+    async def _edit(self, prediction: Prediction, text: str) -> None:
+        followed = self._followed[prediction.prediction_id]
+        message_id = followed.prediction.status_message_id
+        if text == followed.text or message_id is None:
+            return
+        queued = prediction.status is Status.QUEUED
+        try:
+            edited = await edits.edit_status(
+                prediction.chat_id, message_id, text, cancel_button(prediction) if queued else None
+            )
+        except TelegramError as error:
+            if error.permanent:
+                # They have deleted it, or blocked the bot.
+                del self._followed[prediction.prediction_id]
+            raise
+        if edited:
+            followed.text = text
+
+
+def _waits(prediction: Prediction) -> bool:
+    return not prediction.finished and prediction.delivery is Delivery.PENDING
+
+
+_FOLLOWER = _Follower()

@@ -1,0 +1,129 @@
+"""Send messages that change: one that tells how the wait goes, and becomes the answer.
+
+Under Telegram's limits answers come first. A status or an edit that has no turn right now is left out.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from telegram import InputMediaPhoto
+from telegram import error as telegram
+
+from botsite.bot import connections, rate_limit
+from botsite.bot.api import LONGEST_SEND_SECONDS, Button, Keyboard, keyboard_of, reply_to_message, sending
+from botsite.bot.errors import TelegramError, translate
+
+# What is not an answer has little time, and nobody waits for it.
+_BRIEFLY: dict[str, Any] = {"read_timeout": 3, "connect_timeout": 2, "pool_timeout": 2}
+# Edits of a status leave the turns to all that people wait for: a chat's after this time without a message, and the
+# bot's after this. A chat's interval of a second comes on top.
+_EDIT_AFTER_SECONDS, _IDLE_SECONDS = 2.0, 0.1
+_in_thread = sync_to_async(thread_sensitive=False)
+
+
+@connections.with_the_stored_token
+async def send_status(chat_id: int, text: str, reply_to: int, button: Button) -> int:
+    """Send a text with a button, as a reply; return its message_id. Raise TelegramError if its turn isn't now."""
+    for limit in (rate_limit.chat(chat_id), rate_limit.BOT):
+        if not await _in_thread(rate_limit.spare)(limit):
+            raise TelegramError(f"status to chat {chat_id}: answers come first", permanent=False)
+    bot = await connections.bot()
+    try:
+        sent = await bot.send_message(
+            chat_id, text, reply_parameters=reply_to_message(reply_to), reply_markup=keyboard_of([[button]]), **_BRIEFLY
+        )
+    except telegram.TelegramError as error:
+        raise await _refused(chat_id, "status", error) from error
+    return sent.message_id
+
+
+@connections.with_the_stored_token
+async def edit_status(chat_id: int, message_id: int, text: str, button: Button | None) -> bool:
+    """Change a status unless others need the turn, at most once in three seconds for a chat; return whether it was."""
+    for limit, seconds in ((rate_limit.chat(chat_id), _EDIT_AFTER_SECONDS), (rate_limit.BOT, _IDLE_SECONDS)):
+        if not await _in_thread(rate_limit.idle)(limit, seconds):
+            return False
+    bot = await connections.bot()
+    with _unchanged_is_fine():
+        try:
+            await bot.edit_message_text(
+                text, chat_id, message_id, reply_markup=keyboard_of([[button]] if button else []), **_BRIEFLY
+            )
+        except telegram.TelegramError as error:
+            raise await _refused(chat_id, "edit", error) from error
+    return True
+
+
+@connections.with_the_stored_token
+async def turn_into_text(
+    chat_id: int, message_id: int, text: str, *, keyboard: Keyboard = (), before: float = math.inf
+) -> None:
+    """Turn a message of the bot's into this text; not later than `before` (monotonic seconds)."""
+    bot = await connections.bot()
+    with _unchanged_is_fine():
+        async with sending(chat_id, "editMessageText", before):
+            await bot.edit_message_text(
+                text, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
+            )
+
+
+@connections.with_the_stored_token
+async def turn_into_photo(
+    chat_id: int, message_id: int, image: bytes, caption: str, *, keyboard: Keyboard = (), before: float = math.inf
+) -> None:
+    """Turn a message of the bot's into a JPEG with its caption; not later than `before` (monotonic seconds)."""
+    bot = await connections.bot()
+    media = InputMediaPhoto(image, caption=caption, filename="detections.jpg")
+    with _unchanged_is_fine():
+        async with sending(chat_id, "editMessageMedia", before):
+            await bot.edit_message_media(
+                media, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
+            )
+
+
+@connections.with_the_stored_token
+async def delete(chat_id: int, message_id: int) -> None:
+    """Delete a message of the bot's; one that is gone already, or can't be deleted any more, counts as deleted."""
+    bot = await connections.bot()
+    try:
+        await bot.delete_message(chat_id, message_id, **_BRIEFLY)
+    except telegram.TelegramError as error:
+        translated = translate(f"deleteMessage in chat {chat_id}", error)
+        if not translated.permanent:
+            raise translated from error
+
+
+@connections.with_the_stored_token
+async def answer_press(query_id: str, text: str = "") -> None:
+    """End the waiting of whoever pressed a button, with a notice of at most 200 characters or without one.
+
+    After some seconds Telegram takes no answer any more, which is nobody's failure.
+    """
+    bot = await connections.bot()
+    try:
+        await bot.answer_callback_query(query_id, text, **_BRIEFLY)
+    except telegram.TelegramError as error:
+        translated = translate("answerCallbackQuery", error)
+        if not translated.permanent:
+            raise translated from error
+
+
+@contextmanager
+def _unchanged_is_fine() -> Iterator[None]:
+    """Take an edit that changes nothing as done: the one before it got through, but its reply was lost."""
+    try:
+        yield
+    except TelegramError as error:
+        if "message is not modified" not in str(error).lower():
+            raise
+
+
+async def _refused(chat_id: int, action: str, error: telegram.TelegramError) -> TelegramError:
+    """Return the error as ours, after it has held back the chat for all senders if it is a 429."""
+    translated = translate(f"{action} to chat {chat_id}", error)
+    if seconds := translated.retry_after_seconds:
+        translated.retry_after_seconds = await _in_thread(rate_limit.refused)(chat_id, seconds)
+    return translated

@@ -1,0 +1,116 @@
+"""How an answered photo is looked at: how sure, which class, with labels or without, people blurred or not.
+
+A button holds the whole look, so it works after any restart, and on a message of last month as long as its photo is
+kept.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from botsite.bot import classes
+from botsite.bot.api import Button
+from botsite.bot.language import gettext
+from detection.choosing import choose
+from detection.picture.blur import PERSON
+from detection.schemas import LEAST, Detection, Options, Prediction
+from detection.sentences import noop
+
+LOOK, CROPS, DATA = "look", "crops", "data"
+# Percent; the steps that "surer" and "less sure" go through. The model's candidates end at the first.
+_STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
+_CLASSES_AT_MOST = 3
+_DATA = re.compile(r"(?P<least>\d{1,2})(?P<labels>[01])(?P<blur>[01])(?P<only>\d{0,2})", re.ASCII)
+SURER, LESS_SURE = noop("Surer"), noop("Less sure")
+LABELS_ON, LABELS_OFF = noop("Labels on"), noop("Labels off")
+BLUR_ON, BLUR_OFF = noop("Blur people"), noop("Show people")
+EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Cut out"), noop("Data")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is shown: from `least` percent on, of the class `only` (all if empty)."""
+
+    least: int
+    only: str = ""
+    labels: bool = True
+    blur: bool = False
+
+    @property
+    def options(self) -> Options:
+        """Return the look as options."""
+        return Options((self.only,) if self.only else (), self.least / 100, self.labels, self.blur)
+
+
+def first(prediction: Prediction) -> Look:
+    """Return the look of the answer as its sender asked for it."""
+    options = prediction.options
+    least = LEAST if options.least is None else options.least
+    only = options.only[0] if len(options.only) == 1 else ""
+    return Look(round(least * 100), only, options.labels, options.blur)
+
+
+def shown(prediction: Prediction, look: Look) -> list[Detection]:
+    """Return what a look shows. Items of earlier releases have no more than what was shown."""
+    return choose(prediction.candidates or prediction.detections, look.options)
+
+
+def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
+    """Return the buttons that lead from a look to the ones beside it; none where there is nothing to look at."""
+    if not prediction.candidates:
+        return []
+    found = shown(prediction, look)
+    lower = [step for step in _STEPS if step < look.least]
+    higher = [step for step in _STEPS if step > look.least]
+    levels = [(SURER, replace(look, least=higher[0]))] if higher and found else []
+    levels += [(LESS_SURE, replace(look, least=lower[-1]))] if lower else []
+    people = any(box.label == PERSON for box in prediction.candidates)
+    ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if found else []
+    ways += [(BLUR_OFF if look.blur else BLUR_ON, replace(look, blur=not look.blur))] if people else []
+    more = ((CROPS, CROPS_TEXT), (DATA, DATA_TEXT)) if found else ()
+    rows = [
+        [_button(prediction, gettext(text), other) for text, other in levels],
+        _classes(prediction, look),
+        [_button(prediction, gettext(text), other) for text, other in ways]
+        + [_button(prediction, gettext(text), look, action) for action, text in more],
+    ]
+    return [row for row in rows if row]
+
+
+def read(prediction: Prediction, data: str) -> Look | None:
+    """Return the look that a button of this photo holds, None if it is none."""
+    match = _DATA.fullmatch(data)
+    labels = _labels(prediction)
+    if not match or (match["only"] and int(match["only"]) >= len(labels)):
+        return None
+    only = labels[int(match["only"])] if match["only"] else ""
+    return Look(int(match["least"]), only, match["labels"] == "1", match["blur"] == "1")
+
+
+def _classes(prediction: Prediction, look: Look) -> list[Button]:
+    """Return buttons for the classes that are shown most, or the way back from one."""
+    if look.only:
+        return [_button(prediction, gettext(EVERYTHING), replace(look, only=""))]
+    numbers = Counter(box.label for box in shown(prediction, look))
+    if len(numbers) < 2:
+        return []
+    return [
+        _button(
+            prediction, gettext("Only {name}").format(name=gettext(classes.singular(label))), replace(look, only=label)
+        )
+        for label, _ in numbers.most_common(_CLASSES_AT_MOST)
+    ]
+
+
+def _button(prediction: Prediction, text: str, look: Look, action: str = LOOK) -> Button:
+    return Button(text, f"{action}:{prediction.prediction_id}:{_written(prediction, look)}")
+
+
+def _written(prediction: Prediction, look: Look) -> str:
+    only = _labels(prediction).index(look.only) if look.only else ""
+    return f"{look.least:02d}{look.labels:d}{look.blur:d}{only}"
+
+
+def _labels(prediction: Prediction) -> list[str]:
+    """Return the classes that buttons can name: they are numbered in this order."""
+    return sorted({box.label for box in prediction.candidates})

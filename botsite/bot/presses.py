@@ -1,0 +1,85 @@
+"""Do what a pressed button asks for. A press always gets an answer, if only "that was too late"."""
+
+import structlog
+from asgiref.sync import sync_to_async
+from botocore.exceptions import BotoCoreError, ClientError
+
+from botsite.bot import acknowledge, deliver, edits, looks, redraw
+from botsite.bot.errors import TelegramError
+from botsite.bot.language import gettext
+from botsite.bot.updates import Press
+from detection import images, items, predictions, sentences
+from detection.schemas import Status
+from detection.sentences import noop
+
+log = structlog.get_logger()
+
+_in_thread = sync_to_async(thread_sensitive=False)
+NOT_YOURS = noop("Only the person who sent the photo can do that.")
+TOO_LATE = noop("Too late: I'm looking at it already.")
+ANSWERED = noop("This photo is answered already.")
+GONE = noop("I don't have this photo any more.")
+UNKNOWN = noop("I don't know this button any more. Send me the photo again.")
+FAILED = noop("That didn't work just now. Please try again in a minute.")
+
+
+_SHOWS = {looks.LOOK: redraw.look, looks.CROPS: redraw.crops, looks.DATA: redraw.data}
+
+
+async def pressed(press: Press) -> None:
+    """Act, and end the waiting of whoever pressed. A press isn't repeated: it raises nothing that passes."""
+    try:
+        notice = await _act(press)
+    except (TelegramError, redraw.Busy, ClientError, BotoCoreError) as error:
+        log.warning("press_failed", chat_id=press.chat_id, error=str(error))
+        notice = gettext(FAILED)
+    try:
+        await edits.answer_press(press.query_id, notice)
+    except TelegramError as error:
+        log.info("press_not_answered", error=str(error))
+
+
+async def _act(press: Press) -> str:
+    """Return what to tell whoever pressed; empty if the message shows it."""
+    action, _, rest = press.data.partition(":")
+    prediction_id, _, wanted = rest.partition(":")
+    if action not in (acknowledge.CANCEL, *_SHOWS):
+        return gettext(UNKNOWN)
+    if press.asked_by is not None and press.pressed_by != press.asked_by:
+        return gettext(NOT_YOURS)
+    if not predictions.possible(prediction_id):
+        return gettext(GONE)
+    if action == acknowledge.CANCEL:
+        return await _cancel(prediction_id, press.chat_id)
+    return await _show(action, prediction_id, wanted, press)
+
+
+async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> str:
+    """Show the photo in another way; return what to tell if that can't be."""
+    try:
+        prediction = await _in_thread(predictions.find)(prediction_id)
+        if prediction is None or prediction.chat_id != press.chat_id:
+            return gettext(GONE)
+        look = looks.read(prediction, wanted)
+        if look is None:
+            return gettext(UNKNOWN)
+        await _SHOWS[action](prediction, press.message_id, look)
+    except (items.Incomplete, images.ImageGone) as error:
+        log.info("photo_not_shown", error=str(error))
+        return gettext(GONE)
+    return ""
+
+
+async def _cancel(prediction_id: str, chat_id: int) -> str:
+    try:
+        cancelled = await _in_thread(predictions.cancel)(prediction_id, chat_id)
+    except items.Incomplete:
+        return gettext(GONE)
+    found = cancelled.prediction
+    if found is None or found.chat_id != chat_id:
+        return gettext(GONE)
+    if found.error == sentences.CANCELLED:
+        # Pressed twice, perhaps: the second one finds it delivered.
+        await deliver.deliver(prediction_id)
+        return ""
+    return gettext(TOO_LATE if found.status is Status.PROCESSING else ANSWERED)

@@ -1,0 +1,36 @@
+"""Set a few words as a mask that can be laid over pixels."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A phone shows a picture this wide, in CSS pixels, and a capital letter is to be this high there.
+PHONE_WIDTH, CAPITAL = 390, 11
+# Of Pillow's own font: the height of a capital letter, as a fraction of the size of type.
+_CAPITAL_OF_SIZE = 0.7
+# A busy worker sees some eighty labels, in the few sizes that cameras and Telegram make.
+_KEPT = 1024
+
+
+def size_for(width: int) -> int:
+    """Return the size of type, in pixels, that can be read on a phone in a picture so wide."""
+    # One more, because the edges of letters are blurred.
+    return round(width * CAPITAL / PHONE_WIDTH / _CAPITAL_OF_SIZE) + 1
+
+
+@lru_cache(_KEPT)
+def mask(words: str, size: int) -> NDArray[np.uint8]:
+    """Return the words as (height, width) of 0 to 255; all of a size are as high. The font knows ASCII only."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    words = words.encode("ascii", "replace").decode()
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    left, _, right, _ = font.getbbox(words)
+    # As much room above the tallest letter as there is below the lowest.
+    _, top, _, bottom = font.getbbox("dy")
+    margin = size // 16
+    page = Image.new("L", (max(1, round(right - left)), round(bottom - top) + 2 * margin))
+    ImageDraw.Draw(page).text((-left, margin - top), words, fill=255, font=font)
+    return np.asarray(page)

@@ -1,0 +1,304 @@
+"""People who have to wait are told for how long, in one message that becomes the answer."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from botsite import aws
+from botsite.bot import found, presses, replies
+from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
+from detection import callback, deliveries, images, predictions, queries, sentences, times
+from detection.schemas import Detection, Prediction
+from tests.support import new_updates
+
+# Groups of several people; a group takes 20 messages a minute.
+_groups = count(-19_000, -1)
+BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
+CAPTION = found.caption([BUS])
+
+
+@dataclass
+class Site:
+    """A site whose jobs nobody takes, so that people wait."""
+
+    stack: LocalStack
+    child: Child
+    address: str
+
+    def send(self, user: TelegramUser, file: FileReference) -> int:
+        """Have the site receive a photo; return the message's id."""
+        # Whatever stands there: the message has to be in the chat, to be answered.
+        message_id = user.send_text("hello")
+        assert self.post(new_updates.with_photo(user.chat_id, file, message_id=message_id)) == 200
+        return message_id
+
+    def post(self, update: dict[str, Any]) -> int:
+        """Deliver an update as Telegram does; return the status."""
+        headers = {"X-Telegram-Bot-Api-Secret-Token": self.stack.env["TELEGRAM_WEBHOOK_SECRET"]}
+        url = f"{self.address}/telegram/webhook"
+        # As text, because JSON can hold half a character.
+        body = json.dumps(update)
+        return httpx.post(url, content=body, headers=headers, timeout=PATIENCE_SECONDS).status_code
+
+    def deliver(self, prediction: Prediction) -> int:
+        """Call `/results` as the worker does."""
+        headers = {callback.SIGNATURE_HEADER: callback.sign(prediction.prediction_id)}
+        params = {"predictionId": prediction.prediction_id}
+        url = f"{self.address}/results"
+        return httpx.get(url, params=params, headers=headers, timeout=PATIENCE_SECONDS).status_code
+
+
+@pytest.fixture(scope="module")
+def queue(stack: LocalStack) -> Iterator[str]:
+    url = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
+    yield url
+    aws.client("sqs").delete_queue(QueueUrl=url)
+
+
+@pytest.fixture(scope="module")
+def site(stack: LocalStack, queue: str) -> Iterator[Site]:
+    with telling_site(stack, queue) as running:
+        yield running
+
+
+@contextmanager
+def telling_site(stack: LocalStack, queue: str) -> Iterator[Site]:
+    port = free_port()
+    child = stack.start_site("127.0.0.1", port, ACKNOWLEDGE="on", JOBS_QUEUE_URL=queue)
+    address = stack.sites.pop(child)
+    child.wait_ready(lambda: listening("127.0.0.1", port))
+    yield Site(stack, child, address)
+    child.terminate()
+    child.wait()
+
+
+def status(user: TelegramUser) -> Message:
+    """Return the message that tells how the wait goes."""
+    return user.wait_for(lambda message: message.tells_of_wait)
+
+
+def said(user: TelegramUser) -> list[Message]:
+    """Return the bot's messages, without its word on "hello"."""
+    return [one for one in user.messages() if one.from_bot and one.text != replies.NO_PHOTO["text"]]
+
+
+def stored(user: TelegramUser) -> Prediction:
+    """Return the newest prediction of a chat."""
+    prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
+    assert prediction is not None
+    return prediction
+
+
+def claim(user: TelegramUser) -> Prediction:
+    """Begin to process the photo of a chat, as a worker does."""
+    claimed = predictions.claim(stored(user).prediction_id, "job")
+    assert claimed.granted
+    assert claimed.prediction is not None
+    return claimed.prediction
+
+
+def finish(user: TelegramUser, photo: bytes, *detections: Detection) -> Prediction:
+    """Process the photo of a chat, as a worker does; return its prediction."""
+    claimed = claim(user)
+    images.put(claimed.result_key, photo, "image/jpeg")
+    assert predictions.succeed(claimed, list(detections), "model", 1).granted
+    return claimed
+
+
+def fail(user: TelegramUser) -> Prediction:
+    claimed = claim(user)
+    assert predictions.fail(claimed.prediction_id, sentences.DAMAGED, claimed.attempts).granted
+    return claimed
+
+
+def aged(prediction: Prediction, age: timedelta) -> None:
+    """Let a photo have come earlier."""
+    predictions.update(
+        prediction.prediction_id, "SET received_at = :at", "attribute_exists(prediction_id)", {":at": times.now(-age)}
+    )
+
+
+def test_who_has_to_wait_is_told_before_webhook_answers(
+    site: Site, user: TelegramUser, known_file: FileReference
+) -> None:
+    message_id = site.send(user, known_file)
+    (message,) = [one for one in said(user) if one.reply_to == message_id]
+    assert message.text
+    assert "in line" in message.text or "next" in message.text
+    assert [button.text for button in message.buttons] == ["Cancel"]
+    assert stored(user).status_message_id == message.message_id
+
+
+def test_message_becomes_boxed_photo(site: Site, user: TelegramUser, known_file: FileReference, photo: bytes) -> None:
+    site.send(user, known_file)
+    before = status(user)
+    assert site.deliver(finish(user, photo, BUS)) == 200
+    (answer,) = said(user)
+    assert (answer.message_id, answer.caption, answer.buttons) == (before.message_id, CAPTION, ())
+    assert answer.photo
+
+
+def test_message_becomes_sentence_where_there_is_no_picture(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    site.send(user, known_file)
+    before = status(user)
+    assert site.deliver(finish(user, photo)) == 200
+    (answer,) = said(user)
+    assert (answer.message_id, answer.text, answer.buttons) == (before.message_id, replies.NOTHING_FOUND, ())
+
+
+def test_long_wait_ends_with_new_message(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    message_id = site.send(user, known_file)
+    before = status(user)
+    prediction = finish(user, photo, BUS)
+    aged(prediction, timedelta(seconds=61))
+    assert site.deliver(prediction) == 200
+    (answer,) = said(user)
+    assert answer.message_id != before.message_id
+    assert (answer.reply_to, answer.caption) == (message_id, CAPTION)
+
+
+def test_deleted_message_is_replaced_by_reply(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    message_id = site.send(user, known_file)
+    user.delete(status(user).message_id)
+    assert site.deliver(finish(user, photo, BUS)) == 200
+    (answer,) = said(user)
+    assert (answer.reply_to, answer.caption) == (message_id, CAPTION)
+
+
+def test_photo_in_work_is_looked_at(site: Site, user: TelegramUser, known_file: FileReference) -> None:
+    site.send(user, known_file)
+    before = status(user)
+    claim(user)
+    looking = user.wait_for(lambda message: message.text == "I'm looking at your photo...")
+    assert (looking.message_id, looking.buttons) == (before.message_id, ())
+
+
+def test_other_site_answers_after_one_has_died(
+    stack: LocalStack, site: Site, queue: str, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    with telling_site(stack, queue) as other:
+        other.send(user, known_file)
+        before = status(user)
+        claim(user)
+        user.wait_for(lambda message: message.text == "I'm looking at your photo...")
+        other.child.kill()
+    prediction = stored(user)
+    images.put(prediction.result_key, photo, "image/jpeg")
+    predictions.succeed(prediction, [BUS], "model", 1)
+    assert site.deliver(prediction) == 200
+    (answer,) = said(user)
+    assert (answer.message_id, answer.caption) == (before.message_id, CAPTION)
+
+
+@pytest.mark.parametrize("effect", ["server_error", "too_many_requests", "drop", "apply_then_drop"])
+def test_lost_message_is_nobodys_failure(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes, effect: str
+) -> None:
+    telegram = TelegramControl(site.stack.telegram_url)
+    message_id = user.send_text("hello")
+    user.wait_for_reply(message_id)
+    rule = telegram.fault("sendMessage", effect, chat_id=user.chat_id)
+    assert site.post(new_updates.with_photo(user.chat_id, known_file, message_id=message_id)) == 200
+    assert telegram.faults_fired(rule) == 1
+    assert stored(user).status_message_id is None
+    assert site.deliver(finish(user, photo, BUS)) in (200, 503)
+    user.wait_for(lambda message: message.caption == CAPTION)
+
+
+def test_edit_whose_reply_was_lost_is_made_once(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    site.send(user, known_file)
+    before = status(user)
+    rule = TelegramControl(site.stack.telegram_url).fault("editMessageMedia", "apply_then_drop", chat_id=user.chat_id)
+    prediction = finish(user, photo, BUS)
+    assert site.deliver(prediction) == 503
+    assert TelegramControl(site.stack.telegram_url).faults_fired(rule) == 1
+    assert site.deliver(prediction) == 200
+    (answer,) = said(user)
+    assert (answer.message_id, answer.caption) == (before.message_id, CAPTION)
+
+
+def test_answer_sent_again_leaves_first_one(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    site.send(user, known_file)
+    status(user)
+    prediction = finish(user, photo, BUS)
+    assert site.deliver(prediction) == 200
+    deliveries.reopen(prediction.prediction_id)
+    assert site.deliver(prediction) == 200
+    assert [message.caption for message in said(user)] == [CAPTION, CAPTION]
+
+
+def test_cancel_ends_wait(site: Site, user: TelegramUser, known_file: FileReference) -> None:
+    site.send(user, known_file)
+    message = status(user)
+    assert press(user, message) == ""
+    (message,) = said(user)
+    assert (message.text, message.buttons) == (sentences.CANCELLED, ())
+    assert not predictions.claim(stored(user).prediction_id, "job").granted
+
+
+def test_cancel_pressed_twice_answers_once(site: Site, user: TelegramUser, known_file: FileReference) -> None:
+    site.send(user, known_file)
+    message = status(user)
+    first, second = (user.press(message.message_id, str(message.buttons[0].data)) for _ in range(2))
+    assert user.wait_for_answer(first).text == user.wait_for_answer(second).text == ""
+    assert [message.text for message in said(user)] == [sentences.CANCELLED]
+
+
+def test_cancel_comes_too_late(site: Site, user: TelegramUser, known_file: FileReference) -> None:
+    site.send(user, known_file)
+    message = status(user)
+    claim(user)
+    assert press(user, message) == presses.TOO_LATE
+    assert stored(user).error is None
+
+
+def test_nobody_else_in_group_cancels(site: Site, known_file: FileReference) -> None:
+    group = next(_groups)
+    sender, other = (TelegramUser(site.stack.telegram_url, group, user_id=number) for number in (901, 902))
+    site.send(sender, known_file)
+    message = status(sender)
+    assert press(other, message) == presses.NOT_YOURS
+    assert stored(sender).error is None
+    assert press(sender, message) == ""
+
+
+@pytest.mark.parametrize("data", ["cancel:", "cancel:nobody", "later:x", "x" * 64, "cancel:\ud800", 5, None, {}])
+def test_odd_presses_are_taken_and_forgotten(site: Site, user: TelegramUser, data: Any) -> None:
+    message = new_updates.with_message(user.chat_id, text="x")["message"]
+    query = {"id": "1", "from": message["from"], "chat_instance": "x", "data": data, "message": message}
+    assert site.post({"update_id": 1, "callback_query": query}) == 200
+    assert said(user) == []
+
+
+def test_button_of_another_chats_photo_does_nothing(site: Site, user: TelegramUser, known_file: FileReference) -> None:
+    site.send(user, known_file)
+    message = new_updates.with_message(user.chat_id + 500_000, text="x")["message"]
+    query = {"id": "1", "from": message["from"], "chat_instance": "x", "message": message}
+    query["data"] = status(user).buttons[0].data
+    assert site.post({"update_id": 1, "callback_query": query}) == 200
+    assert stored(user).error is None
+
+
+def press(user: TelegramUser, message: Message) -> str:
+    """Press the message's button; return the notice that shows, if any."""
+    return user.wait_for_answer(user.press(message.message_id, str(message.buttons[0].data))).text

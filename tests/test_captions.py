@@ -1,0 +1,132 @@
+"""A caption can ask for classes, a confidence, and how the picture looks; most captions ask for nothing."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from botsite.bot import captions, found
+from deploy.local.telegram.client import TelegramUser
+from detection import items, predictions, queries
+from detection.choosing import choose, resolve
+from detection.schemas import EVERYTHING, Detection, Form, Options, Prediction, Unknown
+
+LABELS = ("person", "car", "traffic light", "dog")
+
+
+def box(label: str, confidence: float = 0.9) -> Detection:
+    return Detection(label, confidence, 0.5, 0.5, 0.2, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("caption", "options"),
+    [
+        ("only person, car", Options(only=("person", "car"))),
+        ("Only: People and Traffic Lights", Options(only=("people", "traffic lights"))),
+        ("conf 0.4", Options(least=0.4)),
+        ("confidence=40%", Options(least=0.4)),
+        ("conf 12", Options(least=0.12)),
+        ("labels off", Options(labels=False)),
+        ("please blur the people, labels off", Options(blur=True, labels=False)),
+        ("json", Options(form=Form.JSON)),
+        ("only dog, conf 0.6 blur", Options(only=("dog",), least=0.6, blur=True)),
+        ("@some_bot blur", Options(blur=True)),
+    ],
+)
+def test_options_are_read(caption: str, options: Options) -> None:
+    assert captions.read(caption) == options
+
+
+@pytest.mark.parametrize(
+    "caption", ["", "Look at my dog!", "our trip, day 2", "x" * 1024, "only", "conf", "conf lots", "😀 <b>*"]
+)
+def test_other_captions_ask_for_nothing(caption: str) -> None:
+    assert captions.read(caption) == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    ("caption", "unknown"),
+    [
+        ("blurr", [Unknown("blurr", "blur")]),
+        ("onyl person", [Unknown("onyl", "only")]),
+        ("blur, sharpen", [Unknown("sharpen", "")]),
+        ("jsn conf 0.3", [Unknown("jsn", "json")]),
+    ],
+)
+def test_almost_options_are_told_with_nearest(caption: str, unknown: list[Unknown]) -> None:
+    assert list(captions.read(caption).unknown) == unknown
+
+
+@given(st.text(max_size=1024))
+def test_anything_can_be_said(caption: str) -> None:
+    options = resolve(captions.read(caption), LABELS)
+    stored = Prediction("x", 1, 2, "photos/x", options=options)
+    assert items._options(items.options(options)) == stored.options
+
+
+def test_names_become_models_labels() -> None:
+    options = resolve(Options(only=("people", "traffic lights", "car dog", "persn")), LABELS)
+    assert options.only == ("person", "traffic light", "car", "dog")
+    assert options.unknown == (Unknown("persn", "person"),)
+
+
+def test_only_what_is_asked_for_is_shown() -> None:
+    boxes = [box("person"), box("dog", 0.5), box("dog", 0.2)]
+    assert choose(boxes, EVERYTHING) == boxes[:2]
+    assert choose(boxes, Options(only=("dog",))) == boxes[1:2]
+    assert choose(boxes, Options(least=0.1)) == boxes
+    assert choose(boxes, Options(least=0.6)) == boxes[:1]
+    assert choose(boxes, resolve(Options(only=("unicorn",)), LABELS)) == boxes[:2]
+
+
+def test_candidates_keep_their_places() -> None:
+    boxes = [Detection("dog", 0.87, 0.123, 0.456, 0.25, 0.5), Detection("car", 0.1, 1, 0, 0.001, 1)]
+    stored = items._candidates(items.candidates(boxes, {"dog": 16, "car": 2}))
+    for one, other in zip(boxes, stored, strict=True):
+        assert one.label == other.label
+        assert one.confidence == pytest.approx(other.confidence, abs=0.002)
+        assert (one.cx, one.cy, one.width, one.height) == pytest.approx(
+            (other.cx, other.cy, other.width, other.height), abs=0.00001
+        )
+
+
+def test_three_hundred_candidates_take_four_kilobytes() -> None:
+    assert len(items.candidates([box(label) for label in LABELS] * 75, {})["boxes"]) <= 3000
+
+
+def test_photo_is_answered_as_its_caption_asks(user: TelegramUser, photo: bytes) -> None:
+    plain = newest(user, user.send_photo(photo))
+    label = plain.detections[0].label
+    only = newest(user, user.send_photo(photo, caption=f"only {label}, labels off"))
+    assert {each.label for each in only.detections} == {label}
+    assert len(only.candidates) == len(plain.candidates) >= len(plain.detections)
+    answer = user.wait_for_reply(only.message_id)
+    assert answer.caption == found.caption(only.detections)
+
+
+def test_unknown_words_are_told_with_answer(user: TelegramUser, photo: bytes) -> None:
+    answer = user.wait_for_reply(user.send_photo(photo, caption="only unicorns, labels off"))
+    assert "I don't know “unicorns”." in str(answer.caption)
+
+
+def test_classes_that_are_not_there_are_named(user: TelegramUser, photo: bytes) -> None:
+    answer = user.wait_for_reply(user.send_photo(photo, caption="conf 1, only circle, bicycle, square"))
+    assert str(answer.text).startswith("I found none of these in this photo: ")
+
+
+def test_data_comes_as_file(user: TelegramUser, photo: bytes) -> None:
+    answer = user.wait_for_reply(user.send_photo(photo, caption="json"))
+    assert answer.document
+    assert answer.document.file_name == "detections.json"
+    data = json.loads(user.download(answer))
+    assert (data["format"], data["version"]) == ("object-detection", 1)
+    assert len(data["detections"]) == len(newest(user, answer.reply_to or 0).detections)
+
+
+def newest(user: TelegramUser, message_id: int) -> Prediction:
+    """Wait for the answer to a message; return the newest prediction of the chat."""
+    user.wait_for_reply(message_id)
+    prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
+    assert prediction is not None
+    return prediction

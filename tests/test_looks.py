@@ -1,0 +1,208 @@
+"""An answered photo is shown in other ways at the press of a button: from its stored boxes, without another job."""
+
+import json
+from io import BytesIO
+from itertools import count
+from zipfile import ZipFile
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from botsite import aws
+from botsite.bot import found, looks, presses
+from botsite.bot.looks import Look
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import Message, TelegramUser
+from detection import images, predictions, queries
+from detection.picture import blur, render
+from detection.schemas import Detection, Options, Prediction
+
+_groups = count(-29_000, -1)
+PERSON, DOG = Detection("person", 0.9, 0.3, 0.5, 0.2, 0.4), Detection("dog", 0.2, 0.7, 0.5, 0.2, 0.4)
+ANSWERED = Prediction(
+    "0" * 32, 1, 2, "photos/x", detections=(PERSON,), candidates=(PERSON, DOG), classes={"person": 0, "dog": 16}
+)
+
+
+def answered(user: TelegramUser, photo: bytes) -> Message:
+    """Send a photo; return its answer."""
+    answer = user.wait_for_reply(user.send_photo(photo))
+    assert answer.photo
+    return answer
+
+
+def newest(user: TelegramUser) -> Prediction:
+    prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
+    assert prediction is not None
+    return prediction
+
+
+def press(user: TelegramUser, message: Message, text: str) -> str:
+    """Press the button that begins with a text; return the notice that shows, if any."""
+    data = next(button.data for button in message.buttons if button.text.startswith(text))
+    return user.wait_for_answer(user.press(message.message_id, str(data))).text
+
+
+def again(user: TelegramUser, message: Message) -> Message:
+    """Return the message as it is now."""
+    found = user.message(message.message_id)
+    assert found is not None
+    return found
+
+
+def from_bot(user: TelegramUser) -> list[Message]:
+    return [message for message in user.messages() if message.from_bot]
+
+
+def test_press_shows_only_one_class_without_another_job(user: TelegramUser, photo: bytes) -> None:
+    answer, before = answered(user, photo), newest(user)
+    label = next(button.text for button in answer.buttons if button.text.startswith("Only "))
+    assert press(user, answer, label) == ""
+    shown = again(user, answer)
+    assert shown.caption == found.caption(
+        [box for box in before.detections if box.label == label.removeprefix("Only ")]
+    )
+    assert len(from_bot(user)) == 1
+    assert newest(user) == before
+    assert press(user, shown, "Everything") == ""
+    assert again(user, answer).caption == answer.caption
+
+
+def test_labels_go_and_come_back(user: TelegramUser, photo: bytes) -> None:
+    answer = answered(user, photo)
+    pictures = [user.download(answer)]
+    for text in ("Labels off", "Labels on"):
+        assert press(user, again(user, answer), text) == ""
+        pictures.append(user.download(again(user, answer)))
+    with_labels, without, restored = (np.asarray(Image.open(BytesIO(data)).convert("RGB"), int) for data in pictures)
+    assert np.abs(with_labels[: len(without)] - without).max() > 100
+    assert np.abs(with_labels - restored).mean() < 3
+
+
+def test_pressed_twice_shows_once(user: TelegramUser, photo: bytes) -> None:
+    answer = answered(user, photo)
+    data = next(str(button.data) for button in answer.buttons if button.text == "Surer")
+    notices = [user.wait_for_answer(query).text for query in [user.press(answer.message_id, data) for _ in range(2)]]
+    assert notices == ["", ""]
+    assert len(from_bot(user)) == 1
+
+
+def test_objects_are_cut_out(user: TelegramUser, photo: bytes) -> None:
+    answer = answered(user, photo)
+    assert press(user, answer, "Cut out") == ""
+    crops = from_bot(user)[1:]
+    assert len(crops) == min(10, len(newest(user).detections))
+    assert len({message.media_group_id for message in crops}) == 1
+    assert all(message.photo for message in crops)
+
+
+def test_crops_come_with_answer_if_caption_asks(user: TelegramUser, photo: bytes) -> None:
+    message_id = user.send_photo(photo, caption="crops")
+    answer = user.wait_for_reply(message_id)
+    detections = newest(user).detections
+    assert answer.caption == found.caption(detections)
+    assert len(from_bot(user)) == 1 + min(9, len(detections))
+
+
+def test_data_is_what_other_programs_read(user: TelegramUser, photo: bytes) -> None:
+    answer, prediction = answered(user, photo), newest(user)
+    assert press(user, answer, "Data") == ""
+    document = user.wait_for(lambda message: message.document is not None)
+    with ZipFile(BytesIO(user.download(document))) as files:
+        ours = json.loads(files.read("detections.json"))
+        coco = json.loads(files.read("coco/annotations/instances_default.json"))
+        classes = files.read("yolo/classes.txt").decode().split("\n")
+        lines = files.read("yolo/labels/photo.txt").decode().splitlines()
+    assert [each["label"] for each in ours["detections"]] == [box.label for box in prediction.detections]
+    names = {category["id"]: category["name"] for category in coco["categories"]}
+    (image,) = coco["images"]
+    for box, annotation, line in zip(prediction.detections, coco["annotations"], lines, strict=True):
+        left, top, width, height = annotation["bbox"]
+        assert names[annotation["category_id"]] == box.label == classes[int(line.split()[0])]
+        assert (left + width / 2) / image["width"] == pytest.approx(box.cx, abs=0.01)
+        assert (top + height / 2) / image["height"] == pytest.approx(box.cy, abs=0.01)
+        assert [float(value) for value in line.split()[1:]] == pytest.approx(
+            [box.cx, box.cy, box.width, box.height], abs=0.001
+        )
+
+
+def test_file_of_another_kind_is_shown_by_its_copy(user: TelegramUser, photo: bytes) -> None:
+    png = BytesIO()
+    Image.open(BytesIO(photo)).save(png, "PNG")
+    answer = user.wait_for_reply(user.send_document(png.getvalue(), "photo.png", "image/png"))
+    assert press(user, answer, "Labels off") == ""
+    assert again(user, answer).photo
+
+
+def test_photo_that_is_gone_is_told(user: TelegramUser, photo: bytes) -> None:
+    answer = answered(user, photo)
+    images.delete(newest(user).image_key)
+    assert press(user, answer, "Labels off") == presses.GONE
+    predictions.delete(newest(user).prediction_id)
+    assert press(user, answer, "Labels off") == presses.GONE
+    assert again(user, answer) == answer
+
+
+def test_only_its_sender_changes_answer_in_group(stack: LocalStack, photo: bytes) -> None:
+    group = next(_groups)
+    sender, other = (TelegramUser(stack.telegram_url, group, user_id=number) for number in (911, 912))
+    answer = answered(sender, photo)
+    assert press(other, answer, "Labels off") == presses.NOT_YOURS
+    assert again(sender, answer) == answer
+
+
+def test_answer_of_earlier_release_has_no_buttons(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    answered(user, photo)
+    key = {"prediction_id": newest(user).prediction_id}
+    aws.dynamodb().update_item(
+        TableName=stack.env["PREDICTIONS_TABLE"], Key=key, UpdateExpression="REMOVE candidates, options"
+    )
+    prediction = newest(user)
+    assert looks.keyboard(prediction, looks.first(prediction)) == []
+
+
+def test_every_button_leads_to_its_look() -> None:
+    for look in (Look(25), Look(10, blur=True), Look(90, "dog", labels=False)):
+        for button in (button for row in looks.keyboard(ANSWERED, look) for button in row):
+            action, prediction_id, data = button.data.split(":")
+            assert looks.read(ANSWERED, data) is not None
+            assert len(button.data.encode()) <= 64
+            assert prediction_id == ANSWERED.prediction_id
+            assert action in ("look", "crops", "data")
+
+
+@pytest.mark.parametrize("data", ["", "2511x", "9", "25119", "251102", "２５11", "2521", "25" * 20])
+def test_forged_look_is_unknown(data: str) -> None:
+    assert looks.read(ANSWERED, data) is None
+
+
+def test_less_sure_shows_more() -> None:
+    assert looks.shown(ANSWERED, Look(25)) == [PERSON]
+    assert looks.shown(ANSWERED, Look(15)) == [PERSON, DOG]
+
+
+def test_look_begins_as_caption_asked() -> None:
+    options = Options(only=("dog",), least=0.15, labels=False, blur=True)
+    prediction = Prediction("x", 1, 2, "photos/x", candidates=(PERSON, DOG), options=options)
+    assert looks.first(prediction) == Look(15, "dog", labels=False, blur=True)
+
+
+def test_blurred_people_cannot_be_told_apart() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    image = noise.copy()
+    blur.blur(image, [PERSON])
+    inside, outside = image[144:336, 128:256], image[:, 320:]
+    assert len(np.unique(inside.reshape(-1, 3), axis=0)) <= 100
+    assert (outside == noise[:, 320:]).all()
+
+
+def test_crops_show_their_objects() -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[144:336, 128:256] = 255
+    (crop,) = render.crops(render.Scene(image, [PERSON], {}), [PERSON], 10)
+    pixels = cv2.imdecode(np.frombuffer(crop, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    assert pixels.shape[:2] == pytest.approx((211, 141), abs=2)
+    assert pixels.mean() > 190
