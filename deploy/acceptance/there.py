@@ -16,10 +16,9 @@ from deploy.acceptance.places import Say
 from deploy.acceptance.plan import AcceptanceError, Options
 from deploy.acceptance.results import StepFailed
 from deploy.cfn.cloudformation import Event
-from deploy.doctor import machines
-from deploy.doctor.findings import State
 from deploy.loadtest import local
 from deploy.loadtest.gauges import Known
+from deploy.operate import sites
 from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
@@ -28,7 +27,6 @@ from metrics import cloudwatch
 
 # Answers with the address that a request comes from.
 _ECHO = "https://checkip.amazonaws.com"
-_HEALTHY_SECONDS = 20 * 60
 _SETTINGS = (
     "PREDICTIONS_TABLE",
     "JOBS_QUEUE_URL",
@@ -75,7 +73,7 @@ class There:
         provision.provision(chosen, lambda event: say(_text(event)), say)
         if token:
             bot.store(service, token)
-        _wait_for_sites(service, say)
+        sites.wait(service, say)
         self.adopt(service)
         if token:
             try:
@@ -146,15 +144,6 @@ def _own_address() -> str:
         raise StepFailed(
             f"{_ECHO} does not tell this computer's address ({error}): give it, --parameter OperatorCidr=ADDRESS/32"
         ) from error
-
-
-def _wait_for_sites(service: Service, say: Say) -> None:
-    say("waiting for two healthy sites")
-    deadline = time.monotonic() + _HEALTHY_SECONDS
-    while (found := machines.targets(service)).state is not State.OK:
-        if time.monotonic() > deadline:
-            raise StepFailed(f"not within {_HEALTHY_SECONDS // 60} minutes: two healthy sites. {found.seen}")
-        aws.pause(5)
 
 
 def _worker() -> str:
