@@ -27,6 +27,9 @@ HOLD_DATA = (
 WITHOUT_RESOURCE = {
     "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:DescribePolicies",
+    "autoscaling:DescribeScheduledActions",
+    # It takes alarms, but its own reference asks for "*" where composite alarms are to be seen.
+    "cloudwatch:DescribeAlarms",
     "cloudwatch:GetMetricData",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
