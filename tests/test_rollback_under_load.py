@@ -17,7 +17,7 @@ from deploy.local.processes import Child
 from deploy.local.scaled_stack import ScaledStack
 from deploy.local.stack import SERVICE
 from detection.schemas import Delivery
-from tests.support import local_images, operating
+from tests.support import emulators, local_images, operating
 from tests.support.processes import wait_until
 from tests.upgrade.people import People
 
@@ -58,7 +58,7 @@ class ReleasedStack(ScaledStack):
 def stack(tmp_path: Path, weights: str) -> Iterator[ReleasedStack]:
     """The service under its Auto Scaling groups, with Telegram's patience scaled."""
     stack = ReleasedStack(tmp_path / "stack", weights, time_scale=0.05)
-    with stack.running():
+    with emulators.put_back(), stack.running():
         stack.adopt("IMAGES_BUCKET", "PREDICTIONS_TABLE", "JOBS_QUEUE_URL")
         yield stack
 

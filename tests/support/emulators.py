@@ -1,5 +1,6 @@
 """Start an emulated AWS, and let the code under test take it for AWS; start a fake Telegram."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,6 +59,23 @@ def taken_for_aws(url: str) -> Iterator[str]:
         forget_clients()
         yield url
     forget_clients()
+
+
+@contextmanager
+def put_back() -> Iterator[None]:
+    """Put back, after the block, the environment and the settings that a stack within it has adopted."""
+    environment = dict(os.environ)
+    kept = {name: getattr(settings, name) for name in dir(settings) if name.isupper()}
+    forget_clients()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        for name, value in kept.items():
+            if getattr(settings, name) is not value:
+                setattr(settings, name, value)
+        forget_clients()
 
 
 def forget_clients() -> None:
