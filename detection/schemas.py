@@ -77,6 +77,8 @@ class Options:
     unknown: tuple[Unknown, ...] = ()
 
 
+# The class whose objects can be made unrecognisable.
+PERSON = "person"
 # What a photo without a caption asks for.
 EVERYTHING = Options()
 

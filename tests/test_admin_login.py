@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.processes import free_port
 from deploy.local.stack import LocalStack
-from detection import predictions
+from detection import images, predictions
 from detection.schemas import Prediction, Status
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
@@ -37,6 +37,7 @@ def admin(stack: LocalStack) -> Operator:
 def failed(stack: LocalStack) -> str:
     """Return the id of a job that failed."""
     identity = uuid4().hex
+    images.put(f"photos/{identity}", b"a photo", "image/jpeg")
     predictions.create(Prediction(identity, 7, 7, f"photos/{identity}"))
     predictions.fail(identity, "The image is damaged.")
     return identity

@@ -12,8 +12,7 @@ from botsite.bot import classes
 from botsite.bot.api import Button
 from botsite.bot.language import gettext
 from detection.choosing import choose
-from detection.picture.blur import PERSON
-from detection.schemas import LEAST, Detection, Options, Prediction
+from detection.schemas import LEAST, PERSON, Detection, Options, Prediction
 from detection.sentences import noop
 
 LOOK, CROPS, DATA = "look", "crops", "data"

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from asgiref.sync import sync_to_async
 
 from botsite.bot import api, edits, found, looks, replies
 from botsite.bot.looks import Look
 from detection import exports, images
-from detection.picture import pixels, render
-from detection.picture.pixels import OrdinaryJpeg
-from detection.picture.render import Scene
 from detection.schemas import Prediction
+
+if TYPE_CHECKING:
+    from detection.picture.pixels import OrdinaryJpeg
+    from detection.picture.render import Scene
 
 _in_thread = sync_to_async(thread_sensitive=False)
 # A site draws one picture at a time: a decoded photo takes megabytes. So many wait for it at most.
@@ -66,10 +67,14 @@ async def _drawn(work: Callable[[Prediction, Look], T], prediction: Prediction, 
 
 
 def _picture(prediction: Prediction, wanted: Look) -> bytes:
+    from detection.picture import render
+
     return render.picture(_scene(prediction), looks.shown(prediction, wanted), wanted.options)
 
 
 def _crops(prediction: Prediction, wanted: Look) -> list[bytes]:
+    from detection.picture import render
+
     return render.crops(_scene(prediction), looks.shown(prediction, wanted), api.ALBUM_AT_MOST)
 
 
@@ -78,15 +83,20 @@ def _archive(prediction: Prediction, wanted: Look) -> bytes:
     return exports.archive(prediction, looks.shown(prediction, wanted), (photo.width, photo.height))
 
 
-def _scene(prediction: Prediction) -> Scene:
+def _scene(prediction: Prediction) -> "Scene":
+    from detection.picture.render import Scene
+
     image = _photo(prediction).decode()
     if image is None:
         raise images.ImageGone("the photo cannot be decoded here")
     return Scene(image, prediction.candidates, prediction.classes)
 
 
-def _photo(prediction: Prediction) -> OrdinaryJpeg:
+def _photo(prediction: Prediction) -> "OrdinaryJpeg":
     """Return the photo; for a file that no site decodes, the worker's copy of it. Raise images.ImageGone."""
+    # The libraries take 40 MB, which a site spends once somebody presses a button.
+    from detection.picture import pixels
+
     for key in (prediction.image_key, prediction.copy_key):
         if jpeg := pixels.ordinary_jpeg(images.get(key)):
             return jpeg

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from detection.schemas import Detection
 
-PERSON = "person"
 # A person becomes so many blocks high or wide: no face can be told, nor computed back from so few.
 _BLOCKS = 10
 

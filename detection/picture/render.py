@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.picture import blur, draw, pixels
-from detection.schemas import EVERYTHING, Detection, Options
+from detection.schemas import EVERYTHING, PERSON, Detection, Options
 
 # Telegram scales photos to this many pixels on the longer side; drawing a larger one would be wasted.
 DRAWN_SIDE = 1280
@@ -30,7 +30,7 @@ def picture(scene: Scene, shown: Sequence[Detection], options: Options = EVERYTH
     """Draw what is shown into the photo; return it as JPEG, no larger than DRAWN_SIDE but for the legend."""
     image = _sized(scene.image)
     if options.blur:
-        blur.blur(image, [box for box in scene.candidates if box.label == blur.PERSON])
+        blur.blur(image, [box for box in scene.candidates if box.label == PERSON])
     return pixels.encode_jpeg(draw.draw(image, shown, scene.classes, labelled=options.labels))
 
 

@@ -117,7 +117,7 @@ def test_machines_have_age_image_and_health() -> None:
 def test_rollback_is_named_with_its_author() -> None:
     told = "yolo5 runs v2, rolled back from v3 by user/anna"
     facts: dict[str, Reading[Any]] = {"machines": Reading({}), "images": Reading({"yolo5": ("v2", told)})}
-    found = machines.judge({YOLO5: group(1, 1)}, facts, NOW)
+    found = machines.judge({YOLO5: group(1, 1)}, NOTHING | facts, NOW)
     assert texts(found, Mark.NOTE) == [told]
     assert '"rolled_back": "yolo5 runs v2' in json.dumps(found.data)
 

@@ -108,7 +108,7 @@ def test_deleted_notification_comes_back(with_budget: Service) -> None:
 
 def test_plan_names_the_budget_and_makes_none(prefix: str) -> None:
     printed = run(
-        "provision", "--prefix", prefix, "--plan", "--monthly-budget", "9", "--parameter", "AlarmEmail=a@b.org"
+        "provision", "--prefix", prefix, "--plan", "--monthly-budget", "9", "--parameter", "AlarmEmail=a@example.com"
     )
     assert "A budget would be made: US$ 9.00 a month for the whole account. Whether the tag" in printed
     assert "not known here" in printed

@@ -40,7 +40,7 @@ async def bot_method(request: web.Request) -> web.StreamResponse:
     status, body = await _carry_out(telegram, call, rule)
     detail = body.get("description", "")
     detail = f"{detail} {rule.effect}".strip() if rule else detail
-    telegram.journal.write(method, chat_id, started, status, detail, _answered(call, body.get("result")))
+    telegram.journal.write(method, chat_id, started, status, detail, _answered(telegram, call, body.get("result")))
     if rule and rule.effect == "apply_then_hang":
         await asyncio.sleep(rule.hang_seconds)
     if rule and rule.effect in ("apply_then_drop", "apply_then_hang"):
@@ -101,12 +101,16 @@ def _named_chat(call: Call) -> int | None:
         return None
 
 
-def _answered(call: Call, result: Any) -> int | None:
-    """Return the message that a call answers; None for a word on how the wait goes, which is no answer."""
-    message = read_message(result) if isinstance(result, dict) and "chat" in result else None
-    if message and message.tells_of_wait:
-        return None
-    return message.reply_to if message and call.method.startswith("edit") else _named_reply(call)
+def _answered(telegram: Telegram, call: Call, result: Any) -> int | None:
+    """Return the message that a call claims to answer; None for a word on how the wait goes, which is no answer."""
+    claimed = _named_reply(call)
+    if not (isinstance(result, dict) and "message_id" in result):
+        return claimed
+    message = read_message(result)
+    place = (message.chat_id, message.message_id)
+    if claimed:
+        telegram.claims[place] = claimed
+    return None if message.tells_of_wait else telegram.claims.get(place)
 
 
 def _named_reply(call: Call) -> int | None:

@@ -47,6 +47,8 @@ class Telegram:
         self.webhook = Webhook(self.updates, self.settings, self.faults, self.journal, self._execute)
         self.presses: dict[str, Press] = {}
         self.commands: list[JsonObject] = []
+        # What each of the bot's messages claims to answer, by chat and message_id, even if that is not there.
+        self.claims: dict[tuple[int, int], int] = {}
 
     def reset(self) -> None:
         """Forget messages, files, updates, faults and calls, and reset all settings.
@@ -57,7 +59,7 @@ class Telegram:
             chat.clear()
         for name, value in vars(self._initial).items():
             setattr(self.settings, name, value)
-        for part in (self.files, self.faults, self.limits, self.journal, self.presses):
+        for part in (self.files, self.faults, self.limits, self.journal, self.presses, self.claims):
             part.clear()
         self.webhook.forget()
 
