@@ -221,7 +221,7 @@ def test_lost_message_is_nobodys_failure(
     user.wait_for(lambda message: message.caption == CAPTION)
 
 
-def test_edit_whose_reply_was_lost_is_made_once(
+def test_edit_with_lost_reply_is_made_once(
     site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:
     site.send(user, known_file)

@@ -220,7 +220,7 @@ def test_refused_file_has_a_state_of_its_own(admin: Operator, user: TelegramUser
     assert ('<span class="state refused">' in page, "errornote" in page) == (True, False)
 
 
-def test_list_says_what_was_found(admin: Operator, answered: Prediction) -> None:
+def test_list_names_found_objects(admin: Operator, answered: Prediction) -> None:
     listed = html.unescape(admin.get(f"{JOBS}?chat={answered.chat_id}").text)
     assert f'<td class="found">{found.counts(answered.detections)}</td>' in listed
 

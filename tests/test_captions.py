@@ -71,7 +71,7 @@ def test_names_become_models_labels() -> None:
     assert options.unknown == (Unknown("persn", "person"),)
 
 
-def test_only_what_is_asked_for_is_shown() -> None:
+def test_only_classes_asked_for_are_shown() -> None:
     boxes = [box("person"), box("dog", 0.5), box("dog", 0.2)]
     assert choose(boxes, EVERYTHING) == boxes[:2]
     assert choose(boxes, Options(only=("dog",))) == boxes[1:2]
@@ -110,7 +110,7 @@ def test_unknown_words_are_told_with_answer(user: TelegramUser, photo: bytes) ->
     assert "I don't know “unicorns”." in str(answer.caption)
 
 
-def test_classes_that_are_not_there_are_named(user: TelegramUser, photo: bytes) -> None:
+def test_missing_classes_are_named(user: TelegramUser, photo: bytes) -> None:
     answer = user.wait_for_reply(user.send_photo(photo, caption="conf 1, only circle, bicycle, square"))
     assert str(answer.text).startswith("I found none of these in this photo: ")
 

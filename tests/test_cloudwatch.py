@@ -77,7 +77,7 @@ def test_points_of_several_metrics_come_oldest_first(stack: LocalStack) -> None:
     assert found[0][1].at == now.timestamp() - 1
 
 
-def test_chart_begins_within_what_cloudwatch_keeps(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chart_begins_within_three_hours(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
     """CloudWatch rounds the start down to the minute, and returns nothing if it is older than three hours then."""
     monkeypatch.setattr(settings, "ASG_NAME", stack.env["ASG_NAME"])
     starts: list[datetime] = []

@@ -45,7 +45,7 @@ def test_photos_are_counted_by_slot() -> None:
     assert (len(said.slots), said.last_minute, said.photos, said.answered) == (60, 2, 4, 3)
 
 
-def test_newest_slot_counts_the_minute_that_has_begun() -> None:
+def test_newest_slot_counts_begun_minute() -> None:
     newest = summary(item(10), item(29)).slots[-1]
     assert (newest.seconds, newest.per_minute(newest.photos)) == (30, 4.0)
     assert Slot(at=0, seconds=1, photos=1).per_minute(1) == 2.0

@@ -149,7 +149,7 @@ def alarm(name: str, state: str, *actions: str) -> Alarm:
     return Alarm(name, f"What to do about {name}.", state, Metric("AWS/SQS", "x"), "", 0, 60, 1, actions)
 
 
-def test_only_alarms_that_notify_somebody_need_attention() -> None:
+def test_only_notifying_alarms_need_attention() -> None:
     scaling = alarm("s", "ALARM", "arn:aws:autoscaling:us-east-1:0:scalingPolicy:1:autoScalingGroupName/g:policyName/p")
     on, silent, fine = (
         alarm("a", "ALARM", "arn:aws:sns:us-east-1:0:t"),
@@ -162,7 +162,7 @@ def test_only_alarms_that_notify_somebody_need_attention() -> None:
     assert [tile.bad for tile in alarm_list.tiles([scaling, fine])] == [False] * 3
 
 
-def test_alarm_that_is_on_says_what_to_do() -> None:
+def test_alarm_names_its_remedy() -> None:
     rows = alarm_list.rows([alarm("b", "OK"), alarm("a", "ALARM")])
     assert [(row.key, row.cells[1].text, row.todo, row.bad) for row in rows] == [
         ("a", "on", "What to do about a.", True),

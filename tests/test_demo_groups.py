@@ -64,7 +64,7 @@ def test_commands_in_another_terminal_use_demo(demo: Demo, command: list[str], t
     assert f"Using the demo that is running here, at {demo.env['AWS_ENDPOINT_URL']}" in ended.stderr
 
 
-def test_dashboard_tells_what_each_machine_does(demo: Demo, photo: bytes) -> None:
+def test_dashboard_shows_work_of_each_machine(demo: Demo, photo: bytes) -> None:
     demo.answer(photo)
     [site] = set(re.findall(r"(http://127\.0\.0\.\d+:\d+)/ops/", (demo.folder / "output").read_text()))
     admin = Operator(site).log_in(demo.env["ADMIN_USER"], demo.env["ADMIN_PASSWORD"])

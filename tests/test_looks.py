@@ -106,7 +106,7 @@ def test_crops_come_with_answer_if_caption_asks(user: TelegramUser, photo: bytes
     assert len(from_bot(user)) == 1 + min(9, len(detections))
 
 
-def test_data_is_what_other_programs_read(user: TelegramUser, photo: bytes) -> None:
+def test_data_has_formats_of_other_programs(user: TelegramUser, photo: bytes) -> None:
     answer, prediction = answered(user, photo), newest(user)
     assert press(user, answer, "Data") == ""
     document = user.wait_for(lambda message: message.document is not None)
@@ -136,7 +136,7 @@ def test_file_of_another_kind_is_shown_by_its_copy(user: TelegramUser, photo: by
     assert again(user, answer).photo
 
 
-def test_photo_that_is_gone_is_told(user: TelegramUser, photo: bytes) -> None:
+def test_missing_photo_is_told(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
     images.delete(newest(user).image_key)
     assert press(user, answer, "Labels off") == presses.GONE

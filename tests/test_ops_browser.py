@@ -200,7 +200,7 @@ def test_keys_show_values_and_refreshes_keep_them(page: Page, past: None) -> Non
     expect(slider.locator("output")).to_be_hidden()
 
 
-def test_refreshes_keep_focus_and_what_is_unfolded(page: Page) -> None:
+def test_refreshes_keep_focus_and_unfolded_lists(page: Page) -> None:
     page.get_by_text(ALARMS).click()
     link = page.get_by_role("link", name="Waiting", exact=True)
     link.focus()

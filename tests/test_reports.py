@@ -109,7 +109,7 @@ def test_silent_machine_needs_attention() -> None:
     assert (found["Workers in service"].bad, found["Workers in service"].note) == (True, "1 silent")
 
 
-def test_versions_that_run_are_told_apart() -> None:
+def test_running_versions_are_told_apart() -> None:
     groups = {"yolo5": group(instance("a"), instance("b"))}
     one = tiles(seen(groups, {"a": report(), "b": report()}))["Code"]
     assert (one.value, one.note) == ("v1", "on all 2 machines")

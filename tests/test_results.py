@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core import signing
 
 from botsite import aws
-from botsite.bot import deliver, replies
+from botsite.bot import answer, deliver, replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
@@ -175,7 +175,7 @@ def test_persistently_failing_picture_ends_as_text(
 ) -> None:
     control = TelegramControl(stack.telegram_url)
     control.fault("sendPhoto", "server_error", chat_id=user.chat_id, times=100)
-    for _ in range(deliver._TEXT_AFTER_FAILURES):
+    for _ in range(answer._TEXT_AFTER_FAILURES):
         assert call(finished.prediction_id) == 503
         _make_due(finished)
     assert call(finished.prediction_id) == 200

@@ -99,7 +99,7 @@ def test_advice_fits_the_failure(known: dict[str, Any], gone: bool, said: str) -
     assert said in timeline.advice(failed, photo_gone=gone)
 
 
-def test_answer_that_was_given_up_took_no_time() -> None:
+def test_given_up_answer_took_no_time() -> None:
     given_up = replace(ANSWERED, delivery=Delivery.UNDELIVERABLE)
     assert (timeline.total_ms(given_up), timeline.steps(given_up)[-1].name) == (None, "given up")
 

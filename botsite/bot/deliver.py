@@ -2,39 +2,34 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
-from botsite.bot import api, edits, found, looks, redraw, replies
+from botsite.bot import answer, api, replies
 from botsite.bot.errors import TelegramError
-from detection import deliveries, exports, image_headers, images, items, predictions, timeline, times
+from detection import deliveries, items, predictions, timeline, times
 from detection.predictions import Outcome
-from detection.schemas import Delivery, Form, Prediction, Status
+from detection.schemas import Delivery, Prediction
 
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
-# Telegram takes photos up to 20 times longer than wide; a longer one goes as a file.
-_LONGEST_PHOTO = 20
 # An outage of DynamoDB that lasts longer leaves the answer to the sweep, which sends it again.
 _INSIST_SECONDS = 600.0
 _INSIST_AGAIN_SECONDS = 0.5
-# An answer that fails for a reason of its own is tried again at once, twice, then after 30 s, 1 min, 2 min ... 1 h; as
-# text from the fifth failure on (after 3.5 min). After some five hours it is given up: Telegram is not down that long.
+# An answer that fails for a reason of its own is tried again at once, twice, then after 30 s, 1 min, 2 min ... 1 h.
+# After some five hours it is given up: Telegram is not down that long.
 _QUICK_FAILURES = 2
 _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
-_TEXT_AFTER_FAILURES = 5
 _GIVE_UP_AFTER_FAILURES = 14
-# Whoever has waited longer is notified of the answer.
-_NOTIFY_AFTER = timedelta(minutes=1)
 # No answer is tried for longer, for whatever reason it fails: Telegram itself drops updates after that time.
 _GIVE_UP_AFTER = timedelta(hours=24)
 
@@ -77,7 +72,7 @@ async def _deliver(prediction_id: str, follow: bool = True) -> Attempt:
     if not claimed.granted:
         return _refused(prediction)
     try:
-        await _send(prediction, send_before)
+        await answer.send(prediction, send_before)
     except TelegramError as error:
         if error.migrated_to and follow:
             await _follow(prediction, error.migrated_to)
@@ -190,144 +185,3 @@ def _refused(prediction: Prediction) -> Attempt:
         return Attempt(Result.NOT_FINISHED)
     milliseconds = timeline.between_ms(times.now(), prediction.delivery_until)
     return Attempt(Result.SOMEBODY_ELSE, max(0, milliseconds or 0) / 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What is sent: a text, or a JPEG in some form with the text as its caption."""
-
-    text: str
-    image: bytes | None = None
-    form: Literal["photo", "document"] = "photo"
-    file_name: str = "detections.jpg"
-    keyboard: api.Keyboard = ()
-    # More pictures, which come with the image as an album.
-    album: Sequence[bytes] = ()
-
-
-async def _send(prediction: Prediction, before: float) -> None:
-    answer = await _answer(prediction)
-    try:
-        if not await _in_place(prediction, answer, before):
-            await _as_reply(prediction, answer, before)
-    except TelegramError as error:
-        if answer.image is None or not _about_content(error):
-            raise
-        # Telegram rejects this picture and always will: the counts are an answer, too.
-        log.warning("result_image_refused", error=str(error))
-        await _as_reply(prediction, _Answer(answer.text, keyboard=answer.keyboard), before)
-
-
-async def _answer(prediction: Prediction) -> _Answer:
-    if prediction.status is Status.FAILED:
-        return _Answer(replies.failure(prediction.error))
-    caption = _caption(prediction)
-    if prediction.options.form is Form.JSON:
-        return _Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
-    keyboard = looks.keyboard(prediction, looks.first(prediction))
-    image = await _picture(prediction) if prediction.detections else None
-    if image is None:
-        return _Answer(caption, keyboard=keyboard)
-    form = _form(image)
-    if form == "document":
-        return _Answer(caption, image, form)
-    if prediction.options.form is Form.CROPS and (album := await _crops(prediction)):
-        return _Answer(caption, image, album=album)
-    return _Answer(caption, image, keyboard=keyboard)
-
-
-async def _crops(prediction: Prediction) -> list[bytes]:
-    """Return the objects cut out, as far as an album has room beside the photo; none if that can't be."""
-    try:
-        return (await redraw.cut_out(prediction, looks.first(prediction)))[: api.ALBUM_AT_MOST - 1]
-    except (redraw.Busy, images.ImageGone) as error:
-        log.warning("crops_left_out", error=repr(error))
-        return []
-
-
-def _caption(prediction: Prediction) -> str:
-    """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
-    options = prediction.options
-    if prediction.detections:
-        text = found.caption(prediction.detections)
-    else:
-        text = replies.none_of(options.only) if options.only else replies.nothing_found()
-    more = replies.not_understood(options.unknown)
-    longer = f"{text}\n\n{more}"
-    return longer if more and len(longer) <= found.CAPTION_LENGTH else text
-
-
-async def _in_place(prediction: Prediction, answer: _Answer, before: float) -> bool:
-    """Turn the message that told how the wait goes into the answer; return whether that was done.
-
-    An edit notifies nobody. After a long wait, and where an edit can't be, the message goes, before the answer comes:
-    it must not stay if this process ends in between.
-    """
-    chat_id, message_id = prediction.chat_id, prediction.status_message_id
-    if message_id is None or prediction.reopened_at:
-        return False
-    if _waited(prediction) > _NOTIFY_AFTER or answer.form == "document" or answer.album:
-        await edits.delete(chat_id, message_id)
-        return False
-    try:
-        if answer.image:
-            await edits.turn_into_photo(
-                chat_id, message_id, answer.image, answer.text, keyboard=answer.keyboard, before=before
-            )
-        else:
-            await edits.turn_into_text(chat_id, message_id, answer.text, keyboard=answer.keyboard, before=before)
-    except TelegramError as error:
-        if not _about_content(error):
-            raise
-        # They have deleted it, or the picture is rejected, which shows when it is sent.
-        log.info("status_not_edited", error=str(error))
-        await edits.delete(chat_id, message_id)
-        return False
-    return True
-
-
-async def _as_reply(prediction: Prediction, answer: _Answer, before: float) -> None:
-    chat_id, message_id = prediction.chat_id, prediction.message_id
-    if answer.image and answer.album:
-        await api.send_album(
-            chat_id, [answer.image, *answer.album], caption=answer.text, reply_to=message_id, before=before
-        )
-    elif answer.image is None:
-        await api.send_text(chat_id, answer.text, message_id, keyboard=answer.keyboard, before=before)
-    else:
-        await api.send_image(
-            chat_id,
-            answer.image,
-            answer.text,
-            form=answer.form,
-            name=answer.file_name,
-            reply_to=message_id,
-            keyboard=answer.keyboard,
-            before=before,
-        )
-
-
-def _about_content(error: TelegramError) -> bool:
-    """Return whether Telegram rejects what is sent, or the message it would change, and not the chat."""
-    return error.permanent and not (error.blocked or error.migrated_to)
-
-
-def _waited(prediction: Prediction) -> timedelta:
-    return times.now() - times.latest(prediction.received_at or prediction.created_at)
-
-
-async def _picture(prediction: Prediction) -> bytes | None:
-    """Return the boxed photo, or None if it is gone or could not be sent too often: then the counts must do."""
-    if prediction.delivery_failures >= _TEXT_AFTER_FAILURES:
-        log.warning("result_image_left_out", failures=prediction.delivery_failures)
-        return None
-    try:
-        return bytes(await _in_thread(images.get)(prediction.result_key))
-    except images.ImageGone:
-        log.exception("result_image_gone")
-        return None
-
-
-def _form(image: bytes) -> Literal["photo", "document"]:
-    size = image_headers.jpeg_size(image)
-    return "photo" if max(size) / min(size) <= _LONGEST_PHOTO else "document"

@@ -44,7 +44,7 @@ def test_no_at_a_terminal_makes_nothing(prefix: str, tmp_path: Path, monkeypatch
     acceptance.check_nothing_is_left(prefix)
 
 
-def test_terminal_shows_what_a_step_does_just_now() -> None:
+def test_terminal_shows_current_act_of_step() -> None:
     output = io.StringIO()
     screen = Screen(Console(file=output, force_terminal=True, width=150))
     screen.begins("a burst of photos")

@@ -96,7 +96,7 @@ def test_markdown_has_numbers_with_units(prefix: str, tmp_path: Path) -> None:
     ]
 
 
-def test_second_ctrl_c_says_what_is_left(prefix: str, tmp_path: Path) -> None:
+def test_second_ctrl_c_lists_leftovers(prefix: str, tmp_path: Path) -> None:
     stacks.provision(Service(prefix), parts=("network",))
     report = run(prefix, tmp_path, step(is_interrupted), step(passes), last=step(is_interrupted))
     assert (states(report), report.coming) == (["interrupted", "interrupted"], ["passes"])
@@ -133,7 +133,7 @@ def test_kept_service_has_its_price_and_its_end(prefix: str, tmp_path: Path) -> 
     assert Service(prefix).find("network")
 
 
-def test_chosen_steps_bring_what_they_need() -> None:
+def test_chosen_steps_bring_their_requirements() -> None:
     options = Options("any", Path(), only=frozenset({"again", "chart"}))
     assert [one.name for one in session.chosen(options)] == ["provision", "from-zero", "scale-in", "again", "chart"]
     assert session.chosen(Options("any", Path())) == list(STEPS)

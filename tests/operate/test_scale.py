@@ -181,7 +181,7 @@ def test_deployment_keeps_it() -> None:
     assert group().minimum == 2
 
 
-def test_hold_that_is_over_holds_nothing() -> None:
+def test_past_hold_holds_nothing() -> None:
     scale(*IN_FORCE)
     [action] = actions()
     over = datetime.now(UTC) - timedelta(minutes=10)
