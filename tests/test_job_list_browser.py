@@ -65,7 +65,9 @@ def test_list_fits_the_window_and_is_readable(
     assert page.locator(".state, #job-filters a, .button, td[data-label]").evaluate_all(CONTRAST) >= 4.5
     picture = page.locator(".picture img")
     expect(picture).to_have_count(1)
-    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 112
+    assert (
+        picture.evaluate("image => image.decode().then(() => Math.max(image.naturalWidth, image.naturalHeight))") == 112
+    )
 
 
 def test_only_failures_of_ours_are_red(page: Page, site_address: str, sender: TelegramUser) -> None:

@@ -81,7 +81,7 @@ def test_unreachable_part_of_aws_hides_no_other(stack: LocalStack) -> None:
     done = operating.manage("status", "--json", env=operating.environment("", **places))
     found = json.loads(done.stdout)
     assert found["stacks"]["not_known"].startswith("not known: "), done.stderr
-    assert found["machines"]["metricStreamer"]["maximum"] == 1
+    assert found["machines"]["metricStreamer"]["maximum"] == 2
 
 
 def test_environment_of_another_service_counts_without_prefix(stack: LocalStack) -> None:
