@@ -1,6 +1,7 @@
 """An answered photo is shown in other ways at the press of a button: from its stored boxes, without another job."""
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from itertools import count
 from zipfile import ZipFile
@@ -8,6 +9,8 @@ from zipfile import ZipFile
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from botsite import aws
@@ -176,6 +179,13 @@ def test_every_button_leads_to_its_look() -> None:
 @pytest.mark.parametrize("data", ["", "2511x", "9", "25119", "251102", "２５11", "2521", "25" * 20])
 def test_forged_look_is_unknown(data: str) -> None:
     assert looks.read(ANSWERED, data) is None
+
+
+@given(st.lists(st.sampled_from(["person", "dog", "bicycle"])), st.none() | st.floats(0.01, 1), st.booleans())
+def test_whatever_a_caption_asks_for_has_working_buttons(only: list[str], least: float | None, blur: bool) -> None:
+    prediction = replace(ANSWERED, options=Options(tuple(only), least, blur=blur))
+    for button in (button for row in looks.keyboard(prediction, looks.first(prediction)) for button in row):
+        assert looks.read(prediction, button.data.split(":")[2]) is not None
 
 
 def test_less_sure_shows_more() -> None:

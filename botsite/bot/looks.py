@@ -42,11 +42,11 @@ class Look:
 
 
 def first(prediction: Prediction) -> Look:
-    """Return the look of the answer as its sender asked for it."""
+    """Return the look of the answer as its sender asked for it, as far as buttons can say it."""
     options = prediction.options
     least = LEAST if options.least is None else options.least
-    only = options.only[0] if len(options.only) == 1 else ""
-    return Look(round(least * 100), only, options.labels, options.blur)
+    only = options.only[0] if len(options.only) == 1 and options.only[0] in _labels(prediction) else ""
+    return Look(min(max(round(least * 100), 1), 99), only, options.labels, options.blur)
 
 
 def shown(prediction: Prediction, look: Look) -> list[Detection]:
