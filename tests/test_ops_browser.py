@@ -174,6 +174,7 @@ def test_pointer_shows_values_of_a_moment(page: Page, past: None) -> None:
         page.mouse.move(box["x"] + share * box["width"], box["y"] + 40)
         readout = probe(page).locator("output")
         expect(readout).to_have_text(re.compile(r"^\d\d:\d\d UTC\nbacklog \d+$"))
+        expect(readout).to_be_visible()
         inside = readout.bounding_box()
         assert inside
         assert box["x"] <= inside["x"] <= inside["x"] + inside["width"] <= box["x"] + box["width"]

@@ -5,9 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from django.conf import settings
+from django.core.files.storage import default_storage, storages
+from django.utils.functional import empty
 
 from botsite import aws, secret_store
 from deploy.local.ministack import COMMAND, environment
@@ -79,7 +82,9 @@ def put_back() -> Iterator[None]:
 
 
 def forget_clients() -> None:
-    """Drop the clients of another endpoint: the factory keeps what it has made."""
+    """Drop the clients of another endpoint, and the storage of its bucket: the factories keep what they have made."""
+    cast(Any, storages)._storages.clear()
+    cast(Any, default_storage)._wrapped = empty
     aws._client.cache_clear()
     aws._resource.cache_clear()
     secret_store._client.cache_clear()
