@@ -98,7 +98,7 @@ async def delete(chat_id: int, message_id: int) -> None:
 
 @connections.with_the_stored_token
 async def answer_press(query_id: str, text: str = "") -> None:
-    """End the waiting of whoever pressed a button, with a notice of at most 200 characters or without one.
+    """Stop the spinner on a pressed button; show a notice of at most 200 characters, if there is one.
 
     After some seconds Telegram takes no answer any more, which is nobody's failure.
     """

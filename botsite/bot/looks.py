@@ -77,7 +77,7 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
 
 
 def read(prediction: Prediction, data: str) -> Look | None:
-    """Return the look that a button of this photo holds, None if it is none."""
+    """Return the look encoded in a button's data, None if the data is not one of this photo's looks."""
     match = _DATA.fullmatch(data)
     labels = _labels(prediction)
     if not match or (match["only"] and int(match["only"]) >= len(labels)):

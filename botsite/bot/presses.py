@@ -27,7 +27,7 @@ _SHOWS = {looks.LOOK: redraw.look, looks.CROPS: redraw.crops, looks.DATA: redraw
 
 
 async def pressed(press: Press) -> None:
-    """Act, and end the waiting of whoever pressed. A press isn't repeated: it raises nothing that passes."""
+    """Act on a press and answer it. Telegram doesn't send a press again, so errors that pass aren't raised."""
     try:
         notice = await _act(press)
     except (TelegramError, redraw.Busy, ClientError, BotoCoreError) as error:
@@ -40,7 +40,7 @@ async def pressed(press: Press) -> None:
 
 
 async def _act(press: Press) -> str:
-    """Return what to tell whoever pressed; empty if the message shows it."""
+    """Return the notice to show, empty if the changed message says it all."""
     action, _, rest = press.data.partition(":")
     prediction_id, _, wanted = rest.partition(":")
     if action not in (acknowledge.CANCEL, *_SHOWS):
