@@ -82,6 +82,22 @@ def seconds_since_newest() -> float | None:
     return (times.now() - created).total_seconds() if created else None
 
 
+def waiting_before(created_at: datetime, most: int) -> int:
+    """Return how many photos that came before that time are not finished, at most about `most`."""
+    return sum(
+        aws.dynamodb().query(
+            TableName=settings.PREDICTIONS_TABLE,
+            IndexName="by_status",
+            KeyConditionExpression="#status = :status AND created_at < :created",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues=items.plain({":status": status, ":created": created_at}),
+            Select="COUNT",
+            Limit=most,
+        )["Count"]
+        for status in (Status.PROCESSING, Status.QUEUED)
+    )
+
+
 def waiting_since(limit: int) -> list[datetime]:
     """Return when the first `limit` photos that are not finished came, oldest first."""
     found: list[datetime] = []

@@ -128,7 +128,7 @@ def aged(prediction: Prediction, age: timedelta) -> None:
     )
 
 
-def test_who_has_to_wait_is_told_before_webhook_answers(
+def test_waiting_sender_is_told_before_webhook_answers(
     site: Site, user: TelegramUser, known_file: FileReference
 ) -> None:
     message_id = site.send(user, known_file)
@@ -137,6 +137,27 @@ def test_who_has_to_wait_is_told_before_webhook_answers(
     assert "in line" in message.text or "next" in message.text
     assert [button.text for button in message.buttons] == ["Cancel"]
     assert stored(user).status_message_id == message.message_id
+
+
+def test_place_counts_photos_before(site: Site, user: TelegramUser, known_file: FileReference) -> None:
+    site.send(user, known_file)
+    mine = stored(user)
+    assert mine.created_at
+    later = mine.created_at + timedelta(milliseconds=1)
+    before = queries.waiting_before(mine.created_at, 1000)
+    assert queries.waiting_before(later, 1000) == before + 1
+    assert queries.waiting_since(1000)[before] == mine.created_at
+    assert queries.waiting_before(later, 1) <= 2
+
+
+def test_flooding_chat_gets_no_more_messages_than_its_limit(
+    site: Site, user: TelegramUser, known_file: FileReference
+) -> None:
+    for number in range(6):
+        update = new_updates.with_photo(user.chat_id, known_file, message_id=10_000 + number)
+        assert site.post(update) == 200
+    assert len(queries.latest_of_chat(user.chat_id)) == 6
+    assert 1 <= len(said(user)) <= 4
 
 
 def test_message_becomes_boxed_photo(site: Site, user: TelegramUser, known_file: FileReference, photo: bytes) -> None:

@@ -92,6 +92,15 @@ def test_pressed_twice_shows_once(user: TelegramUser, photo: bytes) -> None:
     assert len(from_bot(user)) == 1
 
 
+def test_pressing_all_the_time_keeps_nobody_else_waiting(user: TelegramUser, stack: LocalStack, photo: bytes) -> None:
+    other = TelegramUser(stack.telegram_url, user.chat_id + 700_000)
+    answer, others = answered(user, photo), answered(other, photo)
+    data = next(str(button.data) for button in answer.buttons if button.text == "Data")
+    pressed = [user.press(answer.message_id, data) for _ in range(12)]
+    assert press(other, others, "Labels off") == ""
+    assert {user.wait_for_answer(query).text for query in pressed} <= {"", presses.FAILED}
+
+
 def test_objects_are_cut_out(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
     assert press(user, answer, "Cut out") == ""

@@ -57,7 +57,10 @@ async def acknowledge(prediction: Prediction) -> bool:
     Its loss is nobody's failure, and it is not made up for.
     """
     try:
-        text = (await _in_thread(_texts)([prediction]))[0]
+        # First of all: somebody who sends hundreds of photos must not cost a query for each.
+        if not await edits.may_send_status(prediction.chat_id):
+            return False
+        text = await _in_thread(_first_text)(prediction)
         async with asyncio.timeout(_LONGEST_SECONDS):
             message_id = await edits.send_status(
                 prediction.chat_id, text, prediction.message_id, cancel_button(prediction)
@@ -79,17 +82,25 @@ def cancel_button(prediction: Prediction) -> Button:
     return Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
 
 
+def _first_text(prediction: Prediction) -> str:
+    """Return how the wait will go for a photo that has just come."""
+    return _text(queries.waiting_before(times.latest(prediction.created_at), PLACES), wait.outlook())
+
+
 def _texts(predicted: Sequence[Prediction]) -> list[str]:
     """Return how the wait goes for each of these photos."""
     came = queries.waiting_since(PLACES)
     outlook = wait.outlook()
-    return [_text(prediction, came, outlook) for prediction in predicted]
+    return [
+        waiting.looking()
+        if prediction.status is Status.PROCESSING
+        else _text(bisect_left(came, times.latest(prediction.created_at)), outlook)
+        for prediction in predicted
+    ]
 
 
-def _text(prediction: Prediction, came: Sequence[datetime], outlook: Outlook | None) -> str:
-    if prediction.status is Status.PROCESSING:
-        return waiting.looking()
-    before = bisect_left(came, times.latest(prediction.created_at))
+def _text(before: int, outlook: Outlook | None) -> str:
+    """Return how the wait goes for a photo with so many before it, PLACES or more if there are many."""
     place = before + 1 if before < PLACES else None
     expected = outlook.after(before + 1) if outlook else None
     return waiting.in_line(place, expected, starting=bool(outlook and outlook.ready and outlook.starting))

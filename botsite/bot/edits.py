@@ -24,12 +24,17 @@ _EDIT_AFTER_SECONDS, _IDLE_SECONDS = 2.0, 0.1
 _in_thread = sync_to_async(thread_sensitive=False)
 
 
-@connections.with_the_stored_token
-async def send_status(chat_id: int, text: str, reply_to: int, button: Button) -> int:
-    """Send a text with a button, as a reply; return its message_id. Raise TelegramError if its turn isn't now."""
+async def may_send_status(chat_id: int) -> bool:
+    """Take a turn for a status if no answer needs it; return whether it was taken."""
     for limit in (rate_limit.chat(chat_id), rate_limit.BOT):
         if not await _in_thread(rate_limit.spare)(limit):
-            raise TelegramError(f"status to chat {chat_id}: answers come first", permanent=False)
+            return False
+    return True
+
+
+@connections.with_the_stored_token
+async def send_status(chat_id: int, text: str, reply_to: int, button: Button) -> int:
+    """Send a text with a button, as a reply, in the turn that `may_send_status` took; return its message_id."""
     bot = await connections.bot()
     try:
         sent = await bot.send_message(

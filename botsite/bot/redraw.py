@@ -1,6 +1,7 @@
 """Show an answered photo in another way, from its stored boxes: no job, no machine, within a second."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from detection.picture.render import Scene
 
 _in_thread = sync_to_async(thread_sensitive=False)
-# A site draws one picture at a time: a decoded photo takes megabytes. So many wait for it at most.
+# A site draws one picture at a time: a decoded photo takes megabytes. So many wait for it at most, of all chats and of
+# one: whoever presses all the time keeps nobody else from it.
 _drawing = asyncio.Semaphore(1)
-_WAITING_AT_MOST = 8
-_waiting = 0
+_WAITING_AT_MOST, _OF_CHAT_AT_MOST = 16, 2
+_waiting: Counter[int] = Counter()
 T = TypeVar("T")
 
 
@@ -55,15 +57,17 @@ async def data(prediction: Prediction, message_id: int, wanted: Look) -> None:
 
 async def _drawn(work: Callable[[Prediction, Look], T], prediction: Prediction, wanted: Look) -> T:
     """Do the work in a thread, in turn with others."""
-    global _waiting
-    if _waiting >= _WAITING_AT_MOST:
+    chat = prediction.chat_id
+    if _waiting.total() >= _WAITING_AT_MOST or _waiting[chat] >= _OF_CHAT_AT_MOST:
         raise Busy
-    _waiting += 1
+    _waiting[chat] += 1
     try:
         async with _drawing:
             return await _in_thread(work)(prediction, wanted)
     finally:
-        _waiting -= 1
+        _waiting[chat] -= 1
+        if not _waiting[chat]:
+            del _waiting[chat]
 
 
 def _picture(prediction: Prediction, wanted: Look) -> bytes:
