@@ -75,6 +75,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     return Scheduling(config, log)
 
 
+def pytest_testnodedown(node: WorkerController, error: object | None) -> None:
+    """Say how a process of the tests ended that should not have: by which signal, or with which code."""
+    if error:
+        node.config.get_terminal_writer().line(f"\n{node.gateway.id} ended with code {node.gateway._io.wait()}")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the files that take long; the order is random otherwise."""
