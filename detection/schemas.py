@@ -145,6 +145,12 @@ class Prediction:
     # The numbers of the candidates' classes in the model, by label; they decide about colours.
     classes: Mapping[str, int] = field(default_factory=dict)
     options: Options = field(default=EVERYTHING)
+    # Who sent the photo (a user's id), in which topic of a group, and the language the answer is in ("de").
+    sender_id: int | None = None
+    thread_id: int | None = None
+    language: str | None = None
+    # Which album the photo belongs to; albums get one answer.
+    album_id: str | None = None
     acts: tuple[Act, ...] = field(default=())
 
     @property

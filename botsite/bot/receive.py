@@ -88,6 +88,9 @@ async def _photo(photo: Photo) -> None:
             photo.chat_id,
             photo.message_id,
             image_key=f"photos/{identity}",
+            sender_id=photo.sender_id,
+            thread_id=photo.thread_id,
+            language=photo.language or None,
             received_at=times.now(),
             options=captions.read(photo.caption),
         )

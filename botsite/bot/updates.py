@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from telegram import CallbackQuery, Chat, Message, Update
+from telegram import CallbackQuery, Chat, Message, Update, User
 
 # Limit of the ids of chats, messages and people: DynamoDB, SQS and the Bot API all take as much.
 _LARGEST_ID = 2**63 - 1
 _CAPTION_LENGTH = 1024
 _FILE_ID = re.compile(r"[!-~]{1,500}", re.ASCII)
+_LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8}){0,3}", re.ASCII)
+_ALBUM = re.compile(r"[!-~]{1,64}", re.ASCII)
 _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
 
 
@@ -19,13 +21,17 @@ _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
 class _Said:
     """What every message has. `sent_at` is when its sender sent it, in UTC.
 
-    `in_group`: other people talk there, too; `names` are the @names in the message, in lower case and without the @;
-    `reply_to` is the id of the user whose message this one answers.
+    `sender_id` is a user's, None for a channel's; `language` is what that user's app speaks ("de", "pt-br"), if known;
+    `thread_id` is the topic of the group. `in_group`: other people talk there, too; `names` are the @names in the
+    message, in lower case and without the @; `reply_to` is the id of the user whose message this one answers.
     """
 
     chat_id: int
     message_id: int
     sent_at: datetime
+    sender_id: int | None = None
+    language: str = ""
+    thread_id: int | None = None
     in_group: bool = False
     names: frozenset[str] = frozenset()
     reply_to: int | None = None
@@ -41,7 +47,7 @@ class Photo(_Said):
     """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
     `declared` is the type that the sender states for a file, such as "image/heic"; empty for a photo. `caption` is what
-    the sender says about it.
+    the sender says about it; `album` is the same for all photos of an album.
     """
 
     file_id: str
@@ -49,14 +55,16 @@ class Photo(_Said):
     file_bytes: int | None
     declared: str = ""
     caption: str = ""
+    album: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(_Said):
-    """A command such as /start, without its slash and without arguments; `to` is the bot named after its @."""
+    """A command such as /start, without its slash; `to` is the bot named after its @, `argument` what follows."""
 
     name: str
     to: str = ""
+    argument: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +87,7 @@ class Press:
     data: str
     pressed_by: int
     asked_by: int | None = None
+    language: str = ""
 
 
 class NotJson(ValueError):
@@ -130,22 +139,19 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
     where = _where(message)
     if message.photo:
         largest = max(message.photo, key=lambda size: _number(size.width) * _number(size.height))
-        return _file(largest, message.caption, where)
+        return _file(largest, message, where)
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))
     if message.document:
         declared = message.document.mime_type
-        return _file(
-            message.document,
-            message.caption,
-            where | {"declared": declared.lower() if isinstance(declared, str) else ""},
-        )
+        return _file(message.document, message, where, declared.lower() if isinstance(declared, str) else "")
     if message.text:
         # "/start@this_bot now" -> "start"
-        name, _, to = message.text.split()[0].partition("@") if message.text.strip() else ("", "", "")
+        first, *rest = message.text.split(maxsplit=1) or [""]
+        name, _, to = first.partition("@")
         if name.startswith("/"):
-            return Command(**where, name=name[1:].lower(), to=to.lower())
+            return Command(**where, name=name[1:].lower(), to=to.lower(), argument="".join(rest).strip())
         return Other(**where, kind="text")
     if message.media_group_id:
         return Other(**where, kind="album entry without a photo")
@@ -167,6 +173,7 @@ def _press(query: CallbackQuery) -> Press | None:
         data=query.data,
         pressed_by=_number(query.from_user.id),
         asked_by=_number(asker.id) if asker else None,
+        language=_language(query.from_user),
     )
 
 
@@ -179,19 +186,35 @@ def _where(message: Message) -> dict[str, Any]:
         "chat_id": _number(message.chat.id),
         "message_id": _number(message.message_id),
         "sent_at": message.date,
+        "sender_id": _number(message.from_user.id) if message.from_user else None,
+        "language": _language(message.from_user),
+        "thread_id": _number(message.message_thread_id) if message.is_topic_message else None,
         "in_group": message.chat.type in (Chat.GROUP, Chat.SUPERGROUP),
         "names": frozenset(name.lower() for name in _MENTION.findall(message.text or message.caption or "")),
         "reply_to": _number(answered.id) if answered else None,
     }
 
 
-def _file(file: Any, caption: Any, where: dict[str, Any]) -> Photo:
+def _file(file: Any, message: Message, where: dict[str, Any], declared: str = "") -> Photo:
     for value in (file.file_id, file.file_unique_id):
         if not _FILE_ID.fullmatch(value):
             raise Malformed("not a file_id")
-    said = caption[:_CAPTION_LENGTH] if isinstance(caption, str) else ""
-    size = None if file.file_size is None else _number(file.file_size)
-    return Photo(**where, file_id=file.file_id, file_unique_id=file.file_unique_id, file_bytes=size, caption=said)
+    album = message.media_group_id
+    return Photo(
+        **where,
+        file_id=file.file_id,
+        file_unique_id=file.file_unique_id,
+        file_bytes=None if file.file_size is None else _number(file.file_size),
+        declared=declared,
+        caption=message.caption[:_CAPTION_LENGTH] if isinstance(message.caption, str) else "",
+        album=album if isinstance(album, str) and _ALBUM.fullmatch(album) else "",
+    )
+
+
+def _language(user: User | None) -> str:
+    """Return what a user's app speaks, in lower case; empty if that isn't known."""
+    code = user.language_code if user else None
+    return code.lower() if isinstance(code, str) and _LANGUAGE.fullmatch(code) else ""
 
 
 def _number(value: Any) -> int:
