@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from deploy.local.telegram.calls import Call, JsonObject
 from deploy.local.telegram.chats import Chats, Person
+from deploy.local.telegram.claims import Claims
 from deploy.local.telegram.faults import Faults
 from deploy.local.telegram.files import Files
 from deploy.local.telegram.journal import Journal
@@ -47,8 +48,7 @@ class Telegram:
         self.webhook = Webhook(self.updates, self.settings, self.faults, self.journal, self._execute)
         self.presses: dict[str, Press] = {}
         self.commands: list[JsonObject] = []
-        # What each of the bot's messages claims to answer, by chat and message_id, even if that is not there.
-        self.claims: dict[tuple[int, int], int] = {}
+        self.claims = Claims()
 
     def reset(self) -> None:
         """Forget messages, files, updates, faults and calls, and reset all settings.
