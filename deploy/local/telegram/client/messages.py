@@ -48,6 +48,7 @@ class Message:
     edited: bool
     media_group_id: str | None
     reaction: str | None
+    thread_id: int | None = None
 
     def answers(self, message_id: int) -> bool:
         """Return whether it is the bot's answer to that message."""
@@ -114,6 +115,7 @@ def read_message(fields: dict[str, Any]) -> Message:
         edited="edit_date" in fields,
         media_group_id=fields.get("media_group_id"),
         reaction=fields.get("reaction"),
+        thread_id=fields.get("message_thread_id"),
     )
 
 
