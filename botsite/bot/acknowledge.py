@@ -63,7 +63,11 @@ async def acknowledge(prediction: Prediction) -> bool:
         text = await _in_thread(_first_text)(prediction)
         async with asyncio.timeout(_LONGEST_SECONDS):
             message_id = await edits.send_status(
-                prediction.chat_id, text, prediction.message_id, cancel_button(prediction)
+                prediction.chat_id,
+                text,
+                prediction.message_id,
+                cancel_button(prediction),
+                prediction.thread_id,
             )
         stored = await _in_thread(predictions.note_status_message)(prediction.prediction_id, message_id)
         if stored.granted:
@@ -168,7 +172,9 @@ class _Follower:
 
 
 def _waits(prediction: Prediction) -> bool:
-    return not prediction.finished and prediction.delivery is Delivery.PENDING
+    """Return whether its message tells of a wait; a group that has become a supergroup has that message no more."""
+    told = prediction.status_message_id is not None
+    return told and not prediction.finished and prediction.delivery is Delivery.PENDING
 
 
 _FOLLOWER = _Follower()

@@ -123,13 +123,16 @@ async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bo
 
 
 async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> None:
-    chat_id, message_id = prediction.chat_id, prediction.message_id
+    chat_id, message_id, thread_id = prediction.chat_id, prediction.message_id, prediction.thread_id
     if answer.image and answer.album:
+        pictures = [answer.image, *answer.album]
         await api.send_album(
-            chat_id, [answer.image, *answer.album], caption=answer.text, reply_to=message_id, before=before
+            chat_id, pictures, caption=answer.text, reply_to=message_id, thread_id=thread_id, before=before
         )
     elif answer.image is None:
-        await api.send_text(chat_id, answer.text, message_id, keyboard=answer.keyboard, before=before)
+        await api.send_text(
+            chat_id, answer.text, message_id, thread_id=thread_id, keyboard=answer.keyboard, before=before
+        )
     else:
         await api.send_image(
             chat_id,
@@ -138,6 +141,7 @@ async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> No
             form=answer.form,
             name=answer.file_name,
             reply_to=message_id,
+            thread_id=thread_id,
             keyboard=answer.keyboard,
             before=before,
         )
@@ -145,7 +149,7 @@ async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> No
 
 def _about_content(error: TelegramError) -> bool:
     """Return whether Telegram rejects what is sent, or the message it would change, and not the chat."""
-    return error.permanent and not (error.blocked or error.migrated_to)
+    return error.permanent and not (error.blocked or error.migrated_to or error.topic_closed)
 
 
 def _waited(prediction: Prediction) -> timedelta:

@@ -141,7 +141,7 @@ async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Attempt
     chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))
     if chat_id is not None:
         try:
-            await api.send_text(chat_id, replies.gave_up(), message_id)
+            await api.send_text(chat_id, replies.gave_up(), message_id, thread_id=_number(item.get("thread_id")))
         except TelegramError as unsent:
             log.warning("answer_undeliverable", chat_id=chat_id, error=str(unsent))
     return Attempt(Result.SETTLED)
