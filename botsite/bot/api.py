@@ -194,14 +194,22 @@ async def in_topic(thread_id: int | None, send: Callable[[int | None], Awaitable
 
 
 @asynccontextmanager
-async def sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
+async def sending(
+    chat_id: int,
+    action: str,
+    before: float,
+    limit_of: Callable[[int], rate_limit.Limit] = rate_limit.chat,
+    *,
+    taken: bool = False,
+) -> AsyncIterator[None]:
     """Wait for a turn under Telegram's limits, then send; a 429 holds back this chat for all senders.
 
-    The chat's turn comes first: it may be far away, and a turn of the bot's must not pass unused meanwhile.
+    The chat's turn comes first, unless it is `taken` already: it may be far away, and a turn of the bot's must not pass
+    unused meanwhile.
     """
-    chat, probed = rate_limit.chat(chat_id), list[rate_limit.Limit]()
+    chat, probed = limit_of(chat_id), list[rate_limit.Limit]()
     try:
-        for limit in (chat, rate_limit.BOT):
+        for limit in (rate_limit.BOT,) if taken else (chat, rate_limit.BOT):
             permit = await _in_thread(rate_limit.reserve)(limit)
             if permit.probe:
                 probed.append(limit)
@@ -218,7 +226,7 @@ async def sending(chat_id: int, action: str, before: float) -> AsyncIterator[Non
     except telegram.TelegramError as error:
         translated = translate(f"{action} to chat {chat_id}", error)
         if seconds := translated.retry_after_seconds:
-            again = await _in_thread(rate_limit.refused)(chat_id, seconds, probe=chat in probed)
+            again = await _in_thread(rate_limit.refused)(chat_id, seconds, probe=chat in probed, limit=chat)
             translated.retry_after_seconds = again
         raise translated from error
     for limit in probed:

@@ -100,7 +100,7 @@ async def _follow(prediction: Prediction, new_chat_id: int) -> None:
 async def _undeliverable(prediction: Prediction, error: TelegramError) -> Attempt:
     await _insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
     log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
-    if error.blocked:
+    if error.blocked and not prediction.guest_query_id:
         await _in_thread(deliveries.close_chat)(prediction.chat_id)
     return Attempt(Result.SETTLED)
 

@@ -59,7 +59,7 @@ async def edit_status(chat_id: int, message_id: int, text: str, button: Button |
         if not await _in_thread(rate_limit.idle)(limit, seconds):
             return False
     bot = await connections.bot()
-    with _unchanged_is_fine():
+    with unchanged_is_fine():
         try:
             await bot.edit_message_text(
                 text, chat_id, message_id, reply_markup=keyboard_of([[button]] if button else []), **_BRIEFLY
@@ -75,7 +75,7 @@ async def turn_into_text(
 ) -> None:
     """Turn a message of the bot's into this text; not later than `before` (monotonic seconds)."""
     bot = await connections.bot()
-    with _unchanged_is_fine():
+    with unchanged_is_fine():
         async with sending(chat_id, "editMessageText", before):
             await bot.edit_message_text(
                 text, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
@@ -89,7 +89,7 @@ async def turn_into_photo(
     """Turn a message of the bot's into a JPEG with its caption; not later than `before` (monotonic seconds)."""
     bot = await connections.bot()
     media = InputMediaPhoto(image, caption=caption, filename="detections.jpg")
-    with _unchanged_is_fine():
+    with unchanged_is_fine():
         async with sending(chat_id, "editMessageMedia", before):
             await bot.edit_message_media(
                 media, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
@@ -124,7 +124,7 @@ async def answer_press(query_id: str, text: str = "") -> None:
 
 
 @contextmanager
-def _unchanged_is_fine() -> Iterator[None]:
+def unchanged_is_fine() -> Iterator[None]:
     """Take an edit that changes nothing as done: the one before it got through, but its reply was lost."""
     try:
         yield

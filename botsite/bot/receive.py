@@ -12,40 +12,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import acknowledge, addressed, api, bot_token, captions, deliver, downloads, presses, replies
-from botsite.bot.errors import TelegramError, TooLarge
+from botsite.bot import acknowledge, addressed, api, bot_token, captions, deliver, fetching, guests, presses, replies
+from botsite.bot.errors import TelegramError
 from botsite.bot.spool import Spool
-from botsite.bot.updates import Command, Incoming, Other, Photo, Press
+from botsite.bot.updates import Command, Guest, Incoming, Other, Photo, Press
 from botsite.pause import Pause
-from detection import image_headers, jobs, sentences, times
+from detection import jobs, times
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
-# A file that Telegram has not been able to hand out for this long is given up, and the sender told.
-_PATIENCE_SECONDS = 3600
-# A late update may have waited for us, not for Telegram: one failure is not enough.
-_LATE_TRIES = 2
-# Types that are no image, whatever is in the file. Clients that do not know a type say application/octet-stream.
-_NO_IMAGE_PREFIXES = ("video/", "audio/", "text/", "font/", "application/vnd.")
-_NO_IMAGE_TYPES = frozenset(
-    f"application/{name}"
-    for name in (
-        "pdf", "zip", "gzip", "x-gzip", "x-tar", "x-rar", "x-rar-compressed", "x-7z-compressed", "x-bzip2", "msword",
-        "rtf", "json", "xml", "javascript", "epub+zip", "java-archive", "x-tgsticker", "x-msdownload",
-    )
-)  # fmt: skip
-
-
-class Refused(Exception):
-    """This photo cannot be processed; the text is an English sentence for its sender."""
 
 
 async def receive(incoming: Incoming) -> None:
     """Do what an update asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
     if isinstance(incoming, Press):
         await presses.pressed(incoming)
+        return
+    if isinstance(incoming, Guest):
+        await guests.called(incoming)
         return
     if incoming.in_group and not await addressed.to_bot(incoming):
         return
@@ -63,7 +49,9 @@ async def receive(incoming: Incoming) -> None:
 
 async def give_up(incoming: Incoming) -> None:
     """Apologise for what could not be done. Raise as `receive` does."""
-    if not isinstance(incoming, Press):
+    if isinstance(incoming, Guest):
+        await guests.say(incoming, replies.gave_up())
+    elif not isinstance(incoming, Press):
         await _say(incoming, replies.gave_up())
 
 
@@ -98,8 +86,8 @@ async def _photo(photo: Photo) -> None:
             options=captions.read(photo.caption),
         )
         try:
-            file = await _fetch(photo)
-        except Refused as error:
+            file = await fetching.fetch(photo)
+        except fetching.Refused as error:
             await _in_thread(jobs.refuse)(prediction, str(error))
             await deliver.deliver(identity)
             return
@@ -122,37 +110,6 @@ async def _submit(prediction: Prediction, file: Spool) -> None:
         in_flight.start(_tell_of(paused, prediction))
     elif waits and not await acknowledge.acknowledge(stored):
         await _show_activity(prediction)
-
-
-async def _fetch(photo: Photo) -> Spool:
-    """Download the photo and check its header. Raise Refused if it is not available, or not an image."""
-    if _is_other_type(photo.declared):
-        raise Refused(sentences.NO_IMAGE)
-    if photo.file_bytes and photo.file_bytes > downloads.MAX_FILE_BYTES:
-        raise Refused(replies.too_large(photo.file_bytes))
-    late = photo.age_seconds > _PATIENCE_SECONDS
-    for tries_left in reversed(range(_LATE_TRIES if late else 1)):
-        try:
-            return await downloads.download(photo.file_id, image_headers.read, image_headers.HEAD_BYTES)
-        except image_headers.UnreadableImage as error:
-            raise Refused(str(error)) from error
-        except TooLarge as error:
-            raise Refused(replies.TOO_LARGE_FOR_BOTS) from error
-        except TelegramError as error:
-            if error.permanent:
-                log.warning("photo_unavailable", error=str(error))
-                raise Refused(replies.UNAVAILABLE) from error
-            if not late or error.token_refused or error.retry_after_seconds:
-                # This is not about the photo.
-                raise
-            if not tries_left:
-                log.warning("photo_unavailable", error=str(error))
-                raise Refused(replies.UNAVAILABLE) from error
-    raise AssertionError("the last try returns or raises")
-
-
-def _is_other_type(declared: str) -> bool:
-    return declared.startswith(_NO_IMAGE_PREFIXES) or declared in _NO_IMAGE_TYPES
 
 
 async def _show_activity(prediction: Prediction) -> None:

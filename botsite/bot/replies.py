@@ -30,7 +30,8 @@ HELP = noop(
     "Reply “what is this?” to a photo that is in our chat already, and I look at that one.\n\n"
     "In a group I only look at what is meant for me: mention me in a photo's caption, reply to a message of mine with "
     "a photo, or reply to somebody's photo and mention me or send /what. With privacy mode, which bots usually have, "
-    "Telegram doesn't even show me anything else.\n\n"
+    "Telegram doesn't even show me anything else. In a chat without me, reply to a photo and mention me: if I can be "
+    "called as a guest, I answer there once.\n\n"
     "If it takes a while, I may be starting a machine for you: I sleep while nobody sends photos."
 )
 UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
@@ -43,6 +44,7 @@ NO_PHOTO = {
     "sticker": noop("Nice sticker, but I only look at photos."),
 }
 NO_PHOTO["video note"] = NO_PHOTO["video"]
+HOW_TO_CALL = noop("Reply to a photo and mention me, and I'll tell you what's in it.")
 HOW_TO_ASK = noop("Reply to a photo with /what, and I'll tell you what's in it.")
 OWN_PHOTO = noop(
     "That's one of my own pictures. The buttons under it show it in other ways; to have me look at a photo, "
@@ -92,6 +94,11 @@ def privacy(days: int) -> str:
 def no_photo(kind: str) -> str:
     """Return the answer to a message that holds no photo, by its kind."""
     return gettext(NO_PHOTO.get(kind, OTHER))
+
+
+def how_to_call() -> str:
+    """Return the answer to a guest's call that is about no photo."""
+    return gettext(HOW_TO_CALL)
 
 
 def own_photo() -> str:

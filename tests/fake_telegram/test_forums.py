@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
-from telegram import InlineQueryResultArticle, InputMediaPhoto, InputTextMessageContent, ReplyParameters
+from telegram import Bot, InlineQueryResultArticle, InputMediaPhoto, InputTextMessageContent, ReplyParameters
 from telegram.error import BadRequest, Forbidden
 
 from tests.fake_telegram.service import Fake, keyboard, picture, polled
@@ -35,11 +37,13 @@ def test_closed_and_deleted_topics_are_refused(telegram: Fake) -> None:
     closed, deleted = group.make_topic("Closed"), group.make_topic("Deleted")
     group.close_topic(closed)
     group.delete_topic(deleted)
-    for thread_id, reason in ((closed, "Topic_closed"), (deleted, "Message thread not found")):
+    for to, reason in ((closed, "Topic_closed"), (deleted, "Message thread not found")):
+        send = partial(Bot.send_message, chat_id=GROUP, text="hi", message_thread_id=to)
+        act = partial(Bot.send_chat_action, chat_id=GROUP, action="typing", message_thread_id=to)
         with pytest.raises(BadRequest, match=reason):
-            telegram.bot(lambda bot, to=thread_id: bot.send_message(GROUP, "hi", message_thread_id=to))
+            telegram.bot(send)
         with pytest.raises(BadRequest, match=reason):
-            telegram.bot(lambda bot, to=thread_id: bot.send_chat_action(GROUP, "typing", message_thread_id=to))
+            telegram.bot(act)
 
 
 def test_bot_hears_only_calls_in_chat_of_others(telegram: Fake) -> None:
