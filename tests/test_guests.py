@@ -67,7 +67,9 @@ def reaches(user: TelegramUser, delivery: Delivery) -> Prediction:
         found = [predictions.find(identity) for identity in queries.latest_of_chat(user.chat_id)]
         return next((each for each in found if each and each.delivery is delivery), None)
 
-    return wait_until(there)
+    found = wait_until(there)
+    assert found is not None
+    return found
 
 
 def from_bot(user: TelegramUser) -> list[Message]:
