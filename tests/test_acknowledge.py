@@ -10,6 +10,7 @@ import pytest
 
 from botsite import aws
 from botsite.bot import found, presses, replies
+from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
 from detection import deliveries, images, predictions, queries, sentences, times
@@ -162,6 +163,22 @@ def test_photo_in_work_is_looked_at(site: Site, user: TelegramUser, known_file: 
     claim(user)
     looking = user.wait_for(lambda message: message.text == "I'm looking at your photo...")
     assert (looking.message_id, looking.buttons) == (before.message_id, ())
+
+
+def test_late_edit_does_not_replace_answer(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    control = TelegramControl(site.stack.telegram_url)
+    message_id = site.send(user, known_file)
+    late = control.fault("editMessageText", "delay", chat_id=user.chat_id, seconds=4)
+    claimed = claim(user)
+    wait_until(lambda: control.faults_fired(late) == 1)
+    images.put(claimed.result_key, photo, "image/jpeg")
+    assert predictions.succeed(claimed, [], "model", 1).granted
+    site.deliver(claimed)
+    control.wait_for_calls("editMessageText", 3, user.chat_id)
+    (message,) = [one for one in said(user) if one.reply_to == message_id]
+    assert message.text == replies.nothing_found()
 
 
 def test_other_site_answers_after_one_has_died(

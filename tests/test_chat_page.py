@@ -2,20 +2,18 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from botsite import aws
-from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from tests.support import new_updates
+from tests.support.telling_site import telling_site
 
 ROOT = Path(__file__).resolve().parent.parent
 FROM_BOT = '[data-testid="message"][data-from="bot"]'
@@ -62,16 +60,16 @@ def test_conversation_about_photo_is_held_in_browser(page: Page, photo: bytes) -
 
 def test_wait_is_shown_on_page(browser: Browser, stack: LocalStack, photo: bytes) -> None:
     user, control = TelegramUser(stack.telegram_url, next(_chat_ids)), TelegramControl(stack.telegram_url)
+    # It goes to a site whose jobs nobody takes.
     control.fault("webhook", "drop", chat_id=user.chat_id, times=None)
     message_id = user.send_photo(photo)
     sent = user.message(message_id)
     assert sent
     assert sent.photo
     page = browser.new_page(viewport={"width": 400, "height": 560}, device_scale_factor=2)
-    with _site_without_workers(stack) as address:
-        headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
-        update = new_updates.with_photo(user.chat_id, sent.photo, message_id=message_id)
-        httpx.post(f"{address}/telegram/webhook", json=update, headers=headers, timeout=PATIENCE_SECONDS)
+    queue = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
+    with telling_site(stack, queue) as site:
+        assert site.post(new_updates.with_photo(user.chat_id, sent.photo, message_id=message_id)) == 200
         page.goto(f"{stack.telegram_url}/?chat={user.chat_id}")
         status = page.locator(FROM_BOT).first
         expect(status).to_contain_text(re.compile("in line|next"))
@@ -81,21 +79,8 @@ def test_wait_is_shown_on_page(browser: Browser, stack: LocalStack, photo: bytes
         control.clear_faults()
         cancel.click()
         expect(status).to_contain_text("Cancelled")
-    page.close()
-
-
-@contextmanager
-def _site_without_workers(stack: LocalStack) -> Iterator[str]:
-    """Run a site that acknowledges photos and whose jobs nobody takes; yield its address."""
-    queue = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
-    port = free_port()
-    child = stack.start_site("127.0.0.1", port, ACKNOWLEDGE="on", JOBS_QUEUE_URL=queue)
-    address = stack.sites.pop(child)
-    child.wait_ready(lambda: listening("127.0.0.1", port))
-    yield address
-    child.terminate()
-    child.wait()
     aws.client("sqs").delete_queue(QueueUrl=queue)
+    page.close()
 
 
 def test_text_is_answered_on_page(page: Page) -> None:

@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite.bot import edits, waiting
+from botsite.bot import answer, edits, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
@@ -40,6 +40,8 @@ _LONGEST_SECONDS = 4.0
 _ROUND_SECONDS = 3.0
 _FOLLOWED_AT_MOST = 100
 _FOLLOWED_FOR = timedelta(hours=1)
+# An edit may reach Telegram so much later than this process thinks.
+_LATE = timedelta(seconds=10)
 # Whoever is further back is told that there are many.
 PLACES = 200
 _FAILURES = (TelegramError, TimeoutError, ClientError, BotoCoreError)
@@ -125,11 +127,12 @@ def _text(before: int, outlook: Outlook | None) -> str:
 
 @dataclass(slots=True)
 class _Followed:
-    """A photo with a message, what the message says, and since when it is followed."""
+    """A photo with a message, what the message says, since when it is followed, and when it was last edited."""
 
     prediction: Prediction
     text: str
     since: datetime
+    edited_at: datetime | None = None
 
 
 class _Follower:
@@ -159,11 +162,23 @@ class _Follower:
         now = await _in_thread(queries.find_many)(list(self._followed))
         for identity, followed in list(self._followed.items()):
             current = now.get(identity)
-            if current is None or not _waits(current) or followed.since < times.now(-_FOLLOWED_FOR):
+            if current is None or followed.since < times.now(-_FOLLOWED_FOR):
                 del self._followed[identity]
-        waits = [now[identity] for identity in self._followed]
+            elif not _waits(current):
+                await self._leave(current)
+        waits = [now[identity] for identity in self._followed if _waits(now[identity])]
         for prediction, text in zip(waits, await _in_thread(_texts)(waits), strict=True):
             await self._edit(prediction, text)
+
+    async def _leave(self, prediction: Prediction) -> None:
+        """Stop following a photo; first, once it is answered, see that no edit of ours has replaced the answer."""
+        edited_at = self._followed[prediction.prediction_id].edited_at
+        if edited_at and not prediction.album_id:
+            if prediction.delivery in (Delivery.PENDING, Delivery.DELIVERING):
+                return
+            if prediction.delivered_at and prediction.delivered_at < edited_at + _LATE:
+                await answer.put_back(prediction)
+        del self._followed[prediction.prediction_id]
 
     async def _edit(self, prediction: Prediction, text: str) -> None:
         followed = self._followed[prediction.prediction_id]
@@ -177,12 +192,13 @@ class _Follower:
                 prediction.chat_id, message_id, text, cancel_button(prediction) if cancellable else None
             )
         except TelegramError as error:
+            followed.edited_at = times.now()
             if error.permanent:
                 # They have deleted it, or blocked the bot.
                 del self._followed[prediction.prediction_id]
             raise
         if edited:
-            followed.text = text
+            followed.text, followed.edited_at = text, times.now()
 
 
 def _waits(prediction: Prediction) -> bool:

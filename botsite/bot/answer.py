@@ -58,6 +58,23 @@ async def send(prediction: Prediction, before: float) -> None:
         await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
 
 
+async def put_back(prediction: Prediction) -> None:
+    """Show the text again that answers a photo, in case a late word on the wait has replaced it.
+
+    Such a word can't replace a picture.
+    """
+    message_id = prediction.status_message_id
+    if message_id is None or prediction.detections:
+        return
+    answer = await _compose(prediction)
+    try:
+        await edits.turn_into_text(prediction.chat_id, message_id, answer.text, keyboard=answer.keyboard)
+    except TelegramError as error:
+        # They have deleted it, the answer is a message of its own, or a button has made a picture of it.
+        if not about_content(error):
+            raise
+
+
 def may_be_photo(prediction: Prediction) -> bool:
     """Return whether the answer can be one photo among others, as far as its item tells; cancelled ones need none."""
     return prediction.cancelled or prediction.options.form is Form.PICTURE
