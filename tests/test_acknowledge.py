@@ -248,6 +248,18 @@ def test_cancel_ends_wait(site: Site, user: TelegramUser, known_file: FileRefere
     assert not predictions.claim(stored(user).prediction_id, "job").granted
 
 
+def test_cancel_removes_unrecorded_message(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    site.send(user, known_file)
+    message = status(user)
+    identity = stored(user).prediction_id
+    predictions.update(identity, "REMOVE status_message_id", "chat_id = :chat", {":chat": user.chat_id})
+    assert site.deliver(finish(user, photo, BUS)) == 200
+    assert press(user, message) == presses.ANSWERED
+    assert [one.caption for one in said(user)] == [CAPTION]
+
+
 def test_cancel_pressed_twice_answers_once(site: Site, user: TelegramUser, known_file: FileReference) -> None:
     site.send(user, known_file)
     message = status(user)
