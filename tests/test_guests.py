@@ -12,8 +12,10 @@ from django.conf import settings
 
 from botsite import aws
 from botsite.bot import deliver, guests, rate_limit, receive, replies, updates, waiting
+from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
+from deploy.webhook import registration
 from detection import deliveries, images, predictions, queries, sentences, sweep
 from detection.schemas import Delivery, Detection, Prediction, Status
 from tests.support import new_updates
@@ -149,6 +151,30 @@ def test_button_brings_answer_whose_message_was_lost(ada: TelegramUser, control:
     assert answered(ada, question).photo
     assert reaches(ada, Delivery.DELIVERED).inline_message_id
     assert len(from_bot(ada)) == 1
+
+
+def test_killed_site_leaves_call_to_another(
+    stack: LocalStack, ada: TelegramUser, control: TelegramControl, photo: bytes
+) -> None:
+    port = free_port()
+    child = stack.start_site("127.0.0.1", port)
+    address = stack.sites.pop(child)
+    child.wait_ready(lambda: listening("127.0.0.1", port))
+    told = (stack.env["TELEGRAM_TOKEN"], stack.env["TELEGRAM_WEBHOOK_SECRET"])
+    registration.register(f"{address}/telegram/webhook", *told)
+    try:
+        # The site has answered the query, and dies before it learns the name of its message.
+        control.fault("answerGuestQuery", "apply_then_hang")
+        question = call(ada, photo)
+        message = ada.wait_for(lambda message: message.from_bot)
+        child.kill()
+        child.wait()
+    finally:
+        stack.set_webhook()
+    reaches(ada, Delivery.UNDELIVERABLE)
+    ada.press(message.message_id, str(message.buttons[0].data))
+    assert answered(ada, question).photo
+    assert len(from_bot(ada)) == len(queries.latest_of_chat(ada.chat_id)) == 1
 
 
 def test_button_of_waiting_photo_tells_and_is_remembered(stack: LocalStack) -> None:
