@@ -105,7 +105,8 @@ def _classes(stored: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def _options(stored: dict[str, Any]) -> Options:
+def read_options(stored: Mapping[str, Any]) -> Options:
+    """Return what a sender asks for from its map."""
     least = stored.get("least")
     return Options(
         only=tuple(stored.get("only", ())),
@@ -181,6 +182,6 @@ def _read(item: dict[str, Any]) -> Prediction:
         ),
         candidates=_candidates(item.get("candidates", {})),
         classes=_classes(item.get("candidates", {})),
-        options=_options(item.get("options", {})),
+        options=read_options(item.get("options", {})),
         acts=tuple(Act(times.read(act["at"]), act["operation"], act["operator"]) for act in item.get("acts", [])),
     )

@@ -279,9 +279,11 @@ def note(prediction_id: str, operation: str, operator: str) -> None:
     )
 
 
-def delete(prediction_id: str) -> None:
-    """Delete the prediction, if it exists."""
-    aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id})
+def delete(prediction_id: str) -> dict[str, Any]:
+    """Delete the prediction, if it exists; return its item as it was."""
+    key = {"prediction_id": prediction_id}
+    deleted = aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key=key, ReturnValues="ALL_OLD")
+    return deleted.get("Attributes", {})
 
 
 def update(prediction_id: str, change: str, condition: str, values: Mapping[str, Any]) -> Outcome:

@@ -51,11 +51,22 @@ async def send(prediction: Prediction, before: float) -> None:
         if not await _in_place(prediction, answer, before):
             await _as_reply(prediction, answer, before)
     except TelegramError as error:
-        if answer.image is None or not _about_content(error):
+        if answer.image is None or not about_content(error):
             raise
         # Telegram rejects this picture and always will: the counts are an answer, too.
         log.warning("result_image_refused", error=str(error))
         await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
+
+
+def may_be_photo(prediction: Prediction) -> bool:
+    """Return whether the answer can be one photo among others, as far as its item tells; cancelled ones need none."""
+    return prediction.cancelled or prediction.options.form is Form.PICTURE
+
+
+async def photo(prediction: Prediction) -> bytes | None:
+    """Return the boxed photo if its answer is one that Telegram takes as a photo; even where nothing was found."""
+    image = await _picture(prediction)
+    return image if image and _form(image) == "photo" else None
 
 
 async def _compose(prediction: Prediction) -> Answer:
@@ -71,7 +82,9 @@ async def _compose(prediction: Prediction) -> Answer:
     form = _form(image)
     if form == "document":
         return Answer(caption, image, form)
-    if prediction.options.form is Form.CROPS and (album := await _crops(prediction)):
+    # As an album, it would pass for the answer to the other photos of the sender's album; the button remains.
+    in_album = prediction.album_id is not None
+    if prediction.options.form is Form.CROPS and not in_album and (album := await _crops(prediction)):
         return Answer(caption, image, album=album)
     return Answer(caption, image, keyboard=keyboard)
 
@@ -141,7 +154,7 @@ async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bo
         else:
             await edits.turn_into_text(chat_id, message_id, answer.text, keyboard=answer.keyboard, before=before)
     except TelegramError as error:
-        if not _about_content(error):
+        if not about_content(error):
             raise
         # They have deleted it, or the picture is rejected, which shows when it is sent.
         log.info("status_not_edited", error=str(error))
@@ -175,7 +188,7 @@ async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> No
         )
 
 
-def _about_content(error: TelegramError) -> bool:
+def about_content(error: TelegramError) -> bool:
     """Return whether Telegram rejects what is sent, or the message it would change, and not the chat."""
     return error.permanent and not (error.blocked or error.migrated_to or error.topic_closed)
 

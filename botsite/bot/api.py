@@ -29,7 +29,7 @@ log = structlog.get_logger()
 # A send is given up after this, whatever it waits for: what Telegram took and did not confirm would come twice.
 # deliveries.LEASE has to be longer.
 LONGEST_SEND_SECONDS = 75
-ALBUM_AT_MOST = 10
+ALBUM_AT_MOST = rate_limit.BOT.most_at_once
 _in_thread = sync_to_async(thread_sensitive=False)
 _usernames: dict[int, str] = {}
 T = TypeVar("T")
@@ -146,7 +146,7 @@ async def send_album(
         return
     bot = await connections.bot()
     media = [InputMediaPhoto(picture, filename=f"{number}.jpg") for number, picture in enumerate(pictures, 1)]
-    async with sending(chat_id, "sendMediaGroup", before):
+    async with sending(chat_id, "sendMediaGroup", before, messages=len(media)):
         await in_topic(
             thread_id,
             lambda topic: bot.send_media_group(
@@ -200,17 +200,18 @@ async def sending(
     before: float,
     limit_of: Callable[[int], rate_limit.Limit] = rate_limit.chat,
     *,
+    messages: int = 1,
     taken: bool = False,
 ) -> AsyncIterator[None]:
     """Wait for a turn under Telegram's limits, then send; a 429 holds back this chat for all senders.
 
-    The chat's turn comes first, unless it is `taken` already: it may be far away, and a turn of the bot's must not pass
-    unused meanwhile.
+    Telegram counts each picture of an album as a message. The chat's turn comes first, unless it is `taken` already: it
+    may be far away, and a turn of the bot's must not pass unused meanwhile.
     """
     chat, probed = limit_of(chat_id), list[rate_limit.Limit]()
     try:
         for limit in (rate_limit.BOT,) if taken else (chat, rate_limit.BOT):
-            permit = await _in_thread(rate_limit.reserve)(limit)
+            permit = await _in_thread(rate_limit.reserve)(limit, messages)
             if permit.probe:
                 probed.append(limit)
             await asyncio.sleep(permit.wait_seconds)
@@ -230,13 +231,13 @@ async def sending(
             translated.retry_after_seconds = again
         raise translated from error
     for limit in probed:
-        await _resume(limit)
+        await _resume(limit, messages)
 
 
-async def _resume(limit: rate_limit.Limit) -> None:
+async def _resume(limit: rate_limit.Limit, messages: int) -> None:
     """End a pause that has turned out to be over; a failure to do so must not fail the answer, which is sent."""
     try:
-        await _in_thread(rate_limit.resume)(limit)
+        await _in_thread(rate_limit.resume)(limit, messages)
     except (ClientError, BotoCoreError) as error:
         log.warning("pause_not_ended", limit=limit.key, error=str(error))
 

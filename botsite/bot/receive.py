@@ -12,13 +12,25 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import acknowledge, addressed, api, bot_token, captions, deliver, fetching, guests, presses, replies
+from botsite.bot import (
+    acknowledge,
+    addressed,
+    albums,
+    api,
+    bot_token,
+    captions,
+    deliver,
+    fetching,
+    guests,
+    presses,
+    replies,
+)
 from botsite.bot.errors import TelegramError
 from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Guest, Incoming, Other, Photo, Press
 from botsite.pause import Pause
 from detection import jobs, times
-from detection.schemas import Prediction
+from detection.schemas import EVERYTHING, Prediction
 
 log = structlog.get_logger()
 
@@ -74,6 +86,8 @@ async def _photo(photo: Photo) -> None:
             if known.finished:
                 await deliver.deliver(identity)
             return
+        asked = captions.read(photo.caption)
+        album = await albums.join(bot_id, photo, identity, asked)
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -83,7 +97,9 @@ async def _photo(photo: Photo) -> None:
             thread_id=photo.thread_id,
             language=photo.language or None,
             received_at=times.now(),
-            options=captions.read(photo.caption),
+            album_id=album.album_id if album else None,
+            # Of an album, only one photo has the caption.
+            options=album.options if album and asked == EVERYTHING else asked,
         )
         try:
             file = await fetching.fetch(photo)

@@ -20,7 +20,7 @@ ASKING = ("what", "whatisthis", "what_is_this")
 
 START = noop(
     "Hi! Send me a photo and I'll send it back with the objects in it boxed and counted.\n\n"
-    "A photo sent as a file keeps its full resolution. Albums work too: each photo gets its own answer.\n\n"
+    "A photo sent as a file keeps its full resolution. Albums work too: their photos come back together.\n\n"
     "/help tells you more, /privacy what I keep."
 )
 HELP = noop(
@@ -128,8 +128,16 @@ def nothing_found() -> str:
 
 def none_of(labels: Sequence[str]) -> str:
     """Return the answer to a photo without any of the classes asked for."""
-    names = gettext(", ").join(gettext(classes.singular(label)) for label in labels)
-    return gettext("I found none of these in this photo: {names}.").format(names=names)
+    return gettext("I found none of these in this photo: {names}.").format(names=_names(labels))
+
+
+def none_of_in_photos(labels: Sequence[str]) -> str:
+    """Return the answer to an album without any of the classes asked for."""
+    return gettext("I found none of these in these photos: {names}.").format(names=_names(labels))
+
+
+def _names(labels: Sequence[str]) -> str:
+    return gettext(", ").join(gettext(classes.singular(label)) for label in labels)
 
 
 def not_understood(unknown: Sequence[Unknown]) -> str:

@@ -54,8 +54,10 @@ async def edit_message_reply_markup(telegram: Telegram, call: Call) -> JsonObjec
 
 async def delete_message(telegram: Telegram, call: Call) -> bool:
     """Delete a message, the bot's or a person's."""
-    if not open_chat(telegram, call).remove(call.number("message_id") or 0):
+    chat, message_id = open_chat(telegram, call), call.number("message_id") or 0
+    if not chat.remove(message_id):
         raise bad_request("message to delete not found")
+    telegram.claims.forget(chat.id, message_id)
     return True
 
 

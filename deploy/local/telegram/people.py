@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Sequence
@@ -19,13 +20,18 @@ _MAX_ALBUM = 10
 
 @dataclass(frozen=True)
 class Writing:
-    """What a person sends: a text, or files of one kind with a caption."""
+    """What a person sends: a text, or files of one kind with a caption.
+
+    Several files are an album, sent `gap_seconds` apart, as over a slow connection; `album` is one to continue.
+    """
 
     text: str = ""
     kind: str = ""
     files: Sequence[Upload] = ()
     caption: str = ""
     reply_to: int | None = None
+    album: str = ""
+    gap_seconds: float = 0.0
     thread_id: int | None = None
 
 
@@ -36,11 +42,19 @@ async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing
     if chat.migrated_to:
         raise ApiError(409, f"this group is now the supergroup {chat.migrated_to}")
     contents = await _contents(telegram, writing)
-    album = {"media_group_id": str(secrets.randbits(53))} if len(contents) > 1 else {}
     if writing.thread_id is not None and writing.thread_id not in chat.topics:
         raise ApiError(409, "this group has no such topic")
+    album = writing.album or (str(secrets.randbits(53)) if len(contents) > 1 else None)
     place = {"reply_to": writing.reply_to, "thread_id": writing.thread_id}
-    return [_say(telegram, chat, chat.add(person, content, **place, **album)) for content in contents]
+    sent: list[Message] = []
+    for content in contents:
+        if sent:
+            await asyncio.sleep(writing.gap_seconds)
+        message = chat.add(person, content, media_group_id=album, **place)
+        if album:
+            telegram.claims.note_photo(chat.id, album, message.message_id)
+        sent.append(_say(telegram, chat, message))
+    return sent
 
 
 def edit(telegram: Telegram, chat: Chat, message_id: int, text: str) -> Message:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from deploy.local.telegram import people
 from deploy.local.telegram.calls import ApiError, Call, JsonObject, Upload, bad_request, read_call
-from deploy.local.telegram.chats import Chat, Event, Person, person_named
+from deploy.local.telegram.chats import Chat, Event, Message, Person, person_named
 from deploy.local.telegram.files import PERSON_KINDS
 from deploy.local.telegram.state import Telegram
 
@@ -45,9 +45,16 @@ async def chat_state(request: web.Request) -> web.Response:
             "commands": telegram.commands,
             "blocked": chat.blocked,
             "version": chat.version,
-            "messages": [chat.page_json(message) for message in chat.messages.values()],
+            "messages": [_shown(telegram, chat, message) for message in chat.messages.values()],
         }
     )
+
+
+def _shown(telegram: Telegram, chat: Chat, message: Message) -> JsonObject:
+    """Return a message; a picture of the bot's albums with what it answers."""
+    fields = chat.page_json(message)
+    of_album = message.sender.is_bot and message.media_group_id
+    return fields | ({"in_reply_to": telegram.claims.of(chat.id, message.message_id)} if of_album else {})
 
 
 async def chat_events(request: web.Request) -> web.StreamResponse:
@@ -78,7 +85,10 @@ async def _stream(chat: Chat, number: int, response: web.StreamResponse) -> NoRe
 
 
 async def write(request: web.Request) -> web.Response:
-    """Send a message: `text`, or files in a field named after their kind with a `caption`."""
+    """Send a message: `text`, or files in a field named after their kind with a `caption`.
+
+    Several are an album, sent `gap_seconds` apart; `album` continues one, by its media_group_id.
+    """
     telegram, chat = _chat(request)
     call = await read_call(request, "write")
     kinds = {name.partition("#")[0] for name in call.files}
@@ -94,6 +104,8 @@ async def write(request: web.Request) -> web.Response:
         files,
         call.text("caption") or "",
         call.number("reply_to"),
+        call.text("album") or "",
+        _gap_seconds(call),
         call.number("thread_id"),
     )
     messages = await people.write(telegram, chat, _person(call, chat), writing)
@@ -183,6 +195,13 @@ async def file(request: web.Request) -> web.Response:
         content_type=stored.upload.mime_type if inline else "application/octet-stream",
         headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "max-age=86400, immutable"},
     )
+
+
+def _gap_seconds(call: Call) -> float:
+    try:
+        return min(float(call.text("gap_seconds") or 0), _MAX_WAIT_SECONDS)
+    except ValueError:
+        raise bad_request("gap_seconds must be a number of seconds") from None
 
 
 def wait_seconds(request: web.Request) -> float:

@@ -12,7 +12,7 @@ from deploy.local.telegram.keyboards import read_keyboard
 from deploy.local.telegram.state import Telegram
 
 ACTION_SECONDS = 5
-_MAX_ALBUM = 10
+_MIN_ALBUM, _MAX_ALBUM = 2, 10
 _ACTIONS = {
     "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document",
     "choose_sticker", "find_location", "record_video_note", "upload_video_note",
@@ -53,6 +53,9 @@ async def send_media_group(telegram: Telegram, call: Call) -> list[JsonObject]:
     media = call.json("media")
     if not isinstance(media, list) or not media:
         raise bad_request("there are no messages to send")
+    if len(media) < _MIN_ALBUM:
+        # As documented; the server itself is said to take one.
+        raise bad_request("too few messages to send as an album")
     if len(media) > _MAX_ALBUM:
         raise bad_request("too many messages to send as an album")
     contents = [await read_input_media(telegram, call, entry) for entry in media]

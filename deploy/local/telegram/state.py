@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from deploy.local.telegram.calls import Call, JsonObject
 from deploy.local.telegram.chats import Chats, Person
+from deploy.local.telegram.claims import Claims
 from deploy.local.telegram.faults import Faults
 from deploy.local.telegram.files import Files
 from deploy.local.telegram.journal import Journal
@@ -59,8 +60,7 @@ class Telegram:
         # Where the messages are that the bot knows by an inline_message_id: chat and message_id.
         self.inline_messages: dict[str, tuple[int, int]] = {}
         self.commands: list[JsonObject] = []
-        # What each of the bot's messages claims to answer, by chat and message_id, even if that is not there.
-        self.claims: dict[tuple[int, int], int] = {}
+        self.claims = Claims()
 
     def reset(self) -> None:
         """Forget messages, files, updates, faults and calls, and reset all settings.

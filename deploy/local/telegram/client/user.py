@@ -34,15 +34,25 @@ class TelegramUser:
         """Send a text; return its message_id."""
         return self._write({"text": text, "reply_to": reply_to})[0]
 
-    def send_photo(self, photo: bytes, caption: str | None = None, reply_to: int | None = None) -> int:
-        """Send a picture in any format as a photo, which the bot gets as JPEG; return its message_id."""
-        file = ("photo", ("photo.jpg", photo, "image/jpeg"))
-        return self._write({"caption": caption, "reply_to": reply_to}, [file])[0]
+    def send_photo(
+        self, photo: bytes, caption: str | None = None, reply_to: int | None = None, album: str | None = None
+    ) -> int:
+        """Send a picture in any format as a photo, which the bot gets as JPEG; return its message_id.
 
-    def send_album(self, photos: Sequence[bytes], caption: str | None = None) -> list[int]:
-        """Send 2 to 10 photos as an album, with the caption on the first; return their message_ids."""
-        files = [("photo", (f"photo{number}.jpg", photo, "image/jpeg")) for number, photo in enumerate(photos)]
-        return self._write({"caption": caption}, files)
+        With `album`, the media_group_id of one, it is a late photo of that.
+        """
+        file = ("photo", ("photo.jpg", photo, "image/jpeg"))
+        return self._write({"caption": caption, "reply_to": reply_to, "album": album}, [file])[0]
+
+    def send_album(
+        self, photos: Sequence[bytes], caption: str | None = None, *, kind: str = "photo", gap_seconds: float = 0.0
+    ) -> list[int]:
+        """Send 2 to 10 photos as an album, with the caption on the first; return their message_ids.
+
+        `kind` may be "document"; `gap_seconds` pass between one and the next.
+        """
+        files = [(kind, (f"photo{number}.jpg", photo, "image/jpeg")) for number, photo in enumerate(photos)]
+        return self._write({"caption": caption, "gap_seconds": gap_seconds}, files)
 
     def send_document(
         self,
