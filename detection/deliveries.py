@@ -152,11 +152,14 @@ def close_chat(chat_id: int) -> None:
 
 
 def migrate_chat(chat_id: int, new_chat_id: int) -> None:
-    """Redirect what is not yet answered in a group to the supergroup that it has become."""
+    """Redirect what is not yet answered in a group to the supergroup that it has become.
+
+    That numbers its messages anew: the one that tells how the wait goes would be somebody else's.
+    """
     for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
         predictions.update(
             prediction_id,
-            "SET chat_id = :new",
+            "SET chat_id = :new REMOVE status_message_id",
             "chat_id = :old AND delivery IN (:pending, :delivering)",
             {
                 ":new": new_chat_id,

@@ -70,7 +70,11 @@ async def acknowledge(prediction: Prediction) -> bool:
         text = await _in_thread(_first_text)(prediction)
         async with asyncio.timeout(_LONGEST_SECONDS):
             message_id = await edits.send_status(
-                prediction.chat_id, text, prediction.message_id, cancel_button(prediction)
+                prediction.chat_id,
+                text,
+                prediction.message_id,
+                cancel_button(prediction),
+                prediction.thread_id,
             )
         if await _in_thread(_noted)(prediction, message_id):
             _FOLLOWER.add(replace(prediction, status_message_id=message_id), text)
@@ -182,7 +186,9 @@ class _Follower:
 
 
 def _waits(prediction: Prediction) -> bool:
-    return not prediction.finished and prediction.delivery is Delivery.PENDING
+    """Return whether its message tells of a wait; a group that has become a supergroup has that message no more."""
+    told = prediction.status_message_id is not None
+    return told and not prediction.finished and prediction.delivery is Delivery.PENDING
 
 
 _FOLLOWER = _Follower()

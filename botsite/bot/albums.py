@@ -154,7 +154,12 @@ async def _send_together(
         first = pictures[0][0]
         caption = album_caption.caption([each for each, _ in pictures])
         await api.send_album(
-            first.chat_id, [image for _, image in pictures], caption=caption, reply_to=first.message_id, before=before
+            first.chat_id,
+            [image for _, image in pictures],
+            caption=caption,
+            reply_to=first.message_id,
+            thread_id=first.thread_id,
+            before=before,
         )
         log.info("album_sent", chat_id=first.chat_id, photos=len(pictures))
     return left_out
@@ -171,7 +176,7 @@ async def _say_cancelled(album: Album, first: Prediction, before: float) -> None
         if not answer.about_content(error):
             raise
         log.info("status_not_edited", error=str(error))
-    await api.send_text(first.chat_id, text, first.message_id, before=before)
+    await api.send_text(first.chat_id, text, first.message_id, thread_id=first.thread_id, before=before)
 
 
 async def _claimed(album: Album, prediction_ids: Sequence[str] | frozenset[str]) -> list[Prediction]:

@@ -100,7 +100,7 @@ async def _follow(prediction: Prediction, new_chat_id: int) -> None:
 async def _undeliverable(prediction: Prediction, error: TelegramError) -> Attempt:
     await insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
     log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
-    if error.blocked:
+    if error.blocked and not prediction.guest_query_id:
         await _in_thread(deliveries.close_chat)(prediction.chat_id)
     return Attempt(Result.SETTLED)
 
@@ -141,7 +141,7 @@ async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Attempt
     chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))
     if chat_id is not None:
         try:
-            await api.send_text(chat_id, replies.gave_up(), message_id)
+            await api.send_text(chat_id, replies.gave_up(), message_id, thread_id=_number(item.get("thread_id")))
         except TelegramError as unsent:
             log.warning("answer_undeliverable", chat_id=chat_id, error=str(unsent))
     return Attempt(Result.SETTLED)

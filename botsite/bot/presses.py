@@ -6,7 +6,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import acknowledge, deliver, edits, looks, redraw
+from botsite.bot import acknowledge, deliver, edits, guests, looks, redraw
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.updates import Press
@@ -45,6 +45,8 @@ async def _act(press: Press) -> str:
     """Return the notice to show, empty if the changed message says it all."""
     action, _, rest = press.data.partition(":")
     prediction_id, _, wanted = rest.partition(":")
+    if action == guests.SHOW:
+        return await guests.show(prediction_id, press.inline_message_id)
     if action not in (acknowledge.CANCEL, *_SHOWS):
         return gettext(UNKNOWN)
     if press.asked_by is not None and press.pressed_by != press.asked_by:

@@ -81,6 +81,11 @@ def chat(chat_id: int) -> Limit:
     )
 
 
+def guest(chat_id: int) -> Limit:
+    """Return the limit of a chat that the bot is a guest in: slower, and apart, as its id may be that of another."""
+    return replace(chat(-abs(chat_id)), key=f"pace#guest#{chat_id}")
+
+
 def reserve(limit: Limit, messages: int = 1) -> Permit:
     """Take the next permit, for an album of so many messages. Raise TooBusy if it is too far away.
 
@@ -112,13 +117,13 @@ def idle(limit: Limit, seconds: float) -> bool:
     return _update(limit, "SET next_at = :next, expires_at = :expires REMOVE probe_at", condition, values) is not None
 
 
-def refused(chat_id: int, seconds: float, *, probe: bool = False) -> float:
-    """Pause a chat that Telegram refused, and the bot if another was refused just before.
+def refused(chat_id: int, seconds: float, *, probe: bool = False, limit: Limit | None = None) -> float:
+    """Pause a chat (or its `limit`) that Telegram refused, and the bot if another was refused just before.
 
     Return after how many seconds to ask again. A limit of the bot's shows in both refusals, so the bot waits for the
     shorter of the two: the longer one may be that chat's own. A `probe` of the chat's only confirms its own limit.
     """
-    wait = pause(chat(chat_id), seconds)
+    wait = pause(limit or chat(chat_id), seconds)
     if probe:
         return wait
     now = time.time()

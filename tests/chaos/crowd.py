@@ -87,7 +87,9 @@ class Crowd:
         """
         for user in self.users if users is None else users:
             began = time.time()
-            message_id = user.send_document(photo, "photo.jpg") if junk else user.send_photo(photo)
+            # In a group the bot looks at what mentions it.
+            caption = "@object_detection_bot" if user.chat_id < 0 else None
+            message_id = user.send_document(photo, "photo.jpg") if junk else user.send_photo(photo, caption)
             self.note(Sent(user, message_id, began, not junk if good is None else good))
 
     def throw(self, user: TelegramUser, data: bytes, name: str, mime_type: str) -> Sent:

@@ -106,6 +106,7 @@ async def write(request: web.Request) -> web.Response:
         call.number("reply_to"),
         call.text("album") or "",
         _gap_seconds(call),
+        call.number("thread_id"),
     )
     messages = await people.write(telegram, chat, _person(call, chat), writing)
     return web.json_response({"messages": [chat.page_json(message) for message in messages]})
@@ -154,6 +155,34 @@ async def block(request: web.Request) -> web.Response:
     return web.json_response({"blocked": chat.blocked})
 
 
+async def leave_out(request: web.Request) -> web.Response:
+    """Make it a chat of others, which the bot is not in."""
+    _, chat = _chat(request)
+    chat.strangers = True
+    return web.json_response({})
+
+
+async def make_topic(request: web.Request) -> web.Response:
+    """Make a topic in a group, whose id is in the answer."""
+    _, chat = _chat(request)
+    call = await read_call(request, "topic")
+    return web.json_response({"thread_id": chat.make_topic(_person(call, chat), call.text("name") or "Topic")})
+
+
+async def change_topic(request: web.Request) -> web.Response:
+    """Close a topic or, with `closed` false, open it again."""
+    chat, thread_id = _topic(request)
+    chat.change_topic(thread_id, closed=(await read_call(request, "topic")).flag("closed"))
+    return web.json_response({})
+
+
+async def delete_topic(request: web.Request) -> web.Response:
+    """Delete a topic with its messages."""
+    chat, thread_id = _topic(request)
+    chat.delete_topic(thread_id)
+    return web.json_response({})
+
+
 async def file(request: web.Request) -> web.Response:
     """Return a file of a message, by file_id and without the token, as the apps fetch it."""
     stored = request.app[TELEGRAM].files.by_id(request.match_info["file_id"])
@@ -196,6 +225,14 @@ def _chat(request: web.Request) -> tuple[Telegram, Chat]:
     return telegram, telegram.chats.get(int(request.match_info["chat_id"]))
 
 
+def _topic(request: web.Request) -> tuple[Chat, int]:
+    _, chat = _chat(request)
+    thread_id = int(request.match_info["thread_id"])
+    if thread_id not in chat.topics:
+        raise ApiError(404, "no such topic")
+    return chat, thread_id
+
+
 def _person(call: Call, chat: Chat) -> Person:
     user_id = call.number("user_id") or (chat.id if chat.id > 0 else _GROUP_MEMBER_ID)
     return person_named(user_id, call.text("first_name"), call.text("language_code"))
@@ -217,5 +254,9 @@ ROUTES = [
     web.post(r"/chats/{chat_id:-?\d+}/presses", press),
     web.get(r"/chats/{chat_id:-?\d+}/presses/{query_id}", press_answer),
     web.post(r"/chats/{chat_id:-?\d+}/block", block),
+    web.post(r"/chats/{chat_id:-?\d+}/strangers", leave_out),
+    web.post(r"/chats/{chat_id:-\d+}/topics", make_topic),
+    web.put(r"/chats/{chat_id:-\d+}/topics/{thread_id:\d+}", change_topic),
+    web.delete(r"/chats/{chat_id:-\d+}/topics/{thread_id:\d+}", delete_topic),
     web.get("/files/{file_id}", file),
 ]

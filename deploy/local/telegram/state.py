@@ -26,6 +26,15 @@ class Press:
 
 
 @dataclass
+class GuestQuery:
+    """A message in a chat of others that calls the bot; it may be answered once."""
+
+    chat_id: int
+    message_id: int
+    answered: bool = False
+
+
+@dataclass
 class Telegram:
     """The state of the server; `bot` is the one whose token it knows.
 
@@ -47,6 +56,9 @@ class Telegram:
         self.updates = Updates(self.settings)
         self.webhook = Webhook(self.updates, self.settings, self.faults, self.journal, self._execute)
         self.presses: dict[str, Press] = {}
+        self.guest_queries: dict[str, GuestQuery] = {}
+        # Where the messages are that the bot knows by an inline_message_id: chat and message_id.
+        self.inline_messages: dict[str, tuple[int, int]] = {}
         self.commands: list[JsonObject] = []
         self.claims = Claims()
 
@@ -59,7 +71,8 @@ class Telegram:
             chat.clear()
         for name, value in vars(self._initial).items():
             setattr(self.settings, name, value)
-        for part in (self.files, self.faults, self.limits, self.journal, self.presses, self.claims):
+        parts = (self.files, self.faults, self.limits, self.journal, self.presses, self.claims)
+        for part in (*parts, self.guest_queries, self.inline_messages):
             part.clear()
         self.webhook.forget()
 

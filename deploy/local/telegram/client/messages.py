@@ -50,6 +50,7 @@ class Message:
     reaction: str | None
     # What a picture of an album answers, if the album replies to the first photo of another.
     in_reply_to: int | None
+    thread_id: int | None = None
 
     def answers(self, message_id: int) -> bool:
         """Return whether it is the bot's answer to that message."""
@@ -119,6 +120,7 @@ def read_message(fields: dict[str, Any]) -> Message:
         media_group_id=fields.get("media_group_id"),
         reaction=fields.get("reaction"),
         in_reply_to=fields.get("in_reply_to"),
+        thread_id=fields.get("message_thread_id"),
     )
 
 

@@ -20,11 +20,14 @@ class TelegramUser:
         user_id: int | None = None,
         first_name: str | None = None,
         language_code: str | None = None,
+        thread_id: int | None = None,
     ) -> None:
+        """Be somebody who writes in this chat; in a topic of it, if `thread_id` is given."""
         self.chat_id = chat_id
         self._server = Server(base_url)
         self._chat = f"/chats/{chat_id}"
         person = {"user_id": user_id, "first_name": first_name, "language_code": language_code}
+        self._thread_id = thread_id
         self._person = {name: str(value) for name, value in person.items() if value is not None}
 
     def send_text(self, text: str, reply_to: int | None = None) -> int:
@@ -52,10 +55,16 @@ class TelegramUser:
         return self._write({"caption": caption, "gap_seconds": gap_seconds}, files)
 
     def send_document(
-        self, document: bytes, file_name: str, mime_type: str = "application/octet-stream", caption: str | None = None
+        self,
+        document: bytes,
+        file_name: str,
+        mime_type: str = "application/octet-stream",
+        caption: str | None = None,
+        reply_to: int | None = None,
     ) -> int:
         """Send a file unchanged; return its message_id."""
-        return self._write({"caption": caption}, [("document", (file_name, document, mime_type))])[0]
+        file = ("document", (file_name, document, mime_type))
+        return self._write({"caption": caption, "reply_to": reply_to}, [file])[0]
 
     def send_media(self, kind: str) -> int:
         """Send a sticker, video, voice or animation of no particular content; return its message_id."""
@@ -81,6 +90,23 @@ class TelegramUser:
     def unblock(self) -> None:
         """Let the bot write again."""
         self._server.request("POST", f"{self._chat}/block", data={"blocked": "false", **self._person})
+
+    def make_topic(self, name: str) -> int:
+        """Make a topic in the group; return its id."""
+        made = self._server.request("POST", f"{self._chat}/topics", data={"name": name, **self._person})
+        return int(made["thread_id"])
+
+    def close_topic(self, thread_id: int) -> None:
+        """Close a topic: from now on the bot can't write there."""
+        self._server.request("PUT", f"{self._chat}/topics/{thread_id}", data={"closed": "true"})
+
+    def delete_topic(self, thread_id: int) -> None:
+        """Delete a topic with its messages."""
+        self._server.request("DELETE", f"{self._chat}/topics/{thread_id}")
+
+    def leave_bot_out(self) -> None:
+        """Make it a chat of others: the bot hears only what calls it, and answers as a guest."""
+        self._server.request("POST", f"{self._chat}/strangers")
 
     def messages(self) -> list[Message]:
         """Return the messages of the chat, oldest first."""
@@ -131,6 +157,7 @@ class TelegramUser:
         return self._server.fetch("GET", f"/files/{quote(file.file_id)}").content
 
     def _write(self, fields: dict[str, Any], files: list[Any] | None = None) -> list[int]:
+        fields = {**fields, "thread_id": self._thread_id}
         given = {name: str(value) for name, value in fields.items() if value is not None}
         answer = self._server.request("POST", f"{self._chat}/messages", data=given | self._person, files=files)
         return [message["message_id"] for message in answer["messages"]]
