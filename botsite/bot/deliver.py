@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
-from botsite.bot import answer, api, replies
+from botsite.bot import answer, api, language, replies
 from botsite.bot.errors import TelegramError
 from detection import deliveries, items, predictions, timeline, times
 from detection.predictions import Outcome
@@ -72,7 +72,8 @@ async def _deliver(prediction_id: str, follow: bool = True) -> Attempt:
     if not claimed.granted:
         return _refused(prediction)
     try:
-        await answer.send(prediction, send_before)
+        with language.speaking(prediction.language):
+            await answer.send(prediction, send_before)
     except TelegramError as error:
         if error.migrated_to and follow:
             await _follow(prediction, error.migrated_to)
@@ -141,7 +142,8 @@ async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Attempt
     chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))
     if chat_id is not None:
         try:
-            await api.send_text(chat_id, replies.gave_up(), message_id)
+            with language.speaking(_text(item.get("language"))):
+                await api.send_text(chat_id, replies.gave_up(), message_id)
         except TelegramError as unsent:
             log.warning("answer_undeliverable", chat_id=chat_id, error=str(unsent))
     return Attempt(Result.SETTLED)
@@ -152,6 +154,10 @@ def _number(value: Any) -> int | None:
         return int(value)
     except (TypeError, ValueError, ArithmeticError):
         return None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _answer_ms(prediction: Prediction) -> int | None:

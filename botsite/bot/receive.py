@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import acknowledge, api, bot_token, captions, deliver, downloads, presses, replies
+from botsite.bot import acknowledge, api, bot_token, captions, deliver, downloads, language, presses, replies
 from botsite.bot.errors import TelegramError, TooLarge
 from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Incoming, Other, Photo, Press
@@ -44,6 +44,18 @@ class Refused(Exception):
 
 async def receive(incoming: Incoming) -> None:
     """Do what an update asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
+    with language.speaking(incoming.language):
+        await _receive(incoming)
+
+
+async def give_up(incoming: Incoming) -> None:
+    """Apologise for what could not be done. Raise as `receive` does."""
+    if not isinstance(incoming, Press):
+        with language.speaking(incoming.language):
+            await _say(incoming, replies.gave_up())
+
+
+async def _receive(incoming: Incoming) -> None:
     if isinstance(incoming, Press):
         await presses.pressed(incoming)
         return
@@ -56,12 +68,6 @@ async def receive(incoming: Incoming) -> None:
             await _say(incoming, replies.command(incoming.name))
         case Other():
             await _say(incoming, replies.no_photo(incoming.kind))
-
-
-async def give_up(incoming: Incoming) -> None:
-    """Apologise for what could not be done. Raise as `receive` does."""
-    if not isinstance(incoming, Press):
-        await _say(incoming, replies.gave_up())
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:
@@ -90,7 +96,7 @@ async def _photo(photo: Photo) -> None:
             image_key=f"photos/{identity}",
             sender_id=photo.sender_id,
             thread_id=photo.thread_id,
-            language=photo.language or None,
+            language=language.current(),
             received_at=times.now(),
             options=captions.read(photo.caption),
         )

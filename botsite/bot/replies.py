@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from botsite.bot import classes
-from botsite.bot.language import gettext, ngettext
+from botsite.bot.language import gettext, isolated, ngettext
 from detection import sentences
 from detection.schemas import Unknown
 from detection.sentences import noop
@@ -103,7 +103,7 @@ def nothing_found() -> str:
 
 def none_of(labels: Sequence[str]) -> str:
     """Return the answer to a photo without any of the classes asked for."""
-    names = gettext(", ").join(gettext(classes.singular(label)) for label in labels)
+    names = gettext(", ").join(classes.called(label) for label in labels)
     return gettext("I found none of these in this photo: {names}.").format(names=names)
 
 
@@ -115,8 +115,9 @@ def not_understood(unknown: Sequence[Unknown]) -> str:
 def _not_understood(unknown: Unknown) -> str:
     if unknown.nearest:
         form = gettext("I don't know “{word}”. Did you mean “{nearest}”?")
-        return form.format(word=unknown.word, nearest=unknown.nearest)
-    return gettext("I don't know “{word}”. /help tells you what a caption can ask for.").format(word=unknown.word)
+        return form.format(word=isolated(unknown.word), nearest=isolated(unknown.nearest))
+    form = gettext("I don't know “{word}”. /help tells you what a caption can ask for.")
+    return form.format(word=isolated(unknown.word))
 
 
 def failure(stored: str | None) -> str:
