@@ -5,6 +5,7 @@ A value that only some roles need may be empty here. Each role names what it can
 """
 
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -39,6 +40,13 @@ def _languages(name: str, text: str) -> list[str]:
     return list(dict.fromkeys(codes))
 
 
+def _chat(name: str, text: str) -> int | None:
+    """Return the id of a chat, None for an empty text."""
+    if text and not re.fullmatch(r"-?[1-9][0-9]{0,18}", text):
+        raise ImproperlyConfigured(f"{name} is {text!r}: it has to be the id of a chat, such as -1001234567890.")
+    return int(text) if text else None
+
+
 # --- AWS. Credentials come from boto3's default chain only: the instance role. ------------------------------
 AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
 # Empty if nobody chose one: then no client is made (botsite/aws.py).
@@ -64,6 +72,8 @@ TELEGRAM_WEBHOOK_SECRET = env.str("TELEGRAM_WEBHOOK_SECRET", default="")
 TELEGRAM_WEBHOOK_URL = env.str("TELEGRAM_WEBHOOK_URL", default="")
 # The languages that the bot speaks; empty: all that it has a catalogue of.
 BOT_LANGUAGES = _languages("BOT_LANGUAGES", env.str("BOT_LANGUAGES", default=""))
+# Where pictures for guests are sent first: Telegram takes no new file for their messages.
+STORAGE_CHAT = _chat("STORAGE_CHAT", env.str("STORAGE_CHAT", default=""))
 
 # --- The worker's call of /results --------------------------------------------------------------------------
 # Whether people who have to wait are told for how long: on, or off.
