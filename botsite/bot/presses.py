@@ -6,7 +6,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import acknowledge, deliver, edits, guests, looks, redraw
+from botsite.bot import acknowledge, deliver, edits, guests, language, looks, redraw
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.updates import Press
@@ -67,7 +67,9 @@ async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> s
         look = looks.read(prediction, wanted)
         if look is None:
             return gettext(UNKNOWN)
-        await _SHOWS[action](prediction, press.message_id, look)
+        # The notice is for the person who presses; the message stays in its language.
+        with language.speaking(prediction.language):
+            await _SHOWS[action](prediction, press.message_id, look)
     except (items.Incomplete, images.ImageGone) as error:
         log.info("photo_not_shown", error=str(error))
         return gettext(GONE)

@@ -22,6 +22,7 @@ from botsite.bot import (
     deliver,
     fetching,
     guests,
+    language,
     presses,
     replies,
 )
@@ -39,6 +40,20 @@ _in_thread = sync_to_async(thread_sensitive=False)
 
 async def receive(incoming: Incoming) -> None:
     """Do what an update asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
+    with language.speaking(incoming.language):
+        await _receive(incoming)
+
+
+async def give_up(incoming: Incoming) -> None:
+    """Apologise for what could not be done. Raise as `receive` does."""
+    with language.speaking(incoming.language):
+        if isinstance(incoming, Guest):
+            await guests.say(incoming, replies.gave_up())
+        elif not isinstance(incoming, Press):
+            await _say(incoming, replies.gave_up())
+
+
+async def _receive(incoming: Incoming) -> None:
     if isinstance(incoming, Press):
         await presses.pressed(incoming)
         return
@@ -57,14 +72,6 @@ async def receive(incoming: Incoming) -> None:
             await _say(incoming, replies.command(incoming.name))
         case Other():
             await _say(incoming, replies.no_photo(incoming.kind))
-
-
-async def give_up(incoming: Incoming) -> None:
-    """Apologise for what could not be done. Raise as `receive` does."""
-    if isinstance(incoming, Guest):
-        await guests.say(incoming, replies.gave_up())
-    elif not isinstance(incoming, Press):
-        await _say(incoming, replies.gave_up())
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:
@@ -95,7 +102,7 @@ async def _photo(photo: Photo) -> None:
             image_key=f"photos/{identity}",
             sender_id=photo.sender_id,
             thread_id=photo.thread_id,
-            language=photo.language or None,
+            language=language.current(),
             received_at=times.now(),
             album_id=album.album_id if album else None,
             # Of an album, only one photo has the caption.
