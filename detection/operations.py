@@ -59,8 +59,8 @@ def apologise(prediction_id: str, sentence: str = sentences.APOLOGY) -> None:
 
 def delete(prediction_id: str) -> None:
     """Delete the photo, the boxed photo and the item: in this order, so that a failure can be found and repeated."""
-    results = f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg"
-    images.delete(f"photos/{prediction_id}", *results)
+    photo, *results = images.keys_of(prediction_id)
+    images.delete(photo, *results)
     predictions.delete(prediction_id)
     # A worker may have stored its picture in between. One that does so later finds no item, and deletes it.
     images.delete(*results)

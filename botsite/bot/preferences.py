@@ -1,4 +1,4 @@
-"""What a person prefers for all their photos: language, least confidence, labels, blurred people. A caption overrides it.
+"""What a person prefers for all their photos: language, confidence, labels, blurred people. A caption overrides it.
 
 One item of the table for each person who has chosen something. A site knows it for a few seconds.
 """

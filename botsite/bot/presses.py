@@ -4,7 +4,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import acknowledge, deliver, edits, looks, redraw
+from botsite.bot import acknowledge, deliver, edits, erase, looks, redraw
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.updates import Press
@@ -42,6 +42,8 @@ async def pressed(press: Press) -> None:
 async def _act(press: Press) -> str:
     """Return the notice to show, empty if the changed message says it all."""
     action, _, rest = press.data.partition(":")
+    if action == erase.ERASE:
+        return await erase.pressed(press, rest)
     prediction_id, _, wanted = rest.partition(":")
     if action not in (acknowledge.CANCEL, *_SHOWS):
         return gettext(UNKNOWN)

@@ -12,12 +12,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import acknowledge, api, bot_token, captions, deliver, downloads, presses, replies
+from botsite.bot import acknowledge, api, bot_token, captions, commands, deliver, downloads, presses, replies
 from botsite.bot.errors import TelegramError, TooLarge
 from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Incoming, Other, Photo, Press
 from botsite.pause import Pause
-from detection import image_headers, jobs, sentences, times
+from detection import deletions, image_headers, jobs, operations, sentences, times
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
@@ -53,7 +53,7 @@ async def receive(incoming: Incoming) -> None:
         case Photo():
             await _photo(incoming)
         case Command():
-            await _say(incoming, replies.command(incoming.name))
+            await commands.answer(incoming)
         case Other():
             await _say(incoming, replies.no_photo(incoming.kind))
 
@@ -83,6 +83,8 @@ async def _photo(photo: Photo) -> None:
             if known.finished:
                 await deliver.deliver(identity)
             return
+        if await _deleted(photo, identity):
+            return
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -98,12 +100,22 @@ async def _photo(photo: Photo) -> None:
             file = await _fetch(photo)
         except Refused as error:
             await _in_thread(jobs.refuse)(prediction, str(error))
-            await deliver.deliver(identity)
+            if not await _deleted(photo, identity):
+                await deliver.deliver(identity)
             return
-        await asyncio.shield(in_flight.start(_submit(prediction, file)))
+        await asyncio.shield(in_flight.start(_submit(photo, prediction, file)))
 
 
-async def _submit(prediction: Prediction, file: Spool) -> None:
+async def _deleted(photo: Photo, identity: str) -> bool:
+    """Return whether its sender has had everything deleted since; then nothing is left of it here, either."""
+    if not await _in_thread(deletions.covers)(photo.chat_id, photo.sender_id, photo.sent_at):
+        return False
+    log.info("photo_was_deleted")
+    await _in_thread(operations.delete)(identity)
+    return True
+
+
+async def _submit(photo: Photo, prediction: Prediction, file: Spool) -> None:
     """Store the photo, send its job, and show its sender that it came.
 
     This continues when Telegram hangs up, as its thread would anyway.
@@ -114,6 +126,9 @@ async def _submit(prediction: Prediction, file: Spool) -> None:
         prediction = replace(prediction, photo_bytes=len(file.data))
         activity = [] if paused or waits else [_show_activity(prediction.chat_id)]
         stored, *_ = await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), *activity)
+    # Whoever deletes what is stored may have looked before this was.
+    if await _deleted(photo, prediction.prediction_id):
+        return
     if paused:
         # Telegram need not wait for this: the photo is stored.
         in_flight.start(_tell_of(paused, prediction.chat_id))
