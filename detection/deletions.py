@@ -284,7 +284,7 @@ def _delete(stored: list[dict[str, Any]]) -> None:
 def _delete_letters(chat_id: int) -> None:
     """Delete the chat's dead letters whose photos are gone."""
     try:
-        with closing(dead_letters.read()) as letters:
+        with closing(dead_letters.read(dead_letters.WAIT_SECONDS)) as letters:
             for letter in letters:
                 gone = letter.chat_id == chat_id and not predictions.find_item(letter.prediction_id or "")
                 if gone:

@@ -421,7 +421,7 @@ def test_queued_jobs_are_dropped(stack: LocalStack, user: TelegramUser) -> None:
     assert all_of(user.chat_id) == []
 
 
-WRITES = [
+WRITES: list[Callable[[Prediction], object]] = [
     lambda one: predictions.claim(one.prediction_id, "a-job"),
     lambda one: predictions.take_over(one, "a-job"),
     predictions.give_back,
@@ -554,7 +554,6 @@ def test_chat_refused_last_is_forgotten(stack: LocalStack, user: TelegramUser) -
     delete(user)
     rate_limit.refused(user.chat_id, 0.001)
     finish(person(user))
-    wait_until(lambda: not traces(stack, user.chat_id) or rate_limit.forget_chat(user.chat_id))
     assert traces(stack, user.chat_id) == []
 
 

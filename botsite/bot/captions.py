@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from detection.schemas import Form, Options, Unknown
+from detection.schemas import EVERYTHING, Form, Options, Unknown
 
 _WORD = re.compile(r"[^\s,;]+|[,;]")
 _SEPARATORS = (",", ";")
@@ -23,10 +23,13 @@ _CLOSE = 0.75
 _NAMES_AT_MOST, _UNKNOWN_AT_MOST, _NAME_LENGTH = 20, 5, 40
 
 
-def read(caption: str) -> Options:
-    """Return what a caption asks for, and what of it is not understood with the nearest option ("" if none is)."""
+def read(caption: str, preferred: Options = EVERYTHING) -> Options:
+    """Return what a caption asks for, and what of it is not understood with the nearest option ("" if none is).
+
+    Where it says nothing, what its sender prefers counts.
+    """
     words = [word for word in _WORD.findall(caption.lower().replace(":", " ").replace("=", " ")) if word[:1] != "@"]
-    reader = _Reader(words)
+    reader = _Reader(words, preferred)
     reader.read()
     odd = [Unknown(word[:_NAME_LENGTH], _nearest(word)) for word in reader.odd]
     if not reader.asked:
@@ -38,9 +41,9 @@ def read(caption: str) -> Options:
 class _Reader:
     """Goes through the words once; each option takes what belongs to it."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], preferred: Options) -> None:
         self.words = list(words)
-        self.options = Options()
+        self.options = preferred
         self.odd: list[str] = []
         self.asked = False
 
@@ -64,7 +67,8 @@ class _Reader:
                 self.options = replace(self.options, labels=_SWITCHES[self.words.pop(0)])
                 asked = True
             case "blur":
-                self.options = replace(self.options, blur=True)
+                on = _SWITCHES[self.words.pop(0)] if self.words[:1] and self.words[0] in _SWITCHES else True
+                self.options = replace(self.options, blur=on)
                 asked = True
             case "crops" | "crop":
                 self.options = replace(self.options, form=Form.CROPS)

@@ -2,7 +2,7 @@
 
 import structlog
 
-from botsite.bot import api, erase, replies
+from botsite.bot import api, erase, preference_menu, replies
 from botsite.bot.errors import TelegramError
 from botsite.bot.updates import Command
 
@@ -23,5 +23,7 @@ async def _answer(command: Command) -> None:
     match command.name:
         case "delete_my_data":
             await erase.ask(command)
+        case "settings":
+            await preference_menu.show(command)
         case _:
             await api.send_text(command.chat_id, replies.command(command.name), command.message_id)

@@ -16,6 +16,11 @@ _ENGLISH = catalogues.NullTranslations()
 _current: ContextVar[catalogues.NullTranslations] = ContextVar("catalogue", default=_ENGLISH)
 
 
+def available() -> dict[str, str]:
+    """Return the codes of the languages that people can choose from, with what each calls itself."""
+    return {"en": "English"}
+
+
 @contextmanager
 def speaking(*languages: str, locales: Path = LOCALES) -> Iterator[None]:
     """Within the block, use the first of these languages ("de", "pt-br") that has a catalogue, else English."""

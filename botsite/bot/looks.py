@@ -17,7 +17,7 @@ from detection.sentences import noop
 
 LOOK, CROPS, DATA = "look", "crops", "data"
 # Percent; the steps that "surer" and "less sure" go through. The model's candidates end at the first.
-_STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
+STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
 _CLASSES_AT_MOST = 3
 _DATA = re.compile(r"(?P<least>\d{1,2})(?P<labels>[01])(?P<blur>[01])(?P<only>\d{0,2})", re.ASCII)
 SURER, LESS_SURE = noop("Surer"), noop("Less sure")
@@ -59,8 +59,8 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     if not prediction.candidates:
         return []
     found = shown(prediction, look)
-    lower = [step for step in _STEPS if step < look.least]
-    higher = [step for step in _STEPS if step > look.least]
+    lower = [step for step in STEPS if step < look.least]
+    higher = [step for step in STEPS if step > look.least]
     levels = [(SURER, replace(look, least=higher[0]))] if higher and found else []
     levels += [(LESS_SURE, replace(look, least=lower[-1]))] if lower else []
     people = any(box.label == PERSON for box in prediction.candidates)

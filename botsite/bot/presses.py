@@ -4,7 +4,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import acknowledge, deliver, edits, erase, looks, redraw
+from botsite.bot import acknowledge, deliver, edits, erase, looks, preference_menu, redraw
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.updates import Press
@@ -23,6 +23,8 @@ UNKNOWN = noop("I don't know this button any more. Send me the photo again.")
 FAILED = noop("That didn't work just now. Please try again in a minute.")
 
 
+# What a message does that is no answer to a photo, by the first word of its buttons.
+_OTHERS = {erase.ERASE: erase.pressed, preference_menu.CHOOSE: preference_menu.pressed}
 _SHOWS = {looks.LOOK: redraw.look, looks.CROPS: redraw.crops, looks.DATA: redraw.data}
 
 
@@ -42,8 +44,8 @@ async def pressed(press: Press) -> None:
 async def _act(press: Press) -> str:
     """Return the notice to show, empty if the changed message says it all."""
     action, _, rest = press.data.partition(":")
-    if action == erase.ERASE:
-        return await erase.pressed(press, rest)
+    if other := _OTHERS.get(action):
+        return await other(press, rest)
     prediction_id, _, wanted = rest.partition(":")
     if action not in (acknowledge.CANCEL, *_SHOWS):
         return gettext(UNKNOWN)

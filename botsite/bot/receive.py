@@ -12,8 +12,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import acknowledge, api, bot_token, captions, commands, deliver, downloads, presses, replies
+from botsite.bot import (
+    acknowledge,
+    api,
+    bot_token,
+    captions,
+    commands,
+    deliver,
+    downloads,
+    preferences,
+    presses,
+    replies,
+)
 from botsite.bot.errors import TelegramError, TooLarge
+from botsite.bot.language import speaking
+from botsite.bot.preferences import Preferences
 from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Incoming, Other, Photo, Press
 from botsite.pause import Pause
@@ -44,14 +57,19 @@ class Refused(Exception):
 
 async def receive(incoming: Incoming) -> None:
     """Do what an update asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
-    if isinstance(incoming, Press):
-        await presses.pressed(incoming)
+    if not isinstance(incoming, Press) and incoming.in_group and not await _is_for_this_bot(incoming):
         return
-    if incoming.in_group and not await _is_for_this_bot(incoming):
-        return
+    chosen = await preferences.of(incoming.pressed_by if isinstance(incoming, Press) else incoming.sender_id)
+    with speaking(*filter(None, [chosen.language, incoming.language])):
+        await _act(incoming, chosen)
+
+
+async def _act(incoming: Incoming, chosen: Preferences) -> None:
     match incoming:
+        case Press():
+            await presses.pressed(incoming)
         case Photo():
-            await _photo(incoming)
+            await _photo(incoming, chosen)
         case Command():
             await commands.answer(incoming)
         case Other():
@@ -73,7 +91,7 @@ def prediction_id(bot_id: int, photo: Photo) -> str:
     return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-async def _photo(photo: Photo) -> None:
+async def _photo(photo: Photo, chosen: Preferences) -> None:
     bot_id = await _in_thread(bot_token.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
@@ -92,9 +110,9 @@ async def _photo(photo: Photo) -> None:
             image_key=f"photos/{identity}",
             sender_id=photo.sender_id,
             thread_id=photo.thread_id,
-            language=photo.language or None,
+            language=chosen.language or photo.language or None,
             received_at=times.now(),
-            options=captions.read(photo.caption),
+            options=captions.read(photo.caption, chosen.options),
         )
         try:
             file = await _fetch(photo)

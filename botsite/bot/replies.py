@@ -14,7 +14,7 @@ from detection import sentences
 from detection.schemas import Unknown
 from detection.sentences import noop
 
-COMMANDS = ("start", "help", "privacy", "delete_my_data")
+COMMANDS = ("start", "help", "settings", "privacy", "delete_my_data")
 
 START = noop(
     "Hi! Send me a photo and I'll send it back with the objects in it boxed and counted.\n\n"
