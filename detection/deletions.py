@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from detection import dead_letters, images, items, predictions, times
+from detection import dead_letters, feedback, images, items, predictions, times
 from detection.schemas import Delivery
 
 log = structlog.get_logger()
@@ -276,6 +276,7 @@ def _delete(stored: list[dict[str, Any]]) -> None:
     images.delete_all([key for each in ids for key in images.keys_of(each)])
     for each in ids:
         predictions.delete(each)
+        predictions.delete(feedback.key(each))
     images.delete_all([key for each in ids for key in images.keys_of(each)])
     for album in {item["album_id"] for item in stored if item.get("album_id")}:
         predictions.delete(_OF_ALBUM.format(album=album))

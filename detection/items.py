@@ -172,6 +172,7 @@ def _read(item: dict[str, Any]) -> Prediction:
         cpu_ms=number("cpu_ms"),
         cpus=number("cpus"),
         status_message_id=number("status_message_id"),
+        file_id=item.get("file_id"),
         error=item.get("error"),
         detections=tuple(
             Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])

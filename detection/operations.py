@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from detection import callback, deliveries, images, items, jobs, predictions, sentences, timeline
+from detection import callback, deliveries, feedback, images, items, jobs, predictions, sentences, timeline
 from detection.predictions import Outcome
 from detection.schemas import Prediction, Status
 
@@ -62,6 +62,7 @@ def delete(prediction_id: str) -> None:
     photo, *results = images.keys_of(prediction_id)
     images.delete(photo, *results)
     predictions.delete(prediction_id)
+    predictions.delete(feedback.key(prediction_id))
     # A worker may have stored its picture in between. One that does so later finds no item, and deletes it.
     images.delete(*results)
 

@@ -209,6 +209,11 @@ def note_status_message(prediction_id: str, message_id: int) -> Outcome:
     )
 
 
+def note_file(prediction_id: str, file_id: str) -> None:
+    """Record by which id Telegram sends the boxed photo again; refused if the item is gone."""
+    update(prediction_id, "SET file_id = :file", "attribute_exists(prediction_id)", {":file": file_id})
+
+
 def cancel(prediction_id: str, chat_id: int) -> Outcome:
     """End a prediction of that chat that nobody has begun, because its sender wants no answer."""
     return update(

@@ -137,6 +137,8 @@ class Prediction:
     cpus: int | None = None
     # The bot's message that tells how the wait goes, until it becomes the answer or is deleted.
     status_message_id: int | None = None
+    # By which id Telegram sends the boxed photo again, once it was shown again.
+    file_id: str | None = None
     # An English sentence for the photo's sender (detection/sentences.py).
     error: str | None = None
     detections: tuple[Detection, ...] = field(default=())

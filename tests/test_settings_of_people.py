@@ -6,14 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botsite.bot import captions, erase, preference_menu, preferences, presses
+from botsite.bot import captions, erase, preference_menu, preferences
 from botsite.bot.preferences import Preferences
-from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions, queries
 from detection.schemas import Form, Options, Prediction
-from tests.support.faulty import FaultySite, failing, through
 
 _groups = count(-59_000, -1)
 
@@ -44,13 +42,6 @@ def options(user: TelegramUser, photo: bytes, caption: str | None = None) -> Opt
     """Send a photo; return with which options it was processed."""
     user.wait_for_reply(user.send_photo(photo, caption))
     return newest(user).options
-
-
-def known_everywhere(user: TelegramUser) -> None:
-    """Wait until no site knows what was chosen before."""
-    started = user.send_text("/help")
-    user.wait_for_reply(started)
-    wait_until(lambda: True)
 
 
 def test_message_changes_in_place(user: TelegramUser) -> None:
@@ -101,27 +92,21 @@ def test_old_buttons_make_no_settings_after_deletion(user: TelegramUser) -> None
     assert press(user, menu(user), "Surer") == ""
 
 
-def test_settings_that_cannot_be_stored_are_told(site: FaultySite, user: TelegramUser) -> None:
-    message = menu(user)
-    site.break_(failing("dynamodb", "PutItem", "error"))
-    with through(site):
-        assert press(user, message, "Surer") == presses.FAILED
-    assert "25 %" in str(again(user, message).text)
-
-
 @pytest.mark.parametrize(
-    "change", ["", "least", "least:", "least:26", "least:２５", "least:999", "language:xx", "language:../..", "x:1", ":"]
+    "change",
+    ["", "least", "least:", "least:26", "least:２５", "least:999", "language:xx", "language:../..", "x:1", ":"],
 )
 def test_forged_press_changes_nothing(change: str) -> None:
     what, _, value = change.partition(":")
     assert preference_menu._changed(preferences.NONE, what, value) is None
 
 
-@given(
-    st.builds(
-        Preferences, st.sampled_from(["", "en"]), st.none() | st.floats(0.01, 1), labels=st.booleans(), blur=st.booleans()
-    )
+PREFERRED = st.builds(
+    Preferences, st.sampled_from(["", "en"]), st.none() | st.floats(0.01, 1), labels=st.booleans(), blur=st.booleans()
 )
+
+
+@given(PREFERRED)
 def test_every_button_fits_and_works(chosen: Preferences) -> None:
     keyboards = (preference_menu._keyboard(chosen, 2**52), preference_menu._languages(2**52))
     for button in (button for rows in keyboards for row in rows for button in row):

@@ -1,8 +1,8 @@
-"""Answer a command. What it is called, and what it does in a line, stands here for Telegram's menu, too."""
+"""Answer a command."""
 
 import structlog
 
-from botsite.bot import api, erase, preference_menu, replies
+from botsite.bot import api, erase, history, knows, preference_menu, replies
 from botsite.bot.errors import TelegramError
 from botsite.bot.updates import Command
 
@@ -23,6 +23,12 @@ async def _answer(command: Command) -> None:
     match command.name:
         case "delete_my_data":
             await erase.ask(command)
+        case "what":
+            await knows.answer(command)
+        case "history":
+            await history.answer(command)
+        case "stats":
+            await history.statistics(command)
         case "settings":
             await preference_menu.show(command)
         case _:

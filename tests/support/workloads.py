@@ -224,6 +224,7 @@ def work() -> None:
     images.put(claimed.result_key, b"boxed", "image/jpeg")
     predictions.succeed(claimed, [DETECTION], "model", 1)
     images.delete("results/deleted.jpg")
+    known_classes.store("model", ["cat"])
     assert not predictions.claim(identity, uuid4().hex).granted
 
 

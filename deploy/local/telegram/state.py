@@ -25,6 +25,15 @@ class Press:
 
 
 @dataclass
+class Profile:
+    """What people see of the bot besides its messages, by language; an empty one is for all others."""
+
+    commands: dict[str, list[JsonObject]] = field(default_factory=dict)
+    # By name (description, short_description) and language.
+    texts: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass
 class Telegram:
     """The state of the server; `bot` is the one whose token it knows.
 
@@ -46,14 +55,14 @@ class Telegram:
         self.updates = Updates(self.settings)
         self.webhook = Webhook(self.updates, self.settings, self.faults, self.journal, self._execute)
         self.presses: dict[str, Press] = {}
-        self.commands: list[JsonObject] = []
+        self.profile = Profile()
         # What each of the bot's messages claims to answer, by chat and message_id, even if that is not there.
         self.claims: dict[tuple[int, int], int] = {}
 
     def reset(self) -> None:
         """Forget messages, files, updates, faults and calls, and reset all settings.
 
-        The webhook and the commands stay, as they are set up once per bot. Ids are not reused.
+        The webhook and the profile stay, as they are set up once per bot. Ids are not reused.
         """
         for chat in self.chats:
             chat.clear()
@@ -64,10 +73,10 @@ class Telegram:
         self.webhook.forget()
 
     def forget_setup(self) -> None:
-        """Forget the webhook and the commands too."""
+        """Forget the webhook and the profile too."""
         self.webhook.set(None)
         self.updates.allowed = None
-        self.commands = []
+        self.profile = Profile()
 
     async def _execute(self, call: Call) -> None:
         await self.execute(self, call)
