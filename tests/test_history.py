@@ -6,12 +6,13 @@ from itertools import count
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from botsite import aws
 from botsite.bot import complaints, found, history, knows, looks, preference_menu, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection import feedback, images, items, known_classes, predictions, queries, times
+from detection import feedback, images, known_classes, predictions, queries, times
 from detection.model import yolo
 from detection.schemas import Detection, Prediction
 from tests.support.processes import wait_until
@@ -49,7 +50,7 @@ def answered(user: TelegramUser, *boxes: Detection, ago: timedelta = timedelta()
     at = times.text(times.now(-ago))
     for name, value in (("created_at", at), ("delivered_at", times.text(times.now(-ago + timedelta(seconds=20))))):
         aws.dynamodb().update_item(
-            TableName=queries.settings.PREDICTIONS_TABLE,
+            TableName=settings.PREDICTIONS_TABLE,
             Key={"prediction_id": identity},
             UpdateExpression=f"SET {name} = :value, delivery = :delivered",
             ExpressionAttributeValues={":value": value, ":delivered": "delivered"},
@@ -294,4 +295,3 @@ def test_privacy_names_all_that_is_kept() -> None:
     for word in ("30 days", "boxed copy", "logs", "35 days", "settings", "/delete_my_data"):
         assert word in said
     assert "For 1 day I" in replies.privacy(1)
-    assert items.KIND

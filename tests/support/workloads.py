@@ -37,6 +37,7 @@ from detection import (
     deliveries,
     images,
     jobs,
+    known_classes,
     operations,
     predictions,
     reports,
