@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from detection import dead_letters, feedback, images, items, predictions, times
+from detection import albums, dead_letters, feedback, images, items, predictions, times
 from detection.schemas import Delivery
 
 log = structlog.get_logger()
@@ -37,7 +37,6 @@ _READ_TRIES = 5
 # All items of a person or a chat that are no photos, by their keys. What else is stored of somebody belongs here.
 _OF_PERSON = ("settings#{user}",)
 _OF_CHAT = ("pause#chat#{chat}",)
-_OF_ALBUM = "album#{album}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +182,9 @@ def delete_all(deletion: Deletion) -> Iterator[list[Status]]:
     """
     for ids in _pages(deletion):
         stored = [item for item in _items(ids) if _is_of(deletion.person, item)]
-        _delete(stored)
+        waits = [int(item["status_message_id"]) for item in stored if _waits(item)] + _delete(stored)
         _go_on(deletion, len(stored))
-        yield [Status(int(item["chat_id"]), int(item["status_message_id"])) for item in stored if _waits(item)]
+        yield [Status(deletion.person.chat_id, message_id) for message_id in waits]
     person = deletion.person
     if person.alone:
         for form in (*_OF_PERSON, *_OF_CHAT):
@@ -270,16 +269,20 @@ def _waits(item: Mapping[str, Any]) -> bool:
     return "status_message_id" in item and item.get("delivery") in (Delivery.PENDING, Delivery.DELIVERING)
 
 
-def _delete(stored: list[dict[str, Any]]) -> None:
-    """Delete pictures, items and pictures again: a worker may have stored one in between (operations.delete)."""
+def _delete(stored: list[dict[str, Any]]) -> list[int]:
+    """Delete pictures, items and pictures again: a worker may have stored one in between (operations.delete).
+
+    Return the messages that tell how the wait for an album goes.
+    """
     ids = [item["prediction_id"] for item in stored]
     images.delete_all([key for each in ids for key in images.keys_of(each)])
     for each in ids:
         predictions.delete(each)
         predictions.delete(feedback.key(each))
     images.delete_all([key for each in ids for key in images.keys_of(each)])
-    for album in {item["album_id"] for item in stored if item.get("album_id")}:
-        predictions.delete(_OF_ALBUM.format(album=album))
+    whole = {item["album_id"] for item in stored if item.get("album_id")}
+    gone = [predictions.delete(albums.KEY.format(album)) for album in whole]
+    return [int(item["status_message_id"]) for item in gone if "status_message_id" in item and "sent_at" not in item]
 
 
 def _delete_letters(chat_id: int) -> None:

@@ -356,6 +356,7 @@ def test_other_half_of_album_makes_nothing(stack: LocalStack, user: TelegramUser
     assert [post(stack, each) for each in (second, third)] == [200, 200]
     finish(person(user))
     assert traces(stack, user.chat_id, *ids) == []
+    assert [key for key in table(stack) if key.startswith("album#")] == []
 
 
 def test_refused_file_of_late_update_makes_nothing(stack: LocalStack, user: TelegramUser) -> None:

@@ -83,7 +83,7 @@ def test_photo_is_shown_again_by_its_id(stack: LocalStack, user: TelegramUser, p
     assert press(user, message, "1") == ""
     prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
     assert prediction
-    assert prediction.file_id
+    assert prediction.picture_file_id
     images.delete(prediction.result_key)
     assert press(user, message, "1") == ""
     again = [each for each in user.messages() if each.from_bot and each.photo]
@@ -95,11 +95,11 @@ def test_photo_is_shown_again_by_its_id(stack: LocalStack, user: TelegramUser, p
 def test_refused_id_is_replaced(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     user.wait_for_reply(user.send_photo(photo))
     (identity,) = queries.latest_of_chat(user.chat_id)
-    predictions.note_file(identity, "of-another-bot")
+    predictions.note_picture(identity, "of-another-bot")
     assert press(user, ask(user, "/history"), "1") == ""
     prediction = predictions.find(identity)
     assert prediction
-    assert prediction.file_id not in (None, "of-another-bot")
+    assert prediction.picture_file_id not in (None, "of-another-bot")
 
 
 def test_missing_photo_is_told(user: TelegramUser) -> None:

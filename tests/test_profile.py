@@ -52,7 +52,7 @@ def test_each_language_has_its_own(stack: LocalStack, monkeypatch: pytest.Monkey
 
 def test_refused_profile_is_an_error(stack: LocalStack, control: TelegramControl) -> None:
     control.fault("getMyCommands", "bad_request", description="Bad Request: BOT_COMMANDS_TOO_MUCH")
-    with pytest.raises(TelegramError, match="(?i)bot_commands_too_much"):
+    with pytest.raises(TelegramError, match=r"(?i)bot_commands_too_much"):
         profile.publish(stack.env["TELEGRAM_TOKEN"])
 
 

@@ -28,7 +28,9 @@ def read(caption: str, preferred: Options = EVERYTHING) -> Options:
 
     Where it says nothing, what its sender prefers counts.
     """
-    words = [word for word in _WORD.findall(caption.lower().replace(":", " ").replace("=", " ")) if word[:1] != "@"]
+    # Without the bot's name and a command, by which it is called.
+    found = _WORD.findall(caption.lower().replace(":", " ").replace("=", " "))
+    words = [word for word in found if word[:1] not in ("@", "/")]
     reader = _Reader(words, preferred)
     reader.read()
     odd = [Unknown(word[:_NAME_LENGTH], _nearest(word)) for word in reader.odd]

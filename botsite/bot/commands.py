@@ -32,4 +32,6 @@ async def _answer(command: Command) -> None:
         case "settings":
             await preference_menu.show(command)
         case _:
-            await api.send_text(command.chat_id, replies.command(command.name), command.message_id)
+            await api.send_text(
+                command.chat_id, replies.command(command.name), command.message_id, thread_id=command.thread_id
+            )

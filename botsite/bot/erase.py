@@ -47,7 +47,7 @@ async def ask(command: Command) -> None:
     asker = command.sender_id
     keyboard = [[Button(gettext(text), f"{ERASE}:{word}:{asker}")] for text, word in ((DELETE, _YES), (KEEP, _NO))]
     text = gettext(ASK_IN_GROUP if command.chat_id < 0 else ASK)
-    await api.send_text(command.chat_id, text, command.message_id, keyboard=keyboard)
+    await api.send_text(command.chat_id, text, command.message_id, thread_id=command.thread_id, keyboard=keyboard)
 
 
 async def pressed(press: Press, answer: str) -> str:

@@ -123,9 +123,9 @@ async def _show(press: Press, prediction_id: str) -> str:
         return gettext(GONE)
     caption = f"{_time(prediction)}\n{_found(prediction)}"[: found.CAPTION_LENGTH]
     keyboard = looks.keyboard(prediction, looks.first(prediction))
-    if prediction.file_id:
+    if prediction.picture_file_id:
         try:
-            await _send(prediction, prediction.file_id, caption, keyboard)
+            await _send(prediction, prediction.picture_file_id, caption, keyboard)
         except TelegramError as error:
             if not error.permanent or error.blocked:
                 raise
@@ -139,7 +139,7 @@ async def _show(press: Press, prediction_id: str) -> str:
         return gettext(GONE)
     file_id = await _send(prediction, picture, caption, keyboard)
     if file_id:
-        await _in_thread(predictions.note_file)(prediction.prediction_id, file_id)
+        await _in_thread(predictions.note_picture)(prediction.prediction_id, file_id)
     return ""
 
 

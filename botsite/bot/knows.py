@@ -31,7 +31,7 @@ async def answer(command: Command) -> None:
         text, keyboard = search(command.argument, labels), list[list[Button]]()
     else:
         text, keyboard = page(labels, 0)
-    await api.send_text(command.chat_id, text, command.message_id, keyboard=keyboard)
+    await api.send_text(command.chat_id, text, command.message_id, thread_id=command.thread_id, keyboard=keyboard)
 
 
 async def pressed(press: Press, wanted: str) -> str:

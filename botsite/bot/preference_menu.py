@@ -47,7 +47,7 @@ async def show(command: Command) -> None:
 async def only_in_private(command: Command) -> None:
     """Say that others need not see this."""
     text = gettext(IN_PRIVATE).format(command=command.name)
-    await api.send_text(command.chat_id, text, command.message_id)
+    await api.send_text(command.chat_id, text, command.message_id, thread_id=command.thread_id)
 
 
 async def pressed(press: Press, wanted: str) -> str:

@@ -1,5 +1,7 @@
 """Do what a pressed button asks for. A press always gets an answer, if only "that was too late"."""
 
+import asyncio
+
 import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,6 +12,7 @@ from botsite.bot import (
     deliver,
     edits,
     erase,
+    guests,
     history,
     knows,
     looks,
@@ -20,7 +23,7 @@ from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.looks import Look
 from botsite.bot.updates import Press
-from detection import images, items, predictions, sentences
+from detection import albums, images, items, predictions
 from detection.schemas import Prediction, Status
 from detection.sentences import noop
 
@@ -65,6 +68,8 @@ async def _act(press: Press) -> str:
     if other := _OTHERS.get(action):
         return await other(press, rest)
     prediction_id, _, wanted = rest.partition(":")
+    if action == guests.SHOW:
+        return await guests.show(prediction_id, press.inline_message_id)
     if action not in _ABOUT_PHOTO:
         return gettext(UNKNOWN)
     if press.asked_by is not None and press.pressed_by != press.asked_by:
@@ -104,15 +109,30 @@ async def _complain(prediction: Prediction, message_id: int, look: Look, word: s
     return await complaints.ask(prediction, message_id, look)
 
 
+async def _cancel_album(acknowledged: Prediction) -> str:
+    """Cancel the photos of an album that nobody has begun."""
+    album = await _in_thread(albums.find)(acknowledged.album_id or "")
+    members = [member.prediction_id for member in album.members] if album else [acknowledged.prediction_id]
+    cancelled = await asyncio.gather(*(_in_thread(predictions.cancel)(one, acknowledged.chat_id) for one in members))
+    stopped = [one.prediction for one in cancelled if one.prediction and one.prediction.cancelled]
+    if not stopped:
+        return gettext(
+            TOO_LATE if any(one.prediction and not one.prediction.delivered for one in cancelled) else ANSWERED
+        )
+    await deliver.deliver(stopped[0].prediction_id, at_once=True)
+    return ""
+
+
 async def _cancel(prediction_id: str, chat_id: int) -> str:
     try:
-        cancelled = await _in_thread(predictions.cancel)(prediction_id, chat_id)
+        found = (await _in_thread(predictions.cancel)(prediction_id, chat_id)).prediction
+        if found and found.album_id and found.chat_id == chat_id:
+            return await _cancel_album(found)
     except items.Incomplete:
         return gettext(GONE)
-    found = cancelled.prediction
     if found is None or found.chat_id != chat_id:
         return gettext(GONE)
-    if found.error == sentences.CANCELLED:
+    if found.cancelled:
         # Pressed twice, perhaps: the second one finds it delivered.
         await deliver.deliver(prediction_id)
         return ""
