@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from botsite.bot import classes
 from botsite.bot.language import ENGLISH, current
-from detection.schemas import Form, Options, Unknown
+from detection.schemas import EVERYTHING, Form, Options, Unknown
 
 _WORD = re.compile(r"[^\s,;،؛]+|[,;،؛]")
 _SEPARATORS = (",", ";", "،", "؛")
@@ -26,12 +26,15 @@ _CLOSE = 0.75
 _NAMES_AT_MOST, _UNKNOWN_AT_MOST, _NAME_LENGTH = 20, 5, 40
 
 
-def read(caption: str) -> Options:
-    """Return what a caption asks for, and what of it is not understood with the nearest option ("" if none is)."""
+def read(caption: str, preferred: Options = EVERYTHING) -> Options:
+    """Return what a caption asks for, and what of it is not understood with the nearest option ("" if none is).
+
+    Where it says nothing, what its sender prefers counts.
+    """
     # Without the bot's name and a command, by which it is called.
     found = _WORD.findall(caption.lower().replace(":", " ").replace("=", " "))
     words = [word for word in found if word[:1] not in ("@", "/")]
-    reader = _Reader(words)
+    reader = _Reader(words, preferred)
     reader.read()
     odd = [Unknown(word[:_NAME_LENGTH], _nearest(word)) for word in reader.odd]
     if not reader.asked:
@@ -43,9 +46,9 @@ def read(caption: str) -> Options:
 class _Reader:
     """Goes through the words once; each option takes what belongs to it."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+    def __init__(self, words: Sequence[str], preferred: Options) -> None:
         self.words = list(words)
-        self.options = Options()
+        self.options = preferred
         self.odd: list[str] = []
         self.asked = False
 
@@ -69,7 +72,8 @@ class _Reader:
                 self.options = replace(self.options, labels=_SWITCHES[self.words.pop(0)])
                 asked = True
             case "blur":
-                self.options = replace(self.options, blur=True)
+                on = _SWITCHES[self.words.pop(0)] if self.words[:1] and self.words[0] in _SWITCHES else True
+                self.options = replace(self.options, blur=on)
                 asked = True
             case "crops" | "crop":
                 self.options = replace(self.options, form=Form.CROPS)
