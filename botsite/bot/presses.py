@@ -4,7 +4,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import acknowledge, deliver, edits, looks, redraw
+from botsite.bot import access, acknowledge, deliver, edits, looks, redraw
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.updates import Press
@@ -45,6 +45,8 @@ async def _act(press: Press) -> str:
     prediction_id, _, wanted = rest.partition(":")
     if action not in (acknowledge.CANCEL, *_SHOWS):
         return gettext(UNKNOWN)
+    if not access.welcome(access.of_press(press)):
+        return gettext(NOT_YOURS)
     if press.asked_by is not None and press.pressed_by != press.asked_by:
         return gettext(NOT_YOURS)
     if not predictions.possible(prediction_id):

@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import acknowledge, api, bot_token, captions, deliver, downloads, presses, replies
+from botsite.bot import acknowledge, api, bot_token, captions, deliver, downloads, fairness, presses, replies
 from botsite.bot.errors import TelegramError, TooLarge
 from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Incoming, Other, Photo, Press
@@ -43,7 +43,10 @@ class Refused(Exception):
 
 
 async def receive(incoming: Incoming) -> None:
-    """Do what an update asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
+    """Do what an update asks for.
+
+    Raise TelegramError, spool.Full, limits.Busy or botocore's errors if it has to come again.
+    """
     if isinstance(incoming, Press):
         await presses.pressed(incoming)
         return
@@ -74,6 +77,10 @@ def prediction_id(bot_id: int, photo: Photo) -> str:
 
 
 async def _photo(photo: Photo) -> None:
+    if (why := await fairness.unwelcome(photo)) is not None:
+        if why:
+            await _say(photo, why)
+        return
     bot_id = await _in_thread(bot_token.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
@@ -94,6 +101,10 @@ async def _photo(photo: Photo) -> None:
             received_at=times.now(),
             options=captions.read(photo.caption),
         )
+        if kept_out := await fairness.over_limit(photo, identity):
+            await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
+            await deliver.deliver(identity)
+            return
         try:
             file = await _fetch(photo)
         except Refused as error:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -13,6 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import pause
+from botsite.bot import limits
+from botsite.bot.limits import Limited
 from botsite.pause import Pause
 from botsite.staff import recent, time_ranges, waiting
 from botsite.staff.recent import Recent
@@ -66,6 +68,7 @@ class Snapshot:
     alarms: Reading[list[Alarm]]
     history: Reading[History]
     photos: Reading[Recent]
+    limited: Reading[list[Limited]] = field(default_factory=lambda: Reading([]))
 
     @property
     def workers(self) -> Group | None:
@@ -125,6 +128,7 @@ class Sources:
             "groups": Source("groups", self._read_groups, _CACHED_SECONDS),
             "reports": Source("reports", self._read_reports, _CACHED_SECONDS),
             "paused": Source("paused", lambda: pause.read(settings.PREDICTIONS_TABLE), _CACHED_SECONDS),
+            "limited": Source("limited", limits.refused_lately, 15.0),
             "scheduled": Source("scheduled", service.scheduled, 15.0),
             # These cost money: see docs/architecture.md.
             "tracked": Source("tracked", service.tracked, 5.0),
