@@ -52,6 +52,14 @@ _MOST = 1_000_000
 # Telegram's names begin with a letter, so none can be taken for an id.
 _PERSON = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,31}|-?[0-9]{1,19}")
 
+
+def _chat(name: str, text: str) -> int | None:
+    """Return the id of a chat, None for an empty text."""
+    if text and not re.fullmatch(r"-?[1-9][0-9]{0,18}", text):
+        raise ImproperlyConfigured(f"{name} is {text!r}: it has to be the id of a chat, such as -1001234567890.")
+    return int(text) if text else None
+
+
 # --- AWS. Credentials come from boto3's default chain only: the instance role. ------------------------------
 AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")
 # Empty if nobody chose one: then no client is made (botsite/aws.py).
@@ -75,6 +83,8 @@ TELEGRAM_API_URL = env.str("TELEGRAM_API_URL", default="https://api.telegram.org
 TELEGRAM_WEBHOOK_SECRET = env.str("TELEGRAM_WEBHOOK_SECRET", default="")
 # Where Telegram reaches the webhook if that is not the load balancer's own name, as on a laptop.
 TELEGRAM_WEBHOOK_URL = env.str("TELEGRAM_WEBHOOK_URL", default="")
+# Where pictures for guests are sent first: Telegram takes no new file for their messages.
+STORAGE_CHAT = _chat("STORAGE_CHAT", env.str("STORAGE_CHAT", default=""))
 
 # --- The worker's call of /results --------------------------------------------------------------------------
 # Whether people who have to wait are told for how long: on, or off.

@@ -30,6 +30,8 @@ from tests.support.processes import wait_until
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 FIVE = Most(5, None)
+# In a group, photos are meant for the bot that they name.
+BOT = "@object_detection_bot"
 _people = count(31_000)
 _numbers = count(1)
 
@@ -151,15 +153,15 @@ def test_lists_decide(monkeypatch: pytest.MonkeyPatch, allowed: str, denied: str
 
     monkeypatch.setattr(settings, "ALLOWED_USERS", module._people("ALLOWED_USERS", allowed))
     monkeypatch.setattr(settings, "DENIED_USERS", module._people("DENIED_USERS", denied))
-    assert access.welcome(access.of_photo(photo_of(7, -100, "Ada_L"))) is welcome
+    assert access.welcome(access.of_sender(photo_of(7, -100, "Ada_L"))) is welcome
 
 
 def test_channel_counts_for_itself() -> None:
     channel = {"id": -1_005, "type": "channel", "title": "News", "username": "the_news"}
     photo = photo_of(136_817_688, -100, "Channel_Bot", sender_chat=channel)
     assert limits.person_of(photo) == -1_005
-    assert {"-1005", "the_news"} <= access.of_photo(photo)
-    assert "channel_bot" not in access.of_photo(photo)
+    assert {"-1005", "the_news"} <= access.of_sender(photo)
+    assert "channel_bot" not in access.of_sender(photo)
     assert limits.person_of(photo_of(7, -100)) == 7
     assert limits.person_of(replace(photo_of(7, -100), sender_id=None)) == -100
 
@@ -268,8 +270,22 @@ def test_people_of_a_group_have_their_own_limits(limited: Sites) -> None:
     chat = {"id": group, "type": "supergroup", "title": "Friends"}
     for person in (first, second):
         sender = {"id": person, "is_bot": False, "first_name": "Ada"}
-        limited.send(group, 3, chat=chat, **{"from": sender})
+        limited.send(group, 3, chat=chat, caption=BOT, **{"from": sender})
     assert [limits.read(item(person)).in_day for person in (first, second)] == [3, 3]
+
+
+def called(site: Sites, person: int) -> dict[str, Any]:
+    """Return an update by which somebody calls the bot in a chat of others."""
+    chat = next(_people)
+    update = new_updates.with_photo(chat, site.file, guest_query_id=f"query-{chat}", **sender(person))
+    return {"update_id": update["update_id"], "guest_message": update["message"]}
+
+
+def test_calls_of_a_guest_count_for_the_caller(limited: Sites) -> None:
+    person = next(_people)
+    assert [limited.post(called(limited, person), site) for site in range(7)] == [200] * 7
+    count = limits.read(item(person))
+    assert (count.in_day, count.refused) == (5, 2)
 
 
 def test_repeated_update_counts_once(
@@ -319,15 +335,22 @@ def test_allowed_name_is_answered(closed: Sites) -> None:
 
 def test_stranger_in_group_is_ignored(closed: Sites) -> None:
     group = -next(_people)
-    closed.send(group, 2, chat={"id": group, "type": "supergroup", "title": "Friends"}, **sender(next(_people)))
+    chat = {"id": group, "type": "supergroup", "title": "Friends"}
+    closed.send(group, 2, chat=chat, caption=BOT, **sender(next(_people)))
     assert (closed.calls(group), queries.latest_of_chat(group)) == ([], [])
 
 
 def test_allowed_group_is_answered_but_for_the_denied(closed: Sites) -> None:
     chat = {"id": -19_900, "type": "supergroup", "title": "Friends"}
-    closed.send(-19_900, 1, chat=chat, **sender(next(_people)))
-    closed.send(-19_900, 1, chat=chat, **sender(66))
+    closed.send(-19_900, 1, chat=chat, caption=BOT, **sender(next(_people)))
+    closed.send(-19_900, 1, chat=chat, caption=BOT, **sender(66))
     assert len(queries.latest_of_chat(-19_900)) == 1
+
+
+def test_strangers_call_of_a_guest_is_ignored(closed: Sites) -> None:
+    update = called(closed, next(_people))
+    assert closed.post(update) == 200
+    assert TelegramControl(closed.stack.telegram_url).calls(chat_id=update["guest_message"]["chat"]["id"]) == []
 
 
 def test_stranger_can_still_read_what_is_kept(closed: Sites) -> None:

@@ -5,13 +5,12 @@ Commands are for everybody: who may not send photos can still read what is kept,
 
 from django.conf import settings
 
-from botsite.bot.updates import Photo, Press
+from botsite.bot.updates import Guest, Photo, Press
 
 
-def of_photo(photo: Photo) -> frozenset[str]:
-    """Return what a list may call the sender of a photo: a user or a channel, or the chat it comes from."""
-    numbers = (photo.chat_id, photo.sender_id, photo.sender_chat)
-    return _called(photo.sender_name, *numbers)
+def of_sender(asked: Photo | Guest) -> frozenset[str]:
+    """Return what a list may call whoever asks: a user or a channel, or the chat it comes from."""
+    return _called(asked.sender_name, asked.chat_id, asked.sender_id, asked.sender_chat)
 
 
 def of_press(press: Press) -> frozenset[str]:

@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 
 from botsite.bot import access, limits, rate_limit, replies
 from botsite.bot.limits import Reached, Span
-from botsite.bot.updates import Photo
+from botsite.bot.updates import Guest, Photo
 from detection import sentences, times
 from detection.schemas import Delivery, Prediction
 
@@ -37,17 +37,32 @@ class KeptOut:
 
 async def over_limit(photo: Photo, prediction_id: str) -> KeptOut | None:
     """Count a photo; return why it is kept out, if it is. Raise limits.Busy or botocore's errors."""
-    person = limits.person_of(photo)
-    reached = await _in_thread(limits.take)(person, prediction_id)
+    reached = await _take(photo, prediction_id)
     if reached is None:
         return None
-    log.info("photo_limited", chat_id=photo.chat_id, sender_id=person, limit=f"{reached.most} a {reached.span}")
     return KeptOut(sentence(reached), told=not await _may_tell(photo.chat_id, reached.span))
+
+
+async def over_guests_limit(guest: Guest, prediction_id: str) -> str:
+    """Count a photo that a guest is asked about; return what to say, in English, if it is kept out. Raise the same.
+
+    Each call gets its one answer, and no item: nothing but that answer would ever be sent.
+    """
+    reached = await _take(guest, prediction_id)
+    return sentence(reached) if reached else ""
+
+
+async def _take(asked: Photo | Guest, prediction_id: str) -> Reached | None:
+    person = limits.person_of(asked)
+    reached = await _in_thread(limits.take)(person, prediction_id)
+    if reached:
+        log.info("photo_limited", chat_id=asked.chat_id, sender_id=person, limit=f"{reached.most} a {reached.span}")
+    return reached
 
 
 async def unwelcome(photo: Photo) -> str | None:
     """Return what to tell the sender of a photo who may not send any: nothing if they were told; None for others."""
-    if access.welcome(access.of_photo(photo)):
+    if access.welcome(access.of_sender(photo)):
         return None
     person = limits.person_of(photo)
     log.info("photo_not_allowed", chat_id=photo.chat_id, sender_id=person)

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot.updates import Photo
+from botsite.bot.updates import Guest, Photo
 from detection import items, times
 
 # Photos in a row whose repeated updates are known.
@@ -101,11 +101,11 @@ def key(person: int) -> str:
     return f"limit#{person}"
 
 
-def person_of(photo: Photo) -> int:
-    """Return whose limit a photo counts for: its sender's, a user or a channel."""
-    if photo.sender_chat is not None:
-        return photo.sender_chat
-    return photo.chat_id if photo.sender_id is None else photo.sender_id
+def person_of(asked: Photo | Guest) -> int:
+    """Return whose limit a photo counts for: that of whoever asks, a user or a channel."""
+    if asked.sender_chat is not None:
+        return asked.sender_chat
+    return asked.chat_id if asked.sender_id is None else asked.sender_id
 
 
 def count(before: Count, photo: str, now: datetime, most: Most) -> tuple[Count, Reached | None]:

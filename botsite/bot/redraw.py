@@ -41,7 +41,9 @@ async def look(prediction: Prediction, message_id: int, wanted: Look) -> None:
 
 async def crops(prediction: Prediction, message_id: int, wanted: Look) -> None:
     """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
-    await api.send_album(prediction.chat_id, await cut_out(prediction, wanted), reply_to=message_id)
+    await api.send_album(
+        prediction.chat_id, await cut_out(prediction, wanted), reply_to=message_id, thread_id=prediction.thread_id
+    )
 
 
 async def cut_out(prediction: Prediction, wanted: Look) -> list[bytes]:
@@ -52,7 +54,15 @@ async def cut_out(prediction: Prediction, wanted: Look) -> list[bytes]:
 async def data(prediction: Prediction, message_id: int, wanted: Look) -> None:
     """Send what is shown as a ZIP of data for other programs. Raise as `look` does."""
     archive = await _drawn(_archive, prediction, wanted)
-    await api.send_image(prediction.chat_id, archive, "", form="document", name="detections.zip", reply_to=message_id)
+    await api.send_image(
+        prediction.chat_id,
+        archive,
+        "",
+        form="document",
+        name="detections.zip",
+        reply_to=message_id,
+        thread_id=prediction.thread_id,
+    )
 
 
 async def _drawn(work: Callable[[Prediction, Look], T], prediction: Prediction, wanted: Look) -> T:

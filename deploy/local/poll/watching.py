@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import receive, updates
+from botsite.bot import addressed, guests, receive, updates
+from botsite.bot.updates import Guest, Press
 from deploy.local.poll.inbox import Update
 from detection import queries
 from detection.schemas import Delivery, Prediction, Status
@@ -62,7 +63,10 @@ class Watching:
             incoming = updates.parse(update.body.encode())
         except (updates.NotJson, updates.Malformed):
             return None
-        return receive.prediction_id(self._bot_id, incoming) if isinstance(incoming, updates.Photo) else None
+        if isinstance(incoming, Guest):
+            return guests.prediction_id(self._bot_id, incoming, incoming.about) if incoming.about else None
+        photo = None if incoming is None or isinstance(incoming, Press) else addressed.photo_of(incoming)
+        return receive.prediction_id(self._bot_id, photo) if photo else None
 
 
 def _line(prediction: Prediction) -> str:
