@@ -179,7 +179,9 @@ def _failures(recent: Recent) -> Tile:
 
 
 def _refused(recent: Recent) -> Tile:
-    return of(_at_least(recent, recent.refused), f"or photos over a limit, in {_in(recent)}; their senders were told")
+    return of(
+        _at_least(recent, recent.refused), f"no photos, or over a limit, in {_in(recent)}; their senders were told"
+    )
 
 
 def _lost(recent: Recent) -> Tile:

@@ -127,7 +127,9 @@ def take_photo() -> None:
     rate_limit.reserve(rate_limit.chat(uuid4().int >> 80))
     jobs.find(identity)
     jobs.submit(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"), b"photo")
+    settings.PHOTOS_PER_DAY = 5
     limits.take(uuid4().int >> 80, identity)
+    limits.refused_lately()
     pause.current()
     pause.first_of_chat(CHAT_ID, pause.Pause("somebody", datetime.now(UTC)))
 
