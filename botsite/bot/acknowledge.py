@@ -17,7 +17,8 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite.bot import answer, edits, waiting
+from botsite import in_flight
+from botsite.bot import answer, edits, language, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
@@ -34,7 +35,7 @@ CANCEL = "cancel"
 _CANCEL_TEXT = noop("Cancel")
 # Who waits for less needs no message.
 _SHORT_SECONDS = 1.0
-# The webhook's answer waits for the message.
+# The webhook's answer waits for the message, at most for so long.
 _LONGEST_SECONDS = 4.0
 # How often messages are brought up to date, how many photos are followed at most, and for how long.
 _ROUND_SECONDS = 3.0
@@ -70,18 +71,24 @@ async def acknowledge(prediction: Prediction) -> bool:
         if not await edits.may_send_status(prediction.chat_id):
             return False
         text = await _in_thread(_first_text)(prediction)
-        async with asyncio.timeout(_LONGEST_SECONDS):
-            message_id = await edits.send_status(
-                prediction.chat_id,
-                text,
-                prediction.message_id,
-                cancel_button(prediction),
-                prediction.thread_id,
-            )
-        if await _in_thread(_noted)(prediction, message_id):
+    except _FAILURES as error:
+        log.info("not_acknowledged", error=str(error))
+        return False
+    # The webhook's answer doesn't wait longer; but a message that comes late has to be known, or it would stay.
+    telling = in_flight.start(_tell(prediction, text))
+    done, _ = await asyncio.wait([telling], timeout=_LONGEST_SECONDS)
+    return bool(done) and telling.result()
+
+
+async def _tell(prediction: Prediction, text: str) -> bool:
+    """Send the message, record it and follow the photo; return whether it was sent."""
+    try:
+        message_id = await edits.send_status(
+            prediction.chat_id, text, prediction.message_id, cancel_button(prediction), prediction.thread_id
+        )
+        if await _noted(prediction, message_id):
             _FOLLOWER.add(replace(prediction, status_message_id=message_id), text)
         else:
-            # The answer was faster, or another site has told them.
             await edits.delete(prediction.chat_id, message_id)
     except _FAILURES as error:
         log.info("not_acknowledged", error=str(error))
@@ -89,33 +96,42 @@ async def acknowledge(prediction: Prediction) -> bool:
     return True
 
 
-def _noted(prediction: Prediction, message_id: int) -> bool:
-    """Record the message; return False if it is not needed."""
-    if prediction.album_id:
-        return albums.note_status_message(prediction.album_id, message_id)
-    return predictions.note_status_message(prediction.prediction_id, message_id).granted
+async def _noted(prediction: Prediction, message_id: int) -> bool:
+    """Record the message; return False if it has to go: the answer was faster, or would not know of it."""
+    try:
+        if prediction.album_id:
+            return await _in_thread(albums.note_status_message)(prediction.album_id, message_id)
+        return (await _in_thread(predictions.note_status_message)(prediction.prediction_id, message_id)).granted
+    except (ClientError, BotoCoreError) as error:
+        log.info("status_not_noted", error=str(error))
+        return False
 
 
 def cancel_button(prediction: Prediction) -> Button:
     """Return the button that cancels a photo that waits."""
-    return Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
+    with language.speaking(prediction.language):
+        return Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
 
 
 def _first_text(prediction: Prediction) -> str:
     """Return how the wait will go for a photo that has just come."""
-    return _text(queries.waiting_before(times.latest(prediction.created_at), PLACES), wait.outlook())
+    before = queries.waiting_before(times.latest(prediction.created_at), PLACES)
+    with language.speaking(prediction.language):
+        return _text(before, wait.outlook())
 
 
 def _texts(predicted: Sequence[Prediction]) -> list[str]:
     """Return how the wait goes for each of these photos."""
     came = queries.waiting_since(PLACES)
     outlook = wait.outlook()
-    return [
-        waiting.looking(album=prediction.album_id is not None)
-        if prediction.status is Status.PROCESSING
-        else _text(bisect_left(came, times.latest(prediction.created_at)), outlook)
-        for prediction in predicted
-    ]
+    return [_text_now(prediction, came, outlook) for prediction in predicted]
+
+
+def _text_now(prediction: Prediction, came: Sequence[datetime], outlook: Outlook | None) -> str:
+    with language.speaking(prediction.language):
+        if prediction.status is Status.PROCESSING:
+            return waiting.looking(album=prediction.album_id is not None)
+        return _text(bisect_left(came, times.latest(prediction.created_at)), outlook)
 
 
 def _text(before: int, outlook: Outlook | None) -> str:
@@ -162,7 +178,9 @@ class _Follower:
         now = await _in_thread(queries.find_many)(list(self._followed))
         for identity, followed in list(self._followed.items()):
             current = now.get(identity)
-            if current is None or followed.since < times.now(-_FOLLOWED_FOR):
+            # A group that has become a supergroup has another id, and numbers its messages anew.
+            moved = current is not None and current.chat_id != followed.prediction.chat_id
+            if current is None or moved or followed.since < times.now(-_FOLLOWED_FOR):
                 del self._followed[identity]
             elif not _waits(current):
                 await self._leave(current)
@@ -202,9 +220,7 @@ class _Follower:
 
 
 def _waits(prediction: Prediction) -> bool:
-    """Return whether its message tells of a wait; a group that has become a supergroup has that message no more."""
-    told = prediction.status_message_id is not None
-    return told and not prediction.finished and prediction.delivery is Delivery.PENDING
+    return not prediction.finished and prediction.delivery is Delivery.PENDING
 
 
 _FOLLOWER = _Follower()

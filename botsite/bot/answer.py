@@ -9,7 +9,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from botsite.bot import api, edits, found, guest_messages, looks, redraw, replies
+from botsite.bot import api, edits, found, guest_messages, language, looks, redraw, replies
 from botsite.bot.errors import TelegramError
 from detection import exports, image_headers, images, predictions, times
 from detection.schemas import Form, Prediction, Status
@@ -66,7 +66,8 @@ async def put_back(prediction: Prediction) -> None:
     message_id = prediction.status_message_id
     if message_id is None or prediction.detections:
         return
-    answer = await _compose(prediction)
+    with language.speaking(prediction.language):
+        answer = await _compose(prediction)
     try:
         await edits.turn_into_text(prediction.chat_id, message_id, answer.text, keyboard=answer.keyboard)
     except TelegramError as error:
@@ -112,22 +113,31 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
         await guest_messages.turn_into_text(prediction, replies.failure(prediction.error), before)
         return
     caption = _caption(prediction)
-    file_id = prediction.picture_file_id
-    if not file_id and prediction.detections and settings.STORAGE_CHAT:
-        image = await _picture(prediction)
-        try:
-            file_id = await guest_messages.store(image, before) if image and _form(image) == "photo" else None
-        except TelegramError as error:
-            # The text is the answer, at least until the picture can be had.
-            await guest_messages.turn_into_text(prediction, caption, before)
-            if not error.permanent:
-                raise
-            log.exception("picture_not_stored")
-            return
-        if file_id:
-            await _in_thread(predictions.note_picture)(prediction.prediction_id, file_id)
-    if not (file_id and await guest_messages.turn_into_photo(prediction, file_id, caption, before)):
+    try:
+        picture = await _at_telegram(prediction, before)
+    except TelegramError as error:
+        # The text is the answer, at least until the picture can be had.
         await guest_messages.turn_into_text(prediction, caption, before)
+        if not error.permanent:
+            raise
+        log.exception("picture_not_stored")
+        return
+    if not (picture and await guest_messages.turn_into_photo(prediction, picture, caption, before)):
+        await guest_messages.turn_into_text(prediction, caption, before)
+    if picture:
+        await guest_messages.forget(picture)
+
+
+async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.Picture | None:
+    """Return the boxed photo as Telegram has it, where it is sent now if it has to be; None if it can't have it."""
+    if prediction.picture_file_id:
+        return guest_messages.Picture(prediction.picture_file_id, prediction.picture_message_id)
+    image = await _picture(prediction) if prediction.detections and settings.STORAGE_CHAT else None
+    if image is None or _form(image) != "photo":
+        return None
+    picture = await guest_messages.store(image, before)
+    await _in_thread(predictions.note_picture)(prediction.prediction_id, picture.file_id, picture.message_id)
+    return picture
 
 
 async def _crops(prediction: Prediction) -> list[bytes]:

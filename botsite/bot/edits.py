@@ -45,7 +45,7 @@ async def send_status(chat_id: int, text: str, reply_to: int, button: Button, th
             message_thread_id=thread_id,
             reply_parameters=reply_to_message(reply_to),
             reply_markup=keyboard_of([[button]]),
-            **_BRIEFLY,
+            **_BRIEFLY | {"read_timeout": LONGEST_SEND_SECONDS},
         )
     except telegram.TelegramError as error:
         raise await _refused(chat_id, "status", error) from error
@@ -94,6 +94,15 @@ async def turn_into_photo(
             await bot.edit_message_media(
                 media, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
             )
+
+
+@connections.with_the_stored_token
+async def change_keyboard(chat_id: int, message_id: int, keyboard: Keyboard) -> None:
+    """Put other buttons under a message of the bot's."""
+    bot = await connections.bot()
+    with unchanged_is_fine():
+        async with sending(chat_id, "editMessageReplyMarkup", math.inf):
+            await bot.edit_message_reply_markup(chat_id, message_id, reply_markup=keyboard_of(keyboard))
 
 
 @connections.with_the_stored_token

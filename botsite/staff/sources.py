@@ -4,7 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -13,12 +14,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import pause
+from botsite.bot import limits
+from botsite.bot.limits import Limited
 from botsite.pause import Pause
 from botsite.staff import recent, time_ranges, waiting
 from botsite.staff.recent import Recent
 from botsite.staff.time_ranges import TimeRange
 from botsite.staff.waiting import Waiting
-from detection import dead_letters, reports
+from detection import dead_letters, feedback, reports
 from detection.reports import Report
 from metrics import service
 from metrics.backlog import Depth
@@ -32,6 +35,7 @@ _CACHED_SECONDS = 2.5
 # Whatever takes longer is unknown for now, and shown once it arrives.
 _PATIENCE_SECONDS = 6.0
 _MACHINES_AT_MOST = 50
+_FEEDBACK_AT_MOST = 1000
 _FAILURES = (MetricFailed, dead_letters.NoDeadLetterQueue, ClientError, BotoCoreError)
 Value = TypeVar("Value")
 
@@ -66,6 +70,9 @@ class Snapshot:
     alarms: Reading[list[Alarm]]
     history: Reading[History]
     photos: Reading[Recent]
+    # Of how many answers of the last day people say that something is wrong.
+    feedback: Reading[int] = Reading(0)
+    limited: Reading[list[Limited]] = field(default_factory=lambda: Reading([]))
 
     @property
     def workers(self) -> Group | None:
@@ -125,7 +132,9 @@ class Sources:
             "groups": Source("groups", self._read_groups, _CACHED_SECONDS),
             "reports": Source("reports", self._read_reports, _CACHED_SECONDS),
             "paused": Source("paused", lambda: pause.read(settings.PREDICTIONS_TABLE), _CACHED_SECONDS),
+            "limited": Source("limited", limits.refused_lately, 15.0),
             "scheduled": Source("scheduled", service.scheduled, 15.0),
+            "feedback": Source("feedback", partial(feedback.count, timedelta(days=1), _FEEDBACK_AT_MOST), 15.0),
             # These cost money: see docs/architecture.md.
             "tracked": Source("tracked", service.tracked, 5.0),
             "alarms": Source("alarms", service.alarms, 15.0),
