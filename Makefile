@@ -41,10 +41,11 @@ audit: ## checkov on the templates, parliament and policy_sentry on the policies
 	@$(RUN) -m tests.audit.documents >.venv-audit/policies.json
 	@.venv-audit/bin/python -m tests.audit .venv-audit/policies.json
 
-bench: ## measure the worker against a bare model, a loop and the defaults; then the admin's list of 100,000 jobs
+bench: ## measure the worker against a bare model, a loop and the defaults; the admin's list of 100,000 jobs; waiting people
 	@$(PYTHON) deploy/local/install.py --tests
 	@$(RUN) -m tests.bench
 	@$(RUN) -m tests.bench.admin_list
+	@$(RUN) -m tests.bench.waiting
 
 chaos: ## break everything that can break, one by one and at random, and count the answers
 	@$(PYTHON) deploy/local/install.py --tests

@@ -248,6 +248,15 @@ def test_cancel_ends_wait(site: Site, user: TelegramUser, known_file: FileRefere
     assert not predictions.claim(stored(user).prediction_id, "job").granted
 
 
+def test_slow_message_becomes_answer(site: Site, user: TelegramUser, known_file: FileReference, photo: bytes) -> None:
+    # One of them is the word on "hello".
+    TelegramControl(site.stack.telegram_url).fault("sendMessage", "delay", chat_id=user.chat_id, times=2, seconds=5)
+    site.send(user, known_file)
+    wait_until(lambda: stored(user).status_message_id is not None)
+    assert site.deliver(finish(user, photo, BUS)) == 200
+    assert [message.caption for message in said(user)] == [CAPTION]
+
+
 def test_cancel_removes_unrecorded_message(
     site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:

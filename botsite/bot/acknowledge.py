@@ -37,6 +37,9 @@ _CANCEL_TEXT = noop("Cancel")
 _SHORT_SECONDS = 1.0
 # The webhook's answer waits for the message, at most for so long.
 _LONGEST_SECONDS = 4.0
+# A message is recorded within this time, or stays: one that may be the answer by now must not be deleted.
+_NOTED_WITHIN = timedelta(minutes=10)
+_NOTE_AGAIN_SECONDS = 0.5
 # How often messages are brought up to date, how many photos are followed at most, and for how long.
 _ROUND_SECONDS = 3.0
 _FOLLOWED_AT_MOST = 100
@@ -97,14 +100,21 @@ async def _tell(prediction: Prediction, text: str) -> bool:
 
 
 async def _noted(prediction: Prediction, message_id: int) -> bool:
-    """Record the message; return False if it has to go: the answer was faster, or would not know of it."""
-    try:
-        if prediction.album_id:
-            return await _in_thread(albums.note_status_message)(prediction.album_id, message_id)
-        return (await _in_thread(predictions.note_status_message)(prediction.prediction_id, message_id)).granted
-    except (ClientError, BotoCoreError) as error:
-        log.info("status_not_noted", error=str(error))
-        return False
+    """Record the message, however long DynamoDB fails; return False if it has to go, as the answer was faster."""
+    while True:
+        try:
+            if prediction.album_id:
+                return await _in_thread(albums.note_status_message)(prediction.album_id, message_id)
+            stored = await _in_thread(predictions.note_status_message)(prediction.prediction_id, message_id)
+        except (ClientError, BotoCoreError) as error:
+            if times.latest(prediction.created_at) < times.now(-_NOTED_WITHIN):
+                raise
+            log.info("status_not_noted", error=str(error))
+            await asyncio.sleep(_NOTE_AGAIN_SECONDS)
+        else:
+            # A write whose reply was lost is refused when it is repeated.
+            known = stored.prediction and stored.prediction.status_message_id
+            return stored.granted or known == message_id
 
 
 def cancel_button(prediction: Prediction) -> Button:

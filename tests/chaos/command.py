@@ -32,6 +32,8 @@ FOLDER = settings.BASE_DIR / "var" / "chaos"
 _PATIENCE = 6 if UNHURRIED else 1
 # Late doubles come when a lease runs out and a sweep finds it.
 _SETTLE_SECONDS = 22.0 * _PATIENCE
+# A message about a wait that is over goes once DynamoDB and Telegram work again.
+_QUIET_SECONDS = 12.0
 
 
 def run(description: str) -> None:
@@ -132,6 +134,7 @@ def _play(scene: Scene, cell: Cell, people: Crowd) -> Row:
         raise ChildFailed(f"ministack has ended with code {emulator.wait()}, and with it all queues and tables")
     answered = people.wait(cell.answer_seconds * _PATIENCE)
     seconds = time.monotonic() - repaired if answered else None
+    people.wait_quiet(scene.known, _QUIET_SECONDS * _PATIENCE)
     return Row(cell.group, cell.name, people.tally(scene.known), seconds, note, scene.stack.memory.kills() - killed)
 
 

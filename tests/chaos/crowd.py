@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
@@ -125,6 +126,16 @@ class Crowd:
             return wait_until(lambda: not self.waiting(), seconds, every_seconds=every)
         except TimeoutError:
             return False
+
+    def wait_quiet(self, known: Known, seconds: float) -> None:
+        """Wait until nobody is told to wait but by messages of which nobody knows, or the time is over."""
+
+        def quiet() -> bool:
+            tally = self.tally(known)
+            return tally.stale <= tally.orphans
+
+        with suppress(TimeoutError):
+            wait_until(quiet, seconds, every_seconds=0.5)
 
     def told(self) -> int:
         """Return how many people are told that their photo waits."""
