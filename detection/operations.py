@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from detection import callback, deliveries, images, items, jobs, predictions, sentences, timeline
 from detection.predictions import Outcome
-from detection.schemas import Prediction, Status
+from detection.schemas import Prediction, Status, results_of
 
 # Telegram's limit for a text is 4096; an apology that long is a mistake.
 APOLOGY_LENGTH = 500
@@ -59,7 +59,7 @@ def apologise(prediction_id: str, sentence: str = sentences.APOLOGY) -> None:
 
 def delete(prediction_id: str) -> None:
     """Delete the photo, the boxed photo and the item: in this order, so that a failure can be found and repeated."""
-    results = f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg"
+    results = results_of(prediction_id)
     images.delete(f"photos/{prediction_id}", *results)
     predictions.delete(prediction_id)
     # A worker may have stored its picture in between. One that does so later finds no item, and deletes it.

@@ -154,15 +154,17 @@ def succeed(
     candidates: Sequence[Detection] = (),
     classes: Mapping[str, int] = MappingProxyType({}),
     options: Options | None = None,
+    shrunk: bool = False,
 ) -> Outcome:
     """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since.
 
-    `options` are what was made of those asked for.
+    `options` are what was made of those asked for; `shrunk` is whether the picture has a lower resolution.
     """
     return update(
         claimed.prediction_id,
         "SET #status = :succeeded, finished_at = :now, detections = :detections, candidates = :candidates,"
-        " options = :options, model = :model, inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus",
+        " options = :options, model = :model, inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus,"
+        " shrunk = :shrunk",
         _HELD,
         {
             ":succeeded": Status.SUCCEEDED,
@@ -174,6 +176,7 @@ def succeed(
             ":inference_ms": inference_ms,
             ":cpu_ms": cpu_ms,
             ":cpus": os.cpu_count() or 1,
+            ":shrunk": shrunk,
             **_held_values(claimed),
         },
     )

@@ -151,6 +151,12 @@ class Prediction:
     language: str | None = None
     # Which album the photo belongs to; albums get one answer.
     album_id: str | None = None
+    # Whether it was sent as a file, and is answered as one: at its full resolution.
+    as_file: bool = False
+    # Whether the photo has a higher resolution than its picture.
+    shrunk: bool = False
+    # From which confidence on the model was asked, in percent, if that isn't the usual.
+    floor_percent: int | None = None
     acts: tuple[Act, ...] = field(default=())
 
     @property
@@ -160,10 +166,20 @@ class Prediction:
 
     @property
     def copy_key(self) -> str:
-        """Return where a copy lies that a site can decode, if the photo is no ordinary JPEG."""
+        """Return where a copy lies that a site can decode, if the photo is no ordinary JPEG, or was sent as a file."""
         return f"results/{self.prediction_id}.copy.jpg"
+
+    @property
+    def full_key(self) -> str:
+        """Return where the boxed photo lies at its full resolution, if it was sent as a file."""
+        return f"results/{self.prediction_id}.full.jpg"
 
     @property
     def finished(self) -> bool:
         """Return whether the work on the photo is over, for better or worse."""
         return self.status in (Status.SUCCEEDED, Status.FAILED)
+
+
+def results_of(prediction_id: str) -> tuple[str, ...]:
+    """Return where all lies in the bucket that a worker makes of a photo."""
+    return tuple(f"results/{prediction_id}{kind}" for kind in (".jpg", ".copy.jpg", ".full.jpg"))

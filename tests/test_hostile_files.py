@@ -28,7 +28,7 @@ _NAMES = [hostile.name for hostile in zoo(b"")]
 def model() -> Iterator[yolo.Model]:
     """Return a model that sees one object on anything."""
     free: LifoQueue[Any] = LifoQueue()
-    free.put(lambda image: [Detection("thing", 0.5, 0.5, 0.5, 0.5, 0.5)])
+    free.put(lambda image, least: [Detection("thing", 0.5, 0.5, 0.5, 0.5, 0.5)])
     yield yolo.Model("cheap", {0: "thing"}, free, FairThreads(1, "cheap"), FairThreads(1, "decoding"))
     DECODER.end()
 

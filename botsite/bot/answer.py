@@ -1,7 +1,9 @@
 """Compose the answer to a photo, and send it: in place of the message that told how the wait goes, or as a reply."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -10,7 +12,7 @@ from asgiref.sync import sync_to_async
 
 from botsite.bot import api, edits, found, looks, redraw, replies
 from botsite.bot.errors import TelegramError
-from detection import exports, image_headers, images, times
+from detection import exports, image_headers, images, thumbnails, times
 from detection.schemas import Form, Prediction, Status
 
 log = structlog.get_logger()
@@ -20,6 +22,8 @@ _in_thread = sync_to_async(thread_sensitive=False)
 _LONGEST_PHOTO = 20
 # What has failed so often is sent as text, after 3.5 min (botsite/bot/deliver.py).
 _TEXT_AFTER_FAILURES = 5
+# A file has up to 50 MB, which a request holds two or three times: a site sends one at a time.
+_FILES = asyncio.Semaphore(1)
 # Whoever has waited longer is notified of the answer.
 _NOTIFY_AFTER = timedelta(minutes=1)
 
@@ -35,6 +39,8 @@ class Answer:
     keyboard: api.Keyboard = ()
     # More pictures, which come with the image as an album.
     album: Sequence[bytes] = ()
+    # Whether the image has the photo's full resolution, so that a smaller one is there, too.
+    full: bool = False
 
 
 async def send(prediction: Prediction, before: float) -> None:
@@ -42,16 +48,32 @@ async def send(prediction: Prediction, before: float) -> None:
 
     Raise TelegramError, or botocore's errors if the picture can't be read.
     """
-    answer = await _compose(prediction)
-    try:
-        if not await _in_place(prediction, answer, before):
-            await _as_reply(prediction, answer, before)
-    except TelegramError as error:
-        if answer.image is None or not _about_content(error):
-            raise
-        # Telegram rejects this picture and always will: the counts are an answer, too.
-        log.warning("result_image_refused", error=str(error))
-        await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
+    async with _FILES if prediction.as_file else nullcontext():
+        answer = await _compose(prediction)
+        try:
+            if not await _in_place(prediction, answer, before):
+                await _as_reply(prediction, answer, before)
+        except TelegramError as error:
+            if answer.image is None or not _about_content(error):
+                raise
+            # Telegram rejects this picture and always will.
+            log.warning("result_image_refused", error=str(error))
+            await _simpler(prediction, answer, before)
+
+
+async def _simpler(prediction: Prediction, answer: Answer, before: float) -> None:
+    """Send the smaller picture in place of one at full resolution, else the counts: they are an answer, too."""
+    smaller = await _picture(prediction, prediction.result_key) if answer.full else None
+    if smaller:
+        try:
+            await _as_reply(prediction, replace(answer, image=smaller), before)
+        except TelegramError as error:
+            if not _about_content(error):
+                raise
+            log.warning("result_image_refused", error=str(error))
+        else:
+            return
+    await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
 
 
 async def _compose(prediction: Prediction) -> Answer:
@@ -61,14 +83,17 @@ async def _compose(prediction: Prediction) -> Answer:
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
     keyboard = looks.keyboard(prediction, looks.first(prediction))
-    image = await _picture(prediction) if prediction.detections else None
+    crops = prediction.options.form is Form.CROPS
+    full = await _picture(prediction, prediction.full_key) if prediction.as_file and not crops else None
+    image = full or await _picture(prediction, prediction.result_key)
     if image is None:
         return Answer(caption, keyboard=keyboard)
-    form = _form(image)
-    if form == "document":
-        return Answer(caption, image, form)
-    if prediction.options.form is Form.CROPS and (album := await _crops(prediction)):
+    if crops and not _too_long(image) and (album := await _crops(prediction)):
         return Answer(caption, image, album=album)
+    if prediction.as_file:
+        return Answer(caption, image, "document", keyboard=keyboard, full=bool(full))
+    if _too_long(image):
+        return Answer(caption, image, "document")
     return Answer(caption, image, keyboard=keyboard)
 
 
@@ -139,6 +164,7 @@ async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> No
             name=answer.file_name,
             reply_to=message_id,
             keyboard=answer.keyboard,
+            thumbnail=thumbnails.read(answer.image),
             before=before,
         )
 
@@ -152,18 +178,20 @@ def _waited(prediction: Prediction) -> timedelta:
     return times.now() - times.latest(prediction.received_at or prediction.created_at)
 
 
-async def _picture(prediction: Prediction) -> bytes | None:
-    """Return the boxed photo, or None if it is gone or could not be sent too often: then the counts must do."""
+async def _picture(prediction: Prediction, key: str) -> bytes | None:
+    """Return a boxed photo, or None if it is gone or could not be sent too often: then less must do."""
+    if not prediction.detections:
+        return None
     if prediction.delivery_failures >= _TEXT_AFTER_FAILURES:
         log.warning("result_image_left_out", failures=prediction.delivery_failures)
         return None
     try:
-        return bytes(await _in_thread(images.get)(prediction.result_key))
+        return bytes(await _in_thread(images.get)(key))
     except images.ImageGone:
-        log.exception("result_image_gone")
+        log.exception("result_image_gone", key=key)
         return None
 
 
-def _form(image: bytes) -> Literal["photo", "document"]:
+def _too_long(image: bytes) -> bool:
     size = image_headers.jpeg_size(image)
-    return "photo" if max(size) / min(size) <= _LONGEST_PHOTO else "document"
+    return max(size) / min(size) > _LONGEST_PHOTO

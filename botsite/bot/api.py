@@ -89,11 +89,13 @@ async def send_image(
     name: str,
     reply_to: int,
     keyboard: Keyboard = (),
+    thumbnail: bytes | None = None,
     before: float = math.inf,
 ) -> Message:
     """Send a JPEG with its caption (at most 1024 characters) as a photo, or any file of that name as a document.
 
-    Not later than `before` (monotonic seconds), which is when the sender's lease may run out.
+    A document may have a small JPEG as its thumbnail. Not later than `before` (monotonic seconds), which is when the
+    sender's lease may run out.
     """
     bot = await connections.bot()
     # Bytes, never a stream: a stream that was read by a failed try sends nothing the next time.
@@ -104,9 +106,10 @@ async def send_image(
         "filename": name,
         "read_timeout": LONGEST_SEND_SECONDS,
     }
-    send = bot.send_photo if form == "photo" else bot.send_document
     async with sending(chat_id, form, before):
-        return await send(chat_id, image, **arguments)
+        if form == "photo":
+            return await bot.send_photo(chat_id, image, **arguments)
+        return await bot.send_document(chat_id, image, thumbnail=thumbnail, **arguments)
 
 
 @connections.with_the_stored_token

@@ -60,6 +60,9 @@ def translate(action: str, error: telegram.TelegramError) -> TelegramError:
         case telegram.BadRequest():
             blocked = "chat not found" in error.message.lower()
             return TelegramError(message, permanent=True, blocked=blocked, answered=True)
+        case telegram.NetworkError() if "entity too large" in error.message.lower():
+            # Status 413, of a file that no sending again makes smaller.
+            return TelegramError(message, permanent=True, answered=True)
         case _:
             return TelegramError(message, permanent=False, answered=_is_an_answer(error))
 

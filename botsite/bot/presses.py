@@ -4,7 +4,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import acknowledge, deliver, edits, looks, redraw
+from botsite.bot import acknowledge, deeper, deliver, edits, looks, redraw
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.updates import Press
@@ -23,7 +23,13 @@ UNKNOWN = noop("I don't know this button any more. Send me the photo again.")
 FAILED = noop("That didn't work just now. Please try again in a minute.")
 
 
-_SHOWS = {looks.LOOK: redraw.look, looks.CROPS: redraw.crops, looks.DATA: redraw.data}
+_SHOWS = {
+    looks.LOOK: redraw.look,
+    looks.CROPS: redraw.crops,
+    looks.DATA: redraw.data,
+    looks.ORIGINAL: redraw.original,
+    looks.DEEPER: deeper.look,
+}
 
 
 async def pressed(press: Press) -> None:
@@ -63,11 +69,10 @@ async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> s
         look = looks.read(prediction, wanted)
         if look is None:
             return gettext(UNKNOWN)
-        await _SHOWS[action](prediction, press.message_id, look)
+        return await _SHOWS[action](prediction, press.message_id, look)
     except (items.Incomplete, images.ImageGone) as error:
         log.info("photo_not_shown", error=str(error))
         return gettext(GONE)
-    return ""
 
 
 async def _cancel(prediction_id: str, chat_id: int) -> str:

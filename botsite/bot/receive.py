@@ -93,6 +93,7 @@ async def _photo(photo: Photo) -> None:
             language=photo.language or None,
             received_at=times.now(),
             options=captions.read(photo.caption),
+            as_file=photo.as_file,
         )
         try:
             file = await _fetch(photo)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,13 +46,14 @@ class _Said:
 class Photo(_Said):
     """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
-    `declared` is the type that the sender states for a file, such as "image/heic"; empty for a photo. `caption` is what
-    the sender says about it; `album` is the same for all photos of an album.
+    `as_file`: it was sent as a file, not as a photo; `declared` is the type that its sender states for that, such as
+    "image/heic". `caption` is what the sender says about it; `album` is the same for all photos of an album.
     """
 
     file_id: str
     file_unique_id: str
     file_bytes: int | None
+    as_file: bool = False
     declared: str = ""
     caption: str = ""
     album: str = ""
@@ -145,7 +146,11 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
             return Other(**where, kind=kind.replace("_", " "))
     if message.document:
         declared = message.document.mime_type
-        return _file(message.document, message, where, declared.lower() if isinstance(declared, str) else "")
+        return replace(
+            _file(message.document, message, where),
+            as_file=True,
+            declared=declared.lower() if isinstance(declared, str) else "",
+        )
     if message.text:
         # "/start@this_bot now" -> "start"
         first, *rest = message.text.split(maxsplit=1) or [""]
@@ -195,7 +200,7 @@ def _where(message: Message) -> dict[str, Any]:
     }
 
 
-def _file(file: Any, message: Message, where: dict[str, Any], declared: str = "") -> Photo:
+def _file(file: Any, message: Message, where: dict[str, Any]) -> Photo:
     for value in (file.file_id, file.file_unique_id):
         if not _FILE_ID.fullmatch(value):
             raise Malformed("not a file_id")
@@ -205,7 +210,6 @@ def _file(file: Any, message: Message, where: dict[str, Any], declared: str = ""
         file_id=file.file_id,
         file_unique_id=file.file_unique_id,
         file_bytes=None if file.file_size is None else _number(file.file_size),
-        declared=declared,
         caption=message.caption[:_CAPTION_LENGTH] if isinstance(message.caption, str) else "",
         album=album if isinstance(album, str) and _ALBUM.fullmatch(album) else "",
     )

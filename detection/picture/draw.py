@@ -1,6 +1,7 @@
 """Draw boxes, labels and a legend into a photo."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,43 +25,70 @@ _GROUND: Colour = (28, 28, 28)
 _LEGEND_AT_MOST = 0.4
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What is drawn into a photo of this size; it can be drawn a strip at a time."""
+
+    detections: Sequence[Detection]
+    layout: Layout
+    scale: Scale
+    height: int
+    labelled: bool
+
+    def onto(self, rows: Pixels, top: int = 0) -> None:
+        """Draw into the photo's rows from `top` on, in place."""
+        _draw_boxes(rows, self.detections, self.layout, self.scale, top)
+        if self.labelled:
+            for label in self.layout.labels:
+                _draw_label(rows, label, self.scale, top)
+
+    def legend(self) -> Pixels | None:
+        """Return what belongs below the photo, None if every object has room for its name."""
+        if not (self.labelled and self.layout.legend):
+            return None
+        return _legend(self.layout.legend, self.scale, round(self.height * _LEGEND_AT_MOST))
+
+
+def plan(
+    detections: Sequence[Detection], classes: Mapping[str, int], width: int, height: int, *, labelled: bool = True
+) -> Drawing:
+    """Return how one or more objects are drawn. `classes` are the numbers of the model's classes by label."""
+    return Drawing(detections, lay_out(detections, classes, width, height), Scale(width), height, labelled)
+
+
 def draw(
     image: Pixels, detections: Sequence[Detection], classes: Mapping[str, int], *, labelled: bool = True
 ) -> Pixels:
-    """Draw into a photo; return it, taller by a legend if there are objects without room for their name.
-
-    `classes` are the numbers of the model's classes by label.
-    """
+    """Draw into a photo; return it, taller by a legend if there are objects without room for their name."""
     if not detections:
         return image
     height, width = image.shape[:2]
-    scale, layout = Scale(width), lay_out(detections, classes, width, height)
-    _draw_boxes(image, detections, layout, scale)
-    if not labelled:
-        return image
-    for label in layout.labels:
-        _draw_label(image, label, scale)
-    if not layout.legend:
-        return image
-    return np.vstack([image, _legend(layout.legend, scale, round(height * _LEGEND_AT_MOST))])
+    drawing = plan(detections, classes, width, height, labelled=labelled)
+    drawing.onto(image)
+    legend = drawing.legend()
+    return image if legend is None else np.vstack([image, legend])
 
 
-def _draw_boxes(image: Pixels, detections: Sequence[Detection], layout: Layout, scale: Scale) -> None:
-    """Draw the largest first, so that what is in front is on top."""
+def _draw_boxes(rows: Pixels, detections: Sequence[Detection], layout: Layout, scale: Scale, above: int) -> None:
+    """Draw the largest first, so that what is in front is on top. `above` is how many rows come before these."""
     areas = (layout.boxes[:, 2:] - layout.boxes[:, :2]).prod(1)
     for index in np.argsort(-areas, kind="stable"):
         left, top, right, bottom = (int(edge) for edge in layout.boxes[index])
+        if bottom < above or top > above + len(rows):
+            continue
         thickest = max(2, int(min(right - left, bottom - top) * _OF_SIDE))
         line, edge = min(scale.css(_LINE), thickest), min(scale.css(_EDGE), thickest // 2)
         # A dark edge tells the line from whatever is behind it.
         for thickness, ink in ((line + edge, palette.BLACK), (line, layout.colours[index])):
             dash = _DASH * line if detections[index].unsure else None
-            _outline(image, (left, top, right, bottom), thickness, ink, dash)
+            _outline(rows, (left, top - above, right, bottom - above), thickness, ink, dash)
 
 
 def _outline(image: Pixels, rect: Rect, thickness: int, ink: Colour, dash: int | None) -> None:
     left, top, right, bottom = rect
     for across in ((left, top, right, top + thickness), (left, bottom - thickness, right, bottom)):
+        if across[3] < 0 or across[1] > len(image):
+            continue
         for start in range(left, right, 2 * dash) if dash else [left]:
             _fill(image, (start, across[1], min(start + dash, right) if dash else right, across[3]), ink)
     for down in ((left, top, left + thickness, bottom), (right - thickness, top, right, bottom)):
@@ -68,10 +96,12 @@ def _outline(image: Pixels, rect: Rect, thickness: int, ink: Colour, dash: int |
             _fill(image, (down[0], start, down[2], min(start + dash, bottom) if dash else bottom), ink)
 
 
-def _draw_label(image: Pixels, label: Label, scale: Scale) -> None:
+def _draw_label(rows: Pixels, label: Label, scale: Scale, above: int) -> None:
     width, height = scale.label(label.words)
-    _fill(image, (label.left, label.top, label.left + width, label.top + height), label.colour)
-    _write(image, label.words, (label.left + scale.padding, label.top), palette.ink(label.colour), scale)
+    top = label.top - above
+    if top + height > 0 and top < len(rows):
+        _fill(rows, (label.left, top, label.left + width, top + height), label.colour)
+        _write(rows, label.words, (label.left + scale.padding, top), palette.ink(label.colour), scale)
 
 
 def _legend(entries: Sequence[Entry], scale: Scale, at_most: int) -> Pixels:
@@ -113,7 +143,8 @@ def _fill(image: Pixels, rect: Rect, colour: Colour) -> None:
 def _write(image: Pixels, words: str, corner: tuple[int, int], colour: Colour, scale: Scale) -> None:
     """Lay words over the pixels, as far as they are within the image."""
     left, top = corner
-    ink = text.mask(words, scale.size_of_type)
+    ink = text.mask(words, scale.size_of_type)[max(0, -top) :]
+    top = max(0, top)
     ground = image[top : top + ink.shape[0], left : left + ink.shape[1]]
     share = ink[: ground.shape[0], : ground.shape[1], None].astype(np.uint16)
     ground[:] = ((ground * (255 - share) + np.array(colour, np.uint16) * share + 127) // 255).astype(np.uint8)

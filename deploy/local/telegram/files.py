@@ -78,10 +78,10 @@ class Files:
             raise bad_request(f"can't use file of type {have} as {kind.capitalize()}")
         return content
 
-    async def add_photo(self, upload: Upload) -> JsonObject:
+    async def add_photo(self, upload: Upload, high_definition: bool = False) -> JsonObject:
         """Store a photo in its sizes and return `{"photo": [PhotoSize, ...]}`, smallest first."""
         try:
-            encoded = await asyncio.to_thread(photos.encode, upload.data)
+            encoded = await asyncio.to_thread(photos.encode, upload.data, high_definition)
         except photos.PhotoError as error:
             raise bad_request(str(error)) from error
         content: JsonObject = {"photo": []}
@@ -106,6 +106,14 @@ class Files:
             content["document"] = {key: described[key] for key in described.keys() - {"width", "height", "duration"}}
         self._contents[file.file_id] = content
         return content
+
+    def add_thumbnail(self, upload: Upload) -> JsonObject:
+        """Store what a bot gives as a document's thumbnail, and return its field; none for what Telegram ignores."""
+        size = photos.thumbnail_size(upload.data)
+        if size is None:
+            return {}
+        file = self._store("photo", upload, hashlib.sha256(upload.data).digest())
+        return {"thumbnail": file.to_json() | {"width": size[0], "height": size[1]}}
 
     def _store(self, kind: str, upload: Upload, identity: bytes) -> StoredFile:
         self._number += 1

@@ -89,7 +89,12 @@ async def write(request: web.Request) -> web.Response:
         # Lets a test send a sticker or a voice message without having one.
         kinds, files = {str(call.text("kind"))}, (Upload("", "application/octet-stream", b"nothing"),)
     writing = people.Writing(
-        call.text("text") or "", next(iter(kinds), ""), files, call.text("caption") or "", call.number("reply_to")
+        call.text("text") or "",
+        next(iter(kinds), ""),
+        files,
+        call.text("caption") or "",
+        call.number("reply_to"),
+        call.flag("high_definition"),
     )
     messages = await people.write(telegram, chat, _person(call, chat), writing)
     return web.json_response({"messages": [chat.page_json(message) for message in messages]})

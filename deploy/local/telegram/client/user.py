@@ -31,10 +31,18 @@ class TelegramUser:
         """Send a text; return its message_id."""
         return self._write({"text": text, "reply_to": reply_to})[0]
 
-    def send_photo(self, photo: bytes, caption: str | None = None, reply_to: int | None = None) -> int:
+    def send_photo(
+        self,
+        photo: bytes,
+        caption: str | None = None,
+        reply_to: int | None = None,
+        *,
+        high_definition: bool = False,
+    ) -> int:
         """Send a picture in any format as a photo, which the bot gets as JPEG; return its message_id."""
         file = ("photo", ("photo.jpg", photo, "image/jpeg"))
-        return self._write({"caption": caption, "reply_to": reply_to}, [file])[0]
+        fields = {"caption": caption, "reply_to": reply_to, "high_definition": "true" if high_definition else None}
+        return self._write(fields, [file])[0]
 
     def send_album(self, photos: Sequence[bytes], caption: str | None = None) -> list[int]:
         """Send 2 to 10 photos as an album, with the caption on the first; return their message_ids."""
