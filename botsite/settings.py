@@ -5,6 +5,7 @@ A value that only some roles need may be empty here. Each role names what it can
 """
 
 import os
+import re
 import secrets
 import sys
 from pathlib import Path
@@ -26,6 +27,13 @@ def _number(name: str, text: str) -> float:
         return float(text)
     except ValueError as error:
         raise ImproperlyConfigured(f"{name} is {text!r}: it has to be a number.") from error
+
+
+def _chat(name: str, text: str) -> int | None:
+    """Return the id of a chat, None for an empty text."""
+    if text and not re.fullmatch(r"-?[1-9][0-9]{0,18}", text):
+        raise ImproperlyConfigured(f"{name} is {text!r}: it has to be the id of a chat, such as -1001234567890.")
+    return int(text) if text else None
 
 
 # --- AWS. Credentials come from boto3's default chain only: the instance role. ------------------------------
@@ -51,6 +59,8 @@ TELEGRAM_API_URL = env.str("TELEGRAM_API_URL", default="https://api.telegram.org
 TELEGRAM_WEBHOOK_SECRET = env.str("TELEGRAM_WEBHOOK_SECRET", default="")
 # Where Telegram reaches the webhook if that is not the load balancer's own name, as on a laptop.
 TELEGRAM_WEBHOOK_URL = env.str("TELEGRAM_WEBHOOK_URL", default="")
+# Where pictures for guests are sent first: Telegram takes no new file for their messages.
+STORAGE_CHAT = _chat("STORAGE_CHAT", env.str("STORAGE_CHAT", default=""))
 
 # --- The worker's call of /results --------------------------------------------------------------------------
 # Whether people who have to wait are told for how long: on, or off.

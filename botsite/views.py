@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
 from botsite.bot import deliver, receive, spool, updates
+from botsite.bot.attempts import Result
 from botsite.bot.errors import TelegramError
 from botsite.bot.updates import Incoming, Press
 from detection import callback
@@ -24,10 +25,11 @@ _REJECTIONS = ("ValidationException", "SerializationException", "InvalidParamete
 # If our own bug persists for longer, give up: Telegram would repeat the update for a day and hold back its chat.
 _BUG_SECONDS = 600
 _STATUS_OF = {
-    deliver.Result.UNKNOWN: 404,
-    deliver.Result.NOT_FINISHED: 409,
-    deliver.Result.SOMEBODY_ELSE: 503,
-    deliver.Result.SETTLED: 200,
+    Result.UNKNOWN: 404,
+    Result.NOT_FINISHED: 409,
+    Result.SOMEBODY_ELSE: 503,
+    Result.ALBUM_WAITS: 503,
+    Result.SETTLED: 200,
 }
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from detection import predictions, queries, times
+from detection import predictions, queries, sentences, times
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
 
@@ -14,27 +14,45 @@ LEASE = timedelta(seconds=90)
 _CHAT_AT_MOST = 100
 
 
-def claim(prediction_id: str) -> Outcome:
+def claim(prediction_id: str, *, of_album: bool = False) -> Outcome:
     """Lease an answer for LEASE; refused while another sender has it, or before it is due.
 
+    Refused, too, for a photo that is answered together with others (Prediction.with_album), unless `of_album`.
     Raise items.Incomplete, with the lease taken, if the item cannot be read.
     """
+    alone, cancelled = ("", {}) if of_album else (f" AND {_ALONE}", {":cancelled": sentences.CANCELLED})
     return predictions.update(
         prediction_id,
-        "SET delivery = :delivering, delivery_until = :until, delivery_lease = :lease",
-        "#status IN (:succeeded, :failed) AND delivery IN (:pending, :delivering)"
-        " AND (attribute_not_exists(delivery_until) OR delivery_until < :now OR delivery_lease = :lease)",
-        {
-            # botocore repeats a write whose reply was lost: that one finds the lease to be its own.
-            ":lease": uuid4().hex,
-            ":delivering": Delivery.DELIVERING,
-            ":pending": Delivery.PENDING,
-            ":succeeded": Status.SUCCEEDED,
-            ":failed": Status.FAILED,
-            ":now": times.now(),
-            ":until": times.now(LEASE),
-        },
+        _CLAIM,
+        # botocore repeats a write whose reply was lost: that one finds the lease to be its own.
+        f"{_UNANSWERED} AND (attribute_not_exists(delivery_until) OR delivery_until < :now OR delivery_lease = :lease)"
+        f"{alone}",
+        {":now": times.now(), **_claim_values(uuid4().hex), **cancelled},
     )
+
+
+def claim_together(prediction_id: str, lease: str) -> Outcome:
+    """Lease an answer for the holder of its album's lease, which keeps all other senders away."""
+    return predictions.update(prediction_id, _CLAIM, _UNANSWERED, _claim_values(lease))
+
+
+_CLAIM = "SET delivery = :delivering, delivery_until = :until, delivery_lease = :lease"
+_UNANSWERED = "#status IN (:succeeded, :failed) AND delivery IN (:pending, :delivering)"
+# The opposite of Prediction.with_album.
+_ALONE = (
+    "(attribute_not_exists(album_id) OR attribute_exists(reopened_at) OR (#status = :failed AND #error <> :cancelled))"
+)
+
+
+def _claim_values(lease: str) -> dict[str, Any]:
+    return {
+        ":lease": lease,
+        ":until": times.now(LEASE),
+        ":delivering": Delivery.DELIVERING,
+        ":pending": Delivery.PENDING,
+        ":succeeded": Status.SUCCEEDED,
+        ":failed": Status.FAILED,
+    }
 
 
 def release(leased: Prediction) -> Outcome:
@@ -128,17 +146,20 @@ def being_sent(prediction: Prediction) -> bool:
 def close_chat(chat_id: int) -> None:
     """Give up all undelivered answers of a chat that is closed to the bot."""
     for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
-        claimed = claim(prediction_id)
+        claimed = claim(prediction_id, of_album=True)
         if claimed.granted and claimed.prediction:
             finish(claimed.prediction, Delivery.UNDELIVERABLE)
 
 
 def migrate_chat(chat_id: int, new_chat_id: int) -> None:
-    """Redirect what is not yet answered in a group to the supergroup that it has become."""
+    """Redirect what is not yet answered in a group to the supergroup that it has become.
+
+    That numbers its messages anew: the one that tells how the wait goes would be somebody else's.
+    """
     for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
         predictions.update(
             prediction_id,
-            "SET chat_id = :new",
+            "SET chat_id = :new REMOVE status_message_id",
             "chat_id = :old AND delivery IN (:pending, :delivering)",
             {
                 ":new": new_chat_id,

@@ -110,7 +110,8 @@ def _classes(stored: dict[str, Any]) -> dict[str, int]:
     }
 
 
-def _options(stored: dict[str, Any]) -> Options:
+def read_options(stored: Mapping[str, Any]) -> Options:
+    """Return what a sender asks for from its map."""
     least = stored.get("least")
     return Options(
         only=tuple(stored.get("only", ())),
@@ -152,6 +153,9 @@ def _read(item: dict[str, Any]) -> Prediction:
         sender_id=number("sender_id"),
         thread_id=number("thread_id"),
         language=item.get("language"),
+        guest_query_id=item.get("guest_query_id"),
+        inline_message_id=item.get("inline_message_id"),
+        picture_file_id=item.get("picture_file_id"),
         album_id=item.get("album_id"),
         as_file=bool(item.get("as_file", False)),
         shrunk=bool(item.get("shrunk", False)),
@@ -186,6 +190,6 @@ def _read(item: dict[str, Any]) -> Prediction:
         ),
         candidates=_candidates(item.get("candidates", {})),
         classes=_classes(item.get("candidates", {})),
-        options=_options(item.get("options", {})),
+        options=read_options(item.get("options", {})),
         acts=tuple(Act(times.read(act["at"]), act["operation"], act["operator"]) for act in item.get("acts", [])),
     )

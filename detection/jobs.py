@@ -37,12 +37,21 @@ def submit(prediction: Prediction, photo: bytes | bytearray) -> Prediction:
 def submit_stored(prediction: Prediction) -> Outcome:
     """Store the item of a photo that is stored already, then send the job; safe to repeat as `submit` is."""
     created = predictions.create(prediction)
-    if not created.granted and _somebody_else_sends(prediction.prediction_id):
+    if not created.granted and somebody_else_sends(prediction.prediction_id):
         log.info("photo_repeated")
     else:
         send(prediction)
         log.info("job_sent", chat_id=prediction.chat_id, photo_bytes=prediction.photo_bytes)
     return created
+
+
+def complete(prediction: Prediction, photo: bytes | bytearray) -> None:
+    """Store the photo of an item that was made before it, then send the job. Safe to repeat, as `submit` is."""
+    stored = predictions.note_photo(prediction.prediction_id, len(photo)).prediction
+    if stored:
+        images.put(stored.image_key, photo, "application/octet-stream")
+        send(stored)
+        log.info("job_sent", chat_id=stored.chat_id, photo_bytes=len(photo))
 
 
 def send(prediction: Prediction) -> None:
@@ -67,7 +76,7 @@ def refuse(prediction: Prediction, reason: str) -> None:
     log.info("photo_refused", reason=reason)
 
 
-def _somebody_else_sends(prediction_id: str) -> bool:
+def somebody_else_sends(prediction_id: str) -> bool:
     """Wait for whoever made the item to send its job; return whether that happened while the item was young."""
     while True:
         prediction = predictions.find(prediction_id)

@@ -212,6 +212,27 @@ def note_status_message(prediction_id: str, message_id: int) -> Outcome:
     )
 
 
+def note_photo(prediction_id: str, photo_bytes: int) -> Outcome:
+    """Record the size of a photo that was stored after its item; refused if the item does not exist."""
+    values = {":bytes": photo_bytes}
+    return update(prediction_id, "SET photo_bytes = :bytes", "attribute_exists(prediction_id)", values)
+
+
+def note_guest_message(prediction_id: str, inline_message_id: str) -> Outcome:
+    """Record the message with which a guest's query was answered; refused if there is one, for a query has one."""
+    return update(
+        prediction_id,
+        "SET inline_message_id = :message",
+        "attribute_exists(guest_query_id) AND attribute_not_exists(inline_message_id)",
+        {":message": inline_message_id},
+    )
+
+
+def note_picture(prediction_id: str, file_id: str) -> Outcome:
+    """Record under which file_id Telegram has the boxed photo; refused if the item does not exist."""
+    return update(prediction_id, "SET picture_file_id = :file", "attribute_exists(prediction_id)", {":file": file_id})
+
+
 def cancel(prediction_id: str, chat_id: int) -> Outcome:
     """End a prediction of that chat that nobody has begun, because its sender wants no answer."""
     return update(
@@ -261,9 +282,11 @@ def note(prediction_id: str, operation: str, operator: str) -> None:
     )
 
 
-def delete(prediction_id: str) -> None:
-    """Delete the prediction, if it exists."""
-    aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": prediction_id})
+def delete(prediction_id: str) -> dict[str, Any]:
+    """Delete the prediction, if it exists; return its item as it was."""
+    key = {"prediction_id": prediction_id}
+    deleted = aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key=key, ReturnValues="ALL_OLD")
+    return deleted.get("Attributes", {})
 
 
 def update(prediction_id: str, change: str, condition: str, values: Mapping[str, Any]) -> Outcome:

@@ -29,13 +29,14 @@ def find_many(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
     return {item["prediction_id"]: items.read(item) for item in response["Responses"][table]}
 
 
-def known(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
-    """Return, by id, those of up to 100 predictions that exist and can be read, perhaps a moment behind.
+def known(prediction_ids: Sequence[str], *, consistent: bool = False) -> dict[str, Prediction]:
+    """Return, by id, those of up to 100 predictions that exist and can be read.
 
-    What DynamoDB leaves unread is asked for again, but not forever: it may be throttling.
+    They may be a moment behind, unless `consistent`. What DynamoDB leaves unread is asked for again, but not forever:
+    it may be throttling.
     """
     keys = [{"prediction_id": each} for each in dict.fromkeys(prediction_ids)]
-    left = {settings.PREDICTIONS_TABLE: {"Keys": keys}}
+    left: dict[str, Any] = {settings.PREDICTIONS_TABLE: {"Keys": keys, "ConsistentRead": consistent}}
     found: dict[str, Prediction] = {}
     for _ in range(_ASKED_AT_MOST if prediction_ids else 0):
         response = aws.dynamodb().batch_get_item(RequestItems=left)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from detection.sentences import CANCELLED
+
 # From this confidence on, what the model says is taken for sure.
 SURE = 0.5
 # What the model is less sure of than this is not shown, unless somebody asks for it; ultralytics' default.
@@ -149,7 +151,12 @@ class Prediction:
     sender_id: int | None = None
     thread_id: int | None = None
     language: str | None = None
-    # Which album the photo belongs to; albums get one answer.
+    # Of a photo that the bot was asked about as a guest: the query, the only name of the answer's message that the bot
+    # learns, and the boxed photo as Telegram has it.
+    guest_query_id: str | None = None
+    inline_message_id: str | None = None
+    picture_file_id: str | None = None
+    # Which album the photo belongs to (detection/albums.py); albums get one answer.
     album_id: str | None = None
     # Whether it was sent as a file, and is answered as one: at its full resolution.
     as_file: bool = False
@@ -173,6 +180,25 @@ class Prediction:
     def full_key(self) -> str:
         """Return where the boxed photo lies at its full resolution, if it was sent as a file."""
         return f"results/{self.prediction_id}.full.jpg"
+
+    @property
+    def cancelled(self) -> bool:
+        """Return whether its sender wants no answer any more."""
+        return self.status is Status.FAILED and self.error == CANCELLED
+
+    @property
+    def delivered(self) -> bool:
+        """Return whether its answer is settled, for better or worse."""
+        return self.delivery in (Delivery.DELIVERED, Delivery.UNDELIVERABLE)
+
+    @property
+    def with_album(self) -> bool:
+        """Return whether it is answered together with others of its album, for all that its own item tells.
+
+        What failed is answered at once, and what an operator has reopened comes later.
+        """
+        failed = self.status is Status.FAILED and not self.cancelled
+        return self.album_id is not None and self.reopened_at is None and not failed
 
     @property
     def finished(self) -> bool:

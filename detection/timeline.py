@@ -110,7 +110,8 @@ def _events(prediction: Prediction) -> list[tuple[datetime | None, str, str]]:
         (
             prediction.created_at,
             "file refused" if never_stored(prediction) else "photo stored",
-            f"message {prediction.message_id} in chat {prediction.chat_id}",
+            f"message {prediction.message_id} in chat {prediction.chat_id}"
+            + (f", album {prediction.album_id}" if prediction.album_id else ""),
         ),
         (prediction.reopened_at, "reopened", ""),
         (prediction.enqueued_at, "job sent", ""),

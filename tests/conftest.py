@@ -23,6 +23,8 @@ os.environ.setdefault("LOG_FORMAT", "json")
 os.environ.setdefault("AWS_REGION", "us-east-1")
 # Answers come as replies, whether or not people had to wait; tests/test_acknowledge.py has a site that tells them.
 os.environ.setdefault("ACKNOWLEDGE", "off")
+# Where pictures for guests go first; nobody in the tests writes there.
+os.environ.setdefault("STORAGE_CHAT", "880000")
 # Whoever runs the tests may have a demo running, too: no test talks to it.
 os.environ["DEMO_FOLDER"] = os.devnull
 # A shell starts background jobs with Ctrl-C ignored, and so would be the processes that tests interrupt.

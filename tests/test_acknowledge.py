@@ -1,61 +1,26 @@
 """People who have to wait are told for how long, in one message that becomes the answer."""
 
-import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from botsite import aws
 from botsite.bot import found, presses, replies
-from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
-from detection import callback, deliveries, images, predictions, queries, sentences, times
+from detection import deliveries, images, predictions, queries, sentences, times
 from detection.schemas import Detection, Prediction
 from tests.support import new_updates
+from tests.support.telling_site import Site, telling_site
 
 # Groups of several people; a group takes 20 messages a minute.
 _groups = count(-19_000, -1)
 BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
 CAPTION = found.caption([BUS])
-
-
-@dataclass
-class Site:
-    """A site whose jobs nobody takes, so that people wait."""
-
-    stack: LocalStack
-    child: Child
-    address: str
-
-    def send(self, user: TelegramUser, file: FileReference) -> int:
-        """Have the site receive a photo; return the message's id."""
-        # Whatever stands there: the message has to be in the chat, to be answered.
-        message_id = user.send_text("hello")
-        assert self.post(new_updates.with_photo(user.chat_id, file, message_id=message_id)) == 200
-        return message_id
-
-    def post(self, update: dict[str, Any]) -> int:
-        """Deliver an update as Telegram does; return the status."""
-        headers = {"X-Telegram-Bot-Api-Secret-Token": self.stack.env["TELEGRAM_WEBHOOK_SECRET"]}
-        url = f"{self.address}/telegram/webhook"
-        # As text, because JSON can hold half a character.
-        body = json.dumps(update)
-        return httpx.post(url, content=body, headers=headers, timeout=PATIENCE_SECONDS).status_code
-
-    def deliver(self, prediction: Prediction) -> int:
-        """Call `/results` as the worker does."""
-        headers = {callback.SIGNATURE_HEADER: callback.sign(prediction.prediction_id)}
-        params = {"predictionId": prediction.prediction_id}
-        url = f"{self.address}/results"
-        return httpx.get(url, params=params, headers=headers, timeout=PATIENCE_SECONDS).status_code
 
 
 @pytest.fixture(scope="module")
@@ -69,17 +34,6 @@ def queue(stack: LocalStack) -> Iterator[str]:
 def site(stack: LocalStack, queue: str) -> Iterator[Site]:
     with telling_site(stack, queue) as running:
         yield running
-
-
-@contextmanager
-def telling_site(stack: LocalStack, queue: str) -> Iterator[Site]:
-    port = free_port()
-    child = stack.start_site("127.0.0.1", port, ACKNOWLEDGE="on", JOBS_QUEUE_URL=queue)
-    address = stack.sites.pop(child)
-    child.wait_ready(lambda: listening("127.0.0.1", port))
-    yield Site(stack, child, address)
-    child.terminate()
-    child.wait()
 
 
 def status(user: TelegramUser) -> Message:

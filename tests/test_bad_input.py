@@ -166,7 +166,7 @@ def test_caption_does_not_matter(user: TelegramUser, photo: bytes, caption: str)
 @pytest.mark.parametrize("chat_id", [-1001234567890, -42, 2**40 + 5, 9_007_199_254_740_991])
 def test_chat_ids_of_any_size_and_sign_work(stack: LocalStack, photo: bytes, chat_id: int) -> None:
     user = TelegramUser(stack.telegram_url, chat_id)
-    assert user.wait_for_reply(user.send_photo(photo)).photo
+    assert user.wait_for_reply(user.send_photo(photo, caption="@object_detection_bot")).photo
     assert len(queries.latest_of_chat(chat_id)) == 1
 
 

@@ -62,7 +62,7 @@ def test_almost_options_are_told_with_nearest(caption: str, unknown: list[Unknow
 def test_anything_can_be_said(caption: str) -> None:
     options = resolve(captions.read(caption), LABELS)
     stored = Prediction("x", 1, 2, "photos/x", options=options)
-    assert items._options(items.options(options)) == stored.options
+    assert items.read_options(items.options(options)) == stored.options
 
 
 def test_names_become_models_labels() -> None:

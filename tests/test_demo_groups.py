@@ -6,11 +6,13 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from botsite import release
+from deploy.local import processes
 from deploy.local.telegram.client import TelegramUser
 from detection import callback
 from tests.support.operators import Operator
@@ -67,6 +69,8 @@ def test_commands_in_another_terminal_use_demo(demo: Demo, command: list[str], t
 def test_dashboard_shows_work_of_each_machine(demo: Demo, photo: bytes) -> None:
     demo.answer(photo)
     [site] = set(re.findall(r"(http://127\.0\.0\.\d+:\d+)/ops/", (demo.folder / "output").read_text()))
+    # One that another test has killed takes a while to be replaced.
+    wait_until(lambda: processes.listening(urlsplit(site).hostname or "", urlsplit(site).port or 0))
     admin = Operator(site).log_in(demo.env["ADMIN_USER"], demo.env["ADMIN_PASSWORD"])
     does = r'data-row="i-[^>]+>\s*<td data-column="Role">(\w+)</td>.*?<td data-column="Does">([^<]+)</td>.*?</tr>'
 

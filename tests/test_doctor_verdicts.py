@@ -8,11 +8,12 @@ import pytest
 from cryptography import x509
 
 from deploy.certificates import self_signed
-from deploy.doctor import alarms, bot, certificate, clock, machines, metric, queues, region, route
+from deploy.doctor import alarms, bot, certificate, clock, guests, machines, metric, queues, region, route
 from deploy.doctor.findings import State, Verdict
 from deploy.doctor.machines import Group
 from deploy.images.ami import Image
 from deploy.service import Service
+from deploy.webhook.guests import GuestMode
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOST = "bot.example.com"
@@ -50,6 +51,20 @@ def test_webhook_is_judged_by_telegrams_report(has: dict[str, Any], state: State
     right = {"url": f"https://{HOST}", "has_custom_certificate": False, "pending_update_count": 0}
     info: Any = SimpleNamespace(**right | {"last_error_date": None, "last_error_message": "403 Forbidden"} | has)
     assert judged(bot.judge(info, f"https://{HOST}", False, NOW, "set_webhook")) is state
+
+
+@pytest.mark.parametrize(
+    ("mode", "state"),
+    [
+        (GuestMode(on=False, storage_chat=None), State.OK),
+        (GuestMode(on=True, storage_chat=None), State.OK),
+        (GuestMode(on=True, storage_chat=-100), State.OK),
+        (GuestMode(on=False, storage_chat=-100), State.WARNING),
+        (GuestMode(on=True, storage_chat=-100, refusal="Telegram refuses: Forbidden"), State.FAILED),
+    ],
+)
+def test_guest_mode_is_judged_by_telegrams_answers(mode: GuestMode, state: State) -> None:
+    assert judged(guests.judge(mode, APP)) is state
 
 
 @pytest.mark.parametrize(

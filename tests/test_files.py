@@ -119,8 +119,8 @@ def test_blurred_file_shows_no_small_picture_of_people(user: TelegramUser, large
     assert boxed.width == large.width
     for box in people:
         corners = [box.cx - box.width / 2, box.cy - box.height / 2, box.cx + box.width / 2, box.cy + box.height / 2]
-        place = [round(share * side) for share, side in zip(corners, small.size * 2, strict=True)]
-        assert np.asarray(small.crop(tuple(place))).std() < 60
+        left, top, right, bottom = (round(share * side) for share, side in zip(corners, small.size * 2, strict=True))
+        assert np.asarray(small.crop((left, top, right, bottom))).std() < 60
 
 
 def test_file_in_other_formats_is_bounded(user: TelegramUser, large: Image.Image) -> None:

@@ -1,15 +1,16 @@
 """In a group, the bot answers only what is addressed to it."""
 
+import asyncio
 from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
-from botsite.bot import replies
+from botsite.bot import edits, rate_limit, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import sentences
+from detection import queries, sentences
 from tests.support import new_updates
 
 _groups = count(-9000, -1)
@@ -92,10 +93,55 @@ def test_reply_to_bot_is_answered(stack: LocalStack, group: TelegramUser) -> Non
     assert [message.text for message in group.messages()] == [replies.NO_PHOTO["text"]]
 
 
-def test_photo_in_group_is_answered(stack: LocalStack, group: TelegramUser, known_file: FileReference) -> None:
+@pytest.mark.parametrize(
+    "caption", [f"@{BOT}", f"please, @{BOT.title()}, conf 0.3", f"/what@{BOT}", f"/any@{BOT} conf 0.3"]
+)
+def test_photo_whose_caption_calls_bot_is_answered(group: TelegramUser, photo: bytes, caption: str) -> None:
+    answer = group.wait_for_reply(group.send_photo(photo, caption))
+    assert answer.photo or answer.text
+    assert "don't know" not in f"{answer.caption}{answer.text}"
+
+
+def test_photo_in_reply_to_bot_is_answered(group: TelegramUser, photo: bytes) -> None:
+    said = group.wait_for_reply(group.send_text("/help"))
+    assert group.wait_for_reply(group.send_photo(photo, reply_to=said.message_id)).photo
+
+
+@pytest.mark.parametrize("caption", [None, "@somebody", f"x@{BOT}", f"/what@{BOT}x", "/what", f"@{BOT}s"])
+def test_photos_among_people_are_left_alone(
+    stack: LocalStack, group: TelegramUser, known_file: FileReference, caption: str | None
+) -> None:
     size = new_updates.with_photo(1, known_file)["message"]["photo"]
-    assert post(stack, group, photo=size) == 200
-    assert group.wait_for(lambda message: message.from_bot).photo
+    assert post(stack, group, photo=size, **({"caption": caption} if caption else {})) == 200
+    assert (group.messages(), queries.latest_of_chat(group.chat_id)) == ([], [])
+
+
+def test_group_gets_no_more_than_20_messages_a_minute(stack: LocalStack) -> None:
+    limit = rate_limit.chat(next(_groups))
+    at_once = 0
+    while rate_limit.spare(limit):
+        at_once += 1
+    assert at_once >= limit.burst
+    assert at_once + 60 / limit.interval_seconds <= 20
+
+
+def test_status_leaves_turns_of_group_to_answers(stack: LocalStack) -> None:
+    chat_id = next(_groups)
+    assert asyncio.run(edits.may_send_status(chat_id))
+    assert not asyncio.run(edits.may_send_status(chat_id))
+    assert rate_limit.reserve(rate_limit.chat(chat_id)).wait_seconds == 0
+
+
+def test_busy_group_waits_and_loses_nothing(stack: LocalStack, group: TelegramUser) -> None:
+    control = TelegramControl(stack.telegram_url)
+    control.set(rate_limits=True)
+    try:
+        asked = [group.send_text("/help") for _ in range(6)]
+        for message_id in asked:
+            group.wait_for_reply(message_id)
+    finally:
+        control.set(rate_limits=False)
+    assert [call.status for call in control.calls("sendMessage", group.chat_id)] == [200] * 6
 
 
 def test_bots_name_is_fetched_once_and_retried_on_failure(stack: LocalStack, group: TelegramUser) -> None:

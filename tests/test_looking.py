@@ -104,7 +104,7 @@ def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
         gone = run("teardown", "--prefix", PREFIX, "--plan")
         found = checks.run(Service(PREFIX), checks.CHECKS)
         # A busy machine may take longer than an operator's patience.
-        state = status.read(Service(PREFIX), seconds=60)
+        state = status.read(Service(PREFIX), seconds=600)
         run("logs", "--prefix", PREFIX)
         run("cost", "--prefix", PREFIX)
         run("rollback", "--list", "--prefix", PREFIX)

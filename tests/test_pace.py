@@ -3,7 +3,7 @@
 import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import pytest
@@ -62,6 +62,30 @@ def test_burst_is_three_then_one_by_one(limit: rate_limit.Limit) -> None:
     assert _waits(limit, 7) == [0, 0, 0, 1, 2, 3, 4]
 
 
+def test_album_counts_by_its_pictures(limit: rate_limit.Limit, clock: Clock) -> None:
+    album_of = replace(limit, most_at_once=10)
+    assert rate_limit.reserve(album_of, 5).wait_seconds == 0
+    assert _waits(album_of, 2) == [3, 4]
+    clock.now += 7
+    assert rate_limit.reserve(album_of, 5).wait_seconds == 0
+
+
+def test_album_waits_until_nothing_is_ahead(limit: rate_limit.Limit) -> None:
+    album_of = replace(limit, most_at_once=10)
+    assert _waits(album_of, 3) == [0, 0, 0]
+    assert round(rate_limit.reserve(album_of, 2).wait_seconds, 2) == 2
+    assert round(rate_limit.reserve(album_of, 1).wait_seconds, 2) == 3
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_albums_stay_below_telegrams_limits(clock: Clock, monkeypatch: pytest.MonkeyPatch, sign: int) -> None:
+    monkeypatch.setattr("deploy.local.telegram.limits.time", clock)
+    telegram, chat_id = RateLimits(), sign * next(_chat_ids)
+    for pictures in (5, 1, 3, 1, 2):
+        _send(chat_id, clock, pictures)
+        telegram.count_messages(chat_id, pictures)
+
+
 def test_senders_share_limit(limit: rate_limit.Limit) -> None:
     with ThreadPoolExecutor(8) as pool:
         waits = sorted(pool.map(lambda _: rate_limit.reserve(limit).wait_seconds, range(8)))
@@ -90,16 +114,16 @@ def test_group_gets_forty_answers_within_four_minutes(clock: Clock) -> None:
     assert 120 < clock.now - began < 180
 
 
-def _send(chat_id: int, clock: Clock) -> None:
-    """Let the time pass that one message takes."""
-    while (permit := _permit(rate_limit.chat(chat_id))) is None:
+def _send(chat_id: int, clock: Clock, messages: int = 1) -> None:
+    """Let the time pass that a message takes, or an album of so many."""
+    while (permit := _permit(rate_limit.chat(chat_id), messages)) is None:
         clock.now += 1
     clock.now += permit.wait_seconds
 
 
-def _permit(limit: rate_limit.Limit) -> rate_limit.Permit | None:
+def _permit(limit: rate_limit.Limit, messages: int = 1) -> rate_limit.Permit | None:
     try:
-        return rate_limit.reserve(limit)
+        return rate_limit.reserve(limit, messages)
     except rate_limit.TooBusy:
         return None
 

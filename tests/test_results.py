@@ -227,6 +227,20 @@ def test_answer_follows_migrated_group(call: Call, stack: LocalStack, photo: byt
     assert _stored(waiting).chat_id == moved_to
 
 
+def test_status_of_migrated_group_is_left_behind(call: Call, stack: LocalStack) -> None:
+    member = TelegramUser(stack.telegram_url, -next(_groups))
+    prediction = _queued(member)
+    predictions.note_status_message(prediction.prediction_id, 1)
+    predictions.fail(prediction.prediction_id, "sorry")
+    moved_to = TelegramUser(stack.telegram_url, TelegramControl(stack.telegram_url).migrate(member.chat_id))
+    # The supergroup numbers its messages anew, so the first one there is not the status.
+    first = moved_to.wait_for_reply(moved_to.send_text("/help"))
+    assert call(prediction.prediction_id) == 200
+    assert moved_to.wait_for(lambda message: message.text == "sorry")
+    assert moved_to.message(first.message_id) == first
+    assert _stored(prediction).status_message_id is None
+
+
 def _stored(prediction: Prediction) -> Prediction:
     stored = predictions.find(prediction.prediction_id)
     assert stored is not None

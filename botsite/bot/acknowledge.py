@@ -1,5 +1,7 @@
 """Tell people who have to wait how the wait goes: one message for each photo, which becomes its answer.
 
+An album gets one for all its photos, which is deleted when the answer comes.
+
 The site that took a photo sends the message and edits it. Nothing depends on that: if the site ends, the message stays
 as it is until the answer takes its place.
 """
@@ -19,7 +21,7 @@ from botsite.bot import edits, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
-from detection import predictions, queries, times
+from detection import albums, predictions, queries, times
 from detection.schemas import Delivery, Prediction, Status
 from detection.sentences import noop
 from metrics import wait
@@ -57,16 +59,24 @@ async def acknowledge(prediction: Prediction) -> bool:
     Its loss is nobody's failure, and it is not made up for.
     """
     try:
+        if prediction.album_id and not await _in_thread(albums.acknowledge)(
+            prediction.album_id, prediction.prediction_id
+        ):
+            # Another photo of the album tells them.
+            return True
         # First of all: somebody who sends hundreds of photos must not cost a query for each.
         if not await edits.may_send_status(prediction.chat_id):
             return False
         text = await _in_thread(_first_text)(prediction)
         async with asyncio.timeout(_LONGEST_SECONDS):
             message_id = await edits.send_status(
-                prediction.chat_id, text, prediction.message_id, cancel_button(prediction)
+                prediction.chat_id,
+                text,
+                prediction.message_id,
+                cancel_button(prediction),
+                prediction.thread_id,
             )
-        stored = await _in_thread(predictions.note_status_message)(prediction.prediction_id, message_id)
-        if stored.granted:
+        if await _in_thread(_noted)(prediction, message_id):
             _FOLLOWER.add(replace(prediction, status_message_id=message_id), text)
         else:
             # The answer was faster, or another site has told them.
@@ -75,6 +85,13 @@ async def acknowledge(prediction: Prediction) -> bool:
         log.info("not_acknowledged", error=str(error))
         return False
     return True
+
+
+def _noted(prediction: Prediction, message_id: int) -> bool:
+    """Record the message; return False if it is not needed."""
+    if prediction.album_id:
+        return albums.note_status_message(prediction.album_id, message_id)
+    return predictions.note_status_message(prediction.prediction_id, message_id).granted
 
 
 def cancel_button(prediction: Prediction) -> Button:
@@ -92,7 +109,7 @@ def _texts(predicted: Sequence[Prediction]) -> list[str]:
     came = queries.waiting_since(PLACES)
     outlook = wait.outlook()
     return [
-        waiting.looking()
+        waiting.looking(album=prediction.album_id is not None)
         if prediction.status is Status.PROCESSING
         else _text(bisect_left(came, times.latest(prediction.created_at)), outlook)
         for prediction in predicted
@@ -153,10 +170,11 @@ class _Follower:
         message_id = followed.prediction.status_message_id
         if text == followed.text or message_id is None:
             return
-        queued = prediction.status is Status.QUEUED
+        # Other photos of an album may still be in line.
+        cancellable = prediction.status is Status.QUEUED or prediction.album_id
         try:
             edited = await edits.edit_status(
-                prediction.chat_id, message_id, text, cancel_button(prediction) if queued else None
+                prediction.chat_id, message_id, text, cancel_button(prediction) if cancellable else None
             )
         except TelegramError as error:
             if error.permanent:
@@ -168,7 +186,9 @@ class _Follower:
 
 
 def _waits(prediction: Prediction) -> bool:
-    return not prediction.finished and prediction.delivery is Delivery.PENDING
+    """Return whether its message tells of a wait; a group that has become a supergroup has that message no more."""
+    told = prediction.status_message_id is not None
+    return told and not prediction.finished and prediction.delivery is Delivery.PENDING
 
 
 _FOLLOWER = _Follower()

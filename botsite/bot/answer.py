@@ -9,10 +9,11 @@ from typing import Literal
 
 import structlog
 from asgiref.sync import sync_to_async
+from django.conf import settings
 
-from botsite.bot import api, edits, found, looks, redraw, replies
+from botsite.bot import api, edits, found, guest_messages, looks, redraw, replies
 from botsite.bot.errors import TelegramError
-from detection import exports, image_headers, images, thumbnails, times
+from detection import exports, image_headers, images, predictions, thumbnails, times
 from detection.schemas import Form, Prediction, Status
 
 log = structlog.get_logger()
@@ -48,13 +49,16 @@ async def send(prediction: Prediction, before: float) -> None:
 
     Raise TelegramError, or botocore's errors if the picture can't be read.
     """
+    if prediction.guest_query_id:
+        await _as_guest(prediction, before)
+        return
     async with _FILES if prediction.as_file else nullcontext():
         answer = await _compose(prediction)
         try:
             if not await _in_place(prediction, answer, before):
                 await _as_reply(prediction, answer, before)
         except TelegramError as error:
-            if answer.image is None or not _about_content(error):
+            if answer.image is None or not about_content(error):
                 raise
             # Telegram rejects this picture and always will.
             log.warning("result_image_refused", error=str(error))
@@ -68,12 +72,23 @@ async def _simpler(prediction: Prediction, answer: Answer, before: float) -> Non
         try:
             await _as_reply(prediction, replace(answer, image=smaller), before)
         except TelegramError as error:
-            if not _about_content(error):
+            if not about_content(error):
                 raise
             log.warning("result_image_refused", error=str(error))
         else:
             return
     await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
+
+
+def may_be_photo(prediction: Prediction) -> bool:
+    """Return whether the answer can be one photo among others, as far as its item tells; cancelled ones need none."""
+    return prediction.cancelled or prediction.options.form is Form.PICTURE
+
+
+async def photo(prediction: Prediction) -> bytes | None:
+    """Return the boxed photo if its answer is one that Telegram takes as a photo; even where nothing was found."""
+    image = await _picture(prediction, prediction.result_key)
+    return image if image and not _too_long(image) else None
 
 
 async def _compose(prediction: Prediction) -> Answer:
@@ -83,18 +98,46 @@ async def _compose(prediction: Prediction) -> Answer:
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
     keyboard = looks.keyboard(prediction, looks.first(prediction))
+    if not prediction.detections:
+        return Answer(caption, keyboard=keyboard)
     crops = prediction.options.form is Form.CROPS
     full = await _picture(prediction, prediction.full_key) if prediction.as_file and not crops else None
     image = full or await _picture(prediction, prediction.result_key)
     if image is None:
         return Answer(caption, keyboard=keyboard)
-    if crops and not _too_long(image) and (album := await _crops(prediction)):
+    # As an album, it would pass for the answer to the other photos of the sender's album; the button remains.
+    in_album = prediction.album_id is not None
+    if crops and not in_album and not _too_long(image) and (album := await _crops(prediction)):
         return Answer(caption, image, album=album)
     if prediction.as_file:
         return Answer(caption, image, "document", keyboard=keyboard, full=bool(full))
     if _too_long(image):
         return Answer(caption, image, "document")
     return Answer(caption, image, keyboard=keyboard)
+
+
+async def _as_guest(prediction: Prediction, before: float) -> None:
+    """Turn the guest's message into the answer: the boxed photo if Telegram has it, or can have it, else the text."""
+    if prediction.status is Status.FAILED:
+        await guest_messages.turn_into_text(prediction, replies.failure(prediction.error), before)
+        return
+    caption = _caption(prediction)
+    file_id = prediction.picture_file_id
+    if not file_id and prediction.detections and settings.STORAGE_CHAT:
+        image = await photo(prediction)
+        try:
+            file_id = await guest_messages.store(image, before) if image else None
+        except TelegramError as error:
+            # The text is the answer, at least until the picture can be had.
+            await guest_messages.turn_into_text(prediction, caption, before)
+            if not error.permanent:
+                raise
+            log.exception("picture_not_stored")
+            return
+        if file_id:
+            await _in_thread(predictions.note_picture)(prediction.prediction_id, file_id)
+    if not (file_id and await guest_messages.turn_into_photo(prediction, file_id, caption, before)):
+        await guest_messages.turn_into_text(prediction, caption, before)
 
 
 async def _crops(prediction: Prediction) -> list[bytes]:
@@ -138,7 +181,7 @@ async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bo
         else:
             await edits.turn_into_text(chat_id, message_id, answer.text, keyboard=answer.keyboard, before=before)
     except TelegramError as error:
-        if not _about_content(error):
+        if not about_content(error):
             raise
         # They have deleted it, or the picture is rejected, which shows when it is sent.
         log.info("status_not_edited", error=str(error))
@@ -148,13 +191,16 @@ async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bo
 
 
 async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> None:
-    chat_id, message_id = prediction.chat_id, prediction.message_id
+    chat_id, message_id, thread_id = prediction.chat_id, prediction.message_id, prediction.thread_id
     if answer.image and answer.album:
+        pictures = [answer.image, *answer.album]
         await api.send_album(
-            chat_id, [answer.image, *answer.album], caption=answer.text, reply_to=message_id, before=before
+            chat_id, pictures, caption=answer.text, reply_to=message_id, thread_id=thread_id, before=before
         )
     elif answer.image is None:
-        await api.send_text(chat_id, answer.text, message_id, keyboard=answer.keyboard, before=before)
+        await api.send_text(
+            chat_id, answer.text, message_id, thread_id=thread_id, keyboard=answer.keyboard, before=before
+        )
     else:
         await api.send_image(
             chat_id,
@@ -163,15 +209,16 @@ async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> No
             form=answer.form,
             name=answer.file_name,
             reply_to=message_id,
+            thread_id=thread_id,
             keyboard=answer.keyboard,
             thumbnail=thumbnails.read(answer.image),
             before=before,
         )
 
 
-def _about_content(error: TelegramError) -> bool:
+def about_content(error: TelegramError) -> bool:
     """Return whether Telegram rejects what is sent, or the message it would change, and not the chat."""
-    return error.permanent and not (error.blocked or error.migrated_to)
+    return error.permanent and not (error.blocked or error.migrated_to or error.topic_closed)
 
 
 def _waited(prediction: Prediction) -> timedelta:
@@ -180,8 +227,6 @@ def _waited(prediction: Prediction) -> timedelta:
 
 async def _picture(prediction: Prediction, key: str) -> bytes | None:
     """Return a boxed photo, or None if it is gone or could not be sent too often: then less must do."""
-    if not prediction.detections:
-        return None
     if prediction.delivery_failures >= _TEXT_AFTER_FAILURES:
         log.warning("result_image_left_out", failures=prediction.delivery_failures)
         return None

@@ -3,10 +3,10 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -29,9 +29,10 @@ log = structlog.get_logger()
 # A send is given up after this, whatever it waits for: what Telegram took and did not confirm would come twice.
 # deliveries.LEASE has to be longer.
 LONGEST_SEND_SECONDS = 75
-ALBUM_AT_MOST = 10
+ALBUM_AT_MOST = rate_limit.BOT.most_at_once
 _in_thread = sync_to_async(thread_sensitive=False)
 _usernames: dict[int, str] = {}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +66,27 @@ async def _asked_username() -> str:
 
 @connections.with_the_stored_token
 async def send_text(
-    chat_id: int, text: str, reply_to: int | None = None, *, keyboard: Keyboard = (), before: float = math.inf
+    chat_id: int,
+    text: str,
+    reply_to: int | None = None,
+    *,
+    thread_id: int | None = None,
+    keyboard: Keyboard = (),
+    before: float = math.inf,
 ) -> Message:
     """Send a text, as a reply if the message `reply_to` still exists; not later than `before` (monotonic seconds)."""
     bot = await connections.bot()
     async with sending(chat_id, "sendMessage", before):
-        return await bot.send_message(
-            chat_id,
-            text,
-            reply_parameters=reply_to_message(reply_to),
-            reply_markup=keyboard_of(keyboard),
-            read_timeout=LONGEST_SEND_SECONDS,
+        return await in_topic(
+            thread_id,
+            lambda topic: bot.send_message(
+                chat_id,
+                text,
+                message_thread_id=topic,
+                reply_parameters=reply_to_message(reply_to),
+                reply_markup=keyboard_of(keyboard),
+                read_timeout=LONGEST_SEND_SECONDS,
+            ),
         )
 
 
@@ -87,7 +98,8 @@ async def send_image(
     *,
     form: Literal["photo", "document"],
     name: str,
-    reply_to: int,
+    reply_to: int | None,
+    thread_id: int | None = None,
     keyboard: Keyboard = (),
     thumbnail: bytes | None = None,
     before: float = math.inf,
@@ -108,36 +120,62 @@ async def send_image(
     }
     async with sending(chat_id, form, before):
         if form == "photo":
-            return await bot.send_photo(chat_id, image, **arguments)
-        return await bot.send_document(chat_id, image, thumbnail=thumbnail, **arguments)
-
-
-@connections.with_the_stored_token
-async def send_album(
-    chat_id: int, pictures: Sequence[bytes], *, caption: str = "", reply_to: int, before: float = math.inf
-) -> None:
-    """Send 1 to ALBUM_AT_MOST JPEGs as a reply: several as an album, which Telegram doesn't make of one."""
-    if len(pictures) == 1:
-        await send_image(chat_id, pictures[0], caption, form="photo", name="crop.jpg", reply_to=reply_to, before=before)
-        return
-    bot = await connections.bot()
-    media = [InputMediaPhoto(picture, filename=f"{number}.jpg") for number, picture in enumerate(pictures, 1)]
-    async with sending(chat_id, "sendMediaGroup", before):
-        await bot.send_media_group(
-            chat_id,
-            media,
-            caption=caption or None,
-            reply_parameters=reply_to_message(reply_to),
-            read_timeout=LONGEST_SEND_SECONDS,
+            return await in_topic(
+                thread_id, lambda topic: bot.send_photo(chat_id, image, message_thread_id=topic, **arguments)
+            )
+        return await in_topic(
+            thread_id,
+            lambda topic: bot.send_document(chat_id, image, thumbnail=thumbnail, message_thread_id=topic, **arguments),
         )
 
 
 @connections.with_the_stored_token
-async def show_activity(chat_id: int) -> None:
-    """Show "sending photo..." in the chat for five seconds."""
+async def send_album(
+    chat_id: int,
+    pictures: Sequence[bytes],
+    *,
+    caption: str = "",
+    reply_to: int,
+    thread_id: int | None = None,
+    before: float = math.inf,
+) -> None:
+    """Send 1 to ALBUM_AT_MOST JPEGs as a reply: several as an album, which Telegram doesn't make of one."""
+    if len(pictures) == 1:
+        await send_image(
+            chat_id,
+            pictures[0],
+            caption,
+            form="photo",
+            name="crop.jpg",
+            reply_to=reply_to,
+            thread_id=thread_id,
+            before=before,
+        )
+        return
+    bot = await connections.bot()
+    media = [InputMediaPhoto(picture, filename=f"{number}.jpg") for number, picture in enumerate(pictures, 1)]
+    async with sending(chat_id, "sendMediaGroup", before, messages=len(media)):
+        await in_topic(
+            thread_id,
+            lambda topic: bot.send_media_group(
+                chat_id,
+                media,
+                caption=caption or None,
+                message_thread_id=topic,
+                reply_parameters=reply_to_message(reply_to),
+                read_timeout=LONGEST_SEND_SECONDS,
+            ),
+        )
+
+
+@connections.with_the_stored_token
+async def show_activity(chat_id: int, thread_id: int | None = None) -> None:
+    """Show "sending photo..." in the chat, or in a topic of it, for five seconds."""
     bot = await connections.bot()
     try:
-        await bot.send_chat_action(chat_id, "upload_photo", read_timeout=3, connect_timeout=2)
+        await bot.send_chat_action(
+            chat_id, "upload_photo", message_thread_id=thread_id, read_timeout=3, connect_timeout=2
+        )
     except telegram.TelegramError as error:
         raise translate(f"sendChatAction to chat {chat_id}", error) from error
 
@@ -152,16 +190,36 @@ async def webhook() -> WebhookInfo:
         raise translate("getWebhookInfo", error) from error
 
 
+async def in_topic(thread_id: int | None, send: Callable[[int | None], Awaitable[T]]) -> T:
+    """Send into a topic, or to the group's General if that topic is gone: the answer is owed to somebody."""
+    try:
+        return await send(thread_id)
+    except telegram.BadRequest as error:
+        if thread_id is None or "message thread not found" not in error.message.lower():
+            raise
+        log.info("topic_gone", thread_id=thread_id)
+        return await send(None)
+
+
 @asynccontextmanager
-async def sending(chat_id: int, action: str, before: float) -> AsyncIterator[None]:
+async def sending(
+    chat_id: int,
+    action: str,
+    before: float,
+    limit_of: Callable[[int], rate_limit.Limit] = rate_limit.chat,
+    *,
+    messages: int = 1,
+    taken: bool = False,
+) -> AsyncIterator[None]:
     """Wait for a turn under Telegram's limits, then send; a 429 holds back this chat for all senders.
 
-    The chat's turn comes first: it may be far away, and a turn of the bot's must not pass unused meanwhile.
+    Telegram counts each picture of an album as a message. The chat's turn comes first, unless it is `taken` already: it
+    may be far away, and a turn of the bot's must not pass unused meanwhile.
     """
-    chat, probed = rate_limit.chat(chat_id), list[rate_limit.Limit]()
+    chat, probed = limit_of(chat_id), list[rate_limit.Limit]()
     try:
-        for limit in (chat, rate_limit.BOT):
-            permit = await _in_thread(rate_limit.reserve)(limit)
+        for limit in (rate_limit.BOT,) if taken else (chat, rate_limit.BOT):
+            permit = await _in_thread(rate_limit.reserve)(limit, messages)
             if permit.probe:
                 probed.append(limit)
             await asyncio.sleep(permit.wait_seconds)
@@ -177,17 +235,17 @@ async def sending(chat_id: int, action: str, before: float) -> AsyncIterator[Non
     except telegram.TelegramError as error:
         translated = translate(f"{action} to chat {chat_id}", error)
         if seconds := translated.retry_after_seconds:
-            again = await _in_thread(rate_limit.refused)(chat_id, seconds, probe=chat in probed)
+            again = await _in_thread(rate_limit.refused)(chat_id, seconds, probe=chat in probed, limit=chat)
             translated.retry_after_seconds = again
         raise translated from error
     for limit in probed:
-        await _resume(limit)
+        await _resume(limit, messages)
 
 
-async def _resume(limit: rate_limit.Limit) -> None:
+async def _resume(limit: rate_limit.Limit, messages: int) -> None:
     """End a pause that has turned out to be over; a failure to do so must not fail the answer, which is sent."""
     try:
-        await _in_thread(rate_limit.resume)(limit)
+        await _in_thread(rate_limit.resume)(limit, messages)
     except (ClientError, BotoCoreError) as error:
         log.warning("pause_not_ended", limit=limit.key, error=str(error))
 

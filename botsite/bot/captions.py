@@ -25,7 +25,9 @@ _NAMES_AT_MOST, _UNKNOWN_AT_MOST, _NAME_LENGTH = 20, 5, 40
 
 def read(caption: str) -> Options:
     """Return what a caption asks for, and what of it is not understood with the nearest option ("" if none is)."""
-    words = [word for word in _WORD.findall(caption.lower().replace(":", " ").replace("=", " ")) if word[:1] != "@"]
+    # Without the bot's name and a command, by which it is called.
+    found = _WORD.findall(caption.lower().replace(":", " ").replace("=", " "))
+    words = [word for word in found if word[:1] not in ("@", "/")]
     reader = _Reader(words)
     reader.read()
     odd = [Unknown(word[:_NAME_LENGTH], _nearest(word)) for word in reader.odd]

@@ -1,11 +1,11 @@
-"""Send the answer of a finished prediction to its chat: once, by the holder of the lease."""
+"""Send the answer of a finished prediction to its chat: once, by the holder of the lease.
+
+The photos of an album are answered together (botsite/bot/albums.py), as far as that is possible; the others alone.
+"""
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum, auto
 from typing import Any
 
 import structlog
@@ -13,18 +13,15 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
-from botsite.bot import answer, api, replies
+from botsite.bot import albums, answer, api, replies
+from botsite.bot.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.errors import TelegramError
 from detection import deliveries, items, predictions, timeline, times
-from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction
 
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
-# An outage of DynamoDB that lasts longer leaves the answer to the sweep, which sends it again.
-_INSIST_SECONDS = 600.0
-_INSIST_AGAIN_SECONDS = 0.5
 # An answer that fails for a reason of its own is tried again at once, twice, then after 30 s, 1 min, 2 min ... 1 h.
 # After some five hours it is given up: Telegram is not down that long.
 _QUICK_FAILURES = 2
@@ -34,73 +31,76 @@ _GIVE_UP_AFTER_FAILURES = 14
 _GIVE_UP_AFTER = timedelta(hours=24)
 
 
-class Result(Enum):
-    """What became of a delivery."""
-
-    UNKNOWN = auto()
-    NOT_FINISHED = auto()
-    SOMEBODY_ELSE = auto()
-    SETTLED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What became of a delivery, and in how many seconds to ask again if another sender has it."""
-
-    result: Result
-    again_in_seconds: float | None = None
-
-
-async def deliver(prediction_id: str) -> Attempt:
+async def deliver(prediction_id: str, *, at_once: bool = False) -> Attempt:
     """Send the answer unless it was sent. Raise TelegramError or botocore's errors if it has to be tried again.
 
     It continues when the caller is gone: Django cancels a view whose client hangs up, and an answer that was sent but
-    not recorded would be sent again.
+    not recorded would be sent again. `at_once`: an album whose photos are all finished is not kept open for more.
     """
-    return await asyncio.shield(in_flight.start(_deliver(prediction_id)))
+    return await asyncio.shield(in_flight.start(_deliver(prediction_id, at_once)))
 
 
-async def _deliver(prediction_id: str, follow: bool = True) -> Attempt:
+async def _deliver(prediction_id: str, at_once: bool) -> Attempt:
+    prediction, attempt = await _deliver_alone(prediction_id)
+    if prediction is None or prediction.album_id is None or prediction.reopened_at or not prediction.finished:
+        return attempt
+    # What failed is answered by now, and may have been the last that the others waited for.
+    outcome = await albums.answer_for(prediction, at_once)
+    attempts = {each: await _deliver_member(each) for each in outcome.alone}
+    return attempts.get(prediction_id, outcome.attempt)
+
+
+async def _deliver_member(prediction_id: str) -> Attempt:
+    """Send the own answer of a photo that belongs to an album."""
+    with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
+        _, attempt = await _deliver_alone(prediction_id, of_album=True)
+        return attempt
+
+
+async def _deliver_alone(
+    prediction_id: str, *, of_album: bool = False, follow: bool = True
+) -> tuple[Prediction | None, Attempt]:
+    """Send one photo's own answer; return the prediction, too. `of_album`: though it is a photo of an album."""
     send_before = time.monotonic() + deliveries.LEASE.total_seconds() - api.LONGEST_SEND_SECONDS
     try:
-        claimed = await _in_thread(deliveries.claim)(prediction_id)
+        claimed = await _in_thread(deliveries.claim)(prediction_id, of_album=of_album)
     except items.Incomplete as error:
-        return await _apologise_for(prediction_id, error)
+        return None, await _apologise_for(prediction_id, error)
     prediction = claimed.prediction
     if prediction is None:
-        return Attempt(Result.UNKNOWN)
+        return None, Attempt(Result.UNKNOWN)
     if not claimed.granted:
-        return _refused(prediction)
+        return prediction, _refused(prediction)
     try:
         await answer.send(prediction, send_before)
     except TelegramError as error:
         if error.migrated_to and follow:
             await _follow(prediction, error.migrated_to)
-            return await _deliver(prediction_id, follow=False)
+            return await _deliver_alone(prediction_id, of_album=of_album, follow=False)
         if error.permanent:
-            return await _undeliverable(prediction, error)
-        return await _later(prediction, error, own=error.answered and error.retry_after_seconds is None)
+            return prediction, await _undeliverable(prediction, error)
+        return prediction, await _later(prediction, error, own=error.answered and error.retry_after_seconds is None)
     except (ClientError, BotoCoreError) as error:
         # The boxed photo could not be fetched: nothing was sent.
-        return await _later(prediction, error, own=False)
+        return prediction, await _later(prediction, error, own=False)
     except Exception as error:  # noqa: BLE001 - a defect: raised again, or logged when the answer is given up.
-        return await _later(prediction, error, own=True)
-    await _insist(deliveries.finish, prediction, Delivery.DELIVERED)
-    log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status, answer_ms=_answer_ms(prediction))
-    return Attempt(Result.SETTLED)
+        return prediction, await _later(prediction, error, own=True)
+    await insist(deliveries.finish, prediction, Delivery.DELIVERED)
+    log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status, answer_ms=answer_ms(prediction))
+    return prediction, Attempt(Result.SETTLED)
 
 
 async def _follow(prediction: Prediction, new_chat_id: int) -> None:
     """Redirect a group's outstanding answers to the supergroup that it has become."""
     await _in_thread(deliveries.migrate_chat)(prediction.chat_id, new_chat_id)
-    await _insist(deliveries.release, prediction)
+    await insist(deliveries.release, prediction)
     log.info("chat_migrated", chat_id=prediction.chat_id, new_chat_id=new_chat_id)
 
 
 async def _undeliverable(prediction: Prediction, error: TelegramError) -> Attempt:
-    await _insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
+    await insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
     log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
-    if error.blocked:
+    if error.blocked and not prediction.guest_query_id:
         await _in_thread(deliveries.close_chat)(prediction.chat_id)
     return Attempt(Result.SETTLED)
 
@@ -111,13 +111,13 @@ async def _later(prediction: Prediction, error: Exception, *, own: bool) -> Atte
     `own`: the failure concerns this answer alone, so it waits longer each time while others go on.
     """
     if _hopeless(prediction):
-        await _insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
+        await insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
         log.error("answer_given_up", chat_id=prediction.chat_id, error=str(error), exc_info=error)
         return Attempt(Result.SETTLED)
     if own:
-        await _insist(deliveries.postpone, prediction, _wait(prediction.delivery_failures + 1))
+        await insist(deliveries.postpone, prediction, _wait(prediction.delivery_failures + 1))
     else:
-        await _insist(deliveries.release, prediction)
+        await insist(deliveries.release, prediction)
     raise error
 
 
@@ -137,11 +137,11 @@ async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Attempt
     """Tell the sender, if the item still names one, that the result cannot be read."""
     item = await _in_thread(predictions.find_item)(prediction_id) or {}
     log.error("answer_given_up", prediction_id=prediction_id, error=str(error))
-    await _insist(deliveries.abandon, prediction_id)
+    await insist(deliveries.abandon, prediction_id)
     chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))
     if chat_id is not None:
         try:
-            await api.send_text(chat_id, replies.gave_up(), message_id)
+            await api.send_text(chat_id, replies.gave_up(), message_id, thread_id=_number(item.get("thread_id")))
         except TelegramError as unsent:
             log.warning("answer_undeliverable", chat_id=chat_id, error=str(unsent))
     return Attempt(Result.SETTLED)
@@ -152,30 +152,6 @@ def _number(value: Any) -> int | None:
         return int(value)
     except (TypeError, ValueError, ArithmeticError):
         return None
-
-
-def _answer_ms(prediction: Prediction) -> int | None:
-    """Return how long the sender has waited, or None if an operator stepped in, perhaps days later."""
-    if prediction.acts:
-        return None
-    return timeline.between_ms(prediction.received_at or prediction.created_at, times.now())
-
-
-async def _insist(write: Callable[..., Outcome], *arguments: object) -> None:
-    """Repeat a write until it succeeds: an answer whose outcome is lost would be sent late, or twice."""
-    give_up_at = time.monotonic() + _INSIST_SECONDS
-    while True:
-        try:
-            await _in_thread(write)(*arguments)
-        except items.Incomplete:
-            return  # It is written; something else in the item cannot be read.
-        except (ClientError, BotoCoreError) as error:
-            if time.monotonic() > give_up_at:
-                raise
-            log.warning("delivery_unrecorded", error=str(error))
-            await asyncio.sleep(_INSIST_AGAIN_SECONDS)
-        else:
-            return
 
 
 def _refused(prediction: Prediction) -> Attempt:

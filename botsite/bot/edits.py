@@ -25,20 +25,27 @@ _in_thread = sync_to_async(thread_sensitive=False)
 
 
 async def may_send_status(chat_id: int) -> bool:
-    """Take a turn for a status if no answer needs it; return whether it was taken."""
-    for limit in (rate_limit.chat(chat_id), rate_limit.BOT):
-        if not await _in_thread(rate_limit.spare)(limit):
-            return False
-    return True
+    """Take a turn for a status if no answer needs it; return whether it was taken.
+
+    A group has so few turns that all but those of a quiet moment are left to its answers.
+    """
+    chat = rate_limit.chat(chat_id)
+    free = await _in_thread(rate_limit.spare)(chat) if chat_id > 0 else await _in_thread(rate_limit.idle)(chat, 0)
+    return free and await _in_thread(rate_limit.spare)(rate_limit.BOT)
 
 
 @connections.with_the_stored_token
-async def send_status(chat_id: int, text: str, reply_to: int, button: Button) -> int:
+async def send_status(chat_id: int, text: str, reply_to: int, button: Button, thread_id: int | None = None) -> int:
     """Send a text with a button, as a reply, in the turn that `may_send_status` took; return its message_id."""
     bot = await connections.bot()
     try:
         sent = await bot.send_message(
-            chat_id, text, reply_parameters=reply_to_message(reply_to), reply_markup=keyboard_of([[button]]), **_BRIEFLY
+            chat_id,
+            text,
+            message_thread_id=thread_id,
+            reply_parameters=reply_to_message(reply_to),
+            reply_markup=keyboard_of([[button]]),
+            **_BRIEFLY,
         )
     except telegram.TelegramError as error:
         raise await _refused(chat_id, "status", error) from error
@@ -52,7 +59,7 @@ async def edit_status(chat_id: int, message_id: int, text: str, button: Button |
         if not await _in_thread(rate_limit.idle)(limit, seconds):
             return False
     bot = await connections.bot()
-    with _unchanged_is_fine():
+    with unchanged_is_fine():
         try:
             await bot.edit_message_text(
                 text, chat_id, message_id, reply_markup=keyboard_of([[button]] if button else []), **_BRIEFLY
@@ -68,7 +75,7 @@ async def turn_into_text(
 ) -> None:
     """Turn a message of the bot's into this text; not later than `before` (monotonic seconds)."""
     bot = await connections.bot()
-    with _unchanged_is_fine():
+    with unchanged_is_fine():
         async with sending(chat_id, "editMessageText", before):
             await bot.edit_message_text(
                 text, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
@@ -95,7 +102,7 @@ async def turn_into_document(
 
 async def _turn_into(chat_id: int, message_id: int, media: InputMedia, keyboard: Keyboard, before: float) -> None:
     bot = await connections.bot()
-    with _unchanged_is_fine():
+    with unchanged_is_fine():
         async with sending(chat_id, "editMessageMedia", before):
             await bot.edit_message_media(
                 media, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
@@ -130,7 +137,7 @@ async def answer_press(query_id: str, text: str = "") -> None:
 
 
 @contextmanager
-def _unchanged_is_fine() -> Iterator[None]:
+def unchanged_is_fine() -> Iterator[None]:
     """Take an edit that changes nothing as done: the one before it got through, but its reply was lost."""
     try:
         yield

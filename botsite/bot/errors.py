@@ -16,7 +16,8 @@ class TelegramError(Exception):
 
     `blocked`: the chat is closed to the bot. `retry_after_seconds`: Telegram said when to ask again.
     `migrated_to`: the group has become a supergroup, with this id. `answered`: Telegram answered this very request
-    with an error; the network, a limit or a wrong token would have failed any other request, too.
+    with an error; the network, a limit or a wrong token would have failed any other request, too. `topic_closed`: its
+    admins let nobody write there any more, whatever it is.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class TelegramError(Exception):
         retry_after_seconds: float | None = None,
         migrated_to: int | None = None,
         answered: bool = False,
+        topic_closed: bool = False,
     ) -> None:
         super().__init__(logs.redact(message))
         self.permanent = permanent
@@ -35,6 +37,7 @@ class TelegramError(Exception):
         self.retry_after_seconds = retry_after_seconds
         self.migrated_to = migrated_to
         self.answered = answered
+        self.topic_closed = topic_closed
 
     @property
     def token_refused(self) -> bool:
@@ -58,8 +61,9 @@ def translate(action: str, error: telegram.TelegramError) -> TelegramError:
         case telegram.ChatMigrated():
             return TelegramError(message, permanent=True, migrated_to=error.new_chat_id, answered=True)
         case telegram.BadRequest():
-            blocked = "chat not found" in error.message.lower()
-            return TelegramError(message, permanent=True, blocked=blocked, answered=True)
+            reason = error.message.lower()
+            blocked, closed = "chat not found" in reason, "topic_closed" in reason
+            return TelegramError(message, permanent=True, blocked=blocked, answered=True, topic_closed=closed)
         case telegram.NetworkError() if "entity too large" in error.message.lower():
             # Status 413, of a file that no sending again makes smaller.
             return TelegramError(message, permanent=True, answered=True)

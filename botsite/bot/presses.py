@@ -1,15 +1,17 @@
 """Do what a pressed button asks for. A press always gets an answer, if only "that was too late"."""
 
+import asyncio
+
 import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import acknowledge, deeper, deliver, edits, looks, redraw
+from botsite.bot import acknowledge, deeper, deliver, edits, guests, looks, redraw
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.updates import Press
-from detection import images, items, predictions, sentences
-from detection.schemas import Status
+from detection import albums, images, items, predictions
+from detection.schemas import Prediction, Status
 from detection.sentences import noop
 
 log = structlog.get_logger()
@@ -49,6 +51,8 @@ async def _act(press: Press) -> str:
     """Return the notice to show, empty if the changed message says it all."""
     action, _, rest = press.data.partition(":")
     prediction_id, _, wanted = rest.partition(":")
+    if action == guests.SHOW:
+        return await guests.show(prediction_id, press.inline_message_id)
     if action not in (acknowledge.CANCEL, *_SHOWS):
         return gettext(UNKNOWN)
     if press.asked_by is not None and press.pressed_by != press.asked_by:
@@ -75,15 +79,30 @@ async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> s
         return gettext(GONE)
 
 
+async def _cancel_album(acknowledged: Prediction) -> str:
+    """Cancel the photos of an album that nobody has begun."""
+    album = await _in_thread(albums.find)(acknowledged.album_id or "")
+    members = [member.prediction_id for member in album.members] if album else [acknowledged.prediction_id]
+    cancelled = await asyncio.gather(*(_in_thread(predictions.cancel)(one, acknowledged.chat_id) for one in members))
+    stopped = [one.prediction for one in cancelled if one.prediction and one.prediction.cancelled]
+    if not stopped:
+        return gettext(
+            TOO_LATE if any(one.prediction and not one.prediction.delivered for one in cancelled) else ANSWERED
+        )
+    await deliver.deliver(stopped[0].prediction_id, at_once=True)
+    return ""
+
+
 async def _cancel(prediction_id: str, chat_id: int) -> str:
     try:
-        cancelled = await _in_thread(predictions.cancel)(prediction_id, chat_id)
+        found = (await _in_thread(predictions.cancel)(prediction_id, chat_id)).prediction
+        if found and found.album_id and found.chat_id == chat_id:
+            return await _cancel_album(found)
     except items.Incomplete:
         return gettext(GONE)
-    found = cancelled.prediction
     if found is None or found.chat_id != chat_id:
         return gettext(GONE)
-    if found.error == sentences.CANCELLED:
+    if found.cancelled:
         # Pressed twice, perhaps: the second one finds it delivered.
         await deliver.deliver(prediction_id)
         return ""

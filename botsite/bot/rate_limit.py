@@ -34,7 +34,8 @@ class TooBusy(Exception):
 class Limit:
     """One message each `interval_seconds`, of which `burst` may come at once after a pause.
 
-    A sender that would wait longer than `longest_wait_seconds` has to ask again. A refusal by Telegram counts for at
+    An album counts as one message for each of its pictures, `most_at_once` of them at most. A sender that would wait
+    longer than `longest_wait_seconds` has to ask again. A refusal by Telegram counts for at
     most `longest_pause_seconds`; every `probe_seconds` one message tests it.
     """
 
@@ -44,11 +45,16 @@ class Limit:
     longest_wait_seconds: float = 5.0
     longest_pause_seconds: float = 60.0
     probe_seconds: float = 6.0
+    most_at_once: int = 1
 
     @property
     def tolerance_seconds(self) -> float:
         """Return how far ahead the time may be for a message to go at once."""
-        return (self.burst - 1) * self.interval_seconds
+        return self.tolerance_of(1)
+
+    def tolerance_of(self, messages: int) -> float:
+        """Return how far ahead the time may be for so many messages to go at once."""
+        return max(0, self.burst - messages) * self.interval_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Permit:
 
 
 # Telegram: about 30 messages a second for a bot, about one a second in a chat; "short bursts" may pass.
-BOT = Limit("pace#bot", 1 / 25, 3)
+BOT = Limit("pace#bot", 1 / 25, 3, most_at_once=10)
 
 
 def chat(chat_id: int) -> Limit:
@@ -69,18 +75,30 @@ def chat(chat_id: int) -> Limit:
     The wait is short because a thread of a worker waits too, and other chats need that.
     """
     interval_seconds = 1.0 if chat_id > 0 else 60 / 16
-    return Limit(f"pace#chat#{chat_id}", interval_seconds, 3, 2.0, longest_pause_seconds=600.0, probe_seconds=60.0)
+    key = f"pace#chat#{chat_id}"
+    return Limit(
+        key, interval_seconds, 3, 2.0, longest_pause_seconds=600.0, probe_seconds=60.0, most_at_once=BOT.most_at_once
+    )
 
 
-def reserve(limit: Limit) -> Permit:
-    """Take the next permit. Raise TooBusy if it is too far away."""
+def guest(chat_id: int) -> Limit:
+    """Return the limit of a chat that the bot is a guest in: slower, and apart, as its id may be that of another."""
+    return replace(chat(-abs(chat_id)), key=f"pace#guest#{chat_id}")
+
+
+def reserve(limit: Limit, messages: int = 1) -> Permit:
+    """Take the next permit, for an album of so many messages. Raise TooBusy if it is too far away.
+
+    An album queues like a single message, and then waits until nothing is ahead of it.
+    """
     while True:
         now = time.time()
-        if _take_free(limit, now):
+        if _take_free(limit, now, messages):
             return Permit(0.0)
-        following = _take_following(limit, now)
+        following = _take_following(limit, now, messages)
         if following is not None:
-            return Permit(max(0.0, following - limit.interval_seconds - limit.tolerance_seconds - now))
+            begin = following - messages * limit.interval_seconds
+            return Permit(max(0.0, begin - limit.tolerance_of(messages) - now))
         if _may_probe(limit, now):
             return Permit(0.0, probe=True)
 
@@ -99,13 +117,13 @@ def idle(limit: Limit, seconds: float) -> bool:
     return _update(limit, "SET next_at = :next, expires_at = :expires REMOVE probe_at", condition, values) is not None
 
 
-def refused(chat_id: int, seconds: float, *, probe: bool = False) -> float:
-    """Pause a chat that Telegram refused, and the bot if another was refused just before.
+def refused(chat_id: int, seconds: float, *, probe: bool = False, limit: Limit | None = None) -> float:
+    """Pause a chat (or its `limit`) that Telegram refused, and the bot if another was refused just before.
 
     Return after how many seconds to ask again. A limit of the bot's shows in both refusals, so the bot waits for the
     shorter of the two: the longer one may be that chat's own. A `probe` of the chat's only confirms its own limit.
     """
-    wait = pause(chat(chat_id), seconds)
+    wait = pause(limit or chat(chat_id), seconds)
     if probe:
         return wait
     now = time.time()
@@ -137,10 +155,10 @@ def pause(limit: Limit, seconds: float) -> float:
     return min(seconds, limit.probe_seconds)
 
 
-def resume(limit: Limit) -> None:
-    """End a pause: its probe got through."""
+def resume(limit: Limit, messages: int = 1) -> None:
+    """End a pause: its probe, an album of so many messages, got through."""
     now = time.time()
-    following = now + limit.interval_seconds
+    following = now + messages * limit.interval_seconds
     change = "SET next_at = :next, expires_at = :expires REMOVE probe_at"
     _update(limit, change, "attribute_exists(probe_at)", {":next": following, ":expires": _expires(now)})
 
@@ -150,12 +168,12 @@ def forget(limit: Limit) -> None:
     aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": limit.key})
 
 
-def _take_free(limit: Limit, now: float) -> bool:
+def _take_free(limit: Limit, now: float, messages: int = 1) -> bool:
     """Take a permit if nobody is ahead, or only what a wrong clock has written; return whether it was taken."""
-    furthest = now + limit.tolerance_seconds + limit.longest_wait_seconds + limit.interval_seconds + _SKEW_SECONDS
+    furthest = _latest(limit, now) + limit.most_at_once * limit.interval_seconds + _SKEW_SECONDS
     values = {
         ":now": now,
-        ":next": now + limit.interval_seconds,
+        ":next": now + messages * limit.interval_seconds,
         ":furthest": furthest,
         ":probe": now + limit.probe_seconds + _SKEW_SECONDS,
         ":expires": _expires(now),
@@ -166,9 +184,9 @@ def _take_free(limit: Limit, now: float) -> bool:
     return _update(limit, change, condition, values) is not None
 
 
-def _take_following(limit: Limit, now: float) -> float | None:
-    """Move the time on by one interval; return it, or None if it is too far ahead, or has passed meanwhile."""
-    values = {":interval": limit.interval_seconds, ":now": now, ":latest": _latest(limit, now)}
+def _take_following(limit: Limit, now: float, messages: int = 1) -> float | None:
+    """Move the time on by the messages; return it, or None if it is too far ahead, or has passed meanwhile."""
+    values = {":interval": messages * limit.interval_seconds, ":now": now, ":latest": _latest(limit, now)}
     change, condition = "SET next_at = next_at + :interval REMOVE probe_at", "next_at > :now AND next_at <= :latest"
     after = _update(limit, change, condition, values)
     return float(after["next_at"]) if after else None

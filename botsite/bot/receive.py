@@ -12,34 +12,29 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import acknowledge, api, bot_token, captions, deliver, downloads, presses, replies
-from botsite.bot.errors import TelegramError, TooLarge
+from botsite.bot import (
+    acknowledge,
+    addressed,
+    albums,
+    api,
+    bot_token,
+    captions,
+    deliver,
+    fetching,
+    guests,
+    presses,
+    replies,
+)
+from botsite.bot.errors import TelegramError
 from botsite.bot.spool import Spool
-from botsite.bot.updates import Command, Incoming, Other, Photo, Press
+from botsite.bot.updates import Command, Guest, Incoming, Other, Photo, Press
 from botsite.pause import Pause
-from detection import image_headers, jobs, sentences, times
-from detection.schemas import Prediction
+from detection import jobs, times
+from detection.schemas import EVERYTHING, Prediction
 
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
-# A file that Telegram has not been able to hand out for this long is given up, and the sender told.
-_PATIENCE_SECONDS = 3600
-# A late update may have waited for us, not for Telegram: one failure is not enough.
-_LATE_TRIES = 2
-# Types that are no image, whatever is in the file. Clients that do not know a type say application/octet-stream.
-_NO_IMAGE_PREFIXES = ("video/", "audio/", "text/", "font/", "application/vnd.")
-_NO_IMAGE_TYPES = frozenset(
-    f"application/{name}"
-    for name in (
-        "pdf", "zip", "gzip", "x-gzip", "x-tar", "x-rar", "x-rar-compressed", "x-7z-compressed", "x-bzip2", "msword",
-        "rtf", "json", "xml", "javascript", "epub+zip", "java-archive", "x-tgsticker", "x-msdownload",
-    )
-)  # fmt: skip
-
-
-class Refused(Exception):
-    """This photo cannot be processed; the text is an English sentence for its sender."""
 
 
 async def receive(incoming: Incoming) -> None:
@@ -47,11 +42,17 @@ async def receive(incoming: Incoming) -> None:
     if isinstance(incoming, Press):
         await presses.pressed(incoming)
         return
-    if incoming.in_group and not await _is_for_this_bot(incoming):
+    if isinstance(incoming, Guest):
+        await guests.called(incoming)
         return
+    if incoming.in_group and not await addressed.to_bot(incoming):
+        return
+    photo = addressed.photo_of(incoming)
     match incoming:
-        case Photo():
-            await _photo(incoming)
+        case Command() | Other() if photo and await addressed.replies_to_bot(incoming):
+            await _say(incoming, replies.own_photo())
+        case _ if photo:
+            await _photo(photo)
         case Command():
             await _say(incoming, replies.command(incoming.name))
         case Other():
@@ -60,12 +61,14 @@ async def receive(incoming: Incoming) -> None:
 
 async def give_up(incoming: Incoming) -> None:
     """Apologise for what could not be done. Raise as `receive` does."""
-    if not isinstance(incoming, Press):
+    if isinstance(incoming, Guest):
+        await guests.say(incoming, replies.gave_up())
+    elif not isinstance(incoming, Press):
         await _say(incoming, replies.gave_up())
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:
-    """Return the id of the prediction for this photo in this message: 32 hexadecimal digits.
+    """Return the id of the prediction for this photo, as this message asks for it: 32 hexadecimal digits.
 
     It is derived, so a repeated update finds its own item, with a key, so nobody can guess another's.
     """
@@ -83,6 +86,8 @@ async def _photo(photo: Photo) -> None:
             if known.finished:
                 await deliver.deliver(identity)
             return
+        asked = captions.read(photo.caption)
+        album = await albums.join(bot_id, photo, identity, asked)
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -92,12 +97,14 @@ async def _photo(photo: Photo) -> None:
             thread_id=photo.thread_id,
             language=photo.language or None,
             received_at=times.now(),
-            options=captions.read(photo.caption),
             as_file=photo.as_file,
+            album_id=album.album_id if album else None,
+            # Of an album, only one photo has the caption.
+            options=album.options if album and asked == EVERYTHING else asked,
         )
         try:
-            file = await _fetch(photo)
-        except Refused as error:
+            file = await fetching.fetch(photo)
+        except fetching.Refused as error:
             await _in_thread(jobs.refuse)(prediction, str(error))
             await deliver.deliver(identity)
             return
@@ -113,81 +120,36 @@ async def _submit(prediction: Prediction, file: Spool) -> None:
     waits = not paused and await _in_thread(acknowledge.needed)()
     with closing(file):
         prediction = replace(prediction, photo_bytes=len(file.data))
-        activity = [] if paused or waits else [_show_activity(prediction.chat_id)]
+        activity = [] if paused or waits else [_show_activity(prediction)]
         stored, *_ = await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), *activity)
     if paused:
         # Telegram need not wait for this: the photo is stored.
-        in_flight.start(_tell_of(paused, prediction.chat_id))
+        in_flight.start(_tell_of(paused, prediction))
     elif waits and not await acknowledge.acknowledge(stored):
-        await _show_activity(prediction.chat_id)
+        await _show_activity(prediction)
 
 
-async def _is_for_this_bot(incoming: Photo | Command | Other) -> bool:
-    """Return whether a message in a group is the bot's to answer. The name is asked for only if one is mentioned."""
-    match incoming:
-        case Photo() if not _is_other_type(incoming.declared):
-            # An image may be meant for the bot; other files, which it cannot read, are for the people in the group.
-            return True
-        case Command(to=""):
-            return incoming.name in replies.COMMANDS
-        case Command():
-            return incoming.to == await api.username()
-    if incoming.reply_to is not None and incoming.reply_to == await _in_thread(bot_token.bot_id)():
-        return True
-    return bool(incoming.names) and await api.username() in incoming.names
-
-
-async def _fetch(photo: Photo) -> Spool:
-    """Download the photo and check its header. Raise Refused if it is not available, or not an image."""
-    if _is_other_type(photo.declared):
-        raise Refused(sentences.NO_IMAGE)
-    if photo.file_bytes and photo.file_bytes > downloads.MAX_FILE_BYTES:
-        raise Refused(replies.too_large(photo.file_bytes))
-    late = photo.age_seconds > _PATIENCE_SECONDS
-    for tries_left in reversed(range(_LATE_TRIES if late else 1)):
-        try:
-            return await downloads.download(photo.file_id, image_headers.read, image_headers.HEAD_BYTES)
-        except image_headers.UnreadableImage as error:
-            raise Refused(str(error)) from error
-        except TooLarge as error:
-            raise Refused(replies.TOO_LARGE_FOR_BOTS) from error
-        except TelegramError as error:
-            if error.permanent:
-                log.warning("photo_unavailable", error=str(error))
-                raise Refused(replies.UNAVAILABLE) from error
-            if not late or error.token_refused or error.retry_after_seconds:
-                # This is not about the photo.
-                raise
-            if not tries_left:
-                log.warning("photo_unavailable", error=str(error))
-                raise Refused(replies.UNAVAILABLE) from error
-    raise AssertionError("the last try returns or raises")
-
-
-def _is_other_type(declared: str) -> bool:
-    return declared.startswith(_NO_IMAGE_PREFIXES) or declared in _NO_IMAGE_TYPES
-
-
-async def _show_activity(chat_id: int) -> None:
+async def _show_activity(prediction: Prediction) -> None:
     try:
-        await api.show_activity(chat_id)
+        await api.show_activity(prediction.chat_id, prediction.thread_id)
     except TelegramError as error:
         # This is decoration: the photo is accepted whether or not the chat shows it.
         log.info("activity_not_shown", error=str(error))
 
 
-async def _tell_of(paused: Pause, chat_id: int) -> None:
+async def _tell_of(paused: Pause, prediction: Prediction) -> None:
     """Tell a chat once that its photos are kept; not as a reply, which would be the answer to the photo."""
+    chat_id = prediction.chat_id
     try:
         if await _in_thread(pause.first_of_chat)(chat_id, paused):
-            await api.send_text(chat_id, replies.paused())
+            await api.send_text(chat_id, replies.paused(), thread_id=prediction.thread_id)
     except (TelegramError, ClientError, BotoCoreError) as error:
         log.warning("pause_not_told", chat_id=chat_id, error=str(error))
 
 
 async def _say(to: Photo | Command | Other, text: str) -> None:
     try:
-        await api.send_text(to.chat_id, text, reply_to=to.message_id)
+        await api.send_text(to.chat_id, text, reply_to=to.message_id, thread_id=to.thread_id)
     except TelegramError as error:
         if not error.permanent:
             raise

@@ -67,6 +67,7 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
             form="document",
             name="detections.jpg",
             reply_to=message_id,
+            thread_id=prediction.thread_id,
         )
     return ""
 
@@ -78,7 +79,9 @@ def _caption(prediction: Prediction, wanted: Look) -> str:
 
 async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
-    await api.send_album(prediction.chat_id, await cut_out(prediction, wanted), reply_to=message_id)
+    await api.send_album(
+        prediction.chat_id, await cut_out(prediction, wanted), reply_to=message_id, thread_id=prediction.thread_id
+    )
     return ""
 
 
@@ -90,7 +93,15 @@ async def cut_out(prediction: Prediction, wanted: Look) -> list[bytes]:
 async def data(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send what is shown as a ZIP of data for other programs. Raise as `look` does."""
     archive = await _drawn(_archive, prediction, wanted)
-    await api.send_image(prediction.chat_id, archive, "", form="document", name="detections.zip", reply_to=message_id)
+    await api.send_image(
+        prediction.chat_id,
+        archive,
+        "",
+        form="document",
+        name="detections.zip",
+        reply_to=message_id,
+        thread_id=prediction.thread_id,
+    )
     return ""
 
 

@@ -15,16 +15,23 @@ from detection.schemas import Unknown
 from detection.sentences import noop
 
 COMMANDS = ("start", "help", "privacy")
+# As a reply to a photo, they ask what is in it.
+ASKING = ("what", "whatisthis", "what_is_this")
 
 START = noop(
     "Hi! Send me a photo and I'll send it back with the objects in it boxed and counted.\n\n"
-    "A photo sent as a file keeps its full resolution. Albums work too: each photo gets its own answer.\n\n"
+    "A photo sent as a file keeps its full resolution. Albums work too: their photos come back together.\n\n"
     "/help tells you more, /privacy what I keep."
 )
 HELP = noop(
     "Send me a photo, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB).\n"
     "You get it back with a box around each object I recognise, and the counts.\n\n"
-    "In its caption you can ask for: only person, car; conf 0.4; labels off; blur (people); json.\n\n"
+    "In its caption you can ask for: only person, car; conf 0.4; labels off; blur (people); json.\n"
+    "Reply “what is this?” to a photo that is in our chat already, and I look at that one.\n\n"
+    "In a group I only look at what is meant for me: mention me in a photo's caption, reply to a message of mine with "
+    "a photo, or reply to somebody's photo and mention me or send /what. With privacy mode, which bots usually have, "
+    "Telegram doesn't even show me anything else. In a chat without me, reply to a photo and mention me: if I can be "
+    "called as a guest, I answer there once.\n\n"
     "If it takes a while, I may be starting a machine for you: I sleep while nobody sends photos."
 )
 UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
@@ -37,6 +44,12 @@ NO_PHOTO = {
     "sticker": noop("Nice sticker, but I only look at photos."),
 }
 NO_PHOTO["video note"] = NO_PHOTO["video"]
+HOW_TO_CALL = noop("Reply to a photo and mention me, and I'll tell you what's in it.")
+HOW_TO_ASK = noop("Reply to a photo with /what, and I'll tell you what's in it.")
+OWN_PHOTO = noop(
+    "That's one of my own pictures. The buttons under it show it in other ways; to have me look at a photo, "
+    "reply to the photo itself."
+)
 OTHER = noop("I can't do anything with that: I only look at photos. Send me one.")
 TOO_LARGE = sentences.TOO_LARGE
 TOO_LARGE_FOR_BOTS = sentences.TOO_LARGE_FOR_BOTS
@@ -61,6 +74,8 @@ def command(name: str) -> str:
             return gettext(HELP)
         case "privacy":
             return privacy(settings.PREDICTIONS_KEPT_DAYS)
+    if name in ASKING:
+        return gettext(HOW_TO_ASK)
     return gettext(UNKNOWN_COMMAND)
 
 
@@ -79,6 +94,16 @@ def privacy(days: int) -> str:
 def no_photo(kind: str) -> str:
     """Return the answer to a message that holds no photo, by its kind."""
     return gettext(NO_PHOTO.get(kind, OTHER))
+
+
+def how_to_call() -> str:
+    """Return the answer to a guest's call that is about no photo."""
+    return gettext(HOW_TO_CALL)
+
+
+def own_photo() -> str:
+    """Return the answer to a question about a picture that the bot has sent."""
+    return gettext(OWN_PHOTO)
 
 
 def too_large(file_bytes: int) -> str:
@@ -103,8 +128,16 @@ def nothing_found() -> str:
 
 def none_of(labels: Sequence[str]) -> str:
     """Return the answer to a photo without any of the classes asked for."""
-    names = gettext(", ").join(gettext(classes.singular(label)) for label in labels)
-    return gettext("I found none of these in this photo: {names}.").format(names=names)
+    return gettext("I found none of these in this photo: {names}.").format(names=_names(labels))
+
+
+def none_of_in_photos(labels: Sequence[str]) -> str:
+    """Return the answer to an album without any of the classes asked for."""
+    return gettext("I found none of these in these photos: {names}.").format(names=_names(labels))
+
+
+def _names(labels: Sequence[str]) -> str:
+    return gettext(", ").join(gettext(classes.singular(label)) for label in labels)
 
 
 def not_understood(unknown: Sequence[Unknown]) -> str:

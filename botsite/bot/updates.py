@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from telegram import CallbackQuery, Chat, Message, Update, User
+from telegram import CallbackQuery, Chat, ExternalReplyInfo, Message, Update, User
 
 # Limit of the ids of chats, messages and people: DynamoDB, SQS and the Bot API all take as much.
 _LARGEST_ID = 2**63 - 1
@@ -15,6 +15,8 @@ _FILE_ID = re.compile(r"[!-~]{1,500}", re.ASCII)
 _LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8}){0,3}", re.ASCII)
 _ALBUM = re.compile(r"[!-~]{1,64}", re.ASCII)
 _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
+_CAPTION_TO = re.compile(r"/\w{1,32}@(\w{1,32})", re.ASCII)
+_QUERY_ID = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,25 +63,45 @@ class Photo(_Said):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(_Said):
-    """A command such as /start, without its slash; `to` is the bot named after its @, `argument` what follows."""
+    """A command such as /start, without its slash; `to` is the bot named after its @, `argument` what follows.
+
+    `about` is the image in the message that it replies to.
+    """
 
     name: str
     to: str = ""
     argument: str = ""
+    about: Photo | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other(_Said):
-    """A message that holds no photo; `kind` says what it is, such as "sticker"."""
+    """A message that holds no photo; `kind` says what it is, such as "sticker".
+
+    `about` is the image in the message that a text replies to.
+    """
 
     kind: str
+    about: Photo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest(_Said):
+    """A message that calls the bot in a chat it is not in. `query_id` is for the answer.
+
+    `about` is the image in it, or in the message that it replies to.
+    """
+
+    query_id: str
+    about: Photo | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
     """A pressed button of a message of the bot's. `query_id` is for the answer, `data` is what the button holds.
 
-    `asked_by` sent the message that the bot's message answers; None if Telegram doesn't say.
+    `asked_by` sent the message that the bot's message answers; None if Telegram doesn't say. Of a message that the bot
+    sent as a guest, it is told no more than the `inline_message_id`: the chat and the message are 0.
     """
 
     chat_id: int
@@ -89,6 +111,7 @@ class Press:
     pressed_by: int
     asked_by: int | None = None
     language: str = ""
+    inline_message_id: str = ""
 
 
 class NotJson(ValueError):
@@ -99,7 +122,7 @@ class Malformed(ValueError):
     """The body is JSON, but not an update of the Bot API."""
 
 
-Incoming = Photo | Command | Other | Press
+Incoming = Photo | Command | Other | Guest | Press
 
 # In Telegram's order of precedence: an animation also carries a document and a venue a location, so they come first.
 _OTHER_KINDS = (
@@ -128,6 +151,8 @@ def read(body: Any) -> Incoming | None:
         update = Update.de_json(body)
         if update and isinstance(update.callback_query, CallbackQuery):
             return _press(update.callback_query)
+        if update and isinstance(update.guest_message, Message):
+            return _guest(update.guest_message)
         message = update.message if update else None
         return _read_message(message) if isinstance(message, Message) else None
     except Malformed:
@@ -138,38 +163,52 @@ def read(body: Any) -> Incoming | None:
 
 def _read_message(message: Message) -> Photo | Command | Other | None:
     where = _where(message)
-    if message.photo:
-        largest = max(message.photo, key=lambda size: _number(size.width) * _number(size.height))
-        return _file(largest, message, where)
+    if image := _image(message, message.caption, where, message.media_group_id):
+        return image
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))
-    if message.document:
-        declared = message.document.mime_type
-        return replace(
-            _file(message.document, message, where),
-            as_file=True,
-            declared=declared.lower() if isinstance(declared, str) else "",
-        )
     if message.text:
+        about = _replied_to(message, where)
         # "/start@this_bot now" -> "start"
         first, *rest = message.text.split(maxsplit=1) or [""]
         name, _, to = first.partition("@")
         if name.startswith("/"):
-            return Command(**where, name=name[1:].lower(), to=to.lower(), argument="".join(rest).strip())
-        return Other(**where, kind="text")
+            argument = "".join(rest).strip()
+            return Command(**where, name=name[1:].lower(), to=to.lower(), argument=argument, about=about)
+        return Other(**where, kind="text", about=about)
     if message.media_group_id:
         return Other(**where, kind="album entry without a photo")
     # Somebody joined, a title changed: nothing is asked of the bot.
     return None
 
 
+def _guest(message: Message) -> Guest:
+    query_id, where = message.guest_query_id, _where(message)
+    if not isinstance(query_id, str) or not _QUERY_ID.fullmatch(query_id):
+        raise Malformed("a guest's message without a query")
+    own = _image(message, message.caption, where)
+    return Guest(**where, query_id=query_id, about=own or _replied_to(message, where))
+
+
 def _press(query: CallbackQuery) -> Press | None:
-    """Return None for a message that isn't in a chat the bot is in, and for a game."""
-    message = query.message
-    if message is None or not isinstance(query.data, str) or not isinstance(query.id, str):
+    """Return None for a game, and for what is no button of a message."""
+    message, inline = query.message, query.inline_message_id
+    if not isinstance(query.data, str) or not isinstance(query.id, str):
         return None
-    answered = message.reply_to_message if isinstance(message, Message) else None
+    if message is None:
+        if not isinstance(inline, str) or not _QUERY_ID.fullmatch(inline):
+            return None
+        return Press(
+            chat_id=0,
+            message_id=0,
+            query_id=query.id,
+            data=query.data,
+            pressed_by=_number(query.from_user.id),
+            language=_language(query.from_user),
+            inline_message_id=inline,
+        )
+    answered = _answered(message) if isinstance(message, Message) else None
     asker = answered.from_user if answered else None
     return Press(
         chat_id=_number(message.chat.id),
@@ -186,7 +225,11 @@ def _where(message: Message) -> dict[str, Any]:
     """Return the fields that every message has."""
     if not isinstance(message.date, datetime):
         raise Malformed("a message without a date")
-    answered = message.reply_to_message.from_user if message.reply_to_message else None
+    answered = _answered(message)
+    replied = answered.from_user if answered else None
+    said = message.text or message.caption or ""
+    # A caption may begin with a command to the bot; a text that does is a command (see Command.to).
+    called = _CAPTION_TO.match(message.caption) if message.caption else None
     return {
         "chat_id": _number(message.chat.id),
         "message_id": _number(message.message_id),
@@ -195,22 +238,49 @@ def _where(message: Message) -> dict[str, Any]:
         "language": _language(message.from_user),
         "thread_id": _number(message.message_thread_id) if message.is_topic_message else None,
         "in_group": message.chat.type in (Chat.GROUP, Chat.SUPERGROUP),
-        "names": frozenset(name.lower() for name in _MENTION.findall(message.text or message.caption or "")),
-        "reply_to": _number(answered.id) if answered else None,
+        "names": frozenset(name.lower() for name in [*_MENTION.findall(said), *(called.groups() if called else ())]),
+        "reply_to": _number(replied.id) if replied else None,
     }
 
 
-def _file(file: Any, message: Message, where: dict[str, Any]) -> Photo:
+def _answered(message: Message) -> Message | None:
+    """Return the message that this one replies to.
+
+    In a topic, what replies to nothing names the message that says that the topic was made.
+    """
+    answered = message.reply_to_message
+    return answered if answered and not answered.forum_topic_created else None
+
+
+def _replied_to(message: Message, where: dict[str, Any]) -> Photo | None:
+    """Return the image in the message that this text replies to, which may stand in another chat or topic."""
+    shown = _answered(message) or message.external_reply
+    return _image(shown, message.text, where) if shown else None
+
+
+def _image(shown: Message | ExternalReplyInfo, caption: Any, where: dict[str, Any], album: Any = None) -> Photo | None:
+    """Return the photo or the file in a message, None if it has neither; `where` is of the message that asks for it."""
+    if shown.photo:
+        largest = max(shown.photo, key=lambda size: _number(size.width) * _number(size.height))
+        return _file(largest, where, caption, album)
+    if not shown.document or any(getattr(shown, kind, None) for kind in _OTHER_KINDS):
+        return None
+    declared = shown.document.mime_type
+    file = _file(shown.document, where, caption, album, declared.lower() if isinstance(declared, str) else "")
+    return replace(file, as_file=True)
+
+
+def _file(file: Any, where: dict[str, Any], caption: Any, album: Any, declared: str = "") -> Photo:
     for value in (file.file_id, file.file_unique_id):
         if not _FILE_ID.fullmatch(value):
             raise Malformed("not a file_id")
-    album = message.media_group_id
     return Photo(
         **where,
         file_id=file.file_id,
         file_unique_id=file.file_unique_id,
         file_bytes=None if file.file_size is None else _number(file.file_size),
-        caption=message.caption[:_CAPTION_LENGTH] if isinstance(message.caption, str) else "",
+        declared=declared,
+        caption=caption[:_CAPTION_LENGTH] if isinstance(caption, str) else "",
         album=album if isinstance(album, str) and _ALBUM.fullmatch(album) else "",
     )
 

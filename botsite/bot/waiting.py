@@ -29,9 +29,9 @@ def in_line(place: int | None, seconds: float | None, *, starting: bool) -> str:
     return form.format(place=text, time=about(seconds))
 
 
-def looking() -> str:
-    """Return what is said while the model has the photo."""
-    return gettext("I'm looking at your photo...")
+def looking(*, album: bool = False) -> str:
+    """Return what is said while the model has the photo, or the first of an album."""
+    return gettext("I'm looking at your photos...") if album else gettext("I'm looking at your photo...")
 
 
 def about(seconds: float) -> str:

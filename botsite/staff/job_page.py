@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from botsite.staff import access, errors, job_operations, job_rows, logs_link, pages
-from detection import images, items, predictions, timeline
+from detection import albums, images, items, predictions, timeline
 from detection.schemas import Prediction
 
 
@@ -73,6 +73,7 @@ def _story(prediction: Prediction, photo_gone: bool = False) -> dict[str, Any]:
         "total_ms": timeline.total_ms(prediction),
         "advice": timeline.advice(prediction, photo_gone),
         "never_stored": timeline.never_stored(prediction),
+        "album": albums.find(prediction.album_id) if prediction.album_id else None,
     }
 
 

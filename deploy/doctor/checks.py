@@ -12,7 +12,7 @@ from botsite.bot.errors import TelegramError
 from deploy import background
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
-from deploy.doctor import alarms, bot, certificate, clock, machines, metric, queues, region, route
+from deploy.doctor import alarms, bot, certificate, clock, guests, machines, metric, queues, region, route
 from deploy.doctor.findings import Finding, Verdict, failed, unknown
 from deploy.service import Service
 
@@ -24,6 +24,7 @@ CHECKS: Mapping[str, Check] = {
     "certificate": certificate.check,
     "token": bot.token,
     "webhook": bot.registered,
+    "guests": guests.check,
     "targets": machines.targets,
     "route": route.check,
     "queue": queues.attributes,

@@ -114,8 +114,8 @@ class Receipts:
         from deploy.local.telegram.client import ANSWERING
 
         for call in self._read():
-            if call.method in ANSWERING and call.status == httpx.codes.OK and call.reply_to is not None:
-                self._answers[call.reply_to] += 1
+            if call.method in ANSWERING and call.status == httpx.codes.OK:
+                self._answers.update(call.answers)
             self.refused += call.status == httpx.codes.TOO_MANY_REQUESTS
         for photo in photos:
             photo.received = self._answers[photo.message_id]

@@ -101,13 +101,15 @@ def photos(number: int, chat_ids: Sequence[int], uploaded: Sequence[Sizes]) -> l
 
 
 def _photo(number: int, chat_id: int, message_id: int, sizes: Sizes) -> Photo:
-    update = _update(chat_id, message_id, sizes)
+    bot_id = bot_token.bot_id()
+    update = _update(chat_id, message_id, sizes, bot_id)
     read = updates.read(update)
     assert isinstance(read, updates.Photo)
-    return Photo(number, chat_id, message_id, receive.prediction_id(bot_token.bot_id(), read), update)
+    return Photo(number, chat_id, message_id, receive.prediction_id(bot_id, read), update)
 
 
-def _update(chat_id: int, message_id: int, sizes: Sizes) -> dict[str, Any]:
+def _update(chat_id: int, message_id: int, sizes: Sizes, bot_id: int) -> dict[str, Any]:
+    """Return an update with a photo. In a group it replies to the bot, which ignores others there."""
     kind = "private" if chat_id > 0 else "supergroup" if chat_id < _FIRST_SUPERGROUP else "group"
     name = {"first_name": "Load test"} if chat_id > 0 else {"title": "Load test"}
     message = {
@@ -117,6 +119,9 @@ def _update(chat_id: int, message_id: int, sizes: Sizes) -> dict[str, Any]:
         "from": {"id": chat_id if chat_id > 0 else _MEMBER_ID, "is_bot": False, "first_name": "Load test"},
         "photo": [dict(size) for size in sizes],
     }
+    if chat_id < 0:
+        bot = {"id": bot_id, "is_bot": True, "first_name": "Bot"}
+        message["reply_to_message"] = message | {"message_id": message_id - 1, "from": bot}
     return {"update_id": message_id, "message": message}
 
 

@@ -51,7 +51,7 @@ async def call(method: Callable[[], Awaitable[Answer]]) -> Answer:
             await asyncio.sleep(wait.total_seconds() if isinstance(wait, timedelta) else wait)
         except api.InvalidToken as error:
             raise TelegramError(f"Telegram doesn't know this bot token. {WHERE_FROM}", permanent=True) from error
-        except api.BadRequest as error:
+        except (api.BadRequest, api.Forbidden) as error:
             raise TelegramError(f"Telegram refuses: {error.message}", permanent=True) from error
         except api.TelegramError as error:
             raise TelegramError(

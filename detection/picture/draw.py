@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ _DASH = 3
 _GROUND: Colour = (28, 28, 28)
 # The legend takes at most this share of the photo's height; what has no room is in the caption only.
 _LEGEND_AT_MOST = 0.4
+# Labels that are kept as they are drawn, a dozen kilobytes each: a busy worker draws the same few all day.
+_KEPT = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +90,36 @@ def _draw_boxes(rows: Pixels, detections: Sequence[Detection], layout: Layout, s
 def _outline(image: Pixels, rect: Rect, thickness: int, ink: Colour, dash: int | None) -> None:
     left, top, right, bottom = rect
     for across in ((left, top, right, top + thickness), (left, bottom - thickness, right, bottom)):
-        if across[3] < 0 or across[1] > len(image):
-            continue
-        for start in range(left, right, 2 * dash) if dash else [left]:
-            _fill(image, (start, across[1], min(start + dash, right) if dash else right, across[3]), ink)
+        area = _within(image, across)
+        if dash is None:
+            _fill(area, ink)
+        else:
+            area[:, _dashes(left, area.shape[1], dash)] = ink
     for down in ((left, top, left + thickness, bottom), (right - thickness, top, right, bottom)):
-        for start in range(top, bottom, 2 * dash) if dash else [top]:
-            _fill(image, (down[0], start, down[2], min(start + dash, bottom) if dash else bottom), ink)
+        area = _within(image, down)
+        if dash is None:
+            _fill(area, ink)
+        else:
+            area[_dashes(top, area.shape[0], dash)] = ink
+
+
+def _dashes(start: int, length: int, dash: int) -> NDArray[np.bool_]:
+    """Return which pixels of a line in the image are in a dash. A negative `start` is outside the image."""
+    return np.asarray((np.arange(length) - min(start, 0)) // dash % 2 == 0)
 
 
 def _draw_label(rows: Pixels, label: Label, scale: Scale, above: int) -> None:
-    width, height = scale.label(label.words)
-    top = label.top - above
+    top, height = label.top - above, scale.label(label.words)[1]
     if top + height > 0 and top < len(rows):
-        _fill(rows, (label.left, top, label.left + width, top + height), label.colour)
-        _write(rows, label.words, (label.left + scale.padding, top), palette.ink(label.colour), scale)
+        drawn = _kept_label if scale.size_of_type <= text.KEPT_SIZE else _label
+        _lay(rows, drawn(label.words, label.colour, scale), (label.left, top))
+
+
+def _label(words: str, colour: Colour, scale: Scale) -> Pixels:
+    return _tile(words, palette.ink(colour), colour, scale)
+
+
+_kept_label = lru_cache(_KEPT)(_label)
 
 
 def _legend(entries: Sequence[Entry], scale: Scale, at_most: int) -> Pixels:
@@ -114,8 +132,8 @@ def _legend(entries: Sequence[Entry], scale: Scale, at_most: int) -> Pixels:
         top = number * height + gap // 2
         for entry, left in row:
             above = top + (height - swatch) // 2
-            _fill(strip, (left, above, left + swatch, above + swatch), entry.colour)
-            _write(strip, entry.words, (left + swatch + scale.padding, top), palette.WHITE, scale)
+            _fill(_within(strip, (left, above, left + swatch, above + swatch)), entry.colour)
+            _lay(strip, _tile(entry.words, palette.WHITE, _GROUND, scale), (left + swatch, top))
     return strip
 
 
@@ -135,16 +153,27 @@ def _rows(entries: Sequence[Entry], scale: Scale, gap: int, swatch: int) -> list
     return rows
 
 
-def _fill(image: Pixels, rect: Rect, colour: Colour) -> None:
+def _within(image: Pixels, rect: Rect) -> Pixels:
     left, top, right, bottom = (max(0, edge) for edge in rect)
-    image[top:bottom, left:right] = colour
+    return image[top:bottom, left:right]
 
 
-def _write(image: Pixels, words: str, corner: tuple[int, int], colour: Colour, scale: Scale) -> None:
-    """Lay words over the pixels, as far as they are within the image."""
+def _fill(area: Pixels, colour: Colour) -> None:
+    # A row at a time; a colour alone would be copied three bytes at a time.
+    area[:] = np.full((area.shape[1], 3), colour, np.uint8)
+
+
+def _lay(image: Pixels, tile: Pixels, corner: tuple[int, int]) -> None:
+    """Copy a tile into the image, as far as it is within: a number of three digits is wider than its place."""
     left, top = corner
-    ink = text.mask(words, scale.size_of_type)[max(0, -top) :]
-    top = max(0, top)
-    ground = image[top : top + ink.shape[0], left : left + ink.shape[1]]
-    share = ink[: ground.shape[0], : ground.shape[1], None].astype(np.uint16)
-    ground[:] = ((ground * (255 - share) + np.array(colour, np.uint16) * share + 127) // 255).astype(np.uint8)
+    tile, top = tile[max(0, -top) :], max(0, top)
+    area = image[top : top + tile.shape[0], left : left + tile.shape[1]]
+    area[:] = tile[: area.shape[0], : area.shape[1]]
+
+
+def _tile(words: str, ink: Colour, ground: Colour, scale: Scale) -> Pixels:
+    """Return words as they are laid over a ground, with room on both sides."""
+    mask = text.mask(words, scale.size_of_type)
+    share = np.pad(mask, ((0, 0), (scale.padding, scale.padding)))[..., None].astype(np.uint16)
+    behind, before = np.array(ground, np.uint16), np.array(ink, np.uint16)
+    return np.asarray((behind * (255 - share) + before * share + 127) // 255, np.uint8)

@@ -121,10 +121,11 @@ def with_thumbnail(jpeg: bytes, image: NDArray[np.uint8]) -> bytes:
     """Return a JPEG with a small copy of a (height, width, 3) BGR array in its head, for lists."""
     import cv2
 
-    # Skipping pixels first makes it ten times as fast, and nobody sees the difference at that size.
-    skip = max(1, max(image.shape[:2]) // (2 * thumbnails.SIDE))
-    small = image[::skip, ::skip]
-    shrink = min(1.0, thumbnails.SIDE / max(small.shape[:2]))
-    height, width = (max(1, round(side * shrink)) for side in small.shape[:2])
-    small = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    height, width = image.shape[:2]
+    shrink = min(1.0, thumbnails.SIDE / max(height, width))
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    if shrink < 0.5:
+        # The mean of four pixels for a small one takes a fiftieth of the time of all of them, and looks as good.
+        image = np.asarray(cv2.resize(image, (2 * size[0], 2 * size[1]), interpolation=cv2.INTER_NEAREST), np.uint8)
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     return thumbnails.within(jpeg, encode_jpeg(small, quality=75))

@@ -12,7 +12,7 @@ _CAPITAL_OF_SIZE = 0.7
 # A busy worker sees some eighty labels, in the few sizes that cameras and Telegram make.
 _KEPT = 1024
 # Larger ones are for pictures at full resolution, and take too much memory to be kept.
-_KEPT_SIZE = 64
+KEPT_SIZE = 64
 
 
 def size_for(width: int) -> int:
@@ -23,7 +23,7 @@ def size_for(width: int) -> int:
 
 def mask(words: str, size: int) -> NDArray[np.uint8]:
     """Return the words as (height, width) of 0 to 255; all of a size are as high. The font knows ASCII only."""
-    return _kept(words, size) if size <= _KEPT_SIZE else _set(words, size)
+    return _kept(words, size) if size <= KEPT_SIZE else _set(words, size)
 
 
 def _set(words: str, size: int) -> NDArray[np.uint8]:

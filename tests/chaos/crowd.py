@@ -87,7 +87,9 @@ class Crowd:
         """
         for user in self.users if users is None else users:
             began = time.time()
-            message_id = user.send_document(photo, "photo.jpg") if junk else user.send_photo(photo)
+            # In a group the bot looks at what mentions it.
+            caption = "@object_detection_bot" if user.chat_id < 0 else None
+            message_id = user.send_document(photo, "photo.jpg") if junk else user.send_photo(photo, caption)
             self.note(Sent(user, message_id, began, not junk if good is None else good))
 
     def throw(self, user: TelegramUser, data: bytes, name: str, mime_type: str) -> Sent:
@@ -107,7 +109,9 @@ class Crowd:
         for user in self.users:
             if expected := self._open.get(user.chat_id):
                 messages = (one for one in user.messages() if one.from_bot and not one.tells_of_wait)
-                expected -= {each.reply_to for each in messages if not (self.replayed and _apologises(each))}
+                expected -= {
+                    each.in_reply_to or each.reply_to for each in messages if not (self.replayed and _apologises(each))
+                }
         return sum(map(len, self._open.values()))
 
     def wait(self, seconds: float) -> bool:
@@ -142,7 +146,11 @@ class Crowd:
         """Return how long each answer took, in seconds, from the start of sending the photo until Telegram had it."""
         sent = {(each.user.chat_id, each.message_id): each.at for each in self.sent if of is None or each in of}
         calls = [call for method in ANSWERING for call in self._control.calls(method) if call.status == 200]
-        ends = {(call.chat_id or 0, call.reply_to or 0): call.time + call.duration_ms / 1000 for call in calls}
+        ends = {
+            (call.chat_id or 0, answered): call.time + call.duration_ms / 1000
+            for call in calls
+            for answered in call.answers
+        }
         return [ends[key] - at for key, at in sent.items() if key in ends]
 
     def _replies_lost(self, chat_id: int, known: Known) -> int:

@@ -234,6 +234,66 @@ def test_album_is_separate_messages_of_one_group(telegram: Fake) -> None:
         telegram.bot(lambda bot: bot.send_media_group(CHAT, [media[0], InputMediaDocument(b"x")]))
 
 
+@pytest.mark.parametrize(("pictures", "reason"), [(1, "Too few messages"), (11, "Too many messages")])
+def test_album_has_two_to_ten_pictures(telegram: Fake, pictures: int, reason: str) -> None:
+    with pytest.raises(BadRequest, match=reason):
+        telegram.bot(lambda bot: bot.send_media_group(CHAT, [InputMediaPhoto(picture())] * pictures))
+
+
+def answer_album(telegram: Fake, pictures: int, reply_to: int) -> None:
+    media = [InputMediaPhoto(picture(100 + number, 100)) for number in range(pictures)]
+    reply = ReplyParameters(reply_to)
+    telegram.bot(lambda bot: bot.send_media_group(CHAT, media, reply_parameters=reply))
+
+
+def answered(telegram: Fake) -> list[int]:
+    """Return the photos that have an answer; one is listed for each of its answers."""
+    user = telegram.user()
+    messages = user.messages()
+    return [
+        one.message_id for one in messages if not one.from_bot for other in messages if other.answers(one.message_id)
+    ]
+
+
+def test_album_answers_album_photo_by_photo(telegram: Fake) -> None:
+    sent = telegram.user().send_album([picture()] * 3)
+    answer_album(telegram, 3, sent[0])
+    assert answered(telegram) == sent
+    assert [list(call.answers) for call in telegram.control.calls("sendMediaGroup")] == [sent]
+
+
+def test_photos_with_answers_of_their_own_are_left_out(telegram: Fake) -> None:
+    sent = telegram.user().send_album([picture()] * 5)
+    telegram.bot(lambda bot: bot.send_message(CHAT, "damaged", reply_parameters=ReplyParameters(sent[0])))
+    answer_album(telegram, 3, sent[1])
+    telegram.bot(lambda bot: bot.send_message(CHAT, "damaged", reply_parameters=ReplyParameters(sent[3])))
+    assert answered(telegram) == sent
+    assert [list(call.answers) for call in telegram.control.calls("sendMediaGroup")] == [[sent[1], sent[2], sent[4]]]
+
+
+def test_deleted_word_on_wait_answers_nothing(telegram: Fake) -> None:
+    sent = telegram.user().send_album([picture()] * 2)
+    word = telegram.bot(lambda bot: bot.send_message(CHAT, "wait", reply_parameters=ReplyParameters(sent[1])))
+    telegram.bot(lambda bot: bot.delete_message(CHAT, word.message_id))
+    answer_album(telegram, 2, sent[0])
+    assert answered(telegram) == sent
+
+
+def test_album_about_one_photo_answers_that_photo(telegram: Fake) -> None:
+    sent = telegram.user().send_photo(picture())
+    answer_album(telegram, 3, sent)
+    assert answered(telegram) == [sent] * 3
+
+
+def test_late_photo_joins_its_album(telegram: Fake) -> None:
+    first, second = telegram.user().send_album([picture()] * 2, gap_seconds=0.1)
+    group = {message.message_id: message.media_group_id for message in telegram.user().messages()}
+    late = telegram.user().send_photo(picture(), album=group[first])
+    message = telegram.user().message(late)
+    assert message is not None
+    assert message.media_group_id == group[first] == group[second]
+
+
 def test_file_id_resends_same_file(telegram: Fake) -> None:
     sent = telegram.bot(lambda bot: bot.send_document(CHAT, b"data", filename="boxes.json"))
     assert sent.document

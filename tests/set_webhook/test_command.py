@@ -90,6 +90,13 @@ def test_command_shows_last_failed_delivery(control: TelegramControl, server: st
     assert lines[2].endswith(" s ago: Connection refused")
 
 
+def test_storage_chat_that_refuses_is_named(control: TelegramControl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "STORAGE_CHAT", 13)
+    assert "guests" not in "".join(run("--url", URL))
+    control.fault("sendMessage", "forbidden", chat_id=13)
+    assert "can't write to the chat for guests' pictures" in run("--url", URL)[-1]
+
+
 def test_missing_certificate_is_reported_with_advice(control: TelegramControl, emulated: str) -> None:
     deploy_web("bare", "")
     with pytest.raises(CommandError, match=r"bare-web has no certificate.*provision --prefix bare --self-signed"):

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import json
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -40,7 +41,8 @@ async def bot_method(request: web.Request) -> web.StreamResponse:
     status, body = await _carry_out(telegram, call, rule)
     detail = body.get("description", "")
     detail = f"{detail} {rule.effect}".strip() if rule else detail
-    telegram.journal.write(method, chat_id, started, status, detail, _answered(telegram, call, body.get("result")))
+    reply_to, sent = _answered(telegram, call, body.get("result"))
+    telegram.journal.write(method, chat_id, started, status, detail, reply_to, sent)
     if rule and rule.effect == "apply_then_hang":
         await asyncio.sleep(rule.hang_seconds)
     if rule and rule.effect in ("apply_then_drop", "apply_then_hang"):
@@ -101,16 +103,21 @@ def _named_chat(call: Call) -> int | None:
         return None
 
 
-def _answered(telegram: Telegram, call: Call, result: Any) -> int | None:
-    """Return the message that a call claims to answer; None for a word on how the wait goes, which is no answer."""
+def _answered(telegram: Telegram, call: Call, result: Any) -> tuple[int | None, Sequence[int]]:
+    """Return the message that a call claims to answer, and the messages that it sent or changed.
+
+    It is None for a word on how the wait goes, which is no answer.
+    """
     claimed = _named_reply(call)
-    if not (isinstance(result, dict) and "message_id" in result):
-        return claimed
-    message = read_message(result)
-    place = (message.chat_id, message.message_id)
+    results = result if isinstance(result, list) else [result]
+    sent = [read_message(one) for one in results if isinstance(one, dict) and "message_id" in one]
+    if not sent:
+        return claimed, ()
+    chat_id, message_ids = sent[0].chat_id, [one.message_id for one in sent]
     if claimed:
-        telegram.claims[place] = claimed
-    return None if message.tells_of_wait else telegram.claims.get(place)
+        telegram.claims.note(chat_id, message_ids, claimed)
+    answers = None if sent[0].tells_of_wait else telegram.claims.of(chat_id, message_ids[0])
+    return answers, message_ids
 
 
 def _named_reply(call: Call) -> int | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from deploy.local.telegram.calls import JsonObject
+from deploy.local.telegram.calls import JsonObject, bad_request
 from deploy.local.telegram.signals import Signal
 
 _NAMES = ("Ada", "Grace", "Alan", "Barbara", "Edsger", "Katherine", "Donald", "Radia")
@@ -48,6 +48,9 @@ class Message:
     content: JsonObject
     date: int = field(default_factory=lambda: int(time.time()))
     reply_to: int | None = None
+    # The topic that it stands in, and its name elsewhere: an inline message, which a guest sent.
+    thread_id: int | None = None
+    inline_message_id: str | None = None
     reply_markup: JsonObject | None = None
     media_group_id: str | None = None
     edit_date: int | None = None
@@ -66,14 +69,27 @@ class Event(NamedTuple):
     data: Any
 
 
+@dataclass(frozen=True)
+class Topic:
+    """A topic of a group. Its id is that of the message which says that somebody made it."""
+
+    name: str
+    closed: bool = False
+
+
 class Chat:
-    """One conversation between the bot and a person or a group."""
+    """One conversation between the bot and a person or a group.
+
+    In a chat of others, `strangers`, the bot is a guest at most.
+    """
 
     def __init__(self, chat_id: int, message_ids: Iterator[int]) -> None:
         self.id = chat_id
         self.messages: dict[int, Message] = {}
         self.blocked = False
         self.migrated_to: int | None = None
+        self.strangers = False
+        self.topics: dict[int, Topic] = {}
         self.changed = Signal()
         self._message_ids = message_ids
         self._journal: list[Event] = []
@@ -88,14 +104,17 @@ class Chat:
         if self.id > 0:
             person = person_named(self.id)
             return {"id": self.id, "type": "private", "first_name": person.first_name, "username": person.username}
-        kind = "supergroup" if self.id < _FIRST_SUPERGROUP else "group"
-        return {"id": self.id, "type": kind, "title": f"Group {abs(self.id) % 1000}"}
+        kind = "supergroup" if self.id < _FIRST_SUPERGROUP or self.topics else "group"
+        forum = {"is_forum": True} if self.topics else {}
+        return {"id": self.id, "type": kind, "title": f"Group {abs(self.id) % 1000}", **forum}
 
     def message_json(self, message: Message) -> JsonObject:
         """Return a Message object as the Bot API sends it, with the message it replies to."""
         shown = self._message_fields(message)
-        if message.reply_to in self.messages:
-            shown["reply_to_message"] = self._message_fields(self.messages[message.reply_to])
+        # In a topic, what answers no message answers the one that says that the topic was made.
+        answered = self.messages.get(message.reply_to or message.thread_id or 0)
+        if answered and answered is not message:
+            shown["reply_to_message"] = self._message_fields(answered)
         return shown
 
     def page_json(self, message: Message) -> JsonObject:
@@ -123,6 +142,34 @@ class Chat:
             self.announce("delete", {"message_id": message_id})
         return removed is not None
 
+    def make_topic(self, person: Person, name: str) -> int:
+        """Make a topic; return its id."""
+        made = self.add(person, {"forum_topic_created": {"name": name, "icon_color": 7322096}})
+        self.topics[made.message_id] = Topic(name)
+        self.messages[made.message_id] = replace(made, thread_id=made.message_id)
+        return made.message_id
+
+    def change_topic(self, thread_id: int, *, closed: bool) -> None:
+        """Close a topic, or open it again."""
+        self.topics[thread_id] = replace(self.topics[thread_id], closed=closed)
+
+    def delete_topic(self, thread_id: int) -> None:
+        """Delete a topic with its messages."""
+        del self.topics[thread_id]
+        for message in [message for message in self.messages.values() if message.thread_id == thread_id]:
+            self.remove(message.message_id)
+
+    def open_topic(self, thread_id: int | None) -> int | None:
+        """Return the topic if the bot may write there; raise 400 if not."""
+        if thread_id is None:
+            return None
+        topic = self.topics.get(thread_id)
+        if topic is None:
+            raise bad_request("message thread not found")
+        if topic.closed:
+            raise bad_request("TOPIC_CLOSED")
+        return thread_id
+
     def announce(self, name: str, data: Any) -> None:
         """Record an event and wake those waiting for one."""
         self._journal.append(Event(self.version + 1, name, data))
@@ -137,6 +184,8 @@ class Chat:
         self.messages.clear()
         self.blocked = False
         self.migrated_to = None
+        self.strangers = False
+        self.topics.clear()
         self.announce("reload", {})
 
     def _message_fields(self, message: Message) -> JsonObject:
@@ -146,7 +195,8 @@ class Chat:
         }  # fmt: skip
         optional = {
             "edit_date": message.edit_date, "media_group_id": message.media_group_id,
-            "reply_markup": message.reply_markup,
+            "reply_markup": message.reply_markup, "message_thread_id": message.thread_id,
+            "is_topic_message": True if message.thread_id else None,
         }  # fmt: skip
         return fields | {name: value for name, value in optional.items() if value is not None}
 

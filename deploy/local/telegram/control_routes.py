@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
 
 from deploy.local.telegram import methods
 from deploy.local.telegram.calls import ApiError, Call, JsonObject, read_call
+from deploy.local.telegram.journal import Entry
 from deploy.local.telegram.person_routes import TELEGRAM, query_number, wait_seconds
+from deploy.local.telegram.state import Telegram
 
 
 async def rules(request: web.Request) -> web.Response:
@@ -31,15 +34,26 @@ async def clear_rules(request: web.Request) -> web.Response:
 
 async def calls(request: web.Request) -> web.Response:
     """Return the calls after number `after`, once there are `count` of them or `wait` seconds have passed."""
-    journal = request.app[TELEGRAM].journal
+    telegram = request.app[TELEGRAM]
+    journal = telegram.journal
     method, chat_id = request.query.get("method"), query_number(request, "chat_id", 0) or None
     after, count = query_number(request, "after", 0), query_number(request, "count", 0)
 
-    def found() -> list[JsonObject]:
+    def found() -> list[Entry]:
         return journal.select(method, chat_id, after)
 
     await journal.changed.wait_until(lambda: len(found()) >= count, wait_seconds(request))
-    return web.json_response({"calls": found()})
+    return web.json_response({"calls": [_call(telegram, entry) for entry in found()]})
+
+
+def _call(telegram: Telegram, entry: Entry) -> JsonObject:
+    """Return an entry with all messages that it answers: an album answers several, and its journal names the first."""
+    fields = {name: value for name, value in asdict(entry).items() if name != "sent"}
+    answers = [] if entry.reply_to is None else [entry.reply_to]
+    if answers and len(entry.sent) > 1 and entry.chat_id is not None:
+        known = (telegram.claims.of(entry.chat_id, message_id) for message_id in entry.sent)
+        answers = sorted({each for each in known if each is not None})
+    return fields | {"answers": answers}
 
 
 async def settings(request: web.Request) -> web.Response:

@@ -15,7 +15,7 @@ from deploy.local.telegram.state import Telegram
 _MAX_ANSWER = 200
 
 
-async def edit_message_text(telegram: Telegram, call: Call) -> JsonObject:
+async def edit_message_text(telegram: Telegram, call: Call) -> JsonObject | bool:
     """Replace the text of a message."""
     chat, message = _own_message(telegram, call)
     if "text" not in message.content:
@@ -23,7 +23,7 @@ async def edit_message_text(telegram: Telegram, call: Call) -> JsonObject:
     return _edit(telegram, call, chat, message, read_text(call))
 
 
-async def edit_message_caption(telegram: Telegram, call: Call) -> JsonObject:
+async def edit_message_caption(telegram: Telegram, call: Call) -> JsonObject | bool:
     """Replace or remove the caption of a photo or document."""
     chat, message = _own_message(telegram, call)
     if "text" in message.content:
@@ -32,16 +32,21 @@ async def edit_message_caption(telegram: Telegram, call: Call) -> JsonObject:
     return _edit(telegram, call, chat, message, kept | read_caption(call))
 
 
-async def edit_message_media(telegram: Telegram, call: Call) -> JsonObject:
-    """Replace the photo or document of a message, or turn a text into one (Bot API 10)."""
+async def edit_message_media(telegram: Telegram, call: Call) -> JsonObject | bool:
+    """Replace the photo or document of a message, or turn a text into one (Bot API 10).
+
+    An inline message takes no new file, only one that Telegram has already.
+    """
     _own_message(telegram, call)
+    if call.text("inline_message_id") and call.files:
+        raise bad_request("a new file can't be uploaded when an inline message is edited")
     content = await read_input_media(telegram, call, call.json("media"))
     # The message may have been edited or deleted while the photo was encoded.
     chat, message = _own_message(telegram, call)
     return _edit(telegram, call, chat, message, content)
 
 
-async def edit_message_reply_markup(telegram: Telegram, call: Call) -> JsonObject:
+async def edit_message_reply_markup(telegram: Telegram, call: Call) -> JsonObject | bool:
     """Replace or remove the buttons of a message."""
     chat, message = _own_message(telegram, call)
     return _edit(telegram, call, chat, message, message.content)
@@ -49,8 +54,10 @@ async def edit_message_reply_markup(telegram: Telegram, call: Call) -> JsonObjec
 
 async def delete_message(telegram: Telegram, call: Call) -> bool:
     """Delete a message, the bot's or a person's."""
-    if not open_chat(telegram, call).remove(call.number("message_id") or 0):
+    chat, message_id = open_chat(telegram, call), call.number("message_id") or 0
+    if not chat.remove(message_id):
         raise bad_request("message to delete not found")
+    telegram.claims.forget(chat.id, message_id)
     return True
 
 
@@ -80,6 +87,12 @@ async def answer_callback_query(telegram: Telegram, call: Call) -> bool:
 
 
 def _own_message(telegram: Telegram, call: Call) -> tuple[Chat, Message]:
+    if inline := call.text("inline_message_id"):
+        chat_id, message_id = telegram.inline_messages.get(inline, (0, 0))
+        found = telegram.chats.get(chat_id).messages.get(message_id) if chat_id else None
+        if found is None:
+            raise bad_request("MESSAGE_ID_INVALID")
+        return telegram.chats.get(chat_id), found
     chat = open_chat(telegram, call)
     message = chat.messages.get(call.number("message_id") or 0)
     if message is None:
@@ -89,8 +102,11 @@ def _own_message(telegram: Telegram, call: Call) -> tuple[Chat, Message]:
     return chat, message
 
 
-def _edit(telegram: Telegram, call: Call, chat: Chat, message: Message, content: JsonObject) -> JsonObject:
-    """Give a message its new content and the call's buttons; an edit without buttons removes them."""
+def _edit(telegram: Telegram, call: Call, chat: Chat, message: Message, content: JsonObject) -> JsonObject | bool:
+    """Give a message its new content and the call's buttons; an edit without buttons removes them.
+
+    Of an inline message, the bot is not told what has become of it.
+    """
     markup = read_keyboard(call)
     if content == message.content and markup == message.reply_markup:
         raise bad_request(
@@ -102,4 +118,5 @@ def _edit(telegram: Telegram, call: Call, chat: Chat, message: Message, content:
     changes: dict[str, Any] = {"content": content, "reply_markup": markup}
     if content != message.content:
         changes["edit_date"] = int(time.time())
-    return chat.message_json(chat.edit(message, **changes))
+    edited = chat.edit(message, **changes)
+    return True if message.inline_message_id else chat.message_json(edited)

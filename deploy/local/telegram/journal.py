@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from deploy.local.telegram.calls import JsonObject
 from deploy.local.telegram.signals import Signal
 
 logger = logging.getLogger("telegram")
@@ -20,7 +20,7 @@ class Entry:
     """A call of a method, a delivery (`webhook`) or a download (`file`).
 
     `time` is in seconds since 1970; `status` is the HTTP status, 0 where none arrived; `reply_to` is the message that a
-    send or an edit answers, whether or not it is there.
+    send or an edit answers, whether or not it is there; `sent` are the messages that it sent or changed.
     """
 
     number: int
@@ -31,6 +31,7 @@ class Entry:
     duration_ms: float
     detail: str = ""
     reply_to: int | None = None
+    sent: Sequence[int] = ()
 
 
 class Journal:
@@ -49,12 +50,13 @@ class Journal:
         status: int,
         detail: str = "",
         reply_to: int | None = None,
+        sent: Sequence[int] = (),
     ) -> None:
         """Add an entry for what began at the monotonic time `started` and has just ended."""
         self._number += 1
         duration = time.monotonic() - started
         began, duration_ms = time.time() - duration, round(duration * 1000, 1)
-        entry = Entry(self._number, method, chat_id, began, status, duration_ms, detail, reply_to)
+        entry = Entry(self._number, method, chat_id, began, status, duration_ms, detail, reply_to, sent)
         self._entries.append(entry)
         self.changed.notify()
         chat = "" if chat_id is None else f" chat={chat_id}"
@@ -65,10 +67,10 @@ class Journal:
         """Forget all entries. Numbers are not reused."""
         self._entries.clear()
 
-    def select(self, method: str | None, chat_id: int | None, after: int) -> list[JsonObject]:
+    def select(self, method: str | None, chat_id: int | None, after: int) -> list[Entry]:
         """Return the entries after number `after`; only those of a method and a chat, if given."""
         return [
-            asdict(entry)
+            entry
             for entry in self._entries
             if entry.number > after and method in (None, entry.method) and chat_id in (None, entry.chat_id)
         ]

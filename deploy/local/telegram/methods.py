@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from deploy.local.telegram import editing, sending
+from deploy.local.telegram import editing, guests, sending
 from deploy.local.telegram.calls import ApiError, Call, JsonObject, bad_request
 from deploy.local.telegram.files import MAX_DOWNLOAD_BYTES
 from deploy.local.telegram.journal import logger
@@ -25,6 +25,7 @@ async def get_me(telegram: Telegram, call: Call) -> JsonObject:
     """Return the bot; it reads everything in its groups."""
     return telegram.bot.to_json() | {
         "can_join_groups": True, "can_read_all_group_messages": True, "supports_inline_queries": False,
+        "supports_guest_queries": True,
     }  # fmt: skip
 
 
@@ -167,6 +168,7 @@ METHODS: dict[str, Method] = {
     "deleteMessage": editing.delete_message,
     "setMessageReaction": editing.set_message_reaction,
     "answerCallbackQuery": editing.answer_callback_query,
+    "answerGuestQuery": guests.answer_guest_query,
 }
 _SPELLINGS = {name.casefold(): name for name in METHODS}
 

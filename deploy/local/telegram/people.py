@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deploy.local.telegram import guests
 from deploy.local.telegram.calls import ApiError, JsonObject, Upload, bad_request
 from deploy.local.telegram.chats import Chat, Message, Person
 from deploy.local.telegram.files import PERSON_KINDS
@@ -18,13 +20,19 @@ _MAX_ALBUM = 10
 
 @dataclass(frozen=True)
 class Writing:
-    """What a person sends: a text, or files of one kind with a caption."""
+    """What a person sends: a text, or files of one kind with a caption.
+
+    Several files are an album, sent `gap_seconds` apart, as over a slow connection; `album` is one to continue.
+    """
 
     text: str = ""
     kind: str = ""
     files: Sequence[Upload] = ()
     caption: str = ""
     reply_to: int | None = None
+    album: str = ""
+    gap_seconds: float = 0.0
+    thread_id: int | None = None
     # Whether photos keep up to 2560 pixels a side.
     high_definition: bool = False
 
@@ -36,8 +44,19 @@ async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing
     if chat.migrated_to:
         raise ApiError(409, f"this group is now the supergroup {chat.migrated_to}")
     contents = await _contents(telegram, writing)
-    album = {"media_group_id": str(secrets.randbits(53))} if len(contents) > 1 else {}
-    return [_say(telegram, chat, chat.add(person, content, reply_to=writing.reply_to, **album)) for content in contents]
+    if writing.thread_id is not None and writing.thread_id not in chat.topics:
+        raise ApiError(409, "this group has no such topic")
+    album = writing.album or (str(secrets.randbits(53)) if len(contents) > 1 else None)
+    place = {"reply_to": writing.reply_to, "thread_id": writing.thread_id}
+    sent: list[Message] = []
+    for content in contents:
+        if sent:
+            await asyncio.sleep(writing.gap_seconds)
+        message = chat.add(person, content, media_group_id=album, **place)
+        if album:
+            telegram.claims.note_photo(chat.id, album, message.message_id)
+        sent.append(_say(telegram, chat, message))
+    return sent
 
 
 def edit(telegram: Telegram, chat: Chat, message_id: int, text: str) -> Message:
@@ -63,10 +82,10 @@ def press(telegram: Telegram, chat: Chat, person: Person, message_id: int, data:
         raise ApiError(409, "this button is gone")
     query_id = str(secrets.randbits(63))
     telegram.presses[query_id] = Press(chat.id)
-    query = {
-        "id": query_id, "from": person.to_json(), "chat_instance": str(chat.id), "data": data,
-        "message": chat.message_json(message),
-    }  # fmt: skip
+    query = {"id": query_id, "from": person.to_json(), "chat_instance": str(chat.id), "data": data}
+    # Of an inline message, which may be in a chat of others, the bot is told no more than its id.
+    where = message.inline_message_id
+    query |= {"inline_message_id": where} if where else {"message": chat.message_json(message)}
     _send_update(telegram, "callback_query", query, f"callback:{person.id}", chat)
     return query_id
 
@@ -107,7 +126,11 @@ async def _content(telegram: Telegram, writing: Writing, file: Upload) -> JsonOb
 
 
 def _say(telegram: Telegram, chat: Chat, message: Message) -> Message:
-    _send_update(telegram, "message", chat.message_json(message), f"chat:{chat.id}", chat)
+    """Tell the bot of a message; in a chat of others, only of one that calls it."""
+    if not chat.strangers:
+        _send_update(telegram, "message", chat.message_json(message), f"chat:{chat.id}", chat)
+    elif guests.called(telegram, message):
+        _send_update(telegram, "guest_message", guests.ask(telegram, chat, message), f"guest:{chat.id}", chat)
     return message
 
 

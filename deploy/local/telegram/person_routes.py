@@ -10,7 +10,7 @@ from aiohttp import web
 
 from deploy.local.telegram import people
 from deploy.local.telegram.calls import ApiError, Call, JsonObject, Upload, bad_request, read_call
-from deploy.local.telegram.chats import Chat, Event, Person, person_named
+from deploy.local.telegram.chats import Chat, Event, Message, Person, person_named
 from deploy.local.telegram.files import PERSON_KINDS
 from deploy.local.telegram.state import Telegram
 
@@ -45,9 +45,16 @@ async def chat_state(request: web.Request) -> web.Response:
             "commands": telegram.commands,
             "blocked": chat.blocked,
             "version": chat.version,
-            "messages": [chat.page_json(message) for message in chat.messages.values()],
+            "messages": [_shown(telegram, chat, message) for message in chat.messages.values()],
         }
     )
+
+
+def _shown(telegram: Telegram, chat: Chat, message: Message) -> JsonObject:
+    """Return a message; a picture of the bot's albums with what it answers."""
+    fields = chat.page_json(message)
+    of_album = message.sender.is_bot and message.media_group_id
+    return fields | ({"in_reply_to": telegram.claims.of(chat.id, message.message_id)} if of_album else {})
 
 
 async def chat_events(request: web.Request) -> web.StreamResponse:
@@ -78,7 +85,10 @@ async def _stream(chat: Chat, number: int, response: web.StreamResponse) -> NoRe
 
 
 async def write(request: web.Request) -> web.Response:
-    """Send a message: `text`, or files in a field named after their kind with a `caption`."""
+    """Send a message: `text`, or files in a field named after their kind with a `caption`.
+
+    Several are an album, sent `gap_seconds` apart; `album` continues one, by its media_group_id.
+    """
     telegram, chat = _chat(request)
     call = await read_call(request, "write")
     kinds = {name.partition("#")[0] for name in call.files}
@@ -94,6 +104,9 @@ async def write(request: web.Request) -> web.Response:
         files,
         call.text("caption") or "",
         call.number("reply_to"),
+        call.text("album") or "",
+        _gap_seconds(call),
+        call.number("thread_id"),
         call.flag("high_definition"),
     )
     messages = await people.write(telegram, chat, _person(call, chat), writing)
@@ -143,6 +156,34 @@ async def block(request: web.Request) -> web.Response:
     return web.json_response({"blocked": chat.blocked})
 
 
+async def leave_out(request: web.Request) -> web.Response:
+    """Make it a chat of others, which the bot is not in."""
+    _, chat = _chat(request)
+    chat.strangers = True
+    return web.json_response({})
+
+
+async def make_topic(request: web.Request) -> web.Response:
+    """Make a topic in a group, whose id is in the answer."""
+    _, chat = _chat(request)
+    call = await read_call(request, "topic")
+    return web.json_response({"thread_id": chat.make_topic(_person(call, chat), call.text("name") or "Topic")})
+
+
+async def change_topic(request: web.Request) -> web.Response:
+    """Close a topic or, with `closed` false, open it again."""
+    chat, thread_id = _topic(request)
+    chat.change_topic(thread_id, closed=(await read_call(request, "topic")).flag("closed"))
+    return web.json_response({})
+
+
+async def delete_topic(request: web.Request) -> web.Response:
+    """Delete a topic with its messages."""
+    chat, thread_id = _topic(request)
+    chat.delete_topic(thread_id)
+    return web.json_response({})
+
+
 async def file(request: web.Request) -> web.Response:
     """Return a file of a message, by file_id and without the token, as the apps fetch it."""
     stored = request.app[TELEGRAM].files.by_id(request.match_info["file_id"])
@@ -155,6 +196,13 @@ async def file(request: web.Request) -> web.Response:
         content_type=stored.upload.mime_type if inline else "application/octet-stream",
         headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "max-age=86400, immutable"},
     )
+
+
+def _gap_seconds(call: Call) -> float:
+    try:
+        return min(float(call.text("gap_seconds") or 0), _MAX_WAIT_SECONDS)
+    except ValueError:
+        raise bad_request("gap_seconds must be a number of seconds") from None
 
 
 def wait_seconds(request: web.Request) -> float:
@@ -178,6 +226,14 @@ def _chat(request: web.Request) -> tuple[Telegram, Chat]:
     return telegram, telegram.chats.get(int(request.match_info["chat_id"]))
 
 
+def _topic(request: web.Request) -> tuple[Chat, int]:
+    _, chat = _chat(request)
+    thread_id = int(request.match_info["thread_id"])
+    if thread_id not in chat.topics:
+        raise ApiError(404, "no such topic")
+    return chat, thread_id
+
+
 def _person(call: Call, chat: Chat) -> Person:
     user_id = call.number("user_id") or (chat.id if chat.id > 0 else _GROUP_MEMBER_ID)
     return person_named(user_id, call.text("first_name"), call.text("language_code"))
@@ -199,5 +255,9 @@ ROUTES = [
     web.post(r"/chats/{chat_id:-?\d+}/presses", press),
     web.get(r"/chats/{chat_id:-?\d+}/presses/{query_id}", press_answer),
     web.post(r"/chats/{chat_id:-?\d+}/block", block),
+    web.post(r"/chats/{chat_id:-?\d+}/strangers", leave_out),
+    web.post(r"/chats/{chat_id:-\d+}/topics", make_topic),
+    web.put(r"/chats/{chat_id:-\d+}/topics/{thread_id:\d+}", change_topic),
+    web.delete(r"/chats/{chat_id:-\d+}/topics/{thread_id:\d+}", delete_topic),
     web.get("/files/{file_id}", file),
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from deploy.local.telegram.calls import Call, JsonObject
 from deploy.local.telegram.chats import Chats, Person
+from deploy.local.telegram.claims import Claims
 from deploy.local.telegram.faults import Faults
 from deploy.local.telegram.files import Files
 from deploy.local.telegram.journal import Journal
@@ -22,6 +23,15 @@ class Press:
 
     chat_id: int
     answer: JsonObject | None = None
+
+
+@dataclass
+class GuestQuery:
+    """A message in a chat of others that calls the bot; it may be answered once."""
+
+    chat_id: int
+    message_id: int
+    answered: bool = False
 
 
 @dataclass
@@ -46,9 +56,11 @@ class Telegram:
         self.updates = Updates(self.settings)
         self.webhook = Webhook(self.updates, self.settings, self.faults, self.journal, self._execute)
         self.presses: dict[str, Press] = {}
+        self.guest_queries: dict[str, GuestQuery] = {}
+        # Where the messages are that the bot knows by an inline_message_id: chat and message_id.
+        self.inline_messages: dict[str, tuple[int, int]] = {}
         self.commands: list[JsonObject] = []
-        # What each of the bot's messages claims to answer, by chat and message_id, even if that is not there.
-        self.claims: dict[tuple[int, int], int] = {}
+        self.claims = Claims()
 
     def reset(self) -> None:
         """Forget messages, files, updates, faults and calls, and reset all settings.
@@ -59,7 +71,8 @@ class Telegram:
             chat.clear()
         for name, value in vars(self._initial).items():
             setattr(self.settings, name, value)
-        for part in (self.files, self.faults, self.limits, self.journal, self.presses, self.claims):
+        parts = (self.files, self.faults, self.limits, self.journal, self.presses, self.claims)
+        for part in (*parts, self.guest_queries, self.inline_messages):
             part.clear()
         self.webhook.forget()
 

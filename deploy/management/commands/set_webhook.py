@@ -9,7 +9,7 @@ from botsite.bot import bot_token
 from botsite.bot.errors import TelegramError
 from deploy.management.base import StackCommand
 from deploy.service import Service
-from deploy.webhook import bot, registration
+from deploy.webhook import bot, guests, registration
 from deploy.webhook.bot import Target
 
 
@@ -36,6 +36,7 @@ class Command(StackCommand):
         try:
             target = _target(options["url"], service)
             done = registration.register(target.url, target.token, target.secret, target.certificate, options["again"])
+            refusal = guests.refusal(target.token, _storage_chat(options["url"], service))
         except TelegramError as error:
             raise CommandError(str(error)) from error
         console = self.console()
@@ -44,6 +45,15 @@ class Command(StackCommand):
         console.print("The webhook was sent to Telegram." if done.sent else "Telegram already has the webhook.")
         for line in registration.state(done.info):
             console.print(line, markup=False)
+        if refusal:
+            console.print(f"The bot can't write to the chat for guests' pictures: {refusal}", markup=False)
+
+
+def _storage_chat(url: str, service: Service) -> int | None:
+    if url:
+        return settings.STORAGE_CHAT
+    chat = service.stack("web").parameters.get("StorageChat", "")
+    return int(chat) if chat else None
 
 
 def _target(url: str, service: Service) -> Target:

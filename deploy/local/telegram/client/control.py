@@ -97,4 +97,4 @@ class TelegramControl:
         params = {"method": method, "chat_id": chat_id, "after": after, "count": count}
         given = {name: value for name, value in params.items() if value is not None}
         calls = self._server.request("GET", "/control/calls", wait=wait, params=given)["calls"]
-        return [BotCall(**call) for call in calls]
+        return [BotCall(**call | {"answers": tuple(call["answers"])}) for call in calls]

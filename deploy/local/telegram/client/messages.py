@@ -48,16 +48,19 @@ class Message:
     edited: bool
     media_group_id: str | None
     reaction: str | None
+    # What a picture of an album answers, if the album replies to the first photo of another.
+    in_reply_to: int | None
+    thread_id: int | None = None
 
     def answers(self, message_id: int) -> bool:
         """Return whether it is the bot's answer to that message."""
-        return self.from_bot and self.reply_to == message_id and not self.tells_of_wait
+        return self.from_bot and (self.in_reply_to or self.reply_to) == message_id and not self.tells_of_wait
 
     @property
     def tells_of_wait(self) -> bool:
         """Return whether the bot only tells how the wait goes: an answer will take the place of this message."""
         waits = any((button.data or "").startswith("cancel:") for button in self.buttons)
-        return waits or self.text == "I'm looking at your photo..."
+        return waits or self.text in ("I'm looking at your photo...", "I'm looking at your photos...")
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class BotCall:
     """A call by the bot, a delivery (`webhook`) or a download (`file`); status 0 if no answer came.
 
     `reply_to` is the message that a send or an edit claims to answer, even if there is no such message; None for a word
-    on how the wait goes.
+    on how the wait goes. `answers` are all that it answers: an album that replies to a photo of another
+    answers several.
     """
 
     number: int
@@ -84,6 +88,7 @@ class BotCall:
     duration_ms: float
     detail: str
     reply_to: int | None
+    answers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -114,6 +119,8 @@ def read_message(fields: dict[str, Any]) -> Message:
         edited="edit_date" in fields,
         media_group_id=fields.get("media_group_id"),
         reaction=fields.get("reaction"),
+        in_reply_to=fields.get("in_reply_to"),
+        thread_id=fields.get("message_thread_id"),
     )
 
 

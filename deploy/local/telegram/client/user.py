@@ -20,11 +20,14 @@ class TelegramUser:
         user_id: int | None = None,
         first_name: str | None = None,
         language_code: str | None = None,
+        thread_id: int | None = None,
     ) -> None:
+        """Be somebody who writes in this chat; in a topic of it, if `thread_id` is given."""
         self.chat_id = chat_id
         self._server = Server(base_url)
         self._chat = f"/chats/{chat_id}"
         person = {"user_id": user_id, "first_name": first_name, "language_code": language_code}
+        self._thread_id = thread_id
         self._person = {name: str(value) for name, value in person.items() if value is not None}
 
     def send_text(self, text: str, reply_to: int | None = None) -> int:
@@ -36,24 +39,39 @@ class TelegramUser:
         photo: bytes,
         caption: str | None = None,
         reply_to: int | None = None,
+        album: str | None = None,
         *,
         high_definition: bool = False,
     ) -> int:
-        """Send a picture in any format as a photo, which the bot gets as JPEG; return its message_id."""
-        file = ("photo", ("photo.jpg", photo, "image/jpeg"))
-        fields = {"caption": caption, "reply_to": reply_to, "high_definition": "true" if high_definition else None}
-        return self._write(fields, [file])[0]
+        """Send a picture in any format as a photo, which the bot gets as JPEG; return its message_id.
 
-    def send_album(self, photos: Sequence[bytes], caption: str | None = None) -> list[int]:
-        """Send 2 to 10 photos as an album, with the caption on the first; return their message_ids."""
-        files = [("photo", (f"photo{number}.jpg", photo, "image/jpeg")) for number, photo in enumerate(photos)]
-        return self._write({"caption": caption}, files)
+        With `album`, the media_group_id of one, it is a late photo of that.
+        """
+        file = ("photo", ("photo.jpg", photo, "image/jpeg"))
+        fields = {"caption": caption, "reply_to": reply_to, "album": album}
+        return self._write(fields | ({"high_definition": "true"} if high_definition else {}), [file])[0]
+
+    def send_album(
+        self, photos: Sequence[bytes], caption: str | None = None, *, kind: str = "photo", gap_seconds: float = 0.0
+    ) -> list[int]:
+        """Send 2 to 10 photos as an album, with the caption on the first; return their message_ids.
+
+        `kind` may be "document"; `gap_seconds` pass between one and the next.
+        """
+        files = [(kind, (f"photo{number}.jpg", photo, "image/jpeg")) for number, photo in enumerate(photos)]
+        return self._write({"caption": caption, "gap_seconds": gap_seconds}, files)
 
     def send_document(
-        self, document: bytes, file_name: str, mime_type: str = "application/octet-stream", caption: str | None = None
+        self,
+        document: bytes,
+        file_name: str,
+        mime_type: str = "application/octet-stream",
+        caption: str | None = None,
+        reply_to: int | None = None,
     ) -> int:
         """Send a file unchanged; return its message_id."""
-        return self._write({"caption": caption}, [("document", (file_name, document, mime_type))])[0]
+        file = ("document", (file_name, document, mime_type))
+        return self._write({"caption": caption, "reply_to": reply_to}, [file])[0]
 
     def send_media(self, kind: str) -> int:
         """Send a sticker, video, voice or animation of no particular content; return its message_id."""
@@ -79,6 +97,23 @@ class TelegramUser:
     def unblock(self) -> None:
         """Let the bot write again."""
         self._server.request("POST", f"{self._chat}/block", data={"blocked": "false", **self._person})
+
+    def make_topic(self, name: str) -> int:
+        """Make a topic in the group; return its id."""
+        made = self._server.request("POST", f"{self._chat}/topics", data={"name": name, **self._person})
+        return int(made["thread_id"])
+
+    def close_topic(self, thread_id: int) -> None:
+        """Close a topic: from now on the bot can't write there."""
+        self._server.request("PUT", f"{self._chat}/topics/{thread_id}", data={"closed": "true"})
+
+    def delete_topic(self, thread_id: int) -> None:
+        """Delete a topic with its messages."""
+        self._server.request("DELETE", f"{self._chat}/topics/{thread_id}")
+
+    def leave_bot_out(self) -> None:
+        """Make it a chat of others: the bot hears only what calls it, and answers as a guest."""
+        self._server.request("POST", f"{self._chat}/strangers")
 
     def messages(self) -> list[Message]:
         """Return the messages of the chat, oldest first."""
@@ -129,6 +164,7 @@ class TelegramUser:
         return self._server.fetch("GET", f"/files/{quote(file.file_id)}").content
 
     def _write(self, fields: dict[str, Any], files: list[Any] | None = None) -> list[int]:
+        fields = {**fields, "thread_id": self._thread_id}
         given = {name: str(value) for name, value in fields.items() if value is not None}
         answer = self._server.request("POST", f"{self._chat}/messages", data=given | self._person, files=files)
         return [message["message_id"] for message in answer["messages"]]

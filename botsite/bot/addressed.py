@@ -1,0 +1,36 @@
+"""Tell what is meant for the bot: in a group, only what names it, replies to it, or is one of its commands."""
+
+from asgiref.sync import sync_to_async
+
+from botsite.bot import api, bot_token, replies
+from botsite.bot.updates import Command, Other, Photo
+
+_in_thread = sync_to_async(thread_sensitive=False)
+
+
+async def to_bot(said: Photo | Command | Other) -> bool:
+    """Return whether a message in a group is the bot's to answer. The name is asked for only if one is mentioned."""
+    match said:
+        case Command(to=""):
+            # Other bots may have a command of that name, but not one that is about a photo.
+            return said.name in replies.COMMANDS or (said.name in replies.ASKING and said.about is not None)
+        case Command():
+            return said.to == await api.username()
+    if await replies_to_bot(said):
+        return True
+    return bool(said.names) and await api.username() in said.names
+
+
+async def replies_to_bot(said: Photo | Command | Other) -> bool:
+    """Return whether a message replies to one of the bot's own."""
+    return said.reply_to is not None and said.reply_to == await _in_thread(bot_token.bot_id)()
+
+
+def photo_of(said: Photo | Command | Other) -> Photo | None:
+    """Return the image that a message is about: its own, or the one that it asks about; None if it is about none."""
+    match said:
+        case Photo():
+            return said
+        case Command():
+            return said.about if said.name in replies.ASKING else None
+    return said.about

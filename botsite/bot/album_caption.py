@@ -1,0 +1,36 @@
+"""Say what was found in the photos of an album: in all, and in each."""
+
+from collections.abc import Sequence
+
+from botsite.bot import found, replies
+from botsite.bot.language import gettext
+from detection.schemas import Detection, Prediction
+
+
+def caption(photos: Sequence[Prediction]) -> str:
+    """Return "In all: 7 people, 2 horses." and a line for each photo, as far as they fit in a caption."""
+    text = _total(photos)
+    lines = [_line(number, photo) for number, photo in enumerate(photos, 1)] if _found(photos) else []
+    unknown = next((photo.options.unknown for photo in photos if photo.options.unknown), ())
+    for part in filter(None, ("\n".join(lines), replies.not_understood(unknown))):
+        longer = f"{text}\n\n{part}"
+        text = longer if len(longer) <= found.CAPTION_LENGTH else text
+    return text
+
+
+def _total(photos: Sequence[Prediction]) -> str:
+    if boxes := _found(photos):
+        total = found.counts(boxes)
+        text = gettext("In all: {counts}").format(counts=total)
+        return text if len(text) <= found.CAPTION_LENGTH else total
+    only = next((photo.options.only for photo in photos if photo.options.only), ())
+    return replies.none_of_in_photos(only) if only else gettext("I didn't recognise anything in these photos.")
+
+
+def _found(photos: Sequence[Prediction]) -> list[Detection]:
+    return [box for photo in photos for box in photo.detections]
+
+
+def _line(number: int, photo: Prediction) -> str:
+    counts = found.counts(photo.detections) if photo.detections else gettext("nothing")
+    return gettext("Photo {number}: {counts}").format(number=number, counts=counts)

@@ -1,0 +1,83 @@
+"""Send a guest's message and change it: one answer to a query, of which Telegram tells no more than an id.
+
+An edit of such a message takes no new file, so a picture is sent to a chat of the operator's first.
+"""
+
+import math
+
+import structlog
+from django.conf import settings
+from telegram import InlineQueryResultArticle, InputMediaPhoto, InputTextMessageContent
+
+from botsite.bot import connections, rate_limit
+from botsite.bot.api import LONGEST_SEND_SECONDS, Button, keyboard_of, sending
+from botsite.bot.edits import unchanged_is_fine
+from botsite.bot.errors import TelegramError
+from detection.schemas import Prediction
+
+log = structlog.get_logger()
+
+
+@connections.with_the_stored_token
+async def answer(query_id: str, chat_id: int, text: str, button: Button | None = None) -> str:
+    """Answer a query with a text; return the inline_message_id. Telegram takes one answer, and not for long."""
+    bot = await connections.bot()
+    # Nobody sees the id and the title: they are for lists of results.
+    result = InlineQueryResultArticle(
+        "answer", text[:50], InputTextMessageContent(text), reply_markup=keyboard_of([[button]] if button else [])
+    )
+    # Whether the chat has a turn left decides whether it is answered at all (botsite/bot/guests.py).
+    async with sending(chat_id, "answerGuestQuery", math.inf, rate_limit.guest, taken=True):
+        return (await bot.answer_guest_query(query_id, result)).inline_message_id
+
+
+@connections.with_the_stored_token
+async def store(image: bytes, before: float) -> str:
+    """Send a JPEG to STORAGE_CHAT; return the file_id under which Telegram has it. Raise TelegramError."""
+    bot, chat_id = await connections.bot(), settings.STORAGE_CHAT
+    async with sending(chat_id, "sendPhoto", before):
+        sent = await bot.send_photo(
+            chat_id,
+            image,
+            filename="detections.jpg",
+            disable_notification=True,
+            read_timeout=LONGEST_SEND_SECONDS,
+        )
+    return max(sent.photo, key=lambda size: size.width * size.height).file_id
+
+
+@connections.with_the_stored_token
+async def turn_into_text(prediction: Prediction, text: str, before: float) -> None:
+    """Turn the message into a text. Raise TelegramError."""
+    inline_message_id = _message(prediction)
+    bot = await connections.bot()
+    with unchanged_is_fine():
+        async with sending(prediction.chat_id, "editMessageText of a guest's", before, rate_limit.guest):
+            await bot.edit_message_text(text, inline_message_id=inline_message_id, read_timeout=LONGEST_SEND_SECONDS)
+
+
+@connections.with_the_stored_token
+async def turn_into_photo(prediction: Prediction, file_id: str, caption: str, before: float) -> bool:
+    """Turn the message into a photo that Telegram has; return False if it rejects that. Raise TelegramError."""
+    inline_message_id = _message(prediction)
+    bot = await connections.bot()
+    try:
+        with unchanged_is_fine():
+            async with sending(prediction.chat_id, "editMessageMedia of a guest's", before, rate_limit.guest):
+                await bot.edit_message_media(
+                    InputMediaPhoto(file_id, caption=caption),
+                    inline_message_id=inline_message_id,
+                    read_timeout=LONGEST_SEND_SECONDS,
+                )
+    except TelegramError as error:
+        if not error.permanent:
+            raise
+        log.warning("result_image_refused", error=str(error))
+        return False
+    return True
+
+
+def _message(prediction: Prediction) -> str:
+    if prediction.inline_message_id is None:
+        raise TelegramError(f"query {prediction.guest_query_id}: its message isn't known", permanent=True)
+    return prediction.inline_message_id

@@ -1,0 +1,153 @@
+"""Be a guest: answer somebody who calls the bot by its name in a chat that it is not in.
+
+A query is answered once, at once, so the answer is a text first, and becomes what was found by edits. Only Telegram's
+reply to the answer names the message. If that is lost, or the site with it, the button under the text brings the name.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from contextlib import closing
+from dataclasses import replace
+
+import structlog
+from asgiref.sync import sync_to_async
+from django.conf import settings
+
+from botsite import in_flight, pause
+from botsite.bot import bot_token, captions, deliver, fetching, guest_messages, rate_limit, replies, waiting
+from botsite.bot.api import Button
+from botsite.bot.errors import TelegramError
+from botsite.bot.language import gettext
+from botsite.bot.updates import Guest, Photo
+from detection import deliveries, items, jobs, predictions, sentences, times
+from detection.schemas import Delivery, Form, Prediction
+from detection.sentences import noop
+
+log = structlog.get_logger()
+
+_in_thread = sync_to_async(thread_sensitive=False)
+SHOW = "guest"
+_SHOW_TEXT = noop("Show the answer")
+_GONE = noop("I don't have this photo any more.")
+
+
+async def called(guest: Guest) -> None:
+    """Do what a call asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
+    if guest.about is None:
+        if await _may_answer(guest):
+            await say(guest, replies.how_to_call())
+        return
+    identity = prediction_id(await _in_thread(bot_token.bot_id)(), guest, guest.about)
+    with structlog.contextvars.bound_contextvars(prediction_id=identity):
+        # It continues when Telegram hangs up: what was answered has to be written down.
+        await asyncio.shield(in_flight.start(_look(guest, guest.about, identity)))
+
+
+async def say(guest: Guest, text: str) -> None:
+    """Answer a call with a text, unless it was answered. Raise TelegramError if it has to be tried again."""
+    try:
+        await guest_messages.answer(guest.query_id, guest.chat_id, text)
+    except TelegramError as error:
+        if not error.permanent:
+            raise
+        log.info("guest_not_answered", chat_id=guest.chat_id, error=str(error))
+
+
+def prediction_id(bot_id: int, guest: Guest, photo: Photo) -> str:
+    """Return the id of the prediction for a query: messages of such chats are numbered as those of others may be."""
+    identity = f"guest:{bot_id}:{guest.query_id}:{photo.file_unique_id}"
+    return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+async def show(prediction_id: str, inline_message_id: str) -> str:
+    """Turn the message whose button was pressed into the answer; return what to tell if that can't be."""
+    if not (inline_message_id and predictions.possible(prediction_id)):
+        return gettext(_GONE)
+    try:
+        noted = await _in_thread(predictions.note_guest_message)(prediction_id, inline_message_id)
+    except items.Incomplete:
+        return gettext(_GONE)
+    found = noted.prediction
+    if found is None or found.inline_message_id != inline_message_id:
+        return gettext(_GONE)
+    if not found.finished:
+        return waiting.looking()
+    if noted.granted and found.delivery is Delivery.UNDELIVERABLE:
+        await _in_thread(deliveries.reopen)(prediction_id)
+    await deliver.deliver(prediction_id)
+    return ""
+
+
+async def _look(guest: Guest, photo: Photo, identity: str) -> None:
+    known = await _in_thread(predictions.find)(identity)
+    if known is None and not await _may_answer(guest):
+        return
+    # Before the answer, so that a site that takes over knows that there may be one.
+    first = (await _in_thread(predictions.create)(_prediction(guest, photo, identity))).granted
+    others = not first and await _in_thread(jobs.somebody_else_sends)(identity)
+    prediction = await _in_thread(predictions.find)(identity)
+    if others:
+        log.info("photo_repeated")
+        if prediction and prediction.finished:
+            await deliver.deliver(identity)
+        return
+    if prediction is None or not await _begin(guest, prediction, first=first):
+        return
+    try:
+        file = await fetching.fetch(photo)
+    except fetching.Refused as error:
+        await _fail(identity, str(error))
+        return
+    with closing(file):
+        await _in_thread(jobs.complete)(prediction, file.data)
+
+
+def _prediction(guest: Guest, photo: Photo, identity: str) -> Prediction:
+    return Prediction(
+        identity,
+        guest.chat_id,
+        guest.message_id,
+        image_key=f"photos/{identity}",
+        sender_id=guest.sender_id,
+        language=guest.language or None,
+        guest_query_id=guest.query_id,
+        received_at=times.now(),
+        # The message takes one picture, and no file.
+        options=replace(captions.read(photo.caption), form=Form.PICTURE),
+    )
+
+
+async def _begin(guest: Guest, prediction: Prediction, *, first: bool) -> bool:
+    """Answer the query with a word on the wait; return whether there is, or may be, a message for the answer."""
+    if prediction.inline_message_id:
+        return True
+    text = replies.paused() if await _in_thread(pause.current)() else waiting.looking()
+    button = Button(gettext(_SHOW_TEXT), f"{SHOW}:{prediction.prediction_id}")
+    try:
+        inline_message_id = await guest_messages.answer(guest.query_id, guest.chat_id, text, button)
+    except TelegramError as error:
+        if not error.permanent:
+            raise
+        log.warning("guest_not_answered", chat_id=guest.chat_id, error=str(error), first=first)
+        if first:
+            # Too late, or the chat's content is protected: nobody would see what was found.
+            await _fail(prediction.prediction_id, sentences.GIVEN_UP)
+        # Else it was answered before, by a call whose reply was lost: the button tells where.
+        return not first
+    await _in_thread(predictions.note_guest_message)(prediction.prediction_id, inline_message_id)
+    return True
+
+
+async def _fail(identity: str, reason: str) -> None:
+    await _in_thread(predictions.fail)(identity, reason)
+    log.info("photo_refused", reason=reason)
+    await deliver.deliver(identity)
+
+
+async def _may_answer(guest: Guest) -> bool:
+    """Take a turn of the chat; return whether there was one: nobody makes the bot flood a chat of others."""
+    if await _in_thread(rate_limit.spare)(rate_limit.guest(guest.chat_id)):
+        return True
+    log.warning("guest_ignored", chat_id=guest.chat_id)
+    return False

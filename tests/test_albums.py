@@ -1,0 +1,598 @@
+"""An album is answered by an album: once, whole, in order, whichever site gets its photos and whatever fails."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from io import BytesIO
+from itertools import count, islice
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from PIL import Image
+
+from botsite import aws
+from botsite.bot import album_caption, found, presses
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import BotCall, FileReference, Message, TelegramControl, TelegramUser
+from detection import albums, deliveries, images, items, operations, predictions, queries, sentences, sweep, times
+from detection.albums import Album, Member
+from detection.schemas import EVERYTHING, Delivery, Detection, Options, Prediction, Unknown
+from tests.support import new_updates, operators
+from tests.support.operators import JOBS
+from tests.support.processes import wait_until
+from tests.support.telling_site import Site, telling_site
+
+_groups = count(-39_000, -1)
+_message_ids = count(800_000)
+BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
+PERSON = Detection("person", 0.9, 0.3, 0.5, 0.2, 0.4)
+TEN_SECONDS, LONG = timedelta(seconds=10), timedelta(minutes=5)
+CONTENT_REFUSED = "Bad Request: PHOTO_INVALID_DIMENSIONS"
+
+
+@pytest.fixture(scope="module")
+def queue(stack: LocalStack) -> Iterator[str]:
+    url = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
+    yield url
+    aws.client("sqs").delete_queue(QueueUrl=url)
+
+
+@pytest.fixture(scope="module")
+def site(stack: LocalStack, queue: str) -> Iterator[Site]:
+    with telling_site(stack, queue) as running:
+        yield running
+
+
+@pytest.fixture
+def telegram(stack: LocalStack) -> TelegramControl:
+    return TelegramControl(stack.telegram_url)
+
+
+@dataclass
+class Sending:
+    """Somebody sends an album; this test looks at its photos, as workers do."""
+
+    site: Site
+    user: TelegramUser
+    file: FileReference
+    group: str = field(default_factory=lambda: uuid4().hex)
+    message_ids: list[int] = field(default_factory=list)
+
+    def send(self, photos: int = 1, site: Site | None = None, **content: Any) -> "Sending":
+        """Have a site receive photos."""
+        for message_id in islice(_message_ids, photos):
+            self.message_ids.append(message_id)
+            assert (site or self.site).post(self.update(message_id, **content)) == 200
+        return self
+
+    def update(self, message_id: int, **content: Any) -> dict[str, Any]:
+        """Return the update of a photo."""
+        message = {"message_id": message_id, "media_group_id": self.group, **content}
+        return new_updates.with_photo(self.user.chat_id, self.file, **message)
+
+    def photos(self) -> list[Prediction]:
+        """Return what is stored of the photos, in order."""
+        found = queries.known(queries.latest_of_chat(self.user.chat_id), consistent=True).values()
+        return sorted(found, key=lambda each: each.message_id)
+
+    def album(self) -> Album:
+        """Return the album."""
+        (album_id,) = {each.album_id for each in self.photos()}
+        album = albums.find(album_id or "")
+        assert album is not None
+        return album
+
+    def finish(self, *numbers: int, boxes: Sequence[Detection] = (BUS,)) -> None:
+        """Find objects in photos, all by default; the picture of the nth is 100 + n pixels wide."""
+        for number, photo in enumerate(self.photos()):
+            if not photo.finished and (not numbers or number in numbers):
+                claimed = predictions.claim(photo.prediction_id, "job").prediction
+                assert claimed is not None
+                images.put(claimed.result_key, _picture(100 + number), "image/jpeg")
+                assert predictions.succeed(claimed, boxes, "model", 1).granted
+
+    def fail(self, number: int, reason: str = sentences.DAMAGED) -> None:
+        """Find a photo unreadable."""
+        assert predictions.fail(self.photos()[number].prediction_id, reason).granted
+
+    def age(self, by: timedelta = TEN_SECONDS) -> None:
+        """Let all that happened have happened earlier."""
+        _set(albums.KEY.format(self.album().album_id), "joined_at", times.now(-by))
+        for photo in self.photos():
+            for name in ("enqueued_at", *(["finished_at"] if photo.finished else [])):
+                _set(photo.prediction_id, name, times.now(-by))
+
+    def deliver(self, number: int = 0, site: Site | None = None) -> int:
+        """Ask for the answer to a photo, as its worker does."""
+        return (site or self.site).deliver(self.photos()[number])
+
+    def deliveries(self) -> list[Delivery]:
+        return [each.delivery for each in self.photos()]
+
+    def widths(self) -> list[int]:
+        """Return how wide the pictures of the answer are."""
+        return [message.photo.width or 0 for message in said(self.user) if message.photo]
+
+
+@pytest.fixture
+def sending(site: Site, user: TelegramUser, known_file: FileReference) -> Sending:
+    return Sending(site, user, known_file)
+
+
+def _picture(width: int) -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (width, 100), "gray").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def _set(key: str, name: str, value: Any) -> None:
+    aws.dynamodb().update_item(
+        TableName=settings.PREDICTIONS_TABLE,
+        Key={"prediction_id": key},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues=items.plain({":value": value}),
+    )
+
+
+def said(user: TelegramUser) -> list[Message]:
+    return [message for message in user.messages() if message.from_bot and not message.tells_of_wait]
+
+
+def groups(telegram: TelegramControl, user: TelegramUser) -> list[BotCall]:
+    """Return the albums that Telegram took."""
+    return [call for call in telegram.calls("sendMediaGroup", user.chat_id) if call.status == 200]
+
+
+# ---------------------------------------------------------------------------------- by the whole service
+
+
+def test_album_comes_back_in_order(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    message_ids = user.send_album([photo] * 5)
+    answers = [user.wait_for_reply(message_id) for message_id in message_ids]
+    assert all(answer.photo for answer in answers)
+    assert len({answer.media_group_id for answer in answers}) == 1
+    assert [answer.reply_to for answer in answers] == [message_ids[0]] * 5
+    assert (answers[0].caption or "").startswith("In all: ")
+    assert [answer.caption for answer in answers[1:]] == [None] * 4
+    assert len(said(user)) == 5
+
+
+def test_slowly_sent_album_is_one(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    message_ids = user.send_album([photo] * 3, gap_seconds=1.0)
+    answers = [user.wait_for_reply(message_id) for message_id in message_ids]
+    assert len({answer.media_group_id for answer in answers}) == 1
+
+
+def test_straggler_gets_answer_of_its_own(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    message_ids = user.send_album([photo] * 2, caption="conf 0.6")
+    first = user.wait_for_reply(message_ids[0])
+    sent = user.message(message_ids[0])
+    assert sent is not None
+    late = user.send_photo(photo, album=sent.media_group_id)
+    answer = user.wait_for_reply(late)
+    assert (answer.reply_to, answer.media_group_id) == (late, None)
+    assert answer.buttons
+    assert first.media_group_id
+    assert len(said(user)) == 3
+    newest = predictions.find(queries.latest_of_chat(user.chat_id)[0])
+    assert newest is not None
+    assert newest.options == Options(least=0.6)
+
+
+def test_unreadable_file_of_album_gets_sentence(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    message_ids = user.send_album([photo, photo, b"no image", photo, photo], kind="document")
+    answers = [user.wait_for_reply(message_id) for message_id in message_ids]
+    assert answers[2].text == sentences.NO_IMAGE
+    assert len({answer.media_group_id for answer in answers}) == 2
+    assert [bool(answer.photo) for answer in answers] == [True, True, False, True, True]
+    assert len(said(user)) == 5
+
+
+# ---------------------------------------------------------------------------------------- photo by photo
+
+
+def test_nothing_is_sent_until_all_are_finished(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(3).finish(0, 1)
+    sending.age()
+    assert [sending.deliver(0), sending.deliver(1)] == [503, 503]
+    assert said(sending.user) == []
+    sending.finish()
+    sending.age()
+    assert sending.deliver(2) == 200
+    assert sending.widths() == [100, 101, 102]
+    assert [call.reply_to for call in groups(telegram, sending.user)] == [sending.message_ids[0]]
+    assert sending.deliveries() == [Delivery.DELIVERED] * 3
+    assert [sending.deliver(number) for number in range(3)] == [200] * 3
+    assert len(said(sending.user)) == 3
+
+
+def test_photo_that_joins_at_last_moment_is_in(sending: Sending) -> None:
+    sending.send(2).finish()
+    assert sending.deliver() == 503
+    sending.age()
+    sending.send()
+    assert sending.deliver() == 503
+    sending.finish()
+    sending.age()
+    assert sending.deliver(2) == 200
+    assert sending.widths() == [100, 101, 102]
+
+
+def test_caption_is_for_all(sending: Sending) -> None:
+    sending.send(caption="only bus").send(2)
+    assert [each.options for each in sending.photos()] == [Options(only=("bus",))] * 3
+
+
+def test_photo_keeps_caption_of_its_own(sending: Sending) -> None:
+    sending.send(caption="only bus").send(caption="blur").send()
+    asked = [Options(only=("bus",)), Options(blur=True), Options(only=("bus",))]
+    assert [each.options for each in sending.photos()] == asked
+
+
+def test_sites_take_turns(stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl) -> None:
+    with telling_site(stack, queue) as other:
+        for number in range(6):
+            sending.send(site=(sending.site, other)[number % 2])
+        sending.finish()
+        sending.age()
+        with ThreadPoolExecutor(4) as pool:
+            asked = pool.map(lambda number: sending.deliver(number, (sending.site, other)[number % 2]), range(4))
+        assert 200 in list(asked)
+    assert len(groups(telegram, sending.user)) == 1
+    assert sending.widths() == [100, 101, 102, 103, 104, 105]
+
+
+def test_repeated_update_joins_once(sending: Sending) -> None:
+    sending.send(2)
+    update = sending.update(sending.message_ids[1])
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(sending.site.post, [update] * 4)) == [200] * 4
+    assert [member.message_id for member in sending.album().members] == sending.message_ids
+    assert len(sending.photos()) == 2
+
+
+def test_other_site_takes_photo_of_dead_one(
+    stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl
+) -> None:
+    sending.send(2)
+    message_id = next(_message_ids)
+    update = sending.update(message_id)
+    with telling_site(stack, queue) as dying, ThreadPoolExecutor(1) as pool:
+        telegram.fault("getFile", "apply_then_hang")
+        posted = pool.submit(dying.post, update)
+        wait_until(lambda: len(sending.album().members) == 3)
+        dying.child.kill()
+        assert posted.exception() is not None
+    sending.finish()
+    sending.age()
+    assert sending.deliver() == 503
+    assert sending.site.post(update) == 200
+    sending.finish()
+    sending.age()
+    assert sending.deliver() == 200
+    assert sending.widths() == [100, 101, 102]
+
+
+def test_answer_lost_with_its_site_comes_again(
+    stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl
+) -> None:
+    sending.send(3).finish()
+    sending.age()
+    with telling_site(stack, queue) as dying, ThreadPoolExecutor(1) as pool:
+        telegram.fault("sendMediaGroup", "apply_then_hang", chat_id=sending.user.chat_id)
+        asked = pool.submit(sending.deliver, 0, dying)
+        telegram.wait_for_calls("sendMediaGroup", chat_id=sending.user.chat_id)
+        dying.child.kill()
+        assert asked.exception() is not None
+    assert sending.deliver() == 503
+    _set(albums.KEY.format(sending.album().album_id), "lease_until", times.now(-LONG))
+    assert sending.deliver() == 200
+    assert sending.deliveries() == [Delivery.DELIVERED] * 3
+    # Telegram offers no more than at least once.
+    assert len(groups(telegram, sending.user)) == 2
+
+
+def test_sent_answer_is_only_recorded(sending: Sending) -> None:
+    sending.send(2).finish()
+    sending.age()
+    closed = albums.close(sending.album(), [each.prediction_id for each in sending.photos()])
+    assert closed is not None
+    albums.finish(closed)
+    assert [sending.deliver(0), sending.deliver(1)] == [200, 200]
+    assert sending.deliveries() == [Delivery.DELIVERED] * 2
+    assert said(sending.user) == []
+
+
+def test_unreadable_photo_is_told_at_once(sending: Sending) -> None:
+    sending.send(5).fail(2)
+    assert sending.deliver(2) == 503
+    assert [message.text for message in said(sending.user)] == [sentences.DAMAGED]
+    sending.finish()
+    sending.age()
+    assert sending.deliver(4) == 200
+    assert sending.widths() == [100, 101, 103, 104]
+    assert sending.deliveries() == [Delivery.DELIVERED] * 5
+    assert len(said(sending.user)) == 5
+
+
+def test_one_picture_left_is_ordinary_answer(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(2).fail(0)
+    sending.finish()
+    sending.age()
+    assert sending.deliver(1) == 200
+    assert sending.deliver(0) == 200
+    (picture,) = [message for message in said(sending.user) if message.photo]
+    assert (picture.media_group_id, picture.caption) == (None, found.caption([BUS]))
+    assert [message.text for message in said(sending.user) if message.text] == [sentences.DAMAGED]
+    assert groups(telegram, sending.user) == []
+
+
+def test_photo_without_objects_is_in(sending: Sending) -> None:
+    sending.send(2).finish(0)
+    sending.finish(1, boxes=[])
+    sending.age()
+    assert sending.deliver() == 200
+    assert sending.widths() == [100, 101]
+    assert said(sending.user)[0].caption == "In all: 1 bus\n\nPhoto 1: 1 bus\nPhoto 2: nothing"
+
+
+def test_picture_that_is_gone_is_told_alone(sending: Sending) -> None:
+    sending.send(3).finish()
+    images.delete(sending.photos()[1].result_key)
+    sending.age()
+    assert sending.deliver() == 200
+    assert sending.widths() == [100, 102]
+    assert sending.deliveries() == [Delivery.DELIVERED] * 3
+    assert len(said(sending.user)) == 3
+
+
+def test_missing_photo_holds_nothing_up_forever(sending: Sending) -> None:
+    sending.send(3).finish(0, 2)
+    sending.age(LONG)
+    assert sending.deliver() == 200
+    assert sending.widths() == [100, 102]
+    sending.finish()
+    assert sending.deliver(1) == 200
+    assert sending.widths() == [100, 102, 101]
+    assert sending.deliveries() == [Delivery.DELIVERED] * 3
+
+
+def test_photo_never_stored_holds_nothing_up_forever(sending: Sending) -> None:
+    sending.send(2).finish()
+    albums.join(sending.album().album_id, Member(1, "never"), EVERYTHING)
+    sending.age()
+    assert sending.deliver() == 503
+    sending.age(LONG)
+    assert sending.deliver() == 200
+    assert sending.widths() == [100, 101]
+
+
+def test_deleted_photo_holds_nothing_up(sending: Sending) -> None:
+    sending.send(3).finish(0, 1)
+    operations.delete(sending.photos()[2].prediction_id)
+    sending.age()
+    assert sending.deliver() == 200
+    assert sending.widths() == [100, 101]
+
+
+def test_last_deleted_photo_takes_album_with_it(sending: Sending) -> None:
+    sending.send(2)
+    album = sending.album()
+    for photo in sending.photos():
+        operations.delete(photo.prediction_id)
+    assert albums.find(album.album_id) is None
+    assert predictions.find_item(albums.KEY.format(album.album_id)) is None
+
+
+def test_eleventh_photo_is_answered_alone(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(11).finish()
+    sending.age()
+    wait_until(lambda: sending.deliver(10) == 200)
+    assert sending.widths() == [110]
+    assert sending.deliver() == 200
+    assert sending.widths() == [110, *range(100, 110)]
+    assert len(groups(telegram, sending.user)) == 1
+
+
+def test_resent_photo_comes_alone(sending: Sending) -> None:
+    sending.send(2).finish()
+    sending.age()
+    assert sending.deliver() == 200
+    deliveries.reopen(sending.photos()[1].prediction_id)
+    assert sending.deliver(1) == 200
+    assert sending.widths() == [100, 101, 101]
+
+
+def test_unreadable_album_item_costs_no_answer(sending: Sending) -> None:
+    sending.send(2).finish()
+    _set(albums.KEY.format(sending.album().album_id), "joined_at", "yesterday")
+    assert [sending.deliver(0), sending.deliver(1)] == [200, 200]
+    assert sending.widths() == [100, 101]
+
+
+def test_crops_of_album_are_left_to_button(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(caption="crops").send().finish()
+    sending.age()
+    assert sending.deliver() == 200
+    assert sending.widths() == [100, 101]
+    assert groups(telegram, sending.user) == []
+
+
+def test_job_page_leads_to_other_photos(sending: Sending, stack: LocalStack) -> None:
+    first, second = sending.send(2).photos()
+    page = operators.admin(stack).get(f"{JOBS}{first.prediction_id}/change/").text
+    assert f"{JOBS}{second.prediction_id}/change/" in page
+    assert "1 (this one)" in page
+    assert f"album {first.album_id}" in page
+
+
+def test_no_list_shows_album_itself(sending: Sending) -> None:
+    sending.send(2)
+    photos = {photo.prediction_id for photo in sending.photos()}
+    assert set(queries.latest_of_chat(sending.user.chat_id)) == photos
+    item = predictions.find_item(albums.KEY.format(sending.album().album_id)) or {}
+    assert not {"kind", "status", "delivery", "chat_id", "created_at"} & set(item)
+    assert int(item["expires_at"]) > times.now().timestamp()
+
+
+def test_data_files_come_alone(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(caption="json").send().finish()
+    sending.age()
+    assert sending.deliver() == 200
+    assert [message.document is not None for message in said(sending.user)] == [True, True]
+    assert groups(telegram, sending.user) == []
+    assert sending.deliveries() == [Delivery.DELIVERED] * 2
+
+
+def test_sweep_sends_album_once(sending: Sending, stack: LocalStack, telegram: TelegramControl) -> None:
+    sending.send(3).finish()
+    sending.age(LONG)
+    wait_until(sweep.sweep)
+    wait_until(lambda: sending.deliveries() == [Delivery.DELIVERED] * 3)
+    assert sending.widths() == [100, 101, 102]
+    assert len(groups(telegram, sending.user)) == 1
+
+
+# ------------------------------------------------------------------------------------- what Telegram does
+
+
+def test_refused_picture_does_not_cost_others(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(3).finish()
+    sending.age()
+    telegram.fault("sendMediaGroup", "bad_request", chat_id=sending.user.chat_id, description=CONTENT_REFUSED)
+    wait_until(lambda: sending.deliver() == 200)
+    assert sending.widths() == [100, 101, 102]
+    assert groups(telegram, sending.user) == []
+    assert sending.deliveries() == [Delivery.DELIVERED] * 3
+
+
+def test_album_that_fails_twice_is_taken_apart(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(2).finish()
+    sending.age()
+    telegram.fault("sendMediaGroup", "server_error", chat_id=sending.user.chat_id, times=None)
+    assert sending.deliver() == 503
+    assert sending.deliver() == 200
+    assert sending.widths() == [100, 101]
+
+
+def test_busy_chat_gets_album_later(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(2).finish()
+    sending.age()
+    telegram.fault("sendMediaGroup", "too_many_requests", chat_id=sending.user.chat_id, retry_after=1)
+    assert sending.deliver() == 503
+    wait_until(lambda: sending.deliver() == 200)
+    assert sending.widths() == [100, 101]
+    assert len(groups(telegram, sending.user)) == 1
+
+
+def test_blocked_bot_gives_album_up(sending: Sending) -> None:
+    sending.send(3).finish()
+    sending.age()
+    sending.user.block()
+    assert sending.deliver() == 200
+    assert sending.deliveries() == [Delivery.UNDELIVERABLE] * 3
+
+
+def test_album_follows_group(site: Site, stack: LocalStack, known_file: FileReference) -> None:
+    group = TelegramUser(stack.telegram_url, next(_groups))
+    sending = Sending(site, group, known_file).send(2)
+    sending.finish()
+    sending.age()
+    first = sending.photos()[0]
+    new = TelegramUser(stack.telegram_url, TelegramControl(stack.telegram_url).migrate(group.chat_id))
+    assert site.deliver(first) == 200
+    assert [message.photo is not None for message in said(new)] == [True, True]
+    now = queries.known([first.prediction_id], consistent=True)[first.prediction_id]
+    assert (now.chat_id, now.delivery) == (new.chat_id, Delivery.DELIVERED)
+
+
+# --------------------------------------------------------------------------------------- while people wait
+
+
+def waiting(user: TelegramUser) -> list[Message]:
+    return [message for message in user.messages() if message.tells_of_wait]
+
+
+def test_album_is_acknowledged_once(sending: Sending) -> None:
+    sending.send(4)
+    (message,) = waiting(sending.user)
+    assert sending.album().status_message_id == message.message_id
+    sending.finish()
+    sending.age()
+    assert sending.deliver() == 200
+    assert sending.user.message(message.message_id) is None
+    assert len(sending.user.messages()) == 4
+
+
+def test_cancel_is_for_all(sending: Sending) -> None:
+    sending.send(3)
+    (message,) = waiting(sending.user)
+    assert press(sending.user, message) == ""
+    assert [(each.message_id, each.text) for each in sending.user.messages()] == [
+        (message.message_id, sentences.CANCELLED)
+    ]
+    assert sending.deliveries() == [Delivery.DELIVERED] * 3
+    assert not predictions.claim(sending.photos()[2].prediction_id, "job").granted
+
+
+def test_cancel_leaves_photo_in_work(sending: Sending) -> None:
+    sending.send(3)
+    (message,) = waiting(sending.user)
+    claimed = predictions.claim(sending.photos()[1].prediction_id, "job").prediction
+    assert claimed is not None
+    assert press(sending.user, message) == ""
+    images.put(claimed.result_key, _picture(101), "image/jpeg")
+    predictions.succeed(claimed, [BUS], "model", 1)
+    sending.age()
+    assert sending.deliver(1) == 200
+    assert sending.widths() == [101]
+    assert sending.deliveries() == [Delivery.DELIVERED] * 3
+    assert len(sending.user.messages()) == 1
+
+
+def test_cancel_of_finished_album_comes_too_late(sending: Sending) -> None:
+    sending.send(2)
+    (message,) = waiting(sending.user)
+    sending.finish()
+    assert press(sending.user, message) == presses.TOO_LATE
+    assert not any(photo.cancelled for photo in sending.photos())
+
+
+def press(user: TelegramUser, message: Message) -> str:
+    """Press the message's button; return the notice that shows, if any."""
+    return user.wait_for_answer(user.press(message.message_id, str(message.buttons[0].data))).text
+
+
+# ------------------------------------------------------------------------------------------------ caption
+
+
+def photo_of(*boxes: Detection, **options: Any) -> Prediction:
+    return Prediction("x", 1, 2, "photos/x", detections=boxes, options=Options(**options))
+
+
+def test_caption_counts_all_and_each() -> None:
+    text = album_caption.caption([photo_of(PERSON, PERSON), photo_of(), photo_of(BUS, PERSON)])
+    assert text == ("In all: 3 people, 1 bus\n\nPhoto 1: 2 people\nPhoto 2: nothing\nPhoto 3: 1 bus, 1 person")
+
+
+def test_caption_of_nothing_is_one_sentence() -> None:
+    assert album_caption.caption([photo_of(), photo_of()]) == "I didn't recognise anything in these photos."
+    only = [photo_of(only=("dog",)), photo_of(only=("dog",))]
+    assert album_caption.caption(only) == "I found none of these in these photos: dog."
+
+
+def test_caption_tells_of_odd_words_once() -> None:
+    odd = {"unknown": (Unknown("onyl", "only"),)}
+    text = album_caption.caption([photo_of(BUS, **odd), photo_of(BUS, **odd)])
+    assert text.endswith("\n\nI don't know “onyl”. Did you mean “only”?")
+    assert text.count("onyl") == 1
+
+
+def test_caption_fits() -> None:
+    many = [replace(BUS, label=f"{'x' * 30}{number}") for number in range(60)]
+    text = album_caption.caption([photo_of(*many)] * 10)
+    assert len(text) <= 1024
