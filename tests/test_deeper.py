@@ -21,7 +21,7 @@ ANSWERED = Prediction("0" * 32, 1, 2, "photos/x", detections=(DOG,), candidates=
 
 def answered(user: TelegramUser, photo: bytes) -> Message:
     """Send a photo that shows all that is stored of it; return its answer."""
-    return user.wait_for_reply(user.send_photo(photo, caption="conf 0.1"))
+    return user.wait_for_reply(user.send_photo(photo, caption="@object_detection_bot conf 0.1"))
 
 
 def newest(user: TelegramUser) -> Prediction:

@@ -31,7 +31,8 @@ ANSWERED = Prediction(
 
 def answered(user: TelegramUser, photo: bytes) -> Message:
     """Send a photo; return its answer."""
-    answer = user.wait_for_reply(user.send_photo(photo))
+    caption = "@object_detection_bot" if user.chat_id < 0 else None
+    answer = user.wait_for_reply(user.send_photo(photo, caption=caption))
     assert answer.photo
     return answer
 
