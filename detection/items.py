@@ -14,7 +14,7 @@ from detection.schemas import EVERYTHING, Act, Delivery, Detection, Form, Option
 KIND, PHOTO = "kind", "photo"
 _PACKED = struct.Struct(">BB4H")
 # What is stored only if it is so.
-_FLAGS = ("as_file", "shrunk")
+_FLAGS = ("as_file", "clip", "shrunk")
 _FRACTIONS = ("confidence", "cx", "cy", "width", "height")
 
 
@@ -158,6 +158,8 @@ def _read(item: dict[str, Any]) -> Prediction:
         picture_file_id=item.get("picture_file_id"),
         album_id=item.get("album_id"),
         as_file=bool(item.get("as_file", False)),
+        clip=bool(item.get("clip", False)),
+        frames=number("frames"),
         shrunk=bool(item.get("shrunk", False)),
         floor_percent=number("floor_percent"),
         photo_bytes=number("photo_bytes"),

@@ -11,6 +11,8 @@ from detection.sentences import CANCELLED
 SURE = 0.5
 # What the model is less sure of than this is not shown, unless somebody asks for it; ultralytics' default.
 LEAST = 0.25
+# So many frames of a clip are looked at, evenly spread.
+FRAMES_AT_MOST = 4
 
 
 class Status(StrEnum):
@@ -160,6 +162,9 @@ class Prediction:
     album_id: str | None = None
     # Whether it was sent as a file, and is answered as one: at its full resolution.
     as_file: bool = False
+    # Whether it is a clip, and how many of its frames the answer shows.
+    clip: bool = False
+    frames: int | None = None
     # Whether the photo has a higher resolution than its picture.
     shrunk: bool = False
     # From which confidence on the model was asked, in percent, if that isn't the usual.
@@ -170,6 +175,11 @@ class Prediction:
     def result_key(self) -> str:
         """Return where the boxed photo lies in the bucket."""
         return f"results/{self.prediction_id}.jpg"
+
+    @property
+    def frame_keys(self) -> list[str]:
+        """Return where the boxed frames of a clip lie, in order."""
+        return [self.result_key, *_more_frames(self.prediction_id)][: self.frames or 1]
 
     @property
     def copy_key(self) -> str:
@@ -208,4 +218,9 @@ class Prediction:
 
 def results_of(prediction_id: str) -> tuple[str, ...]:
     """Return where all lies in the bucket that a worker makes of a photo."""
-    return tuple(f"results/{prediction_id}{kind}" for kind in (".jpg", ".copy.jpg", ".full.jpg"))
+    kinds = (".jpg", ".copy.jpg", ".full.jpg")
+    return (*(f"results/{prediction_id}{kind}" for kind in kinds), *_more_frames(prediction_id))
+
+
+def _more_frames(prediction_id: str) -> list[str]:
+    return [f"results/{prediction_id}.frame{number}.jpg" for number in range(2, FRAMES_AT_MOST + 1)]

@@ -113,6 +113,9 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
         images.put(claimed.copy_key, boxed.copy, "image/jpeg")
     if boxed.full:
         images.put(claimed.full_key, boxed.full, "image/jpeg")
+    frames = 1 + len(boxed.frames)
+    for key, jpeg in zip(replace(claimed, frames=frames).frame_keys[1:], boxed.frames, strict=True):
+        images.put(key, jpeg, "image/jpeg")
     stored = predictions.succeed(
         claimed,
         boxed.detections,
@@ -123,6 +126,7 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
         classes=boxed.classes,
         options=boxed.options,
         shrunk=boxed.shrunk and not claimed.as_file,
+        frames=frames,
     )
     if stored.prediction is None:
         # An operator has deleted it meanwhile, and its pictures before this one was stored.
@@ -142,8 +146,9 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     wanted = yolo.Wanted(claimed.options, claimed.as_file)
     if claimed.floor_percent:
         wanted = replace(wanted, floor=claimed.floor_percent / 100)
+    box = yolo.load().box_clip if claimed.clip else yolo.load().box
     try:
-        return yolo.load().box(photo, claimed.chat_id, wanted)
+        return box(photo, claimed.chat_id, wanted)
     except image_headers.UnreadableImage as error:
         _fail(claimed, str(error), error)
     except large_files.Crowded:

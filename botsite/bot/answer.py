@@ -11,7 +11,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from botsite.bot import api, edits, found, guest_messages, looks, redraw, replies
+from botsite.bot import album_caption, api, edits, found, guest_messages, looks, redraw, replies
 from botsite.bot.errors import TelegramError
 from detection import exports, image_headers, images, predictions, thumbnails, times
 from detection.schemas import Form, Prediction, Status
@@ -100,6 +100,9 @@ async def _compose(prediction: Prediction) -> Answer:
     keyboard = looks.keyboard(prediction, looks.first(prediction))
     if not prediction.detections:
         return Answer(caption, keyboard=keyboard)
+    if prediction.clip:
+        frames = list(filter(None, [await _picture(prediction, key) for key in prediction.frame_keys]))
+        return Answer(caption, frames[0], album=frames[1:]) if frames else Answer(caption)
     crops = prediction.options.form is Form.CROPS
     full = await _picture(prediction, prediction.full_key) if prediction.as_file and not crops else None
     image = full or await _picture(prediction, prediction.result_key)
@@ -152,8 +155,12 @@ async def _crops(prediction: Prediction) -> list[bytes]:
 def _caption(prediction: Prediction) -> str:
     """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
     options = prediction.options
-    if prediction.detections:
+    if prediction.detections and prediction.clip and len(prediction.frame_keys) > 1:
+        text = album_caption.total(found.counts(prediction.detections))
+    elif prediction.detections:
         text = found.caption(prediction.detections)
+    elif prediction.clip and not options.only:
+        text = replies.nothing_in_clip()
     else:
         text = replies.none_of(options.only) if options.only else replies.nothing_found()
     more = replies.not_understood(options.unknown)

@@ -62,8 +62,8 @@ def shown(prediction: Prediction, look: Look) -> list[Detection]:
 
 
 def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
-    """Return the buttons that lead from a look to the ones beside it; none for an answer of the first releases."""
-    if not prediction.candidates and prediction.detections:
+    """Return the buttons that lead from a look to the ones beside it; none for clips and the first releases."""
+    if prediction.clip or (prediction.detections and not prediction.candidates):
         return []
     found = shown(prediction, look)
     deepest = prediction.floor_percent or _LEAST

@@ -98,6 +98,7 @@ async def _photo(photo: Photo) -> None:
             language=photo.language or None,
             received_at=times.now(),
             as_file=photo.as_file,
+            clip=photo.clip,
             album_id=album.album_id if album else None,
             # Of an album, only one photo has the caption.
             options=album.options if album and asked == EVERYTHING else asked,

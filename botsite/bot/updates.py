@@ -49,13 +49,15 @@ class Photo(_Said):
     """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
     `as_file`: it was sent as a file, not as a photo; `declared` is the type that its sender states for that, such as
-    "image/heic". `caption` is what the sender says about it; `album` is the same for all photos of an album.
+    "image/heic". `clip`: it is an animation or a round video. `caption` is what the sender says about it; `album` is
+    the same for all photos of an album.
     """
 
     file_id: str
     file_unique_id: str
     file_bytes: int | None
     as_file: bool = False
+    clip: bool = False
     declared: str = ""
     caption: str = ""
     album: str = ""
@@ -165,6 +167,8 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
     where = _where(message)
     if image := _image(message, message.caption, where, message.media_group_id):
         return image
+    if clip := message.animation or message.video_note:
+        return replace(_file(clip, where, message.caption, None), clip=True)
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))

@@ -1,9 +1,10 @@
 """Decode images in a process that can do nothing else: at worst, a stranger's file ends this process and no other.
 
 `detection/model/decoding.py` runs this file by its path, so it imports nothing of the service and holds no secret.
-A request is a length (8 bytes), the longest side that is wanted in pixels, and a file; a reply is a code, a width and a
-height and, if decoded, BGR pixels from top to bottom. Before that, an empty reply says that the process is ready, or
-that it has the file and begins.
+A request is a length (8 bytes), the longest side that is wanted in pixels, which quarter of a clip, and a file; a reply
+is a code, a width and a height and, if decoded, BGR pixels from top to bottom. Before that, an empty reply says that
+the process is ready, or that it has the file and begins. `clip_child.py` serves clips in the same way: FFmpeg takes
+memory that most workers never need.
 """
 
 import ctypes
@@ -13,7 +14,8 @@ import resource
 import signal
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ import pillow_heif
 import pyvips
 from PIL import BmpImagePlugin
 
-REQUEST = struct.Struct("!QI")
+REQUEST = struct.Struct("!QIB")
 REPLY = struct.Struct("!BII")
 DECODED, NO_IMAGE, TOO_MANY_PIXELS, DAMAGED = range(4)
 # An image up to this longer side (pixels) is decoded as a whole before it is sent, so that one that turns out to be
@@ -44,18 +46,18 @@ class Refused(Exception):
         self.reply = REPLY.pack(code, width, height)
 
 
-def main(max_pixels: int) -> None:
-    """Serve until the parent closes stdin or ends."""
+def main(max_pixels: int, opened: Callable[[bytes, int], Any]) -> None:
+    """Serve until the parent closes stdin or ends. `opened` reads the header of a file; the number is a quarter."""
     libc = ctypes.CDLL(None)
     _shut_in(libc)
     with open(0, "rb", closefd=False) as requests, open(1, "wb", buffering=0, closefd=False) as replies:
         _send(replies, REPLY.pack(DECODED, 0, 0))
         while head := requests.read(REQUEST.size):
             _limit_cpu()
-            length, side = REQUEST.unpack(head)
+            length, side, quarter = REQUEST.unpack(head)
             data = requests.read(length)
             _send(replies, REPLY.pack(DECODED, 0, 0))
-            for part in _reply_to(data, side, max_pixels):
+            for part in _reply_to(partial(opened, data, quarter), side, max_pixels):
                 _send(replies, part)
             if sys.platform == "linux":
                 libc.malloc_trim(0)
@@ -95,10 +97,10 @@ def _send(replies: Any, data: bytes) -> None:
         rest = rest[replies.write(rest) :]
 
 
-def _reply_to(data: bytes, side: int, max_pixels: int) -> Iterator[bytes]:
+def _reply_to(opened: Callable[[], Any], side: int, max_pixels: int) -> Iterator[bytes]:
     """Yield the parts of the reply. Pixels that turn out to be damaged end the process: their size is sent already."""
     try:
-        image = decode(data, side, max_pixels)
+        image = decode(opened, side, max_pixels)
         rows = _rows(image, image.height if side <= WHOLE_SIDE else ROWS)
         first = next(rows)
     except Refused as refused:
@@ -118,9 +120,9 @@ def _rows(image: Any, count: int) -> Iterator[bytes]:
         yield image.crop(0, top, image.width, min(count, image.height - top)).write_to_memory()
 
 
-def decode(data: bytes, side: int, max_pixels: int) -> Any:
+def decode(opened: Callable[[], Any], side: int, max_pixels: int) -> Any:
     """Return the image, or its first frame, upright, at most `side` pixels a side, as BGR on white."""
-    header = _opened(data)
+    header = opened()
     if header.width * header.height > max_pixels:
         raise Refused(TOO_MANY_PIXELS, header.width, header.height)
     image = header.read(side)
@@ -186,8 +188,9 @@ class _Bmp:
         return _smaller(pyvips.Image.new_from_memory(rgb.tobytes(), *rgb.size, 3, "uchar"), "srgb", side)
 
 
-def _opened(data: bytes) -> _Vips | _Heic | _Bmp:
-    """Return the file with its header read."""
+def _opened(data: bytes, quarter: int) -> _Vips | _Heic | _Bmp:
+    """Return the file with its header read. An image has no quarters."""
+    del quarter
     brands = data[8:64] if data[4:8] == b"ftyp" else b"avif"
     kind = _Bmp if data[:2] == b"BM" else _Vips if b"avif" in brands or b"avis" in brands else _Heic
     try:
@@ -202,4 +205,4 @@ def _smaller(image: Any, interpretation: str, side: int) -> Any:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), _opened)

@@ -30,8 +30,9 @@ from detection.image_headers import UnreadableImage, too_many_pixels
 log = structlog.get_logger()
 
 _CHILD = Path(__file__).with_name("decoder_child.py")
+_CLIP_CHILD = Path(__file__).with_name("clip_child.py")
 # The protocol, repeated: the child imports nothing of the service, and this process no decoder.
-_REQUEST, _REPLY = struct.Struct("!QI"), struct.Struct("!BII")
+_REQUEST, _REPLY = struct.Struct("!QIB"), struct.Struct("!BII")
 _DECODED, _NO_IMAGE, _TOO_MANY_PIXELS, _DAMAGED = range(4)
 # Longer side of the decoded image, in pixels. Telegram shows photos at 1280, and the model sees them at 640.
 _SIDE = 1600
@@ -66,15 +67,19 @@ class _NotBegun(RuntimeError):
 class Decoder:
     """A child process that is started when it is first needed, and kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: Path | None = None) -> None:
+        self._script = script
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
-    def decode(self, photo: bytes | bytearray) -> NDArray[np.uint8]:
-        """Return the image, or its first frame, upright, at most 1600 pixels a side, as BGR. Raise UnreadableImage."""
+    def decode(self, photo: bytes | bytearray, quarter: int = 0) -> NDArray[np.uint8]:
+        """Return the image, or its first frame, upright, at most 1600 pixels a side, as BGR. Raise UnreadableImage.
+
+        Of a clip, return the frame at that quarter of its time (0 to 3).
+        """
         with self._lock:
             _return_free_memory()
-            with self._asked(photo, _SIDE) as reply:
+            with self._asked(photo, _SIDE, quarter) as reply:
                 image = np.empty((reply.height, reply.width, 3), np.uint8)
                 reply.read(image)
                 return image
@@ -102,13 +107,13 @@ class Decoder:
                 self._child.end()
 
     @contextmanager
-    def _asked(self, photo: bytes | bytearray, side: int) -> Iterator["_Reply"]:
+    def _asked(self, photo: bytes | bytearray, side: int, quarter: int = 0) -> Iterator["_Reply"]:
         """Ask the child for the image, and end it if it is lost or has not been read to the end."""
         try:
             try:
-                reply = self._ask(photo, side)
+                reply = self._ask(photo, side, quarter)
             except _NotBegun:
-                reply = self._ask(photo, side)
+                reply = self._ask(photo, side, quarter)
             self._check(reply, side)
             yield reply
         except _Lost as lost:
@@ -118,13 +123,13 @@ class Decoder:
             if self._child and (self._child.busy or self._child.resident > _IDLE_BYTES):
                 self._child.end()
 
-    def _ask(self, photo: bytes | bytearray, side: int) -> "_Reply":
+    def _ask(self, photo: bytes | bytearray, side: int, quarter: int) -> "_Reply":
         """Ask the child, or a new one in place of one that ended."""
         if self._child and not self._child.alive:
             self._child.end()
             self._child = None
-        child = self._child = self._child or _Child()
-        return child.ask(photo, side)
+        child = self._child = self._child or _Child(self._script or _CHILD)
+        return child.ask(photo, side, quarter)
 
     def _check(self, reply: "_Reply", side: int) -> None:
         if reply.code == _TOO_MANY_PIXELS:
@@ -138,9 +143,9 @@ class Decoder:
 class _Child:
     """A running child process and its two pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: Path) -> None:
         """Start it and wait until it is ready. Raise RuntimeError if it ends before that."""
-        command = [sys.executable, "-I", str(_CHILD), str(int(settings.PHOTO_MAX_MEGAPIXELS * 1e6))]
+        command = [sys.executable, "-I", str(script), str(int(settings.PHOTO_MAX_MEGAPIXELS * 1e6))]
         # In a session of its own, so that Ctrl-C lets the worker finish its photos.
         self._process = subprocess.Popen(
             command,
@@ -174,14 +179,14 @@ class _Child:
         """Return its resident memory in bytes, or 0 if it has ended, or this is not Linux."""
         return _resident(self.pid)
 
-    def ask(self, photo: bytes | bytearray, side: int) -> "_Reply":
+    def ask(self, photo: bytes | bytearray, side: int, quarter: int) -> "_Reply":
         """Return the reply, whose pixels are yet to be read. If the child is lost, end it; raise _Lost or _NotBegun."""
         deadline = time.monotonic() + _IMAGE_SECONDS
         head = bytearray(_REPLY.size)
         self.busy = True
         try:
             try:
-                self._send(_REQUEST.pack(len(photo), side), deadline)
+                self._send(_REQUEST.pack(len(photo), side, quarter), deadline)
                 self._send(photo, deadline)
                 self._receive(head, deadline)
             except _Ended as ended:
@@ -304,3 +309,4 @@ def _resident(process: int | str) -> int:
 
 
 DECODER = Decoder()
+CLIPS = Decoder(_CLIP_CHILD)

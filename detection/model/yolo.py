@@ -7,7 +7,7 @@ ultralytics, and torch with it.
 import ctypes
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -18,16 +18,16 @@ import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
-from detection import choosing, large_files
+from detection import choosing, large_files, sentences
 from detection.image_headers import UnreadableImage
 from detection.model import decoding, openvino, weights
-from detection.model.decoding import DECODER
+from detection.model.decoding import CLIPS, DECODER
 from detection.model.openvino import Predict
 from detection.model.threads import FairThreads
 from detection.picture import blur, full_size, pixels, render
 from detection.picture.render import Scene
 from detection.picture.strips import TooLarge
-from detection.schemas import EVERYTHING, PERSON, Detection, Options
+from detection.schemas import EVERYTHING, FRAMES_AT_MOST, PERSON, Detection, Options
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Boxed:
 
     `classes` are the numbers of the model's classes by label; `copy` is the photo as a JPEG that sites decode, if it is
     no such JPEG itself. `full` is the picture at the photo's full resolution, if that is asked for; `shrunk` is whether
-    `jpeg` has less than that.
+    `jpeg` has less than that. `frames` are the pictures of a clip's other frames.
     """
 
     detections: list[Detection]
@@ -64,6 +64,7 @@ class Boxed:
     inference_ms: int
     full: bytes | None = None
     shrunk: bool = False
+    frames: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,35 @@ class Model:
         boxed = self.threads.do(chat_id, partial(self._box, lambda: image, wanted, copied=True))
         assert boxed
         return self._enlarged(photo, image, boxed) if wanted.full else boxed
+
+    def box_clip(self, clip: bytes | bytearray, chat_id: int, wanted: Wanted = PLAIN) -> Boxed:
+        """Detect and draw on the frames at the quarters of a clip, as `box` does; frames that are the same count once.
+
+        Raise image_headers.UnreadableImage if not even the first can be read, or large_files.Crowded.
+        """
+        large_files.check_decoder(self.decoding.waiting, self.decoding.of_chat(chat_id))
+        return self.decoding.do(chat_id, partial(self._box_clip, clip, chat_id, wanted))
+
+    def _box_clip(self, clip: bytes | bytearray, chat_id: int, wanted: Wanted) -> Boxed:
+        found: list[Boxed] = []
+        before: NDArray[np.uint8] | None = None
+        try:
+            for quarter in range(FRAMES_AT_MOST):
+                frame = CLIPS.decode(clip, quarter)
+                if before is not None and np.array_equal(frame, before):
+                    continue
+                before = frame.copy()
+                boxed = self.threads.do(chat_id, partial(self._box, partial(_given, frame), wanted))
+                assert boxed
+                found.append(boxed)
+        except UnreadableImage as error:
+            if not found:
+                raise _about_clip(error) from error
+            log.info("clip_cut_short", frames=len(found), error=str(error))
+        finally:
+            # It is seldom needed, and takes 70 MB.
+            CLIPS.end()
+        return _together(found)
 
     def _enlarged(self, photo: bytes | bytearray, image: NDArray[np.uint8], boxed: Boxed) -> Boxed:
         """Draw at full resolution, as far as that can be; the copy becomes as large, so that it can be drawn again."""
@@ -158,6 +188,28 @@ class Model:
         finally:
             self.free.put(predict)
         return Detected(candidates, image, inference_ms)
+
+
+def _given(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return image
+
+
+def _about_clip(error: UnreadableImage) -> UnreadableImage:
+    """Return the error with a sentence about clips, unless it is about their size."""
+    about_images = (sentences.NO_IMAGE, sentences.DAMAGED, sentences.TOO_MUCH)
+    return UnreadableImage(sentences.NO_CLIP) if str(error) in about_images else error
+
+
+def _together(frames: Sequence[Boxed]) -> Boxed:
+    """Return the frames of a clip as one. What else is possible in them is left out: no button asks for it."""
+    first, *others = frames
+    return replace(
+        first,
+        detections=[box for frame in frames for box in frame.detections],
+        candidates=[],
+        frames=[frame.jpeg for frame in others],
+        inference_ms=sum(frame.inference_ms for frame in frames),
+    )
 
 
 @cache

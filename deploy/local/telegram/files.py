@@ -18,6 +18,7 @@ MAX_DOWNLOAD_BYTES = 20 << 20
 # As Telegram's; they make a log easier to read.
 _PREFIXES = {
     "photo": "AgAC", "document": "BQAC", "sticker": "CAAC", "video": "BAAC", "voice": "AwAC", "animation": "CgAC",
+    "video_note": "DQAC",
 }  # fmt: skip
 # What a message says about a file of each kind, made up, as nothing here measures it.
 _MEASURES: dict[str, JsonObject] = {
@@ -26,6 +27,7 @@ _MEASURES: dict[str, JsonObject] = {
     "video": {"width": 640, "height": 360, "duration": 5},
     "voice": {"duration": 3},
     "animation": {"width": 320, "height": 240, "duration": 2},
+    "video_note": {"length": 240, "duration": 5},
 }
 PERSON_KINDS = ("photo", *_MEASURES)
 
@@ -96,7 +98,7 @@ class Files:
         """Store a file unchanged and return the content of its message, such as `{"document": {...}}`."""
         file = self._store(kind, upload, hashlib.sha256(kind.encode() + upload.data).digest())
         described = file.to_json() | _MEASURES[kind]
-        if kind != "sticker":
+        if kind not in ("sticker", "video_note"):
             described["mime_type"] = upload.mime_type
         if kind in ("document", "video", "animation") and upload.name:
             described["file_name"] = upload.name
