@@ -11,7 +11,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from botsite.bot import album_caption, api, edits, found, guest_messages, looks, redraw, replies
+from botsite.bot import album_caption, api, edits, found, guest_messages, language, looks, redraw, replies
 from botsite.bot.errors import TelegramError
 from detection import exports, image_headers, images, predictions, thumbnails, times
 from detection.schemas import Form, Prediction, Status
@@ -78,6 +78,24 @@ async def _simpler(prediction: Prediction, answer: Answer, before: float) -> Non
         else:
             return
     await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
+
+
+async def put_back(prediction: Prediction) -> None:
+    """Show the text again that answers a photo, in case a late word on the wait has replaced it.
+
+    Such a word can't replace a picture.
+    """
+    message_id = prediction.status_message_id
+    if message_id is None or prediction.detections:
+        return
+    with language.speaking(prediction.language):
+        answer = await _compose(prediction)
+    try:
+        await edits.turn_into_text(prediction.chat_id, message_id, answer.text, keyboard=answer.keyboard)
+    except TelegramError as error:
+        # They have deleted it, the answer is a message of its own, or a button has made a picture of it.
+        if not about_content(error):
+            raise
 
 
 def may_be_photo(prediction: Prediction) -> bool:

@@ -45,7 +45,7 @@ async def send_status(chat_id: int, text: str, reply_to: int, button: Button, th
             message_thread_id=thread_id,
             reply_parameters=reply_to_message(reply_to),
             reply_markup=keyboard_of([[button]]),
-            **_BRIEFLY,
+            **_BRIEFLY | {"read_timeout": LONGEST_SEND_SECONDS},
         )
     except telegram.TelegramError as error:
         raise await _refused(chat_id, "status", error) from error

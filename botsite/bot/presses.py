@@ -88,7 +88,7 @@ async def _act(press: Press) -> str:
     if not predictions.possible(prediction_id):
         return gettext(GONE)
     if action == acknowledge.CANCEL:
-        return await _cancel(prediction_id, press.chat_id)
+        return await _cancel(prediction_id, press.chat_id, press.message_id)
     return await _show(action, prediction_id, wanted, press)
 
 
@@ -137,7 +137,7 @@ async def _cancel_album(acknowledged: Prediction) -> str:
     return ""
 
 
-async def _cancel(prediction_id: str, chat_id: int) -> str:
+async def _cancel(prediction_id: str, chat_id: int, message_id: int) -> str:
     try:
         found = (await _in_thread(predictions.cancel)(prediction_id, chat_id)).prediction
         if found and found.album_id and found.chat_id == chat_id:
@@ -149,5 +149,9 @@ async def _cancel(prediction_id: str, chat_id: int) -> str:
     if found.cancelled:
         # Pressed twice, perhaps: the second one finds it delivered.
         await deliver.deliver(prediction_id)
+    if found.finished and message_id != found.status_message_id:
+        # The site that sent it ended before it had recorded it: no answer will take its place.
+        await edits.delete(chat_id, message_id)
+    if found.cancelled:
         return ""
     return gettext(TOO_LATE if found.status is Status.PROCESSING else ANSWERED)
