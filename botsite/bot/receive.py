@@ -45,7 +45,7 @@ async def receive(incoming: Incoming) -> None:
     if isinstance(incoming, Guest):
         await guests.called(incoming)
         return
-    if incoming.in_group and not await addressed.to_bot(incoming):
+    if incoming.in_group and not (await addressed.to_bot(incoming) or await albums.called_to(incoming)):
         return
     photo = addressed.photo_of(incoming)
     match incoming:
