@@ -15,10 +15,11 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import bot_token, captions, deliver, fetching, guest_messages, rate_limit, replies, waiting
+from botsite.bot import bot_token, captions, deliver, fetching, guest_messages, language, rate_limit, replies, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
+from botsite.bot.preferences import NONE, Preferences
 from botsite.bot.updates import Guest, Photo
 from detection import deliveries, items, jobs, predictions, sentences, times
 from detection.schemas import Delivery, Form, Prediction
@@ -32,7 +33,7 @@ _SHOW_TEXT = noop("Show the answer")
 _GONE = noop("I don't have this photo any more.")
 
 
-async def called(guest: Guest) -> None:
+async def called(guest: Guest, chosen: Preferences = NONE) -> None:
     """Do what a call asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
     if guest.about is None:
         if await _may_answer(guest):
@@ -41,7 +42,7 @@ async def called(guest: Guest) -> None:
     identity = prediction_id(await _in_thread(bot_token.bot_id)(), guest, guest.about)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
         # It continues when Telegram hangs up: what was answered has to be written down.
-        await asyncio.shield(in_flight.start(_look(guest, guest.about, identity)))
+        await asyncio.shield(in_flight.start(_look(guest, guest.about, identity, chosen)))
 
 
 async def say(guest: Guest, text: str) -> None:
@@ -79,12 +80,12 @@ async def show(prediction_id: str, inline_message_id: str) -> str:
     return ""
 
 
-async def _look(guest: Guest, photo: Photo, identity: str) -> None:
+async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
     known = await _in_thread(predictions.find)(identity)
     if known is None and not await _may_answer(guest):
         return
     # Before the answer, so that a site that takes over knows that there may be one.
-    first = (await _in_thread(predictions.create)(_prediction(guest, photo, identity))).granted
+    first = (await _in_thread(predictions.create)(_prediction(guest, photo, identity, chosen))).granted
     others = not first and await _in_thread(jobs.somebody_else_sends)(identity)
     prediction = await _in_thread(predictions.find)(identity)
     if others:
@@ -103,18 +104,18 @@ async def _look(guest: Guest, photo: Photo, identity: str) -> None:
         await _in_thread(jobs.complete)(prediction, file.data)
 
 
-def _prediction(guest: Guest, photo: Photo, identity: str) -> Prediction:
+def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> Prediction:
     return Prediction(
         identity,
         guest.chat_id,
         guest.message_id,
         image_key=f"photos/{identity}",
         sender_id=guest.sender_id,
-        language=guest.language or None,
+        language=language.current(),
         guest_query_id=guest.query_id,
         received_at=times.now(),
         # The message takes one picture, and no file.
-        options=replace(captions.read(photo.caption), form=Form.PICTURE),
+        options=replace(captions.read(photo.caption, chosen.options), form=Form.PICTURE),
     )
 
 
