@@ -51,6 +51,11 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: times.text(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
+def exact(number: float) -> Decimal:
+    """Return a number to the millisecond, if it is a time, as items hold it."""
+    return Decimal(f"{number:.3f}")
+
+
 def detection(box: Detection) -> dict[str, Any]:
     """Return one box as a map. Six digits place it to a thousandth of a pixel."""
     return {"label": box.label} | {name: Decimal(str(round(getattr(box, name), 6))) for name in _FRACTIONS}
