@@ -8,11 +8,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from botsite.bot import deliver, limits, receive, spool, updates
+from botsite.bot import deliver, erase, limits, receive, spool, updates
 from botsite.bot.attempts import Result
 from botsite.bot.errors import TelegramError
 from botsite.bot.updates import Incoming, Press
-from detection import callback
+from detection import callback, deletions
 
 log = structlog.get_logger()
 
@@ -84,10 +84,13 @@ def _is_rejected(error: Exception) -> bool:
 
 @require_GET
 async def results(request: HttpRequest) -> HttpResponse:
-    """Deliver a finished prediction. Called by a worker, which signs the id in a header."""
+    """Deliver a finished prediction, or go on with a deletion. Called by a worker, which signs the id in a header."""
     prediction_id = request.GET.get("predictionId", "")
     if not await _in_thread(callback.verify)(prediction_id, request.headers.get(callback.SIGNATURE_HEADER, "")):
         return HttpResponse(status=403)
+    if deletions.is_key(prediction_id):
+        erase.go_on(prediction_id)
+        return HttpResponse()
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:
             attempt = await deliver.deliver(prediction_id)

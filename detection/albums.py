@@ -124,7 +124,8 @@ def acknowledge(album_id: str, prediction_id: str) -> bool:
         _update(
             album_id,
             "SET acknowledged_by = :me",
-            "attribute_not_exists(closed_at) AND (attribute_not_exists(acknowledged_by) OR acknowledged_by = :me)",
+            "attribute_exists(photos) AND attribute_not_exists(closed_at)"
+            " AND (attribute_not_exists(acknowledged_by) OR acknowledged_by = :me)",
             {":me": prediction_id},
         )
     )
@@ -136,7 +137,7 @@ def note_status_message(album_id: str, message_id: int) -> bool:
         _update(
             album_id,
             "SET status_message_id = :message",
-            "attribute_not_exists(closed_at) AND attribute_not_exists(status_message_id)",
+            "attribute_exists(photos) AND attribute_not_exists(closed_at) AND attribute_not_exists(status_message_id)",
             {":message": message_id},
         )
     )

@@ -45,6 +45,7 @@ class DeadLetter:
     prediction_id: str | None
     receives: int
     sent_at: int
+    chat_id: int | None = None
 
 
 def queue_url() -> str:
@@ -165,6 +166,7 @@ def _parse(message: dict[str, Any]) -> DeadLetter:
         prediction_id=prediction_id if known else None,
         receives=int(attributes.get("ApproximateReceiveCount", 0)),
         sent_at=int(attributes.get("SentTimestamp", 0)),
+        chat_id=chat_id if isinstance(chat_id := arguments.get("chat_id"), int) else None,
     )
 
 

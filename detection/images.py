@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from botocore.exceptions import ClientError
@@ -15,6 +16,8 @@ from botsite import aws
 # Long enough to look at a picture; a leaked link soon opens nothing.
 LINK_SECONDS = 300
 _CHUNK_BYTES = 1 << 18
+# S3 takes so many keys in one request.
+_DELETED_AT_ONCE = 1000
 
 
 class ImageGone(Exception):
@@ -106,3 +109,19 @@ def delete(*keys: str) -> None:
     """Delete objects; it is no error if some are gone already."""
     for key in keys:
         default_storage.delete(key)
+
+
+def keys_of(prediction_id: str) -> tuple[str, str, str]:
+    """Return where all that is kept of a photo lies: itself, the boxed photo, the copy that sites decode."""
+    return f"photos/{prediction_id}", f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg"
+
+
+def delete_all(keys: Sequence[str]) -> None:
+    """Delete any number of objects, a thousand with a request; it is no error if some are gone already."""
+    for start in range(0, len(keys), _DELETED_AT_ONCE):
+        objects = [{"Key": key} for key in keys[start : start + _DELETED_AT_ONCE]]
+        answer = aws.s3().meta.client.delete_objects(
+            Bucket=settings.IMAGES_BUCKET, Delete={"Objects": objects, "Quiet": True}
+        )
+        for failed in answer.get("Errors", ())[:1]:
+            raise ClientError({"Error": {"Code": failed["Code"], "Message": failed["Message"]}}, "DeleteObjects")

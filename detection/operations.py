@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from detection import albums, callback, deliveries, images, items, jobs, predictions, sentences, timeline
+from detection import albums, callback, deliveries, feedback, images, items, jobs, predictions, sentences, timeline
 from detection.albums import Member
 from detection.predictions import Outcome
 from detection.schemas import Prediction, Status
@@ -60,11 +60,12 @@ def apologise(prediction_id: str, sentence: str = sentences.APOLOGY) -> None:
 
 def delete(prediction_id: str) -> None:
     """Delete the photo, the boxed photo and the item: in this order, so that a failure can be found and repeated."""
-    results = f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg"
-    images.delete(f"photos/{prediction_id}", *results)
+    photo, *results = images.keys_of(prediction_id)
+    images.delete(photo, *results)
     item = predictions.delete(prediction_id)
     if "album_id" in item and "message_id" in item:
         albums.leave(item["album_id"], Member(int(item["message_id"]), prediction_id))
+    predictions.delete(feedback.key(prediction_id))
     # A worker may have stored its picture in between. One that does so later finds no item, and deletes it.
     images.delete(*results)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -60,6 +61,36 @@ def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:
         Limit=limit,
     )
     return [item["prediction_id"] for item in response["Items"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a chat's list of photos, by the photo that is there or was."""
+
+    prediction_id: str
+    created_at: datetime
+
+
+def page_of_chat(chat_id: int, start: Place | None, *, older: bool, limit: int) -> tuple[list[str], bool]:
+    """Return the ids of up to `limit` photos of a chat behind a place, newest first, and whether more follow."""
+    key = start and {
+        "chat_id": chat_id,
+        "prediction_id": start.prediction_id,
+        "created_at": times.text(start.created_at),
+    }
+    response = aws.dynamodb().query(
+        TableName=settings.PREDICTIONS_TABLE,
+        IndexName="by_chat",
+        KeyConditionExpression="chat_id = :chat",
+        ProjectionExpression="prediction_id",
+        ExpressionAttributeValues={":chat": chat_id},
+        ScanIndexForward=not older,
+        Limit=limit + 1,
+        **({"ExclusiveStartKey": key} if key else {}),
+    )
+    ids = [item["prediction_id"] for item in response["Items"]]
+    found = ids[:limit]
+    return found if older else found[::-1], len(ids) > limit
 
 
 def seconds_since_newest() -> float | None:

@@ -20,7 +20,19 @@ from celery import shared_task
 from django.conf import settings
 
 from botsite import aws, pause
-from detection import callback, dead_letters, items, jobs, predictions, queries, sentences, task_lease, tasks, times
+from detection import (
+    callback,
+    dead_letters,
+    deletions,
+    items,
+    jobs,
+    predictions,
+    queries,
+    sentences,
+    task_lease,
+    tasks,
+    times,
+)
 from detection.dead_letters import DeadLetter
 from detection.schemas import Prediction, Status
 
@@ -74,6 +86,9 @@ def _sweep(until: float) -> None:
     called = next((number for number, each in enumerate(undelivered) if not callback.notify(*each)), len(undelivered))
     taken_over, given_up = (0, 0) if pause.current() else _take_over(until)
     resent = _resend(until)
+    for key in deletions.due():
+        # A site goes on with what another one died over: it may delete, and tell people.
+        callback.notify(key, chat_id=0)
     if undelivered or resent or taken_over or given_up:
         log.warning(
             "swept",

@@ -50,8 +50,8 @@ def _answer(prediction_id: str, job_id: str) -> Prediction | None:
     claimed = predictions.claim(prediction_id, job_id)
     prediction = claimed.prediction
     if prediction is None:
-        log.error("job_without_prediction")
-        # An operator may have deleted it while a worker that then died was about to store its result.
+        log.warning("job_without_prediction")
+        # It may have been deleted while a worker that then died was about to store its result.
         images.delete(f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg")
     elif claimed.granted:
         _work(prediction)
@@ -121,7 +121,7 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
         options=boxed.options,
     )
     if stored.prediction is None:
-        # An operator has deleted it meanwhile, and its pictures before this one was stored.
+        # It was deleted meanwhile, and its pictures before this one was stored.
         images.delete(claimed.result_key, claimed.copy_key)
     log.info(
         "job_succeeded" if stored.granted else "job_overtaken",

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import structlog
+from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery, bootsteps
 from celery.signals import worker_shutdown, worker_shutting_down
 from django.conf import settings
@@ -14,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from botsite import aws, pause
 from botsite.settings import require
 from botsite.sqs.receiving import RECEIVING
-from detection import callback
+from detection import callback, known_classes
 from detection.exclusive import JOBS
 from detection.model import weights
 from detection.reports import Reporter, State
@@ -71,10 +72,16 @@ class LoadModel(bootsteps.StartStopStep):
             aws.dynamodb()
             aws.s3()
             callback.start()
-            reporter().model = yolo.load().name
+            model = yolo.load()
+            reporter().model = model.name
         except (ImproperlyConfigured, weights.WeightsMissing) as error:
             log.critical("worker_cannot_start", error=str(error))
             raise SystemExit(1) from error
+        try:
+            known_classes.store(model.name, model.labels.values())
+        except (ClientError, BotoCoreError) as error:
+            # People who ask what it knows are told of the model before.
+            log.warning("classes_not_stored", error=str(error))
 
 
 class WaitForService(bootsteps.StartStopStep):

@@ -182,7 +182,7 @@ def test_every_button_leads_to_its_look() -> None:
             assert looks.read(ANSWERED, data) is not None
             assert len(button.data.encode()) <= 64
             assert prediction_id == ANSWERED.prediction_id
-            assert action in ("look", "crops", "data")
+            assert action in ("look", "crops", "data", "wrong")
 
 
 @pytest.mark.parametrize("data", ["", "2511x", "9", "25119", "251102", "２５11", "2521", "25" * 20])

@@ -92,7 +92,7 @@ def test_commands_stay_commands(user: TelegramUser, photo: bytes) -> None:
     sent = user.send_photo(photo)
     user.wait_for_reply(sent)
     assert user.wait_for_reply(user.send_text("/help", reply_to=sent)).text == replies.HELP
-    assert user.wait_for_reply(user.send_text("/what")).text == replies.HOW_TO_ASK
+    assert user.wait_for_reply(user.send_text("/whatisthis")).text == replies.HOW_TO_ASK
     assert user.wait_for_reply(user.send_text("/what is this", reply_to=sent)).photo
 
 

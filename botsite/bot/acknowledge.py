@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite.bot import edits, waiting
+from botsite.bot import edits, language, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
@@ -96,24 +96,29 @@ def _noted(prediction: Prediction, message_id: int) -> bool:
 
 def cancel_button(prediction: Prediction) -> Button:
     """Return the button that cancels a photo that waits."""
-    return Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
+    with language.speaking(prediction.language):
+        return Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
 
 
 def _first_text(prediction: Prediction) -> str:
     """Return how the wait will go for a photo that has just come."""
-    return _text(queries.waiting_before(times.latest(prediction.created_at), PLACES), wait.outlook())
+    before = queries.waiting_before(times.latest(prediction.created_at), PLACES)
+    with language.speaking(prediction.language):
+        return _text(before, wait.outlook())
 
 
 def _texts(predicted: Sequence[Prediction]) -> list[str]:
     """Return how the wait goes for each of these photos."""
     came = queries.waiting_since(PLACES)
     outlook = wait.outlook()
-    return [
-        waiting.looking(album=prediction.album_id is not None)
-        if prediction.status is Status.PROCESSING
-        else _text(bisect_left(came, times.latest(prediction.created_at)), outlook)
-        for prediction in predicted
-    ]
+    return [_text_now(prediction, came, outlook) for prediction in predicted]
+
+
+def _text_now(prediction: Prediction, came: Sequence[datetime], outlook: Outlook | None) -> str:
+    with language.speaking(prediction.language):
+        if prediction.status is Status.PROCESSING:
+            return waiting.looking(album=prediction.album_id is not None)
+        return _text(bisect_left(came, times.latest(prediction.created_at)), outlook)
 
 
 def _text(before: int, outlook: Outlook | None) -> str:

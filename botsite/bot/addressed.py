@@ -13,7 +13,7 @@ async def to_bot(said: Photo | Command | Other) -> bool:
     match said:
         case Command(to=""):
             # Other bots may have a command of that name, but not one that is about a photo.
-            return said.name in replies.COMMANDS or (said.name in replies.ASKING and said.about is not None)
+            return said.name in replies.IN_GROUPS or (said.name in replies.ASKING and said.about is not None)
         case Command():
             return said.to == await api.username()
     if await replies_to_bot(said):

@@ -93,7 +93,7 @@ async def send_text(
 @connections.with_the_stored_token
 async def send_image(
     chat_id: int,
-    image: bytes,
+    image: bytes | str,
     caption: str,
     *,
     form: Literal["photo", "document"],
@@ -105,6 +105,7 @@ async def send_image(
 ) -> Message:
     """Send a JPEG with its caption (at most 1024 characters) as a photo, or any file of that name as a document.
 
+    A text instead of bytes is the id of a file that Telegram has.
     Not later than `before` (monotonic seconds), which is when the sender's lease may run out.
     """
     bot = await connections.bot()

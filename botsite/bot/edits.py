@@ -97,6 +97,15 @@ async def turn_into_photo(
 
 
 @connections.with_the_stored_token
+async def change_keyboard(chat_id: int, message_id: int, keyboard: Keyboard) -> None:
+    """Put other buttons under a message of the bot's."""
+    bot = await connections.bot()
+    with unchanged_is_fine():
+        async with sending(chat_id, "editMessageReplyMarkup", math.inf):
+            await bot.edit_message_reply_markup(chat_id, message_id, reply_markup=keyboard_of(keyboard))
+
+
+@connections.with_the_stored_token
 async def delete(chat_id: int, message_id: int) -> None:
     """Delete a message of the bot's; one that is gone already, or can't be deleted any more, counts as deleted."""
     bot = await connections.bot()

@@ -23,6 +23,7 @@ from botsite.bot import (
     fairness,
     fetching,
     guest_messages,
+    language,
     limits,
     rate_limit,
     replies,
@@ -31,6 +32,7 @@ from botsite.bot import (
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
+from botsite.bot.preferences import NONE, Preferences
 from botsite.bot.updates import Guest, Photo
 from detection import deliveries, items, jobs, predictions, sentences, times
 from detection.schemas import Delivery, Form, Prediction
@@ -44,7 +46,7 @@ _SHOW_TEXT = noop("Show the answer")
 _GONE = noop("I don't have this photo any more.")
 
 
-async def called(guest: Guest) -> None:
+async def called(guest: Guest, chosen: Preferences = NONE) -> None:
     """Do what a call asks for. Raise what `receive` does if it has to come again."""
     if not access.welcome(access.of_sender(guest)):
         # The chat is not the bot's: nobody there is bothered.
@@ -57,7 +59,7 @@ async def called(guest: Guest) -> None:
     identity = prediction_id(await _in_thread(bot_token.bot_id)(), guest, guest.about)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
         # It continues when Telegram hangs up: what was answered has to be written down.
-        await asyncio.shield(in_flight.start(_look(guest, guest.about, identity)))
+        await asyncio.shield(in_flight.start(_look(guest, guest.about, identity, chosen)))
 
 
 async def say(guest: Guest, text: str) -> None:
@@ -95,7 +97,7 @@ async def show(prediction_id: str, inline_message_id: str) -> str:
     return ""
 
 
-async def _look(guest: Guest, photo: Photo, identity: str) -> None:
+async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
     known = await _in_thread(predictions.find)(identity)
     if known is None and not await _may_answer(guest):
         return
@@ -103,7 +105,7 @@ async def _look(guest: Guest, photo: Photo, identity: str) -> None:
         await say(guest, replies.failure(kept_out))
         return
     # Before the answer, so that a site that takes over knows that there may be one.
-    first = (await _in_thread(predictions.create)(_prediction(guest, photo, identity))).granted
+    first = (await _in_thread(predictions.create)(_prediction(guest, photo, identity, chosen))).granted
     others = not first and await _in_thread(jobs.somebody_else_sends)(identity)
     prediction = await _in_thread(predictions.find)(identity)
     if others:
@@ -122,18 +124,18 @@ async def _look(guest: Guest, photo: Photo, identity: str) -> None:
         await _in_thread(jobs.complete)(prediction, file.data)
 
 
-def _prediction(guest: Guest, photo: Photo, identity: str) -> Prediction:
+def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> Prediction:
     return Prediction(
         identity,
         guest.chat_id,
         guest.message_id,
         image_key=f"photos/{identity}",
         sender_id=guest.sender_id,
-        language=guest.language or None,
+        language=language.current(),
         guest_query_id=guest.query_id,
         received_at=times.now(),
         # The message takes one picture, and no file.
-        options=replace(captions.read(photo.caption), form=Form.PICTURE),
+        options=replace(captions.read(photo.caption, chosen.options), form=Form.PICTURE),
     )
 
 

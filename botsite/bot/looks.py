@@ -15,15 +15,16 @@ from detection.choosing import choose
 from detection.schemas import LEAST, PERSON, Detection, Options, Prediction
 from detection.sentences import noop
 
-LOOK, CROPS, DATA = "look", "crops", "data"
+LOOK, CROPS, DATA, WRONG, BACK = "look", "crops", "data", "wrong", "back"
 # Percent; the steps that "surer" and "less sure" go through. The model's candidates end at the first.
-_STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
+STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
 _CLASSES_AT_MOST = 3
 _DATA = re.compile(r"(?P<least>\d{1,2})(?P<labels>[01])(?P<blur>[01])(?P<only>\d{0,2})", re.ASCII)
 SURER, LESS_SURE = noop("Surer"), noop("Less sure")
 LABELS_ON, LABELS_OFF = noop("Labels on"), noop("Labels off")
 BLUR_ON, BLUR_OFF = noop("Blur people"), noop("Show people")
 EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Cut out"), noop("Data")
+WRONG_TEXT = noop("Something's wrong")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,8 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     if not prediction.candidates:
         return []
     found = shown(prediction, look)
-    lower = [step for step in _STEPS if step < look.least]
-    higher = [step for step in _STEPS if step > look.least]
+    lower = [step for step in STEPS if step < look.least]
+    higher = [step for step in STEPS if step > look.least]
     levels = [(SURER, replace(look, least=higher[0]))] if higher and found else []
     levels += [(LESS_SURE, replace(look, least=lower[-1]))] if lower else []
     people = any(box.label == PERSON for box in prediction.candidates)
@@ -72,6 +73,7 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
         _classes(prediction, look),
         [_button(prediction, gettext(text), other) for text, other in ways]
         + [_button(prediction, gettext(text), look, action) for action, text in more],
+        [_button(prediction, gettext(WRONG_TEXT), look, WRONG)],
     ]
     return [row for row in rows if row]
 
@@ -94,15 +96,18 @@ def _classes(prediction: Prediction, look: Look) -> list[Button]:
     if len(numbers) < 2:
         return []
     return [
-        _button(
-            prediction, gettext("Only {name}").format(name=gettext(classes.singular(label))), replace(look, only=label)
-        )
+        _button(prediction, gettext("Only {name}").format(name=classes.called(label)), replace(look, only=label))
         for label, _ in numbers.most_common(_CLASSES_AT_MOST)
     ]
 
 
+def data(prediction: Prediction, look: Look, action: str = LOOK, word: str = "") -> str:
+    """Return what a button holds."""
+    return ":".join(filter(None, (action, prediction.prediction_id, _written(prediction, look), word)))
+
+
 def _button(prediction: Prediction, text: str, look: Look, action: str = LOOK) -> Button:
-    return Button(text, f"{action}:{prediction.prediction_id}:{_written(prediction, look)}")
+    return Button(text, data(prediction, look, action))
 
 
 def _written(prediction: Prediction, look: Look) -> str:

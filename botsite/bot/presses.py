@@ -6,9 +6,24 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import access, acknowledge, deliver, edits, guests, looks, redraw
+from botsite.bot import (
+    access,
+    acknowledge,
+    complaints,
+    deliver,
+    edits,
+    erase,
+    guests,
+    history,
+    knows,
+    language,
+    looks,
+    preference_menu,
+    redraw,
+)
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
+from botsite.bot.looks import Look
 from botsite.bot.updates import Press
 from detection import albums, images, items, predictions
 from detection.schemas import Prediction, Status
@@ -25,7 +40,15 @@ UNKNOWN = noop("I don't know this button any more. Send me the photo again.")
 FAILED = noop("That didn't work just now. Please try again in a minute.")
 
 
+# What a message does that is no answer to a photo, by the first word of its buttons.
+_OTHERS = {
+    erase.ERASE: erase.pressed,
+    preference_menu.CHOOSE: preference_menu.pressed,
+    history.HISTORY: history.pressed,
+    knows.WHAT: knows.pressed,
+}
 _SHOWS = {looks.LOOK: redraw.look, looks.CROPS: redraw.crops, looks.DATA: redraw.data}
+_ABOUT_PHOTO = (acknowledge.CANCEL, *_SHOWS, looks.WRONG, looks.BACK)
 
 
 async def pressed(press: Press) -> None:
@@ -44,10 +67,12 @@ async def pressed(press: Press) -> None:
 async def _act(press: Press) -> str:
     """Return the notice to show, empty if the changed message says it all."""
     action, _, rest = press.data.partition(":")
+    if other := _OTHERS.get(action):
+        return await other(press, rest)
     prediction_id, _, wanted = rest.partition(":")
     if action == guests.SHOW:
         return await guests.show(prediction_id, press.inline_message_id)
-    if action not in (acknowledge.CANCEL, *_SHOWS):
+    if action not in _ABOUT_PHOTO:
         return gettext(UNKNOWN)
     if not access.welcome(access.of_press(press)):
         return gettext(NOT_YOURS)
@@ -66,14 +91,28 @@ async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> s
         prediction = await _in_thread(predictions.find)(prediction_id)
         if prediction is None or prediction.chat_id != press.chat_id:
             return gettext(GONE)
-        look = looks.read(prediction, wanted)
-        if look is None:
+        written, _, word = wanted.partition(":")
+        look = looks.read(prediction, written)
+        if look is None or (word and not complaints.known(prediction, word)):
             return gettext(UNKNOWN)
-        await _SHOWS[action](prediction, press.message_id, look)
+        if action == looks.WRONG:
+            return await _complain(prediction, press.message_id, look, word)
+        # The notice is for the person who presses; the message stays in its language.
+        with language.speaking(prediction.language):
+            if action == looks.BACK:
+                await edits.change_keyboard(press.chat_id, press.message_id, looks.keyboard(prediction, look))
+            else:
+                await _SHOWS[action](prediction, press.message_id, look)
     except (items.Incomplete, images.ImageGone) as error:
         log.info("photo_not_shown", error=str(error))
         return gettext(GONE)
     return ""
+
+
+async def _complain(prediction: Prediction, message_id: int, look: Look, word: str) -> str:
+    if word:
+        return await complaints.take(prediction, message_id, look, word)
+    return await complaints.ask(prediction, message_id, look)
 
 
 async def _cancel_album(acknowledged: Prediction) -> str:

@@ -168,6 +168,21 @@ def forget(limit: Limit) -> None:
     aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": limit.key})
 
 
+def forget_chat(chat_id: int) -> None:
+    """Forget when a chat had its last message, unless that was a moment ago, and that it was the last one refused."""
+    _update(BOT, "REMOVE refused_chat, refused_at, refused_seconds", "refused_chat = :chat", {":chat": chat_id})
+    try:
+        aws.dynamodb().delete_item(
+            TableName=settings.PREDICTIONS_TABLE,
+            Key={"prediction_id": chat(chat_id).key},
+            ConditionExpression="next_at < :now",
+            ExpressionAttributeValues={":now": Decimal(f"{time.time():.3f}")},
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+
+
 def _take_free(limit: Limit, now: float, messages: int = 1) -> bool:
     """Take a permit if nobody is ahead, or only what a wrong clock has written; return whether it was taken."""
     furthest = _latest(limit, now) + limit.most_at_once * limit.interval_seconds + _SKEW_SECONDS

@@ -19,18 +19,23 @@ from botsite.bot import (
     api,
     bot_token,
     captions,
+    commands,
     deliver,
     fairness,
     fetching,
     guests,
+    language,
+    preferences,
     presses,
     replies,
 )
 from botsite.bot.errors import TelegramError
+from botsite.bot.preferences import Preferences
 from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Guest, Incoming, Other, Photo, Press
 from botsite.pause import Pause
-from detection import jobs, times
+from detection import deletions, jobs, operations, predictions, times
+from detection.albums import KEY as ALBUM_KEY
 from detection.schemas import EVERYTHING, Prediction
 
 log = structlog.get_logger()
@@ -43,32 +48,39 @@ async def receive(incoming: Incoming) -> None:
 
     Raise TelegramError, spool.Full, limits.Busy or botocore's errors if it has to come again.
     """
+    if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await addressed.to_bot(incoming):
+        return
+    chosen = await preferences.of(incoming.pressed_by if isinstance(incoming, Press) else incoming.sender_id)
+    with language.speaking(chosen.language, incoming.language):
+        await _act(incoming, chosen)
+
+
+async def give_up(incoming: Incoming) -> None:
+    """Apologise for what could not be done. Raise as `receive` does."""
+    with language.speaking(incoming.language):
+        if isinstance(incoming, Guest):
+            await guests.say(incoming, replies.gave_up())
+        elif not isinstance(incoming, Press):
+            await _say(incoming, replies.gave_up())
+
+
+async def _act(incoming: Incoming, chosen: Preferences) -> None:
     if isinstance(incoming, Press):
         await presses.pressed(incoming)
         return
     if isinstance(incoming, Guest):
-        await guests.called(incoming)
-        return
-    if incoming.in_group and not await addressed.to_bot(incoming):
+        await guests.called(incoming, chosen)
         return
     photo = addressed.photo_of(incoming)
     match incoming:
         case Command() | Other() if photo and await addressed.replies_to_bot(incoming):
             await _say(incoming, replies.own_photo())
         case _ if photo:
-            await _photo(photo)
+            await _photo(photo, chosen)
         case Command():
-            await _say(incoming, replies.command(incoming.name))
+            await commands.answer(incoming)
         case Other():
             await _say(incoming, replies.no_photo(incoming.kind))
-
-
-async def give_up(incoming: Incoming) -> None:
-    """Apologise for what could not be done. Raise as `receive` does."""
-    if isinstance(incoming, Guest):
-        await guests.say(incoming, replies.gave_up())
-    elif not isinstance(incoming, Press):
-        await _say(incoming, replies.gave_up())
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:
@@ -80,7 +92,7 @@ def prediction_id(bot_id: int, photo: Photo) -> str:
     return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-async def _photo(photo: Photo) -> None:
+async def _photo(photo: Photo, chosen: Preferences) -> None:
     if (why := await fairness.unwelcome(photo)) is not None:
         if why:
             await _say(photo, why)
@@ -94,9 +106,12 @@ async def _photo(photo: Photo) -> None:
             if known.finished:
                 await deliver.deliver(identity)
             return
-        asked = captions.read(photo.caption)
+        if await _deleted(photo, identity):
+            return
+        asked = captions.read(photo.caption, chosen.options)
+        own = asked != chosen.options
         kept_out = await fairness.over_limit(photo, identity)
-        album = None if kept_out else await albums.join(bot_id, photo, identity, asked)
+        album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else EVERYTHING)
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -104,11 +119,11 @@ async def _photo(photo: Photo) -> None:
             image_key=f"photos/{identity}",
             sender_id=photo.sender_id,
             thread_id=photo.thread_id,
-            language=photo.language or None,
+            language=language.current(),
             received_at=times.now(),
             album_id=album.album_id if album else None,
             # Of an album, only one photo has the caption.
-            options=album.options if album and asked == EVERYTHING else asked,
+            options=album.options if album and not own and album.options != EVERYTHING else asked,
         )
         if kept_out:
             await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
@@ -118,12 +133,25 @@ async def _photo(photo: Photo) -> None:
             file = await fetching.fetch(photo)
         except fetching.Refused as error:
             await _in_thread(jobs.refuse)(prediction, str(error))
-            await deliver.deliver(identity)
+            if not await _deleted(photo, identity):
+                await deliver.deliver(identity)
             return
-        await asyncio.shield(in_flight.start(_submit(prediction, file)))
+        await asyncio.shield(in_flight.start(_submit(photo, prediction, file)))
 
 
-async def _submit(prediction: Prediction, file: Spool) -> None:
+async def _deleted(photo: Photo, identity: str) -> bool:
+    """Return whether its sender has had everything deleted since; then nothing is left of it here, either."""
+    if not await _in_thread(deletions.covers)(photo.chat_id, photo.sender_id, photo.sent_at):
+        return False
+    log.info("photo_was_deleted")
+    await _in_thread(operations.delete)(identity)
+    if photo.album:
+        bot_id = await _in_thread(bot_token.bot_id)()
+        await _in_thread(predictions.delete)(ALBUM_KEY.format(albums.album_id(bot_id, photo)))
+    return True
+
+
+async def _submit(photo: Photo, prediction: Prediction, file: Spool) -> None:
     """Store the photo, send its job, and show its sender that it came.
 
     This continues when Telegram hangs up, as its thread would anyway.
@@ -134,6 +162,9 @@ async def _submit(prediction: Prediction, file: Spool) -> None:
         prediction = replace(prediction, photo_bytes=len(file.data))
         activity = [] if paused or waits else [_show_activity(prediction)]
         stored, *_ = await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), *activity)
+    # Whoever deletes what is stored may have looked before this was.
+    if await _deleted(photo, prediction.prediction_id):
+        return
     if paused:
         # Telegram need not wait for this: the photo is stored.
         in_flight.start(_tell_of(paused, prediction))

@@ -9,12 +9,31 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from botsite.bot import classes
-from botsite.bot.language import gettext, ngettext
+from botsite.bot.language import gettext, isolated, ngettext
 from detection import sentences
 from detection.schemas import Unknown
 from detection.sentences import noop
 
-COMMANDS = ("start", "help", "privacy")
+# What Telegram's menu says of each command.
+COMMANDS = {
+    "start": noop("What I do"),
+    "help": noop("What you can send me, and what a caption can ask for"),
+    "what": noop("What I can recognise; add a word to search"),
+    "history": noop("Your photos, newest first"),
+    "stats": noop("Your photos in numbers"),
+    "settings": noop("How I answer your photos"),
+    "feedback": noop("Tell me what's wrong with an answer"),
+    "privacy": noop("What I keep, and for how long"),
+    "delete_my_data": noop("Delete everything I keep of you"),
+}
+# Of these, those that no other bot in a group is likely to have with another meaning; the rest need the bot's name.
+IN_GROUPS = ("start", "help", "privacy", "delete_my_data")
+# In a chat with the bot before anything is said, and where people share the bot.
+DESCRIPTION = noop(
+    "Send me a photo, and I'll send it back with the objects in it boxed and counted. Photos as files keep their full "
+    "resolution. /privacy says what I keep."
+)
+SHORT_DESCRIPTION = noop("Send me a photo and I'll tell you what's in it.")
 # As a reply to a photo, they ask what is in it.
 ASKING = ("what", "whatisthis", "what_is_this")
 
@@ -32,7 +51,12 @@ HELP = noop(
     "a photo, or reply to somebody's photo and mention me or send /what. With privacy mode, which bots usually have, "
     "Telegram doesn't even show me anything else. In a chat without me, reply to a photo and mention me: if I can be "
     "called as a guest, I answer there once.\n\n"
-    "If it takes a while, I may be starting a machine for you: I sleep while nobody sends photos."
+    "If it takes a while, I may be starting a machine for you: I sleep while nobody sends photos.\n\n"
+    "/what alone says what I can recognise, /settings changes how I answer, /history shows your photos again."
+)
+FEEDBACK = noop(
+    "Under each answer there's a button “Something's wrong”. Press it, then the box that is wrong, or “You missed "
+    "something”. The operator of this bot sees it."
 )
 UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
 NO_PHOTO = {
@@ -75,6 +99,8 @@ def command(name: str) -> str:
             return gettext(START)
         case "help":
             return gettext(HELP)
+        case "feedback":
+            return gettext(FEEDBACK)
         case "privacy":
             return privacy(settings.PREDICTIONS_KEPT_DAYS)
     if name in ASKING:
@@ -85,13 +111,24 @@ def command(name: str) -> str:
 def privacy(days: int) -> str:
     """Return what is kept of a photo, and for how many days."""
     kept = ngettext(
-        "Your photo, its boxed copy and the objects found are kept for {days} day, then deleted. "
-        "Only the operator of this bot can see them, and they are used only to answer you.",
-        "Your photo, its boxed copy and the objects found are kept for {days} days, then deleted. "
-        "Only the operator of this bot can see them, and they are used only to answer you.",
+        "For {days} day I keep your photo, its boxed copy, what was found in it, what you said about my answer, and "
+        "the numbers by which Telegram knows you, the chat and the message. Then I delete it.",
+        "For {days} days I keep your photo, its boxed copy, what was found in it, what you said about my answer, and "
+        "the numbers by which Telegram knows you, the chat and the message. Then I delete it.",
         days,
     )
-    return kept.format(days=days)
+    logs = ngettext(
+        "My logs hold numbers only, no photo and no word of yours, and are deleted after {days} day.",
+        "My logs hold numbers only, no photo and no word of yours, and are deleted after {days} days.",
+        days,
+    )
+    rest = gettext(
+        "Your settings stay until you delete them. Backups of the database hold no photos, and go after 35 days.\n\n"
+        "Only the operator of this bot can see all this, and it is used only to answer you.\n\n"
+        "/delete_my_data deletes everything but logs and backups at once."
+    )
+    text = f"{kept} {logs} {rest}"
+    return text.format(days=days)
 
 
 def no_photo(kind: str) -> str:
@@ -145,7 +182,7 @@ def none_of_in_photos(labels: Sequence[str]) -> str:
 
 
 def _names(labels: Sequence[str]) -> str:
-    return gettext(", ").join(gettext(classes.singular(label)) for label in labels)
+    return gettext(", ").join(classes.called(label) for label in labels)
 
 
 def not_understood(unknown: Sequence[Unknown]) -> str:
@@ -156,8 +193,9 @@ def not_understood(unknown: Sequence[Unknown]) -> str:
 def _not_understood(unknown: Unknown) -> str:
     if unknown.nearest:
         form = gettext("I don't know “{word}”. Did you mean “{nearest}”?")
-        return form.format(word=unknown.word, nearest=unknown.nearest)
-    return gettext("I don't know “{word}”. /help tells you what a caption can ask for.").format(word=unknown.word)
+        return form.format(word=isolated(unknown.word), nearest=isolated(unknown.nearest))
+    form = gettext("I don't know “{word}”. /help tells you what a caption can ask for.")
+    return form.format(word=isolated(unknown.word))
 
 
 def failure(stored: str | None) -> str:

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from botsite.staff import access, errors, job_operations, job_rows, logs_link, pages
-from detection import albums, images, items, predictions, timeline
+from detection import albums, feedback, images, items, predictions, timeline
 from detection.schemas import Prediction
 
 
@@ -29,6 +29,8 @@ def show(request: HttpRequest, prediction_id: str) -> HttpResponse:
     pictures = {"Photo": _link(prediction.image_key), "Boxed photo": _link(prediction.result_key)}
     gone = pictures["Photo"] is None
     context |= _story(prediction, photo_gone=gone) | {"pictures": pictures, "logs": logs_link.of(prediction)}
+    said = feedback.of([prediction_id]).get(prediction_id)
+    context["said"] = said.words(prediction) if said else ""
     context["operations"] = job_operations.offered(request.user, prediction, photo_gone=gone)
     return _with_images(pictures.values(), request, pages.render(request, "job", context))
 

@@ -5,7 +5,7 @@ update came.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from botsite.bot.found import counts
 from botsite.staff.job_filters import State
-from detection import items, queries, refusals, timeline, times
+from detection import feedback, items, queries, refusals, timeline, times
 from detection.schemas import Delivery, Prediction, Status
 
 
@@ -22,7 +22,7 @@ class Line:
     """One job in a list; what is unknown is empty or None.
 
     `given_up`: sending the answer failed for hours. `picture` is the small picture's address, which changes with the
-    boxed photo; it is empty without one.
+    boxed photo; it is empty without one. `said` is what its sender says is wrong with the answer.
     """
 
     prediction_id: str
@@ -38,12 +38,18 @@ class Line:
     attempts: str
     inference_ms: str
     picture: str = ""
+    said: str = ""
 
 
 def lines(rows: Sequence[items.Row]) -> list[Line]:
     """Return the lines of up to 100 jobs. An item that cannot be read is shown as its index has it."""
-    known = queries.known([row.prediction_id for row in rows])
-    return [_line(row, known.get(row.prediction_id)) for row in rows]
+    ids = [row.prediction_id for row in rows]
+    known, said = queries.known(ids), feedback.of(ids)
+    found = ((row, known.get(row.prediction_id), said.get(row.prediction_id)) for row in rows)
+    return [
+        replace(_line(row, prediction), said=words.words(prediction) if words else "")
+        for row, prediction, words in found
+    ]
 
 
 def state(prediction: Prediction) -> str:

@@ -87,6 +87,7 @@ def _photos(seen: Snapshot) -> Section:
             tile("Our failures", photos, _failures, _jobs(State.FAILED, seen=seen)),
             tile("Refused files", photos, _refused, _jobs(State.REFUSED, seen=seen)),
             tile("Undeliverable", photos, _lost, _jobs(delivery=Delivery.UNDELIVERABLE, seen=seen)),
+            tile("Feedback", seen.feedback, _said, reverse("ops:feedback")),
         ),
         trends.photos(seen),
     )
@@ -186,6 +187,10 @@ def _refused(recent: Recent) -> Tile:
 
 def _lost(recent: Recent) -> Tile:
     return of(_at_least(recent, recent.undeliverable), f"answers in {_in(recent)}: the chat is gone or blocks the bot")
+
+
+def _said(number: int) -> Tile:
+    return of(f"{number:,}", "answers of the last 24 hours that people say are wrong")
 
 
 def _in_service(group: Group, seen: Snapshot) -> Tile:

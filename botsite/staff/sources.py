@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -20,7 +21,7 @@ from botsite.staff import recent, time_ranges, waiting
 from botsite.staff.recent import Recent
 from botsite.staff.time_ranges import TimeRange
 from botsite.staff.waiting import Waiting
-from detection import dead_letters, reports
+from detection import dead_letters, feedback, reports
 from detection.reports import Report
 from metrics import service
 from metrics.backlog import Depth
@@ -34,6 +35,7 @@ _CACHED_SECONDS = 2.5
 # Whatever takes longer is unknown for now, and shown once it arrives.
 _PATIENCE_SECONDS = 6.0
 _MACHINES_AT_MOST = 50
+_FEEDBACK_AT_MOST = 1000
 _FAILURES = (MetricFailed, dead_letters.NoDeadLetterQueue, ClientError, BotoCoreError)
 Value = TypeVar("Value")
 
@@ -69,6 +71,8 @@ class Snapshot:
     history: Reading[History]
     photos: Reading[Recent]
     limited: Reading[list[Limited]] = field(default_factory=lambda: Reading([]))
+    # Of how many answers of the last day people say that something is wrong.
+    feedback: Reading[int] = Reading(0)
 
     @property
     def workers(self) -> Group | None:
@@ -130,6 +134,7 @@ class Sources:
             "paused": Source("paused", lambda: pause.read(settings.PREDICTIONS_TABLE), _CACHED_SECONDS),
             "limited": Source("limited", limits.refused_lately, 15.0),
             "scheduled": Source("scheduled", service.scheduled, 15.0),
+            "feedback": Source("feedback", partial(feedback.count, timedelta(days=1), _FEEDBACK_AT_MOST), 15.0),
             # These cost money: see docs/architecture.md.
             "tracked": Source("tracked", service.tracked, 5.0),
             "alarms": Source("alarms", service.alarms, 15.0),

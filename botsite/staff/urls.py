@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from botsite.staff import dashboard, dead_letters, job_page
+from botsite.staff import dashboard, dead_letters, feedback_page, job_page
 
 app_name = "ops"
 urlpatterns = [
@@ -14,6 +14,8 @@ urlpatterns = [
     path("dead-letters/replay", dead_letters.replay, name="replay"),
     path("dead-letters/delete", dead_letters.delete, name="delete_letters"),
     path("dead-letters/delete-all", dead_letters.delete_all, name="delete_all_letters"),
+    path("feedback", feedback_page.show, name="feedback"),
+    path("feedback/", RedirectView.as_view(pattern_name="ops:feedback")),
     # First, because an id in the path may contain the slash.
     path("trace/<path:prediction_id>/", RedirectView.as_view(pattern_name="ops:trace")),
     path("trace/<path:prediction_id>", job_page.trace, name="trace"),

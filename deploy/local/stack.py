@@ -24,7 +24,7 @@ from deploy.local import ministack, roles
 from deploy.local.processes import BOTTOM, MIDDLE, Child, Children, free_port, listening
 from deploy.local.roles import script as script
 from deploy.service import Service
-from deploy.webhook import registration
+from deploy.webhook import profile, registration
 from detection.model import weights
 
 PREFIX = "objdet"
@@ -224,6 +224,7 @@ class LocalStack:
         self.adopt("TELEGRAM_API_URL")
         secrets = (self.env["TELEGRAM_TOKEN"], self.env["TELEGRAM_WEBHOOK_SECRET"])
         registration.register(self.env["TELEGRAM_WEBHOOK_URL"], *secrets, self.certificate.read_bytes())
+        profile.publish(self.env["TELEGRAM_TOKEN"])
 
     def adopt(self, *names: str) -> None:
         """Set these variables of the stack in this process too: its settings are older than the stack."""

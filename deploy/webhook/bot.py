@@ -15,7 +15,7 @@ from botsite.bot.errors import TelegramError
 from deploy.certificates import acm
 from deploy.cfn.cloudformation import Stack, StackError
 from deploy.service import Service
-from deploy.webhook import bot_api, registration
+from deploy.webhook import bot_api, profile, registration
 from deploy.webhook.registration import Registered
 
 # A new DNS name takes some minutes to be known everywhere.
@@ -88,6 +88,11 @@ def connect(service: Service, say: Callable[[str], None]) -> Registered:
             say(f"Telegram can't resolve the host of {to.url} yet; waiting for DNS")
             told = True
         aws.pause(15)
+
+
+def introduce(service: Service) -> list[str]:
+    """Have Telegram's apps show the bot's commands and what it is for; return what was changed. Raise TelegramError."""
+    return profile.publish(target(service).token)
 
 
 def disconnect(service: Service) -> bool:

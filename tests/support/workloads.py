@@ -31,7 +31,19 @@ from botsite.sqs.threads import Receiver, Settler
 from botsite.staff import job_query, job_rows, recent, waiting
 from botsite.staff.job_filters import Filters, State
 from deploy.local.processes import wait_until
-from detection import dead_letters, deliveries, images, jobs, operations, predictions, reports, sweep, termination
+from detection import (
+    dead_letters,
+    deletions,
+    deliveries,
+    images,
+    jobs,
+    known_classes,
+    operations,
+    predictions,
+    reports,
+    sweep,
+    termination,
+)
 from detection.schemas import Delivery, Detection, Prediction
 from metrics import service, tasks, wait
 
@@ -147,6 +159,23 @@ def deliver_result() -> None:
     deliveries.migrate_chat(CHAT_ID, -CHAT_ID)
 
 
+def delete_everything() -> None:
+    """Do what /delete_my_data does for somebody with a photo."""
+    person = deletions.Person(uuid4().int >> 80, 1)
+    identity = uuid4().hex
+    jobs.submit(Prediction(identity, person.chat_id, 1, f"photos/{identity}"), b"photo")
+    assert deletions.begin(person, 1)
+    taken = deletions.claim(person.key)
+    assert taken
+    # The emulator's short poll finds everything.
+    dead_letters.WAIT_SECONDS = 0
+    list(deletions.delete_all(taken))
+    assert not images.exists(f"photos/{identity}")
+    deletions.note_told(taken)
+    rate_limit.forget_chat(person.chat_id)
+    deletions.finish(taken)
+
+
 def administer() -> None:
     """Do what an operator does in the admin: list jobs each way, look at a photo and its result, delete a job."""
     for filters in (
@@ -199,6 +228,7 @@ def work() -> None:
     images.put(claimed.result_key, b"boxed", "image/jpeg")
     predictions.succeed(claimed, [DETECTION], "model", 1)
     images.delete("results/deleted.jpg")
+    known_classes.store("model", ["cat"])
     assert not predictions.claim(identity, uuid4().hex).granted
 
 
@@ -268,7 +298,7 @@ def tick() -> None:
 
 ALWAYS: list[Callable[[], None]] = [read_secrets, log_to_cloudwatch]
 ROLES: Mapping[str, list[Callable[[], None]]] = {
-    "polybot": [*ALWAYS, check_readiness, take_photo, deliver_result, administer, look_at_service],
+    "polybot": [*ALWAYS, check_readiness, take_photo, deliver_result, delete_everything, administer, look_at_service],
     "yolo5": [*ALWAYS, lambda: consume("jobs", settings.JOBS_QUEUE_URL), work, notice_gone, leave],
     "metrics": [*ALWAYS, repair, tick, tasks.publish],
     "bake": [fetch_and_report, pull, be_healthy],

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from deploy.local.telegram import editing, guests, sending
+from deploy.local.telegram import editing, guests, profile, sending
 from deploy.local.telegram.calls import ApiError, Call, JsonObject, bad_request
 from deploy.local.telegram.files import MAX_DOWNLOAD_BYTES
 from deploy.local.telegram.journal import logger
@@ -46,26 +46,6 @@ async def get_file(telegram: Telegram, call: Call) -> JsonObject:
     if len(file.upload.data) > MAX_DOWNLOAD_BYTES:
         raise bad_request("file is too big")
     return file.to_json() | {"file_path": file.path}
-
-
-async def set_my_commands(telegram: Telegram, call: Call) -> bool:
-    """Set the commands in the bot's menu."""
-    commands = call.json("commands")
-    if not isinstance(commands, list) or not all(
-        isinstance(entry, dict) and re.fullmatch(r"[a-z0-9_]{1,32}", str(entry.get("command")).lstrip("/"))
-        for entry in commands
-    ):
-        raise bad_request("BOT_COMMAND_INVALID")
-    telegram.commands = [
-        {"command": str(entry["command"]).lstrip("/"), "description": str(entry.get("description", ""))}
-        for entry in commands
-    ]
-    return True
-
-
-async def get_my_commands(telegram: Telegram, call: Call) -> list[JsonObject]:
-    """Return the commands in the bot's menu."""
-    return telegram.commands
 
 
 async def set_webhook(telegram: Telegram, call: Call) -> bool:
@@ -150,8 +130,13 @@ METHODS: dict[str, Method] = {
     "getMe": get_me,
     "getChat": get_chat,
     "getFile": get_file,
-    "getMyCommands": get_my_commands,
-    "setMyCommands": set_my_commands,
+    "getMyCommands": profile.get_my_commands,
+    "setMyCommands": profile.set_my_commands,
+    "deleteMyCommands": profile.delete_my_commands,
+    "getMyDescription": profile.get_my_description,
+    "setMyDescription": profile.set_my_description,
+    "getMyShortDescription": profile.get_my_short_description,
+    "setMyShortDescription": profile.set_my_short_description,
     "setWebhook": set_webhook,
     "deleteWebhook": delete_webhook,
     "getWebhookInfo": get_webhook_info,

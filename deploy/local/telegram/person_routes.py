@@ -42,7 +42,7 @@ async def chat_state(request: web.Request) -> web.Response:
         {
             "bot": telegram.bot.to_json(),
             "chat": chat.to_json(),
-            "commands": telegram.commands,
+            "commands": telegram.profile.commands.get("", []),
             "blocked": chat.blocked,
             "version": chat.version,
             "messages": [_shown(telegram, chat, message) for message in chat.messages.values()],

@@ -26,6 +26,15 @@ class Press:
 
 
 @dataclass
+class Profile:
+    """What people see of the bot besides its messages, by language; an empty one is for all others."""
+
+    commands: dict[str, list[JsonObject]] = field(default_factory=dict)
+    # By name (description, short_description) and language.
+    texts: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass
 class GuestQuery:
     """A message in a chat of others that calls the bot; it may be answered once."""
 
@@ -59,13 +68,13 @@ class Telegram:
         self.guest_queries: dict[str, GuestQuery] = {}
         # Where the messages are that the bot knows by an inline_message_id: chat and message_id.
         self.inline_messages: dict[str, tuple[int, int]] = {}
-        self.commands: list[JsonObject] = []
+        self.profile = Profile()
         self.claims = Claims()
 
     def reset(self) -> None:
         """Forget messages, files, updates, faults and calls, and reset all settings.
 
-        The webhook and the commands stay, as they are set up once per bot. Ids are not reused.
+        The webhook and the profile stay, as they are set up once per bot. Ids are not reused.
         """
         for chat in self.chats:
             chat.clear()
@@ -77,10 +86,10 @@ class Telegram:
         self.webhook.forget()
 
     def forget_setup(self) -> None:
-        """Forget the webhook and the commands too."""
+        """Forget the webhook and the profile too."""
         self.webhook.set(None)
         self.updates.allowed = None
-        self.commands = []
+        self.profile = Profile()
 
     async def _execute(self, call: Call) -> None:
         await self.execute(self, call)

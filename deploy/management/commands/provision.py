@@ -152,11 +152,12 @@ def _connect(service: Service, console: Console) -> None:
         return
     try:
         done = bot.connect(service, lambda text: console.print(text, markup=False))
+        introduced = bot.introduce(service)
     except TelegramError as error:
         raise CommandError(
             f"Everything is deployed, but Telegram doesn't send updates yet. {error} - then run this again."
         ) from error
-    for change in done.changes:
+    for change in [*done.changes, *introduced]:
         console.print(f"Changed {change}", markup=False)
     console.print("The webhook was sent to Telegram." if done.sent else "Telegram already has the webhook.")
 

@@ -12,7 +12,7 @@ from botsite.bot import bot_token
 from botsite.bot.errors import TelegramError
 from deploy.management.base import StackCommand
 from deploy.service import Service
-from deploy.webhook import bot, guests, registration
+from deploy.webhook import bot, guests, profile, registration
 from deploy.webhook.bot import Target
 
 
@@ -21,7 +21,8 @@ class Command(StackCommand):
 
     help = (
         "Have Telegram send the bot's updates to the load balancer, and trust its certificate if it is self-signed. "
-        "With --remove, have it forget the webhook. Pending updates are kept."
+        "Pending updates are kept. Telegram's apps learn the bot's commands and what it is for, in each language. "
+        "With --remove, Telegram forgets the webhook."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -53,11 +54,12 @@ class Command(StackCommand):
                 return
             target = _target(options["url"], service)
             done = registration.register(target.url, target.token, target.secret, target.certificate, options["again"])
+            introduced = profile.publish(target.token)
             refusal = guests.refusal(target.token, _storage_chat(options["url"], service))
         except TelegramError as error:
             raise CommandError(str(error)) from error
         console = self.console()
-        for change in done.changes:
+        for change in [*done.changes, *introduced]:
             console.print(f"Changed {change}", markup=False)
         console.print("The webhook was sent to Telegram." if done.sent else "Telegram already has the webhook.")
         for line in registration.state(done.info):

@@ -1,0 +1,338 @@
+"""Delete all that is kept of a person in a chat, and remember until late updates can't come any more that it was done.
+
+A tombstone is written first. It keeps what was sent before from being stored again, it holds how far the work is, so
+that another site continues after one that died, and it names nobody once the work is done. The work is done twice: the
+second time finds what an index, or somebody who held a dead letter, did not show the first time.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from botocore.exceptions import ClientError
+from django.conf import settings
+
+from botsite import aws
+from detection import albums, dead_letters, feedback, images, items, predictions, times
+from detection.schemas import Delivery
+
+log = structlog.get_logger()
+
+_KEY = "deleted#"
+_KIND = "deletion"
+# Telegram keeps an update for 24 hours.
+_REMEMBERED = timedelta(hours=25)
+# Longer than a photo is held by a worker that is gone, and than somebody may hide a dead letter.
+SECOND_TIME = timedelta(minutes=6)
+# A run that has not said for so long that it goes on has died.
+_ABANDONED = timedelta(seconds=60)
+_PAGE = 100
+_READ_TRIES = 5
+# All items of a person or a chat that are no photos, by their keys. What else is stored of somebody belongs here.
+_OF_PERSON = ("settings#{user}",)
+_OF_CHAT = ("pause#chat#{chat}",)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in a chat. In a private chat everything is theirs, in a group what they sent."""
+
+    chat_id: int
+    user_id: int
+
+    @property
+    def alone(self) -> bool:
+        """Return whether nobody else talks there."""
+        return self.chat_id > 0
+
+    @property
+    def key(self) -> str:
+        """Return the key of the tombstone, which tells nobody whose it is."""
+        user_id = self.chat_id if self.alone else self.user_id
+        secret = settings.PREDICTION_ID_KEY.encode()
+        return _KEY + hmac.new(secret, f"deleted:{self.chat_id}:{user_id}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A deletion as its tombstone has it. `question` is the message whose button was pressed, in that chat.
+
+    `photos` is how many were deleted so far. `again`: the person was told; it is done the second time. `run` is an id
+    for one run of the work.
+    """
+
+    key: str
+    person: Person
+    at: datetime
+    question: int
+    language: str
+    photos: int
+    again: bool
+    run: str
+
+
+class TakenOver(Exception):
+    """Another run works on this deletion, or a newer one has begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A message that tells how a wait went on that nobody has to wait for any more."""
+
+    chat_id: int
+    message_id: int
+
+
+def is_key(prediction_id: str) -> bool:
+    """Return whether this is no id of a prediction but the key of a tombstone."""
+    return prediction_id.startswith(_KEY)
+
+
+def covers(chat_id: int, user_id: int | None, sent_at: datetime) -> bool:
+    """Return whether what that person sent there then was deleted since. Telegram's times have whole seconds."""
+    return (at := deleted_at(chat_id, user_id)) is not None and sent_at.replace(microsecond=0) <= at
+
+
+def deleted_at(chat_id: int, user_id: int | None) -> datetime | None:
+    """Return when that person's data was deleted last, None if it wasn't in the last 24 hours."""
+    item = _tombstone(chat_id, user_id)
+    return times.parse(item.get("created_at")) if item else None
+
+
+def question_of(chat_id: int, user_id: int | None) -> int | None:
+    """Return the message by which that person's data was deleted last, None if it wasn't in the last 24 hours."""
+    item = _tombstone(chat_id, user_id)
+    return int(item.get("question", 0)) if item else None
+
+
+def begin(person: Person, question: int, language: str = "") -> bool:
+    """Write the tombstone; return False if this question, or a later one, was answered before."""
+    item = {
+        "prediction_id": person.key,
+        items.KIND: _KIND,
+        "created_at": times.text(times.now()),
+        # Not `chat_id`, which would list it among the chat's photos.
+        "chat": person.chat_id,
+        "person": person.user_id,
+        "question": question,
+        "language": language,
+        "photos": 0,
+    }
+    try:
+        aws.dynamodb().put_item(
+            TableName=settings.PREDICTIONS_TABLE,
+            Item=item,
+            ConditionExpression="attribute_not_exists(prediction_id) OR question < :question",
+            ExpressionAttributeValues={":question": question},
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        return False
+    return True
+
+
+def due() -> Iterator[str]:
+    """Yield the keys of deletions that nobody works on and that should go on, oldest first."""
+    pages = (
+        aws.dynamodb()
+        .get_paginator("query")
+        .paginate(
+            TableName=settings.PREDICTIONS_TABLE,
+            IndexName="by_time",
+            KeyConditionExpression="#kind = :kind",
+            FilterExpression="attribute_not_exists(finished_at) AND created_at < :abandoned"
+            " AND (attribute_not_exists(started_at) OR started_at < :abandoned)"
+            " AND (attribute_not_exists(delivered_at) OR created_at < :second)",
+            ProjectionExpression="prediction_id",
+            ExpressionAttributeNames={"#kind": items.KIND},
+            ExpressionAttributeValues=items.plain(
+                {":kind": _KIND, ":abandoned": times.now(-_ABANDONED), ":second": times.now(-SECOND_TIME)}
+            ),
+        )
+    )
+    for page in pages:
+        yield from (item["prediction_id"] for item in page["Items"])
+
+
+def claim(key: str) -> Deletion | None:
+    """Take a deletion to work on; None if somebody works on it, or nothing is left to do."""
+    run = uuid4().hex
+    item = _update(
+        key,
+        "SET started_at = :now, holder = :run",
+        # botocore repeats a write whose reply was lost: that one finds the run to be its own.
+        "attribute_exists(chat) AND (attribute_not_exists(started_at) OR started_at < :abandoned OR holder = :run)"
+        " AND (attribute_not_exists(delivered_at) OR created_at < :second)",
+        {":now": times.now(), ":run": run, ":abandoned": times.now(-_ABANDONED), ":second": times.now(-SECOND_TIME)},
+    )
+    return _read(item) if item else None
+
+
+def delete_all(deletion: Deletion) -> Iterator[list[Status]]:
+    """Delete what was stored before, a page at a time; yield the messages that are left without a photo.
+
+    Raise TakenOver if another run has begun.
+    """
+    for ids in _pages(deletion):
+        stored = [item for item in _items(ids) if _is_of(deletion.person, item)]
+        waits = [int(item["status_message_id"]) for item in stored if _waits(item)] + _delete(stored)
+        _go_on(deletion, len(stored))
+        yield [Status(deletion.person.chat_id, message_id) for message_id in waits]
+    person = deletion.person
+    if person.alone:
+        for form in (*_OF_PERSON, *_OF_CHAT):
+            predictions.delete(form.format(user=person.user_id, chat=person.chat_id))
+    _delete_letters(person.chat_id)
+
+
+def note_told(deletion: Deletion) -> None:
+    """Record that the person was told; the second time is due a few minutes later."""
+    _update(deletion.key, "SET delivered_at = :now", _RUNS, {":now": times.now(), ":run": deletion.run})
+
+
+def finish(deletion: Deletion) -> None:
+    """Record that all is done: the tombstone names nobody any more, and goes when late updates can't come."""
+    expires = int((deletion.at + _REMEMBERED).timestamp())
+    _update(
+        deletion.key,
+        "SET finished_at = :now, expires_at = :expires REMOVE chat, person, #language, photos, holder, started_at",
+        _RUNS,
+        {":now": times.now(), ":expires": expires, ":run": deletion.run},
+    )
+
+
+def photos_of(deletion: Deletion) -> int:
+    """Return how many photos were deleted, by this run and those that died."""
+    item = predictions.find_item(deletion.key) or {}
+    return int(item.get("photos", deletion.photos))
+
+
+_RUNS = "holder = :run"
+
+
+def _go_on(deletion: Deletion, photos: int) -> None:
+    """Count what was deleted, and say that the run goes on; raise TakenOver if it may not."""
+    values = {":now": times.now(), ":photos": photos, ":run": deletion.run}
+    if not _update(deletion.key, "SET started_at = :now ADD photos :photos", _RUNS, values):
+        raise TakenOver(f"{deletion.key} belongs to another run")
+
+
+def _pages(deletion: Deletion) -> Iterator[list[str]]:
+    """Yield the ids of the chat's photos that came before the deletion, oldest first."""
+    pages = (
+        aws.dynamodb()
+        .get_paginator("query")
+        .paginate(
+            TableName=settings.PREDICTIONS_TABLE,
+            IndexName="by_chat",
+            KeyConditionExpression="chat_id = :chat AND created_at <= :at",
+            ProjectionExpression="prediction_id",
+            ExpressionAttributeValues=items.plain({":chat": deletion.person.chat_id, ":at": deletion.at}),
+            PaginationConfig={"PageSize": _PAGE},
+        )
+    )
+    for page in pages:
+        if page["Items"]:
+            yield [item["prediction_id"] for item in page["Items"]]
+
+
+def _items(ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what is needed of these items, as they are now, even of those that can't be read as predictions."""
+    wanted: dict[str, Any] = {
+        "Keys": [{"prediction_id": each} for each in ids],
+        "ProjectionExpression": "prediction_id, chat_id, sender_id, album_id, delivery, status_message_id",
+        "ConsistentRead": True,
+    }
+    left, found = {settings.PREDICTIONS_TABLE: wanted}, []
+    for _ in range(_READ_TRIES):
+        response = aws.dynamodb().batch_get_item(RequestItems=left)
+        found += response["Responses"].get(settings.PREDICTIONS_TABLE, [])
+        left = response.get("UnprocessedKeys") or {}
+        if not left:
+            return found
+    raise TimeoutError(f"DynamoDB left items unread {_READ_TRIES} times")
+
+
+def _is_of(person: Person, item: Mapping[str, Any]) -> bool:
+    same_chat = item.get("chat_id") == person.chat_id
+    return same_chat and (person.alone or item.get("sender_id") == person.user_id)
+
+
+def _waits(item: Mapping[str, Any]) -> bool:
+    return "status_message_id" in item and item.get("delivery") in (Delivery.PENDING, Delivery.DELIVERING)
+
+
+def _delete(stored: list[dict[str, Any]]) -> list[int]:
+    """Delete pictures, items and pictures again: a worker may have stored one in between (operations.delete).
+
+    Return the messages that tell how the wait for an album goes.
+    """
+    ids = [item["prediction_id"] for item in stored]
+    images.delete_all([key for each in ids for key in images.keys_of(each)])
+    for each in ids:
+        predictions.delete(each)
+        predictions.delete(feedback.key(each))
+    images.delete_all([key for each in ids for key in images.keys_of(each)])
+    whole = {item["album_id"] for item in stored if item.get("album_id")}
+    gone = [predictions.delete(albums.KEY.format(album)) for album in whole]
+    return [int(item["status_message_id"]) for item in gone if "status_message_id" in item and "sent_at" not in item]
+
+
+def _delete_letters(chat_id: int) -> None:
+    """Delete the chat's dead letters whose photos are gone."""
+    try:
+        with closing(dead_letters.read(dead_letters.WAIT_SECONDS)) as letters:
+            for letter in letters:
+                gone = letter.chat_id == chat_id and not predictions.find_item(letter.prediction_id or "")
+                if gone:
+                    dead_letters.delete(letter)
+    except dead_letters.NoDeadLetterQueue as error:
+        log.warning("no_dead_letters", error=str(error))
+
+
+def _tombstone(chat_id: int, user_id: int | None) -> dict[str, Any] | None:
+    if user_id is None and chat_id <= 0:
+        # A channel, or a group's own voice: nobody can ask for its deletion.
+        return None
+    return predictions.find_item(Person(chat_id, user_id or chat_id).key)
+
+
+def _read(item: Mapping[str, Any]) -> Deletion:
+    return Deletion(
+        key=item["prediction_id"],
+        person=Person(int(item["chat"]), int(item["person"])),
+        at=times.parse(item["created_at"]) or datetime.now(UTC),
+        question=int(item["question"]),
+        language=str(item.get("language", "")),
+        photos=int(item.get("photos", 0)),
+        again="delivered_at" in item,
+        run=item["holder"],
+    )
+
+
+def _update(key: str, change: str, condition: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Change a tombstone if the condition holds; return it, None if it doesn't."""
+    # A word that DynamoDB keeps for itself.
+    names = {"#language": "language"} if "#language" in change else {}
+    try:
+        response = aws.dynamodb().update_item(
+            TableName=settings.PREDICTIONS_TABLE,
+            Key={"prediction_id": key},
+            UpdateExpression=change,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=items.plain(values),
+            **({"ExpressionAttributeNames": names} if names else {}),
+            ReturnValues="ALL_NEW",
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+        return None
+    return dict(response["Attributes"])

@@ -1,0 +1,594 @@
+"""After /delete_my_data nothing of a chat is left anywhere, and nothing is made again; what is sent later is new."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import count
+from types import ModuleType
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from django.conf import settings
+
+from botsite import aws
+from botsite.bot import acknowledge, connections, erase, preferences, rate_limit
+from botsite.bot.preferences import Preferences
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
+from detection import (
+    dead_letters,
+    deletions,
+    deliveries,
+    images,
+    jobs,
+    predictions,
+    queries,
+    sweep,
+    tasks,
+    times,
+)
+from detection.deletions import Person
+from detection.schemas import Delivery, Prediction, Status
+from tests.support import letters, new_updates, turn
+from tests.support.processes import wait_until
+
+_groups = count(-49_000, -1)
+# Ids that are found in nothing else.
+_people = count(8_153_000_017)
+LONG_AGO = timedelta(minutes=-10)
+MANY = 1234
+
+
+@pytest.fixture
+def user(stack: LocalStack) -> TelegramUser:
+    return TelegramUser(stack.telegram_url, next(_people))
+
+
+# --- Looking everywhere -------------------------------------------------------------------------------------
+
+
+def traces(stack: LocalStack, chat_id: int, *ids: str) -> list[str]:
+    """Return where something of a chat or of these photos is: table, bucket, queues, dead letters, this process."""
+    found = [f"item {key}" for key, item in table(stack).items() if mentions(item, chat_id, *ids)]
+    found += [f"object {key}" for key in bucket(stack) if any(each in key for each in ids)]
+    if queued(stack):
+        found.append("jobs queue")
+    found += [f"letter {each.message_id}" for each in dead_letters.look() if mentions(each.body, chat_id, *ids)]
+    return found + [f"memory {place}" for place in memory(chat_id, *ids)]
+
+
+def mentions(something: object, chat_id: int, *ids: str) -> bool:
+    text = json.dumps(something, default=repr)
+    return any(each in text for each in (str(chat_id), *ids))
+
+
+def table(stack: LocalStack) -> dict[str, dict[str, Any]]:
+    pages = aws.dynamodb().get_paginator("scan").paginate(TableName=stack.env["PREDICTIONS_TABLE"])
+    return {item["prediction_id"]: item for page in pages for item in page["Items"]}
+
+
+def bucket(stack: LocalStack) -> set[str]:
+    """Return the keys of all objects, of all versions, and of uploads that never ended."""
+    s3, where = aws.s3().meta.client, {"Bucket": stack.env["IMAGES_BUCKET"]}
+    versions = s3.get_paginator("list_object_versions").paginate(**where)
+    kept = {each["Key"] for page in versions for kind in ("Versions", "DeleteMarkers") for each in page.get(kind, ())}
+    objects = s3.get_paginator("list_objects_v2").paginate(**where)
+    kept |= {each["Key"] for page in objects for each in page.get("Contents", ())}
+    return kept | {each["Key"] for each in s3.list_multipart_uploads(**where).get("Uploads", ())}
+
+
+def queued(stack: LocalStack) -> int:
+    """Return how many jobs wait or are in progress."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    url = stack.env["JOBS_QUEUE_URL"]
+    found = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)
+
+
+def memory(chat_id: int, *ids: str) -> list[str]:
+    """Return where the variables of our modules hold the chat's id or a photo's."""
+    ours = [name for name in list(sys.modules) if name.partition(".")[0] in ("botsite", "detection", "metrics")]
+    seen: set[int] = set()
+    return [name for name in ours if _holds(vars(sys.modules[name]), {chat_id, *ids}, seen)]
+
+
+def _holds(something: Any, wanted: set[Any], seen: set[int]) -> bool:
+    if isinstance(something, int | str):
+        return something in wanted
+    if id(something) in seen or isinstance(something, type | ModuleType):
+        return False
+    seen.add(id(something))
+    if isinstance(something, dict):
+        return any(_holds(each, wanted, seen) for pair in list(something.items()) for each in pair)
+    if isinstance(something, list | tuple | set | frozenset) or type(something).__name__ == "deque":
+        return any(_holds(each, wanted, seen) for each in list(something))
+    ours = type(something).__module__.partition(".")[0] in ("botsite", "detection", "metrics")
+    return ours and _holds(getattr(something, "__dict__", {}), wanted, seen)
+
+
+# --- Doing it -----------------------------------------------------------------------------------------------
+
+
+def run(work: Any) -> None:
+    async def bounded() -> None:
+        try:
+            await work
+        finally:
+            await connections.close()
+
+    asyncio.run(bounded())
+
+
+def ask(user: TelegramUser) -> Message:
+    return user.wait_for_reply(user.send_text("/delete_my_data"))
+
+
+def press(user: TelegramUser, message: Message, text: str) -> str:
+    data = next(str(button.data) for button in message.buttons if button.text == text)
+    return user.wait_for_answer(user.press(message.message_id, data)).text
+
+
+def delete(user: TelegramUser) -> str:
+    """Delete everything; return what the person is told."""
+    question = ask(user)
+    assert press(user, question, erase.DELETE) == erase.AT_IT
+    return told(user, question)
+
+
+def told(user: TelegramUser, question: Message) -> str:
+    there = user.wait_for(lambda each: each.message_id == question.message_id and "I've deleted" in (each.text or ""))
+    return str(there.text)
+
+
+def age(person: Person, by: timedelta = LONG_AGO) -> None:
+    """Make a deletion, and the last word of its run, that much older."""
+    item = predictions.find_item(person.key)
+    assert item
+    for name in {"created_at", "started_at", "delivered_at"} & set(item):
+        set_(person.key, name, times.text(times.read(item[name]) + by))
+
+
+def set_(key: str, name: str, value: object) -> None:
+    aws.dynamodb().update_item(
+        TableName=settings.PREDICTIONS_TABLE,
+        Key={"prediction_id": key},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": name},
+        ExpressionAttributeValues={":value": value},
+    )
+
+
+def finish(person: Person) -> None:
+    """Have the second time come, and wait until it is over."""
+    age(person)
+    wait_until(lambda: sweep.sweep() and "finished_at" in (predictions.find_item(person.key) or {}))
+
+
+def all_of(chat_id: int) -> list[str]:
+    return queries.latest_of_chat(chat_id)
+
+
+def person(user: TelegramUser) -> Person:
+    return Person(user.chat_id, user.chat_id)
+
+
+def stored(chat_id: int, **more: Any) -> Prediction:
+    """Return a queued prediction whose photo and item are stored."""
+    identity = uuid4().hex
+    prediction = Prediction(identity, chat_id, 7, f"photos/{identity}", **more)
+    images.put(prediction.image_key, b"photo", "image/jpeg")
+    predictions.create(prediction)
+    return prediction
+
+
+@contextmanager
+def before(operation: str, act: Callable[[], object], client: Any) -> Iterator[None]:
+    """Act once, right before a request leaves for AWS."""
+    acts = [act]
+
+    def on_request(**_: Any) -> None:
+        if acts:
+            acts.pop()()
+
+    event = f"provide-client-params.{operation}"
+    client.meta.events.register(event, on_request, unique_id="on-request")
+    yield
+    client.meta.events.unregister(event, unique_id="on-request")
+
+
+def delete_now(user: TelegramUser) -> None:
+    """Delete in this process all that is stored at this moment."""
+    who = person(user)
+    assert deletions.begin(who, user.send_text("x"))
+    taken = deletions.claim(who.key)
+    assert taken
+    list(deletions.delete_all(taken))
+
+
+def post(stack: LocalStack, update: dict[str, Any]) -> int:
+    headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
+    url = f"{next(iter(stack.sites.values()))}/telegram/webhook"
+    return httpx.post(url, json=update, headers=headers, timeout=60).status_code
+
+
+def next_second() -> None:
+    """Wait for the next second: Telegram's times have no parts of one."""
+    now = int(time.time())
+    wait_until(lambda: int(time.time()) > now)
+
+
+# --- What a person sees -------------------------------------------------------------------------------------
+
+
+def test_nothing_of_chat_is_left(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    for _ in range(2):
+        user.wait_for_reply(user.send_photo(photo))
+    preferences._write(user.chat_id, Preferences(least=0.4))
+    ids = all_of(user.chat_id)
+    assert len(ids) == 2
+    assert delete(user).startswith("I've deleted 2 photos")
+    assert predictions.find_item(preferences.key(user.chat_id)) is None
+    finish(person(user))
+    assert traces(stack, user.chat_id, *ids) == []
+    tombstone = predictions.find_item(person(user).key)
+    assert tombstone
+    assert set(tombstone) == {"prediction_id", "kind", "created_at", "question", "delivered_at", "finished_at",
+                              "expires_at"}  # fmt: skip
+    assert int(tombstone["expires_at"]) > time.time() + 24 * 3600 + LONG_AGO.total_seconds()
+
+
+def test_nothing_is_deleted_unless_confirmed(user: TelegramUser, photo: bytes) -> None:
+    user.wait_for_reply(user.send_photo(photo))
+    question = ask(user)
+    assert press(user, question, erase.KEEP) == ""
+    assert user.message(question.message_id).text == erase.KEPT  # type: ignore[union-attr]
+    assert len(all_of(user.chat_id)) == 1
+
+
+def test_only_asker_confirms(stack: LocalStack) -> None:
+    group = next(_groups)
+    asker, other = (TelegramUser(stack.telegram_url, group, user_id=number) for number in (9311, 9312))
+    question = ask(asker)
+    assert press(other, question, erase.DELETE) == erase.NOT_YOURS
+    assert press(asker, question, erase.DELETE) == erase.AT_IT
+
+
+def test_group_keeps_photos_of_others(stack: LocalStack, photo: bytes) -> None:
+    group = next(_groups)
+    mine, theirs = (TelegramUser(stack.telegram_url, group, user_id=number) for number in (9411, 9412))
+    for someone in (mine, theirs):
+        someone.wait_for_reply(someone.send_photo(photo))
+    preferences._write(9411, Preferences(blur=True))
+    assert delete(mine).startswith("I've deleted 1 photo that you'd sent in this group")
+    (left,) = all_of(group)
+    assert predictions.find(left).sender_id == 9412  # type: ignore[union-attr]
+    assert images.exists(f"photos/{left}")
+    assert predictions.find_item(preferences.key(9411)) is not None
+
+
+def test_later_photos_stay(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    question = ask(user)
+    data = str(question.buttons[0].data)
+    query = user.press(question.message_id, data)
+    user.wait_for_answer(query)
+    told(user, question)
+    next_second()
+    user.wait_for_reply(user.send_photo(photo))
+    # The same press, delivered again.
+    update = {
+        "update_id": 1,
+        "callback_query": {
+            "id": query, "from": {"id": user.chat_id, "is_bot": False, "first_name": "A"}, "data": data,
+            "chat_instance": "1", "message": new_updates.with_message(user.chat_id, message_id=question.message_id)
+            ["message"],
+        },
+    }  # fmt: skip
+    assert post(stack, update) == 200
+    finish(person(user))
+    assert len(all_of(user.chat_id)) == 1
+
+
+def test_everything_can_be_deleted_twice(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    assert delete(user).startswith("I've deleted 0 photos")
+    next_second()
+    user.wait_for_reply(user.send_photo(photo))
+    ids = all_of(user.chat_id)
+    assert delete(user).startswith("I've deleted 1 photo ")
+    finish(person(user))
+    assert traces(stack, user.chat_id, *ids) == []
+
+
+def test_report_is_sent_if_question_is_gone(user: TelegramUser) -> None:
+    question = ask(user)
+    assert deletions.begin(person(user), question.message_id)
+    user.delete(question.message_id)
+    run(erase._work(person(user).key))
+    assert user.wait_for(lambda message: "I've deleted 0 photos" in (message.text or ""))
+
+
+def test_report_comes_after_telegram_refused_it(stack: LocalStack, user: TelegramUser) -> None:
+    control, question = TelegramControl(stack.telegram_url), ask(user)
+    rule = control.fault("editMessageText", "server_error", chat_id=user.chat_id)
+    assert press(user, question, erase.DELETE) == erase.AT_IT
+    wait_until(lambda: control.faults_fired(rule))
+    wait_until(lambda: "started_at" in (predictions.find_item(person(user).key) or {}))
+    set_(person(user).key, "started_at", times.text(times.now(LONG_AGO)))
+    set_(person(user).key, "created_at", times.text(times.now(timedelta(minutes=-2))))
+    wait_until(sweep.sweep)
+    assert told(user, question)
+
+
+# --- Late updates, and work under way -----------------------------------------------------------------------
+
+
+def test_update_delivered_again_makes_nothing(stack: LocalStack, user: TelegramUser, known_file: FileReference) -> None:
+    control = TelegramControl(stack.telegram_url)
+    # Sent before the time that `finish` moves the deletion to.
+    update = new_updates.with_photo(user.chat_id, known_file, date=int(time.time()) - 1800)
+    assert post(stack, update) == 200
+    wait_until(lambda: all_of(user.chat_id))
+    ids = all_of(user.chat_id)
+    delete(user)
+    finish(person(user))
+    for _ in range(2):
+        assert post(stack, update) == 200
+    assert traces(stack, user.chat_id, *ids) == []
+    sent = [call for call in control.calls(chat_id=user.chat_id) if call.method == "sendPhoto"]
+    assert len(sent) <= 1
+
+
+def test_other_half_of_album_makes_nothing(stack: LocalStack, user: TelegramUser, known_file: FileReference) -> None:
+    now = int(time.time())
+    first, second, third = (
+        new_updates.with_photo(user.chat_id, known_file, date=now, media_group_id="77") for _ in range(3)
+    )
+    assert post(stack, first) == 200
+    wait_until(lambda: all_of(user.chat_id))
+    ids = all_of(user.chat_id)
+    delete(user)
+    assert [post(stack, each) for each in (second, third)] == [200, 200]
+    finish(person(user))
+    assert traces(stack, user.chat_id, *ids) == []
+    assert [key for key in table(stack) if key.startswith("album#")] == []
+
+
+def test_refused_file_of_late_update_makes_nothing(stack: LocalStack, user: TelegramUser) -> None:
+    delete(user)
+    finish(person(user))
+    pdf = new_updates.FILE | {"mime_type": "application/pdf"}
+    assert post(stack, new_updates.with_message(user.chat_id, document=pdf)) == 200
+    assert traces(stack, user.chat_id) == []
+
+
+def test_photo_on_its_way_makes_nothing(stack: LocalStack, user: TelegramUser, known_file: FileReference) -> None:
+    """Given a site that has looked for a tombstone and still downloads."""
+    control, question = TelegramControl(stack.telegram_url), ask(user)
+    rule = control.fault("file", "delay", seconds=2)
+    update = new_updates.with_photo(user.chat_id, known_file, date=int(time.time()))
+    with ThreadPoolExecutor(1) as pool:
+        posted = pool.submit(post, stack, update)
+        wait_until(lambda: control.faults_fired(rule))
+        assert press(user, question, erase.DELETE) == erase.AT_IT
+        told(user, question)
+        assert posted.result() == 200
+    assert all_of(user.chat_id) == []
+    finish(person(user))
+    before_deletion = bucket(stack)
+    wait_until(lambda: not traces(stack, user.chat_id))
+    assert bucket(stack) == before_deletion
+    assert not [call for call in control.calls("sendPhoto", user.chat_id) if call.status == 200]
+
+
+@pytest.fixture
+def in_work(user: TelegramUser, photo: bytes) -> Prediction:
+    prediction = stored(user.chat_id)
+    images.put(prediction.image_key, photo, "image/jpeg")
+    claimed = predictions.claim(prediction.prediction_id, "a-job").prediction
+    assert claimed
+    return claimed
+
+
+def test_job_in_work_leaves_nothing(stack: LocalStack, user: TelegramUser, in_work: Prediction) -> None:
+    with before("s3.PutObject", lambda: delete_now(user), aws.s3().meta.client):
+        tasks._work(in_work)
+    assert not [key for key in bucket(stack) if in_work.prediction_id in key]
+    assert predictions.find_item(in_work.prediction_id) is None
+
+
+def test_worker_killed_in_between_leaves_nothing(stack: LocalStack, user: TelegramUser, in_work: Prediction) -> None:
+    """Given a worker that stored its picture after the deletion and died; then its job is handed out again."""
+    delete_now(user)
+    images.put(in_work.result_key, b"boxed", "image/jpeg")
+    images.put(in_work.copy_key, b"copy", "image/jpeg")
+    assert tasks._answer(in_work.prediction_id, "a-job") is None
+    assert not [key for key in bucket(stack) if in_work.prediction_id in key]
+    assert predictions.find_item(in_work.prediction_id) is None
+
+
+def test_queued_jobs_are_dropped(stack: LocalStack, user: TelegramUser) -> None:
+    waiting = [stored(user.chat_id) for _ in range(3)]
+    delete_now(user)
+    for prediction in waiting:
+        jobs.send(prediction)
+    wait_until(lambda: not queued(stack))
+    assert not [key for key in bucket(stack) if any(each.prediction_id in key for each in waiting)]
+    assert all_of(user.chat_id) == []
+
+
+WRITES: list[Callable[[Prediction], object]] = [
+    lambda one: predictions.claim(one.prediction_id, "a-job"),
+    lambda one: predictions.take_over(one, "a-job"),
+    predictions.give_back,
+    lambda one: predictions.note_failure(one, "ValueError"),
+    lambda one: predictions.succeed(one, [], "model", 1),
+    lambda one: predictions.fail(one.prediction_id, "sorry"),
+    lambda one: predictions.fail(one.prediction_id, "sorry", 1),
+    lambda one: predictions.note_status_message(one.prediction_id, 1),
+    lambda one: predictions.cancel(one.prediction_id, one.chat_id),
+    lambda one: predictions.reopen(one.prediction_id),
+    lambda one: predictions.note(one.prediction_id, "retry", "ann"),
+    lambda one: predictions.mark_enqueued(one.prediction_id, times.now()),
+    lambda one: deliveries.claim(one.prediction_id),
+    deliveries.release,
+    lambda one: deliveries.postpone(one, timedelta(minutes=1)),
+    lambda one: deliveries.finish(one, Delivery.DELIVERED),
+    lambda one: deliveries.abandon(one.prediction_id),
+    lambda one: deliveries.reopen(one.prediction_id),
+]
+
+
+@pytest.mark.parametrize("number", range(len(WRITES)))
+def test_no_write_makes_deleted_item_again(stack: LocalStack, number: int) -> None:
+    gone = Prediction(uuid4().hex, 5, 7, "photos/x", Status.PROCESSING, attempts=1, delivery_lease="a")
+    WRITES[number](gone)
+    assert predictions.find_item(gone.prediction_id) is None
+
+
+def test_answer_under_way_leaves_nothing(stack: LocalStack, user: TelegramUser) -> None:
+    prediction = stored(user.chat_id)
+    predictions.fail(prediction.prediction_id, "sorry")
+    leased = deliveries.claim(prediction.prediction_id).prediction
+    assert leased
+    delete_now(user)
+    assert deliveries.finish(leased, Delivery.DELIVERED).prediction is None
+    assert predictions.find_item(prediction.prediction_id) is None
+
+
+def test_message_about_wait_goes(stack: LocalStack, user: TelegramUser) -> None:
+    prediction, question = stored(user.chat_id), ask(user)
+    # A message of the bot's, as one about the wait is.
+    waits = user.wait_for_reply(user.send_text("/help"))
+    predictions.note_status_message(prediction.prediction_id, waits.message_id)
+    assert press(user, question, erase.DELETE) == erase.AT_IT
+    told(user, question)
+    assert user.message(waits.message_id) is None
+
+
+def test_dead_letters_go(stack: LocalStack, user: TelegramUser) -> None:
+    with turn.held("bury"):
+        letters.clear()
+        mine, other = stored(user.chat_id), stored(user.chat_id + 500_000)
+        for each in (mine, other):
+            names = {"prediction_id": each.prediction_id, "image_key": each.image_key, "chat_id": each.chat_id}
+            letters.put(letters.body(names))
+        delete_now(user)
+        assert [each.prediction_id for each in dead_letters.look()] == [other.prediction_id]
+        letters.clear()
+
+
+# --- Thousands, and sites that die --------------------------------------------------------------------------
+
+
+def many(chat_id: int, number: int) -> list[str]:
+    """Store that many items, and pictures of some; return their ids."""
+    ids = [uuid4().hex for _ in range(number)]
+    for start in range(0, number, 25):
+        made = [
+            {"PutRequest": {"Item": {"prediction_id": each, "chat_id": chat_id, "message_id": 1, "image_key": "x",
+                                     "created_at": times.text(times.now()), "status": "failed", "kind": "photo",
+                                     "delivery": "delivered"}}}
+            for each in ids[start : start + 25]
+        ]  # fmt: skip
+        aws.dynamodb().batch_write_item(RequestItems={settings.PREDICTIONS_TABLE: made})
+    for each in ids[::100]:
+        images.put(f"photos/{each}", b"photo", "image/jpeg")
+        images.put(f"results/{each}.jpg", b"boxed", "image/jpeg")
+    return ids
+
+
+def test_thousand_photos_are_deleted(stack: LocalStack, user: TelegramUser) -> None:
+    ids = many(user.chat_id, MANY)
+    assert delete(user).startswith(f"I've deleted {MANY} photos")
+    finish(person(user))
+    assert traces(stack, user.chat_id, *ids) == []
+
+
+def test_another_site_continues(stack: LocalStack, user: TelegramUser) -> None:
+    """Given a site that died after a page, having said so on the tombstone."""
+    ids, question, who = many(user.chat_id, 250), ask(user), person(user)
+    assert deletions.begin(who, question.message_id)
+    taken = deletions.claim(who.key)
+    assert taken
+    next(deletions.delete_all(taken))
+    assert len(set(ids) & set(table(stack))) == 150
+    assert deletions.claim(who.key) is None
+    set_(who.key, "started_at", times.text(times.now(LONG_AGO)))
+    set_(who.key, "created_at", times.text(times.now(timedelta(minutes=-2))))
+    for each in set(ids) & set(table(stack)):
+        set_(each, "created_at", times.text(times.now(timedelta(minutes=-3))))
+    wait_until(lambda: sweep.sweep() and not set(ids) & set(table(stack)))
+    assert told(user, question).startswith("I've deleted 250 photos")
+    finish(who)
+    assert traces(stack, user.chat_id, *ids) == []
+
+
+def test_overtaken_run_ends(user: TelegramUser) -> None:
+    many(user.chat_id, 3)
+    who = person(user)
+    assert deletions.begin(who, 1)
+    taken = deletions.claim(who.key)
+    assert taken
+    assert deletions.begin(who, 2)
+    with pytest.raises(deletions.TakenOver):
+        list(deletions.delete_all(taken))
+
+
+def test_index_that_lags_is_made_up_for(stack: LocalStack, user: TelegramUser) -> None:
+    """Given an item that the first time did not find, as an index may not show it yet."""
+    question, who = ask(user), person(user)
+    assert deletions.begin(who, question.message_id)
+    run(erase._work(who.key))
+    late = stored(user.chat_id)
+    set_(late.prediction_id, "created_at", times.text(times.now(2 * LONG_AGO)))
+    finish(who)
+    assert traces(stack, user.chat_id, late.prediction_id) == []
+
+
+def test_chat_refused_last_is_forgotten(stack: LocalStack, user: TelegramUser) -> None:
+    delete(user)
+    rate_limit.refused(user.chat_id, 0.001)
+    finish(person(user))
+    assert traces(stack, user.chat_id) == []
+
+
+def test_memory_forgets(stack: LocalStack, user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given a process that knew the person's settings and told them of a wait."""
+    monkeypatch.setattr(preferences, "_KNOWN_FOR_SECONDS", 0.05)
+    monkeypatch.setattr(acknowledge, "_ROUND_SECONDS", 0.05)
+    question, prediction = ask(user), stored(user.chat_id)
+
+    async def know_and_delete() -> None:
+        await preferences.of(user.chat_id)
+        acknowledge._FOLLOWER.add(prediction, "x")
+        assert memory(user.chat_id, prediction.prediction_id)
+        assert deletions.begin(person(user), question.message_id)
+        await erase._work(person(user).key)
+        await preferences.of(user.chat_id)
+        async with asyncio.timeout(30):
+            while memory(user.chat_id, prediction.prediction_id):
+                await asyncio.sleep(0.05)
+
+    run(know_and_delete())
+
+
+def test_tombstones_are_told_apart() -> None:
+    assert not deletions.is_key(uuid4().hex)
+    assert deletions.is_key(Person(1, 1).key)
+    assert len({Person(1, 1).key, Person(-1, 1).key, Person(-1, 2).key, Person(-2, 1).key}) == 4
+
+
+def test_tombstone_covers_whole_second(stack: LocalStack, user: TelegramUser) -> None:
+    delete_now(user)
+    at = deletions.deleted_at(user.chat_id, user.chat_id)
+    assert at
+    assert deletions.covers(user.chat_id, user.chat_id, at)
+    assert not deletions.covers(user.chat_id, user.chat_id, at + timedelta(seconds=1))
+    assert not deletions.covers(user.chat_id + 1, user.chat_id + 1, at)
+    assert not deletions.covers(-user.chat_id, None, at)

@@ -1,0 +1,132 @@
+"""What a person chooses with /settings counts for all their photos, unless a caption says something else."""
+
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from botsite.bot import captions, erase, preference_menu, preferences
+from botsite.bot.preferences import Preferences
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import Message, TelegramUser
+from detection import predictions, queries
+from detection.schemas import Form, Options, Prediction
+
+_groups = count(-59_000, -1)
+
+
+def menu(user: TelegramUser) -> Message:
+    return user.wait_for_reply(user.send_text("/settings"))
+
+
+def press(user: TelegramUser, message: Message, text: str) -> str:
+    """Press a button of the message as it is now; return the notice."""
+    data = next(str(button.data) for button in again(user, message).buttons if button.text == text)
+    return user.wait_for_answer(user.press(message.message_id, data)).text
+
+
+def again(user: TelegramUser, message: Message) -> Message:
+    found = user.message(message.message_id)
+    assert found
+    return found
+
+
+def newest(user: TelegramUser) -> Prediction:
+    prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
+    assert prediction
+    return prediction
+
+
+def options(user: TelegramUser, photo: bytes, caption: str | None = None) -> Options:
+    """Send a photo; return with which options it was processed."""
+    user.wait_for_reply(user.send_photo(photo, caption))
+    return newest(user).options
+
+
+def test_message_changes_in_place(user: TelegramUser) -> None:
+    message = menu(user)
+    assert "25 %" in str(message.text)
+    for text, then in (("Surer", "40 %"), ("Labels off", "Labels: off"), ("Blur people", "People: blurred")):
+        assert press(user, message, text) == ""
+        assert then in str(again(user, message).text)
+    assert preferences.read(user.chat_id) == Preferences(least=0.4, labels=False, blur=True)
+    assert press(user, message, preference_menu.DEFAULTS) == ""
+    assert preferences.read(user.chat_id) == preferences.NONE
+    assert len([each for each in user.messages() if each.from_bot]) == 1
+
+
+def test_photos_are_answered_as_chosen(user: TelegramUser, photo: bytes) -> None:
+    preferences._write(user.chat_id, Preferences(least=0.6, labels=False))
+    assert options(user, photo) == Options(least=0.6, labels=False)
+    assert all(box.confidence >= 0.6 for box in newest(user).detections)
+
+
+def test_caption_comes_first(user: TelegramUser, photo: bytes) -> None:
+    preferences._write(user.chat_id, Preferences(least=0.6, labels=False, blur=True))
+    assert options(user, photo, "conf 0.3, labels on, blur off") == Options(least=0.3)
+
+
+def test_pressed_twice_changes_once(user: TelegramUser) -> None:
+    message = menu(user)
+    data = next(str(button.data) for button in message.buttons if button.text == "Surer")
+    for query in [user.press(message.message_id, data) for _ in range(2)]:
+        assert user.wait_for_answer(query).text == ""
+    assert preferences.read(user.chat_id).least == 0.4
+
+
+def test_settings_are_private(stack: LocalStack) -> None:
+    group = TelegramUser(stack.telegram_url, next(_groups), user_id=9511)
+    answer = group.wait_for_reply(group.send_text("/settings"))
+    assert answer.text == preference_menu.IN_PRIVATE.format(command="settings")
+    assert answer.buttons == ()
+
+
+def test_old_buttons_make_no_settings_after_deletion(user: TelegramUser) -> None:
+    message = menu(user)
+    question = user.wait_for_reply(user.send_text("/delete_my_data"))
+    assert press(user, question, erase.DELETE) == erase.AT_IT
+    user.wait_for(lambda each: each.message_id == question.message_id and "I've deleted" in (each.text or ""))
+    assert press(user, message, "Surer") == preference_menu.TOO_OLD
+    assert predictions.find_item(preferences.key(user.chat_id)) is None
+    assert press(user, menu(user), "Surer") == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["", "least", "least:", "least:26", "least:２５", "least:999", "language:xx", "language:../..", "x:1", ":"],
+)
+def test_forged_press_changes_nothing(change: str) -> None:
+    what, _, value = change.partition(":")
+    assert preference_menu._changed(preferences.NONE, what, value) is None
+
+
+PREFERRED = st.builds(
+    Preferences, st.sampled_from(["", "en"]), st.none() | st.floats(0.01, 1), labels=st.booleans(), blur=st.booleans()
+)
+
+
+@given(PREFERRED)
+def test_every_button_fits_and_works(chosen: Preferences) -> None:
+    keyboards = (preference_menu._keyboard(chosen, 2**52), preference_menu._languages(2**52))
+    for button in (button for rows in keyboards for row in rows for button in row):
+        _, user, what, value = button.data.split(":")
+        assert user == str(2**52)
+        assert preference_menu._changed(chosen, what, value) is not None
+        assert len(button.data.encode()) <= 64
+
+
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("", Options(least=0.6, labels=False, blur=True)),
+        ("what a day", Options(least=0.6, labels=False, blur=True)),
+        ("labels on", Options(least=0.6, blur=True)),
+        ("blur off", Options(least=0.6, labels=False)),
+        ("blur", Options(least=0.6, labels=False, blur=True)),
+        ("conf 30%", Options(least=0.3, labels=False, blur=True)),
+        ("json", Options(least=0.6, labels=False, blur=True, form=Form.JSON)),
+    ],
+)
+def test_captions_override_what_is_preferred(caption: str, expected: Options) -> None:
+    assert captions.read(caption, Preferences(least=0.6, labels=False, blur=True).options) == expected
