@@ -10,6 +10,7 @@ from botsite.bot import (
     access,
     acknowledge,
     complaints,
+    deeper,
     deliver,
     edits,
     erase,
@@ -47,7 +48,13 @@ _OTHERS = {
     history.HISTORY: history.pressed,
     knows.WHAT: knows.pressed,
 }
-_SHOWS = {looks.LOOK: redraw.look, looks.CROPS: redraw.crops, looks.DATA: redraw.data}
+_SHOWS = {
+    looks.LOOK: redraw.look,
+    looks.CROPS: redraw.crops,
+    looks.DATA: redraw.data,
+    looks.ORIGINAL: redraw.original,
+    looks.DEEPER: deeper.look,
+}
 _ABOUT_PHOTO = (acknowledge.CANCEL, *_SHOWS, looks.WRONG, looks.BACK)
 
 
@@ -101,12 +108,13 @@ async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> s
         with language.speaking(prediction.language):
             if action == looks.BACK:
                 await edits.change_keyboard(press.chat_id, press.message_id, looks.keyboard(prediction, look))
+                notice = ""
             else:
-                await _SHOWS[action](prediction, press.message_id, look)
+                notice = await _SHOWS[action](prediction, press.message_id, look)
     except (items.Incomplete, images.ImageGone) as error:
         log.info("photo_not_shown", error=str(error))
         return gettext(GONE)
-    return ""
+    return notice
 
 
 async def _complain(prediction: Prediction, message_id: int, look: Look, word: str) -> str:
