@@ -131,7 +131,8 @@ def test_message_becomes_sentence_where_there_is_no_picture(
     before = status(user)
     assert site.deliver(finish(user, photo)) == 200
     (answer,) = said(user)
-    assert (answer.message_id, answer.text, answer.buttons) == (before.message_id, replies.NOTHING_FOUND, ())
+    assert (answer.message_id, answer.text) == (before.message_id, replies.NOTHING_FOUND)
+    assert not answer.tells_of_wait
 
 
 def test_long_wait_ends_with_new_message(
