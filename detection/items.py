@@ -51,6 +51,11 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: times.text(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
 
+def exact(number: float) -> Decimal:
+    """Return a number to the millisecond, if it is a time, as items hold it."""
+    return Decimal(f"{number:.3f}")
+
+
 def detection(box: Detection) -> dict[str, Any]:
     """Return one box as a map. Six digits place it to a thousandth of a pixel."""
     return {"label": box.label} | {name: Decimal(str(round(getattr(box, name), 6))) for name in _FRACTIONS}
@@ -151,6 +156,7 @@ def _read(item: dict[str, Any]) -> Prediction:
         guest_query_id=item.get("guest_query_id"),
         inline_message_id=item.get("inline_message_id"),
         picture_file_id=item.get("picture_file_id"),
+        picture_message_id=number("picture_message_id"),
         album_id=item.get("album_id"),
         photo_bytes=number("photo_bytes"),
         status=Status(item["status"]),

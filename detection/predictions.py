@@ -225,9 +225,17 @@ def note_guest_message(prediction_id: str, inline_message_id: str) -> Outcome:
     )
 
 
-def note_picture(prediction_id: str, file_id: str) -> Outcome:
-    """Record under which file_id Telegram has the boxed photo; refused if the item does not exist."""
-    return update(prediction_id, "SET picture_file_id = :file", "attribute_exists(prediction_id)", {":file": file_id})
+def note_picture(prediction_id: str, file_id: str, message_id: int | None = None) -> Outcome:
+    """Record under which file_id Telegram has the boxed photo; refused if there is no item.
+
+    `message_id` is the message in the operator's chat by which Telegram got it, if it did.
+    """
+    values: dict[str, Any] = {":file": file_id}
+    change = "SET picture_file_id = :file"
+    if message_id is not None:
+        change += ", picture_message_id = :message"
+        values[":message"] = message_id
+    return update(prediction_id, change, "attribute_exists(prediction_id)", values)
 
 
 def cancel(prediction_id: str, chat_id: int) -> Outcome:

@@ -164,7 +164,9 @@ class _Follower:
         now = await _in_thread(queries.find_many)(list(self._followed))
         for identity, followed in list(self._followed.items()):
             current = now.get(identity)
-            if current is None or not _waits(current) or followed.since < times.now(-_FOLLOWED_FOR):
+            # A group that has become a supergroup has another id, and numbers its messages anew.
+            moved = current is not None and current.chat_id != followed.prediction.chat_id
+            if current is None or moved or not _waits(current) or followed.since < times.now(-_FOLLOWED_FOR):
                 del self._followed[identity]
         waits = [now[identity] for identity in self._followed]
         for prediction, text in zip(waits, await _in_thread(_texts)(waits), strict=True):
@@ -191,9 +193,7 @@ class _Follower:
 
 
 def _waits(prediction: Prediction) -> bool:
-    """Return whether its message tells of a wait; a group that has become a supergroup has that message no more."""
-    told = prediction.status_message_id is not None
-    return told and not prediction.finished and prediction.delivery is Delivery.PENDING
+    return not prediction.finished and prediction.delivery is Delivery.PENDING
 
 
 _FOLLOWER = _Follower()

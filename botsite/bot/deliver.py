@@ -94,9 +94,8 @@ async def _deliver_alone(
 
 async def _follow(prediction: Prediction, new_chat_id: int) -> None:
     """Redirect a group's outstanding answers to the supergroup that it has become."""
-    await _in_thread(deliveries.migrate_chat)(prediction.chat_id, new_chat_id)
+    await albums.migrate(prediction.chat_id, new_chat_id)
     await insist(deliveries.release, prediction)
-    log.info("chat_migrated", chat_id=prediction.chat_id, new_chat_id=new_chat_id)
 
 
 async def _undeliverable(prediction: Prediction, error: TelegramError) -> Attempt:

@@ -7,6 +7,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite.bot import (
+    access,
     acknowledge,
     complaints,
     deliver,
@@ -73,6 +74,8 @@ async def _act(press: Press) -> str:
         return await guests.show(prediction_id, press.inline_message_id)
     if action not in _ABOUT_PHOTO:
         return gettext(UNKNOWN)
+    if not access.welcome(access.of_press(press)):
+        return gettext(NOT_YOURS)
     if press.asked_by is not None and press.pressed_by != press.asked_by:
         return gettext(NOT_YOURS)
     if not predictions.possible(prediction_id):

@@ -21,6 +21,7 @@ from botsite.bot import (
     captions,
     commands,
     deliver,
+    fairness,
     fetching,
     guests,
     language,
@@ -43,7 +44,10 @@ _in_thread = sync_to_async(thread_sensitive=False)
 
 
 async def receive(incoming: Incoming) -> None:
-    """Do what an update asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
+    """Do what an update asks for.
+
+    Raise TelegramError, spool.Full, limits.Busy or botocore's errors if it has to come again.
+    """
     if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await addressed.to_bot(incoming):
         return
     chosen = await _chosen_by(incoming)
@@ -94,6 +98,10 @@ def prediction_id(bot_id: int, photo: Photo) -> str:
 
 
 async def _photo(photo: Photo, chosen: Preferences) -> None:
+    if (why := await fairness.unwelcome(photo)) is not None:
+        if why:
+            await _say(photo, why)
+        return
     bot_id = await _in_thread(bot_token.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
@@ -107,7 +115,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             return
         asked = captions.read(photo.caption, chosen.options)
         own = asked != chosen.options
-        album = await albums.join(bot_id, photo, identity, asked if own else EVERYTHING)
+        kept_out = await fairness.over_limit(photo, identity)
+        album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else EVERYTHING)
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -121,6 +130,10 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             # Of an album, only one photo has the caption.
             options=album.options if album and not own and album.options != EVERYTHING else asked,
         )
+        if kept_out:
+            await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
+            await deliver.deliver(identity)
+            return
         try:
             file = await fetching.fetch(photo)
         except fetching.Refused as error:

@@ -80,12 +80,15 @@ TOO_LARGE_FOR_BOTS = sentences.TOO_LARGE_FOR_BOTS
 UNAVAILABLE = sentences.UNAVAILABLE
 GAVE_UP = sentences.GIVEN_UP
 PAUSED = noop("I'm taking a break at the moment. Your photo is kept, and I'll answer it as soon as I'm back.")
+NOT_ALLOWED = noop(
+    "This bot isn't open to everybody, and you aren't on its list. Its operator can add you: your id is {number}."
+)
 NOTHING_FOUND = noop("I didn't recognise anything in this photo.")
 
 # Sentences that items hold with their values in place.
 _WITH_VALUES = [
     (sentence, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(sentence))))
-    for sentence in (sentences.TOO_MANY_PIXELS, TOO_LARGE)
+    for sentence in (sentences.TOO_MANY_PIXELS, TOO_LARGE, sentences.LIMIT_MINUTE, sentences.LIMIT_DAY)
 ]
 
 
@@ -156,6 +159,11 @@ def gave_up() -> str:
 def paused() -> str:
     """Return what a chat is told once while the service is paused."""
     return gettext(PAUSED)
+
+
+def not_allowed(number: int) -> str:
+    """Return what somebody is told who may not send photos."""
+    return gettext(NOT_ALLOWED).format(number=number)
 
 
 def nothing_found() -> str:
