@@ -37,7 +37,7 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     boxes = [
         Button(
             gettext("{number}. {name}, {percent} %").format(
-                number=place, name=gettext(classes.singular(box.label)), percent=round(box.confidence * 100)
+                number=place, name=classes.called(box.label), percent=round(box.confidence * 100)
             ),
             looks.data(prediction, look, looks.WRONG, str(numbers[box])),
         )

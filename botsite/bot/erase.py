@@ -12,7 +12,7 @@ from botsite import in_flight
 from botsite.bot import api, edits, preferences, rate_limit
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
-from botsite.bot.language import gettext, ngettext, speaking
+from botsite.bot.language import current, gettext, ngettext, speaking
 from botsite.bot.updates import Command, Press
 from detection import deletions
 from detection.deletions import Deletion, Person, Status
@@ -60,7 +60,7 @@ async def pressed(press: Press, answer: str) -> str:
         return ""
     person = Person(press.chat_id, press.pressed_by)
     # A press that comes twice deletes nothing that was sent since.
-    if await _in_thread(deletions.begin)(person, press.message_id, press.language):
+    if await _in_thread(deletions.begin)(person, press.message_id, current()):
         log.info("deletion_began", chat_id=press.chat_id)
         go_on(person.key)
     return gettext(AT_IT)

@@ -38,7 +38,7 @@ def caption(detections: Sequence[Detection]) -> str:
 
 def counts(detections: Sequence[Detection]) -> str:
     """Return "3 people, 1 bus, and perhaps a dog": the most frequent first, at most CAPTION_LENGTH characters."""
-    sure = [_counted(number, label) for label, number in _ordered(detections, unsure=False)]
+    sure = [numbered(number, label) for label, number in _ordered(detections, unsure=False)]
     unsure = [_some(number, label) for label, number in _ordered(detections, unsure=True)]
     comma = gettext(", ")
     text = comma.join(sure)
@@ -48,6 +48,12 @@ def counts(detections: Sequence[Detection]) -> str:
     if len(text) <= CAPTION_LENGTH:
         return text
     return text[: CAPTION_LENGTH - 1].rpartition(comma)[0] + comma + "…"
+
+
+def numbered(number: int, label: str, words: str = "") -> str:
+    """Return "3 dogs", or the number in `words`; in some languages the name alone says one, or two."""
+    form = ngettext("{number} {name}", "{number} {name}", number)
+    return form.format(number=words or number, name=classes.called(label, number))
 
 
 def sentence(detections: Sequence[Detection]) -> str:
@@ -71,21 +77,11 @@ def _ordered(detections: Sequence[Detection], *, unsure: bool) -> list[tuple[str
     return sorted(numbers.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
-def _counted(number: int, label: str) -> str:
-    return _numbered(number, number, label)
-
-
 def _some(number: int, label: str) -> str:
     """Return "a dog", "two dogs", "12 dogs"."""
     if number == 1:
         return classes.called_one(label)
-    return _numbered(number, gettext(_NUMBERS[number]) if number in _NUMBERS else number, label)
-
-
-def _numbered(number: int, shown: int | str, label: str) -> str:
-    """Return the number, as it is shown, with the name; in some languages the name alone says one, or two."""
-    form = ngettext("{number} {name}", "{number} {name}", number)
-    return form.format(number=shown, name=classes.called(label, number))
+    return numbered(number, label, gettext(_NUMBERS[number]) if number in _NUMBERS else "")
 
 
 def _groups(detections: Sequence[Detection]) -> list[Group]:

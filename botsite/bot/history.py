@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import structlog
 from asgiref.sync import sync_to_async
 
-from botsite.bot import api, classes, edits, found, looks, replies, waiting
+from botsite.bot import api, edits, found, looks, replies, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext, ngettext
@@ -172,10 +172,7 @@ def _statistics(chat_id: int) -> str:
     total = objects.total()
     lines.append(ngettext("{number} object in them", "{number} objects in them", total).format(number=total))
     if objects:
-        names = gettext(", ").join(
-            f"{number} {ngettext(classes.singular(label), classes.plural(label), number)}"
-            for label, number in objects.most_common(_FREQUENT)
-        )
+        names = gettext(", ").join(found.numbered(number, label) for label, number in objects.most_common(_FREQUENT))
         lines.append(gettext("Most often: {names}").format(names=names))
     if waits := _waits(there):
         lines.append(gettext("Half of the answers took no longer than {time}").format(time=waiting.about(waits)))

@@ -7,7 +7,7 @@ from asgiref.sync import sync_to_async
 
 from botsite.bot import api, classes, edits
 from botsite.bot.api import Button
-from botsite.bot.language import gettext, ngettext
+from botsite.bot.language import gettext, isolated, ngettext
 from botsite.bot.updates import Command, Press
 from detection import known_classes
 from detection.sentences import noop
@@ -71,9 +71,9 @@ def search(word: str, labels: Sequence[str]) -> str:
         return gettext(YES).format(names=gettext(", ").join(list(found)[:_FOUND_AT_MOST]))
     nearest = dict.fromkeys(names[key] for key in get_close_matches(wanted, names))
     if nearest:
-        return gettext(NEAREST).format(word=word, names=gettext(", ").join(nearest))
-    return gettext(NO).format(word=word)
+        return gettext(NEAREST).format(word=isolated(word), names=gettext(", ").join(nearest))
+    return gettext(NO).format(word=isolated(word))
 
 
 def _name(label: str) -> str:
-    return gettext(classes.singular(label))[:_NAME_LENGTH]
+    return classes.called(label[:_NAME_LENGTH])

@@ -50,18 +50,23 @@ async def receive(incoming: Incoming) -> None:
     """
     if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await _is_for_bot(incoming):
         return
-    chosen = await preferences.of(incoming.pressed_by if isinstance(incoming, Press) else incoming.sender_id)
+    chosen = await _chosen_by(incoming)
     with language.speaking(chosen.language, incoming.language):
         await _act(incoming, chosen)
 
 
 async def give_up(incoming: Incoming) -> None:
     """Apologise for what could not be done. Raise as `receive` does."""
-    with language.speaking(incoming.language):
+    chosen = await _chosen_by(incoming)
+    with language.speaking(chosen.language, incoming.language):
         if isinstance(incoming, Guest):
             await guests.say(incoming, replies.gave_up())
         elif not isinstance(incoming, Press):
             await _say(incoming, replies.gave_up())
+
+
+async def _chosen_by(incoming: Incoming) -> Preferences:
+    return await preferences.of(incoming.pressed_by if isinstance(incoming, Press) else incoming.sender_id)
 
 
 async def _act(incoming: Incoming, chosen: Preferences) -> None:
