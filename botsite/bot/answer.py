@@ -26,6 +26,14 @@ _NOTIFY_AFTER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A picture of an album, and the form in which it would be answered alone. Telegram doesn't mix forms."""
+
+    image: bytes
+    form: Literal["photo", "document"]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What is sent: a text, or a JPEG in some form with the text as its caption."""
 
@@ -58,15 +66,15 @@ async def send(prediction: Prediction, before: float) -> None:
         await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
 
 
-def may_be_photo(prediction: Prediction) -> bool:
-    """Return whether the answer can be one photo among others, as far as its item tells; cancelled ones need none."""
+def goes_together(prediction: Prediction) -> bool:
+    """Return whether the answer can be one picture among others, as far as its item tells; cancelled ones need none."""
     return prediction.cancelled or prediction.options.form is Form.PICTURE
 
 
-async def photo(prediction: Prediction) -> bytes | None:
-    """Return the boxed photo if its answer is one that Telegram takes as a photo; even where nothing was found."""
+async def part(prediction: Prediction) -> Part | None:
+    """Return the boxed photo for an album, even where nothing was found; None if it is gone."""
     image = await _picture(prediction)
-    return image if image and _form(image) == "photo" else None
+    return Part(image, _form(image)) if image else None
 
 
 async def _compose(prediction: Prediction) -> Answer:
