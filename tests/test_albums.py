@@ -131,6 +131,10 @@ def _picture(width: int, height: int = 100) -> bytes:
     return buffer.getvalue()
 
 
+def _size(image: bytes) -> tuple[int, int]:
+    return Image.open(BytesIO(image)).size
+
+
 def _set(key: str, name: str, value: Any) -> None:
     aws.dynamodb().update_item(
         TableName=settings.PREDICTIONS_TABLE,
@@ -191,7 +195,8 @@ def test_unreadable_file_of_album_gets_sentence(stack: LocalStack, user: Telegra
     answers = [user.wait_for_reply(message_id) for message_id in message_ids]
     assert answers[2].text == sentences.NO_IMAGE
     assert len({answer.media_group_id for answer in answers}) == 2
-    assert [bool(answer.photo) for answer in answers] == [True, True, False, True, True]
+    assert [bool(answer.document) for answer in answers] == [True, True, False, True, True]
+    assert _size(user.download(answers[4])) == _size(photo)
     assert len(said(user)) == 5
 
 

@@ -10,7 +10,8 @@ import hashlib
 import hmac
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -156,31 +157,36 @@ async def _send_together(
 ) -> Sequence[Prediction]:
     """Send the answer in place of the word on the wait; return what has to be answered alone."""
     photos = [each for each in claimed if not each.cancelled]
-    pictures = await _pictures(photos)
-    left_out = [each for each in photos if each.prediction_id not in pictures]
-    if left_out:
-        # Now, because a sender that ends after sending must not leave them answered by an album without them.
-        await _in_thread(albums.narrow)(album, album.together - {each.prediction_id for each in left_out})
-    if claimed and not photos:
-        await _say_cancelled(album, claimed[0], before)
-    elif album.status_message_id:
-        await edits.delete(claimed[0].chat_id if claimed else chat_id, album.status_message_id)
-    if len(pictures) == 1:
-        await answer.send(next(each for each in photos if each.prediction_id in pictures), before)
-    elif pictures:
+    async with answer.FILES if any(each.as_file for each in photos) else nullcontext():
+        pictures = await _pictures(photos)
         shown = [each for each in photos if each.prediction_id in pictures]
-        first = shown[0]
-        await api.send_album(
-            first.chat_id,
-            [part.image for part in pictures.values()],
-            caption=album_caption.caption(shown),
-            form=pictures[first.prediction_id].form,
-            reply_to=first.message_id,
-            thread_id=first.thread_id,
-            before=before,
-        )
-        log.info("album_sent", chat_id=first.chat_id, photos=len(pictures))
+        left_out = [each for each in photos if each.prediction_id not in pictures]
+        if left_out:
+            # Now, because a sender that ends after sending must not leave them answered by an album without them.
+            await _in_thread(albums.narrow)(album, album.together - {each.prediction_id for each in left_out})
+        if claimed and not photos:
+            await _say_cancelled(album, claimed[0], before)
+        elif album.status_message_id:
+            await edits.delete(claimed[0].chat_id if claimed else chat_id, album.status_message_id)
+        if len(shown) > 1:
+            await _send_pictures(shown, pictures, before)
+    if len(shown) == 1:
+        await answer.send(shown[0], before)
     return left_out
+
+
+async def _send_pictures(shown: Sequence[Prediction], pictures: Mapping[str, Part], before: float) -> None:
+    first = shown[0]
+    await api.send_album(
+        first.chat_id,
+        [pictures[each.prediction_id].image for each in shown],
+        caption=album_caption.caption(shown),
+        form=pictures[first.prediction_id].form,
+        reply_to=first.message_id,
+        thread_id=first.thread_id,
+        before=before,
+    )
+    log.info("album_sent", chat_id=first.chat_id, photos=len(shown))
 
 
 async def _pictures(photos: Sequence[Prediction]) -> dict[str, Part]:

@@ -125,6 +125,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             thread_id=photo.thread_id,
             language=language.current(),
             received_at=times.now(),
+            as_file=photo.as_file,
+            clip=photo.clip,
             album_id=album.album_id if album else None,
             # Of an album, only one photo has the caption.
             options=album.options if album and not own and album.options != EVERYTHING else asked,
