@@ -30,6 +30,8 @@ _message_ids = count(800_000)
 BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
 PERSON = Detection("person", 0.9, 0.3, 0.5, 0.2, 0.4)
 TEN_SECONDS, LONG = timedelta(seconds=10), timedelta(minutes=5)
+# Telegram takes such a picture as a file only.
+TOO_LONG = 2500
 BOT = "object_detection_bot"
 CONTENT_REFUSED = "Bad Request: PHOTO_INVALID_DIMENSIONS"
 
@@ -86,13 +88,13 @@ class Sending:
         assert album is not None
         return album
 
-    def finish(self, *numbers: int, boxes: Sequence[Detection] = (BUS,)) -> None:
+    def finish(self, *numbers: int, boxes: Sequence[Detection] = (BUS,), height: int = 100) -> None:
         """Find objects in photos, all by default; the picture of the nth is 100 + n pixels wide."""
         for number, photo in enumerate(self.photos()):
             if not photo.finished and (not numbers or number in numbers):
                 claimed = predictions.claim(photo.prediction_id, "job").prediction
                 assert claimed is not None
-                images.put(claimed.result_key, _picture(100 + number), "image/jpeg")
+                images.put(claimed.result_key, _picture(100 + number, height), "image/jpeg")
                 assert predictions.succeed(claimed, boxes, "model", 1).granted
 
     def fail(self, number: int, reason: str = sentences.DAMAGED) -> None:
@@ -123,10 +125,14 @@ def sending(site: Site, user: TelegramUser, known_file: FileReference) -> Sendin
     return Sending(site, user, known_file)
 
 
-def _picture(width: int) -> bytes:
+def _picture(width: int, height: int = 100) -> bytes:
     buffer = BytesIO()
-    Image.new("RGB", (width, 100), "gray").save(buffer, "JPEG")
+    Image.new("RGB", (width, height), "gray").save(buffer, "JPEG")
     return buffer.getvalue()
+
+
+def _size(image: bytes) -> tuple[int, int]:
+    return Image.open(BytesIO(image)).size
 
 
 def _set(key: str, name: str, value: Any) -> None:
@@ -189,7 +195,8 @@ def test_unreadable_file_of_album_gets_sentence(stack: LocalStack, user: Telegra
     answers = [user.wait_for_reply(message_id) for message_id in message_ids]
     assert answers[2].text == sentences.NO_IMAGE
     assert len({answer.media_group_id for answer in answers}) == 2
-    assert [bool(answer.photo) for answer in answers] == [True, True, False, True, True]
+    assert [bool(answer.document) for answer in answers] == [True, True, False, True, True]
+    assert _size(user.download(answers[4])) == _size(photo)
     assert len(said(user)) == 5
 
 
@@ -449,6 +456,25 @@ def test_data_files_come_alone(sending: Sending, telegram: TelegramControl) -> N
     assert [message.document is not None for message in said(sending.user)] == [True, True]
     assert groups(telegram, sending.user) == []
     assert sending.deliveries() == [Delivery.DELIVERED] * 2
+
+
+def test_files_come_together(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(3).finish(height=TOO_LONG)
+    sending.age()
+    assert sending.deliver() == 200
+    assert [message.document is not None for message in said(sending.user)] == [True] * 3
+    assert len(groups(telegram, sending.user)) == 1
+
+
+def test_file_among_photos_comes_alone(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(3).finish(1, height=TOO_LONG)
+    sending.finish()
+    sending.age()
+    assert sending.deliver() == 200
+    assert sending.widths() == [100, 102]
+    assert [message.document is not None for message in said(sending.user)] == [False, False, True]
+    assert len(groups(telegram, sending.user)) == 1
+    assert sending.deliveries() == [Delivery.DELIVERED] * 3
 
 
 def test_sweep_sends_album_once(sending: Sending, stack: LocalStack, telegram: TelegramControl) -> None:

@@ -1,15 +1,17 @@
 """Answer an album: its boxed photos come back together, once, as a reply to the first of them.
 
 Each worker that has finished a photo asks for the answer. It is sent when all photos are finished and no other has come
-for a moment (detection/albums.py); then it is settled which of them are in it. What failed, or is no photo for
-Telegram, is answered alone, and so is each photo if Telegram does not take them together.
+for a moment (detection/albums.py); then it is settled which of them are in it. What failed, or is of another form than
+most, is answered alone, and so is each photo if Telegram does not take them together.
 """
 
 import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,6 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite.bot import album_caption, answer, api, bot_token, edits, replies
+from botsite.bot.answer import Part
 from botsite.bot.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.errors import TelegramError
 from botsite.bot.updates import Incoming, Photo
@@ -33,6 +36,8 @@ _in_thread = sync_to_async(thread_sensitive=False)
 # reason. And after a day, when each of them is given up.
 _TRIES_TOGETHER = 2
 _TOGETHER_FOR = timedelta(hours=24)
+# Telegram takes requests of up to 50 MB, and a site holds them two or three times.
+_TOGETHER_BYTES = 40_000_000
 _SETTLED = Attempt(Result.SETTLED)
 
 
@@ -109,7 +114,7 @@ async def _close(album: Album, asking: Prediction, at_once: bool) -> Outcome:
     if seconds > 0:
         return Outcome(Attempt(Result.ALBUM_WAITS, seconds))
     open_ = [each for each in found.values() if each.finished and not each.delivered]
-    together = [each.prediction_id for each in open_ if each.with_album and answer.may_be_photo(each)]
+    together = [each.prediction_id for each in open_ if each.with_album and answer.goes_together(each)]
     before = _send_before()
     closed = await _in_thread(albums.close)(album, together)
     if closed is None:
@@ -152,31 +157,49 @@ async def _send_together(
 ) -> Sequence[Prediction]:
     """Send the answer in place of the word on the wait; return what has to be answered alone."""
     photos = [each for each in claimed if not each.cancelled]
-    images = await asyncio.gather(*map(answer.photo, photos))
-    pictures = [(each, image) for each, image in zip(photos, images, strict=True) if image]
-    left_out = [each for each, image in zip(photos, images, strict=True) if not image]
-    if left_out:
-        # Now, because a sender that ends after sending must not leave them answered by an album without them.
-        await _in_thread(albums.narrow)(album, album.together - {each.prediction_id for each in left_out})
-    if claimed and not photos:
-        await _say_cancelled(album, claimed[0], before)
-    elif album.status_message_id:
-        await edits.delete(claimed[0].chat_id if claimed else chat_id, album.status_message_id)
-    if len(pictures) == 1:
-        await answer.send(pictures[0][0], before)
-    elif pictures:
-        first = pictures[0][0]
-        caption = album_caption.caption([each for each, _ in pictures])
-        await api.send_album(
-            first.chat_id,
-            [image for _, image in pictures],
-            caption=caption,
-            reply_to=first.message_id,
-            thread_id=first.thread_id,
-            before=before,
-        )
-        log.info("album_sent", chat_id=first.chat_id, photos=len(pictures))
+    async with answer.FILES if any(each.as_file for each in photos) else nullcontext():
+        pictures = await _pictures(photos)
+        shown = [each for each in photos if each.prediction_id in pictures]
+        left_out = [each for each in photos if each.prediction_id not in pictures]
+        if left_out:
+            # Now, because a sender that ends after sending must not leave them answered by an album without them.
+            await _in_thread(albums.narrow)(album, album.together - {each.prediction_id for each in left_out})
+        if claimed and not photos:
+            await _say_cancelled(album, claimed[0], before)
+        elif album.status_message_id:
+            await edits.delete(claimed[0].chat_id if claimed else chat_id, album.status_message_id)
+        if len(shown) > 1:
+            await _send_pictures(shown, pictures, before)
+    if len(shown) == 1:
+        await answer.send(shown[0], before)
     return left_out
+
+
+async def _send_pictures(shown: Sequence[Prediction], pictures: Mapping[str, Part], before: float) -> None:
+    first = shown[0]
+    await api.send_album(
+        first.chat_id,
+        [pictures[each.prediction_id].image for each in shown],
+        caption=album_caption.caption(shown),
+        form=pictures[first.prediction_id].form,
+        reply_to=first.message_id,
+        thread_id=first.thread_id,
+        before=before,
+    )
+    log.info("album_sent", chat_id=first.chat_id, photos=len(shown))
+
+
+async def _pictures(photos: Sequence[Prediction]) -> dict[str, Part]:
+    """Return, by id and in order, the pictures that can be sent together: of the form most have, as far as they fit."""
+    parts: dict[str, Part] = {}
+    room = _TOGETHER_BYTES
+    for each in photos:
+        part = await answer.part(each)
+        if part and len(part.image) <= room:
+            parts[each.prediction_id] = part
+            room -= len(part.image)
+    forms = Counter(part.form for part in parts.values()).most_common(1)
+    return {identity: part for identity, part in parts.items() if part.form == forms[0][0]}
 
 
 async def _say_cancelled(album: Album, first: Prediction, before: float) -> None:

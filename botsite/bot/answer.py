@@ -24,9 +24,17 @@ _LONGEST_PHOTO = 20
 # What has failed so often is sent as text, after 3.5 min (botsite/bot/deliver.py).
 _TEXT_AFTER_FAILURES = 5
 # A file has up to 50 MB, which a request holds two or three times: a site sends one at a time.
-_FILES = asyncio.Semaphore(1)
+FILES = asyncio.Semaphore(1)
 # Whoever has waited longer is notified of the answer.
 _NOTIFY_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A picture of an album, and the form in which it would be answered alone. Telegram doesn't mix forms."""
+
+    image: bytes
+    form: Literal["photo", "document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ async def send(prediction: Prediction, before: float) -> None:
     if prediction.guest_query_id:
         await _as_guest(prediction, before)
         return
-    async with _FILES if prediction.as_file else nullcontext():
+    async with FILES if prediction.as_file else nullcontext():
         answer = await _compose(prediction)
         try:
             if not await _in_place(prediction, answer, before):
@@ -98,9 +106,18 @@ async def put_back(prediction: Prediction) -> None:
             raise
 
 
-def may_be_photo(prediction: Prediction) -> bool:
-    """Return whether the answer can be one photo among others, as far as its item tells; cancelled ones need none."""
-    return prediction.cancelled or prediction.options.form is Form.PICTURE
+def goes_together(prediction: Prediction) -> bool:
+    """Return whether the answer can be one picture among others, as far as its item tells; cancelled ones need none."""
+    return prediction.cancelled or (prediction.options.form is Form.PICTURE and not prediction.clip)
+
+
+async def part(prediction: Prediction) -> Part | None:
+    """Return the boxed photo for an album, even where nothing was found; None if it is gone."""
+    full = await _picture(prediction, prediction.full_key) if prediction.as_file and prediction.detections else None
+    image = full or await _picture(prediction, prediction.result_key)
+    if image is None:
+        return None
+    return Part(image, "document" if prediction.as_file or _too_long(image) else "photo")
 
 
 async def photo(prediction: Prediction) -> bytes | None:

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from telegram import (
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InputMediaDocument,
     InputMediaPhoto,
     Message,
     ReplyParameters,
@@ -135,6 +136,7 @@ async def send_album(
     pictures: Sequence[bytes],
     *,
     caption: str = "",
+    form: Literal["photo", "document"] = "photo",
     reply_to: int,
     thread_id: int | None = None,
     before: float = math.inf,
@@ -145,7 +147,7 @@ async def send_album(
             chat_id,
             pictures[0],
             caption,
-            form="photo",
+            form=form,
             name="crop.jpg",
             reply_to=reply_to,
             thread_id=thread_id,
@@ -153,7 +155,8 @@ async def send_album(
         )
         return
     bot = await connections.bot()
-    media = [InputMediaPhoto(picture, filename=f"{number}.jpg") for number, picture in enumerate(pictures, 1)]
+    of_form = InputMediaPhoto if form == "photo" else InputMediaDocument
+    media = [of_form(picture, filename=f"{number}.jpg") for number, picture in enumerate(pictures, 1)]
     async with sending(chat_id, "sendMediaGroup", before, messages=len(media)):
         await in_topic(
             thread_id,
