@@ -225,14 +225,16 @@ def note_guest_message(prediction_id: str, inline_message_id: str) -> Outcome:
     )
 
 
-def note_picture(prediction_id: str, file_id: str, message_id: int | None) -> Outcome:
-    """Record under which file_id Telegram has the boxed photo, and by which message; refused if there is no item."""
-    return update(
-        prediction_id,
-        "SET picture_file_id = :file, picture_message_id = :message",
-        "attribute_exists(prediction_id)",
-        {":file": file_id, ":message": message_id},
-    )
+def note_picture(prediction_id: str, file_id: str, message_id: int | None = None) -> Outcome:
+    """Record under which file_id Telegram has the boxed photo, and by which message in STORAGE_CHAT, if by one.
+
+    Refused if there is no item.
+    """
+    change, values = "SET picture_file_id = :file", {":file": file_id}
+    if message_id is None:
+        return update(prediction_id, change, "attribute_exists(prediction_id)", values)
+    more = values | {":message": message_id}
+    return update(prediction_id, f"{change}, picture_message_id = :message", "attribute_exists(prediction_id)", more)
 
 
 def cancel(prediction_id: str, chat_id: int) -> Outcome:
