@@ -30,7 +30,8 @@ _chats = count(-69_000, -1)
 @pytest.fixture
 def ada(stack: LocalStack) -> TelegramUser:
     """Return somebody in a chat that the bot is not in."""
-    user = TelegramUser(stack.telegram_url, next(_chats), user_id=71, first_name="Ada")
+    chat_id = next(_chats)
+    user = TelegramUser(stack.telegram_url, chat_id, user_id=-chat_id, first_name="Ada")
     user.leave_bot_out()
     return user
 
@@ -57,8 +58,13 @@ def answered(user: TelegramUser, question: int) -> Message:
     return user.wait_for_reply(question, condition=lambda message: not message.buttons)
 
 
+def asked(user: TelegramUser) -> list[str]:
+    """Return the ids of what the person has asked about: it is kept with their own chat."""
+    return queries.latest_of_chat(-user.chat_id)
+
+
 def stored(user: TelegramUser) -> Prediction:
-    (identity,) = queries.latest_of_chat(user.chat_id)
+    (identity,) = asked(user)
     prediction = predictions.find(identity)
     assert prediction is not None
     return prediction
@@ -66,7 +72,7 @@ def stored(user: TelegramUser) -> Prediction:
 
 def reaches(user: TelegramUser, delivery: Delivery) -> Prediction:
     def there() -> Prediction | None:
-        found = [predictions.find(identity) for identity in queries.latest_of_chat(user.chat_id)]
+        found = [predictions.find(identity) for identity in asked(user)]
         return next((each for each in found if each and each.delivery is delivery), None)
 
     found = wait_until(there)
@@ -88,7 +94,7 @@ def test_photo_replied_to_is_answered_with_picture(
     assert answer.caption
     assert from_bot(ada) == [answer]
     prediction = reaches(ada, Delivery.DELIVERED)
-    assert (prediction.message_id, prediction.sender_id) == (question, 71)
+    assert (prediction.message_id, prediction.sender_id) == (question, -ada.chat_id)
     # The picture went by way of the operator's chat, once, and is gone there.
     assert len(control.calls("sendPhoto", STORAGE)) == sent + 1
     assert prediction.picture_message_id
@@ -107,7 +113,7 @@ def test_talk_without_bots_name_is_not_heard(ada: TelegramUser, control: Telegra
 
 def test_call_without_photo_is_told_how(ada: TelegramUser) -> None:
     assert ada.wait_for_reply(ada.send_text(CALL)).text == replies.HOW_TO_CALL
-    assert queries.latest_of_chat(ada.chat_id) == []
+    assert asked(ada) == []
 
 
 def test_other_file_is_refused_in_words(ada: TelegramUser) -> None:
@@ -125,7 +131,7 @@ def test_repeated_call_is_answered_once(ada: TelegramUser, control: TelegramCont
     answered(ada, question)
     assert control.deliver_again(update.update_id, times=2) == [200] * 2
     assert len(from_bot(ada)) == 1
-    assert len(queries.latest_of_chat(ada.chat_id)) == 1
+    assert len(asked(ada)) == 1
 
 
 def test_busy_telegram_is_asked_again(ada: TelegramUser, control: TelegramControl, photo: bytes) -> None:
@@ -177,7 +183,7 @@ def test_killed_site_leaves_call_to_another(
     reaches(ada, Delivery.UNDELIVERABLE)
     ada.press(message.message_id, str(message.buttons[0].data))
     assert answered(ada, question).photo
-    assert len(from_bot(ada)) == len(queries.latest_of_chat(ada.chat_id)) == 1
+    assert len(from_bot(ada)) == len(asked(ada)) == 1
 
 
 def test_button_of_waiting_photo_tells_and_is_remembered(stack: LocalStack) -> None:
@@ -314,6 +320,17 @@ def test_guests_lost_message_closes_no_chat(ada: TelegramUser, photo: bytes, use
     assert deliveries.claim(waits.prediction_id).granted
 
 
+def test_caller_sees_and_deletes_photo_in_own_chat(stack: LocalStack, ada: TelegramUser, photo: bytes) -> None:
+    private = TelegramUser(stack.telegram_url, -ada.chat_id)
+    answered(ada, call(ada, photo))
+    reaches(ada, Delivery.DELIVERED)
+    told = private.wait_for_reply(private.send_text("/history"))
+    assert any(button.data for button in told.buttons)
+    question = private.wait_for_reply(private.send_text("/delete_my_data"))
+    private.press(question.message_id, str(question.buttons[0].data))
+    wait_until(lambda: asked(ada) == [])
+
+
 def test_chat_of_others_is_not_flooded(ada: TelegramUser, control: TelegramControl) -> None:
     for _ in range(8):
         ada.send_text(CALL)
@@ -332,9 +349,9 @@ def test_ids_of_queries_are_not_those_of_messages(stack: LocalStack) -> None:
     assert isinstance(guest, updates.Guest)
     assert isinstance(other, updates.Guest)
     assert guest.about
-    asked = {
+    ids = {
         guests.prediction_id(1, guest, guest.about),
         guests.prediction_id(1, other, guest.about),
         receive.prediction_id(1, guest.about),
     }
-    assert len(asked) == 3
+    assert len(ids) == 3

@@ -10,6 +10,7 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import predictions, queries
 from detection.schemas import Delivery, Prediction
+from tests.support.processes import wait_until
 
 CAPTION = "@object_detection_bot"
 _groups = count(-1_000_000_070_000, -1)
@@ -120,7 +121,8 @@ def test_answer_for_deleted_topic_comes_to_general(
     _answer_without(stack, member, photo, lambda: group.delete_topic(thread_id))
     answer = group.wait_for(lambda message: message.from_bot)
     assert (answer.photo is not None, answer.thread_id) == (True, None)
-    assert stored(group).delivery is Delivery.DELIVERED
+    # It is in the chat a moment before it is recorded.
+    assert wait_until(lambda: stored(group).delivery is Delivery.DELIVERED)
 
 
 def test_closed_topic_gets_no_answer_and_group_stays_open(

@@ -53,7 +53,7 @@ def test_question_may_ask_for_options(user: TelegramUser, photo: bytes) -> None:
 def test_question_about_image_file_is_answered(user: TelegramUser, photo: bytes) -> None:
     sent = user.send_document(photo, "photo.jpg", "image/jpeg")
     user.wait_for_reply(sent)
-    assert user.wait_for_reply(user.send_text("and now?", reply_to=sent)).photo
+    assert user.wait_for_reply(user.send_text("and now?", reply_to=sent)).document
 
 
 def test_question_about_other_file_is_refused(user: TelegramUser) -> None:

@@ -34,7 +34,7 @@ from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
 from botsite.bot.preferences import NONE, Preferences
 from botsite.bot.updates import Guest, Photo
-from detection import deliveries, items, jobs, predictions, sentences, times
+from detection import deletions, deliveries, items, jobs, operations, predictions, sentences, times
 from detection.schemas import Delivery, Form, Prediction
 from detection.sentences import noop
 
@@ -98,6 +98,8 @@ async def show(prediction_id: str, inline_message_id: str) -> str:
 
 
 async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
+    if await _deleted(guest, identity):
+        return
     known = await _in_thread(predictions.find)(identity)
     if known is None and not await _may_answer(guest):
         return
@@ -122,12 +124,31 @@ async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
         return
     with closing(file):
         await _in_thread(jobs.complete)(prediction, file.data)
+    # Whoever deletes what is stored may have looked before this was.
+    await _deleted(guest, identity)
+
+
+async def _deleted(guest: Guest, identity: str) -> bool:
+    """Return whether the caller has had everything deleted since; then nothing is left of it here, either."""
+    if not await _in_thread(deletions.covers)(_own_chat(guest), guest.sender_id, guest.sent_at):
+        return False
+    log.info("photo_was_deleted")
+    await _in_thread(operations.delete)(identity)
+    return True
+
+
+def _own_chat(guest: Guest) -> int:
+    """Return the caller's private chat with the bot, whose photos are theirs to see and to delete.
+
+    The chat of the call is not the bot's, and Telegram may have given its id to another one that is.
+    """
+    return guest.sender_id or guest.chat_id
 
 
 def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> Prediction:
     return Prediction(
         identity,
-        guest.chat_id,
+        _own_chat(guest),
         guest.message_id,
         image_key=f"photos/{identity}",
         sender_id=guest.sender_id,

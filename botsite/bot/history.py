@@ -151,7 +151,8 @@ async def _send(prediction: Prediction, picture: bytes | str, caption: str, keyb
         caption,
         form="photo",
         name="detections.jpg",
-        reply_to=prediction.message_id,
+        # A guest's message stands in another chat.
+        reply_to=None if prediction.guest_query_id else prediction.message_id,
         keyboard=keyboard,
     )
     return sent.photo[-1].file_id if sent.photo else ""
