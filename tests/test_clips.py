@@ -125,7 +125,7 @@ def test_header_that_lies_about_length_does_no_harm(decoder: decoding.Decoder) -
 
 def test_clip_of_too_many_pixels_is_refused(decoder: decoding.Decoder) -> None:
     data = clips.clip(clips.shades(5), codec="gif", form="gif")
-    with pytest.raises(image_headers.UnreadableImage, match="65000 x 65000"):
+    with pytest.raises(image_headers.UnreadableImage):
         decoder.decode(data[:6] + (65_000).to_bytes(2, "little") * 2 + data[10:], 0)
     assert decoder.decode(data, 0).shape == (240, 320, 3)
 

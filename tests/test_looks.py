@@ -21,6 +21,7 @@ from deploy.local.telegram.client import Message, TelegramUser
 from detection import images, predictions, queries
 from detection.picture import blur, render
 from detection.schemas import Detection, Options, Prediction
+from tests.support.processes import wait_until
 
 _groups = count(-29_000, -1)
 PERSON, DOG = Detection("person", 0.9, 0.3, 0.5, 0.2, 0.4), Detection("dog", 0.2, 0.7, 0.5, 0.2, 0.4)
@@ -34,6 +35,8 @@ def answered(user: TelegramUser, photo: bytes) -> Message:
     caption = "@object_detection_bot" if user.chat_id < 0 else None
     answer = user.wait_for_reply(user.send_photo(photo, caption=caption))
     assert answer.photo
+    # Telegram has it a moment before the item says so.
+    wait_until(lambda: newest(user).delivered)
     return answer
 
 

@@ -58,7 +58,7 @@ def _run(prediction: Prediction, job: str = "job-1") -> Prediction | None:
     return predictions.find(prediction.prediction_id)
 
 
-def _trips(image: Any) -> Any:
+def _trips(image: Any, least: float) -> Any:
     raise ZeroDivisionError("a photo that nobody thought of")
 
 
@@ -168,7 +168,7 @@ def test_photo_of_dead_worker_runs_alone(queued: Prediction, model: Callable[...
 def test_photo_deleted_during_its_job_leaves_no_picture(queued: Prediction, model: Callable[..., None]) -> None:
     looking, go_on = Event(), Event()
 
-    def look(image: Any) -> list[Any]:
+    def look(image: Any, least: float) -> list[Any]:
         looking.set()
         go_on.wait()
         return []

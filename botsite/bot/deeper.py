@@ -12,7 +12,6 @@ from django.conf import settings
 
 from botsite import pause
 from botsite.bot import acknowledge, looks
-from botsite.bot.language import gettext
 from botsite.bot.looks import Look
 from detection import images, jobs, times
 from detection.schemas import Prediction
@@ -24,19 +23,19 @@ LOOKED = noop("I've looked at it once more already.")
 
 
 async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
-    """Send the job, and return what to tell. Raise images.ImageGone or botocore's errors."""
+    """Send the job, and return what to tell, in English. Raise images.ImageGone or botocore's errors."""
     del message_id
     if prediction.floor_percent:
-        return gettext(LOOKED)
+        return LOOKED
     if await _in_thread(images.head)(prediction.image_key, 1) is None:
         raise images.ImageGone(f"{prediction.image_key} is not there any more")
     created = await _in_thread(jobs.submit_stored)(_deeper(prediction, wanted))
     stored = created.prediction
     if stored is None or stored.finished:
-        return gettext(LOOKED)
+        return LOOKED
     if created.granted and not await _in_thread(pause.current)() and await _in_thread(acknowledge.needed)():
         await acknowledge.acknowledge(stored)
-    return gettext(LOOKING)
+    return LOOKING
 
 
 def _deeper(prediction: Prediction, wanted: Look) -> Prediction:

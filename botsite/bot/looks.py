@@ -79,12 +79,13 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     ways += [(BLUR_OFF if look.blur else BLUR_ON, replace(look, blur=not look.blur))] if people else []
     more = ((CROPS, CROPS_TEXT), (DATA, DATA_TEXT)) if found else ()
     original = [_button(prediction, gettext(ORIGINAL_TEXT), look, ORIGINAL)] if prediction.shrunk and found else []
+    wrong = [_button(prediction, gettext(WRONG_TEXT), look, WRONG)] if prediction.candidates else []
     rows = [
         [_button(prediction, gettext(text), other) for text, other in levels] + again,
         _classes(prediction, look),
         [_button(prediction, gettext(text), other) for text, other in ways]
         + [_button(prediction, gettext(text), look, action) for action, text in more],
-        [*original, _button(prediction, gettext(WRONG_TEXT), look, WRONG)],
+        [*original, *wrong],
     ]
     return [row for row in rows if row]
 

@@ -110,11 +110,12 @@ async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> s
                 await edits.change_keyboard(press.chat_id, press.message_id, looks.keyboard(prediction, look))
                 notice = ""
             else:
+                # In English so far.
                 notice = await _SHOWS[action](prediction, press.message_id, look)
     except (items.Incomplete, images.ImageGone) as error:
         log.info("photo_not_shown", error=str(error))
         return gettext(GONE)
-    return notice
+    return gettext(notice) if notice else ""
 
 
 async def _complain(prediction: Prediction, message_id: int, look: Look, word: str) -> str:

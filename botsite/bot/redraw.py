@@ -11,7 +11,6 @@ import structlog
 from asgiref.sync import sync_to_async
 
 from botsite.bot import api, edits, found, looks, replies
-from botsite.bot.language import gettext
 from botsite.bot.looks import Look
 from detection import exports, images
 from detection.schemas import Prediction
@@ -53,7 +52,7 @@ async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
     async with _turn(chat_id, _sending_files):
         picture, full = await _undisturbed(_full, prediction, wanted)
         await edits.turn_into_document(chat_id, message_id, picture, text, keyboard=keyboard)
-    return "" if full else gettext(SMALLER)
+    return "" if full else SMALLER
 
 
 async def original(prediction: Prediction, message_id: int, wanted: Look) -> str:
