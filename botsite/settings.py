@@ -29,6 +29,17 @@ def _number(name: str, text: str) -> float:
         raise ImproperlyConfigured(f"{name} is {text!r}: it has to be a number.") from error
 
 
+def _languages(name: str, text: str) -> list[str]:
+    """Return the codes of languages that a setting lists; English needs no catalogue."""
+    known = {"en", *(folder.name for folder in (BASE_DIR / "botsite" / "bot" / "locale").iterdir() if folder.is_dir())}
+    codes = [code.strip().lower() for code in text.split(",") if code.strip()]
+    if unknown := set(codes) - known:
+        raise ImproperlyConfigured(
+            f"{name} has {', '.join(sorted(unknown))}: the bot speaks {', '.join(sorted(known))}."
+        )
+    return list(dict.fromkeys(codes))
+
+
 def _chat(name: str, text: str) -> int | None:
     """Return the id of a chat, None for an empty text."""
     if text and not re.fullmatch(r"-?[1-9][0-9]{0,18}", text):
@@ -59,6 +70,8 @@ TELEGRAM_API_URL = env.str("TELEGRAM_API_URL", default="https://api.telegram.org
 TELEGRAM_WEBHOOK_SECRET = env.str("TELEGRAM_WEBHOOK_SECRET", default="")
 # Where Telegram reaches the webhook if that is not the load balancer's own name, as on a laptop.
 TELEGRAM_WEBHOOK_URL = env.str("TELEGRAM_WEBHOOK_URL", default="")
+# The languages that the bot speaks; empty: all that it has a catalogue of.
+BOT_LANGUAGES = _languages("BOT_LANGUAGES", env.str("BOT_LANGUAGES", default=""))
 # Where pictures for guests are sent first: Telegram takes no new file for their messages.
 STORAGE_CHAT = _chat("STORAGE_CHAT", env.str("STORAGE_CHAT", default=""))
 

@@ -143,6 +143,11 @@ def note_status_message(album_id: str, message_id: int) -> bool:
     )
 
 
+def forget_status_message(album_id: str) -> None:
+    """Leave the message that tells how the wait goes behind, where the chat has moved."""
+    _update(album_id, "REMOVE status_message_id", "status_message_id > :none", {":none": 0})
+
+
 def close(album: Album, together: Collection[str]) -> Album | None:
     """Settle which photos get the one answer, and lease it for LEASE; None if the album has changed meanwhile."""
     return _update(

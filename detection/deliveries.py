@@ -151,13 +151,14 @@ def close_chat(chat_id: int) -> None:
             finish(claimed.prediction, Delivery.UNDELIVERABLE)
 
 
-def migrate_chat(chat_id: int, new_chat_id: int) -> None:
-    """Redirect what is not yet answered in a group to the supergroup that it has become.
+def migrate_chat(chat_id: int, new_chat_id: int) -> frozenset[str]:
+    """Redirect what is not yet answered in a group to the supergroup that it has become; return the albums among it.
 
     That numbers its messages anew: the one that tells how the wait goes would be somebody else's.
     """
+    moved = []
     for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
-        predictions.update(
+        outcome = predictions.update(
             prediction_id,
             "SET chat_id = :new REMOVE status_message_id",
             "chat_id = :old AND delivery IN (:pending, :delivering)",
@@ -168,3 +169,6 @@ def migrate_chat(chat_id: int, new_chat_id: int) -> None:
                 ":delivering": Delivery.DELIVERING,
             },
         )
+        if outcome.granted and outcome.prediction:
+            moved.append(outcome.prediction)
+    return frozenset(each.album_id for each in moved if each.album_id)

@@ -151,6 +151,7 @@ def _read(item: dict[str, Any]) -> Prediction:
         guest_query_id=item.get("guest_query_id"),
         inline_message_id=item.get("inline_message_id"),
         picture_file_id=item.get("picture_file_id"),
+        picture_message_id=number("picture_message_id"),
         album_id=item.get("album_id"),
         photo_bytes=number("photo_bytes"),
         status=Status(item["status"]),

@@ -225,9 +225,14 @@ def note_guest_message(prediction_id: str, inline_message_id: str) -> Outcome:
     )
 
 
-def note_picture(prediction_id: str, file_id: str) -> Outcome:
-    """Record under which file_id Telegram has the boxed photo; refused if the item does not exist."""
-    return update(prediction_id, "SET picture_file_id = :file", "attribute_exists(prediction_id)", {":file": file_id})
+def note_picture(prediction_id: str, file_id: str, message_id: int | None) -> Outcome:
+    """Record under which file_id Telegram has the boxed photo, and by which message; refused if there is no item."""
+    return update(
+        prediction_id,
+        "SET picture_file_id = :file, picture_message_id = :message",
+        "attribute_exists(prediction_id)",
+        {":file": file_id, ":message": message_id},
+    )
 
 
 def cancel(prediction_id: str, chat_id: int) -> Outcome:

@@ -152,10 +152,12 @@ class Prediction:
     thread_id: int | None = None
     language: str | None = None
     # Of a photo that the bot was asked about as a guest: the query, the only name of the answer's message that the bot
-    # learns, and the boxed photo as Telegram has it.
+    # learns, and the boxed photo as Telegram has it, by a message in STORAGE_CHAT
+    # (or, of one that /history has shown again, by that message).
     guest_query_id: str | None = None
     inline_message_id: str | None = None
     picture_file_id: str | None = None
+    picture_message_id: int | None = None
     # Which album the photo belongs to (detection/albums.py); albums get one answer.
     album_id: str | None = None
     acts: tuple[Act, ...] = field(default=())

@@ -504,7 +504,11 @@ def test_album_follows_group(site: Site, stack: LocalStack, known_file: FileRefe
     sending.age()
     first = sending.photos()[0]
     new = TelegramUser(stack.telegram_url, TelegramControl(stack.telegram_url).migrate(group.chat_id))
+    # The supergroup numbers its messages anew: this one has the number of the word on the wait.
+    there = new.send_text("hello")
+    assert sending.album().status_message_id == there
     assert site.deliver(first) == 200
+    assert new.message(there)
     assert [message.photo is not None for message in said(new)] == [True, True]
     now = queries.known([first.prediction_id], consistent=True)[first.prediction_id]
     assert (now.chat_id, now.delivery) == (new.chat_id, Delivery.DELIVERED)

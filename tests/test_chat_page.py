@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import TelegramUser
 
 ROOT = Path(__file__).resolve().parent.parent
 FROM_BOT = '[data-testid="message"][data-from="bot"]'
@@ -56,3 +57,20 @@ def test_text_is_answered_on_page(page: Page) -> None:
     page.get_by_test_id("composer").fill("hello")
     page.get_by_test_id("send").click()
     expect(page.locator(FROM_BOT).first).to_contain_text("Send me a photo")
+
+
+def test_group_conversation_is_shown(browser: Browser, stack: LocalStack, photo: bytes) -> None:
+    chat_id = -next(_chat_ids)
+    topic = TelegramUser(stack.telegram_url, chat_id, user_id=2, first_name="Grace").make_topic("Holidays")
+    ada = TelegramUser(stack.telegram_url, chat_id, user_id=1, first_name="Ada", thread_id=topic)
+    sent = ada.send_photo(photo, "Where we were yesterday")
+    page = browser.new_page(viewport={"width": 400, "height": 1240}, device_scale_factor=2)
+    page.goto(f"{stack.telegram_url}/?chat={chat_id}&user=2&topic={topic}")
+    page.locator(f'[data-message-id="{sent}"]').get_by_test_id("reply").click()
+    page.get_by_test_id("composer").fill("@object_detection_bot what is this?")
+    page.get_by_test_id("send").click()
+    answer = page.locator(FROM_BOT).first.get_by_test_id("photo")
+    expect(answer).to_be_visible()
+    answer.evaluate("image => image.decode()")
+    page.screenshot(path=ROOT / "var" / "group.png")
+    page.close()

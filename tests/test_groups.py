@@ -116,6 +116,18 @@ def test_photos_among_people_are_left_alone(
     assert (group.messages(), queries.latest_of_chat(group.chat_id)) == ([], [])
 
 
+def test_album_whose_caption_calls_bot_is_answered_whole(group: TelegramUser, photo: bytes) -> None:
+    first, *_ = group.send_album([photo] * 3, caption=f"@{BOT}")
+    group.wait_for(lambda message: message.answers(first) and message.media_group_id is not None)
+    assert len([message for message in group.messages() if message.from_bot and message.photo]) == 3
+
+
+def test_album_among_people_is_left_alone(stack: LocalStack, group: TelegramUser, photo: bytes) -> None:
+    group.send_album([photo] * 2, caption="look")
+    TelegramControl(stack.telegram_url).wait_until_delivered()
+    assert queries.latest_of_chat(group.chat_id) == []
+
+
 def test_group_gets_no_more_than_20_messages_a_minute(stack: LocalStack) -> None:
     limit = rate_limit.chat(next(_groups))
     at_once = 0

@@ -12,8 +12,10 @@ from django.conf import settings
 
 from botsite import aws
 from botsite.bot import deliver, guests, rate_limit, receive, replies, updates, waiting
+from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
+from deploy.webhook import registration
 from detection import deliveries, images, predictions, queries, sentences, sweep
 from detection.schemas import Delivery, Detection, Prediction, Status
 from tests.support import new_updates
@@ -76,8 +78,10 @@ def from_bot(user: TelegramUser) -> list[Message]:
     return [message for message in user.messages() if message.from_bot]
 
 
-def test_photo_replied_to_is_answered_with_picture(ada: TelegramUser, storage: TelegramUser, photo: bytes) -> None:
-    before = len(storage.messages())
+def test_photo_replied_to_is_answered_with_picture(
+    ada: TelegramUser, storage: TelegramUser, control: TelegramControl, photo: bytes
+) -> None:
+    sent = len(control.calls("sendPhoto", STORAGE))
     question = call(ada, photo)
     answer = answered(ada, question)
     assert answer.photo
@@ -85,9 +89,10 @@ def test_photo_replied_to_is_answered_with_picture(ada: TelegramUser, storage: T
     assert from_bot(ada) == [answer]
     prediction = reaches(ada, Delivery.DELIVERED)
     assert (prediction.message_id, prediction.sender_id) == (question, 71)
-    (picture,) = storage.messages()[before:]
-    assert picture.photo
-    assert picture.photo.file_id == prediction.picture_file_id
+    # The picture went by way of the operator's chat, once, and is gone there.
+    assert len(control.calls("sendPhoto", STORAGE)) == sent + 1
+    assert prediction.picture_message_id
+    assert storage.message(prediction.picture_message_id) is None
 
 
 def test_photo_with_bots_name_is_answered(ada: TelegramUser, photo: bytes) -> None:
@@ -149,6 +154,30 @@ def test_button_brings_answer_whose_message_was_lost(ada: TelegramUser, control:
     assert answered(ada, question).photo
     assert reaches(ada, Delivery.DELIVERED).inline_message_id
     assert len(from_bot(ada)) == 1
+
+
+def test_killed_site_leaves_call_to_another(
+    stack: LocalStack, ada: TelegramUser, control: TelegramControl, photo: bytes
+) -> None:
+    port = free_port()
+    child = stack.start_site("127.0.0.1", port)
+    address = stack.sites.pop(child)
+    child.wait_ready(lambda: listening("127.0.0.1", port))
+    told = (stack.env["TELEGRAM_TOKEN"], stack.env["TELEGRAM_WEBHOOK_SECRET"])
+    registration.register(f"{address}/telegram/webhook", *told)
+    try:
+        # The site has answered the query, and dies before it learns the name of its message.
+        control.fault("answerGuestQuery", "apply_then_hang")
+        question = call(ada, photo)
+        message = ada.wait_for(lambda message: message.from_bot)
+        child.kill()
+        child.wait()
+    finally:
+        stack.set_webhook()
+    reaches(ada, Delivery.UNDELIVERABLE)
+    ada.press(message.message_id, str(message.buttons[0].data))
+    assert answered(ada, question).photo
+    assert len(from_bot(ada)) == len(queries.latest_of_chat(ada.chat_id)) == 1
 
 
 def test_button_of_waiting_photo_tells_and_is_remembered(stack: LocalStack) -> None:
@@ -238,7 +267,7 @@ def finished(like: Prediction, photo: bytes) -> Prediction:
 
 
 def test_sweep_delivers_what_was_left(
-    ada: TelegramUser, storage: TelegramUser, photo: bytes, monkeypatch: pytest.MonkeyPatch
+    ada: TelegramUser, control: TelegramControl, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     question = call(ada, photo)
     answered(ada, question)
@@ -246,11 +275,21 @@ def test_sweep_delivers_what_was_left(
     left = finished(reaches(ada, Delivery.DELIVERED), photo)
     for name in ("UNDELIVERED", "WITHOUT_JOB", "STUCK", "JOB_LOST"):
         monkeypatch.setattr(sweep, name, timedelta(seconds=-1))
-    before = len(storage.messages())
+    sent = len(control.calls("sendPhoto", STORAGE))
     wait_until(sweep.sweep)
     assert ada.wait_for(lambda message: "bus" in f"{message.caption}").answers(question)
     assert wait_until(lambda: delivered(left.prediction_id))
-    assert len(storage.messages()) == before + 1
+    assert len(control.calls("sendPhoto", STORAGE)) == sent + 1
+
+
+def test_picture_that_stays_in_storage_is_nobodys_failure(
+    ada: TelegramUser, storage: TelegramUser, control: TelegramControl, photo: bytes
+) -> None:
+    control.fault("deleteMessage", "server_error", chat_id=STORAGE)
+    assert answered(ada, call(ada, photo)).photo
+    prediction = reaches(ada, Delivery.DELIVERED)
+    assert prediction.picture_message_id
+    assert storage.message(prediction.picture_message_id)
 
 
 def delivered(prediction_id: str) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from botsite.bot import replies, updates
-from botsite.bot.updates import Command, Other, Photo, Press
+from botsite.bot.updates import Command, Guest, Other, Photo, Press
 from tests.support import new_updates
 from tests.support.lone_site import LoneSite, lone_site
 
@@ -28,6 +28,7 @@ KINDS: dict[str, Any] = {
 }
 SIZE = {"file_id": "x", "file_unique_id": "x", "width": 9, "height": 9, "file_size": 9}
 PHOTO = new_updates.with_message(1, photo=[SIZE], caption="@some_bot")
+FILM = {"file_id": "x", "file_unique_id": "x", "width": 1, "height": 1, "duration": 1}
 DOCUMENT = new_updates.with_message(1, document={"file_id": "x", "file_unique_id": "x", "mime_type": "image/heic"})
 TEXT = new_updates.with_message(
     1, text="/help@some_bot", reply_to_message=new_updates.with_message(1, text="x")["message"]
@@ -42,7 +43,24 @@ PRESS = {
         "message": TEXT["message"],
     },
 }
-VALID = (PHOTO, DOCUMENT, TEXT, PRESS)
+ASKED = new_updates.with_message(1, text="what is this?", reply_to_message=PHOTO["message"])
+ELSEWHERE = new_updates.with_message(
+    1,
+    text="and this?",
+    external_reply={"origin": {"type": "hidden_user", "date": 1, "sender_user_name": "x"}, "photo": [SIZE]},
+)
+GUEST = {"update_id": 1, "guest_message": ASKED["message"] | {"guest_query_id": "7"}}
+INLINE = {
+    "update_id": 1,
+    "callback_query": {
+        "id": "1",
+        "from": TEXT["message"]["from"],
+        "chat_instance": "x",
+        "data": "guest:x",
+        "inline_message_id": "x",
+    },
+}
+VALID = (PHOTO, DOCUMENT, TEXT, PRESS, ASKED, ELSEWHERE, GUEST, INLINE)
 ODD: list[Any] = [
     None, True, False, 0, -1, 1.5, 1e20, -1e20, float("nan"), float("inf"), 2**63, -(2**63) - 1, 10**400, "", "x", "7",
     "\ud800", "é" * 600, [], [1], [[]], {}, {"id": 1}, {"x": {}},
@@ -84,7 +102,9 @@ def test_mutations_are_read_or_malformed(data: st.DataObject) -> None:
     is_read_or_malformed(valid)
 
 
-@pytest.mark.parametrize("valid", VALID, ids=["photo", "document", "text", "press"])
+@pytest.mark.parametrize(
+    "valid", VALID, ids=["photo", "document", "text", "press", "question", "elsewhere", "guest", "inline press"]
+)
 def test_odd_values_anywhere_are_read_or_malformed(valid: Any) -> None:
     for path in places(valid):
         for value in ODD:
@@ -100,9 +120,49 @@ def is_read_or_malformed(body: Any) -> None:
         assert (type(found.chat_id), type(found.message_id)) == (int, int)
         assert -(2**63) < found.chat_id < 2**63
         assert isinstance(found, Press) or isinstance(found.age_seconds, float)
-    if isinstance(found, Photo):
-        assert found.file_id.isascii()
-        assert type(found.file_bytes) in (int, type(None))
+    image = found if isinstance(found, Photo) else getattr(found, "about", None)
+    if image is not None:
+        assert image.file_id.isascii()
+        assert type(image.file_bytes) in (int, type(None))
+        assert type(image.caption) is str
+    if isinstance(found, Guest):
+        assert found.query_id.isascii()
+
+
+@pytest.mark.parametrize("question", [ASKED, ELSEWHERE])
+def test_question_about_photo_is_read(question: Any) -> None:
+    found = updates.read(question)
+    assert isinstance(found, Other)
+    assert found.about
+    said = (found.about.message_id, found.about.caption, found.about.album, found.about.file_id)
+    assert said == (question["message"]["message_id"], question["message"]["text"], "", "x")
+
+
+def test_question_about_no_image_is_about_nothing() -> None:
+    for kind in ({"text": "x"}, {"sticker": None}, {"animation": FILM, "document": FILM}):
+        replied = new_updates.with_message(1, **kind)["message"]
+        found = updates.read(new_updates.with_message(1, text="what is this?", reply_to_message=replied))
+        assert isinstance(found, Other)
+        assert found.about is None
+
+
+def test_call_of_guest_is_read() -> None:
+    found = updates.read(GUEST)
+    assert isinstance(found, Guest)
+    assert found.about
+    assert (found.query_id, found.about.caption) == ("7", "what is this?")
+
+
+def test_press_of_guests_message_is_read() -> None:
+    found = updates.read(INLINE)
+    assert isinstance(found, Press)
+    assert (found.chat_id, found.message_id, found.inline_message_id) == (0, 0, "x")
+
+
+def test_caption_may_call_by_command() -> None:
+    found = updates.read(new_updates.with_message(1, photo=[SIZE], caption="/What@Some_Bot and @other"))
+    assert isinstance(found, Photo)
+    assert found.names == frozenset({"some_bot", "other"})
 
 
 @pytest.mark.parametrize("kind", KINDS)

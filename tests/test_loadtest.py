@@ -21,6 +21,7 @@ import httpx
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from PIL import Image
 
 from botsite import aws
 from deploy import provision
@@ -141,7 +142,8 @@ def test_each_photo_is_followed_to_its_end(load: Load) -> None:
 def test_report_is_text_json_and_plot(load: Load) -> None:
     load("--photos", "1")
     assert (load.folder / "report.txt").read_text() in load.text
-    assert (load.folder / "report.png").read_bytes().startswith(b"\x89PNG")
+    with Image.open(load.folder / "report.png") as plot:
+        assert plot.info["Description"] in (load.folder / "report.txt").read_text()
     assert [sample for sample in load.saved["samples"] if sample["visible"] is None] == []
 
 

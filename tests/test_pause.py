@@ -91,7 +91,7 @@ def told(user: TelegramUser) -> list[str | None]:
 
 def answers(user: TelegramUser) -> list[int]:
     """Return the messages that the bot has answered, each as often as it did."""
-    found = [message.reply_to for message in user.messages() if message.from_bot]
+    found = [message.in_reply_to or message.reply_to for message in user.messages() if message.from_bot]
     return sorted(one for one in found if one is not None)
 
 

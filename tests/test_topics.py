@@ -56,6 +56,13 @@ def test_every_form_is_answered_in_its_topic(
     assert answer.thread_id == thread_id
 
 
+def test_album_is_answered_in_its_topic(member: TelegramUser, thread_id: int, photo: bytes) -> None:
+    first, _ = member.send_album([photo] * 2, caption=CAPTION)
+    answer = member.wait_for_reply(first)
+    assert answer.media_group_id
+    assert answer.thread_id == thread_id
+
+
 def test_texts_are_answered_in_their_topic(member: TelegramUser, thread_id: int) -> None:
     answer = member.wait_for_reply(member.send_text("/help"))
     assert (answer.text, answer.thread_id) == (replies.HELP, thread_id)

@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite.bot import edits, waiting
+from botsite.bot import edits, language, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
@@ -96,24 +96,29 @@ def _noted(prediction: Prediction, message_id: int) -> bool:
 
 def cancel_button(prediction: Prediction) -> Button:
     """Return the button that cancels a photo that waits."""
-    return Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
+    with language.speaking(prediction.language):
+        return Button(gettext(_CANCEL_TEXT), f"{CANCEL}:{prediction.prediction_id}")
 
 
 def _first_text(prediction: Prediction) -> str:
     """Return how the wait will go for a photo that has just come."""
-    return _text(queries.waiting_before(times.latest(prediction.created_at), PLACES), wait.outlook())
+    before = queries.waiting_before(times.latest(prediction.created_at), PLACES)
+    with language.speaking(prediction.language):
+        return _text(before, wait.outlook())
 
 
 def _texts(predicted: Sequence[Prediction]) -> list[str]:
     """Return how the wait goes for each of these photos."""
     came = queries.waiting_since(PLACES)
     outlook = wait.outlook()
-    return [
-        waiting.looking(album=prediction.album_id is not None)
-        if prediction.status is Status.PROCESSING
-        else _text(bisect_left(came, times.latest(prediction.created_at)), outlook)
-        for prediction in predicted
-    ]
+    return [_text_now(prediction, came, outlook) for prediction in predicted]
+
+
+def _text_now(prediction: Prediction, came: Sequence[datetime], outlook: Outlook | None) -> str:
+    with language.speaking(prediction.language):
+        if prediction.status is Status.PROCESSING:
+            return waiting.looking(album=prediction.album_id is not None)
+        return _text(bisect_left(came, times.latest(prediction.created_at)), outlook)
 
 
 def _text(before: int, outlook: Outlook | None) -> str:
@@ -159,7 +164,9 @@ class _Follower:
         now = await _in_thread(queries.find_many)(list(self._followed))
         for identity, followed in list(self._followed.items()):
             current = now.get(identity)
-            if current is None or not _waits(current) or followed.since < times.now(-_FOLLOWED_FOR):
+            # A group that has become a supergroup has another id, and numbers its messages anew.
+            moved = current is not None and current.chat_id != followed.prediction.chat_id
+            if current is None or moved or not _waits(current) or followed.since < times.now(-_FOLLOWED_FOR):
                 del self._followed[identity]
         waits = [now[identity] for identity in self._followed]
         for prediction, text in zip(waits, await _in_thread(_texts)(waits), strict=True):
@@ -186,9 +193,7 @@ class _Follower:
 
 
 def _waits(prediction: Prediction) -> bool:
-    """Return whether its message tells of a wait; a group that has become a supergroup has that message no more."""
-    told = prediction.status_message_id is not None
-    return told and not prediction.finished and prediction.delivery is Delivery.PENDING
+    return not prediction.finished and prediction.delivery is Delivery.PENDING
 
 
 _FOLLOWER = _Follower()

@@ -2,8 +2,9 @@
 
 from asgiref.sync import sync_to_async
 
-from botsite.bot import api, bot_token, replies
+from botsite.bot import albums, api, bot_token, replies
 from botsite.bot.updates import Command, Other, Photo
+from detection import albums as stored_albums
 
 _in_thread = sync_to_async(thread_sensitive=False)
 
@@ -18,7 +19,18 @@ async def to_bot(said: Photo | Command | Other) -> bool:
             return said.to == await api.username()
     if await replies_to_bot(said):
         return True
-    return bool(said.names) and await api.username() in said.names
+    if said.names and await api.username() in said.names:
+        return True
+    return isinstance(said, Photo) and bool(said.album) and await _in_called_album(said)
+
+
+async def _in_called_album(photo: Photo) -> bool:
+    """Return whether the bot was called by another photo of the album: one caption is for all of them.
+
+    Telegram sends the first, which has the caption, before the others, and they wait for its answer.
+    """
+    album_id = albums.album_id(await _in_thread(bot_token.bot_id)(), photo)
+    return await _in_thread(stored_albums.find)(album_id) is not None
 
 
 async def replies_to_bot(said: Photo | Command | Other) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -86,6 +86,13 @@ async def answer_for(asking: Prediction, at_once: bool = False) -> Outcome:
     return await _send(leased, asking, before)
 
 
+async def migrate(chat_id: int, new_chat_id: int) -> None:
+    """Redirect a group's outstanding answers to the supergroup that it has become."""
+    for moved in await _in_thread(deliveries.migrate_chat)(chat_id, new_chat_id):
+        await _in_thread(albums.forget_status_message)(moved)
+    log.info("chat_migrated", chat_id=chat_id, new_chat_id=new_chat_id)
+
+
 async def _close(album: Album, asking: Prediction, at_once: bool) -> Outcome:
     """Settle what the answer holds and send it, if it is time."""
     found = await _in_thread(albums.photos)(album)
@@ -113,10 +120,9 @@ async def _send(album: Album, asking: Prediction, before: float, follow: bool = 
         left_out = await _send_together(album, claimed, asking.chat_id, before)
     except TelegramError as error:
         if error.migrated_to and follow and claimed:
-            await _in_thread(deliveries.migrate_chat)(claimed[0].chat_id, error.migrated_to)
-            log.info("chat_migrated", chat_id=claimed[0].chat_id, new_chat_id=error.migrated_to)
-            return await _send(album, asking, before, follow=False)
-        if error.blocked or error.migrated_to:
+            await migrate(claimed[0].chat_id, error.migrated_to)
+            return await _send(replace(album, status_message_id=None), asking, before, follow=False)
+        if error.blocked or error.migrated_to or error.topic_closed:
             return await _undeliverable(album, claimed, error)
         if error.permanent:
             return await _take_apart(album, claimed, error)

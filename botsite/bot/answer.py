@@ -95,22 +95,31 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
         await guest_messages.turn_into_text(prediction, replies.failure(prediction.error), before)
         return
     caption = _caption(prediction)
-    file_id = prediction.picture_file_id
-    if not file_id and prediction.detections and settings.STORAGE_CHAT:
-        image = await _picture(prediction)
-        try:
-            file_id = await guest_messages.store(image, before) if image and _form(image) == "photo" else None
-        except TelegramError as error:
-            # The text is the answer, at least until the picture can be had.
-            await guest_messages.turn_into_text(prediction, caption, before)
-            if not error.permanent:
-                raise
-            log.exception("picture_not_stored")
-            return
-        if file_id:
-            await _in_thread(predictions.note_picture)(prediction.prediction_id, file_id)
-    if not (file_id and await guest_messages.turn_into_photo(prediction, file_id, caption, before)):
+    try:
+        picture = await _at_telegram(prediction, before)
+    except TelegramError as error:
+        # The text is the answer, at least until the picture can be had.
         await guest_messages.turn_into_text(prediction, caption, before)
+        if not error.permanent:
+            raise
+        log.exception("picture_not_stored")
+        return
+    if not (picture and await guest_messages.turn_into_photo(prediction, picture, caption, before)):
+        await guest_messages.turn_into_text(prediction, caption, before)
+    if picture:
+        await guest_messages.forget(picture)
+
+
+async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.Picture | None:
+    """Return the boxed photo as Telegram has it, where it is sent now if it has to be; None if it can't have it."""
+    if prediction.picture_file_id:
+        return guest_messages.Picture(prediction.picture_file_id, prediction.picture_message_id)
+    image = await _picture(prediction) if prediction.detections and settings.STORAGE_CHAT else None
+    if image is None or _form(image) != "photo":
+        return None
+    picture = await guest_messages.store(image, before)
+    await _in_thread(predictions.note_picture)(prediction.prediction_id, picture.file_id, picture.message_id)
+    return picture
 
 
 async def _crops(prediction: Prediction) -> list[bytes]:

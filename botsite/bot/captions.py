@@ -1,7 +1,7 @@
 """Read what a caption asks for: `only person, car`, `conf 0.4`, `labels off`, `blur`, `crops`, `json`.
 
 Most captions ask for nothing, and are about the photo. Words that are no options are mentioned only beside some that
-are, or if they are almost one.
+are, or if they are almost one. The options are English in every language, the classes' names are the sender's too.
 """
 
 import re
@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
+from botsite.bot import classes
+from botsite.bot.language import ENGLISH, current
 from detection.schemas import EVERYTHING, Form, Options, Unknown
 
-_WORD = re.compile(r"[^\s,;]+|[,;]")
-_SEPARATORS = (",", ";")
+_WORD = re.compile(r"[^\s,;،؛]+|[,;،؛]")
+_SEPARATORS = (",", ";", "،", "؛")
+_AND = frozenset({"and", "und", "y", "и", "و"})
 _SWITCHES = {"on": True, "off": False}
 _KEYWORDS = ("only", "conf", "confidence", "labels", "blur", "crops", "crop", "json")
 # People write as they speak.
-_FILLERS = frozenset({"and", "please", "the", "people", "with", "no", "a", "an"})
+_FILLERS = _AND | frozenset({"please", "the", "people", "with", "no", "a", "an"})
 # "blurr" and "onyl" are slips; "block" isn't.
 _CLOSE = 0.75
 # A caption has at most 1024 characters; no more than these are told apart.
@@ -88,11 +91,11 @@ class _Reader:
         names: list[str] = [""]
         while self.words and self.words[0] not in _KEYWORDS:
             word = self.words.pop(0)
-            if word in _SEPARATORS or word == "and":
+            if word in _SEPARATORS or word in _AND:
                 names.append("")
             else:
                 names[-1] = f"{names[-1]} {word}".strip()[:_NAME_LENGTH]
-        return tuple(dict.fromkeys(filter(None, names)))[:_NAMES_AT_MOST]
+        return tuple(dict.fromkeys(map(_label, filter(None, names))))[:_NAMES_AT_MOST]
 
     def _confidence(self) -> bool:
         """Read 0.4, 40 or 40%."""
@@ -106,6 +109,11 @@ class _Reader:
         self.words.pop(0)
         self.options = replace(self.options, least=round(least, 2))
         return True
+
+
+def _label(name: str) -> str:
+    """Return the label for a class's name in the sender's language; the worker knows the English ones."""
+    return name if current() == ENGLISH else classes.labels_by_name().get(name, name)
 
 
 def _nearest(word: str) -> str:

@@ -1,4 +1,9 @@
-"""What the 80 classes of COCO, which the default model knows, are called in English: one, and several."""
+"""What the 80 classes of COCO, which the default model knows, are called: one, and several.
+
+The tables are English, the keys of the catalogues.
+"""
+
+from botsite.bot.language import ENGLISH, current, gettext, isolated, ngettext
 
 PLURALS = {
     "person": "people", "bicycle": "bicycles", "car": "cars", "motorcycle": "motorcycles", "airplane": "airplanes",
@@ -20,10 +25,33 @@ PLURALS = {
     "vase": "vases", "scissors": "pairs of scissors", "teddy bear": "teddy bears", "hair drier": "hair driers",
     "toothbrush": "toothbrushes",
 }  # fmt: skip
+# What the model that comes with the project knows.
+SHAPES = {"circle": "circles", "square": "squares", "triangle": "triangles"}
+NAMED = PLURALS | SHAPES
 # Those that are not called by their label when there is one.
 SINGULARS = {"skis": "pair of skis", "scissors": "pair of scissors", "tv": "TV"}
 # Those that are not called "a ..." when there is one.
 _UNCOUNTED = {"broccoli": "some broccoli"}
+
+
+def called(label: str, number: int = 1) -> str:
+    """Return what so many objects with this label are called in the current language, without the number."""
+    name = ngettext(singular(label), plural(label), number)
+    return isolated(name) if name.isascii() else name
+
+
+def called_one(label: str) -> str:
+    """Return what one object with this label is called in a sentence in the current language: "ein Hund"."""
+    name = gettext(one(label))
+    # A class that the catalogue lacks has no article: "a" would be English.
+    return called(label) if name == one(label) and current() != ENGLISH else name
+
+
+def labels_by_name() -> dict[str, str]:
+    """Return the labels of the classes that have names in the current language, by all those names in lower case."""
+    # One number for each form of the languages' plurals.
+    numbers = (1, 2, 3, 11, 100)
+    return {ngettext(singular(label), plural(label), number).lower(): label for label in NAMED for number in numbers}
 
 
 def singular(label: str) -> str:
@@ -39,8 +67,8 @@ def one(label: str) -> str:
 
 def plural(label: str) -> str:
     """Return what several objects with this label are called; a label of another model gets a regular plural."""
-    if label in PLURALS:
-        return PLURALS[label]
+    if label in NAMED:
+        return NAMED[label]
     if label.endswith(("s", "x", "z", "ch", "sh")):
         return f"{label}es"
     if label.endswith("y") and label[-2:-1] not in "aeiou":

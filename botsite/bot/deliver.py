@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
-from botsite.bot import albums, answer, api, replies
+from botsite.bot import albums, answer, api, language, replies
 from botsite.bot.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.errors import TelegramError
 from detection import deliveries, items, predictions, timeline, times
@@ -45,7 +45,8 @@ async def _deliver(prediction_id: str, at_once: bool) -> Attempt:
     if prediction is None or prediction.album_id is None or prediction.reopened_at or not prediction.finished:
         return attempt
     # What failed is answered by now, and may have been the last that the others waited for.
-    outcome = await albums.answer_for(prediction, at_once)
+    with language.speaking(prediction.language):
+        outcome = await albums.answer_for(prediction, at_once)
     attempts = {each: await _deliver_member(each) for each in outcome.alone}
     return attempts.get(prediction_id, outcome.attempt)
 
@@ -72,7 +73,8 @@ async def _deliver_alone(
     if not claimed.granted:
         return prediction, _refused(prediction)
     try:
-        await answer.send(prediction, send_before)
+        with language.speaking(prediction.language):
+            await answer.send(prediction, send_before)
     except TelegramError as error:
         if error.migrated_to and follow:
             await _follow(prediction, error.migrated_to)
@@ -92,9 +94,8 @@ async def _deliver_alone(
 
 async def _follow(prediction: Prediction, new_chat_id: int) -> None:
     """Redirect a group's outstanding answers to the supergroup that it has become."""
-    await _in_thread(deliveries.migrate_chat)(prediction.chat_id, new_chat_id)
+    await albums.migrate(prediction.chat_id, new_chat_id)
     await insist(deliveries.release, prediction)
-    log.info("chat_migrated", chat_id=prediction.chat_id, new_chat_id=new_chat_id)
 
 
 async def _undeliverable(prediction: Prediction, error: TelegramError) -> Attempt:
@@ -141,7 +142,9 @@ async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Attempt
     chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))
     if chat_id is not None:
         try:
-            await api.send_text(chat_id, replies.gave_up(), message_id, thread_id=_number(item.get("thread_id")))
+            thread_id = _number(item.get("thread_id"))
+            with language.speaking(_text(item.get("language"))):
+                await api.send_text(chat_id, replies.gave_up(), message_id, thread_id=thread_id)
         except TelegramError as unsent:
             log.warning("answer_undeliverable", chat_id=chat_id, error=str(unsent))
     return Attempt(Result.SETTLED)
@@ -152,6 +155,10 @@ def _number(value: Any) -> int | None:
         return int(value)
     except (TypeError, ValueError, ArithmeticError):
         return None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _refused(prediction: Prediction) -> Attempt:

@@ -72,17 +72,20 @@ def _ordered(detections: Sequence[Detection], *, unsure: bool) -> list[tuple[str
 
 
 def _counted(number: int, label: str) -> str:
-    name = ngettext(classes.singular(label), classes.plural(label), number)
-    return gettext("{number} {name}").format(number=number, name=name)
+    return _numbered(number, number, label)
 
 
 def _some(number: int, label: str) -> str:
     """Return "a dog", "two dogs", "12 dogs"."""
     if number == 1:
-        return gettext(classes.one(label))
-    name = ngettext(classes.singular(label), classes.plural(label), number)
-    words = gettext(_NUMBERS[number]) if number in _NUMBERS else number
-    return gettext("{number} {name}").format(number=words, name=name)
+        return classes.called_one(label)
+    return _numbered(number, gettext(_NUMBERS[number]) if number in _NUMBERS else number, label)
+
+
+def _numbered(number: int, shown: int | str, label: str) -> str:
+    """Return the number, as it is shown, with the name; in some languages the name alone says one, or two."""
+    form = ngettext("{number} {name}", "{number} {name}", number)
+    return form.format(number=shown, name=classes.called(label, number))
 
 
 def _groups(detections: Sequence[Detection]) -> list[Group]:

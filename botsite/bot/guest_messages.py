@@ -4,18 +4,26 @@ An edit of such a message takes no new file, so a picture is sent to a chat of t
 """
 
 import math
+from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
 from telegram import InlineQueryResultArticle, InputMediaPhoto, InputTextMessageContent
 
-from botsite.bot import connections, rate_limit
+from botsite.bot import connections, edits, rate_limit
 from botsite.bot.api import LONGEST_SEND_SECONDS, Button, keyboard_of, sending
-from botsite.bot.edits import unchanged_is_fine
 from botsite.bot.errors import TelegramError
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A photo that Telegram has, and the message in STORAGE_CHAT by which it got it."""
+
+    file_id: str
+    message_id: int | None
 
 
 @connections.with_the_stored_token
@@ -32,8 +40,8 @@ async def answer(query_id: str, chat_id: int, text: str, button: Button | None =
 
 
 @connections.with_the_stored_token
-async def store(image: bytes, before: float) -> str:
-    """Send a JPEG to STORAGE_CHAT; return the file_id under which Telegram has it. Raise TelegramError."""
+async def store(image: bytes, before: float) -> Picture:
+    """Send a JPEG to STORAGE_CHAT, so that Telegram has it. Raise TelegramError."""
     bot, chat_id = await connections.bot(), settings.STORAGE_CHAT
     async with sending(chat_id, "sendPhoto", before):
         sent = await bot.send_photo(
@@ -43,7 +51,17 @@ async def store(image: bytes, before: float) -> str:
             disable_notification=True,
             read_timeout=LONGEST_SEND_SECONDS,
         )
-    return max(sent.photo, key=lambda size: size.width * size.height).file_id
+    return Picture(max(sent.photo, key=lambda size: size.width * size.height).file_id, sent.message_id)
+
+
+async def forget(picture: Picture) -> None:
+    """Delete a picture from STORAGE_CHAT: the guest's message has it, or never will. One may stay, if that fails."""
+    if picture.message_id is None or not settings.STORAGE_CHAT:
+        return
+    try:
+        await edits.delete(settings.STORAGE_CHAT, picture.message_id)
+    except TelegramError as error:
+        log.warning("picture_not_deleted", error=str(error))
 
 
 @connections.with_the_stored_token
@@ -51,21 +69,21 @@ async def turn_into_text(prediction: Prediction, text: str, before: float) -> No
     """Turn the message into a text. Raise TelegramError."""
     inline_message_id = _message(prediction)
     bot = await connections.bot()
-    with unchanged_is_fine():
+    with edits.unchanged_is_fine():
         async with sending(prediction.chat_id, "editMessageText of a guest's", before, rate_limit.guest):
             await bot.edit_message_text(text, inline_message_id=inline_message_id, read_timeout=LONGEST_SEND_SECONDS)
 
 
 @connections.with_the_stored_token
-async def turn_into_photo(prediction: Prediction, file_id: str, caption: str, before: float) -> bool:
+async def turn_into_photo(prediction: Prediction, picture: Picture, caption: str, before: float) -> bool:
     """Turn the message into a photo that Telegram has; return False if it rejects that. Raise TelegramError."""
     inline_message_id = _message(prediction)
     bot = await connections.bot()
     try:
-        with unchanged_is_fine():
+        with edits.unchanged_is_fine():
             async with sending(prediction.chat_id, "editMessageMedia of a guest's", before, rate_limit.guest):
                 await bot.edit_message_media(
-                    InputMediaPhoto(file_id, caption=caption),
+                    InputMediaPhoto(picture.file_id, caption=caption),
                     inline_message_id=inline_message_id,
                     read_timeout=LONGEST_SEND_SECONDS,
                 )

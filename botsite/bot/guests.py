@@ -15,7 +15,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import bot_token, captions, deliver, fetching, guest_messages, rate_limit, replies, waiting
+from botsite.bot import bot_token, captions, deliver, fetching, guest_messages, language, rate_limit, replies, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
@@ -111,7 +111,7 @@ def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
         guest.message_id,
         image_key=f"photos/{identity}",
         sender_id=guest.sender_id,
-        language=chosen.language or guest.language or None,
+        language=language.current(),
         guest_query_id=guest.query_id,
         received_at=times.now(),
         # The message takes one picture, and no file.

@@ -96,9 +96,7 @@ def _classes(prediction: Prediction, look: Look) -> list[Button]:
     if len(numbers) < 2:
         return []
     return [
-        _button(
-            prediction, gettext("Only {name}").format(name=gettext(classes.singular(label))), replace(look, only=label)
-        )
+        _button(prediction, gettext("Only {name}").format(name=classes.called(label)), replace(look, only=label))
         for label, _ in numbers.most_common(_CLASSES_AT_MOST)
     ]
 

@@ -15,6 +15,7 @@ from botsite.bot import (
     guests,
     history,
     knows,
+    language,
     looks,
     preference_menu,
     redraw,
@@ -91,12 +92,14 @@ async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> s
         look = looks.read(prediction, written)
         if look is None or (word and not complaints.known(prediction, word)):
             return gettext(UNKNOWN)
-        if action == looks.BACK:
-            await edits.change_keyboard(press.chat_id, press.message_id, looks.keyboard(prediction, look))
-        elif action == looks.WRONG:
+        if action == looks.WRONG:
             return await _complain(prediction, press.message_id, look, word)
-        else:
-            await _SHOWS[action](prediction, press.message_id, look)
+        # The notice is for the person who presses; the message stays in its language.
+        with language.speaking(prediction.language):
+            if action == looks.BACK:
+                await edits.change_keyboard(press.chat_id, press.message_id, looks.keyboard(prediction, look))
+            else:
+                await _SHOWS[action](prediction, press.message_id, look)
     except (items.Incomplete, images.ImageGone) as error:
         log.info("photo_not_shown", error=str(error))
         return gettext(GONE)

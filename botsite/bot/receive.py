@@ -23,12 +23,12 @@ from botsite.bot import (
     deliver,
     fetching,
     guests,
+    language,
     preferences,
     presses,
     replies,
 )
 from botsite.bot.errors import TelegramError
-from botsite.bot.language import speaking
 from botsite.bot.preferences import Preferences
 from botsite.bot.spool import Spool
 from botsite.bot.updates import Command, Guest, Incoming, Other, Photo, Press
@@ -47,11 +47,17 @@ async def receive(incoming: Incoming) -> None:
     if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await addressed.to_bot(incoming):
         return
     chosen = await preferences.of(incoming.pressed_by if isinstance(incoming, Press) else incoming.sender_id)
-    if wanted := [code for code in (chosen.language, incoming.language) if code]:
-        with speaking(*wanted):
-            await _act(incoming, chosen)
-    else:
+    with language.speaking(chosen.language, incoming.language):
         await _act(incoming, chosen)
+
+
+async def give_up(incoming: Incoming) -> None:
+    """Apologise for what could not be done. Raise as `receive` does."""
+    with language.speaking(incoming.language):
+        if isinstance(incoming, Guest):
+            await guests.say(incoming, replies.gave_up())
+        elif not isinstance(incoming, Press):
+            await _say(incoming, replies.gave_up())
 
 
 async def _act(incoming: Incoming, chosen: Preferences) -> None:
@@ -71,14 +77,6 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
             await commands.answer(incoming)
         case Other():
             await _say(incoming, replies.no_photo(incoming.kind))
-
-
-async def give_up(incoming: Incoming) -> None:
-    """Apologise for what could not be done. Raise as `receive` does."""
-    if isinstance(incoming, Guest):
-        await guests.say(incoming, replies.gave_up())
-    elif not isinstance(incoming, Press):
-        await _say(incoming, replies.gave_up())
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:
@@ -112,7 +110,7 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             image_key=f"photos/{identity}",
             sender_id=photo.sender_id,
             thread_id=photo.thread_id,
-            language=chosen.language or photo.language or None,
+            language=language.current(),
             received_at=times.now(),
             album_id=album.album_id if album else None,
             # Of an album, only one photo has the caption.

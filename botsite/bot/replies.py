@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from django.conf import settings
 
 from botsite.bot import classes
-from botsite.bot.language import gettext, ngettext
+from botsite.bot.language import gettext, isolated, ngettext
 from detection import sentences
 from detection.schemas import Unknown
 from detection.sentences import noop
@@ -174,7 +174,7 @@ def none_of_in_photos(labels: Sequence[str]) -> str:
 
 
 def _names(labels: Sequence[str]) -> str:
-    return gettext(", ").join(gettext(classes.singular(label)) for label in labels)
+    return gettext(", ").join(classes.called(label) for label in labels)
 
 
 def not_understood(unknown: Sequence[Unknown]) -> str:
@@ -185,8 +185,9 @@ def not_understood(unknown: Sequence[Unknown]) -> str:
 def _not_understood(unknown: Unknown) -> str:
     if unknown.nearest:
         form = gettext("I don't know “{word}”. Did you mean “{nearest}”?")
-        return form.format(word=unknown.word, nearest=unknown.nearest)
-    return gettext("I don't know “{word}”. /help tells you what a caption can ask for.").format(word=unknown.word)
+        return form.format(word=isolated(unknown.word), nearest=isolated(unknown.nearest))
+    form = gettext("I don't know “{word}”. /help tells you what a caption can ask for.")
+    return form.format(word=isolated(unknown.word))
 
 
 def failure(stored: str | None) -> str:

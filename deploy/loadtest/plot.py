@@ -18,7 +18,7 @@ _PERCENT_COLOURS = ("tab:green", "tab:orange", "tab:red")
 
 
 def draw(report: Report, file: Path) -> None:
-    """Write the plot as a PNG."""
+    """Write the plot as a PNG, which holds the report in words for people who don't see it."""
     # Imported here because it takes most of a second. Figure alone needs no window and no global state.
     from matplotlib.figure import Figure
 
@@ -33,7 +33,7 @@ def draw(report: Report, file: Path) -> None:
         one.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, fontsize=8, frameon=False)
     axes[-1].set_xlabel("seconds since the start")
     figure.suptitle(f"{report.title}\n{report.verdict()}", fontsize=11)
-    figure.savefig(file, dpi=110)
+    figure.savefig(file, dpi=110, metadata={"Title": report.title, "Description": report.text()})
 
 
 def _photos(axes: "Axes", report: Report) -> None:

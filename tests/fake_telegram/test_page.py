@@ -80,3 +80,27 @@ def test_page_keeps_people_apart_and_follows_reset(telegram: Fake, page: Page) -
     expect(page.get_by_test_id("text")).to_have_text(["mine"])
     telegram.control.reset()
     expect(page.get_by_test_id("start")).to_be_visible()
+
+
+def test_message_is_replied_to_on_page(telegram: Fake, page: Page) -> None:
+    asked = telegram.user().send_photo(picture())
+    page.locator(f'[data-message-id="{asked}"]').get_by_test_id("reply").click()
+    expect(page.get_by_test_id("answering")).to_contain_text("Photo")
+    page.get_by_test_id("composer").fill("what is this?")
+    page.get_by_test_id("send").click()
+    reply = telegram.user().wait_for(lambda message: message.text == "what is this?")
+    assert reply.reply_to == asked
+    expect(page.get_by_test_id("answering")).to_be_hidden()
+
+
+def test_topic_is_a_chat_of_its_own_on_page(telegram: Fake, page: Page) -> None:
+    group = telegram.user(-77)
+    thread_id = group.make_topic("Birds")
+    group.send_text("not about birds")
+    page.goto(f"{telegram.url}/?chat=-77")
+    page.get_by_role("link", name="Birds").click()
+    expect(page.get_by_role("heading")).to_contain_text("Birds")
+    page.get_by_test_id("composer").fill("a robin")
+    page.get_by_test_id("send").click()
+    assert group.wait_for(lambda message: message.text == "a robin").thread_id == thread_id
+    expect(page.get_by_test_id("message")).to_have_count(1)

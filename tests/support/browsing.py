@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Request
 
 # What the browser says of a network that a test takes away.
@@ -27,6 +28,18 @@ CONTRAST = """states => {
 }"""
 
 
+def barriers(page: Page) -> list[str]:
+    """Return what keeps people with a keyboard or a screen reader from using the page, as far as axe finds it."""
+    # It would fetch the style sheets once more, from wrong addresses.
+    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+    return [
+        f"{each['id']}: {node['html']:.200} {node['failureSummary']}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
 @contextmanager
 def watched(page: Page, *own: str) -> Iterator[Page]:
     """Close the page in the end; fail if it complained or asked for an address that begins with none of `own`."""
@@ -35,7 +48,7 @@ def watched(page: Page, *own: str) -> Iterator[Page]:
     def heard(message: ConsoleMessage) -> None:
         # An "info" is the browser's own, as that a field of Django's got no focus.
         if message.type != "info" and _AWAY not in message.text:
-            complaints.append(f"{message.type}: {message.text}")
+            complaints.append(f"{message.type}: {message.text} {message.location['url']}")
 
     def asked(request: Request) -> None:
         if not request.url.startswith(own):

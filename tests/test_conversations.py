@@ -1,0 +1,143 @@
+"""People talk to the bot in their languages, at the same time: everything it says to one is in theirs."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from botsite import aws
+from botsite.bot import found, language, presses, replies, waiting
+from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import FileReference, Message, TelegramUser
+from detection import images, predictions, queries, sentences
+from detection.schemas import Prediction
+from tests.support import new_updates
+
+_numbers = count(310_000)
+_groups = count(-39_000, -1)
+_users = count(320_000)
+
+
+def person(stack: LocalStack, code: str, chat_id: int | None = None) -> TelegramUser:
+    """Return somebody new whose app speaks a language."""
+    return TelegramUser(stack.telegram_url, chat_id or next(_numbers), next(_users) if chat_id else None, None, code)
+
+
+def newest(user: TelegramUser) -> Prediction:
+    prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
+    assert prediction is not None
+    return prediction
+
+
+def caption(prediction: Prediction, code: str) -> str:
+    with language.speaking(code):
+        return found.caption(prediction.detections)
+
+
+def said(code: str, text: str) -> str:
+    with language.speaking(code):
+        return language.gettext(text)
+
+
+def says(text: str, message: Message) -> bool:
+    return message.text == text
+
+
+def again(user: TelegramUser, message: Message) -> Message:
+    current = user.message(message.message_id)
+    assert current is not None
+    return current
+
+
+@pytest.mark.parametrize(("code", "spoken"), [("de", "de"), ("ar", "ar"), ("es-mx", "es"), ("ru", "ru"), ("fr", "en")])
+def test_whole_conversation_is_in_persons_language(stack: LocalStack, photo: bytes, code: str, spoken: str) -> None:
+    user = person(stack, code)
+    assert user.wait_for_reply(user.send_text("/help")).text == said(spoken, replies.HELP)
+    assert user.wait_for_reply(user.send_media("sticker")).text == said(spoken, replies.NO_PHOTO["sticker"])
+    refused = user.wait_for_reply(user.send_document(b"%PDF-1.7", "a.pdf", "application/pdf"))
+    assert refused.text == said(spoken, sentences.NO_IMAGE)
+    answer = user.wait_for_reply(user.send_photo(photo))
+    prediction = newest(user)
+    assert (prediction.language, answer.caption) == (spoken, caption(prediction, spoken))
+    texts = {button.text: str(button.data) for button in answer.buttons}
+    assert user.wait_for_answer(user.press(answer.message_id, texts[said(spoken, "Labels off")])).text == ""
+    looked_at = again(user, answer)
+    assert looked_at.caption == answer.caption
+    assert said(spoken, "Labels on") in [button.text for button in looked_at.buttons]
+    images.delete(prediction.image_key)
+    notice = user.wait_for_answer(user.press(answer.message_id, str(looked_at.buttons[0].data)))
+    assert notice.text == said(spoken, presses.GONE)
+
+
+def test_people_of_a_group_are_answered_in_their_own_languages(stack: LocalStack, photo: bytes) -> None:
+    group = next(_groups)
+    people = {code: person(stack, code, group) for code in ("de", "ar")}
+    sent = {code: user.send_photo(photo) for code, user in people.items()}
+    answers = {code: people[code].wait_for_reply(message_id) for code, message_id in sent.items()}
+    detections = newest(people["de"])
+    assert {code: answer.caption for code, answer in answers.items()} == {
+        code: caption(detections, code) for code in people
+    }
+    data = str(answers["de"].buttons[0].data)
+    notice = people["ar"].wait_for_answer(people["ar"].press(answers["de"].message_id, data)).text
+    assert notice == said("ar", presses.NOT_YOURS)
+
+
+@pytest.fixture(scope="module")
+def busy_site(stack: LocalStack) -> Iterator[str]:
+    """Run a site whose jobs nobody takes; return its address."""
+    queue = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
+    port = free_port()
+    child = stack.start_site("127.0.0.1", port, ACKNOWLEDGE="on", JOBS_QUEUE_URL=queue)
+    address = stack.sites.pop(child)
+    child.wait_ready(lambda: listening("127.0.0.1", port))
+    yield address
+    child.terminate()
+    child.wait()
+    aws.client("sqs").delete_queue(QueueUrl=queue)
+
+
+def post(stack: LocalStack, site: str, update: dict[str, Any]) -> None:
+    headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
+    answer = httpx.post(
+        f"{site}/telegram/webhook", content=json.dumps(update), headers=headers, timeout=PATIENCE_SECONDS
+    )
+    assert answer.status_code == 200
+
+
+def test_waiting_people_are_told_in_their_own_languages(
+    stack: LocalStack, busy_site: str, known_file: FileReference
+) -> None:
+    people = {code: person(stack, code) for code in ("de", "ar", "en")}
+    for code, user in people.items():
+        message_id = user.send_text("hello")
+        update = new_updates.with_photo(user.chat_id, known_file, message_id=message_id)
+        update["message"]["from"]["language_code"] = code
+        post(stack, busy_site, update)
+    statuses = {code: user.wait_for(lambda one: one.tells_of_wait) for code, user in people.items()}
+    for code, status in statuses.items():
+        assert [button.text for button in status.buttons] == [said(code, "Cancel")]
+    for user in people.values():
+        assert predictions.claim(newest(user).prediction_id, "job").granted
+    for code, user in people.items():
+        with language.speaking(code):
+            looking = waiting.looking()
+        assert user.wait_for(partial(says, looking)).message_id == statuses[code].message_id
+
+
+def test_cancelled_photo_is_answered_in_its_language(
+    stack: LocalStack, busy_site: str, known_file: FileReference
+) -> None:
+    user = person(stack, "ru")
+    update = new_updates.with_photo(user.chat_id, known_file, message_id=user.send_text("hello"))
+    update["message"]["from"]["language_code"] = "ru"
+    post(stack, busy_site, update)
+    status = user.wait_for(lambda one: one.tells_of_wait)
+    assert user.wait_for_answer(user.press(status.message_id, str(status.buttons[0].data))).text == ""
+    assert again(user, status).text == said("ru", sentences.CANCELLED)
