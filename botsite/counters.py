@@ -15,6 +15,8 @@ COUNTED = frozenset(
     {
         "job_sent",
         "photo_refused",
+        "photo_limited",
+        "photo_not_allowed",
         "job_succeeded",
         "job_failed",
         "job_given_up",

@@ -40,6 +40,30 @@ def _languages(name: str, text: str) -> list[str]:
     return list(dict.fromkeys(codes))
 
 
+def _most(name: str, text: str) -> int | None:
+    """Return a number of photos, None for no limit (empty or 0)."""
+    if not text.strip():
+        return None
+    if not text.isascii() or not text.strip().isdigit() or int(text) > _MOST:
+        raise ImproperlyConfigured(f"{name} is {text!r}: it has to be a whole number up to {_MOST}; 0 for no limit.")
+    return int(text) or None
+
+
+def _people(name: str, text: str) -> frozenset[str]:
+    """Return ids ("42") and names in lower case without the @. A typo must not let anybody in."""
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    if wrong := [entry for entry in entries if not _PERSON.fullmatch(entry)]:
+        raise ImproperlyConfigured(f"{name} has {wrong[0]!r}: it has to be ids such as 42 and @names, with commas.")
+    if text.strip() and not entries:
+        raise ImproperlyConfigured(f"{name} is {text!r}, which names nobody.")
+    return frozenset(entry[1:].lower() if entry.startswith("@") else str(int(entry)) for entry in entries)
+
+
+_MOST = 1_000_000
+# Telegram's names begin with a letter, so none can be taken for an id.
+_PERSON = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,31}|-?[0-9]{1,19}")
+
+
 def _chat(name: str, text: str) -> int | None:
     """Return the id of a chat, None for an empty text."""
     if text and not re.fullmatch(r"-?[1-9][0-9]{0,18}", text):
@@ -78,6 +102,12 @@ STORAGE_CHAT = _chat("STORAGE_CHAT", env.str("STORAGE_CHAT", default=""))
 # --- The worker's call of /results --------------------------------------------------------------------------
 # Whether people who have to wait are told for how long: on, or off.
 ACKNOWLEDGE = env.bool("ACKNOWLEDGE", default=True)
+# Of one person; None for no limit.
+PHOTOS_PER_MINUTE = _most("PHOTOS_PER_MINUTE", env.str("PHOTOS_PER_MINUTE", default=""))
+PHOTOS_PER_DAY = _most("PHOTOS_PER_DAY", env.str("PHOTOS_PER_DAY", default=""))
+# If anybody is allowed, only they are; and nobody who is denied.
+ALLOWED_USERS = _people("ALLOWED_USERS", env.str("ALLOWED_USERS", default=""))
+DENIED_USERS = _people("DENIED_USERS", env.str("DENIED_USERS", default=""))
 POLYBOT_URL = env.str("POLYBOT_URL", default="")
 RESULTS_KEY = env.str("RESULTS_KEY", default="")
 # The first RESULTS_KEY: ids must not change when RESULTS_KEY is rotated.

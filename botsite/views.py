@@ -8,7 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from botsite.bot import deliver, erase, receive, spool, updates
+from botsite.bot import deliver, erase, limits, receive, spool, updates
 from botsite.bot.attempts import Result
 from botsite.bot.errors import TelegramError
 from botsite.bot.updates import Incoming, Press
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 _in_thread = sync_to_async(thread_sensitive=False)
 
 # Errors that pass: the caller should try again.
-_TRANSIENT = (TelegramError, spool.Full, ClientError, BotoCoreError, OperationalError)
+_TRANSIENT = (TelegramError, spool.Full, limits.Busy, ClientError, BotoCoreError, OperationalError)
 # AWS errors about the request itself.
 _REJECTIONS = ("ValidationException", "SerializationException", "InvalidParameterValue", "InvalidMessageContents")
 # If our own bug persists for longer, give up: Telegram would repeat the update for a day and hold back its chat.

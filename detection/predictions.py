@@ -154,15 +154,19 @@ def succeed(
     candidates: Sequence[Detection] = (),
     classes: Mapping[str, int] = MappingProxyType({}),
     options: Options | None = None,
+    shrunk: bool = False,
+    frames: int = 1,
 ) -> Outcome:
     """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since.
 
-    `options` are what was made of those asked for.
+    `options` are what was made of those asked for; `shrunk` is whether the picture has a lower resolution;
+    `frames` is how many pictures there are.
     """
     return update(
         claimed.prediction_id,
         "SET #status = :succeeded, finished_at = :now, detections = :detections, candidates = :candidates,"
-        " options = :options, model = :model, inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus",
+        " options = :options, model = :model, inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus,"
+        " shrunk = :shrunk, frames = :frames",
         _HELD,
         {
             ":succeeded": Status.SUCCEEDED,
@@ -174,6 +178,8 @@ def succeed(
             ":inference_ms": inference_ms,
             ":cpu_ms": cpu_ms,
             ":cpus": os.cpu_count() or 1,
+            ":shrunk": shrunk,
+            ":frames": frames,
             **_held_values(claimed),
         },
     )
@@ -225,14 +231,17 @@ def note_guest_message(prediction_id: str, inline_message_id: str) -> Outcome:
     )
 
 
-def note_picture(prediction_id: str, file_id: str, message_id: int | None) -> Outcome:
-    """Record under which file_id Telegram has the boxed photo, and by which message; refused if there is no item."""
-    return update(
-        prediction_id,
-        "SET picture_file_id = :file, picture_message_id = :message",
-        "attribute_exists(prediction_id)",
-        {":file": file_id, ":message": message_id},
-    )
+def note_picture(prediction_id: str, file_id: str, message_id: int | None = None) -> Outcome:
+    """Record under which file_id Telegram has the boxed photo; refused if there is no item.
+
+    `message_id` is the message in the operator's chat by which Telegram got it, if it did.
+    """
+    values: dict[str, Any] = {":file": file_id}
+    change = "SET picture_file_id = :file"
+    if message_id is not None:
+        change += ", picture_message_id = :message"
+        values[":message"] = message_id
+    return update(prediction_id, change, "attribute_exists(prediction_id)", values)
 
 
 def cancel(prediction_id: str, chat_id: int) -> Outcome:

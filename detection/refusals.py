@@ -1,6 +1,7 @@
-"""Tell files that were refused from failures of ours, by the sentence that their senders got.
+"""Tell photos that were refused from failures of ours, by the sentence that their senders got.
 
-An item says `failed` for both. A refusal needs nobody: the sender was told what is wrong with the file.
+An item says `failed` for both. A refusal needs nobody: the sender was told what is wrong with the file, or that they
+have sent too many. Both sentences about limits begin in the same way.
 """
 
 from detection import sentences
@@ -26,6 +27,7 @@ STARTS = (
             sentences.TOO_LARGE_FOR_BOTS,
             sentences.UNAVAILABLE,
             sentences.CANCELLED,
+            sentences.LIMIT_MINUTE,
         )
     ),
     *_EARLIER,

@@ -12,6 +12,7 @@ def noop(text: str) -> str:
 
 
 NO_IMAGE = noop("That's not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...).")
+NO_CLIP = noop("I couldn't read this clip. Send me a frame of it as a photo.")
 DAMAGED = noop("I couldn't open this image: it is damaged or incomplete.")
 TOO_MANY_PIXELS = noop(
     "This image has {width} x {height} pixels ({megapixels} megapixels). I can only handle up to {most} megapixels."
@@ -26,6 +27,14 @@ TOO_LARGE_FOR_BOTS = noop(
 UNAVAILABLE = noop("I can't get that file from Telegram any more. Please send the photo again.")
 PHOTO_GONE = noop("Your photo is no longer stored. Please send it again.")
 OWN_FAILURE = noop("Something about this picture trips me up, so I couldn't process it. Other photos still work.")
+LIMIT_MINUTE = noop(
+    "You've reached the limit of photos for one person: {most} a minute. I take photos again from {time} UTC on; "
+    "please send what's missing then."
+)
+LIMIT_DAY = noop(
+    "You've reached the limit of photos for one person: {most} a day. I take photos again from {time} UTC on; "
+    "please send what's missing then."
+)
 CANCELLED = noop("Cancelled. Send me another photo whenever you like.")
 GIVEN_UP = noop("Something went wrong on my side and I couldn't process this. Please try again later.")
 APOLOGY = noop("Sorry, I couldn't process this photo. Please send it again.")

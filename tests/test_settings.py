@@ -58,3 +58,27 @@ def test_site_does_not_start_with_empty_webhook_secret() -> None:
 def test_target_must_be_a_number(text: str, said: str) -> None:
     ended = _run("from botsite import settings; print(settings.BACKLOG_TARGET)", BACKLOG_TARGET=text)
     assert said in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("text", ["-1", "1.5", "ten", "1e3", "9999999", "１０"])
+def test_limit_must_be_a_whole_number(text: str) -> None:
+    assert f"PHOTOS_PER_DAY is {text!r}" in _run("from botsite import settings", PHOTOS_PER_DAY=text).stderr
+
+
+@pytest.mark.parametrize(("text", "most"), [("", "None"), ("0", "None"), (" ", "None"), ("50", "50")])
+def test_unset_limit_is_none(text: str, most: str) -> None:
+    ended = _run("from botsite import settings; print(settings.PHOTOS_PER_DAY)", PHOTOS_PER_DAY=text)
+    assert ended.stdout.strip() == most
+
+
+@pytest.mark.parametrize("text", ["ada", "@ad", "@1ada", "7 8", "7;8", "@ada_l @bob_b", ",", "@ada-l", "1e3", "*"])
+def test_invalid_list_of_people_is_rejected(text: str) -> None:
+    ended = _run("from botsite import settings", ALLOWED_USERS=text)
+    assert ended.returncode != 0
+    assert "ALLOWED_USERS" in ended.stderr.splitlines()[-1]
+
+
+def test_list_of_people_has_ids_and_names() -> None:
+    code = "from botsite import settings; print(sorted(settings.DENIED_USERS))"
+    ended = _run(code, DENIED_USERS=" @Ada_L, 007,-1001,, @ada_l ")
+    assert ended.stdout.strip() == "['-1001', '7', 'ada_l']"

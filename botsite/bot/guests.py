@@ -15,7 +15,20 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot import bot_token, captions, deliver, fetching, guest_messages, language, rate_limit, replies, waiting
+from botsite.bot import (
+    access,
+    bot_token,
+    captions,
+    deliver,
+    fairness,
+    fetching,
+    guest_messages,
+    language,
+    limits,
+    rate_limit,
+    replies,
+    waiting,
+)
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
@@ -34,7 +47,11 @@ _GONE = noop("I don't have this photo any more.")
 
 
 async def called(guest: Guest, chosen: Preferences = NONE) -> None:
-    """Do what a call asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
+    """Do what a call asks for. Raise what `receive` does if it has to come again."""
+    if not access.welcome(access.of_sender(guest)):
+        # The chat is not the bot's: nobody there is bothered.
+        log.info("photo_not_allowed", chat_id=guest.chat_id, sender_id=limits.person_of(guest))
+        return
     if guest.about is None:
         if await _may_answer(guest):
             await say(guest, replies.how_to_call())
@@ -83,6 +100,9 @@ async def show(prediction_id: str, inline_message_id: str) -> str:
 async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
     known = await _in_thread(predictions.find)(identity)
     if known is None and not await _may_answer(guest):
+        return
+    if known is None and (kept_out := await fairness.over_guests_limit(guest, identity)):
+        await say(guest, replies.failure(kept_out))
         return
     # Before the answer, so that a site that takes over knows that there may be one.
     first = (await _in_thread(predictions.create)(_prediction(guest, photo, identity, chosen))).granted

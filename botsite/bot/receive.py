@@ -21,6 +21,7 @@ from botsite.bot import (
     captions,
     commands,
     deliver,
+    fairness,
     fetching,
     guests,
     language,
@@ -43,8 +44,11 @@ _in_thread = sync_to_async(thread_sensitive=False)
 
 
 async def receive(incoming: Incoming) -> None:
-    """Do what an update asks for. Raise TelegramError, spool.Full or botocore's errors if it has to come again."""
-    if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await addressed.to_bot(incoming):
+    """Do what an update asks for.
+
+    Raise TelegramError, spool.Full, limits.Busy or botocore's errors if it has to come again.
+    """
+    if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await _is_for_bot(incoming):
         return
     chosen = await preferences.of(incoming.pressed_by if isinstance(incoming, Press) else incoming.sender_id)
     with language.speaking(chosen.language, incoming.language):
@@ -79,6 +83,10 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
             await _say(incoming, replies.no_photo(incoming.kind))
 
 
+async def _is_for_bot(said: Photo | Command | Other) -> bool:
+    return await addressed.to_bot(said) or await albums.called_to(said)
+
+
 def prediction_id(bot_id: int, photo: Photo) -> str:
     """Return the id of the prediction for this photo, as this message asks for it: 32 hexadecimal digits.
 
@@ -89,6 +97,10 @@ def prediction_id(bot_id: int, photo: Photo) -> str:
 
 
 async def _photo(photo: Photo, chosen: Preferences) -> None:
+    if (why := await fairness.unwelcome(photo)) is not None:
+        if why:
+            await _say(photo, why)
+        return
     bot_id = await _in_thread(bot_token.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
@@ -102,7 +114,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             return
         asked = captions.read(photo.caption, chosen.options)
         own = asked != chosen.options
-        album = await albums.join(bot_id, photo, identity, asked if own else EVERYTHING)
+        kept_out = await fairness.over_limit(photo, identity)
+        album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else EVERYTHING)
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -112,10 +125,17 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             thread_id=photo.thread_id,
             language=language.current(),
             received_at=times.now(),
+            as_file=photo.as_file,
+            clip=photo.clip,
             album_id=album.album_id if album else None,
             # Of an album, only one photo has the caption.
             options=album.options if album and not own and album.options != EVERYTHING else asked,
         )
+        if kept_out:
+            await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
+            if not await _deleted(photo, identity):
+                await deliver.deliver(identity)
+            return
         try:
             file = await fetching.fetch(photo)
         except fetching.Refused as error:

@@ -61,13 +61,11 @@ FEEDBACK = noop(
 UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
 NO_PHOTO = {
     "text": noop("Send me a photo and I'll tell you what's in it. /help tells you more."),
-    "animation": noop("I can only look at still photos. Send me a frame of the animation as a photo."),
     "video": noop("I can only look at still photos. Send me a frame of the video as a photo."),
     "paid media": noop("I can't see paid media. Send me a photo instead."),
     "dice": noop("I don't play games, I look at photos. Send me one."),
     "sticker": noop("Nice sticker, but I only look at photos."),
 }
-NO_PHOTO["video note"] = NO_PHOTO["video"]
 HOW_TO_CALL = noop("Reply to a photo and mention me, and I'll tell you what's in it.")
 HOW_TO_ASK = noop("Reply to a photo with /what, and I'll tell you what's in it.")
 OWN_PHOTO = noop(
@@ -80,12 +78,16 @@ TOO_LARGE_FOR_BOTS = sentences.TOO_LARGE_FOR_BOTS
 UNAVAILABLE = sentences.UNAVAILABLE
 GAVE_UP = sentences.GIVEN_UP
 PAUSED = noop("I'm taking a break at the moment. Your photo is kept, and I'll answer it as soon as I'm back.")
+NOT_ALLOWED = noop(
+    "This bot isn't open to everybody, and you aren't on its list. Its operator can add you: your id is {number}."
+)
 NOTHING_FOUND = noop("I didn't recognise anything in this photo.")
+NOTHING_IN_CLIP = noop("I didn't recognise anything in this clip.")
 
 # Sentences that items hold with their values in place.
 _WITH_VALUES = [
     (sentence, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(sentence))))
-    for sentence in (sentences.TOO_MANY_PIXELS, TOO_LARGE)
+    for sentence in (sentences.TOO_MANY_PIXELS, TOO_LARGE, sentences.LIMIT_MINUTE, sentences.LIMIT_DAY)
 ]
 
 
@@ -124,7 +126,8 @@ def privacy(days: int) -> str:
         "Only the operator of this bot can see all this, and it is used only to answer you.\n\n"
         "/delete_my_data deletes everything but logs and backups at once."
     )
-    text = f"{kept} {logs} {rest}"
+    counts = gettext("How many photos somebody sends is counted for two days, and deleting data doesn't reset that.")
+    text = f"{kept} {logs} {rest} {counts}"
     return text.format(days=days)
 
 
@@ -158,9 +161,19 @@ def paused() -> str:
     return gettext(PAUSED)
 
 
+def not_allowed(number: int) -> str:
+    """Return what somebody is told who may not send photos."""
+    return gettext(NOT_ALLOWED).format(number=number)
+
+
 def nothing_found() -> str:
     """Return the answer to a photo without any object."""
     return gettext(NOTHING_FOUND)
+
+
+def nothing_in_clip() -> str:
+    """Return the answer to a clip without any object."""
+    return gettext(NOTHING_IN_CLIP)
 
 
 def none_of(labels: Sequence[str]) -> str:

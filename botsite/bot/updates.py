@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ _CAPTION_LENGTH = 1024
 _FILE_ID = re.compile(r"[!-~]{1,500}", re.ASCII)
 _LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8}){0,3}", re.ASCII)
 _ALBUM = re.compile(r"[!-~]{1,64}", re.ASCII)
+_USERNAME = re.compile(r"\w{1,32}", re.ASCII)
 _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
 _CAPTION_TO = re.compile(r"/\w{1,32}@(\w{1,32})", re.ASCII)
 _QUERY_ID = re.compile(r"[!-~]{1,200}", re.ASCII)
@@ -26,6 +27,8 @@ class _Said:
     `sender_id` is a user's, None for a channel's; `language` is what that user's app speaks ("de", "pt-br"), if known;
     `thread_id` is the topic of the group. `in_group`: other people talk there, too; `names` are the @names in the
     message, in lower case and without the @; `reply_to` is the id of the user whose message this one answers.
+    `sender_name` is the sender's @name in lower case; `sender_chat` is the channel or group that speaks, if it isn't a
+    user: then `sender_id` is one that all channels share.
     """
 
     chat_id: int
@@ -37,6 +40,8 @@ class _Said:
     in_group: bool = False
     names: frozenset[str] = frozenset()
     reply_to: int | None = None
+    sender_name: str = ""
+    sender_chat: int | None = None
 
     @property
     def age_seconds(self) -> float:
@@ -48,13 +53,16 @@ class _Said:
 class Photo(_Said):
     """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
-    `declared` is the type that the sender states for a file, such as "image/heic"; empty for a photo. `caption` is what
-    the sender says about it; `album` is the same for all photos of an album.
+    `as_file`: it was sent as a file, not as a photo; `declared` is the type that its sender states for that, such as
+    "image/heic". `clip`: it is an animation or a round video. `caption` is what the sender says about it; `album` is
+    the same for all photos of an album.
     """
 
     file_id: str
     file_unique_id: str
     file_bytes: int | None
+    as_file: bool = False
+    clip: bool = False
     declared: str = ""
     caption: str = ""
     album: str = ""
@@ -111,6 +119,7 @@ class Press:
     asked_by: int | None = None
     language: str = ""
     inline_message_id: str = ""
+    presser_name: str = ""
 
 
 class NotJson(ValueError):
@@ -164,6 +173,8 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
     where = _where(message)
     if image := _image(message, message.caption, where, message.media_group_id):
         return image
+    if clip := message.animation or message.video_note:
+        return replace(_file(clip, where, message.caption, None), clip=True)
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))
@@ -217,6 +228,7 @@ def _press(query: CallbackQuery) -> Press | None:
         pressed_by=_number(query.from_user.id),
         asked_by=_number(asker.id) if asker else None,
         language=_language(query.from_user),
+        presser_name=_name(query.from_user),
     )
 
 
@@ -239,6 +251,8 @@ def _where(message: Message) -> dict[str, Any]:
         "in_group": message.chat.type in (Chat.GROUP, Chat.SUPERGROUP),
         "names": frozenset(name.lower() for name in [*_MENTION.findall(said), *(called.groups() if called else ())]),
         "reply_to": _number(replied.id) if replied else None,
+        "sender_name": _name(message.sender_chat or message.from_user),
+        "sender_chat": _number(message.sender_chat.id) if message.sender_chat else None,
     }
 
 
@@ -265,7 +279,8 @@ def _image(shown: Message | ExternalReplyInfo, caption: Any, where: dict[str, An
     if not shown.document or any(getattr(shown, kind, None) for kind in _OTHER_KINDS):
         return None
     declared = shown.document.mime_type
-    return _file(shown.document, where, caption, album, declared.lower() if isinstance(declared, str) else "")
+    file = _file(shown.document, where, caption, album, declared.lower() if isinstance(declared, str) else "")
+    return replace(file, as_file=True)
 
 
 def _file(file: Any, where: dict[str, Any], caption: Any, album: Any, declared: str = "") -> Photo:
@@ -281,6 +296,12 @@ def _file(file: Any, where: dict[str, Any], caption: Any, album: Any, declared: 
         caption=caption[:_CAPTION_LENGTH] if isinstance(caption, str) else "",
         album=album if isinstance(album, str) and _ALBUM.fullmatch(album) else "",
     )
+
+
+def _name(sender: User | Chat | None) -> str:
+    """Return a sender's @name in lower case; empty if there is none."""
+    name = sender.username if sender else None
+    return name.lower() if isinstance(name, str) and _USERNAME.fullmatch(name) else ""
 
 
 def _language(user: User | None) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from django.urls import reverse
 
-from botsite.staff import alarm_list, first_worker, logs_link, machines, trends
+from botsite.staff import alarm_list, first_worker, limited, logs_link, machines, trends
 from botsite.staff.job_filters import Filters, State
 from botsite.staff.recent import Recent
 from botsite.staff.sources import Snapshot
@@ -28,7 +28,7 @@ _LISTED = "#table-machines"
 
 def all_of(seen: Snapshot) -> list[Section]:
     """Return the sections of the page, from the queue to the alarms."""
-    return [_queue(seen), _photos(seen), _machines(seen), _alarms(seen)]
+    return [_queue(seen), _photos(seen), *limited.sections(seen), _machines(seen), _alarms(seen)]
 
 
 def attention(sections: Sequence[Section]) -> list[Tile]:
@@ -180,7 +180,9 @@ def _failures(recent: Recent) -> Tile:
 
 
 def _refused(recent: Recent) -> Tile:
-    return of(_at_least(recent, recent.refused), f"that are no photos, in {_in(recent)}; their senders were told")
+    return of(
+        _at_least(recent, recent.refused), f"no photos, or over a limit, in {_in(recent)}; their senders were told"
+    )
 
 
 def _lost(recent: Recent) -> Tile:

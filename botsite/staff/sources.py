@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -14,6 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import pause
+from botsite.bot import limits
+from botsite.bot.limits import Limited
 from botsite.pause import Pause
 from botsite.staff import recent, time_ranges, waiting
 from botsite.staff.recent import Recent
@@ -70,6 +72,7 @@ class Snapshot:
     photos: Reading[Recent]
     # Of how many answers of the last day people say that something is wrong.
     feedback: Reading[int] = Reading(0)
+    limited: Reading[list[Limited]] = field(default_factory=lambda: Reading([]))
 
     @property
     def workers(self) -> Group | None:
@@ -129,6 +132,7 @@ class Sources:
             "groups": Source("groups", self._read_groups, _CACHED_SECONDS),
             "reports": Source("reports", self._read_reports, _CACHED_SECONDS),
             "paused": Source("paused", lambda: pause.read(settings.PREDICTIONS_TABLE), _CACHED_SECONDS),
+            "limited": Source("limited", limits.refused_lately, 15.0),
             "scheduled": Source("scheduled", service.scheduled, 15.0),
             "feedback": Source("feedback", partial(feedback.count, timedelta(days=1), _FEEDBACK_AT_MOST), 15.0),
             # These cost money: see docs/architecture.md.

@@ -93,6 +93,11 @@ class LocalStack:
             self.stop()
 
     @property
+    def bot_token(self) -> str:
+        """Return the token that is stored where sites read it."""
+        return self.env["TELEGRAM_TOKEN"]
+
+    @property
     def certificate(self) -> Path:
         """Return the file of the load balancer's self-signed certificate."""
         return self.folder / "certificate.pem"
@@ -108,7 +113,7 @@ class LocalStack:
         self.start_metrics()
         self.step("waiting for the sites, and for the worker to load its model")
         for site, address in self.sites.items():
-            site.wait_ready(partial(_answers, f"{address}/readyz"))
+            site.wait_ready(partial(answers, f"{address}/readyz"))
         for worker in [*self.workers, self.metrics]:
             worker.wait_ready(partial(worker.said, roles.READY))
 
@@ -149,7 +154,7 @@ class LocalStack:
         self._key.write_bytes(pair.key)
         self.env |= described
         aws.client("secretsmanager").put_secret_value(
-            SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=self.env["TELEGRAM_TOKEN"]
+            SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=self.bot_token
         )
         self.env |= secret_store.read(self.env["SERVICE_SECRETS"].split(","), REGION, self.endpoint)
         # Ids are derived with the first key.
@@ -236,7 +241,8 @@ def _token() -> str:
     return token
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Return whether an address answers with success."""
     try:
         return httpx.get(url, timeout=5).is_success
     except httpx.TransportError:

@@ -47,6 +47,13 @@ def register(url: str, token: str, secret: str, certificate: bytes | None = None
         return pool.submit(asyncio.run, _register(bot_api.bot(token), wanted, again)).result()
 
 
+def current(token: str) -> WebhookInfo:
+    """Return the webhook as Telegram has it, with an empty address for none. Raise TelegramError."""
+    logs.hide(token)
+    check_token(token)
+    return bot_api.ask(token, lambda bot: bot.get_webhook_info)
+
+
 def remove(url: str, token: str) -> bool:
     """Have Telegram forget the webhook if it is at `url`; pending updates are kept. Raise TelegramError."""
     logs.hide(token)

@@ -40,3 +40,15 @@ def test_polling_conflicts_with_webhook_and_other_poll(telegram: Fake) -> None:
     telegram.bot(lambda bot: bot.set_webhook("http://127.0.0.1:9/"))
     with pytest.raises(Conflict, match="webhook is active"):
         polled(telegram)
+
+
+def test_new_webhook_ends_poll(telegram: Fake) -> None:
+    async def poll_until_webhook(bot: Bot) -> None:
+        polling = asyncio.create_task(bot.get_updates(timeout=20))
+        while not await asyncio.to_thread(telegram.control.calls, "getMe"):
+            await bot.get_me()
+        await bot.set_webhook("http://127.0.0.1:9/")
+        await polling
+
+    with pytest.raises(Conflict, match="terminated by setWebhook"):
+        telegram.bot(poll_until_webhook)

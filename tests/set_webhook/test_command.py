@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from django.conf import settings
@@ -107,3 +108,40 @@ def test_refused_token_is_command_error(control: TelegramControl, monkeypatch: p
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", "123456:another-token")
     with pytest.raises(CommandError, match="doesn't know this bot token"):
         run("--url", URL)
+
+
+def test_remove_refuses_without_terminal(control: TelegramControl) -> None:
+    run("--url", URL)
+    with pytest.raises(CommandError, match=r"go to bot\.example\.com, .* Add --yes"):
+        run("--remove")
+    assert control.webhook()["url"] == URL
+
+
+def test_remove_keeps_pending_updates(control: TelegramControl, server: str) -> None:
+    url = f"http://127.0.0.1:{free_port()}/"
+    run("--url", url)
+    TelegramUser(server, 13).send_text("hello")
+    lines = run("--remove", "--yes")
+    assert lines[0] == f"updates go to {url}; 1 pending"
+    assert lines[-1] == "The webhook is removed; Telegram keeps pending updates."
+    assert (control.webhook()["url"], control.webhook()["pending_update_count"]) == ("", 1)
+    assert run("--remove", "--yes") == ["The bot has no webhook."]
+
+
+@pytest.mark.parametrize(("typed", "left"), [("n", URL), ("", URL), ("y", "")])
+def test_remove_asks_on_terminal(
+    control: TelegramControl, monkeypatch: pytest.MonkeyPatch, typed: str, left: str
+) -> None:
+    run("--url", URL)
+    monkeypatch.setattr("sys.stdin", Terminal(f"{typed}\n"))
+    with suppress(CommandError):
+        run("--remove")
+    assert control.webhook()["url"] == left
+
+
+class Terminal(io.StringIO):
+    """A terminal at which somebody has typed."""
+
+    def isatty(self) -> bool:
+        """Return that it is one."""
+        return True

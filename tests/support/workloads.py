@@ -24,7 +24,7 @@ import structlog
 from django.conf import settings
 
 from botsite import aws, celery, health, pause, secret_store
-from botsite.bot import bot_token, rate_limit
+from botsite.bot import bot_token, limits, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
@@ -139,6 +139,9 @@ def take_photo() -> None:
     rate_limit.reserve(rate_limit.chat(uuid4().int >> 80))
     jobs.find(identity)
     jobs.submit(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"), b"photo")
+    settings.PHOTOS_PER_DAY = 5
+    limits.take(uuid4().int >> 80, identity)
+    limits.refused_lately()
     pause.current()
     pause.first_of_chat(CHAT_ID, pause.Pause("somebody", datetime.now(UTC)))
 

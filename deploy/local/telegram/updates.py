@@ -17,6 +17,7 @@ LIFETIME_SECONDS = 24 * 3600
 CALLBACK_LIFETIME_SECONDS = 150
 _KEPT_FOR_REDELIVERY = 10_000
 _MAX_POLL_SECONDS = 50
+_LARGEST_ID = 2**31 - 1
 
 
 @dataclass(eq=False)
@@ -48,10 +49,11 @@ class Updates:
         self.lanes: dict[str, deque[Update]] = {}
         self._settings = settings
         self._numbers = itertools.count(1)
-        self._update_ids = itertools.count(100_000_001)
+        self._next_id = 100_000_001
         self._sent: deque[Update] = deque(maxlen=_KEPT_FOR_REDELIVERY)
         self._polls = itertools.count(1)
         self._poll = 0
+        self._ended_by = ""
 
     def pending(self) -> list[Update]:
         """Return the updates in the order they happened."""
@@ -61,18 +63,23 @@ class Updates:
         """Return a new update, or None if the bot does not want its kind."""
         if self.allowed and kind not in self.allowed:
             return None
-        update_id = next(self._update_ids)
+        update_id, self._next_id = self._next_id, self._next_id + 1
         seconds = CALLBACK_LIFETIME_SECONDS if kind == "callback_query" else LIFETIME_SECONDS
         update = self._update(json.dumps({"update_id": update_id, kind: payload}).encode(), lane, seconds)
         update.update_id, update.chat_id = update_id, chat_id
         return update
 
     def make_raw(self, body: bytes) -> Update:
-        """Return an update with any body, in the queue of the chat that it names, if any."""
+        """Return an update with any body, in the queue of the chat that it names, if any.
+
+        Later updates have higher ids, as with Telegram: whoever polls would take the others for confirmed.
+        """
         update = self._update(body, "injected", LIFETIME_SECONDS)
         try:
             fields = json.loads(body)
             update.update_id = int(fields["update_id"]) if "update_id" in fields else None
+            if self._next_id <= (update.update_id or 0) < _LARGEST_ID:
+                self._next_id = (update.update_id or 0) + 1
             update.chat_id = int(fields.get("message", fields.get("edited_message"))["chat"]["id"])
             update.lane = f"chat:{update.chat_id}"
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -113,10 +120,15 @@ class Updates:
         """Return the latest updates, pending or not, oldest first; only those of a chat, if given."""
         return [update for update in self._sent if chat_id in (None, update.chat_id)]
 
+    def end_poll(self, by: str) -> int:
+        """End the poll that is waiting, if any; return the number of the next one."""
+        self._poll, self._ended_by = next(self._polls), by
+        self.changed.notify()
+        return self._poll
+
     async def poll(self, offset: int, limit: int, seconds: int) -> list[Any]:
         """Return pending updates from `offset` on, waiting for one; those before it count as received."""
-        poll = self._poll = next(self._polls)
-        self.changed.notify()
+        poll = self.end_poll("other getUpdates request; make sure that only one bot instance is running")
         pending = self.pending()
         if offset < 0:
             offset = min((update.update_id or 0 for update in pending[offset:]), default=0)
@@ -129,9 +141,7 @@ class Updates:
 
         await self.changed.wait_until(ready, min(seconds, _MAX_POLL_SECONDS))
         if self._poll != poll:
-            raise ApiError(
-                409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
-            )
+            raise ApiError(409, f"Conflict: terminated by {self._ended_by}")
         readable = (update for update in self.pending() if update.update_id is not None)
         return [json.loads(update.body) for update in itertools.islice(readable, limit)]
 

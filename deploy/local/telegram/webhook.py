@@ -47,6 +47,7 @@ class Webhook:
         """Send updates there from now on; None holds them for getUpdates."""
         self.config, self.last_error = config, None
         if config:
+            self._updates.end_poll("setWebhook request")
             self._slots = asyncio.Semaphore(config.max_connections)
         self._retry_now.notify()
         self._wake()

@@ -1,9 +1,12 @@
 """Give Telegram the webhook's address."""
 
+import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from rich.console import Console
 
 from botsite.bot import bot_token
 from botsite.bot.errors import TelegramError
@@ -18,7 +21,8 @@ class Command(StackCommand):
 
     help = (
         "Have Telegram send the bot's updates to the load balancer, and trust its certificate if it is self-signed. "
-        "Pending updates are kept. Telegram's apps learn the bot's commands and what it is for, in each language."
+        "Pending updates are kept. Telegram's apps learn the bot's commands and what it is for, in each language. "
+        "With --remove, Telegram forgets the webhook."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,14 +30,28 @@ class Command(StackCommand):
         super().add_arguments(parser)
         parser.add_argument("--url", default="", help="the webhook's address (default: that of the stack)")
         parser.add_argument(
+            "--remove",
+            action="store_true",
+            help="have Telegram forget the webhook, whatever its address; pending updates are kept",
+        )
+        parser.add_argument("--yes", action="store_true", help="remove it without asking, for scripts")
+        parser.add_argument(
             "--again",
             action="store_true",
             help="send it even if Telegram seems to have it: Telegram doesn't tell which secret it has",
         )
 
+    def reach(self) -> None:
+        """Leave AWS alone until it is needed: with the token at hand, a webhook can be removed without an account."""
+        if not settings.TELEGRAM_TOKEN:
+            super().reach()
+
     def run(self, service: Service, **options: Any) -> None:
-        """Register, and print the webhook's state."""
+        """Register or remove the webhook, and print its state."""
         try:
+            if options["remove"]:
+                _remove(settings.TELEGRAM_TOKEN or service.token(), options["yes"], self.console())
+                return
             target = _target(options["url"], service)
             done = registration.register(target.url, target.token, target.secret, target.certificate, options["again"])
             introduced = profile.publish(target.token)
@@ -55,6 +73,33 @@ def _storage_chat(url: str, service: Service) -> int | None:
         return settings.STORAGE_CHAT
     chat = service.stack("web").parameters.get("StorageChat", "")
     return int(chat) if chat else None
+
+
+def _remove(token: str, sure: bool, console: Console) -> None:
+    """Remove the webhook once somebody has agreed; raise CommandError if nobody does."""
+    there = registration.current(token)
+    if not there.url:
+        console.print("The bot has no webhook.")
+        return
+    host = urlsplit(there.url).hostname
+    if not sure and not sys.stdin.isatty():
+        raise CommandError(
+            f"Nothing was removed: updates go to {host}, and there is no terminal to ask on. Add --yes to remove the "
+            "webhook without being asked."
+        )
+    console.print(*registration.state(there), sep="\n", markup=False)
+    if not sure and not _agreed(f"Remove the webhook? The service at {host} gets no more updates. [y/N] ", console):
+        raise CommandError("Nothing was removed.")
+    registration.remove(there.url, token)
+    console.print("The webhook is removed; Telegram keeps pending updates.")
+
+
+def _agreed(question: str, console: Console) -> bool:
+    try:
+        return console.input(question, markup=False).strip().lower() in ("y", "yes")
+    except EOFError:
+        console.print()
+        return False
 
 
 def _target(url: str, service: Service) -> Target:

@@ -1,0 +1,88 @@
+"""Keep photos out that are too many, or of people who may not send any, and tell their senders so.
+
+What is kept out costs no download, no S3 and no SQS. A photo over a limit has its item, `failed` with the sentence
+that says when it goes on. One reply a minute tells the chat; it is the answer to all photos that the same limit keeps
+out in that minute, so that a flood of photos is no flood of messages. Of people who may not send photos nothing is
+kept: in a private chat they are told, once a minute; in a group, nobody is bothered.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+from asgiref.sync import sync_to_async
+
+from botsite.bot import access, limits, rate_limit, replies
+from botsite.bot.limits import Reached, Span
+from botsite.bot.updates import Guest, Photo
+from detection import sentences, times
+from detection.schemas import Delivery, Prediction
+
+log = structlog.get_logger()
+
+_in_thread = sync_to_async(thread_sensitive=False)
+_NOTICE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Why a photo is kept out, an English sentence; `told` if the reply to an earlier one has said so."""
+
+    reason: str
+    told: bool
+
+    def item_of(self, prediction: Prediction) -> Prediction:
+        """Return the prediction as it is stored: answered already, if somebody was told."""
+        return replace(prediction, delivery=Delivery.DELIVERED, delivered_at=times.now()) if self.told else prediction
+
+
+async def over_limit(photo: Photo, prediction_id: str) -> KeptOut | None:
+    """Count a photo; return why it is kept out, if it is. Raise limits.Busy or botocore's errors."""
+    reached = await _take(photo, prediction_id)
+    if reached is None:
+        return None
+    return KeptOut(sentence(reached), told=not await _may_tell(photo.chat_id, reached.span))
+
+
+async def over_guests_limit(guest: Guest, prediction_id: str) -> str:
+    """Count a photo that a guest is asked about; return what to say, in English, if it is kept out. Raise the same.
+
+    Each call gets its one answer, and no item: nothing but that answer would ever be sent.
+    """
+    reached = await _take(guest, prediction_id)
+    return sentence(reached) if reached else ""
+
+
+async def _take(asked: Photo | Guest, prediction_id: str) -> Reached | None:
+    person = limits.person_of(asked)
+    reached = await _in_thread(limits.take)(person, prediction_id)
+    if reached:
+        log.info("photo_limited", chat_id=asked.chat_id, sender_id=person, limit=f"{reached.most} a {reached.span}")
+    return reached
+
+
+async def unwelcome(photo: Photo) -> str | None:
+    """Return what to tell the sender of a photo who may not send any: nothing if they were told; None for others."""
+    if access.welcome(access.of_sender(photo)):
+        return None
+    person = limits.person_of(photo)
+    log.info("photo_not_allowed", chat_id=photo.chat_id, sender_id=person)
+    tell = not photo.in_group and await _may_tell(photo.chat_id, "list")
+    return replies.not_allowed(person) if tell else ""
+
+
+def sentence(reached: Reached) -> str:
+    """Return, in English, which limit a person has reached, and when it goes on; the item stores it."""
+    form = sentences.LIMIT_DAY if reached.span is Span.DAY else sentences.LIMIT_MINUTE
+    return form.format(most=reached.most, time=clock(reached.until))
+
+
+def clock(time: datetime) -> str:
+    """Return "14:05", or "14:05:30"."""
+    return f"{time:%H:%M}" if time.second == 0 else f"{time:%H:%M:%S}"
+
+
+async def _may_tell(chat_id: int, what: str) -> bool:
+    """Return whether nobody was told of that limit in this chat for a minute."""
+    notice = rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
+    return await _in_thread(rate_limit.idle)(notice, _NOTICE_SECONDS)
