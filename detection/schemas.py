@@ -154,7 +154,8 @@ class Prediction:
     thread_id: int | None = None
     language: str | None = None
     # Of a photo that the bot was asked about as a guest: the query, the only name of the answer's message that the bot
-    # learns, and the boxed photo as Telegram has it, by a message in STORAGE_CHAT.
+    # learns, and the boxed photo as Telegram has it, by a message in STORAGE_CHAT
+    # (or, of one that /history has shown again, by that message).
     guest_query_id: str | None = None
     inline_message_id: str | None = None
     picture_file_id: str | None = None

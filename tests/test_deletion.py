@@ -57,7 +57,9 @@ def user(stack: LocalStack) -> TelegramUser:
 
 def traces(stack: LocalStack, chat_id: int, *ids: str) -> list[str]:
     """Return where something of a chat or of these photos is: table, bucket, queues, dead letters, this process."""
-    found = [f"item {key}" for key, item in table(stack).items() if mentions(item, chat_id, *ids)]
+    # The count for the limits stays, for two days: each deletion would reset them (botsite/bot/limits.py).
+    there = {key: item for key, item in table(stack).items() if not key.startswith("limit#")}
+    found = [f"item {key}" for key, item in there.items() if mentions(item, chat_id, *ids)]
     found += [f"object {key}" for key in bucket(stack) if any(each in key for each in ids)]
     if queued(stack):
         found.append("jobs queue")

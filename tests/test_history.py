@@ -95,7 +95,7 @@ def test_photo_is_shown_again_by_its_id(stack: LocalStack, user: TelegramUser, p
 def test_refused_id_is_replaced(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     user.wait_for_reply(user.send_photo(photo))
     (identity,) = queries.latest_of_chat(user.chat_id)
-    predictions.note_picture(identity, "of-another-bot")
+    predictions.note_picture(identity, "of-another-bot", 1)
     assert press(user, ask(user, "/history"), "1") == ""
     prediction = predictions.find(identity)
     assert prediction

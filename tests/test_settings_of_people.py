@@ -67,6 +67,23 @@ def test_caption_comes_first(user: TelegramUser, photo: bytes) -> None:
     assert options(user, photo, "conf 0.3, labels on, blur off") == Options(least=0.3)
 
 
+def test_chosen_language_comes_before_that_of_app(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    spanish = TelegramUser(stack.telegram_url, user.chat_id + 800_000, language_code="es")
+    spanish.wait_for_reply(spanish.send_photo(photo))
+    assert newest(spanish).language == "es"
+    preferences._write(user.chat_id, Preferences(language="de"))
+    user.wait_for_reply(user.send_photo(photo))
+    assert newest(user).language == "de"
+
+
+def test_language_is_chosen_by_its_own_name(user: TelegramUser) -> None:
+    message = menu(user)
+    assert press(user, message, preference_menu.LANGUAGE) == ""
+    assert press(user, message, "Deutsch") == ""
+    assert preferences.read(user.chat_id) == Preferences(language="de")
+    assert "Deutsch" in str(again(user, message).text)
+
+
 def test_pressed_twice_changes_once(user: TelegramUser) -> None:
     message = menu(user)
     data = next(str(button.data) for button in message.buttons if button.text == "Surer")

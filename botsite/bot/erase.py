@@ -9,10 +9,10 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
-from botsite.bot import api, edits, preferences, rate_limit
+from botsite.bot import api, edits, language, preferences, rate_limit
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
-from botsite.bot.language import current, gettext, ngettext, speaking
+from botsite.bot.language import gettext, ngettext
 from botsite.bot.updates import Command, Press
 from detection import deletions
 from detection.deletions import Deletion, Person, Status
@@ -25,14 +25,14 @@ ERASE = "erase"
 _YES, _NO = "yes", "no"
 ASK = noop(
     "Shall I delete everything I keep of this chat? Your photos, what was found in them, what you said about my "
-    "answers, and your settings. This can't be undone."
+    "answers, and your settings. Nobody can undo it."
 )
 ASK_IN_GROUP = noop(
-    "Shall I delete every photo that you've sent in this group, and what was found in it? This can't be undone. "
+    "Shall I delete every photo that you've sent in this group, and what was found in it? Nobody can undo it. "
     "What you've sent me in private stays; ask me there."
 )
 DELETE, KEEP = noop("Delete everything"), noop("Keep it")
-KEPT = noop("Nothing was deleted.")
+KEPT = noop("I've deleted nothing.")
 AT_IT = noop("I'm deleting it. I'll tell you when I'm done.")
 NOT_YOURS = noop("Only the person who asked for it can do that.")
 # Of messages about the wait; the others stay, without a photo. Each takes a call of Telegram.
@@ -60,7 +60,7 @@ async def pressed(press: Press, answer: str) -> str:
         return ""
     person = Person(press.chat_id, press.pressed_by)
     # A press that comes twice deletes nothing that was sent since.
-    if await _in_thread(deletions.begin)(person, press.message_id, current()):
+    if await _in_thread(deletions.begin)(person, press.message_id, language.current()):
         log.info("deletion_began", chat_id=press.chat_id)
         go_on(person.key)
     return gettext(AT_IT)
@@ -94,7 +94,7 @@ async def _delete(deletion: Deletion) -> None:
         await _in_thread(deletions.finish)(deletion)
         log.info("deletion_finished", chat_id=person.chat_id)
         return
-    with speaking(*filter(None, [deletion.language])):
+    with language.speaking(deletion.language):
         await _tell(deletion, _report(person, await _in_thread(deletions.photos_of)(deletion)))
     await _in_thread(deletions.note_told)(deletion)
     log.info("deletion_done", chat_id=person.chat_id)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import structlog
 from asgiref.sync import sync_to_async
+from telegram import Message
 
 from botsite.bot import api, edits, found, looks, replies, waiting
 from botsite.bot.api import Button
@@ -137,15 +138,15 @@ async def _show(press: Press, prediction_id: str) -> str:
         picture = bytes(await _in_thread(images.get)(prediction.result_key))
     except images.ImageGone:
         return gettext(GONE)
-    file_id = await _send(prediction, picture, caption, keyboard)
-    if file_id:
-        await _in_thread(predictions.note_picture)(prediction.prediction_id, file_id)
+    sent = await _send(prediction, picture, caption, keyboard)
+    if sent.photo:
+        await _in_thread(predictions.note_picture)(prediction.prediction_id, sent.photo[-1].file_id, sent.message_id)
     return ""
 
 
-async def _send(prediction: Prediction, picture: bytes | str, caption: str, keyboard: api.Keyboard) -> str:
-    """Send a picture; return its id at Telegram."""
-    sent = await api.send_image(
+async def _send(prediction: Prediction, picture: bytes | str, caption: str, keyboard: api.Keyboard) -> Message:
+    """Send a picture."""
+    return await api.send_image(
         prediction.chat_id,
         picture,
         caption,
@@ -155,7 +156,6 @@ async def _send(prediction: Prediction, picture: bytes | str, caption: str, keyb
         reply_to=None if prediction.guest_query_id else prediction.message_id,
         keyboard=keyboard,
     )
-    return sent.photo[-1].file_id if sent.photo else ""
 
 
 def _statistics(chat_id: int) -> str:

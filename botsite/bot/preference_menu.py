@@ -65,7 +65,7 @@ async def pressed(press: Press, wanted: str) -> str:
         return gettext(UNKNOWN)
     if after != before:
         await preferences.save(press.pressed_by, after)
-    with speaking(*filter(None, [after.language, press.language])):
+    with speaking(after.language, press.language):
         keyboard = _languages(press.pressed_by) if what == _LIST else _keyboard(after, press.pressed_by)
         await edits.turn_into_text(press.chat_id, press.message_id, _text(after), keyboard=keyboard)
     return ""

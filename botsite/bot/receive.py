@@ -138,7 +138,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         )
         if kept_out:
             await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
-            await deliver.deliver(identity)
+            if not await _deleted(photo, identity):
+                await deliver.deliver(identity)
             return
         try:
             file = await fetching.fetch(photo)

@@ -126,7 +126,8 @@ def privacy(days: int) -> str:
         "Only the operator of this bot can see all this, and it is used only to answer you.\n\n"
         "/delete_my_data deletes everything but logs and backups at once."
     )
-    text = f"{kept} {logs} {rest}"
+    counts = gettext("How many photos somebody sends is counted for two days, and deleting data doesn't reset that.")
+    text = f"{kept} {logs} {rest} {counts}"
     return text.format(days=days)
 
 
