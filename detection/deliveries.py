@@ -1,6 +1,6 @@
 """Lease the right to send an answer to one sender at a time, and record what became of the answer."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -24,30 +24,33 @@ def claim(prediction_id: str, *, of_album: bool = False) -> Outcome:
     return predictions.update(
         prediction_id,
         _CLAIM,
-        # botocore repeats a write whose reply was lost: that one finds the lease to be its own.
-        f"{_UNANSWERED} AND (attribute_not_exists(delivery_until) OR delivery_until < :now OR delivery_lease = :lease)"
-        f"{alone}",
-        {":now": times.now(), **_claim_values(uuid4().hex), **cancelled},
+        f"{_FREE}{alone}",
+        _claim_values(uuid4().hex, times.now(LEASE)) | cancelled,
     )
 
 
-def claim_together(prediction_id: str, lease: str) -> Outcome:
-    """Lease an answer for the holder of its album's lease, which keeps all other senders away."""
-    return predictions.update(prediction_id, _CLAIM, _UNANSWERED, _claim_values(lease))
+def claim_together(prediction_id: str, lease: str, until: datetime) -> Outcome:
+    """Lease an answer for the holder of its album's lease, for as long as that; refused while another sender has it."""
+    return predictions.update(prediction_id, _CLAIM, _FREE, _claim_values(lease, until))
 
 
 _CLAIM = "SET delivery = :delivering, delivery_until = :until, delivery_lease = :lease"
-_UNANSWERED = "#status IN (:succeeded, :failed) AND delivery IN (:pending, :delivering)"
+# botocore repeats a write whose reply was lost: that one finds the lease to be its own.
+_FREE = (
+    "#status IN (:succeeded, :failed) AND delivery IN (:pending, :delivering)"
+    " AND (attribute_not_exists(delivery_until) OR delivery_until < :now OR delivery_lease = :lease)"
+)
 # The opposite of Prediction.with_album.
 _ALONE = (
     "(attribute_not_exists(album_id) OR attribute_exists(reopened_at) OR (#status = :failed AND #error <> :cancelled))"
 )
 
 
-def _claim_values(lease: str) -> dict[str, Any]:
+def _claim_values(lease: str, until: datetime) -> dict[str, Any]:
     return {
         ":lease": lease,
-        ":until": times.now(LEASE),
+        ":until": until,
+        ":now": times.now(),
         ":delivering": Delivery.DELIVERING,
         ":pending": Delivery.PENDING,
         ":succeeded": Status.SUCCEEDED,

@@ -53,6 +53,12 @@ def read(data: bytes) -> Header:
     return Header(name, *size)
 
 
+def read_clip(data: bytes) -> None:
+    """Raise UnreadableImage for what is certainly no clip: an MP4, a GIF or a WebM."""
+    if data[4:8] != b"ftyp" and not data.startswith((b"GIF8", b"\x1aE\xdf\xa3")):
+        raise UnreadableImage(sentences.NO_CLIP)
+
+
 def check(width: int, height: int) -> None:
     """Raise UnreadableImage if an image of this size has no pixels, or too many."""
     if not (width and height):

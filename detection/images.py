@@ -12,6 +12,7 @@ from django.core.files.storage import default_storage
 from storages.backends.s3 import S3Storage
 
 from botsite import aws
+from detection.schemas import results_of
 
 # Long enough to look at a picture; a leaked link soon opens nothing.
 LINK_SECONDS = 300
@@ -111,9 +112,9 @@ def delete(*keys: str) -> None:
         default_storage.delete(key)
 
 
-def keys_of(prediction_id: str) -> tuple[str, str, str]:
-    """Return where all that is kept of a photo lies: itself, the boxed photo, the copy that sites decode."""
-    return f"photos/{prediction_id}", f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg"
+def keys_of(prediction_id: str) -> tuple[str, ...]:
+    """Return where all that is kept of a photo lies: itself, and what a worker makes of it."""
+    return f"photos/{prediction_id}", *results_of(prediction_id)
 
 
 def delete_all(keys: Sequence[str]) -> None:

@@ -13,6 +13,8 @@ from detection.schemas import EVERYTHING, Act, Delivery, Detection, Form, Option
 # All photos share it, so one index holds them all by time.
 KIND, PHOTO = "kind", "photo"
 _PACKED = struct.Struct(">BB4H")
+# What is stored only if it is so.
+_FLAGS = ("as_file", "clip", "shrunk")
 _FRACTIONS = ("confidence", "cx", "cy", "width", "height")
 
 
@@ -40,6 +42,9 @@ def write(prediction: Prediction) -> dict[str, Any]:
     """Return the item of a prediction, without what is not known yet."""
     item = plain({key: value for key, value in asdict(prediction).items() if value is not None})
     del item["candidates"], item["classes"], item["options"]
+    for flag in _FLAGS:
+        if not item[flag]:
+            del item[flag]
     if prediction.options != EVERYTHING:
         item["options"] = options(prediction.options)
     acts = [plain(asdict(act)) for act in prediction.acts]
@@ -158,6 +163,11 @@ def _read(item: dict[str, Any]) -> Prediction:
         picture_file_id=item.get("picture_file_id"),
         picture_message_id=number("picture_message_id"),
         album_id=item.get("album_id"),
+        as_file=bool(item.get("as_file", False)),
+        clip=bool(item.get("clip", False)),
+        frames=number("frames"),
+        shrunk=bool(item.get("shrunk", False)),
+        floor_percent=number("floor_percent"),
         photo_bytes=number("photo_bytes"),
         status=Status(item["status"]),
         delivery=Delivery(item["delivery"]),

@@ -6,6 +6,7 @@ from datetime import timedelta
 import structlog
 
 from detection import images, predictions, tasks, times
+from detection.predictions import Outcome
 from detection.schemas import Prediction, Status
 
 log = structlog.get_logger()
@@ -29,13 +30,19 @@ def submit(prediction: Prediction, photo: bytes | bytearray) -> Prediction:
     Safe to repeat at any point, even concurrently: the item is made once, and one of several callers sends the job.
     """
     images.put(prediction.image_key, photo, "application/octet-stream")
+    created = submit_stored(prediction)
+    return created.prediction or prediction
+
+
+def submit_stored(prediction: Prediction) -> Outcome:
+    """Store the item of a photo that is stored already, then send the job; safe to repeat as `submit` is."""
     created = predictions.create(prediction)
     if not created.granted and somebody_else_sends(prediction.prediction_id):
         log.info("photo_repeated")
     else:
         send(prediction)
-        log.info("job_sent", chat_id=prediction.chat_id, photo_bytes=len(photo))
-    return created.prediction or prediction
+        log.info("job_sent", chat_id=prediction.chat_id, photo_bytes=prediction.photo_bytes)
+    return created
 
 
 def complete(prediction: Prediction, photo: bytes | bytearray) -> None:

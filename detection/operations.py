@@ -5,7 +5,7 @@ from collections.abc import Callable
 from detection import albums, callback, deliveries, feedback, images, items, jobs, predictions, sentences, timeline
 from detection.albums import Member
 from detection.predictions import Outcome
-from detection.schemas import Prediction, Status
+from detection.schemas import Prediction, Status, results_of
 
 # Telegram's limit for a text is 4096; an apology that long is a mistake.
 APOLOGY_LENGTH = 500
@@ -60,8 +60,8 @@ def apologise(prediction_id: str, sentence: str = sentences.APOLOGY) -> None:
 
 def delete(prediction_id: str) -> None:
     """Delete the photo, the boxed photo and the item: in this order, so that a failure can be found and repeated."""
-    photo, *results = images.keys_of(prediction_id)
-    images.delete(photo, *results)
+    results = results_of(prediction_id)
+    images.delete(f"photos/{prediction_id}", *results)
     item = predictions.delete(prediction_id)
     if "album_id" in item and "message_id" in item:
         albums.leave(item["album_id"], Member(int(item["message_id"]), prediction_id))

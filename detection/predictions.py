@@ -154,15 +154,19 @@ def succeed(
     candidates: Sequence[Detection] = (),
     classes: Mapping[str, int] = MappingProxyType({}),
     options: Options | None = None,
+    shrunk: bool = False,
+    frames: int = 1,
 ) -> Outcome:
     """Store the result of the claim, with the CPU time it took; refused if the prediction was claimed again since.
 
-    `options` are what was made of those asked for.
+    `options` are what was made of those asked for; `shrunk` is whether the picture has a lower resolution;
+    `frames` is how many pictures there are.
     """
     return update(
         claimed.prediction_id,
         "SET #status = :succeeded, finished_at = :now, detections = :detections, candidates = :candidates,"
-        " options = :options, model = :model, inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus",
+        " options = :options, model = :model, inference_ms = :inference_ms, cpu_ms = :cpu_ms, cpus = :cpus,"
+        " shrunk = :shrunk, frames = :frames",
         _HELD,
         {
             ":succeeded": Status.SUCCEEDED,
@@ -174,6 +178,8 @@ def succeed(
             ":inference_ms": inference_ms,
             ":cpu_ms": cpu_ms,
             ":cpus": os.cpu_count() or 1,
+            ":shrunk": shrunk,
+            ":frames": frames,
             **_held_values(claimed),
         },
     )

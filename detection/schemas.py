@@ -11,6 +11,8 @@ from detection.sentences import CANCELLED
 SURE = 0.5
 # What the model is less sure of than this is not shown, unless somebody asks for it; ultralytics' default.
 LEAST = 0.25
+# So many frames of a clip are looked at, evenly spread.
+FRAMES_AT_MOST = 4
 
 
 class Status(StrEnum):
@@ -159,6 +161,15 @@ class Prediction:
     picture_message_id: int | None = None
     # Which album the photo belongs to (detection/albums.py); albums get one answer.
     album_id: str | None = None
+    # Whether it was sent as a file, and is answered as one: at its full resolution.
+    as_file: bool = False
+    # Whether it is a clip, and how many of its frames the answer shows.
+    clip: bool = False
+    frames: int | None = None
+    # Whether the photo has a higher resolution than its picture.
+    shrunk: bool = False
+    # From which confidence on the model was asked, in percent, if that isn't the usual.
+    floor_percent: int | None = None
     acts: tuple[Act, ...] = field(default=())
 
     @property
@@ -167,9 +178,19 @@ class Prediction:
         return f"results/{self.prediction_id}.jpg"
 
     @property
+    def frame_keys(self) -> list[str]:
+        """Return where the boxed frames of a clip lie, in order."""
+        return [self.result_key, *_more_frames(self.prediction_id)][: self.frames or 1]
+
+    @property
     def copy_key(self) -> str:
-        """Return where a copy lies that a site can decode, if the photo is no ordinary JPEG."""
+        """Return where a copy lies that a site can decode, if the photo is no ordinary JPEG, or was sent as a file."""
         return f"results/{self.prediction_id}.copy.jpg"
+
+    @property
+    def full_key(self) -> str:
+        """Return where the boxed photo lies at its full resolution, if it was sent as a file."""
+        return f"results/{self.prediction_id}.full.jpg"
 
     @property
     def cancelled(self) -> bool:
@@ -194,3 +215,13 @@ class Prediction:
     def finished(self) -> bool:
         """Return whether the work on the photo is over, for better or worse."""
         return self.status in (Status.SUCCEEDED, Status.FAILED)
+
+
+def results_of(prediction_id: str) -> tuple[str, ...]:
+    """Return where all lies in the bucket that a worker makes of a photo."""
+    kinds = (".jpg", ".copy.jpg", ".full.jpg")
+    return (*(f"results/{prediction_id}{kind}" for kind in kinds), *_more_frames(prediction_id))
+
+
+def _more_frames(prediction_id: str) -> list[str]:
+    return [f"results/{prediction_id}.frame{number}.jpg" for number in range(2, FRAMES_AT_MOST + 1)]

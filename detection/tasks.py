@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,7 +13,7 @@ from celery.exceptions import Reject
 from botsite.sqs.receiving import RECEIVING
 from detection import callback, exclusive, image_headers, images, large_files, predictions, sentences, times
 from detection.cpu import METER
-from detection.schemas import Prediction
+from detection.schemas import Prediction, results_of
 
 if TYPE_CHECKING:
     from detection.model.yolo import Boxed
@@ -52,7 +53,7 @@ def _answer(prediction_id: str, job_id: str) -> Prediction | None:
     if prediction is None:
         log.warning("job_without_prediction")
         # It may have been deleted while a worker that then died was about to store its result.
-        images.delete(f"results/{prediction_id}.jpg", f"results/{prediction_id}.copy.jpg")
+        images.delete(*results_of(prediction_id))
     elif claimed.granted:
         _work(prediction)
     elif prediction.finished:
@@ -110,6 +111,11 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
     images.put(claimed.result_key, boxed.jpeg, "image/jpeg")
     if boxed.copy:
         images.put(claimed.copy_key, boxed.copy, "image/jpeg")
+    if boxed.full:
+        images.put(claimed.full_key, boxed.full, "image/jpeg")
+    frames = 1 + len(boxed.frames)
+    for key, jpeg in zip(replace(claimed, frames=frames).frame_keys[1:], boxed.frames, strict=True):
+        images.put(key, jpeg, "image/jpeg")
     stored = predictions.succeed(
         claimed,
         boxed.detections,
@@ -119,10 +125,12 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
         candidates=boxed.candidates,
         classes=boxed.classes,
         options=boxed.options,
+        shrunk=boxed.shrunk and not claimed.as_file,
+        frames=frames,
     )
     if stored.prediction is None:
         # It was deleted meanwhile, and its pictures before this one was stored.
-        images.delete(claimed.result_key, claimed.copy_key)
+        images.delete(*results_of(claimed.prediction_id))
     log.info(
         "job_succeeded" if stored.granted else "job_overtaken",
         objects=len(boxed.detections),
@@ -135,8 +143,12 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     """Return the photo with its objects, or None if it failed with a sentence for its sender."""
     from detection.model import yolo
 
+    wanted = yolo.Wanted(claimed.options, claimed.as_file)
+    if claimed.floor_percent:
+        wanted = replace(wanted, floor=claimed.floor_percent / 100)
+    box = yolo.load().box_clip if claimed.clip else yolo.load().box
     try:
-        return yolo.load().box(photo, claimed.chat_id, claimed.options)
+        return box(photo, claimed.chat_id, wanted)
     except image_headers.UnreadableImage as error:
         _fail(claimed, str(error), error)
     except large_files.Crowded:

@@ -10,6 +10,7 @@ import pytest
 
 from botsite import aws
 from botsite.bot import found, presses, replies
+from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
 from detection import deliveries, images, predictions, queries, sentences, times
@@ -164,6 +165,22 @@ def test_photo_in_work_is_looked_at(site: Site, user: TelegramUser, known_file: 
     assert (looking.message_id, looking.buttons) == (before.message_id, ())
 
 
+def test_late_edit_does_not_replace_answer(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    control = TelegramControl(site.stack.telegram_url)
+    message_id = site.send(user, known_file)
+    late = control.fault("editMessageText", "delay", chat_id=user.chat_id, seconds=4)
+    claimed = claim(user)
+    wait_until(lambda: control.faults_fired(late) == 1)
+    images.put(claimed.result_key, photo, "image/jpeg")
+    assert predictions.succeed(claimed, [], "model", 1).granted
+    site.deliver(claimed)
+    control.wait_for_calls("editMessageText", 3, user.chat_id)
+    (message,) = [one for one in said(user) if one.reply_to == message_id]
+    assert message.text == replies.nothing_found()
+
+
 def test_other_site_answers_after_one_has_died(
     stack: LocalStack, site: Site, queue: str, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:
@@ -229,6 +246,18 @@ def test_cancel_ends_wait(site: Site, user: TelegramUser, known_file: FileRefere
     (message,) = said(user)
     assert (message.text, message.buttons) == (sentences.CANCELLED, ())
     assert not predictions.claim(stored(user).prediction_id, "job").granted
+
+
+def test_cancel_removes_unrecorded_message(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
+) -> None:
+    site.send(user, known_file)
+    message = status(user)
+    identity = stored(user).prediction_id
+    predictions.update(identity, "REMOVE status_message_id", "chat_id = :chat", {":chat": user.chat_id})
+    assert site.deliver(finish(user, photo, BUS)) == 200
+    assert press(user, message) == presses.ANSWERED
+    assert [one.caption for one in said(user)] == [CAPTION]
 
 
 def test_cancel_pressed_twice_answers_once(site: Site, user: TelegramUser, known_file: FileReference) -> None:

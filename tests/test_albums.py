@@ -30,6 +30,7 @@ _message_ids = count(800_000)
 BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
 PERSON = Detection("person", 0.9, 0.3, 0.5, 0.2, 0.4)
 TEN_SECONDS, LONG = timedelta(seconds=10), timedelta(minutes=5)
+BOT = "object_detection_bot"
 CONTENT_REFUSED = "Bad Request: PHOTO_INVALID_DIMENSIONS"
 
 
@@ -290,6 +291,8 @@ def test_answer_lost_with_its_site_comes_again(
         assert asked.exception() is not None
     assert sending.deliver() == 503
     _set(albums.KEY.format(sending.album().album_id), "lease_until", times.now(-LONG))
+    for photo in sending.photos():
+        _set(photo.prediction_id, "delivery_until", times.now(-LONG))
     assert sending.deliver() == 200
     assert sending.deliveries() == [Delivery.DELIVERED] * 3
     # Telegram offers no more than at least once.
@@ -512,6 +515,21 @@ def test_album_follows_group(site: Site, stack: LocalStack, known_file: FileRefe
     assert [message.photo is not None for message in said(new)] == [True, True]
     now = queries.known([first.prediction_id], consistent=True)[first.prediction_id]
     assert (now.chat_id, now.delivery) == (new.chat_id, Delivery.DELIVERED)
+
+
+def test_caption_calls_bot_to_whole_album_in_group(
+    site: Site, stack: LocalStack, known_file: FileReference, telegram: TelegramControl
+) -> None:
+    group = TelegramUser(stack.telegram_url, next(_groups))
+    chat = {"id": group.chat_id, "type": "group", "title": "x"}
+    Sending(site, group, known_file).send(2, chat=chat)
+    assert queries.latest_of_chat(group.chat_id) == []
+    sending = Sending(site, group, known_file).send(chat=chat, caption=f"@{BOT} conf 0.4").send(2, chat=chat)
+    assert [each.options for each in sending.photos()] == [Options(least=0.4)] * 3
+    sending.finish()
+    sending.age()
+    wait_until(lambda: sending.deliver() == 200)
+    assert sending.widths() == [100, 101, 102]
 
 
 # --------------------------------------------------------------------------------------- while people wait

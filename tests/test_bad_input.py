@@ -36,12 +36,12 @@ def _document(user: TelegramUser, data: bytes, name: str = "image.jpg", kind: st
 
 
 def test_heic_is_answered(user: TelegramUser, picture: Image.Image) -> None:
-    assert _document(user, _saved(picture, "HEIF"), "IMG_0001.HEIC", "image/heic").photo
+    assert _document(user, _saved(picture, "HEIF"), "IMG_0001.HEIC", "image/heic").document
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
 def test_every_common_format_is_answered(user: TelegramUser, picture: Image.Image, form: str) -> None:
-    assert _document(user, _saved(picture, form), f"image.{form.lower()}").photo
+    assert _document(user, _saved(picture, form), f"image.{form.lower()}").document
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "L", "P", "1", "RGBA", "LA", "I;16", "YCbCr"])
@@ -51,7 +51,7 @@ def test_every_colour_model_is_answered(user: TelegramUser, picture: Image.Image
     else:
         image = picture.convert(mode)
     form = "TIFF" if mode in ("CMYK", "YCbCr") else "PNG"
-    assert _document(user, _saved(image, form)).document is None
+    assert _document(user, _saved(image, form)).document
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -83,7 +83,7 @@ def _small(image: Image.Image) -> np.ndarray:
 def test_animation_is_answered_by_its_first_frame(user: TelegramUser, picture: Image.Image) -> None:
     blank = Image.new("RGB", picture.size)
     data = _saved(picture, "PNG", save_all=True, append_images=[blank, blank])
-    assert _document(user, data, "animated.png", "image/png").photo
+    assert _document(user, data, "animated.png", "image/png").document
 
 
 def test_truncated_jpeg_is_refused_with_reason(user: TelegramUser, photo: bytes) -> None:

@@ -1,14 +1,18 @@
-"""The chat page in a browser: photos come back boxed, texts are answered."""
+"""The chat page in a browser: photos come back boxed, who waits is told so, texts are answered."""
 
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
+from botsite import aws
 from deploy.local.stack import LocalStack
-from deploy.local.telegram.client import TelegramUser
+from deploy.local.telegram.client import TelegramControl, TelegramUser
+from tests.support import new_updates
+from tests.support.telling_site import telling_site
 
 ROOT = Path(__file__).resolve().parent.parent
 FROM_BOT = '[data-testid="message"][data-from="bot"]'
@@ -51,6 +55,31 @@ def test_conversation_about_photo_is_held_in_browser(page: Page, photo: bytes) -
     answer.get_by_role("button", name="Data").click()
     expect(page.locator(FROM_BOT).last).to_contain_text("detections.zip")
     assert page.locator(FROM_BOT).count() == 2
+
+
+def test_wait_is_shown_on_page(browser: Browser, stack: LocalStack, photo: bytes) -> None:
+    user, control = TelegramUser(stack.telegram_url, next(_chat_ids)), TelegramControl(stack.telegram_url)
+    # It goes to a site whose jobs nobody takes.
+    control.fault("webhook", "drop", chat_id=user.chat_id, times=None)
+    message_id = user.send_photo(photo)
+    sent = user.message(message_id)
+    assert sent
+    assert sent.photo
+    page = browser.new_page(viewport={"width": 400, "height": 560}, device_scale_factor=2)
+    queue = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
+    with telling_site(stack, queue) as site:
+        assert site.post(new_updates.with_photo(user.chat_id, sent.photo, message_id=message_id)) == 200
+        page.goto(f"{stack.telegram_url}/?chat={user.chat_id}")
+        status = page.locator(FROM_BOT).first
+        expect(status).to_contain_text("A machine is starting")
+        cancel = status.get_by_role("button", name="Cancel")
+        expect(cancel).to_be_visible()
+        page.screenshot(path=ROOT / "var" / "chat-waiting.png")
+        control.clear_faults()
+        cancel.click()
+        expect(status).to_contain_text("Cancelled")
+    aws.client("sqs").delete_queue(QueueUrl=queue)
+    page.close()
 
 
 def test_text_is_answered_on_page(page: Page) -> None:

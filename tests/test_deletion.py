@@ -44,6 +44,7 @@ _groups = count(-49_000, -1)
 _people = count(8_153_000_017)
 LONG_AGO = timedelta(minutes=-10)
 MANY = 1234
+BOT = "object_detection_bot"
 
 
 @pytest.fixture
@@ -264,7 +265,7 @@ def test_group_keeps_photos_of_others(stack: LocalStack, photo: bytes) -> None:
     group = next(_groups)
     mine, theirs = (TelegramUser(stack.telegram_url, group, user_id=number) for number in (9411, 9412))
     for someone in (mine, theirs):
-        someone.wait_for_reply(someone.send_photo(photo))
+        someone.wait_for_reply(someone.send_photo(photo, f"@{BOT}"))
     preferences._write(9411, Preferences(blur=True))
     assert delete(mine).startswith("I've deleted 1 photo that you'd sent in this group")
     (left,) = all_of(group)

@@ -47,7 +47,7 @@ def test_other_types_are_refused_without_download(
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "", "odd", "IMAGE/JPEG"])
 def test_unknown_type_is_downloaded(user: TelegramUser, photo: bytes, kind: str) -> None:
-    assert user.wait_for_reply(user.send_document(photo, "x", kind or "application/octet-stream")).photo
+    assert user.wait_for_reply(user.send_document(photo, "x", kind or "application/octet-stream")).document
 
 
 def test_missing_file_is_refused(
@@ -148,4 +148,4 @@ def test_twenty_files_of_20_mb_take_at_most_110_mb(stack: LocalStack, user: Tele
 
 
 def answered(sender: TelegramUser, file: bytes) -> bool:
-    return sender.wait_for_reply(sender.send_document(file, "x.jpg"), 300).photo is not None
+    return sender.wait_for_reply(sender.send_document(file, "x.jpg"), 300).document is not None

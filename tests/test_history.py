@@ -118,7 +118,7 @@ def test_history_without_photos(user: TelegramUser) -> None:
 @pytest.mark.parametrize("command", ["history", "stats"])
 def test_group_does_not_see_photos_of_one(stack: LocalStack, command: str) -> None:
     group = TelegramUser(stack.telegram_url, next(_groups), user_id=9611)
-    assert ask(group, f"/{command}").text == preference_menu.IN_PRIVATE.format(command=command)
+    assert ask(group, f"/{command}@object_detection_bot").text == preference_menu.IN_PRIVATE.format(command=command)
 
 
 def test_nobody_sees_photos_of_others(stack: LocalStack, user: TelegramUser) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from detection import image_headers
-from detection.model import yolo
+from detection.model import decoding, yolo
 from detection.model.decoding import DECODER
 from detection.model.threads import FairThreads
 from detection.picture import render
@@ -28,7 +28,7 @@ _NAMES = [hostile.name for hostile in zoo(b"")]
 def model() -> Iterator[yolo.Model]:
     """Return a model that sees one object on anything."""
     free: LifoQueue[Any] = LifoQueue()
-    free.put(lambda image: [Detection("thing", 0.5, 0.5, 0.5, 0.5, 0.5)])
+    free.put(lambda image, least: [Detection("thing", 0.5, 0.5, 0.5, 0.5, 0.5)])
     yield yolo.Model("cheap", {0: "thing"}, free, FairThreads(1, "cheap"), FairThreads(1, "decoding"))
     DECODER.end()
 
@@ -49,10 +49,10 @@ def _small(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB").resize((16, 16)), float)
 
 
-def _answer(model: yolo.Model, data: bytes) -> bytes | str:
+def _answer(model: yolo.Model, data: bytes, full: bool) -> yolo.Boxed | str:
     """Return the picture, or the sentence that refuses the file."""
     try:
-        return model.box(data, chat_id=1).jpeg
+        return model.box(data, 1, yolo.Wanted(full=full))
     except image_headers.UnreadableImage as error:
         return str(error)
 
@@ -61,25 +61,30 @@ def test_hostile_files_are_many_and_can_be_sent() -> None:
     assert len(_NAMES) == len(set(_NAMES)) >= 30
 
 
+@pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("name", _NAMES)
-def test_file_is_answered_or_refused(model: yolo.Model, photo: bytes, hostile: Hostile) -> None:
+def test_file_is_answered_or_refused(model: yolo.Model, photo: bytes, hostile: Hostile, full: bool) -> None:
     data = hostile.make()
     assert len(data) < 20 * _MEGABYTE
-    with _little_memory(hostile.name):
-        answer = _answer(model, data)
+    with _little_memory(hostile.name, full):
+        answer = _answer(model, data, full)
     if isinstance(answer, str):
         assert hostile.outcome in (Outcome.REFUSED, Outcome.EITHER)
         assert answer[-1] in ".)"
         return
     assert hostile.outcome is not Outcome.REFUSED
-    boxed = Image.open(BytesIO(answer))
+    boxed = Image.open(BytesIO(answer.jpeg))
     assert 1 <= min(boxed.size) <= max(boxed.size) <= render.DRAWN_SIDE
+    if answer.full:
+        drawn = Image.open(BytesIO(answer.full))
+        assert max(drawn.size) <= decoding.FULL_SIDE * 1.4
+        assert np.abs(_small(boxed) - _small(drawn)).mean() < 25
     if hostile.outcome is Outcome.BOXED:
         assert np.abs(_small(boxed) - _small(Image.open(BytesIO(photo)))).mean() < 70
 
 
 @contextmanager
-def _little_memory(name: str) -> Iterator[None]:
+def _little_memory(name: str, full: bool) -> Iterator[None]:
     """Check that a large file takes little memory of the worker, and a bounded amount of the decoder."""
     if "megapixels" not in name and "megabytes" not in name:
         yield
@@ -87,7 +92,8 @@ def _little_memory(name: str) -> Iterator[None]:
     Path("/proc/self/clear_refs").write_text("5")  # Peaks begin again.
     before = _memory("self", "VmHWM")
     yield
-    assert _memory("self", "VmHWM") - before < 64 * _MEGABYTE
+    # A picture at full size and its copy, both while they are put together.
+    assert _memory("self", "VmHWM") - before < (256 if full else 64) * _MEGABYTE
     if DECODER.pid:
         assert _memory(DECODER.pid, "VmHWM") < 400 * _MEGABYTE
 

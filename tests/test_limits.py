@@ -101,6 +101,8 @@ def test_words_say_when_it_goes_on(reached: Reached, sentence: str) -> None:
     assert refusals.refused(said)
     with speaking("en"):
         assert replies.failure(said) == said
+    with speaking("de"):
+        assert f"Ab {fairness.clock(reached.until)} UTC nehme ich wieder Fotos" in replies.failure(said)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ ANSWERED = Prediction(
 
 def answered(user: TelegramUser, photo: bytes) -> Message:
     """Send a photo; return its answer."""
-    answer = user.wait_for_reply(user.send_photo(photo))
+    caption = "@object_detection_bot" if user.chat_id < 0 else None
+    answer = user.wait_for_reply(user.send_photo(photo, caption=caption))
     assert answer.photo
     return answer
 
@@ -145,7 +146,7 @@ def test_file_of_another_kind_is_shown_by_its_copy(user: TelegramUser, photo: by
     Image.open(BytesIO(photo)).save(png, "PNG")
     answer = user.wait_for_reply(user.send_document(png.getvalue(), "photo.png", "image/png"))
     assert press(user, answer, "Labels off") == ""
-    assert again(user, answer).photo
+    assert again(user, answer).document
 
 
 def test_missing_photo_is_told(user: TelegramUser, photo: bytes) -> None:
@@ -182,7 +183,7 @@ def test_every_button_leads_to_its_look() -> None:
             assert looks.read(ANSWERED, data) is not None
             assert len(button.data.encode()) <= 64
             assert prediction_id == ANSWERED.prediction_id
-            assert action in ("look", "crops", "data", "wrong")
+            assert action in ("look", "crops", "data", "deeper", "wrong")
 
 
 @pytest.mark.parametrize("data", ["", "2511x", "9", "25119", "251102", "２５11", "2521", "25" * 20])
@@ -225,3 +226,33 @@ def test_crops_show_their_objects() -> None:
     assert pixels is not None
     assert pixels.shape[:2] == pytest.approx((211, 141), abs=2)
     assert pixels.mean() > 190
+
+
+def test_original_size_comes_as_file(user: TelegramUser, photo: bytes) -> None:
+    image = Image.open(BytesIO(photo)).convert("RGB")
+    large = BytesIO()
+    image.resize((2000, round(2000 * image.height / image.width))).save(large, "JPEG")
+    answer = user.wait_for_reply(user.send_photo(large.getvalue(), high_definition=True))
+    before = newest(user)
+    assert press(user, answer, "Original size") == ""
+    document = user.wait_for(lambda message: message.document is not None)
+    assert document.reply_to == answer.message_id
+    assert document.caption == answer.caption
+    stored = Image.open(BytesIO(bytes(images.get(before.image_key))))
+    boxed = Image.open(BytesIO(user.download(document)))
+    assert boxed.width == stored.width
+    assert max(stored.size) > max(Image.open(BytesIO(user.download(answer))).size)
+    assert newest(user).attempts == before.attempts == 1
+
+
+def test_original_size_is_left_out_where_it_is_the_same(user: TelegramUser, photo: bytes) -> None:
+    assert "Original size" not in [button.text for button in answered(user, photo).buttons]
+
+
+def test_missing_original_is_told(user: TelegramUser, photo: bytes) -> None:
+    large = BytesIO()
+    Image.open(BytesIO(photo)).convert("RGB").resize((2000, 2000)).save(large, "JPEG")
+    answer = user.wait_for_reply(user.send_photo(large.getvalue(), high_definition=True))
+    images.delete(newest(user).image_key)
+    assert press(user, answer, "Original size") == presses.GONE
+    assert len(from_bot(user)) == 1

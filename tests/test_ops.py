@@ -28,12 +28,12 @@ TILE = re.compile(r'data-tile="([^"]+)">\s*<dt>.*?</dt>\s*<dd class="value[^"]*"
 TILES = [
     ["Waiting", "In progress", "Oldest waiting", "Dead letters", "Backlog per instance", "Metric freshness"],
     ["Longest wait now", "Time to answer, p50", "Time to answer, p95", "Photos per minute"],
-    ["Our failures", "Refused files", "Undeliverable"],
+    ["Our failures", "Refused files", "Undeliverable", "Feedback"],
     ["Workers in service", "Workers wanted", "Sites", "Metric machine", "Code", "Model"],
     ["Alarms on", "Scaling alarms on", "Alarms without data"],
 ]
 OF_PHOTOS = [*TILES[1][1:], *TILES[2]]
-PAGES = ("/ops/", "/ops/live", "/ops/dead-letters", "/ops/dead-letters/replay?id=x")
+PAGES = ("/ops/", "/ops/live", "/ops/dead-letters", "/ops/feedback", "/ops/dead-letters/replay?id=x")
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_image_sent_as_file_keeps_its_bytes(user: TelegramUser, photo: bytes) ->
     buffer = BytesIO()
     Image.open(BytesIO(photo)).save(buffer, "PNG")
     message_id = user.send_document(buffer.getvalue(), "street.png", "image/png")
-    assert user.wait_for_reply(message_id).photo
+    assert user.wait_for_reply(message_id).document
 
 
 def test_each_photo_of_album_is_answered(user: TelegramUser, photo: bytes) -> None:

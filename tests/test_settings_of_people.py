@@ -77,7 +77,7 @@ def test_pressed_twice_changes_once(user: TelegramUser) -> None:
 
 def test_settings_are_private(stack: LocalStack) -> None:
     group = TelegramUser(stack.telegram_url, next(_groups), user_id=9511)
-    answer = group.wait_for_reply(group.send_text("/settings"))
+    answer = group.wait_for_reply(group.send_text("/settings@object_detection_bot"))
     assert answer.text == preference_menu.IN_PRIVATE.format(command="settings")
     assert answer.buttons == ()
 

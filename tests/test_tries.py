@@ -75,7 +75,7 @@ def test_photo_failing_once_is_answered(queued: Prediction, model: Callable[...,
     model(_trips)
     with pytest.raises(ZeroDivisionError):
         _run(queued)
-    model(lambda image: [])
+    model(lambda image, least: [])
     found = _run(queued)
     assert found is not None
     assert (found.status, found.tries) == (Status.SUCCEEDED, 2)
@@ -84,7 +84,7 @@ def test_photo_failing_once_is_answered(queued: Prediction, model: Callable[...,
 def test_strange_file_returns_to_queue_if_others_wait(
     queued: Prediction, model: Callable[..., None], png: bytes
 ) -> None:
-    model(lambda image: [])
+    model(lambda image, least: [])
     images.put(queued.image_key, png, "image/png")
     decoding, leave = yolo.load().decoding, Event()
     threads = [
@@ -106,7 +106,7 @@ def test_strange_file_returns_to_queue_if_others_wait(
 
 
 def test_one_chat_leaves_decoder_place_for_others(queued: Prediction, model: Callable[..., None], png: bytes) -> None:
-    model(lambda image: [])
+    model(lambda image, least: [])
     images.put(queued.image_key, png, "image/png")
     decoding, leave = yolo.load().decoding, Event()
     chat = queued.chat_id
@@ -127,7 +127,7 @@ def test_one_chat_leaves_decoder_place_for_others(queued: Prediction, model: Cal
 
 
 def test_outage_does_not_count_as_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:
-    model(lambda image: [])
+    model(lambda image, least: [])
     for _ in range(2 * tasks.TRIES_AT_MOST):
         site.break_(failing("s3", "GetObject", "internal error"))
         with through(site), pytest.raises(ClientError):
@@ -139,7 +139,7 @@ def test_outage_does_not_count_as_try(queued: Prediction, model: Callable[..., N
 
 
 def test_photo_killing_its_workers_is_given_up(queued: Prediction, model: Callable[..., None]) -> None:
-    model(lambda image: [])
+    model(lambda image, least: [])
     held = predictions.claim(queued.prediction_id, "job-1").prediction
     for _ in range(tasks.TRIES_AT_MOST - 1):
         assert held is not None
@@ -150,7 +150,7 @@ def test_photo_killing_its_workers_is_given_up(queued: Prediction, model: Callab
 
 
 def test_photo_of_dead_worker_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:
-    model(lambda image: [])
+    model(lambda image, least: [])
     predictions.claim(queued.prediction_id, "job-1")
     with exclusive.JOBS.shared():
         running = Thread(target=_run, args=(queued,))

@@ -17,7 +17,8 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite.bot import edits, language, waiting
+from botsite import in_flight
+from botsite.bot import answer, edits, language, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
@@ -34,12 +35,14 @@ CANCEL = "cancel"
 _CANCEL_TEXT = noop("Cancel")
 # Who waits for less needs no message.
 _SHORT_SECONDS = 1.0
-# The webhook's answer waits for the message.
+# The webhook's answer waits for the message, at most for so long.
 _LONGEST_SECONDS = 4.0
 # How often messages are brought up to date, how many photos are followed at most, and for how long.
 _ROUND_SECONDS = 3.0
 _FOLLOWED_AT_MOST = 100
 _FOLLOWED_FOR = timedelta(hours=1)
+# An edit may reach Telegram so much later than this process thinks.
+_LATE = timedelta(seconds=10)
 # Whoever is further back is told that there are many.
 PLACES = 200
 _FAILURES = (TelegramError, TimeoutError, ClientError, BotoCoreError)
@@ -68,18 +71,24 @@ async def acknowledge(prediction: Prediction) -> bool:
         if not await edits.may_send_status(prediction.chat_id):
             return False
         text = await _in_thread(_first_text)(prediction)
-        async with asyncio.timeout(_LONGEST_SECONDS):
-            message_id = await edits.send_status(
-                prediction.chat_id,
-                text,
-                prediction.message_id,
-                cancel_button(prediction),
-                prediction.thread_id,
-            )
-        if await _in_thread(_noted)(prediction, message_id):
+    except _FAILURES as error:
+        log.info("not_acknowledged", error=str(error))
+        return False
+    # The webhook's answer doesn't wait longer; but a message that comes late has to be known, or it would stay.
+    telling = in_flight.start(_tell(prediction, text))
+    done, _ = await asyncio.wait([telling], timeout=_LONGEST_SECONDS)
+    return bool(done) and telling.result()
+
+
+async def _tell(prediction: Prediction, text: str) -> bool:
+    """Send the message, record it and follow the photo; return whether it was sent."""
+    try:
+        message_id = await edits.send_status(
+            prediction.chat_id, text, prediction.message_id, cancel_button(prediction), prediction.thread_id
+        )
+        if await _noted(prediction, message_id):
             _FOLLOWER.add(replace(prediction, status_message_id=message_id), text)
         else:
-            # The answer was faster, or another site has told them.
             await edits.delete(prediction.chat_id, message_id)
     except _FAILURES as error:
         log.info("not_acknowledged", error=str(error))
@@ -87,11 +96,15 @@ async def acknowledge(prediction: Prediction) -> bool:
     return True
 
 
-def _noted(prediction: Prediction, message_id: int) -> bool:
-    """Record the message; return False if it is not needed."""
-    if prediction.album_id:
-        return albums.note_status_message(prediction.album_id, message_id)
-    return predictions.note_status_message(prediction.prediction_id, message_id).granted
+async def _noted(prediction: Prediction, message_id: int) -> bool:
+    """Record the message; return False if it has to go: the answer was faster, or would not know of it."""
+    try:
+        if prediction.album_id:
+            return await _in_thread(albums.note_status_message)(prediction.album_id, message_id)
+        return (await _in_thread(predictions.note_status_message)(prediction.prediction_id, message_id)).granted
+    except (ClientError, BotoCoreError) as error:
+        log.info("status_not_noted", error=str(error))
+        return False
 
 
 def cancel_button(prediction: Prediction) -> Button:
@@ -130,11 +143,12 @@ def _text(before: int, outlook: Outlook | None) -> str:
 
 @dataclass(slots=True)
 class _Followed:
-    """A photo with a message, what the message says, and since when it is followed."""
+    """A photo with a message, what the message says, since when it is followed, and when it was last edited."""
 
     prediction: Prediction
     text: str
     since: datetime
+    edited_at: datetime | None = None
 
 
 class _Follower:
@@ -166,11 +180,23 @@ class _Follower:
             current = now.get(identity)
             # A group that has become a supergroup has another id, and numbers its messages anew.
             moved = current is not None and current.chat_id != followed.prediction.chat_id
-            if current is None or moved or not _waits(current) or followed.since < times.now(-_FOLLOWED_FOR):
+            if current is None or moved or followed.since < times.now(-_FOLLOWED_FOR):
                 del self._followed[identity]
-        waits = [now[identity] for identity in self._followed]
+            elif not _waits(current):
+                await self._leave(current)
+        waits = [now[identity] for identity in self._followed if _waits(now[identity])]
         for prediction, text in zip(waits, await _in_thread(_texts)(waits), strict=True):
             await self._edit(prediction, text)
+
+    async def _leave(self, prediction: Prediction) -> None:
+        """Stop following a photo; first, once it is answered, see that no edit of ours has replaced the answer."""
+        edited_at = self._followed[prediction.prediction_id].edited_at
+        if edited_at and not prediction.album_id:
+            if prediction.delivery in (Delivery.PENDING, Delivery.DELIVERING):
+                return
+            if prediction.delivered_at and prediction.delivered_at < edited_at + _LATE:
+                await answer.put_back(prediction)
+        del self._followed[prediction.prediction_id]
 
     async def _edit(self, prediction: Prediction, text: str) -> None:
         followed = self._followed[prediction.prediction_id]
@@ -184,12 +210,13 @@ class _Follower:
                 prediction.chat_id, message_id, text, cancel_button(prediction) if cancellable else None
             )
         except TelegramError as error:
+            followed.edited_at = times.now()
             if error.permanent:
                 # They have deleted it, or blocked the bot.
                 del self._followed[prediction.prediction_id]
             raise
         if edited:
-            followed.text = text
+            followed.text, followed.edited_at = text, times.now()
 
 
 def _waits(prediction: Prediction) -> bool:

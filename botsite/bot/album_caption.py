@@ -18,11 +18,15 @@ def caption(photos: Sequence[Prediction]) -> str:
     return text
 
 
+def total(counts: str) -> str:
+    """Return "In all: 7 people, 2 horses.", or the counts alone if only they fit in a caption."""
+    text = gettext("In all: {counts}").format(counts=counts)
+    return text if len(text) <= found.CAPTION_LENGTH else counts
+
+
 def _total(photos: Sequence[Prediction]) -> str:
     if boxes := _found(photos):
-        total = found.counts(boxes)
-        text = gettext("In all: {counts}").format(counts=total)
-        return text if len(text) <= found.CAPTION_LENGTH else total
+        return total(found.counts(boxes))
     only = next((photo.options.only for photo in photos if photo.options.only), ())
     return replies.none_of_in_photos(only) if only else gettext("I didn't recognise anything in these photos.")
 

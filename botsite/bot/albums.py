@@ -1,8 +1,8 @@
 """Answer an album: its boxed photos come back together, once, as a reply to the first of them.
 
-Whoever finishes a photo asks. The answer is sent when all photos are finished and no other has joined for a moment
-(detection/albums.py); then it is settled which of them are in it. What failed, or is no photo for Telegram, is answered
-alone, and so is each photo if Telegram does not take them together.
+Each worker that has finished a photo asks for the answer. It is sent when all photos are finished and no other has come
+for a moment (detection/albums.py); then it is settled which of them are in it. What failed, or is no photo for
+Telegram, is answered alone, and so is each photo if Telegram does not take them together.
 """
 
 import asyncio
@@ -11,17 +11,17 @@ import hmac
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite.bot import album_caption, answer, api, edits, replies
+from botsite.bot import album_caption, answer, api, bot_token, edits, replies
 from botsite.bot.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.errors import TelegramError
-from botsite.bot.updates import Photo
+from botsite.bot.updates import Incoming, Photo
 from detection import albums, deliveries, items, sentences, times
 from detection.albums import Album, Member
 from detection.schemas import Delivery, Options, Prediction
@@ -56,6 +56,14 @@ def album_id(bot_id: int, photo: Photo) -> str:
     """Return the id of a photo's album: 32 hexadecimal digits, which nobody can guess."""
     identity = f"album:{bot_id}:{photo.chat_id}:{photo.album}"
     return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+async def called_to(said: Incoming) -> bool:
+    """Return whether a photo in a group is meant for the bot because another of its album, with the caption, is."""
+    if not isinstance(said, Photo) or not said.album:
+        return False
+    bot_id = await _in_thread(bot_token.bot_id)()
+    return await _in_thread(albums.find)(album_id(bot_id, said)) is not None
 
 
 async def answer_for(asking: Prediction, at_once: bool = False) -> Outcome:
@@ -187,15 +195,16 @@ async def _say_cancelled(album: Album, first: Prediction, before: float) -> None
 
 async def _claimed(album: Album, prediction_ids: Sequence[str] | frozenset[str]) -> list[Prediction]:
     """Lease the photos' own answers; return those that are not answered yet, in the order of their messages."""
-    claims = await asyncio.gather(*(_claim(each, album.lease or "") for each in prediction_ids))
+    lease, until = album.lease or "", times.latest(album.lease_until, times.now())
+    claims = await asyncio.gather(*(_claim(each, lease, until) for each in prediction_ids))
     return sorted(filter(None, claims), key=lambda each: each.message_id)
 
 
-async def _claim(prediction_id: str, lease: str) -> Prediction | None:
+async def _claim(prediction_id: str, lease: str, until: datetime) -> Prediction | None:
     try:
-        claimed = await _in_thread(deliveries.claim_together)(prediction_id, lease)
+        claimed = await _in_thread(deliveries.claim_together)(prediction_id, lease, until)
     except items.Incomplete as error:
-        # Whoever asks for this one apologises.
+        # The sweep asks for this one, and then its sender gets an apology.
         log.error("item_incomplete", prediction_id=prediction_id, error=str(error))
         return None
     return claimed.prediction if claimed.granted else None

@@ -1,7 +1,9 @@
 """Compose the answer to a photo, and send it: in place of the message that told how the wait goes, or as a reply."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -9,9 +11,9 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from botsite.bot import api, edits, found, guest_messages, looks, redraw, replies
+from botsite.bot import album_caption, api, edits, found, guest_messages, language, looks, redraw, replies
 from botsite.bot.errors import TelegramError
-from detection import exports, image_headers, images, predictions, times
+from detection import exports, image_headers, images, predictions, thumbnails, times
 from detection.schemas import Form, Prediction, Status
 
 log = structlog.get_logger()
@@ -21,6 +23,8 @@ _in_thread = sync_to_async(thread_sensitive=False)
 _LONGEST_PHOTO = 20
 # What has failed so often is sent as text, after 3.5 min (botsite/bot/deliver.py).
 _TEXT_AFTER_FAILURES = 5
+# A file has up to 50 MB, which a request holds two or three times: a site sends one at a time.
+_FILES = asyncio.Semaphore(1)
 # Whoever has waited longer is notified of the answer.
 _NOTIFY_AFTER = timedelta(minutes=1)
 
@@ -36,6 +40,8 @@ class Answer:
     keyboard: api.Keyboard = ()
     # More pictures, which come with the image as an album.
     album: Sequence[bytes] = ()
+    # Whether the image has the photo's full resolution, so that a smaller one is there, too.
+    full: bool = False
 
 
 async def send(prediction: Prediction, before: float) -> None:
@@ -46,16 +52,50 @@ async def send(prediction: Prediction, before: float) -> None:
     if prediction.guest_query_id:
         await _as_guest(prediction, before)
         return
-    answer = await _compose(prediction)
+    async with _FILES if prediction.as_file else nullcontext():
+        answer = await _compose(prediction)
+        try:
+            if not await _in_place(prediction, answer, before):
+                await _as_reply(prediction, answer, before)
+        except TelegramError as error:
+            if answer.image is None or not about_content(error):
+                raise
+            # Telegram rejects this picture and always will.
+            log.warning("result_image_refused", error=str(error))
+            await _simpler(prediction, answer, before)
+
+
+async def _simpler(prediction: Prediction, answer: Answer, before: float) -> None:
+    """Send the smaller picture in place of one at full resolution, else the counts: they are an answer, too."""
+    smaller = await _picture(prediction, prediction.result_key) if answer.full else None
+    if smaller:
+        try:
+            await _as_reply(prediction, replace(answer, image=smaller), before)
+        except TelegramError as error:
+            if not about_content(error):
+                raise
+            log.warning("result_image_refused", error=str(error))
+        else:
+            return
+    await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
+
+
+async def put_back(prediction: Prediction) -> None:
+    """Show the text again that answers a photo, in case a late word on the wait has replaced it.
+
+    Such a word can't replace a picture.
+    """
+    message_id = prediction.status_message_id
+    if message_id is None or prediction.detections:
+        return
+    with language.speaking(prediction.language):
+        answer = await _compose(prediction)
     try:
-        if not await _in_place(prediction, answer, before):
-            await _as_reply(prediction, answer, before)
+        await edits.turn_into_text(prediction.chat_id, message_id, answer.text, keyboard=answer.keyboard)
     except TelegramError as error:
-        if answer.image is None or not about_content(error):
+        # They have deleted it, the answer is a message of its own, or a button has made a picture of it.
+        if not about_content(error):
             raise
-        # Telegram rejects this picture and always will: the counts are an answer, too.
-        log.warning("result_image_refused", error=str(error))
-        await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
 
 
 def may_be_photo(prediction: Prediction) -> bool:
@@ -65,8 +105,8 @@ def may_be_photo(prediction: Prediction) -> bool:
 
 async def photo(prediction: Prediction) -> bytes | None:
     """Return the boxed photo if its answer is one that Telegram takes as a photo; even where nothing was found."""
-    image = await _picture(prediction)
-    return image if image and _form(image) == "photo" else None
+    image = await _picture(prediction, prediction.result_key)
+    return image if image and not _too_long(image) else None
 
 
 async def _compose(prediction: Prediction) -> Answer:
@@ -76,16 +116,24 @@ async def _compose(prediction: Prediction) -> Answer:
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
     keyboard = looks.keyboard(prediction, looks.first(prediction))
-    image = await _picture(prediction) if prediction.detections else None
+    if not prediction.detections:
+        return Answer(caption, keyboard=keyboard)
+    if prediction.clip:
+        frames = list(filter(None, [await _picture(prediction, key) for key in prediction.frame_keys]))
+        return Answer(caption, frames[0], album=frames[1:]) if frames else Answer(caption)
+    crops = prediction.options.form is Form.CROPS
+    full = await _picture(prediction, prediction.full_key) if prediction.as_file and not crops else None
+    image = full or await _picture(prediction, prediction.result_key)
     if image is None:
         return Answer(caption, keyboard=keyboard)
-    form = _form(image)
-    if form == "document":
-        return Answer(caption, image, form)
     # As an album, it would pass for the answer to the other photos of the sender's album; the button remains.
     in_album = prediction.album_id is not None
-    if prediction.options.form is Form.CROPS and not in_album and (album := await _crops(prediction)):
+    if crops and not in_album and not _too_long(image) and (album := await _crops(prediction)):
         return Answer(caption, image, album=album)
+    if prediction.as_file:
+        return Answer(caption, image, "document", keyboard=keyboard, full=bool(full))
+    if _too_long(image):
+        return Answer(caption, image, "document")
     return Answer(caption, image, keyboard=keyboard)
 
 
@@ -114,8 +162,8 @@ async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.
     """Return the boxed photo as Telegram has it, where it is sent now if it has to be; None if it can't have it."""
     if prediction.picture_file_id:
         return guest_messages.Picture(prediction.picture_file_id, prediction.picture_message_id)
-    image = await _picture(prediction) if prediction.detections and settings.STORAGE_CHAT else None
-    if image is None or _form(image) != "photo":
+    image = await photo(prediction) if prediction.detections and settings.STORAGE_CHAT else None
+    if image is None:
         return None
     picture = await guest_messages.store(image, before)
     await _in_thread(predictions.note_picture)(prediction.prediction_id, picture.file_id, picture.message_id)
@@ -134,8 +182,12 @@ async def _crops(prediction: Prediction) -> list[bytes]:
 def _caption(prediction: Prediction) -> str:
     """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
     options = prediction.options
-    if prediction.detections:
+    if prediction.detections and prediction.clip and len(prediction.frame_keys) > 1:
+        text = album_caption.total(found.counts(prediction.detections))
+    elif prediction.detections:
         text = found.caption(prediction.detections)
+    elif prediction.clip and not options.only:
+        text = replies.nothing_in_clip()
     else:
         text = replies.none_of(options.only) if options.only else replies.nothing_found()
     more = replies.not_understood(options.unknown)
@@ -193,6 +245,7 @@ async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> No
             reply_to=message_id,
             thread_id=thread_id,
             keyboard=answer.keyboard,
+            thumbnail=thumbnails.read(answer.image),
             before=before,
         )
 
@@ -206,18 +259,18 @@ def _waited(prediction: Prediction) -> timedelta:
     return times.now() - times.latest(prediction.received_at or prediction.created_at)
 
 
-async def _picture(prediction: Prediction) -> bytes | None:
-    """Return the boxed photo, or None if it is gone or could not be sent too often: then the counts must do."""
+async def _picture(prediction: Prediction, key: str) -> bytes | None:
+    """Return a boxed photo, or None if it is gone or could not be sent too often: then less must do."""
     if prediction.delivery_failures >= _TEXT_AFTER_FAILURES:
         log.warning("result_image_left_out", failures=prediction.delivery_failures)
         return None
     try:
-        return bytes(await _in_thread(images.get)(prediction.result_key))
+        return bytes(await _in_thread(images.get)(key))
     except images.ImageGone:
-        log.exception("result_image_gone")
+        log.exception("result_image_gone", key=key)
         return None
 
 
-def _form(image: bytes) -> Literal["photo", "document"]:
+def _too_long(image: bytes) -> bool:
     size = image_headers.jpeg_size(image)
-    return "photo" if max(size) / min(size) <= _LONGEST_PHOTO else "document"
+    return max(size) / min(size) > _LONGEST_PHOTO

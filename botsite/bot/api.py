@@ -101,11 +101,12 @@ async def send_image(
     reply_to: int | None,
     thread_id: int | None = None,
     keyboard: Keyboard = (),
+    thumbnail: bytes | None = None,
     before: float = math.inf,
 ) -> Message:
     """Send a JPEG with its caption (at most 1024 characters) as a photo, or any file of that name as a document.
 
-    A text instead of bytes is the id of a file that Telegram has.
+    A text instead of bytes is the id of a file that Telegram has. A document may have a small JPEG as its thumbnail.
     Not later than `before` (monotonic seconds), which is when the sender's lease may run out.
     """
     bot = await connections.bot()
@@ -117,9 +118,15 @@ async def send_image(
         "filename": name,
         "read_timeout": LONGEST_SEND_SECONDS,
     }
-    send = bot.send_photo if form == "photo" else bot.send_document
     async with sending(chat_id, form, before):
-        return await in_topic(thread_id, lambda topic: send(chat_id, image, message_thread_id=topic, **arguments))
+        if form == "photo":
+            return await in_topic(
+                thread_id, lambda topic: bot.send_photo(chat_id, image, message_thread_id=topic, **arguments)
+            )
+        return await in_topic(
+            thread_id,
+            lambda topic: bot.send_document(chat_id, image, thumbnail=thumbnail, message_thread_id=topic, **arguments),
+        )
 
 
 @connections.with_the_stored_token

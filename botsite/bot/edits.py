@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from telegram import InputMediaPhoto
+from telegram import InputMedia, InputMediaDocument, InputMediaPhoto
 from telegram import error as telegram
 
 from botsite.bot import connections, rate_limit
@@ -45,7 +45,7 @@ async def send_status(chat_id: int, text: str, reply_to: int, button: Button, th
             message_thread_id=thread_id,
             reply_parameters=reply_to_message(reply_to),
             reply_markup=keyboard_of([[button]]),
-            **_BRIEFLY,
+            **_BRIEFLY | {"read_timeout": LONGEST_SEND_SECONDS},
         )
     except telegram.TelegramError as error:
         raise await _refused(chat_id, "status", error) from error
@@ -87,8 +87,21 @@ async def turn_into_photo(
     chat_id: int, message_id: int, image: bytes, caption: str, *, keyboard: Keyboard = (), before: float = math.inf
 ) -> None:
     """Turn a message of the bot's into a JPEG with its caption; not later than `before` (monotonic seconds)."""
-    bot = await connections.bot()
     media = InputMediaPhoto(image, caption=caption, filename="detections.jpg")
+    await _turn_into(chat_id, message_id, media, keyboard, before)
+
+
+@connections.with_the_stored_token
+async def turn_into_document(
+    chat_id: int, message_id: int, image: bytes, caption: str, *, keyboard: Keyboard = ()
+) -> None:
+    """Turn a message of the bot's into a JPEG that Telegram leaves as it is, with its caption."""
+    media = InputMediaDocument(image, caption=caption, filename="detections.jpg")
+    await _turn_into(chat_id, message_id, media, keyboard, math.inf)
+
+
+async def _turn_into(chat_id: int, message_id: int, media: InputMedia, keyboard: Keyboard, before: float) -> None:
+    bot = await connections.bot()
     with unchanged_is_fine():
         async with sending(chat_id, "editMessageMedia", before):
             await bot.edit_message_media(

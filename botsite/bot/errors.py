@@ -64,6 +64,9 @@ def translate(action: str, error: telegram.TelegramError) -> TelegramError:
             reason = error.message.lower()
             blocked, closed = "chat not found" in reason, "topic_closed" in reason
             return TelegramError(message, permanent=True, blocked=blocked, answered=True, topic_closed=closed)
+        case telegram.NetworkError() if "entity too large" in error.message.lower():
+            # Status 413, of a file that no sending again makes smaller.
+            return TelegramError(message, permanent=True, answered=True)
         case _:
             return TelegramError(message, permanent=False, answered=_is_an_answer(error))
 

@@ -7,6 +7,7 @@ kept: in a private chat they are told, once a minute; in a group, nobody is both
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -73,7 +74,12 @@ async def unwelcome(photo: Photo) -> str | None:
 def sentence(reached: Reached) -> str:
     """Return, in English, which limit a person has reached, and when it goes on; the item stores it."""
     form = sentences.LIMIT_DAY if reached.span is Span.DAY else sentences.LIMIT_MINUTE
-    return form.format(most=reached.most, time=f"{reached.until:%H:%M:%S}".removesuffix(":00"))
+    return form.format(most=reached.most, time=clock(reached.until))
+
+
+def clock(time: datetime) -> str:
+    """Return "14:05", or "14:05:30"."""
+    return f"{time:%H:%M}" if time.second == 0 else f"{time:%H:%M:%S}"
 
 
 async def _may_tell(chat_id: int, what: str) -> bool:

@@ -38,7 +38,8 @@ async def fetch(photo: Photo) -> Spool:
     late = photo.age_seconds > _PATIENCE_SECONDS
     for tries_left in reversed(range(_LATE_TRIES if late else 1)):
         try:
-            return await downloads.download(photo.file_id, image_headers.read, image_headers.HEAD_BYTES)
+            look = image_headers.read_clip if photo.clip else image_headers.read
+            return await downloads.download(photo.file_id, look, image_headers.HEAD_BYTES)
         except image_headers.UnreadableImage as error:
             raise Refused(str(error)) from error
         except TooLarge as error:

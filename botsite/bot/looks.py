@@ -15,8 +15,10 @@ from detection.choosing import choose
 from detection.schemas import LEAST, PERSON, Detection, Options, Prediction
 from detection.sentences import noop
 
-LOOK, CROPS, DATA, WRONG, BACK = "look", "crops", "data", "wrong", "back"
-# Percent; the steps that "surer" and "less sure" go through. The model's candidates end at the first.
+LOOK, CROPS, DATA, ORIGINAL, DEEPER, WRONG, BACK = "look", "crops", "data", "orig", "deeper", "wrong", "back"
+# Percent; the steps that "surer" and "less sure" go through. The model's candidates end at the first: below that it
+# looks once more, and gives what it has down to DEEPEST.
+DEEPEST = 5
 STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
 _CLASSES_AT_MOST = 3
 _DATA = re.compile(r"(?P<least>\d{1,2})(?P<labels>[01])(?P<blur>[01])(?P<only>\d{0,2})", re.ASCII)
@@ -25,6 +27,7 @@ LABELS_ON, LABELS_OFF = noop("Labels on"), noop("Labels off")
 BLUR_ON, BLUR_OFF = noop("Blur people"), noop("Show people")
 EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Cut out"), noop("Data")
 WRONG_TEXT = noop("Something's wrong")
+ORIGINAL_TEXT = noop("Original size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,10 @@ class Look:
         """Return the look as options."""
         return Options((self.only,) if self.only else (), self.least / 100, self.labels, self.blur)
 
+    def at(self, least: int) -> "Look":
+        """Return the same look at another confidence."""
+        return replace(self, least=least)
+
 
 def first(prediction: Prediction) -> Look:
     """Return the look of the answer as its sender asked for it, as far as buttons can say it."""
@@ -56,24 +63,28 @@ def shown(prediction: Prediction, look: Look) -> list[Detection]:
 
 
 def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
-    """Return the buttons that lead from a look to the ones beside it; none where there is nothing to look at."""
-    if not prediction.candidates:
+    """Return the buttons that lead from a look to the ones beside it; none for clips and the first releases."""
+    if prediction.clip or (prediction.detections and not prediction.candidates):
         return []
     found = shown(prediction, look)
-    lower = [step for step in STEPS if step < look.least]
+    deepest = prediction.floor_percent or STEPS[0]
+    # Where nothing at all was found, all other levels show the same.
+    lower = [step for step in (DEEPEST, *STEPS) if deepest <= step < look.least] if prediction.candidates else []
     higher = [step for step in STEPS if step > look.least]
-    levels = [(SURER, replace(look, least=higher[0]))] if higher and found else []
-    levels += [(LESS_SURE, replace(look, least=lower[-1]))] if lower else []
+    levels = [(SURER, look.at(higher[0]))] if higher and found else []
+    levels += [(LESS_SURE, look.at(lower[-1]))] if lower else []
+    again = [] if lower or prediction.floor_percent else [_button(prediction, gettext(LESS_SURE), look, DEEPER)]
     people = any(box.label == PERSON for box in prediction.candidates)
     ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if found else []
     ways += [(BLUR_OFF if look.blur else BLUR_ON, replace(look, blur=not look.blur))] if people else []
     more = ((CROPS, CROPS_TEXT), (DATA, DATA_TEXT)) if found else ()
+    original = [_button(prediction, gettext(ORIGINAL_TEXT), look, ORIGINAL)] if prediction.shrunk and found else []
     rows = [
-        [_button(prediction, gettext(text), other) for text, other in levels],
+        [_button(prediction, gettext(text), other) for text, other in levels] + again,
         _classes(prediction, look),
         [_button(prediction, gettext(text), other) for text, other in ways]
         + [_button(prediction, gettext(text), look, action) for action, text in more],
-        [_button(prediction, gettext(WRONG_TEXT), look, WRONG)],
+        [*original, _button(prediction, gettext(WRONG_TEXT), look, WRONG)],
     ]
     return [row for row in rows if row]
 

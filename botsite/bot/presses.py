@@ -10,6 +10,7 @@ from botsite.bot import (
     access,
     acknowledge,
     complaints,
+    deeper,
     deliver,
     edits,
     erase,
@@ -47,7 +48,13 @@ _OTHERS = {
     history.HISTORY: history.pressed,
     knows.WHAT: knows.pressed,
 }
-_SHOWS = {looks.LOOK: redraw.look, looks.CROPS: redraw.crops, looks.DATA: redraw.data}
+_SHOWS = {
+    looks.LOOK: redraw.look,
+    looks.CROPS: redraw.crops,
+    looks.DATA: redraw.data,
+    looks.ORIGINAL: redraw.original,
+    looks.DEEPER: deeper.look,
+}
 _ABOUT_PHOTO = (acknowledge.CANCEL, *_SHOWS, looks.WRONG, looks.BACK)
 
 
@@ -81,7 +88,7 @@ async def _act(press: Press) -> str:
     if not predictions.possible(prediction_id):
         return gettext(GONE)
     if action == acknowledge.CANCEL:
-        return await _cancel(prediction_id, press.chat_id)
+        return await _cancel(prediction_id, press.chat_id, press.message_id)
     return await _show(action, prediction_id, wanted, press)
 
 
@@ -101,12 +108,13 @@ async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> s
         with language.speaking(prediction.language):
             if action == looks.BACK:
                 await edits.change_keyboard(press.chat_id, press.message_id, looks.keyboard(prediction, look))
+                notice = ""
             else:
-                await _SHOWS[action](prediction, press.message_id, look)
+                notice = await _SHOWS[action](prediction, press.message_id, look)
     except (items.Incomplete, images.ImageGone) as error:
         log.info("photo_not_shown", error=str(error))
         return gettext(GONE)
-    return ""
+    return notice
 
 
 async def _complain(prediction: Prediction, message_id: int, look: Look, word: str) -> str:
@@ -129,7 +137,7 @@ async def _cancel_album(acknowledged: Prediction) -> str:
     return ""
 
 
-async def _cancel(prediction_id: str, chat_id: int) -> str:
+async def _cancel(prediction_id: str, chat_id: int, message_id: int) -> str:
     try:
         found = (await _in_thread(predictions.cancel)(prediction_id, chat_id)).prediction
         if found and found.album_id and found.chat_id == chat_id:
@@ -141,5 +149,9 @@ async def _cancel(prediction_id: str, chat_id: int) -> str:
     if found.cancelled:
         # Pressed twice, perhaps: the second one finds it delivered.
         await deliver.deliver(prediction_id)
+    if found.finished and message_id != found.status_message_id:
+        # The site that sent it ended before it had recorded it: no answer will take its place.
+        await edits.delete(chat_id, message_id)
+    if found.cancelled:
         return ""
     return gettext(TOO_LATE if found.status is Status.PROCESSING else ANSWERED)

@@ -1,27 +1,38 @@
 """Show an answered photo in another way, from its stored boxes: no job, no machine, within a second."""
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
 from asgiref.sync import sync_to_async
 
 from botsite.bot import api, edits, found, looks, replies
+from botsite.bot.language import gettext
 from botsite.bot.looks import Look
 from detection import exports, images
 from detection.schemas import Prediction
+from detection.sentences import noop
 
 if TYPE_CHECKING:
     from detection.picture.pixels import OrdinaryJpeg
     from detection.picture.render import Scene
 
+log = structlog.get_logger()
+
 _in_thread = sync_to_async(thread_sensitive=False)
 # A site draws one picture at a time: a decoded photo takes megabytes. So many wait for it at most, of all chats and of
 # one: whoever presses all the time keeps nobody else from it.
 _drawing = asyncio.Semaphore(1)
+# It has one file at a time on its way, which takes its size two or three times. More than this is scaled down (bytes).
+_sending_files = asyncio.Semaphore(1)
+_FILE_AT_MOST_BYTES = 25_000_000
 _WAITING_AT_MOST, _OF_CHAT_AT_MOST = 16, 2
 _waiting: Counter[int] = Counter()
+SMALLER = noop("At its full size this file is too large for me to draw again, so it is smaller now.")
 T = TypeVar("T")
 
 
@@ -29,21 +40,49 @@ class Busy(Exception):
     """Too many pictures wait to be drawn."""
 
 
-async def look(prediction: Prediction, message_id: int, wanted: Look) -> None:
-    """Turn the message into the photo as it is wanted. Raise TelegramError, Busy or images.ImageGone."""
-    picture = await _drawn(_picture, prediction, wanted)
+async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Turn the message into the photo as it is wanted, and return what to tell. Raise TelegramError, Busy or ImageGone.
+
+    A photo that was sent as a file stays one, at its full resolution.
+    """
+    chat_id, text, keyboard = prediction.chat_id, _caption(prediction, wanted), looks.keyboard(prediction, wanted)
+    if not prediction.as_file:
+        picture = await _drawn(_picture, prediction, wanted)
+        await edits.turn_into_photo(chat_id, message_id, picture, text, keyboard=keyboard)
+        return ""
+    async with _turn(chat_id, _sending_files):
+        picture, full = await _undisturbed(_full, prediction, wanted)
+        await edits.turn_into_document(chat_id, message_id, picture, text, keyboard=keyboard)
+    return "" if full else gettext(SMALLER)
+
+
+async def original(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Send the photo as it is wanted at full resolution, as a file that answers the message. Raise as `look` does."""
+    async with _turn(prediction.chat_id, _sending_files):
+        picture = await _undisturbed(_original, prediction, wanted)
+        await api.send_image(
+            prediction.chat_id,
+            picture,
+            _caption(prediction, wanted),
+            form="document",
+            name="detections.jpg",
+            reply_to=message_id,
+            thread_id=prediction.thread_id,
+        )
+    return ""
+
+
+def _caption(prediction: Prediction, wanted: Look) -> str:
     boxes = looks.shown(prediction, wanted)
-    caption = found.caption(boxes) if boxes else replies.nothing_found()
-    await edits.turn_into_photo(
-        prediction.chat_id, message_id, picture, caption, keyboard=looks.keyboard(prediction, wanted)
-    )
+    return found.caption(boxes) if boxes else replies.nothing_found()
 
 
-async def crops(prediction: Prediction, message_id: int, wanted: Look) -> None:
+async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
     await api.send_album(
         prediction.chat_id, await cut_out(prediction, wanted), reply_to=message_id, thread_id=prediction.thread_id
     )
+    return ""
 
 
 async def cut_out(prediction: Prediction, wanted: Look) -> list[bytes]:
@@ -51,7 +90,7 @@ async def cut_out(prediction: Prediction, wanted: Look) -> list[bytes]:
     return await _drawn(_crops, prediction, wanted)
 
 
-async def data(prediction: Prediction, message_id: int, wanted: Look) -> None:
+async def data(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send what is shown as a ZIP of data for other programs. Raise as `look` does."""
     archive = await _drawn(_archive, prediction, wanted)
     await api.send_image(
@@ -63,17 +102,30 @@ async def data(prediction: Prediction, message_id: int, wanted: Look) -> None:
         reply_to=message_id,
         thread_id=prediction.thread_id,
     )
+    return ""
 
 
 async def _drawn(work: Callable[[Prediction, Look], T], prediction: Prediction, wanted: Look) -> T:
-    """Do the work in a thread, in turn with others."""
-    chat = prediction.chat_id
+    """Do the work in a thread, in turn with others. Raise Busy."""
+    async with _turn(prediction.chat_id, _drawing):
+        return await _in_thread(work)(prediction, wanted)
+
+
+async def _undisturbed(work: Callable[[Prediction, Look], T], prediction: Prediction, wanted: Look) -> T:
+    """Do the work in a thread, for one who has a turn already."""
+    async with _drawing:
+        return await _in_thread(work)(prediction, wanted)
+
+
+@asynccontextmanager
+async def _turn(chat: int, turns: asyncio.Semaphore) -> AsyncIterator[None]:
+    """Wait for a turn. Raise Busy if others, or the same chat, wait for one already."""
     if _waiting.total() >= _WAITING_AT_MOST or _waiting[chat] >= _OF_CHAT_AT_MOST:
         raise Busy
     _waiting[chat] += 1
     try:
-        async with _drawing:
-            return await _in_thread(work)(prediction, wanted)
+        async with turns:
+            yield
     finally:
         _waiting[chat] -= 1
         if not _waiting[chat]:
@@ -84,6 +136,51 @@ def _picture(prediction: Prediction, wanted: Look) -> bytes:
     from detection.picture import render
 
     return render.picture(_scene(prediction), looks.shown(prediction, wanted), wanted.options)
+
+
+def _full(prediction: Prediction, wanted: Look) -> tuple[bytes, bool]:
+    """Return the picture of a file, and whether it has the file's full resolution."""
+    from detection.picture import full_size, strips
+
+    stored = _stored(prediction.copy_key)
+    copy = strips.read(stored) if stored else None
+    if copy is None:
+        # A worker of the release before, or a file that can't be decoded at its full size.
+        return _picture(prediction, wanted), False
+    for shrink in (1, 2, 4):
+        size = -(-copy.width // shrink), -(-copy.height // shrink)
+        blocks = full_size.people(copy.small(), prediction.candidates, size) if wanted.blur else []
+        picture = full_size.FullPicture(
+            size,
+            looks.shown(prediction, wanted),
+            prediction.classes,
+            labelled=wanted.labels,
+            blocks=blocks,
+            at_most_bytes=_FILE_AT_MOST_BYTES,
+        )
+        try:
+            for rows in copy.strips(shrink):
+                picture.add(rows)
+            return picture.finish(), shrink == 1
+        except strips.TooLarge as error:
+            log.info("full_picture_too_large", shrink=shrink, reason=str(error))
+    return _picture(prediction, wanted), False
+
+
+def _original(prediction: Prediction, wanted: Look) -> bytes:
+    from detection.picture import full_size, pixels
+
+    jpeg = pixels.ordinary_jpeg(images.get(prediction.image_key))
+    image = jpeg.decode(least_side=math.inf) if jpeg else None
+    if image is None:
+        raise images.ImageGone("the photo cannot be decoded here")
+    height, width = image.shape[:2]
+    blocks = full_size.people(image, prediction.candidates, (width, height)) if wanted.blur else []
+    picture = full_size.FullPicture(
+        (width, height), looks.shown(prediction, wanted), prediction.classes, labelled=wanted.labels, blocks=blocks
+    )
+    picture.add(image)
+    return picture.finish()
 
 
 def _crops(prediction: Prediction, wanted: Look) -> list[bytes]:
@@ -107,11 +204,22 @@ def _scene(prediction: Prediction) -> "Scene":
 
 
 def _photo(prediction: Prediction) -> "OrdinaryJpeg":
-    """Return the photo; for a file that no site decodes, the worker's copy of it. Raise images.ImageGone."""
+    """Return the photo; for a file, the worker's copy of it. Raise images.ImageGone."""
     # The libraries take 40 MB, which a site spends once somebody presses a button.
-    from detection.picture import pixels
+    from detection.picture import pixels, strips
 
-    for key in (prediction.image_key, prediction.copy_key):
-        if jpeg := pixels.ordinary_jpeg(images.get(key)):
+    keys = (prediction.image_key, prediction.copy_key)
+    for key in reversed(keys) if prediction.as_file else keys:
+        stored = _stored(key)
+        if stored and (copy := strips.read(stored)):
+            return copy.whole
+        if stored and (jpeg := pixels.ordinary_jpeg(stored)):
             return jpeg
     raise images.ImageGone("there is no copy that a site decodes")
+
+
+def _stored(key: str) -> bytearray | None:
+    try:
+        return images.get(key)
+    except images.ImageGone:
+        return None

@@ -61,13 +61,11 @@ FEEDBACK = noop(
 UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
 NO_PHOTO = {
     "text": noop("Send me a photo and I'll tell you what's in it. /help tells you more."),
-    "animation": noop("I can only look at still photos. Send me a frame of the animation as a photo."),
     "video": noop("I can only look at still photos. Send me a frame of the video as a photo."),
     "paid media": noop("I can't see paid media. Send me a photo instead."),
     "dice": noop("I don't play games, I look at photos. Send me one."),
     "sticker": noop("Nice sticker, but I only look at photos."),
 }
-NO_PHOTO["video note"] = NO_PHOTO["video"]
 HOW_TO_CALL = noop("Reply to a photo and mention me, and I'll tell you what's in it.")
 HOW_TO_ASK = noop("Reply to a photo with /what, and I'll tell you what's in it.")
 OWN_PHOTO = noop(
@@ -84,6 +82,7 @@ NOT_ALLOWED = noop(
     "This bot isn't open to everybody, and you aren't on its list. Its operator can add you: your id is {number}."
 )
 NOTHING_FOUND = noop("I didn't recognise anything in this photo.")
+NOTHING_IN_CLIP = noop("I didn't recognise anything in this clip.")
 
 # Sentences that items hold with their values in place.
 _WITH_VALUES = [
@@ -169,6 +168,11 @@ def not_allowed(number: int) -> str:
 def nothing_found() -> str:
     """Return the answer to a photo without any object."""
     return gettext(NOTHING_FOUND)
+
+
+def nothing_in_clip() -> str:
+    """Return the answer to a clip without any object."""
+    return gettext(NOTHING_IN_CLIP)
 
 
 def none_of(labels: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,13 +53,16 @@ class _Said:
 class Photo(_Said):
     """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
-    `declared` is the type that the sender states for a file, such as "image/heic"; empty for a photo. `caption` is what
-    the sender says about it; `album` is the same for all photos of an album.
+    `as_file`: it was sent as a file, not as a photo; `declared` is the type that its sender states for that, such as
+    "image/heic". `clip`: it is an animation or a round video. `caption` is what the sender says about it; `album` is
+    the same for all photos of an album.
     """
 
     file_id: str
     file_unique_id: str
     file_bytes: int | None
+    as_file: bool = False
+    clip: bool = False
     declared: str = ""
     caption: str = ""
     album: str = ""
@@ -170,6 +173,8 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
     where = _where(message)
     if image := _image(message, message.caption, where, message.media_group_id):
         return image
+    if clip := message.animation or message.video_note:
+        return replace(_file(clip, where, message.caption, None), clip=True)
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))
@@ -274,7 +279,8 @@ def _image(shown: Message | ExternalReplyInfo, caption: Any, where: dict[str, An
     if not shown.document or any(getattr(shown, kind, None) for kind in _OTHER_KINDS):
         return None
     declared = shown.document.mime_type
-    return _file(shown.document, where, caption, album, declared.lower() if isinstance(declared, str) else "")
+    file = _file(shown.document, where, caption, album, declared.lower() if isinstance(declared, str) else "")
+    return replace(file, as_file=True)
 
 
 def _file(file: Any, where: dict[str, Any], caption: Any, album: Any, declared: str = "") -> Photo:

@@ -1,8 +1,10 @@
 """Decode images in a process that can do nothing else: at worst, a stranger's file ends this process and no other.
 
 `detection/model/decoding.py` runs this file by its path, so it imports nothing of the service and holds no secret.
-A request is a length (8 bytes) and a file; a reply is a code, a width and a height and, if decoded, BGR pixels. Before
-that, an empty reply says that the process is ready, or that it has the file and begins.
+A request is a length (8 bytes), the longest side that is wanted in pixels, which quarter of a clip, and a file; a reply
+is a code, a width and a height and, if decoded, BGR pixels from top to bottom. Before that, an empty reply says that
+the process is ready, or that it has the file and begins. `clip_child.py` serves clips in the same way: FFmpeg takes
+memory that most workers never need.
 """
 
 import ctypes
@@ -12,6 +14,8 @@ import resource
 import signal
 import struct
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,11 +24,12 @@ import pillow_heif
 import pyvips
 from PIL import BmpImagePlugin
 
-REQUEST = struct.Struct("!Q")
+REQUEST = struct.Struct("!QIB")
 REPLY = struct.Struct("!BII")
 DECODED, NO_IMAGE, TOO_MANY_PIXELS, DAMAGED = range(4)
-# Longer side of the decoded image, in pixels. Telegram shows photos at 1280, and the model sees them at 640.
-SIDE = 1600
+# An image up to this longer side (pixels) is decoded as a whole before it is sent, so that one that turns out to be
+# damaged is refused; a larger one by so many rows, so that few formats are held as a whole at their full size.
+WHOLE_SIDE, ROWS = 1600, 256
 # The most expensive honest file, a HEIC of 48 megapixels, takes 1.5 s; endless chunks take all they get.
 _CPU_SECONDS = 6
 # What decoders may reserve beyond the start. They use half of it; the parent kills a child that uses too much.
@@ -41,17 +46,18 @@ class Refused(Exception):
         self.reply = REPLY.pack(code, width, height)
 
 
-def main(max_pixels: int) -> None:
-    """Serve until the parent closes stdin or ends."""
+def main(max_pixels: int, opened: Callable[[bytes, int], Any]) -> None:
+    """Serve until the parent closes stdin or ends. `opened` reads the header of a file; the number is a quarter."""
     libc = ctypes.CDLL(None)
     _shut_in(libc)
     with open(0, "rb", closefd=False) as requests, open(1, "wb", buffering=0, closefd=False) as replies:
         _send(replies, REPLY.pack(DECODED, 0, 0))
         while head := requests.read(REQUEST.size):
             _limit_cpu()
-            data = requests.read(*REQUEST.unpack(head))
+            length, side, quarter = REQUEST.unpack(head)
+            data = requests.read(length)
             _send(replies, REPLY.pack(DECODED, 0, 0))
-            for part in _reply_to(data, max_pixels):
+            for part in _reply_to(partial(opened, data, quarter), side, max_pixels):
                 _send(replies, part)
             if sys.platform == "linux":
                 libc.malloc_trim(0)
@@ -91,24 +97,35 @@ def _send(replies: Any, data: bytes) -> None:
         rest = rest[replies.write(rest) :]
 
 
-def _reply_to(data: bytes, max_pixels: int) -> tuple[bytes, ...]:
-    """Return the parts of the reply."""
+def _reply_to(opened: Callable[[], Any], side: int, max_pixels: int) -> Iterator[bytes]:
+    """Yield the parts of the reply. Pixels that turn out to be damaged end the process: their size is sent already."""
     try:
-        image = decode(data, max_pixels)
-        pixels = image.write_to_memory()
-        return REPLY.pack(DECODED, image.width, image.height), pixels
+        image = decode(opened, side, max_pixels)
+        rows = _rows(image, image.height if side <= WHOLE_SIDE else ROWS)
+        first = next(rows)
     except Refused as refused:
-        return (refused.reply,)
+        yield refused.reply
+        return
     except Exception:  # noqa: BLE001 - Damaged data can make decoders raise anything.
-        return (REPLY.pack(DAMAGED, 0, 0),)
+        yield REPLY.pack(DAMAGED, 0, 0)
+        return
+    yield REPLY.pack(DECODED, image.width, image.height)
+    yield first
+    yield from rows
 
 
-def decode(data: bytes, max_pixels: int) -> Any:
-    """Return the image, or its first frame, upright, at most SIDE pixels a side, as BGR on white."""
-    header = _opened(data)
+def _rows(image: Any, count: int) -> Iterator[bytes]:
+    """Yield the pixels, so many rows at a time, from top to bottom, which is how files are read."""
+    for top in range(0, image.height, count):
+        yield image.crop(0, top, image.width, min(count, image.height - top)).write_to_memory()
+
+
+def decode(opened: Callable[[], Any], side: int, max_pixels: int) -> Any:
+    """Return the image, or its first frame, upright, at most `side` pixels a side, as BGR on white."""
+    header = opened()
     if header.width * header.height > max_pixels:
         raise Refused(TOO_MANY_PIXELS, header.width, header.height)
-    image = header.read()
+    image = header.read(side)
     if image.hasalpha():
         image = image.colourspace("srgb").flatten(background=255)
     red, green, blue = image.colourspace("srgb").cast("uchar").bandsplit()
@@ -123,19 +140,19 @@ class _Vips:
         self._header = pyvips.Image.new_from_buffer(data, "", access="sequential")
         self.width, self.height = self._header.width, self._header.height
 
-    def read(self) -> Any:
+    def read(self, side: int) -> Any:
         """Return the pixels, scaled down while they are read."""
         common = self._header.format in ("uchar", "ushort") and self._header.interpretation != "cmyk"
         if common:
             return pyvips.Image.thumbnail_buffer(
-                self._data, SIDE, height=SIDE, size="down", option_string="fail_on=error"
+                self._data, side, height=side, size="down", option_string="fail_on=error"
             )
-        return self._uncommon()
+        return self._uncommon(min(side, WHOLE_SIDE))
 
-    def _uncommon(self) -> Any:
+    def _uncommon(self, side: int) -> Any:
         """Return CMYK, whose colours are expensive to convert, and samples beyond 16 bits: scale them down first."""
         image = pyvips.Image.new_from_buffer(self._data, "", access="sequential", fail_on="error")
-        image = image.resize(min(1, SIDE / max(self.width, self.height))).copy_memory().autorot()
+        image = image.resize(min(1, side / max(self.width, self.height))).copy_memory().autorot()
         if image.interpretation != "cmyk":
             brightest = max(image.max(), 1)
             image *= 255 / (65535 if 255 < brightest <= 65535 else brightest)
@@ -150,12 +167,12 @@ class _Heic:
         self._heif = pillow_heif.open_heif(data)
         self.width, self.height = self._heif.size
 
-    def read(self) -> Any:
+    def read(self, side: int) -> Any:
         """Return the pixels, scaled down."""
         bands = len(self._heif.mode)
         pixels = self._heif.data
         image = pyvips.Image.new_from_memory(pixels, self._heif.stride // bands, self.height, bands, "uchar")
-        return _smaller(image.crop(0, 0, self.width, self.height), "srgb" if bands > 2 else "b-w")
+        return _smaller(image.crop(0, 0, self.width, self.height), "srgb" if bands > 2 else "b-w", side)
 
 
 class _Bmp:
@@ -165,14 +182,15 @@ class _Bmp:
         self._image = BmpImagePlugin.BmpImageFile(BytesIO(data))
         self.width, self.height = self._image.size
 
-    def read(self) -> Any:
+    def read(self, side: int) -> Any:
         """Return the pixels, scaled down."""
-        rgb = self._image.convert("RGB").reduce(max(1, max(self._image.size) // SIDE))
-        return _smaller(pyvips.Image.new_from_memory(rgb.tobytes(), *rgb.size, 3, "uchar"), "srgb")
+        rgb = self._image.convert("RGB").reduce(max(1, max(self._image.size) // side))
+        return _smaller(pyvips.Image.new_from_memory(rgb.tobytes(), *rgb.size, 3, "uchar"), "srgb", side)
 
 
-def _opened(data: bytes) -> _Vips | _Heic | _Bmp:
-    """Return the file with its header read."""
+def _opened(data: bytes, quarter: int) -> _Vips | _Heic | _Bmp:
+    """Return the file with its header read. An image has no quarters."""
+    del quarter
     brands = data[8:64] if data[4:8] == b"ftyp" else b"avif"
     kind = _Bmp if data[:2] == b"BM" else _Vips if b"avif" in brands or b"avis" in brands else _Heic
     try:
@@ -181,10 +199,10 @@ def _opened(data: bytes) -> _Vips | _Heic | _Bmp:
         raise Refused(NO_IMAGE) from None
 
 
-def _smaller(image: Any, interpretation: str) -> Any:
+def _smaller(image: Any, interpretation: str, side: int) -> Any:
     named = image.copy(interpretation=interpretation)
-    return named.thumbnail_image(SIDE, height=SIDE, size="down", no_rotate=True)
+    return named.thumbnail_image(side, height=side, size="down", no_rotate=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), _opened)

@@ -12,6 +12,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,10 +30,14 @@ from detection.image_headers import UnreadableImage, too_many_pixels
 log = structlog.get_logger()
 
 _CHILD = Path(__file__).with_name("decoder_child.py")
-# The protocol and the longer side, repeated: the child imports nothing of the service, and this process no decoder.
-_REQUEST, _REPLY = struct.Struct("!Q"), struct.Struct("!BII")
+_CLIP_CHILD = Path(__file__).with_name("clip_child.py")
+# The protocol, repeated: the child imports nothing of the service, and this process no decoder.
+_REQUEST, _REPLY = struct.Struct("!QIB"), struct.Struct("!BII")
 _DECODED, _NO_IMAGE, _TOO_MANY_PIXELS, _DAMAGED = range(4)
+# Longer side of the decoded image, in pixels. Telegram shows photos at 1280, and the model sees them at 640.
 _SIDE = 1600
+# At full resolution it comes by so many rows. Beyond this width a legend alone would take too much memory.
+_ROWS, FULL_SIDE = 256, 16_384
 # Resident. A phone's HEIC of 48 megapixels takes 260 MB, an interlaced PNG of that size 230.
 _LARGEST_BYTES = 330 << 20
 # Both processes together leave this much of the container's memory: a large worker means a smaller child.
@@ -60,27 +67,33 @@ class _NotBegun(RuntimeError):
 class Decoder:
     """A child process that is started when it is first needed, and kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: Path | None = None) -> None:
+        self._script = script
         self._lock = threading.Lock()
         self._child: _Child | None = None
 
-    def decode(self, photo: bytes | bytearray) -> NDArray[np.uint8]:
-        """Return the image, or its first frame, upright, at most 1600 pixels a side, as BGR. Raise UnreadableImage."""
+    def decode(self, photo: bytes | bytearray, quarter: int = 0) -> NDArray[np.uint8]:
+        """Return the image, or its first frame, upright, at most 1600 pixels a side, as BGR. Raise UnreadableImage.
+
+        Of a clip, return the frame at that quarter of its time (0 to 3).
+        """
         with self._lock:
             _return_free_memory()
-            try:
-                try:
-                    code, width, height, image = self._ask(photo)
-                except _NotBegun:
-                    code, width, height, image = self._ask(photo)
-            except _Lost as lost:
-                log.warning("decoder_lost", reason=str(lost), photo_bytes=len(photo))
-                raise UnreadableImage(sentences.TOO_MUCH) from lost
-        if code == _TOO_MANY_PIXELS:
-            raise too_many_pixels(width, height)
-        if image is None:
-            raise UnreadableImage(sentences.NO_IMAGE if code == _NO_IMAGE else sentences.DAMAGED)
-        return image
+            with self._asked(photo, _SIDE, quarter) as reply:
+                image = np.empty((reply.height, reply.width, 3), np.uint8)
+                reply.read(image)
+                return image
+
+    @contextmanager
+    def full(self, photo: bytes | bytearray, side: int = FULL_SIDE) -> Iterator["Rows"]:
+        """Decode the image at its full size, up to `side` pixels a side, while it is read.
+
+        Raise UnreadableImage, also in the midst of it.
+        """
+        with self._lock:
+            _return_free_memory()
+            with self._asked(photo, side) as reply:
+                yield Rows(reply)
 
     @property
     def pid(self) -> int | None:
@@ -93,25 +106,46 @@ class Decoder:
             if self._child:
                 self._child.end()
 
-    def _ask(self, photo: bytes | bytearray) -> tuple[int, int, int, NDArray[np.uint8] | None]:
+    @contextmanager
+    def _asked(self, photo: bytes | bytearray, side: int, quarter: int = 0) -> Iterator["_Reply"]:
+        """Ask the child for the image, and end it if it is lost or has not been read to the end."""
+        try:
+            try:
+                reply = self._ask(photo, side, quarter)
+            except _NotBegun:
+                reply = self._ask(photo, side, quarter)
+            self._check(reply, side)
+            yield reply
+        except _Lost as lost:
+            log.warning("decoder_lost", reason=str(lost), photo_bytes=len(photo))
+            raise UnreadableImage(sentences.TOO_MUCH) from lost
+        finally:
+            if self._child and (self._child.busy or self._child.resident > _IDLE_BYTES):
+                self._child.end()
+
+    def _ask(self, photo: bytes | bytearray, side: int, quarter: int) -> "_Reply":
         """Ask the child, or a new one in place of one that ended."""
         if self._child and not self._child.alive:
             self._child.end()
             self._child = None
-        child = self._child = self._child or _Child()
-        try:
-            return child.ask(photo)
-        finally:
-            if child.resident > _IDLE_BYTES:
-                child.end()
+        child = self._child = self._child or _Child(self._script or _CHILD)
+        return child.ask(photo, side, quarter)
+
+    def _check(self, reply: "_Reply", side: int) -> None:
+        if reply.code == _TOO_MANY_PIXELS:
+            raise too_many_pixels(reply.width, reply.height)
+        if reply.code != _DECODED:
+            raise UnreadableImage(sentences.NO_IMAGE if reply.code == _NO_IMAGE else sentences.DAMAGED)
+        if not (0 < reply.width <= side and 0 < reply.height <= side):
+            raise _Lost(f"it replied {reply.width} x {reply.height} pixels")
 
 
 class _Child:
     """A running child process and its two pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, script: Path) -> None:
         """Start it and wait until it is ready. Raise RuntimeError if it ends before that."""
-        command = [sys.executable, "-I", str(_CHILD), str(int(settings.PHOTO_MAX_MEGAPIXELS * 1e6))]
+        command = [sys.executable, "-I", str(script), str(int(settings.PHOTO_MAX_MEGAPIXELS * 1e6))]
         # In a session of its own, so that Ctrl-C lets the worker finish its photos.
         self._process = subprocess.Popen(
             command,
@@ -126,6 +160,8 @@ class _Child:
         assert self._process.stdout
         self._requests, self._replies = self._process.stdin.fileno(), self._process.stdout.fileno()
         self.pid = self._process.pid
+        # Whether there is more to read of a reply.
+        self.busy = False
         os.set_blocking(self._requests, False)
         try:
             self._receive(bytearray(_REPLY.size), time.monotonic() + _START_SECONDS)
@@ -143,29 +179,30 @@ class _Child:
         """Return its resident memory in bytes, or 0 if it has ended, or this is not Linux."""
         return _resident(self.pid)
 
-    def ask(self, photo: bytes | bytearray) -> tuple[int, int, int, NDArray[np.uint8] | None]:
-        """Return code, width, height and pixels. If the child is lost, end it and raise _Lost or _NotBegun."""
+    def ask(self, photo: bytes | bytearray, side: int, quarter: int) -> "_Reply":
+        """Return the reply, whose pixels are yet to be read. If the child is lost, end it; raise _Lost or _NotBegun."""
         deadline = time.monotonic() + _IMAGE_SECONDS
         head = bytearray(_REPLY.size)
+        self.busy = True
         try:
             try:
-                self._send(_REQUEST.pack(len(photo)), deadline)
+                self._send(_REQUEST.pack(len(photo), side, quarter), deadline)
                 self._send(photo, deadline)
                 self._receive(head, deadline)
             except _Ended as ended:
                 raise _NotBegun("The decoder ended before it began") from ended
             self._receive(head, deadline)
-            code, width, height = _REPLY.unpack(head)
-            if code != _DECODED:
-                return code, width, height, None
-            if not (0 < width <= _SIDE and 0 < height <= _SIDE):
-                raise _Lost(f"it replied {width} x {height} pixels")
-            image = np.empty((height, width, 3), np.uint8)
-            self._receive(image.data.cast("B"), deadline)
         except BaseException:
             self.end()
             raise
-        return code, width, height, image
+        code, width, height = _REPLY.unpack(head)
+        self.busy = code == _DECODED
+        return _Reply(self, deadline, code, width, height)
+
+    def read(self, rows: NDArray[np.uint8], deadline: float, *, last: bool) -> None:
+        """Fill in the next rows of the reply's pixels. Raise _Lost."""
+        self._receive(rows.data.cast("B"), deadline)
+        self.busy = not last
 
     def end(self) -> None:
         """Kill it and close its pipes."""
@@ -209,6 +246,40 @@ class _Child:
         return _Ended(f"it ended with {self._process.wait()}")
 
 
+class _Reply:
+    """What the child says of an image. The pixels of a decoded one are read from it, once."""
+
+    def __init__(self, child: _Child, deadline: float, code: int, width: int, height: int) -> None:
+        self._child, self._deadline = child, deadline
+        self.code, self.width, self.height = code, width, height
+        self._left = height
+
+    def read(self, rows: NDArray[np.uint8]) -> None:
+        """Fill in the next rows. Raise _Lost."""
+        self._left -= len(rows)
+        self._child.read(rows, self._deadline, last=not self._left)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An image that is decoded while it is read; its size is in pixels."""
+
+    _reply: _Reply
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return its width and height."""
+        return self._reply.width, self._reply.height
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield its rows as BGR, some hundreds at a time."""
+        width, height = self.size
+        for top in range(0, height, _ROWS):
+            rows = np.empty((min(_ROWS, height - top), width, 3), np.uint8)
+            self._reply.read(rows)
+            yield rows
+
+
 def _return_free_memory() -> None:
     """Return to the kernel what malloc keeps for the next ordinary photo (yolo.py): the child may need it."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
@@ -238,3 +309,4 @@ def _resident(process: int | str) -> int:
 
 
 DECODER = Decoder()
+CLIPS = Decoder(_CLIP_CHILD)

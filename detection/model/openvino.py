@@ -20,7 +20,8 @@ from detection.model import compiling
 from detection.model.letterbox import Placement, Size, choose, letterbox, shapes
 from detection.schemas import Detection
 
-Predict = Callable[[NDArray[np.uint8]], list[Detection]]
+# Of an image, and the least confidence that counts if it is not CONFIDENCE.
+Predict = Callable[..., list[Detection]]
 
 # Least confidence of what is found: most of it is not shown, but somebody may ask for it. ultralytics' defaults for
 # `predict`: IoU above which two boxes are one object, maximum of boxes.
@@ -90,14 +91,14 @@ def _predictor(compiled: Callable[[Size], Any], labels: dict[int, str], sizes: l
     """Return a function that has a request of its own for each size. The first photo of a size waits for compiling."""
     requests: dict[Size, Any] = {}
 
-    def predict(image: NDArray[np.uint8]) -> list[Detection]:
+    def predict(image: NDArray[np.uint8], least: float = CONFIDENCE) -> list[Detection]:
         size = choose(image.shape[:2], sizes)
         if size not in requests:
             requests[size] = compiled(size).create_infer_request()
         boxed, placement = letterbox(image, size)
         request = requests[size]
         request.infer([boxed[None]], share_inputs=True, share_outputs=True)
-        corners, confidences, numbers = suppress(request.get_output_tensor().data[0])
+        corners, confidences, numbers = suppress(request.get_output_tensor().data[0], least)
         return _detections(corners, confidences, numbers, placement, image.shape, labels)
 
     return predict
@@ -105,20 +106,22 @@ def _predictor(compiled: Callable[[Size], Any], labels: dict[int, str], sizes: l
 
 def suppress(
     output: NDArray[np.float32],
+    least: float = CONFIDENCE,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
     """Return corners (n, 4), confidences (n,) and label numbers (n,) of the objects, most confident first.
 
     `output` is (4 + labels, candidates): centre, width and height in pixels of the input, then a score for each label.
-    Of candidates with the same label that overlap by more than OVERLAP, the most confident one is kept.
+    Of candidates with the same label that overlap by more than OVERLAP, the most confident one is kept; those that are
+    not more confident than `least` are left out.
     """
     import cv2
 
-    output = output[:, output[4:].max(0) > CONFIDENCE]
+    output = output[:, output[4:].max(0) > least]
     confidences, numbers = output[4:].max(0), output[4:].argmax(0)
     cx, cy, width, height = output[:4]
     left, top = cx - width / 2, cy - height / 2
     boxes = np.stack([left, top, width, height], 1)
-    kept: Any = cv2.dnn.NMSBoxesBatched(boxes, confidences, numbers, CONFIDENCE, OVERLAP)  # type: ignore[arg-type]
+    kept: Any = cv2.dnn.NMSBoxesBatched(boxes, confidences, numbers, least, OVERLAP)  # type: ignore[arg-type]
     kept = np.asarray(kept, np.intp)[:BOXES_AT_MOST]
     corners = np.stack([left, top, left + width, top + height], 1)
     return corners[kept], confidences[kept], numbers[kept]

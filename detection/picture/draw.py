@@ -1,6 +1,7 @@
 """Draw boxes, labels and a legend into a photo."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -27,38 +28,63 @@ _LEGEND_AT_MOST = 0.4
 _KEPT = 128
 
 
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What is drawn into a photo of this size; it can be drawn a strip at a time."""
+
+    detections: Sequence[Detection]
+    layout: Layout
+    scale: Scale
+    height: int
+    labelled: bool
+
+    def onto(self, rows: Pixels, top: int = 0) -> None:
+        """Draw into the photo's rows from `top` on, in place."""
+        _draw_boxes(rows, self.detections, self.layout, self.scale, top)
+        if self.labelled:
+            for label in self.layout.labels:
+                _draw_label(rows, label, self.scale, top)
+
+    def legend(self) -> Pixels | None:
+        """Return what belongs below the photo, None if every object has room for its name."""
+        if not (self.labelled and self.layout.legend):
+            return None
+        return _legend(self.layout.legend, self.scale, round(self.height * _LEGEND_AT_MOST))
+
+
+def plan(
+    detections: Sequence[Detection], classes: Mapping[str, int], width: int, height: int, *, labelled: bool = True
+) -> Drawing:
+    """Return how one or more objects are drawn. `classes` are the numbers of the model's classes by label."""
+    return Drawing(detections, lay_out(detections, classes, width, height), Scale(width), height, labelled)
+
+
 def draw(
     image: Pixels, detections: Sequence[Detection], classes: Mapping[str, int], *, labelled: bool = True
 ) -> Pixels:
-    """Draw into a photo; return it, taller by a legend if there are objects without room for their name.
-
-    `classes` are the numbers of the model's classes by label.
-    """
+    """Draw into a photo; return it, taller by a legend if there are objects without room for their name."""
     if not detections:
         return image
     height, width = image.shape[:2]
-    scale, layout = Scale(width), lay_out(detections, classes, width, height)
-    _draw_boxes(image, detections, layout, scale)
-    if not labelled:
-        return image
-    for label in layout.labels:
-        _draw_label(image, label, scale)
-    if not layout.legend:
-        return image
-    return np.vstack([image, _legend(layout.legend, scale, round(height * _LEGEND_AT_MOST))])
+    drawing = plan(detections, classes, width, height, labelled=labelled)
+    drawing.onto(image)
+    legend = drawing.legend()
+    return image if legend is None else np.vstack([image, legend])
 
 
-def _draw_boxes(image: Pixels, detections: Sequence[Detection], layout: Layout, scale: Scale) -> None:
-    """Draw the largest first, so that what is in front is on top."""
+def _draw_boxes(rows: Pixels, detections: Sequence[Detection], layout: Layout, scale: Scale, above: int) -> None:
+    """Draw the largest first, so that what is in front is on top. `above` is how many rows come before these."""
     areas = (layout.boxes[:, 2:] - layout.boxes[:, :2]).prod(1)
     for index in np.argsort(-areas, kind="stable"):
         left, top, right, bottom = (int(edge) for edge in layout.boxes[index])
+        if bottom < above or top > above + len(rows):
+            continue
         thickest = max(2, int(min(right - left, bottom - top) * _OF_SIDE))
         line, edge = min(scale.css(_LINE), thickest), min(scale.css(_EDGE), thickest // 2)
         # A dark edge tells the line from whatever is behind it.
         for thickness, ink in ((line + edge, palette.BLACK), (line, layout.colours[index])):
             dash = _DASH * line if detections[index].unsure else None
-            _outline(image, (left, top, right, bottom), thickness, ink, dash)
+            _outline(rows, (left, top - above, right, bottom - above), thickness, ink, dash)
 
 
 def _outline(image: Pixels, rect: Rect, thickness: int, ink: Colour, dash: int | None) -> None:
@@ -82,13 +108,18 @@ def _dashes(start: int, length: int, dash: int) -> NDArray[np.bool_]:
     return np.asarray((np.arange(length) - min(start, 0)) // dash % 2 == 0)
 
 
-def _draw_label(image: Pixels, label: Label, scale: Scale) -> None:
-    _lay(image, _label(label.words, label.colour, scale), (label.left, label.top))
+def _draw_label(rows: Pixels, label: Label, scale: Scale, above: int) -> None:
+    top, height = label.top - above, scale.label(label.words)[1]
+    if top + height > 0 and top < len(rows):
+        drawn = _kept_label if scale.size_of_type <= text.KEPT_SIZE else _label
+        _lay(rows, drawn(label.words, label.colour, scale), (label.left, top))
 
 
-@lru_cache(_KEPT)
 def _label(words: str, colour: Colour, scale: Scale) -> Pixels:
     return _tile(words, palette.ink(colour), colour, scale)
+
+
+_kept_label = lru_cache(_KEPT)(_label)
 
 
 def _legend(entries: Sequence[Entry], scale: Scale, at_most: int) -> Pixels:
@@ -135,6 +166,7 @@ def _fill(area: Pixels, colour: Colour) -> None:
 def _lay(image: Pixels, tile: Pixels, corner: tuple[int, int]) -> None:
     """Copy a tile into the image, as far as it is within: a number of three digits is wider than its place."""
     left, top = corner
+    tile, top = tile[max(0, -top) :], max(0, top)
     area = image[top : top + tile.shape[0], left : left + tile.shape[1]]
     area[:] = tile[: area.shape[0], : area.shape[1]]
 

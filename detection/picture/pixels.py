@@ -42,11 +42,14 @@ class OrdinaryJpeg:
     height: int
     orientation: int
 
-    def decode(self) -> NDArray[np.uint8] | None:
-        """Return it as (height, width, 3) BGR, upright, or None if TurboJPEG rejects it."""
+    def decode(self, least_side: float = _DECODED_SIDE) -> NDArray[np.uint8] | None:
+        """Return it as (height, width, 3) BGR, upright, or None if TurboJPEG rejects it.
+
+        It is scaled down while it is decoded, but to no less than `least_side` pixels on the longer side.
+        """
         import simplejpeg
 
-        shrink = max((n for n in (1, 2, 4, 8) if max(self.width, self.height) / n >= _DECODED_SIDE), default=1)
+        shrink = max((n for n in (1, 2, 4, 8) if max(self.width, self.height) / n >= least_side), default=1)
         least = {"min_height": -(-self.height // shrink), "min_width": -(-self.width // shrink)}
         try:
             image = simplejpeg.decode_jpeg(self.data, "BGR", **least)

@@ -11,6 +11,8 @@ PHONE_WIDTH, CAPITAL = 390, 11
 _CAPITAL_OF_SIZE = 0.7
 # A busy worker sees some eighty labels, in the few sizes that cameras and Telegram make.
 _KEPT = 1024
+# Larger ones are for pictures at full resolution, and take too much memory to be kept.
+KEPT_SIZE = 64
 
 
 def size_for(width: int) -> int:
@@ -19,9 +21,12 @@ def size_for(width: int) -> int:
     return round(width * CAPITAL / PHONE_WIDTH / _CAPITAL_OF_SIZE) + 1
 
 
-@lru_cache(_KEPT)
 def mask(words: str, size: int) -> NDArray[np.uint8]:
     """Return the words as (height, width) of 0 to 255; all of a size are as high. The font knows ASCII only."""
+    return _kept(words, size) if size <= KEPT_SIZE else _set(words, size)
+
+
+def _set(words: str, size: int) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw, ImageFont
 
     words = words.encode("ascii", "replace").decode()
@@ -34,3 +39,6 @@ def mask(words: str, size: int) -> NDArray[np.uint8]:
     page = Image.new("L", (max(1, round(right - left)), round(bottom - top) + 2 * margin))
     ImageDraw.Draw(page).text((-left, margin - top), words, fill=255, font=font)
     return np.asarray(page)
+
+
+_kept = lru_cache(_KEPT)(_set)

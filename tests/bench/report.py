@@ -40,6 +40,26 @@ class Result:
             lines.append(cells)
         return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
+    def ratios(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Return the medians by setting and design: CPU time and memory, and the speed as multiples of others'."""
+        settings = dict.fromkeys(run.setting for run in self.runs)
+        return {setting: self._of_setting([run for run in self.runs if run.setting == setting]) for setting in settings}
+
+    @staticmethod
+    def _of_setting(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
+        by_design: dict[str, list[Run]] = {}
+        for run in runs:
+            by_design.setdefault(run.design, []).append(run)
+        found = {}
+        for design, own in by_design.items():
+            found[design] = {"cpu_ms": _median(own, "cpu_ms_per_job"), "pss_mb": _median(own, "pss_mb")}
+            if "bare" in by_design:
+                found[design]["bare_cpu_ms"] = _median(by_design["bare"], "cpu_ms_per_job")
+            for name in ("bare", "loop"):
+                if name in by_design:
+                    found[design][f"x_{name}"] = _ratio(own, runs, name)
+        return found
+
     def notes(self) -> list[str]:
         """Return sentences on what the tables do not hold."""
         notes = []
@@ -55,7 +75,7 @@ class Result:
         return notes
 
     def save(self, file: Path, options: dict[str, Any]) -> None:
-        """Write every single measurement as JSON, with what is needed to read it later."""
+        """Write the ratios and every single measurement as JSON, with what is needed to read it later."""
         machine = {
             "platform": platform.platform(),
             "python": platform.python_version(),
@@ -66,6 +86,7 @@ class Result:
             "machine": machine,
             "options": options,
             "idle_receives_per_minute": self.idle_receives,
+            "ratios": self.ratios(),
             "runs": [asdict(run) for run in self.runs],
         }
         file.parent.mkdir(parents=True, exist_ok=True)

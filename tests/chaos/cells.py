@@ -10,7 +10,7 @@ from deploy.local.processes import wait_until
 from deploy.local.telegram.client import TelegramControl
 from tests.chaos import faults
 from tests.chaos.crowd import Crowd, Known, blank
-from tests.chaos.patience import UNHURRIED
+from tests.chaos.patience import NOTIFY_AFTER, UNHURRIED
 from tests.chaos.stack import ChaosStack
 
 # A fault lasts for so long after its first hit: longer than botocore's three attempts.
@@ -120,7 +120,7 @@ def single_faults() -> Iterator[Cell]:
                 continue  # The reply of a put has no body to cut; "reply hangs" loses it.
             yield Cell(boundary, fault, _aws([faults.aws_rule(boundary, fault)], boundary in faults.OF_JUNK))
     for fault, rule in faults.FAULTS.items():
-        yield Cell("sqs: visibility, heartbeat", fault, _aws([faults.VISIBILITY | rule, _slow_photo()]))
+        yield Cell("sqs: visibility, heartbeat", fault, _aws([faults.VISIBILITY | rule, slow_photo()]))
         yield Cell("sqs: visibility, failed job", fault, _aws([faults.VISIBILITY | rule, _failing_photo()]))
         yield Cell("dynamodb: query (sweep)", fault, _aws([faults.QUERY | rule, faults.no_callback()]))
         yield Cell("dynamodb: release delivery", fault, _release(faults.RELEASE | rule))
@@ -128,9 +128,31 @@ def single_faults() -> Iterator[Cell]:
     for method, effects in faults.TELEGRAM.items():
         for fault, rule in effects.items():
             yield Cell(f"telegram: {method}", fault, _telegram(method, rule))
+    for method, effects in faults.STATUS.items():
+        for fault, rule in effects.items():
+            yield Cell(f"telegram: {method} (status)", fault, _status(method, rule))
 
 
-def _slow_photo() -> faults.Rule:
+def without_status(scene: Scene, photos: int) -> None:
+    """Have so many people told nothing while they wait: their answers are messages of their own."""
+    scene.telegram.fault("sendMessage", "server_error", times=photos)
+
+
+def with_status(scene: Scene, crowd: Crowd, photo: bytes, long: bool = False) -> None:
+    """Have everybody send a photo and be told that it waits: until the answer takes its place, or `long`."""
+    if long:
+        scene.kill("yolo5")
+    else:
+        scene.stack.rules([slow_photo()])
+    crowd.send(photo)
+    if long:
+        wait_for(lambda: crowd.told() == len(crowd.users), _HIT_SECONDS)
+        time.sleep(NOTIFY_AFTER.total_seconds())
+        scene.stack.revive("yolo5")
+
+
+def slow_photo() -> faults.Rule:
+    """Return a rule that has workers take their time."""
     return faults.AWS["s3: get photo (worker)"] | {"latency": 2800}
 
 
@@ -154,6 +176,7 @@ def _release(rule: faults.Rule) -> Play:
     """Break the way back after Telegram has refused."""
 
     def play(scene: Scene, crowd: Crowd) -> None:
+        without_status(scene, len(crowd.users))
         scene.telegram.fault("sendPhoto", "server_error", times=len(crowd.users))
         _aws([rule])(scene, crowd)
 
@@ -177,9 +200,27 @@ def _telegram(method: str, rule: faults.Rule) -> Play:
 
     def play(scene: Scene, crowd: Crowd) -> None:
         times = len(crowd.users)
+        photo = scene.blank if method in ("sendMessage", "editMessageText") else scene.photo
+        if method in ("sendPhoto", "sendMessage"):
+            without_status(scene, times)
         rule_id = scene.telegram.fault(method, rule["effect"], times=times, **_details(rule))
-        crowd.send(scene.blank if method == "sendMessage" else scene.photo)
+        if method in ("editMessageMedia", "editMessageText", "deleteMessage"):
+            with_status(scene, crowd, photo, long=method == "deleteMessage")
+        else:
+            crowd.send(photo)
         scene.wait_hit(lambda: scene.telegram.faults_fired(rule_id) == times)
+
+    return play
+
+
+def _status(method: str, rule: faults.Rule) -> Play:
+    """Break what tells people how the wait goes, for as long as they wait."""
+
+    def play(scene: Scene, crowd: Crowd) -> None:
+        rule_id = scene.telegram.fault(method, rule["effect"], times=None, **_details(rule))
+        with_status(scene, crowd, scene.photo)
+        scene.wait_hit(lambda: scene.telegram.faults_fired(rule_id) > 0)
+        time.sleep(_LASTS_SECONDS)
 
     return play
 

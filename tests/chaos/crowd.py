@@ -25,7 +25,8 @@ _chat_ids = count(1_000_000)
 class Tally:
     """What became of some photos. `excused` is how many answers may be double: the replies that were lost.
 
-    A photo that can be read, and got nothing but an apology, is lost too.
+    A photo that can be read, and got nothing but an apology, is lost too. `stale` are the messages that still tell
+    somebody to wait. `orphans` is how many there may be: those of which nobody knows, as the reply was lost.
     """
 
     photos: int
@@ -34,11 +35,13 @@ class Tally:
     doubled: int
     excused: int
     apologies: int
+    stale: int = 0
+    orphans: int = 0
 
     @property
     def kept(self) -> bool:
         """Return whether the promise was kept."""
-        return self.lost == 0 and self.doubled <= self.excused
+        return self.lost == 0 and self.doubled <= self.excused and self.stale <= self.orphans
 
 
 @dataclass(frozen=True)
@@ -123,9 +126,13 @@ class Crowd:
         except TimeoutError:
             return False
 
+    def told(self) -> int:
+        """Return how many people are told that their photo waits."""
+        return sum(any(one.from_bot and one.tells_of_wait for one in user.messages()) for user in self.users)
+
     def tally(self, known: Known) -> Tally:
         """Count the answers, and how many doubles there may be."""
-        lost = doubled = excused = answers = apologies = 0
+        lost = doubled = excused = answers = apologies = stale = orphans = 0
         for user in self.users:
             messages = user.messages()
             doubles = 0
@@ -138,9 +145,13 @@ class Crowd:
                 answers += counted
                 apologies += sorry
             doubled += doubles
+            tells = sum(message.from_bot and message.tells_of_wait for message in messages)
+            if tells:
+                stale += tells
+                orphans += min(tells, self._statuses_lost(user.chat_id, known))
             if doubles:
                 excused += min(doubles, self._replies_lost(user.chat_id, known))
-        return Tally(len(self.sent), answers, lost, doubled, excused, apologies)
+        return Tally(len(self.sent), answers, lost, doubled, excused, apologies, stale, orphans)
 
     def waits(self, of: Sequence[Sent] | None = None) -> list[float]:
         """Return how long each answer took, in seconds, from the start of sending the photo until Telegram had it."""
@@ -152,6 +163,12 @@ class Crowd:
             for answered in call.answers
         }
         return [ends[key] - at for key, at in sent.items() if key in ends]
+
+    def _statuses_lost(self, chat_id: int, known: Known) -> int:
+        """Return how many messages about the wait Telegram has sent without the service learning which they are."""
+        calls = self._control.calls("sendMessage", chat_id)
+        told = [call for call in calls if call.status == 200 and call.reply_to is None]
+        return sum("apply_then" in call.detail or known.killed_after(call) for call in told)
 
     def _replies_lost(self, chat_id: int, known: Known) -> int:
         """Return how many sends to a chat Telegram carried out without the service learning of it.

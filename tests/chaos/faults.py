@@ -38,6 +38,7 @@ AWS: Mapping[str, Rule] = {
     "dynamodb: create (site)": {"service": "dynamodb", "operation": "PutItem"},
     "sqs: send (site)": _sqs("SendMessage"),
     "dynamodb: mark enqueued (site)": _update("SET enqueued_at"),
+    "dynamodb: note status (site)": _update("SET status_message_id"),
     "sqs: receive (worker)": _sqs("ReceiveMessage"),
     "dynamodb: claim (worker)": _update("SET #status = :processing"),
     "s3: get photo (worker)": _s3("GetObject", "celery"),
@@ -116,8 +117,17 @@ TELEGRAM: Mapping[str, Mapping[str, Rule]] = {
     "webhook": WEBHOOK,
     "getFile": {name: rule for name, rule in SENDS.items() if "reply" not in name},
     "file": FILES,
+    # Answers of their own, and those that take the place of a status.
     "sendPhoto": SENDS,
     "sendMessage": SENDS,
+    "editMessageMedia": SENDS,
+    "editMessageText": SENDS,
+    "deleteMessage": SENDS,
+}
+# What only tells how the wait goes: no answer depends on it.
+STATUS: Mapping[str, Mapping[str, Rule]] = {
+    "sendMessage": {**SENDS, "403": {"effect": "forbidden"}},
+    "editMessageText": {**SENDS, "403": {"effect": "forbidden"}},
 }
 
 

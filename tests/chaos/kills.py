@@ -11,7 +11,7 @@ from pathlib import Path
 
 from botsite import aws
 from tests.chaos import faults, queues
-from tests.chaos.cells import Cell, Play, Scene, wait_for
+from tests.chaos.cells import Cell, Play, Scene, wait_for, with_status, without_status
 from tests.chaos.crowd import Crowd
 from tests.chaos.patience import UNHURRIED
 
@@ -27,12 +27,10 @@ def kills() -> Iterator[Cell]:
         for state, fault in (("before", "hang"), ("after", "reply hangs")):
             play = _kill_at(role, match | faults.FAULTS[fault], boundary in faults.OF_JUNK)
             yield Cell(f"kill {role}", f"{state} {boundary}", play)
-    for state, method, effect in (
-        ("during", "getFile", "slow"),
-        ("during", "sendPhoto", "slow"),
-        ("after", "sendPhoto", "reply hangs"),
-    ):
-        yield Cell("kill polybot", f"{state} telegram: {method}", _kill_at_telegram(method, faults.SENDS[effect]))
+    for method in ("sendPhoto", "sendMessage", "editMessageMedia", "editMessageText", "deleteMessage"):
+        for state, effect in (("during", "slow"), ("after", "reply hangs")):
+            yield Cell("kill polybot", f"{state} telegram: {method}", _kill_at_telegram(method, faults.SENDS[effect]))
+    yield Cell("kill polybot", "during telegram: getFile", _kill_at_telegram("getFile", faults.SENDS["slow"]))
     yield Cell("stop polybot", "during telegram: sendPhoto", _stop_sites)
     for state, fault in (("before", "hang"), ("after", "reply hangs")):
         yield Cell("kill metrics", f"{state} dynamodb: query", _kill_sweeper(faults.QUERY | faults.FAULTS[fault]))
@@ -63,8 +61,13 @@ def _kill_at(role: str, rule: faults.Rule, junk: bool) -> Play:
 
 def _kill_at_telegram(method: str, rule: faults.Rule) -> Play:
     def play(scene: Scene, crowd: Crowd) -> None:
+        if method == "sendPhoto":
+            without_status(scene, len(crowd.users))
         fault = scene.telegram.fault(method, times=len(crowd.users), **rule)
-        crowd.send(scene.photo)
+        if method in ("editMessageMedia", "editMessageText", "deleteMessage"):
+            with_status(scene, crowd, scene.photo, long=method == "deleteMessage")
+        else:
+            crowd.send(scene.photo)
         scene.wait_hit(lambda: scene.telegram.faults_fired(fault) > 0)
         scene.kill("polybot")
 
@@ -73,6 +76,7 @@ def _kill_at_telegram(method: str, rule: faults.Rule) -> Play:
 
 def _stop_sites(scene: Scene, crowd: Crowd) -> None:
     """Have the sites end by themselves, as at a deployment, while answers are on their way."""
+    without_status(scene, len(crowd.users))
     fault = scene.telegram.fault("sendPhoto", times=len(crowd.users), **faults.SENDS["slow"])
     crowd.send(scene.photo)
     scene.wait_hit(lambda: scene.telegram.faults_fired(fault) > 0)

@@ -24,6 +24,8 @@ PRODUCT_VISIBILITY_SECONDS = 60
 VISIBILITY_SECONDS = PRODUCT_VISIBILITY_SECONDS if UNHURRIED else 6
 # A fault that hangs does so for longer than AWS's clients wait.
 HANG_SECONDS = 12 if UNHURRIED else 6
+# Who has waited for longer gets a new message instead of an edit.
+NOTIFY_AFTER = timedelta(minutes=1) if UNHURRIED else timedelta(seconds=10)
 _AWS_SECONDS = 3
 _SWEEP_SECONDS = 2.0
 
@@ -78,9 +80,11 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
-    from botsite.bot import api, connections, deliver, rate_limit
+    from botsite.bot import acknowledge, answer, api, connections, deliver, edits, rate_limit
     from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
 
+    acknowledge._ROUND_SECONDS, edits._EDIT_AFTER_SECONDS = 0.5, 0.3
+    answer._NOTIFY_AFTER = NOTIFY_AFTER
     deliver._FIRST_WAIT, deliver._LONGEST_WAIT = timedelta(seconds=3), timedelta(seconds=12)
     tasks._GIVE_BACK_SECONDS = 3.0
     callback._LONGEST_RETRY_SECONDS = 2.0

@@ -42,7 +42,7 @@ def table(rows: Sequence[Row]) -> Table:
     made = Table(title="Faults and answers")
     for name in ("fault", ""):
         made.add_column(name, overflow="fold")
-    for name in ("photos", "answers", "lost", "doubled", "allowed", "apologies", "killed", "recovered s"):
+    for name in ("photos", "answers", "lost", "doubled", "allowed", "apologies", "stale", "killed", "recovered s"):
         made.add_column(name, justify="right")
     made.add_column("note", overflow="fold")
     group = ""
@@ -58,6 +58,7 @@ def line(row: Row) -> str:
     tally, outcome = row.tally, "ok  " if row.kept else "FAIL"
     wrong = f", {tally.doubled} doubled ({tally.excused} allowed)" if tally.doubled else ""
     wrong += f", {tally.lost} lost" if tally.lost else ""
+    wrong += f", {tally.stale} stale ({tally.orphans} allowed)" if tally.stale else ""
     wrong += f", {row.killed} killed for memory" if row.killed else ""
     seconds = "" if row.recovered_seconds is None else f", {row.recovered_seconds:.1f} s"
     title = f"{row.group} / {row.fault}"
@@ -73,5 +74,14 @@ def save(rows: Sequence[Row], file: Path, about: dict[str, Any]) -> None:
 
 def _numbers(row: Row) -> list[str]:
     tally = row.tally
-    counts = (tally.photos, tally.answers, tally.lost, tally.doubled, tally.excused, tally.apologies, row.killed)
+    counts = (
+        tally.photos,
+        tally.answers,
+        tally.lost,
+        tally.doubled,
+        tally.excused,
+        tally.apologies,
+        tally.stale,
+        row.killed,
+    )
     return [*map(str, counts), "-" if row.recovered_seconds is None else f"{row.recovered_seconds:.1f}"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from tests.chaos.cells import Cell, Scene, judge, wait_for
+from tests.chaos.cells import Cell, Scene, judge, wait_for, without_status
 from tests.chaos.crowd import Crowd
 
 _REPLY_SECONDS = (5, 20, 40, 70)
@@ -22,6 +22,7 @@ def sigterm() -> Iterator[Cell]:
 
 def _sigterm(scene: Scene, crowd: Crowd) -> str:
     with scene.stack.unhurried():
+        without_status(scene, len(crowd.users))
         rules = [
             scene.telegram.fault("sendPhoto", "slow_reply", chat_id=user.chat_id, seconds=seconds)
             for user, seconds in zip(crowd.users, _REPLY_SECONDS, strict=True)

@@ -27,7 +27,11 @@ def read_caption(call: Call) -> JsonObject:
 async def read_media(telegram: Telegram, call: Call, kind: str) -> JsonObject:
     """Return the content of a photo or document message."""
     caption = read_caption(call)
-    return await _stored(telegram, call.file(call.text(kind), kind), kind) | caption
+    content = await _stored(telegram, call.file(call.text(kind), kind), kind) | caption
+    thumbnail = call.files.get("thumbnail")
+    if kind == "document" and thumbnail:
+        return content | {"document": content["document"] | telegram.files.add_thumbnail(thumbnail)}
+    return content
 
 
 async def read_input_media(telegram: Telegram, call: Call, media: object) -> JsonObject:

@@ -15,7 +15,7 @@ FILE = "file"
 # bot's answer is lost.
 _CALL_EFFECTS = {
     "too_many_requests", "server_error", "bad_gateway", "forbidden", "bad_request", "unauthorized",
-    "delay", "drop", "slow_reply", "apply_then_hang", "apply_then_drop",
+    "too_large", "delay", "drop", "slow_reply", "apply_then_hang", "apply_then_drop",
 }  # fmt: skip
 _EFFECTS = {
     FILE: {"not_found", "truncated", "slow", "delay", "drop", "server_error", "bad_gateway"},
@@ -56,6 +56,7 @@ class Rule:
             "forbidden": ApiError(403, "Forbidden: bot was blocked by the user"),
             "unauthorized": ApiError(401, "Unauthorized"),
             "bad_request": ApiError(400, self.description or "Bad Request: chat not found"),
+            "too_large": ApiError(413, "Request Entity Too Large"),
             "too_many_requests": ApiError(429, "Too Many Requests"),
         }
         if self.effect == "too_many_requests" and self.retry_after is not None:

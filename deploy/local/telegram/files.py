@@ -18,6 +18,7 @@ MAX_DOWNLOAD_BYTES = 20 << 20
 # As Telegram's; they make a log easier to read.
 _PREFIXES = {
     "photo": "AgAC", "document": "BQAC", "sticker": "CAAC", "video": "BAAC", "voice": "AwAC", "animation": "CgAC",
+    "video_note": "DQAC",
 }  # fmt: skip
 # What a message says about a file of each kind, made up, as nothing here measures it.
 _MEASURES: dict[str, JsonObject] = {
@@ -26,6 +27,7 @@ _MEASURES: dict[str, JsonObject] = {
     "video": {"width": 640, "height": 360, "duration": 5},
     "voice": {"duration": 3},
     "animation": {"width": 320, "height": 240, "duration": 2},
+    "video_note": {"length": 240, "duration": 5},
 }
 PERSON_KINDS = ("photo", *_MEASURES)
 
@@ -78,10 +80,10 @@ class Files:
             raise bad_request(f"can't use file of type {have} as {kind.capitalize()}")
         return content
 
-    async def add_photo(self, upload: Upload) -> JsonObject:
+    async def add_photo(self, upload: Upload, high_definition: bool = False) -> JsonObject:
         """Store a photo in its sizes and return `{"photo": [PhotoSize, ...]}`, smallest first."""
         try:
-            encoded = await asyncio.to_thread(photos.encode, upload.data)
+            encoded = await asyncio.to_thread(photos.encode, upload.data, high_definition)
         except photos.PhotoError as error:
             raise bad_request(str(error)) from error
         content: JsonObject = {"photo": []}
@@ -96,7 +98,7 @@ class Files:
         """Store a file unchanged and return the content of its message, such as `{"document": {...}}`."""
         file = self._store(kind, upload, hashlib.sha256(kind.encode() + upload.data).digest())
         described = file.to_json() | _MEASURES[kind]
-        if kind != "sticker":
+        if kind not in ("sticker", "video_note"):
             described["mime_type"] = upload.mime_type
         if kind in ("document", "video", "animation") and upload.name:
             described["file_name"] = upload.name
@@ -106,6 +108,14 @@ class Files:
             content["document"] = {key: described[key] for key in described.keys() - {"width", "height", "duration"}}
         self._contents[file.file_id] = content
         return content
+
+    def add_thumbnail(self, upload: Upload) -> JsonObject:
+        """Store what a bot gives as a document's thumbnail, and return its field; none for what Telegram ignores."""
+        size = photos.thumbnail_size(upload.data)
+        if size is None:
+            return {}
+        file = self._store("photo", upload, hashlib.sha256(upload.data).digest())
+        return {"thumbnail": file.to_json() | {"width": size[0], "height": size[1]}}
 
     def _store(self, kind: str, upload: Upload, identity: bytes) -> StoredFile:
         self._number += 1

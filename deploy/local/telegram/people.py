@@ -33,6 +33,8 @@ class Writing:
     album: str = ""
     gap_seconds: float = 0.0
     thread_id: int | None = None
+    # Whether photos keep up to 2560 pixels a side.
+    high_definition: bool = False
 
 
 async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing) -> list[Message]:
@@ -111,14 +113,16 @@ async def _contents(telegram: Telegram, writing: Writing) -> list[JsonObject]:
         raise bad_request(f"a person sends text or files of these kinds: {', '.join(PERSON_KINDS)}")
     if len(writing.files) > _MAX_ALBUM:
         raise bad_request("an album holds at most 10 files")
-    contents = [await _content(telegram, writing.kind, file) for file in writing.files]
+    contents = [await _content(telegram, writing, file) for file in writing.files]
     # The bot finds an album's caption on its first photo.
     contents[0] = contents[0] | parse_caption(writing.caption).to_json("caption")
     return contents
 
 
-async def _content(telegram: Telegram, kind: str, file: Upload) -> JsonObject:
-    return await telegram.files.add_photo(file) if kind == "photo" else telegram.files.add(kind, file)
+async def _content(telegram: Telegram, writing: Writing, file: Upload) -> JsonObject:
+    if writing.kind == "photo":
+        return await telegram.files.add_photo(file, writing.high_definition)
+    return telegram.files.add(writing.kind, file)
 
 
 def _say(telegram: Telegram, chat: Chat, message: Message) -> Message:

@@ -107,6 +107,7 @@ async def write(request: web.Request) -> web.Response:
         call.text("album") or "",
         _gap_seconds(call),
         call.number("thread_id"),
+        call.flag("high_definition"),
     )
     messages = await people.write(telegram, chat, _person(call, chat), writing)
     return web.json_response({"messages": [chat.page_json(message) for message in messages]})

@@ -12,6 +12,9 @@ MAX_PHOTO_BYTES = 10 << 20
 MAX_WIDTH_AND_HEIGHT = 10_000
 MAX_RATIO = 20
 BOXES = (90, 320, 800, 1280)
+_MAX_THUMBNAIL_BYTES, _MAX_THUMBNAIL_SIDE = 200_000, 320
+# A person may choose to send a photo in high definition.
+HIGH_DEFINITION = 2560
 # A person's app scales a large picture down before sending it, so people may choose larger ones than bots.
 MAX_PERSON_PIXELS = 100_000_000
 
@@ -41,26 +44,37 @@ def check_bot_limits(data: bytes) -> None:
 
 
 @lru_cache(maxsize=16)
-def encode(data: bytes) -> tuple[EncodedSize, ...]:
-    """Return the sizes of a photo, smallest first; the largest has at most 1280 pixels a side."""
+def encode(data: bytes, high_definition: bool = False) -> tuple[EncodedSize, ...]:
+    """Return the sizes of a photo, smallest first; the largest has at most 1280 pixels a side, or 2560."""
+    all_boxes = (*BOXES, HIGH_DEFINITION) if high_definition else BOXES
     image = _open(data)
     if image.width * image.height > MAX_PERSON_PIXELS:
         raise PhotoError("PHOTO_INVALID_DIMENSIONS")
     # Decoding a JPEG at a fraction of its size takes a fraction of the work.
-    image.draft("RGB", (BOXES[-1], BOXES[-1]))
+    image.draft("RGB", (all_boxes[-1], all_boxes[-1]))
     try:
         upright = _flat_rgb(ImageOps.exif_transpose(image))
     except (OSError, SyntaxError, ValueError) as error:
         raise PhotoError("IMAGE_PROCESS_FAILED") from error
     longest = max(upright.size)
-    boxes = [box for box in BOXES if box < longest] or [longest]
-    if longest <= BOXES[-1] and boxes[-1] != longest:
+    boxes = [box for box in all_boxes if box < longest] or [longest]
+    if longest <= all_boxes[-1] and boxes[-1] != longest:
         boxes.append(longest)
     sizes = []
     for box in reversed(boxes):
         upright.thumbnail((box, box), Image.Resampling.LANCZOS, reducing_gap=2.0)
         sizes.append(EncodedSize(upright.width, upright.height, _jpeg(upright)))
     return tuple(reversed(sizes))
+
+
+def thumbnail_size(data: bytes) -> tuple[int, int] | None:
+    """Return the size of a thumbnail, None for one that is no JPEG of up to 200 kB and 320 pixels a side."""
+    try:
+        image = _open(data)
+    except PhotoError:
+        return None
+    fits = len(data) <= _MAX_THUMBNAIL_BYTES and max(image.size) <= _MAX_THUMBNAIL_SIDE
+    return image.size if fits and image.format == "JPEG" else None
 
 
 def _open(data: bytes) -> Image.Image:

@@ -21,8 +21,8 @@ class Command(StackCommand):
 
     help = (
         "Have Telegram send the bot's updates to the load balancer, and trust its certificate if it is self-signed. "
-        "With --remove, have it forget the webhook. Pending updates are kept. Telegram's apps learn the bot's commands "
-        "and what it is for, in each language."
+        "Pending updates are kept. Telegram's apps learn the bot's commands and what it is for, in each language. "
+        "With --remove, Telegram forgets the webhook."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -35,14 +35,21 @@ class TelegramUser:
         return self._write({"text": text, "reply_to": reply_to})[0]
 
     def send_photo(
-        self, photo: bytes, caption: str | None = None, reply_to: int | None = None, album: str | None = None
+        self,
+        photo: bytes,
+        caption: str | None = None,
+        reply_to: int | None = None,
+        album: str | None = None,
+        *,
+        high_definition: bool = False,
     ) -> int:
         """Send a picture in any format as a photo, which the bot gets as JPEG; return its message_id.
 
         With `album`, the media_group_id of one, it is a late photo of that.
         """
         file = ("photo", ("photo.jpg", photo, "image/jpeg"))
-        return self._write({"caption": caption, "reply_to": reply_to, "album": album}, [file])[0]
+        fields = {"caption": caption, "reply_to": reply_to, "album": album}
+        return self._write(fields | ({"high_definition": "true"} if high_definition else {}), [file])[0]
 
     def send_album(
         self, photos: Sequence[bytes], caption: str | None = None, *, kind: str = "photo", gap_seconds: float = 0.0
@@ -65,6 +72,10 @@ class TelegramUser:
         """Send a file unchanged; return its message_id."""
         file = ("document", (file_name, document, mime_type))
         return self._write({"caption": caption, "reply_to": reply_to}, [file])[0]
+
+    def send_clip(self, clip: bytes, kind: str = "animation", caption: str | None = None) -> int:
+        """Send an MP4 as an animation, or as a round video ("video_note"); return its message_id."""
+        return self._write({"caption": caption}, [(kind, ("clip.mp4", clip, "video/mp4"))])[0]
 
     def send_media(self, kind: str) -> int:
         """Send a sticker, video, voice or animation of no particular content; return its message_id."""

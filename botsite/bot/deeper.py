@@ -1,0 +1,62 @@
+"""Have the model look at a photo once more, for what it thinks hardly possible: another job, whose answer is one more.
+
+What is stored of a photo ends at some confidence. The new prediction has an id that is derived from the first one's, so
+a photo is looked at once more at most, however often the button is pressed.
+"""
+
+import hashlib
+import hmac
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+
+from botsite import pause
+from botsite.bot import acknowledge, looks
+from botsite.bot.language import gettext
+from botsite.bot.looks import Look
+from detection import images, jobs, times
+from detection.schemas import Prediction
+from detection.sentences import noop
+
+_in_thread = sync_to_async(thread_sensitive=False)
+LOOKING = noop("I'll look at it once more.")
+LOOKED = noop("I've looked at it once more already.")
+
+
+async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Send the job, and return what to tell. Raise images.ImageGone or botocore's errors."""
+    del message_id
+    if prediction.floor_percent:
+        return gettext(LOOKED)
+    if await _in_thread(images.head)(prediction.image_key, 1) is None:
+        raise images.ImageGone(f"{prediction.image_key} is not there any more")
+    created = await _in_thread(jobs.submit_stored)(_deeper(prediction, wanted))
+    stored = created.prediction
+    if stored is None or stored.finished:
+        return gettext(LOOKED)
+    if created.granted and not await _in_thread(pause.current)() and await _in_thread(acknowledge.needed)():
+        await acknowledge.acknowledge(stored)
+    return gettext(LOOKING)
+
+
+def _deeper(prediction: Prediction, wanted: Look) -> Prediction:
+    """Return a prediction for the same photo, in the same message, that is shown as the look but for its confidence."""
+    return Prediction(
+        _derived(prediction.prediction_id),
+        prediction.chat_id,
+        prediction.message_id,
+        image_key=prediction.image_key,
+        photo_bytes=prediction.photo_bytes,
+        sender_id=prediction.sender_id,
+        thread_id=prediction.thread_id,
+        language=prediction.language,
+        as_file=prediction.as_file,
+        floor_percent=looks.DEEPEST,
+        received_at=times.now(),
+        options=wanted.at(looks.DEEPEST).options,
+    )
+
+
+def _derived(prediction_id: str) -> str:
+    identity = f"{prediction_id}:{looks.DEEPER}"
+    return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,175 @@
+"""A GIF or a round video is answered by the frames at its quarters, as one album."""
+
+import re
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from botsite.bot import album_caption, found, looks, replies
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
+from detection import image_headers, images, items, predictions, queries, sentences
+from detection.model import decoding
+from detection.schemas import Prediction
+from tests.support import clips
+from tests.support.processes import wait_until
+
+
+@pytest.fixture
+def street(photo: bytes) -> np.ndarray:
+    """Return the sample photo at the size of a clip."""
+    return np.asarray(Image.open(BytesIO(photo)).convert("RGB").resize((640, 640)))
+
+
+@pytest.fixture
+def decoder() -> Iterator[decoding.Decoder]:
+    decoder = decoding.Decoder(decoding._CLIP_CHILD)
+    yield decoder
+    decoder.end()
+
+
+def moving(street: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield two seconds of a camera that turns a little."""
+    for number in range(20):
+        yield np.roll(street, 4 * number, axis=1)
+
+
+def newest(user: TelegramUser) -> Prediction:
+    prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
+    assert prediction is not None
+    return prediction
+
+
+def from_bot(user: TelegramUser) -> list[Message]:
+    return [message for message in user.messages() if message.from_bot]
+
+
+@pytest.mark.parametrize("kind", ["animation", "video_note"])
+def test_clip_is_answered_by_album_of_its_frames(user: TelegramUser, street: np.ndarray, kind: str) -> None:
+    message_id = user.send_clip(clips.clip(moving(street)), kind)
+    answer = user.wait_for_reply(message_id)
+    album = from_bot(user)
+    prediction = newest(user)
+    assert (prediction.clip, prediction.frames, len(album)) == (True, 4, 4)
+    assert len({message.media_group_id for message in album}) == 1
+    assert answer.caption == album_caption.total(found.counts(prediction.detections))
+    assert all(message.photo and not message.buttons for message in album)
+    # Each shows another frame.
+    pictures = [np.asarray(Image.open(BytesIO(user.download(message))).resize((64, 64)), float) for message in album]
+    assert all(np.abs(one - other).mean() > 2 for one, other in pairwise(pictures))
+    assert len(queries.latest_of_chat(user.chat_id)) == 1
+
+
+def test_still_clip_is_answered_by_one_photo(user: TelegramUser, street: np.ndarray) -> None:
+    answer = user.wait_for_reply(user.send_clip(clips.clip([street])))
+    assert answer.photo
+    assert len(from_bot(user)) == 1
+    assert answer.caption == found.caption(newest(user).detections)
+
+
+def test_clip_takes_options_of_its_caption(user: TelegramUser, street: np.ndarray) -> None:
+    answer = user.wait_for_reply(user.send_clip(clips.clip([street]), caption="only unicorn json"))
+    assert answer.document
+
+
+def test_empty_clip_is_told(user: TelegramUser) -> None:
+    answer = user.wait_for_reply(user.send_clip(clips.clip(clips.shades(20))))
+    assert answer.text == replies.NOTHING_IN_CLIP
+    assert answer.buttons == ()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: b"nothing", clips.sound, lambda: bytes(8), lambda: clips.clip(clips.shades(9))[:900]]
+)
+def test_unreadable_clip_is_refused_once(user: TelegramUser, make: Callable[[], bytes]) -> None:
+    answer = user.wait_for_reply(user.send_clip(make()))
+    assert answer.text == sentences.NO_CLIP
+    assert len(from_bot(user)) == 1
+
+
+def test_lost_frames_leave_the_others(user: TelegramUser, street: np.ndarray, stack: LocalStack) -> None:
+    control = TelegramControl(stack.telegram_url)
+    rule = control.fault("sendMediaGroup", "server_error", chat_id=user.chat_id, times=1)
+    message_id = user.send_clip(clips.clip(moving(street)))
+    wait_until(lambda: control.faults_fired(rule) == 1)
+    user.wait_for_reply(message_id)
+    assert len({message.media_group_id for message in from_bot(user)}) == 1
+    assert all(images.exists(key) for key in newest(user).frame_keys)
+
+
+def test_refused_album_of_frames_comes_as_text(user: TelegramUser, street: np.ndarray, stack: LocalStack) -> None:
+    control = TelegramControl(stack.telegram_url)
+    reason = "Bad Request: IMAGE_PROCESS_FAILED"
+    control.fault("sendMediaGroup", "bad_request", chat_id=user.chat_id, description=reason)
+    answer = user.wait_for_reply(user.send_clip(clips.clip(moving(street))))
+    assert answer.text == album_caption.total(found.counts(newest(user).detections))
+
+
+@pytest.mark.parametrize(("codec", "form"), [("libx264", "mp4"), ("gif", "gif"), ("libvpx-vp9", "webm")])
+def test_frames_are_those_at_the_quarters(decoder: decoding.Decoder, codec: str, form: str) -> None:
+    data = clips.clip(clips.shades(41), codec=codec, form=form)
+    brightness = [float(decoder.decode(data, quarter).mean()) for quarter in range(4)]
+    assert brightness == pytest.approx([0, 64, 128, 191], abs=12)
+
+
+def test_header_that_lies_about_length_does_no_harm(decoder: decoding.Decoder) -> None:
+    data = clips.lying(clips.clip(clips.shades(41)), 10 * 3600)
+    assert float(decoder.decode(data, 3).mean()) == pytest.approx(191, abs=12)
+
+
+def test_clip_of_too_many_pixels_is_refused(decoder: decoding.Decoder) -> None:
+    data = clips.clip(clips.shades(5), codec="gif", form="gif")
+    with pytest.raises(image_headers.UnreadableImage, match="65000 x 65000"):
+        decoder.decode(data[:6] + (65_000).to_bytes(2, "little") * 2 + data[10:], 0)
+    assert decoder.decode(data, 0).shape == (240, 320, 3)
+
+
+def test_header_that_lies_about_size_does_no_harm(decoder: decoding.Decoder) -> None:
+    data = clips.claiming_size(clips.clip(clips.shades(5)), 65_000, 65_000)
+    assert decoder.decode(data, 0).shape == (240, 320, 3)
+
+
+def test_damaged_clips_are_refused_or_read(decoder: decoding.Decoder) -> None:
+    whole, random = clips.clip(clips.shades(30)), Random(5)
+    for _ in range(20):
+        damaged = bytearray(whole)
+        for _ in range(30):
+            damaged[random.randrange(len(damaged))] = random.randrange(256)
+        try:
+            assert decoder.decode(bytes(damaged), 2).ndim == 3
+        except image_headers.UnreadableImage:
+            continue
+    assert decoder.decode(whole, 0).shape == (240, 320, 3)
+
+
+def test_long_clip_takes_bounded_time_and_memory(decoder: decoding.Decoder) -> None:
+    data = clips.clip(clips.shades(1800, 640, 640), per_second=30)
+    for quarter in range(4):
+        assert decoder.decode(data, quarter).shape == (640, 640, 3)
+    assert decoder.pid
+    status = Path(f"/proc/{decoder.pid}/status").read_text()
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert peak
+    assert int(peak[1]) < 200 * 1024
+
+
+def test_child_for_clips_can_open_nothing(decoder: decoding.Decoder) -> None:
+    decoder.decode(clips.clip(clips.shades(2)), 0)
+    limits = Path(f"/proc/{decoder.pid}/limits").read_text()
+    assert re.search(r"Max open files\s+0\s+0", limits)
+    assert len(list(Path(f"/proc/{decoder.pid}/fd").iterdir())) <= 4
+
+
+def test_item_says_whether_it_is_a_clip() -> None:
+    photo, clip = Prediction("x", 1, 2, "photos/x"), Prediction("x", 1, 2, "photos/x", clip=True, frames=3)
+    assert "clip" not in items.write(photo)
+    assert items.write(clip)["clip"] is True
+    assert photo.frame_keys == ["results/x.jpg"]
+    assert clip.frame_keys == ["results/x.jpg", "results/x.frame2.jpg", "results/x.frame3.jpg"]
+    assert looks.keyboard(clip, looks.first(clip)) == []
