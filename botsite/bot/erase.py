@@ -25,14 +25,14 @@ ERASE = "erase"
 _YES, _NO = "yes", "no"
 ASK = noop(
     "Shall I delete everything I keep of this chat? Your photos, what was found in them, what you said about my "
-    "answers, and your settings. Nobody can undo it."
+    "answers, and your settings. This can't be undone."
 )
 ASK_IN_GROUP = noop(
-    "Shall I delete every photo that you've sent in this group, and what was found in it? Nobody can undo it. "
+    "Shall I delete every photo that you've sent in this group, and what was found in it? This can't be undone. "
     "What you've sent me in private stays; ask me there."
 )
 DELETE, KEEP = noop("Delete everything"), noop("Keep it")
-KEPT = noop("I've deleted nothing.")
+KEPT = noop("Nothing was deleted.")
 AT_IT = noop("I'm deleting it. I'll tell you when I'm done.")
 NOT_YOURS = noop("Only the person who asked for it can do that.")
 # Of messages about the wait; the others stay, without a photo. Each takes a call of Telegram.
