@@ -43,7 +43,7 @@ START = noop(
     "/help tells you more, /privacy what I keep."
 )
 HELP = noop(
-    "Send me a photo, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB).\n"
+    "Send me a photo, an album, a GIF or a round video, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB).\n"
     "You get it back with a box around each object I recognise, and the counts.\n\n"
     "In its caption you can ask for: only person, car; conf 0.4; labels off; blur (people); json.\n"
     "Reply “what is this?” to a photo that is in our chat already, and I look at that one.\n\n"
