@@ -1,9 +1,10 @@
 """Keep photos out that are too many, or of people who may not send any, and tell their senders so.
 
 What is kept out costs no download, no S3 and no SQS. A photo over a limit has its item, `failed` with the sentence
-that says when it goes on. One reply a minute tells the chat; it is the answer to all photos that the same limit keeps
-out in that minute, so that a flood of photos is no flood of messages. Of people who may not send photos nothing is
-kept: in a private chat they are told, once a minute; in a group, nobody is bothered.
+that says when it goes on, and gets that sentence as its reply. A flood of photos must not become a flood of messages:
+after five replies, one comes every twelve seconds, and it is the answer to the photos in between, too. An album gets
+one reply, and a group one a minute. Of people who may not send photos nothing is kept: in a private chat they are told,
+once a minute; in a group, nobody is bothered.
 """
 
 from dataclasses import dataclass, replace
@@ -41,7 +42,8 @@ async def over_limit(photo: Photo, prediction_id: str) -> KeptOut | None:
     reached = await _take(photo, prediction_id)
     if reached is None:
         return None
-    return KeptOut(sentence(reached), told=not await _may_tell(photo.chat_id, reached.span))
+    seldom = photo.in_group or bool(photo.album)
+    return KeptOut(sentence(reached), told=not await _may_tell(photo.chat_id, reached.span, seldom=seldom))
 
 
 async def over_guests_limit(guest: Guest, prediction_id: str) -> str:
@@ -67,7 +69,7 @@ async def unwelcome(photo: Photo) -> str | None:
         return None
     person = limits.person_of(photo)
     log.info("photo_not_allowed", chat_id=photo.chat_id, sender_id=person)
-    tell = not photo.in_group and await _may_tell(photo.chat_id, "list")
+    tell = not photo.in_group and await _may_tell(photo.chat_id, "list", seldom=True)
     return replies.not_allowed(person) if tell else ""
 
 
@@ -82,7 +84,9 @@ def clock(time: datetime) -> str:
     return f"{time:%H:%M}" if time.second == 0 else f"{time:%H:%M:%S}"
 
 
-async def _may_tell(chat_id: int, what: str) -> bool:
-    """Return whether nobody was told of that limit in this chat for a minute."""
-    notice = rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
-    return await _in_thread(rate_limit.idle)(notice, _NOTICE_SECONDS)
+async def _may_tell(chat_id: int, what: str, *, seldom: bool) -> bool:
+    """Return whether to tell a chat of a limit, again; `seldom`: if nobody has for a minute."""
+    if seldom:
+        notice = rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
+        return await _in_thread(rate_limit.idle)(notice, _NOTICE_SECONDS)
+    return await _in_thread(rate_limit.spare)(rate_limit.Limit(f"limit#each#{what}#{chat_id}", 12.0, 5))

@@ -151,6 +151,15 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         await asyncio.shield(in_flight.start(_submit(photo, prediction, file)))
 
 
+async def _refuse(prediction: Prediction, reason: str) -> None:
+    """Tell the sender of a photo over a limit; the sweep does so if the chat has too many answers right now."""
+    await _in_thread(jobs.refuse)(prediction, reason)
+    try:
+        await deliver.deliver(prediction.prediction_id)
+    except TelegramError as error:
+        log.info("refusal_postponed", error=str(error))
+
+
 async def _deleted(photo: Photo, identity: str) -> bool:
     """Return whether its sender has had everything deleted since; then nothing is left of it here, either."""
     if not await _in_thread(deletions.covers)(photo.chat_id, photo.sender_id, photo.sent_at):
