@@ -22,6 +22,8 @@ SECRET = "X-Telegram-Bot-Api-Secret-Token"
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneSite]:
     with lone_site(tmp_path_factory.mktemp("site")) as site:
+        # It listens before it has loaded everything.
+        assert site.send("GET /healthz HTTP/1.1") == 200
         yield site
 
 

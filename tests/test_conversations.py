@@ -20,7 +20,8 @@ from detection.schemas import Prediction
 from tests.support import new_updates
 
 _numbers = count(310_000)
-_groups = count(-39_000, -1)
+_groups = count(-59_000, -1)
+BOT = "object_detection_bot"
 _users = count(320_000)
 
 
@@ -78,7 +79,7 @@ def test_whole_conversation_is_in_persons_language(stack: LocalStack, photo: byt
 def test_people_of_a_group_are_answered_in_their_own_languages(stack: LocalStack, photo: bytes) -> None:
     group = next(_groups)
     people = {code: person(stack, code, group) for code in ("de", "ar")}
-    sent = {code: user.send_photo(photo) for code, user in people.items()}
+    sent = {code: user.send_photo(photo, caption=f"@{BOT}") for code, user in people.items()}
     answers = {code: people[code].wait_for_reply(message_id) for code, message_id in sent.items()}
     detections = newest(people["de"])
     assert {code: answer.caption for code, answer in answers.items()} == {

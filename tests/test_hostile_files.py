@@ -78,7 +78,8 @@ def test_file_is_answered_or_refused(model: yolo.Model, photo: bytes, hostile: H
     if answer.full:
         drawn = Image.open(BytesIO(answer.full))
         assert max(drawn.size) <= decoding.FULL_SIDE * 1.4
-        assert np.abs(_small(boxed) - _small(drawn)).mean() < 25
+        # Of a picture of a few pixels, a box leaves nothing to see.
+        assert min(drawn.size) < 16 or np.abs(_small(boxed) - _small(drawn)).mean() < 25
     if hostile.outcome is Outcome.BOXED:
         assert np.abs(_small(boxed) - _small(Image.open(BytesIO(photo)))).mean() < 70
 

@@ -77,7 +77,8 @@ def source(code: str) -> str:
 def binary(code: str) -> bytes:
     """Return a catalogue compiled, as `msgfmt` does."""
     catalogue = _catalogue(code)
-    known = {key: forms for key, forms in _texts(catalogue).items() if key in set(messages())}
+    said = set(messages())
+    known = {key: forms for key, forms in _texts(catalogue).items() if key in said}
     return _compiled(_header(code, catalogue), known)
 
 
