@@ -139,7 +139,7 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         if kept_out:
             await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
             if not await _deleted(photo, identity):
-                await deliver.deliver(identity)
+                await _tell(identity)
             return
         try:
             file = await fetching.fetch(photo)
@@ -151,11 +151,10 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         await asyncio.shield(in_flight.start(_submit(photo, prediction, file)))
 
 
-async def _refuse(prediction: Prediction, reason: str) -> None:
+async def _tell(identity: str) -> None:
     """Tell the sender of a photo over a limit; the sweep does so if the chat has too many answers right now."""
-    await _in_thread(jobs.refuse)(prediction, reason)
     try:
-        await deliver.deliver(prediction.prediction_id)
+        await deliver.deliver(identity)
     except TelegramError as error:
         log.info("refusal_postponed", error=str(error))
 
