@@ -17,7 +17,7 @@ from detection.model import yolo
 from detection.schemas import Detection, Prediction
 from tests.support.processes import wait_until
 
-_groups = count(-69_000, -1)
+_groups = count(-99_000, -1)
 BUS, DOG = Detection("bus", 0.9, 0.3, 0.5, 0.2, 0.4), Detection("dog", 0.6, 0.7, 0.5, 0.2, 0.4)
 COCO = [f"thing {number:03d}" for number in range(365)]
 

@@ -17,6 +17,7 @@ from detection import predictions
 from detection.schemas import Prediction
 from tests.support import letters, states
 from tests.support.browsing import CONTRAST, watched
+from tests.support.processes import wait_until
 
 PICTURE = Path(__file__).resolve().parent.parent / "var" / "ops.jpg"
 PHOTOS = 6
@@ -167,21 +168,27 @@ def test_time_range_stays_in_address_and_refreshes(page: Page) -> None:
 
 
 def test_pointer_shows_values_of_a_moment(page: Page, past: None) -> None:
-    box = probe(page).bounding_box()
-    assert box
+    readout = probe(page).locator("output")
     shown = []
     for share in (0.3, 0.9):
-        page.mouse.move(box["x"] + share * box["width"], box["y"] + 40)
-        readout = probe(page).locator("output")
+
+        def point(share: float = share) -> bool:
+            """Point at the chart; a refresh may move it away at any moment."""
+            box = probe(page).bounding_box()
+            assert box
+            for shift in (0, 1):
+                page.mouse.move(box["x"] + share * box["width"] + shift, box["y"] + 40)
+            inside = readout.bounding_box()
+            return inside is not None and (
+                box["x"] <= inside["x"] <= inside["x"] + inside["width"] <= box["x"] + box["width"]
+            )
+
+        wait_until(point)
         expect(readout).to_have_text(re.compile(r"^\d\d:\d\d UTC\nbacklog \d+$"))
-        expect(readout).to_be_visible()
-        inside = readout.bounding_box()
-        assert inside
-        assert box["x"] <= inside["x"] <= inside["x"] + inside["width"] <= box["x"] + box["width"]
-        shown.append(readout.inner_text())
+        shown.append(readout.text_content() or "")
     assert shown[0] < shown[1]
     page.mouse.move(0, 0)
-    expect(probe(page).locator("output")).to_be_hidden()
+    expect(readout).to_be_hidden()
 
 
 def test_keys_show_values_and_refreshes_keep_them(page: Page, past: None) -> None:

@@ -13,7 +13,7 @@ from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions, queries
 from detection.schemas import Form, Options, Prediction
 
-_groups = count(-59_000, -1)
+_groups = count(-89_000, -1)
 
 
 def menu(user: TelegramUser) -> Message:

@@ -11,7 +11,7 @@ from detection import predictions, queries, sentences
 from detection.schemas import Prediction
 
 BOT = "object_detection_bot"
-_groups = count(-49_000, -1)
+_groups = count(-79_000, -1)
 
 
 @pytest.fixture
