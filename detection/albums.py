@@ -95,7 +95,7 @@ def leave(album_id: str, photo: Member) -> None:
 
 
 def find(album_id: str) -> Album | None:
-    """Return the album as it is now (a consistent read), or None if there is none that can be read."""
+    """Return the album as it is now (a consistent read), or None if it is missing or unreadable."""
     key = {"prediction_id": KEY.format(album_id)}
     item = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key, ConsistentRead=True).get("Item")
     return _read(item) if item else None

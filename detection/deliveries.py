@@ -157,7 +157,7 @@ def close_chat(chat_id: int) -> None:
 def migrate_chat(chat_id: int, new_chat_id: int) -> frozenset[str]:
     """Redirect what is not yet answered in a group to the supergroup that it has become; return the albums among it.
 
-    That numbers its messages anew: the one that tells how the wait goes would be somebody else's.
+    It renumbers its messages: the status message's number would be somebody else's.
     """
     moved = []
     for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):

@@ -232,7 +232,7 @@ def note_guest_message(prediction_id: str, inline_message_id: str) -> Outcome:
 
 
 def note_picture(prediction_id: str, file_id: str, message_id: int | None = None) -> Outcome:
-    """Record under which file_id Telegram has the boxed photo; refused if there is no item.
+    """Record under which file_id Telegram has the boxed photo; refused without an item.
 
     `message_id` is the message in the operator's chat by which Telegram got it, if it did.
     """

@@ -533,7 +533,7 @@ def test_album_follows_group(site: Site, stack: LocalStack, known_file: FileRefe
     sending.age()
     first = sending.photos()[0]
     new = TelegramUser(stack.telegram_url, TelegramControl(stack.telegram_url).migrate(group.chat_id))
-    # The supergroup numbers its messages anew: this one has the number of the word on the wait.
+    # The supergroup renumbers its messages: this one has the number of the word on the wait.
     there = new.send_text("hello")
     assert sending.album().status_message_id == there
     assert site.deliver(first) == 200

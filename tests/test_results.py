@@ -233,7 +233,7 @@ def test_status_of_migrated_group_is_left_behind(call: Call, stack: LocalStack) 
     predictions.note_status_message(prediction.prediction_id, 1)
     predictions.fail(prediction.prediction_id, "sorry")
     moved_to = TelegramUser(stack.telegram_url, TelegramControl(stack.telegram_url).migrate(member.chat_id))
-    # The supergroup numbers its messages anew, so the first one there is not the status.
+    # The supergroup renumbers its messages, so the first one there is not the status.
     first = moved_to.wait_for_reply(moved_to.send_text("/help"))
     assert call(prediction.prediction_id) == 200
     assert moved_to.wait_for(lambda message: message.text == "sorry")

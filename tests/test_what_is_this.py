@@ -1,4 +1,4 @@
-"""A reply to a photo asks about that photo, whoever sent it."""
+"""A reply to a photo asks about that photo, no matter who sent it."""
 
 from itertools import count
 
@@ -119,7 +119,7 @@ def test_talk_about_photos_in_group_is_left_alone(
     assert stored(ada) == []
 
 
-def test_buttons_are_for_whoever_asked(ada: TelegramUser, bob: TelegramUser, photo: bytes) -> None:
+def test_buttons_are_for_the_asker(ada: TelegramUser, bob: TelegramUser, photo: bytes) -> None:
     answer = bob.wait_for_reply(bob.send_text(f"@{BOT}", reply_to=ada.send_photo(photo)))
     button = next(button for button in answer.buttons if button.data)
     assert "Only the person" in ada.wait_for_answer(ada.press(answer.message_id, str(button.data))).text

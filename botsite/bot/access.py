@@ -1,6 +1,6 @@
 """Know who may send photos: ALLOWED_USERS and DENIED_USERS, by ids and @names.
 
-Commands are for everybody: who may not send photos can still read what is kept, and have it deleted.
+Commands are for everybody: people who may not send photos can still read what is kept, and have it deleted.
 """
 
 from django.conf import settings
@@ -9,7 +9,7 @@ from botsite.bot.updates import Guest, Photo, Press
 
 
 def of_sender(asked: Photo | Guest) -> frozenset[str]:
-    """Return what a list may call whoever asks: a user or a channel, or the chat it comes from."""
+    """Return what a list may call the sender: a user or a channel, or the chat it comes from."""
     return _called(asked.sender_name, asked.chat_id, asked.sender_id, asked.sender_chat)
 
 

@@ -188,7 +188,7 @@ class _Follower:
         now = await _in_thread(queries.find_many)(list(self._followed))
         for identity, followed in list(self._followed.items()):
             current = now.get(identity)
-            # A group that has become a supergroup has another id, and numbers its messages anew.
+            # A group that has become a supergroup has another id, and renumbers its messages.
             moved = current is not None and current.chat_id != followed.prediction.chat_id
             if current is None or moved or followed.since < times.now(-_FOLLOWED_FOR):
                 del self._followed[identity]

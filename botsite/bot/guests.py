@@ -124,7 +124,7 @@ async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
         return
     with closing(file):
         await _in_thread(jobs.complete)(prediction, file.data)
-    # Whoever deletes what is stored may have looked before this was.
+    # A deletion may have looked before this was stored.
     await _deleted(guest, identity)
 
 

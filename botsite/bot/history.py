@@ -181,7 +181,7 @@ def _statistics(chat_id: int) -> str:
 
 
 def _waits(there: Sequence[Prediction]) -> float:
-    """Return the median of the seconds to an answer, 0 if there are none."""
+    """Return the median of the seconds to an answer, 0 without answers."""
     seconds = sorted(
         (prediction.delivered_at - since).total_seconds()
         for prediction in there

@@ -95,14 +95,14 @@ class Limited:
 def key(person: int) -> str:
     """Return the key of a person's item.
 
-    It holds no photo and no text, only counts, for two days. Whoever deletes a person's data leaves it: the limit would
-    otherwise begin anew with each deletion.
+    It holds no photo and no text, only counts, for two days. Deleting a person's data leaves it: otherwise each
+    deletion would reset the limit.
     """
     return f"limit#{person}"
 
 
 def person_of(asked: Photo | Guest) -> int:
-    """Return whose limit a photo counts for: that of whoever asks, a user or a channel."""
+    """Return whose limit a photo counts for: the sender, a user or a channel."""
     if asked.sender_chat is not None:
         return asked.sender_chat
     return asked.chat_id if asked.sender_id is None else asked.sender_id

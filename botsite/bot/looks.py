@@ -63,7 +63,7 @@ def shown(prediction: Prediction, look: Look) -> list[Detection]:
 
 
 def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
-    """Return the buttons that lead from a look to the ones beside it; none for clips and the first releases."""
+    """Return the buttons that lead from a look to its neighbours; none for clips and the first releases."""
     if prediction.clip or (prediction.detections and not prediction.candidates):
         return []
     found = shown(prediction, look)

@@ -72,7 +72,7 @@ async def pressed(press: Press, wanted: str) -> str:
 
 
 def _changed(before: Preferences, what: str, value: str) -> Preferences | None:
-    """Return what is preferred after a press, None if no button of ours does that."""
+    """Return the preferences after a press, None for an unknown button."""
     change = _CHANGES.get(what)
     return change(before, value) if change else None
 

@@ -182,7 +182,7 @@ async def _submit(photo: Photo, prediction: Prediction, file: Spool) -> None:
         prediction = replace(prediction, photo_bytes=len(file.data))
         activity = [] if paused or waits else [_show_activity(prediction)]
         stored, *_ = await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), *activity)
-    # Whoever deletes what is stored may have looked before this was.
+    # A deletion may have looked before this was stored.
     if await _deleted(photo, prediction.prediction_id):
         return
     if paused:

@@ -299,7 +299,7 @@ def _file(file: Any, where: dict[str, Any], caption: Any, album: Any, declared: 
 
 
 def _name(sender: User | Chat | None) -> str:
-    """Return a sender's @name in lower case; empty if there is none."""
+    """Return a sender's @name in lower case; empty if they have no @name."""
     name = sender.username if sender else None
     return name.lower() if isinstance(name, str) and _USERNAME.fullmatch(name) else ""
 

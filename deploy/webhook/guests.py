@@ -24,7 +24,7 @@ def look(token: str, storage_chat: int | None) -> GuestMode:
 
 
 def refusal(token: str, storage_chat: int | None) -> str:
-    """Return why the bot can't write to the chat, empty if it can or there is none.
+    """Return why the bot can't write to the chat, empty if it can, or no chat is set.
 
     A channel takes no chat action, so a message is sent without a sound, and deleted.
     """

@@ -209,7 +209,7 @@ def _runs(options: argparse.Namespace) -> Iterator[Run]:
 
 
 def _replace_sites(stack: "LocalStack", acknowledge: str) -> None:
-    """Start the sites anew, with acknowledgements "on" or "off"."""
+    """Restart the sites with acknowledgements "on" or "off"."""
     old = dict(stack.sites)
     stack.sites.clear()
     for site, address in old.items():

@@ -106,7 +106,7 @@ def _marked(tree: ast.AST) -> Iterator[Message]:
 
 
 def _catalogue(code: str) -> Catalog:
-    """Return the catalogue of a language, empty if there is none yet."""
+    """Return the catalogue of a language, empty if it does not exist yet."""
     if not path(code, "po").is_file():
         return Catalog(code)
     with path(code, "po").open("rb") as file:

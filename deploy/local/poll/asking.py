@@ -22,7 +22,7 @@ _ANSWER_SECONDS = 15
 _AT_ONCE = 100
 _LONGEST_WAIT_SECONDS = 30.0
 _CONFLICT_SECONDS = 5.0
-# Whoever comes last and meets another leaves: a new poll ends the old one, and Telegram tells only the old one.
+# The last to come leaves: a new poll ends the old one, and Telegram tells only the old one.
 _NEW_SECONDS = 60.0
 _CONFLICTS_AT_MOST = 6
 _SPOKEN_LENGTH = 200

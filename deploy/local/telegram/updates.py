@@ -72,7 +72,7 @@ class Updates:
     def make_raw(self, body: bytes) -> Update:
         """Return an update with any body, in the queue of the chat that it names, if any.
 
-        Later updates have higher ids, as with Telegram: whoever polls would take the others for confirmed.
+        Later updates have higher ids, as with Telegram: a poller would take the others for confirmed.
         """
         update = self._update(body, "injected", LIFETIME_SECONDS)
         try:
