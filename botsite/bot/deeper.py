@@ -1,4 +1,4 @@
-"""Have the model look at a photo once more, for what it thinks hardly possible: another job, whose answer is one more.
+"""Have the model look at a photo again, below 10 %: a new job with an answer of its own.
 
 What is stored of a photo ends at some confidence. The new prediction has an id that is derived from the first one's, so
 a photo is looked at once more at most, however often the button is pressed.

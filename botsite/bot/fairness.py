@@ -1,4 +1,4 @@
-"""Keep photos out that are too many, or of people who may not send any, and tell their senders so.
+"""Refuse photos over a limit and from people who may not send any, and tell their senders.
 
 What is kept out costs no download, no S3 and no SQS. A photo over a limit has its item, `failed` with the sentence
 that says when it goes on, and gets that sentence as its reply. A flood of photos must not become a flood of messages:

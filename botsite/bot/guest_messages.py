@@ -1,4 +1,4 @@
-"""Send a guest's message and change it: one answer to a query, of which Telegram tells no more than an id.
+"""Send and edit the one message that answers a guest query; Telegram gives no more of it than an id.
 
 An edit of such a message takes no new file, so a picture is sent to a chat of the operator's first.
 """

@@ -1,4 +1,4 @@
-"""Draw into a photo at its full resolution, strip by strip, so that it takes no memory but for the picture itself."""
+"""Draw into a photo at its full resolution, strip by strip, so that it needs no memory beyond the picture itself."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
