@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from botsite import aws
 from botsite.bot import found, presses, replies
 from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
@@ -16,7 +14,7 @@ from deploy.local.telegram.client import FileReference, Message, TelegramControl
 from detection import deliveries, images, predictions, queries, sentences, times
 from detection.schemas import Detection, Prediction
 from tests.support import new_updates
-from tests.support.telling_site import Site, telling_site
+from tests.support.telling_site import Site, telling_site, unread_queue
 
 # Groups of several people; a group takes 20 messages a minute.
 _groups = count(-19_000, -1)
@@ -26,9 +24,8 @@ CAPTION = found.caption([BUS])
 
 @pytest.fixture(scope="module")
 def queue(stack: LocalStack) -> Iterator[str]:
-    url = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
-    yield url
-    aws.client("sqs").delete_queue(QueueUrl=url)
+    with unread_queue() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

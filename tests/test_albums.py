@@ -23,7 +23,7 @@ from detection.schemas import EVERYTHING, Delivery, Detection, Options, Predicti
 from tests.support import new_updates, operators
 from tests.support.operators import JOBS
 from tests.support.processes import wait_until
-from tests.support.telling_site import Site, telling_site
+from tests.support.telling_site import Site, telling_site, unread_queue
 
 _groups = count(-39_000, -1)
 _message_ids = count(800_000)
@@ -38,9 +38,8 @@ CONTENT_REFUSED = "Bad Request: PHOTO_INVALID_DIMENSIONS"
 
 @pytest.fixture(scope="module")
 def queue(stack: LocalStack) -> Iterator[str]:
-    url = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
-    yield url
-    aws.client("sqs").delete_queue(QueueUrl=url)
+    with unread_queue() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

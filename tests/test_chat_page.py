@@ -3,16 +3,14 @@
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
-from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from tests.support import new_updates
-from tests.support.telling_site import telling_site
+from tests.support.telling_site import telling_site, unread_queue
 
 ROOT = Path(__file__).resolve().parent.parent
 FROM_BOT = '[data-testid="message"][data-from="bot"]'
@@ -66,8 +64,7 @@ def test_wait_is_shown_on_page(browser: Browser, stack: LocalStack, photo: bytes
     assert sent
     assert sent.photo
     page = browser.new_page(viewport={"width": 400, "height": 560}, device_scale_factor=2)
-    queue = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
-    with telling_site(stack, queue) as site:
+    with unread_queue() as queue, telling_site(stack, queue) as site:
         assert site.post(new_updates.with_photo(user.chat_id, sent.photo, message_id=message_id)) == 200
         page.goto(f"{stack.telegram_url}/?chat={user.chat_id}")
         status = page.locator(FROM_BOT).first
@@ -78,7 +75,6 @@ def test_wait_is_shown_on_page(browser: Browser, stack: LocalStack, photo: bytes
         control.clear_faults()
         cancel.click()
         expect(status).to_contain_text("Cancelled")
-    aws.client("sqs").delete_queue(QueueUrl=queue)
     page.close()
 
 

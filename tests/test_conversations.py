@@ -1,23 +1,18 @@
 """People talk to the bot in their languages, at the same time: everything it says to one is in theirs."""
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
-from typing import Any
-from uuid import uuid4
 
-import httpx
 import pytest
 
-from botsite import aws
 from botsite.bot import found, language, presses, replies, waiting
-from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramUser
 from detection import images, predictions, queries, sentences
 from detection.schemas import Prediction
 from tests.support import new_updates
+from tests.support.telling_site import Site, telling_site, unread_queue
 
 _numbers = count(310_000)
 _groups = count(-59_000, -1)
@@ -91,36 +86,21 @@ def test_people_of_a_group_are_answered_in_their_own_languages(stack: LocalStack
 
 
 @pytest.fixture(scope="module")
-def busy_site(stack: LocalStack) -> Iterator[str]:
-    """Run a site whose jobs nobody takes; return its address."""
-    queue = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
-    port = free_port()
-    child = stack.start_site("127.0.0.1", port, ACKNOWLEDGE="on", JOBS_QUEUE_URL=queue)
-    address = stack.sites.pop(child)
-    child.wait_ready(lambda: listening("127.0.0.1", port))
-    yield address
-    child.terminate()
-    child.wait()
-    aws.client("sqs").delete_queue(QueueUrl=queue)
-
-
-def post(stack: LocalStack, site: str, update: dict[str, Any]) -> None:
-    headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
-    answer = httpx.post(
-        f"{site}/telegram/webhook", content=json.dumps(update), headers=headers, timeout=PATIENCE_SECONDS
-    )
-    assert answer.status_code == 200
+def busy_site(stack: LocalStack) -> Iterator[Site]:
+    """Run a site whose jobs nobody takes."""
+    with unread_queue() as queue, telling_site(stack, queue) as site:
+        yield site
 
 
 def test_waiting_people_are_told_in_their_own_languages(
-    stack: LocalStack, busy_site: str, known_file: FileReference
+    stack: LocalStack, busy_site: Site, known_file: FileReference
 ) -> None:
     people = {code: person(stack, code) for code in ("de", "ar", "en")}
     for code, user in people.items():
         message_id = user.send_text("hello")
         update = new_updates.with_photo(user.chat_id, known_file, message_id=message_id)
         update["message"]["from"]["language_code"] = code
-        post(stack, busy_site, update)
+        assert busy_site.post(update) == 200
     statuses = {code: user.wait_for(lambda one: one.tells_of_wait) for code, user in people.items()}
     for code, status in statuses.items():
         assert [button.text for button in status.buttons] == [said(code, "Cancel")]
@@ -133,12 +113,12 @@ def test_waiting_people_are_told_in_their_own_languages(
 
 
 def test_cancelled_photo_is_answered_in_its_language(
-    stack: LocalStack, busy_site: str, known_file: FileReference
+    stack: LocalStack, busy_site: Site, known_file: FileReference
 ) -> None:
     user = person(stack, "ru")
     update = new_updates.with_photo(user.chat_id, known_file, message_id=user.send_text("hello"))
     update["message"]["from"]["language_code"] = "ru"
-    post(stack, busy_site, update)
+    assert busy_site.post(update) == 200
     status = user.wait_for(lambda one: one.tells_of_wait)
     assert user.wait_for_answer(user.press(status.message_id, str(status.buttons[0].data))).text == ""
     assert again(user, status).text == said("ru", sentences.CANCELLED)

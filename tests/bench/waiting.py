@@ -34,6 +34,7 @@ import django
 import httpx
 import numpy as np
 
+from deploy import background
 from deploy.local.telegram.client import ANSWERING, BotCall, Message, TelegramControl, TelegramUser
 
 if TYPE_CHECKING:
@@ -102,26 +103,20 @@ class People:
     @contextmanager
     def pressing(self) -> Iterator[None]:
         """Have somebody press a button once a second, within the block."""
-        over, failed = threading.Event(), []
+        over = threading.Event()
 
         def press() -> None:
-            try:
-                for user in cycle(self.users):
-                    if over.wait(_PRESS_EVERY_SECONDS):
-                        return
-                    self._press(user)
-            except Exception as error:  # noqa: BLE001 - it is raised again where the block ends
-                failed.append(error)
+            for user in cycle(self.users):
+                if over.wait(_PRESS_EVERY_SECONDS):
+                    return
+                self._press(user)
 
-        thread = threading.Thread(target=press, name="presses", daemon=True)
-        thread.start()
+        pressing = background.start(press)
         try:
             yield
         finally:
             over.set()
-            thread.join()
-        if failed:
-            raise failed[0]
+            pressing.result()
 
     def _press(self, user: TelegramUser) -> None:
         """Press the first button that changes the picture of the newest answer, if there is one; time it."""

@@ -10,6 +10,7 @@ from itertools import cycle
 
 import numpy as np
 
+from deploy import background
 from tests.chaos.cells import Scene
 from tests.chaos.crowd import Crowd
 
@@ -18,28 +19,21 @@ from tests.chaos.crowd import Crowd
 def photos(crowd: Crowd, photo: bytes, every_seconds: float) -> Iterator[None]:
     """Have one person after another send the photo within the block, at a steady rate whatever the answers do."""
     over = threading.Event()
-    failed: list[Exception] = []
 
     def send() -> None:
         due = time.monotonic()
-        try:
-            for user in cycle(crowd.users):
-                if over.wait(max(0.0, due - time.monotonic())):
-                    return
-                crowd.send(photo, [user])
-                due += every_seconds
-        except Exception as error:  # noqa: BLE001 - it is raised again where the block ends
-            failed.append(error)
+        for user in cycle(crowd.users):
+            if over.wait(max(0.0, due - time.monotonic())):
+                return
+            crowd.send(photo, [user])
+            due += every_seconds
 
-    thread = threading.Thread(target=send, name="photos", daemon=True)
-    thread.start()
+    sending = background.start(send)
     try:
         yield
     finally:
         over.set()
-        thread.join()
-    if failed:
-        raise failed[0]
+        sending.result()
 
 
 def p95(waits: Sequence[float]) -> float:

@@ -1,17 +1,21 @@
 """A site that tells people how the wait goes, and whose jobs nobody takes but the test."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
-from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
+from botsite import aws
+from botsite.bot import rate_limit
+from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening, wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
-from detection import callback
+from detection import callback, predictions
 from detection.schemas import Prediction
 from tests.support import new_updates
 
@@ -32,7 +36,11 @@ class Site:
         return message_id
 
     def post(self, update: dict[str, Any]) -> int:
-        """Deliver an update as Telegram does; return the status."""
+        """Deliver an update as Telegram does; return the status.
+
+        First, other tests' answers get out of the way: a message about the wait is left out if the bot has no turn.
+        """
+        wait_until(_bot_is_idle)
         headers = {"X-Telegram-Bot-Api-Secret-Token": self.stack.env["TELEGRAM_WEBHOOK_SECRET"]}
         url = f"{self.address}/telegram/webhook"
         # As text, because JSON can hold half a character.
@@ -45,6 +53,19 @@ class Site:
         params = {"predictionId": prediction.prediction_id}
         url = f"{self.address}/results"
         return httpx.get(url, params=params, headers=headers, timeout=PATIENCE_SECONDS).status_code
+
+
+def _bot_is_idle() -> bool:
+    item = predictions.find_item(rate_limit.BOT.key) or {}
+    return float(item.get("next_at", 0)) <= time.time()
+
+
+@contextmanager
+def unread_queue() -> Iterator[str]:
+    """Create a queue that no worker reads; yield its URL."""
+    url = aws.client("sqs").create_queue(QueueName=f"nobody-{uuid4().hex}")["QueueUrl"]
+    yield url
+    aws.client("sqs").delete_queue(QueueUrl=url)
 
 
 @contextmanager
