@@ -137,7 +137,9 @@ def note_status_message(album_id: str, message_id: int) -> bool:
         _update(
             album_id,
             "SET status_message_id = :message",
-            "attribute_exists(photos) AND attribute_not_exists(closed_at) AND attribute_not_exists(status_message_id)",
+            # botocore repeats a write whose reply was lost: that one finds its own message.
+            "status_message_id = :message OR (attribute_exists(photos)"
+            " AND attribute_not_exists(closed_at) AND attribute_not_exists(status_message_id))",
             {":message": message_id},
         )
     )

@@ -575,6 +575,14 @@ def test_album_is_acknowledged_once(sending: Sending) -> None:
     assert len(sending.user.messages()) == 4
 
 
+def test_message_of_wait_is_noted_by_repeated_write(sending: Sending) -> None:
+    sending.send(2)
+    (message,) = waiting(sending.user)
+    album_id = sending.album().album_id
+    assert albums.note_status_message(album_id, message.message_id)
+    assert not albums.note_status_message(album_id, message.message_id + 1)
+
+
 def test_cancel_is_for_all(sending: Sending) -> None:
     sending.send(3)
     (message,) = waiting(sending.user)
