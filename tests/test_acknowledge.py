@@ -1,13 +1,17 @@
 """People who have to wait are told for how long, in one message that becomes the answer."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from botsite.bot import found, presses, replies
+from botsite import aws
+from botsite.bot import acknowledge, connections, found, presses, replies
 from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
@@ -18,6 +22,9 @@ from tests.support.telling_site import Site, telling_site, unread_queue
 
 # Groups of several people; a group takes 20 messages a minute.
 _groups = count(-19_000, -1)
+_chats = count(190_000_000)
+NOT_MODIFIED = "Bad Request: message is not modified"
+LOOKING = "I'm looking at your photo..."
 BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
 CAPTION = found.caption([BUS])
 
@@ -71,6 +78,20 @@ def fail(user: TelegramUser) -> Prediction:
     claimed = claim(user)
     assert predictions.fail(claimed.prediction_id, sentences.DAMAGED, claimed.attempts).granted
     return claimed
+
+
+@pytest.fixture
+def other(site: Site) -> TelegramUser:
+    """Return somebody else."""
+    return TelegramUser(site.stack.telegram_url, next(_chats))
+
+
+def looked_at(*users: TelegramUser) -> None:
+    """Begin with their photos, and wait until they are told."""
+    for user in users:
+        claim(user)
+    for user in users:
+        user.wait_for(lambda message: message.text == LOOKING)
 
 
 def aged(prediction: Prediction, age: timedelta) -> None:
@@ -161,6 +182,135 @@ def test_photo_in_work_is_looked_at(site: Site, user: TelegramUser, known_file: 
     claim(user)
     looking = user.wait_for(lambda message: message.text == "I'm looking at your photo...")
     assert (looking.message_id, looking.buttons) == (before.message_id, ())
+
+
+@pytest.mark.parametrize("effect", ["server_error", "forbidden"])
+def test_status_that_fails_keeps_nothing_from_others(
+    site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference, effect: str
+) -> None:
+    for each in (user, other):
+        site.send(each, known_file)
+    control = TelegramControl(site.stack.telegram_url)
+    control.fault("editMessageText", effect, chat_id=user.chat_id, times=None)
+    claim(user)
+    control.wait_for_calls("editMessageText", 1, user.chat_id)
+    looked_at(other)
+    control.clear_faults()
+
+
+def test_blocking_chat_keeps_nothing_from_others(
+    site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference
+) -> None:
+    """Given a chat that blocks the bot after its status was edited: the answer can't be put back."""
+    for each in (user, other):
+        site.send(each, known_file)
+    looked_at(user)
+    prediction = stored(user)
+    user.block()
+    assert predictions.fail(prediction.prediction_id, sentences.DAMAGED, prediction.attempts).granted
+    assert site.deliver(prediction) == 200
+    looked_at(other)
+
+
+def test_edit_without_change_is_no_failure(
+    site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference
+) -> None:
+    """Given an edit that was made, but whose reply was lost; the status still changes later."""
+    control = TelegramControl(site.stack.telegram_url)
+    for each in (other, user):
+        site.send(each, known_file)
+    rule = control.fault("editMessageText", "bad_request", chat_id=user.chat_id, description=NOT_MODIFIED)
+    fail(other)
+    wait_until(lambda: control.faults_fired(rule) == 1)
+    looked_at(user)
+
+
+@pytest.mark.parametrize("detections", [(), (BUS,)])
+def test_answer_that_is_there_already_is_delivered(
+    site: Site, user: TelegramUser, known_file: FileReference, photo: bytes, detections: tuple[Detection, ...]
+) -> None:
+    site.send(user, known_file)
+    before = status(user)
+    method = "editMessageMedia" if detections else "editMessageText"
+    control = TelegramControl(site.stack.telegram_url)
+    prediction = finish(user, photo, *detections)
+    rule = control.fault(method, "bad_request", chat_id=user.chat_id, description=NOT_MODIFIED)
+    assert site.deliver(prediction) == 200
+    assert control.faults_fired(rule) == 1
+    assert [message.message_id for message in said(user)] == [before.message_id]
+    assert stored(user).delivered
+
+
+def follow(follower: acknowledge._Follower, *steps: Any) -> None:
+    """Do these steps, with a follower that has no task of its own."""
+
+    async def bounded() -> None:
+        try:
+            for step in steps:
+                result = step()
+                if asyncio.iscoroutine(result):
+                    await result
+        finally:
+            if follower._task:
+                follower._task.cancel()
+            await connections.close()
+
+    asyncio.run(bounded())
+
+
+@pytest.fixture
+def follower() -> acknowledge._Follower:
+    return acknowledge._Follower()
+
+
+def waiting_photo() -> Prediction:
+    """Return a photo that is stored and waits; no message tells of that."""
+    created = predictions.create(Prediction(uuid4().hex, next(_chats), 1, "photos/x")).prediction
+    assert created
+    return created
+
+
+def test_photo_added_meanwhile_is_followed(stack: LocalStack, follower: acknowledge._Follower) -> None:
+    first, second = waiting_photo(), waiting_photo()
+
+    async def edit_and_add() -> None:
+        editing = asyncio.create_task(follower._edit_all())
+        await asyncio.sleep(0)
+        follower.add(second, "x")
+        await editing
+
+    follow(follower, lambda: follower.add(first, "x"), edit_and_add)
+    assert list(follower._followed) == [first.prediction_id, second.prediction_id]
+
+
+def test_unread_photo_is_still_followed(stack: LocalStack, follower: acknowledge._Follower) -> None:
+    """Given photos that DynamoDB leaves unread, and one of them is gone, another unreadable."""
+    there, gone, odd = (waiting_photo() for _ in range(3))
+    predictions.delete(gone.prediction_id)
+    aws.dynamodb().update_item(
+        TableName=stack.env["PREDICTIONS_TABLE"],
+        Key={"prediction_id": odd.prediction_id},
+        UpdateExpression="REMOVE image_key",
+    )
+
+    def leave_unread(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Responses"] = {}
+
+    events = aws.dynamodb().meta.events
+    events.register("after-call.dynamodb.BatchGetItem", leave_unread, unique_id="unread")
+    try:
+        follow(follower, *(partial(follower.add, each, "x") for each in (there, gone, odd)), follower._edit_all)
+    finally:
+        events.unregister("after-call.dynamodb.BatchGetItem", unique_id="unread")
+    assert list(follower._followed) == [there.prediction_id]
+
+
+def test_one_chat_leaves_others_followed(stack: LocalStack, follower: acknowledge._Follower) -> None:
+    hundreds = [Prediction(f"{number:032x}", 1, 2, "photos/x") for number in range(200)]
+    other = Prediction("x" * 32, 2, 2, "photos/x")
+    follow(follower, *(partial(follower.add, each, "x") for each in (*hundreds, other)))
+    assert other.prediction_id in follower._followed
+    assert len(follower._followed) == 1 + acknowledge._OF_A_CHAT_AT_MOST
 
 
 def test_late_edit_does_not_replace_answer(

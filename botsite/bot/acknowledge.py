@@ -8,7 +8,8 @@ as it is until the answer takes its place.
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -22,7 +23,7 @@ from botsite.bot import answer, edits, language, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
-from detection import albums, predictions, queries, times
+from detection import albums, items, predictions, queries, times
 from detection.schemas import Delivery, Prediction, Status
 from detection.sentences import noop
 from metrics import wait
@@ -40,9 +41,10 @@ _LONGEST_SECONDS = 4.0
 # A message is recorded within this time, or stays: one that may be the answer by now must not be deleted.
 _NOTED_WITHIN = timedelta(minutes=10)
 _NOTE_AGAIN_SECONDS = 0.5
-# How often messages are brought up to date, how many photos are followed at most, and for how long.
+# How often messages are brought up to date, how many photos are followed at most, how many of one chat, and for how
+# long.
 _ROUND_SECONDS = 3.0
-_FOLLOWED_AT_MOST = 100
+_FOLLOWED_AT_MOST, _OF_A_CHAT_AT_MOST = 100, 5
 _FOLLOWED_FOR = timedelta(hours=1)
 # An edit may reach Telegram so much later than this process thinks.
 _LATE = timedelta(seconds=10)
@@ -169,8 +171,9 @@ class _Follower:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, prediction: Prediction, text: str) -> None:
-        """Follow a photo, unless there are many already."""
-        if len(self._followed) >= _FOLLOWED_AT_MOST:
+        """Follow a photo, unless there are many already, or some of its chat."""
+        of_chat = sum(each.prediction.chat_id == prediction.chat_id for each in self._followed.values())
+        if len(self._followed) >= _FOLLOWED_AT_MOST or of_chat >= _OF_A_CHAT_AT_MOST:
             return
         self._followed[prediction.prediction_id] = _Followed(prediction, text, times.now())
         if self._task is None or self._task.done():
@@ -185,27 +188,52 @@ class _Follower:
                 log.info("statuses_not_edited", error=str(error))
 
     async def _edit_all(self) -> None:
-        now = await _in_thread(queries.find_many)(list(self._followed))
-        for identity, followed in list(self._followed.items()):
-            current = now.get(identity)
-            # A group that has become a supergroup has another id, and renumbers its messages.
-            moved = current is not None and current.chat_id != followed.prediction.chat_id
-            if current is None or moved or followed.since < times.now(-_FOLLOWED_FOR):
-                del self._followed[identity]
-            elif not _waits(current):
-                await self._leave(current)
-        waits = [now[identity] for identity in self._followed if _waits(now[identity])]
+        # More may be added while this waits.
+        asked = list(self._followed)
+        now = await _in_thread(queries.known)(asked, consistent=True)
+        waits: list[Prediction] = []
+        for identity in asked:
+            with self._failures_of(identity):
+                current = now.get(identity) or await _in_thread(_find)(identity)
+                if current is None or self._is_over(current):
+                    del self._followed[identity]
+                elif _waits(current):
+                    waits.append(current)
+                else:
+                    await self._leave(current)
         for prediction, text in zip(waits, await _in_thread(_texts)(waits), strict=True):
-            await self._edit(prediction, text)
+            with self._failures_of(prediction.prediction_id):
+                await self._edit(prediction, text)
+
+    @contextmanager
+    def _failures_of(self, prediction_id: str) -> Iterator[None]:
+        """Keep a photo's failure from the others; stop following it if the failure is permanent."""
+        try:
+            yield
+        except _FAILURES as error:
+            log.info("status_not_edited", prediction_id=prediction_id, error=str(error))
+            followed = self._followed.pop(prediction_id)
+            # Else they have deleted the message, or blocked the bot.
+            if not (isinstance(error, TelegramError) and error.permanent):
+                # Last, because it has taken the bot's turn.
+                self._followed[prediction_id] = followed
+
+    def _is_over(self, current: Prediction) -> bool:
+        """Return whether a photo is followed no longer, whatever became of it."""
+        followed = self._followed[current.prediction_id]
+        # A group that has become a supergroup has another id, and renumbers its messages.
+        moved = current.chat_id != followed.prediction.chat_id
+        return moved or followed.since < times.now(-_FOLLOWED_FOR)
 
     async def _leave(self, prediction: Prediction) -> None:
         """Stop following a photo; first, once it is answered, see that no edit of ours has replaced the answer."""
-        edited_at = self._followed[prediction.prediction_id].edited_at
-        if edited_at and not prediction.album_id:
+        followed = self._followed[prediction.prediction_id]
+        # An album's message is deleted when the answer comes, unless it says that all photos are cancelled.
+        if followed.edited_at and (not prediction.album_id or prediction.cancelled):
             if prediction.delivery in (Delivery.PENDING, Delivery.DELIVERING):
                 return
-            if prediction.delivered_at and prediction.delivered_at < edited_at + _LATE:
-                await answer.put_back(prediction)
+            if prediction.delivered_at and prediction.delivered_at < followed.edited_at + _LATE:
+                await answer.put_back(replace(prediction, status_message_id=followed.prediction.status_message_id))
         del self._followed[prediction.prediction_id]
 
     async def _edit(self, prediction: Prediction, text: str) -> None:
@@ -219,14 +247,20 @@ class _Follower:
             edited = await edits.edit_status(
                 prediction.chat_id, message_id, text, cancel_button(prediction) if cancellable else None
             )
-        except TelegramError as error:
+        except TelegramError:
+            # It may have been made all the same.
             followed.edited_at = times.now()
-            if error.permanent:
-                # They have deleted it, or blocked the bot.
-                del self._followed[prediction.prediction_id]
             raise
         if edited:
             followed.text, followed.edited_at = text, times.now()
+
+
+def _find(prediction_id: str) -> Prediction | None:
+    """Return a photo as it is now, or None if it is gone or cannot be read."""
+    try:
+        return predictions.find(prediction_id)
+    except items.Incomplete:
+        return None
 
 
 def _waits(prediction: Prediction) -> bool:
