@@ -17,7 +17,7 @@ from botsite import aws
 from botsite.bot import found, looks, presses
 from botsite.bot.looks import Look
 from deploy.local.stack import LocalStack
-from deploy.local.telegram.client import Message, TelegramUser
+from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import images, predictions, queries
 from detection.picture import blur, render
 from detection.schemas import Detection, Options, Prediction
@@ -25,6 +25,7 @@ from tests.support.processes import wait_until
 
 _groups = count(-29_000, -1)
 PERSON, DOG = Detection("person", 0.9, 0.3, 0.5, 0.2, 0.4), Detection("dog", 0.2, 0.7, 0.5, 0.2, 0.4)
+NOT_MODIFIED = "Bad Request: message is not modified"
 ANSWERED = Prediction(
     "0" * 32, 1, 2, "photos/x", detections=(PERSON,), candidates=(PERSON, DOG), classes={"person": 0, "dog": 16}
 )
@@ -57,6 +58,12 @@ def again(user: TelegramUser, message: Message) -> Message:
     found = user.message(message.message_id)
     assert found is not None
     return found
+
+
+def settled(control: TelegramControl, user: TelegramUser) -> tuple[int, ...]:
+    """Return the statuses of the latest update, a press, once they are known."""
+    wait_until(lambda: control.updates(user.chat_id)[-1].settled)
+    return control.updates(user.chat_id)[-1].statuses
 
 
 def from_bot(user: TelegramUser) -> list[Message]:
@@ -94,6 +101,25 @@ def test_pressed_twice_shows_once(user: TelegramUser, photo: bytes) -> None:
     notices = [user.wait_for_answer(query).text for query in [user.press(answer.message_id, data) for _ in range(2)]]
     assert notices == ["", ""]
     assert len(from_bot(user)) == 1
+
+
+def test_press_counts_though_its_query_is_too_old(user: TelegramUser, stack: LocalStack, photo: bytes) -> None:
+    control, answer = TelegramControl(stack.telegram_url), answered(user, photo)
+    reason = "Bad Request: query is too old and response timeout expired or query ID is invalid"
+    rule = control.fault("answerCallbackQuery", "bad_request", description=reason)
+    user.press(answer.message_id, next(str(button.data) for button in answer.buttons if button.text == "Labels off"))
+    wait_until(lambda: control.faults_fired(rule) == 1)
+    assert "Labels on" in [button.text for button in again(user, answer).buttons]
+    assert settled(control, user) == (200,)
+
+
+@pytest.mark.parametrize("method", ["editMessageMedia", "editMessageReplyMarkup"])
+def test_edit_without_change_is_no_failure(user: TelegramUser, stack: LocalStack, photo: bytes, method: str) -> None:
+    control, answer = TelegramControl(stack.telegram_url), answered(user, photo)
+    rule = control.fault(method, "bad_request", chat_id=user.chat_id, description=NOT_MODIFIED)
+    assert press(user, answer, "Labels off" if method == "editMessageMedia" else "Something") == ""
+    assert control.faults_fired(rule) == 1
+    assert settled(control, user) == (200,)
 
 
 def test_pressing_all_the_time_keeps_nobody_else_waiting(user: TelegramUser, stack: LocalStack, photo: bytes) -> None:
