@@ -17,7 +17,7 @@ from django.conf import settings
 from botsite import aws
 from detection import items, queries, times
 from detection.deliveries import LEASE
-from detection.schemas import EVERYTHING, Options, Prediction
+from detection.schemas import Options, Prediction
 
 log = structlog.get_logger()
 
@@ -52,7 +52,8 @@ class Album:
     album_id: str
     members: tuple[Member, ...]
     joined_at: datetime
-    options: Options = EVERYTHING
+    # What the first caption that asks for something asks for: it counts for all photos without such a caption.
+    options: Options | None = None
     status_message_id: int | None = None
     closed_at: datetime | None = None
     together: frozenset[str] = frozenset()
@@ -67,14 +68,14 @@ class Album:
         return any(member.prediction_id == prediction_id for member in self.members)
 
 
-def join(album_id: str, photo: Member, options: Options) -> Album | None:
+def join(album_id: str, photo: Member, options: Options | None) -> Album | None:
     """Add a photo, and what its caption asks for if it is the first that asks; return the album.
 
     Nothing changes if the photo is in it already, if the album is closed, or full. None if its item cannot be read.
     """
     change = "ADD photos :photo SET joined_at = :now, expires_at = :expires"
     values = {":photo": {_written(photo)}, ":one": _written(photo), ":most": PHOTOS_AT_MOST}
-    if options != EVERYTHING:
+    if options is not None:
         change += ", options = if_not_exists(options, :options)"
         values[":options"] = items.options(options)
     expires = times.now(timedelta(days=settings.PREDICTIONS_KEPT_DAYS))
@@ -256,7 +257,7 @@ def _read(item: Mapping[str, Any]) -> Album | None:
             album_id=item["prediction_id"].partition("#")[2],
             members=tuple(sorted(map(_member, item.get("photos", ())), key=lambda each: each.message_id)),
             joined_at=times.read(item["joined_at"]),
-            options=items.read_options(item.get("options", {})),
+            options=items.read_options(item["options"]) if "options" in item else None,
             status_message_id=int(item["status_message_id"]) if "status_message_id" in item else None,
             closed_at=times.parse(item.get("closed_at")),
             together=frozenset(item.get("together", ())),

@@ -14,7 +14,7 @@ from detection.schemas import EVERYTHING, Act, Delivery, Detection, Form, Option
 KIND, PHOTO = "kind", "photo"
 _PACKED = struct.Struct(">BB4H")
 # What is stored only if it is so.
-_FLAGS = ("as_file", "clip", "shrunk")
+_FLAGS = ("as_file", "captioned", "clip", "shrunk")
 _FRACTIONS = ("confidence", "cx", "cy", "width", "height")
 
 
@@ -163,6 +163,7 @@ def _read(item: dict[str, Any]) -> Prediction:
         picture_file_id=item.get("picture_file_id"),
         picture_message_id=number("picture_message_id"),
         album_id=item.get("album_id"),
+        captioned=bool(item.get("captioned", False)),
         as_file=bool(item.get("as_file", False)),
         clip=bool(item.get("clip", False)),
         frames=number("frames"),

@@ -162,6 +162,8 @@ class Prediction:
     picture_message_id: int | None = None
     # Which album the photo belongs to (detection/albums.py); albums get one answer.
     album_id: str | None = None
+    # Whether its own caption asks for something: else it is shown as that of its album asks.
+    captioned: bool = False
     # Whether it was sent as a file, and is answered as one: at its full resolution.
     as_file: bool = False
     # Whether it is a clip, and how many of its frames the answer shows.

@@ -11,9 +11,9 @@ from celery import Task, shared_task
 from celery.exceptions import Reject
 
 from botsite.sqs.receiving import RECEIVING
-from detection import callback, exclusive, image_headers, images, large_files, predictions, sentences, times
+from detection import albums, callback, exclusive, image_headers, images, large_files, predictions, sentences, times
 from detection.cpu import METER
-from detection.schemas import Prediction, results_of
+from detection.schemas import Options, Prediction, results_of
 
 if TYPE_CHECKING:
     from detection.model.yolo import Boxed
@@ -143,7 +143,7 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     """Return the photo with its objects, or None if it failed with a sentence for its sender."""
     from detection.model import yolo
 
-    wanted = yolo.Wanted(claimed.options, claimed.as_file)
+    wanted = yolo.Wanted(_asked(claimed), claimed.as_file)
     if claimed.floor_percent:
         wanted = replace(wanted, floor=claimed.floor_percent / 100)
     box = yolo.load().box_clip if claimed.clip else yolo.load().box
@@ -161,6 +161,12 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
             raise
         _fail(claimed, sentences.OWN_FAILURE, error)
     return None
+
+
+def _asked(claimed: Prediction) -> Options:
+    """Return what is asked for: by a caption of its album, if its own asks for nothing; that may have come later."""
+    album = albums.find(claimed.album_id) if claimed.album_id and not claimed.captioned else None
+    return album.options if album and album.options else claimed.options
 
 
 def _fail(claimed: Prediction, sentence: str, error: Exception) -> None:

@@ -14,10 +14,23 @@ from django.conf import settings
 from PIL import Image
 
 from botsite import aws
-from botsite.bot import album_caption, found, presses
+from botsite.bot import album_caption, found, preferences, presses
+from botsite.bot.preferences import Preferences
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, Message, TelegramControl, TelegramUser
-from detection import albums, deliveries, images, items, operations, predictions, queries, sentences, sweep, times
+from detection import (
+    albums,
+    deliveries,
+    images,
+    items,
+    operations,
+    predictions,
+    queries,
+    sentences,
+    sweep,
+    tasks,
+    times,
+)
 from detection.albums import Album, Member
 from detection.schemas import EVERYTHING, Delivery, Detection, Options, Prediction, Unknown
 from tests.support import new_updates, operators
@@ -234,6 +247,20 @@ def test_caption_is_for_all(sending: Sending) -> None:
     assert [each.options for each in sending.photos()] == [Options(only=("bus",))] * 3
 
 
+def test_caption_comes_before_settings_in_whole_album(sending: Sending) -> None:
+    """Given a sender who prefers people blurred, and a caption that doesn't."""
+    preferences._write(sending.user.chat_id, Preferences(blur=True))
+    sending.send(caption="blur off").send(2)
+    assert [each.options for each in sending.photos()] == [EVERYTHING] * 3
+
+
+def test_caption_of_later_photo_is_for_all(sending: Sending) -> None:
+    sending.send(2).send(caption="blur").send(caption="only bus")
+    assert [each.options.blur for each in sending.photos()] == [False, False, True, False]
+    asked = [Options(blur=True)] * 3 + [Options(only=("bus",))]
+    assert [tasks._asked(each) for each in sending.photos()] == asked
+
+
 def test_photo_keeps_caption_of_its_own(sending: Sending) -> None:
     sending.send(caption="only bus").send(caption="blur").send()
     asked = [Options(only=("bus",)), Options(blur=True), Options(only=("bus",))]
@@ -372,7 +399,7 @@ def test_missing_photo_holds_nothing_up_forever(sending: Sending) -> None:
 
 def test_photo_never_stored_holds_nothing_up_forever(sending: Sending) -> None:
     sending.send(2).finish()
-    albums.join(sending.album().album_id, Member(1, "never"), EVERYTHING)
+    albums.join(sending.album().album_id, Member(1, "never"), None)
     sending.age()
     assert sending.deliver() == 503
     sending.age(LONG)
@@ -607,6 +634,21 @@ def test_cancel_leaves_photo_in_work(sending: Sending) -> None:
     assert sending.widths() == [101]
     assert sending.deliveries() == [Delivery.DELIVERED] * 3
     assert len(sending.user.messages()) == 1
+
+
+def test_late_edit_does_not_replace_end_of_album(
+    sending: Sending, telegram: TelegramControl, stack: LocalStack, known_file: FileReference
+) -> None:
+    first = Sending(sending.site, TelegramUser(stack.telegram_url, sending.user.chat_id + 600_000), known_file).send()
+    sending.send(2)
+    (message,) = waiting(sending.user)
+    late = telegram.fault("editMessageText", "delay", chat_id=sending.user.chat_id, seconds=4)
+    # The album moves up.
+    first.fail(0)
+    wait_until(lambda: telegram.faults_fired(late) == 1)
+    assert press(sending.user, message) == ""
+    telegram.wait_for_calls("editMessageText", 3, sending.user.chat_id)
+    assert [one.text for one in said(sending.user)] == [sentences.CANCELLED]
 
 
 def test_cancel_of_finished_album_comes_too_late(sending: Sending) -> None:

@@ -49,7 +49,7 @@ class Outcome:
     alone: Sequence[str] = ()
 
 
-async def join(bot_id: int, photo: Photo, prediction_id: str, asked: Options) -> Album | None:
+async def join(bot_id: int, photo: Photo, prediction_id: str, asked: Options | None) -> Album | None:
     """Note that a photo belongs to its album, before anything else is known of it; return the album, if it has one."""
     if not photo.album:
         return None

@@ -36,7 +36,7 @@ from botsite.bot.updates import Command, Guest, Incoming, Other, Photo, Press
 from botsite.pause import Pause
 from detection import deletions, jobs, operations, predictions, times
 from detection.albums import KEY as ALBUM_KEY
-from detection.schemas import EVERYTHING, Prediction
+from detection.schemas import Prediction
 
 log = structlog.get_logger()
 
@@ -120,7 +120,7 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         asked = captions.read(photo.caption, chosen.options)
         own = asked != chosen.options
         kept_out = await fairness.over_limit(photo, identity)
-        album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else EVERYTHING)
+        album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else None)
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -133,8 +133,9 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             as_file=photo.as_file,
             clip=photo.clip,
             album_id=album.album_id if album else None,
-            # Of an album, only one photo has the caption.
-            options=album.options if album and not own and album.options != EVERYTHING else asked,
+            # Of an album, only one photo has the caption, perhaps one that comes later: the worker looks again.
+            options=album.options if album and album.options and not own else asked,
+            captioned=own,
         )
         if kept_out:
             await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
