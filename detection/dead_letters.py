@@ -1,6 +1,7 @@
 """Read, replay and delete the dead letters of the jobs."""
 
 import json
+import math
 from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -55,12 +56,22 @@ def queue_url() -> str:
 
 @cache
 def _queue_of(jobs_url: str) -> str:
-    response = aws.client("sqs").get_queue_attributes(QueueUrl=jobs_url, AttributeNames=["RedrivePolicy"])
-    policy = response.get("Attributes", {}).get("RedrivePolicy")
+    policy = _redrive_policy(jobs_url)
     if not policy:
         raise NoDeadLetterQueue(f"{jobs_url} has no redrive policy: run `manage.py provision` again.")
-    name = json.loads(policy)["deadLetterTargetArn"].rpartition(":")[2]
+    name = policy["deadLetterTargetArn"].rpartition(":")[2]
     return jobs_url.rpartition("/")[0] + f"/{name}"
+
+
+def receives_at_most() -> float:
+    """Return after how many receives a job becomes a dead letter, as it is now; infinity if it never does."""
+    return float(_redrive_policy(settings.JOBS_QUEUE_URL).get("maxReceiveCount", math.inf))
+
+
+def _redrive_policy(jobs_url: str) -> dict[str, Any]:
+    response = aws.client("sqs").get_queue_attributes(QueueUrl=jobs_url, AttributeNames=["RedrivePolicy"])
+    policy: dict[str, Any] = json.loads(response.get("Attributes", {}).get("RedrivePolicy", "{}"))
+    return policy
 
 
 def read(wait_seconds: int = WAIT_SECONDS) -> Generator[DeadLetter, None, None]:

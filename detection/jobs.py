@@ -54,8 +54,8 @@ def complete(prediction: Prediction, photo: bytes | bytearray) -> None:
         log.info("job_sent", chat_id=stored.chat_id, photo_bytes=len(photo))
 
 
-def send(prediction: Prediction) -> None:
-    """Send the job of a prediction. A second job does no harm: only one can claim the prediction."""
+def send(prediction: Prediction, delay_seconds: int = 0) -> None:
+    """Send the job of a prediction, for now or a while later. A second one does no harm: only one can claim it."""
     sent_at = times.now()
     tasks.detect.apply_async(
         kwargs={
@@ -65,6 +65,7 @@ def send(prediction: Prediction) -> None:
         },
         # SQS is fair between groups: hundreds of photos from one person do not hold up a single photo from another.
         MessageGroupId=str(prediction.chat_id),
+        delay_seconds=delay_seconds,
     )
     predictions.mark_enqueued(prediction.prediction_id, sent_at)
 

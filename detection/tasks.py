@@ -10,8 +10,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 from celery import Task, shared_task
 from celery.exceptions import Reject
 
+from botsite import sqs
 from botsite.sqs.receiving import RECEIVING
-from detection import albums, callback, exclusive, image_headers, images, large_files, predictions, sentences, times
+from detection import (
+    albums,
+    callback,
+    dead_letters,
+    exclusive,
+    image_headers,
+    images,
+    large_files,
+    predictions,
+    sentences,
+    times,
+)
 from detection.cpu import METER
 from detection.schemas import Options, Prediction, results_of
 
@@ -26,6 +38,8 @@ _AWS_FAILED = (ClientError, BotoCoreError)
 # AWS may be back by then; otherwise the photo counts as tried, and runs alone the next time.
 _GIVE_BACK_SECONDS = 30.0
 _GIVE_BACK_AGAIN_SECONDS = 1.0
+# As long as a message waits that comes back for the first time.
+_AGAIN_SECONDS = 5
 
 
 @shared_task(bind=True, name="detection.detect")
@@ -40,10 +54,30 @@ def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> N
             if left:
                 with exclusive.JOBS.alone():
                     _take_over(left, self.request.id)
+        except large_files.Crowded as crowded:
+            log.info("job_put_off", reason=str(crowded))
+            _come_again(prediction_id, sqs.receives(self.request))
+            return
         except _AWS_FAILED as error:
             RECEIVING.failed(error)
             raise
         RECEIVING.worked()
+
+
+def _come_again(prediction_id: str, receives: int) -> None:
+    """Have the queue hand out again what was given back; its message has been received so often.
+
+    Each receive brings that message closer to being a dead letter. Halfway, another takes its place: however long
+    others crowd a photo out, it is not given up, and an outage has receives to use up.
+    """
+    if receives < dead_letters.receives_at_most() / 2:
+        # Each time later.
+        raise Reject("crowded", requeue=False) from None
+    # It imports this module.
+    from detection import jobs
+
+    if prediction := predictions.find(prediction_id):
+        jobs.send(prediction, _AGAIN_SECONDS)
 
 
 def _answer(prediction_id: str, job_id: str) -> Prediction | None:
@@ -83,14 +117,9 @@ def _work(claimed: Prediction) -> None:
         else:
             with METER.photo() as cpu_ms:
                 _detect(claimed, cpu_ms)
-    except _AWS_FAILED:
+    except (*_AWS_FAILED, large_files.Crowded):
         _give_back(claimed)
         raise
-    except large_files.Crowded as crowded:
-        _give_back(claimed)
-        log.info("job_put_off", reason=str(crowded))
-        # The queue hands it out again, each time later.
-        raise Reject(str(crowded), requeue=False) from crowded
     callback.notify(claimed.prediction_id, claimed.chat_id)
 
 
@@ -101,7 +130,7 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
     started = time.monotonic()
     log.info("job_started", attempt=claimed.attempts)
     try:
-        with large_files.BUDGET.lent(claimed.photo_bytes or 0):
+        with large_files.BUDGET.lent(claimed.photo_bytes or 0, claimed.chat_id):
             boxed = _box(claimed, images.get(claimed.image_key))
     except images.ImageGone as error:
         _fail(claimed, sentences.PHOTO_GONE, error)

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -157,6 +158,20 @@ def test_long_clip_takes_bounded_time_and_memory(decoder: decoding.Decoder) -> N
     peak = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert peak
     assert int(peak[1]) < 200 * 1024
+
+
+def test_frames_share_their_time(decoder: decoding.Decoder) -> None:
+    data = clips.clip(clips.shades(9))
+    decoder.decode(data, 3)
+    child = psutil.Process(decoder.pid)
+    seconds = [child.rlimit(psutil.RLIMIT_CPU)[0]]
+    decoder.decode(data, 0)
+    seconds.append(child.rlimit(psutil.RLIMIT_CPU)[0])
+    # A limit that began anew would be higher by then.
+    while sum(child.cpu_times()[:2]) < 1.1:
+        decoder.decode(data, 1)
+    seconds.append(child.rlimit(psutil.RLIMIT_CPU)[0])
+    assert seconds == [3, 7, 7]
 
 
 def test_child_for_clips_can_open_nothing(decoder: decoding.Decoder) -> None:

@@ -136,6 +136,7 @@ def test_hanging_child_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.
 
 
 def test_growing_child_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "_IDLE_BYTES", 1)
     monkeypatch.setattr(decoding, "_LARGEST_BYTES", 1)
     child = _process(decoder)
     child.suspend()

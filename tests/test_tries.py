@@ -86,13 +86,18 @@ def test_strange_file_returns_to_queue_if_others_wait(
 ) -> None:
     model(lambda image, least: [])
     images.put(queued.image_key, png, "image/png")
-    decoding, leave = yolo.load().decoding, Event()
-    threads = [
-        Thread(target=decoding.do, args=(number, leave.wait)) for number in range(1 + large_files.WAITING_AT_MOST)
-    ]
+    leave = Event()
+
+    def decode(chat_id: int) -> None:
+        with large_files.DECODER.lent(1, chat_id):
+            leave.wait()
+
+    # None of them has been there before.
+    chats = range(queued.chat_id + 900_000, queued.chat_id + 900_000 + 1 + large_files.WAITING_AT_MOST)
+    threads = [Thread(target=decode, args=(chat_id,)) for chat_id in chats]
     for thread in threads:
         thread.start()
-    wait_until(lambda: decoding.waiting == large_files.WAITING_AT_MOST)
+    wait_until(lambda: large_files.DECODER.waiting == large_files.WAITING_AT_MOST)
     for _ in range(2 * tasks.TRIES_AT_MOST):
         waiting = _run(queued)
         assert waiting is not None
@@ -103,27 +108,6 @@ def test_strange_file_returns_to_queue_if_others_wait(
     found = _run(queued)
     assert found is not None
     assert (found.status, found.tries) == (Status.SUCCEEDED, 1)
-
-
-def test_one_chat_leaves_decoder_place_for_others(queued: Prediction, model: Callable[..., None], png: bytes) -> None:
-    model(lambda image, least: [])
-    images.put(queued.image_key, png, "image/png")
-    decoding, leave = yolo.load().decoding, Event()
-    chat = queued.chat_id
-    threads = [Thread(target=decoding.do, args=(chat, leave.wait)) for _ in range(large_files.OF_A_CHAT_AT_MOST)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: decoding.of_chat(chat) == large_files.OF_A_CHAT_AT_MOST)
-    # One of them is under way, and waits no longer.
-    wait_until(lambda: decoding.waiting == large_files.OF_A_CHAT_AT_MOST - 1)
-    with pytest.raises(large_files.Crowded):
-        yolo.load().box(png, chat)
-    other = Thread(target=yolo.load().box, args=(png, chat + 1))
-    other.start()
-    wait_until(lambda: decoding.of_chat(chat + 1) == 1)
-    leave.set()
-    for thread in [*threads, other]:
-        thread.join()
 
 
 def test_outage_does_not_count_as_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:

@@ -2,7 +2,7 @@
 
 from .options import Options, settings
 from .receiving import RECEIVING
-from .transport import Transport
+from .transport import Transport, receives
 from .worker import install
 
-__all__ = ["RECEIVING", "Options", "Transport", "install", "settings"]
+__all__ = ["RECEIVING", "Options", "Transport", "install", "receives", "settings"]

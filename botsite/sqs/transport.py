@@ -218,6 +218,12 @@ class Channel(SQS.Channel):
             self._watched = None
 
 
+def receives(request: Any) -> int:
+    """Return how often SQS has handed out the message of a task's `request`, including this time."""
+    delivery_info = (request.properties or {}).get("delivery_info", {})
+    return _receives(delivery_info.get("sqs_message", {}))
+
+
 def _receives(message: Mapping[str, Any]) -> int:
     """Return how often SQS has handed out a message, including this time."""
     return int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1))

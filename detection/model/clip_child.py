@@ -15,10 +15,10 @@ import pyvips
 
 _child = runpy.run_path(str(Path(__file__).with_name("decoder_child.py")), run_name="decoder_child")
 QUARTERS = 4
-# A clip of a minute has a few thousand frames. No more packets are looked at, and frames are decoded for so long
-# (CPU seconds, of the six that a file may take): then the latest one has to do.
+# A clip of a minute has a few thousand frames. No more packets are looked at, and frames are decoded for so long for
+# each quarter (CPU seconds, of the six that all four may take): then the latest one has to do.
 _PACKETS_AT_MOST = 100_000
-_DECODE_SECONDS = 3.5
+_DECODE_SECONDS = 1.2
 _FORMATS = {b"ftyp": "mp4", b"GIF8": "gif", b"\x1aE\xdf\xa3": "matroska"}
 # A GIF of one pixel.
 _TINY = bytes.fromhex("47494638396101000100800000ffffff00000021f90400000000002c00000000010001000002024401003b")

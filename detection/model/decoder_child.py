@@ -31,7 +31,8 @@ DECODED, NO_IMAGE, TOO_MANY_PIXELS, DAMAGED = range(4)
 # damaged is refused; a larger one by so many rows, so that few formats are held as a whole at their full size.
 WHOLE_SIDE, ROWS = 1600, 256
 # The most expensive honest file, a HEIC of 48 megapixels, takes 1.5 s; endless chunks take all they get.
-_CPU_SECONDS = 6
+# The frames of a clip share that; a child in place of one that grew too large has less for those that are left.
+_CPU_SECONDS, _LEFT_CPU_SECONDS = 6, 2
 # What decoders may reserve beyond the start. They use half of it; the parent kills a child that uses too much.
 _ADDRESS_SPACE = 800 << 20
 _LOADERS = ("Jpeg", "Png", "Webp", "Nsgif", "Tiff", "Heif")
@@ -51,10 +52,12 @@ def main(max_pixels: int, opened: Callable[[bytes, int], Any]) -> None:
     libc = ctypes.CDLL(None)
     _shut_in(libc)
     with open(0, "rb", closefd=False) as requests, open(1, "wb", buffering=0, closefd=False) as replies:
+        _limit_cpu(_LEFT_CPU_SECONDS)
         _send(replies, REPLY.pack(DECODED, 0, 0))
         while head := requests.read(REQUEST.size):
-            _limit_cpu()
             length, side, quarter = REQUEST.unpack(head)
+            if not quarter:
+                _limit_cpu(_CPU_SECONDS)
             data = requests.read(length)
             _send(replies, REPLY.pack(DECODED, 0, 0))
             for part in _reply_to(partial(opened, data, quarter), side, max_pixels):
@@ -83,10 +86,10 @@ def _shut_in(libc: ctypes.CDLL) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
-def _limit_cpu() -> None:
-    """Allow the next image its share of CPU; beyond that the kernel kills the process."""
+def _limit_cpu(seconds: int) -> None:
+    """Allow the next file its share of CPU; beyond that the kernel kills the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = math.ceil(used.ru_utime + used.ru_stime) + _CPU_SECONDS
+    limit = math.ceil(used.ru_utime + used.ru_stime) + seconds
     resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 

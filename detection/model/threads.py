@@ -29,11 +29,6 @@ class FairThreads:
         """Return how many calls wait for a thread."""
         return self._waiting.qsize()
 
-    def of_chat(self, chat_id: int) -> int:
-        """Return how much work a chat has here, waiting or under way."""
-        with self._lock:
-            return self._of_chat[chat_id]
-
     def do(self, chat_id: int, work: Callable[[], Result]) -> Result:
         """Run `work` on one of the threads; return what it returns, or raise what it raises."""
         done: Future[Result] = Future()

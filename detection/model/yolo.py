@@ -87,7 +87,7 @@ class Model:
     labels: dict[int, str]
     free: "LifoQueue[Predict]"
     threads: FairThreads
-    # The one thread that waits for the decoder of anything but ordinary JPEGs.
+    # The one thread that talks to the decoder of anything but ordinary JPEGs, whose process ends with it.
     decoding: FairThreads
 
     def box(self, photo: bytes | bytearray, chat_id: int, wanted: Wanted = PLAIN) -> Boxed:
@@ -102,8 +102,8 @@ class Model:
             boxed = self.threads.do(chat_id, partial(self._box, jpeg.decode, wanted))
             if boxed:
                 return replace(boxed, shrunk=max(jpeg.width, jpeg.height) > render.DRAWN_SIDE)
-        large_files.check_decoder(self.decoding.waiting, self.decoding.of_chat(chat_id))
-        return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id, wanted))
+        with large_files.DECODER.lent(1, chat_id):
+            return self.decoding.do(chat_id, partial(self._box_strange, photo, chat_id, wanted))
 
     def _box_strange(self, photo: bytes | bytearray, chat_id: int, wanted: Wanted) -> Boxed:
         """Decode, then wait for the model, so that only one decoded image waits for it at a time."""
@@ -117,8 +117,8 @@ class Model:
 
         Raise image_headers.UnreadableImage if not even the first can be read, or large_files.Crowded.
         """
-        large_files.check_decoder(self.decoding.waiting, self.decoding.of_chat(chat_id))
-        return self.decoding.do(chat_id, partial(self._box_clip, clip, chat_id, wanted))
+        with large_files.DECODER.lent(1, chat_id):
+            return self.decoding.do(chat_id, partial(self._box_clip, clip, chat_id, wanted))
 
     def _box_clip(self, clip: bytes | bytearray, chat_id: int, wanted: Wanted) -> Boxed:
         found: list[Boxed] = []

@@ -22,6 +22,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         "logs:PutLogEvents": {"polybot-logs"},
     },
     "yolo5": {
+        "sqs:SendMessage": {"jobs"},
         "sqs:ReceiveMessage": {"jobs"},
         "sqs:DeleteMessage": {"jobs"},
         "sqs:ChangeMessageVisibility": {"jobs"},

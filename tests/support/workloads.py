@@ -230,6 +230,9 @@ def work() -> None:
     images.delete("results/deleted.jpg")
     known_classes.store("model", ["cat"])
     assert not predictions.claim(identity, uuid4().hex).granted
+    # As for a photo that others have crowded out for long.
+    dead_letters.receives_at_most()
+    jobs.send(claimed)
 
 
 def notice_gone() -> None:
