@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -16,7 +17,7 @@ from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
 from detection import deliveries, images, predictions, queries, sentences, times
-from detection.schemas import Detection, Prediction
+from detection.schemas import Delivery, Detection, Prediction
 from tests.support import new_updates
 from tests.support.telling_site import Site, telling_site, unread_queue
 
@@ -184,32 +185,17 @@ def test_photo_in_work_is_looked_at(site: Site, user: TelegramUser, known_file: 
     assert (looking.message_id, looking.buttons) == (before.message_id, ())
 
 
-@pytest.mark.parametrize("effect", ["server_error", "forbidden"])
-def test_status_that_fails_keeps_nothing_from_others(
-    site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference, effect: str
+def test_failing_status_keeps_nothing_from_others(
+    site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference
 ) -> None:
     for each in (user, other):
         site.send(each, known_file)
     control = TelegramControl(site.stack.telegram_url)
-    control.fault("editMessageText", effect, chat_id=user.chat_id, times=None)
+    control.fault("editMessageText", "server_error", chat_id=user.chat_id, times=None)
     claim(user)
     control.wait_for_calls("editMessageText", 1, user.chat_id)
     looked_at(other)
     control.clear_faults()
-
-
-def test_blocking_chat_keeps_nothing_from_others(
-    site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference
-) -> None:
-    """Given a chat that blocks the bot after its status was edited: the answer can't be put back."""
-    for each in (user, other):
-        site.send(each, known_file)
-    looked_at(user)
-    prediction = stored(user)
-    user.block()
-    assert predictions.fail(prediction.prediction_id, sentences.DAMAGED, prediction.attempts).granted
-    assert site.deliver(prediction) == 200
-    looked_at(other)
 
 
 def test_edit_without_change_is_no_failure(
@@ -263,11 +249,30 @@ def follower() -> acknowledge._Follower:
     return acknowledge._Follower()
 
 
-def waiting_photo() -> Prediction:
+def waiting_photo(chat_id: int | None = None) -> Prediction:
     """Return a photo that is stored and waits; no message tells of that."""
-    created = predictions.create(Prediction(uuid4().hex, next(_chats), 1, "photos/x")).prediction
+    created = predictions.create(Prediction(uuid4().hex, chat_id or next(_chats), 1, "photos/x")).prediction
     assert created
     return created
+
+
+def test_blocking_chat_keeps_nothing_from_others(user: TelegramUser, follower: acknowledge._Follower) -> None:
+    """Given a chat that blocks the bot after its status was edited: the answer can't be put back."""
+    blocking, other = waiting_photo(user.chat_id), waiting_photo()
+    predictions.note_status_message(blocking.prediction_id, 1)
+    predictions.fail(blocking.prediction_id, sentences.DAMAGED)
+    leased = deliveries.claim(blocking.prediction_id).prediction
+    assert leased
+    deliveries.finish(leased, Delivery.UNDELIVERABLE)
+    predictions.delete(other.prediction_id)
+    user.block()
+
+    def edited() -> None:
+        follower.add(replace(blocking, status_message_id=1), "x")
+        follower._followed[blocking.prediction_id].edited_at = times.now()
+
+    follow(follower, edited, lambda: follower.add(other, "x"), follower._edit_all)
+    assert follower._followed == {}
 
 
 def test_photo_added_meanwhile_is_followed(stack: LocalStack, follower: acknowledge._Follower) -> None:
