@@ -286,7 +286,9 @@ def test_cancel_comes_too_late(site: Site, user: TelegramUser, known_file: FileR
 def test_nobody_else_in_group_cancels(site: Site, known_file: FileReference) -> None:
     group = next(_groups)
     sender, other = (TelegramUser(site.stack.telegram_url, group, user_id=number) for number in (901, 902))
-    site.send(sender, known_file)
+    update = new_updates.with_photo(group, known_file, message_id=sender.send_text("hello"))
+    update["message"]["from"]["id"] = 901
+    assert site.post(update) == 200
     message = status(sender)
     assert press(other, message) == presses.NOT_YOURS
     assert stored(sender).error is None

@@ -75,7 +75,8 @@ async def _act(press: Press) -> str:
     """Return the notice to show, empty if the changed message says it all."""
     action, _, rest = press.data.partition(":")
     if other := _OTHERS.get(action):
-        return await other(press, rest)
+        # Pressed again after the message has changed, or forged: the message may answer somebody else's photo.
+        return "" if press.gone and press.chat_id != press.pressed_by else await other(press, rest)
     prediction_id, _, wanted = rest.partition(":")
     if action == guests.SHOW:
         return await guests.show(prediction_id, press.inline_message_id)
@@ -83,21 +84,34 @@ async def _act(press: Press) -> str:
         return gettext(UNKNOWN)
     if not access.welcome(access.of_press(press)):
         return gettext(NOT_YOURS)
-    if press.asked_by is not None and press.pressed_by != press.asked_by:
-        return gettext(NOT_YOURS)
-    if not predictions.possible(prediction_id):
+    try:
+        prediction = await _in_thread(predictions.find)(prediction_id) if predictions.possible(prediction_id) else None
+    except items.Incomplete:
         return gettext(GONE)
+    if prediction is None or prediction.chat_id != press.chat_id:
+        return gettext(GONE)
+    if not _theirs(press, prediction):
+        return gettext(NOT_YOURS)
     if action == acknowledge.CANCEL:
         return await _cancel(prediction_id, press.chat_id, press.message_id)
-    return await _show(action, prediction_id, wanted, press)
+    return await _show(action, prediction, wanted, press)
 
 
-async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> str:
+def _theirs(press: Press, prediction: Prediction) -> bool:
+    """Return whether the photo and the message are the presser's; in a private chat both are.
+
+    An altered app sends what it likes, so the message has to answer the presser; if what it answers was deleted, it has
+    to have the button. Who sent the photo isn't known of items of earlier releases.
+    """
+    if press.chat_id == press.pressed_by:
+        return True
+    asked_by = prediction.sender_id if press.asked_by is None and not press.gone else press.asked_by
+    return press.pressed_by == asked_by == (prediction.sender_id or asked_by)
+
+
+async def _show(action: str, prediction: Prediction, wanted: str, press: Press) -> str:
     """Show the photo in another way; return what to tell if that can't be."""
     try:
-        prediction = await _in_thread(predictions.find)(prediction_id)
-        if prediction is None or prediction.chat_id != press.chat_id:
-            return gettext(GONE)
         written, _, word = wanted.partition(":")
         look = looks.read(prediction, written)
         if look is None or (word and not complaints.known(prediction, word)):

@@ -134,7 +134,8 @@ async def press(request: web.Request) -> web.Response:
     telegram, chat = _chat(request)
     call = await read_call(request, "press")
     message_id, data = call.number("message_id") or 0, call.text("data") or ""
-    query_id = people.press(telegram, chat, _person(call, chat), message_id, data)
+    altered = call.flag("altered")
+    query_id = people.press(telegram, chat, _person(call, chat), message_id, data, altered=altered)
     return web.json_response({"callback_query_id": query_id})
 
 
