@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from botsite.bot import presses
+from botsite.bot import presses, rate_limit
 from botsite.bot.updates import Press
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
@@ -71,6 +71,17 @@ def test_forged_press_replaces_no_text_of_others(people: tuple[TelegramUser, Tel
     assert press(bob, reply, data) == ""
     assert ada.message(reply.message_id) == reply
     assert predictions.find_item(Person(ada.chat_id, BOB).key) is None
+
+
+def test_press_in_busy_group_leaves_turns_to_answers(people: tuple[TelegramUser, TelegramUser], photo: bytes) -> None:
+    ada, _ = people
+    answer, limit = answered(ada, photo), rate_limit.chat(ada.chat_id)
+    rate_limit.pause(limit, 600)
+    for text in ("Labels off", "Something's wrong", "Cut out"):
+        assert press(ada, answer, data_of(answer, text)) == presses.BUSY
+    assert ada.message(answer.message_id) == answer
+    rate_limit.forget(limit)
+    assert press(ada, answer, data_of(answer, "Labels off")) == ""
 
 
 @pytest.mark.parametrize(

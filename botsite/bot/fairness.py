@@ -5,6 +5,8 @@ that says when it goes on, and gets that sentence as its reply. A flood of photo
 after five replies, one comes every twelve seconds, and it is the answer to the photos in between, too. An album gets
 one reply, and a group one a minute. Of people who may not send photos nothing is kept: in a private chat they are told,
 once a minute; in a group, nobody is bothered.
+
+What is about no photo gets a reply in a group as long as that holds up no answer.
 """
 
 from dataclasses import dataclass, replace
@@ -13,9 +15,10 @@ from datetime import datetime
 import structlog
 from asgiref.sync import sync_to_async
 
-from botsite.bot import access, limits, rate_limit, replies
+from botsite.bot import access, edits, limits, rate_limit, replies
+from botsite.bot.errors import TelegramError
 from botsite.bot.limits import Reached, Span
-from botsite.bot.updates import Guest, Photo
+from botsite.bot.updates import Command, Guest, Other, Photo
 from detection import sentences, times
 from detection.schemas import Delivery, Prediction
 
@@ -23,6 +26,7 @@ log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
 _NOTICE_SECONDS = 60.0
+_REPLY_WITHIN_SECONDS, _REPLY_AGAIN_SECONDS = 30.0, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,20 @@ def sentence(reached: Reached) -> str:
 def clock(time: datetime) -> str:
     """Return "14:05", or "14:05:30"."""
     return f"{time:%H:%M}" if time.second == 0 else f"{time:%H:%M:%S}"
+
+
+async def may_reply(said: Command | Other) -> bool:
+    """Return whether to answer what is about no photo; raise TelegramError if a group has no turn for it yet.
+
+    Its later messages, which may be photos, wait for as long as this one comes again, so that ends soon.
+    """
+    if await edits.leaves_room(said.chat_id):
+        return True
+    if said.age_seconds < _REPLY_WITHIN_SECONDS:
+        message = f"reply in chat {said.chat_id}: answers come first"
+        raise TelegramError(message, permanent=False, retry_after_seconds=_REPLY_AGAIN_SECONDS)
+    log.info("reply_left_out", chat_id=said.chat_id)
+    return False
 
 
 async def _may_tell(chat_id: int, what: str, *, seldom: bool) -> bool:

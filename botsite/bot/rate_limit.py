@@ -109,6 +109,15 @@ def spare(limit: Limit) -> bool:
     return _take_free(limit, now) or _take_following(replace(limit, longest_wait_seconds=0), now) is not None
 
 
+def leaves_room(limit: Limit, messages: int = 1) -> bool:
+    """Return whether an answer could go at once even after so many messages; of any number, if all is quiet.
+
+    No permit is taken: what is sent next reserves its own.
+    """
+    now, next_at = time.time(), float(_item(limit).get("next_at", 0))
+    return next_at <= max(now, now + limit.tolerance_seconds - messages * limit.interval_seconds)
+
+
 def idle(limit: Limit, seconds: float) -> bool:
     """Take a permit if nothing was sent under the limit for so long; return whether it was taken."""
     now = time.time()
@@ -209,8 +218,7 @@ def _take_following(limit: Limit, now: float, messages: int = 1) -> float | None
 
 def _may_probe(limit: Limit, now: float) -> bool:
     """Take the probe of a pause if it is due; return False if a permit is near after all. Raise TooBusy otherwise."""
-    key = {"prediction_id": limit.key}
-    item = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key, ConsistentRead=True).get("Item", {})
+    item = _item(limit)
     next_at, probe_at = float(item.get("next_at", 0)), float(item.get("probe_at", "inf"))
     latest = _latest(limit, now)
     if next_at <= latest:
@@ -219,6 +227,12 @@ def _may_probe(limit: Limit, now: float) -> bool:
         raise TooBusy(min(next_at - latest + limit.longest_wait_seconds / 2, probe_at - now))
     values = {":seen": probe_at, ":probe": now + limit.probe_seconds}
     return _update(limit, "SET probe_at = :probe", "probe_at = :seen", values) is not None
+
+
+def _item(limit: Limit) -> dict[str, Any]:
+    key = {"prediction_id": limit.key}
+    found = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key, ConsistentRead=True)
+    return dict(found.get("Item", {}))
 
 
 def _latest(limit: Limit, now: float) -> float:

@@ -78,10 +78,12 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
         return
     photo = addressed.photo_of(incoming)
     match incoming:
-        case Command() | Other() if photo and await addressed.replies_to_bot(incoming):
-            await _say(incoming, replies.own_photo())
-        case _ if photo:
+        case _ if photo and (photo is incoming or not await addressed.replies_to_bot(incoming)):
             await _photo(photo, chosen)
+        case Command() | Other() if not await fairness.may_reply(incoming):
+            return
+        case Command() | Other() if photo:
+            await _say(incoming, replies.own_photo())
         case Command():
             await commands.answer(incoming)
         case Other():
