@@ -1,5 +1,6 @@
 """An answered photo is shown in other ways at the press of a button: from its stored boxes, without another job."""
 
+import asyncio
 import json
 from dataclasses import replace
 from io import BytesIO
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from botsite import aws
-from botsite.bot import found, looks, presses
+from botsite.bot import answer as answer_of
+from botsite.bot import found, looks, presses, redraw
 from botsite.bot.looks import Look
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
@@ -102,7 +104,37 @@ def test_pressing_all_the_time_keeps_nobody_else_waiting(user: TelegramUser, sta
     data = next(str(button.data) for button in answer.buttons if button.text == "Data")
     pressed = [user.press(answer.message_id, data) for _ in range(12)]
     assert press(other, others, "Labels off") == ""
-    assert {user.wait_for_answer(query).text for query in pressed} <= {"", presses.FAILED}
+    assert {user.wait_for_answer(query).text for query in pressed} <= {"", presses.FAILED, presses.ALREADY}
+
+
+def test_large_files_of_one_person_hold_nobody_up() -> None:
+    """Given somebody who presses in eight chats, where files are slow."""
+    mine = [Prediction("x", -chat, 2, "photos/x", sender_id=7, as_file=True) for chat in range(1, 9)]
+    theirs = Prediction("x", 8, 2, "photos/x", sender_id=8)
+
+    async def press(turns: redraw._Turns, prediction: Prediction, until: asyncio.Event) -> None:
+        async with turns.turn(prediction):
+            await until.wait()
+
+    async def pressed() -> list[BaseException | None]:
+        end, at_once = asyncio.Event(), asyncio.Event()
+        at_once.set()
+        files = [asyncio.create_task(press(redraw._files, each, end)) for each in [*mine, theirs]]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await press(redraw._drawings, theirs, at_once)
+        end.set()
+        return await asyncio.gather(*files, return_exceptions=True)
+
+    assert [isinstance(each, redraw.Busy) for each in asyncio.run(pressed())] == [False] * 2 + [True] * 6 + [False]
+
+
+def test_crops_of_answer_come_while_presses_wait(
+    user: TelegramUser, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(user, photo)
+    monkeypatch.setattr(redraw, "_drawings", redraw._Turns(0))
+    assert asyncio.run(answer_of._crops(newest(user)))
 
 
 def test_objects_are_cut_out(user: TelegramUser, photo: bytes) -> None:
@@ -112,6 +144,15 @@ def test_objects_are_cut_out(user: TelegramUser, photo: bytes) -> None:
     assert len(crops) == min(10, len(newest(user).detections))
     assert len({message.media_group_id for message in crops}) == 1
     assert all(message.photo for message in crops)
+
+
+@pytest.mark.parametrize("text", ["Cut out", "Data"])
+def test_what_is_pressed_twice_comes_once(user: TelegramUser, photo: bytes, text: str) -> None:
+    answer = answered(user, photo)
+    data = next(str(button.data) for button in answer.buttons if button.text == text)
+    notices = [user.wait_for_answer(query).text for query in [user.press(answer.message_id, data) for _ in range(2)]]
+    assert sorted(notices) == ["", presses.ALREADY]
+    assert len(from_bot(user)) == 1 + (1 if text == "Data" else min(10, len(newest(user).detections)))
 
 
 def test_crops_come_with_answer_if_caption_asks(user: TelegramUser, photo: bytes) -> None:
@@ -257,5 +298,12 @@ def test_missing_original_is_told(user: TelegramUser, photo: bytes) -> None:
     Image.open(BytesIO(photo)).convert("RGB").resize((2000, 2000)).save(large, "JPEG")
     answer = user.wait_for_reply(user.send_photo(large.getvalue(), high_definition=True))
     images.delete(newest(user).image_key)
-    assert press(user, answer, "Original size") == presses.GONE
+    assert [press(user, answer, "Original size") for _ in range(2)] == [presses.GONE] * 2
+    assert len(from_bot(user)) == 1
+
+
+def test_file_has_no_other_original(user: TelegramUser, photo: bytes) -> None:
+    answer = user.wait_for_reply(user.send_document(photo, "photo.jpg", "image/jpeg"))
+    forged = f"orig:{newest(user).prediction_id}:2510"
+    assert user.wait_for_answer(user.press(answer.message_id, forged, altered=True)).text == presses.UNKNOWN
     assert len(from_bot(user)) == 1

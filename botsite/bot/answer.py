@@ -191,7 +191,7 @@ async def _crops(prediction: Prediction) -> list[bytes]:
     """Return the objects cut out, as far as an album has room beside the photo; none if that can't be."""
     try:
         return (await redraw.cut_out(prediction, looks.first(prediction)))[: api.ALBUM_AT_MOST - 1]
-    except (redraw.Busy, images.ImageGone) as error:
+    except images.ImageGone as error:
         log.warning("crops_left_out", error=repr(error))
         return []
 
