@@ -1,12 +1,15 @@
 """Below what is stored of a photo, "Less sure" has the model look once more: one more job, and one more answer."""
 
+import asyncio
 from dataclasses import replace
 from itertools import count
 
 import pytest
+from django.conf import settings
 
-from botsite.bot import deeper, looks, presses
+from botsite.bot import deeper, language, limits, looks, presses
 from botsite.bot.looks import Look
+from botsite.bot.updates import Press
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import images, items, jobs, predictions, queries
@@ -101,6 +104,18 @@ def test_job_that_was_not_sent_is_sent_by_the_next_press(user: TelegramUser, pho
     predictions.create(deeper._deeper(newest(user), Look(10)))
     assert press(user, answer) == deeper.LOOKING
     second(user, answer)
+
+
+def test_second_look_counts_as_photo(user: TelegramUser, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = answered(user, photo)
+    monkeypatch.setattr(settings, "PHOTOS_PER_DAY", 1)
+    assert limits.take(user.chat_id, newest(user).prediction_id) is None
+    press = Press(chat_id=user.chat_id, message_id=1, query_id="x", data=less_sure(answer), pressed_by=user.chat_id)
+    with language.speaking("de"):
+        assert asyncio.run(presses._act(press)).startswith(
+            "Du hast die Grenze für eine Person erreicht: 1 Fotos pro Tag"
+        )
+    assert len(queries.latest_of_chat(user.chat_id)) == 1
 
 
 def test_photo_without_objects_can_be_looked_at_again(user: TelegramUser) -> None:

@@ -18,7 +18,8 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import acknowledge, connections, erase, preferences, rate_limit
+from botsite.bot import acknowledge, connections, deeper, erase, preferences, rate_limit
+from botsite.bot.looks import Look
 from botsite.bot.preferences import Preferences
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
@@ -387,6 +388,15 @@ def test_photo_on_its_way_makes_nothing(stack: LocalStack, user: TelegramUser, k
     wait_until(lambda: not traces(stack, user.chat_id))
     assert bucket(stack) == before_deletion
     assert not [call for call in control.calls("sendPhoto", user.chat_id) if call.status == 200]
+
+
+def test_second_look_during_deletion_leaves_nothing(stack: LocalStack, user: TelegramUser) -> None:
+    prediction = predictions.find(stored(user.chat_id).prediction_id)
+    assert prediction
+    assert deletions.begin(person(user), user.send_text("x"))
+    with pytest.raises(images.ImageGone):
+        run(deeper.look(prediction, 1, Look(10)))
+    assert all_of(user.chat_id) == [prediction.prediction_id]
 
 
 @pytest.fixture
