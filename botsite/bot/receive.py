@@ -48,7 +48,7 @@ async def receive(incoming: Incoming) -> None:
 
     Raise TelegramError, spool.Full, limits.Busy or botocore's errors if it has to come again.
     """
-    if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await _is_for_bot(incoming):
+    if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await addressed.to_bot(incoming):
         return
     chosen = await _chosen_by(incoming)
     with language.speaking(chosen.language, incoming.language):
@@ -86,10 +86,6 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
             await commands.answer(incoming)
         case Other():
             await _say(incoming, replies.no_photo(incoming.kind))
-
-
-async def _is_for_bot(said: Photo | Command | Other) -> bool:
-    return await addressed.to_bot(said) or await albums.called_to(said)
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:
