@@ -156,6 +156,8 @@ async def _compose(prediction: Prediction) -> Answer:
 
 async def _as_guest(prediction: Prediction, before: float) -> None:
     """Turn the guest's message into the answer: the boxed photo if Telegram has it, or can have it, else the text."""
+    # Without a message, nothing is stored for it.
+    guest_messages.message_of(prediction)
     if prediction.status is Status.FAILED:
         await guest_messages.turn_into_text(prediction, replies.failure(prediction.error), before)
         return
@@ -169,10 +171,12 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
             raise
         log.exception("picture_not_stored")
         return
-    if not (picture and await guest_messages.turn_into_photo(prediction, picture, caption, before)):
-        await guest_messages.turn_into_text(prediction, caption, before)
-    if picture:
-        await guest_messages.forget(picture)
+    try:
+        if not (picture and await guest_messages.turn_into_photo(prediction, picture, caption, before)):
+            await guest_messages.turn_into_text(prediction, caption, before)
+    finally:
+        if picture and picture.message_id and await guest_messages.forget(picture.message_id):
+            await _in_thread(predictions.forget_picture)(prediction.prediction_id, picture.message_id)
 
 
 async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.Picture | None:
@@ -182,7 +186,7 @@ async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.
     image = await photo(prediction) if prediction.detections and settings.STORAGE_CHAT else None
     if image is None:
         return None
-    picture = await guest_messages.store(image, before)
+    picture = await guest_messages.store(image, prediction.chat_id, before)
     await _in_thread(predictions.note_picture)(prediction.prediction_id, picture.file_id, picture.message_id)
     return picture
 

@@ -100,6 +100,14 @@ async def show(prediction_id: str, inline_message_id: str) -> str:
 async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
     if await _deleted(guest, identity):
         return
+    try:
+        await _begin_job(guest, photo, identity, chosen)
+    finally:
+        # A deletion may have looked before this was stored.
+        await _deleted(guest, identity)
+
+
+async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
     known = await _in_thread(predictions.find)(identity)
     if known is None and not await _may_answer(guest):
         return
@@ -124,8 +132,6 @@ async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
         return
     with closing(file):
         await _in_thread(jobs.complete)(prediction, file.data)
-    # A deletion may have looked before this was stored.
-    await _deleted(guest, identity)
 
 
 async def _deleted(guest: Guest, identity: str) -> bool:

@@ -126,8 +126,11 @@ def privacy(days: int) -> str:
         "Only the operator of this bot can see all this, and it is used only to answer you.\n\n"
         "/delete_my_data deletes everything but logs and backups at once."
     )
+    paused = gettext(
+        "While my operator has paused me, jobs of deleted photos stay in my queue; they hold numbers only."
+    )
     counts = gettext("How many photos somebody sends is counted for two days, and deleting data doesn't reset that.")
-    text = f"{kept} {logs} {rest} {counts}"
+    text = f"{kept} {logs} {rest} {paused} {counts}"
     return text.format(days=days)
 
 
