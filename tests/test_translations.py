@@ -117,7 +117,7 @@ def test_counted_objects_have_their_forms(code: str, forms: dict[int, str]) -> N
     ("code", "seconds", "text"),
     [
         ("de", 20, "Dein Foto ist als Drittes dran. Es dauert etwa 20 Sekunden."),
-        ("es", 120, "Tu foto es la tercera en la cola. Tardará cerca de 2 minutos."),
+        ("es", 120, "Tu foto es la tercera en la cola. Tardará unos 2 minutos."),
         ("ru", 21 * 60, "Твоё фото — третье в очереди. Это займёт около 21 минуты."),
         ("ar", 120, "صورتك هي الثالثة في الطابور. يستغرق ذلك نحو دقيقتين."),
     ],
