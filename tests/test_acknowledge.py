@@ -1,6 +1,7 @@
 """People who have to wait are told for how long, in one message that becomes the answer."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -110,6 +111,19 @@ def test_flooding_chat_gets_no_more_messages_than_its_limit(
         assert site.post(update) == 200
     assert len(queries.latest_of_chat(user.chat_id)) == 6
     assert 1 <= len(said(user)) <= 4
+
+
+def test_site_at_its_limit_leaves_messages_out(site: Site, known_file: FileReference) -> None:
+    telegram = TelegramControl(site.stack.telegram_url)
+    people = [TelegramUser(site.stack.telegram_url, chat_id) for chat_id in range(660_000, 660_008)]
+    telegram.fault("sendMessage", "delay", seconds=3, times=None)
+    updates = [new_updates.with_photo(person.chat_id, known_file, message_id=10_000) for person in people]
+    with ThreadPoolExecutor(len(updates)) as pool:
+        assert set(pool.map(site.post, updates)) == {200}
+    told = [person for person in people if telegram.calls("sendMessage", person.chat_id)]
+    telegram.clear_faults()
+    # A site has two processes.
+    assert 1 <= len(told) <= 4
 
 
 def test_message_becomes_boxed_photo(site: Site, user: TelegramUser, known_file: FileReference, photo: bytes) -> None:

@@ -69,7 +69,7 @@ async def bot_file(request: web.Request) -> web.StreamResponse:
     elif rule and rule.effect in ("truncated", "slow"):
         response = await _trickle(request, stored, rule)
     else:
-        response = web.Response(body=stored.upload.data, content_type="application/octet-stream")
+        response = web.Response(body=stored.read(), content_type="application/octet-stream")
     detail = f"{request.match_info['path']} {rule.effect if rule else ''}".strip()
     telegram.journal.write(FILE, None, started, _told(response), detail)
     return response
@@ -162,7 +162,7 @@ async def _slowly(request: web.Request, status: int, body: JsonObject, seconds: 
 
 async def _trickle(request: web.Request, stored: StoredFile, rule: Rule) -> web.StreamResponse:
     """Send a file in pieces over `seconds`; a truncated one ends halfway."""
-    data = stored.upload.data
+    data = stored.read()
     response = web.StreamResponse(headers={"Content-Length": str(len(data))})
     await response.prepare(request)
     end = len(data) // 2 if rule.effect == "truncated" else len(data)

@@ -190,10 +190,10 @@ async def file(request: web.Request) -> web.Response:
     if stored is None:
         raise ApiError(404, "no such file")
     # What people send must not run as a page of this server: only pictures are shown inline.
-    inline = stored.upload.mime_type in ("image/jpeg", "image/png", "image/webp", "image/gif")
+    inline = stored.mime_type in ("image/jpeg", "image/png", "image/webp", "image/gif")
     return web.Response(
-        body=stored.upload.data,
-        content_type=stored.upload.mime_type if inline else "application/octet-stream",
+        body=stored.read(),
+        content_type=stored.mime_type if inline else "application/octet-stream",
         headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "max-age=86400, immutable"},
     )
 
