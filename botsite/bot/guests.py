@@ -25,6 +25,7 @@ from botsite.bot import (
     guest_messages,
     language,
     limits,
+    looks,
     rate_limit,
     replies,
     waiting,
@@ -152,6 +153,7 @@ def _own_chat(guest: Guest) -> int:
 
 
 def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> Prediction:
+    asked = captions.read(photo.caption, chosen.options)
     return Prediction(
         identity,
         _own_chat(guest),
@@ -162,7 +164,8 @@ def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
         guest_query_id=guest.query_id,
         received_at=times.now(),
         # The message takes one picture, and no file.
-        options=replace(captions.read(photo.caption, chosen.options), form=Form.PICTURE),
+        options=replace(asked, form=Form.PICTURE),
+        floor_percent=looks.floor_percent(asked),
     )
 
 

@@ -25,6 +25,7 @@ from botsite.bot import (
     fetching,
     guests,
     language,
+    looks,
     preferences,
     presses,
     replies,
@@ -117,6 +118,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         own = asked != chosen.options
         kept_out = await fairness.over_limit(photo, identity)
         album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else EVERYTHING)
+        # Of an album, only one photo has the caption.
+        options = album.options if album and not own and album.options != EVERYTHING else asked
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -129,8 +132,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             as_file=photo.as_file,
             clip=photo.clip,
             album_id=album.album_id if album else None,
-            # Of an album, only one photo has the caption.
-            options=album.options if album and not own and album.options != EVERYTHING else asked,
+            options=options,
+            floor_percent=looks.floor_percent(options),
         )
         if kept_out:
             await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
