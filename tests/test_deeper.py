@@ -15,7 +15,7 @@ from deploy.local.telegram.client import Message, TelegramUser
 from detection import images, items, jobs, predictions, queries
 from detection.model import yolo
 from detection.picture import pixels
-from detection.schemas import Detection, Prediction
+from detection.schemas import Detection, Options, Prediction
 
 _groups = count(-33_000, -1)
 DOG = Detection("dog", 0.2, 0.7, 0.5, 0.2, 0.4)
@@ -152,5 +152,5 @@ def test_second_look_keeps_what_was_asked_for(stack: LocalStack) -> None:
     again = deeper._deeper(first, Look(10, "dog", labels=False, blur=True))
     kept = {"as_file": True, "sender_id": 7, "language": "de", "photo_bytes": 99, "thread_id": 3}
     assert {name: getattr(again, name) for name in kept} == kept
-    assert again.options == Look(5, "dog", labels=False, blur=True).options
+    assert again.options == Options(("dog",), 0.05, labels=False, blur=True)
     assert looks.first(replace(again, candidates=(DOG,))) == Look(5, "dog", labels=False, blur=True)

@@ -84,6 +84,8 @@ def test_photo_is_shown_again_by_its_id(stack: LocalStack, user: TelegramUser, p
     prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
     assert prediction
     assert prediction.picture_file_id
+    # That would be another one in STORAGE_CHAT.
+    assert prediction.picture_message_id is None
     images.delete(prediction.result_key)
     assert press(user, message, "1") == ""
     again = [each for each in user.messages() if each.from_bot and each.photo]

@@ -253,6 +253,27 @@ def test_look_begins_as_caption_asked() -> None:
     assert looks.first(prediction) == Look(15, "dog", labels=False, blur=True)
 
 
+def test_all_classes_of_caption_stay_chosen() -> None:
+    car = Detection("car", 0.9, 0.5, 0.5, 0.2, 0.4)
+    asked = replace(ANSWERED, candidates=(PERSON, car, DOG), options=Options(only=("person", "car"), least=0.1))
+    look = looks.first(asked)
+    assert looks.shown(asked, look) == looks.shown(asked, replace(look, labels=False)) == [PERSON, car]
+    assert looks.shown(asked, replace(look, only="dog")) == [DOG]
+    assert looks.options(asked, look.at(5)).only == ("person", "car")
+
+
+def test_missing_class_stays_chosen() -> None:
+    asked = replace(ANSWERED, detections=(), options=Options(only=("zebra",)))
+    assert looks.shown(asked, looks.first(asked).at(10)) == []
+    assert "zebras" in redraw._caption(asked, looks.first(asked))
+
+
+def test_everything_is_more_than_one_class() -> None:
+    asked = replace(ANSWERED, options=Options(only=("person",)))
+    assert looks.shown(asked, Look(15)) == [PERSON, DOG]
+    assert "dogs" in redraw._caption(asked, Look(90, "dog"))
+
+
 def test_blurred_people_cannot_be_told_apart() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     image = noise.copy()
@@ -270,6 +291,17 @@ def test_crops_show_their_objects() -> None:
     assert pixels is not None
     assert pixels.shape[:2] == pytest.approx((211, 141), abs=2)
     assert pixels.mean() > 190
+
+
+def test_blurred_people_stay_blurred_when_cut_out(stack: LocalStack) -> None:
+    noise = BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)).save(noise, "JPEG")
+    seen = replace(ANSWERED, image_key="photos/noise")
+    images.put(seen.image_key, noise.getvalue(), "image/jpeg")
+    crops = [redraw._crops(seen, look)[0] for look in (Look(25), Look(25, blur=True))]
+    sharp, blurred = (float(np.asarray(Image.open(BytesIO(crop)))[20:-20, 20:-20].std()) for crop in crops)
+    assert sharp > 40
+    assert blurred < 15
 
 
 def test_original_size_comes_as_file(user: TelegramUser, photo: bytes) -> None:

@@ -69,6 +69,14 @@ def test_texts_are_answered_in_their_topic(member: TelegramUser, thread_id: int)
     assert (answer.text, answer.thread_id) == (replies.HELP, thread_id)
 
 
+def test_deletion_is_reported_in_its_topic(member: TelegramUser, thread_id: int, control: TelegramControl) -> None:
+    question = member.wait_for_reply(member.send_text("/delete_my_data"))
+    control.fault("editMessageText", "bad_request", chat_id=member.chat_id)
+    member.press(question.message_id, str(question.buttons[0].data))
+    report = member.wait_for(lambda message: "I've deleted" in (message.text or ""))
+    assert (report.message_id != question.message_id, report.thread_id) == (True, thread_id)
+
+
 def test_topic_message_is_no_reply_to_maker_of_topic(
     stack: LocalStack, group: TelegramUser, control: TelegramControl, photo: bytes
 ) -> None:

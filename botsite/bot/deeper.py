@@ -65,7 +65,7 @@ def _deeper(prediction: Prediction, wanted: Look) -> Prediction:
         as_file=prediction.as_file,
         floor_percent=looks.DEEPEST,
         received_at=times.now(),
-        options=wanted.at(looks.DEEPEST).options,
+        options=looks.options(prediction, wanted.at(looks.DEEPEST)),
     )
 
 

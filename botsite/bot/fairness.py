@@ -27,6 +27,8 @@ log = structlog.get_logger()
 _in_thread = sync_to_async(thread_sensitive=False)
 _NOTICE_SECONDS = 60.0
 _REPLY_WITHIN_SECONDS, _REPLY_AGAIN_SECONDS = 30.0, 2.0
+# What is told of besides limits: that somebody may send nothing.
+_LIST = "list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ async def unwelcome(photo: Photo) -> str | None:
         return None
     person = limits.person_of(photo)
     log.info("photo_not_allowed", chat_id=photo.chat_id, sender_id=person)
-    tell = not photo.in_group and await _may_tell(photo.chat_id, "list", seldom=True)
+    tell = not photo.in_group and await _may_tell(photo.chat_id, _LIST, seldom=True)
     return replies.not_allowed(person) if tell else ""
 
 
@@ -104,7 +106,18 @@ async def may_reply(said: Command | Other) -> bool:
 
 async def _may_tell(chat_id: int, what: str, *, seldom: bool) -> bool:
     """Return whether to tell a chat of a limit, again; `seldom`: if nobody has for a minute."""
+    notice = _notice(chat_id, what, seldom=seldom)
     if seldom:
-        notice = rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
         return await _in_thread(rate_limit.idle)(notice, _NOTICE_SECONDS)
-    return await _in_thread(rate_limit.spare)(rate_limit.Limit(f"limit#each#{what}#{chat_id}", 12.0, 5))
+    return await _in_thread(rate_limit.spare)(notice)
+
+
+def notices(chat_id: int) -> list[rate_limit.Limit]:
+    """Return all that limits how often a chat is told of limits."""
+    return [_notice(chat_id, what, seldom=seldom) for what in (*Span, _LIST) for seldom in (True, False)]
+
+
+def _notice(chat_id: int, what: str, *, seldom: bool) -> rate_limit.Limit:
+    if seldom:
+        return rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
+    return rate_limit.Limit(f"limit#each#{what}#{chat_id}", 12.0, 5)

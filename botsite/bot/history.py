@@ -140,7 +140,7 @@ async def _show(press: Press, prediction_id: str) -> str:
         return gettext(GONE)
     sent = await _send(prediction, picture, caption, keyboard)
     if sent.photo:
-        await _in_thread(predictions.note_picture)(prediction.prediction_id, sent.photo[-1].file_id, sent.message_id)
+        await _in_thread(predictions.note_picture)(prediction.prediction_id, sent.photo[-1].file_id)
     return ""
 
 

@@ -86,6 +86,11 @@ def guest(chat_id: int) -> Limit:
     return replace(chat(-abs(chat_id)), key=f"pace#guest#{chat_id}")
 
 
+def stored(caller: int) -> Limit:
+    """Return the limit of the pictures that STORAGE_CHAT takes for one caller of a guest: a quarter of a group's."""
+    return Limit(f"pace#stored#{caller}", 15.0, 2)
+
+
 def reserve(limit: Limit, messages: int = 1) -> Permit:
     """Take the next permit, for an album of so many messages. Raise TooBusy if it is too far away.
 
@@ -177,13 +182,21 @@ def forget(limit: Limit) -> None:
     aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": limit.key})
 
 
-def forget_chat(chat_id: int) -> None:
-    """Forget when a chat had its last message, unless that was a moment ago, and that it was the last one refused."""
+def forget_chat(chat_id: int, *more: Limit) -> None:
+    """Forget when a chat, and a guest of that id, had the last message, and that it was the last one refused.
+
+    And when `more` limits were used last; each unless that was a moment ago.
+    """
     _update(BOT, "REMOVE refused_chat, refused_at, refused_seconds", "refused_chat = :chat", {":chat": chat_id})
+    for limit in (chat(chat_id), guest(chat_id), stored(chat_id), *more):
+        _forget_idle(limit)
+
+
+def _forget_idle(limit: Limit) -> None:
     try:
         aws.dynamodb().delete_item(
             TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": chat(chat_id).key},
+            Key={"prediction_id": limit.key},
             ConditionExpression="next_at < :now",
             ExpressionAttributeValues={":now": Decimal(f"{time.time():.3f}")},
         )

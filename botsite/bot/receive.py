@@ -25,6 +25,7 @@ from botsite.bot import (
     fetching,
     guests,
     language,
+    looks,
     preferences,
     presses,
     replies,
@@ -48,7 +49,7 @@ async def receive(incoming: Incoming) -> None:
 
     Raise TelegramError, spool.Full, limits.Busy or botocore's errors if it has to come again.
     """
-    if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await _is_for_bot(incoming):
+    if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await addressed.to_bot(incoming):
         return
     chosen = await _chosen_by(incoming)
     with language.speaking(chosen.language, incoming.language):
@@ -90,10 +91,6 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
             await _say(incoming, replies.no_photo(incoming.kind))
 
 
-async def _is_for_bot(said: Photo | Command | Other) -> bool:
-    return await addressed.to_bot(said) or await albums.called_to(said)
-
-
 def prediction_id(bot_id: int, photo: Photo) -> str:
     """Return the id of the prediction for this photo, as this message asks for it: 32 hexadecimal digits.
 
@@ -123,6 +120,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         own = asked != chosen.options
         kept_out = await fairness.over_limit(photo, identity)
         album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else EVERYTHING)
+        # Of an album, only one photo has the caption.
+        options = album.options if album and not own and album.options != EVERYTHING else asked
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -135,8 +134,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             as_file=photo.as_file,
             clip=photo.clip,
             album_id=album.album_id if album else None,
-            # Of an album, only one photo has the caption.
-            options=album.options if album and not own and album.options != EVERYTHING else asked,
+            options=options,
+            floor_percent=looks.floor_percent(options),
         )
         if kept_out:
             await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)

@@ -95,8 +95,10 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
 
 
 def _caption(prediction: Prediction, wanted: Look) -> str:
-    boxes = looks.shown(prediction, wanted)
-    return found.caption(boxes) if boxes else replies.nothing_found()
+    if boxes := looks.shown(prediction, wanted):
+        return found.caption(boxes)
+    only = looks.options(prediction, wanted).only
+    return replies.none_of(only) if only else replies.nothing_found()
 
 
 async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
@@ -145,7 +147,7 @@ async def _undisturbed(work: Callable[[Prediction, Look], T], prediction: Predic
 def _picture(prediction: Prediction, wanted: Look) -> bytes:
     from detection.picture import render
 
-    return render.picture(_scene(prediction), looks.shown(prediction, wanted), wanted.options)
+    return render.picture(_scene(prediction), looks.shown(prediction, wanted), looks.options(prediction, wanted))
 
 
 def _full(prediction: Prediction, wanted: Look) -> tuple[bytes, bool]:
@@ -197,7 +199,8 @@ def _original(prediction: Prediction, wanted: Look) -> bytes:
 def _crops(prediction: Prediction, wanted: Look) -> list[bytes]:
     from detection.picture import render
 
-    return render.crops(_scene(prediction), looks.shown(prediction, wanted), api.ALBUM_AT_MOST)
+    shown, options = looks.shown(prediction, wanted), looks.options(prediction, wanted)
+    return render.crops(_scene(prediction), shown, api.ALBUM_AT_MOST, options)
 
 
 def _archive(prediction: Prediction, wanted: Look) -> bytes:

@@ -122,6 +122,7 @@ class Press:
     language: str = ""
     inline_message_id: str = ""
     presser_name: str = ""
+    thread_id: int | None = None
 
 
 class NotJson(ValueError):
@@ -232,6 +233,7 @@ def _press(query: CallbackQuery) -> Press | None:
         gone=isinstance(message, Message) and not _has_button(message, query.data),
         language=_language(query.from_user),
         presser_name=_name(query.from_user),
+        thread_id=_topic(message) if isinstance(message, Message) else None,
     )
 
 
@@ -255,13 +257,17 @@ def _where(message: Message) -> dict[str, Any]:
         "sent_at": message.date,
         "sender_id": _number(message.from_user.id) if message.from_user else None,
         "language": _language(message.from_user),
-        "thread_id": _number(message.message_thread_id) if message.is_topic_message else None,
+        "thread_id": _topic(message),
         "in_group": message.chat.type in (Chat.GROUP, Chat.SUPERGROUP),
         "names": frozenset(name.lower() for name in [*_MENTION.findall(said), *(called.groups() if called else ())]),
         "reply_to": _number(replied.id) if replied else None,
         "sender_name": _name(message.sender_chat or message.from_user),
         "sender_chat": _number(message.sender_chat.id) if message.sender_chat else None,
     }
+
+
+def _topic(message: Message) -> int | None:
+    return _number(message.message_thread_id) if message.is_topic_message else None
 
 
 def _answered(message: Message) -> Message | None:
