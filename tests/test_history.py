@@ -1,5 +1,7 @@
 """People see their photos again, and what the bot knows, by commands and buttons; nobody sees those of others."""
 
+import asyncio
+import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
@@ -9,12 +11,15 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import complaints, found, history, knows, looks, preference_menu, replies
+from botsite.bot import complaints, found, history, knows, looks, preference_menu, rate_limit, replies
+from botsite.bot.errors import TelegramError
+from botsite.bot.updates import Command
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection import feedback, images, known_classes, predictions, queries, times
+from detection import feedback, images, items, known_classes, predictions, queries, times
 from detection.model import yolo
-from detection.schemas import Detection, Prediction
+from detection.schemas import Detection, Prediction, Status
+from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until
 
 _groups = count(-99_000, -1)
@@ -152,6 +157,46 @@ def test_statistics(user: TelegramUser) -> None:
         "Most often: 3 buses, 3 dogs",
         "Half of the answers took no longer than about 20 seconds",
     ]
+
+
+def crowded(user: TelegramUser, boxes: int, *, clip: bool = False) -> None:
+    """Store an answered photo with so many boxes, or a clip, of which only these are kept."""
+    identity = uuid4().hex
+    found = tuple(Detection("bus", 0.9, number / boxes, 0.5, 0.1, 0.1) for number in range(boxes))
+    prediction = Prediction(
+        identity, user.chat_id, 7, f"photos/{identity}", Status.SUCCEEDED, created_at=times.now(), detections=found,
+        clip=clip,
+    )  # fmt: skip
+    more = {} if clip else {"candidates": items.candidates(found, {"bus": 5})}
+    aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=items.write(prediction) | more)
+
+
+def test_statistics_of_crowded_photos_take_little_memory(user: TelegramUser) -> None:
+    for _ in range(40):
+        crowded(user, 300)
+    for _ in range(8):
+        crowded(user, 1200, clip=True)
+    tracemalloc.start()
+    said = history._statistics(user.chat_id)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert said.split("\n")[1:] == ["21600 objects in them", "Most often: 21600 buses"]
+    assert peak < 40e6
+
+
+def test_statistics_are_about_newest_photos(user: TelegramUser) -> None:
+    for _ in range(101):
+        crowded(user, 1)
+    assert str(ask(user, "/stats").text).startswith("Your newest 100 photos, since ")
+
+
+def test_statistics_are_read_once_chat_has_its_turn(site: FaultySite, user: TelegramUser) -> None:
+    crowded(user, 1)
+    rate_limit.pause(rate_limit.chat(user.chat_id), 60)
+    site.break_(failing("dynamodb", "BatchGetItem", "internal error"))
+    asked = Command(chat_id=user.chat_id, sender_id=user.chat_id, message_id=1, sent_at=times.now(), name="stats")
+    with through(site), pytest.raises(TelegramError, match="limit is reached"):
+        asyncio.run(history.statistics(asked))
 
 
 # --- /what --------------------------------------------------------------------------------------------------
