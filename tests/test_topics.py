@@ -105,10 +105,12 @@ def test_button_works_for_asker_after_question_is_gone(
     assert archive.thread_id == topic
 
 
-def test_activity_is_shown_in_topic(member: TelegramUser, control: TelegramControl, photo: bytes) -> None:
+def test_activity_is_shown_in_topic(
+    member: TelegramUser, thread_id: int, control: TelegramControl, photo: bytes
+) -> None:
     member.wait_for_reply(member.send_photo(photo, CAPTION))
     calls = control.calls("sendChatAction", member.chat_id)
-    assert [call.status for call in calls] == [200] * len(calls) != []
+    assert {(call.status, call.thread_id) for call in calls} == {(200, thread_id)}
 
 
 def _answer_without(stack: LocalStack, member: TelegramUser, photo: bytes, lose: Callable[[], None]) -> None:
