@@ -44,6 +44,7 @@ async def chat_state(request: web.Request) -> web.Response:
             "chat": chat.to_json(),
             "commands": telegram.profile.commands.get("", []),
             "blocked": chat.blocked,
+            "strangers": chat.strangers,
             "version": chat.version,
             "messages": [_shown(telegram, chat, message) for message in chat.messages.values()],
         }
