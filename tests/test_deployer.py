@@ -7,13 +7,11 @@ for them, so these are compared with AWS's own schemas of the resource types, wh
 import json
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import cfnlint
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,11 +29,9 @@ from deploy.provision import Order
 from deploy.service import Service
 from tests.support import emulators, judged
 from tests.support.deployer import PIECES, Deployer
-from tests.support.emulators import TOKEN, forget_clients
-from tests.support.local_aws import clients_of
+from tests.support.emulators import TOKEN
 from tests.support.mutants import mutants
 from tests.support.provisioning import hosted_zone, run_provision
-from tests.support.tls import local_certificate
 
 pytestmark = pytest.mark.long
 
@@ -77,25 +73,17 @@ def statements() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def deployer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployer]:
     """Somebody with the policies, whose service is deployed, on an AWS with TLS that checks permissions."""
-    certificate, key_file = local_certificate(tmp_path_factory.mktemp("tls"))
-    tls = {"USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key_file)}
-    with ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv("AWS_CA_BUNDLE", str(certificate))
-        url = stack.enter_context(emulators.ministack("https", AUTH="true", **tls))
-        patch.setattr(settings, "TELEGRAM_API_URL", stack.enter_context(emulators.telegram()))
-        root = clients_of(url, aws_access_key_id="test", aws_secret_access_key="test")
+    with (
+        judged.running(tmp_path_factory.mktemp("tls")) as root,
+        emulators.telegram() as telegram,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(settings, "TELEGRAM_API_URL", telegram)
         run_provision(PREFIX, "--self-signed", token=TOKEN)
         made = Deployer(Service(PREFIX), root, hosted_zone())
-        root("iam").create_user(UserName=WHO)
-        key = root("iam").create_access_key(UserName=WHO)["AccessKey"]
-        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
-        made.prepare()
-        forget_clients()
-        yield made
-    forget_clients()
+        with judged.somebody(root, WHO):
+            made.prepare()
+            yield made
 
 
 def permit(deployer: Deployer, given: list[dict[str, Any]]) -> None:
