@@ -11,12 +11,15 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 
 from tests.support import emulators
 from tests.support.local_aws import clients_of
 from tests.support.tls import local_certificate
 
 Factory = Callable[[str], Any]
+# Services whose name in IAM differs from that in their address.
+_NAMES = {"monitoring": "cloudwatch", "tagging": "tag"}
 
 _CALLS = {
     "budgets:ViewBudget": ["budgets:DescribeBudget", "budgets:DescribeSubscribersForNotification"],
@@ -57,6 +60,22 @@ def somebody(root: Factory, name: str) -> Iterator[None]:
         emulators.forget_clients()
         yield
     emulators.forget_clients()
+
+
+@contextmanager
+def asked() -> Iterator[set[str]]:
+    """Collect the actions that this process requests from AWS within the block, by AWS's names of most of them."""
+    actions: set[str] = set()
+    call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def record(client: BaseClient, operation: str, arguments: object) -> object:
+        service = client.meta.service_model.signing_name
+        actions.add(aws_action(f"{_NAMES.get(service, service)}:{operation}"))
+        return call(client, operation, arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseClient, "_make_api_call", record)
+        yield actions
 
 
 def statement(given: dict[str, Any]) -> dict[str, Any]:
