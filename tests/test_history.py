@@ -18,7 +18,7 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import feedback, images, items, known_classes, predictions, queries, times
 from detection.model import yolo
-from detection.schemas import Detection, Prediction, Status
+from detection.schemas import Detection, Options, Prediction, Status
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until
 
@@ -159,16 +159,32 @@ def test_statistics(user: TelegramUser) -> None:
     ]
 
 
-def crowded(user: TelegramUser, boxes: int, *, clip: bool = False) -> None:
-    """Store an answered photo with so many boxes, or a clip, of which only these are kept."""
+def stored(user: TelegramUser, shown: tuple[Detection, ...], candidates: tuple[Detection, ...], *only: str) -> str:
+    """Store an answered photo that shows some of its candidates; return its id."""
     identity = uuid4().hex
-    found = tuple(Detection("bus", 0.9, number / boxes, 0.5, 0.1, 0.1) for number in range(boxes))
     prediction = Prediction(
-        identity, user.chat_id, 7, f"photos/{identity}", Status.SUCCEEDED, created_at=times.now(), detections=found,
-        clip=clip,
+        identity, user.chat_id, 7, f"photos/{identity}", Status.SUCCEEDED, created_at=times.now(), detections=shown,
+        options=Options(only=only),
     )  # fmt: skip
-    more = {} if clip else {"candidates": items.candidates(found, {"bus": 5})}
+    more = {"candidates": items.candidates(candidates, {})} if candidates else {}
     aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=items.write(prediction) | more)
+    return identity
+
+
+def crowded(user: TelegramUser, boxes: int, *, clip: bool = False) -> None:
+    """Store an answered photo with so many boxes, or a clip, which has no candidates."""
+    found = tuple(Detection("bus", 0.9, number / boxes, 0.5, 0.1, 0.1) for number in range(boxes))
+    stored(user, found, () if clip else found)
+
+
+def test_photos_read_briefly_have_what_was_shown(user: TelegramUser) -> None:
+    unlikely = Detection("bus", 0.2, 0.5, 0.5, 0.1, 0.1)
+    some = stored(user, (BUS,), (BUS, DOG, unlikely), "bus")
+    without_candidates, nothing = stored(user, (DOG, DOG), ()), stored(user, (), (unlikely,))
+    found = queries.known_briefly([some, without_candidates, nothing, "0" * 32])
+    assert {identity: [box.label for box in each.detections] for identity, each in found.items()} == {
+        some: ["bus"], without_candidates: ["dog", "dog"], nothing: [],
+    }  # fmt: skip
 
 
 def test_statistics_of_crowded_photos_take_little_memory(user: TelegramUser) -> None:
