@@ -19,8 +19,8 @@ log = structlog.get_logger()
 _ASKED_AT_MOST = 3
 # All of an item but its boxes, with names in place of words that DynamoDB keeps for itself.
 _BRIEFLY = {f"#{each.name}": each.name for each in fields(Prediction) if each.name != "detections"}
-# A clip has up to 1200 boxes, which take 5 KB each while they are read.
-_WHOLE_AT_ONCE = 5
+# Each has up to 300 boxes, which take 5 KB each while they are read.
+_WHOLE_AT_ONCE = 10
 
 # What shows that work on a prediction goes on. A queued one that is reopened keeps the time when it was begun before.
 _TOUCHES = {Status.QUEUED: ("enqueued_at",), Status.PROCESSING: ("enqueued_at", "started_at")}
