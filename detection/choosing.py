@@ -1,11 +1,14 @@
 """Choose which of the model's candidates are shown, by what the sender of the photo asks for."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from botsite.bot import classes
+from botsite.bot import classes, language
 from detection.schemas import LEAST, Detection, Options, Unknown
+
+# So many words of a caption are told to be no names, or no options.
+UNKNOWN_AT_MOST = 5
 
 
 def choose(candidates: Sequence[Detection], options: Options) -> list[Detection]:
@@ -15,21 +18,29 @@ def choose(candidates: Sequence[Detection], options: Options) -> list[Detection]
     return [box for box in candidates if box.confidence >= least and (not wanted or box.label in wanted)]
 
 
-def resolve(options: Options, labels: Collection[str]) -> Options:
+def resolve(options: Options, labels: Collection[str], code: str | None = None) -> Options:
     """Return the options with the model's own labels for the names asked for: "people" is person.
 
-    A name that isn't one is told to the sender, with the nearest. If none is, everything is shown.
+    A name that isn't one is told to the sender, with the nearest in the language with that code. If none is, everything
+    is shown.
     """
     if not options.only:
         return options
-    names = {
-        name.lower(): label for label in labels for name in (label, classes.singular(label), classes.plural(label))
-    }
-    wanted, unknown = [], list(options.unknown)
+    with language.speaking(code):
+        return _resolved(options, classes.names(labels))
+
+
+def _resolved(options: Options, names: Mapping[str, str]) -> Options:
+    wanted, unknown = list[str](), list(options.unknown)
     for phrase in options.only:
-        for name in [phrase] if phrase in names else phrase.split():
-            if name in names:
-                wanted.append(names[name])
-            else:
-                unknown.append(Unknown(name, next(iter(get_close_matches(name, names, 1)), "")))
+        words = [phrase] if classes.fold(phrase) in names else phrase.split()
+        known = [names[classes.fold(word)] for word in words if classes.fold(word) in names]
+        odd = [word for word in words if classes.fold(word) not in names] if known else [phrase]
+        wanted += known
+        unknown += [Unknown(word, _nearest(word, names)) for word in odd[: max(UNKNOWN_AT_MOST - len(unknown), 0)]]
     return replace(options, only=tuple(dict.fromkeys(wanted)), unknown=tuple(unknown))
+
+
+def _nearest(word: str, names: Mapping[str, str]) -> str:
+    """Return what the class whose name is nearest is called in the current language, "" if none is near."""
+    return next((classes.called(names[name]) for name in get_close_matches(classes.fold(word), names, 1)), "")

@@ -2,7 +2,7 @@
 
 A tombstone is written first. It keeps what was sent before from being stored again, it holds how far the work is, so
 that another site continues after one that died, and it names nobody once the work is done. The work is done twice: the
-second time finds what an index, or somebody who held a dead letter, did not show the first time.
+second time finds what an index did not show the first time, and deletes the dead letters.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from django.conf import settings
 
 from botsite import aws
 from detection import albums, dead_letters, feedback, images, items, predictions, times
+from detection.dead_letters import DeadLetter
 from detection.schemas import Delivery
 
 log = structlog.get_logger()
@@ -30,13 +31,14 @@ _KIND = "deletion"
 _REMEMBERED = timedelta(hours=25)
 # Longer than a photo is held by a worker that is gone, and than somebody may hide a dead letter.
 SECOND_TIME = timedelta(minutes=6)
+# Somebody has everything deleted once in this time: it reads all of a chat, and the dead letters.
+_AGAIN = timedelta(minutes=1)
 # A run that has not said for so long that it goes on has died.
 _ABANDONED = timedelta(seconds=60)
 _PAGE = 100
 _READ_TRIES = 5
 # All items of a person or a chat that are no photos, by their keys. What else is stored of somebody belongs here.
-_OF_PERSON = ("settings#{user}",)
-_OF_CHAT = ("pause#chat#{chat}",)
+_SETTINGS, _PAUSE = "settings#{user}", "pause#chat#{chat}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """A deletion as its tombstone has it. `question` is the message whose button was pressed, in that chat.
+    """A deletion as its tombstone has it. `question` is the message whose button was pressed, in that chat and topic.
 
     `photos` is how many were deleted so far. `again`: the person was told; it is done the second time. `run` is an id
     for one run of the work.
@@ -75,6 +77,7 @@ class Deletion:
     photos: int
     again: bool
     run: str
+    thread_id: int | None = None
 
 
 class TakenOver(Exception):
@@ -87,6 +90,14 @@ class Status:
 
     chat_id: int
     message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Messages that a hundred photos leave, to be deleted; those in STORAGE_CHAT before the next page is asked for."""
+
+    statuses: Sequence[Status] = ()
+    pictures: Sequence[int] = ()
 
 
 def is_key(prediction_id: str) -> bool:
@@ -111,8 +122,8 @@ def question_of(chat_id: int, user_id: int | None) -> int | None:
     return int(item.get("question", 0)) if item else None
 
 
-def begin(person: Person, question: int, language: str = "") -> bool:
-    """Write the tombstone; return False if this question, or a later one, was answered before."""
+def begin(person: Person, question: int, language: str = "", thread_id: int | None = None) -> bool:
+    """Write the tombstone; return False if this question, or a later one, was answered before, or another just now."""
     item = {
         "prediction_id": person.key,
         items.KIND: _KIND,
@@ -124,12 +135,14 @@ def begin(person: Person, question: int, language: str = "") -> bool:
         "language": language,
         "photos": 0,
     }
+    if thread_id is not None:
+        item["thread_id"] = thread_id
     try:
         aws.dynamodb().put_item(
             TableName=settings.PREDICTIONS_TABLE,
             Item=item,
-            ConditionExpression="attribute_not_exists(prediction_id) OR question < :question",
-            ExpressionAttributeValues={":question": question},
+            ConditionExpression="attribute_not_exists(prediction_id) OR (question < :question AND created_at < :again)",
+            ExpressionAttributeValues=items.plain({":question": question, ":again": times.now(-_AGAIN)}),
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
@@ -175,21 +188,25 @@ def claim(key: str) -> Deletion | None:
     return _read(item) if item else None
 
 
-def delete_all(deletion: Deletion) -> Iterator[list[Status]]:
+def delete_all(deletion: Deletion) -> Iterator[Page]:
     """Delete what was stored before, a page at a time; yield the messages that are left without a photo.
 
     Raise TakenOver if another run has begun.
     """
     for ids in _pages(deletion):
         stored = [item for item in _items(ids) if _is_of(deletion.person, item)]
+        if pictures := [int(item["picture_message_id"]) for item in stored if _is_stored(item)]:
+            # First: nothing else than these items knows of them.
+            yield Page(pictures=pictures)
         waits = [int(item["status_message_id"]) for item in stored if _waits(item)] + _delete(stored)
         _go_on(deletion, len(stored))
-        yield [Status(deletion.person.chat_id, message_id) for message_id in waits]
+        yield Page([Status(deletion.person.chat_id, message_id) for message_id in waits])
     person = deletion.person
     if person.alone:
-        for form in (*_OF_PERSON, *_OF_CHAT):
-            predictions.delete(form.format(user=person.user_id, chat=person.chat_id))
-    _delete_letters(person.chat_id)
+        _delete_settings(deletion)
+        predictions.delete(_PAUSE.format(chat=person.chat_id))
+    if deletion.again:
+        _delete_letters(person.chat_id)
 
 
 def note_told(deletion: Deletion) -> None:
@@ -202,7 +219,8 @@ def finish(deletion: Deletion) -> None:
     expires = int((deletion.at + _REMEMBERED).timestamp())
     _update(
         deletion.key,
-        "SET finished_at = :now, expires_at = :expires REMOVE chat, person, #language, photos, holder, started_at",
+        "SET finished_at = :now, expires_at = :expires"
+        " REMOVE chat, person, thread_id, #language, photos, holder, started_at",
         _RUNS,
         {":now": times.now(), ":expires": expires, ":run": deletion.run},
     )
@@ -247,7 +265,8 @@ def _items(ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return what is needed of these items, as they are now, even of those that can't be read as predictions."""
     wanted: dict[str, Any] = {
         "Keys": [{"prediction_id": each} for each in ids],
-        "ProjectionExpression": "prediction_id, chat_id, sender_id, album_id, delivery, status_message_id",
+        "ProjectionExpression": "prediction_id, chat_id, sender_id, album_id, delivery, status_message_id,"
+        " guest_query_id, picture_message_id",
         "ConsistentRead": True,
     }
     left, found = {settings.PREDICTIONS_TABLE: wanted}, []
@@ -269,6 +288,11 @@ def _waits(item: Mapping[str, Any]) -> bool:
     return "status_message_id" in item and item.get("delivery") in (Delivery.PENDING, Delivery.DELIVERING)
 
 
+def _is_stored(item: Mapping[str, Any]) -> bool:
+    """Return whether the boxed photo is in STORAGE_CHAT. Of others, an earlier release noted where /history sent it."""
+    return settings.STORAGE_CHAT is not None and {"guest_query_id", "picture_message_id"} <= item.keys()
+
+
 def _delete(stored: list[dict[str, Any]]) -> list[int]:
     """Delete pictures, items and pictures again: a worker may have stored one in between (operations.delete).
 
@@ -285,16 +309,39 @@ def _delete(stored: list[dict[str, Any]]) -> list[int]:
     return [int(item["status_message_id"]) for item in gone if "status_message_id" in item and "sent_at" not in item]
 
 
+def _delete_settings(deletion: Deletion) -> None:
+    """Delete what the person had chosen, unless they have chosen since."""
+    try:
+        aws.dynamodb().delete_item(
+            TableName=settings.PREDICTIONS_TABLE,
+            Key={"prediction_id": _SETTINGS.format(user=deletion.person.user_id)},
+            ConditionExpression="attribute_not_exists(chosen_at) OR chosen_at <= :at",
+            ExpressionAttributeValues=items.plain({":at": deletion.at}),
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+
+
 def _delete_letters(chat_id: int) -> None:
     """Delete the chat's dead letters whose photos are gone."""
     try:
-        with closing(dead_letters.read(dead_letters.WAIT_SECONDS)) as letters:
-            for letter in letters:
-                gone = letter.chat_id == chat_id and not predictions.find_item(letter.prediction_id or "")
-                if gone:
-                    dead_letters.delete(letter)
+        for _ in range(_READ_TRIES):
+            with closing(dead_letters.read(dead_letters.WAIT_SECONDS)) as letters:
+                kept = sum(not _is_deleted(letter, chat_id) for letter in letters)
+                if dead_letters.count() <= kept:
+                    return
+        log.warning("dead_letters_held")
     except dead_letters.NoDeadLetterQueue as error:
         log.warning("no_dead_letters", error=str(error))
+
+
+def _is_deleted(letter: DeadLetter, chat_id: int) -> bool:
+    """Delete a letter if it is one of the chat's whose photo is gone; return whether it was."""
+    if letter.chat_id != chat_id or predictions.find_item(letter.prediction_id or ""):
+        return False
+    dead_letters.delete(letter)
+    return True
 
 
 def _tombstone(chat_id: int, user_id: int | None) -> dict[str, Any] | None:
@@ -314,6 +361,7 @@ def _read(item: Mapping[str, Any]) -> Deletion:
         photos=int(item.get("photos", 0)),
         again="delivered_at" in item,
         run=item["holder"],
+        thread_id=int(item["thread_id"]) if "thread_id" in item else None,
     )
 
 

@@ -159,7 +159,7 @@ def migrate_chat(chat_id: int, new_chat_id: int) -> frozenset[str]:
 
     It renumbers its messages: the status message's number would be somebody else's.
     """
-    moved = []
+    albums = set()
     for prediction_id in queries.latest_of_chat(chat_id, limit=_CHAT_AT_MOST):
         outcome = predictions.update(
             prediction_id,
@@ -172,6 +172,6 @@ def migrate_chat(chat_id: int, new_chat_id: int) -> frozenset[str]:
                 ":delivering": Delivery.DELIVERING,
             },
         )
-        if outcome.granted and outcome.prediction:
-            moved.append(outcome.prediction)
-    return frozenset(each.album_id for each in moved if each.album_id)
+        if outcome.granted and outcome.prediction and outcome.prediction.album_id:
+            albums.add(outcome.prediction.album_id)
+    return frozenset(albums)

@@ -244,6 +244,11 @@ def note_picture(prediction_id: str, file_id: str, message_id: int | None = None
     return update(prediction_id, change, "attribute_exists(prediction_id)", values)
 
 
+def forget_picture(prediction_id: str, message_id: int) -> Outcome:
+    """Record that the message in the operator's chat is deleted; refused if it isn't that of this photo."""
+    return update(prediction_id, "REMOVE picture_message_id", "picture_message_id = :message", {":message": message_id})
+
+
 def cancel(prediction_id: str, chat_id: int) -> Outcome:
     """End a prediction of that chat that nobody has begun, because its sender wants no answer."""
     return update(

@@ -13,6 +13,7 @@ _EARLIER = (
     "The image has ",
     "The file has ",
     "Telegram no longer has that file",
+    "I couldn't open this image: it is damaged or incomplete.",
 )
 # How each begins, up to its first value.
 STARTS = (

@@ -154,8 +154,7 @@ class Prediction:
     thread_id: int | None = None
     language: str | None = None
     # Of a photo that the bot was asked about as a guest: the query, the only name of the answer's message that the bot
-    # learns, and the boxed photo as Telegram has it, by a message in STORAGE_CHAT
-    # (or, of one that /history has shown again, by that message).
+    # learns, and the message in STORAGE_CHAT by which Telegram has the boxed photo, until that is deleted there.
     guest_query_id: str | None = None
     inline_message_id: str | None = None
     picture_file_id: str | None = None

@@ -13,9 +13,10 @@ def noop(text: str) -> str:
 
 NO_IMAGE = noop("That's not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...).")
 NO_CLIP = noop("I couldn't read this clip. Send me a frame of it as a photo.")
-DAMAGED = noop("I couldn't open this image: it is damaged or incomplete.")
+DAMAGED = noop("I couldn't open this image: it is damaged or incomplete. Send it again, or another copy of it.")
 TOO_MANY_PIXELS = noop(
-    "This image has {width} x {height} pixels ({megapixels} megapixels). I can only handle up to {most} megapixels."
+    "This image has {width} x {height} pixels ({megapixels} megapixels). I can only handle up to {most} megapixels: "
+    "send it as a photo instead."
 )
 TOO_MUCH = noop("I couldn't open this image: it is damaged, too large or too complicated. Try sending it as a photo.")
 TOO_LARGE = noop(

@@ -172,7 +172,7 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     """Return the photo with its objects, or None if it failed with a sentence for its sender."""
     from detection.model import yolo
 
-    wanted = yolo.Wanted(_asked(claimed), claimed.as_file)
+    wanted = yolo.Wanted(_asked(claimed), claimed.as_file, language=claimed.language)
     if claimed.floor_percent:
         wanted = replace(wanted, floor=claimed.floor_percent / 100)
     box = yolo.load().box_clip if claimed.clip else yolo.load().box

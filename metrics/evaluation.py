@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 # CloudWatch looks this many periods further back for points that are late or missing.
 _EXTRA_PERIODS = 2
@@ -33,12 +34,17 @@ class Periods:
     """Points as an alarm sees them: the average of each complete period."""
 
     def __init__(self, points: Sequence[Point], period: float, now: float, changed_at: float) -> None:
+        self._points, self._period, self._now, self._changed_at = points, period, now, changed_at
         self._by_period = _averages(points, period, now)
         self._last = math.floor(now / period) - 1
+
+    @cached_property
+    def fresh(self) -> Sequence[float]:
+        """Averages of what was measured since the capacity last changed, oldest first."""
         # A change in the future means that the clock was set back: then all points count.
-        since = changed_at if changed_at <= now else -math.inf
-        #: Averages of what was measured since the capacity last changed, oldest first.
-        self.fresh = list(_averages([point for point in points if point.at > since], period, now).values())
+        since = self._changed_at if self._changed_at <= self._now else -math.inf
+        points = [point for point in self._points if point.at > since]
+        return list(_averages(points, self._period, self._now).values())
 
     def state(self, periods: int, breaches: Callable[[float], bool]) -> AlarmState:
         """Return ALARM if the newest `periods` values all breach; earlier values stand in for missing ones.

@@ -151,10 +151,9 @@ class _Tracked:
 
     def __init__(self, policy: TargetTracking, points: Points, capacity: Capacity, now: float) -> None:
         self._policy, self._capacity = policy, capacity
-        load = Periods(points.get(policy.metric, ()), policy.period, now, capacity.changed_at)
-        self._fresh = load.fresh
-        self._high = load.state(policy.high_periods, lambda value: value > policy.target)
-        self._low = load.state(policy.low_periods, lambda value: value < policy.target * policy.low_fraction)
+        self._load = Periods(points.get(policy.metric, ()), policy.period, now, capacity.changed_at)
+        self._high = self._load.state(policy.high_periods, lambda value: value > policy.target)
+        self._low = self._load.state(policy.low_periods, lambda value: value < policy.target * policy.low_fraction)
 
     @property
     def may_shrink(self) -> bool:
@@ -166,17 +165,17 @@ class _Tracked:
 
     def out(self) -> _Wish | None:
         """Scale in proportion, rounded up; from 0, where any proportion is 0, to one machine."""
-        if self._high is not AlarmState.ALARM or not self._fresh:
+        if self._high is not AlarmState.ALARM or not self._load.fresh:
             return None
-        value, target = self._fresh[-1], self._policy.target
+        value, target = self._load.fresh[-1], self._policy.target
         wanted = max(1, _ceil(self._capacity.desired * value / target), self._capacity.desired)
         return wanted, f"{self._policy.metric} is {value:g}, its target {target:g}"
 
     def shrink(self) -> _Wish | None:
         """Keep enough machines to hold even the highest of the low values at the target."""
-        if self._low is not AlarmState.ALARM or not self._fresh:
+        if self._low is not AlarmState.ALARM or not self._load.fresh:
             return None
-        value, target = max(self._fresh[-self._policy.low_periods :]), self._policy.target
+        value, target = max(self._load.fresh[-self._policy.low_periods :]), self._policy.target
         wanted = min(self._capacity.desired, _ceil(self._capacity.desired * value / target))
         return wanted, f"{self._policy.metric} is at most {value:g}, its target {target:g}"
 
@@ -186,18 +185,17 @@ class _Stepped:
 
     def __init__(self, policy: StepScaling, points: Points, capacity: Capacity, now: float) -> None:
         self._policy, self._capacity = policy, capacity
-        waiting = Periods(points.get(policy.metric, ()), policy.period, now, capacity.changed_at)
-        self._fresh = waiting.fresh
-        self._state = waiting.state(policy.periods, lambda value: value > policy.threshold)
+        self._waiting = Periods(points.get(policy.metric, ()), policy.period, now, capacity.changed_at)
+        self._state = self._waiting.state(policy.periods, lambda value: value > policy.threshold)
 
     def alarms(self) -> Iterator[tuple[str, AlarmState]]:
         yield self._policy.metric, self._state
 
     def out(self) -> _Wish | None:
         """Add to the warm machines only, so that an alarm which stays on while some warm up adds just those."""
-        if self._state is not AlarmState.ALARM or not self._fresh:
+        if self._state is not AlarmState.ALARM or not self._waiting.fresh:
             return None
-        value, capacity = self._fresh[-1], self._capacity
+        value, capacity = self._waiting.fresh[-1], self._capacity
         reached = [step.change for step in self._policy.steps if value >= self._policy.threshold + step.above]
         wanted = max(capacity.desired, capacity.desired - capacity.warming + (reached[-1] if reached else 0))
         return wanted, f"{self._policy.metric} is {value:g}"

@@ -68,6 +68,9 @@ def test_chat_page_has_no_barriers(browser: Browser, stack: LocalStack, photo: b
     answer.get_by_test_id("photo").click()
     expect(page.get_by_role("dialog", name="Photo")).to_be_visible()
     assert barriers(page) == []
+    page.goto(f"{stack.telegram_url}/?chat=-{next(_chat_ids)}&strangers=1")
+    expect(page.get_by_text("the bot answers as a guest")).to_be_visible()
+    assert barriers(page) == []
     page.close()
 
 

@@ -373,7 +373,9 @@ def test_photo_without_objects_is_in(sending: Sending) -> None:
     sending.age()
     assert sending.deliver() == 200
     assert sending.widths() == [100, 101]
-    assert said(sending.user)[0].caption == "In all: 1 bus\n\nPhoto 1: 1 bus\nPhoto 2: nothing"
+    assert (
+        said(sending.user)[0].caption == f"In all: 1 bus\n\nPhoto 1: 1 bus. {found.sentence([BUS])}\nPhoto 2: nothing"
+    )
 
 
 def test_picture_that_is_gone_is_told_alone(sending: Sending) -> None:
@@ -673,13 +675,16 @@ def photo_of(*boxes: Detection, **options: Any) -> Prediction:
 
 def test_caption_counts_all_and_each() -> None:
     text = album_caption.caption([photo_of(PERSON, PERSON), photo_of(), photo_of(BUS, PERSON)])
-    assert text == ("In all: 3 people, 1 bus\n\nPhoto 1: 2 people\nPhoto 2: nothing\nPhoto 3: 1 bus, 1 person")
+    first, nothing, last = text.removeprefix("In all: 3 people, 1 bus\n\n").split("\n")
+    assert first == f"Photo 1: 2 people. {found.sentence([PERSON, PERSON])}"
+    assert nothing == "Photo 2: nothing"
+    assert last == f"Photo 3: 1 bus, 1 person. {found.sentence([BUS, PERSON])}"
 
 
 def test_caption_of_nothing_is_one_sentence() -> None:
     assert album_caption.caption([photo_of(), photo_of()]) == "I didn't recognise anything in these photos."
     only = [photo_of(only=("dog",)), photo_of(only=("dog",))]
-    assert album_caption.caption(only) == "I found none of these in these photos: dog."
+    assert album_caption.caption(only) == "I didn't find any dogs in these photos."
 
 
 def test_caption_tells_of_odd_words_once() -> None:
@@ -687,6 +692,12 @@ def test_caption_tells_of_odd_words_once() -> None:
     text = album_caption.caption([photo_of(BUS, **odd), photo_of(BUS, **odd)])
     assert text.endswith("\n\nI don't know “onyl”. Did you mean “only”?")
     assert text.count("onyl") == 1
+
+
+def test_caption_keeps_lines_before_sentences() -> None:
+    text = album_caption.caption([photo_of(*[replace(BUS, label=f"{'x' * 9}{n}") for n in range(6)])] * 10)
+    assert len(text) <= 1024
+    assert [f"Photo {number}: " in text for number in range(1, 11)] == [True] * 10
 
 
 def test_caption_fits() -> None:

@@ -1,6 +1,7 @@
 """A caption can ask for classes, a confidence, and how the picture looks; most captions ask for nothing."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,16 @@ from hypothesis import strategies as st
 from botsite.bot import captions, found
 from deploy.local.telegram.client import TelegramUser
 from detection import items, predictions, queries
-from detection.choosing import choose, resolve
+from detection.choosing import UNKNOWN_AT_MOST, choose, resolve
 from detection.schemas import EVERYTHING, Detection, Form, Options, Prediction, Unknown
 
+PROSE = (
+    "Only two days old and already sleeping like a bear",
+    "Only my dog is missing here.",
+    "Labels of old wine bottles",
+    "She has such confidence!",
+    "Back from the conf",
+)
 LABELS = ("person", "car", "traffic light", "dog")
 
 
@@ -32,15 +40,29 @@ def box(label: str, confidence: float = 0.9) -> Detection:
         ("json", Options(form=Form.JSON)),
         ("only dog, conf 0.6 blur", Options(only=("dog",), least=0.6, blur=True)),
         ("@some_bot blur", Options(blur=True)),
+        ("conf 0,4", Options(least=0.4)),
+        ("conf 0.4.", Options(least=0.4)),
+        ("conf 0.05, only dog", Options(only=("dog",), least=0.05)),
+        ("conf 12 %", Options(least=0.12)),
+        ("Labels off!", Options(labels=False)),
+        ("no labels", Options(labels=False)),
+        ("No blur.", EVERYTHING),
+        ("turn off blur, hide the labels", Options(labels=False)),
+        ("don’t blur the people", EVERYTHING),
+        ("no json please", EVERYTHING),
+        ("crops, no json", Options(form=Form.CROPS)),
+        ("no, blur it", Options(blur=True, unknown=(Unknown("it", ""),))),
+        ("only the cars please", Options(only=("cars",))),
+        ("only person or car", Options(only=("person", "car"))),
+        ("only person.", Options(only=("person",))),
+        ("only people without labels", Options(only=("people",), labels=False)),
     ],
 )
 def test_options_are_read(caption: str, options: Options) -> None:
     assert captions.read(caption) == options
 
 
-@pytest.mark.parametrize(
-    "caption", ["", "Look at my dog!", "our trip, day 2", "x" * 1024, "only", "conf", "conf lots", "😀 <b>*"]
-)
+@pytest.mark.parametrize("caption", ["", "Look at my dog!", "our trip, day 2", "x" * 1024, "only", "😀 <b>*", *PROSE])
 def test_other_captions_ask_for_nothing(caption: str) -> None:
     assert captions.read(caption) == EVERYTHING
 
@@ -52,6 +74,11 @@ def test_other_captions_ask_for_nothing(caption: str) -> None:
         ("onyl person", [Unknown("onyl", "only")]),
         ("blur, sharpen", [Unknown("sharpen", "")]),
         ("jsn conf 0.3", [Unknown("jsn", "json")]),
+        ("conf", [Unknown("conf", "conf 0.4")]),
+        ("conf high", [Unknown("conf high", "conf 0.4")]),
+        ("conf 0.01", [Unknown("conf 0.01", "conf 0.05")]),
+        ("labels of", [Unknown("labels of", "labels off")]),
+        ("blur, labels", [Unknown("labels", "labels off")]),
     ],
 )
 def test_almost_options_are_told_with_nearest(caption: str, unknown: list[Unknown]) -> None:
@@ -69,6 +96,28 @@ def test_names_become_models_labels() -> None:
     options = resolve(Options(only=("people", "traffic lights", "car dog", "persn")), LABELS)
     assert options.only == ("person", "traffic light", "car", "dog")
     assert options.unknown == (Unknown("persn", "person"),)
+
+
+@pytest.mark.parametrize(
+    ("code", "phrase", "unknown"),
+    [
+        ("en", "persn", Unknown("persn", "person")),
+        ("de", "perso", Unknown("perso", "Person")),
+        ("de", "hunt", Unknown("hunt", "Hund")),
+        ("ru", "собаца", Unknown("собаца", "собака")),
+        ("en", "squid", Unknown("squid", "")),
+        ("en", "quite far away", Unknown("quite far away", "")),
+    ],
+)
+def test_nearest_is_told_in_language_of_sender(code: str, phrase: str, unknown: Unknown) -> None:
+    assert resolve(Options(only=(phrase, "dog")), LABELS, code) == Options(only=("dog",), unknown=(unknown,))
+
+
+def test_hostile_names_take_no_time() -> None:
+    started = time.process_time()
+    for caption in ("only " + "a b, " * 200, "only x " * 140, "no conf " * 128, "labels of " * 100, "1" * 1024):
+        assert len(resolve(captions.read(caption), LABELS).unknown) <= UNKNOWN_AT_MOST
+    assert time.process_time() - started < 1
 
 
 def test_only_classes_asked_for_are_shown() -> None:
@@ -112,7 +161,12 @@ def test_unknown_words_are_told_with_answer(user: TelegramUser, photo: bytes) ->
 
 def test_missing_classes_are_named(user: TelegramUser, photo: bytes) -> None:
     answer = user.wait_for_reply(user.send_photo(photo, caption="conf 1, only circle, bicycle, square"))
-    assert str(answer.text).startswith("I found none of these in this photo: ")
+    assert str(answer.text).startswith("I didn't find any ")
+
+
+def test_low_confidence_is_asked_of_model(user: TelegramUser, photo: bytes) -> None:
+    asked = newest(user, user.send_photo(photo, caption="conf 0.05"))
+    assert (asked.options.least, asked.floor_percent) == (0.05, 5)
 
 
 def test_data_comes_as_file(user: TelegramUser, photo: bytes) -> None:

@@ -84,6 +84,21 @@ def test_text_is_answered_on_page(page: Page) -> None:
     expect(page.locator(FROM_BOT).first).to_contain_text("Send me a photo")
 
 
+def test_bot_is_called_as_guest_on_page(page: Page, photo: bytes) -> None:
+    page.get_by_role("button", name="switch person").click()
+    page.get_by_role("link", name="A group without the bot").click()
+    expect(page.get_by_test_id("status")).to_have_text("the bot isn't in this group")
+    upload: FilePayload = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photo}
+    page.get_by_test_id("photo-input").set_input_files(files=[upload])
+    page.get_by_test_id("send").click()
+    page.get_by_test_id("message").get_by_test_id("reply").click()
+    page.get_by_test_id("composer").fill("what is this, @object_detection_bot?")
+    page.get_by_test_id("send").click()
+    answer = page.locator(FROM_BOT).first
+    expect(answer.get_by_test_id("photo")).to_be_visible()
+    expect(answer.get_by_test_id("edited")).to_be_visible()
+
+
 def test_group_conversation_is_shown(browser: Browser, stack: LocalStack, photo: bytes) -> None:
     chat_id = -next(_chat_ids)
     topic = TelegramUser(stack.telegram_url, chat_id, user_id=2, first_name="Grace").make_topic("Holidays")

@@ -136,12 +136,13 @@ def test_hanging_child_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.
 
 
 def test_growing_child_is_killed(decoder: decoding.Decoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_IDLE_BYTES", 1)
     monkeypatch.setattr(decoding, "_LARGEST_BYTES", 1)
+    monkeypatch.setattr(decoding, "_IDLE_BYTES", 1)
     child = _process(decoder)
     child.suspend()
-    with pytest.raises(image_headers.UnreadableImage, match="too large or too complicated"):
+    with pytest.raises(image_headers.UnreadableImage, match="too large or too complicated") as caught:
         decoder.decode(_png())
+    assert "too much memory" in str(caught.value.__cause__)
     assert not child.is_running()
 
 

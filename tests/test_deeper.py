@@ -1,18 +1,21 @@
 """Below what is stored of a photo, "Less sure" has the model look once more: one more job, and one more answer."""
 
+import asyncio
 from dataclasses import replace
 from itertools import count
 
 import pytest
+from django.conf import settings
 
-from botsite.bot import deeper, looks, presses
+from botsite.bot import deeper, language, limits, looks, presses
 from botsite.bot.looks import Look
+from botsite.bot.updates import Press
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import images, items, jobs, predictions, queries
 from detection.model import yolo
 from detection.picture import pixels
-from detection.schemas import Detection, Prediction
+from detection.schemas import Detection, Options, Prediction
 
 _groups = count(-33_000, -1)
 DOG = Detection("dog", 0.2, 0.7, 0.5, 0.2, 0.4)
@@ -103,6 +106,18 @@ def test_job_that_was_not_sent_is_sent_by_the_next_press(user: TelegramUser, pho
     second(user, answer)
 
 
+def test_second_look_counts_as_photo(user: TelegramUser, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = answered(user, photo)
+    monkeypatch.setattr(settings, "PHOTOS_PER_DAY", 1)
+    assert limits.take(user.chat_id, newest(user).prediction_id) is None
+    press = Press(chat_id=user.chat_id, message_id=1, query_id="x", data=less_sure(answer), pressed_by=user.chat_id)
+    with language.speaking("de"):
+        assert asyncio.run(presses._act(press)).startswith(
+            "Du hast die Grenze für eine Person erreicht: 1 Fotos pro Tag"
+        )
+    assert len(queries.latest_of_chat(user.chat_id)) == 1
+
+
 def test_photo_without_objects_can_be_looked_at_again(user: TelegramUser) -> None:
     prediction = replace(ANSWERED, detections=(), candidates=(), classes={})
     ((button,),) = looks.keyboard(prediction, looks.first(prediction))
@@ -137,5 +152,5 @@ def test_second_look_keeps_what_was_asked_for(stack: LocalStack) -> None:
     again = deeper._deeper(first, Look(10, "dog", labels=False, blur=True))
     kept = {"as_file": True, "sender_id": 7, "language": "de", "photo_bytes": 99, "thread_id": 3}
     assert {name: getattr(again, name) for name in kept} == kept
-    assert again.options == Look(5, "dog", labels=False, blur=True).options
+    assert again.options == Options(("dog",), 0.05, labels=False, blur=True)
     assert looks.first(replace(again, candidates=(DOG,))) == Look(5, "dog", labels=False, blur=True)

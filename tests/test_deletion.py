@@ -1,15 +1,12 @@
 """After /delete_my_data nothing of a chat is left anywhere, and nothing is made again; what is sent later is new."""
 
 import asyncio
-import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
-from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +15,8 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import acknowledge, connections, erase, preferences, rate_limit
+from botsite.bot import acknowledge, connections, deeper, erase, fairness, guests, preferences, rate_limit, updates
+from botsite.bot.looks import Look
 from botsite.bot.preferences import Preferences
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
@@ -37,83 +35,20 @@ from detection import (
 from detection.deletions import Person
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import letters, new_updates, turn
+from tests.support.deletion import LONG_AGO, age, bucket, clear_storage, finish, memory, queued, set_, table, traces
 from tests.support.processes import wait_until
 
 _groups = count(-49_000, -1)
 # Ids that are found in nothing else.
 _people = count(8_153_000_017)
-LONG_AGO = timedelta(minutes=-10)
 MANY = 1234
 BOT = "object_detection_bot"
 
 
 @pytest.fixture
 def user(stack: LocalStack) -> TelegramUser:
+    clear_storage(stack)
     return TelegramUser(stack.telegram_url, next(_people))
-
-
-# --- Looking everywhere -------------------------------------------------------------------------------------
-
-
-def traces(stack: LocalStack, chat_id: int, *ids: str) -> list[str]:
-    """Return where something of a chat or of these photos is: table, bucket, queues, dead letters, this process."""
-    # The count for the limits stays, for two days: each deletion would reset them (botsite/bot/limits.py).
-    there = {key: item for key, item in table(stack).items() if not key.startswith("limit#")}
-    found = [f"item {key}" for key, item in there.items() if mentions(item, chat_id, *ids)]
-    found += [f"object {key}" for key in bucket(stack) if any(each in key for each in ids)]
-    if queued(stack):
-        found.append("jobs queue")
-    found += [f"letter {each.message_id}" for each in dead_letters.look() if mentions(each.body, chat_id, *ids)]
-    return found + [f"memory {place}" for place in memory(chat_id, *ids)]
-
-
-def mentions(something: object, chat_id: int, *ids: str) -> bool:
-    text = json.dumps(something, default=repr)
-    return any(each in text for each in (str(chat_id), *ids))
-
-
-def table(stack: LocalStack) -> dict[str, dict[str, Any]]:
-    pages = aws.dynamodb().get_paginator("scan").paginate(TableName=stack.env["PREDICTIONS_TABLE"])
-    return {item["prediction_id"]: item for page in pages for item in page["Items"]}
-
-
-def bucket(stack: LocalStack) -> set[str]:
-    """Return the keys of all objects, of all versions, and of uploads that never ended."""
-    s3, where = aws.s3().meta.client, {"Bucket": stack.env["IMAGES_BUCKET"]}
-    versions = s3.get_paginator("list_object_versions").paginate(**where)
-    kept = {each["Key"] for page in versions for kind in ("Versions", "DeleteMarkers") for each in page.get(kind, ())}
-    objects = s3.get_paginator("list_objects_v2").paginate(**where)
-    kept |= {each["Key"] for page in objects for each in page.get("Contents", ())}
-    return kept | {each["Key"] for each in s3.list_multipart_uploads(**where).get("Uploads", ())}
-
-
-def queued(stack: LocalStack) -> int:
-    """Return how many jobs wait or are in progress."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    url = stack.env["JOBS_QUEUE_URL"]
-    found = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(found[name]) for name in names)
-
-
-def memory(chat_id: int, *ids: str) -> list[str]:
-    """Return where the variables of our modules hold the chat's id or a photo's."""
-    ours = [name for name in list(sys.modules) if name.partition(".")[0] in ("botsite", "detection", "metrics")]
-    seen: set[int] = set()
-    return [name for name in ours if _holds(vars(sys.modules[name]), {chat_id, *ids}, seen)]
-
-
-def _holds(something: Any, wanted: set[Any], seen: set[int]) -> bool:
-    if isinstance(something, int | str):
-        return something in wanted
-    if id(something) in seen or isinstance(something, type | ModuleType):
-        return False
-    seen.add(id(something))
-    if isinstance(something, dict):
-        return any(_holds(each, wanted, seen) for pair in list(something.items()) for each in pair)
-    if isinstance(something, list | tuple | set | frozenset) or type(something).__name__ == "deque":
-        return any(_holds(each, wanted, seen) for each in list(something))
-    ours = type(something).__module__.partition(".")[0] in ("botsite", "detection", "metrics")
-    return ours and _holds(getattr(something, "__dict__", {}), wanted, seen)
 
 
 # --- Doing it -----------------------------------------------------------------------------------------------
@@ -150,30 +85,6 @@ def told(user: TelegramUser, question: Message) -> str:
     return str(there.text)
 
 
-def age(person: Person, by: timedelta = LONG_AGO) -> None:
-    """Make a deletion, and the last word of its run, that much older."""
-    item = predictions.find_item(person.key)
-    assert item
-    for name in {"created_at", "started_at", "delivered_at"} & set(item):
-        set_(person.key, name, times.text(times.read(item[name]) + by))
-
-
-def set_(key: str, name: str, value: object) -> None:
-    aws.dynamodb().update_item(
-        TableName=settings.PREDICTIONS_TABLE,
-        Key={"prediction_id": key},
-        UpdateExpression="SET #name = :value",
-        ExpressionAttributeNames={"#name": name},
-        ExpressionAttributeValues={":value": value},
-    )
-
-
-def finish(person: Person) -> None:
-    """Have the second time come, and wait until it is over."""
-    age(person)
-    wait_until(lambda: sweep.sweep() and "finished_at" in (predictions.find_item(person.key) or {}))
-
-
 def all_of(chat_id: int) -> list[str]:
     return queries.latest_of_chat(chat_id)
 
@@ -192,13 +103,13 @@ def stored(chat_id: int, **more: Any) -> Prediction:
 
 
 @contextmanager
-def before(operation: str, act: Callable[[], object], client: Any) -> Iterator[None]:
-    """Act once, right before a request leaves for AWS."""
-    acts = [act]
+def before(operation: str, act: Callable[[], object], client: Any, skip: int = 0) -> Iterator[None]:
+    """Act once, right before a request leaves for AWS, after others that are skipped."""
+    left = [lambda: None] * skip + [act]
 
     def on_request(**_: Any) -> None:
-        if acts:
-            acts.pop()()
+        if left:
+            left.pop(0)()
 
     event = f"provide-client-params.{operation}"
     client.meta.events.register(event, on_request, unique_id="on-request")
@@ -212,6 +123,16 @@ def delete_now(user: TelegramUser) -> None:
     assert deletions.begin(who, user.send_text("x"))
     taken = deletions.claim(who.key)
     assert taken
+    list(deletions.delete_all(taken))
+
+
+def delete_again(user: TelegramUser) -> None:
+    """Do so the second time."""
+    age(person(user))
+    set_(person(user).key, "delivered_at", times.text(times.now()))
+    taken = deletions.claim(person(user).key)
+    assert taken
+    assert taken.again
     list(deletions.delete_all(taken))
 
 
@@ -245,6 +166,14 @@ def test_nothing_of_chat_is_left(stack: LocalStack, user: TelegramUser, photo: b
     assert set(tombstone) == {"prediction_id", "kind", "created_at", "question", "delivered_at", "finished_at",
                               "expires_at"}  # fmt: skip
     assert int(tombstone["expires_at"]) > time.time() + 24 * 3600 + LONG_AGO.total_seconds()
+
+
+def test_settings_chosen_since_stay(stack: LocalStack, user: TelegramUser) -> None:
+    preferences._write(user.chat_id, Preferences(blur=True))
+    delete(user)
+    preferences._write(user.chat_id, Preferences(least=0.4))
+    finish(person(user))
+    assert preferences.read(user.chat_id) == Preferences(least=0.4)
 
 
 def test_nothing_is_deleted_unless_confirmed(user: TelegramUser, photo: bytes) -> None:
@@ -298,8 +227,17 @@ def test_later_photos_stay(stack: LocalStack, user: TelegramUser, photo: bytes) 
     assert len(all_of(user.chat_id)) == 1
 
 
+def test_second_deletion_has_to_wait(user: TelegramUser) -> None:
+    first, second = ask(user), ask(user)
+    assert [press(user, first, erase.DELETE) for _ in range(2)] == [erase.AT_IT] * 2
+    assert press(user, second, erase.DELETE) == erase.DONE
+    age(person(user), -deletions._AGAIN)
+    assert press(user, second, erase.DELETE) == erase.AT_IT
+
+
 def test_everything_can_be_deleted_twice(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     assert delete(user).startswith("I've deleted 0 photos")
+    age(person(user), -deletions._AGAIN)
     next_second()
     user.wait_for_reply(user.send_photo(photo))
     ids = all_of(user.chat_id)
@@ -387,6 +325,27 @@ def test_photo_on_its_way_makes_nothing(stack: LocalStack, user: TelegramUser, k
     wait_until(lambda: not traces(stack, user.chat_id))
     assert bucket(stack) == before_deletion
     assert not [call for call in control.calls("sendPhoto", user.chat_id) if call.status == 200]
+
+
+def test_second_look_during_deletion_leaves_nothing(stack: LocalStack, user: TelegramUser) -> None:
+    prediction = predictions.find(stored(user.chat_id).prediction_id)
+    assert prediction
+    assert deletions.begin(person(user), user.send_text("x"))
+    with pytest.raises(images.ImageGone):
+        run(deeper.look(prediction, 1, Look(10)))
+    assert all_of(user.chat_id) == [prediction.prediction_id]
+
+
+def test_failed_call_makes_nothing(stack: LocalStack, user: TelegramUser) -> None:
+    """Given a guest's call that nobody can answer any more, which has looked for a tombstone."""
+    photo = {"file_id": "x", "file_unique_id": "x", "width": 9, "height": 9}
+    shown = new_updates.with_message(-user.chat_id, photo=[photo])["message"]
+    said = new_updates.with_message(-user.chat_id, text=f"@{BOT}", reply_to_message=shown)["message"]
+    call = updates.read({"update_id": 1, "guest_message": said | {"guest_query_id": "1"}})
+    assert isinstance(call, updates.Guest)
+    with before("dynamodb.PutItem", lambda: delete_now(user), aws.dynamodb()):
+        run(guests.called(call))
+    assert all_of(user.chat_id) == []
 
 
 @pytest.fixture
@@ -482,8 +441,37 @@ def test_dead_letters_go(stack: LocalStack, user: TelegramUser) -> None:
             names = {"prediction_id": each.prediction_id, "image_key": each.image_key, "chat_id": each.chat_id}
             letters.put(letters.body(names))
         delete_now(user)
+        delete_again(user)
         assert [each.prediction_id for each in dead_letters.look()] == [other.prediction_id]
         letters.clear()
+
+
+def test_held_dead_letter_is_waited_for(stack: LocalStack, user: TelegramUser) -> None:
+    with turn.held("bury"):
+        letters.clear()
+        letters.put(letters.body({"prediction_id": uuid4().hex, "image_key": "x", "chat_id": user.chat_id}))
+        delete_now(user)
+        held = dead_letters.read()
+        next(held)
+        with before("sqs.ReceiveMessage", held.close, aws.client("sqs"), skip=1):
+            delete_again(user)
+        assert dead_letters.look() == []
+
+
+def test_dead_letters_are_read_once(stack: LocalStack, user: TelegramUser) -> None:
+    receives: list[int] = []
+    event, client = "provide-client-params.sqs.ReceiveMessage", aws.client("sqs")
+    client.meta.events.register(event, lambda **_: receives.append(1), unique_id="receives")
+    try:
+        with turn.held("bury"):
+            letters.clear()
+            granted = [deletions.begin(person(user), question) for question in range(1, 21)]
+            run(erase._work(person(user).key))
+            assert (granted.count(True), receives) == (1, [])
+            delete_again(user)
+    finally:
+        client.meta.events.unregister(event, unique_id="receives")
+    assert len(receives) == 1
 
 
 # --- Thousands, and sites that die --------------------------------------------------------------------------
@@ -538,6 +526,7 @@ def test_overtaken_run_ends(user: TelegramUser) -> None:
     assert deletions.begin(who, 1)
     taken = deletions.claim(who.key)
     assert taken
+    age(who, -deletions._AGAIN)
     assert deletions.begin(who, 2)
     with pytest.raises(deletions.TakenOver):
         list(deletions.delete_all(taken))
@@ -557,6 +546,16 @@ def test_index_that_lags_is_made_up_for(stack: LocalStack, user: TelegramUser) -
 def test_chat_refused_last_is_forgotten(stack: LocalStack, user: TelegramUser) -> None:
     delete(user)
     rate_limit.refused(user.chat_id, 0.001)
+    finish(person(user))
+    assert traces(stack, user.chat_id) == []
+
+
+def test_limits_of_chat_are_forgotten(stack: LocalStack, user: TelegramUser) -> None:
+    of_guest = (rate_limit.guest(user.chat_id), rate_limit.stored(user.chat_id))
+    for limit in (*of_guest, *fairness.notices(user.chat_id)):
+        set_(limit.key, "next_at", int(time.time()) - 300)
+    assert len(traces(stack, user.chat_id)) >= 8
+    delete(user)
     finish(person(user))
     assert traces(stack, user.chat_id) == []
 

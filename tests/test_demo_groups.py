@@ -53,6 +53,13 @@ def test_every_site_knows_load_balancer(demo: Demo) -> None:
     wait_until(lambda: [httpx.get(url, headers=headers).status_code for _ in range(4)] == [404] * 4)
 
 
+def test_guest_gets_picture(demo: Demo, photo: bytes) -> None:
+    guest = TelegramUser(demo.env["TELEGRAM_API_URL"], -77)
+    guest.leave_bot_out()
+    asked = guest.send_photo(photo, caption="what is this, @object_detection_bot?")
+    assert guest.wait_for_reply(asked, condition=lambda message: message.photo is not None)
+
+
 def test_set_webhook_does_not_cut_bot_off(demo: Demo, photo: bytes) -> None:
     ended = demo.manage("set_webhook")
     assert ended.returncode == 0, ended.stderr

@@ -18,8 +18,11 @@ def dog(confidence: float) -> Detection:
     ("detections", "text"),
     [
         ([box("person", 0.1), box("person", 0.9), dog(0.4)], "2 people, and perhaps a dog"),
-        ([dog(0.9), dog(0.3), dog(0.3)], "1 dog, and perhaps two dogs"),
-        ([dog(0.3), box("umbrella", 0.5, confidence=0.4)], "Perhaps a dog, an umbrella"),
+        ([dog(0.9), dog(0.3), dog(0.3)], "1 dog, and perhaps two more"),
+        ([dog(0.9), dog(0.3)], "1 dog, and perhaps one more"),
+        ([dog(0.9), dog(0.3), box("cat", 0.5, confidence=0.4)], "1 dog, and perhaps a cat and a dog"),
+        ([dog(0.3), box("umbrella", 0.5, confidence=0.4)], "Perhaps a dog and an umbrella"),
+        ([box(label, 0.5, confidence=0.3) for label in ("bird", "cat", "dog")], "Perhaps a bird, a cat and a dog"),
         ([dog(0.5)], "1 dog"),
     ],
 )
@@ -45,7 +48,7 @@ def test_sure_and_unsure_are_counted_apart(detections: list[Detection], text: st
         ([box("apple", 0.9) for _ in range(12)], "12 apples on the right."),
         ([box("elephant", 0.3, size=0.9)], "An elephant in the middle."),
         ([box("broccoli", 0.5), dog(0.3)], "Some broccoli in the middle."),
-        ([dog(0.3)], "A dog in the middle."),
+        ([dog(0.3)], "Perhaps a dog in the middle."),
     ],
 )
 def test_sentence_tells_where_things_are(detections: list[Detection], text: str) -> None:

@@ -1,6 +1,7 @@
 """In a group, the bot answers only what is addressed to it."""
 
 import asyncio
+import time
 from itertools import count
 from typing import Any
 
@@ -154,6 +155,17 @@ def test_busy_group_waits_and_loses_nothing(stack: LocalStack, group: TelegramUs
     finally:
         control.set(rate_limits=False)
     assert [call.status for call in control.calls("sendMessage", group.chat_id)] == [200] * 6
+
+
+def test_replies_in_busy_group_leave_turns_to_answers(stack: LocalStack, group: TelegramUser) -> None:
+    limit = rate_limit.chat(group.chat_id)
+    rate_limit.pause(limit, 600)
+    assert post(stack, group, text="/help", date=int(time.time())) == 503
+    assert post(stack, group, text="/help", date=int(time.time()) - 60) == 200
+    assert group.messages() == []
+    rate_limit.forget(limit)
+    assert post(stack, group, text="/help", date=int(time.time()) - 60) == 200
+    assert [message.text for message in group.messages()] == [replies.HELP]
 
 
 def test_bots_name_is_fetched_once_and_retried_on_failure(stack: LocalStack, group: TelegramUser) -> None:

@@ -1,6 +1,7 @@
 """Called by its name in a chat that it is not in, the bot answers the photo that is meant, once."""
 
 import asyncio
+import math
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
@@ -11,14 +12,17 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import deliver, guests, rate_limit, receive, replies, updates, waiting
+from botsite.bot import deliver, guest_messages, guests, rate_limit, receive, replies, updates, waiting
+from botsite.bot.errors import TelegramError
 from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from deploy.webhook import registration
 from detection import deliveries, images, predictions, queries, sentences, sweep
+from detection.deletions import Person
 from detection.schemas import Delivery, Detection, Prediction, Status
 from tests.support import new_updates
+from tests.support.deletion import clear_storage, finish, traces
 from tests.support.processes import wait_until
 
 CALL = "what is this, @object_detection_bot?"
@@ -45,6 +49,7 @@ def control(stack: LocalStack) -> Iterator[TelegramControl]:
 
 @pytest.fixture
 def storage(stack: LocalStack) -> TelegramUser:
+    clear_storage(stack)
     return TelegramUser(stack.telegram_url, STORAGE)
 
 
@@ -97,8 +102,7 @@ def test_photo_replied_to_is_answered_with_picture(
     assert (prediction.message_id, prediction.sender_id) == (question, -ada.chat_id)
     # The picture went by way of the operator's chat, once, and is gone there.
     assert len(control.calls("sendPhoto", STORAGE)) == sent + 1
-    assert prediction.picture_message_id
-    assert storage.message(prediction.picture_message_id) is None
+    assert (prediction.picture_message_id, storage.messages()) == (None, [])
 
 
 def test_photo_with_bots_name_is_answered(ada: TelegramUser, photo: bytes) -> None:
@@ -150,8 +154,11 @@ def test_query_that_takes_no_answer_is_left(ada: TelegramUser, control: Telegram
 def test_button_brings_answer_whose_message_was_lost(ada: TelegramUser, control: TelegramControl, photo: bytes) -> None:
     # Telegram has taken the answer, but its reply, with the name of the message, does not arrive.
     control.fault("answerGuestQuery", "apply_then_drop")
+    sent = len(control.calls("sendPhoto", STORAGE))
     question = call(ada, photo)
     reaches(ada, Delivery.UNDELIVERABLE)
+    # No picture for a message that may never be found.
+    assert len(control.calls("sendPhoto", STORAGE)) == sent
     (message,) = from_bot(ada)
     (button,) = message.buttons
     assert (message.text, button.text) == (waiting.looking(), "Show the answer")
@@ -223,6 +230,16 @@ def test_rejected_picture_leaves_text(ada: TelegramUser, control: TelegramContro
     assert answer.text
     assert not answer.photo
     reaches(ada, Delivery.DELIVERED)
+
+
+def test_lost_message_leaves_no_picture(
+    ada: TelegramUser, storage: TelegramUser, control: TelegramControl, photo: bytes
+) -> None:
+    for method in ("editMessageMedia", "editMessageText"):
+        control.fault(method, "bad_request", description="Bad Request: MESSAGE_ID_INVALID")
+    call(ada, photo)
+    reaches(ada, Delivery.UNDELIVERABLE)
+    assert storage.messages() == []
 
 
 def test_storage_that_refuses_leaves_text_and_chats_open(
@@ -320,15 +337,44 @@ def test_guests_lost_message_closes_no_chat(ada: TelegramUser, photo: bytes, use
     assert deliveries.claim(waits.prediction_id).granted
 
 
-def test_caller_sees_and_deletes_photo_in_own_chat(stack: LocalStack, ada: TelegramUser, photo: bytes) -> None:
-    private = TelegramUser(stack.telegram_url, -ada.chat_id)
-    answered(ada, call(ada, photo))
-    reaches(ada, Delivery.DELIVERED)
+def test_caller_sees_and_deletes_photo_in_own_chat(
+    stack: LocalStack, storage: TelegramUser, control: TelegramControl, photo: bytes
+) -> None:
+    private = TelegramUser(stack.telegram_url, 8_253_000_017)
+    caller = TelegramUser(stack.telegram_url, next(_chats), user_id=private.chat_id)
+    caller.leave_bot_out()
+    # Telegram does not delete the picture in the operator's chat when it is asked to.
+    control.fault("deleteMessage", "server_error", chat_id=STORAGE)
+    answered(caller, call(caller, photo))
+    (identity,) = wait_until(lambda: delivered_of(private.chat_id)) or []
+    assert len(storage.messages()) == 1
     told = private.wait_for_reply(private.send_text("/history"))
     assert any(button.data for button in told.buttons)
     question = private.wait_for_reply(private.send_text("/delete_my_data"))
     private.press(question.message_id, str(question.buttons[0].data))
-    wait_until(lambda: asked(ada) == [])
+    private.wait_for(lambda message: "I've deleted 1 photo" in (message.text or ""))
+    finish(Person(private.chat_id, private.chat_id))
+    assert traces(stack, private.chat_id, identity) == []
+
+
+def delivered_of(chat_id: int) -> list[str]:
+    return [identity for identity in queries.latest_of_chat(chat_id) if delivered(identity)]
+
+
+def test_pictures_of_one_leave_room_for_others(stack: LocalStack, storage: TelegramUser, photo: bytes) -> None:
+    async def store(caller: int) -> tuple[object, ...]:
+        try:
+            await guest_messages.store(photo, caller, math.inf)
+        except TelegramError as error:
+            return error.permanent, error.answered, error.retry_after_seconds
+        return ()
+
+    async def many() -> list[tuple[object, ...]]:
+        return [await store(caller) for caller in (*[8_253_000_029] * 6, 8_253_000_031)]
+
+    # Of this answer alone: the caller's own chat is not held up by it.
+    later = (False, True, None)
+    assert asyncio.run(many()) == [(), (), later, later, later, later, ()]
 
 
 def test_chat_of_others_is_not_flooded(ada: TelegramUser, control: TelegramControl) -> None:

@@ -1,5 +1,7 @@
 """People see their photos again, and what the bot knows, by commands and buttons; nobody sees those of others."""
 
+import asyncio
+import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
@@ -9,12 +11,15 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import complaints, found, history, knows, looks, preference_menu, replies
+from botsite.bot import complaints, found, history, knows, looks, preference_menu, rate_limit, replies
+from botsite.bot.errors import TelegramError
+from botsite.bot.updates import Command
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection import feedback, images, known_classes, predictions, queries, times
+from detection import feedback, images, items, known_classes, predictions, queries, times
 from detection.model import yolo
-from detection.schemas import Detection, Prediction
+from detection.schemas import Detection, Options, Prediction, Status
+from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until
 
 _groups = count(-99_000, -1)
@@ -84,6 +89,8 @@ def test_photo_is_shown_again_by_its_id(stack: LocalStack, user: TelegramUser, p
     prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
     assert prediction
     assert prediction.picture_file_id
+    # That would be another one in STORAGE_CHAT.
+    assert prediction.picture_message_id is None
     images.delete(prediction.result_key)
     assert press(user, message, "1") == ""
     again = [each for each in user.messages() if each.from_bot and each.photo]
@@ -150,6 +157,60 @@ def test_statistics(user: TelegramUser) -> None:
         "Most often: 3 buses, 3 dogs",
         "Half of the answers took no longer than about 20 seconds",
     ]
+
+
+def stored(user: TelegramUser, shown: tuple[Detection, ...], candidates: tuple[Detection, ...], *only: str) -> str:
+    """Store an answered photo that shows some of its candidates; return its id."""
+    identity = uuid4().hex
+    prediction = Prediction(
+        identity, user.chat_id, 7, f"photos/{identity}", Status.SUCCEEDED, created_at=times.now(), detections=shown,
+        options=Options(only=only),
+    )  # fmt: skip
+    more = {"candidates": items.candidates(candidates, {})} if candidates else {}
+    aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=items.write(prediction) | more)
+    return identity
+
+
+def crowded(user: TelegramUser, boxes: int, *, clip: bool = False) -> None:
+    """Store an answered photo with so many boxes, or a clip, which has no candidates."""
+    found = tuple(Detection("bus", 0.9, number / boxes, 0.5, 0.1, 0.1) for number in range(boxes))
+    stored(user, found, () if clip else found)
+
+
+def test_photos_read_briefly_have_what_was_shown(user: TelegramUser) -> None:
+    unlikely = Detection("bus", 0.2, 0.5, 0.5, 0.1, 0.1)
+    some = stored(user, (BUS,), (BUS, DOG, unlikely), "bus")
+    without_candidates, nothing = stored(user, (DOG, DOG), ()), stored(user, (), (unlikely,))
+    found = queries.known_briefly([some, without_candidates, nothing, "0" * 32])
+    assert {identity: [box.label for box in each.detections] for identity, each in found.items()} == {
+        some: ["bus"], without_candidates: ["dog", "dog"], nothing: [],
+    }  # fmt: skip
+
+
+def test_statistics_of_crowded_photos_take_little_memory(user: TelegramUser) -> None:
+    for number in range(70):
+        crowded(user, 300, clip=number % 2 == 0)
+    tracemalloc.start()
+    said = history._statistics(user.chat_id)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert said.split("\n")[1:] == ["21000 objects in them", "Most often: 21000 buses"]
+    assert peak < 40e6
+
+
+def test_statistics_are_about_newest_photos(user: TelegramUser) -> None:
+    for _ in range(101):
+        crowded(user, 1)
+    assert str(ask(user, "/stats").text).startswith("Your newest 100 photos, since ")
+
+
+def test_statistics_are_read_once_chat_has_its_turn(site: FaultySite, user: TelegramUser) -> None:
+    crowded(user, 1)
+    rate_limit.pause(rate_limit.chat(user.chat_id), 60)
+    site.break_(failing("dynamodb", "BatchGetItem", "internal error"))
+    asked = Command(chat_id=user.chat_id, sender_id=user.chat_id, message_id=1, sent_at=times.now(), name="stats")
+    with through(site), pytest.raises(TelegramError, match="limit is reached"):
+        asyncio.run(history.statistics(asked))
 
 
 # --- /what --------------------------------------------------------------------------------------------------

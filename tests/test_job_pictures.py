@@ -2,6 +2,7 @@
 
 from io import BytesIO
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -52,14 +53,19 @@ def test_other_heads_hold_no_small_picture() -> None:
         assert thumbnails.read(head) is None, head
 
 
-def test_list_shows_small_picture_of_answered_photo(admin: Operator, user: TelegramUser, photo: bytes) -> None:
+def test_list_shows_small_picture_of_answered_photo(
+    stack: LocalStack, admin: Operator, user: TelegramUser, photo: bytes
+) -> None:
     user.wait_for_reply(user.send_photo(photo))
     identity = queries.latest_of_chat(user.chat_id)[0]
     address = admin.get(f"{JOBS}?chat={user.chat_id}").text.split('<img src="')[1].split('"')[0]
     assert address.startswith(f"{JOBS}{identity}/picture/?at=")
     picture = admin.get(address)
     assert (picture.headers["content-type"], max(_size(picture.content))) == ("image/jpeg", thumbnails.SIDE)
-    assert picture.headers["cache-control"] == "private, max-age=86400"
+    assert picture.headers["cache-control"] == "private, no-cache"
+    known = {"If-None-Match": picture.headers["etag"]}
+    again = httpx.get(f"{next(iter(stack.sites.values()))}{address}", cookies=admin.cookies, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
     images.delete(f"results/{identity}.jpg")
     gone = admin.get(address)
     assert (gone.status_code, gone.headers["location"]) == (302, "/static/staff/no_picture.svg")

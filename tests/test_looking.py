@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.client import BaseClient
 from django.conf import settings
 from django.core.management import CommandError
 
@@ -25,8 +24,6 @@ from tests.support.provisioning import hosted_zone, run, run_provision
 
 RUNBOOK = Path(__file__).parents[1] / "deploy" / "README.md"
 PREFIX = "look"
-# Services whose name in IAM differs from that in their address.
-NAMES = {"monitoring": "cloudwatch"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -74,18 +71,10 @@ def somebody(name: str, document: dict[str, Any] | None = None) -> Iterator[None
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+def asked() -> Iterator[set[str]]:
     """The actions that were requested from AWS."""
-    actions: set[str] = set()
-    call = BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def record(client: BaseClient, operation: str, arguments: object) -> object:
-        service = client.meta.service_model.signing_name
-        actions.add(judged.aws_action(f"{NAMES.get(service, service)}:{operation}"))
-        return call(client, operation, arguments)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", record)
-    return actions
+    with judged.asked() as actions:
+        yield actions
 
 
 def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:

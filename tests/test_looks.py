@@ -1,5 +1,6 @@
 """An answered photo is shown in other ways at the press of a button: from its stored boxes, without another job."""
 
+import asyncio
 import json
 from dataclasses import replace
 from io import BytesIO
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from botsite import aws
-from botsite.bot import found, looks, presses
+from botsite.bot import answer as answer_of
+from botsite.bot import found, looks, presses, redraw
 from botsite.bot.looks import Look
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
@@ -128,7 +130,37 @@ def test_pressing_all_the_time_keeps_nobody_else_waiting(user: TelegramUser, sta
     data = next(str(button.data) for button in answer.buttons if button.text == "Data")
     pressed = [user.press(answer.message_id, data) for _ in range(12)]
     assert press(other, others, "Labels off") == ""
-    assert {user.wait_for_answer(query).text for query in pressed} <= {"", presses.FAILED}
+    assert {user.wait_for_answer(query).text for query in pressed} <= {"", presses.FAILED, presses.ALREADY}
+
+
+def test_large_files_of_one_person_hold_nobody_up() -> None:
+    """Given somebody who presses in eight chats, where files are slow."""
+    mine = [Prediction("x", -chat, 2, "photos/x", sender_id=7, as_file=True) for chat in range(1, 9)]
+    theirs = Prediction("x", 8, 2, "photos/x", sender_id=8)
+
+    async def press(turns: redraw._Turns, prediction: Prediction, until: asyncio.Event) -> None:
+        async with turns.turn(prediction):
+            await until.wait()
+
+    async def pressed() -> list[BaseException | None]:
+        end, at_once = asyncio.Event(), asyncio.Event()
+        at_once.set()
+        files = [asyncio.create_task(press(redraw._files, each, end)) for each in [*mine, theirs]]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await press(redraw._drawings, theirs, at_once)
+        end.set()
+        return await asyncio.gather(*files, return_exceptions=True)
+
+    assert [isinstance(each, redraw.Busy) for each in asyncio.run(pressed())] == [False] * 2 + [True] * 6 + [False]
+
+
+def test_crops_of_answer_come_while_presses_wait(
+    user: TelegramUser, photo: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered(user, photo)
+    monkeypatch.setattr(redraw, "_drawings", redraw._Turns(0))
+    assert asyncio.run(answer_of._crops(newest(user)))
 
 
 def test_objects_are_cut_out(user: TelegramUser, photo: bytes) -> None:
@@ -138,6 +170,15 @@ def test_objects_are_cut_out(user: TelegramUser, photo: bytes) -> None:
     assert len(crops) == min(10, len(newest(user).detections))
     assert len({message.media_group_id for message in crops}) == 1
     assert all(message.photo for message in crops)
+
+
+@pytest.mark.parametrize("text", ["Cut out", "Data"])
+def test_what_is_pressed_twice_comes_once(user: TelegramUser, photo: bytes, text: str) -> None:
+    answer = answered(user, photo)
+    data = next(str(button.data) for button in answer.buttons if button.text == text)
+    notices = [user.wait_for_answer(query).text for query in [user.press(answer.message_id, data) for _ in range(2)]]
+    assert sorted(notices) == ["", presses.ALREADY]
+    assert len(from_bot(user)) == 1 + (1 if text == "Data" else min(10, len(newest(user).detections)))
 
 
 def test_crops_come_with_answer_if_caption_asks(user: TelegramUser, photo: bytes) -> None:
@@ -238,6 +279,27 @@ def test_look_begins_as_caption_asked() -> None:
     assert looks.first(prediction) == Look(15, "dog", labels=False, blur=True)
 
 
+def test_all_classes_of_caption_stay_chosen() -> None:
+    car = Detection("car", 0.9, 0.5, 0.5, 0.2, 0.4)
+    asked = replace(ANSWERED, candidates=(PERSON, car, DOG), options=Options(only=("person", "car"), least=0.1))
+    look = looks.first(asked)
+    assert looks.shown(asked, look) == looks.shown(asked, replace(look, labels=False)) == [PERSON, car]
+    assert looks.shown(asked, replace(look, only="dog")) == [DOG]
+    assert looks.options(asked, look.at(5)).only == ("person", "car")
+
+
+def test_missing_class_stays_chosen() -> None:
+    asked = replace(ANSWERED, detections=(), options=Options(only=("zebra",)))
+    assert looks.shown(asked, looks.first(asked).at(10)) == []
+    assert "zebras" in redraw._caption(asked, looks.first(asked))
+
+
+def test_everything_is_more_than_one_class() -> None:
+    asked = replace(ANSWERED, options=Options(only=("person",)))
+    assert looks.shown(asked, Look(15)) == [PERSON, DOG]
+    assert "dogs" in redraw._caption(asked, Look(90, "dog"))
+
+
 def test_blurred_people_cannot_be_told_apart() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     image = noise.copy()
@@ -255,6 +317,17 @@ def test_crops_show_their_objects() -> None:
     assert pixels is not None
     assert pixels.shape[:2] == pytest.approx((211, 141), abs=2)
     assert pixels.mean() > 190
+
+
+def test_blurred_people_stay_blurred_when_cut_out(stack: LocalStack) -> None:
+    noise = BytesIO()
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)).save(noise, "JPEG")
+    seen = replace(ANSWERED, image_key="photos/noise")
+    images.put(seen.image_key, noise.getvalue(), "image/jpeg")
+    crops = [redraw._crops(seen, look)[0] for look in (Look(25), Look(25, blur=True))]
+    sharp, blurred = (float(np.asarray(Image.open(BytesIO(crop)))[20:-20, 20:-20].std()) for crop in crops)
+    assert sharp > 40
+    assert blurred < 15
 
 
 def test_original_size_comes_as_file(user: TelegramUser, photo: bytes) -> None:
@@ -283,5 +356,12 @@ def test_missing_original_is_told(user: TelegramUser, photo: bytes) -> None:
     Image.open(BytesIO(photo)).convert("RGB").resize((2000, 2000)).save(large, "JPEG")
     answer = user.wait_for_reply(user.send_photo(large.getvalue(), high_definition=True))
     images.delete(newest(user).image_key)
-    assert press(user, answer, "Original size") == presses.GONE
+    assert [press(user, answer, "Original size") for _ in range(2)] == [presses.GONE] * 2
+    assert len(from_bot(user)) == 1
+
+
+def test_file_has_no_other_original(user: TelegramUser, photo: bytes) -> None:
+    answer = user.wait_for_reply(user.send_document(photo, "photo.jpg", "image/jpeg"))
+    forged = f"orig:{newest(user).prediction_id}:2510"
+    assert user.wait_for_answer(user.press(answer.message_id, forged, altered=True)).text == presses.UNKNOWN
     assert len(from_bot(user)) == 1

@@ -114,6 +114,40 @@ def test_group_gets_forty_answers_within_four_minutes(clock: Clock) -> None:
     assert 120 < clock.now - began < 180
 
 
+@pytest.mark.parametrize("messages", [1, 10])
+def test_answers_of_group_come_before_steady_presses(clock: Clock, messages: int) -> None:
+    """Given a press a second, and five photos that are finished after a minute."""
+    group, waiting = rate_limit.chat(-next(_chat_ids)), [60.0] * 5
+    for second in range(300):
+        if rate_limit.leaves_room(group, messages):
+            _permit(group, messages)
+        waiting = [due if due > second else second + _again(group) for due in waiting]
+        waiting = [due for due in waiting if due > second]
+        clock.now += 1
+        if not waiting:
+            break
+    # The last answer's own turn, and that of the album which may have come before the first.
+    assert second <= 60 + 5 * group.interval_seconds + messages * group.interval_seconds
+
+
+def _again(limit: rate_limit.Limit) -> float:
+    """Send an answer; return after how many seconds it has to be tried again, 0 if it was sent."""
+    try:
+        rate_limit.reserve(limit)
+    except rate_limit.TooBusy as busy:
+        return round(busy.retry_after_seconds) + 1
+    return 0
+
+
+def test_room_is_left_for_an_answer(limit: rate_limit.Limit, clock: Clock) -> None:
+    for left in (True, True, False):
+        assert rate_limit.leaves_room(limit) is left
+        rate_limit.reserve(limit)
+    assert not rate_limit.leaves_room(limit, 10)
+    clock.now += 3
+    assert rate_limit.leaves_room(limit, 10)
+
+
 def _send(chat_id: int, clock: Clock, messages: int = 1) -> None:
     """Let the time pass that a message takes, or an album of so many."""
     while (permit := _permit(rate_limit.chat(chat_id), messages)) is None:

@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from deploy.local.poll.inbox import Inbox
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from tests.support import emulators
 from tests.support.emulators import TOKEN
@@ -211,3 +212,13 @@ def test_ctrl_c_while_starting_leaves_nothing(other_telegram: str, tmp_path: Pat
         assert not poll.said(READY)
         assert not poll.said("Traceback")
     assert left_of(tmp_path) == []
+
+
+def test_removed_update_leaves_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "inbox.sqlite3"
+    inbox = Inbox(path)
+    (update,) = inbox.add([{"update_id": 1, "message": {"text": "private words"}}])
+    assert b"private words" in path.read_bytes()
+    inbox.remove(update)
+    inbox.close()
+    assert b"private words" not in path.read_bytes()

@@ -90,24 +90,27 @@ def test_webhook_set_meanwhile_ends_it(control: TelegramControl, server: str) ->
         ask()
 
 
-@pytest.mark.parametrize(("new_seconds", "conflicts"), [(60.0, 1), (0.0, 6)])
+@pytest.mark.parametrize(("answered", "conflicts"), [(False, 1), (True, 6)])
 def test_conflict_ends_it_sooner_for_the_newer(
-    control: TelegramControl, server: str, monkeypatch: pytest.MonkeyPatch, new_seconds: float, conflicts: int
+    control: TelegramControl, server: str, monkeypatch: pytest.MonkeyPatch, answered: bool, conflicts: int
 ) -> None:
-    monkeypatch.setattr(asking, "_NEW_SECONDS", new_seconds)
     monkeypatch.setattr(asking, "_CONFLICT_SECONDS", 0.01)
 
     async def meet_others() -> None:
         async with httpx.AsyncClient() as client, httpx.AsyncClient() as other:
+            batches = Asking(client, TOKEN, lambda text: None).batches()
+            if answered:
+                TelegramUser(server, 1).send_text("hello")
+                await anext(batches)
 
             async def steal() -> None:
                 while True:
-                    await other.post(f"{server}/bot{TOKEN}/getUpdates", json={"timeout": 0})
+                    await other.post(f"{server}/bot{TOKEN}/getUpdates", json={"offset": 1 << 40, "timeout": 0})
 
             async with asyncio.TaskGroup() as tasks:
                 thief = tasks.create_task(steal())
                 try:
-                    await anext(Asking(client, TOKEN, lambda text: None).batches())
+                    await anext(batches)
                 finally:
                     thief.cancel()
 

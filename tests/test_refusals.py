@@ -21,6 +21,7 @@ from detection import image_headers, refusals, sentences
         "The image has 9000 x 8000 pixels, 72 megapixels. I can work on up to 50.",
         "The file has 25 MB. Telegram lets me fetch files of up to 20 MB: send it as a photo instead.",
         "Telegram no longer has that file. Please send the photo again.",
+        "I couldn't open this image: it is damaged or incomplete.",
     ],
 )
 def test_refusals_are_recognised(sentence: str) -> None:

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from botsite import aws
 from deploy import provision, stacks
 from deploy.cfn import template
 from deploy.images import roles
 from deploy.service import Service
-from tests.support import emulators
+from tests.support import judged
 from tests.support.deployed import instance_settings
 from tests.support.mutants import mutants
 from tests.support.permissions import MAY, MAY_ANYWHERE, NOBODY
-from tests.support.tls import local_certificate
 
 pytestmark = pytest.mark.long
 
@@ -103,11 +103,8 @@ class Cloud:
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Given the service on an AWS with TLS, which the bucket's policy demands."""
-    certificate, key = local_certificate(tmp_path_factory.mktemp("tls"))
-    tls = {"USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key)}
     with ExitStack() as stack:
-        stack.enter_context(pytest.MonkeyPatch.context()).setenv("AWS_CA_BUNDLE", str(certificate))
-        url = stack.enter_context(emulators.ministack("https", AUTH="true", **tls))
+        stack.enter_context(judged.running(tmp_path_factory.mktemp("tls")))
         server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Neighbourhood))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stack.callback(server.shutdown)
@@ -115,7 +112,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         values = Service(PREFIX).environment()
         token = values["TELEGRAM_TOKEN_SECRET"]
         aws.client("secretsmanager").put_secret_value(SecretId=token, SecretString="123456789:" + "x" * 35)
-        yield Cloud(url, f"http://127.0.0.1:{server.server_port}", values)
+        yield Cloud(settings.AWS_ENDPOINT_URL, f"http://127.0.0.1:{server.server_port}", values)
 
 
 @contextmanager

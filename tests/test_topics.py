@@ -69,6 +69,14 @@ def test_texts_are_answered_in_their_topic(member: TelegramUser, thread_id: int)
     assert (answer.text, answer.thread_id) == (replies.HELP, thread_id)
 
 
+def test_deletion_is_reported_in_its_topic(member: TelegramUser, thread_id: int, control: TelegramControl) -> None:
+    question = member.wait_for_reply(member.send_text("/delete_my_data"))
+    control.fault("editMessageText", "bad_request", chat_id=member.chat_id)
+    member.press(question.message_id, str(question.buttons[0].data))
+    report = member.wait_for(lambda message: "I've deleted" in (message.text or ""))
+    assert (report.message_id != question.message_id, report.thread_id) == (True, thread_id)
+
+
 def test_topic_message_is_no_reply_to_maker_of_topic(
     stack: LocalStack, group: TelegramUser, control: TelegramControl, photo: bytes
 ) -> None:
@@ -97,10 +105,12 @@ def test_button_works_for_asker_after_question_is_gone(
     assert archive.thread_id == topic
 
 
-def test_activity_is_shown_in_topic(member: TelegramUser, control: TelegramControl, photo: bytes) -> None:
+def test_activity_is_shown_in_topic(
+    member: TelegramUser, thread_id: int, control: TelegramControl, photo: bytes
+) -> None:
     member.wait_for_reply(member.send_photo(photo, CAPTION))
     calls = control.calls("sendChatAction", member.chat_id)
-    assert [call.status for call in calls] == [200] * len(calls) != []
+    assert {(call.status, call.thread_id) for call in calls} == {(200, thread_id)}
 
 
 def _answer_without(stack: LocalStack, member: TelegramUser, photo: bytes, lose: Callable[[], None]) -> None:

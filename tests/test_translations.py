@@ -14,16 +14,36 @@ import pytest
 import yaml
 from django.conf import settings
 
-from botsite.bot import captions, classes, found, language, looks, presses, replies, waiting
+from botsite.bot import (
+    captions,
+    classes,
+    complaints,
+    deeper,
+    erase,
+    found,
+    history,
+    knows,
+    language,
+    looks,
+    preference_menu,
+    presses,
+    redraw,
+    replies,
+    waiting,
+)
 from botsite.bot.language import NAMES
 from detection import sentences
-from detection.schemas import Detection, Prediction, Unknown
+from detection.choosing import resolve
+from detection.schemas import Detection, Options, Prediction, Unknown
 from tests.support import catalogues
 from tests.support.catalogues import TRANSLATED
 
 ROOT = Path(__file__).resolve().parent.parent
 # Of answerCallbackQuery, and of the widest buttons, of which three stand side by side at most.
 ALERT_LENGTH, CLASS_BUTTON_LENGTH = 200, 24
+# Their constants are notices for who presses a button; but for these, which are messages.
+NOTICING = (presses, complaints, deeper, erase, history, knows, preference_menu, redraw, waiting)
+MESSAGES = (erase.ASK, erase.ASK_IN_GROUP, preference_menu.TEXT)
 BUS = Detection("bus", 0.9, 0.5, 0.4, 0.5, 0.5)
 
 
@@ -60,7 +80,7 @@ def test_every_catalogue_can_be_chosen() -> None:
 @pytest.mark.parametrize("code", TRANSLATED)
 def test_alerts_fit(code: str) -> None:
     with language.speaking(code):
-        notices = [language.gettext(text) for text in _constants(presses)]
+        notices = [language.gettext(text) for module in NOTICING for text in _constants(module) if text not in MESSAGES]
     assert notices
     assert [text for text in notices if len(text) > ALERT_LENGTH] == []
 
@@ -117,9 +137,9 @@ def test_counted_objects_have_their_forms(code: str, forms: dict[int, str]) -> N
     ("code", "seconds", "text"),
     [
         ("de", 20, "Dein Foto ist als Drittes dran. Es dauert etwa 20 Sekunden."),
-        ("es", 120, "Tu foto es la tercera en la cola. Tardará cerca de 2 minutos."),
+        ("es", 120, "Tu foto es la tercera en la cola. Tardará unos 2 minutos."),
         ("ru", 21 * 60, "Твоё фото — третье в очереди. Это займёт около 21 минуты."),
-        ("ar", 120, "صورتك هي الثالثة في الطابور. يستغرق ذلك نحو دقيقتين."),
+        ("ar", 120, "صورتك هي الثالثة في الطابور. سيستغرق ذلك نحو دقيقتين."),
     ],
 )
 def test_wait_is_told_in_each_language(code: str, seconds: float, text: str) -> None:
@@ -148,11 +168,57 @@ def test_latin_words_keep_their_place_in_arabic() -> None:
         ("ru", "only Собака и кошек"),
         ("ar", "only كلب، قطط"),
         ("ar", "only dog, cat"),
+        ("ar", "only كلب، قطه"),
+        ("de", "only bitte die Hunde oder Katzen"),
     ],
 )
 def test_caption_takes_names_of_its_language(code: str, caption: str) -> None:
     with language.speaking(code):
         assert captions.read(caption).only == ("dog", "cat")
+
+
+@pytest.mark.parametrize(
+    ("code", "names", "labels"),
+    [
+        ("ru", "самолет, ножницы, лыжи, часы, автомобили", ["airplane", "scissors", "skis", "clock", "car"]),
+        ("es", "avion, raton, tijeras", ["airplane", "mouse", "scissors"]),
+        ("ar", "اريكة، قطه", ["couch", "cat"]),
+        ("ru", "люди", ["person"]),
+        ("es", "gente", ["person"]),
+        ("de", "Leute", ["person"]),
+        ("de", "Menschen", ["person"]),
+        ("ar", "ناس", ["person"]),
+    ],
+)
+def test_names_are_known_as_people_type_them(code: str, names: str, labels: list[str]) -> None:
+    with language.speaking(code):
+        assert captions.read(f"only {names}").only == tuple(labels)
+        for name, label in zip(re.split("[,،] ", names), labels, strict=True):
+            assert classes.called(label) in knows.search(name, [label])
+            assert resolve(Options(only=(name,)), classes.NAMED, code) == Options(only=(label,))
+
+
+@pytest.mark.parametrize("code", NAMES)
+def test_every_name_is_that_of_its_class(code: str) -> None:
+    with language.speaking(code):
+        names = classes.names()
+        for label in classes.NAMED:
+            assert {names[classes.fold(classes.called(label, number))] for number in (1, 2, 5, 100)} == {label}
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("en", "I didn't find any people, dogs or cats in this photo."),
+        ("de", "Auf diesem Foto habe ich keine Personen, Hunde oder Katzen gefunden."),
+        ("es", "No he encontrado personas, perros ni gatos en esta foto."),
+        ("ru", "Я не нашёл на этом фото человека, собаки или кошки."),
+        ("ar", "لم أجد في هذه الصورة أي شخص، كلب أو قطة."),
+    ],
+)
+def test_missing_classes_are_named_grammatically(code: str, text: str) -> None:
+    with language.speaking(code):
+        assert replies.none_of(["person", "dog", "cat"]) == text
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,9 @@ _CANCEL_TEXT = noop("Cancel")
 _SHORT_SECONDS = 1.0
 # The webhook's answer waits for the message, at most for so long.
 _LONGEST_SECONDS = 4.0
+# A message takes a tenth of a second. Where so many are under way, the site is at its limit, and answers come first.
+_TOLD_AT_ONCE = 2
+_telling: set[asyncio.Task[bool]] = set()
 # A message is recorded within this time, or stays: one that may be the answer by now must not be deleted.
 _NOTED_WITHIN = timedelta(minutes=10)
 _NOTE_AGAIN_SECONDS = 0.5
@@ -66,6 +69,18 @@ async def acknowledge(prediction: Prediction) -> bool:
 
     Its loss is nobody's failure, and it is not made up for.
     """
+    if len(_telling) >= _TOLD_AT_ONCE:
+        return False
+    # The webhook's answer doesn't wait long; but a message that comes late has to be known, or it would stay.
+    telling = in_flight.start(_tell(prediction))
+    _telling.add(telling)
+    telling.add_done_callback(_telling.discard)
+    done, _ = await asyncio.wait([telling], timeout=_LONGEST_SECONDS)
+    return bool(done) and telling.result()
+
+
+async def _tell(prediction: Prediction) -> bool:
+    """Send the message, record it and follow the photo; return whether it was sent."""
     try:
         if prediction.album_id and not await _in_thread(albums.acknowledge)(
             prediction.album_id, prediction.prediction_id
@@ -76,18 +91,6 @@ async def acknowledge(prediction: Prediction) -> bool:
         if not await edits.may_send_status(prediction.chat_id):
             return False
         text = await _in_thread(_first_text)(prediction)
-    except _FAILURES as error:
-        log.info("not_acknowledged", error=str(error))
-        return False
-    # The webhook's answer doesn't wait longer; but a message that comes late has to be known, or it would stay.
-    telling = in_flight.start(_tell(prediction, text))
-    done, _ = await asyncio.wait([telling], timeout=_LONGEST_SECONDS)
-    return bool(done) and telling.result()
-
-
-async def _tell(prediction: Prediction, text: str) -> bool:
-    """Send the message, record it and follow the photo; return whether it was sent."""
-    try:
         message_id = await edits.send_status(
             prediction.chat_id, text, prediction.message_id, cancel_button(prediction), prediction.thread_id
         )

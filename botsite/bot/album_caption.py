@@ -8,14 +8,30 @@ from detection.schemas import Detection, Prediction
 
 
 def caption(photos: Sequence[Prediction]) -> str:
-    """Return "In all: 7 people, 2 horses." and a line for each photo, as far as they fit in a caption."""
+    """Return "In all: 7 people, 2 horses." and a line for each photo, as far as they fit in a caption.
+
+    The lines say where things are, too, for people who don't see the pictures.
+    """
     text = _total(photos)
     lines = [_line(number, photo) for number, photo in enumerate(photos, 1)] if _found(photos) else []
     unknown = next((photo.options.unknown for photo in photos if photo.options.unknown), ())
-    for part in filter(None, ("\n".join(lines), replies.not_understood(unknown))):
-        longer = f"{text}\n\n{part}"
-        text = longer if len(longer) <= found.CAPTION_LENGTH else text
+    notes = replies.not_understood(unknown)
+    for number, photo in enumerate(photos):
+        if photo.detections:
+            longer = [*lines[:number], f"{lines[number]}. {found.sentence(photo.detections)}", *lines[number + 1 :]]
+            lines = longer if len("\n\n".join([text, "\n".join(longer), notes])) <= found.CAPTION_LENGTH else lines
+    for part in filter(None, ("\n".join(lines), notes)):
+        longest = f"{text}\n\n{part}"
+        text = longest if len(longest) <= found.CAPTION_LENGTH else text
     return text
+
+
+def of_clip(detections: Sequence[Detection]) -> str:
+    """Return "Most at once: 2 people, 1 dog" and where they are, or the counts alone if only they fit in a caption."""
+    counts = found.counts(detections)
+    text = gettext("Most at once: {counts}").format(counts=counts)
+    longest = f"{text}\n\n{found.sentence(detections, one_picture=False)}"
+    return next((each for each in (longest, text) if len(each) <= found.CAPTION_LENGTH), counts)
 
 
 def total(counts: str) -> str:

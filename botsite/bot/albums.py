@@ -20,11 +20,11 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite.bot import album_caption, answer, api, bot_token, edits, replies
+from botsite.bot import album_caption, answer, api, edits, replies
 from botsite.bot.answer import Part
 from botsite.bot.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.errors import TelegramError
-from botsite.bot.updates import Incoming, Photo
+from botsite.bot.updates import Photo
 from detection import albums, deliveries, items, sentences, times
 from detection.albums import Album, Member
 from detection.schemas import Delivery, Options, Prediction
@@ -61,14 +61,6 @@ def album_id(bot_id: int, photo: Photo) -> str:
     """Return the id of a photo's album: 32 hexadecimal digits, which nobody can guess."""
     identity = f"album:{bot_id}:{photo.chat_id}:{photo.album}"
     return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]
-
-
-async def called_to(said: Incoming) -> bool:
-    """Return whether a photo in a group is meant for the bot because another of its album, with the caption, is."""
-    if not isinstance(said, Photo) or not said.album:
-        return False
-    bot_id = await _in_thread(bot_token.bot_id)()
-    return await _in_thread(albums.find)(album_id(bot_id, said)) is not None
 
 
 async def answer_for(asking: Prediction, at_once: bool = False) -> Outcome:

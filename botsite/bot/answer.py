@@ -13,7 +13,7 @@ from django.conf import settings
 
 from botsite.bot import album_caption, api, edits, found, guest_messages, language, looks, redraw, replies
 from botsite.bot.errors import TelegramError
-from detection import exports, image_headers, images, predictions, thumbnails, times
+from detection import exports, image_headers, images, known_classes, predictions, thumbnails, times
 from detection.schemas import Form, Prediction, Status
 
 log = structlog.get_logger()
@@ -129,7 +129,7 @@ async def photo(prediction: Prediction) -> bytes | None:
 async def _compose(prediction: Prediction) -> Answer:
     if prediction.status is Status.FAILED:
         return Answer(replies.failure(prediction.error))
-    caption = _caption(prediction)
+    caption = await _caption(prediction)
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
     keyboard = looks.keyboard(prediction, looks.first(prediction))
@@ -156,10 +156,12 @@ async def _compose(prediction: Prediction) -> Answer:
 
 async def _as_guest(prediction: Prediction, before: float) -> None:
     """Turn the guest's message into the answer: the boxed photo if Telegram has it, or can have it, else the text."""
+    # Without a message, nothing is stored for it.
+    guest_messages.message_of(prediction)
     if prediction.status is Status.FAILED:
         await guest_messages.turn_into_text(prediction, replies.failure(prediction.error), before)
         return
-    caption = _caption(prediction)
+    caption = await _caption(prediction)
     try:
         picture = await _at_telegram(prediction, before)
     except TelegramError as error:
@@ -169,10 +171,12 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
             raise
         log.exception("picture_not_stored")
         return
-    if not (picture and await guest_messages.turn_into_photo(prediction, picture, caption, before)):
-        await guest_messages.turn_into_text(prediction, caption, before)
-    if picture:
-        await guest_messages.forget(picture)
+    try:
+        if not (picture and await guest_messages.turn_into_photo(prediction, picture, caption, before)):
+            await guest_messages.turn_into_text(prediction, caption, before)
+    finally:
+        if picture and picture.message_id and await guest_messages.forget(picture.message_id):
+            await _in_thread(predictions.forget_picture)(prediction.prediction_id, picture.message_id)
 
 
 async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.Picture | None:
@@ -182,7 +186,7 @@ async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.
     image = await photo(prediction) if prediction.detections and settings.STORAGE_CHAT else None
     if image is None:
         return None
-    picture = await guest_messages.store(image, before)
+    picture = await guest_messages.store(image, prediction.chat_id, before)
     await _in_thread(predictions.note_picture)(prediction.prediction_id, picture.file_id, picture.message_id)
     return picture
 
@@ -191,25 +195,31 @@ async def _crops(prediction: Prediction) -> list[bytes]:
     """Return the objects cut out, as far as an album has room beside the photo; none if that can't be."""
     try:
         return (await redraw.cut_out(prediction, looks.first(prediction)))[: api.ALBUM_AT_MOST - 1]
-    except (redraw.Busy, images.ImageGone) as error:
+    except images.ImageGone as error:
         log.warning("crops_left_out", error=repr(error))
         return []
 
 
-def _caption(prediction: Prediction) -> str:
+async def _caption(prediction: Prediction) -> str:
     """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
-    options = prediction.options
-    if prediction.detections and prediction.clip and len(prediction.frame_keys) > 1:
-        text = album_caption.total(found.counts(prediction.detections))
-    elif prediction.detections:
-        text = found.caption(prediction.detections)
-    elif prediction.clip and not options.only:
-        text = replies.nothing_in_clip()
-    else:
-        text = replies.none_of(options.only) if options.only else replies.nothing_found()
-    more = replies.not_understood(options.unknown)
+    text = _found(prediction) if prediction.detections else await _nothing(prediction)
+    more = replies.not_understood(prediction.options.unknown)
     longer = f"{text}\n\n{more}"
     return longer if more and len(longer) <= found.CAPTION_LENGTH else text
+
+
+def _found(prediction: Prediction) -> str:
+    if prediction.clip and len(prediction.frame_keys) > 1:
+        return album_caption.of_clip(prediction.detections)
+    return found.caption(prediction.detections)
+
+
+async def _nothing(prediction: Prediction) -> str:
+    only, clip = prediction.options.only, prediction.clip
+    if only:
+        return replies.none_of_in_clip(only) if clip else replies.none_of(only)
+    text = replies.nothing_in_clip() if clip else replies.nothing_found()
+    return f"{text}\n\n{replies.nothing_to_find(len(await _in_thread(known_classes.read)()))}"
 
 
 async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bool:

@@ -68,21 +68,25 @@ async def _asked_username() -> str:
 @connections.with_the_stored_token
 async def send_text(
     chat_id: int,
-    text: str,
+    text: str | Callable[[], Awaitable[str]],
     reply_to: int | None = None,
     *,
     thread_id: int | None = None,
     keyboard: Keyboard = (),
     before: float = math.inf,
 ) -> Message:
-    """Send a text, as a reply if the message `reply_to` still exists; not later than `before` (monotonic seconds)."""
+    """Send a text, as a reply if the message `reply_to` still exists; not later than `before` (monotonic seconds).
+
+    One that takes work to make is given as a function, which is called once the chat has its turn.
+    """
     bot = await connections.bot()
     async with sending(chat_id, "sendMessage", before):
+        said = text if isinstance(text, str) else await text()
         return await in_topic(
             thread_id,
             lambda topic: bot.send_message(
                 chat_id,
-                text,
+                said,
                 message_thread_id=topic,
                 reply_parameters=reply_to_message(reply_to),
                 reply_markup=keyboard_of(keyboard),

@@ -8,22 +8,33 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from itertools import takewhile
 
-from botsite.bot import classes
+from botsite.bot import classes, looks
 from botsite.bot.language import ENGLISH, current
+from detection.choosing import UNKNOWN_AT_MOST
 from detection.schemas import EVERYTHING, Form, Options, Unknown
 
-_WORD = re.compile(r"[^\s,;،؛]+|[,;،؛]")
-_SEPARATORS = (",", ";", "،", "؛")
-_AND = frozenset({"and", "und", "y", "и", "و"})
+# "0,4" is one word, as some languages write 0.4.
+_WORD = re.compile(r"\d{1,3},\d{1,3}[%٪]?|[^\s,;،؛]+|[,;،؛]")
+_BEFORE, _AFTER = "¿¡(\"'“„«", ".!?…؟)\"'”“»"
+_SEPARATORS = frozenset(",;،؛")
+_JOINED = frozenset({"and", "or", "und", "oder", "y", "o", "и", "или", "و", "أو"})
 _SWITCHES = {"on": True, "off": False}
-_KEYWORDS = ("only", "conf", "confidence", "labels", "blur", "crops", "crop", "json")
+_NOT = frozenset({"no", "not", "don't", "without", "hide", "ohne", "kein", "keine", "sin", "без", "بدون"})
+_FORMS = {"crops": Form.CROPS, "crop": Form.CROPS, "json": Form.JSON}
+_SUGGESTED = ("only", "conf", "confidence", "labels", "blur", "crops", "crop", "json")
+_KEYWORDS = frozenset({*_SUGGESTED, "label"})
 # People write as they speak.
-_FILLERS = _AND | frozenset({"please", "the", "people", "with", "no", "a", "an"})
+_FILLERS = classes.ARTICLES | frozenset(
+    {"please", "do", "turn", "show", "me", "with", "bitte", "mit", "por", "favor", "con", "пожалуйста", "с", "%", "٪"}
+)
 # "blurr" and "onyl" are slips; "block" isn't.
 _CLOSE = 0.75
 # A caption has at most 1024 characters; no more than these are told apart.
-_NAMES_AT_MOST, _UNKNOWN_AT_MOST, _NAME_LENGTH = 20, 5, 40
+_NAMES_AT_MOST, _NAME_LENGTH = 20, 40
+# What has more words than this is no name of a class, but prose.
+_WORDS_OF_NAME = 2
 
 
 def read(caption: str, preferred: Options = EVERYTHING) -> Options:
@@ -32,15 +43,13 @@ def read(caption: str, preferred: Options = EVERYTHING) -> Options:
     Where it says nothing, what its sender prefers counts.
     """
     # Without the bot's name and a command, by which it is called.
-    found = _WORD.findall(caption.lower().replace(":", " ").replace("=", " "))
-    words = [word for word in found if word[:1] not in ("@", "/")]
-    reader = _Reader(words, preferred)
+    found = _WORD.findall(caption.lower().replace(":", " ").replace("=", " ").replace("’", "'"))
+    words = [word.lstrip(_BEFORE).rstrip(_AFTER) for word in found if word[:1] not in ("@", "/")]
+    reader = _Reader(list(filter(None, words)), preferred)
     reader.read()
-    odd = [Unknown(word[:_NAME_LENGTH], _nearest(word)) for word in reader.odd]
-    if not reader.asked:
-        # "bluured" about a photo of a race is no option: only one word that is almost one counts.
-        odd = [each for each in odd if each.nearest]
-    return replace(reader.options, unknown=tuple(odd[:_UNKNOWN_AT_MOST]))
+    # "bluured" about a photo of a race is no option: only one word that is almost one counts.
+    odd = [each for each in reader.odd if each.nearest or reader.asked]
+    return replace(reader.options, unknown=tuple(odd[:UNKNOWN_AT_MOST]))
 
 
 class _Reader:
@@ -49,72 +58,112 @@ class _Reader:
     def __init__(self, words: Sequence[str], preferred: Options) -> None:
         self.words = list(words)
         self.options = preferred
-        self.odd: list[str] = []
+        self.odd: list[Unknown] = []
         self.asked = False
 
     def read(self) -> None:
+        on, prose = True, False
         while self.words:
             word = self.words.pop(0)
-            if word in _SEPARATORS or word in _FILLERS:
+            if word in _NOT or word in _SWITCHES:
+                on = _SWITCHES.get(word, False)
+            elif word in _FILLERS or word in _JOINED or word == "people":
                 continue
-            if not self._option(word) and word not in _KEYWORDS:
-                self.odd.append(word)
+            elif word in _SEPARATORS:
+                on = True
+            elif word == "only":
+                on, prose = True, self._only() or prose
+            else:
+                self._option(word, on=on)
+                on = True
+        if prose and not self.asked:
+            self.options = replace(self.options, only=())
 
-    def _option(self, word: str) -> bool:
-        """Read the option that begins with this word; return whether one does."""
-        match word:
-            case "only":
-                self.options = replace(self.options, only=self._names())
-                asked = bool(self.options.only)
-            case "conf" | "confidence":
-                asked = self._confidence()
-            case "labels" | "label" if self.words[:1] and self.words[0] in _SWITCHES:
-                self.options = replace(self.options, labels=_SWITCHES[self.words.pop(0)])
-                asked = True
-            case "blur":
-                on = _SWITCHES[self.words.pop(0)] if self.words[:1] and self.words[0] in _SWITCHES else True
-                self.options = replace(self.options, blur=on)
-                asked = True
-            case "crops" | "crop":
-                self.options = replace(self.options, form=Form.CROPS)
-                asked = True
-            case "json":
-                self.options = replace(self.options, form=Form.JSON)
-                asked = True
-            case _:
-                return False
-        self.asked |= asked
-        return asked
+    def _only(self) -> bool:
+        """Read the names that "only" chooses; return whether they may be a sentence: "Only two days old"."""
+        names = self._names()
+        if not names:
+            return False
+        self.options = replace(self.options, only=tuple(dict.fromkeys(map(_label, names))))
+        known = classes.names()
+        prose = any(name.count(" ") >= _WORDS_OF_NAME for name in names)
+        if prose and not any(classes.fold(name) in known for name in names):
+            return True
+        self.asked = True
+        return False
 
-    def _names(self) -> tuple[str, ...]:
+    def _names(self) -> list[str]:
         """Return the names up to the next option; a name is what stands between commas or an "and"."""
         names: list[str] = [""]
-        while self.words and self.words[0] not in _KEYWORDS:
+        while self.words and self.words[0] not in _KEYWORDS and self.words[0] not in _NOT:
             word = self.words.pop(0)
-            if word in _SEPARATORS or word in _AND:
+            if word in _SEPARATORS or word in _JOINED:
                 names.append("")
-            else:
+            elif word not in _FILLERS:
                 names[-1] = f"{names[-1]} {word}".strip()[:_NAME_LENGTH]
-        return tuple(dict.fromkeys(map(_label, filter(None, names))))[:_NAMES_AT_MOST]
+        return list(filter(None, names))[:_NAMES_AT_MOST]
 
-    def _confidence(self) -> bool:
-        """Read 0.4, 40 or 40%."""
+    def _option(self, word: str, *, on: bool) -> None:
+        """Read the option that begins with this word, or note that none does. "no" before it has turned it off."""
+        match word:
+            case "conf" | "confidence":
+                self._confidence(word)
+                return
+            case "labels" | "label" if on and self.words[:1] not in (["on"], ["off"]):
+                self._note(word, "labels off" if word == "labels" else "")
+                return
+            case "labels" | "label":
+                self.options = replace(self.options, labels=self._switched() is on)
+            case "blur":
+                self.options = replace(self.options, blur=self._switched() is on)
+            case "crops" | "crop" | "json":
+                self._form(_FORMS[word], on=self._switched() is on)
+            case _:
+                self.odd.append(Unknown(word[:_NAME_LENGTH], _nearest(word[:_NAME_LENGTH])))
+                return
+        self.asked = True
+
+    def _switched(self) -> bool:
+        """Read "on" or "off", if that comes next."""
+        return _SWITCHES[self.words.pop(0)] if self.words and self.words[0] in _SWITCHES else True
+
+    def _form(self, form: Form, *, on: bool) -> None:
+        if on or self.options.form is form:
+            self.options = replace(self.options, form=form if on else Form.PICTURE)
+
+    def _confidence(self, word: str) -> None:
+        """Read 0.4, 0,4, 40 or 40%."""
+        text = self.words[0] if self.words else ""
+        percent = text.endswith(("%", "٪"))
         try:
-            number = float(self.words[0].removesuffix("%")) if self.words else -1.0
+            number = float(text.rstrip("%٪").replace(",", ".").replace("٫", "."))
         except ValueError:
-            return False
-        least = number / 100 if number > 1 else number
-        if not 0 < least <= 1:
-            return False
+            # "Confidence" is a word of English, too.
+            self._note(word, "conf 0.4" if word == "conf" else "")
+            return
+        least = number / 100 if percent or number > 1 else number
+        if not looks.DEEPEST / 100 <= least <= 1:
+            self._note(word, "conf 0.05" if 0 < least < 1 else "conf 0.4")
+            return
         self.words.pop(0)
         self.options = replace(self.options, least=round(least, 2))
-        return True
+        self.asked = True
+
+    def _note(self, word: str, nearest: str) -> None:
+        """Note an option without a value that can be used; it is a word like others in the middle of a sentence."""
+        rest = list(takewhile(lambda each: each not in _SEPARATORS and each not in _KEYWORDS, self.words[:4]))
+        value = [each for each in rest if each not in _FILLERS]
+        alone = len(value) < 2 and not self.odd
+        if alone:
+            del self.words[: len(rest)]
+        text = " ".join([word, *value] if alone else [word])
+        self.odd.append(Unknown(text[:_NAME_LENGTH], nearest if alone else ""))
 
 
 def _label(name: str) -> str:
     """Return the label for a class's name in the sender's language; the worker knows the English ones."""
-    return name if current() == ENGLISH else classes.labels_by_name().get(name, name)
+    return name if current() == ENGLISH else classes.names().get(classes.fold(name), name)
 
 
 def _nearest(word: str) -> str:
-    return next(iter(get_close_matches(word, _KEYWORDS, 1, _CLOSE)), "")
+    return next(iter(get_close_matches(word, _SUGGESTED, 1, _CLOSE)), "")

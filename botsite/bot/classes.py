@@ -3,6 +3,10 @@
 The tables are English, the keys of the catalogues.
 """
 
+import unicodedata
+from collections.abc import Collection
+from functools import lru_cache
+
 from botsite.bot.language import ENGLISH, current, gettext, isolated, ngettext
 
 PLURALS = {
@@ -32,6 +36,31 @@ NAMED = PLURALS | SHAPES
 SINGULARS = {"skis": "pair of skis", "scissors": "pair of scissors", "tv": "TV"}
 # Those that are not called "a ..." when there is one.
 _UNCOUNTED = {"broccoli": "some broccoli"}
+ARTICLES = frozenset(
+    {"a", "an", "the", "some", "der", "die", "das", "den", "ein", "eine", "einen", "el", "la", "los", "las"}
+    | {"un", "una", "unos", "unas"}
+)
+# What people call them, too, in no form that a catalogue has: Russian counts with other cases than its plural's.
+_ALSO = {
+    "en": {"person": "humans"},
+    "de": {"person": "Leute Mensch Menschen", "skis": "Ski Skier", "sports ball": "Bälle", "mouse": "Maus Mäuse"},
+    "es": {"person": "gente", "skis": "esquís esquíes", "sports ball": "pelotas", "mouse": "ratón ratones"},
+    "ru": {
+        "person": "люди", "bicycle": "велосипеды", "car": "автомобили машина машины", "motorcycle": "мотоциклы",
+        "airplane": "самолёты", "bus": "автобусы", "train": "поезда", "truck": "грузовики",
+        "traffic light": "светофоры", "cat": "кот коты", "dog": "пёс", "horse": "кони", "elephant": "слоны",
+        "bear": "медведи", "giraffe": "жирафы", "backpack": "рюкзаки", "umbrella": "зонты", "tie": "галстуки",
+        "suitcase": "чемоданы", "skis": "лыжи", "snowboard": "сноуборды", "sports ball": "мячи",
+        "wine glass": "бокалы", "knife": "ножи", "banana": "бананы", "sandwich": "бутерброды", "orange": "апельсины",
+        "donut": "пончики", "cake": "торты", "chair": "стулья", "couch": "диваны", "tv": "телевизоры",
+        "laptop": "ноутбуки", "mouse": "мышь мыши", "remote": "пульты", "cell phone": "телефоны",
+        "toaster": "тостеры", "refrigerator": "холодильники", "clock": "часы", "scissors": "ножницы",
+        "hair drier": "фены", "circle": "круги", "square": "квадраты", "triangle": "треугольники",
+    },
+    "ar": {"person": "ناس", "skis": "زلاجات", "sports ball": "كرات", "mouse": "فأرة"},
+}  # fmt: skip
+# Letters of Arabic that people write for each other.
+_SAME_LETTERS = str.maketrans("ةى", "هي")
 
 
 def called(label: str, number: int = 1) -> str:
@@ -47,11 +76,33 @@ def called_one(label: str) -> str:
     return called(label) if name == one(label) and current() != ENGLISH else name
 
 
-def labels_by_name() -> dict[str, str]:
-    """Return the labels of the classes that have names in the current language, by all those names in lower case."""
-    # One number for each form of the languages' plurals.
-    numbers = (1, 2, 3, 11, 100)
-    return {ngettext(singular(label), plural(label), number).lower(): label for label in NAMED for number in numbers}
+def names(labels: Collection[str] = tuple(NAMED)) -> dict[str, str]:
+    """Return the labels by all that people call them in English and in the current language, folded."""
+    return _names(tuple(labels), current())
+
+
+def fold(name: str) -> str:
+    """Return a name without what people leave out when they type: case, accents, and dots of Arabic letters."""
+    if name.isascii():
+        return name.lower()
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return "".join(each for each in letters if not unicodedata.combining(each)).translate(_SAME_LETTERS)
+
+
+@lru_cache(maxsize=32)
+def _names(labels: tuple[str, ...], code: str) -> dict[str, str]:
+    """Return the table for the language with that code, which is the current one."""
+    found: dict[str, str] = {}
+    also = _ALSO.get(code, {})
+    for label in labels:
+        one_of_it, several = singular(label), plural(label)
+        # One number for each form of the languages' plurals.
+        forms = [ngettext(one_of_it, several, number) for number in (1, 2, 3, 11, 100)]
+        article, _, bare = gettext(one(label)).partition(" ")
+        forms += [bare] if article in ARTICLES else []
+        for name in (label, one_of_it, several, *forms, *also.get(label, "").split()):
+            found.setdefault(fold(name), label)
+    return found
 
 
 def singular(label: str) -> str:

@@ -11,9 +11,9 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import pause
-from botsite.bot import acknowledge, looks
+from botsite.bot import acknowledge, fairness, limits, looks
 from botsite.bot.looks import Look
-from detection import images, jobs, times
+from detection import deletions, images, jobs, operations, times
 from detection.schemas import Prediction
 from detection.sentences import noop
 
@@ -23,13 +23,26 @@ LOOKED = noop("I've looked at it once more already.")
 
 
 async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
-    """Send the job, and return what to tell, in English. Raise images.ImageGone or botocore's errors."""
+    """Send the job, and return what to tell, in English. Raise images.ImageGone, limits.Busy or botocore's errors.
+
+    It counts as a photo of the person's.
+    """
     del message_id
     if prediction.floor_percent:
         return LOOKED
     if await _in_thread(images.head)(prediction.image_key, 1) is None:
         raise images.ImageGone(f"{prediction.image_key} is not there any more")
-    created = await _in_thread(jobs.submit_stored)(_deeper(prediction, wanted))
+    again, person = _deeper(prediction, wanted), prediction.sender_id or prediction.chat_id
+    if not await _in_thread(jobs.find)(again.prediction_id):
+        reached = await _in_thread(limits.take)(person, again.prediction_id)
+        if reached:
+            return fairness.sentence(reached)
+    created = await _in_thread(jobs.submit_stored)(again)
+    # A deletion that has begun since may have looked before this was stored.
+    came_at = times.latest(prediction.created_at)
+    if await _in_thread(deletions.covers)(prediction.chat_id, prediction.sender_id, came_at):
+        await _in_thread(operations.delete)(again.prediction_id)
+        raise images.ImageGone(f"{prediction.prediction_id} was deleted")
     stored = created.prediction
     if stored is None or stored.finished:
         return LOOKED
@@ -52,7 +65,7 @@ def _deeper(prediction: Prediction, wanted: Look) -> Prediction:
         as_file=prediction.as_file,
         floor_percent=looks.DEEPEST,
         received_at=times.now(),
-        options=wanted.at(looks.DEEPEST).options,
+        options=looks.options(prediction, wanted.at(looks.DEEPEST)),
     )
 
 

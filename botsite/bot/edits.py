@@ -1,6 +1,7 @@
 """Send messages that change: one that tells how the wait goes, and becomes the answer.
 
-Under Telegram's limits answers come first. A status or an edit that has no turn right now is left out.
+Under Telegram's limits answers come first. A status or an edit that has no turn right now is left out, and so is what a
+button or a command asks for in a group that has no turn to spare.
 """
 
 import math
@@ -32,6 +33,11 @@ async def may_send_status(chat_id: int) -> bool:
     chat = rate_limit.chat(chat_id)
     free = await _in_thread(rate_limit.spare)(chat) if chat_id > 0 else await _in_thread(rate_limit.idle)(chat, 0)
     return free and await _in_thread(rate_limit.spare)(rate_limit.BOT)
+
+
+async def leaves_room(chat_id: int, messages: int = 1) -> bool:
+    """Return whether so many messages that are no answer may be sent: in a group, an answer comes before them."""
+    return chat_id > 0 or await _in_thread(rate_limit.leaves_room)(rate_limit.chat(chat_id), messages)
 
 
 @connections.with_the_stored_token

@@ -7,9 +7,10 @@ continue (detection/deletions.py).
 import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
 
 from botsite import in_flight
-from botsite.bot import api, edits, language, preferences, rate_limit
+from botsite.bot import api, edits, fairness, language, preferences, rate_limit
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext, ngettext
@@ -34,6 +35,7 @@ ASK_IN_GROUP = noop(
 DELETE, KEEP = noop("Delete everything"), noop("Keep it")
 KEPT = noop("Nothing was deleted.")
 AT_IT = noop("I'm deleting it. I'll tell you when I'm done.")
+DONE = noop("That's done already. To delete what came since, send /delete_my_data in a minute.")
 NOT_YOURS = noop("Only the person who asked for it can do that.")
 # Of messages about the wait; the others stay, without a photo. Each takes a call of Telegram.
 _STATUSES_AT_MOST = 30
@@ -60,9 +62,11 @@ async def pressed(press: Press, answer: str) -> str:
         return ""
     person = Person(press.chat_id, press.pressed_by)
     # A press that comes twice deletes nothing that was sent since.
-    if await _in_thread(deletions.begin)(person, press.message_id, language.current()):
+    if await _in_thread(deletions.begin)(person, press.message_id, language.current(), press.thread_id):
         log.info("deletion_began", chat_id=press.chat_id)
         go_on(person.key)
+    elif await _in_thread(deletions.question_of)(person.chat_id, person.user_id) != press.message_id:
+        return gettext(DONE)
     return gettext(AT_IT)
 
 
@@ -81,8 +85,10 @@ async def _work(key: str) -> None:
 
 async def _delete(deletion: Deletion) -> None:
     pages, left = deletions.delete_all(deletion), list[Status]()
-    while (statuses := await _in_thread(next)(pages, None)) is not None:
-        left += statuses
+    while (page := await _in_thread(next)(pages, None)) is not None:
+        for message_id in page.pictures:
+            await edits.delete(settings.STORAGE_CHAT, message_id)
+        left += page.statuses
     person = deletion.person
     if person.alone:
         preferences.forget(person.user_id)
@@ -90,7 +96,7 @@ async def _delete(deletion: Deletion) -> None:
         await edits.delete(status.chat_id, status.message_id)
     if deletion.again:
         if person.alone:
-            await _in_thread(rate_limit.forget_chat)(person.chat_id)
+            await _in_thread(rate_limit.forget_chat)(person.chat_id, *fairness.notices(person.chat_id))
         await _in_thread(deletions.finish)(deletion)
         log.info("deletion_finished", chat_id=person.chat_id)
         return
@@ -110,7 +116,7 @@ async def _tell(deletion: Deletion, text: str) -> None:
             raise
         log.info("question_not_edited", error=str(error))
         try:
-            await api.send_text(chat_id, text)
+            await api.send_text(chat_id, text, thread_id=deletion.thread_id)
         except TelegramError as again:
             if not again.permanent:
                 raise

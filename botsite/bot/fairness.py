@@ -5,6 +5,8 @@ that says when it goes on, and gets that sentence as its reply. A flood of photo
 after five replies, one comes every twelve seconds, and it is the answer to the photos in between, too. An album gets
 one reply, and a group one a minute. Of people who may not send photos nothing is kept: in a private chat they are told,
 once a minute; in a group, nobody is bothered.
+
+What is about no photo gets a reply in a group as long as that holds up no answer.
 """
 
 from dataclasses import dataclass, replace
@@ -13,9 +15,10 @@ from datetime import datetime
 import structlog
 from asgiref.sync import sync_to_async
 
-from botsite.bot import access, limits, rate_limit, replies
+from botsite.bot import access, edits, limits, rate_limit, replies
+from botsite.bot.errors import TelegramError
 from botsite.bot.limits import Reached, Span
-from botsite.bot.updates import Guest, Photo
+from botsite.bot.updates import Command, Guest, Other, Photo
 from detection import sentences, times
 from detection.schemas import Delivery, Prediction
 
@@ -23,6 +26,9 @@ log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
 _NOTICE_SECONDS = 60.0
+_REPLY_WITHIN_SECONDS, _REPLY_AGAIN_SECONDS = 30.0, 2.0
+# What is told of besides limits: that somebody may send nothing.
+_LIST = "list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ async def unwelcome(photo: Photo) -> str | None:
         return None
     person = limits.person_of(photo)
     log.info("photo_not_allowed", chat_id=photo.chat_id, sender_id=person)
-    tell = not photo.in_group and await _may_tell(photo.chat_id, "list", seldom=True)
+    tell = not photo.in_group and await _may_tell(photo.chat_id, _LIST, seldom=True)
     return replies.not_allowed(person) if tell else ""
 
 
@@ -84,9 +90,34 @@ def clock(time: datetime) -> str:
     return f"{time:%H:%M}" if time.second == 0 else f"{time:%H:%M:%S}"
 
 
+async def may_reply(said: Command | Other) -> bool:
+    """Return whether to answer what is about no photo; raise TelegramError if a group has no turn for it yet.
+
+    Its later messages, which may be photos, wait for as long as this one comes again, so that ends soon.
+    """
+    if await edits.leaves_room(said.chat_id):
+        return True
+    if said.age_seconds < _REPLY_WITHIN_SECONDS:
+        message = f"reply in chat {said.chat_id}: answers come first"
+        raise TelegramError(message, permanent=False, retry_after_seconds=_REPLY_AGAIN_SECONDS)
+    log.info("reply_left_out", chat_id=said.chat_id)
+    return False
+
+
 async def _may_tell(chat_id: int, what: str, *, seldom: bool) -> bool:
     """Return whether to tell a chat of a limit, again; `seldom`: if nobody has for a minute."""
+    notice = _notice(chat_id, what, seldom=seldom)
     if seldom:
-        notice = rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
         return await _in_thread(rate_limit.idle)(notice, _NOTICE_SECONDS)
-    return await _in_thread(rate_limit.spare)(rate_limit.Limit(f"limit#each#{what}#{chat_id}", 12.0, 5))
+    return await _in_thread(rate_limit.spare)(notice)
+
+
+def notices(chat_id: int) -> list[rate_limit.Limit]:
+    """Return all that limits how often a chat is told of limits."""
+    return [_notice(chat_id, what, seldom=seldom) for what in (*Span, _LIST) for seldom in (True, False)]
+
+
+def _notice(chat_id: int, what: str, *, seldom: bool) -> rate_limit.Limit:
+    if seldom:
+        return rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
+    return rate_limit.Limit(f"limit#each#{what}#{chat_id}", 12.0, 5)

@@ -38,13 +38,14 @@ def caption(detections: Sequence[Detection]) -> str:
 
 def counts(detections: Sequence[Detection]) -> str:
     """Return "3 people, 1 bus, and perhaps a dog": the most frequent first, at most CAPTION_LENGTH characters."""
-    sure = [numbered(number, label) for label, number in _ordered(detections, unsure=False)]
-    unsure = [_some(number, label) for label, number in _ordered(detections, unsure=True)]
+    sure, unsure = (_ordered(detections, unsure=unsure) for unsure in (False, True))
     comma = gettext(", ")
-    text = comma.join(sure)
-    if unsure:
+    text = comma.join(numbered(number, label) for label, number in sure)
+    if sure and unsure and len({label for label, _ in (*sure, *unsure)}) == 1:
+        text = _and_more(text, unsure[0][1])
+    elif unsure:
         form = gettext("{sure}, and perhaps {unsure}") if sure else gettext("Perhaps {unsure}")
-        text = form.format(sure=text, unsure=comma.join(unsure))
+        text = form.format(sure=text, unsure=_listed([_some(number, label) for label, number in unsure]))
     if len(text) <= CAPTION_LENGTH:
         return text
     return text[: CAPTION_LENGTH - 1].rpartition(comma)[0] + comma + "…"
@@ -56,19 +57,21 @@ def numbered(number: int, label: str, words: str = "") -> str:
     return form.format(number=words or number, name=classes.called(label, number))
 
 
-def sentence(detections: Sequence[Detection]) -> str:
+def sentence(detections: Sequence[Detection], *, one_picture: bool = True) -> str:
     """Return "Two people on the left, a bus behind them.": what a person who looks at the boxes would say first.
 
-    It tells of what the model is sure of, or of all if it is sure of nothing.
+    It tells of what the model is sure of, or that all is possible if it is sure of nothing. Between boxes of several
+    pictures, it sees no relation.
     """
-    seen = [box for box in detections if not box.unsure] or list(detections)
-    groups = _groups(seen)
-    backdrop = _backdrop(groups)
+    sure = [box for box in detections if not box.unsure]
+    groups = _groups(sure or detections)
+    backdrop = _backdrop(groups) if one_picture else None
     front = [group for group in groups if group is not backdrop]
     parts = [_placed(place, there) for place in _PLACES if (there := [one for one in front if _third(one[0]) == place])]
     if backdrop is not None:
         parts.append(_behind(backdrop, front))
     text = gettext(", ").join(parts)
+    text = text if sure else gettext("Perhaps {unsure}").format(unsure=text)
     return gettext("{sentence}.").format(sentence=text[:1].upper() + text[1:])
 
 
@@ -82,6 +85,18 @@ def _some(number: int, label: str) -> str:
     if number == 1:
         return classes.called_one(label)
     return numbered(number, label, gettext(_NUMBERS[number]) if number in _NUMBERS else "")
+
+
+def _and_more(sure: str, number: int) -> str:
+    """Return "1 dog, and perhaps two more"."""
+    form = ngettext("{sure}, and perhaps one more", "{sure}, and perhaps {number} more", number)
+    return form.format(sure=sure, number=gettext(_NUMBERS[number]) if number in _NUMBERS else number)
+
+
+def _listed(things: Sequence[str]) -> str:
+    """Return "a bird, a cat and a dog"."""
+    *others, last = things
+    return gettext("{others} and {last}").format(others=gettext(", ").join(others), last=last) if others else last
 
 
 def _groups(detections: Sequence[Detection]) -> list[Group]:
@@ -105,10 +120,7 @@ def _centre(group: Group) -> float:
 
 def _placed(place: str, groups: Sequence[Group]) -> str:
     """Return "a square and two circles in the middle"."""
-    *others, last = (_some(len(group), group[0].label) for group in groups)
-    if others:
-        last = gettext("{others} and {last}").format(others=gettext(", ").join(others), last=last)
-    return gettext(_PLACES[place]).format(objects=last)
+    return gettext(_PLACES[place]).format(objects=_listed([_some(len(group), group[0].label) for group in groups]))
 
 
 def _backdrop(groups: Sequence[Group]) -> Group | None:

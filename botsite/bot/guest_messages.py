@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import structlog
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from telegram import InlineQueryResultArticle, InputMediaPhoto, InputTextMessageContent
 
@@ -16,6 +17,8 @@ from botsite.bot.errors import TelegramError
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
+
+_in_thread = sync_to_async(thread_sensitive=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +43,46 @@ async def answer(query_id: str, chat_id: int, text: str, button: Button | None =
 
 
 @connections.with_the_stored_token
-async def store(image: bytes, before: float) -> Picture:
-    """Send a JPEG to STORAGE_CHAT, so that Telegram has it. Raise TelegramError."""
+async def store(image: bytes, caller: int, before: float) -> Picture:
+    """Send a JPEG to STORAGE_CHAT, so that Telegram has it. Raise TelegramError.
+
+    A limit there concerns this answer alone, and not the caller's own chat. Each caller has a share of its turns.
+    """
     bot, chat_id = await connections.bot(), settings.STORAGE_CHAT
-    async with sending(chat_id, "sendPhoto", before):
-        sent = await bot.send_photo(
-            chat_id,
-            image,
-            filename="detections.jpg",
-            disable_notification=True,
-            read_timeout=LONGEST_SEND_SECONDS,
-        )
+    if not await _in_thread(rate_limit.spare)(rate_limit.stored(caller)):
+        raise TelegramError(f"sendPhoto for {caller}: has had its share", permanent=False, answered=True)
+    try:
+        async with sending(chat_id, "sendPhoto", before):
+            sent = await bot.send_photo(
+                chat_id,
+                image,
+                filename="detections.jpg",
+                disable_notification=True,
+                read_timeout=LONGEST_SEND_SECONDS,
+            )
+    except TelegramError as error:
+        if error.retry_after_seconds is None:
+            raise
+        raise TelegramError(str(error), permanent=False, answered=True) from error
     return Picture(max(sent.photo, key=lambda size: size.width * size.height).file_id, sent.message_id)
 
 
-async def forget(picture: Picture) -> None:
-    """Delete a picture from STORAGE_CHAT: the guest's message has it, or never will. One may stay, if that fails."""
-    if picture.message_id is None or not settings.STORAGE_CHAT:
-        return
+async def forget(message_id: int) -> bool:
+    """Delete a picture from STORAGE_CHAT, as Telegram keeps it by its file_id; return whether it is gone there."""
+    if not settings.STORAGE_CHAT:
+        return False
     try:
-        await edits.delete(settings.STORAGE_CHAT, picture.message_id)
+        await edits.delete(settings.STORAGE_CHAT, message_id)
     except TelegramError as error:
         log.warning("picture_not_deleted", error=str(error))
+        return False
+    return True
 
 
 @connections.with_the_stored_token
 async def turn_into_text(prediction: Prediction, text: str, before: float) -> None:
     """Turn the message into a text. Raise TelegramError."""
-    inline_message_id = _message(prediction)
+    inline_message_id = message_of(prediction)
     bot = await connections.bot()
     with edits.unchanged_is_fine():
         async with sending(prediction.chat_id, "editMessageText of a guest's", before, rate_limit.guest):
@@ -77,7 +92,7 @@ async def turn_into_text(prediction: Prediction, text: str, before: float) -> No
 @connections.with_the_stored_token
 async def turn_into_photo(prediction: Prediction, picture: Picture, caption: str, before: float) -> bool:
     """Turn the message into a photo that Telegram has; return False if it rejects that. Raise TelegramError."""
-    inline_message_id = _message(prediction)
+    inline_message_id = message_of(prediction)
     bot = await connections.bot()
     try:
         with edits.unchanged_is_fine():
@@ -95,7 +110,8 @@ async def turn_into_photo(prediction: Prediction, picture: Picture, caption: str
     return True
 
 
-def _message(prediction: Prediction) -> str:
+def message_of(prediction: Prediction) -> str:
+    """Return the name of the guest's message. Raise TelegramError if it isn't known."""
     if prediction.inline_message_id is None:
         raise TelegramError(f"query {prediction.guest_query_id}: its message isn't known", permanent=True)
     return prediction.inline_message_id

@@ -25,6 +25,7 @@ from botsite.bot import (
     guest_messages,
     language,
     limits,
+    looks,
     rate_limit,
     replies,
     waiting,
@@ -100,6 +101,14 @@ async def show(prediction_id: str, inline_message_id: str) -> str:
 async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
     if await _deleted(guest, identity):
         return
+    try:
+        await _begin_job(guest, photo, identity, chosen)
+    finally:
+        # A deletion may have looked before this was stored.
+        await _deleted(guest, identity)
+
+
+async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
     known = await _in_thread(predictions.find)(identity)
     if known is None and not await _may_answer(guest):
         return
@@ -124,8 +133,6 @@ async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
         return
     with closing(file):
         await _in_thread(jobs.complete)(prediction, file.data)
-    # A deletion may have looked before this was stored.
-    await _deleted(guest, identity)
 
 
 async def _deleted(guest: Guest, identity: str) -> bool:
@@ -146,6 +153,7 @@ def _own_chat(guest: Guest) -> int:
 
 
 def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> Prediction:
+    asked = captions.read(photo.caption, chosen.options)
     return Prediction(
         identity,
         _own_chat(guest),
@@ -156,7 +164,8 @@ def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
         guest_query_id=guest.query_id,
         received_at=times.now(),
         # The message takes one picture, and no file.
-        options=replace(captions.read(photo.caption, chosen.options), form=Form.PICTURE),
+        options=replace(asked, form=Form.PICTURE),
+        floor_percent=looks.floor_percent(asked),
     )
 
 

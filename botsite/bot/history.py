@@ -4,9 +4,11 @@ Only in a private chat, where all photos are theirs. A photo is shown again by t
 picture, which costs nothing; it is sent once for that.
 """
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -35,8 +37,9 @@ NOT_YOURS = noop("These are somebody else's photos.")
 GONE = noop("I don't have this photo any more.")
 UNKNOWN = noop("I don't know this button any more. Send /history again.")
 _PAGE = 5
-# Statistics are about this many photos at most: they are all read.
-_COUNTED_AT_MOST = 500
+# Statistics are about this many photos at most, read some at a time, for one chat at a time.
+_COUNTED_AT_MOST, _READ_AT_ONCE = 100, 25
+_counting = asyncio.Semaphore(1)
 _FREQUENT = 5
 _LINE_LENGTH = 120
 _PLACE = re.compile(r"(?P<way>[on]):(?P<id>[0-9a-f]{1,32}):(?P<at>\d{1,15})", re.ASCII)
@@ -56,7 +59,11 @@ async def statistics(command: Command) -> None:
     if command.chat_id != command.sender_id:
         await only_in_private(command)
         return
-    text = await _in_thread(_statistics)(command.chat_id)
+
+    async def text() -> str:
+        async with _counting:
+            return await _in_thread(_statistics)(command.chat_id)
+
     await api.send_text(command.chat_id, text, command.message_id)
 
 
@@ -140,7 +147,7 @@ async def _show(press: Press, prediction_id: str) -> str:
         return gettext(GONE)
     sent = await _send(prediction, picture, caption, keyboard)
     if sent.photo:
-        await _in_thread(predictions.note_picture)(prediction.prediction_id, sent.photo[-1].file_id, sent.message_id)
+        await _in_thread(predictions.note_picture)(prediction.prediction_id, sent.photo[-1].file_id)
     return ""
 
 
@@ -161,10 +168,13 @@ async def _send(prediction: Prediction, picture: bytes | str, caption: str, keyb
 def _statistics(chat_id: int) -> str:
     """Return how many photos there are, what was in them, and how long answers took."""
     ids, more = queries.page_of_chat(chat_id, None, older=True, limit=_COUNTED_AT_MOST)
-    there = [each for start in range(0, len(ids), 100) for each in queries.known(ids[start : start + 100]).values()]
+    there, objects = list[Prediction](), Counter[str]()
+    for first in range(0, len(ids), _READ_AT_ONCE):
+        found_in = queries.known_briefly(ids[first : first + _READ_AT_ONCE]).values()
+        objects.update(box.label for prediction in found_in for box in prediction.detections)
+        there += [replace(prediction, detections=(), candidates=()) for prediction in found_in]
     if not there:
         return gettext(NOTHING)
-    objects = Counter(box.label for prediction in there for box in prediction.detections)
     since = min(times.latest(prediction.created_at) for prediction in there)
     photos = ngettext("{number} photo since {day}", "{number} photos since {day}", len(there))
     lines = [photos.format(number=len(there), day=f"{since:%Y-%m-%d}")]

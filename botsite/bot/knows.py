@@ -60,12 +60,8 @@ def page(labels: Sequence[str], number: int) -> tuple[str, list[list[Button]]]:
 def search(word: str, labels: Sequence[str]) -> str:
     """Return whether something is known, in English or in the current language, by part of its name."""
     word = " ".join(word.split())[:_WORD_LENGTH]
-    names = {
-        name.casefold(): _name(label)
-        for label in labels
-        for name in (label, classes.singular(label), classes.plural(label), _name(label))
-    }
-    wanted = word.casefold()
+    names = {key: _name(label) for key, label in classes.names(labels).items()}
+    wanted = classes.fold(word)
     found = dict.fromkeys(name for key, name in names.items() if wanted in key)
     if found:
         return gettext(YES).format(names=gettext(", ").join(list(found)[:_FOUND_AT_MOST]))

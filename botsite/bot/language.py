@@ -4,7 +4,7 @@ The English sentence is its own key, so English needs no catalogue. `locale/READ
 """
 
 import gettext as catalogues
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -28,20 +28,20 @@ def available() -> dict[str, str]:
     return {code: NAMES[code] for code in settings.BOT_LANGUAGES or NAMES}
 
 
-def choose(*wanted: str | None) -> str:
-    """Return the first of these languages ("de", "pt-br") that is available.
+def choose(*wanted: str | None, offered: Collection[str] = ()) -> str:
+    """Return the first of these languages ("de", "pt-br") that is offered, by default by BOT_LANGUAGES.
 
-    If none is: English, or the first of BOT_LANGUAGES where that leaves English out.
+    If none is: English, or the first of those offered where English is not.
     """
-    offered = available()
+    offered = offered or available()
     codes = ((code or "").lower().replace("_", "-").partition("-")[0] for code in wanted)
     return next((code for code in codes if code in offered), ENGLISH if ENGLISH in offered else next(iter(offered)))
 
 
 @contextmanager
-def speaking(*wanted: str | None) -> Iterator[None]:
+def speaking(*wanted: str | None, offered: Collection[str] = ()) -> Iterator[None]:
     """Within the block, and in the tasks and threads that it starts, say everything in the language chosen of these."""
-    before = _current.set(choose(*wanted))
+    before = _current.set(choose(*wanted, offered=offered))
     try:
         yield
     finally:

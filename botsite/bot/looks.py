@@ -32,17 +32,12 @@ ORIGINAL_TEXT = noop("Original size")
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is shown: from `least` percent on, of the class `only` (all if empty)."""
+    """What is shown: from `least` percent on, of the class `only` (if empty, see `options`)."""
 
     least: int
     only: str = ""
     labels: bool = True
     blur: bool = False
-
-    @property
-    def options(self) -> Options:
-        """Return the look as options."""
-        return Options((self.only,) if self.only else (), self.least / 100, self.labels, self.blur)
 
     def at(self, least: int) -> "Look":
         """Return the same look at another confidence."""
@@ -51,15 +46,25 @@ class Look:
 
 def first(prediction: Prediction) -> Look:
     """Return the look of the answer as its sender asked for it, as far as buttons can say it."""
-    options = prediction.options
-    least = LEAST if options.least is None else options.least
-    only = options.only[0] if len(options.only) == 1 and options.only[0] in _labels(prediction) else ""
-    return Look(min(max(round(least * 100), 1), 99), only, options.labels, options.blur)
+    asked = prediction.options
+    least = LEAST if asked.least is None else asked.least
+    return Look(min(max(round(least * 100), 1), 99), _single(prediction), asked.labels, asked.blur)
+
+
+def options(prediction: Prediction, look: Look) -> Options:
+    """Return a look as options. The classes of a caption that no button can name count while no other is chosen."""
+    unnamed = () if _single(prediction) else prediction.options.only
+    return Options((look.only,) if look.only else unnamed, look.least / 100, look.labels, look.blur)
+
+
+def floor_percent(asked: Options) -> int | None:
+    """Return from which confidence on the model has to be asked for this, in percent; None if the usual will do."""
+    return DEEPEST if asked.least is not None and asked.least * 100 < STEPS[0] else None
 
 
 def shown(prediction: Prediction, look: Look) -> list[Detection]:
     """Return what a look shows. Items of earlier releases have no more than what was shown."""
-    return choose(prediction.candidates or prediction.detections, look.options)
+    return choose(prediction.candidates or prediction.detections, options(prediction, look))
 
 
 def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
@@ -125,6 +130,12 @@ def _button(prediction: Prediction, text: str, look: Look, action: str = LOOK) -
 def _written(prediction: Prediction, look: Look) -> str:
     only = _labels(prediction).index(look.only) if look.only else ""
     return f"{look.least:02d}{look.labels:d}{look.blur:d}{only}"
+
+
+def _single(prediction: Prediction) -> str:
+    """Return the one class that its caption asks for, if a button can name it."""
+    only = prediction.options.only
+    return only[0] if len(only) == 1 and only[0] in _labels(prediction) else ""
 
 
 def _labels(prediction: Prediction) -> list[str]:

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import aws
+from detection import times
 from detection.schemas import EVERYTHING, Options
 
 log = structlog.get_logger()
@@ -86,7 +87,14 @@ def read(user_id: int) -> Preferences:
 
 def _write(user_id: int, chosen: Preferences) -> None:
     least = {} if chosen.least is None else {"least": Decimal(str(chosen.least))}
-    item = {"prediction_id": key(user_id), "language": chosen.language, "labels": chosen.labels, "blur": chosen.blur}
+    item = {
+        "prediction_id": key(user_id),
+        "language": chosen.language,
+        "labels": chosen.labels,
+        "blur": chosen.blur,
+        # A deletion leaves what is chosen after it.
+        "chosen_at": times.text(times.now()),
+    }
     aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=item | least)
 
 

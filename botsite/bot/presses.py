@@ -1,6 +1,9 @@
 """Do what a pressed button asks for. A press always gets an answer, if only "that was too late"."""
 
 import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -9,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botsite.bot import (
     access,
     acknowledge,
+    api,
     complaints,
     deeper,
     deliver,
@@ -18,9 +22,12 @@ from botsite.bot import (
     history,
     knows,
     language,
+    limits,
     looks,
     preference_menu,
+    rate_limit,
     redraw,
+    replies,
 )
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
@@ -38,6 +45,8 @@ TOO_LATE = noop("Too late: I'm looking at it already.")
 ANSWERED = noop("This photo is answered already.")
 GONE = noop("I don't have this photo any more.")
 UNKNOWN = noop("I don't know this button any more. Send me the photo again.")
+ALREADY = noop("You've asked for that just now.")
+BUSY = noop("I'm busy in this group right now. Please try again in a moment.")
 FAILED = noop("That didn't work just now. Please try again in a minute.")
 
 
@@ -55,6 +64,9 @@ _SHOWS = {
     looks.ORIGINAL: redraw.original,
     looks.DEEPER: deeper.look,
 }
+# These send something each time.
+_SENDING = (looks.CROPS, looks.DATA, looks.ORIGINAL)
+_AGAIN_SECONDS = 30.0
 _ABOUT_PHOTO = (acknowledge.CANCEL, *_SHOWS, looks.WRONG, looks.BACK)
 
 
@@ -62,7 +74,7 @@ async def pressed(press: Press) -> None:
     """Act on a press and answer it. Telegram doesn't send a press again, so errors that pass aren't raised."""
     try:
         notice = await _act(press)
-    except (TelegramError, redraw.Busy, ClientError, BotoCoreError) as error:
+    except (TelegramError, redraw.Busy, limits.Busy, ClientError, BotoCoreError) as error:
         log.warning("press_failed", chat_id=press.chat_id, error=str(error))
         notice = gettext(FAILED)
     try:
@@ -75,6 +87,11 @@ async def _act(press: Press) -> str:
     """Return the notice to show, empty if the changed message says it all."""
     action, _, rest = press.data.partition(":")
     if other := _OTHERS.get(action):
+        # Pressed again after the message has changed, or forged: the message may answer somebody else's photo.
+        if press.gone and press.chat_id != press.pressed_by:
+            return ""
+        if action == knows.WHAT and not await edits.leaves_room(press.chat_id):
+            return gettext(BUSY)
         return await other(press, rest)
     prediction_id, _, wanted = rest.partition(":")
     if action == guests.SHOW:
@@ -83,24 +100,42 @@ async def _act(press: Press) -> str:
         return gettext(UNKNOWN)
     if not access.welcome(access.of_press(press)):
         return gettext(NOT_YOURS)
-    if press.asked_by is not None and press.pressed_by != press.asked_by:
-        return gettext(NOT_YOURS)
-    if not predictions.possible(prediction_id):
+    try:
+        prediction = await _in_thread(predictions.find)(prediction_id) if predictions.possible(prediction_id) else None
+    except items.Incomplete:
         return gettext(GONE)
+    if prediction is None or prediction.chat_id != press.chat_id:
+        return gettext(GONE)
+    if not _theirs(press, prediction):
+        return gettext(NOT_YOURS)
     if action == acknowledge.CANCEL:
         return await _cancel(prediction_id, press.chat_id, press.message_id)
-    return await _show(action, prediction_id, wanted, press)
+    messages = api.ALBUM_AT_MOST if action == looks.CROPS else 1
+    if action != looks.DEEPER and not await edits.leaves_room(press.chat_id, messages):
+        return gettext(BUSY)
+    return await _show(action, prediction, wanted, press)
 
 
-async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> str:
+def _theirs(press: Press, prediction: Prediction) -> bool:
+    """Return whether the photo and the message are the presser's; in a private chat both are.
+
+    An altered app sends what it likes, so the message has to answer the presser; if what it answers was deleted, it has
+    to have the button. Who sent the photo isn't known of items of earlier releases.
+    """
+    if press.chat_id == press.pressed_by:
+        return True
+    asked_by = prediction.sender_id if press.asked_by is None and not press.gone else press.asked_by
+    return press.pressed_by == asked_by == (prediction.sender_id or asked_by)
+
+
+async def _show(action: str, prediction: Prediction, wanted: str, press: Press) -> str:
     """Show the photo in another way; return what to tell if that can't be."""
     try:
-        prediction = await _in_thread(predictions.find)(prediction_id)
-        if prediction is None or prediction.chat_id != press.chat_id:
-            return gettext(GONE)
         written, _, word = wanted.partition(":")
         look = looks.read(prediction, written)
         if look is None or (word and not complaints.known(prediction, word)):
+            return gettext(UNKNOWN)
+        if action == looks.ORIGINAL and not prediction.shrunk:
             return gettext(UNKNOWN)
         if action == looks.WRONG:
             return await _complain(prediction, press.message_id, look, word)
@@ -111,11 +146,26 @@ async def _show(action: str, prediction_id: str, wanted: str, press: Press) -> s
                 notice = ""
             else:
                 # In English so far.
-                notice = await _SHOWS[action](prediction, press.message_id, look)
+                show = partial(_SHOWS[action], prediction, press.message_id, look)
+                notice = await (_once(press, show) if action in _SENDING else show())
     except (items.Incomplete, images.ImageGone) as error:
         log.info("photo_not_shown", error=str(error))
         return gettext(GONE)
-    return gettext(notice) if notice else ""
+    # A limit has its values in place.
+    return replies.failure(notice) if notice else ""
+
+
+async def _once(press: Press, show: Callable[[], Awaitable[str]]) -> str:
+    """Send what a press asks for, unless the same was asked for just now, perhaps of another site."""
+    # Its key doesn't name the chat, of which nothing may be left after /delete_my_data.
+    asked = rate_limit.Limit(f"pressed#{hashlib.sha256(press.data.encode()).hexdigest()[:32]}", 0.0, 1)
+    if not await _in_thread(rate_limit.idle)(asked, _AGAIN_SECONDS):
+        return ALREADY
+    try:
+        return await show()
+    except Exception:
+        await _in_thread(rate_limit.forget)(asked)
+        raise
 
 
 async def _complain(prediction: Prediction, message_id: int, look: Look, word: str) -> str:

@@ -86,6 +86,11 @@ def guest(chat_id: int) -> Limit:
     return replace(chat(-abs(chat_id)), key=f"pace#guest#{chat_id}")
 
 
+def stored(caller: int) -> Limit:
+    """Return the limit of the pictures that STORAGE_CHAT takes for one caller of a guest: a quarter of a group's."""
+    return Limit(f"pace#stored#{caller}", 15.0, 2)
+
+
 def reserve(limit: Limit, messages: int = 1) -> Permit:
     """Take the next permit, for an album of so many messages. Raise TooBusy if it is too far away.
 
@@ -107,6 +112,15 @@ def spare(limit: Limit) -> bool:
     """Take a permit if a message may go at once; return whether it was taken. Answers that wait have the next turns."""
     now = time.time()
     return _take_free(limit, now) or _take_following(replace(limit, longest_wait_seconds=0), now) is not None
+
+
+def leaves_room(limit: Limit, messages: int = 1) -> bool:
+    """Return whether an answer could go at once even after so many messages; of any number, if all is quiet.
+
+    No permit is taken: what is sent next reserves its own.
+    """
+    now, next_at = time.time(), float(_item(limit).get("next_at", 0))
+    return next_at <= max(now, now + limit.tolerance_seconds - messages * limit.interval_seconds)
 
 
 def idle(limit: Limit, seconds: float) -> bool:
@@ -168,13 +182,21 @@ def forget(limit: Limit) -> None:
     aws.dynamodb().delete_item(TableName=settings.PREDICTIONS_TABLE, Key={"prediction_id": limit.key})
 
 
-def forget_chat(chat_id: int) -> None:
-    """Forget when a chat had its last message, unless that was a moment ago, and that it was the last one refused."""
+def forget_chat(chat_id: int, *more: Limit) -> None:
+    """Forget when a chat, and a guest of that id, had the last message, and that it was the last one refused.
+
+    And when `more` limits were used last; each unless that was a moment ago.
+    """
     _update(BOT, "REMOVE refused_chat, refused_at, refused_seconds", "refused_chat = :chat", {":chat": chat_id})
+    for limit in (chat(chat_id), guest(chat_id), stored(chat_id), *more):
+        _forget_idle(limit)
+
+
+def _forget_idle(limit: Limit) -> None:
     try:
         aws.dynamodb().delete_item(
             TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": chat(chat_id).key},
+            Key={"prediction_id": limit.key},
             ConditionExpression="next_at < :now",
             ExpressionAttributeValues={":now": Decimal(f"{time.time():.3f}")},
         )
@@ -209,8 +231,7 @@ def _take_following(limit: Limit, now: float, messages: int = 1) -> float | None
 
 def _may_probe(limit: Limit, now: float) -> bool:
     """Take the probe of a pause if it is due; return False if a permit is near after all. Raise TooBusy otherwise."""
-    key = {"prediction_id": limit.key}
-    item = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key, ConsistentRead=True).get("Item", {})
+    item = _item(limit)
     next_at, probe_at = float(item.get("next_at", 0)), float(item.get("probe_at", "inf"))
     latest = _latest(limit, now)
     if next_at <= latest:
@@ -219,6 +240,12 @@ def _may_probe(limit: Limit, now: float) -> bool:
         raise TooBusy(min(next_at - latest + limit.longest_wait_seconds / 2, probe_at - now))
     values = {":seen": probe_at, ":probe": now + limit.probe_seconds}
     return _update(limit, "SET probe_at = :probe", "probe_at = :seen", values) is not None
+
+
+def _item(limit: Limit) -> dict[str, Any]:
+    key = {"prediction_id": limit.key}
+    found = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key, ConsistentRead=True)
+    return dict(found.get("Item", {}))
 
 
 def _latest(limit: Limit, now: float) -> float:

@@ -25,6 +25,7 @@ from botsite.bot import (
     fetching,
     guests,
     language,
+    looks,
     preferences,
     presses,
     replies,
@@ -48,7 +49,7 @@ async def receive(incoming: Incoming) -> None:
 
     Raise TelegramError, spool.Full, limits.Busy or botocore's errors if it has to come again.
     """
-    if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await _is_for_bot(incoming):
+    if isinstance(incoming, Photo | Command | Other) and incoming.in_group and not await addressed.to_bot(incoming):
         return
     chosen = await _chosen_by(incoming)
     with language.speaking(chosen.language, incoming.language):
@@ -78,18 +79,16 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
         return
     photo = addressed.photo_of(incoming)
     match incoming:
-        case Command() | Other() if photo and await addressed.replies_to_bot(incoming):
-            await _say(incoming, replies.own_photo())
-        case _ if photo:
+        case _ if photo and (photo is incoming or not await addressed.replies_to_bot(incoming)):
             await _photo(photo, chosen)
+        case Command() | Other() if not await fairness.may_reply(incoming):
+            return
+        case Command() | Other() if photo:
+            await _say(incoming, replies.own_photo())
         case Command():
             await commands.answer(incoming)
         case Other():
             await _say(incoming, replies.no_photo(incoming.kind))
-
-
-async def _is_for_bot(said: Photo | Command | Other) -> bool:
-    return await addressed.to_bot(said) or await albums.called_to(said)
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:
@@ -121,6 +120,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         own = asked != chosen.options
         kept_out = await fairness.over_limit(photo, identity)
         album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else None)
+        # Of an album, only one photo has the caption, perhaps one that comes later: the worker looks again.
+        options = album.options if album and album.options and not own else asked
         prediction = Prediction(
             identity,
             photo.chat_id,
@@ -133,9 +134,9 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             as_file=photo.as_file,
             clip=photo.clip,
             album_id=album.album_id if album else None,
-            # Of an album, only one photo has the caption, perhaps one that comes later: the worker looks again.
-            options=album.options if album and album.options and not own else asked,
             captioned=own,
+            options=options,
+            floor_percent=looks.floor_percent(options),
         )
         if kept_out:
             await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -23,20 +22,44 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _in_thread = sync_to_async(thread_sensitive=False)
-# A site draws one picture at a time: a decoded photo takes megabytes. So many wait for it at most, of all chats and of
-# one: whoever presses all the time keeps nobody else from it.
-_drawing = asyncio.Semaphore(1)
-# It has one file at a time on its way, which takes its size two or three times. More than this is scaled down (bytes).
-_sending_files = asyncio.Semaphore(1)
+# More than this is scaled down.
 _FILE_AT_MOST_BYTES = 25_000_000
-_WAITING_AT_MOST, _OF_CHAT_AT_MOST = 16, 2
-_waiting: Counter[int] = Counter()
+# Of the same person or chat: somebody who presses all the time keeps nobody else from it.
+_OF_ONE_AT_MOST = 2
 SMALLER = noop("At its full size this file is too large for me to draw again, so it is smaller now.")
 T = TypeVar("T")
 
 
 class Busy(Exception):
     """Too many pictures wait to be drawn."""
+
+
+class _Turns:
+    """Presses take turns, and so many wait at most."""
+
+    def __init__(self, at_most: int) -> None:
+        self.alone, self._at_most = asyncio.Semaphore(1), at_most
+        self._waiting: list[set[int]] = []
+
+    @asynccontextmanager
+    async def turn(self, prediction: Prediction) -> AsyncIterator[None]:
+        """Wait for a turn. Raise Busy if others, or the same person or chat, wait for one already."""
+        who = {prediction.chat_id, prediction.sender_id or prediction.chat_id}
+        theirs = [each for each in self._waiting if each & who]
+        if len(self._waiting) >= self._at_most or len(theirs) >= _OF_ONE_AT_MOST:
+            raise Busy
+        self._waiting.append(who)
+        try:
+            async with self.alone:
+                yield
+        finally:
+            self._waiting.remove(who)
+
+
+# A site draws one picture at a time: a decoded photo takes megabytes.
+_drawings = _Turns(16)
+# It has one file at a time on its way, which takes its size two or three times, and minutes perhaps.
+_files = _Turns(6)
 
 
 async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
@@ -49,7 +72,7 @@ async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
         picture = await _drawn(_picture, prediction, wanted)
         await edits.turn_into_photo(chat_id, message_id, picture, text, keyboard=keyboard)
         return ""
-    async with _turn(chat_id, _sending_files):
+    async with _files.turn(prediction):
         picture, full = await _undisturbed(_full, prediction, wanted)
         await edits.turn_into_document(chat_id, message_id, picture, text, keyboard=keyboard)
     return "" if full else SMALLER
@@ -57,7 +80,7 @@ async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
 
 async def original(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send the photo as it is wanted at full resolution, as a file that answers the message. Raise as `look` does."""
-    async with _turn(prediction.chat_id, _sending_files):
+    async with _files.turn(prediction):
         picture = await _undisturbed(_original, prediction, wanted)
         await api.send_image(
             prediction.chat_id,
@@ -72,21 +95,26 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
 
 
 def _caption(prediction: Prediction, wanted: Look) -> str:
-    boxes = looks.shown(prediction, wanted)
-    return found.caption(boxes) if boxes else replies.nothing_found()
+    if boxes := looks.shown(prediction, wanted):
+        return found.caption(boxes)
+    only = looks.options(prediction, wanted).only
+    return replies.none_of(only) if only else replies.nothing_found()
 
 
 async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
     await api.send_album(
-        prediction.chat_id, await cut_out(prediction, wanted), reply_to=message_id, thread_id=prediction.thread_id
+        prediction.chat_id,
+        await _drawn(_crops, prediction, wanted),
+        reply_to=message_id,
+        thread_id=prediction.thread_id,
     )
     return ""
 
 
 async def cut_out(prediction: Prediction, wanted: Look) -> list[bytes]:
-    """Return the first objects that are shown as JPEGs. Raise Busy or images.ImageGone."""
-    return await _drawn(_crops, prediction, wanted)
+    """Return the first objects that are shown as JPEGs, for an answer, however many presses wait. Raise ImageGone."""
+    return await _undisturbed(_crops, prediction, wanted)
 
 
 async def data(prediction: Prediction, message_id: int, wanted: Look) -> str:
@@ -106,35 +134,20 @@ async def data(prediction: Prediction, message_id: int, wanted: Look) -> str:
 
 async def _drawn(work: Callable[[Prediction, Look], T], prediction: Prediction, wanted: Look) -> T:
     """Do the work in a thread, in turn with others. Raise Busy."""
-    async with _turn(prediction.chat_id, _drawing):
+    async with _drawings.turn(prediction):
         return await _in_thread(work)(prediction, wanted)
 
 
 async def _undisturbed(work: Callable[[Prediction, Look], T], prediction: Prediction, wanted: Look) -> T:
-    """Do the work in a thread, for one who has a turn already."""
-    async with _drawing:
+    """Do the work in a thread, for an answer, or for one who has a turn already."""
+    async with _drawings.alone:
         return await _in_thread(work)(prediction, wanted)
-
-
-@asynccontextmanager
-async def _turn(chat: int, turns: asyncio.Semaphore) -> AsyncIterator[None]:
-    """Wait for a turn. Raise Busy if others, or the same chat, wait for one already."""
-    if _waiting.total() >= _WAITING_AT_MOST or _waiting[chat] >= _OF_CHAT_AT_MOST:
-        raise Busy
-    _waiting[chat] += 1
-    try:
-        async with turns:
-            yield
-    finally:
-        _waiting[chat] -= 1
-        if not _waiting[chat]:
-            del _waiting[chat]
 
 
 def _picture(prediction: Prediction, wanted: Look) -> bytes:
     from detection.picture import render
 
-    return render.picture(_scene(prediction), looks.shown(prediction, wanted), wanted.options)
+    return render.picture(_scene(prediction), looks.shown(prediction, wanted), looks.options(prediction, wanted))
 
 
 def _full(prediction: Prediction, wanted: Look) -> tuple[bytes, bool]:
@@ -148,20 +161,21 @@ def _full(prediction: Prediction, wanted: Look) -> tuple[bytes, bool]:
         return _picture(prediction, wanted), False
     for shrink in (1, 2, 4):
         size = -(-copy.width // shrink), -(-copy.height // shrink)
-        blocks = full_size.people(copy.small(), prediction.candidates, size) if wanted.blur else []
-        picture = full_size.FullPicture(
-            size,
-            looks.shown(prediction, wanted),
-            prediction.classes,
-            labelled=wanted.labels,
-            blocks=blocks,
-            at_most_bytes=_FILE_AT_MOST_BYTES,
-        )
         try:
+            blocks = full_size.people(copy.small(), prediction.candidates, size) if wanted.blur else []
+            picture = full_size.FullPicture(
+                size,
+                looks.shown(prediction, wanted),
+                prediction.classes,
+                labelled=wanted.labels,
+                blocks=blocks,
+                at_most_bytes=_FILE_AT_MOST_BYTES,
+            )
             for rows in copy.strips(shrink):
                 picture.add(rows)
             return picture.finish(), shrink == 1
-        except strips.TooLarge as error:
+        except (strips.TooLarge, ValueError) as error:
+            # Too many bytes, or a damaged copy.
             log.info("full_picture_too_large", shrink=shrink, reason=str(error))
     return _picture(prediction, wanted), False
 
@@ -185,7 +199,8 @@ def _original(prediction: Prediction, wanted: Look) -> bytes:
 def _crops(prediction: Prediction, wanted: Look) -> list[bytes]:
     from detection.picture import render
 
-    return render.crops(_scene(prediction), looks.shown(prediction, wanted), api.ALBUM_AT_MOST)
+    shown, options = looks.shown(prediction, wanted), looks.options(prediction, wanted)
+    return render.crops(_scene(prediction), shown, api.ALBUM_AT_MOST, options)
 
 
 def _archive(prediction: Prediction, wanted: Look) -> bytes:

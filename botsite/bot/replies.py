@@ -45,7 +45,7 @@ START = noop(
 HELP = noop(
     "Send me a photo, an album, a GIF or a round video, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB).\n"
     "You get it back with a box around each object I recognise, and the counts.\n\n"
-    "In its caption you can ask for: only person, car; conf 0.4; labels off; blur (people); json.\n"
+    "In its caption you can ask for: only person, car; conf 0.4; labels off; blur (people); crops; json.\n"
     "Reply “what is this?” to a photo that is in our chat already, and I look at that one.\n\n"
     "In a group I only look at what is meant for me: mention me in a photo's caption, reply to a message of mine with "
     "a photo, or reply to somebody's photo and mention me or send /what. With privacy mode, which bots usually have, "
@@ -83,6 +83,10 @@ NOT_ALLOWED = noop(
 )
 NOTHING_FOUND = noop("I didn't recognise anything in this photo.")
 NOTHING_IN_CLIP = noop("I didn't recognise anything in this clip.")
+
+# Behind a "no", names have the form of this number: in English the plural, in Russian the genitive of the singular, in
+# Arabic the singular.
+_NONE = 102
 
 # Sentences that items hold with their values in place.
 _WITH_VALUES = [
@@ -126,8 +130,11 @@ def privacy(days: int) -> str:
         "Only the operator of this bot can see all this, and it is used only to answer you.\n\n"
         "/delete_my_data deletes everything but logs and backups at once."
     )
+    paused = gettext(
+        "While my operator has paused me, jobs of deleted photos stay in my queue; they hold numbers only."
+    )
     counts = gettext("How many photos somebody sends is counted for two days, and deleting data doesn't reset that.")
-    text = f"{kept} {logs} {rest} {counts}"
+    text = f"{kept} {logs} {rest} {paused} {counts}"
     return text.format(days=days)
 
 
@@ -176,18 +183,37 @@ def nothing_in_clip() -> str:
     return gettext(NOTHING_IN_CLIP)
 
 
+def nothing_to_find(number: int) -> str:
+    """Return what is said below that: how many kinds of things are known, and what may help."""
+    form = ngettext(
+        "I know {number} kind of thing: /what. If it should be there, try again from closer, or with more light.",
+        "I know {number} kinds of things: /what. If one should be there, try again from closer, or with more light.",
+        number,
+    )
+    return form.format(number=number)
+
+
 def none_of(labels: Sequence[str]) -> str:
     """Return the answer to a photo without any of the classes asked for."""
-    return gettext("I found none of these in this photo: {names}.").format(names=_names(labels))
+    return gettext("I didn't find any {names} in this photo.").format(names=_names(labels))
+
+
+def none_of_in_clip(labels: Sequence[str]) -> str:
+    """Return the answer to a clip without any of the classes asked for."""
+    return gettext("I didn't find any {names} in this clip.").format(names=_names(labels))
 
 
 def none_of_in_photos(labels: Sequence[str]) -> str:
     """Return the answer to an album without any of the classes asked for."""
-    return gettext("I found none of these in these photos: {names}.").format(names=_names(labels))
+    return gettext("I didn't find any {names} in these photos.").format(names=_names(labels))
 
 
 def _names(labels: Sequence[str]) -> str:
-    return gettext(", ").join(classes.called(label) for label in labels)
+    """Return "dogs, cats or birds"."""
+    *others, last = (classes.called(label, _NONE) for label in labels)
+    if not others:
+        return last
+    return gettext("{others} or {last}").format(others=gettext(", ").join(others), last=last)
 
 
 def not_understood(unknown: Sequence[Unknown]) -> str:

@@ -107,8 +107,9 @@ class Guest(_Said):
 class Press:
     """A pressed button of a message of the bot's. `query_id` is for the answer, `data` is what the button holds.
 
-    `asked_by` sent the message that the bot's message answers; None if Telegram doesn't say. Of a message that the bot
-    sent as a guest, it is told no more than the `inline_message_id`: the chat and the message are 0.
+    `asked_by` sent the message that the bot's message answers; None if Telegram doesn't say, or it was deleted. `gone`:
+    the message has no such button, because it has changed since or an altered app sends what it likes. Of a message
+    that the bot sent as a guest, it is told no more than the `inline_message_id`: the chat and the message are 0.
     """
 
     chat_id: int
@@ -117,9 +118,11 @@ class Press:
     data: str
     pressed_by: int
     asked_by: int | None = None
+    gone: bool = False
     language: str = ""
     inline_message_id: str = ""
     presser_name: str = ""
+    thread_id: int | None = None
 
 
 class NotJson(ValueError):
@@ -227,9 +230,16 @@ def _press(query: CallbackQuery) -> Press | None:
         data=query.data,
         pressed_by=_number(query.from_user.id),
         asked_by=_number(asker.id) if asker else None,
+        gone=isinstance(message, Message) and not _has_button(message, query.data),
         language=_language(query.from_user),
         presser_name=_name(query.from_user),
+        thread_id=_topic(message) if isinstance(message, Message) else None,
     )
+
+
+def _has_button(message: Message, data: str) -> bool:
+    rows = message.reply_markup.inline_keyboard if message.reply_markup else ()
+    return any(button.callback_data == data for row in rows for button in row)
 
 
 def _where(message: Message) -> dict[str, Any]:
@@ -247,13 +257,17 @@ def _where(message: Message) -> dict[str, Any]:
         "sent_at": message.date,
         "sender_id": _number(message.from_user.id) if message.from_user else None,
         "language": _language(message.from_user),
-        "thread_id": _number(message.message_thread_id) if message.is_topic_message else None,
+        "thread_id": _topic(message),
         "in_group": message.chat.type in (Chat.GROUP, Chat.SUPERGROUP),
         "names": frozenset(name.lower() for name in [*_MENTION.findall(said), *(called.groups() if called else ())]),
         "reply_to": _number(replied.id) if replied else None,
         "sender_name": _name(message.sender_chat or message.from_user),
         "sender_chat": _number(message.sender_chat.id) if message.sender_chat else None,
     }
+
+
+def _topic(message: Message) -> int | None:
+    return _number(message.message_thread_id) if message.is_topic_message else None
 
 
 def _answered(message: Message) -> Message | None:

@@ -25,7 +25,7 @@ def in_line(place: int | None, seconds: float | None, *, starting: bool) -> str:
         text = gettext("You're number {place} in line.").format(place=place)
     if seconds is None:
         return text
-    form = gettext("{place} A machine is starting: {time}.") if starting else gettext("{place} It takes {time}.")
+    form = gettext("{place} A machine is starting: {time}.") if starting else gettext("{place} It'll take {time}.")
     return form.format(place=text, time=about(seconds))
 
 

@@ -44,7 +44,7 @@ class Line:
 def lines(rows: Sequence[items.Row]) -> list[Line]:
     """Return the lines of up to 100 jobs. An item that cannot be read is shown as its index has it."""
     ids = [row.prediction_id for row in rows]
-    known, said = queries.known(ids), feedback.of(ids)
+    known, said = queries.known_briefly(ids), feedback.of(ids)
     found = ((row, known.get(row.prediction_id), said.get(row.prediction_id)) for row in rows)
     return [
         replace(_line(row, prediction), said=words.words(prediction) if words else "")

@@ -33,7 +33,7 @@ class Line:
 
 def lines(letters: Sequence[DeadLetter]) -> list[Line]:
     """Return the lines of up to 100 letters."""
-    known = queries.known([letter.prediction_id for letter in letters if letter.prediction_id])
+    known = queries.known_briefly([letter.prediction_id for letter in letters if letter.prediction_id])
     return [line(letter, known.get(letter.prediction_id or "")) for letter in letters]
 
 

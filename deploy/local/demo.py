@@ -18,6 +18,8 @@ from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions, queries
 
 CHAT_ID = 42  # The chat page shows this person's chat unless told otherwise.
+# A chat for guests' pictures.
+_STORAGE_CHAT = "-1001000000042"
 _LOOK_SECONDS = 0.1
 # What a command or a role needs to work with the stack, in addition to AWS_* and TELEGRAM_*.
 _NEEDED = (
@@ -65,7 +67,7 @@ def run(once: bool, folder: Path, warm_machines: int = 0) -> Answer | None:
     with stoppable() as stopped, console.status("starting") as status:
         screen = Screen(console, status)
         stack = ScaledStack(folder, chosen.weights, screen.step, screen.on_line)
-        stack.parameters = {"WarmMachines": str(warm_machines)}
+        stack.parameters = {"WarmMachines": str(warm_machines), "StorageChat": _STORAGE_CHAT}
         stack.env["LOG_FORMAT"] = "text"
         with stack.running():
             screen.step("sending a sample photo to the bot")
@@ -113,6 +115,7 @@ def _addresses(stack: LocalStack, folder: Path, answer: Answer, environment: Pat
         "sample photo", f"[bold green]{answer.text}[/] in {answer.seconds:.1f} s, see {folder / 'answer.jpg'}"
     )
     table.add_row("chat page", f"[bold]{stack.telegram_url}/?chat={CHAT_ID}[/]  send photos as a Telegram user")
+    table.add_row("guest mode", f"[bold]{stack.telegram_url}/?chat=-1&strangers=1[/]  a group that the bot isn't in")
     # Straight to a site: the emulator's load balancer is a path, which redirects know nothing of.
     site = next(iter(stack.sites.values()))
     table.add_row("admin", f"[bold]{site}/admin/[/]  every job")

@@ -18,6 +18,7 @@ import httpx
 from django.conf import settings
 
 from botsite import aws, logs, secret_store
+from botsite.bot import language
 from deploy import provision
 from deploy.certificates import self_signed
 from deploy.local import ministack, roles
@@ -224,7 +225,7 @@ class LocalStack:
         self.adopt("TELEGRAM_API_URL")
         secrets = (self.env["TELEGRAM_TOKEN"], self.env["TELEGRAM_WEBHOOK_SECRET"])
         registration.register(self.env["TELEGRAM_WEBHOOK_URL"], *secrets, self.certificate.read_bytes())
-        profile.publish(self.env["TELEGRAM_TOKEN"])
+        profile.publish(self.env["TELEGRAM_TOKEN"], language.available())
 
     def adopt(self, *names: str) -> None:
         """Set these variables of the stack in this process too: its settings are older than the stack."""

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws, logs
+from botsite.bot import language
 from botsite.bot.errors import TelegramError
 from deploy.certificates import acm
 from deploy.cfn.cloudformation import Stack, StackError
@@ -92,7 +93,13 @@ def connect(service: Service, say: Callable[[str], None]) -> Registered:
 
 def introduce(service: Service) -> list[str]:
     """Have Telegram's apps show the bot's commands and what it is for; return what was changed. Raise TelegramError."""
-    return profile.publish(target(service).token)
+    return profile.publish(target(service).token, languages(service))
+
+
+def languages(service: Service) -> list[str]:
+    """Return the languages that the service's bot speaks."""
+    chosen = service.stack("web").parameters.get("BotLanguages", "")
+    return chosen.split(",") if chosen else list(language.NAMES)
 
 
 def disconnect(service: Service) -> bool:

@@ -1,11 +1,11 @@
 """Tell Telegram what its apps show of the bot, in each language: the menu of commands, and what the bot is for.
 
-Telegram is asked first, so that running it again sends nothing. What is set without a language is in English, and for
-everybody whose language has nothing of its own.
+Telegram is asked first, so that running it again sends nothing. What is set without a language is for everybody whose
+language has nothing of its own: in English, or in the first language of a bot that doesn't speak it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from telegram import Bot
@@ -30,21 +30,27 @@ class Profile:
     short_description: str
 
 
-def publish(token: str) -> list[str]:
-    """Send what Telegram has different; return a line for each. Raise TelegramError."""
+# A language that the bot doesn't speak, or doesn't speak any more, shows what is for everybody.
+_NOTHING = Profile((), "", "")
+
+
+def publish(token: str, languages: Collection[str]) -> list[str]:
+    """Send what Telegram has different for a bot that speaks these; return a line for each. Raise TelegramError."""
     logs.hide(token)
     # In a thread: the caller may already run an event loop.
-    return background.start(lambda: asyncio.run(_publish(bot_api.bot(token)))).result()
+    return background.start(lambda: asyncio.run(_publish(bot_api.bot(token), wanted(languages)))).result()
 
 
-def wanted() -> dict[str, Profile]:
-    """Return what each language is to show."""
-    codes = [code for code in language.available() if len(code) == _CODE_LENGTH and code != "en"]
-    return {_EVERYBODY: _profile("en"), **{code: _profile(code) for code in codes}}
+def wanted(languages: Collection[str]) -> dict[str, Profile]:
+    """Return what each language is to show, everybody's first."""
+    everybody = language.choose(offered=languages)
+    own = set(languages) - {everybody}
+    codes = [code for code in language.NAMES if len(code) == _CODE_LENGTH]
+    return {_EVERYBODY: _profile(everybody), **{code: _profile(code) if code in own else _NOTHING for code in codes}}
 
 
 def _profile(code: str) -> Profile:
-    with speaking(code):
+    with speaking(code, offered=[code]):
         return Profile(
             tuple((name, gettext(text)) for name, text in replies.COMMANDS.items()),
             gettext(replies.DESCRIPTION),
@@ -52,41 +58,50 @@ def _profile(code: str) -> Profile:
         )
 
 
-async def _publish(bot: Bot) -> list[str]:
+async def _publish(bot: Bot, profiles: dict[str, Profile]) -> list[str]:
     changes: list[str] = []
     async with bot.request:
-        for code, profile in wanted().items():
-            changes += await _publish_one(bot, code, profile)
+        for code, profile in profiles.items():
+            changes += await _publish_one(bot, code, profile, profiles[_EVERYBODY])
     return changes
 
 
-async def _publish_one(bot: Bot, code: str, profile: Profile) -> list[str]:
+async def _publish_one(bot: Bot, code: str, profile: Profile, everybodys: Profile) -> list[str]:
     commands = await bot_api.call(lambda: bot.get_my_commands(language_code=code or None))
     long = await bot_api.call(lambda: bot.get_my_description(language_code=code or None))
     short = await bot_api.call(lambda: bot.get_my_short_description(language_code=code or None))
-    steps: list[tuple[str, object, object, Callable[[], Awaitable[bool]]]] = [
+    steps: list[tuple[str, object, Collection[object], Callable[[], Awaitable[bool]]]] = [
         (
             "commands",
             tuple((each.command, each.description) for each in commands),
-            profile.commands,
-            lambda: bot.set_my_commands(profile.commands, language_code=code or None),
+            (profile.commands,),
+            lambda: (
+                bot.set_my_commands(profile.commands, language_code=code or None)
+                if profile.commands
+                else bot.delete_my_commands(language_code=code or None)
+            ),
         ),
         (
             "description",
             long.description,
-            profile.description,
+            _fine(profile.description, everybodys.description),
             lambda: bot.set_my_description(profile.description, language_code=code or None),
         ),
         (
             "short description",
             short.short_description,
-            profile.short_description,
+            _fine(profile.short_description, everybodys.short_description),
             lambda: bot.set_my_short_description(profile.short_description, language_code=code or None),
         ),
     ]
     changed = []
-    for what, has, needed, send in steps:
-        if has != needed:
+    for what, has, fine, send in steps:
+        if has not in fine:
             await bot_api.call(send)
             changed.append(f"{what} in {code}" if code else what)
     return changed
+
+
+def _fine(needed: str, everybodys: str) -> tuple[str, ...]:
+    """Return the texts that need no change: for a language without its own, Telegram may tell everybody's."""
+    return (needed,) if needed else ("", everybodys)

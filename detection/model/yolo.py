@@ -69,11 +69,15 @@ class Boxed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted of a photo: how it is shown, whether at full resolution, too, and from which confidence on."""
+    """What is wanted of a photo: how it is shown, whether at full resolution, too, and from which confidence on.
+
+    `language` is that of its sender ("de"), whose names of classes are understood.
+    """
 
     options: Options = EVERYTHING
     full: bool = False
     floor: float = openvino.CONFIDENCE
+    language: str | None = None
 
 
 PLAIN = Wanted()
@@ -167,7 +171,7 @@ class Model:
         if image is None:
             return None
         detected = self.detect(image, wanted.floor)
-        options = choosing.resolve(wanted.options, self.labels.values())
+        options = choosing.resolve(wanted.options, self.labels.values(), wanted.language)
         shown = choosing.choose(detected.candidates, options)
         copy = pixels.encode_jpeg(detected.image) if copied else None
         classes = {label: number for number, label in self.labels.items()}
@@ -205,11 +209,32 @@ def _together(frames: Sequence[Boxed]) -> Boxed:
     first, *others = frames
     return replace(
         first,
-        detections=[box for frame in frames for box in frame.detections],
+        detections=_most_at_once([frame.detections for frame in frames]),
         candidates=[],
         frames=[frame.jpeg for frame in others],
         inference_ms=sum(frame.inference_ms for frame in frames),
     )
+
+
+def _most_at_once(frames: Sequence[Sequence[Detection]]) -> list[Detection]:
+    """Return, of each class, the boxes of the frame that has most of it; no more than one photo can have.
+
+    A dog that is in all frames is one dog.
+    """
+    most: dict[str, list[Detection]] = {}
+    for frame in frames:
+        there: dict[str, list[Detection]] = {}
+        for box in frame:
+            there.setdefault(box.label, []).append(box)
+        most |= {label: boxes for label, boxes in there.items() if _more(boxes, most.get(label, []))}
+    boxes = [box for of_class in most.values() for box in of_class]
+    return sorted(boxes, key=lambda box: -box.confidence)[: openvino.BOXES_AT_MOST]
+
+
+def _more(boxes: Sequence[Detection], others: Sequence[Detection]) -> bool:
+    """Return whether one frame has more of a class than another, or as many that are surer."""
+    one, other = ((len(each), sum(box.confidence for box in each)) for each in (boxes, others))
+    return one > other
 
 
 @cache

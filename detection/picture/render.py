@@ -29,14 +29,20 @@ class Scene:
 def picture(scene: Scene, shown: Sequence[Detection], options: Options = EVERYTHING) -> bytes:
     """Draw what is shown into the photo; return it as JPEG, no larger than DRAWN_SIDE but for the legend."""
     image = _sized(scene.image)
-    if options.blur:
-        blur.blur(image, [box for box in scene.candidates if box.label == PERSON])
+    _hide_people(image, scene, options)
     return pixels.encode_jpeg(draw.draw(image, shown, scene.classes, labelled=options.labels))
 
 
-def crops(scene: Scene, shown: Sequence[Detection], most: int) -> list[bytes]:
+def crops(scene: Scene, shown: Sequence[Detection], most: int, options: Options = EVERYTHING) -> list[bytes]:
     """Return the first objects cut out of the photo, as JPEGs."""
+    _hide_people(scene.image, scene, options)
     return [pixels.encode_jpeg(_cut(scene.image, box)) for box in shown[:most]]
+
+
+def _hide_people(image: NDArray[np.uint8], scene: Scene, options: Options) -> None:
+    """Blur all people that may be in the scene, in place, if that is asked for."""
+    if options.blur:
+        blur.blur(image, [box for box in scene.candidates if box.label == PERSON])
 
 
 def _sized(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -194,7 +194,11 @@ class Crowd:
 
 
 def _apologises(message: Message) -> bool:
-    return message.photo is None and message.document is None and message.text != replies.NOTHING_FOUND
+    return (
+        message.photo is None
+        and message.document is None
+        and not (message.text or "").startswith(replies.NOTHING_FOUND)
+    )
 
 
 def small(photo: bytes, longest: int = 480) -> bytes:

@@ -98,7 +98,7 @@ def _came(strangers: Crowd, file: Hostile, sent: Sent) -> Came:
     if answer.photo or answer.document:
         what = _PICTURE
     else:
-        found_nothing = answer.text == replies.NOTHING_FOUND
+        found_nothing = (answer.text or "").startswith(replies.NOTHING_FOUND)
         what = _NOTHING_FOUND if found_nothing else f'"{(answer.text or "")[:_SHOWN_CHARACTERS]}"'
     return Came(file, what, next(iter(strangers.waits([sent])), None))
 

@@ -224,6 +224,14 @@ def test_bot_can_delete_but_not_edit_others_messages(telegram: Fake) -> None:
     assert telegram.user().messages() == []
 
 
+def test_old_message_cannot_be_deleted(telegram: Fake) -> None:
+    sent = telegram.bot(lambda bot: bot.send_message(CHAT, "hello"))
+    telegram.control.set(time_scale=0.0)
+    with pytest.raises(BadRequest, match="Message can't be deleted"):
+        telegram.bot(lambda bot: bot.delete_message(CHAT, sent.message_id))
+    assert telegram.user().message(sent.message_id)
+
+
 def test_album_is_separate_messages_of_one_group(telegram: Fake) -> None:
     media = [InputMediaPhoto(picture(), caption="two"), InputMediaPhoto(picture(300, 300))]
     sent = telegram.bot(lambda bot: bot.send_media_group(CHAT, media))

@@ -3,11 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from django.core.management import CommandError
@@ -16,12 +14,9 @@ from botsite import pause
 from deploy import provision
 from deploy.preflight import policies
 from deploy.service import Service
-from tests.support import emulators
-from tests.support.emulators import forget_clients
-from tests.support.local_aws import clients_of
+from tests.support import judged
 from tests.support.mutants import mutants
 from tests.support.provisioning import run
-from tests.support.tls import local_certificate
 
 pytestmark = pytest.mark.long
 
@@ -78,22 +73,10 @@ def document() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     """Given a deployed service on an AWS that checks permissions."""
-    certificate, key_file = local_certificate(tmp_path_factory.mktemp("tls"))
-    tls = {"USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key_file)}
-    with ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv("AWS_CA_BUNDLE", str(certificate))
-        url = stack.enter_context(emulators.ministack("https", AUTH="true", **tls))
-        root = clients_of(url, aws_access_key_id="test", aws_secret_access_key="test")
+    with judged.running(tmp_path_factory.mktemp("tls")) as root:
         provision.deploy(Service(PREFIX))
-        root("iam").create_user(UserName=WHO)
-        key = root("iam").create_access_key(UserName=WHO)["AccessKey"]
-        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
-        patch.setattr(boto3, "DEFAULT_SESSION", None)
-        forget_clients()
-        yield Operator(root)
-    forget_clients()
+        with judged.somebody(root, WHO):
+            yield Operator(root)
 
 
 def test_policy_suffices(operator: Operator) -> None:

@@ -10,9 +10,11 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
+from botsite.bot import language, replies
 from deploy.certificates import acm
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
+from deploy.webhook import bot_api
 from tests.support import emulators
 from tests.support.emulators import TOKEN
 from tests.support.processes import free_port, wait_until
@@ -28,10 +30,10 @@ def emulated() -> Iterator[str]:
         yield url
 
 
-def deploy_web(prefix: str, certificate_arn: str) -> None:
+def deploy_web(prefix: str, certificate_arn: str, languages: str = "") -> None:
     """Deploy a stack with what `set_webhook` reads: the webhook's host and the certificate."""
     template = {
-        "Parameters": {"CertificateArn": {"Type": "String"}},
+        "Parameters": {"CertificateArn": {"Type": "String"}, "BotLanguages": {"Type": "String"}},
         "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
         "Outputs": {
             "WebhookHost": {"Value": "localhost"},
@@ -39,10 +41,11 @@ def deploy_web(prefix: str, certificate_arn: str) -> None:
             "ServiceSecrets": {"Value": f"{prefix}/webhook-secret"},
         },
     }
+    values = {"CertificateArn": certificate_arn, "BotLanguages": languages}
     aws.client("cloudformation").create_stack(
         StackName=f"{prefix}-web",
         TemplateBody=json.dumps(template),
-        Parameters=[{"ParameterKey": "CertificateArn", "ParameterValue": certificate_arn}],
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
     )
 
 
@@ -73,6 +76,17 @@ def test_command_falls_back_to_secrets_of_stack(
         monkeypatch.setattr(settings, name, "")
     deploy_web("kept", acm.ensure_self_signed(Service("kept"), "localhost"))
     assert "The webhook was sent to Telegram." in run("--prefix", "kept")
+
+
+def test_languages_come_from_stack(control: TelegramControl, emulated: str) -> None:
+    run("--url", URL)
+    deploy_web("spanish", acm.ensure_self_signed(Service("spanish"), "localhost"), "es")
+    lines = run("--prefix", "spanish")
+    assert {"Changed commands", "Changed description", "Changed commands in de"} <= set(lines)
+    assert "Changed" not in "".join(run("--prefix", "spanish"))
+    with language.speaking("es"):
+        first = language.gettext(next(iter(replies.COMMANDS.values())))
+    assert bot_api.ask(TOKEN, lambda bot: bot.get_my_commands)[0].description == first
 
 
 def test_command_reports_unchanged_webhook(control: TelegramControl) -> None:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -169,7 +170,7 @@ def delete_everything() -> None:
     assert taken
     # The emulator's short poll finds everything.
     dead_letters.WAIT_SECONDS = 0
-    list(deletions.delete_all(taken))
+    list(deletions.delete_all(replace(taken, again=True)))
     assert not images.exists(f"photos/{identity}")
     deletions.note_told(taken)
     rate_limit.forget_chat(person.chat_id)

@@ -5,7 +5,6 @@ forever and hold back all others. The site reads them (botsite/bot/updates.py).
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -22,8 +21,6 @@ _ANSWER_SECONDS = 15
 _AT_ONCE = 100
 _LONGEST_WAIT_SECONDS = 30.0
 _CONFLICT_SECONDS = 5.0
-# The last to come leaves: a new poll ends the old one, and Telegram tells only the old one.
-_NEW_SECONDS = 60.0
 _CONFLICTS_AT_MOST = 6
 _SPOKEN_LENGTH = 200
 
@@ -50,7 +47,7 @@ class Asking:
     def __init__(self, client: httpx.AsyncClient, token: str, say: Say) -> None:
         self._client, self._say = client, say
         self._address = f"{settings.TELEGRAM_API_URL.rstrip('/')}/bot{token}/getUpdates"
-        self._since = time.monotonic()
+        self._answered = False
 
     async def batches(self) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield updates as they come. Each further step confirms those before: store them first. Raise Ended."""
@@ -76,12 +73,14 @@ class Asking:
                     self._say(f"{said}; trying again in {wait:g} s, and so on")
                 await asyncio.sleep(wait)
             else:
+                self._answered = True
                 if failures:
                     self._say("Telegram answers again")
                 return batch
 
     def _may_go_on(self, error: _Conflict, failures: int) -> None:
-        if failures >= _CONFLICTS_AT_MOST or time.monotonic() - self._since < _NEW_SECONDS:
+        """Raise Ended in the program that came last: Telegram ends the older poll, which asks again and ends ours."""
+        if failures >= _CONFLICTS_AT_MOST or not self._answered:
             raise Ended(f"{error}. Two can't share a bot: stop the other program, then run poll again.") from error
 
     async def _ask(self, offset: int) -> list[dict[str, Any]]:

@@ -55,6 +55,8 @@ class Inbox:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         self._database = sqlite3.connect(path)
         self._database.execute("PRAGMA synchronous = FULL")
+        # What is removed is not to be read from the file any more.
+        self._database.execute("PRAGMA secure_delete = ON")
         with self._database:
             self._database.execute(_TABLE)
             self._database.execute("DELETE FROM updates WHERE came < ?", (time.time() - KEPT_SECONDS,))

@@ -1,12 +1,11 @@
 """See that photos are answered: only then does the inbox forget their updates."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import addressed, guests, receive, updates
+from botsite.bot import addressed, found, guests, receive, updates
 from botsite.bot.updates import Guest, Press
 from deploy.local.poll.inbox import Update
 from detection import queries
@@ -45,12 +44,12 @@ class Watching:
 
     async def _look(self, asked: list[str]) -> None:
         try:
-            found = await asyncio.to_thread(queries.known, asked)
+            known = await asyncio.to_thread(queries.known, asked)
         except (ClientError, BotoCoreError):
             # The local AWS is slow or gone; the next look tells.
             return
         for prediction_id in asked:
-            prediction = found.get(prediction_id)
+            prediction = known.get(prediction_id)
             # The site has answered 200 without an item: it leaves the photo alone, as in a group.
             if prediction is None or prediction.delivery in _SETTLED:
                 self._settled(self._waiting.pop(prediction_id))
@@ -70,13 +69,12 @@ class Watching:
 
 
 def _line(prediction: Prediction) -> str:
-    """Return what became of a photo: "photo in chat 7 answered in 0.9 s: 3 person, 1 bus"."""
+    """Return what became of a photo: "photo in chat 7 answered in 0.9 s: 3 people, 1 bus"."""
     if prediction.delivery is Delivery.UNDELIVERABLE:
         return f"photo in chat {prediction.chat_id} can't be answered: the chat is closed to the bot"
     if prediction.status is Status.FAILED:
         return f"photo in chat {prediction.chat_id} refused: {prediction.error}"
     came, answered = prediction.received_at, prediction.delivered_at
     seconds = f" in {(answered - came).total_seconds():.1f} s" if came and answered else ""
-    counts = Counter(box.label for box in prediction.detections)
-    found = ", ".join(f"{number} {label}" for label, number in counts.most_common()) or "nothing found"
-    return f"photo in chat {prediction.chat_id} answered{seconds}: {found}"
+    counts = found.counts(prediction.detections) if prediction.detections else "nothing found"
+    return f"photo in chat {prediction.chat_id} answered{seconds}: {counts}"

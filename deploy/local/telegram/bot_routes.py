@@ -32,17 +32,17 @@ async def bot_method(request: web.Request) -> web.StreamResponse:
     method = spelling(request.match_info["method"])
     started = time.monotonic()
     call = await read_call(request, method)
-    chat_id = _named_chat(call)
+    chat_id, thread_id = _named(call, "chat_id"), _named(call, "message_thread_id")
     rule = telegram.faults.take(method, chat_id)
     if rule and rule.effect in ("drop", "bad_gateway"):
         response = _broken(request, rule)
-        telegram.journal.write(method, chat_id, started, _told(response), rule.effect)
+        telegram.journal.write(method, chat_id, started, _told(response), rule.effect, thread_id=thread_id)
         return response
     status, body = await _carry_out(telegram, call, rule)
     detail = body.get("description", "")
     detail = f"{detail} {rule.effect}".strip() if rule else detail
     reply_to, sent = _answered(telegram, call, body.get("result"))
-    telegram.journal.write(method, chat_id, started, status, detail, reply_to, sent)
+    telegram.journal.write(method, chat_id, started, status, detail, reply_to, sent, thread_id)
     if rule and rule.effect == "apply_then_hang":
         await asyncio.sleep(rule.hang_seconds)
     if rule and rule.effect in ("apply_then_drop", "apply_then_hang"):
@@ -69,7 +69,7 @@ async def bot_file(request: web.Request) -> web.StreamResponse:
     elif rule and rule.effect in ("truncated", "slow"):
         response = await _trickle(request, stored, rule)
     else:
-        response = web.Response(body=stored.upload.data, content_type="application/octet-stream")
+        response = web.Response(body=stored.read(), content_type="application/octet-stream")
     detail = f"{request.match_info['path']} {rule.effect if rule else ''}".strip()
     telegram.journal.write(FILE, None, started, _told(response), detail)
     return response
@@ -95,10 +95,10 @@ async def _carry_out(telegram: Telegram, call: Call, rule: Rule | None) -> tuple
         return error.code, error.to_json()
 
 
-def _named_chat(call: Call) -> int | None:
-    """Return the call's chat, if valid."""
+def _named(call: Call, name: str) -> int | None:
+    """Return the number that a call gives for its chat or its topic, if valid."""
     try:
-        return call.number("chat_id")
+        return call.number(name)
     except ApiError:
         return None
 
@@ -162,7 +162,7 @@ async def _slowly(request: web.Request, status: int, body: JsonObject, seconds: 
 
 async def _trickle(request: web.Request, stored: StoredFile, rule: Rule) -> web.StreamResponse:
     """Send a file in pieces over `seconds`; a truncated one ends halfway."""
-    data = stored.upload.data
+    data = stored.read()
     response = web.StreamResponse(headers={"Content-Length": str(len(data))})
     await response.prepare(request)
     end = len(data) // 2 if rule.effect == "truncated" else len(data)

@@ -13,6 +13,7 @@ from deploy.local.telegram.sending import open_chat
 from deploy.local.telegram.state import Telegram
 
 _MAX_ANSWER = 200
+_DELETABLE_SECONDS = 48 * 3600
 
 
 async def edit_message_text(telegram: Telegram, call: Call) -> JsonObject | bool:
@@ -53,10 +54,14 @@ async def edit_message_reply_markup(telegram: Telegram, call: Call) -> JsonObjec
 
 
 async def delete_message(telegram: Telegram, call: Call) -> bool:
-    """Delete a message, the bot's or a person's."""
+    """Delete a message, the bot's or a person's, that is less than 48 hours old."""
     chat, message_id = open_chat(telegram, call), call.number("message_id") or 0
-    if not chat.remove(message_id):
+    message = chat.messages.get(message_id)
+    if message is None:
         raise bad_request("message to delete not found")
+    if time.time() - message.date >= telegram.settings.scaled(_DELETABLE_SECONDS):
+        raise bad_request("message can't be deleted")
+    chat.remove(message_id)
     telegram.claims.forget(chat.id, message_id)
     return True
 

@@ -6,10 +6,13 @@ import asyncio
 import base64
 import hashlib
 import mimetypes
+import os
 import re
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import IO
 
 from deploy.local.telegram import photos
 from deploy.local.telegram.calls import JsonObject, Upload, bad_request
@@ -39,12 +42,18 @@ class StoredFile:
     file_id: str
     unique_id: str
     path: str
-    upload: Upload
+    mime_type: str
+    size: int
+    disk: IO[bytes]
+    start: int
 
     def to_json(self) -> JsonObject:
         """Return the fields that files of all kinds have."""
-        size = len(self.upload.data)
-        return {"file_id": self.file_id, "file_unique_id": self.unique_id, "file_size": size}
+        return {"file_id": self.file_id, "file_unique_id": self.unique_id, "file_size": self.size}
+
+    def read(self) -> bytes:
+        """Return the file's bytes."""
+        return os.pread(self.disk.fileno(), self.size, self.start)
 
 
 class Files:
@@ -55,12 +64,16 @@ class Files:
         self._by_path: dict[str, StoredFile] = {}
         self._contents: dict[str, JsonObject] = {}
         self._number = 0
+        # On disk, because thousands are sent in a long run; without a name, so that nothing is left of it.
+        self._disk = tempfile.TemporaryFile()  # noqa: SIM115 - it is as long open as the server runs
 
     def clear(self) -> None:
         """Forget all files. Numbers are not reused, so no path ever means two files."""
         self._by_id.clear()
         self._by_path.clear()
         self._contents.clear()
+        self._disk.seek(0)
+        self._disk.truncate()
 
     def by_id(self, file_id: str) -> StoredFile | None:
         """Return the file with this file_id."""
@@ -122,11 +135,17 @@ class Files:
         suffix = PurePosixPath(upload.name).suffix
         if not re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix):
             suffix = mimetypes.guess_extension(upload.mime_type) or ""
+        start = self._disk.tell()
+        self._disk.write(upload.data)
+        self._disk.flush()
         file = StoredFile(
             file_id=_PREFIXES[kind] + secrets.token_urlsafe(42),
             unique_id="AQAD" + base64.urlsafe_b64encode(identity)[:11].decode(),
             path=f"{kind}s/file_{self._number}{suffix.lower()}",
-            upload=upload,
+            mime_type=upload.mime_type,
+            size=len(upload.data),
+            disk=self._disk,
+            start=start,
         )
         self._by_id[file.file_id] = self._by_path[file.path] = file
         return file

@@ -20,7 +20,8 @@ class Entry:
     """A call of a method, a delivery (`webhook`) or a download (`file`).
 
     `time` is in seconds since 1970; `status` is the HTTP status, 0 where none arrived; `reply_to` is the message that a
-    send or an edit answers, whether or not it is there; `sent` are the messages that it sent or changed.
+    send or an edit answers, whether or not it is there; `sent` are the messages that it sent or changed; `thread_id` is
+    the topic that the call names.
     """
 
     number: int
@@ -32,6 +33,7 @@ class Entry:
     detail: str = ""
     reply_to: int | None = None
     sent: Sequence[int] = ()
+    thread_id: int | None = None
 
 
 class Journal:
@@ -51,12 +53,13 @@ class Journal:
         detail: str = "",
         reply_to: int | None = None,
         sent: Sequence[int] = (),
+        thread_id: int | None = None,
     ) -> None:
         """Add an entry for what began at the monotonic time `started` and has just ended."""
         self._number += 1
         duration = time.monotonic() - started
         began, duration_ms = time.time() - duration, round(duration * 1000, 1)
-        entry = Entry(self._number, method, chat_id, began, status, duration_ms, detail, reply_to, sent)
+        entry = Entry(self._number, method, chat_id, began, status, duration_ms, detail, reply_to, sent, thread_id)
         self._entries.append(entry)
         self.changed.notify()
         chat = "" if chat_id is None else f" chat={chat_id}"

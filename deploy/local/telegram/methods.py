@@ -43,7 +43,7 @@ async def get_file(telegram: Telegram, call: Call) -> JsonObject:
     file = telegram.files.by_id(call.text("file_id") or "")
     if file is None:
         raise bad_request("wrong file_id or the file is temporarily unavailable")
-    if len(file.upload.data) > MAX_DOWNLOAD_BYTES:
+    if file.size > MAX_DOWNLOAD_BYTES:
         raise bad_request("file is too big")
     return file.to_json() | {"file_path": file.path}
 

@@ -75,10 +75,11 @@ def edit(telegram: Telegram, chat: Chat, message_id: int, text: str) -> Message:
     return edited
 
 
-def press(telegram: Telegram, chat: Chat, person: Person, message_id: int, data: str) -> str:
-    """Press an inline button; return the id of the callback query."""
+def press(telegram: Telegram, chat: Chat, person: Person, message_id: int, data: str, *, altered: bool = False) -> str:
+    """Press an inline button; return the id of the callback query. An altered client may send any data."""
     message = chat.messages.get(message_id)
-    if message is None or not any(button.get("callback_data") == data for button in message.buttons()):
+    shown = message and (altered or any(button.get("callback_data") == data for button in message.buttons()))
+    if message is None or not shown:
         raise ApiError(409, "this button is gone")
     query_id = str(secrets.randbits(63))
     telegram.presses[query_id] = Press(chat.id)

@@ -44,6 +44,7 @@ async def chat_state(request: web.Request) -> web.Response:
             "chat": chat.to_json(),
             "commands": telegram.profile.commands.get("", []),
             "blocked": chat.blocked,
+            "strangers": chat.strangers,
             "version": chat.version,
             "messages": [_shown(telegram, chat, message) for message in chat.messages.values()],
         }
@@ -134,7 +135,8 @@ async def press(request: web.Request) -> web.Response:
     telegram, chat = _chat(request)
     call = await read_call(request, "press")
     message_id, data = call.number("message_id") or 0, call.text("data") or ""
-    query_id = people.press(telegram, chat, _person(call, chat), message_id, data)
+    altered = call.flag("altered")
+    query_id = people.press(telegram, chat, _person(call, chat), message_id, data, altered=altered)
     return web.json_response({"callback_query_id": query_id})
 
 
@@ -190,10 +192,10 @@ async def file(request: web.Request) -> web.Response:
     if stored is None:
         raise ApiError(404, "no such file")
     # What people send must not run as a page of this server: only pictures are shown inline.
-    inline = stored.upload.mime_type in ("image/jpeg", "image/png", "image/webp", "image/gif")
+    inline = stored.mime_type in ("image/jpeg", "image/png", "image/webp", "image/gif")
     return web.Response(
-        body=stored.upload.data,
-        content_type=stored.upload.mime_type if inline else "application/octet-stream",
+        body=stored.read(),
+        content_type=stored.mime_type if inline else "application/octet-stream",
         headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "max-age=86400, immutable"},
     )
 

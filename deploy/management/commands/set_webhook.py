@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from botsite.bot import bot_token
+from botsite.bot import bot_token, language
 from botsite.bot.errors import TelegramError
 from deploy.management.base import StackCommand
 from deploy.service import Service
@@ -54,7 +54,7 @@ class Command(StackCommand):
                 return
             target = _target(options["url"], service)
             done = registration.register(target.url, target.token, target.secret, target.certificate, options["again"])
-            introduced = profile.publish(target.token)
+            introduced = profile.publish(target.token, _languages(options["url"], service))
             refusal = guests.refusal(target.token, _storage_chat(options["url"], service))
         except TelegramError as error:
             raise CommandError(str(error)) from error
@@ -66,6 +66,10 @@ class Command(StackCommand):
             console.print(line, markup=False)
         if refusal:
             console.print(f"The bot can't write to the chat for guests' pictures: {refusal}", markup=False)
+
+
+def _languages(url: str, service: Service) -> list[str]:
+    return list(language.available()) if url else bot.languages(service)
 
 
 def _storage_chat(url: str, service: Service) -> int | None:

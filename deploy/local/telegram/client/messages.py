@@ -77,7 +77,7 @@ class BotCall:
 
     `reply_to` is the message that a send or an edit claims to answer, even if there is no such message; None for a word
     on how the wait goes. `answers` are all that it answers: an album that replies to a photo of another
-    answers several.
+    answers several. `thread_id` is the topic that the call names.
     """
 
     number: int
@@ -89,6 +89,7 @@ class BotCall:
     detail: str
     reply_to: int | None
     answers: tuple[int, ...]
+    thread_id: int | None
 
 
 @dataclass(frozen=True)

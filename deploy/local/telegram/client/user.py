@@ -89,9 +89,9 @@ class TelegramUser:
         """Delete a message; the bot is not told."""
         self._server.request("DELETE", f"{self._chat}/messages/{message_id}")
 
-    def press(self, message_id: int, data: str) -> str:
-        """Press the button with this data; return the callback query's id."""
-        fields = {"message_id": str(message_id), "data": data, **self._person}
+    def press(self, message_id: int, data: str, *, altered: bool = False) -> str:
+        """Press the button with this data; return the callback query's id. An altered app sends any data."""
+        fields = {"message_id": str(message_id), "data": data, "altered": str(altered).lower(), **self._person}
         return str(self._server.request("POST", f"{self._chat}/presses", data=fields)["callback_query_id"])
 
     def block(self) -> None:

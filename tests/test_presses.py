@@ -1,0 +1,108 @@
+"""In a group, buttons are for the one they answer, whatever an altered app sends."""
+
+from itertools import count
+
+import pytest
+
+from botsite.bot import presses, rate_limit
+from botsite.bot.updates import Press
+from deploy.local.stack import LocalStack
+from deploy.local.telegram.client import Message, TelegramUser
+from detection import predictions, queries
+from detection.deletions import Person
+from detection.schemas import Prediction
+
+_groups = count(-83_000, -1)
+ADA, BOB = 971, 972
+CALL = "@object_detection_bot"
+
+
+@pytest.fixture
+def people(stack: LocalStack) -> tuple[TelegramUser, TelegramUser]:
+    """Return Ada and Bob, in a group that nobody else uses."""
+    group = next(_groups)
+    return TelegramUser(stack.telegram_url, group, ADA), TelegramUser(stack.telegram_url, group, BOB)
+
+
+def answered(user: TelegramUser, photo: bytes) -> Message:
+    return user.wait_for_reply(user.send_photo(photo, caption=CALL))
+
+
+def data_of(message: Message, text: str) -> str:
+    return next(str(button.data) for button in message.buttons if button.text.startswith(text))
+
+
+def press(user: TelegramUser, message: Message, data: str) -> str:
+    return user.wait_for_answer(user.press(message.message_id, data, altered=True)).text
+
+
+def test_deleted_question_opens_its_answer_to_nobody(people: tuple[TelegramUser, TelegramUser], photo: bytes) -> None:
+    ada, bob = people
+    answer = answered(ada, photo)
+    assert answer.reply_to
+    ada.delete(answer.reply_to)
+    alone = ada.message(answer.message_id)
+    for text in ("Labels off", "Something's wrong", "Cut out", "Less sure"):
+        if any(button.text == text for button in answer.buttons):
+            assert press(bob, answer, data_of(answer, text)) == presses.NOT_YOURS
+    assert ada.message(answer.message_id) == alone
+    assert press(ada, answer, data_of(answer, "Labels off")) == ""
+    assert ada.message(answer.message_id) != alone
+
+
+def test_forged_press_of_somebody_elses_photo_is_refused(people: tuple[TelegramUser, TelegramUser]) -> None:
+    ada, bob = people
+    theirs = Prediction("ada0" * 8, ada.chat_id, 7, "photos/x", sender_id=ADA)
+    predictions.create(theirs)
+    reply = bob.wait_for_reply(bob.send_text("/help"))
+    for word in ("cancel", "look", "wrong", "deeper", "orig"):
+        assert press(bob, reply, f"{word}:{theirs.prediction_id}:2510") == presses.NOT_YOURS
+    left = predictions.find(theirs.prediction_id)
+    assert left
+    assert not left.finished
+    assert queries.latest_of_chat(ada.chat_id) == [theirs.prediction_id]
+    assert bob.message(reply.message_id) == reply
+
+
+@pytest.mark.parametrize("data", ["what:0", f"erase:no:{BOB}", f"erase:yes:{BOB}"])
+def test_forged_press_replaces_no_text_of_others(people: tuple[TelegramUser, TelegramUser], data: str) -> None:
+    ada, bob = people
+    reply = ada.wait_for_reply(ada.send_text("/help"))
+    assert press(bob, reply, data) == ""
+    assert ada.message(reply.message_id) == reply
+    assert predictions.find_item(Person(ada.chat_id, BOB).key) is None
+
+
+def test_press_in_busy_group_leaves_turns_to_answers(people: tuple[TelegramUser, TelegramUser], photo: bytes) -> None:
+    ada, _ = people
+    answer, limit = answered(ada, photo), rate_limit.chat(ada.chat_id)
+    rate_limit.pause(limit, 600)
+    for text in ("Labels off", "Something's wrong", "Cut out"):
+        assert press(ada, answer, data_of(answer, text)) == presses.BUSY
+    assert ada.message(answer.message_id) == answer
+    rate_limit.forget(limit)
+    assert press(ada, answer, data_of(answer, "Labels off")) == ""
+
+
+@pytest.mark.parametrize(
+    ("asked_by", "gone", "sender", "theirs"),
+    [
+        (BOB, False, BOB, True),
+        (BOB, True, BOB, True),
+        (None, False, BOB, True),
+        (None, True, BOB, False),
+        (ADA, False, BOB, False),
+        (BOB, False, ADA, False),
+        (None, False, ADA, False),
+        (BOB, False, None, True),
+        (None, False, None, False),
+        (ADA, False, None, False),
+    ],
+)
+def test_photo_and_message_have_to_be_the_pressers(
+    asked_by: int | None, gone: bool, sender: int | None, theirs: bool
+) -> None:
+    in_group = Press(
+        chat_id=-5, message_id=1, query_id="x", data="look:x", pressed_by=BOB, asked_by=asked_by, gone=gone
+    )
+    assert presses._theirs(in_group, Prediction("x", -5, 2, "photos/x", sender_id=sender)) is theirs
