@@ -7,6 +7,7 @@ as it is until the answer takes its place.
 """
 
 import asyncio
+import time
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -183,12 +184,16 @@ class _Follower:
             self._task = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
+        took = 0.0
         while self._followed:
-            await asyncio.sleep(_ROUND_SECONDS)
+            # Slow rounds mean a busy site, whose answers come first.
+            await asyncio.sleep(max(_ROUND_SECONDS, took))
+            began = time.monotonic()
             try:
                 await self._edit_all()
             except _FAILURES as error:
                 log.info("statuses_not_edited", error=str(error))
+            took = time.monotonic() - began
 
     async def _edit_all(self) -> None:
         # More may be added while this waits.
