@@ -48,7 +48,7 @@ def dead(prediction: Prediction) -> Iterator[Prediction]:
 @pytest.fixture
 def undisturbed(stack: LocalStack) -> Iterator[None]:
     """Keep the service's own burial from the letters."""
-    with turn.held("bury"):
+    with turn.held("bury", "sweep"):
         letters.clear()
         yield
         letters.clear()

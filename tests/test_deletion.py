@@ -69,8 +69,9 @@ def ask(user: TelegramUser) -> Message:
 
 
 def press(user: TelegramUser, message: Message, text: str) -> str:
+    """Press a button, which may have gone meanwhile."""
     data = next(str(button.data) for button in message.buttons if button.text == text)
-    return user.wait_for_answer(user.press(message.message_id, data)).text
+    return user.wait_for_answer(user.press(message.message_id, data, altered=True)).text
 
 
 def delete(user: TelegramUser) -> str:

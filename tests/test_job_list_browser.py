@@ -122,7 +122,7 @@ def test_matching_jobs_are_downloaded(page: Page, site_address: str, sender: Tel
 def test_dead_letters_fit_and_are_deleted(
     page: Page, site_address: str, stack: LocalStack, width: int, scheme: str
 ) -> None:
-    with turn.held("bury"):
+    with turn.held("bury", "sweep"):
         letters.clear()
         letters.put("not a job " * 30)
         letters.bury(Prediction("f" * 32, 1, 1, "x"))

@@ -32,7 +32,7 @@ def admin(stack: LocalStack) -> Operator:
 @pytest.fixture(autouse=True)
 def undisturbed(stack: LocalStack) -> Iterator[None]:
     """Keep the service's own burial from the letters."""
-    with turn.held("bury"):
+    with turn.held("bury", "sweep"):
         letters.clear()
         yield
         letters.clear()

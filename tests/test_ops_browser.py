@@ -193,9 +193,9 @@ def test_pointer_shows_values_of_a_moment(page: Page, past: None) -> None:
 
 def test_keys_show_values_and_refreshes_keep_them(page: Page, past: None) -> None:
     slider = page.get_by_role("slider", name="Backlog per instance")
+    slider.focus()
     # The page may have been loaded before the hour was published.
     expect(slider).to_have_attribute("aria-valuemax", re.compile(r"^\d\d"))
-    slider.focus()
     expect(slider).to_have_attribute("aria-valuetext", re.compile(r"UTC, backlog \d"))
     newest = int(slider.get_attribute("aria-valuenow") or 0)
     slider.press("ArrowLeft")

@@ -86,7 +86,7 @@ def test_follow_shows_new_lines_until_ctrl_c(stack: LocalStack) -> None:
     with following(stack, "--level", "critical") as process:
         assert process.stdout
         path = Path(stack.env["LOG_FOLDER"]) / "yolo5-new.log"
-        path.write_text(line("exploded", level="critical") + "\n")
+        path.write_text(line("exploded", datetime.now(UTC), level="critical") + "\n")
         assert "exploded" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate()

@@ -9,13 +9,13 @@ from tests.support.processes import wait_until
 
 
 @contextmanager
-def held(task: str) -> Iterator[None]:
-    """Keep everybody else from a task for the length of the block."""
+def held(*tasks: str) -> Iterator[None]:
+    """Keep everybody else from these tasks for the length of the block."""
 
     def take() -> ExitStack | None:
         with ExitStack() as stack:
-            mine = stack.enter_context(task_lease.take(task, timedelta(minutes=5)))
-            return stack.pop_all() if mine else None
+            mine = [stack.enter_context(task_lease.take(task, timedelta(minutes=5))) for task in tasks]
+            return stack.pop_all() if all(mine) else None
 
     turn = wait_until(take)
     assert turn is not None
