@@ -181,7 +181,7 @@ def test_frames_share_their_time(decoder: decoding.Decoder) -> None:
     seconds = [child.rlimit(psutil.RLIMIT_CPU)[0]]
     decoder.decode(data, 0)
     seconds.append(child.rlimit(psutil.RLIMIT_CPU)[0])
-    # A limit that began anew would be higher by then.
+    # A limit that began again would be higher by then.
     while sum(child.cpu_times()[:2]) < 1.1:
         decoder.decode(data, 1)
     seconds.append(child.rlimit(psutil.RLIMIT_CPU)[0])

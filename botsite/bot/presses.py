@@ -45,7 +45,7 @@ TOO_LATE = noop("Too late: I'm looking at it already.")
 ANSWERED = noop("This photo is answered already.")
 GONE = noop("I don't have this photo any more.")
 UNKNOWN = noop("I don't know this button any more. Send me the photo again.")
-ALREADY = noop("You've asked for that just now.")
+ALREADY = noop("You just asked for that.")
 BUSY = noop("I'm busy in this group right now. Please try again in a moment.")
 FAILED = noop("That didn't work just now. Please try again in a minute.")
 

@@ -186,8 +186,8 @@ def nothing_in_clip() -> str:
 def nothing_to_find(number: int) -> str:
     """Return what is said below that: how many kinds of things are known, and what may help."""
     form = ngettext(
-        "I know {number} kind of thing: /what. If it should be there, try again from closer, or with more light.",
-        "I know {number} kinds of things: /what. If one should be there, try again from closer, or with more light.",
+        "I know {number} kind of thing: /what. If it's there, try again closer up, or in better light.",
+        "I know {number} kinds of things: /what. If one of them is there, try again closer up, or in better light.",
         number,
     )
     return form.format(number=number)

@@ -111,9 +111,9 @@ def _reply(stack: ScaledStack, user: TelegramUser, message_id: int) -> Message:
 
 def _addresses(stack: LocalStack, folder: Path, answer: Answer, environment: Path) -> Panel:
     table = Table(show_header=False, box=None)
-    table.add_row(
-        "sample photo", f"[bold green]{answer.text}[/] in {answer.seconds:.1f} s, see {folder / 'answer.jpg'}"
-    )
+    # The sentence below it is for people who do not see the picture.
+    counts = answer.text.partition("\n")[0]
+    table.add_row("sample photo", f"[bold green]{counts}[/] in {answer.seconds:.1f} s, see {folder / 'answer.jpg'}")
     table.add_row("chat page", f"[bold]{stack.telegram_url}/?chat={CHAT_ID}[/]  send photos as a Telegram user")
     table.add_row("guest mode", f"[bold]{stack.telegram_url}/?chat=-1&strangers=1[/]  a group that the bot isn't in")
     # Straight to a site: the emulator's load balancer is a path, which redirects know nothing of.
