@@ -18,8 +18,13 @@ WORKER = "-Q jobs"
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with running_demo(tmp_path_factory.mktemp("demo"), "--warm-machines", "1") as demo:
         # On a slow machine, photos would make a second one worth launching.
-        demo.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=GROUP, MaxSize=1)
+        resize(demo, MaxSize=1)
         yield demo
+
+
+def resize(demo: Demo, **sizes: int) -> None:
+    """Give the group of workers other sizes."""
+    demo.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=GROUP, **sizes)
 
 
 def pool(demo: Demo) -> list[str]:
@@ -54,8 +59,10 @@ def test_machine_goes_back_to_sleep_and_wakes_for_next_photo(demo: Demo, photo: 
     demo.answer(photo)
     [only] = demo.workers()
     stopped = demo.said("is stopped in the pool")
-    demo.client("autoscaling").set_desired_capacity(AutoScalingGroupName=GROUP, DesiredCapacity=0)
+    # No room for a machine: what the photo left in the metrics would wake it at once.
+    resize(demo, MaxSize=0, DesiredCapacity=0)
     wait_until(lambda: demo.said("is stopped in the pool") > stopped)
     assert (demo.workers(), pool(demo), demo.processes(WORKER)) == ([], [only], [])
+    resize(demo, MaxSize=1)
     demo.answer(photo)
     assert demo.workers() == [only]

@@ -1,5 +1,6 @@
 """The emulated group's warm pool: prepared, stopped, started in a fraction of a boot, and returned."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -100,6 +101,44 @@ def test_machine_returning_with_work_finishes_it_and_can_be_needed_again(
     hold.unlink()
     wait_until(lambda: only.state is State.IN_SERVICE)
     assert here.running == [only]
+
+
+def test_machine_needed_again_before_it_knew_of_leaving_is_stopped_first(laptop: Callable[..., Laptop]) -> None:
+    here = laptop()
+    here.keep_warm(1)
+    [only] = here.run(1)
+    child = only.child
+    assert child
+    child.process.send_signal(signal.SIGSTOP)
+    here.resize(0)
+    wait_until(lambda: only.state is State.STOPPING)
+    here.resize(1)
+    wait_until(lambda: only.instance_id in here.fleet.instances)
+    child.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: here.running == [only])
+    assert child.said("finishing.")
+    assert here.said(f"{only.name} is stopped in the pool")
+
+
+@pytest.mark.parametrize(("before", "after"), [(1, 0), (0, 1)], ids=["to pool", "from pool"])
+def test_machine_moved_while_lists_are_read_stays_the_same(
+    laptop: Callable[..., Laptop], before: int, after: int
+) -> None:
+    here = laptop()
+    here.keep_warm(1)
+    wait_until(here.stopped)
+    [only] = here.stopped()
+    here.run(before)
+    events, call = aws.client("autoscaling").meta.events, "after-call.autoscaling.DescribeAutoScalingGroups"
+
+    def move(**_: object) -> None:
+        events.unregister(call, unique_id="move")
+        here.resize(after)
+
+    events.register(call, move, unique_id="move")
+    wait_until(lambda: here.running == [only] * after and here.stopped() == [only] * before)
+    launches = [line for line in here.lines if " launches" in line]
+    assert (len(launches), here.fleet.leaving) == (1, [])
 
 
 def test_killed_machine_is_prepared_again(laptop: Callable[..., Laptop], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ ministack only stores groups, pools, policies and actions.
 """
 
 import threading
+from collections.abc import Mapping
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -64,9 +65,8 @@ class AutoScaling(threading.Thread):
         fleets = dict(self.fleets)
         try:
             self._schedule.tick(fleets)
-            groups = cloudwatch.groups(*fleets)
+            groups, pools = _read(*fleets)
             refreshed = {name for name, group in groups.items() if _outdated(group) and asg.refreshing(name)}
-            pools = {name: cloudwatch.pool(name) for name, group in groups.items() if group.pooled}
         except (ClientError, BotoCoreError) as error:
             self._notice.say(f"leaving the groups unchanged, as they cannot be read: {error}")
         else:
@@ -85,6 +85,21 @@ class AutoScaling(threading.Thread):
         if self.is_alive():
             self.join()
         self._service.close()
+
+
+def _read(*names: str) -> tuple[dict[str, Group], dict[str, tuple[cloudwatch.Instance, ...]]]:
+    """Return groups and pools as of the same moment: each machine is in at most one, and none is on its way."""
+    groups = cloudwatch.groups(*names)
+    while True:
+        pools = {name: cloudwatch.pool(name) for name, group in groups.items() if group.pooled}
+        again = cloudwatch.groups(*names) if pools else groups
+        if _members(again) == _members(groups):
+            return groups, pools
+        groups = again
+
+
+def _members(groups: Mapping[str, Group]) -> dict[str, list[str]]:
+    return {name: [one.id for one in group.instances] for name, group in groups.items()}
 
 
 def _outdated(group: Group) -> bool:

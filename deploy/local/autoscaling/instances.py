@@ -135,16 +135,20 @@ class Instance:
         self._finish(State.STOPPING, "is going back to the pool")
 
     def wake(self) -> None:
-        """Come out of the pool: as soon as it is stopped, or without having been."""
-        self.machine.lifecycle_state = State.IN_SERVICE
+        """Come out of the pool: as soon as it is stopped, or without having been.
+
+        What is being stopped is not called back: its process may not know of it yet, and would never stop.
+        """
         self._wanted = self.state is State.STOPPING
         if self.state is State.STOPPED:
             self._resume()
         elif self.state is State.PREPARING:
+            self.machine.lifecycle_state = State.IN_SERVICE
             self.state, self._launched_at = State.PENDING, time.monotonic()
             self._report(f"{self.name} is needed before it is prepared")
 
     def _resume(self) -> None:
+        self.machine.lifecycle_state = State.IN_SERVICE
         self.state, self._wanted, self._began = State.PENDING, False, "its start"
         self._launched_at = self._since = time.monotonic()
         self._start_at = self._since + self._times.resume
