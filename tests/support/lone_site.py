@@ -1,6 +1,7 @@
 """Run a site on its own: no AWS, no Telegram behind it, for tests of what never gets that far."""
 
 import os
+import runpy
 import secrets
 import socket
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,8 @@ import psutil
 from deploy.local import roles
 from tests.support.processes import free_port, start, wait_until
 
+# As many as deploy/gunicorn.conf.py has.
+_PROCESSES = runpy.run_path(str(Path(__file__).parents[2] / "deploy" / "gunicorn.conf.py"))["workers"]
 _NAMES = ["JOBS_QUEUE_URL", "IMAGES_BUCKET", "PREDICTIONS_TABLE", "RESULTS_KEY", "DJANGO_SECRET_KEY", "TELEGRAM_TOKEN"]
 
 
@@ -59,6 +62,8 @@ def lone_site(folder: Path) -> Iterator[LoneSite]:
     env |= dict.fromkeys(("AWS_ENDPOINT_URL", "TELEGRAM_API_URL"), f"http://127.0.0.1:{free_port()}")
     with start(roles.polybot("127.0.0.1", port), env, log) as process:
         site = LoneSite(port, secret, process.pid, log)
+        # One process listens before the others are forked.
+        wait_until(lambda: log.read_text().count("ASGI server listening") == _PROCESSES, 60)
         wait_until(lambda: _answers(port), 60)
         try:
             yield site
