@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from botsite import aws
-from botsite.bot import acknowledge, connections, found, presses, replies
+from botsite.bot import acknowledge, connections, deliver, found, presses, replies
 from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
@@ -146,6 +146,24 @@ def test_site_at_its_limit_leaves_messages_out(site: Site, known_file: FileRefer
     telegram.clear_faults()
     # A site has two processes.
     assert 1 <= len(told) <= 4
+
+
+def test_answers_come_first(user: TelegramUser, other: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, waiting = waiting_photo(user.chat_id), waiting_photo(other.chat_id)
+    assert predictions.fail(answered.prediction_id, sentences.DAMAGED).granted
+    told = []
+
+    async def both() -> None:
+        answer = asyncio.create_task(deliver.deliver(answered.prediction_id))
+        await asyncio.sleep(0)
+        told.append(await acknowledge.acknowledge(waiting))
+        # An answer that takes so long waits for Telegram, and keeps nobody else waiting.
+        monkeypatch.setattr(deliver, "_LONG_SECONDS", 0)
+        told.append(await acknowledge.acknowledge(waiting))
+        await answer
+
+    follow(acknowledge._Follower(), both)
+    assert (told, len(said(other))) == ([False, True], 1)
 
 
 def test_message_becomes_boxed_photo(site: Site, user: TelegramUser, known_file: FileReference, photo: bytes) -> None:

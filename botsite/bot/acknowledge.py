@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight
-from botsite.bot import answer, edits, language, waiting
+from botsite.bot import answer, deliver, edits, language, waiting
 from botsite.bot.api import Button
 from botsite.bot.errors import TelegramError
 from botsite.bot.language import gettext
@@ -68,9 +68,10 @@ def needed() -> bool:
 async def acknowledge(prediction: Prediction) -> bool:
     """Send the message and follow the photo; return whether the message was sent. Never raise: no answer depends on it.
 
-    Its loss is nobody's failure, and it is not made up for.
+    Its loss is nobody's failure, and it is not made up for. A process with an answer to send leaves it out: those of a
+    site at its limit would come later, and where answers come, the wait is short.
     """
-    if len(_telling) >= _TOLD_AT_ONCE:
+    if deliver.under_way() or len(_telling) >= _TOLD_AT_ONCE:
         return False
     # The webhook's answer doesn't wait long; but a message that comes late has to be known, or it would stay.
     telling = in_flight.start(_tell(prediction))
