@@ -53,15 +53,13 @@ def test_grandchildren_of_killed_process_end(parent: subprocess.Popen[str]) -> N
     wait_until(lambda: not any(map(runs, family)))
 
 
-def test_keeper_leaves_with_its_process(parent: subprocess.Popen[str]) -> None:
+def test_keeper_leaves_with_its_process_and_ends_what_is_left(parent: subprocess.Popen[str]) -> None:
     family = _family(parent)
     keepers = [one for one in family if one.ppid() == parent.pid and not one.environ()]
     assert len(keepers) == 1
     parent.communicate("end")
     assert not runs(keepers[0])
-    for left in family:
-        if runs(left):
-            left.kill()
+    wait_until(lambda: not any(map(runs, family)))
 
 
 def test_child_outlives_its_starting_thread(parent: subprocess.Popen[str]) -> None:

@@ -1,4 +1,4 @@
-"""End the processes that this one started even if this one is killed with SIGKILL, as a test's deadline does.
+"""End the processes that this one started, however this one ends: killed with SIGKILL, as a test's deadline does, too.
 
 A keeper, a process of its own, holds the other end of a pipe. When the pipe breaks, it kills every process that has
 this one's mark in its environment. The mark is inherited, so grandchildren have it too, whatever session they are in,
@@ -51,7 +51,7 @@ def _mark() -> str:
 
 
 def _dismiss(keeper: subprocess.Popen[bytes], owner: int) -> None:
-    """Dismiss the keeper: a process that ends by itself has ended its children first."""
+    """Let the keeper end what is left, usually nothing, and wait for that."""
     if os.getpid() == owner:
         keeper.communicate(_DONE)
 
@@ -72,8 +72,9 @@ def _kill_marked(mark: str) -> bool:
 
 
 def _keep(mark: str) -> None:
-    """Wait until the pipe breaks; then kill, until nothing has come up for a while."""
+    """Wait until the owner ends; then kill what is left, until nothing has come up for a while if it was killed."""
     if sys.stdin.buffer.read() == _DONE:
+        _kill_marked(mark)
         return
     quiet_since = time.monotonic()
     while time.monotonic() - quiet_since < _QUIET_SECONDS:
