@@ -63,8 +63,8 @@ def lone_site(folder: Path) -> Iterator[LoneSite]:
     with start(roles.polybot("127.0.0.1", port), env, log) as process:
         site = LoneSite(port, secret, process.pid, log)
         # One process listens before the others are forked.
-        wait_until(lambda: log.read_text().count("ASGI server listening") == _PROCESSES, 60)
-        wait_until(lambda: _answers(port), 60)
+        wait_until(lambda: log.read_text().count("ASGI server listening") == _PROCESSES)
+        wait_until(lambda: _answers(port))
         try:
             yield site
         finally:
