@@ -152,6 +152,8 @@ def test_staff_without_permission_see_and_do_nothing(stack: LocalStack, given_up
 def test_failing_source_is_unknown_with_its_reason(
     site: FaultySite, operator: Operator, service: str, operation: str, unknown: list[str]
 ) -> None:
+    # A site that has not seen the machines yet could not tell their code either.
+    wait_until(lambda: "unknown" not in tiles(operator).values())
     site.break_(failing(service, operation, "access denied"))
     wait_until(lambda: [name for name, value in tiles(operator).items() if value == "unknown"] == unknown)
     wait_until(lambda: "AccessDenied" in operator.get("/ops/").text)
