@@ -42,8 +42,8 @@ def test_time_is_scaled_for_every_role(demo: Demo, role: str) -> None:
 
 
 def test_doctor_is_green(demo: Demo) -> None:
-    # A warning is none of its own: a delivery may have failed while another test had ended a site. And where this
-    # machine is busy, a check may get no answer in its time.
+    # Warnings don't count: a delivery may have failed while another test had ended a site. On a busy machine, a check
+    # may run out of time once.
     wait_until(lambda: _failed(demo) == [], what="doctor is green")
 
 

@@ -68,8 +68,8 @@ def needed() -> bool:
 async def acknowledge(prediction: Prediction) -> bool:
     """Send the message and follow the photo; return whether the message was sent. Never raise: no answer depends on it.
 
-    Its loss is nobody's failure, and it is not made up for. A process with an answer to send leaves it out: those of a
-    site at its limit would come later, and where answers come, the wait is short.
+    Its loss is nobody's failure, and it is not made up for. A process with an answer to send leaves it out: a busy
+    site's answers would come later for it.
     """
     if deliver.under_way() or len(_telling) >= _TOLD_AT_ONCE:
         return False

@@ -1,4 +1,4 @@
-"""End the processes that this one started, however this one ends: killed with SIGKILL, as a test's deadline does, too.
+"""End the processes that this one started, however this one ends, even by the SIGKILL of a test's deadline.
 
 A keeper, a process of its own, holds the other end of a pipe. When the pipe breaks, it kills every process that has
 this one's mark in its environment. The mark is inherited, so grandchildren have it too, whatever session they are in,
