@@ -8,7 +8,7 @@ from django.core.asgi import get_asgi_application
 from django.urls import get_resolver
 
 from botsite import aws, settings
-from botsite.bot import spool
+from botsite.bot.incoming import spool
 from botsite.request_limits import BoundedBodies
 from botsite.staff import login
 

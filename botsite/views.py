@@ -8,10 +8,12 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from botsite.bot import deliver, erase, limits, receive, spool, updates
-from botsite.bot.attempts import Result
-from botsite.bot.errors import TelegramError
-from botsite.bot.updates import Incoming, Press
+from botsite.bot.answers import deliver
+from botsite.bot.answers.attempts import Result
+from botsite.bot.incoming import limits, receive, spool, updates
+from botsite.bot.incoming.updates import Incoming, Press
+from botsite.bot.people import erase
+from botsite.bot.telegram.errors import TelegramError
 from detection import callback, deletions
 
 log = structlog.get_logger()

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import aws, logs
-from botsite.bot import bot_token
+from botsite.bot.telegram import bot_token
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import Stack, StackError
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import classes
+from botsite.bot.words import classes
 
 _KEY = {"prediction_id": "model#classes"}
 # DynamoDB takes 400 KB; no detector knows as much.

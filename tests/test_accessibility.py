@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, StorageState, expect
 
-from botsite.bot import language, replies
+from botsite.bot.words import language, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import queries

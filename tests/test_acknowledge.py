@@ -13,7 +13,10 @@ from uuid import uuid4
 import pytest
 
 from botsite import aws
-from botsite.bot import acknowledge, connections, deliver, found, presses, replies
+from botsite.bot.answers import acknowledge, deliver
+from botsite.bot.buttons import presses
+from botsite.bot.telegram import client
+from botsite.bot.words import found, replies
 from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
@@ -272,7 +275,7 @@ def follow(follower: acknowledge._Follower, *steps: Any) -> None:
         finally:
             if follower._task:
                 follower._task.cancel()
-            await connections.close()
+            await client.close()
 
     asyncio.run(bounded())
 

@@ -14,8 +14,10 @@ from django.conf import settings
 from PIL import Image
 
 from botsite import aws
-from botsite.bot import album_caption, found, preferences, presses
-from botsite.bot.preferences import Preferences
+from botsite.bot.buttons import presses
+from botsite.bot.people import preferences
+from botsite.bot.people.preferences import Preferences
+from botsite.bot.words import album_caption, found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, Message, TelegramControl, TelegramUser
 from detection import (

@@ -9,7 +9,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from botsite.bot import replies
+from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser

@@ -12,7 +12,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from botsite.bot import album_caption, found, looks, replies
+from botsite.bot.buttons import looks
+from botsite.bot.words import album_caption, found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import image_headers, images, items, predictions, queries, sentences

@@ -6,7 +6,9 @@ from itertools import count
 
 import pytest
 
-from botsite.bot import found, language, presses, replies, waiting
+from botsite.bot.answers import waiting
+from botsite.bot.buttons import presses
+from botsite.bot.words import found, language, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramUser
 from detection import images, predictions, queries, sentences

@@ -7,9 +7,11 @@ from itertools import count
 import pytest
 from django.conf import settings
 
-from botsite.bot import deeper, language, limits, looks, presses
-from botsite.bot.looks import Look
-from botsite.bot.updates import Press
+from botsite.bot.buttons import deeper, looks, presses
+from botsite.bot.buttons.looks import Look
+from botsite.bot.incoming import limits
+from botsite.bot.incoming.updates import Press
+from botsite.bot.words import language
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import images, items, jobs, predictions, queries

@@ -15,9 +15,13 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import acknowledge, connections, deeper, erase, fairness, guests, preferences, rate_limit, updates
-from botsite.bot.looks import Look
-from botsite.bot.preferences import Preferences
+from botsite.bot.answers import acknowledge
+from botsite.bot.buttons import deeper
+from botsite.bot.buttons.looks import Look
+from botsite.bot.incoming import fairness, guests, updates
+from botsite.bot.people import erase, preferences
+from botsite.bot.people.preferences import Preferences
+from botsite.bot.telegram import client, rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
 from detection import (
@@ -59,7 +63,7 @@ def run(work: Any) -> None:
         try:
             await work
         finally:
-            await connections.close()
+            await client.close()
 
     asyncio.run(bounded())
 

@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from botsite.bot import connections, downloads, replies, spool
-from botsite.bot.errors import TelegramError
+from botsite.bot.incoming import downloads, spool
+from botsite.bot.telegram import client
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
 from detection import image_headers, sentences
@@ -109,7 +111,7 @@ def test_slow_download_ends(
         try:
             await downloads.download(known_file.file_id, image_headers.read, image_headers.HEAD_BYTES)
         finally:
-            await connections.close()
+            await client.close()
 
     with pytest.raises(TelegramError, match="TimeoutError"):
         asyncio.run(download())

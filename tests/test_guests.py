@@ -12,8 +12,11 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import deliver, guest_messages, guests, rate_limit, receive, replies, updates, waiting
-from botsite.bot.errors import TelegramError
+from botsite.bot.answers import deliver, waiting
+from botsite.bot.incoming import guests, receive, updates
+from botsite.bot.telegram import guest_messages, rate_limit
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import replies
 from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser

@@ -11,9 +11,12 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import complaints, found, history, knows, looks, preference_menu, rate_limit, replies
-from botsite.bot.errors import TelegramError
-from botsite.bot.updates import Command
+from botsite.bot.buttons import complaints, looks
+from botsite.bot.incoming.updates import Command
+from botsite.bot.people import history, knows, preference_menu
+from botsite.bot.telegram import rate_limit
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import feedback, images, items, known_classes, predictions, queries, times

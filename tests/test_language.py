@@ -12,7 +12,10 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import classes, connections, deliver, found, language, receive, replies, updates
+from botsite.bot.answers import deliver
+from botsite.bot.incoming import receive, updates
+from botsite.bot.telegram import client
+from botsite.bot.words import classes, found, language, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
 from detection import image_headers, images, predictions, sentences
@@ -45,7 +48,7 @@ def run(work: Coroutine[Any, Any, object]) -> None:
         try:
             await work
         finally:
-            await connections.close()
+            await client.close()
 
     asyncio.run(bounded())
 

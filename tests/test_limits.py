@@ -14,9 +14,10 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import access, fairness, limits, replies, updates
-from botsite.bot.language import speaking
-from botsite.bot.limits import Count, Limited, Most, Reached, Span
+from botsite.bot.incoming import access, fairness, limits, updates
+from botsite.bot.incoming.limits import Count, Limited, Most, Reached, Span
+from botsite.bot.words import replies
+from botsite.bot.words.language import speaking
 from botsite.staff import sections, time_ranges
 from botsite.staff.sources import Reading, Snapshot
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from botsite import aws
-from botsite.bot import answer as answer_of
-from botsite.bot import found, looks, presses, redraw
-from botsite.bot.looks import Look
+from botsite.bot.answers import answer as answer_of
+from botsite.bot.buttons import looks, presses, redraw
+from botsite.bot.buttons.looks import Look
+from botsite.bot.words import found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import images, predictions, queries

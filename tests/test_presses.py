@@ -4,8 +4,9 @@ from itertools import count
 
 import pytest
 
-from botsite.bot import presses, rate_limit
-from botsite.bot.updates import Press
+from botsite.bot.buttons import presses
+from botsite.bot.incoming.updates import Press
+from botsite.bot.telegram import rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions, queries

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws, keys, secret_store
-from botsite.bot import bot_token
+from botsite.bot.telegram import bot_token
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botsite.bot import captions, erase, preference_menu, preferences
-from botsite.bot.preferences import Preferences
+from botsite.bot.people import erase, preference_menu, preferences
+from botsite.bot.people.preferences import Preferences
+from botsite.bot.words import captions
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions, queries

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from botsite import aws, celery, request_limits
-from botsite.bot import api, downloads
+from botsite.bot.incoming import downloads
+from botsite.bot.telegram import api
 from deploy.cfn import template
 from deploy.images.roles import ROLES
 from deploy.stacks import TEMPLATES

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from botsite.bot import api, connections, rate_limit
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram import api, client, rate_limit
+from botsite.bot.telegram.errors import TelegramError
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 
@@ -26,7 +26,7 @@ def _send(chat_id: int) -> None:
         try:
             await api.send_text(chat_id, "hello")
         finally:
-            await connections.close()
+            await client.close()
 
     asyncio.run(send())
 

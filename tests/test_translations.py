@@ -14,24 +14,11 @@ import pytest
 import yaml
 from django.conf import settings
 
-from botsite.bot import (
-    captions,
-    classes,
-    complaints,
-    deeper,
-    erase,
-    found,
-    history,
-    knows,
-    language,
-    looks,
-    preference_menu,
-    presses,
-    redraw,
-    replies,
-    waiting,
-)
-from botsite.bot.language import NAMES
+from botsite.bot.answers import waiting
+from botsite.bot.buttons import complaints, deeper, looks, presses, redraw
+from botsite.bot.people import erase, history, knows, preference_menu
+from botsite.bot.words import captions, classes, found, language, replies
+from botsite.bot.words.language import NAMES
 from detection import sentences
 from detection.choosing import resolve
 from detection.schemas import Detection, Options, Prediction, Unknown

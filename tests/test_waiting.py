@@ -2,7 +2,7 @@
 
 import pytest
 
-from botsite.bot import waiting
+from botsite.bot.answers import waiting
 
 
 @pytest.mark.parametrize(

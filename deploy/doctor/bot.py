@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from telegram import User, WebhookInfo
 
 from botsite import aws
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy.certificates import acm, self_signed
 from deploy.cfn import remedies
 from deploy.doctor.findings import Verdict, failed, ok, warning

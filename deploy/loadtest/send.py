@@ -20,8 +20,9 @@ from typing import Any
 import httpx
 from telegram import Message
 
-from botsite.bot import api, bot_token, receive, updates
-from botsite.bot.errors import TelegramError
+from botsite.bot.incoming import receive, updates
+from botsite.bot.telegram import api, bot_token
+from botsite.bot.telegram.errors import TelegramError
 from deploy.loadtest.plan import LoadTestError, Photo
 from detection import image_headers
 

@@ -18,7 +18,7 @@ import httpx
 from django.conf import settings
 
 from botsite import aws, logs, secret_store
-from botsite.bot import language
+from botsite.bot.words import language
 from deploy import provision
 from deploy.certificates import self_signed
 from deploy.local import ministack, roles

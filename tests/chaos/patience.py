@@ -80,7 +80,8 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
-    from botsite.bot import acknowledge, answer, api, connections, deliver, edits, rate_limit
+    from botsite.bot.answers import acknowledge, answer, deliver
+    from botsite.bot.telegram import api, client, edits, rate_limit
     from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
 
     acknowledge._ROUND_SECONDS, edits._EDIT_AFTER_SECONDS = 0.5, 0.3
@@ -100,10 +101,10 @@ def _shorten_steps() -> None:
     sweep.JOB_LOST = timedelta(seconds=30)
     sweep.WORK, sweep.TURN = timedelta(seconds=5), timedelta(seconds=10)
     dead_letters._HIDDEN_SECONDS = 10
-    connections._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
-    patient = vars(connections)["HTTPXRequest"]
+    client._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
+    patient = vars(client)["HTTPXRequest"]
 
     def impatient(**options: Any) -> Any:
         return patient(**options | {"read_timeout": 4, "write_timeout": 4})
 
-    vars(connections)["HTTPXRequest"] = impatient
+    vars(client)["HTTPXRequest"] = impatient

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 
-from botsite.bot import bot_token
+from botsite.bot.telegram import bot_token
 from deploy.local.telegram.client import TelegramControl
 from tests.support import emulators
 from tests.support.emulators import TOKEN

@@ -16,7 +16,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from botsite.bot import classes, language
+from botsite.bot.words import classes, language
 from detection import sentences
 
 TEMPLATE = language.LOCALES / "bot.pot"

@@ -25,7 +25,8 @@ import structlog
 from django.conf import settings
 
 from botsite import aws, celery, health, pause, secret_store
-from botsite.bot import bot_token, limits, rate_limit
+from botsite.bot.incoming import limits
+from botsite.bot.telegram import bot_token, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler

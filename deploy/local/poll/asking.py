@@ -1,7 +1,7 @@
 """Ask Telegram for updates by long polling, whatever Telegram and the network do.
 
 Updates are taken as they are, not as python-telegram-bot's objects: one that it cannot read would otherwise come again
-forever and hold back all others. The site reads them (botsite/bot/updates.py).
+forever and hold back all others. The site reads them (botsite/bot/incoming/updates.py).
 """
 
 import asyncio

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import addressed, found, guests, receive, updates
-from botsite.bot.updates import Guest, Press
+from botsite.bot.incoming import addressed, guests, receive, updates
+from botsite.bot.incoming.updates import Guest, Press
+from botsite.bot.words import found
 from deploy.local.poll.inbox import Update
 from detection import queries
 from detection.schemas import Delivery, Prediction, Status

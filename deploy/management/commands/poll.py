@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy.local import demo_environment
 from deploy.local.poll import session
 from deploy.local.poll.asking import Ended

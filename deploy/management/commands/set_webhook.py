@@ -8,8 +8,9 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from botsite.bot import bot_token, language
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram import bot_token
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import language
 from deploy.management.base import StackCommand
 from deploy.service import Service
 from deploy.webhook import bot, guests, profile, registration

@@ -1,0 +1,101 @@
+"""Connections to Telegram: a Bot and a client for files for each event loop, made when first needed.
+
+So the site boots while Telegram is down.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
+
+import httpx
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from telegram import Bot
+from telegram.request import HTTPXRequest
+
+from botsite.bot.telegram import bot_token
+from botsite.bot.telegram.errors import TelegramError
+
+_POOL_SECONDS, _CONNECT_SECONDS, _SENDING_SECONDS = 10, 5, 30
+# Parsing the CA bundle costs more than a request: all connections share one context.
+_TLS = ssl.create_default_context()
+_in_thread = sync_to_async(thread_sensitive=False)
+P = ParamSpec("P")
+T = TypeVar("T")
+_bots: WeakKeyDictionary[asyncio.AbstractEventLoop, Bot] = WeakKeyDictionary()
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+
+
+async def bot() -> Bot:
+    """Return this event loop's Bot."""
+    loop = asyncio.get_running_loop()
+    if loop not in _bots:
+        base = settings.TELEGRAM_API_URL.rstrip("/")
+        value = await _in_thread(bot_token.current)()
+        _bots[loop] = Bot(
+            value,
+            base_url=f"{base}/bot",
+            base_file_url=f"{base}/file/bot",
+            request=_request(),
+            get_updates_request=_request(),
+        )
+    return _bots[loop]
+
+
+def files() -> httpx.AsyncClient:
+    """Return this event loop's client for files: python-telegram-bot reads a file as a whole, in three copies."""
+    loop = asyncio.get_running_loop()
+    if loop not in _clients:
+        _clients[loop] = httpx.AsyncClient(verify=_TLS, limits=_limits(), timeout=_POOL_SECONDS)
+    return _clients[loop]
+
+
+async def close() -> None:
+    """Close this event loop's connections, for a loop that does not last as long as its process."""
+    loop = asyncio.get_running_loop()
+    if bot := _bots.pop(loop, None):
+        await bot.request.shutdown()
+    if client := _clients.pop(loop, None):
+        await client.aclose()
+
+
+def with_the_stored_token(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Call again, once, if Telegram does not know the token that was used and another has been stored since.
+
+    Each process keeps the token: without this, each would fail a photo before it uses a new one.
+    """
+
+    @wraps(call)
+    async def called(*arguments: P.args, **more: P.kwargs) -> T:
+        used = (await bot()).token
+        try:
+            return await call(*arguments, **more)
+        except TelegramError as error:
+            if not error.token_refused:
+                raise
+            bot_token.current.cache_clear()
+            _bots.clear()
+            if (await bot()).token == used:
+                raise
+            return await call(*arguments, **more)
+
+    return called
+
+
+def _request() -> HTTPXRequest:
+    return HTTPXRequest(
+        connection_pool_size=32,
+        pool_timeout=_POOL_SECONDS,
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=15,
+        write_timeout=15,
+        media_write_timeout=_SENDING_SECONDS,
+        httpx_kwargs={"verify": _TLS, "limits": _limits()},
+    )
+
+
+def _limits() -> httpx.Limits:
+    return httpx.Limits(max_connections=32, keepalive_expiry=30)
