@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 
 from botsite.bot.answers import deliver
 from botsite.bot.answers.attempts import Result
-from botsite.bot.incoming import limits, receive, spool, updates
+from botsite.bot.incoming import files, limits, receive, updates
 from botsite.bot.incoming.updates import Incoming, Press
 from botsite.bot.people import erase
 from botsite.bot.telegram.errors import TelegramError
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 _in_thread = sync_to_async(thread_sensitive=False)
 
 # Errors that pass: the caller should try again.
-_TRANSIENT = (TelegramError, spool.Full, limits.Busy, ClientError, BotoCoreError, OperationalError)
+_TRANSIENT = (TelegramError, files.Full, limits.Busy, ClientError, BotoCoreError, OperationalError)
 # AWS errors about the request itself.
 _REJECTIONS = ("ValidationException", "SerializationException", "InvalidParameterValue", "InvalidMessageContents")
 # If our own bug persists for longer, give up: Telegram would repeat the update for a day and hold back its chat.

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot.words import classes
+from botsite.bot.words import language
 
 _KEY = {"prediction_id": "model#classes"}
 # DynamoDB takes 400 KB; no detector knows as much.
@@ -25,4 +25,4 @@ def store(model: str, labels: Collection[str]) -> None:
 def read() -> list[str]:
     """Return the labels of the model that was loaded last; those of the default model before any was."""
     item = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=_KEY).get("Item", {})
-    return [str(label) for label in item.get("labels", ())] or list(classes.PLURALS)
+    return [str(label) for label in item.get("labels", ())] or list(language.PLURALS)

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from botsite import aws
-from botsite.bot.answers import acknowledge, deliver
+from botsite.bot.answers import deliver, waiting
 from botsite.bot.buttons import presses
 from botsite.bot.telegram import client
 from botsite.bot.words import found, replies
@@ -152,20 +152,20 @@ def test_site_at_its_limit_leaves_messages_out(site: Site, known_file: FileRefer
 
 
 def test_answers_come_first(user: TelegramUser, other: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    answered, waiting = waiting_photo(user.chat_id), waiting_photo(other.chat_id)
+    answered, waits = waiting_photo(user.chat_id), waiting_photo(other.chat_id)
     assert predictions.fail(answered.prediction_id, sentences.DAMAGED).granted
     told = []
 
     async def both() -> None:
         answer = asyncio.create_task(deliver.deliver(answered.prediction_id))
         await asyncio.sleep(0)
-        told.append(await acknowledge.acknowledge(waiting))
+        told.append(await waiting.acknowledge(waits))
         # An answer that takes so long waits for Telegram, and keeps nobody else waiting.
         monkeypatch.setattr(deliver, "_LONG_SECONDS", 0)
-        told.append(await acknowledge.acknowledge(waiting))
+        told.append(await waiting.acknowledge(waits))
         await answer
 
-    follow(acknowledge._Follower(), both)
+    follow(waiting._Follower(), both)
     assert (told, len(said(other))) == ([False, True], 1)
 
 
@@ -263,7 +263,7 @@ def test_answer_that_is_there_already_is_delivered(
     assert stored(user).delivered
 
 
-def follow(follower: acknowledge._Follower, *steps: Any) -> None:
+def follow(follower: waiting._Follower, *steps: Any) -> None:
     """Do these steps, with a follower that has no task of its own."""
 
     async def bounded() -> None:
@@ -281,8 +281,8 @@ def follow(follower: acknowledge._Follower, *steps: Any) -> None:
 
 
 @pytest.fixture
-def follower() -> acknowledge._Follower:
-    return acknowledge._Follower()
+def follower() -> waiting._Follower:
+    return waiting._Follower()
 
 
 def waiting_photo(chat_id: int | None = None) -> Prediction:
@@ -292,7 +292,7 @@ def waiting_photo(chat_id: int | None = None) -> Prediction:
     return created
 
 
-def test_blocking_chat_keeps_nothing_from_others(user: TelegramUser, follower: acknowledge._Follower) -> None:
+def test_blocking_chat_keeps_nothing_from_others(user: TelegramUser, follower: waiting._Follower) -> None:
     """Given a chat that blocks the bot after its status was edited: the answer can't be put back."""
     blocking, other = waiting_photo(user.chat_id), waiting_photo()
     predictions.note_status_message(blocking.prediction_id, 1)
@@ -311,7 +311,7 @@ def test_blocking_chat_keeps_nothing_from_others(user: TelegramUser, follower: a
     assert follower._followed == {}
 
 
-def test_photo_added_meanwhile_is_followed(stack: LocalStack, follower: acknowledge._Follower) -> None:
+def test_photo_added_meanwhile_is_followed(stack: LocalStack, follower: waiting._Follower) -> None:
     first, second = waiting_photo(), waiting_photo()
 
     async def edit_and_add() -> None:
@@ -324,7 +324,7 @@ def test_photo_added_meanwhile_is_followed(stack: LocalStack, follower: acknowle
     assert list(follower._followed) == [first.prediction_id, second.prediction_id]
 
 
-def test_unread_photo_is_still_followed(stack: LocalStack, follower: acknowledge._Follower) -> None:
+def test_unread_photo_is_still_followed(stack: LocalStack, follower: waiting._Follower) -> None:
     """Given photos that DynamoDB leaves unread, and one of them is gone, another unreadable."""
     there, gone, odd = (waiting_photo() for _ in range(3))
     predictions.delete(gone.prediction_id)
@@ -346,12 +346,12 @@ def test_unread_photo_is_still_followed(stack: LocalStack, follower: acknowledge
     assert list(follower._followed) == [there.prediction_id]
 
 
-def test_one_chat_leaves_others_followed(stack: LocalStack, follower: acknowledge._Follower) -> None:
+def test_one_chat_leaves_others_followed(stack: LocalStack, follower: waiting._Follower) -> None:
     hundreds = [Prediction(f"{number:032x}", 1, 2, "photos/x") for number in range(200)]
     other = Prediction("x" * 32, 2, 2, "photos/x")
     follow(follower, *(partial(follower.add, each, "x") for each in (*hundreds, other)))
     assert other.prediction_id in follower._followed
-    assert len(follower._followed) == 1 + acknowledge._OF_A_CHAT_AT_MOST
+    assert len(follower._followed) == 1 + waiting._OF_A_CHAT_AT_MOST
 
 
 def test_late_edit_does_not_replace_answer(

@@ -15,10 +15,10 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot.answers import acknowledge
+from botsite.bot.answers import waiting
 from botsite.bot.buttons import deeper
 from botsite.bot.buttons.looks import Look
-from botsite.bot.incoming import fairness, guests, updates
+from botsite.bot.incoming import guests, updates, welcome
 from botsite.bot.people import erase, preferences
 from botsite.bot.people.preferences import Preferences
 from botsite.bot.telegram import client, rate_limit
@@ -558,7 +558,7 @@ def test_chat_refused_last_is_forgotten(stack: LocalStack, user: TelegramUser) -
 
 def test_limits_of_chat_are_forgotten(stack: LocalStack, user: TelegramUser) -> None:
     of_guest = (rate_limit.guest(user.chat_id), rate_limit.stored(user.chat_id))
-    for limit in (*of_guest, *fairness.notices(user.chat_id)):
+    for limit in (*of_guest, *welcome.notices(user.chat_id)):
         set_(limit.key, "next_at", int(time.time()) - 300)
     assert len(traces(stack, user.chat_id)) >= 8
     delete(user)
@@ -569,12 +569,12 @@ def test_limits_of_chat_are_forgotten(stack: LocalStack, user: TelegramUser) -> 
 def test_memory_forgets(stack: LocalStack, user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a process that knew the person's settings and told them of a wait."""
     monkeypatch.setattr(preferences, "_KNOWN_FOR_SECONDS", 0.05)
-    monkeypatch.setattr(acknowledge, "_ROUND_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "_ROUND_SECONDS", 0.05)
     question, prediction = ask(user), stored(user.chat_id)
 
     async def know_and_delete() -> None:
         await preferences.of(user.chat_id)
-        acknowledge._FOLLOWER.add(prediction, "x")
+        waiting._FOLLOWER.add(prediction, "x")
         assert memory(user.chat_id, prediction.prediction_id)
         assert deletions.begin(person(user), question.message_id)
         await erase._work(person(user).key)

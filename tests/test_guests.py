@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot.answers import deliver, waiting
+from botsite.bot.answers import deliver
 from botsite.bot.incoming import guests, receive, updates
 from botsite.bot.telegram import guest_messages, rate_limit
 from botsite.bot.telegram.errors import TelegramError
@@ -164,7 +164,7 @@ def test_button_brings_answer_whose_message_was_lost(ada: TelegramUser, control:
     assert len(control.calls("sendPhoto", STORAGE)) == sent
     (message,) = from_bot(ada)
     (button,) = message.buttons
-    assert (message.text, button.text) == (waiting.looking(), "Show the answer")
+    assert (message.text, button.text) == (replies.looking(), "Show the answer")
     presses = [ada.press(message.message_id, str(button.data)) for _ in range(2)]
     assert [ada.wait_for_answer(press).text for press in presses] == ["", ""]
     assert answered(ada, question).photo
@@ -199,7 +199,7 @@ def test_killed_site_leaves_call_to_another(
 def test_button_of_waiting_photo_tells_and_is_remembered(stack: LocalStack) -> None:
     waits = Prediction(uuid4().hex, next(_chats), 1, "photos/x", guest_query_id="1")
     predictions.create(waits)
-    assert asyncio.run(guests.show(waits.prediction_id, "inline")) == waiting.looking()
+    assert asyncio.run(guests.show(waits.prediction_id, "inline")) == replies.looking()
     found = predictions.find(waits.prediction_id)
     assert found is not None
     assert found.inline_message_id == "inline"

@@ -13,7 +13,7 @@ from django.conf import settings
 from botsite import aws
 from botsite.bot.buttons import complaints, looks
 from botsite.bot.incoming.updates import Command
-from botsite.bot.people import history, knows, preference_menu
+from botsite.bot.people import history, knows, preferences
 from botsite.bot.telegram import rate_limit
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import found, replies
@@ -128,7 +128,7 @@ def test_history_without_photos(user: TelegramUser) -> None:
 @pytest.mark.parametrize("command", ["history", "stats"])
 def test_group_does_not_see_photos_of_one(stack: LocalStack, command: str) -> None:
     group = TelegramUser(stack.telegram_url, next(_groups), user_id=9611)
-    assert ask(group, f"/{command}@object_detection_bot").text == preference_menu.IN_PRIVATE.format(command=command)
+    assert ask(group, f"/{command}@object_detection_bot").text == preferences.IN_PRIVATE.format(command=command)
 
 
 def test_nobody_sees_photos_of_others(stack: LocalStack, user: TelegramUser) -> None:

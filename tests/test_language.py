@@ -15,7 +15,7 @@ from botsite import aws
 from botsite.bot.answers import deliver
 from botsite.bot.incoming import receive, updates
 from botsite.bot.telegram import client
-from botsite.bot.words import classes, found, language, replies
+from botsite.bot.words import found, language, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
 from detection import image_headers, images, predictions, sentences
@@ -184,4 +184,4 @@ def test_every_coco_class_has_plural() -> None:
     weights.ultralytics()
     from ultralytics.utils import ROOT, YAML
 
-    assert set(classes.PLURALS) == set(YAML.load(ROOT / "cfg" / "datasets" / "coco.yaml")["names"].values())
+    assert set(language.PLURALS) == set(YAML.load(ROOT / "cfg" / "datasets" / "coco.yaml")["names"].values())

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botsite.bot.people import erase, preference_menu, preferences
+from botsite.bot.people import erase, preferences
 from botsite.bot.people.preferences import Preferences
 from botsite.bot.words import captions
 from deploy.local.stack import LocalStack
@@ -52,7 +52,7 @@ def test_message_changes_in_place(user: TelegramUser) -> None:
         assert press(user, message, text) == ""
         assert then in str(again(user, message).text)
     assert preferences.read(user.chat_id) == Preferences(least=0.4, labels=False, blur=True)
-    assert press(user, message, preference_menu.DEFAULTS) == ""
+    assert press(user, message, preferences.DEFAULTS) == ""
     assert preferences.read(user.chat_id) == preferences.NONE
     assert len([each for each in user.messages() if each.from_bot]) == 1
 
@@ -79,7 +79,7 @@ def test_chosen_language_comes_before_that_of_app(stack: LocalStack, user: Teleg
 
 def test_language_is_chosen_by_its_own_name(user: TelegramUser) -> None:
     message = menu(user)
-    assert press(user, message, preference_menu.LANGUAGE) == ""
+    assert press(user, message, preferences.LANGUAGE) == ""
     assert press(user, message, "Deutsch") == ""
     assert preferences.read(user.chat_id) == Preferences(language="de")
     assert "Deutsch" in str(again(user, message).text)
@@ -97,7 +97,7 @@ def test_pressed_twice_changes_once(user: TelegramUser) -> None:
 def test_settings_are_private(stack: LocalStack) -> None:
     group = TelegramUser(stack.telegram_url, next(_groups), user_id=9511)
     answer = group.wait_for_reply(group.send_text("/settings@object_detection_bot"))
-    assert answer.text == preference_menu.IN_PRIVATE.format(command="settings")
+    assert answer.text == preferences.IN_PRIVATE.format(command="settings")
     assert answer.buttons == ()
 
 
@@ -106,7 +106,7 @@ def test_old_buttons_make_no_settings_after_deletion(user: TelegramUser) -> None
     question = user.wait_for_reply(user.send_text("/delete_my_data"))
     assert press(user, question, erase.DELETE) == erase.AT_IT
     user.wait_for(lambda each: each.message_id == question.message_id and "I've deleted" in (each.text or ""))
-    assert press(user, message, "Surer") == preference_menu.TOO_OLD
+    assert press(user, message, "Surer") == preferences.TOO_OLD
     assert predictions.find_item(preferences.key(user.chat_id)) is None
     assert press(user, menu(user), "Surer") == ""
 
@@ -117,7 +117,7 @@ def test_old_buttons_make_no_settings_after_deletion(user: TelegramUser) -> None
 )
 def test_forged_press_changes_nothing(change: str) -> None:
     what, _, value = change.partition(":")
-    assert preference_menu._changed(preferences.NONE, what, value) is None
+    assert preferences._changed(preferences.NONE, what, value) is None
 
 
 PREFERRED = st.builds(
@@ -127,11 +127,11 @@ PREFERRED = st.builds(
 
 @given(PREFERRED)
 def test_every_button_fits_and_works(chosen: Preferences) -> None:
-    keyboards = (preference_menu._keyboard(chosen, 2**52), preference_menu._languages(2**52))
+    keyboards = (preferences._keyboard(chosen, 2**52), preferences._languages(2**52))
     for button in (button for rows in keyboards for row in rows for button in row):
         _, user, what, value = button.data.split(":")
         assert user == str(2**52)
-        assert preference_menu._changed(chosen, what, value) is not None
+        assert preferences._changed(chosen, what, value) is not None
         assert len(button.data.encode()) <= 64
 
 

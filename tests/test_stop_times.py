@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from botsite import aws, celery, request_limits
-from botsite.bot.incoming import downloads
+from botsite.bot.incoming import files
 from botsite.bot.telegram import api
 from deploy.cfn import template
 from deploy.images.roles import ROLES
@@ -74,4 +74,4 @@ def test_site_outlasts_longest_webhook() -> None:
     """Read the update, download the photo, store it: each has a limit of its own."""
     options = vars(aws._CONFIG)
     store = options["retries"]["total_max_attempts"] * (options["connect_timeout"] + options["read_timeout"])
-    assert request_limits.BODY_SECONDS + downloads._SECONDS + store < GUNICORN["graceful_timeout"]
+    assert request_limits.BODY_SECONDS + files._SECONDS + store < GUNICORN["graceful_timeout"]

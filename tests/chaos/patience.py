@@ -80,11 +80,11 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
-    from botsite.bot.answers import acknowledge, answer, deliver
+    from botsite.bot.answers import answer, deliver, waiting
     from botsite.bot.telegram import api, client, edits, rate_limit
     from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
 
-    acknowledge._ROUND_SECONDS, edits._EDIT_AFTER_SECONDS = 0.5, 0.3
+    waiting._ROUND_SECONDS, edits._EDIT_AFTER_SECONDS = 0.5, 0.3
     answer._NOTIFY_AFTER = NOTIFY_AFTER
     deliver._FIRST_WAIT, deliver._LONGEST_WAIT = timedelta(seconds=3), timedelta(seconds=12)
     tasks._GIVE_BACK_SECONDS = 3.0

@@ -26,7 +26,7 @@ from botsite.bot.answers.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.incoming.updates import Photo
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import album_caption, replies
+from botsite.bot.words import found, replies
 from detection import albums, deliveries, items, sentences, times
 from detection.albums import Album, Member
 from detection.schemas import Delivery, Options, Prediction
@@ -174,7 +174,7 @@ async def _send_pictures(shown: Sequence[Prediction], pictures: Mapping[str, Par
     await api.send_album(
         first.chat_id,
         [pictures[each.prediction_id].image for each in shown],
-        caption=album_caption.caption(shown),
+        caption=found.of_album(shown),
         form=pictures[first.prediction_id].form,
         reply_to=first.message_id,
         thread_id=first.thread_id,

@@ -14,7 +14,7 @@ from django.conf import settings
 from botsite.bot.buttons import looks, redraw
 from botsite.bot.telegram import api, edits, guest_messages
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import album_caption, found, language, replies
+from botsite.bot.words import found, language, replies
 from detection import exports, image_headers, images, known_classes, predictions, thumbnails, times
 from detection.schemas import Form, Prediction, Status
 
@@ -212,7 +212,7 @@ async def _caption(prediction: Prediction) -> str:
 
 def _found(prediction: Prediction) -> str:
     if prediction.clip and len(prediction.frame_keys) > 1:
-        return album_caption.of_clip(prediction.detections)
+        return found.of_clip(prediction.detections)
     return found.caption(prediction.detections)
 
 

@@ -6,7 +6,7 @@ from botsite.bot.buttons import looks
 from botsite.bot.buttons.looks import Look
 from botsite.bot.telegram import edits
 from botsite.bot.telegram.api import Button
-from botsite.bot.words import classes
+from botsite.bot.words import language
 from botsite.bot.words.language import gettext
 from detection import feedback
 from detection.schemas import Prediction
@@ -39,7 +39,7 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     boxes = [
         Button(
             gettext("{number}. {name}, {percent} %").format(
-                number=place, name=classes.called(box.label), percent=round(box.confidence * 100)
+                number=place, name=language.called(box.label), percent=round(box.confidence * 100)
             ),
             looks.data(prediction, look, looks.WRONG, str(numbers[box])),
         )

@@ -11,10 +11,10 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import pause
-from botsite.bot.answers import acknowledge
+from botsite.bot.answers import waiting
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.looks import Look
-from botsite.bot.incoming import fairness, limits
+from botsite.bot.incoming import limits, welcome
 from detection import deletions, images, jobs, operations, times
 from detection.schemas import Prediction
 from detection.sentences import noop
@@ -38,7 +38,7 @@ async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
     if not await _in_thread(jobs.find)(again.prediction_id):
         reached = await _in_thread(limits.take)(person, again.prediction_id)
         if reached:
-            return fairness.sentence(reached)
+            return welcome.sentence(reached)
     created = await _in_thread(jobs.submit_stored)(again)
     # A deletion that has begun since may have looked before this was stored.
     came_at = times.latest(prediction.created_at)
@@ -48,8 +48,8 @@ async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
     stored = created.prediction
     if stored is None or stored.finished:
         return LOOKED
-    if created.granted and not await _in_thread(pause.current)() and await _in_thread(acknowledge.needed)():
-        await acknowledge.acknowledge(stored)
+    if created.granted and not await _in_thread(pause.current)() and await _in_thread(waiting.needed)():
+        await waiting.acknowledge(stored)
     return LOOKING
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from botsite.bot.telegram.api import Button
-from botsite.bot.words import classes
+from botsite.bot.words import language
 from botsite.bot.words.language import gettext
 from detection.choosing import choose
 from detection.schemas import LEAST, PERSON, Detection, Options, Prediction
@@ -113,7 +113,7 @@ def _classes(prediction: Prediction, look: Look) -> list[Button]:
     if len(numbers) < 2:
         return []
     return [
-        _button(prediction, gettext("Only {name}").format(name=classes.called(label)), replace(look, only=label))
+        _button(prediction, gettext("Only {name}").format(name=language.called(label)), replace(look, only=label))
         for label, _ in numbers.most_common(_CLASSES_AT_MOST)
     ]
 

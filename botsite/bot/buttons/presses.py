@@ -9,12 +9,12 @@ import structlog
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot.answers import acknowledge, deliver
+from botsite.bot.answers import deliver, waiting
 from botsite.bot.buttons import complaints, deeper, looks, redraw
 from botsite.bot.buttons.looks import Look
-from botsite.bot.incoming import access, guests, limits
+from botsite.bot.incoming import guests, limits, welcome
 from botsite.bot.incoming.updates import Press
-from botsite.bot.people import erase, history, knows, preference_menu
+from botsite.bot.people import erase, history, knows, preferences
 from botsite.bot.telegram import api, edits, rate_limit
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import language, replies
@@ -39,7 +39,7 @@ FAILED = noop("That didn't work just now. Please try again in a minute.")
 # What a message does that is no answer to a photo, by the first word of its buttons.
 _OTHERS = {
     erase.ERASE: erase.pressed,
-    preference_menu.CHOOSE: preference_menu.pressed,
+    preferences.CHOOSE: preferences.pressed,
     history.HISTORY: history.pressed,
     knows.WHAT: knows.pressed,
 }
@@ -53,7 +53,7 @@ _SHOWS = {
 # These send something each time.
 _SENDING = (looks.CROPS, looks.DATA, looks.ORIGINAL)
 _AGAIN_SECONDS = 30.0
-_ABOUT_PHOTO = (acknowledge.CANCEL, *_SHOWS, looks.WRONG, looks.BACK)
+_ABOUT_PHOTO = (waiting.CANCEL, *_SHOWS, looks.WRONG, looks.BACK)
 
 
 async def pressed(press: Press) -> None:
@@ -84,7 +84,7 @@ async def _act(press: Press) -> str:
         return await guests.show(prediction_id, press.inline_message_id)
     if action not in _ABOUT_PHOTO:
         return gettext(UNKNOWN)
-    if not access.welcome(access.of_press(press)):
+    if not welcome.welcome(welcome.of_press(press)):
         return gettext(NOT_YOURS)
     try:
         prediction = await _in_thread(predictions.find)(prediction_id) if predictions.possible(prediction_id) else None
@@ -94,7 +94,7 @@ async def _act(press: Press) -> str:
         return gettext(GONE)
     if not _theirs(press, prediction):
         return gettext(NOT_YOURS)
-    if action == acknowledge.CANCEL:
+    if action == waiting.CANCEL:
         return await _cancel(prediction_id, press.chat_id, press.message_id)
     messages = api.ALBUM_AT_MOST if action == looks.CROPS else 1
     if action != looks.DEEPER and not await edits.leaves_room(press.chat_id, messages):

@@ -15,9 +15,9 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot.answers import deliver, waiting
+from botsite.bot.answers import deliver
 from botsite.bot.buttons import looks
-from botsite.bot.incoming import access, fairness, fetching, limits
+from botsite.bot.incoming import files, limits, welcome
 from botsite.bot.incoming.updates import Guest, Photo
 from botsite.bot.people.preferences import NONE, Preferences
 from botsite.bot.telegram import bot_token, guest_messages, rate_limit
@@ -39,7 +39,7 @@ _GONE = noop("I don't have this photo any more.")
 
 async def called(guest: Guest, chosen: Preferences = NONE) -> None:
     """Do what a call asks for. Raise what `receive` does if it has to come again."""
-    if not access.welcome(access.of_sender(guest)):
+    if not welcome.welcome(welcome.of_sender(guest)):
         # The chat is not the bot's: nobody there is bothered.
         log.info("photo_not_allowed", chat_id=guest.chat_id, sender_id=limits.person_of(guest))
         return
@@ -81,7 +81,7 @@ async def show(prediction_id: str, inline_message_id: str) -> str:
     if found is None or found.inline_message_id != inline_message_id:
         return gettext(_GONE)
     if not found.finished:
-        return waiting.looking()
+        return replies.looking()
     if noted.granted and found.delivery is Delivery.UNDELIVERABLE:
         await _in_thread(deliveries.reopen)(prediction_id)
     await deliver.deliver(prediction_id)
@@ -102,7 +102,7 @@ async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferen
     known = await _in_thread(predictions.find)(identity)
     if known is None and not await _may_answer(guest):
         return
-    if known is None and (kept_out := await fairness.over_guests_limit(guest, identity)):
+    if known is None and (kept_out := await welcome.over_guests_limit(guest, identity)):
         await say(guest, replies.failure(kept_out))
         return
     # Before the answer, so that a site that takes over knows that there may be one.
@@ -117,8 +117,8 @@ async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferen
     if prediction is None or not await _begin(guest, prediction, first=first):
         return
     try:
-        file = await fetching.fetch(photo)
-    except fetching.Refused as error:
+        file = await files.fetch(photo)
+    except files.Refused as error:
         await _fail(identity, str(error))
         return
     with closing(file):
@@ -163,7 +163,7 @@ async def _begin(guest: Guest, prediction: Prediction, *, first: bool) -> bool:
     """Answer the query with a word on the wait; return whether there is, or may be, a message for the answer."""
     if prediction.inline_message_id:
         return True
-    text = replies.paused() if await _in_thread(pause.current)() else waiting.looking()
+    text = replies.paused() if await _in_thread(pause.current)() else replies.looking()
     button = Button(gettext(_SHOW_TEXT), f"{SHOW}:{prediction.prediction_id}")
     try:
         inline_message_id = await guest_messages.answer(guest.query_id, guest.chat_id, text, button)

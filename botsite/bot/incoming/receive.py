@@ -12,10 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight, pause
-from botsite.bot.answers import acknowledge, albums, deliver
+from botsite.bot.answers import albums, deliver, waiting
 from botsite.bot.buttons import looks, presses
-from botsite.bot.incoming import addressed, fairness, fetching, guests
-from botsite.bot.incoming.spool import Spool
+from botsite.bot.incoming import addressed, files, guests, welcome
+from botsite.bot.incoming.files import Spool
 from botsite.bot.incoming.updates import Command, Guest, Incoming, Other, Photo, Press
 from botsite.bot.people import commands, preferences
 from botsite.bot.people.preferences import Preferences
@@ -69,7 +69,7 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
     match incoming:
         case _ if photo and (photo is incoming or not await addressed.replies_to_bot(incoming)):
             await _photo(photo, chosen)
-        case Command() | Other() if not await fairness.may_reply(incoming):
+        case Command() | Other() if not await welcome.may_reply(incoming):
             return
         case Command() | Other() if photo:
             await _say(incoming, replies.own_photo())
@@ -89,7 +89,7 @@ def prediction_id(bot_id: int, photo: Photo) -> str:
 
 
 async def _photo(photo: Photo, chosen: Preferences) -> None:
-    if (why := await fairness.unwelcome(photo)) is not None:
+    if (why := await welcome.unwelcome(photo)) is not None:
         if why:
             await _say(photo, why)
         return
@@ -106,7 +106,7 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
             return
         asked = captions.read(photo.caption, chosen.options)
         own = asked != chosen.options
-        kept_out = await fairness.over_limit(photo, identity)
+        kept_out = await welcome.over_limit(photo, identity)
         album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else None)
         # Of an album, only one photo has the caption, perhaps one that comes later: the worker looks again.
         options = album.options if album and album.options and not own else asked
@@ -132,8 +132,8 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
                 await _tell(identity)
             return
         try:
-            file = await fetching.fetch(photo)
-        except fetching.Refused as error:
+            file = await files.fetch(photo)
+        except files.Refused as error:
             await _in_thread(jobs.refuse)(prediction, str(error))
             if not await _deleted(photo, identity):
                 await deliver.deliver(identity)
@@ -167,7 +167,7 @@ async def _submit(photo: Photo, prediction: Prediction, file: Spool) -> None:
     This continues when Telegram hangs up, as its thread would anyway.
     """
     paused = await _in_thread(pause.current)()
-    waits = not paused and await _in_thread(acknowledge.needed)()
+    waits = not paused and await _in_thread(waiting.needed)()
     with closing(file):
         prediction = replace(prediction, photo_bytes=len(file.data))
         activity = [] if paused or waits else [_show_activity(prediction)]
@@ -178,7 +178,7 @@ async def _submit(photo: Photo, prediction: Prediction, file: Spool) -> None:
     if paused:
         # Telegram need not wait for this: the photo is stored.
         in_flight.start(_tell_of(paused, prediction))
-    elif waits and not await acknowledge.acknowledge(stored):
+    elif waits and not await waiting.acknowledge(stored):
         await _show_activity(prediction)
 
 

@@ -3,7 +3,7 @@
 import structlog
 
 from botsite.bot.incoming.updates import Command
-from botsite.bot.people import erase, history, knows, preference_menu
+from botsite.bot.people import erase, history, knows, preferences
 from botsite.bot.telegram import api
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
@@ -32,7 +32,7 @@ async def _answer(command: Command) -> None:
         case "stats":
             await history.statistics(command)
         case "settings":
-            await preference_menu.show(command)
+            await preferences.show(command)
         case _:
             await api.send_text(
                 command.chat_id, replies.command(command.name), command.message_id, thread_id=command.thread_id

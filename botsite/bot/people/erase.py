@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight
-from botsite.bot.incoming import fairness
+from botsite.bot.incoming import welcome
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people import preferences
 from botsite.bot.telegram import api, edits, rate_limit
@@ -99,7 +99,7 @@ async def _delete(deletion: Deletion) -> None:
         await edits.delete(status.chat_id, status.message_id)
     if deletion.again:
         if person.alone:
-            await _in_thread(rate_limit.forget_chat)(person.chat_id, *fairness.notices(person.chat_id))
+            await _in_thread(rate_limit.forget_chat)(person.chat_id, *welcome.notices(person.chat_id))
         await _in_thread(deletions.finish)(deletion)
         log.info("deletion_finished", chat_id=person.chat_id)
         return

@@ -15,10 +15,9 @@ import structlog
 from asgiref.sync import sync_to_async
 from telegram import Message
 
-from botsite.bot.answers import waiting
 from botsite.bot.buttons import looks
 from botsite.bot.incoming.updates import Command, Press
-from botsite.bot.people.preference_menu import only_in_private
+from botsite.bot.people.preferences import only_in_private
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.api import Button
 from botsite.bot.telegram.errors import TelegramError
@@ -189,7 +188,7 @@ def _statistics(chat_id: int) -> str:
         names = gettext(", ").join(found.numbered(number, label) for label, number in objects.most_common(_FREQUENT))
         lines.append(gettext("Most often: {names}").format(names=names))
     if waits := _waits(there):
-        lines.append(gettext("Half of the answers took no longer than {time}").format(time=waiting.about(waits)))
+        lines.append(gettext("Half of the answers took no longer than {time}").format(time=replies.about(waits)))
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from asgiref.sync import sync_to_async
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.api import Button
-from botsite.bot.words import classes
+from botsite.bot.words import language
 from botsite.bot.words.language import gettext, isolated, ngettext
 from detection import known_classes
 from detection.sentences import noop
@@ -61,8 +61,8 @@ def page(labels: Sequence[str], number: int) -> tuple[str, list[list[Button]]]:
 def search(word: str, labels: Sequence[str]) -> str:
     """Return whether something is known, in English or in the current language, by part of its name."""
     word = " ".join(word.split())[:_WORD_LENGTH]
-    names = {key: _name(label) for key, label in classes.names(labels).items()}
-    wanted = classes.fold(word)
+    names = {key: _name(label) for key, label in language.names(labels).items()}
+    wanted = language.fold(word)
     found = dict.fromkeys(name for key, name in names.items() if wanted in key)
     if found:
         return gettext(YES).format(names=gettext(", ").join(list(found)[:_FOUND_AT_MOST]))
@@ -73,4 +73,4 @@ def search(word: str, labels: Sequence[str]) -> str:
 
 
 def _name(label: str) -> str:
-    return classes.called(label[:_NAME_LENGTH])
+    return language.called(label[:_NAME_LENGTH])

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from itertools import takewhile
 
 from botsite.bot.buttons import looks
-from botsite.bot.words import classes
+from botsite.bot.words import language
 from botsite.bot.words.language import ENGLISH, current
 from detection.choosing import UNKNOWN_AT_MOST
 from detection.schemas import EVERYTHING, Form, Options, Unknown
@@ -27,7 +27,7 @@ _FORMS = {"crops": Form.CROPS, "crop": Form.CROPS, "json": Form.JSON}
 _SUGGESTED = ("only", "conf", "confidence", "labels", "blur", "crops", "crop", "json")
 _KEYWORDS = frozenset({*_SUGGESTED, "label"})
 # People write as they speak.
-_FILLERS = classes.ARTICLES | frozenset(
+_FILLERS = language.ARTICLES | frozenset(
     {"please", "do", "turn", "show", "me", "with", "bitte", "mit", "por", "favor", "con", "пожалуйста", "с", "%", "٪"}
 )
 # "blurr" and "onyl" are slips; "block" isn't.
@@ -86,9 +86,9 @@ class _Reader:
         if not names:
             return False
         self.options = replace(self.options, only=tuple(dict.fromkeys(map(_label, names))))
-        known = classes.names()
+        known = language.names()
         prose = any(name.count(" ") >= _WORDS_OF_NAME for name in names)
-        if prose and not any(classes.fold(name) in known for name in names):
+        if prose and not any(language.fold(name) in known for name in names):
             return True
         self.asked = True
         return False
@@ -163,7 +163,7 @@ class _Reader:
 
 def _label(name: str) -> str:
     """Return the label for a class's name in the sender's language; the worker knows the English ones."""
-    return name if current() == ENGLISH else classes.names().get(classes.fold(name), name)
+    return name if current() == ENGLISH else language.names().get(language.fold(name), name)
 
 
 def _nearest(word: str) -> str:

@@ -6,9 +6,9 @@ A screen reader reads the caption. Telegram takes no text for the picture itself
 from collections import Counter
 from collections.abc import Sequence
 
-from botsite.bot.words import classes
+from botsite.bot.words import language, replies
 from botsite.bot.words.language import gettext, ngettext
-from detection.schemas import Detection
+from detection.schemas import Detection, Prediction
 from detection.sentences import noop
 
 CAPTION_LENGTH = 1024
@@ -54,7 +54,7 @@ def counts(detections: Sequence[Detection]) -> str:
 def numbered(number: int, label: str, words: str = "") -> str:
     """Return "3 dogs", or the number in `words`; in some languages the name alone says one, or two."""
     form = ngettext("{number} {name}", "{number} {name}", number)
-    return form.format(number=words or number, name=classes.called(label, number))
+    return form.format(number=words or number, name=language.called(label, number))
 
 
 def sentence(detections: Sequence[Detection], *, one_picture: bool = True) -> str:
@@ -83,7 +83,7 @@ def _ordered(detections: Sequence[Detection], *, unsure: bool) -> list[tuple[str
 def _some(number: int, label: str) -> str:
     """Return "a dog", "two dogs", "12 dogs"."""
     if number == 1:
-        return classes.called_one(label)
+        return language.called_one(label)
     return numbered(number, label, gettext(_NUMBERS[number]) if number in _NUMBERS else "")
 
 
@@ -147,3 +147,52 @@ def _behind(group: Group, others: Sequence[Group]) -> str:
         else gettext("{objects} behind them")
     )
     return form.format(objects=_some(len(group), group[0].label))
+
+
+def of_album(photos: Sequence[Prediction]) -> str:
+    """Return "In all: 7 people, 2 horses." and a line for each photo, as far as they fit in a caption.
+
+    The lines say where things are, too, for people who don't see the pictures.
+    """
+    text = _total(photos)
+    lines = [_line(number, photo) for number, photo in enumerate(photos, 1)] if _found(photos) else []
+    unknown = next((photo.options.unknown for photo in photos if photo.options.unknown), ())
+    notes = replies.not_understood(unknown)
+    for number, photo in enumerate(photos):
+        if photo.detections:
+            longer = [*lines[:number], f"{lines[number]}. {sentence(photo.detections)}", *lines[number + 1 :]]
+            lines = longer if len("\n\n".join([text, "\n".join(longer), notes])) <= CAPTION_LENGTH else lines
+    for part in filter(None, ("\n".join(lines), notes)):
+        longest = f"{text}\n\n{part}"
+        text = longest if len(longest) <= CAPTION_LENGTH else text
+    return text
+
+
+def of_clip(detections: Sequence[Detection]) -> str:
+    """Return "Most at once: 2 people, 1 dog" and where they are, or the counts alone if only they fit in a caption."""
+    numbers = counts(detections)
+    text = gettext("Most at once: {counts}").format(counts=numbers)
+    longest = f"{text}\n\n{sentence(detections, one_picture=False)}"
+    return next((each for each in (longest, text) if len(each) <= CAPTION_LENGTH), numbers)
+
+
+def total(numbers: str) -> str:
+    """Return "In all: 7 people, 2 horses.", or the counts alone if only they fit in a caption."""
+    text = gettext("In all: {counts}").format(counts=numbers)
+    return text if len(text) <= CAPTION_LENGTH else numbers
+
+
+def _total(photos: Sequence[Prediction]) -> str:
+    if boxes := _found(photos):
+        return total(counts(boxes))
+    only = next((photo.options.only for photo in photos if photo.options.only), ())
+    return replies.none_of_in_photos(only) if only else gettext("I didn't recognise anything in these photos.")
+
+
+def _found(photos: Sequence[Prediction]) -> list[Detection]:
+    return [box for photo in photos for box in photo.detections]
+
+
+def _line(number: int, photo: Prediction) -> str:
+    numbers = counts(photo.detections) if photo.detections else gettext("nothing")
+    return gettext("Photo {number}: {counts}").format(number=number, counts=numbers)

@@ -14,10 +14,11 @@ from datetime import datetime
 
 import structlog
 from asgiref.sync import sync_to_async
+from django.conf import settings
 
-from botsite.bot.incoming import access, limits
+from botsite.bot.incoming import limits
 from botsite.bot.incoming.limits import Reached, Span
-from botsite.bot.incoming.updates import Command, Guest, Other, Photo
+from botsite.bot.incoming.updates import Command, Guest, Other, Photo, Press
 from botsite.bot.telegram import edits, rate_limit
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
@@ -73,7 +74,7 @@ async def _take(asked: Photo | Guest, prediction_id: str) -> Reached | None:
 
 async def unwelcome(photo: Photo) -> str | None:
     """Return what to tell the sender of a photo who may not send any: nothing if they were told; None for others."""
-    if access.welcome(access.of_sender(photo)):
+    if welcome(of_sender(photo)):
         return None
     person = limits.person_of(photo)
     log.info("photo_not_allowed", chat_id=photo.chat_id, sender_id=person)
@@ -123,3 +124,24 @@ def _notice(chat_id: int, what: str, *, seldom: bool) -> rate_limit.Limit:
     if seldom:
         return rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
     return rate_limit.Limit(f"limit#each#{what}#{chat_id}", 12.0, 5)
+
+
+def of_sender(asked: Photo | Guest) -> frozenset[str]:
+    """Return what a list may call the sender: a user or a channel, or the chat it comes from."""
+    return _called(asked.sender_name, asked.chat_id, asked.sender_id, asked.sender_chat)
+
+
+def of_press(press: Press) -> frozenset[str]:
+    """Return what a list may call somebody who presses a button."""
+    return _called(press.presser_name, press.chat_id, press.pressed_by)
+
+
+def welcome(called: frozenset[str]) -> bool:
+    """Return whether somebody may use the bot: nobody who is denied, and if anybody is allowed, only they."""
+    if called & settings.DENIED_USERS:
+        return False
+    return not settings.ALLOWED_USERS or bool(called & settings.ALLOWED_USERS)
+
+
+def _called(name: str, *numbers: int | None) -> frozenset[str]:
+    return frozenset(filter(None, (name, *(str(number) for number in numbers if number is not None))))
