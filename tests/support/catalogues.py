@@ -36,7 +36,8 @@ Texts = Mapping[Message, tuple[str, ...]]
 
 def messages() -> list[Message]:
     """Return each text of the bot, with its plural if it has one."""
-    files = [*sorted(Path(language.__file__).parent.glob("*.py")), Path(sentences.__file__)]
+    bot = Path(language.__file__).parents[1]
+    files = [*sorted(bot.rglob("*.py"), key=lambda file: file.name), Path(sentences.__file__)]
     found = [message for file in files for message in _marked(ast.parse(file.read_text()))]
     names = [(language.singular(label), language.plural(label)) for label in language.NAMED]
     return [*dict.fromkeys(found), *names, *((language.one(label),) for label in language.NAMED)]
