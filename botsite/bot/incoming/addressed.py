@@ -4,7 +4,7 @@ from asgiref.sync import sync_to_async
 
 from botsite.bot.answers import albums
 from botsite.bot.incoming.updates import Command, Other, Photo
-from botsite.bot.telegram import api, bot_token
+from botsite.bot.telegram import api, client
 from botsite.bot.words import replies
 from detection import albums as stored_albums
 
@@ -31,13 +31,13 @@ async def _in_called_album(photo: Photo) -> bool:
 
     Telegram sends the first, which has the caption, before the others, and they wait for its answer.
     """
-    album_id = albums.album_id(await _in_thread(bot_token.bot_id)(), photo)
+    album_id = albums.album_id(await _in_thread(client.bot_id)(), photo)
     return await _in_thread(stored_albums.find)(album_id) is not None
 
 
 async def replies_to_bot(said: Photo | Command | Other) -> bool:
     """Return whether a message replies to one of the bot's own."""
-    return said.reply_to is not None and said.reply_to == await _in_thread(bot_token.bot_id)()
+    return said.reply_to is not None and said.reply_to == await _in_thread(client.bot_id)()
 
 
 def photo_of(said: Photo | Command | Other) -> Photo | None:

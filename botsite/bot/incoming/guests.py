@@ -20,7 +20,7 @@ from botsite.bot.buttons import looks
 from botsite.bot.incoming import files, limits, welcome
 from botsite.bot.incoming.updates import Guest, Photo
 from botsite.bot.people.preferences import NONE, Preferences
-from botsite.bot.telegram import bot_token, guest_messages, rate_limit
+from botsite.bot.telegram import client, guest_messages, rate_limit
 from botsite.bot.telegram.api import Button
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import captions, language, replies
@@ -47,7 +47,7 @@ async def called(guest: Guest, chosen: Preferences = NONE) -> None:
         if await _may_answer(guest):
             await say(guest, replies.how_to_call())
         return
-    identity = prediction_id(await _in_thread(bot_token.bot_id)(), guest, guest.about)
+    identity = prediction_id(await _in_thread(client.bot_id)(), guest, guest.about)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
         # It continues when Telegram hangs up: what was answered has to be written down.
         await asyncio.shield(in_flight.start(_look(guest, guest.about, identity, chosen)))

@@ -19,7 +19,7 @@ from botsite.bot.incoming.files import Spool
 from botsite.bot.incoming.updates import Command, Guest, Incoming, Other, Photo, Press
 from botsite.bot.people import commands, preferences
 from botsite.bot.people.preferences import Preferences
-from botsite.bot.telegram import api, bot_token
+from botsite.bot.telegram import api, client
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import captions, language, replies
 from botsite.pause import Pause
@@ -93,7 +93,7 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         if why:
             await _say(photo, why)
         return
-    bot_id = await _in_thread(bot_token.bot_id)()
+    bot_id = await _in_thread(client.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
         known = await _in_thread(jobs.find)(identity)
@@ -156,7 +156,7 @@ async def _deleted(photo: Photo, identity: str) -> bool:
     log.info("photo_was_deleted")
     await _in_thread(operations.delete)(identity)
     if photo.album:
-        bot_id = await _in_thread(bot_token.bot_id)()
+        bot_id = await _in_thread(client.bot_id)()
         await _in_thread(predictions.delete)(ALBUM_KEY.format(albums.album_id(bot_id, photo)))
     return True
 

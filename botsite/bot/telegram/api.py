@@ -22,7 +22,7 @@ from telegram import (
 )
 from telegram import error as telegram
 
-from botsite.bot.telegram import bot_token, client, rate_limit
+from botsite.bot.telegram import client, rate_limit
 from botsite.bot.telegram.errors import TelegramError, translate
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ Keyboard = Sequence[Sequence[Button]]
 
 async def username() -> str:
     """Return the bot's own @name, without the @ and in lower case; asked for once per process."""
-    number = await _in_thread(bot_token.bot_id)()
+    number = await _in_thread(client.bot_id)()
     if number not in _usernames:
         _usernames[number] = await _asked_username()
     return _usernames[number]

@@ -1,22 +1,25 @@
-"""Connections to Telegram: a Bot and a client for files for each event loop, made when first needed.
+"""Connect to Telegram with the bot's token: a Bot and a client for files for each event loop, made when first needed.
 
 So the site boots while Telegram is down.
 """
 
 import asyncio
+import json
 import ssl
 from collections.abc import Callable, Coroutine
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx
 from asgiref.sync import sync_to_async
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from telegram import Bot
 from telegram.request import HTTPXRequest
 
-from botsite.bot.telegram import bot_token
+from botsite import aws, logs
 from botsite.bot.telegram.errors import TelegramError
 
 _POOL_SECONDS, _CONNECT_SECONDS, _SENDING_SECONDS = 10, 5, 30
@@ -29,12 +32,41 @@ _bots: WeakKeyDictionary[asyncio.AbstractEventLoop, Bot] = WeakKeyDictionary()
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
 
+@cache
+def token() -> str:
+    """Return the token that this process uses: TELEGRAM_TOKEN, or else the stored one, read once."""
+    value = settings.TELEGRAM_TOKEN or stored_token(settings.TELEGRAM_TOKEN_SECRET)
+    logs.hide(value)
+    return value
+
+
+def bot_id() -> int:
+    """Return the bot's own user id, which its token begins with."""
+    return int(token().partition(":")[0])
+
+
+def stored_token(secret_id: str) -> str:
+    """Return the token from Secrets Manager: the plain value, or TELEGRAM_TOKEN of a JSON object."""
+    if not secret_id:
+        raise ImproperlyConfigured("Set TELEGRAM_TOKEN_SECRET to the Secrets Manager id of the bot's token.")
+    try:
+        value: str = aws.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
+    except (ClientError, BotoCoreError) as error:
+        raise TelegramError(f"reading secret {secret_id}: {error}", permanent=False) from error
+    found = str(json.loads(value)["TELEGRAM_TOKEN"]) if value.lstrip().startswith("{") else value.strip()
+    if not found:
+        raise TelegramError(
+            f"secret {secret_id} holds no token: `python manage.py provision` asks for it", permanent=False
+        )
+    return found
+
+
 async def bot() -> Bot:
     """Return this event loop's Bot."""
     loop = asyncio.get_running_loop()
     if loop not in _bots:
         base = settings.TELEGRAM_API_URL.rstrip("/")
-        value = await _in_thread(bot_token.current)()
+        value = await _in_thread(token)()
         _bots[loop] = Bot(
             value,
             base_url=f"{base}/bot",
@@ -76,7 +108,7 @@ def with_the_stored_token(call: Callable[P, Coroutine[Any, Any, T]]) -> Callable
         except TelegramError as error:
             if not error.token_refused:
                 raise
-            bot_token.current.cache_clear()
+            token.cache_clear()
             _bots.clear()
             if (await bot()).token == used:
                 raise
