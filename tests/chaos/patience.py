@@ -13,6 +13,7 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from botsite.bot.telegram import sending
 from botsite.settings import *  # noqa: F403
 from botsite.settings import INSTALLED_APPS
 
@@ -81,7 +82,7 @@ def _shorten_steps() -> None:
     import urllib3
 
     from botsite.bot.answers import answer, deliver, waiting
-    from botsite.bot.telegram import api, client, edits, rate_limit
+    from botsite.bot.telegram import client, edits, rate_limit
     from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
 
     waiting._ROUND_SECONDS, edits._EDIT_AFTER_SECONDS = 0.5, 0.3
@@ -101,7 +102,7 @@ def _shorten_steps() -> None:
     sweep.JOB_LOST = timedelta(seconds=30)
     sweep.WORK, sweep.TURN = timedelta(seconds=5), timedelta(seconds=10)
     dead_letters._HIDDEN_SECONDS = 10
-    client._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
+    client._SENDING_SECONDS, sending.LONGEST_SEND_SECONDS = 4, 8
     patient = vars(client)["HTTPXRequest"]
 
     def impatient(**options: Any) -> Any:

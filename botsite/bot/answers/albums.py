@@ -24,7 +24,7 @@ from botsite.bot.answers import answer
 from botsite.bot.answers.answer import Part
 from botsite.bot.answers.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.incoming.updates import Photo
-from botsite.bot.telegram import api, edits
+from botsite.bot.telegram import api, edits, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import found, replies
 from detection import albums, deliveries, items, sentences, times
@@ -273,4 +273,4 @@ async def _later(album: Album, claimed: Sequence[Prediction], error: Exception, 
 
 def _send_before() -> float:
     """Return until when a lease that is taken now covers the longest send (monotonic seconds)."""
-    return time.monotonic() + deliveries.LEASE.total_seconds() - api.LONGEST_SEND_SECONDS
+    return time.monotonic() + deliveries.LEASE.total_seconds() - sending.LONGEST_SEND_SECONDS

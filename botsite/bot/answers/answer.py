@@ -14,6 +14,7 @@ from django.conf import settings
 from botsite.bot.buttons import looks, redraw
 from botsite.bot.telegram import api, edits, guest_messages
 from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.telegram.sending import Keyboard
 from botsite.bot.words import found, language, replies
 from detection import exports, image_headers, images, known_classes, predictions, thumbnails, times
 from detection.schemas import Form, Prediction, Status
@@ -47,7 +48,7 @@ class Answer:
     image: bytes | None = None
     form: Literal["photo", "document"] = "photo"
     file_name: str = "detections.jpg"
-    keyboard: api.Keyboard = ()
+    keyboard: Keyboard = ()
     # More pictures, which come with the image as an album.
     album: Sequence[bytes] = ()
     # Whether the image has the photo's full resolution, so that a smaller one is there, too.

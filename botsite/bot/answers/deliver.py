@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botsite import in_flight
 from botsite.bot.answers import albums, answer
 from botsite.bot.answers.attempts import Attempt, Result, answer_ms, insist
-from botsite.bot.telegram import api
+from botsite.bot.telegram import api, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import language, replies
 from detection import deliveries, items, predictions, timeline, times
@@ -75,7 +75,7 @@ async def _deliver_alone(
     prediction_id: str, *, of_album: bool = False, follow: bool = True
 ) -> tuple[Prediction | None, Attempt]:
     """Send one photo's own answer; return the prediction, too. `of_album`: though it is a photo of an album."""
-    send_before = time.monotonic() + deliveries.LEASE.total_seconds() - api.LONGEST_SEND_SECONDS
+    send_before = time.monotonic() + deliveries.LEASE.total_seconds() - sending.LONGEST_SEND_SECONDS
     try:
         claimed = await _in_thread(deliveries.claim)(prediction_id, of_album=of_album)
     except items.Incomplete as error:

@@ -22,8 +22,8 @@ from django.conf import settings
 from botsite import in_flight
 from botsite.bot.answers import answer, deliver
 from botsite.bot.telegram import edits
-from botsite.bot.telegram.api import Button
 from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language, replies
 from botsite.bot.words.language import gettext
 from detection import albums, items, predictions, queries, times

@@ -5,7 +5,7 @@ from asgiref.sync import sync_to_async
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.looks import Look
 from botsite.bot.telegram import edits
-from botsite.bot.telegram.api import Button
+from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext
 from detection import feedback

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from botsite.bot.telegram.api import Button
+from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext
 from detection.choosing import choose

@@ -21,8 +21,8 @@ from botsite.bot.incoming import files, limits, welcome
 from botsite.bot.incoming.updates import Guest, Photo
 from botsite.bot.people.preferences import NONE, Preferences
 from botsite.bot.telegram import client, guest_messages, rate_limit
-from botsite.bot.telegram.api import Button
 from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.telegram.sending import Button
 from botsite.bot.words import captions, language, replies
 from botsite.bot.words.language import gettext
 from detection import deletions, deliveries, items, jobs, operations, predictions, sentences, times

@@ -14,8 +14,8 @@ from botsite.bot.incoming import welcome
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people import preferences
 from botsite.bot.telegram import api, edits, rate_limit
-from botsite.bot.telegram.api import Button
 from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext, ngettext
 from detection import deletions

@@ -19,8 +19,8 @@ from botsite.bot.buttons import looks
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people.preferences import only_in_private
 from botsite.bot.telegram import api, edits
-from botsite.bot.telegram.api import Button
 from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.telegram.sending import Button, Keyboard
 from botsite.bot.words import found, replies
 from botsite.bot.words.language import gettext, ngettext
 from detection import images, predictions, queries, times
@@ -153,7 +153,7 @@ async def _show(press: Press, prediction_id: str) -> str:
     return ""
 
 
-async def _send(prediction: Prediction, picture: bytes | str, caption: str, keyboard: api.Keyboard) -> Message:
+async def _send(prediction: Prediction, picture: bytes | str, caption: str, keyboard: Keyboard) -> Message:
     """Send a picture."""
     return await api.send_image(
         prediction.chat_id,

@@ -7,7 +7,7 @@ from asgiref.sync import sync_to_async
 
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.telegram import api, edits
-from botsite.bot.telegram.api import Button
+from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext, isolated, ngettext
 from detection import known_classes

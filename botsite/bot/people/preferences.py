@@ -18,7 +18,7 @@ from botsite import aws
 from botsite.bot.buttons import looks
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.telegram import api, edits
-from botsite.bot.telegram.api import Button
+from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext, speaking
 from detection import deletions, times

@@ -1,51 +1,29 @@
 """Call the Bot API: send, under Telegram's limits, and ask."""
 
-import asyncio
 import math
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import structlog
 from asgiref.sync import sync_to_async
-from botocore.exceptions import BotoCoreError, ClientError
 from telegram import (
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
     InputMediaDocument,
     InputMediaPhoto,
     Message,
-    ReplyParameters,
     WebhookInfo,
 )
 from telegram import error as telegram
 
-from botsite.bot.telegram import client, rate_limit
-from botsite.bot.telegram.errors import TelegramError, translate
+from botsite.bot.telegram import client, rate_limit, sending
+from botsite.bot.telegram.errors import translate
+from botsite.bot.telegram.sending import Keyboard
 
 log = structlog.get_logger()
 
-# A send is given up after this, whatever it waits for: what Telegram took and did not confirm would come twice.
-# deliveries.LEASE has to be longer.
-LONGEST_SEND_SECONDS = 75
 ALBUM_AT_MOST = rate_limit.BOT.most_at_once
 _in_thread = sync_to_async(thread_sensitive=False)
 _usernames: dict[int, str] = {}
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Button:
-    """A button under a message; `data` (64 bytes at most) comes back when it is pressed."""
-
-    text: str
-    data: str
-
-
-# Rows of buttons.
-Keyboard = Sequence[Sequence[Button]]
 
 
 async def username() -> str:
@@ -80,17 +58,17 @@ async def send_text(
     One that takes work to make is given as a function, which is called once the chat has its turn.
     """
     bot = await client.bot()
-    async with sending(chat_id, "sendMessage", before):
+    async with sending.turn(chat_id, "sendMessage", before):
         said = text if isinstance(text, str) else await text()
-        return await in_topic(
+        return await sending.in_topic(
             thread_id,
             lambda topic: bot.send_message(
                 chat_id,
                 said,
                 message_thread_id=topic,
-                reply_parameters=reply_to_message(reply_to),
-                reply_markup=keyboard_of(keyboard),
-                read_timeout=LONGEST_SEND_SECONDS,
+                reply_parameters=sending.reply_to_message(reply_to),
+                reply_markup=sending.keyboard_of(keyboard),
+                read_timeout=sending.LONGEST_SEND_SECONDS,
             ),
         )
 
@@ -118,17 +96,17 @@ async def send_image(
     # Bytes, never a stream: a stream that was read by a failed try sends nothing the next time.
     arguments: dict[str, Any] = {
         "caption": caption,
-        "reply_parameters": reply_to_message(reply_to),
-        "reply_markup": keyboard_of(keyboard),
+        "reply_parameters": sending.reply_to_message(reply_to),
+        "reply_markup": sending.keyboard_of(keyboard),
         "filename": name,
-        "read_timeout": LONGEST_SEND_SECONDS,
+        "read_timeout": sending.LONGEST_SEND_SECONDS,
     }
-    async with sending(chat_id, form, before):
+    async with sending.turn(chat_id, form, before):
         if form == "photo":
-            return await in_topic(
+            return await sending.in_topic(
                 thread_id, lambda topic: bot.send_photo(chat_id, image, message_thread_id=topic, **arguments)
             )
-        return await in_topic(
+        return await sending.in_topic(
             thread_id,
             lambda topic: bot.send_document(chat_id, image, thumbnail=thumbnail, message_thread_id=topic, **arguments),
         )
@@ -161,16 +139,16 @@ async def send_album(
     bot = await client.bot()
     of_form = InputMediaPhoto if form == "photo" else InputMediaDocument
     media = [of_form(picture, filename=f"{number}.jpg") for number, picture in enumerate(pictures, 1)]
-    async with sending(chat_id, "sendMediaGroup", before, messages=len(media)):
-        await in_topic(
+    async with sending.turn(chat_id, "sendMediaGroup", before, messages=len(media)):
+        await sending.in_topic(
             thread_id,
             lambda topic: bot.send_media_group(
                 chat_id,
                 media,
                 caption=caption or None,
                 message_thread_id=topic,
-                reply_parameters=reply_to_message(reply_to),
-                read_timeout=LONGEST_SEND_SECONDS,
+                reply_parameters=sending.reply_to_message(reply_to),
+                read_timeout=sending.LONGEST_SEND_SECONDS,
             ),
         )
 
@@ -195,77 +173,3 @@ async def webhook() -> WebhookInfo:
         return await bot.get_webhook_info()
     except telegram.TelegramError as error:
         raise translate("getWebhookInfo", error) from error
-
-
-async def in_topic(thread_id: int | None, send: Callable[[int | None], Awaitable[T]]) -> T:
-    """Send into a topic, or to the group's General if that topic is gone: the answer is owed to somebody."""
-    try:
-        return await send(thread_id)
-    except telegram.BadRequest as error:
-        if thread_id is None or "message thread not found" not in error.message.lower():
-            raise
-        log.info("topic_gone", thread_id=thread_id)
-        return await send(None)
-
-
-@asynccontextmanager
-async def sending(
-    chat_id: int,
-    action: str,
-    before: float,
-    limit_of: Callable[[int], rate_limit.Limit] = rate_limit.chat,
-    *,
-    messages: int = 1,
-    taken: bool = False,
-) -> AsyncIterator[None]:
-    """Wait for a turn under Telegram's limits, then send; a 429 holds back this chat for all senders.
-
-    Telegram counts each picture of an album as a message. The chat's turn comes first, unless it is `taken` already: it
-    may be far away, and a turn of the bot's must not pass unused meanwhile.
-    """
-    chat, probed = limit_of(chat_id), list[rate_limit.Limit]()
-    try:
-        for limit in (rate_limit.BOT,) if taken else (chat, rate_limit.BOT):
-            permit = await _in_thread(rate_limit.reserve)(limit, messages)
-            if permit.probe:
-                probed.append(limit)
-            await asyncio.sleep(permit.wait_seconds)
-        if time.monotonic() > before:
-            raise TelegramError(f"{action} to chat {chat_id}: its turn came too late", permanent=False)
-        async with asyncio.timeout(LONGEST_SEND_SECONDS):
-            yield
-    except TimeoutError as error:
-        raise TelegramError(f"{action} to chat {chat_id}: no answer in time", permanent=False) from error
-    except rate_limit.TooBusy as error:
-        message, again = f"{action} to chat {chat_id}: {error}", error.retry_after_seconds
-        raise TelegramError(message, permanent=False, retry_after_seconds=again) from error
-    except telegram.TelegramError as error:
-        translated = translate(f"{action} to chat {chat_id}", error)
-        if seconds := translated.retry_after_seconds:
-            again = await _in_thread(rate_limit.refused)(chat_id, seconds, probe=chat in probed, limit=chat)
-            translated.retry_after_seconds = again
-        raise translated from error
-    for limit in probed:
-        await _resume(limit, messages)
-
-
-async def _resume(limit: rate_limit.Limit, messages: int) -> None:
-    """End a pause that has turned out to be over; a failure to do so must not fail the answer, which is sent."""
-    try:
-        await _in_thread(rate_limit.resume)(limit, messages)
-    except (ClientError, BotoCoreError) as error:
-        log.warning("pause_not_ended", limit=limit.key, error=str(error))
-
-
-def reply_to_message(message_id: int | None) -> ReplyParameters | None:
-    """Return what makes a message a reply, or one without if that message is gone."""
-    return ReplyParameters(message_id, allow_sending_without_reply=True) if message_id else None
-
-
-def keyboard_of(rows: Keyboard) -> InlineKeyboardMarkup | None:
-    """Return rows of buttons as Telegram takes them, None for none."""
-    if not rows:
-        return None
-    return InlineKeyboardMarkup(
-        [[InlineKeyboardButton(button.text, callback_data=button.data) for button in row] for row in rows]
-    )

@@ -5,17 +5,15 @@ button or a command asks for in a group that has no turn to spare.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from telegram import InputMedia, InputMediaDocument, InputMediaPhoto
 from telegram import error as telegram
 
-from botsite.bot.telegram import client, rate_limit
-from botsite.bot.telegram.api import LONGEST_SEND_SECONDS, Button, Keyboard, keyboard_of, reply_to_message, sending
+from botsite.bot.telegram import client, rate_limit, sending
 from botsite.bot.telegram.errors import TelegramError, translate
+from botsite.bot.telegram.sending import Button, Keyboard
 
 # What is not an answer has little time, and nobody waits for it.
 _BRIEFLY: dict[str, Any] = {"read_timeout": 3, "connect_timeout": 2, "pool_timeout": 2}
@@ -49,9 +47,9 @@ async def send_status(chat_id: int, text: str, reply_to: int, button: Button, th
             chat_id,
             text,
             message_thread_id=thread_id,
-            reply_parameters=reply_to_message(reply_to),
-            reply_markup=keyboard_of([[button]]),
-            **_BRIEFLY | {"read_timeout": LONGEST_SEND_SECONDS},
+            reply_parameters=sending.reply_to_message(reply_to),
+            reply_markup=sending.keyboard_of([[button]]),
+            **_BRIEFLY | {"read_timeout": sending.LONGEST_SEND_SECONDS},
         )
     except telegram.TelegramError as error:
         raise await _refused(chat_id, "status", error) from error
@@ -65,10 +63,10 @@ async def edit_status(chat_id: int, message_id: int, text: str, button: Button |
         if not await _in_thread(rate_limit.idle)(limit, seconds):
             return False
     bot = await client.bot()
-    with unchanged_is_fine():
+    with sending.unchanged_is_fine():
         try:
             await bot.edit_message_text(
-                text, chat_id, message_id, reply_markup=keyboard_of([[button]] if button else []), **_BRIEFLY
+                text, chat_id, message_id, reply_markup=sending.keyboard_of([[button]] if button else []), **_BRIEFLY
             )
         except telegram.TelegramError as error:
             raise await _refused(chat_id, "edit", error) from error
@@ -81,10 +79,14 @@ async def turn_into_text(
 ) -> None:
     """Turn a message of the bot's into this text; not later than `before` (monotonic seconds)."""
     bot = await client.bot()
-    with unchanged_is_fine():
-        async with sending(chat_id, "editMessageText", before):
+    with sending.unchanged_is_fine():
+        async with sending.turn(chat_id, "editMessageText", before):
             await bot.edit_message_text(
-                text, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
+                text,
+                chat_id,
+                message_id,
+                reply_markup=sending.keyboard_of(keyboard),
+                read_timeout=sending.LONGEST_SEND_SECONDS,
             )
 
 
@@ -108,10 +110,14 @@ async def turn_into_document(
 
 async def _turn_into(chat_id: int, message_id: int, media: InputMedia, keyboard: Keyboard, before: float) -> None:
     bot = await client.bot()
-    with unchanged_is_fine():
-        async with sending(chat_id, "editMessageMedia", before):
+    with sending.unchanged_is_fine():
+        async with sending.turn(chat_id, "editMessageMedia", before):
             await bot.edit_message_media(
-                media, chat_id, message_id, reply_markup=keyboard_of(keyboard), read_timeout=LONGEST_SEND_SECONDS
+                media,
+                chat_id,
+                message_id,
+                reply_markup=sending.keyboard_of(keyboard),
+                read_timeout=sending.LONGEST_SEND_SECONDS,
             )
 
 
@@ -119,9 +125,9 @@ async def _turn_into(chat_id: int, message_id: int, media: InputMedia, keyboard:
 async def change_keyboard(chat_id: int, message_id: int, keyboard: Keyboard) -> None:
     """Put other buttons under a message of the bot's."""
     bot = await client.bot()
-    with unchanged_is_fine():
-        async with sending(chat_id, "editMessageReplyMarkup", math.inf):
-            await bot.edit_message_reply_markup(chat_id, message_id, reply_markup=keyboard_of(keyboard))
+    with sending.unchanged_is_fine():
+        async with sending.turn(chat_id, "editMessageReplyMarkup", math.inf):
+            await bot.edit_message_reply_markup(chat_id, message_id, reply_markup=sending.keyboard_of(keyboard))
 
 
 @client.with_the_stored_token
@@ -149,16 +155,6 @@ async def answer_press(query_id: str, text: str = "") -> None:
         translated = translate("answerCallbackQuery", error)
         if not translated.permanent:
             raise translated from error
-
-
-@contextmanager
-def unchanged_is_fine() -> Iterator[None]:
-    """Take an edit that changes nothing as done: the one before it got through, but its reply was lost."""
-    try:
-        yield
-    except TelegramError as error:
-        if "message is not modified" not in str(error).lower():
-            raise
 
 
 async def _refused(chat_id: int, action: str, error: telegram.TelegramError) -> TelegramError:

@@ -11,9 +11,9 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from telegram import InlineQueryResultArticle, InputMediaPhoto, InputTextMessageContent
 
-from botsite.bot.telegram import client, edits, rate_limit
-from botsite.bot.telegram.api import LONGEST_SEND_SECONDS, Button, keyboard_of, sending
+from botsite.bot.telegram import client, edits, rate_limit, sending
 from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.telegram.sending import Button
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
@@ -35,10 +35,13 @@ async def answer(query_id: str, chat_id: int, text: str, button: Button | None =
     bot = await client.bot()
     # Nobody sees the id and the title: they are for lists of results.
     result = InlineQueryResultArticle(
-        "answer", text[:50], InputTextMessageContent(text), reply_markup=keyboard_of([[button]] if button else [])
+        "answer",
+        text[:50],
+        InputTextMessageContent(text),
+        reply_markup=sending.keyboard_of([[button]] if button else []),
     )
     # Whether the chat has a turn left decides whether it is answered at all (botsite/bot/incoming/guests.py).
-    async with sending(chat_id, "answerGuestQuery", math.inf, rate_limit.guest, taken=True):
+    async with sending.turn(chat_id, "answerGuestQuery", math.inf, rate_limit.guest, taken=True):
         return (await bot.answer_guest_query(query_id, result)).inline_message_id
 
 
@@ -52,13 +55,13 @@ async def store(image: bytes, caller: int, before: float) -> Picture:
     if not await _in_thread(rate_limit.spare)(rate_limit.stored(caller)):
         raise TelegramError(f"sendPhoto for {caller}: has had its share", permanent=False, answered=True)
     try:
-        async with sending(chat_id, "sendPhoto", before):
+        async with sending.turn(chat_id, "sendPhoto", before):
             sent = await bot.send_photo(
                 chat_id,
                 image,
                 filename="detections.jpg",
                 disable_notification=True,
-                read_timeout=LONGEST_SEND_SECONDS,
+                read_timeout=sending.LONGEST_SEND_SECONDS,
             )
     except TelegramError as error:
         if error.retry_after_seconds is None:
@@ -84,9 +87,11 @@ async def turn_into_text(prediction: Prediction, text: str, before: float) -> No
     """Turn the message into a text. Raise TelegramError."""
     inline_message_id = message_of(prediction)
     bot = await client.bot()
-    with edits.unchanged_is_fine():
-        async with sending(prediction.chat_id, "editMessageText of a guest's", before, rate_limit.guest):
-            await bot.edit_message_text(text, inline_message_id=inline_message_id, read_timeout=LONGEST_SEND_SECONDS)
+    with sending.unchanged_is_fine():
+        async with sending.turn(prediction.chat_id, "editMessageText of a guest's", before, rate_limit.guest):
+            await bot.edit_message_text(
+                text, inline_message_id=inline_message_id, read_timeout=sending.LONGEST_SEND_SECONDS
+            )
 
 
 @client.with_the_stored_token
@@ -95,12 +100,12 @@ async def turn_into_photo(prediction: Prediction, picture: Picture, caption: str
     inline_message_id = message_of(prediction)
     bot = await client.bot()
     try:
-        with edits.unchanged_is_fine():
-            async with sending(prediction.chat_id, "editMessageMedia of a guest's", before, rate_limit.guest):
+        with sending.unchanged_is_fine():
+            async with sending.turn(prediction.chat_id, "editMessageMedia of a guest's", before, rate_limit.guest):
                 await bot.edit_message_media(
                     InputMediaPhoto(picture.file_id, caption=caption),
                     inline_message_id=inline_message_id,
-                    read_timeout=LONGEST_SEND_SECONDS,
+                    read_timeout=sending.LONGEST_SEND_SECONDS,
                 )
     except TelegramError as error:
         if not error.permanent:
