@@ -8,6 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
+from botsite.bot import features  # noqa: F401 - each registers its commands and buttons
 from botsite.bot.answers import deliver
 from botsite.bot.answers.attempts import Result
 from botsite.bot.incoming import files, limits, receive, updates

@@ -12,9 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from botsite import aws
+from botsite import aws, in_flight
 from botsite.bot.answers import deliver, waiting
-from botsite.bot.buttons import presses
+from botsite.bot.buttons import cancel, presses
 from botsite.bot.telegram import client
 from botsite.bot.words import found, replies
 from deploy.local.processes import wait_until
@@ -161,7 +161,7 @@ def test_answers_come_first(user: TelegramUser, other: TelegramUser, monkeypatch
         await asyncio.sleep(0)
         told.append(await waiting.acknowledge(waits))
         # An answer that takes so long waits for Telegram, and keeps nobody else waiting.
-        monkeypatch.setattr(deliver, "_LONG_SECONDS", 0)
+        monkeypatch.setattr(in_flight, "_LONG_SECONDS", 0)
         told.append(await waiting.acknowledge(waits))
         await answer
 
@@ -454,7 +454,7 @@ def test_cancel_removes_unrecorded_message(
     identity = stored(user).prediction_id
     predictions.update(identity, "REMOVE status_message_id", "chat_id = :chat", {":chat": user.chat_id})
     assert site.deliver(finish(user, photo, BUS)) == 200
-    assert press(user, message) == presses.ANSWERED
+    assert press(user, message) == cancel.ANSWERED
     assert [one.caption for one in said(user)] == [CAPTION]
 
 
@@ -470,7 +470,7 @@ def test_cancel_comes_too_late(site: Site, user: TelegramUser, known_file: FileR
     site.send(user, known_file)
     message = status(user)
     claim(user)
-    assert press(user, message) == presses.TOO_LATE
+    assert press(user, message) == cancel.TOO_LATE
     assert stored(user).error is None
 
 

@@ -14,7 +14,7 @@ from django.conf import settings
 from PIL import Image
 
 from botsite import aws
-from botsite.bot.buttons import presses
+from botsite.bot.buttons import cancel
 from botsite.bot.people import preferences
 from botsite.bot.people.preferences import Preferences
 from botsite.bot.words import found
@@ -659,7 +659,7 @@ def test_cancel_of_finished_album_comes_too_late(sending: Sending) -> None:
     sending.send(2)
     (message,) = waiting(sending.user)
     sending.finish()
-    assert press(sending.user, message) == presses.TOO_LATE
+    assert press(sending.user, message) == cancel.TOO_LATE
     assert not any(photo.cancelled for photo in sending.photos())
 
 

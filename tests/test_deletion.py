@@ -16,7 +16,7 @@ from django.conf import settings
 
 from botsite import aws
 from botsite.bot.answers import waiting
-from botsite.bot.buttons import deeper
+from botsite.bot.buttons import redraw
 from botsite.bot.buttons.looks import Look
 from botsite.bot.incoming import guests, updates, welcome
 from botsite.bot.people import erase, preferences
@@ -337,7 +337,7 @@ def test_second_look_during_deletion_leaves_nothing(stack: LocalStack, user: Tel
     assert prediction
     assert deletions.begin(person(user), user.send_text("x"))
     with pytest.raises(images.ImageGone):
-        run(deeper.look(prediction, 1, Look(10)))
+        run(redraw.look_deeper(prediction, 1, Look(10)))
     assert all_of(user.chat_id) == [prediction.prediction_id]
 
 

@@ -14,6 +14,7 @@ from django.conf import settings
 from botsite import aws
 from botsite.bot.answers import deliver
 from botsite.bot.incoming import guests, receive, updates
+from botsite.bot.incoming.updates import Press
 from botsite.bot.telegram import guest_messages, rate_limit
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
@@ -199,11 +200,16 @@ def test_killed_site_leaves_call_to_another(
 def test_button_of_waiting_photo_tells_and_is_remembered(stack: LocalStack) -> None:
     waits = Prediction(uuid4().hex, next(_chats), 1, "photos/x", guest_query_id="1")
     predictions.create(waits)
-    assert asyncio.run(guests.show(waits.prediction_id, "inline")) == replies.looking()
+    assert asyncio.run(guests.show(pressed("inline"), waits.prediction_id)) == replies.looking()
     found = predictions.find(waits.prediction_id)
     assert found is not None
     assert found.inline_message_id == "inline"
-    assert "don't have" in asyncio.run(guests.show(waits.prediction_id, "another"))
+    assert "don't have" in asyncio.run(guests.show(pressed("another"), waits.prediction_id))
+
+
+def pressed(inline_message_id: str) -> Press:
+    """Return the press of a button under a guest's message."""
+    return Press(chat_id=0, message_id=0, query_id="1", data="guest", pressed_by=1, inline_message_id=inline_message_id)
 
 
 NOBODYS = "0" * 32

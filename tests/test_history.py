@@ -319,7 +319,7 @@ def test_feedback_is_bounded(user: TelegramUser) -> None:
 @pytest.mark.parametrize("word", ["x", "2", "-1", "２", "0000", "missed "])
 def test_forged_word_is_unknown(word: str) -> None:
     prediction = Prediction("0" * 32, 1, 2, "photos/x", candidates=(BUS, DOG))
-    assert not complaints.known(prediction, word)
+    assert not complaints._known(prediction, word)
 
 
 def test_every_box_has_button() -> None:
@@ -332,7 +332,7 @@ def test_every_box_has_button() -> None:
     for button in (button for row in rows for button in row):
         _, _, written, *word = button.data.split(":")
         assert looks.read(prediction, written) == look
-        assert all(complaints.known(prediction, each) for each in word)
+        assert all(complaints._known(prediction, each) for each in word)
         assert len(button.data.encode()) <= 64
 
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from django.conf import settings
 
-from botsite.bot.buttons import complaints, deeper, looks, presses, redraw
+from botsite.bot.buttons import cancel, complaints, looks, presses, redraw
 from botsite.bot.people import erase, history, knows, preferences
 from botsite.bot.words import captions, found, language, replies
 from botsite.bot.words.language import NAMES
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Of answerCallbackQuery, and of the widest buttons, of which three stand side by side at most.
 ALERT_LENGTH, CLASS_BUTTON_LENGTH = 200, 24
 # Their constants are notices for who presses a button; but for these, which are messages.
-NOTICING = (presses, complaints, deeper, erase, history, knows, preferences, redraw, replies)
+NOTICING = (presses, cancel, complaints, erase, history, knows, preferences, redraw, replies)
 MESSAGES = (erase.ASK, erase.ASK_IN_GROUP, preferences.TEXT)
 BUS = Detection("bus", 0.9, 0.5, 0.4, 0.5, 0.5)
 

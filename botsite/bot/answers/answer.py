@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Literal
 
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from botsite.bot.buttons import looks, redraw
+from botsite.bot.answers import drawing
+from botsite.bot.buttons import looks
 from botsite.bot.telegram import api, edits, guest_messages
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Keyboard
@@ -197,7 +199,8 @@ async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.
 async def _crops(prediction: Prediction) -> list[bytes]:
     """Return the objects cut out, as far as an album has room beside the photo; none if that can't be."""
     try:
-        return (await redraw.cut_out(prediction, looks.first(prediction)))[: api.ALBUM_AT_MOST - 1]
+        drawn = looks.drawn(prediction, looks.first(prediction))
+        return await drawing.undisturbed(partial(drawing.crops, *drawn, api.ALBUM_AT_MOST - 1))
     except images.ImageGone as error:
         log.warning("crops_left_out", error=repr(error))
         return []

@@ -31,9 +31,6 @@ _FIRST_WAIT, _LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 _GIVE_UP_AFTER_FAILURES = 14
 # No answer is tried for longer, for whatever reason it fails: Telegram itself drops updates after that time.
 _GIVE_UP_AFTER = timedelta(hours=24)
-# Answers under way, with the time when they began. One that takes longer waits for something else than this process.
-_delivering: dict[asyncio.Task[Attempt], float] = {}
-_LONG_SECONDS = 3.0
 
 
 async def deliver(prediction_id: str, *, at_once: bool = False) -> Attempt:
@@ -42,15 +39,7 @@ async def deliver(prediction_id: str, *, at_once: bool = False) -> Attempt:
     It continues when the caller is gone: Django cancels a view whose client hangs up, and an answer that was sent but
     not recorded would be sent again. `at_once`: an album whose photos are all finished is not kept open for more.
     """
-    delivering = in_flight.start(_deliver(prediction_id, at_once))
-    _delivering[delivering] = time.monotonic()
-    delivering.add_done_callback(_delivering.pop)
-    return await asyncio.shield(delivering)
-
-
-def under_way() -> bool:
-    """Return whether this process is busy with an answer."""
-    return any(time.monotonic() - began < _LONG_SECONDS for began in _delivering.values())
+    return await asyncio.shield(in_flight.start_answer(_deliver(prediction_id, at_once)))
 
 
 async def _deliver(prediction_id: str, at_once: bool) -> Attempt:

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight
-from botsite.bot.answers import answer, deliver
+from botsite.bot.answers import answer
 from botsite.bot.telegram import edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
@@ -73,7 +73,7 @@ async def acknowledge(prediction: Prediction) -> bool:
     Its loss is nobody's failure, and it is not made up for. A process with an answer to send leaves it out: a busy
     site's answers would come later for it.
     """
-    if deliver.under_way() or len(_telling) >= _TOLD_AT_ONCE:
+    if in_flight.answering() or len(_telling) >= _TOLD_AT_ONCE:
         return False
     # The webhook's answer doesn't wait long; but a message that comes late has to be known, or it would stay.
     telling = in_flight.start(_tell(prediction))

@@ -4,6 +4,8 @@ from asgiref.sync import sync_to_async
 
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.looks import Look
+from botsite.bot.buttons.presses import UNKNOWN, look_button, photo_button
+from botsite.bot.incoming.updates import Press
 from botsite.bot.telegram import edits
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
@@ -19,17 +21,26 @@ MISSED, BACK = noop("You missed something"), noop("Back")
 _BOXES_AT_MOST = 20
 
 
-async def ask(prediction: Prediction, message_id: int, look: Look) -> str:
-    """Put a button for each box under the answer."""
-    await edits.change_keyboard(prediction.chat_id, message_id, keyboard(prediction, look))
-    return ""
-
-
-async def take(prediction: Prediction, message_id: int, look: Look, word: str) -> str:
-    """Store what is wrong, and bring the answer's own buttons back; return the notice to show."""
+@photo_button(looks.WRONG, messages=1)
+async def complain(prediction: Prediction, press: Press, wanted: str) -> str:
+    """Put a button for each box under the answer, and store what is wrong at the press of one."""
+    written, _, word = wanted.partition(":")
+    look = looks.read(prediction, written)
+    if look is None or (word and not _known(prediction, word)):
+        return gettext(UNKNOWN)
+    if not word:
+        await edits.change_keyboard(press.chat_id, press.message_id, keyboard(prediction, look))
+        return ""
     if await _in_thread(feedback.add)(prediction, word):
-        await edits.change_keyboard(prediction.chat_id, message_id, looks.keyboard(prediction, look))
+        await edits.change_keyboard(press.chat_id, press.message_id, looks.keyboard(prediction, look))
     return gettext(THANKS)
+
+
+@look_button(looks.BACK)
+async def back(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Bring the answer's own buttons back."""
+    await edits.change_keyboard(prediction.chat_id, message_id, looks.keyboard(prediction, wanted))
+    return ""
 
 
 def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
@@ -51,7 +62,7 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     return [*rows, [missed], [Button(gettext(BACK), looks.data(prediction, look, looks.BACK))]]
 
 
-def known(prediction: Prediction, word: str) -> bool:
+def _known(prediction: Prediction, word: str) -> bool:
     """Return whether a word of a button says something about this photo."""
     number = int(word) if word.isascii() and word.isdecimal() and len(word) < 4 else -1
     return word == feedback.MISSED or 0 <= number < len(prediction.candidates)

@@ -67,6 +67,11 @@ def shown(prediction: Prediction, look: Look) -> list[Detection]:
     return choose(prediction.candidates or prediction.detections, options(prediction, look))
 
 
+def drawn(prediction: Prediction, look: Look) -> tuple[Prediction, list[Detection], Options]:
+    """Return what drawing a look takes: the photo, its boxes and its options."""
+    return prediction, shown(prediction, look), options(prediction, look)
+
+
 def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     """Return the buttons that lead from a look to its neighbours; none for clips and the first releases."""
     if prediction.clip or (prediction.detections and not prediction.candidates):

@@ -1,69 +1,35 @@
-"""Show an answered photo in another way, from its stored boxes: no job, no machine, within a second."""
+"""Show an answered photo in another way, from its stored boxes: no job, no machine, within a second.
 
-import asyncio
-import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+What is stored of a photo ends at 10 %. Below that the model looks again: a new job with an answer of its own. Its id is
+derived from the first one's, so a photo is looked at once more at most, however often the button is pressed.
+"""
 
-import structlog
+import hashlib
+import hmac
+from functools import partial
+
 from asgiref.sync import sync_to_async
+from django.conf import settings
 
-from botsite.bot.buttons import looks
+from botsite import pause
+from botsite.bot.answers import drawing, waiting
+from botsite.bot.buttons import looks, presses
 from botsite.bot.buttons.looks import Look
+from botsite.bot.buttons.presses import look_button
+from botsite.bot.incoming import limits, welcome
 from botsite.bot.telegram import api, edits
 from botsite.bot.words import found, replies
-from detection import exports, images
+from detection import deletions, exports, images, jobs, operations, times
 from detection.schemas import Prediction
 from detection.sentences import noop
 
-if TYPE_CHECKING:
-    from detection.picture.pixels import OrdinaryJpeg
-    from detection.picture.render import Scene
-
-log = structlog.get_logger()
-
 _in_thread = sync_to_async(thread_sensitive=False)
-# More than this is scaled down.
-_FILE_AT_MOST_BYTES = 25_000_000
-# Of the same person or chat: somebody who presses all the time keeps nobody else from it.
-_OF_ONE_AT_MOST = 2
 SMALLER = noop("At its full size this file is too large for me to draw again, so it is smaller now.")
-T = TypeVar("T")
+LOOKING = noop("I'll look at it once more.")
+LOOKED = noop("I've looked at it once more already.")
 
 
-class Busy(Exception):
-    """Too many pictures wait to be drawn."""
-
-
-class _Turns:
-    """Presses take turns, and so many wait at most."""
-
-    def __init__(self, at_most: int) -> None:
-        self.alone, self._at_most = asyncio.Semaphore(1), at_most
-        self._waiting: list[set[int]] = []
-
-    @asynccontextmanager
-    async def turn(self, prediction: Prediction) -> AsyncIterator[None]:
-        """Wait for a turn. Raise Busy if others, or the same person or chat, wait for one already."""
-        who = {prediction.chat_id, prediction.sender_id or prediction.chat_id}
-        theirs = [each for each in self._waiting if each & who]
-        if len(self._waiting) >= self._at_most or len(theirs) >= _OF_ONE_AT_MOST:
-            raise Busy
-        self._waiting.append(who)
-        try:
-            async with self.alone:
-                yield
-        finally:
-            self._waiting.remove(who)
-
-
-# A site draws one picture at a time: a decoded photo takes megabytes.
-_drawings = _Turns(16)
-# It has one file at a time on its way, which takes its size two or three times, and minutes perhaps.
-_files = _Turns(6)
-
-
+@look_button(looks.LOOK)
 async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Turn the message into the photo as it is wanted, and return what to tell. Raise TelegramError, Busy or ImageGone.
 
@@ -71,29 +37,61 @@ async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """
     chat_id, text, keyboard = prediction.chat_id, _caption(prediction, wanted), looks.keyboard(prediction, wanted)
     if not prediction.as_file:
-        picture = await _drawn(_picture, prediction, wanted)
+        picture = await drawing.in_turn(prediction, partial(drawing.picture, *looks.drawn(prediction, wanted)))
         await edits.turn_into_photo(chat_id, message_id, picture, text, keyboard=keyboard)
         return ""
-    async with _files.turn(prediction):
-        picture, full = await _undisturbed(_full, prediction, wanted)
+    async with drawing.FILES.turn(prediction):
+        picture, full = await drawing.undisturbed(partial(drawing.full, *looks.drawn(prediction, wanted)))
         await edits.turn_into_document(chat_id, message_id, picture, text, keyboard=keyboard)
     return "" if full else SMALLER
 
 
+@look_button(looks.ORIGINAL, once=True)
 async def original(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send the photo as it is wanted at full resolution, as a file that answers the message. Raise as `look` does."""
-    async with _files.turn(prediction):
-        picture = await _undisturbed(_original, prediction, wanted)
-        await api.send_image(
-            prediction.chat_id,
-            picture,
-            _caption(prediction, wanted),
-            form="document",
-            name="detections.jpg",
-            reply_to=message_id,
-            thread_id=prediction.thread_id,
-        )
+    if not prediction.shrunk:
+        return presses.UNKNOWN
+    async with drawing.FILES.turn(prediction):
+        picture = await drawing.undisturbed(partial(drawing.original, *looks.drawn(prediction, wanted)))
+        await _send_file(prediction, message_id, picture, _caption(prediction, wanted), "detections.jpg")
     return ""
+
+
+@look_button(looks.CROPS, messages=api.ALBUM_AT_MOST, once=True)
+async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
+    cut = partial(drawing.crops, *looks.drawn(prediction, wanted), api.ALBUM_AT_MOST)
+    await api.send_album(
+        prediction.chat_id,
+        await drawing.in_turn(prediction, cut),
+        reply_to=message_id,
+        thread_id=prediction.thread_id,
+    )
+    return ""
+
+
+@look_button(looks.DATA, once=True)
+async def data(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Send what is shown as a ZIP of data for other programs. Raise as `look` does."""
+    archive = await drawing.in_turn(prediction, partial(_archive, prediction, wanted))
+    await _send_file(prediction, message_id, archive, "", "detections.zip")
+    return ""
+
+
+def _archive(prediction: Prediction, wanted: Look) -> bytes:
+    return exports.archive(prediction, looks.shown(prediction, wanted), drawing.size(prediction))
+
+
+async def _send_file(prediction: Prediction, message_id: int, content: bytes, caption: str, name: str) -> None:
+    await api.send_image(
+        prediction.chat_id,
+        content,
+        caption,
+        form="document",
+        name=name,
+        reply_to=message_id,
+        thread_id=prediction.thread_id,
+    )
 
 
 def _caption(prediction: Prediction, wanted: Look) -> str:
@@ -103,139 +101,54 @@ def _caption(prediction: Prediction, wanted: Look) -> str:
     return replies.none_of(only) if only else replies.nothing_found()
 
 
-async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
-    """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
-    await api.send_album(
+@look_button(looks.DEEPER, messages=0)
+async def look_deeper(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Send the job, and return what to tell, in English. Raise images.ImageGone, limits.Busy or botocore's errors.
+
+    It counts as a photo of the person's.
+    """
+    del message_id
+    if prediction.floor_percent:
+        return LOOKED
+    if await _in_thread(images.head)(prediction.image_key, 1) is None:
+        raise images.ImageGone(f"{prediction.image_key} is not there any more")
+    again, person = _deeper(prediction, wanted), prediction.sender_id or prediction.chat_id
+    if not await _in_thread(jobs.find)(again.prediction_id):
+        reached = await _in_thread(limits.take)(person, again.prediction_id)
+        if reached:
+            return welcome.sentence(reached)
+    created = await _in_thread(jobs.submit_stored)(again)
+    # A deletion that has begun since may have looked before this was stored.
+    came_at = times.latest(prediction.created_at)
+    if await _in_thread(deletions.covers)(prediction.chat_id, prediction.sender_id, came_at):
+        await _in_thread(operations.delete)(again.prediction_id)
+        raise images.ImageGone(f"{prediction.prediction_id} was deleted")
+    stored = created.prediction
+    if stored is None or stored.finished:
+        return LOOKED
+    if created.granted and not await _in_thread(pause.current)() and await _in_thread(waiting.needed)():
+        await waiting.acknowledge(stored)
+    return LOOKING
+
+
+def _deeper(prediction: Prediction, wanted: Look) -> Prediction:
+    """Return a prediction for the same photo, in the same message, that is shown as the look but for its confidence."""
+    return Prediction(
+        _derived(prediction.prediction_id),
         prediction.chat_id,
-        await _drawn(_crops, prediction, wanted),
-        reply_to=message_id,
+        prediction.message_id,
+        image_key=prediction.image_key,
+        photo_bytes=prediction.photo_bytes,
+        sender_id=prediction.sender_id,
         thread_id=prediction.thread_id,
+        language=prediction.language,
+        as_file=prediction.as_file,
+        floor_percent=looks.DEEPEST,
+        received_at=times.now(),
+        options=looks.options(prediction, wanted.at(looks.DEEPEST)),
     )
-    return ""
 
 
-async def cut_out(prediction: Prediction, wanted: Look) -> list[bytes]:
-    """Return the first objects that are shown as JPEGs, for an answer, however many presses wait. Raise ImageGone."""
-    return await _undisturbed(_crops, prediction, wanted)
-
-
-async def data(prediction: Prediction, message_id: int, wanted: Look) -> str:
-    """Send what is shown as a ZIP of data for other programs. Raise as `look` does."""
-    archive = await _drawn(_archive, prediction, wanted)
-    await api.send_image(
-        prediction.chat_id,
-        archive,
-        "",
-        form="document",
-        name="detections.zip",
-        reply_to=message_id,
-        thread_id=prediction.thread_id,
-    )
-    return ""
-
-
-async def _drawn(work: Callable[[Prediction, Look], T], prediction: Prediction, wanted: Look) -> T:
-    """Do the work in a thread, in turn with others. Raise Busy."""
-    async with _drawings.turn(prediction):
-        return await _in_thread(work)(prediction, wanted)
-
-
-async def _undisturbed(work: Callable[[Prediction, Look], T], prediction: Prediction, wanted: Look) -> T:
-    """Do the work in a thread, for an answer, or for one who has a turn already."""
-    async with _drawings.alone:
-        return await _in_thread(work)(prediction, wanted)
-
-
-def _picture(prediction: Prediction, wanted: Look) -> bytes:
-    from detection.picture import render
-
-    return render.picture(_scene(prediction), looks.shown(prediction, wanted), looks.options(prediction, wanted))
-
-
-def _full(prediction: Prediction, wanted: Look) -> tuple[bytes, bool]:
-    """Return the picture of a file, and whether it has the file's full resolution."""
-    from detection.picture import full_size, strips
-
-    stored = _stored(prediction.copy_key)
-    copy = strips.read(stored) if stored else None
-    if copy is None:
-        # A worker of the release before, or a file that can't be decoded at its full size.
-        return _picture(prediction, wanted), False
-    for shrink in (1, 2, 4):
-        size = -(-copy.width // shrink), -(-copy.height // shrink)
-        try:
-            blocks = full_size.people(copy.small(), prediction.candidates, size) if wanted.blur else []
-            picture = full_size.FullPicture(
-                size,
-                looks.shown(prediction, wanted),
-                prediction.classes,
-                labelled=wanted.labels,
-                blocks=blocks,
-                at_most_bytes=_FILE_AT_MOST_BYTES,
-            )
-            for rows in copy.strips(shrink):
-                picture.add(rows)
-            return picture.finish(), shrink == 1
-        except (strips.TooLarge, ValueError) as error:
-            # Too many bytes, or a damaged copy.
-            log.info("full_picture_too_large", shrink=shrink, reason=str(error))
-    return _picture(prediction, wanted), False
-
-
-def _original(prediction: Prediction, wanted: Look) -> bytes:
-    from detection.picture import full_size, pixels
-
-    jpeg = pixels.ordinary_jpeg(images.get(prediction.image_key))
-    image = jpeg.decode(least_side=math.inf) if jpeg else None
-    if image is None:
-        raise images.ImageGone("the photo cannot be decoded here")
-    height, width = image.shape[:2]
-    blocks = full_size.people(image, prediction.candidates, (width, height)) if wanted.blur else []
-    picture = full_size.FullPicture(
-        (width, height), looks.shown(prediction, wanted), prediction.classes, labelled=wanted.labels, blocks=blocks
-    )
-    picture.add(image)
-    return picture.finish()
-
-
-def _crops(prediction: Prediction, wanted: Look) -> list[bytes]:
-    from detection.picture import render
-
-    shown, options = looks.shown(prediction, wanted), looks.options(prediction, wanted)
-    return render.crops(_scene(prediction), shown, api.ALBUM_AT_MOST, options)
-
-
-def _archive(prediction: Prediction, wanted: Look) -> bytes:
-    photo = _photo(prediction)
-    return exports.archive(prediction, looks.shown(prediction, wanted), (photo.width, photo.height))
-
-
-def _scene(prediction: Prediction) -> "Scene":
-    from detection.picture.render import Scene
-
-    image = _photo(prediction).decode()
-    if image is None:
-        raise images.ImageGone("the photo cannot be decoded here")
-    return Scene(image, prediction.candidates, prediction.classes)
-
-
-def _photo(prediction: Prediction) -> "OrdinaryJpeg":
-    """Return the photo; for a file, the worker's copy of it. Raise images.ImageGone."""
-    # The libraries take 40 MB, which a site spends once somebody presses a button.
-    from detection.picture import pixels, strips
-
-    keys = (prediction.image_key, prediction.copy_key)
-    for key in reversed(keys) if prediction.as_file else keys:
-        stored = _stored(key)
-        if stored and (copy := strips.read(stored)):
-            return copy.whole
-        if stored and (jpeg := pixels.ordinary_jpeg(stored)):
-            return jpeg
-    raise images.ImageGone("there is no copy that a site decodes")
-
-
-def _stored(key: str) -> bytearray | None:
-    try:
-        return images.get(key)
-    except images.ImageGone:
-        return None
+def _derived(prediction_id: str) -> str:
+    identity = f"{prediction_id}:{looks.DEEPER}"
+    return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]

@@ -17,8 +17,9 @@ from django.conf import settings
 from botsite import in_flight, pause
 from botsite.bot.answers import deliver
 from botsite.bot.buttons import looks
+from botsite.bot.buttons.presses import GONE, button
 from botsite.bot.incoming import files, limits, welcome
-from botsite.bot.incoming.updates import Guest, Photo
+from botsite.bot.incoming.updates import Guest, Photo, Press
 from botsite.bot.people.preferences import NONE, Preferences
 from botsite.bot.telegram import client, guest_messages, rate_limit
 from botsite.bot.telegram.errors import TelegramError
@@ -34,7 +35,6 @@ log = structlog.get_logger()
 _in_thread = sync_to_async(thread_sensitive=False)
 SHOW = "guest"
 _SHOW_TEXT = noop("Show the answer")
-_GONE = noop("I don't have this photo any more.")
 
 
 async def called(guest: Guest, chosen: Preferences = NONE) -> None:
@@ -69,17 +69,19 @@ def prediction_id(bot_id: int, guest: Guest, photo: Photo) -> str:
     return hmac.new(settings.PREDICTION_ID_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()[:32]
 
 
-async def show(prediction_id: str, inline_message_id: str) -> str:
+@button(SHOW)
+async def show(press: Press, prediction_id: str) -> str:
     """Turn the message whose button was pressed into the answer; return what to tell if that can't be."""
+    inline_message_id = press.inline_message_id
     if not (inline_message_id and predictions.possible(prediction_id)):
-        return gettext(_GONE)
+        return gettext(GONE)
     try:
         noted = await _in_thread(predictions.note_guest_message)(prediction_id, inline_message_id)
     except items.Incomplete:
-        return gettext(_GONE)
+        return gettext(GONE)
     found = noted.prediction
     if found is None or found.inline_message_id != inline_message_id:
-        return gettext(_GONE)
+        return gettext(GONE)
     if not found.finished:
         return replies.looking()
     if noted.granted and found.delivery is Delivery.UNDELIVERABLE:

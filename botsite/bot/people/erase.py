@@ -10,9 +10,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import in_flight
+from botsite.bot.buttons.presses import button
 from botsite.bot.incoming import welcome
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people import preferences
+from botsite.bot.people.commands import command
 from botsite.bot.telegram import api, edits, rate_limit
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
@@ -45,16 +47,18 @@ _STATUSES_AT_MOST = 30
 _FAILURES = (TelegramError, ClientError, BotoCoreError, TimeoutError, deletions.TakenOver)
 
 
-async def ask(command: Command) -> None:
+@command("delete_my_data")
+async def ask(asked: Command) -> None:
     """Ask whether to delete. Raise TelegramError."""
-    if command.sender_id is None:
+    if asked.sender_id is None:
         return
-    asker = command.sender_id
+    asker = asked.sender_id
     keyboard = [[Button(gettext(text), f"{ERASE}:{word}:{asker}")] for text, word in ((DELETE, _YES), (KEEP, _NO))]
-    text = gettext(ASK_IN_GROUP if command.chat_id < 0 else ASK)
-    await api.send_text(command.chat_id, text, command.message_id, thread_id=command.thread_id, keyboard=keyboard)
+    text = gettext(ASK_IN_GROUP if asked.chat_id < 0 else ASK)
+    await api.send_text(asked.chat_id, text, asked.message_id, thread_id=asked.thread_id, keyboard=keyboard)
 
 
+@button(ERASE)
 async def pressed(press: Press, answer: str) -> str:
     """Delete, or don't; return the notice to show."""
     word, _, asker = answer.partition(":")

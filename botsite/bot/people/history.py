@@ -16,7 +16,9 @@ from asgiref.sync import sync_to_async
 from telegram import Message
 
 from botsite.bot.buttons import looks
+from botsite.bot.buttons.presses import button
 from botsite.bot.incoming.updates import Command, Press
+from botsite.bot.people.commands import command
 from botsite.bot.people.preferences import only_in_private
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.errors import TelegramError
@@ -47,28 +49,31 @@ _LINE_LENGTH = 120
 _PLACE = re.compile(r"(?P<way>[on]):(?P<id>[0-9a-f]{1,32}):(?P<at>\d{1,15})", re.ASCII)
 
 
-async def answer(command: Command) -> None:
+@command("history")
+async def answer(asked: Command) -> None:
     """Answer /history. Raise TelegramError or botocore's errors."""
-    if command.chat_id != command.sender_id:
-        await only_in_private(command)
+    if asked.chat_id != asked.sender_id:
+        await only_in_private(asked)
         return
-    text, keyboard = await _in_thread(_page)(command.chat_id, None, True)
-    await api.send_text(command.chat_id, text, command.message_id, keyboard=keyboard)
+    text, keyboard = await _in_thread(_page)(asked.chat_id, None, True)
+    await api.send_text(asked.chat_id, text, asked.message_id, keyboard=keyboard)
 
 
-async def statistics(command: Command) -> None:
+@command("stats")
+async def statistics(asked: Command) -> None:
     """Answer /stats. Raise TelegramError or botocore's errors."""
-    if command.chat_id != command.sender_id:
-        await only_in_private(command)
+    if asked.chat_id != asked.sender_id:
+        await only_in_private(asked)
         return
 
     async def text() -> str:
         async with _counting:
-            return await _in_thread(_statistics)(command.chat_id)
+            return await _in_thread(_statistics)(asked.chat_id)
 
-    await api.send_text(command.chat_id, text, command.message_id)
+    await api.send_text(asked.chat_id, text, asked.message_id)
 
 
+@button(HISTORY)
 async def pressed(press: Press, wanted: str) -> str:
     """Turn to another page, or show a photo again; return the notice to show."""
     if press.chat_id != press.pressed_by:

@@ -5,7 +5,9 @@ from difflib import get_close_matches
 
 from asgiref.sync import sync_to_async
 
+from botsite.bot.buttons.presses import BUSY, button
 from botsite.bot.incoming.updates import Command, Press
+from botsite.bot.people.commands import command
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
@@ -25,18 +27,22 @@ _PAGE = 120
 _FOUND_AT_MOST, _WORD_LENGTH, _NAME_LENGTH = 20, 40, 40
 
 
-async def answer(command: Command) -> None:
+@command("what")
+async def answer(asked: Command) -> None:
     """Answer /what, with a word or without. Raise TelegramError or botocore's errors."""
     labels = await _in_thread(known_classes.read)()
-    if command.argument:
-        text, keyboard = search(command.argument, labels), list[list[Button]]()
+    if asked.argument:
+        text, keyboard = search(asked.argument, labels), list[list[Button]]()
     else:
         text, keyboard = page(labels, 0)
-    await api.send_text(command.chat_id, text, command.message_id, thread_id=command.thread_id, keyboard=keyboard)
+    await api.send_text(asked.chat_id, text, asked.message_id, thread_id=asked.thread_id, keyboard=keyboard)
 
 
+@button(WHAT)
 async def pressed(press: Press, wanted: str) -> str:
     """Turn to another page; anybody may. Return the notice to show."""
+    if not await edits.leaves_room(press.chat_id):
+        return gettext(BUSY)
     labels = await _in_thread(known_classes.read)()
     number = int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 4 else -1
     if not 0 <= number * _PAGE < max(len(labels), 1):

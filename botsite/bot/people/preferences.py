@@ -16,7 +16,9 @@ from django.conf import settings
 
 from botsite import aws
 from botsite.bot.buttons import looks
+from botsite.bot.buttons.presses import button
 from botsite.bot.incoming.updates import Command, Press
+from botsite.bot.people.commands import command
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
@@ -139,14 +141,15 @@ UNKNOWN = noop("I don't know this button any more. Send /settings again.")
 _LEAST, _LABELS, _BLUR, _LANGUAGE, _LIST, _NONE, _SHOW = "least", "labels", "blur", "language", "list", "none", "show"
 
 
-async def show(command: Command) -> None:
+@command("settings")
+async def show(asked: Command) -> None:
     """Send the message. Raise TelegramError or botocore's errors."""
-    if command.chat_id != command.sender_id:
-        await only_in_private(command)
+    if asked.chat_id != asked.sender_id:
+        await only_in_private(asked)
         return
-    chosen = await of(command.sender_id)
-    keyboard = _keyboard(chosen, command.sender_id)
-    await api.send_text(command.chat_id, _text(chosen), command.message_id, keyboard=keyboard)
+    chosen = await of(asked.sender_id)
+    keyboard = _keyboard(chosen, asked.sender_id)
+    await api.send_text(asked.chat_id, _text(chosen), asked.message_id, keyboard=keyboard)
 
 
 async def only_in_private(command: Command) -> None:
@@ -155,6 +158,7 @@ async def only_in_private(command: Command) -> None:
     await api.send_text(command.chat_id, text, command.message_id, thread_id=command.thread_id)
 
 
+@button(CHOOSE)
 async def pressed(press: Press, wanted: str) -> str:
     """Change a preference, and the message; return the notice to show."""
     user, _, change = wanted.partition(":")
