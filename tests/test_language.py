@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
+from botsite.bot import features  # noqa: F401 - each registers its commands
 from botsite.bot.answers import deliver
 from botsite.bot.incoming import receive, updates
 from botsite.bot.telegram import client

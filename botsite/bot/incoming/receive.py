@@ -96,49 +96,62 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
     bot_id = await _in_thread(client.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
-        known = await _in_thread(jobs.find)(identity)
-        if known:
-            log.info("photo_repeated")
-            if known.finished:
-                await deliver.deliver(identity)
-            return
-        if await _deleted(photo, identity):
-            return
-        asked = captions.read(photo.caption, chosen.options)
-        own = asked != chosen.options
-        kept_out = await welcome.over_limit(photo, identity)
-        album = None if kept_out else await albums.join(bot_id, photo, identity, asked if own else None)
-        # Of an album, only one photo has the caption, perhaps one that comes later: the worker looks again.
-        options = album.options if album and album.options and not own else asked
-        prediction = Prediction(
-            identity,
-            photo.chat_id,
-            photo.message_id,
-            image_key=f"photos/{identity}",
-            sender_id=photo.sender_id,
-            thread_id=photo.thread_id,
-            language=language.current(),
-            received_at=times.now(),
-            as_file=photo.as_file,
-            clip=photo.clip,
-            album_id=album.album_id if album else None,
-            captioned=own,
-            options=options,
-            floor_percent=looks.floor_percent(options),
-        )
-        if kept_out:
-            await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
-            if not await _deleted(photo, identity):
-                await _tell(identity)
-            return
-        try:
-            file = await files.fetch(photo)
-        except files.Refused as error:
-            await _in_thread(jobs.refuse)(prediction, str(error))
-            if not await _deleted(photo, identity):
-                await deliver.deliver(identity)
-            return
-        await asyncio.shield(in_flight.start(_submit(photo, prediction, file)))
+        if not (await _repeated(identity) or await _deleted(photo, identity)):
+            await _take(photo, chosen, bot_id, identity)
+
+
+async def _repeated(identity: str) -> bool:
+    """Return whether the photo is stored already; its answer is sent again if it may be missing."""
+    known = await _in_thread(jobs.find)(identity)
+    if known is None:
+        return False
+    log.info("photo_repeated")
+    if known.finished:
+        await deliver.deliver(identity)
+    return True
+
+
+async def _take(photo: Photo, chosen: Preferences, bot_id: int, identity: str) -> None:
+    """Fetch and submit a new photo, or refuse it."""
+    kept_out = await welcome.over_limit(photo, identity)
+    prediction = await _prediction(photo, chosen, bot_id, identity, with_album=not kept_out)
+    if kept_out:
+        await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
+        if not await _deleted(photo, identity):
+            await _tell(identity)
+        return
+    try:
+        file = await files.fetch(photo)
+    except files.Refused as error:
+        await _in_thread(jobs.refuse)(prediction, str(error))
+        if not await _deleted(photo, identity):
+            await deliver.deliver(identity)
+        return
+    await asyncio.shield(in_flight.start(_submit(photo, prediction, file)))
+
+
+async def _prediction(photo: Photo, chosen: Preferences, bot_id: int, identity: str, *, with_album: bool) -> Prediction:
+    asked = captions.read(photo.caption, chosen.options)
+    own = asked != chosen.options
+    album = await albums.join(bot_id, photo, identity, asked if own else None) if with_album else None
+    # Of an album, only one photo has the caption, perhaps one that comes later: the worker looks again.
+    options = album.options if album and album.options and not own else asked
+    return Prediction(
+        identity,
+        photo.chat_id,
+        photo.message_id,
+        image_key=f"photos/{identity}",
+        sender_id=photo.sender_id,
+        thread_id=photo.thread_id,
+        language=language.current(),
+        received_at=times.now(),
+        as_file=photo.as_file,
+        clip=photo.clip,
+        album_id=album.album_id if album else None,
+        captioned=own,
+        options=options,
+        floor_percent=looks.floor_percent(options),
+    )
 
 
 async def _tell(identity: str) -> None:
