@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Of answerCallbackQuery, and of the widest buttons, of which three stand side by side at most.
 ALERT_LENGTH, CLASS_BUTTON_LENGTH = 200, 24
 # Their constants are notices for who presses a button; but for these, which are messages.
-NOTICING = (presses, cancel, complaints, erase, history, knows, preferences, redraw, replies)
+NOTICING = (presses, cancel, complaints, erase, history, knows, preferences, redraw)
 MESSAGES = (erase.ASK, erase.ASK_IN_GROUP, preferences.TEXT)
 BUS = Detection("bus", 0.9, 0.5, 0.4, 0.5, 0.5)
 
