@@ -69,9 +69,7 @@ def test_programs_read_what_is_theirs(endpoint: str) -> None:
     assert "photo" in answers[2].text
 
 
-def test_page_of_another_origin_reads_nothing(
-    browser: Browser, endpoint: str, telegram: str, tmp_path: Path
-) -> None:
+def test_page_of_another_origin_reads_nothing(browser: Browser, endpoint: str, telegram: str, tmp_path: Path) -> None:
     port = free_port("127.0.0.3")
     command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.3", "--directory", str(tmp_path), str(port)]
     calls = [*_calls(endpoint), (f"{telegram}/control/calls", "GET", {}, None)]

@@ -9,6 +9,7 @@ from typing import Any
 
 REFUSAL = "No web page may call this server: use it from a program on this machine, at 127.0.0.1, without an Origin."
 _NAMES = ("127.0.0.1", "localhost")
+_CORS = b"access-control-"
 
 Message = dict[str, Any]
 Send = Callable[[Message], Awaitable[None]]
@@ -28,8 +29,10 @@ def closed(app: Application, balances: Callable[[str], object]) -> Application:
 
     async def answer(scope: Message, receive: Callable[[], Awaitable[Message]], send: Send) -> None:
         async def send_to_programs(message: Message) -> None:
-            headers = [pair for pair in message.get("headers", ()) if not pair[0].lower().startswith(b"access-control-")]
-            await send({**message, "headers": headers} if "headers" in message else message)
+            if "headers" in message:
+                kept = [(name, value) for name, value in message["headers"] if not name.lower().startswith(_CORS)]
+                message = {**message, "headers": kept}
+            await send(message)
 
         headers = dict(scope.get("headers", ()))
         host = headers.get(b"host", b"").decode("latin-1")
