@@ -55,7 +55,7 @@ class Photo(_Said):
 
     `as_file`: it was sent as a file, not as a photo; `declared` is the type that its sender states for that, such as
     "image/heic". `clip`: it is an animation or a round video. `caption` is what the sender says about it; `album` is
-    the same for all photos of an album.
+    the same for all photos of an album. `author_id` is the user who sent it, if somebody else asks about it.
     """
 
     file_id: str
@@ -66,6 +66,7 @@ class Photo(_Said):
     declared: str = ""
     caption: str = ""
     album: str = ""
+    author_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,7 +283,8 @@ def _answered(message: Message) -> Message | None:
 def _replied_to(message: Message, where: dict[str, Any]) -> Photo | None:
     """Return the image in the message that this text replies to, which may stand in another chat or topic."""
     shown = _answered(message) or message.external_reply
-    return _image(shown, message.text, where) if shown else None
+    image = _image(shown, message.text, where) if shown else None
+    return replace(image, author_id=where["reply_to"]) if image and where["reply_to"] != where["sender_id"] else image
 
 
 def _image(shown: Message | ExternalReplyInfo, caption: Any, where: dict[str, Any], album: Any = None) -> Photo | None:
