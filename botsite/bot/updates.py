@@ -12,6 +12,8 @@ from telegram import CallbackQuery, Chat, ExternalReplyInfo, Message, Update, Us
 _LARGEST_ID = 2**63 - 1
 _CAPTION_LENGTH = 1024
 _FILE_ID = re.compile(r"[!-~]{1,500}", re.ASCII)
+# Half of a surrogate pair: JSON can hold it, but nothing can send or store it.
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8}){0,3}", re.ASCII)
 _ALBUM = re.compile(r"[!-~]{1,64}", re.ASCII)
 _USERNAME = re.compile(r"\w{1,32}", re.ASCII)
@@ -148,7 +150,7 @@ _ODD = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, Typ
 def parse(body: bytes) -> Incoming | None:
     """Return what the body of an update asks for, as `read` does. Raise NotJson or Malformed."""
     try:
-        update = json.loads(body)
+        update = json.loads(_HALF_PAIR.sub("\ufffd", json.dumps(json.loads(body), ensure_ascii=False)))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise NotJson(f"not JSON: {error!r:.200}") from error
     except (RecursionError, ValueError) as error:
