@@ -64,6 +64,17 @@ def test_forged_press_of_somebody_elses_photo_is_refused(people: tuple[TelegramU
     assert bob.message(reply.message_id) == reply
 
 
+def test_forged_press_in_private_shows_no_photo_of_another_chat(user: TelegramUser) -> None:
+    theirs = Prediction("cafe" * 8, user.chat_id + 600_000, 7, "photos/x")
+    predictions.create(theirs)
+    there = predictions.find(theirs.prediction_id)
+    reply = user.wait_for_reply(user.send_text("/help"))
+    for word in ("cancel", *presses._SHOWS, "wrong", "back"):
+        assert press(user, reply, f"{word}:{theirs.prediction_id}:2510") == presses.GONE
+    assert predictions.find(theirs.prediction_id) == there
+    assert user.message(reply.message_id) == reply
+
+
 @pytest.mark.parametrize("data", ["what:0", f"erase:no:{BOB}", f"erase:yes:{BOB}"])
 def test_forged_press_replaces_no_text_of_others(people: tuple[TelegramUser, TelegramUser], data: str) -> None:
     ada, bob = people
