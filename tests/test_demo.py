@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from deploy.local import lifeline
-from tests.support.processes import left_of, runs, wait_until
+from tests.support.processes import left_of, open_to_others, runs, wait_until
 
 pytestmark = pytest.mark.long
 
@@ -45,6 +45,24 @@ def test_demo_stopped_while_starting_leaves_nothing_running(tmp_path: Path, numb
     assert demo.returncode != 0
     assert "stopped before the sample photo was answered" in output
     assert left_of(tmp_path) == []
+
+
+def test_files_are_their_owners_alone(tmp_path: Path) -> None:
+    """Also in a folder that an older demo has left open."""
+    folder = tmp_path / "demo"
+    (folder / "logs").mkdir(parents=True)
+    for name in ("answer.jpg", "admin.sqlite3", "env", "logs/telegram.log"):
+        (folder / name).touch(mode=0o644)
+    demo = _demo(folder)
+    wait_until(lambda: "AWS_" in (folder / "env").read_text() or demo.poll() is not None)
+    assert demo.poll() is None
+    written = {one.name for one in folder.rglob("*")}
+    assert written >= {"env", "answer.jpg", "logs", "ministack.log", "scaling.log", "certificate.pem"}
+    assert [name for name in written if name.startswith("admin-") and name.endswith(".sqlite3")]
+    assert open_to_others(folder) == []
+    os.kill(demo.pid, signal.SIGTERM)
+    demo.communicate()
+    assert open_to_others(folder) == []
 
 
 def test_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:

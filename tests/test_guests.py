@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from django.conf import settings
 
 from botsite import aws
@@ -231,6 +232,29 @@ def test_failed_edit_is_tried_again(ada: TelegramUser, control: TelegramControl,
     assert answer.photo
     reaches(ada, Delivery.DELIVERED)
     assert from_bot(ada) == [answer]
+
+
+def test_picture_that_nobody_could_find_again_is_deleted(
+    ada: TelegramUser, storage: TelegramUser, control: TelegramControl, photo: bytes
+) -> None:
+    """Given DynamoDB that fails right after a picture went to the operator's chat."""
+    answered(ada, call(ada, photo))
+    waits = finished(reaches(ada, Delivery.DELIVERED), photo)
+    sent = len(control.calls("sendPhoto", STORAGE))
+
+    def fail(params: dict[str, object], **_: object) -> None:
+        if "picture_file_id" in str(params["UpdateExpression"]):
+            raise EndpointConnectionError(endpoint_url="dynamodb")
+
+    client, event = aws.dynamodb(), "provide-client-params.dynamodb.UpdateItem"
+    client.meta.events.register(event, fail, unique_id="fail")
+    try:
+        with pytest.raises(EndpointConnectionError):
+            asyncio.run(deliver.deliver(waits.prediction_id))
+    finally:
+        client.meta.events.unregister(event, unique_id="fail")
+    assert len(control.calls("sendPhoto", STORAGE)) == sent + 1
+    assert storage.messages() == []
 
 
 def test_rejected_picture_leaves_text(ada: TelegramUser, control: TelegramControl, photo: bytes) -> None:

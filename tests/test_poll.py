@@ -12,11 +12,16 @@ import httpx
 import psutil
 import pytest
 
+from botsite import aws
+from deploy.doctor import checks
+from deploy.doctor.findings import unknown
 from deploy.local.poll.inbox import Inbox
+from deploy.local.stack import SERVICE
 from deploy.local.telegram.client import TelegramControl, TelegramUser
+from deploy.operate import status
 from tests.support import emulators
 from tests.support.emulators import TOKEN
-from tests.support.processes import left_of, wait_until
+from tests.support.processes import left_of, open_to_others, wait_until
 from tests.support.running_poll import READY, Poll, refused, running_poll, starting_poll
 
 pytestmark = pytest.mark.long
@@ -24,6 +29,7 @@ pytestmark = pytest.mark.long
 # From the start of the command to the answer, on a machine that has run the demo: 30 s are promised for an idle one,
 # and this one runs other tests.
 COLD_START_SECONDS = 2 * 30
+BOT_ID = TOKEN.partition(":")[0]
 chat_ids = count(100)
 
 
@@ -36,8 +42,11 @@ def telegram() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The running poll's folder."""
-    return tmp_path_factory.mktemp("poll")
+    """The running poll's folder, which an older one has left open to others."""
+    folder = tmp_path_factory.mktemp("poll")
+    folder.chmod(0o755)
+    (folder / f"inbox-{BOT_ID}.sqlite3").touch(mode=0o644)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +124,33 @@ def test_secrets_are_nowhere(poll: Poll, folder: Path) -> None:
     assert len(children) >= 4
     for child in children:
         assert TOKEN not in " ".join(child.cmdline())
-        assert TOKEN not in child.environ().values()
+        is_site = any("gunicorn" in part for part in child.cmdline())
+        assert (TOKEN in child.environ().values()) == is_site
     texts = [file.read_text(errors="replace") for file in [poll.output, *(folder / "logs").iterdir()]]
     assert [text for text in texts if TOKEN in text] == []
-    assert (folder / f"inbox-{TOKEN.partition(':')[0]}.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_local_aws_never_has_the_token(poll: Poll, folder: Path) -> None:
+    (emulator,) = [one for one in left_of(folder) if "deploy.local.ministack" in one.cmdline()]
+    with emulators.taken_for_aws(emulator.environ()["AWS_ENDPOINT_URL"]):
+        manager = aws.client("secretsmanager")
+        names = [secret["Name"] for secret in manager.list_secrets()["SecretList"]]
+        values = {name: str(manager.get_secret_value(SecretId=name)) for name in names}
+        found = {one.name: one.verdict for one in checks.run(SERVICE, ["token", "webhook", "guests"])}
+        webhook = status.read(SERVICE, seconds=60)["webhook"]
+    assert "objdet/telegram-token" in names
+    assert [name for name, value in values.items() if TOKEN in value] == []
+    why = "secret objdet/telegram-token holds no token: under `poll` only the site has it"
+    assert set(found.values()) == {unknown(why)}
+    assert [line.text for line in webhook.lines] == [f"not known: {why}"]
+
+
+def test_files_are_their_owners_alone(poll: Poll, folder: Path) -> None:
+    assert (folder / f"inbox-{BOT_ID}.sqlite3").stat().st_size
+    assert {one.name for one in folder.rglob("*.log")} >= {"ministack.log", "polybot-1.log"}
+    # The test's own.
+    poll.output.chmod(0o600)
+    assert open_to_others(folder) == []
 
 
 def test_ended_worker_is_started_again(poll: Poll, folder: Path, someone: TelegramUser, photo: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Literal
 
 import structlog
 from asgiref.sync import sync_to_async
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite.bot.answers import drawing
@@ -192,7 +193,13 @@ async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.
     if image is None:
         return None
     picture = await guest_messages.store(image, prediction.chat_id, before)
-    await _in_thread(predictions.note_picture)(prediction.prediction_id, picture.file_id, picture.message_id)
+    try:
+        await _in_thread(predictions.note_picture)(prediction.prediction_id, picture.file_id, picture.message_id)
+    except (ClientError, BotoCoreError):
+        # Nothing else knows of it, and the next try sends another one.
+        if picture.message_id:
+            await guest_messages.forget(picture.message_id)
+        raise
     return picture
 
 

@@ -119,8 +119,8 @@ async def look_deeper(prediction: Prediction, message_id: int, wanted: Look) -> 
             return welcome.sentence(reached)
     created = await _in_thread(jobs.submit_stored)(again)
     # A deletion that has begun since may have looked before this was stored.
-    came_at = times.latest(prediction.created_at)
-    if await _in_thread(deletions.covers)(prediction.chat_id, prediction.sender_id, came_at):
+    whose, came_at = (prediction.chat_id, prediction.sender_id), times.latest(prediction.created_at)
+    if await _in_thread(deletions.covers)(*whose, came_at, prediction.author_id):
         await _in_thread(operations.delete)(again.prediction_id)
         raise images.ImageGone(f"{prediction.prediction_id} was deleted")
     stored = created.prediction
@@ -140,6 +140,7 @@ def _deeper(prediction: Prediction, wanted: Look) -> Prediction:
         image_key=prediction.image_key,
         photo_bytes=prediction.photo_bytes,
         sender_id=prediction.sender_id,
+        author_id=prediction.author_id,
         thread_id=prediction.thread_id,
         language=prediction.language,
         as_file=prediction.as_file,

@@ -26,7 +26,7 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import captions, language, replies
 from botsite.bot.words.language import gettext
-from detection import deletions, deliveries, items, jobs, operations, predictions, sentences, times
+from detection import authors, deletions, deliveries, items, jobs, operations, predictions, sentences, times
 from detection.schemas import Delivery, Form, Prediction
 from detection.sentences import noop
 
@@ -91,13 +91,13 @@ async def show(press: Press, prediction_id: str) -> str:
 
 
 async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
-    if await _deleted(guest, identity):
+    if await _deleted(guest, photo, identity):
         return
     try:
         await _begin_job(guest, photo, identity, chosen)
     finally:
         # A deletion may have looked before this was stored.
-        await _deleted(guest, identity)
+        await _deleted(guest, photo, identity)
 
 
 async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
@@ -107,8 +107,10 @@ async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferen
     if known is None and (kept_out := await welcome.over_guests_limit(guest, identity)):
         await say(guest, replies.failure(kept_out))
         return
+    new = _prediction(guest, photo, identity, chosen)
+    await _in_thread(authors.note)(new)
     # Before the answer, so that a site that takes over knows that there may be one.
-    first = (await _in_thread(predictions.create)(_prediction(guest, photo, identity, chosen))).granted
+    first = (await _in_thread(predictions.create)(new)).granted
     others = not first and await _in_thread(jobs.somebody_else_sends)(identity)
     prediction = await _in_thread(predictions.find)(identity)
     if others:
@@ -127,9 +129,9 @@ async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferen
         await _in_thread(jobs.complete)(prediction, file.data)
 
 
-async def _deleted(guest: Guest, identity: str) -> bool:
-    """Return whether the caller has had everything deleted since; then nothing is left of it here, either."""
-    if not await _in_thread(deletions.covers)(_own_chat(guest), guest.sender_id, guest.sent_at):
+async def _deleted(guest: Guest, photo: Photo, identity: str) -> bool:
+    """Return whether caller or author have had everything deleted since; then nothing is left of it here, either."""
+    if not await _in_thread(deletions.covers)(_own_chat(guest), guest.sender_id, guest.sent_at, photo.author_id):
         return False
     log.info("photo_was_deleted")
     await _in_thread(operations.delete)(identity)
@@ -152,6 +154,7 @@ def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
         guest.message_id,
         image_key=f"photos/{identity}",
         sender_id=guest.sender_id,
+        author_id=photo.author_id,
         language=language.current(),
         guest_query_id=guest.query_id,
         received_at=times.now(),

@@ -142,6 +142,7 @@ async def _prediction(photo: Photo, chosen: Preferences, bot_id: int, identity: 
         photo.message_id,
         image_key=f"photos/{identity}",
         sender_id=photo.sender_id,
+        author_id=photo.author_id,
         thread_id=photo.thread_id,
         language=language.current(),
         received_at=times.now(),
@@ -164,7 +165,7 @@ async def _tell(identity: str) -> None:
 
 async def _deleted(photo: Photo, identity: str) -> bool:
     """Return whether its sender has had everything deleted since; then nothing is left of it here, either."""
-    if not await _in_thread(deletions.covers)(photo.chat_id, photo.sender_id, photo.sent_at):
+    if not await _in_thread(deletions.covers)(photo.chat_id, photo.sender_id, photo.sent_at, photo.author_id):
         return False
     log.info("photo_was_deleted")
     await _in_thread(operations.delete)(identity)

@@ -12,6 +12,8 @@ from telegram import CallbackQuery, Chat, ExternalReplyInfo, Message, Update, Us
 _LARGEST_ID = 2**63 - 1
 _CAPTION_LENGTH = 1024
 _FILE_ID = re.compile(r"[!-~]{1,500}", re.ASCII)
+# Half of a surrogate pair: JSON can hold it, but nothing can send or store it.
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _LANGUAGE = re.compile(r"[a-zA-Z]{2,3}(-[a-zA-Z0-9]{1,8}){0,3}", re.ASCII)
 _ALBUM = re.compile(r"[!-~]{1,64}", re.ASCII)
 _USERNAME = re.compile(r"\w{1,32}", re.ASCII)
@@ -55,7 +57,7 @@ class Photo(_Said):
 
     `as_file`: it was sent as a file, not as a photo; `declared` is the type that its sender states for that, such as
     "image/heic". `clip`: it is an animation or a round video. `caption` is what the sender says about it; `album` is
-    the same for all photos of an album.
+    the same for all photos of an album. `author_id` is the user who sent it, if somebody else asks about it.
     """
 
     file_id: str
@@ -66,6 +68,7 @@ class Photo(_Said):
     declared: str = ""
     caption: str = ""
     album: str = ""
+    author_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +150,7 @@ _ODD = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, Typ
 def parse(body: bytes) -> Incoming | None:
     """Return what the body of an update asks for, as `read` does. Raise NotJson or Malformed."""
     try:
-        update = json.loads(body)
+        update = json.loads(_HALF_PAIR.sub("\ufffd", json.dumps(json.loads(body), ensure_ascii=False)))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise NotJson(f"not JSON: {error!r:.200}") from error
     except (RecursionError, ValueError) as error:
@@ -282,7 +285,8 @@ def _answered(message: Message) -> Message | None:
 def _replied_to(message: Message, where: dict[str, Any]) -> Photo | None:
     """Return the image in the message that this text replies to, which may stand in another chat or topic."""
     shown = _answered(message) or message.external_reply
-    return _image(shown, message.text, where) if shown else None
+    image = _image(shown, message.text, where) if shown else None
+    return replace(image, author_id=where["reply_to"]) if image and where["reply_to"] != where["sender_id"] else image
 
 
 def _image(shown: Message | ExternalReplyInfo, caption: Any, where: dict[str, Any], album: Any = None) -> Photo | None:

@@ -32,6 +32,10 @@ _bots: WeakKeyDictionary[asyncio.AbstractEventLoop, Bot] = WeakKeyDictionary()
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
 
 
+class NoToken(TelegramError):
+    """The secret has no value yet, or will have none: `poll` gives the token to its site alone."""
+
+
 @cache
 def token() -> str:
     """Return the token that this process uses: TELEGRAM_TOKEN, or else the stored one, read once."""
@@ -50,14 +54,13 @@ def stored_token(secret_id: str) -> str:
     if not secret_id:
         raise ImproperlyConfigured("Set TELEGRAM_TOKEN_SECRET to the Secrets Manager id of the bot's token.")
     try:
-        value: str = aws.client("secretsmanager").get_secret_value(SecretId=secret_id)["SecretString"]
+        value: str = aws.client("secretsmanager").get_secret_value(SecretId=secret_id).get("SecretString", "")
     except (ClientError, BotoCoreError) as error:
         raise TelegramError(f"reading secret {secret_id}: {error}", permanent=False) from error
     found = str(json.loads(value)["TELEGRAM_TOKEN"]) if value.lstrip().startswith("{") else value.strip()
     if not found:
-        raise TelegramError(
-            f"secret {secret_id} holds no token: `python manage.py provision` asks for it", permanent=False
-        )
+        why = "under `poll` only the site has it" if aws.emulated() else "`python manage.py provision` asks for it"
+        raise NoToken(f"secret {secret_id} holds no token: {why}", permanent=False)
     return found
 
 

@@ -53,6 +53,7 @@ class Inbox:
     def __init__(self, path: Path) -> None:
         # People's messages: only the owner of this account may read them.
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        path.chmod(0o600)
         self._database = sqlite3.connect(path)
         self._database.execute("PRAGMA synchronous = FULL")
         # What is removed is not to be read from the file any more.

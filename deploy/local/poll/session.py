@@ -17,7 +17,7 @@ from rich.console import Console
 from botsite import logs
 from deploy import background
 from deploy.interrupts import stoppable
-from deploy.local import sample
+from deploy.local import private, sample
 from deploy.local.poll.asking import HOW_TO_REMOVE, Asking, Ended, Say
 from deploy.local.poll.inbox import Inbox, Update
 from deploy.local.poll.lanes import Lanes, Webhook
@@ -134,7 +134,7 @@ def _introduce(console: Console, bot: Bot, stack: PollStack, model: str) -> None
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep a second one out of the folder within the block. Raise Ended."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make(folder)
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
