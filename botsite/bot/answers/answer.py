@@ -162,24 +162,26 @@ async def _compose(prediction: Prediction) -> Answer:
 
 async def _as_guest(prediction: Prediction, before: float) -> None:
     """Turn the guest's message into the answer: the boxed photo if Telegram has it, or can have it, else the text."""
-    # Without a message, nothing is stored for it.
-    guest_messages.message_of(prediction)
+    if prediction.inline_message_id is None:
+        # Nothing is stored for it, either.
+        raise TelegramError(f"query {prediction.guest_query_id}: its message isn't known", permanent=True)
+    where = prediction.inline_message_id, prediction.chat_id
     if prediction.status is Status.FAILED:
-        await guest_messages.turn_into_text(prediction, replies.failure(prediction.error), before)
+        await guest_messages.turn_into_text(*where, replies.failure(prediction.error), before)
         return
     caption = await _caption(prediction)
     try:
         picture = await _at_telegram(prediction, before)
     except TelegramError as error:
         # The text is the answer, at least until the picture can be had.
-        await guest_messages.turn_into_text(prediction, caption, before)
+        await guest_messages.turn_into_text(*where, caption, before)
         if not error.permanent:
             raise
         log.exception("picture_not_stored")
         return
     try:
-        if not (picture and await guest_messages.turn_into_photo(prediction, picture, caption, before)):
-            await guest_messages.turn_into_text(prediction, caption, before)
+        if not (picture and await guest_messages.turn_into_photo(*where, picture, caption, before)):
+            await guest_messages.turn_into_text(*where, caption, before)
     finally:
         if picture and picture.message_id and await guest_messages.forget(picture.message_id):
             await _in_thread(predictions.forget_picture)(prediction.prediction_id, picture.message_id)

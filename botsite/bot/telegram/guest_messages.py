@@ -14,7 +14,6 @@ from telegram import InlineQueryResultArticle, InputMediaPhoto, InputTextMessage
 from botsite.bot.telegram import client, edits, rate_limit, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
-from detection.schemas import Prediction
 
 log = structlog.get_logger()
 
@@ -83,25 +82,23 @@ async def forget(message_id: int) -> bool:
 
 
 @client.with_the_stored_token
-async def turn_into_text(prediction: Prediction, text: str, before: float) -> None:
+async def turn_into_text(inline_message_id: str, chat_id: int, text: str, before: float) -> None:
     """Turn the message into a text. Raise TelegramError."""
-    inline_message_id = message_of(prediction)
     bot = await client.bot()
     with sending.unchanged_is_fine():
-        async with sending.turn(prediction.chat_id, "editMessageText of a guest's", before, rate_limit.guest):
+        async with sending.turn(chat_id, "editMessageText of a guest's", before, rate_limit.guest):
             await bot.edit_message_text(
                 text, inline_message_id=inline_message_id, read_timeout=sending.LONGEST_SEND_SECONDS
             )
 
 
 @client.with_the_stored_token
-async def turn_into_photo(prediction: Prediction, picture: Picture, caption: str, before: float) -> bool:
+async def turn_into_photo(inline_message_id: str, chat_id: int, picture: Picture, caption: str, before: float) -> bool:
     """Turn the message into a photo that Telegram has; return False if it rejects that. Raise TelegramError."""
-    inline_message_id = message_of(prediction)
     bot = await client.bot()
     try:
         with sending.unchanged_is_fine():
-            async with sending.turn(prediction.chat_id, "editMessageMedia of a guest's", before, rate_limit.guest):
+            async with sending.turn(chat_id, "editMessageMedia of a guest's", before, rate_limit.guest):
                 await bot.edit_message_media(
                     InputMediaPhoto(picture.file_id, caption=caption),
                     inline_message_id=inline_message_id,
@@ -113,10 +110,3 @@ async def turn_into_photo(prediction: Prediction, picture: Picture, caption: str
         log.warning("result_image_refused", error=str(error))
         return False
     return True
-
-
-def message_of(prediction: Prediction) -> str:
-    """Return the name of the guest's message. Raise TelegramError if it isn't known."""
-    if prediction.inline_message_id is None:
-        raise TelegramError(f"query {prediction.guest_query_id}: its message isn't known", permanent=True)
-    return prediction.inline_message_id
