@@ -63,7 +63,7 @@ def check(name: str) -> None:
     path = Path(name)
     if not path.exists() and (path.suffix != ".pt" or path.parent != Path()):
         raise WeightsMissing(f"YOLO_WEIGHTS names {name}, which does not exist.")
-    if path.suffix == ".pt" and not can_export() and not _is_exported(path):
+    if path.suffix == ".pt" and not can_export() and not is_exported(path):
         raise WeightsMissing(_NEEDS_PYTORCH)
 
 
@@ -158,7 +158,8 @@ def _cached(path: Path) -> Path:
     return folder / path.name
 
 
-def _is_exported(path: Path) -> bool:
+def is_exported(path: Path) -> bool:
+    """Return whether the `.pt` file, here or in the cache, was exported already."""
     found = _at_hand(path)
     return found is not None and any(exported(found, precision).is_dir() for precision in ("int8", "fp16"))
 
