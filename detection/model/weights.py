@@ -48,11 +48,19 @@ def ultralytics() -> Any:
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_VERBOSE", "false")
     settings.CACHE_DIR.mkdir(parents=True, exist_ok=True)
-    # Otherwise importing openvino, which ultralytics does, reports to a statistics service.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    # Before ultralytics does.
+    openvino()
     import ultralytics
 
     return ultralytics
+
+
+def openvino() -> Any:
+    """Import openvino, which would otherwise report to a statistics service."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 def check(name: str) -> None:
@@ -138,15 +146,18 @@ def export(weights: Path, calibration: Path | None = None) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         copy = shutil.copy(weights, Path(folder) / weights.name)
         options = {"quantize": 8, "data": str(calibration)} if calibration else {"quantize": 16}
-        made = ultralytics().YOLO(copy).export(format="openvino", dynamic=True, **options)
-        try:
-            Path(made).rename(target)
-        except OSError:
-            # Another process was faster; a folder is never replaced while somebody may be loading it.
-            if not target.is_dir():
-                raise
+        keep(Path(ultralytics().YOLO(copy).export(format="openvino", dynamic=True, **options)), target)
     log.info("weights_exported", model=target.name)
     return target
+
+
+def keep(made: Path, target: Path) -> None:
+    """Move a folder that is complete, in one step. One that another process made meanwhile stays: it may be in use."""
+    try:
+        made.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def _at_hand(path: Path) -> Path | None:
