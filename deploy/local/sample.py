@@ -84,15 +84,15 @@ def everyday_photo() -> bytes:
 
 def portrait() -> bytes:
     """Return the portrait that matplotlib ships: Grace Hopper, in a photograph of the US Navy."""
-    return _shipped("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
+    return shipped("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
 
 
 def bus() -> bytes:
     """Return the street scene that ultralytics ships."""
-    return _shipped("ultralytics", "assets/bus.jpg")
+    return shipped("ultralytics", "assets/bus.jpg")
 
 
-def _shipped(package: str, file: str) -> bytes:
+def shipped(package: str, file: str) -> bytes:
     """Return a file of a package without importing the package (and torch or so with it)."""
     found = importlib.util.find_spec(package)
     assert found is not None
