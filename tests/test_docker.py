@@ -201,7 +201,7 @@ def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str
     subprocess.run(["sh", "-ec", script], env=env, cwd=app, check=True, capture_output=True)
     made = tmp_path / "srv" / "models" / "shapes_openvino_model"
     assert [path.name for path in made.parent.iterdir()] == [made.name]
-    assert openvino.is_plain_detector(made)
+    assert openvino.runs(made)
     assert len(list((cache.parent / "compiled").iterdir())) == len(openvino.sizes_of(made))
     image = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[-1]
     assert image.variables["YOLO_WEIGHTS"] == "/srv/models/${MODEL}_openvino_model"

@@ -39,13 +39,11 @@ def choose() -> Sample:
     name, sentence = model()
     if sentence is not _NANO:
         return Sample(name, suiting(name), sentence)
-    folder = weights.exported(Path(name), "fp16")
-    if not folder.is_dir():
-        sys.stderr.write("converting YOLOX-Nano for OpenVINO, once: a second or two\n")
-        from detection.model import yolox
+    from detection.model import yolox
 
-        yolox.convert(Path(name), folder)
-    return Sample(str(folder), portrait(), sentence)
+    if not weights.exported(Path(name), "fp16").is_dir():
+        sys.stderr.write("converting YOLOX-Nano for OpenVINO, once: a second or two\n")
+    return Sample(str(yolox.export(Path(name))), portrait(), sentence)
 
 
 def model() -> tuple[str, str]:

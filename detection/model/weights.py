@@ -87,7 +87,7 @@ def ready(name: str) -> Path:
 
 
 def locate(path: Path, sha256: str = "") -> Path:
-    """Return the `.pt` file: where it says, else in the cache, else downloaded by ultralytics into the cache.
+    """Return the file: where it says, else in the cache, else downloaded by ultralytics into the cache.
 
     Raise WeightsRefused if it has not the SHA-256 that is named, or that the published file of its name has. Nothing is
     downloaded without one.

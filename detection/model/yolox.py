@@ -15,11 +15,21 @@ from botsite.bot import classes
 from detection.model import weights
 
 # From this confidence on, what it finds is shown, unless somebody asks for another.
-CONFIDENCE = 0.25
+CONFIDENCE = 0.35
 _STRIDES = (8, 16, 32)
 # The sizes by the channels that their first convolution makes.
 _SIZES = {16: "Nano", 24: "Tiny", 32: "S"}
 _LABELS = tuple(classes.PLURALS)
+
+
+def export(network: Path, calibration: Path | None = None) -> Path:
+    """Return `network` as a model folder in fp16, made once and kept in the cache. Raise WeightsRefused."""
+    if calibration:
+        raise weights.WeightsRefused(f"{network} can't be calibrated: --calibration is for .pt files.")
+    target = weights.exported(network, "fp16")
+    if not target.is_dir():
+        convert(network, target)
+    return target
 
 
 def convert(network: Path, folder: Path) -> None:
@@ -109,7 +119,7 @@ def _grid(op: Any, image: Any) -> tuple[Any, Any]:
         numbers = op.unsqueeze(op.range(_whole(0), op.multiply(down, across), _whole(1), "i64"), _whole(1))
         cells.append(op.concat([op.floor_mod(numbers, across), op.divide(numbers, across)], 1))
         strides.append(op.broadcast(_whole(stride), op.shape_of(numbers)))
-    return tuple(op.convert(op.concat(parts, 0), "f32") for parts in (cells, strides))  # type: ignore[return-value]
+    return tuple(op.convert(op.concat(parts, 0), "f32") for parts in (cells, strides))
 
 
 def _whole(value: int | list[int]) -> Any:
