@@ -15,7 +15,7 @@ from deploy.local.shapes import export
 from deploy.local.shapes.draw import DrawnPhoto, Shape, draw_photo, draw_sample
 from detection.choosing import choose
 from detection.model import openvino
-from detection.model.openvino import Predict
+from detection.model.detector import Detector
 from detection.schemas import EVERYTHING, Detection
 
 WEIGHTS = export.WEIGHTS
@@ -39,8 +39,8 @@ def found(model: Any, image: Any) -> list[Shape]:
     return [Shape(model.names[int(number)], *box) for number, box in boxes]
 
 
-def shown(predict: Predict, drawn: DrawnPhoto) -> list[Detection]:
-    return choose(predict(bgr(drawn.image)), EVERYTHING)
+def shown(detector: Detector, drawn: DrawnPhoto) -> list[Detection]:
+    return choose(detector.predict(bgr(drawn.image)), EVERYTHING)
 
 
 def bgr(image: Any) -> NDArray[np.uint8]:
@@ -103,29 +103,29 @@ def assert_the_same(seen: list[Detection], expected: list[Shape]) -> None:
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (640, 640)])
 @pytest.mark.parametrize("seed", HELD_OUT_SEEDS)
 def test_committed_export_matches_ultralytics_in_rectangles(
-    model: Any, predict: Predict, seed: int, size: tuple[int, int]
+    model: Any, detector: Detector, seed: int, size: tuple[int, int]
 ) -> None:
     """The weights in the shape of the photo, as ultralytics predicts: 4:3 in both directions, and square."""
     drawn = draw_photo(seed, *size, clean=True)
-    assert_the_same(shown(predict, drawn), found(model, drawn.image))
+    assert_the_same(shown(detector, drawn), found(model, drawn.image))
 
 
 @pytest.fixture(scope="module")
-def predict() -> Predict:
+def detector() -> Detector:
     assert openvino.sizes_of(export.EXPORT) == [(256, 320), (320, 256), (320, 320)]
-    return openvino.load(export.EXPORT)[1][0]
+    return openvino.load(export.EXPORT)
 
 
 @pytest.mark.parametrize("size", [(320, 320), (256, 320)])
 def test_export_of_one_shape_runs_in_it(model: Any, tmp_path: Path, size: tuple[int, int]) -> None:
     yolo = type(model)
     folder = Path(yolo(shutil.copy(WEIGHTS, tmp_path)).export(format="openvino", quantize=16, imgsz=size))
-    labels, (predict, *_) = openvino.load(folder)
+    detector = openvino.load(folder)
     assert openvino.sizes_of(folder) == [size]
-    assert labels == model.names
+    assert detector.labels == model.names
     for seed in HELD_OUT_SEEDS:
         drawn = draw_photo(seed, 2 * size[1], 2 * size[0], clean=True)
-        assert_the_same(shown(predict, drawn), found(model, drawn.image))
+        assert_the_same(shown(detector, drawn), found(model, drawn.image))
 
 
 def test_demo_runs_committed_export() -> None:

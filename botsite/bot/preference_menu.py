@@ -13,8 +13,7 @@ from botsite.bot.api import Button
 from botsite.bot.language import gettext, speaking
 from botsite.bot.preferences import Preferences
 from botsite.bot.updates import Command, Press
-from detection import deletions
-from detection.schemas import LEAST
+from detection import deletions, known_classes
 from detection.sentences import noop
 
 _in_thread = sync_to_async(thread_sensitive=False)
@@ -40,8 +39,9 @@ async def show(command: Command) -> None:
         await only_in_private(command)
         return
     chosen = await preferences.of(command.sender_id)
-    keyboard = _keyboard(chosen, command.sender_id)
-    await api.send_text(command.chat_id, _text(chosen), command.message_id, keyboard=keyboard)
+    percent = await _percent(chosen)
+    keyboard = _keyboard(chosen, percent, command.sender_id)
+    await api.send_text(command.chat_id, _text(chosen, percent), command.message_id, keyboard=keyboard)
 
 
 async def only_in_private(command: Command) -> None:
@@ -65,9 +65,10 @@ async def pressed(press: Press, wanted: str) -> str:
         return gettext(UNKNOWN)
     if after != before:
         await preferences.save(press.pressed_by, after)
+    percent = await _percent(after)
     with speaking(after.language, press.language):
-        keyboard = _languages(press.pressed_by) if what == _LIST else _keyboard(after, press.pressed_by)
-        await edits.turn_into_text(press.chat_id, press.message_id, _text(after), keyboard=keyboard)
+        keyboard = _languages(press.pressed_by) if what == _LIST else _keyboard(after, percent, press.pressed_by)
+        await edits.turn_into_text(press.chat_id, press.message_id, _text(after, percent), keyboard=keyboard)
     return ""
 
 
@@ -97,17 +98,16 @@ _CHANGES: dict[str, Callable[[Preferences, str], Preferences | None]] = {
 }
 
 
-def _text(chosen: Preferences) -> str:
+def _text(chosen: Preferences, percent: int) -> str:
     return gettext(TEXT).format(
-        percent=_percent(chosen),
+        percent=percent,
         labels=gettext(ON if chosen.labels else OFF),
         people=gettext(BLURRED if chosen.blur else SHOWN),
         language=language.available().get(chosen.language) or gettext(AS_APP),
     )
 
 
-def _keyboard(chosen: Preferences, user_id: int) -> list[list[Button]]:
-    percent = _percent(chosen)
+def _keyboard(chosen: Preferences, percent: int, user_id: int) -> list[list[Button]]:
     lower = [step for step in looks.STEPS if step < percent][-1:]
     higher = [step for step in looks.STEPS if step > percent][:1]
     labels = looks.LABELS_OFF if chosen.labels else looks.LABELS_ON
@@ -140,5 +140,6 @@ def _data(user_id: int, what: str, value: object = "") -> str:
     return f"{CHOOSE}:{user_id}:{what}:{value}"
 
 
-def _percent(chosen: Preferences) -> int:
-    return round((LEAST if chosen.least is None else chosen.least) * 100)
+async def _percent(chosen: Preferences) -> int:
+    """Return what is chosen, else the default of the model that answers."""
+    return round((await _in_thread(known_classes.confidence)() if chosen.least is None else chosen.least) * 100)
