@@ -6,17 +6,15 @@ import socket
 import subprocess
 import sys
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from django.conf import settings
 
-from deploy.local.shapes.draw import DrawnPhoto, draw_photo
 from detection.model import weights
 
-# The model of shapes as the worker runs it, and what it was exported from (deploy/local/shapes/export.py).
+# The model of shapes as the worker runs it, and a drawing for it (tests/shapes_model/train.py).
 SHAPES = Path(__file__).parent / "shapes" / "shapes_openvino_model"
-SHAPES_WEIGHTS = SHAPES.with_name("shapes.pt")
+DRAWING = SHAPES.with_name("drawing.jpg")
 _DEFAULT = "yolo11n.pt"
 # Where ultralytics publishes its weights.
 _PUBLISHED_AT = ("github.com", 443)
@@ -35,14 +33,14 @@ class Sample:
 def choose() -> Sample:
     """Return what YOLO_WEIGHTS names, else the default weights if available, else the shapes model."""
     chosen = os.environ.get("YOLO_WEIGHTS", "")
-    if chosen and Path(chosen).resolve() not in (SHAPES, SHAPES_WEIGHTS):
+    if chosen and Path(chosen).resolve() != SHAPES:
         return Sample(chosen, everyday(), f"YOLO_WEIGHTS: {Path(chosen).name}")
     if not chosen and _default_is_here():
         return Sample(_DEFAULT, everyday(), f"{_DEFAULT}: 80 kinds of everyday objects (COCO)")
     toy = "shapes, a toy that only knows circles, squares and triangles"
     if not chosen and not weights.can_export():
         toy += f". For {_DEFAULT}, which knows everyday objects: make torch"
-    return Sample(chosen or str(SHAPES), _jpeg(drawn()), toy)
+    return Sample(chosen or str(SHAPES), DRAWING.read_bytes(), toy)
 
 
 def _default_is_here() -> bool:
@@ -75,17 +73,6 @@ def _shipped(package: str, file: str) -> bytes:
     assert found is not None
     assert found.origin is not None
     return (Path(found.origin).parent / file).read_bytes()
-
-
-def drawn() -> DrawnPhoto:
-    """Return a drawing that suits the shapes model, and what is on it."""
-    return draw_photo(seed=7, width=960, height=720, objects=6)
-
-
-def _jpeg(photo: DrawnPhoto) -> bytes:
-    buffer = BytesIO()
-    photo.image.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
 
 
 def _reachable(address: tuple[str, int]) -> bool:
