@@ -157,7 +157,9 @@ def test_image_tells_its_commit_and_contents(path: Path, tmp_path: Path) -> None
         # As in the image, nothing else is on the path of a script that lies elsewhere.
         return subprocess.run(command, env=one.env, cwd=one.app, capture_output=True, text=True, check=True).stdout
 
-    assert run(sys.executable, "manage.py", "version") == f"{botsite.__version__} (0123456-dirty)\n"
+    assert (
+        run(sys.executable, "manage.py", "version") == f"{botsite.__version__} (0123456-dirty)\nmodel: {SHAPES.name}\n"
+    )
     listed = json.loads(run(sys.executable, str(containers.FOLDER / "sbom.py"), role_of(path)))
     assert listed["metadata"]["component"]["version"].startswith("01234567890123")
     names = {part["name"].lower() for part in listed["components"] if part.get("purl", "").startswith("pkg:pypi/")}

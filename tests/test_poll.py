@@ -5,13 +5,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from PIL import Image
 
+from deploy.local import sample
 from deploy.local.poll.inbox import Inbox
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from tests.support import emulators
@@ -196,6 +199,16 @@ def test_killed_poll_loses_nothing(other_telegram: str, tmp_path: Path, photo: b
         assert poll.end() == 0
     assert len([one for one in user.messages() if one.answers(sent)]) == 1
     assert left_of(tmp_path) == []
+
+
+def test_cat_is_recognised_without_any_setting(other_telegram: str, tmp_path: Path, yolox_nano: Path) -> None:
+    user, photo = TelegramUser(other_telegram, 1), BytesIO()
+    Image.open(BytesIO(sample.shipped("skimage", "data/chelsea.png"))).save(photo, "JPEG")
+    with running_poll(other_telegram, tmp_path, YOLO_WEIGHTS="") as poll:
+        answer = user.wait_for_reply(user.send_photo(photo.getvalue()))
+        assert poll.said("model      YOLOX-Nano: 80 kinds of everyday objects")
+    sure, _, unsure = (answer.caption or "").partition("\n")[0].partition(", and perhaps ")
+    assert (sure, unsure) == ("1 cat", "a dog")
 
 
 def test_sigterm_leaves_nothing(other_telegram: str, tmp_path: Path) -> None:

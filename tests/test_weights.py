@@ -7,13 +7,11 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
-from PIL import Image
 
 from deploy.local import sample
 from detection.model import checksums, openvino, weights, yolo
@@ -132,20 +130,6 @@ def test_exports_need_no_pytorch(tmp_path: Path) -> None:
     shutil.copytree(sample.SHAPES, cached)
     assert cached.is_relative_to(tmp_path)
     assert weights.ready(str(file)) == cached
-
-
-@pytest.mark.usefixtures("without_pytorch")
-def test_demo_without_pytorch_takes_committed_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("YOLO_WEIGHTS", raising=False)
-    chosen = sample.choose()
-    assert chosen.weights == str(sample.SHAPES)
-    assert "make torch" in chosen.sentence
-
-
-@pytest.mark.usefixtures("without_pytorch")
-def test_demo_without_pytorch_has_photo_for_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("YOLO_WEIGHTS", "/some/yolo11n_openvino_model")
-    assert Image.open(BytesIO(sample.choose().photo)).format == "JPEG"
 
 
 def test_ultralytics_stays_offline_and_within_cache(tmp_path: Path) -> None:

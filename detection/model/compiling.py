@@ -6,13 +6,13 @@ mapped, and runs a damaged one.
 
 import hashlib
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import structlog
 from django.conf import settings
 
+from detection.model import weights
 from detection.model.letterbox import Size
 
 log = structlog.get_logger()
@@ -26,10 +26,7 @@ _DIGEST_BYTES = 32
 
 def load(folder: Path, size: Size) -> Any:
     """Return the OpenVINO export in `folder`, compiled for images of (height, width, 3) BGR bytes."""
-    # Otherwise importing openvino reports to a statistics service.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino as ov
-
+    ov = weights.openvino()
     core = ov.Core()
     file = _file(folder, size)
     if blob := _read(file):

@@ -24,9 +24,10 @@ _ROUNDS, _PHOTOS = 9, 10
 
 
 def main(folder: Path) -> None:
-    """Print a table of photos, and a line on compiling."""
+    """Print the weights, a table of photos, and a line on compiling."""
     from detection.model import compiling, openvino
 
+    sys.stdout.write(f"weights: {folder.name}\n")
     sizes = openvino.sizes_of(folder)
     # The first one also loads OpenVINO.
     with _empty_cache():

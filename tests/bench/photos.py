@@ -17,7 +17,7 @@ def lay_out(target: Path, source: Path | None, weights: str) -> list[Path]:
     the two that ultralytics ships."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    if source is None and Path(weights).resolve() == sample.SHAPES:
+    if source is None and sample.is_shapes(weights):
         for seed in range(_DRAWINGS):
             draw.draw_photo(seed, width=960, height=720, objects=6).image.save(target / f"{seed}.jpg", quality=90)
     else:
