@@ -166,6 +166,7 @@ def test_image_tells_its_commit_and_contents(path: Path, tmp_path: Path) -> None
     assert containers.installed(path) - {name.replace("_", "-") for name in names} == set()
     models = [part for part in listed["components"] if part["type"] == "machine-learning-model"]
     assert [part["properties"][0]["value"] for part in models] == ["fp16"]
+    assert [part["licenses"][0]["license"]["name"].partition(" ")[0] for part in models] == ["AGPL-3.0"]
 
 
 def test_precision_is_of_most_weights() -> None:
