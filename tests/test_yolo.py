@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from deploy.local import sample
-from deploy.local.shapes.draw import draw_photo
 from detection.choosing import choose
 from detection.model import openvino, yolo
 from detection.model import weights as model_weights
@@ -19,6 +18,7 @@ from detection.model.decoding import DECODER
 from detection.model.detector import BOXES_AT_MOST, FLOOR
 from detection.picture import pixels
 from detection.schemas import EVERYTHING, Detection
+from tests.shapes_model.draw import draw_photo, draw_sample
 from tests.support.overlap import iou
 
 pytestmark = pytest.mark.long
@@ -57,7 +57,7 @@ def _photos(weights: str) -> list[bytes]:
 def test_objects_of_sample_photo_are_found(model: yolo.Model, weights: str, photo: bytes) -> None:
     found = Counter(box.label for box in choose(_detect(model, photo), EVERYTHING))
     if weights == str(sample.SHAPES):
-        assert found == Counter(shape.label for shape in sample.drawn().shapes)
+        assert found == Counter(shape.label for shape in draw_sample().shapes)
     else:
         assert found["bus"] == 1
         assert found["person"] >= 3
@@ -67,10 +67,11 @@ def test_objects_of_sample_photo_are_found(model: yolo.Model, weights: str, phot
 def test_boxes_match_those_of_ultralytics(model: yolo.Model, weights: str, tmp_path: Path, number: int) -> None:
     file = tmp_path / "photo.jpg"
     file.write_bytes(_photos(weights)[number])
-    # An export for any shape is compared with what it was made from: ultralytics runs it in another way than we do.
-    reference = sample.SHAPES_WEIGHTS if weights == str(sample.SHAPES) else model_weights.ready(weights)
-    theirs = model_weights.ultralytics().YOLO(str(reference), task="detect")
-    boxes = theirs.predict(str(file), verbose=False)[0].boxes.cpu().numpy()
+    folder = model_weights.ready(weights)
+    theirs = model_weights.ultralytics().YOLO(str(folder), task="detect")
+    # Of an export for any shape ultralytics does not know the size.
+    size = max(openvino.sizes_of(folder)[-1])
+    boxes = theirs.predict(str(file), imgsz=size, verbose=False)[0].boxes.cpu().numpy()
     expected = [
         Detection(theirs.names[int(label)], float(confidence), *map(float, xywhn))
         for label, confidence, xywhn in zip(boxes.cls, boxes.conf, boxes.xywhn, strict=True)

@@ -4,21 +4,16 @@ import importlib.util
 import os
 import sys
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from deploy.local import everyday
 from detection.model import weights
 
-if TYPE_CHECKING:
-    from deploy.local.shapes.draw import DrawnPhoto
-
-# The model of shapes as the worker runs it, and what it was exported from (deploy/local/shapes/export.py).
+# The model of shapes as the worker runs it, and a drawing for it (tests/shapes_model/train.py).
 SHAPES = Path(__file__).parent / "shapes" / "shapes_openvino_model"
-SHAPES_WEIGHTS = SHAPES.with_name("shapes.pt")
+DRAWING = SHAPES.with_name("drawing.jpg")
 _YOLO11N = "yolo11n.pt"
 _NANO = "YOLOX-Nano: 80 kinds of everyday objects, fast (25 AP on COCO); for YOLO11n (39 AP): make torch"
 _TOY = "shapes, a toy that only knows circles, squares and triangles"
@@ -67,12 +62,12 @@ def repeatable() -> str:
 
 def suiting(name: str) -> bytes:
     """Return a photo with objects that these weights know."""
-    return _jpeg(drawn()) if is_shapes(name) else everyday_photo()
+    return DRAWING.read_bytes() if is_shapes(name) else everyday_photo()
 
 
 def is_shapes(name: str) -> bool:
     """Return whether these are the weights of the shapes model."""
-    return Path(name).resolve() in (SHAPES, SHAPES_WEIGHTS)
+    return Path(name).resolve() == SHAPES
 
 
 def everyday_photo() -> bytes:
@@ -96,16 +91,3 @@ def shipped(package: str, file: str) -> bytes:
     assert found is not None
     assert found.origin is not None
     return (Path(found.origin).parent / file).read_bytes()
-
-
-def drawn() -> "DrawnPhoto":
-    """Return a drawing that suits the shapes model, and what is on it."""
-    from deploy.local.shapes.draw import draw_photo
-
-    return draw_photo(seed=7, width=960, height=720, objects=6)
-
-
-def _jpeg(photo: "DrawnPhoto") -> bytes:
-    buffer = BytesIO()
-    photo.image.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from deploy.local import sample
-from deploy.local.shapes import draw
+from tests.shapes_model import draw
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _DRAWINGS = 6

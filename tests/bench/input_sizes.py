@@ -1,6 +1,6 @@
-"""Measure an export in each of its shapes: CPU of a photo, memory, CPU of compiling.
+"""Measure an export in each of its input sizes: CPU of a photo, memory, CPU of compiling.
 
-    python -m tests.bench.shapes FOLDER
+    python -m tests.bench.input_sizes FOLDER
 
 A photo's CPU is that of `predict` alone, one photo at a time: scaling, the model, its boxes.
 """
