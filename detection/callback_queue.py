@@ -1,8 +1,8 @@
 """Queue the calls of the site, and make each when it is due: chats take turns, so none waits for others' backlogs.
 
-A chat gets one message a second, a group one in four, and the site keeps a call for up to 2 s until it is the chat's
-turn. A chat's first call may take any thread, the calls after it share half of them. Once the site says that a chat is
-at its limit, all of its calls wait; then one of them tries.
+A chat gets one message a second, a group one every four seconds, and the site holds a call for up to 2 s until it is
+the chat's turn. A chat's first call may take any thread, the calls after it share half of them. Once the site says that
+a chat is at its limit, all of its calls wait; then one of them tries.
 """
 
 import threading
@@ -39,11 +39,11 @@ class Call:
 class _Chat:
     """The calls of a chat, in the order they came."""
 
-    turn: int  # Of chats with as many calls under way, the one with the lowest is next.
+    turn: int  # Among chats with equally many calls under way, the lowest is next.
     calls: dict[str, Call] = field(default_factory=dict)
     under_way: set[str] = field(default_factory=set)
     served: bool = False
-    busy_until: float = 0.0  # Until then, the site would refuse its calls; 0 again once one got through.
+    busy_until: float = 0.0  # Until then, the site would refuse its calls; 0 once one has got through.
 
     def waiting(self) -> list[Call]:
         return [call for call in self.calls.values() if call.prediction_id not in self.under_way]
@@ -59,9 +59,9 @@ class _Chat:
 class Calls:
     """The calls to make, and the threads that pass them to `make`, which returns the call to make again, if any."""
 
-    def __init__(self, make: Callable[[Call], Call | None], most: int) -> None:
+    def __init__(self, make: Callable[[Call], Call | None], calls_at_most: int) -> None:
         self._make = make
-        self._most = most
+        self._calls_at_most = calls_at_most
         self._chats: dict[int, _Chat] = {}  # Those with calls that wait or are under way.
         self._later: set[str] = set()  # The calls under way that are not their chat's first.
         self._turns = count()
@@ -72,7 +72,7 @@ class Calls:
             thread.start()
 
     def add(self, call: Call) -> bool:
-        """Take a call; return False if this process is leaving, or full without a chat that has clearly more."""
+        """Take a call; return False if this process is leaving, or is full and no other chat has more calls."""
         with self._changed:
             chat = self._chats.get(call.chat_id) or _Chat(next(self._turns))
             if call.prediction_id in chat.calls:
@@ -95,11 +95,11 @@ class Calls:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _makes_room(self, calls: int) -> bool:
-        """Return whether a chat with so many calls may have another, for which the chat with most may lose its newest.
+        """Return whether a chat with so many calls may have another.
 
-        The sweep finds what is dropped.
+        If all room is taken, the chat with the most calls loses its newest, which the sweep finds.
         """
-        if sum(len(chat.calls) for chat in self._chats.values()) < self._most:
+        if sum(len(chat.calls) for chat in self._chats.values()) < self._calls_at_most:
             return True
         longest = max(self._chats.values(), key=lambda chat: len(chat.waiting()))
         waiting = longest.waiting()
@@ -130,7 +130,7 @@ class Calls:
             while True:
                 now, chats = time.monotonic(), self._with_room()
                 if due := [chat for chat in chats if chat.due() <= now]:
-                    # Another thread is to begin what else is due, or to wait for what is due next.
+                    # Another thread has to begin what else is due, or wait for what is due next.
                     self._changed.notify()
                     return self._begin(min(due, key=lambda chat: (len(chat.under_way), chat.turn)))
                 if self._leaving:
