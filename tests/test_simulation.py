@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from botsite import celery
-from deploy.loadtest import replay
 from metrics import policy
 from metrics.backlog import BadSetting
 from metrics.simulator import arrivals, compare, tuning
@@ -413,26 +412,3 @@ def test_bad_input_ends_with_one_line_and_no_traceback() -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
-
-
-def test_replay_agrees_with_simulated_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    machine = Machine(service_seconds=5, service_variation=0, boot_seconds=10)
-    policies = policy.shipped(10).scaled(1 / 15)
-    photos = np.linspace(0, 3, 600)
-    scenario = Scenario(photos, machine, publish_seconds=2, metric_delay_seconds=0.3, keep_warm_seconds=40)
-    run = simulate(scenario, policies)
-    (tmp_path / "report.json").write_text(json.dumps(_as_report(run)))
-    replay.main([str(tmp_path)])
-    assert "machines wanted: within one in 100.0% of" in capsys.readouterr().out
-
-
-def _as_report(run: Result) -> dict[str, Any]:
-    """Return a simulated run as a load test would report it."""
-    finished = np.sort(run.arrivals + run.latencies)
-    samples = []
-    for at in np.arange(0, run.machines.at[-1], 1):
-        row = np.searchsorted(run.machines.at, at, side="right") - 1
-        backlog = np.searchsorted(run.arrivals, at, side="right") - np.searchsorted(finished, at, side="right")
-        machines = {"desired": float(run.machines.desired[row]), "in_service": float(run.machines.running[row])}
-        samples.append({"seconds": float(at), "visible": float(backlog), "in_flight": 0, **machines})
-    return {"samples": samples, "photos": [{"taken": float(at)} for at in run.arrivals], "target": 10}
