@@ -109,7 +109,10 @@ def test_unsettled_update_holds_no_others_and_comes_once(control: TelegramContro
     assert pending(control) == 3
 
 
-def test_stuck_update_gives_way_to_a_hundred_others(control: TelegramControl, server: str) -> None:
+def test_stuck_update_gives_way_to_a_hundred_others(
+    control: TelegramControl, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_AGAIN_SECONDS", 0.01)
     texts = [f"message {number}" for number in range(120)]
     for number, text in enumerate(texts):
         TelegramUser(server, 2 + number % 2).send_text(text)

@@ -22,6 +22,8 @@ _ANSWER_SECONDS = 15
 _AT_ONCE = 100
 # While updates are unanswered, Telegram gives them again at once instead of waiting for others.
 _AGAIN_SECONDS = 0.5
+# It gives no more than a batch: what is stuck for so long makes room, and is kept in memory only.
+_LOOKS_AT_MOST = 60
 _LONGEST_WAIT_SECONDS = 30.0
 _CONFIRM_SECONDS = 2
 _CONFLICT_SECONDS = 5.0
@@ -61,16 +63,19 @@ class Asking:
 
     async def batches(self) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield updates as they come, each once. Raise Ended."""
+        looks = 0
         while True:
             batch = await self._next(self._offset)
             new = [update for update in batch if update["update_id"] >= self._following]
+            looks = 0 if new or len(batch) < _AT_ONCE else looks + 1
             if new:
                 ids = {update["update_id"] for update in new}
                 self._unsettled |= ids
                 self._following = max(ids) + 1
                 yield new
             elif batch:
-                self._give_way(batch)
+                if looks > _LOOKS_AT_MOST:
+                    self._unsettled -= {update["update_id"] for update in batch[: _AT_ONCE // 2]}
                 await asyncio.sleep(_AGAIN_SECONDS)
 
     def settle(self, update_id: int) -> None:
@@ -87,11 +92,6 @@ class Asking:
     def _offset(self) -> int:
         """Return the oldest update that is not to be confirmed."""
         return min(self._unsettled, default=self._following)
-
-    def _give_way(self, batch: list[dict[str, Any]]) -> None:
-        """Confirm what is stuck if nobody else's updates can be had otherwise: Telegram gives no more than a batch."""
-        if len(batch) == _AT_ONCE and len(self._unsettled) <= _AT_ONCE / 2:
-            self._unsettled -= {update["update_id"] for update in batch[: _AT_ONCE // 2]}
 
     async def _next(self, offset: int) -> list[dict[str, Any]]:
         """Ask until Telegram answers."""
