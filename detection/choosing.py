@@ -18,6 +18,11 @@ def choose(candidates: Sequence[Detection], options: Options) -> list[Detection]
     return [box for box in candidates if box.confidence >= least and (not wanted or box.label in wanted)]
 
 
+def by_default(options: Options, confidence: float) -> Options:
+    """Return the options with a model's own default confidence, if nothing else is asked for and it has another."""
+    return replace(options, least=confidence) if options.least is None and confidence != LEAST else options
+
+
 def resolve(options: Options, labels: Collection[str], code: str | None = None) -> Options:
     """Return the options with the model's own labels for the names asked for: "people" is person.
 

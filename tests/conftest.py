@@ -12,6 +12,7 @@ from pathlib import Path
 import django
 import httpx
 import pytest
+from django.conf import settings
 from playwright.sync_api import Browser, StorageState, expect, sync_playwright
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -35,7 +36,7 @@ os.environ.setdefault("YOLO_WEIGHTS", str(SHAPES))
 django.setup()
 
 from botsite import aws, celery
-from deploy.local import sample
+from deploy.local import everyday, sample
 from deploy.local.install import BROWSERS
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
@@ -100,6 +101,16 @@ def _file(item: pytest.Item) -> str:
 def weights() -> str:
     """Return the weights that the service runs."""
     return os.environ["YOLO_WEIGHTS"]
+
+
+@pytest.fixture(scope="session")
+def yolox_nano() -> Path:
+    """Return the network that knows everyday objects, as `make test` has fetched it."""
+    network = everyday.network(settings.CACHE_DIR)
+    assert everyday.is_here(network), (
+        f"{network} is missing. `make test` fetches it: see what it says before the tests."
+    )
+    return network
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,8 @@ from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import image_headers, images, items, predictions, queries, sentences
-from detection.model import decoding, yolo
+from detection.model import decoding
+from detection.model.clips import most_at_once
 from detection.schemas import Detection, Prediction
 from tests.support import clips
 from tests.support.processes import wait_until
@@ -71,15 +72,15 @@ def test_clip_is_answered_by_album_of_its_frames(user: TelegramUser, street: np.
 def test_object_in_all_frames_is_counted_once() -> None:
     dogs = [Detection("dog", confidence, 0.5, 0.5, 0.2, 0.2) for confidence in (0.8, 0.9, 0.7, 0.6)]
     cat = Detection("cat", 0.5, 0.1, 0.5, 0.2, 0.2)
-    most = yolo._most_at_once([[dogs[0]], [dogs[1], cat], [dogs[2], dogs[3]], []])
+    most = most_at_once([[dogs[0]], [dogs[1], cat], [dogs[2], dogs[3]], []])
     assert most == [dogs[2], dogs[3], cat]
-    assert yolo._most_at_once([[dogs[0]], [dogs[1]], [dogs[2]]]) == [dogs[1]]
+    assert most_at_once([[dogs[0]], [dogs[1]], [dogs[2]]]) == [dogs[1]]
     assert found.of_clip(most).startswith("Most at once: 2 dogs, 1 cat\n\n")
 
 
 def test_clip_stores_no_more_than_a_photo() -> None:
     frames = [[Detection(f"label {frame}", 0.9, 0.5, 0.5, 0.2, 0.2)] * 300 for frame in range(4)]
-    assert len(yolo._most_at_once(frames)) == 300
+    assert len(most_at_once(frames)) == 300
 
 
 def test_still_clip_is_answered_by_one_photo(user: TelegramUser, street: np.ndarray) -> None:

@@ -138,7 +138,7 @@ def test_model_gives_more_the_lower_the_floor(photo: bytes, weights: str) -> Non
     assert jpeg
     image = jpeg.decode()
     assert image is not None
-    usual, deep = (yolo.load().detect(image, floor).candidates for floor in (0.1, 0.03))
+    usual, deep = (yolo.load().detector.predict(image, floor) for floor in (0.1, 0.03))
     assert len(deep) >= len(usual)
     assert min(box.confidence for box in deep) > 0.03
 

@@ -21,16 +21,18 @@ ROLES_AND_EMULATORS = ("ministack", "telegram", "balancer", "polybot", "polybot"
 ANSWERED = re.compile(r"answered prediction_id=[0-9a-f]{32} objects=[1-9]\d* seconds=\d+\.\d")
 
 
-def _demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def _demo(folder: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder), *arguments]
-    env = lifeline.tied(os.environ)
+    env = lifeline.tied({**os.environ, **env})
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def test_once_answers_photo_and_leaves_nothing_running(tmp_path: Path) -> None:
-    demo = _demo(tmp_path, "--once")
+def test_once_answers_photograph_and_leaves_nothing_running(tmp_path: Path, yolox_nano: Path) -> None:
+    demo = _demo(tmp_path, "--once", YOLO_WEIGHTS="")
     output, _ = demo.communicate()
     assert demo.returncode == 0, output
+    assert "80 kinds of everyday objects" in output
+    assert "1 person" in output
     assert ANSWERED.fullmatch(output.splitlines()[-1])
     assert (tmp_path / "answer.jpg").read_bytes().startswith(b"\xff\xd8")
     assert left_of(tmp_path) == []

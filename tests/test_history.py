@@ -220,7 +220,7 @@ def test_statistics_are_read_once_chat_has_its_turn(site: FaultySite, user: Tele
 
 
 def test_model_tells_what_it_knows(stack: LocalStack, user: TelegramUser) -> None:
-    labels = sorted(yolo.load().labels.values())
+    labels = sorted(yolo.load().detector.labels.values())
     wait_until(lambda: sorted(known_classes.read()) == labels)
     assert str(ask(user, "/what").text).startswith(f"I know {len(labels)} things:")
     assert labels[0] in str(ask(user, f"/what {labels[0].upper()}").text)

@@ -86,10 +86,6 @@ def is_held(incident: Incident, done: Done) -> bool:
     return "then its minimum is 0 again" in done.stdout and "its minimum is 0 again" in ended
 
 
-def is_restorable(incident: Incident, done: Done) -> bool:
-    return done.returncode == 0 and "what it has and objdet-predictions" in done.stdout
-
-
 def has_versions(incident: Incident, done: Done) -> bool:
     return done.returncode == 0 and done.stdout.count("no image was baked") == 3
 
@@ -118,7 +114,6 @@ ANSWERS: Mapping[str, Callable[[Incident, Done], bool]] = {
     "How do I stop the spending, and lose nothing?": is_paused,
     "How do I go on after that?": is_resumed,
     "How do I get more machines now?": is_held,
-    "How do I get lost predictions back?": is_restorable,
     "Which versions can I go back to?": has_versions,
     "How do I go back to the version before?": goes_back,
     "What has it cost?": is_priced,

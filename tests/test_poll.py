@@ -5,17 +5,19 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from PIL import Image
 
 from botsite import aws
 from deploy.doctor import checks
 from deploy.doctor.findings import unknown
-from deploy.local.poll.inbox import Inbox
+from deploy.local import sample
 from deploy.local.stack import SERVICE
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.operate import status
@@ -146,11 +148,17 @@ def test_local_aws_never_has_the_token(poll: Poll, folder: Path) -> None:
 
 
 def test_files_are_their_owners_alone(poll: Poll, folder: Path) -> None:
-    assert (folder / f"inbox-{BOT_ID}.sqlite3").stat().st_size
     assert {one.name for one in folder.rglob("*.log")} >= {"ministack.log", "polybot-1.log"}
     # The test's own.
     poll.output.chmod(0o600)
     assert open_to_others(folder) == []
+
+
+def test_messages_are_nowhere(poll: Poll, folder: Path, control: TelegramControl, someone: TelegramUser) -> None:
+    assert someone.wait_for_reply(someone.send_text("private words")).text
+    control.wait_until_delivered()
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert [file for file in files if b"private words" in file.read_bytes()] == []
 
 
 def test_ended_worker_is_started_again(poll: Poll, folder: Path, someone: TelegramUser, photo: bytes) -> None:
@@ -215,7 +223,7 @@ def test_killed_poll_loses_nothing(other_telegram: str, tmp_path: Path, photo: b
     with running_poll(other_telegram, tmp_path) as poll:
         sent = user.send_photo(photo)
         control.wait_for_calls("sendPhoto")
-        control.wait_until_delivered()
+        assert control.webhook()["pending_update_count"] == 1
         started = psutil.Process(poll.process.pid).children(recursive=True)
         poll.process.kill()
         poll.process.wait()
@@ -224,10 +232,20 @@ def test_killed_poll_loses_nothing(other_telegram: str, tmp_path: Path, photo: b
     with running_poll(other_telegram, tmp_path) as poll:
         assert user.wait_for_reply(sent).photo
         poll.wait_for("photo in chat 1 answered")
-        assert poll.said("1 updates are left from before")
+        control.wait_until_delivered()
         assert poll.end() == 0
     assert len([one for one in user.messages() if one.answers(sent)]) == 1
     assert left_of(tmp_path) == []
+
+
+def test_cat_is_recognised_without_any_setting(other_telegram: str, tmp_path: Path, yolox_nano: Path) -> None:
+    user, photo = TelegramUser(other_telegram, 1), BytesIO()
+    Image.open(BytesIO(sample.shipped("skimage", "data/chelsea.png"))).save(photo, "JPEG")
+    with running_poll(other_telegram, tmp_path, YOLO_WEIGHTS="") as poll:
+        answer = user.wait_for_reply(user.send_photo(photo.getvalue()))
+        assert poll.said("model      YOLOX-Nano: 80 kinds of everyday objects")
+    sure, _, unsure = (answer.caption or "").partition("\n")[0].partition(", and perhaps ")
+    assert (sure, unsure) == ("1 cat", "a dog")
 
 
 def test_sigterm_leaves_nothing(other_telegram: str, tmp_path: Path) -> None:
@@ -244,13 +262,3 @@ def test_ctrl_c_while_starting_leaves_nothing(other_telegram: str, tmp_path: Pat
         assert not poll.said(READY)
         assert not poll.said("Traceback")
     assert left_of(tmp_path) == []
-
-
-def test_removed_update_leaves_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "inbox.sqlite3"
-    inbox = Inbox(path)
-    (update,) = inbox.add([{"update_id": 1, "message": {"text": "private words"}}])
-    assert b"private words" in path.read_bytes()
-    inbox.remove(update)
-    inbox.close()
-    assert b"private words" not in path.read_bytes()

@@ -11,7 +11,7 @@ from botsite.bot.people.preferences import Preferences
 from botsite.bot.words import captions
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import predictions, queries
+from detection import known_classes, predictions, queries
 from detection.schemas import Form, Options, Prediction
 
 _groups = count(-89_000, -1)
@@ -55,6 +55,14 @@ def test_message_changes_in_place(user: TelegramUser) -> None:
     assert press(user, message, preferences.DEFAULTS) == ""
     assert preferences.read(user.chat_id) == preferences.NONE
     assert len([each for each in user.messages() if each.from_bot]) == 1
+
+
+def test_default_is_that_of_the_model_that_answers(user: TelegramUser) -> None:
+    before = known_classes.read()
+    known_classes.store("model", before, 0.35)
+    assert "35 %" in str(menu(user).text)
+    known_classes.store("model", before)
+    assert "25 %" in str(menu(user).text)
 
 
 def test_photos_are_answered_as_chosen(user: TelegramUser, photo: bytes) -> None:
@@ -127,7 +135,7 @@ PREFERRED = st.builds(
 
 @given(PREFERRED)
 def test_every_button_fits_and_works(chosen: Preferences) -> None:
-    keyboards = (preferences._keyboard(chosen, 2**52), preferences._languages(2**52))
+    keyboards = (preferences._keyboard(chosen, 25, 2**52), preferences._languages(2**52))
     for button in (button for rows in keyboards for row in rows for button in row):
         _, user, what, value = button.data.split(":")
         assert user == str(2**52)

@@ -23,8 +23,8 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext, speaking
-from detection import deletions, times
-from detection.schemas import EVERYTHING, LEAST, Options
+from detection import deletions, known_classes, times
+from detection.schemas import EVERYTHING, Options
 from detection.sentences import noop
 
 log = structlog.get_logger()
@@ -148,8 +148,9 @@ async def show(asked: Command) -> None:
         await only_in_private(asked)
         return
     chosen = await of(asked.sender_id)
-    keyboard = _keyboard(chosen, asked.sender_id)
-    await api.send_text(asked.chat_id, _text(chosen), asked.message_id, keyboard=keyboard)
+    percent = await _percent(chosen)
+    keyboard = _keyboard(chosen, percent, asked.sender_id)
+    await api.send_text(asked.chat_id, _text(chosen, percent), asked.message_id, keyboard=keyboard)
 
 
 async def only_in_private(command: Command) -> None:
@@ -174,9 +175,10 @@ async def pressed(press: Press, wanted: str) -> str:
         return gettext(UNKNOWN)
     if after != before:
         await save(press.pressed_by, after)
+    percent = await _percent(after)
     with speaking(after.language, press.language):
-        keyboard = _languages(press.pressed_by) if what == _LIST else _keyboard(after, press.pressed_by)
-        await edits.turn_into_text(press.chat_id, press.message_id, _text(after), keyboard=keyboard)
+        keyboard = _languages(press.pressed_by) if what == _LIST else _keyboard(after, percent, press.pressed_by)
+        await edits.turn_into_text(press.chat_id, press.message_id, _text(after, percent), keyboard=keyboard)
     return ""
 
 
@@ -206,17 +208,16 @@ _CHANGES: dict[str, Callable[[Preferences, str], Preferences | None]] = {
 }
 
 
-def _text(chosen: Preferences) -> str:
+def _text(chosen: Preferences, percent: int) -> str:
     return gettext(TEXT).format(
-        percent=_percent(chosen),
+        percent=percent,
         labels=gettext(ON if chosen.labels else OFF),
         people=gettext(BLURRED if chosen.blur else SHOWN),
         language=language.available().get(chosen.language) or gettext(AS_APP),
     )
 
 
-def _keyboard(chosen: Preferences, user_id: int) -> list[list[Button]]:
-    percent = _percent(chosen)
+def _keyboard(chosen: Preferences, percent: int, user_id: int) -> list[list[Button]]:
     lower = [step for step in looks.STEPS if step < percent][-1:]
     higher = [step for step in looks.STEPS if step > percent][:1]
     labels = looks.LABELS_OFF if chosen.labels else looks.LABELS_ON
@@ -249,5 +250,6 @@ def _data(user_id: int, what: str, value: object = "") -> str:
     return f"{CHOOSE}:{user_id}:{what}:{value}"
 
 
-def _percent(chosen: Preferences) -> int:
-    return round((LEAST if chosen.least is None else chosen.least) * 100)
+async def _percent(chosen: Preferences) -> int:
+    """Return what is chosen, else the default of the model that answers."""
+    return round((await _in_thread(known_classes.confidence)() if chosen.least is None else chosen.least) * 100)

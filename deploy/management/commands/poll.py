@@ -38,7 +38,7 @@ class Command(BaseCommand):
             "--folder",
             type=Path,
             default=demo_environment.ROOT / "var" / "poll",
-            help="folder for logs and for updates that are not answered yet (default: %(default)s)",
+            help="folder for logs (default: %(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

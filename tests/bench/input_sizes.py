@@ -1,6 +1,6 @@
-"""Measure an export in each of its shapes: CPU of a photo, memory, CPU of compiling.
+"""Measure an export in each of its input sizes: CPU of a photo, memory, CPU of compiling.
 
-    python -m tests.bench.shapes FOLDER
+    python -m tests.bench.input_sizes FOLDER
 
 A photo's CPU is that of `predict` alone, one photo at a time: scaling, the model, its boxes.
 """
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -24,17 +25,18 @@ _ROUNDS, _PHOTOS = 9, 10
 
 
 def main(folder: Path) -> None:
-    """Print a table of photos, and a line on compiling."""
-    from detection.model import compiling, openvino
+    """Print the weights, a table of photos, and a line on compiling."""
+    from detection.model import openvino
 
+    sys.stdout.write(f"weights: {folder.name}\n")
     sizes = openvino.sizes_of(folder)
     # The first one also loads OpenVINO.
     with _empty_cache():
-        compiling.load(folder, sizes[0])
+        openvino.compiled(folder, sizes[0])
     with _empty_cache():
         say_photos(folder)
     with _empty_cache():
-        compiled, cached = ([_cpu(compiling.load, folder, size) for size in sizes] for _ in range(2))
+        compiled, cached = ([_cpu(openvino.compiled, folder, size) for size in sizes] for _ in range(2))
         sys.stdout.write(f"compiling: {median(compiled):.2f} s of CPU a shape, from the cache {median(cached):.2f} s\n")
 
 
@@ -44,13 +46,13 @@ def say_photos(folder: Path) -> None:
     from detection.model.letterbox import choose
     from tests.bench import meter
 
-    _, predictors = openvino.load(folder)
+    export = openvino.load(folder)
     sys.stdout.write("| photo | input | CPU ms | PSS MB |\n| --- | --- | ---: | ---: |\n")
     for name, shape in PHOTOS.items():
         image = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
-        for predict in predictors:
-            predict(image)
-        milliseconds = median(_cpu(_look, predictors[0], image) for _ in range(_ROUNDS)) / _PHOTOS * 1000
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(export.predict, [image] * export.at_once))
+        milliseconds = median(_cpu(_look, export.predict, image) for _ in range(_ROUNDS)) / _PHOTOS * 1000
         height, width = choose(shape, openvino.sizes_of(folder))
         memory = meter.pss_mb(os.getpid())
         sys.stdout.write(f"| {name} | {width} x {height} | {milliseconds:.1f} | {memory:.0f} |\n")

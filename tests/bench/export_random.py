@@ -1,7 +1,7 @@
 """Export a YOLO11n of random weights, as int8: what a model sees does not change its speed.
 
     pip install nncf==3.4.0
-    python -m tests.bench.export_shapes FOLDER [PHOTOS]
+    python -m tests.bench.export_random FOLDER [PHOTOS]
     python -m tests.bench --weights FOLDER/any/yolo11n_openvino_model --square FOLDER/square/yolo11n_openvino_model
 
 `any` takes images of any shape, as the worker exports its weights; `square` is an export as ultralytics makes it. NNCF,
