@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
@@ -193,16 +192,12 @@ def forget_chat(chat_id: int, *more: Limit) -> None:
 
 
 def _forget_idle(limit: Limit) -> None:
-    try:
-        aws.dynamodb().delete_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": limit.key},
-            ConditionExpression="next_at < :now",
-            ExpressionAttributeValues={":now": Decimal(f"{time.time():.3f}")},
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
+    aws.conditional(
+        aws.dynamodb().delete_item,
+        Key={"prediction_id": limit.key},
+        ConditionExpression="next_at < :now",
+        ExpressionAttributeValues={":now": Decimal(f"{time.time():.3f}")},
+    )
 
 
 def _take_free(limit: Limit, now: float, messages: int = 1) -> bool:
@@ -258,20 +253,15 @@ def _update(
 ) -> dict[str, Any] | None:
     """Change the limit's item if the condition holds; return it as it is then (or was before), else None."""
     more = {"ConditionExpression": condition} if condition else {}
-    try:
-        response = aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": limit.key},
-            UpdateExpression=change,
-            ExpressionAttributeValues={name: Decimal(f"{value:.3f}") for name, value in values.items()},
-            ReturnValues=returned,
-            **more,
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        return None
-    return dict(response.get("Attributes", {}))
+    reply = aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": limit.key},
+        UpdateExpression=change,
+        ExpressionAttributeValues={name: Decimal(f"{value:.3f}") for name, value in values.items()},
+        ReturnValues=returned,
+        **more,
+    )
+    return None if reply is None else dict(reply.get("Attributes", {}))
 
 
 def _expires(now: float) -> int:
