@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
@@ -200,15 +199,8 @@ def finish(album: Album) -> None:
 
 def _delete(album_id: str) -> None:
     """Delete an album, unless a photo has joined it meanwhile."""
-    try:
-        aws.dynamodb().delete_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": KEY.format(album_id)},
-            ConditionExpression="attribute_not_exists(photos)",
-        )
-    except ClientError as error:
-        if not _refused(error):
-            raise
+    key = {"prediction_id": KEY.format(album_id)}
+    aws.conditional(aws.dynamodb().delete_item, Key=key, ConditionExpression="attribute_not_exists(photos)")
 
 
 def _leased(album: Album, change: str, values: Mapping[str, Any]) -> None:
