@@ -130,14 +130,15 @@ def idle(limit: Limit, seconds: float) -> bool:
     return _update(limit, "SET next_at = :next, expires_at = :expires REMOVE probe_at", condition, values) is not None
 
 
-def refused(chat_id: int, seconds: float, *, probe: bool = False, limit: Limit | None = None) -> float:
+def refused(chat_id: int, seconds: float, *, own: bool = False, limit: Limit | None = None) -> float:
     """Pause a chat (or its `limit`) that Telegram refused, and the bot if another was refused just before.
 
     Return after how many seconds to ask again. A limit of the bot's shows in both refusals, so the bot waits for the
-    shorter of the two: the longer one may be that chat's own. A `probe` of the chat's only confirms its own limit.
+    shorter of the two: the longer one may be that chat's own. `own`: the chat had to wait for its turn, or tested its
+    pause, so this is about its own limit, and no evidence about the bot's.
     """
     wait = pause(limit or chat(chat_id), seconds)
-    if probe:
+    if own:
         return wait
     now = time.time()
     before = _update(

@@ -51,12 +51,13 @@ async def turn(
     Telegram counts each picture of an album as a message. The chat's turn comes first, unless it is `taken` already: it
     may be far away, and a turn of the bot's must not pass unused meanwhile.
     """
-    chat, probed = limit_of(chat_id), list[rate_limit.Limit]()
+    chat, probed, waited = limit_of(chat_id), list[rate_limit.Limit](), False
     try:
         for limit in (rate_limit.BOT,) if taken else (chat, rate_limit.BOT):
             permit = await in_thread(rate_limit.reserve)(limit, messages)
             if permit.probe:
                 probed.append(limit)
+            waited = waited or (limit is chat and permit.wait_seconds > 0)
             await asyncio.sleep(permit.wait_seconds)
         if time.monotonic() > before:
             raise TelegramError(f"{action} to chat {chat_id}: its turn came too late", permanent=False)
@@ -70,7 +71,7 @@ async def turn(
     except telegram.TelegramError as error:
         translated = translate(f"{action} to chat {chat_id}", error)
         if seconds := translated.retry_after_seconds:
-            again = await in_thread(rate_limit.refused)(chat_id, seconds, probe=chat in probed, limit=chat)
+            again = await in_thread(rate_limit.refused)(chat_id, seconds, own=waited or chat in probed, limit=chat)
             translated.retry_after_seconds = again
         raise translated from error
     for limit in probed:
