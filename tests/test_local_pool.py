@@ -9,8 +9,8 @@ import pytest
 from botsite import aws
 from deploy.local.autoscaling.instances import State, Times
 from metrics import cloudwatch
+from tests.support import emulators
 from tests.support.laptop import IDLE, TIME_SCALE, Laptop, publish
-from tests.support.local_aws import local_aws
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.long
@@ -20,7 +20,7 @@ BOOT, RESUME = 60.0, 0.0
 
 @pytest.fixture(scope="module", autouse=True)
 def emulator() -> Iterator[None]:
-    with local_aws():
+    with emulators.ministack():
         yield
 
 

@@ -21,8 +21,9 @@ from metrics import cloudwatch, policy
 from metrics.backlog import BACKLOG, IN_FLIGHT, WITHOUT_CAPACITY
 from metrics.cloudwatch import Metric
 from metrics.policy import Policies, StepScaling, TargetTracking
+from tests.support import emulators
 from tests.support.laptop import IDLE, Laptop, publish
-from tests.support.local_aws import clients_of, local_aws, make_group
+from tests.support.local_aws import clients_of, make_group
 from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.long
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture(scope="module", autouse=True)
 def emulator() -> Iterator[None]:
-    with local_aws():
+    with emulators.ministack():
         yield
 
 

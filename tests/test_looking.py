@@ -30,7 +30,7 @@ PREFIX = "look"
 def service() -> Iterator[None]:
     """A deployed service with a certificate and a bot, on an AWS that checks permissions."""
     with ExitStack() as stack:
-        stack.enter_context(emulators.ministack(AUTH="true"))
+        stack.enter_context(emulators.judging())
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(settings, "TELEGRAM_API_URL", stack.enter_context(emulators.telegram()))
         mailed = ("--monthly-budget", "10", "--parameter", "AlarmEmail=ops@example.com")

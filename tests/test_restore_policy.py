@@ -43,7 +43,7 @@ def document() -> dict[str, Any]:
 def root() -> Iterator[Any]:
     """Clients that may do everything, while the code under test is somebody with a policy."""
     with ExitStack() as stack:
-        url = stack.enter_context(emulators.ministack(AUTH="true"))
+        url = stack.enter_context(emulators.judging())
         everything = clients_of(url, aws_access_key_id="test", aws_secret_access_key="test")
         provision.deploy(SERVICE)
         everything("iam").create_user(UserName="rescuer")

@@ -15,7 +15,8 @@ from kombu.transport import SQS, virtual
 
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.support.processes import wait_until
-from tests.support.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
+from tests.support.sqs_app import make_app
+from tests.support.sqs_worker import Aws, Worker, job, running_aws, running_worker, set_visibility
 
 pytestmark = pytest.mark.long
 
