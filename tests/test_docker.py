@@ -278,7 +278,7 @@ def builder_settings(weights_folder: Path) -> Iterator[dict[str, str]]:
     with emulators.ministack() as url:
         queue = aws.client("sqs").create_queue(QueueName="bake")["QueueUrl"]
         values = containers.proof_settings(AWS_REGION="us-east-1", QUEUE_URL=queue, BUCKET="bake", random="r" * 50)
-        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
+        keys = {**emulators.keys(), "AWS_EC2_METADATA_DISABLED": "true"}
         yield values | keys | {"AWS_ENDPOINT_URL": url, "YOLO_WEIGHTS": str(weights_folder)}
 
 

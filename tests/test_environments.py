@@ -33,7 +33,7 @@ class Environment(LocalStack):
     def start_aws(self) -> None:
         """Use the AWS that is there."""
         self.endpoint = settings.AWS_ENDPOINT_URL
-        self.env |= {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        self.env |= {"AWS_ENDPOINT_URL": self.endpoint, **emulators.keys()}
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,7 @@ def whoami(endpoint: str, **env: str) -> str:
 
 
 def test_boto3_gets_only_credentials_of_instance_role(endpoint: str) -> None:
-    assert whoami(endpoint) == "arn:aws:sts::000000000000:assumed-role/worker/i-0abc"
+    assert whoami(endpoint) == f"arn:aws:sts::{emulators.account()}:assumed-role/worker/i-0abc"
 
 
 def test_instance_environment_has_no_keys(endpoint: str) -> None:

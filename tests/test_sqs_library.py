@@ -18,7 +18,7 @@ import structlog
 
 from botsite import logs
 from deploy.local.processes import PATIENCE_SECONDS
-from tests.support import venvs
+from tests.support import emulators, venvs
 from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, running_aws
 
@@ -61,8 +61,7 @@ def running(command: list[str], folder: Path, env: Mapping[str, str]) -> Iterato
 
 def test_folder_alone_runs_its_example(aws: Aws, python: Path, folder: Path) -> None:
     queue_url = aws.queue()
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    env = {"AWS_ENDPOINT_URL": aws.url, "QUEUE_URL": queue_url, **keys}
+    env = {"AWS_ENDPOINT_URL": aws.url, "QUEUE_URL": queue_url, **emulators.keys()}
     command = [str(python), "-m", "celery", "-A", f"{NAME}.example", "worker"]
     with running(command, folder, env) as process:
         subprocess.run([python, "-m", f"{NAME}.example"], cwd=folder, env=env, check=True, timeout=PATIENCE_SECONDS)

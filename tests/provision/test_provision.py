@@ -12,7 +12,7 @@ from deploy.cfn.cloudformation import Event, StackError
 from deploy.images import ami, bake, latest
 from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
-from tests.support import local_images
+from tests.support import emulators, local_images
 from tests.support.deployed import statuses
 from tests.support.provisioning import queue, redrive, run
 
@@ -97,7 +97,7 @@ def test_indexes_hold_list_columns_and_no_detections(made: str) -> None:
 
 
 def test_provision_creates_private_self_emptying_bucket(made: str) -> None:
-    s3, bucket = aws.client("s3"), f"{made}-images-000000000000-us-east-1"
+    s3, bucket = aws.client("s3"), f"{made}-images-{emulators.account()}-us-east-1"
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     expiry = {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule}
     assert expiry == {"photos/": 7, "results/": 7, "bakes/": 1}
@@ -209,7 +209,7 @@ def test_bake_is_not_retried_forever(prefix: str, monkeypatch: pytest.MonkeyPatc
 
 
 def test_taken_name_is_reported_with_advice(prefix: str) -> None:
-    bucket = f"{prefix}-images-000000000000-us-east-1"
+    bucket = f"{prefix}-images-{emulators.account()}-us-east-1"
     aws.client("s3").create_bucket(Bucket=bucket)
     for _ in ("the first run", "another"):
         with pytest.raises(

@@ -91,6 +91,17 @@ def taken_for_aws(url: str, account: str = "test") -> Iterator[str]:
     forget_clients()
 
 
+def account() -> str:
+    """Return the id of the account that the code under test uses."""
+    key = os.environ["AWS_ACCESS_KEY_ID"]
+    return key if key.isdecimal() else "000000000000"
+
+
+def keys() -> dict[str, str]:
+    """Return the credentials that the code under test uses."""
+    return {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+
+
 @contextmanager
 def put_back() -> Iterator[None]:
     """Put back, after the block, the environment and the settings that a stack within it has adopted."""

@@ -11,9 +11,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def environment(endpoint: str, **more: str) -> dict[str, str]:
-    """Return credentials, a region and the way to the emulator."""
+    """Return the credentials of this process or made-up ones, a region and the way to the emulator."""
     bare = {"PATH": os.environ["PATH"], "DEMO_FOLDER": os.devnull, "AWS_REGION": "us-east-1"}
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    keys = {name: os.environ.get(name, "test") for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     return {**bare, **keys, "AWS_ENDPOINT_URL": endpoint, **more}
 
 
