@@ -19,7 +19,7 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
 from tests.support import emulators, inventory, operating
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/provision/test_teardown.py")
 
 PRODUCTION, STAGING = Service("objdet"), Service("objdet-staging")
 HOSTS = {PRODUCTION: ("127.0.0.5",), STAGING: ("127.0.0.6",)}

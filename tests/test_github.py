@@ -304,6 +304,7 @@ def test_planning_role_can_plan(account: Any) -> None:
     assert "lack" not in said
 
 
+@pytest.mark.slow
 def test_planning_role_needs_all_it_has(account: Any) -> None:
     survivors = [
         name

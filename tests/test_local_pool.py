@@ -13,7 +13,7 @@ from tests.support import emulators
 from tests.support.laptop import IDLE, TIME_SCALE, Laptop, publish
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 BOOT, RESUME = 60.0, 0.0
 
@@ -44,6 +44,7 @@ def listed(here: Laptop) -> tuple[list[str], list[str]]:
     return [one.id for one in group.instances], [one.id for one in cloudwatch.pool(here.name)]
 
 
+@pytest.mark.smoke
 def test_pool_is_prepared_and_stopped(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     here.keep_warm(2)

@@ -77,6 +77,7 @@ def asked() -> Iterator[set[str]]:
         yield actions
 
 
+@pytest.mark.slow
 def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
     domain = ("--domain", "bot.example.com", "--hosted-zone-id", zone)
     # A teardown reads its DNS record.

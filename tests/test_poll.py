@@ -19,7 +19,7 @@ from tests.support.emulators import TOKEN
 from tests.support.processes import left_of, wait_until
 from tests.support.running_poll import READY, Poll, refused, running_poll, starting_poll
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 # From the start of the command to the answer, on a machine that has run the demo: 30 s are promised for an idle one,
 # and this one runs other tests.
@@ -167,6 +167,7 @@ def test_bot_with_webhook_is_left_alone(other_telegram: str, tmp_path: Path) -> 
         ("123456:another-token", "doesn't know this bot token"),
     ],
 )
+@pytest.mark.smoke
 def test_wrong_token_is_refused(other_telegram: str, tmp_path: Path, token: str, reason: str) -> None:
     said = refused(other_telegram, tmp_path, token)
     assert reason in said
@@ -214,6 +215,7 @@ def test_ctrl_c_while_starting_leaves_nothing(other_telegram: str, tmp_path: Pat
     assert left_of(tmp_path) == []
 
 
+@pytest.mark.smoke
 def test_removed_update_leaves_the_file(tmp_path: Path) -> None:
     path = tmp_path / "inbox.sqlite3"
     inbox = Inbox(path)

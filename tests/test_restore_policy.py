@@ -88,6 +88,7 @@ def test_policy_suffices(root: Any) -> None:
     assert trouble(root, document()) == ""
 
 
+@pytest.mark.slow
 def test_policy_permits_nothing_unneeded(root: Any) -> None:
     survivors = []
     for name, mutant in mutants(document()):

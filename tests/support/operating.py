@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from deploy.local.stack import LocalStack
+from tests.support import forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +30,7 @@ def command(*arguments: str) -> list[str]:
 
 def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(command(*arguments), cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    return forked.run(arguments, ROOT, env)
 
 
 def start(*arguments: str, env: dict[str, str]) -> subprocess.Popen[str]:
