@@ -56,7 +56,9 @@ def chromium() -> Iterator[str]:
         options.write_text(json.dumps({"executablePath": path, "args": FLAGS}))
         command = [sys.executable, "-m", "playwright", "launch-server", "--browser", "chromium", "--config"]
         with start([*command, str(options)], output=output):
-            yield wait_until(lambda: re.search(r"ws://\S+", output.read_text()))[0]
+            found = wait_until(lambda: re.search(r"ws://\S+", output.read_text()))
+            assert found
+            yield found[0]
 
 
 def barriers(page: Page) -> list[str]:
