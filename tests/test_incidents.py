@@ -13,6 +13,8 @@ from tests.support import incidents, letters, operating, turn
 from tests.support.incidents import Incident, Row
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def incident(stack: LocalStack, user: TelegramUser, photo: bytes) -> Iterator[Incident]:
@@ -132,6 +134,7 @@ def test_command_answers_its_question(incident: Incident, row: Row) -> None:
     assert ANSWERS[row.question](incident, done), f"{row.command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.smoke
 def test_every_line_of_the_table_is_a_row() -> None:
     table = incidents.PAGE.read_text(encoding="utf-8").partition("|---|")[2].partition("\n\n")[0].splitlines()[1:]
     assert len(table) == len(incidents.ROWS) == len(ANSWERS) >= 10

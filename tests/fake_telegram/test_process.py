@@ -13,6 +13,8 @@ import pytest
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.fake_telegram.service import ROOT, TLS, start_server
 
+pytestmark = pytest.mark.slow
+
 OURS = ("botsite", "deploy", "detection", "metrics")
 
 
@@ -38,6 +40,7 @@ def test_server_does_not_start_without_token() -> None:
     assert "TELEGRAM_TOKEN is not set" in ended.stderr
 
 
+@pytest.mark.smoke
 def test_fake_telegram_imports_nothing_of_ours() -> None:
     code = "import sys, deploy.local.telegram.__main__, deploy.local.telegram.client; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -12,11 +12,9 @@ from deploy.cfn.cloudformation import Event, StackError
 from deploy.images import ami, bake, latest
 from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
-from tests.support import local_images
+from tests.support import emulators, local_images
 from tests.support.deployed import statuses
 from tests.support.provisioning import queue, redrive, run
-
-pytestmark = pytest.mark.long
 
 
 def test_provision_creates_queues_with_dead_letter_queues(made: str) -> None:
@@ -62,6 +60,7 @@ def test_stored_data_is_protected_from_deletion(made: str) -> None:
     assert [part for part in stacks.ORDER if Service(made).stack(part).protected] == ["storage"]
 
 
+@pytest.mark.slow
 def test_protection_is_put_back_by_next_run(prefix: str) -> None:
     provision.deploy(Service(prefix))
     cloudformation.protect(Service(prefix).stack("storage"), on=False)
@@ -70,6 +69,7 @@ def test_protection_is_put_back_by_next_run(prefix: str) -> None:
     assert Service(prefix).stack("storage").protected
 
 
+@pytest.mark.slow
 def test_unprotected_table_is_reported(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("dynamodb").update_table(TableName=f"{prefix}-predictions", DeletionProtectionEnabled=False)
@@ -97,7 +97,7 @@ def test_indexes_hold_list_columns_and_no_detections(made: str) -> None:
 
 
 def test_provision_creates_private_self_emptying_bucket(made: str) -> None:
-    s3, bucket = aws.client("s3"), f"{made}-images-000000000000-us-east-1"
+    s3, bucket = aws.client("s3"), f"{made}-images-{emulators.account()}-us-east-1"
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     expiry = {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule}
     assert expiry == {"photos/": 7, "results/": 7, "bakes/": 1}
@@ -109,6 +109,7 @@ def test_provision_creates_private_self_emptying_bucket(made: str) -> None:
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
+@pytest.mark.slow
 def test_provision_reports_each_resource(prefix: str) -> None:
     lines = run("provision", "--prefix", prefix).splitlines()
     assert any(line.split() == [f"{prefix}-queue", "CREATE_COMPLETE", "JobsQueue", "AWS::SQS::Queue"] for line in lines)
@@ -144,6 +145,7 @@ def test_unknown_parameter_is_rejected_with_list(prefix: str) -> None:
     assert statuses(prefix) == {}
 
 
+@pytest.mark.slow
 def test_manual_change_to_queue_is_reported(prefix: str) -> None:
     provision.deploy(Service(prefix))
     url = Service(prefix).stack("queue").outputs["JobsQueueUrl"]
@@ -152,6 +154,7 @@ def test_manual_change_to_queue_is_reported(prefix: str) -> None:
         run("provision", "--prefix", prefix)
 
 
+@pytest.mark.slow
 def test_manually_opened_port_is_reported(prefix: str) -> None:
     provision.deploy(Service(prefix))
     group = Service(prefix).stack("network").outputs["WorkersSecurityGroupId"]
@@ -168,6 +171,7 @@ def test_manual_change_to_group_is_reported(prefix: str) -> None:
         run("provision", "--prefix", prefix)
 
 
+@pytest.mark.slow
 def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator can't bake, so this only registers an image."""
 
@@ -185,6 +189,7 @@ def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPa
     assert started == ami.of_role(Service(prefix), "yolo5")[0].id
 
 
+@pytest.mark.slow
 def test_images_are_baked_again_on_request(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As above, by registering an image."""
     first = local_images.register(Service(prefix), "yolo5", "1.0")
@@ -201,6 +206,7 @@ def test_images_are_baked_again_on_request(prefix: str, monkeypatch: pytest.Monk
     assert local_images.started(Service(prefix), "workers") == second.id
 
 
+@pytest.mark.slow
 def test_bake_is_not_retried_forever(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latest, "_any", lambda: None)
     monkeypatch.setattr(bake, "bake", lambda *arguments: None)
@@ -208,8 +214,9 @@ def test_bake_is_not_retried_forever(prefix: str, monkeypatch: pytest.MonkeyPatc
         run("provision", "--prefix", prefix)
 
 
+@pytest.mark.slow
 def test_taken_name_is_reported_with_advice(prefix: str) -> None:
-    bucket = f"{prefix}-images-000000000000-us-east-1"
+    bucket = f"{prefix}-images-{emulators.account()}-us-east-1"
     aws.client("s3").create_bucket(Bucket=bucket)
     for _ in ("the first run", "another"):
         with pytest.raises(

@@ -10,7 +10,7 @@ from deploy.service import Service
 from metrics import cloudwatch
 from tests.support.provisioning import run_provision
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 def whole(text: str) -> str:
@@ -18,6 +18,7 @@ def whole(text: str) -> str:
     return text.partition(".")[0]
 
 
+@pytest.mark.smoke
 def test_every_property_is_verified_or_listed(made: str) -> None:
     found = stacks.compared(Service(made))
     written = set()
