@@ -9,7 +9,7 @@ other has one with the same label and an IoU of at least 0.5.
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -43,7 +43,7 @@ def main(reference: Path, other: Path, sources: list[Path]) -> None:
     say_lost(models[reference.name], models[other.name], photos)
 
 
-def say_cpu(models: dict[str, "Detector"], photos: Photos) -> None:
+def say_cpu(models: Mapping[str, "Detector"], photos: Photos) -> None:
     """Print what each model takes, the first being 1."""
     taken: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(_ROUNDS):
