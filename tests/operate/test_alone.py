@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from uuid import uuid4
 
 import pytest
@@ -53,9 +54,14 @@ def test_dead_letters_are_listed_and_purged(stack: LocalStack) -> None:
     assert purged.stdout.endswith("Deleted 1 dead letter\n"), purged.stderr
 
 
+def is_known(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str] | None:
+    return None if "not within" in done.stdout else done
+
+
 @each_command
 def test_missing_service_is_one_line(stack: LocalStack, command: list[str]) -> None:
-    done = operating.manage(*command, "--prefix", "nosuch", env=operating.of(stack))
+    # It waits for seconds, and then says that this is not known: the machine may be busy.
+    done = wait_until(lambda: is_known(operating.manage(*command, "--prefix", "nosuch", env=operating.of(stack))))
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("CommandError: There is no service nosuch in us-east-1")
     assert len(done.stderr.splitlines()) == 1
