@@ -36,7 +36,7 @@ class Site(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     """Run an emulated AWS for this module."""
-    with emulators.ministack() as url:
+    with emulators.ministack(emulators.NOBODYS) as url:
         yield url
 
 

@@ -42,7 +42,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    with emulators.ministack() as url:
+    with emulators.ministack(emulators.NOBODYS) as url:
         yield url
 
 

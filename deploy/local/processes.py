@@ -17,7 +17,7 @@ from deploy.local import lifeline
 
 # Far longer than anything here takes: the machine may be slow or busy.
 PATIENCE_SECONDS = 180.0
-_LOOK_SECONDS = 0.02
+_LOOK_SECONDS, _LOOK_AT_LEAST_SECONDS = 0.02, 0.1
 _OUTPUT_SECONDS = 10
 _STOP_ALL_SECONDS = 2
 # Emulators; sites; what calls them.
@@ -31,12 +31,16 @@ def wait_until(
     what: str = "",
     every_seconds: float = _LOOK_SECONDS,
 ) -> Value:
-    """Return the first truthy value of `condition`; raise TimeoutError, with `what` should have happened, if late."""
+    """Return the first truthy value of `condition`; raise TimeoutError, with `what` should have happened, if late.
+
+    It looks less and less often: a look may cost other processes as much as what they are waited for.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {seconds:g} s: {what or condition}")
         time.sleep(every_seconds)
+        every_seconds = max(every_seconds, min(1.1 * every_seconds, _LOOK_AT_LEAST_SECONDS))
     return value
 
 

@@ -19,12 +19,14 @@ from tests.support import shared
 from tests.support.processes import free_port, listening, start, wait_until
 
 TOKEN = "123456:not-a-real-token"
+# The account of who has no keys, such as a load balancer's visitors.
+NOBODYS = "000000000000"
 
 
 @contextmanager
-def ministack() -> Iterator[str]:
-    """Have the code under test use an account of its own of the run's emulated AWS; yield its address."""
-    with taken_for_aws(shared.address("ministack", _ministack), shared.account()) as url, _told(url):
+def ministack(account: str = "") -> Iterator[str]:
+    """Have the code under test use an account of its own of the run's emulated AWS, or this one; yield its address."""
+    with taken_for_aws(shared.address("ministack", _ministack), account or shared.account()) as url, _told(url):
         yield url
 
 
@@ -94,7 +96,7 @@ def taken_for_aws(url: str, account: str = "test") -> Iterator[str]:
 def account() -> str:
     """Return the id of the account that the code under test uses."""
     key = os.environ["AWS_ACCESS_KEY_ID"]
-    return key if key.isdecimal() else "000000000000"
+    return key if key.isdecimal() else NOBODYS
 
 
 def keys() -> dict[str, str]:
