@@ -62,6 +62,7 @@ def is_known(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProc
 def test_missing_service_is_one_line(stack: LocalStack, command: list[str]) -> None:
     # It waits for seconds, and then says that this is not known: the machine may be busy.
     done = wait_until(lambda: is_known(operating.manage(*command, "--prefix", "nosuch", env=operating.of(stack))))
+    assert done
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("CommandError: There is no service nosuch in us-east-1")
     assert len(done.stderr.splitlines()) == 1
