@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 AUDITORS := checkov==3.3.30 parliament==1.6.4 policy_sentry==0.13.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint torch lock audit bench chaos upgrade
+.PHONY: help demo test test-all lint torch lock audit bench chaos upgrade
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,11 +15,14 @@ demo: ## run the whole service on this machine and answer a photo; Ctrl-C ends i
 	@$(RUN) manage.py demo
 
 # The tests start processes by the hundred: where the environment says to write no bytecode, each would compile our code.
-test: export PYTHONDONTWRITEBYTECODE :=
-test: ## lint, type-check and run every test
+test test-all: export PYTHONDONTWRITEBYTECODE :=
+test: ## lint, type-check and run the quick tests
 	@$(PYTHON) deploy/local/install.py --tests
 	@$(MAKE) --no-print-directory lint
-	@$(RUN) -m pytest
+	@$(RUN) -m pytest -n auto -m 'not slow or smoke'
+
+test-all: test ## the same, and then the slow tests
+	@$(RUN) -m pytest -n auto -m 'slow and not smoke'
 
 lint: ## ruff, mypy and the import contracts alone
 	@$(RUN) -m ruff check .

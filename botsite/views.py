@@ -1,7 +1,6 @@
 """Translate HTTP for the bot: authenticate, parse, call one function, return a status."""
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -15,11 +14,11 @@ from botsite.bot.incoming import files, limits, receive, updates
 from botsite.bot.incoming.updates import Incoming, Press
 from botsite.bot.people import erase
 from botsite.bot.telegram.errors import TelegramError
+from botsite.threads import in_thread
 from detection import callback, deletions
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 
 # Errors that pass: the caller should try again.
 _TRANSIENT = (TelegramError, files.Full, limits.Busy, ClientError, BotoCoreError, OperationalError)
@@ -89,7 +88,7 @@ def _is_rejected(error: Exception) -> bool:
 async def results(request: HttpRequest) -> HttpResponse:
     """Deliver a finished prediction, or go on with a deletion. Called by a worker, which signs the id in a header."""
     prediction_id = request.GET.get("predictionId", "")
-    if not await _in_thread(callback.verify)(prediction_id, request.headers.get(callback.SIGNATURE_HEADER, "")):
+    if not await in_thread(callback.verify)(prediction_id, request.headers.get(callback.SIGNATURE_HEADER, "")):
         return HttpResponse(status=403)
     if deletions.is_key(prediction_id):
         erase.go_on(prediction_id)

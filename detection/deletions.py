@@ -16,7 +16,6 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
@@ -143,18 +142,13 @@ def begin(person: Person, question: int, language: str = "", thread_id: int | No
     }
     if thread_id is not None:
         item["thread_id"] = thread_id
-    try:
-        aws.dynamodb().put_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Item=item,
-            ConditionExpression="attribute_not_exists(prediction_id) OR (question < :question AND created_at < :again)",
-            ExpressionAttributeValues=items.plain({":question": question, ":again": times.now(-_AGAIN)}),
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        return False
-    return True
+    begun = aws.conditional(
+        aws.dynamodb().put_item,
+        Item=item,
+        ConditionExpression="attribute_not_exists(prediction_id) OR (question < :question AND created_at < :again)",
+        ExpressionAttributeValues=items.plain({":question": question, ":again": times.now(-_AGAIN)}),
+    )
+    return begun is not None
 
 
 def due() -> Iterator[str]:
@@ -328,16 +322,12 @@ def _delete(stored: list[dict[str, Any]]) -> list[int]:
 
 def _delete_settings(deletion: Deletion) -> None:
     """Delete what the person had chosen, unless they have chosen since."""
-    try:
-        aws.dynamodb().delete_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": _SETTINGS.format(user=deletion.person.user_id)},
-            ConditionExpression="attribute_not_exists(chosen_at) OR chosen_at <= :at",
-            ExpressionAttributeValues=items.plain({":at": deletion.at}),
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
+    aws.conditional(
+        aws.dynamodb().delete_item,
+        Key={"prediction_id": _SETTINGS.format(user=deletion.person.user_id)},
+        ConditionExpression="attribute_not_exists(chosen_at) OR chosen_at <= :at",
+        ExpressionAttributeValues=items.plain({":at": deletion.at}),
+    )
 
 
 def _delete_letters(chat_id: int) -> None:
@@ -386,18 +376,13 @@ def _update(key: str, change: str, condition: str, values: Mapping[str, Any]) ->
     """Change a tombstone if the condition holds; return it, None if it doesn't."""
     # A word that DynamoDB keeps for itself.
     names = {"#language": "language"} if "#language" in change else {}
-    try:
-        response = aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": key},
-            UpdateExpression=change,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=items.plain(values),
-            **({"ExpressionAttributeNames": names} if names else {}),
-            ReturnValues="ALL_NEW",
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        return None
-    return dict(response["Attributes"])
+    reply = aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": key},
+        UpdateExpression=change,
+        ConditionExpression=condition,
+        ExpressionAttributeValues=items.plain(values),
+        **({"ExpressionAttributeNames": names} if names else {}),
+        ReturnValues="ALL_NEW",
+    )
+    return None if reply is None else dict(reply["Attributes"])

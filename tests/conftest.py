@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import django
 import httpx
+import psutil
 import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, StorageState, expect, sync_playwright
@@ -37,28 +37,20 @@ django.setup()
 
 from botsite import aws, celery
 from deploy.local import everyday, sample
-from deploy.local.install import BROWSERS
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import dead_letters
-from tests.support import faulty
+from tests.support import browsing, faulty, shared
 from tests.support.browsing import watched
 from tests.support.faulty import FaultySite
 
 SECRETS = ("TELEGRAM_TOKEN", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET", "DJANGO_SECRET_KEY", "ADMIN_PASSWORD")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _chat_ids = count(1000)
 # So many processes start the running service, and the files that use it are theirs: it takes 1 GB and ten seconds.
-_SERVICES = 4
+_SERVICES = 2
 _USERS_OF_THE_SERVICE = "files-that-use-the-service"
+_GB = 1024**3
 
 
 class Scheduling(LoadFileScheduling):
@@ -71,6 +63,16 @@ class Scheduling(LoadFileScheduling):
         if first:
             self.workqueue.move_to_end(first, last=False)
         super()._assign_work_unit(node)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many processes `-n auto` is: two a core, as half of the time is waiting, if there is 1 GB for each."""
+    return max(1, min(2 * (os.cpu_count() or 1), psutil.virtual_memory().available // _GB))
+
+
+def pytest_sessionfinish() -> None:
+    """End the servers that this process started for the run, after the other processes have finished."""
+    shared.leave()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
@@ -86,9 +88,9 @@ def pytest_testnodedown(node: WorkerController, error: object | None) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the files that take long; the order is random otherwise."""
+    """Begin with the files that take long, and whose parts are slow; the order is random otherwise."""
     uses = Counter(_file(item) for item in items if "stack" in getattr(item, "fixturenames", ()))
-    items.sort(key=lambda item: (item.get_closest_marker("long") is None, -uses[_file(item)]))
+    items.sort(key=lambda item: (item.get_closest_marker("slow") is None, -uses[_file(item)]))
     # Each process writes the same, before the one that distributes the tests reads it.
     config.cache.set(_USERS_OF_THE_SERVICE, sorted(uses))
 
@@ -168,12 +170,10 @@ def known_file(stack: LocalStack, photo: bytes) -> FileReference:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Run the Chromium of this machine, headless."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert path, "The browser tests need Chromium: install it (Debian: apt install chromium)."
+    """Return the run's Chromium. It is left after each module: Playwright and asyncio exclude each other."""
     expect.set_options(timeout=1000 * PATIENCE_SECONDS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.connect(shared.address("chromium", browsing.chromium))
         yield browser
         browser.close()
 

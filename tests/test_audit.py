@@ -38,6 +38,7 @@ def test_every_exception_has_a_reason() -> None:
     assert [one for one in EXCEPTIONS if len(one.reason) < 20] == []
 
 
+@pytest.mark.slow
 def test_every_policy_is_examined_resolved() -> None:
     env = {"PATH": os.environ["PATH"]}
     command = [sys.executable, "-m", "tests.audit.documents"]

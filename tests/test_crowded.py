@@ -18,7 +18,7 @@ from detection.schemas import Prediction, Status
 from tests.support.jobs_queue import MAX_RECEIVES, Queue
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/test_fair_threads.py")
 
 _chats = count(77_000_000)
 _SLOW_CHATS, _SLOW_FILES = 5, 8

@@ -17,7 +17,8 @@ from botsite.staff.sources import Source
 from metrics import service
 from metrics.cloudwatch import Alarm, Metric
 from metrics.service import MetricFailed
-from tests.support.local_aws import local_aws, make_group
+from tests.support import emulators
+from tests.support.local_aws import make_group
 from tests.support.processes import wait_until
 
 _numbers = count(1)
@@ -76,7 +77,7 @@ def test_late_source_is_shown_when_it_comes_and_not_waited_for(pool: ThreadPoolE
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[None]:
-    with local_aws():
+    with emulators.ministack():
         yield
 
 

@@ -13,7 +13,7 @@ import pytest
 from deploy.local import lifeline
 from tests.support.processes import left_of, open_to_others, runs, wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,6 +89,7 @@ def test_demo_killed_while_starting_leaves_nothing_running(tmp_path: Path) -> No
     wait_until(lambda: left_of(tmp_path) == [])
 
 
+@pytest.mark.smoke
 def test_missing_model_fails_at_once(tmp_path: Path) -> None:
     environment = os.environ | {"YOLO_WEIGHTS": str(tmp_path / "missing.pt")}
     command = [sys.executable, "manage.py", "demo", "--once", "--folder", str(tmp_path / "demo")]

@@ -20,7 +20,7 @@ from tests.support.operators import Operator
 from tests.support.processes import wait_until
 from tests.support.running_demo import GROUP, Demo, running_demo
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/test_local_scaling.py")
 
 DRAINED = "lifecycle_action_completed"
 

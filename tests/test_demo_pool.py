@@ -9,7 +9,7 @@ import pytest
 from tests.support.processes import wait_until
 from tests.support.running_demo import GROUP, Demo, running_demo
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/test_local_pool.py")
 
 WORKER = "-Q jobs"
 

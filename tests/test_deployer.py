@@ -35,8 +35,6 @@ from tests.support.emulators import TOKEN
 from tests.support.mutants import mutants
 from tests.support.provisioning import hosted_zone, run_provision
 
-pytestmark = pytest.mark.long
-
 PREFIX = "mine"
 WHO = "deployer"
 DENIED = re.compile("AccessDenied|Unauthorized|not authorized|lack|Forbidden|403")
@@ -134,10 +132,12 @@ def done(deployer: Deployer) -> dict[str, Done]:
 
 
 @pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.slow
 def test_policies_suffice(done: dict[str, Done], piece: str) -> None:
     assert done[piece].trouble == ""
 
 
+@pytest.mark.slow
 def test_policies_permit_nothing_unneeded(deployer: Deployer, done: dict[str, Done]) -> None:
     survivors = []
     for name, mutant in mutants({"Statement": statements()}):

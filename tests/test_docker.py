@@ -27,8 +27,6 @@ from detection.model import weights as model_weights
 from tests.support import containers, emulators, locks
 from tests.support.processes import PATIENCE_SECONDS, free_port, wait_until
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).parents[1]
 # What the build has in addition to the worker's packages while it exports the model.
 EXPORTERS = {"torch", "torchvision"} | locks.names(ROOT / "requirements-torch.lock")
@@ -149,6 +147,7 @@ def test_pytorch_of_build_is_within_its_ranges() -> None:
 
 
 @each_file
+@pytest.mark.slow
 def test_image_tells_its_commit_and_contents(path: Path, tmp_path: Path) -> None:
     one = containers.lay_out(path, tmp_path / "srv", free_port(), {"YOLO_WEIGHTS": str(SHAPES)})
     (one.app / "botsite" / "COMMIT").write_text("0123456789012345678901234567890123456789-dirty")
@@ -178,6 +177,7 @@ def test_precision_is_of_most_weights() -> None:
 # ----------------------------------------------------------------------------------------------- the model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("given", "installs"), [("shapes.pt", 2), ("shapes_openvino_model", 0)])
 def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str, installs: int) -> None:
     """The export itself, which takes its time, is done already: `export_weights` finds it in the cache.
@@ -289,7 +289,7 @@ def builder_settings(weights_folder: Path) -> Iterator[dict[str, str]]:
     with emulators.ministack() as url:
         queue = aws.client("sqs").create_queue(QueueName="bake")["QueueUrl"]
         values = containers.proof_settings(AWS_REGION="us-east-1", QUEUE_URL=queue, BUCKET="bake", random="r" * 50)
-        keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
+        keys = {**emulators.keys(), "AWS_EC2_METADATA_DISABLED": "true"}
         yield values | keys | {"AWS_ENDPOINT_URL": url, "YOLO_WEIGHTS": str(weights_folder)}
 
 
@@ -299,6 +299,7 @@ def weights_folder(weights: str) -> Path:
     return model_weights.ready(weights)
 
 
+@pytest.mark.slow
 def test_every_role_becomes_healthy_and_stops(builder_settings: dict[str, str], tmp_path: Path) -> None:
     port = free_port()
     env = builder_settings | {"POLYBOT_BIND": f"127.0.0.1:{port}"}

@@ -31,6 +31,7 @@ def blocks(language: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("block", blocks("sh").values(), ids=blocks("sh"))
+@pytest.mark.slow
 def test_commands_work_next_to_running_service(stack: LocalStack, user: TelegramUser, photo: bytes, block: str) -> None:
     environment = stack.env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     if "$PREDICTION_ID" in block:

@@ -19,7 +19,7 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
 from tests.support import emulators, inventory, operating
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/provision/test_teardown.py")
 
 PRODUCTION, STAGING = Service("objdet"), Service("objdet-staging")
 HOSTS = {PRODUCTION: ("127.0.0.5",), STAGING: ("127.0.0.6",)}
@@ -33,7 +33,7 @@ class Environment(LocalStack):
     def start_aws(self) -> None:
         """Use the AWS that is there."""
         self.endpoint = settings.AWS_ENDPOINT_URL
-        self.env |= {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        self.env |= {"AWS_ENDPOINT_URL": self.endpoint, **emulators.keys()}
 
 
 @pytest.fixture(scope="module")

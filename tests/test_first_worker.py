@@ -15,14 +15,15 @@ from django.conf import settings
 from botsite import aws
 from botsite.staff import first_worker
 from metrics import service, wait
-from tests.support.local_aws import local_aws, make_group
+from tests.support import emulators
+from tests.support.local_aws import make_group
 
 _numbers = count(1)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def emulator() -> Iterator[None]:
-    with local_aws():
+    with emulators.ministack():
         yield
 
 

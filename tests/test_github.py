@@ -238,7 +238,7 @@ def test_no_token_runs_nothing(job: dict[str, str]) -> None:
 def account() -> Iterator[Any]:
     """An AWS that checks permissions, with a service and the roles; clients that may do everything."""
     with ExitStack() as stack:
-        url = stack.enter_context(emulators.ministack(AUTH="true"))
+        url = stack.enter_context(emulators.judging())
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr("django.conf.settings.TELEGRAM_API_URL", stack.enter_context(emulators.telegram()))
         run_provision("objdet", "--self-signed", "--parameter", "AlarmEmail=ops@example.com", token=TOKEN)
@@ -304,6 +304,7 @@ def test_planning_role_can_plan(account: Any) -> None:
     assert "lack" not in said
 
 
+@pytest.mark.slow
 def test_planning_role_needs_all_it_has(account: Any) -> None:
     survivors = [
         name

@@ -10,7 +10,7 @@ import pytest
 from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, Worker, job, running_aws, running_worker
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 SLOTS = 2
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -116,6 +116,7 @@ def test_hostile_messages_become_dead_letters(aws: Aws, worker: Worker, tmp_path
     assert aws.depth(worker.queue_url, "ApproximateNumberOfMessages") == 1
 
 
+@pytest.mark.smoke
 def test_messages_with_odd_details_are_run(aws: Aws, worker: Worker) -> None:
     for body in ODD:
         aws.client.send_message(QueueUrl=worker.queue_url, MessageBody=body)

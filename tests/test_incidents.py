@@ -11,6 +11,9 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from tests.support import incidents, letters, operating, turn
 from tests.support.incidents import Incident, Row
+from tests.support.processes import wait_until
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ def is_bad(incident: Incident, done: Done) -> bool:
 
 
 def is_this_version(incident: Incident, done: Done) -> bool:
-    return done.stdout.strip() == release.text()
+    return done.stdout.splitlines()[0] == release.text()
 
 
 def is_shell(incident: Incident, done: Done) -> bool:
@@ -118,14 +121,20 @@ ANSWERS: Mapping[str, Callable[[Incident, Done], bool]] = {
     "How do I go back to the version before?": goes_back,
     "What has it cost?": is_priced,
 }
+# They say so if something has not answered within seconds, as on a machine that does much else.
+READ_AGAIN = ("Is it up?", "What is broken, and what do I do about it?", "What is waiting, and for how long?")
 
 
 @pytest.mark.parametrize("row", incidents.ROWS, ids=[row.question for row in incidents.ROWS])
 def test_command_answers_its_question(incident: Incident, row: Row) -> None:
+    if row.question in READ_AGAIN:
+        assert wait_until(lambda: ANSWERS[row.question](incident, incident.ask(row)))
+        return
     done = incident.ask(row)
     assert ANSWERS[row.question](incident, done), f"{row.command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.smoke
 def test_every_line_of_the_table_is_a_row() -> None:
     table = incidents.PAGE.read_text(encoding="utf-8").partition("|---|")[2].partition("\n\n")[0].splitlines()[1:]
     assert len(table) == len(incidents.ROWS) == len(ANSWERS) >= 10

@@ -13,7 +13,8 @@ from deploy.local.autoscaling import credentials
 from deploy.local.autoscaling.credentials import on_instance
 from deploy.local.autoscaling.imds import Machine, MetadataService
 from deploy.local.processes import PATIENCE_SECONDS
-from tests.support.local_aws import local_aws, make_role
+from tests.support import emulators
+from tests.support.local_aws import make_role
 
 TTL = "X-aws-ec2-metadata-token-ttl-seconds"
 TOKEN = "X-aws-ec2-metadata-token"
@@ -23,7 +24,7 @@ http = urllib3.PoolManager(timeout=PATIENCE_SECONDS)
 
 @pytest.fixture(scope="module")
 def role_arn() -> Iterator[str]:
-    with local_aws():
+    with emulators.ministack():
         yield make_role("worker")
 
 
@@ -68,7 +69,7 @@ def whoami(endpoint: str, **env: str) -> str:
 
 
 def test_boto3_gets_only_credentials_of_instance_role(endpoint: str) -> None:
-    assert whoami(endpoint) == "arn:aws:sts::000000000000:assumed-role/worker/i-0abc"
+    assert whoami(endpoint) == f"arn:aws:sts::{emulators.account()}:assumed-role/worker/i-0abc"
 
 
 def test_instance_environment_has_no_keys(endpoint: str) -> None:

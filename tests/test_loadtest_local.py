@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.processes import left_of
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/test_loadtest.py")
 
 ROOT = Path(__file__).resolve().parent.parent
 

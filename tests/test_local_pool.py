@@ -9,18 +9,18 @@ import pytest
 from botsite import aws
 from deploy.local.autoscaling.instances import State, Times
 from metrics import cloudwatch
+from tests.support import emulators
 from tests.support.laptop import IDLE, TIME_SCALE, Laptop, publish
-from tests.support.local_aws import local_aws
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 BOOT, RESUME = 60.0, 0.0
 
 
 @pytest.fixture(scope="module", autouse=True)
 def emulator() -> Iterator[None]:
-    with local_aws():
+    with emulators.ministack():
         yield
 
 
@@ -44,6 +44,7 @@ def listed(here: Laptop) -> tuple[list[str], list[str]]:
     return [one.id for one in group.instances], [one.id for one in cloudwatch.pool(here.name)]
 
 
+@pytest.mark.smoke
 def test_pool_is_prepared_and_stopped(laptop: Callable[..., Laptop]) -> None:
     here = laptop()
     here.keep_warm(2)

@@ -21,16 +21,17 @@ from metrics import cloudwatch, policy
 from metrics.backlog import BACKLOG, IN_FLIGHT, WITHOUT_CAPACITY
 from metrics.cloudwatch import Metric
 from metrics.policy import Policies, StepScaling, TargetTracking
+from tests.support import emulators
 from tests.support.laptop import IDLE, Laptop, publish
-from tests.support.local_aws import clients_of, local_aws, make_group
+from tests.support.local_aws import clients_of, make_group
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", autouse=True)
 def emulator() -> Iterator[None]:
-    with local_aws():
+    with emulators.ministack():
         yield
 
 
@@ -164,6 +165,7 @@ def scaled(laptop: Callable[..., Laptop]) -> Laptop:
     return here
 
 
+@pytest.mark.smoke
 def test_first_photo_starts_exactly_one_machine(scaled: Laptop) -> None:
     publish(scaled, "BacklogWithoutCapacity", 1)
     wait_until(lambda: len(scaled.running) == 1)
@@ -281,6 +283,7 @@ def test_launch_template_without_role_is_reported(laptop: Callable[..., Laptop])
 # --- What is deployed ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.smoke
 def test_policies_and_settings_come_from_templates() -> None:
     provision.deploy(Service("try"))
     name, dimensions = "try-yolo5", (("AutoScalingGroupName", "try-yolo5"),)
@@ -300,6 +303,7 @@ def test_policies_and_settings_come_from_templates() -> None:
     assert launch.settings["PREDICTIONS_TABLE"] == "try-predictions"
 
 
+@pytest.mark.smoke
 def test_time_scale_applies_to_every_wait() -> None:
     policies = Policies([TargetTracking(10, period=30)], [StepScaling(period=60)], 180)
     assert policies.scaled(1 / 15) == Policies([TargetTracking(10, period=2)], [StepScaling(period=4)], 12)

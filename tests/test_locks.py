@@ -77,6 +77,7 @@ def test_locks_name_no_build_of_pytorch() -> None:
 
 
 @pytest.mark.parametrize("version", PYTHONS, ids=lambda version: f"{version[0]}.{version[1]}")
+@pytest.mark.slow
 def test_all_locks_have_wheels_for_every_python(version: tuple[int, int], tmp_path: Path) -> None:
     """A dry run: it finds a file, of the locked hashes, for each package; pyvips alone is built from source."""
     python = f"{version[0]}.{version[1]}"

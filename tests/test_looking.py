@@ -30,7 +30,7 @@ PREFIX = "look"
 def service() -> Iterator[None]:
     """A deployed service with a certificate and a bot, on an AWS that checks permissions."""
     with ExitStack() as stack:
-        stack.enter_context(emulators.ministack(AUTH="true"))
+        stack.enter_context(emulators.judging())
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(settings, "TELEGRAM_API_URL", stack.enter_context(emulators.telegram()))
         mailed = ("--monthly-budget", "10", "--parameter", "AlarmEmail=ops@example.com")
@@ -77,6 +77,7 @@ def asked() -> Iterator[set[str]]:
         yield actions
 
 
+@pytest.mark.slow
 def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
     domain = ("--domain", "bot.example.com", "--hosted-zone-id", zone)
     # A teardown reads its DNS record.

@@ -12,7 +12,7 @@ from tests.support.jobs_queue import VISIBILITY_SECONDS, Queue
 from tests.support.leaving_machine import Machine
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 STATE = "/latest/meta-data/autoscaling/target-lifecycle-state"
 NOTICE = "/latest/meta-data/spot/instance-action"
@@ -81,6 +81,7 @@ def test_worker_outside_pool_works_at_once(
     assert not child.said("machine_waiting")
 
 
+@pytest.mark.smoke
 def test_prepared_worker_is_alive_and_takes_no_job(
     worker: Callable[[], Child], machine: Machine, queue: Queue, done: Path, tmp_path: Path
 ) -> None:

@@ -62,7 +62,7 @@ def test_stacks_provide_builders_network(endpoint: str) -> None:
 
 @each_role
 def test_machine_gets_all_settings_of_its_role(endpoint: str, role: str) -> None:
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
+    keys = {**emulators.keys(), "AWS_ENDPOINT_URL": endpoint}
     code = f"from botsite import settings; settings.require({ROLES[role]!r})"
     env = {"PATH": os.environ["PATH"], **keys, **instance_settings(PREFIX, role)}
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)

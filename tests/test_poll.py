@@ -26,7 +26,7 @@ from tests.support.emulators import TOKEN
 from tests.support.processes import left_of, open_to_others, wait_until
 from tests.support.running_poll import READY, Poll, refused, running_poll, starting_poll
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 # From the start of the command to the answer, on a machine that has run the demo: 30 s are promised for an idle one,
 # and this one runs other tests.
@@ -205,6 +205,7 @@ def test_bot_with_webhook_is_left_alone(other_telegram: str, tmp_path: Path) -> 
         ("123456:another-token", "doesn't know this bot token"),
     ],
 )
+@pytest.mark.smoke
 def test_wrong_token_is_refused(other_telegram: str, tmp_path: Path, token: str, reason: str) -> None:
     said = refused(other_telegram, tmp_path, token)
     assert reason in said

@@ -11,7 +11,7 @@ from deploy.local.processes import PATIENCE_SECONDS
 from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, Worker, running_aws, running_worker
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 WAITING = 30
 SLOTS = 6
@@ -31,6 +31,7 @@ def begin_outage(worker: Worker, file: Path) -> None:
     wait_until(lambda: "receiving_paused" in worker.output.read_text())
 
 
+@pytest.mark.smoke
 def test_outage_spares_waiting_messages(aws: Aws, tmp_path: Path) -> None:
     outage = tmp_path / "outage"
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:

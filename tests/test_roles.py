@@ -27,8 +27,6 @@ from tests.support.deployed import instance_settings
 from tests.support.mutants import mutants
 from tests.support.permissions import MAY, MAY_ANYWHERE, NOBODY
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).parents[1]
 PREFIX = "machines"
 STACK_OF = {"polybot": "web", "yolo5": "workers", "metrics": "metrics", "bake": "bake"}
@@ -184,6 +182,7 @@ def seed(cloud: Cloud) -> None:
 
 
 @each_role
+@pytest.mark.slow
 def test_role_suffices_for_its_service(cloud: Cloud, role: str) -> None:
     cloud.permit(role, cloud.policy(role))
     with running(cloud, role) as process:
@@ -191,6 +190,7 @@ def test_role_suffices_for_its_service(cloud: Cloud, role: str) -> None:
 
 
 @each_role
+@pytest.mark.slow
 def test_role_permits_nothing_unneeded(cloud: Cloud, role: str) -> None:
     whole = cloud.policy(role)
     survivors = []
@@ -240,6 +240,7 @@ def group(name: str) -> str:
 
 
 @each_role
+@pytest.mark.slow
 def test_role_is_denied_everything_else(cloud: Cloud, role: str) -> None:
     cloud.permit(role, cloud.policy(role))
     actions = sorted({*NOBODY, *(action for one in MAY.values() for action in one)})

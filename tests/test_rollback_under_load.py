@@ -21,7 +21,7 @@ from tests.support import emulators, local_images, operating
 from tests.support.processes import wait_until
 from tests.upgrade.people import People
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/operate/test_rollback.py")
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("botsite", "deploy", "detection", "metrics", "manage.py")

@@ -27,7 +27,7 @@ from tests.support.emulators import forget_clients
 from tests.support.processes import wait_until
 from tests.support.provisioning import descriptor
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/test_keys.py")
 
 ADOPTED = ("AWS_ENDPOINT_URL", "TELEGRAM_API_URL")
 # What the processes read from Secrets Manager, as on AWS, instead of from their environment.

@@ -40,7 +40,7 @@ def stored(text: str) -> str:
 
 def run(endpoint: str, code: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run code after loading Django's settings, in a process with this environment."""
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint}
+    keys = {**emulators.keys(), "AWS_ENDPOINT_URL": endpoint}
     base = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "botsite.settings", "LOG_FORMAT": "json"}
     command = [sys.executable, "-c", f"import django; django.setup(); from django.conf import settings; {code}"]
     return subprocess.run(command, cwd=ROOT, env=base | keys | env, capture_output=True, text=True, check=False)

@@ -18,7 +18,7 @@ import structlog
 
 from botsite import logs
 from deploy.local.processes import PATIENCE_SECONDS
-from tests.support import venvs
+from tests.support import emulators, venvs
 from tests.support.processes import wait_until
 from tests.support.sqs_worker import Aws, running_aws
 
@@ -59,10 +59,10 @@ def running(command: list[str], folder: Path, env: Mapping[str, str]) -> Iterato
             one.kill()
 
 
+@pytest.mark.slow
 def test_folder_alone_runs_its_example(aws: Aws, python: Path, folder: Path) -> None:
     queue_url = aws.queue()
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-    env = {"AWS_ENDPOINT_URL": aws.url, "QUEUE_URL": queue_url, **keys}
+    env = {"AWS_ENDPOINT_URL": aws.url, "QUEUE_URL": queue_url, **emulators.keys()}
     command = [str(python), "-m", "celery", "-A", f"{NAME}.example", "worker"]
     with running(command, folder, env) as process:
         subprocess.run([python, "-m", f"{NAME}.example"], cwd=folder, env=env, check=True, timeout=PATIENCE_SECONDS)
@@ -76,12 +76,14 @@ def test_folder_alone_runs_its_example(aws: Aws, python: Path, folder: Path) -> 
     assert not (folder / "alive").exists()
 
 
+@pytest.mark.slow
 def test_example_environment_is_empty(python: Path, folder: Path) -> None:
     code = "import importlib.util as u; print([n for n in ('django', 'structlog', 'botsite', 'pip') if u.find_spec(n)])"
     assert subprocess.run([python, "-c", code], cwd=folder, stdout=subprocess.PIPE, check=True).stdout == b"[]\n"
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo"])
+@pytest.mark.slow
 def test_other_pools_than_threads_are_refused(pool: str, python: Path, folder: Path) -> None:
     # A setting, because Celery takes `--pool prefork` to mean "as configured".
     (folder / "app.py").write_text(f"from {NAME}.example import app\n\napp.conf.worker_pool = {pool!r}\n")

@@ -15,9 +15,10 @@ from kombu.transport import SQS, virtual
 
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.support.processes import wait_until
-from tests.support.sqs_worker import Aws, Worker, job, make_app, running_aws, running_worker, set_visibility
+from tests.support.sqs_app import make_app
+from tests.support.sqs_worker import Aws, Worker, job, running_aws, running_worker, set_visibility
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,7 @@ def test_brief_failure_to_delete_runs_no_job_twice(aws: Aws, worker: Worker) -> 
     assert worker.runs("deleted-late") == 1
 
 
+@pytest.mark.smoke
 def test_stopped_worker_finishes_its_job_and_releases_others(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=1, worker_prefetch_multiplier=4) as worker:
         set_visibility(aws, worker, 60)
@@ -144,6 +146,7 @@ def test_stopped_worker_finishes_its_job_and_releases_others(aws: Aws, tmp_path:
     assert worker.notes.read_text() == f"{worker.process.pid} first\n"
 
 
+@pytest.mark.smoke
 def test_message_is_readable_json_in_queue(aws: Aws) -> None:
     queue_url = aws.queue()
     make_app(queue_url).send_task("note", ("naïve 🐈",), {"seconds": 0})
@@ -155,6 +158,7 @@ def test_message_is_readable_json_in_queue(aws: Aws) -> None:
     assert json.loads(envelope["body"])[:2] == [["naïve 🐈"], {"seconds": 0}]
 
 
+@pytest.mark.smoke
 def test_sending_takes_one_request(aws: Aws) -> None:
     """A role that may only send can send; kombu by itself asks for the queue's size first."""
     app = make_app(aws.queue())
@@ -166,6 +170,7 @@ def test_sending_takes_one_request(aws: Aws) -> None:
     assert requests == ["SendMessage"]
 
 
+@pytest.mark.smoke
 def test_kombu_still_has_overridden_and_called_names() -> None:
     """After an upgrade of kombu: read its `transport/SQS/__init__.py` again next to ours, name by name."""
     expected = {

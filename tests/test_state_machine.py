@@ -19,7 +19,7 @@ from detection.schemas import Delivery, Prediction
 from tests.model import writes
 from tests.model.writes import Item, Rules
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/test_protocol_model.py")
 
 SHORT = timedelta(seconds=-1)
 JOBS = st.sampled_from([1, 2])

@@ -9,7 +9,7 @@ import urllib3
 
 from botsite import aws
 from deploy.local.target_health import Health, HealthChecks, State, Target
-from tests.support.local_aws import local_aws
+from tests.support import emulators
 from tests.support.processes import PATIENCE_SECONDS, wait_until
 
 http = urllib3.PoolManager(timeout=PATIENCE_SECONDS, retries=False)
@@ -42,7 +42,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    with local_aws() as url:
+    with emulators.ministack() as url:
         yield url
 
 

@@ -84,6 +84,18 @@ def test_refused_chat_waits_and_others_do_not(stack: LocalStack, user: TelegramU
     assert [call.status for call in control.calls("sendMessage", user.chat_id)] == [429]
 
 
+def test_two_chats_that_had_to_wait_pause_nobody_else(
+    stack: LocalStack, user: TelegramUser, control: TelegramControl
+) -> None:
+    """Given two chats with many answers, which Telegram may refuse a moment before their turn."""
+    for chat_id in (user.chat_id, user.chat_id + 500_000):
+        for _ in range(3):
+            _send(chat_id)
+        control.fault("sendMessage", "too_many_requests", chat_id=chat_id, retry_after=3600)
+        assert _refused(chat_id).retry_after_seconds == 60
+    assert rate_limit.reserve(rate_limit.BOT).wait_seconds < 1
+
+
 def test_probe_ends_expired_pause(
     user: TelegramUser, control: TelegramControl, monkeypatch: pytest.MonkeyPatch
 ) -> None:

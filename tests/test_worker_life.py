@@ -16,7 +16,7 @@ from deploy.local.stack import LocalStack, script
 from tests.support.jobs_queue import MAX_RECEIVES, VISIBILITY_SECONDS, Queue
 from tests.support.processes import wait_until
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 _names = count(1)
 
@@ -89,6 +89,7 @@ def test_job_of_killed_worker_runs_again(worker: Callable[..., Child], queue: Qu
     assert _lines(tmp_path / "log") == ["start", "start", "end"]
 
 
+@pytest.mark.smoke
 def test_sigterm_lets_running_jobs_finish(worker: Callable[..., Child], queue: Queue, tmp_path: Path) -> None:
     child = worker()
     queue.send("tests.slow", file=str(tmp_path / "log"), seconds=2 * VISIBILITY_SECONDS)
@@ -144,11 +145,13 @@ HEALTHY = {"loop_age": 1.0, "receive_age": 5.0, "oldest_job_age": 0.0}
         ({"loop_age": None, "receive_age": None}, None),
     ],
 )
+@pytest.mark.smoke
 def test_signs_of_life_reveal_trouble(change: dict[str, float | None], trouble: str | None) -> None:
     found = Signs(**(HEALTHY | change)).trouble(Options())  # type: ignore[arg-type]
     assert found is None if trouble is None else trouble in str(found)
 
 
+@pytest.mark.smoke
 def test_passing_trouble_does_not_end_worker(tmp_path: Path) -> None:
     signs = iter([Signs(99, 5, 0), Signs(1, 5, 0)])
     watchdog = Watchdog(lambda: next(signs), Options(liveness_file=tmp_path / "alive"))

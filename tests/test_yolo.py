@@ -21,8 +21,6 @@ from detection.schemas import EVERYTHING, Detection
 from tests.shapes_model.draw import draw_photo, draw_sample
 from tests.support.overlap import iou
 
-pytestmark = pytest.mark.long
-
 
 @pytest.fixture(scope="module")
 def model() -> Iterator[yolo.Model]:
@@ -64,6 +62,7 @@ def test_objects_of_sample_photo_are_found(model: yolo.Model, weights: str, phot
 
 
 @pytest.mark.parametrize("number", range(4))
+@pytest.mark.slow
 def test_boxes_match_those_of_ultralytics(model: yolo.Model, weights: str, tmp_path: Path, number: int) -> None:
     file = tmp_path / "photo.jpg"
     file.write_bytes(_photos(weights)[number])
@@ -86,6 +85,7 @@ def test_boxes_match_those_of_ultralytics(model: yolo.Model, weights: str, tmp_p
 
 
 @pytest.mark.parametrize("candidates", [0, 1, 50, 2000])
+@pytest.mark.slow
 def test_overlaps_are_suppressed_as_ultralytics_does(candidates: int) -> None:
     model_weights.ultralytics()
     import torch

@@ -27,7 +27,8 @@ if __name__ == "__main__":
     from ministack import app
     from ministack.services import alb
 
-    from deploy.local import fixups, gate
+    from deploy.local import fixups
+    from deploy.local.telegram import gate
 
     fixups.install()
     app.app = gate.closed(app.app, alb.find_lb_for_host)

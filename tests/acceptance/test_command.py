@@ -9,7 +9,7 @@ from rich.console import Console
 
 from deploy.acceptance.results import Measure, Result, State
 from deploy.acceptance.screen import Screen
-from tests.support import acceptance, operating
+from tests.support import acceptance, emulators, operating
 from tests.support.provisioning import Terminal
 
 
@@ -40,7 +40,7 @@ def test_no_at_a_terminal_makes_nothing(prefix: str, tmp_path: Path, monkeypatch
     output = Terminal()
     with pytest.raises(CommandError, match=r"^Nothing was made\.$"):
         call_command("acceptance", "--prefix", prefix, "--report", str(tmp_path), stdout=output)
-    assert output.getvalue().index("Account 000000000000") < output.getvalue().index("costs about US$ 0.")
+    assert output.getvalue().index(f"Account {emulators.account()}") < output.getvalue().index("costs about US$ 0.")
     acceptance.check_nothing_is_left(prefix)
 
 

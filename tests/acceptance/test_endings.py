@@ -10,10 +10,9 @@ from botsite import aws
 from tests.support import acceptance, operating
 from tests.support.processes import left_of
 
-pytestmark = pytest.mark.long
-
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.slow
 def test_interrupted_burst_is_torn_down(
     cloud: str, prefix: str, tmp_path: Path, weights: str, number: signal.Signals
 ) -> None:
@@ -34,6 +33,7 @@ def test_interrupted_burst_is_torn_down(
     assert left_of(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_failed_step_hides_no_later_one(cloud: str, prefix: str, tmp_path: Path, weights: str) -> None:
     only = ("--only", "from-zero,doctor,logs")
     with acceptance.running(cloud, tmp_path, weights, "--prefix", prefix, *only) as process:

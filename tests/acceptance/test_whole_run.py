@@ -8,7 +8,7 @@ from deploy.acceptance.steps import NAMES
 from tests.support import acceptance
 from tests.support.processes import left_of
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow(quick="tests/acceptance/test_session.py")
 
 # What only AWS can tell.
 UNKNOWN = {"memory", "refresh", "events", "cost"}

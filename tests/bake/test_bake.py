@@ -14,8 +14,6 @@ from deploy.service import Service
 from tests.support.baking import WEB, launched, left, place_of
 from tests.support.builders import SBOM, Machine
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -60,6 +58,7 @@ def test_bake_leaves_only_an_image(built: Baked) -> None:
     assert {"Key": "Project", "Value": built.prefix} in found["Tags"]
 
 
+@pytest.mark.slow
 def test_image_is_tagged_with_commit_and_model(built: Baked, pulled: Baked) -> None:
     tags = {"Commit": source.commit(), "Model": "yolo11n", "Precision": "fp16"}
     assert tags.items() <= built.image.tags.items()
@@ -74,6 +73,7 @@ def test_list_of_contents_is_kept_beside_images(built: Baked) -> None:
     assert built.said[-1] == f"what is inside: s3://{bucket}/{key}"
 
 
+@pytest.mark.slow
 def test_container_without_list_is_baked(endpoint: str, tmp_path: Path) -> None:
     made = baked("unlisted", WEB, endpoint, tmp_path / "machine", listed=False)
     assert made.image.version == "v1"
@@ -119,6 +119,7 @@ def test_builder_checks_container_restarts(built: Baked) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_image_contains_no_settings(pulled: Baked) -> None:
     root, docker = pulled.machine.root, ROOT / "deploy" / "docker"
     installed = {
@@ -132,6 +133,7 @@ def test_image_contains_no_settings(pulled: Baked) -> None:
     assert not (root / "var" / "tmp" / "objdet").exists()
 
 
+@pytest.mark.slow
 def test_only_worker_gets_swap(built: Baked, pulled: Baked) -> None:
     file = built.machine.root / "swapfile"
     swapping = [line for line in built.machine.commands if line.startswith(("fallocate", "mkswap", "swapon"))]
@@ -141,6 +143,7 @@ def test_only_worker_gets_swap(built: Baked, pulled: Baked) -> None:
     assert not (pulled.machine.root / "etc" / "fstab").exists()
 
 
+@pytest.mark.slow
 def test_registry_image_is_pulled_and_login_removed(pulled: Baked) -> None:
     assert [line for line in pulled.machine.commands if line.startswith("docker")][:3] == [
         f"docker login --username AWS --password-stdin {WEB.image.partition('/')[0]}",

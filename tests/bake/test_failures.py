@@ -13,7 +13,7 @@ from deploy.images.roles import ImageSpec, Place
 from deploy.service import Service
 from tests.support.baking import WEB, Boot, launched, left, silent
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("broken", ["build", "kill"])
@@ -58,6 +58,7 @@ def test_interrupt_at_any_step_leaves_nothing(
     assert (alive, [one for one in objects if not one.endswith(("/phase", "/log"))], images) == ([], [], [])
 
 
+@pytest.mark.smoke
 def test_self_terminated_builder_is_noticed(prefix: str, place: Place) -> None:
     def end(text: str) -> None:
         if text.startswith("launched"):

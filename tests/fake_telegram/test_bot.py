@@ -21,6 +21,8 @@ from telegram.error import BadRequest, InvalidToken
 from deploy.local.telegram.client import TelegramClientError
 from tests.fake_telegram.service import CHAT, TLS, TOKEN, Fake, keyboard, picture
 
+pytestmark = pytest.mark.slow
+
 
 def test_bot_id_comes_from_token(telegram: Fake) -> None:
     me = telegram.bot(lambda bot: bot.get_me())
@@ -64,6 +66,7 @@ def test_parameters_are_read_from_every_kind_of_request(telegram: Fake, body: di
     assert [message.text for message in telegram.user().messages()] == ["hello"]
 
 
+@pytest.mark.smoke
 def test_person_sees_sent_message(telegram: Fake) -> None:
     asked = telegram.user().send_text("what is this?")
     sent = telegram.bot(

@@ -16,6 +16,8 @@ from deploy.local.telegram.client import TelegramClientError
 from tests.fake_telegram.hook import Webhook
 from tests.fake_telegram.service import CHAT, TIME_SCALE, TLS, TOKEN, Fake, picture, polled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("effect", "details", "error", "text"),
@@ -31,6 +33,7 @@ from tests.fake_telegram.service import CHAT, TIME_SCALE, TLS, TOKEN, Fake, pict
         ("unauthorized", {}, InvalidToken, "Unauthorized"),
     ],
 )
+@pytest.mark.smoke
 def test_failed_call_sends_nothing(
     telegram: Fake, effect: str, details: dict[str, Any], error: type[Exception], text: str
 ) -> None:

@@ -10,10 +10,13 @@ from telegram.error import BadRequest, Forbidden
 
 from tests.fake_telegram.service import Fake, keyboard, picture, polled
 
+pytestmark = pytest.mark.slow
+
 GROUP = -1_000_000_000_777
 ARTICLE = InlineQueryResultArticle("1", "Answer", InputTextMessageContent("hello"), reply_markup=keyboard("a"))
 
 
+@pytest.mark.smoke
 def test_topic_message_reaches_bot_with_its_thread(telegram: Fake) -> None:
     thread_id = telegram.user(GROUP).make_topic("Birds")
     telegram.user(GROUP, thread_id=thread_id).send_text("hello")

@@ -13,6 +13,8 @@ from telegram import (
 
 from tests.fake_telegram.service import CHAT, Fake, keyboard, picture, polled
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def page(telegram: Fake, browser: Browser) -> Iterator[Page]:
@@ -26,6 +28,7 @@ def page(telegram: Fake, browser: Browser) -> Iterator[Page]:
     assert errors == []
 
 
+@pytest.mark.smoke
 def test_photo_is_answered_on_page(telegram: Fake, page: Page) -> None:
     page.get_by_test_id("start").click()
     expect(page.get_by_test_id("text")).to_have_text(["/start"])

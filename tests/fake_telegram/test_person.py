@@ -19,7 +19,10 @@ from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.telegram.client import TelegramClientError
 from tests.fake_telegram.service import CHAT, TLS, TOKEN, Fake, keyboard, picture, polled
 
+pytestmark = pytest.mark.slow
 
+
+@pytest.mark.smoke
 def test_command_reaches_bot_as_entity(telegram: Fake) -> None:
     message_id = telegram.user(language_code="he").send_text("/start")
     (update,) = polled(telegram)

@@ -14,7 +14,10 @@ from telegram.error import Conflict
 
 from tests.fake_telegram.service import Fake, polled
 
+pytestmark = pytest.mark.slow
 
+
+@pytest.mark.smoke
 def test_polling_confirms_updates_before_offset(telegram: Fake) -> None:
     async def poll_while_someone_writes(bot: Bot) -> tuple[Update, ...]:
         polling = asyncio.create_task(bot.get_updates(timeout=20))

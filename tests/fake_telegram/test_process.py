@@ -13,6 +13,8 @@ import pytest
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.fake_telegram.service import ROOT, TLS, start_server
 
+pytestmark = pytest.mark.slow
+
 OURS = ("botsite", "deploy", "detection", "metrics")
 
 
@@ -38,9 +40,10 @@ def test_server_does_not_start_without_token() -> None:
     assert "TELEGRAM_TOKEN is not set" in ended.stderr
 
 
-def test_fake_telegram_imports_nothing_else_of_ours() -> None:
+@pytest.mark.smoke
+def test_fake_telegram_imports_nothing_of_ours() -> None:
     code = "import sys, deploy.local.telegram.__main__, deploy.local.telegram.client; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     ours = [name for name in done.stdout.split() if name.partition(".")[0] in OURS]
     others = {name for name in ours if not name.startswith("deploy.local.telegram")}
-    assert others == {"deploy", "deploy.local", "deploy.local.gate"}
+    assert others == {"deploy", "deploy.local"}

@@ -13,6 +13,8 @@ from deploy.local.processes import PATIENCE_SECONDS
 from tests.fake_telegram.hook import Webhook
 from tests.fake_telegram.service import CHAT, SECRET, TIME_SCALE, Fake, keyboard
 
+pytestmark = pytest.mark.slow
+
 CERTIFICATE = b"""-----BEGIN CERTIFICATE-----
 MIIBljCCATugAwIBAgIUTm9GOW9ZeEI81wTcw5e+rDYPM+MwCgYIKoZIzj0EAwIw
 FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDA4MzQyMFoYDzIxMjYxMDMx
@@ -27,6 +29,7 @@ yfgiwGc5kMnrX6lpD814BAhdC/AYqfmRvik=
 """
 
 
+@pytest.mark.smoke
 def test_updates_carry_the_secret_and_leave_on_2xx(telegram: Fake, webhook: Webhook) -> None:
     telegram.user().send_text("hello")
     assert webhook.texts(1) == ["hello"]

@@ -26,7 +26,11 @@ COMMANDS = (
     ["resume"],
     ["scale", "--off"],
 )
-each_command = pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for command in COMMANDS])
+each_command = pytest.mark.parametrize(
+    "command",
+    [*COMMANDS[:1], *[pytest.param(command, marks=pytest.mark.slow) for command in COMMANDS[1:]]],
+    ids=[command[0] for command in COMMANDS],
+)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.support import judged
 from tests.support.mutants import mutants
 from tests.support.provisioning import run
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 PREFIX = "calm"
 WHO = "operator"
@@ -79,6 +79,7 @@ def operator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
             yield Operator(root)
 
 
+@pytest.mark.smoke
 def test_policy_suffices(operator: Operator) -> None:
     operator.permit(document())
     assert operator.trouble() == ""
@@ -93,6 +94,7 @@ def test_policy_permits_nothing_unneeded(operator: Operator) -> None:
     assert survivors == []
 
 
+@pytest.mark.smoke
 def test_policy_reaches_only_the_pause_in_the_table() -> None:
     """As configuration: the emulator does not know this condition."""
     statements = {one["Sid"]: one for one in json.loads(POLICY.read_text())["Statement"]}

@@ -8,6 +8,7 @@ from django.core.management import CommandError, call_command
 from botsite import aws
 from deploy.doctor.findings import State
 from deploy.service import Service
+from tests.support import emulators
 from tests.support.deployed import statuses
 from tests.support.emulators import TOKEN
 from tests.support.provisioning import Terminal, descriptor, run, run_provision
@@ -66,7 +67,7 @@ def test_new_service_is_agreed_to_at_a_terminal(prefix: str, monkeypatch: pytest
     output = Terminal()
     with pytest.raises(CommandError, match=r"Nothing was made\. Set AWS_PROFILE and AWS_REGION"):
         call_command("provision", "--prefix", prefix, stdout=output)
-    assert "Account 000000000000, http://127.0.0.1" in output.getvalue()
+    assert f"Account {emulators.account()}, http://127.0.0.1" in output.getvalue()
     assert statuses(prefix) == {}
 
 

@@ -19,7 +19,6 @@ from tests.support.recorded_aws import Answer, Cloud
 
 pytestmark = pytest.mark.usefixtures("control")
 
-ACCOUNT = "000000000000"
 EMAIL = "AlarmEmail=ops@example.com"
 # docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_ListCostAllocationTags.html
 ACTIVE = Answer('{"CostAllocationTags": [{"TagKey": "Project", "Type": "UserDefined", "Status": "Active"}]}')
@@ -55,7 +54,7 @@ def with_budget(prefix: str) -> Service:
 
 def subscribers(service: Service) -> dict[tuple[str, float], list[str]]:
     """Return who hears of each notification, by its type and threshold."""
-    budgets, which = aws.client("budgets"), {"AccountId": ACCOUNT, "BudgetName": stored.name(service)}
+    budgets, which = aws.client("budgets"), {"AccountId": emulators.account(), "BudgetName": stored.name(service)}
     found = {}
     for one in budgets.describe_notifications_for_budget(**which)["Notifications"]:
         same = {key: value for key, value in one.items() if key != "NotificationState"}
@@ -90,8 +89,8 @@ def test_budget_changes_and_ends(with_budget: Service) -> None:
 
 
 def test_new_address_replaces_the_old_one(with_budget: Service) -> None:
-    topic = {"SubscriptionType": "SNS", "Address": f"arn:aws:sns:us-east-1:{ACCOUNT}:chat"}
-    which = {"AccountId": ACCOUNT, "BudgetName": stored.name(with_budget)}
+    topic = {"SubscriptionType": "SNS", "Address": f"arn:aws:sns:us-east-1:{emulators.account()}:chat"}
+    which = {"AccountId": emulators.account(), "BudgetName": stored.name(with_budget)}
     for one in stored.NOTIFICATIONS:
         aws.client("budgets").create_subscriber(**which, Notification=one, Subscriber=topic)
     printed = run("provision", "--prefix", with_budget.prefix, "--parameter", "AlarmEmail=new@example.com")
@@ -100,7 +99,7 @@ def test_new_address_replaces_the_old_one(with_budget: Service) -> None:
 
 
 def test_deleted_notification_comes_back(with_budget: Service) -> None:
-    which = {"AccountId": ACCOUNT, "BudgetName": stored.name(with_budget)}
+    which = {"AccountId": emulators.account(), "BudgetName": stored.name(with_budget)}
     aws.client("budgets").delete_notification(**which, Notification=stored.NOTIFICATIONS[1])
     run("provision", "--prefix", with_budget.prefix)
     assert subscribers(with_budget) == told("ops@example.com")
@@ -146,7 +145,7 @@ def test_teardown_removes_the_budget(with_budget: Service) -> None:
 def test_budget_of_others_is_left_alone(prefix: str) -> None:
     limit = {"BudgetLimit": {"Amount": "1", "Unit": "USD"}, "TimeUnit": "MONTHLY", "BudgetType": "COST"}
     theirs = {"BudgetName": f"{prefix}-monthly", **limit}
-    aws.client("budgets").create_budget(AccountId=ACCOUNT, Budget=theirs)
+    aws.client("budgets").create_budget(AccountId=emulators.account(), Budget=theirs)
     with pytest.raises(StackError, match="was not made by `provision`"):
         stored.remove(Service(prefix))
 
@@ -167,15 +166,15 @@ def billing(costly: Cloud) -> Iterator[Cloud]:
     with recorded_aws.taken_for_aws(costly):
         yield costly
     root = clients_of(costly.emulator)("budgets")
-    for one in root.describe_budgets(AccountId=ACCOUNT)["Budgets"]:
-        root.delete_budget(AccountId=ACCOUNT, BudgetName=one["BudgetName"])
+    for one in root.describe_budgets(AccountId=emulators.account())["Budgets"]:
+        root.delete_budget(AccountId=emulators.account(), BudgetName=one["BudgetName"])
 
 
 def test_active_tag_filters_the_budget(billing: Cloud) -> None:
     billing.answers["ListCostAllocationTags"] = ACTIVE
     said = budget.keep(Service("costly"), 50)
     assert said[0].startswith("The budget is US$ 50.00 a month for what carries the tag Project=costly.")
-    stored = aws.client("budgets").describe_budget(AccountId=ACCOUNT, BudgetName="costly-monthly")["Budget"]
+    stored = aws.client("budgets").describe_budget(AccountId=emulators.account(), BudgetName="costly-monthly")["Budget"]
     assert stored["CostFilters"] == {"TagKeyValue": ["user:Project$costly"]}
 
 

@@ -17,7 +17,7 @@ from deploy.service import Service
 from tests.support import judged
 from tests.support.provisioning import run
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
 @contextmanager
@@ -36,6 +36,7 @@ def without_end(parsed: dict[str, Any], **_: object) -> None:
     parsed["DetectionStatus"] = "DETECTION_IN_PROGRESS"
 
 
+@pytest.mark.smoke
 def test_untouched_service_matches_and_gaps_are_listed(made: str) -> None:
     events: list[Event] = []
     found = stacks.find_drift(Service(made), events.append)
@@ -89,6 +90,7 @@ def test_deleted_resource_is_reported(prefix: str) -> None:
     assert found.verdict.seen.startswith(f"{prefix}-web PolybotLogs (AWS::Logs::LogGroup) is gone. ")
 
 
+@pytest.mark.smoke
 def test_plan_starts_no_comparison(made: str) -> None:
     with judged.asked() as asked:
         run("provision", "--prefix", made, "--plan")
@@ -96,6 +98,7 @@ def test_plan_starts_no_comparison(made: str) -> None:
     assert [one for one in asked if "Detect" in one] == []
 
 
+@pytest.mark.smoke
 def test_slow_comparison_is_given_up_with_a_sentence(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drift, "_SECONDS", 0)
     with hooked("after-call.cloudformation.DescribeStackDriftDetectionStatus", without_end):

@@ -26,7 +26,7 @@ from tests.support.emulators import TOKEN
 from tests.support.provisioning import run_provision
 from tests.support.recorded_aws import Answer, Cloud
 
-pytestmark = [pytest.mark.long, pytest.mark.usefixtures("control")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("control")]
 
 # The emulator keeps no credits, which only T3 has.
 VALUES = dict.fromkeys(("WebType", "WorkerType", "MetricsType"), "c7i-flex.large")
@@ -111,6 +111,7 @@ def arguments() -> list[str]:
     return ["--unchecked", *(one for pair in pairs for one in ("--parameter", pair))]
 
 
+@pytest.mark.smoke
 def test_webhook_is_set_once_sites_are_healthy(prefix: str, deployed: BootingCloud, control: TelegramControl) -> None:
     deployed.looks = [health(), health(BOOTING, BOOTING), health(HEALTHY, BOOTING), health(HEALTHY, HEALTHY)]
     lines = run_provision(prefix, *arguments(), token=TOKEN)

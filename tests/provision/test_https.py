@@ -14,9 +14,10 @@ from deploy.service import Service
 from tests.support.emulators import TOKEN
 from tests.support.provisioning import run_provision, stored, web
 
-pytestmark = [pytest.mark.long, pytest.mark.usefixtures("control")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("control")]
 
 
+@pytest.mark.smoke
 def test_one_command_makes_reachable_service(prefix: str, control: TelegramControl) -> None:
     lines = run_provision(prefix, "--self-signed", token=TOKEN)
     url = f"https://{web(prefix).outputs['BalancerDnsName']}/telegram/webhook"

@@ -22,9 +22,10 @@ from tests.support.emulators import TOKEN
 from tests.support.processes import wait_until
 from tests.support.provisioning import queue, redrive, run, run_provision, spoil, stored, web
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.slow
 
 
+@pytest.mark.smoke
 def test_failed_update_rolls_back_and_names_cause(prefix: str, templates: Path) -> None:
     provision.deploy(Service(prefix))
     spoil(templates, "queue", "VisibilityTimeout: !Ref JobsVisibilitySeconds", "VisibilityTimeout: 50000")
@@ -106,6 +107,7 @@ def test_value_no_longer_allowed_is_rejected_before_any_change(prefix: str, temp
     assert stacks.plan(Service(prefix), {"KeptDays": "5"})
 
 
+@pytest.mark.smoke
 def test_run_interrupted_during_execution_is_resumed(prefix: str) -> None:
     def interrupt(event: Event) -> None:
         raise KeyboardInterrupt

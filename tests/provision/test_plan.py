@@ -12,6 +12,7 @@ from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import Change
 from deploy.local.telegram.client import TelegramControl
 from deploy.service import Service
+from tests.support import emulators
 from tests.support.deployed import statuses
 from tests.support.emulators import TOKEN
 from tests.support.provisioning import queue, redrive, run, run_provision, spoil
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("control")
 def test_plan_of_new_service_creates_nothing(prefix: str) -> None:
     printed = run("provision", "--prefix", prefix, "--plan")
     rows = [line.split() for line in printed.splitlines()]
-    assert rows[0][:2] == ["Account", "000000000000,"]
+    assert rows[0][:2] == ["Account", f"{emulators.account()},"]
     assert rows[1] == ["stack", "action", "logical", "id", "type", "replacement"]
     assert [f"{prefix}-storage", "Add", "PredictionsTable", "AWS::DynamoDB::Table", "-"] in rows
     assert [f"{prefix}-queue", "Add", "MetricsDlq", "AWS::SQS::Queue", "-"] in rows

@@ -14,11 +14,9 @@ from deploy.images.roles import ImageSpec, Place
 from deploy.local.autoscaling import asg
 from deploy.service import Service
 from metrics import cloudwatch
-from tests.support import local_images
+from tests.support import emulators, local_images
 from tests.support.deployed import statuses
 from tests.support.provisioning import queue, redrive, run
-
-pytestmark = pytest.mark.long
 
 
 def test_provision_creates_queues_with_dead_letter_queues(made: str) -> None:
@@ -64,6 +62,7 @@ def test_stored_data_is_protected_from_deletion(made: str) -> None:
     assert [part for part in stacks.ORDER if Service(made).stack(part).protected] == ["storage"]
 
 
+@pytest.mark.slow
 def test_protection_is_put_back_by_next_run(prefix: str) -> None:
     provision.deploy(Service(prefix))
     cloudformation.protect(Service(prefix).stack("storage"), on=False)
@@ -92,7 +91,7 @@ def test_indexes_hold_list_columns_and_no_detections(made: str) -> None:
 
 
 def test_provision_creates_private_self_emptying_bucket(made: str) -> None:
-    s3, bucket = aws.client("s3"), f"{made}-images-000000000000-us-east-1"
+    s3, bucket = aws.client("s3"), f"{made}-images-{emulators.account()}-us-east-1"
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     expiry = {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules if "Expiration" in rule}
     assert expiry == {"photos/": 7, "results/": 7, "bakes/": 1}
@@ -104,6 +103,7 @@ def test_provision_creates_private_self_emptying_bucket(made: str) -> None:
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
+@pytest.mark.slow
 def test_provision_reports_each_resource(prefix: str) -> None:
     lines = run("provision", "--prefix", prefix).splitlines()
     assert any(line.split() == [f"{prefix}-queue", "CREATE_COMPLETE", "JobsQueue", "AWS::SQS::Queue"] for line in lines)
@@ -139,6 +139,7 @@ def test_unknown_parameter_is_rejected_with_list(prefix: str) -> None:
     assert statuses(prefix) == {}
 
 
+@pytest.mark.slow
 def test_warm_pool_goes_with_its_parameter(prefix: str) -> None:
     provision.deploy(Service(prefix), {"WarmMachines": "2"})
     group, autoscaling = {"AutoScalingGroupName": f"{prefix}-yolo5"}, aws.client("autoscaling")
@@ -147,11 +148,13 @@ def test_warm_pool_goes_with_its_parameter(prefix: str) -> None:
     assert "WarmPoolConfiguration" not in autoscaling.describe_warm_pool(**group)
 
 
+@pytest.mark.slow
 def test_emulated_group_runs_without_its_spot_share(prefix: str) -> None:
     provision.deploy(Service(prefix), {"SpotShare": "50"})
     assert asg.launch(cloudwatch.groups(f"{prefix}-yolo5")[f"{prefix}-yolo5"]).instance_type == "t3.micro"
 
 
+@pytest.mark.slow
 def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator can't bake, so this only registers an image."""
 
@@ -169,6 +172,7 @@ def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPa
     assert started == ami.of_role(Service(prefix), "yolo5")[0].id
 
 
+@pytest.mark.slow
 def test_images_are_baked_again_on_request(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As above, by registering an image."""
     first = local_images.register(Service(prefix), "yolo5", "1.0")
@@ -185,6 +189,7 @@ def test_images_are_baked_again_on_request(prefix: str, monkeypatch: pytest.Monk
     assert local_images.started(Service(prefix), "workers") == second.id
 
 
+@pytest.mark.slow
 def test_bake_is_not_retried_forever(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latest, "_any", lambda: None)
     monkeypatch.setattr(bake, "bake", lambda *arguments: None)
@@ -192,8 +197,9 @@ def test_bake_is_not_retried_forever(prefix: str, monkeypatch: pytest.MonkeyPatc
         run("provision", "--prefix", prefix)
 
 
+@pytest.mark.slow
 def test_taken_name_is_reported_with_advice(prefix: str) -> None:
-    bucket = f"{prefix}-images-000000000000-us-east-1"
+    bucket = f"{prefix}-images-{emulators.account()}-us-east-1"
     aws.client("s3").create_bucket(Bucket=bucket)
     for _ in ("the first run", "another"):
         with pytest.raises(

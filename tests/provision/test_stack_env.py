@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError
 
+from tests.support import emulators
 from tests.support.provisioning import run
 
 ROOT = Path(__file__).parents[2]
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 def test_shell_can_eval_stack_env(made: str, cloud: str) -> None:
     script = f'set -a; eval "$({sys.executable} manage.py stack_env --prefix {made})"; env'
-    shell = {"PATH": os.environ["PATH"], **KEYS, "AWS_ENDPOINT_URL": cloud}
+    shell = {"PATH": os.environ["PATH"], **emulators.keys(), "AWS_ENDPOINT_URL": cloud}
     printed = subprocess.run(["sh", "-ec", script], env=shell, cwd=ROOT, capture_output=True, text=True, check=True)
     wanted = {
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": cloud,
-        "JOBS_QUEUE_URL": f"{cloud}/000000000000/{made}-jobs",
-        "METRICS_QUEUE_URL": f"{cloud}/000000000000/{made}-metrics",
-        "IMAGES_BUCKET": f"{made}-images-000000000000-us-east-1",
+        "JOBS_QUEUE_URL": f"{cloud}/{emulators.account()}/{made}-jobs",
+        "METRICS_QUEUE_URL": f"{cloud}/{emulators.account()}/{made}-metrics",
+        "IMAGES_BUCKET": f"{made}-images-{emulators.account()}-us-east-1",
         "PREDICTIONS_TABLE": f"{made}-predictions",
         "PREDICTIONS_KEPT_DAYS": "7",
         "ASG_NAME": f"{made}-yolo5",

@@ -14,7 +14,7 @@ from deploy.images import ami
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
 from deploy.webhook import bot, registration
-from tests.support import provisioning
+from tests.support import emulators, provisioning
 from tests.support.deployed import statuses
 from tests.support.emulators import TOKEN
 from tests.support.processes import free_port
@@ -44,7 +44,7 @@ def records(zone: str) -> set[str]:
 
 def test_teardown_deletes_everything_and_can_be_repeated(prefix: str) -> None:
     provision.deploy(Service(prefix))
-    aws.client("s3").put_object(Bucket=f"{prefix}-images-000000000000-us-east-1", Key="photos/1", Body=b"x")
+    aws.client("s3").put_object(Bucket=f"{prefix}-images-{emulators.account()}-us-east-1", Key="photos/1", Body=b"x")
     gone = ", ".join(f"{prefix}-{part}" for part in reversed(stacks.ORDER))
     assert f"Deleted: {gone}" in run("teardown", prefix)
     assert statuses(prefix) == {}
@@ -59,7 +59,7 @@ def test_teardown_reports_tagged_resources_outside_stacks(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=Service(prefix).tags())
     with pytest.raises(
-        CommandError, match=rf"delete them by hand:\n  arn:aws:sqs:us-east-1:000000000000:{prefix}-old$"
+        CommandError, match=rf"delete them by hand:\n  arn:aws:sqs:us-east-1:{emulators.account()}:{prefix}-old$"
     ):
         run("teardown", prefix)
     assert statuses(prefix) == {}
@@ -68,7 +68,7 @@ def test_teardown_reports_tagged_resources_outside_stacks(prefix: str) -> None:
 def test_teardown_empties_bucket_before_deleting_its_stack(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS, unlike the emulator, refuses to delete a bucket that isn't empty."""
     provision.deploy(Service(prefix))
-    s3, bucket = aws.client("s3"), f"{prefix}-images-000000000000-us-east-1"
+    s3, bucket = aws.client("s3"), f"{prefix}-images-{emulators.account()}-us-east-1"
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     for body in (b"first", b"second"):
         s3.put_object(Bucket=bucket, Key="photos/1", Body=body)
@@ -108,7 +108,7 @@ def test_unconfirmed_teardown_lifts_no_protection(prefix: str) -> None:
 
 def test_teardown_continues_if_bucket_is_gone(prefix: str) -> None:
     provision.deploy(Service(prefix))
-    aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-000000000000-us-east-1")
+    aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-{emulators.account()}-us-east-1")
     assert stacks.delete(Service(prefix)) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
 
 
@@ -163,8 +163,9 @@ def test_deleted_stores_are_not_counted(prefix: str) -> None:
 
 def fill(prefix: str) -> None:
     """Store three objects, a prediction and a dead letter."""
+    bucket = f"{prefix}-images-{emulators.account()}-us-east-1"
     for number in range(3):
-        aws.client("s3").put_object(Bucket=f"{prefix}-images-000000000000-us-east-1", Key=f"photos/{number}", Body=b"x")
+        aws.client("s3").put_object(Bucket=bucket, Key=f"photos/{number}", Body=b"x")
     aws.dynamodb().put_item(TableName=f"{prefix}-predictions", Item={"prediction_id": "1"})
     url = Service(prefix).stack("queue").outputs["JobsDlqUrl"]
     aws.client("sqs").send_message(QueueUrl=url, MessageBody="x")

@@ -3,6 +3,7 @@
 from deploy import stacks
 from deploy.cfn import cloudformation
 from deploy.service import Service
+from tests.support import emulators
 
 # The ARN of a resource in a stack, by its type and physical id; None where it has none, or it is another resource's.
 _ARNS: dict[str, str | None] = {
@@ -50,6 +51,6 @@ def of(service: Service) -> list[str]:
             if pattern := _ARNS[one.type]:
                 identity = physical[one.logical_id].rpartition("/")[2] if pattern.startswith("sqs") else ""
                 name = identity or physical[one.logical_id]
-                arn = pattern.replace("R:A", "us-east-1:000000000000").replace(":A:", ":000000000000:")
+                arn = pattern.replace(":R:", ":us-east-1:").replace(":A:", f":{emulators.account()}:")
                 found.append(name if arn == "ID" else f"arn:aws:{arn.removesuffix('ID')}{name}")
     return found

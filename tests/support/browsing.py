@@ -1,10 +1,28 @@
-"""Pages in a browser that may not complain."""
+"""A browser, and pages in it that may not complain."""
 
+import json
+import re
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Request
+
+from deploy.local.install import BROWSERS
+from tests.support.processes import start, wait_until
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 # What the browser says of a network that a test takes away.
 _AWAY = "ERR_INTERNET_DISCONNECTED"
@@ -26,6 +44,21 @@ CONTRAST = """states => {
   };
   return Math.min(...states.map(ratio));
 }"""
+
+
+@contextmanager
+def chromium() -> Iterator[str]:
+    """Run the Chromium of this machine, headless, for the length of a `with` block; yield the address to connect to."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert path, "The browser tests need Chromium: install it (Debian: apt install chromium)."
+    with tempfile.TemporaryDirectory() as folder:
+        options, output = Path(folder, "options"), Path(folder, "output")
+        options.write_text(json.dumps({"executablePath": path, "args": FLAGS}))
+        command = [sys.executable, "-m", "playwright", "launch-server", "--browser", "chromium", "--config"]
+        with start([*command, str(options)], output=output):
+            found = wait_until(lambda: re.search(r"ws://\S+", output.read_text()))
+            assert found
+            yield found[0]
 
 
 def barriers(page: Page) -> list[str]:

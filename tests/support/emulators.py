@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import boto3
 import pytest
 from django.conf import settings
 from django.core.files.storage import default_storage, storages
@@ -14,31 +15,56 @@ from django.utils.functional import empty
 
 from botsite import aws, secret_store
 from deploy.local.ministack import COMMAND, environment
+from tests.support import shared
 from tests.support.processes import free_port, listening, start, wait_until
 
 TOKEN = "123456:not-a-real-token"
 
 
 @contextmanager
-def ministack(scheme: str = "http", **env: str) -> Iterator[str]:
-    """Run ministack, set up by `env` too, for the length of a `with` block; yield its address."""
-    port = free_port()
-    with (
-        start(COMMAND, environment(port) | env),
-        taken_for_aws(f"{scheme}://127.0.0.1:{port}") as url,
-    ):
-        wait_until(lambda: listening(port))
+def ministack() -> Iterator[str]:
+    """Have the code under test use an account of its own of the run's emulated AWS; yield its address."""
+    with taken_for_aws(shared.address("ministack", _ministack), shared.account()) as url, _told(url):
+        yield url
+
+
+@contextmanager
+def judging(scheme: str = "http", **env: str) -> Iterator[str]:
+    """Run an AWS that checks permissions, set up by `env` too, for the length of a `with` block; yield its address."""
+    with _ministack(scheme, AUTH="true", **env) as address, taken_for_aws(address) as url:
         yield url
 
 
 @contextmanager
 def moto() -> Iterator[str]:
-    """Run moto's server for the length of a `with` block; yield its address."""
-    port = free_port()
-    command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
-    with start(command), taken_for_aws(f"http://127.0.0.1:{port}") as url:
-        wait_until(lambda: listening(port))
+    """Have the code under test use the run's moto server, in which all share everything; yield its address."""
+    with taken_for_aws(shared.address("moto", _moto)) as url:
         yield url
+
+
+@contextmanager
+def _ministack(scheme: str = "http", **env: str) -> Iterator[str]:
+    port = free_port()
+    with start(COMMAND, environment(port) | env):
+        wait_until(lambda: listening(port))
+        yield f"{scheme}://127.0.0.1:{port}"
+
+
+@contextmanager
+def _moto() -> Iterator[str]:
+    port = free_port()
+    with start([str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]):
+        wait_until(lambda: listening(port))
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    """Have processes that this one starts find AWS there, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        patch.setenv("AWS_REGION", "us-east-1")
+        yield
 
 
 @contextmanager
@@ -52,16 +78,28 @@ def telegram() -> Iterator[str]:
 
 
 @contextmanager
-def taken_for_aws(url: str) -> Iterator[str]:
-    """Have the code under test find AWS at `url` for the length of a `with` block."""
+def taken_for_aws(url: str, account: str = "test") -> Iterator[str]:
+    """Have the code under test find AWS at `url`, as somebody of this account, for the length of a `with` block."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "test")
+        # ministack takes twelve digits for the account's id.
+        patch.setenv("AWS_ACCESS_KEY_ID", account)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setattr(settings, "AWS_ENDPOINT_URL", url)
         patch.setattr(settings, "AWS_REGION", "us-east-1")
         forget_clients()
         yield url
     forget_clients()
+
+
+def account() -> str:
+    """Return the id of the account that the code under test uses."""
+    key = os.environ["AWS_ACCESS_KEY_ID"]
+    return key if key.isdecimal() else "000000000000"
+
+
+def keys() -> dict[str, str]:
+    """Return the credentials that the code under test uses."""
+    return {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
 
 
 @contextmanager
@@ -85,6 +123,8 @@ def forget_clients() -> None:
     """Drop the clients of another endpoint, and the storage of its bucket: the factories keep what they have made."""
     cast(Any, storages)._storages.clear()
     cast(Any, default_storage)._wrapped = empty
+    # It keeps the credentials that it found first.
+    boto3.DEFAULT_SESSION = None
     aws._client.cache_clear()
     aws._resource.cache_clear()
     secret_store._client.cache_clear()

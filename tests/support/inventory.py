@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botsite import aws
+from tests.support import emulators
 
 Listed = Iterator[tuple[str, Any]]
-_ACCOUNT = "000000000000"
 # What lists describe and running services change.
 _MOVING = (
     "Approximate",
@@ -42,6 +42,10 @@ def _pages(service: str, operation: str, key: str, name: str, **arguments: Any) 
             yield from ((one[name], one) for one in page[key])
 
     return listed
+
+
+def _budgets() -> Listed:
+    return _pages("budgets", "describe_budgets", "Budgets", "BudgetName", AccountId=emulators.account())()
 
 
 def _buckets() -> Listed:
@@ -116,5 +120,5 @@ KINDS: Mapping[str, Callable[[], Listed]] = {
     "balancer": _pages("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerArn"),
     "listener": _listeners,
     "targets": _targets,
-    "budget": _pages("budgets", "describe_budgets", "Budgets", "BudgetName", AccountId=_ACCOUNT),
+    "budget": _budgets,
 }

@@ -44,7 +44,7 @@ def running(folder: Path) -> Iterator[Factory]:
     tls = {"USE_SSL": "1", "MINISTACK_SSL_CERT": str(certificate), "MINISTACK_SSL_KEY": str(key_file)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_CA_BUNDLE", str(certificate))
-        with emulators.ministack("https", AUTH="true", **tls) as url:
+        with emulators.judging("https", **tls) as url:
             yield clients_of(url, aws_access_key_id="test", aws_secret_access_key="test")
 
 

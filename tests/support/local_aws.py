@@ -1,36 +1,16 @@
-"""A local AWS of a test file's own, which the code under test takes for AWS, and groups in it."""
+"""Clients of an emulated AWS, and groups in it."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import boto3
-import pytest
 from botocore.config import Config
-from django.conf import settings
 
 from botsite import aws
-from deploy.local import ministack
-from tests.support.processes import free_port, listening, start, wait_until
 
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 TRUST = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-
-
-@contextmanager
-def local_aws() -> Iterator[str]:
-    """Run the emulator, and have this process use it; yield its address."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    with start(ministack.COMMAND, ministack.environment(port)), pytest.MonkeyPatch.context() as patch:
-        for name, value in {**KEYS, "AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1"}.items():
-            patch.setenv(name, value)
-        patch.setattr(settings, "AWS_ENDPOINT_URL", url)
-        patch.setattr(aws, "client", clients_of(url))
-        wait_until(lambda: listening(port))
-        yield url
 
 
 def clients_of(url: str, **keys: str) -> Callable[[str], Any]:

@@ -6,14 +6,15 @@ import sys
 from pathlib import Path
 
 from deploy.local.stack import LocalStack
+from tests.support import forked
 
 ROOT = Path(__file__).parents[2]
 
 
 def environment(endpoint: str, **more: str) -> dict[str, str]:
-    """Return credentials, a region and the way to the emulator."""
+    """Return the credentials of this process or made-up ones, a region and the way to the emulator."""
     bare = {"PATH": os.environ["PATH"], "DEMO_FOLDER": os.devnull, "AWS_REGION": "us-east-1"}
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    keys = {name: os.environ.get(name, "test") for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     return {**bare, **keys, "AWS_ENDPOINT_URL": endpoint, **more}
 
 
@@ -29,7 +30,7 @@ def command(*arguments: str) -> list[str]:
 
 def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(command(*arguments), cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    return forked.run(arguments, ROOT, env)
 
 
 def start(*arguments: str, env: dict[str, str]) -> subprocess.Popen[str]:

@@ -1,6 +1,7 @@
 """Stand in for AWS itself where no emulator knows the answer: recorded answers, and emulators for the rest."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -105,7 +106,7 @@ def taken_for_aws(cloud: Cloud, region: str = "us-east-1") -> Iterator[Cloud]:
         patch.setattr(settings, "AWS_REGION", region)
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            patch.setenv(name, "test")
+            patch.setenv(name, os.environ.get(name, "test"))
         forget_clients()
         yield cloud
         server.shutdown()

@@ -1,99 +1,25 @@
-"""A Celery worker on an emulated SQS, whose requests can be made to fail; Celery starts this module as the worker."""
+"""A Celery worker on an emulated SQS, whose requests can be made to fail."""
 
 import itertools
 import json
-import logging
-import os
-import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import httpx
-import pytest
 from celery import Celery
-from celery.signals import worker_ready
 
-from botsite import sqs
-from botsite.sqs import receiving
-from deploy.local import ministack
-from tests.support import microburst
+from tests.support import emulators, microburst
 from tests.support.processes import free_port, listening, start, wait_until
+from tests.support.sqs_app import REGION, make_app
 
 ROOT = Path(__file__).parents[2]
-REGION = "us-east-1"
 VISIBILITY_SECONDS = 3
 numbers = itertools.count()
-
-
-def make_app(queue_url: str, **options: Any) -> Celery:
-    """Return a Celery app with one queue and one task, set up like the shipped one."""
-    # An app next to the shipped one: it is not the current one, shares no task and has nothing to do with Django.
-    app = Celery("transport", set_as_current=False, fixups=[])
-    ours = {"task_ignore_result": True, "worker_concurrency": 6}
-    app.conf.update(sqs.settings(REGION, {"jobs": queue_url}) | ours | options)
-    sqs.install(app)
-
-    @app.task(name="note", shared=False)
-    def note(text: str, until: str = "") -> None:
-        """Note in a file that this process ran this job. If `until` is given, wait for that file, and 3 s more."""
-        write_note(text)
-        if until:
-            wait_until(Path(until).exists)
-            time.sleep(3)
-
-    @app.task(name="call_aws", shared=False)
-    def call_aws(text: str, outage: str) -> None:
-        """Fail like a job whose AWS is down as long as the file `outage` exists; then succeed."""
-        if Path(outage).exists():
-            write_note(f"{text} failed")
-            sqs.RECEIVING.failed(ConnectionError("an outage"))
-            raise ConnectionError("an outage")
-        write_note(text)
-        sqs.RECEIVING.worked()
-
-    @app.task(name="work_alone", shared=False)
-    def work_alone(until: str) -> None:
-        """Wait until nothing else is in work, then for a file; note how many messages are held before and after."""
-        with sqs.RECEIVING.stopped():
-            # Not even its own, if a lost connection has released that in the meantime.
-            wait_until(lambda: sqs.RECEIVING.held() <= 1)
-            write_note("alone")
-            wait_until(Path(until).exists)
-            write_note(f"still {sqs.RECEIVING.held()}")
-
-    return app
-
-
-def write_note(text: str) -> None:
-    """Append this process's id and a text to the file that the test reads."""
-    with Path(os.environ["NOTES"]).open("a") as notes:
-        notes.write(f"{os.getpid()} {text}\n")
-
-
-if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `celery -A tests.support.sqs_worker`.
-    logging.basicConfig()
-    logging.getLogger("botsite").setLevel(logging.INFO)
-    app = make_app(os.environ["WORKER_QUEUE_URL"], **json.loads(os.environ["WORKER_OPTIONS"]))
-    receiving.FIRST_PAUSE_SECONDS = float(os.environ["FIRST_PAUSE_SECONDS"])
-    app.conf.broker_transport_options["wait_time_seconds"] = 1
-
-    @worker_ready.connect
-    def say_so(sender: Any, **_: Any) -> None:
-        """Note that the worker has started."""
-
-        @app.task(name="break_connection", shared=False)
-        def break_connection() -> None:
-            """Raise what Celery takes for a lost connection, where it would look for one."""
-            sender.hub.call_soon(socket.create_connection, ("127.0.0.1", free_port()))
-
-        sender.update_strategies()
-        Path(os.environ["NOTES"]).touch()
 
 
 @dataclass(frozen=True)
@@ -147,26 +73,19 @@ class Aws:
 
 @contextmanager
 def running_aws(folder: Path) -> Iterator[Aws]:
-    """Run the emulator, and point this process's clients at it."""
-    port, proxy_port = free_port(), free_port()
-    url = f"http://127.0.0.1:{port}"
+    """Have this process's clients use an emulated AWS, and be ready to start a proxy in front of it."""
+    proxy_port = free_port()
+    with emulators.ministack() as url:
 
-    @contextmanager
-    def start_proxy() -> Iterator[None]:
-        command = microburst.command(folder, url, proxy_port)
-        with start(command, output=folder / "proxy.log") as process:
-            wait_until(lambda: listening(proxy_port))
-            yield
-            process.kill()  # Ended gently, it would wait for the long poll in flight.
+        @contextmanager
+        def start_proxy() -> Iterator[None]:
+            command = microburst.command(folder, url, proxy_port)
+            with start(command, output=folder / "proxy.log") as process:
+                wait_until(lambda: listening(proxy_port))
+                yield
+                process.kill()  # Ended gently, it would wait for the long poll in flight.
 
-    with ExitStack() as stack:
-        stack.enter_context(start(ministack.COMMAND, ministack.environment(port), folder / "aws.log"))
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         client = botocore.session.get_session().create_client("sqs", region_name=REGION)
-        wait_until(lambda: listening(port))
         yield Aws(client, url, microburst.address(proxy_port), start_proxy)
         client.close()
 
@@ -221,7 +140,7 @@ def running_worker(
         "NOTES": str(notes),
         "FIRST_PAUSE_SECONDS": str(first_pause_seconds),
     }
-    with start(program("celery", "-A", "tests.support.sqs_worker", "worker"), env, output) as process:
+    with start(program("celery", "-A", "tests.support.sqs_app", "worker"), env, output) as process:
         wait_until(lambda: notes.exists() or process.poll() is not None)
         assert notes.exists(), output.read_text()
         yield Worker(process, make_app(queue_url), queue_url, notes, output)

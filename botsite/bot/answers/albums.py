@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
@@ -27,13 +26,13 @@ from botsite.bot.incoming.updates import Photo
 from botsite.bot.telegram import api, edits, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import found, replies
+from botsite.threads import in_thread
 from detection import albums, deliveries, items, sentences, times
 from detection.albums import Album, Member
 from detection.schemas import Delivery, Options, Prediction
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 # An answer that Telegram refuses without saying why is taken apart at the second time: one of its photos may be the
 # reason. And after a day, when each of them is given up.
 _TRIES_TOGETHER = 2
@@ -56,7 +55,7 @@ async def join(bot_id: int, photo: Photo, prediction_id: str, asked: Options | N
     if not photo.album:
         return None
     member = Member(photo.message_id, prediction_id)
-    return await _in_thread(albums.join)(album_id(bot_id, photo), member, asked)
+    return await in_thread(albums.join)(album_id(bot_id, photo), member, asked)
 
 
 def album_id(bot_id: int, photo: Photo) -> str:
@@ -71,7 +70,7 @@ async def answer_for(asking: Prediction, at_once: bool = False) -> Outcome:
     Raise TelegramError or botocore's errors if it has to be tried again.
     """
     assert asking.album_id
-    album = await _in_thread(albums.find)(asking.album_id)
+    album = await in_thread(albums.find)(asking.album_id)
     if album is None or not album.has(asking.prediction_id):
         # Expired, left behind by an operator's restore, or full or answered when this photo came.
         return Outcome(alone=[asking.prediction_id])
@@ -86,7 +85,7 @@ async def answer_for(asking: Prediction, at_once: bool = False) -> Outcome:
         await _record(await _claimed(album, [asking.prediction_id]), Delivery.DELIVERED)
         return Outcome()
     before = _send_before()
-    leased = await _in_thread(albums.take)(album)
+    leased = await in_thread(albums.take)(album)
     if leased is None:
         left = (times.latest(album.lease_until) - times.now()).total_seconds()
         return Outcome(Attempt(Result.SOMEBODY_ELSE, max(1.0, left)))
@@ -95,14 +94,14 @@ async def answer_for(asking: Prediction, at_once: bool = False) -> Outcome:
 
 async def migrate(chat_id: int, new_chat_id: int) -> None:
     """Redirect a group's outstanding answers to the supergroup that it has become."""
-    for moved in await _in_thread(deliveries.migrate_chat)(chat_id, new_chat_id):
-        await _in_thread(albums.forget_status_message)(moved)
+    for moved in await in_thread(deliveries.migrate_chat)(chat_id, new_chat_id):
+        await in_thread(albums.forget_status_message)(moved)
     log.info("chat_migrated", chat_id=chat_id, new_chat_id=new_chat_id)
 
 
 async def _close(album: Album, asking: Prediction, at_once: bool) -> Outcome:
     """Settle what the answer holds and send it, if it is time."""
-    found = await _in_thread(albums.photos)(album)
+    found = await in_thread(albums.photos)(album)
     complete = len(found) == len(album.members) and all(each.finished for each in found.values())
     seconds = 0.0 if at_once and complete else albums.wait(album, found).total_seconds()
     if seconds > 0:
@@ -110,7 +109,7 @@ async def _close(album: Album, asking: Prediction, at_once: bool) -> Outcome:
     open_ = [each for each in found.values() if each.finished and not each.delivered]
     together = [each.prediction_id for each in open_ if each.with_album and answer.goes_together(each)]
     before = _send_before()
-    closed = await _in_thread(albums.close)(album, together)
+    closed = await in_thread(albums.close)(album, together)
     if closed is None:
         # Another photo has joined at this moment, or another sender was faster.
         return Outcome(Attempt(Result.ALBUM_WAITS, 1.0))
@@ -157,7 +156,7 @@ async def _send_together(
         left_out = [each for each in photos if each.prediction_id not in pictures]
         if left_out:
             # Now, because a sender that ends after sending must not leave them answered by an album without them.
-            await _in_thread(albums.narrow)(album, album.together - {each.prediction_id for each in left_out})
+            await in_thread(albums.narrow)(album, album.together - {each.prediction_id for each in left_out})
         if claimed and not photos:
             await _say_cancelled(album, claimed[0], before)
         elif album.status_message_id:
@@ -219,7 +218,7 @@ async def _claimed(album: Album, prediction_ids: Sequence[str] | frozenset[str])
 
 async def _claim(prediction_id: str, lease: str, until: datetime) -> Prediction | None:
     try:
-        claimed = await _in_thread(deliveries.claim_together)(prediction_id, lease, until)
+        claimed = await in_thread(deliveries.claim_together)(prediction_id, lease, until)
     except items.Incomplete as error:
         # The sweep asks for this one, and then its sender gets an apology.
         log.error("item_incomplete", prediction_id=prediction_id, error=str(error))
@@ -246,7 +245,7 @@ async def _undeliverable(album: Album, claimed: Sequence[Prediction], error: Tel
     for chat_id in {each.chat_id for each in claimed}:
         log.warning("answer_undeliverable", chat_id=chat_id, error=str(error), photos=len(claimed))
         if error.blocked:
-            await _in_thread(deliveries.close_chat)(chat_id)
+            await in_thread(deliveries.close_chat)(chat_id)
     return Outcome()
 
 

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Literal
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
@@ -19,12 +18,12 @@ from botsite.bot.telegram import api, edits, guest_messages
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Keyboard
 from botsite.bot.words import found, language, replies
+from botsite.threads import in_thread
 from detection import exports, image_headers, images, known_classes, predictions, thumbnails, times
 from detection.schemas import Form, Prediction, Status
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 # Telegram takes photos up to 20 times longer than wide; a longer one goes as a file.
 _LONGEST_PHOTO = 20
 # What has failed so often is sent as text, after 3.5 min (botsite/bot/answers/deliver.py).
@@ -184,7 +183,7 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
             await guest_messages.turn_into_text(*where, caption, before)
     finally:
         if picture and picture.message_id and await guest_messages.forget(picture.message_id):
-            await _in_thread(predictions.forget_picture)(prediction.prediction_id, picture.message_id)
+            await in_thread(predictions.forget_picture)(prediction.prediction_id, picture.message_id)
 
 
 async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.Picture | None:
@@ -196,7 +195,7 @@ async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.
         return None
     picture = await guest_messages.store(image, prediction.chat_id, before)
     try:
-        await _in_thread(predictions.note_picture)(prediction.prediction_id, picture.file_id, picture.message_id)
+        await in_thread(predictions.note_picture)(prediction.prediction_id, picture.file_id, picture.message_id)
     except (ClientError, BotoCoreError):
         # Nothing else knows of it, and the next try sends another one.
         if picture.message_id:
@@ -234,7 +233,7 @@ async def _nothing(prediction: Prediction) -> str:
     if only:
         return replies.none_of_in_clip(only) if clip else replies.none_of(only)
     text = replies.nothing_in_clip() if clip else replies.nothing_found()
-    return f"{text}\n\n{replies.nothing_to_find(len(await _in_thread(known_classes.read)()))}"
+    return f"{text}\n\n{replies.nothing_to_find(len(await in_thread(known_classes.read)()))}"
 
 
 async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bool:
@@ -307,7 +306,7 @@ async def _picture(prediction: Prediction, key: str) -> bytes | None:
         log.warning("result_image_left_out", failures=prediction.delivery_failures)
         return None
     try:
-        return bytes(await _in_thread(images.get)(key))
+        return bytes(await in_thread(images.get)(key))
     except images.ImageGone:
         log.exception("result_image_gone", key=key)
         return None

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
+from botsite.threads import in_thread
 from detection import items, timeline, times
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 # An outage of DynamoDB that lasts longer leaves the answer to the sweep, which sends it again.
 _INSIST_SECONDS = 600.0
 _INSIST_AGAIN_SECONDS = 0.5
@@ -44,7 +43,7 @@ async def insist(write: Callable[..., object], *arguments: object) -> None:
     give_up_at = time.monotonic() + _INSIST_SECONDS
     while True:
         try:
-            await _in_thread(write)(*arguments)
+            await in_thread(write)(*arguments)
         except items.Incomplete:
             return  # It is written; something else in the item cannot be read.
         except (ClientError, BotoCoreError) as error:

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import in_flight
@@ -18,12 +17,12 @@ from botsite.bot.answers.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.telegram import api, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import language, replies
+from botsite.threads import in_thread
 from detection import deliveries, items, predictions, timeline, times
 from detection.schemas import Delivery, Prediction
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 # An answer that fails for a reason of its own is tried again at once, twice, then after 30 s, 1 min, 2 min ... 1 h.
 # After some five hours it is given up: Telegram is not down that long.
 _QUICK_FAILURES = 2
@@ -66,7 +65,7 @@ async def _deliver_alone(
     """Send one photo's own answer; return the prediction, too. `of_album`: though it is a photo of an album."""
     send_before = time.monotonic() + deliveries.LEASE.total_seconds() - sending.LONGEST_SEND_SECONDS
     try:
-        claimed = await _in_thread(deliveries.claim)(prediction_id, of_album=of_album)
+        claimed = await in_thread(deliveries.claim)(prediction_id, of_album=of_album)
     except items.Incomplete as error:
         return None, await _apologise_for(prediction_id, error)
     prediction = claimed.prediction
@@ -104,7 +103,7 @@ async def _undeliverable(prediction: Prediction, error: TelegramError) -> Attemp
     await insist(deliveries.finish, prediction, Delivery.UNDELIVERABLE)
     log.warning("answer_undeliverable", chat_id=prediction.chat_id, error=str(error))
     if error.blocked and not prediction.guest_query_id:
-        await _in_thread(deliveries.close_chat)(prediction.chat_id)
+        await in_thread(deliveries.close_chat)(prediction.chat_id)
     return Attempt(Result.SETTLED)
 
 
@@ -138,7 +137,7 @@ def _wait(failures: int) -> timedelta:
 
 async def _apologise_for(prediction_id: str, error: items.Incomplete) -> Attempt:
     """Tell the sender, if the item still names one, that the result cannot be read."""
-    item = await _in_thread(predictions.find_item)(prediction_id) or {}
+    item = await in_thread(predictions.find_item)(prediction_id) or {}
     log.error("answer_given_up", prediction_id=prediction_id, error=str(error))
     await insist(deliveries.abandon, prediction_id)
     chat_id, message_id = _number(item.get("chat_id")), _number(item.get("message_id"))

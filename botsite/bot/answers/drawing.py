@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-from asgiref.sync import sync_to_async
 
+from botsite.threads import in_thread
 from detection import images
 from detection.schemas import Detection, Options, Prediction
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 # More than this is scaled down.
 _FILE_AT_MOST_BYTES = 25_000_000
 # Of the same person or chat: somebody who presses all the time keeps nobody else from it.
@@ -60,13 +59,13 @@ FILES = Turns(6)
 async def in_turn(prediction: Prediction, draw: Callable[[], T]) -> T:
     """Draw in a thread, in turn with others. Raise Busy, or images.ImageGone."""
     async with PICTURES.turn(prediction):
-        return await _in_thread(draw)()
+        return await in_thread(draw)()
 
 
 async def undisturbed(draw: Callable[[], T]) -> T:
     """Draw in a thread for an answer, or for somebody who has a turn already, however many presses wait."""
     async with PICTURES.alone:
-        return await _in_thread(draw)()
+        return await in_thread(draw)()
 
 
 def picture(prediction: Prediction, shown: Sequence[Detection], options: Options) -> bytes:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
@@ -26,6 +25,7 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language, replies
 from botsite.bot.words.language import gettext
+from botsite.threads import in_thread
 from detection import albums, items, predictions, queries, times
 from detection.schemas import Delivery, Prediction, Status
 from detection.sentences import noop
@@ -34,7 +34,6 @@ from metrics.wait import Outlook
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 CANCEL = "cancel"
 _CANCEL_TEXT = noop("Cancel")
 # Who waits for less needs no message.
@@ -86,7 +85,7 @@ async def acknowledge(prediction: Prediction) -> bool:
 async def _tell(prediction: Prediction) -> bool:
     """Send the message, record it and follow the photo; return whether it was sent."""
     try:
-        if prediction.album_id and not await _in_thread(albums.acknowledge)(
+        if prediction.album_id and not await in_thread(albums.acknowledge)(
             prediction.album_id, prediction.prediction_id
         ):
             # Another photo of the album tells them.
@@ -94,7 +93,7 @@ async def _tell(prediction: Prediction) -> bool:
         # First of all: somebody who sends hundreds of photos must not cost a query for each.
         if not await edits.may_send_status(prediction.chat_id):
             return False
-        text = await _in_thread(_first_text)(prediction)
+        text = await in_thread(_first_text)(prediction)
         message_id = await edits.send_status(
             prediction.chat_id, text, prediction.message_id, cancel_button(prediction), prediction.thread_id
         )
@@ -113,8 +112,8 @@ async def _noted(prediction: Prediction, message_id: int) -> bool:
     while True:
         try:
             if prediction.album_id:
-                return await _in_thread(albums.note_status_message)(prediction.album_id, message_id)
-            stored = await _in_thread(predictions.note_status_message)(prediction.prediction_id, message_id)
+                return await in_thread(albums.note_status_message)(prediction.album_id, message_id)
+            stored = await in_thread(predictions.note_status_message)(prediction.prediction_id, message_id)
         except (ClientError, BotoCoreError) as error:
             if times.latest(prediction.created_at) < times.now(-_NOTED_WITHIN):
                 raise
@@ -201,18 +200,18 @@ class _Follower:
     async def _edit_all(self) -> None:
         # More may be added while this waits.
         asked = list(self._followed)
-        now = await _in_thread(queries.known)(asked, consistent=True)
+        now = await in_thread(queries.known)(asked, consistent=True)
         waits: list[Prediction] = []
         for identity in asked:
             with self._failures_of(identity):
-                current = now.get(identity) or await _in_thread(_find)(identity)
+                current = now.get(identity) or await in_thread(_find)(identity)
                 if current is None or self._is_over(current):
                     del self._followed[identity]
                 elif _waits(current):
                     waits.append(current)
                 else:
                     await self._leave(current)
-        for prediction, text in zip(waits, await _in_thread(_texts)(waits), strict=True):
+        for prediction, text in zip(waits, await in_thread(_texts)(waits), strict=True):
             with self._failures_of(prediction.prediction_id):
                 await self._edit(prediction, text)
 

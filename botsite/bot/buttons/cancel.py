@@ -2,18 +2,16 @@
 
 import asyncio
 
-from asgiref.sync import sync_to_async
-
 from botsite.bot.answers import deliver, waiting
 from botsite.bot.buttons.presses import GONE, photo_button
 from botsite.bot.incoming.updates import Press
 from botsite.bot.telegram import edits
 from botsite.bot.words.language import gettext
+from botsite.threads import in_thread
 from detection import albums, predictions
 from detection.schemas import Prediction, Status
 from detection.sentences import noop
 
-_in_thread = sync_to_async(thread_sensitive=False)
 TOO_LATE = noop("Too late: I'm looking at it already.")
 ANSWERED = noop("This photo is answered already.")
 
@@ -22,7 +20,7 @@ ANSWERED = noop("This photo is answered already.")
 async def cancel(prediction: Prediction, press: Press, wanted: str) -> str:
     """Cancel what still waits; return the notice to show."""
     del wanted
-    found = (await _in_thread(predictions.cancel)(prediction.prediction_id, press.chat_id)).prediction
+    found = (await in_thread(predictions.cancel)(prediction.prediction_id, press.chat_id)).prediction
     if found is None or found.chat_id != press.chat_id:
         return gettext(GONE)
     if found.album_id:
@@ -39,9 +37,9 @@ async def cancel(prediction: Prediction, press: Press, wanted: str) -> str:
 
 
 async def _cancel_album(acknowledged: Prediction) -> str:
-    album = await _in_thread(albums.find)(acknowledged.album_id or "")
+    album = await in_thread(albums.find)(acknowledged.album_id or "")
     members = [member.prediction_id for member in album.members] if album else [acknowledged.prediction_id]
-    cancelled = await asyncio.gather(*(_in_thread(predictions.cancel)(one, acknowledged.chat_id) for one in members))
+    cancelled = await asyncio.gather(*(in_thread(predictions.cancel)(one, acknowledged.chat_id) for one in members))
     photos = [one.prediction for one in cancelled if one.prediction]
     stopped = [photo for photo in photos if photo.cancelled]
     if not stopped:

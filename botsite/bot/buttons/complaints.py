@@ -1,7 +1,5 @@
 """Let people say what is wrong with an answer: which box, or that something was missed. Operators see it."""
 
-from asgiref.sync import sync_to_async
-
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.looks import Look
 from botsite.bot.buttons.presses import UNKNOWN, look_button, photo_button
@@ -10,11 +8,11 @@ from botsite.bot.telegram import edits
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext
+from botsite.threads import in_thread
 from detection import feedback
 from detection.schemas import Prediction
 from detection.sentences import noop
 
-_in_thread = sync_to_async(thread_sensitive=False)
 THANKS = noop("Thank you. The operator of this bot will see it.")
 MISSED, BACK = noop("You missed something"), noop("Back")
 # Each takes a row, and Telegram a hundred buttons.
@@ -31,7 +29,7 @@ async def complain(prediction: Prediction, press: Press, wanted: str) -> str:
     if not word:
         await edits.change_keyboard(press.chat_id, press.message_id, keyboard(prediction, look))
         return ""
-    if await _in_thread(feedback.add)(prediction, word):
+    if await in_thread(feedback.add)(prediction, word):
         await edits.change_keyboard(press.chat_id, press.message_id, looks.keyboard(prediction, look))
     return gettext(THANKS)
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import TypeVar
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite.bot.answers import drawing
@@ -23,13 +22,13 @@ from botsite.bot.telegram import edits, rate_limit
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import language, replies
 from botsite.bot.words.language import gettext
+from botsite.threads import in_thread
 from detection import images, items, predictions
 from detection.schemas import Prediction
 from detection.sentences import noop
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 NOT_YOURS = noop("Only the person who sent the photo can do that.")
 GONE = noop("I don't have this photo any more.")
 UNKNOWN = noop("I don't know this button any more. Send me the photo again.")
@@ -128,7 +127,7 @@ async def _act_on_photo(press: Press, act: ActOnPhoto, data: str) -> str:
     if not welcome.welcome(welcome.of_press(press)):
         return gettext(NOT_YOURS)
     prediction_id, _, wanted = data.partition(":")
-    prediction = await _in_thread(predictions.find)(prediction_id) if predictions.possible(prediction_id) else None
+    prediction = await in_thread(predictions.find)(prediction_id) if predictions.possible(prediction_id) else None
     if prediction is None or prediction.chat_id != press.chat_id:
         return gettext(GONE)
     if not _theirs(press, prediction):
@@ -152,10 +151,10 @@ async def _once(press: Press, show: Callable[[], Awaitable[str]]) -> str:
     """Send what a press asks for, unless the same was asked for just now, perhaps of another site."""
     # Its key doesn't name the chat, of which nothing may be left after /delete_my_data.
     asked = rate_limit.Limit(f"pressed#{hashlib.sha256(press.data.encode()).hexdigest()[:32]}", 0.0, 1)
-    if not await _in_thread(rate_limit.idle)(asked, _AGAIN_SECONDS):
+    if not await in_thread(rate_limit.idle)(asked, _AGAIN_SECONDS):
         return ALREADY
     try:
         return await show()
     except Exception:
-        await _in_thread(rate_limit.forget)(asked)
+        await in_thread(rate_limit.forget)(asked)
         raise

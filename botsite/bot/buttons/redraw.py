@@ -8,7 +8,6 @@ import hashlib
 import hmac
 from functools import partial
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import pause
@@ -19,11 +18,11 @@ from botsite.bot.buttons.presses import look_button
 from botsite.bot.incoming import limits, welcome
 from botsite.bot.telegram import api, edits
 from botsite.bot.words import found, replies
+from botsite.threads import in_thread
 from detection import deletions, exports, images, jobs, operations, times
 from detection.schemas import Prediction
 from detection.sentences import noop
 
-_in_thread = sync_to_async(thread_sensitive=False)
 SMALLER = noop("At its full size this file is too large for me to draw again, so it is smaller now.")
 LOOKING = noop("I'll look at it once more.")
 LOOKED = noop("I've looked at it once more already.")
@@ -110,23 +109,23 @@ async def look_deeper(prediction: Prediction, message_id: int, wanted: Look) -> 
     del message_id
     if prediction.floor_percent:
         return LOOKED
-    if await _in_thread(images.head)(prediction.image_key, 1) is None:
+    if await in_thread(images.head)(prediction.image_key, 1) is None:
         raise images.ImageGone(f"{prediction.image_key} is not there any more")
     again, person = _deeper(prediction, wanted), prediction.sender_id or prediction.chat_id
-    if not await _in_thread(jobs.find)(again.prediction_id):
-        reached = await _in_thread(limits.take)(person, again.prediction_id)
+    if not await in_thread(jobs.find)(again.prediction_id):
+        reached = await in_thread(limits.take)(person, again.prediction_id)
         if reached:
             return welcome.sentence(reached)
-    created = await _in_thread(jobs.submit_stored)(again)
+    created = await in_thread(jobs.submit_stored)(again)
     # A deletion that has begun since may have looked before this was stored.
     whose, came_at = (prediction.chat_id, prediction.sender_id), times.latest(prediction.created_at)
-    if await _in_thread(deletions.covers)(*whose, came_at, prediction.author_id):
-        await _in_thread(operations.delete)(again.prediction_id)
+    if await in_thread(deletions.covers)(*whose, came_at, prediction.author_id):
+        await in_thread(operations.delete)(again.prediction_id)
         raise images.ImageGone(f"{prediction.prediction_id} was deleted")
     stored = created.prediction
     if stored is None or stored.finished:
         return LOOKED
-    if created.granted and not await _in_thread(pause.current)() and await _in_thread(waiting.needed)():
+    if created.granted and not await in_thread(pause.current)() and await in_thread(waiting.needed)():
         await waiting.acknowledge(stored)
     return LOOKING
 

@@ -1,14 +1,11 @@
 """Tell what is meant for the bot: in a group, only what names it, replies to it, or is one of its commands."""
 
-from asgiref.sync import sync_to_async
-
 from botsite.bot.answers import albums
 from botsite.bot.incoming.updates import Command, Other, Photo
 from botsite.bot.telegram import api, client
 from botsite.bot.words import replies
+from botsite.threads import in_thread
 from detection import albums as stored_albums
-
-_in_thread = sync_to_async(thread_sensitive=False)
 
 
 async def to_bot(said: Photo | Command | Other) -> bool:
@@ -31,13 +28,13 @@ async def _in_called_album(photo: Photo) -> bool:
 
     Telegram sends the first, which has the caption, before the others, and they wait for its answer.
     """
-    album_id = albums.album_id(await _in_thread(client.bot_id)(), photo)
-    return await _in_thread(stored_albums.find)(album_id) is not None
+    album_id = albums.album_id(await in_thread(client.bot_id)(), photo)
+    return await in_thread(stored_albums.find)(album_id) is not None
 
 
 async def replies_to_bot(said: Photo | Command | Other) -> bool:
     """Return whether a message replies to one of the bot's own."""
-    return said.reply_to is not None and said.reply_to == await _in_thread(client.bot_id)()
+    return said.reply_to is not None and said.reply_to == await in_thread(client.bot_id)()
 
 
 def photo_of(said: Photo | Command | Other) -> Photo | None:

@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import replace
 
 import structlog
-from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite import in_flight, pause
@@ -26,13 +25,13 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import captions, language, replies
 from botsite.bot.words.language import gettext
+from botsite.threads import in_thread
 from detection import authors, deletions, deliveries, items, jobs, operations, predictions, sentences, times
 from detection.schemas import Delivery, Form, Prediction
 from detection.sentences import noop
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 SHOW = "guest"
 _SHOW_TEXT = noop("Show the answer")
 
@@ -47,7 +46,7 @@ async def called(guest: Guest, chosen: Preferences = NONE) -> None:
         if await _may_answer(guest):
             await say(guest, replies.how_to_call())
         return
-    identity = prediction_id(await _in_thread(client.bot_id)(), guest, guest.about)
+    identity = prediction_id(await in_thread(client.bot_id)(), guest, guest.about)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
         # It continues when Telegram hangs up: what was answered has to be written down.
         await asyncio.shield(in_flight.start(_look(guest, guest.about, identity, chosen)))
@@ -76,7 +75,7 @@ async def show(press: Press, prediction_id: str) -> str:
     if not (inline_message_id and predictions.possible(prediction_id)):
         return gettext(GONE)
     try:
-        noted = await _in_thread(predictions.note_guest_message)(prediction_id, inline_message_id)
+        noted = await in_thread(predictions.note_guest_message)(prediction_id, inline_message_id)
     except items.Incomplete:
         return gettext(GONE)
     found = noted.prediction
@@ -85,7 +84,7 @@ async def show(press: Press, prediction_id: str) -> str:
     if not found.finished:
         return replies.looking()
     if noted.granted and found.delivery is Delivery.UNDELIVERABLE:
-        await _in_thread(deliveries.reopen)(prediction_id)
+        await in_thread(deliveries.reopen)(prediction_id)
     await deliver.deliver(prediction_id)
     return ""
 
@@ -101,18 +100,18 @@ async def _look(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
 
 
 async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferences) -> None:
-    known = await _in_thread(predictions.find)(identity)
+    known = await in_thread(predictions.find)(identity)
     if known is None and not await _may_answer(guest):
         return
     if known is None and (kept_out := await welcome.over_guests_limit(guest, identity)):
         await say(guest, replies.failure(kept_out))
         return
     new = _prediction(guest, photo, identity, chosen)
-    await _in_thread(authors.note)(new)
+    await in_thread(authors.note)(new)
     # Before the answer, so that a site that takes over knows that there may be one.
-    first = (await _in_thread(predictions.create)(new)).granted
-    others = not first and await _in_thread(jobs.somebody_else_sends)(identity)
-    prediction = await _in_thread(predictions.find)(identity)
+    first = (await in_thread(predictions.create)(new)).granted
+    others = not first and await in_thread(jobs.somebody_else_sends)(identity)
+    prediction = await in_thread(predictions.find)(identity)
     if others:
         log.info("photo_repeated")
         if prediction and prediction.finished:
@@ -126,15 +125,15 @@ async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferen
         await _fail(identity, str(error))
         return
     with closing(file):
-        await _in_thread(jobs.complete)(prediction, file.data)
+        await in_thread(jobs.complete)(prediction, file.data)
 
 
 async def _deleted(guest: Guest, photo: Photo, identity: str) -> bool:
     """Return whether caller or author have had everything deleted since; then nothing is left of it here, either."""
-    if not await _in_thread(deletions.covers)(_own_chat(guest), guest.sender_id, guest.sent_at, photo.author_id):
+    if not await in_thread(deletions.covers)(_own_chat(guest), guest.sender_id, guest.sent_at, photo.author_id):
         return False
     log.info("photo_was_deleted")
-    await _in_thread(operations.delete)(identity)
+    await in_thread(operations.delete)(identity)
     return True
 
 
@@ -168,7 +167,7 @@ async def _begin(guest: Guest, prediction: Prediction, *, first: bool) -> bool:
     """Answer the query with a word on the wait; return whether there is, or may be, a message for the answer."""
     if prediction.inline_message_id:
         return True
-    text = replies.paused() if await _in_thread(pause.current)() else replies.looking()
+    text = replies.paused() if await in_thread(pause.current)() else replies.looking()
     button = Button(gettext(_SHOW_TEXT), f"{SHOW}:{prediction.prediction_id}")
     try:
         inline_message_id = await guest_messages.answer(guest.query_id, guest.chat_id, text, button)
@@ -181,19 +180,19 @@ async def _begin(guest: Guest, prediction: Prediction, *, first: bool) -> bool:
             await _fail(prediction.prediction_id, sentences.GIVEN_UP)
         # Else it was answered before, by a call whose reply was lost: the button tells where.
         return not first
-    await _in_thread(predictions.note_guest_message)(prediction.prediction_id, inline_message_id)
+    await in_thread(predictions.note_guest_message)(prediction.prediction_id, inline_message_id)
     return True
 
 
 async def _fail(identity: str, reason: str) -> None:
-    await _in_thread(predictions.fail)(identity, reason)
+    await in_thread(predictions.fail)(identity, reason)
     log.info("photo_refused", reason=reason)
     await deliver.deliver(identity)
 
 
 async def _may_answer(guest: Guest) -> bool:
     """Take a turn of the chat; return whether there was one: nobody makes the bot flood a chat of others."""
-    if await _in_thread(rate_limit.spare)(rate_limit.guest(guest.chat_id)):
+    if await in_thread(rate_limit.spare)(rate_limit.guest(guest.chat_id)):
         return True
     log.warning("guest_ignored", chat_id=guest.chat_id)
     return False

@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
@@ -219,19 +218,14 @@ def _replaced(person: int, before: Mapping[str, Any] | None, after: Count) -> bo
     version = (before or {}).get("version")
     values = {} if version is None else {":seen": version}
     condition = "attribute_not_exists(version)" if version is None else "version = :seen"
-    try:
-        aws.dynamodb().put_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Item=_written(person, after),
-            ConditionExpression=condition,
-            **({"ExpressionAttributeValues": values} if values else {}),
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        # botocore repeats a write whose reply was lost, which then finds its own; the next try finds the photo in it.
-        return False
-    return True
+    # botocore repeats a write whose reply was lost, which then finds its own; the next try finds the photo in it.
+    reply = aws.conditional(
+        aws.dynamodb().put_item,
+        Item=_written(person, after),
+        ConditionExpression=condition,
+        **({"ExpressionAttributeValues": values} if values else {}),
+    )
+    return reply is not None
 
 
 def _written(person: int, after: Count) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import replace
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
@@ -23,13 +22,12 @@ from botsite.bot.telegram import api, client
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import captions, language, replies
 from botsite.pause import Pause
+from botsite.threads import in_thread
 from detection import deletions, jobs, operations, predictions, times
 from detection.albums import KEY as ALBUM_KEY
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
-
-_in_thread = sync_to_async(thread_sensitive=False)
 
 
 async def receive(incoming: Incoming) -> None:
@@ -93,7 +91,7 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
         if why:
             await _say(photo, why)
         return
-    bot_id = await _in_thread(client.bot_id)()
+    bot_id = await in_thread(client.bot_id)()
     identity = prediction_id(bot_id, photo)
     with structlog.contextvars.bound_contextvars(prediction_id=identity):
         if not (await _repeated(identity) or await _deleted(photo, identity)):
@@ -102,7 +100,7 @@ async def _photo(photo: Photo, chosen: Preferences) -> None:
 
 async def _repeated(identity: str) -> bool:
     """Return whether the photo is stored already; its answer is sent again if it may be missing."""
-    known = await _in_thread(jobs.find)(identity)
+    known = await in_thread(jobs.find)(identity)
     if known is None:
         return False
     log.info("photo_repeated")
@@ -116,14 +114,14 @@ async def _take(photo: Photo, chosen: Preferences, bot_id: int, identity: str) -
     kept_out = await welcome.over_limit(photo, identity)
     prediction = await _prediction(photo, chosen, bot_id, identity, with_album=not kept_out)
     if kept_out:
-        await _in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
+        await in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
         if not await _deleted(photo, identity):
             await _tell(identity)
         return
     try:
         file = await files.fetch(photo)
     except files.Refused as error:
-        await _in_thread(jobs.refuse)(prediction, str(error))
+        await in_thread(jobs.refuse)(prediction, str(error))
         if not await _deleted(photo, identity):
             await deliver.deliver(identity)
         return
@@ -165,13 +163,13 @@ async def _tell(identity: str) -> None:
 
 async def _deleted(photo: Photo, identity: str) -> bool:
     """Return whether its sender has had everything deleted since; then nothing is left of it here, either."""
-    if not await _in_thread(deletions.covers)(photo.chat_id, photo.sender_id, photo.sent_at, photo.author_id):
+    if not await in_thread(deletions.covers)(photo.chat_id, photo.sender_id, photo.sent_at, photo.author_id):
         return False
     log.info("photo_was_deleted")
-    await _in_thread(operations.delete)(identity)
+    await in_thread(operations.delete)(identity)
     if photo.album:
-        bot_id = await _in_thread(client.bot_id)()
-        await _in_thread(predictions.delete)(ALBUM_KEY.format(albums.album_id(bot_id, photo)))
+        bot_id = await in_thread(client.bot_id)()
+        await in_thread(predictions.delete)(ALBUM_KEY.format(albums.album_id(bot_id, photo)))
     return True
 
 
@@ -180,12 +178,12 @@ async def _submit(photo: Photo, prediction: Prediction, file: Spool) -> None:
 
     This continues when Telegram hangs up, as its thread would anyway.
     """
-    paused = await _in_thread(pause.current)()
-    waits = not paused and await _in_thread(waiting.needed)()
+    paused = await in_thread(pause.current)()
+    waits = not paused and await in_thread(waiting.needed)()
     with closing(file):
         prediction = replace(prediction, photo_bytes=len(file.data))
         activity = [] if paused or waits else [_show_activity(prediction)]
-        stored, *_ = await asyncio.gather(_in_thread(jobs.submit)(prediction, file.data), *activity)
+        stored, *_ = await asyncio.gather(in_thread(jobs.submit)(prediction, file.data), *activity)
     # A deletion may have looked before this was stored.
     if await _deleted(photo, prediction.prediction_id):
         return
@@ -208,7 +206,7 @@ async def _tell_of(paused: Pause, prediction: Prediction) -> None:
     """Tell a chat once that its photos are kept; not as a reply, which would be the answer to the photo."""
     chat_id = prediction.chat_id
     try:
-        if await _in_thread(pause.first_of_chat)(chat_id, paused):
+        if await in_thread(pause.first_of_chat)(chat_id, paused):
             await api.send_text(chat_id, replies.paused(), thread_id=prediction.thread_id)
     except (TelegramError, ClientError, BotoCoreError) as error:
         log.warning("pause_not_told", chat_id=chat_id, error=str(error))

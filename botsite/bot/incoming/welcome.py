@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
-from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from botsite.bot.incoming import limits
@@ -22,12 +21,12 @@ from botsite.bot.incoming.updates import Command, Guest, Other, Photo, Press
 from botsite.bot.telegram import edits, rate_limit
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
+from botsite.threads import in_thread
 from detection import sentences, times
 from detection.schemas import Delivery, Prediction
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 _NOTICE_SECONDS = 60.0
 _REPLY_WITHIN_SECONDS, _REPLY_AGAIN_SECONDS = 30.0, 2.0
 # What is told of besides limits: that somebody may send nothing.
@@ -66,7 +65,7 @@ async def over_guests_limit(guest: Guest, prediction_id: str) -> str:
 
 async def _take(asked: Photo | Guest, prediction_id: str) -> Reached | None:
     person = limits.person_of(asked)
-    reached = await _in_thread(limits.take)(person, prediction_id)
+    reached = await in_thread(limits.take)(person, prediction_id)
     if reached:
         log.info("photo_limited", chat_id=asked.chat_id, sender_id=person, limit=f"{reached.most} a {reached.span}")
     return reached
@@ -111,8 +110,8 @@ async def _may_tell(chat_id: int, what: str, *, seldom: bool) -> bool:
     """Return whether to tell a chat of a limit, again; `seldom`: if nobody has for a minute."""
     notice = _notice(chat_id, what, seldom=seldom)
     if seldom:
-        return await _in_thread(rate_limit.idle)(notice, _NOTICE_SECONDS)
-    return await _in_thread(rate_limit.spare)(notice)
+        return await in_thread(rate_limit.idle)(notice, _NOTICE_SECONDS)
+    return await in_thread(rate_limit.spare)(notice)
 
 
 def notices(chat_id: int) -> list[rate_limit.Limit]:

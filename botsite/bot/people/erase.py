@@ -5,7 +5,6 @@ continue (detection/deletions.py).
 """
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
@@ -20,13 +19,13 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext, ngettext
+from botsite.threads import in_thread
 from detection import deletions
 from detection.deletions import Deletion, Person, Status
 from detection.sentences import noop
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 ERASE = "erase"
 _YES, _NO = "yes", "no"
 ASK = noop(
@@ -69,10 +68,10 @@ async def pressed(press: Press, answer: str) -> str:
         return ""
     person = Person(press.chat_id, press.pressed_by)
     # A press that comes twice deletes nothing that was sent since.
-    if await _in_thread(deletions.begin)(person, press.message_id, language.current(), press.thread_id):
+    if await in_thread(deletions.begin)(person, press.message_id, language.current(), press.thread_id):
         log.info("deletion_began", chat_id=press.chat_id)
         go_on(person.key)
-    elif await _in_thread(deletions.question_of)(person.chat_id, person.user_id) != press.message_id:
+    elif await in_thread(deletions.question_of)(person.chat_id, person.user_id) != press.message_id:
         return gettext(DONE)
     return gettext(AT_IT)
 
@@ -84,7 +83,7 @@ def go_on(key: str) -> None:
 
 async def _work(key: str) -> None:
     try:
-        if deletion := await _in_thread(deletions.claim)(key):
+        if deletion := await in_thread(deletions.claim)(key):
             await _delete(deletion)
     except _FAILURES as error:
         log.warning("deletion_interrupted", deletion=key, error=str(error))
@@ -92,7 +91,7 @@ async def _work(key: str) -> None:
 
 async def _delete(deletion: Deletion) -> None:
     pages, left = deletions.delete_all(deletion), list[Status]()
-    while (page := await _in_thread(next)(pages, None)) is not None:
+    while (page := await in_thread(next)(pages, None)) is not None:
         for message_id in page.pictures:
             await edits.delete(settings.STORAGE_CHAT, message_id)
         left += page.statuses
@@ -103,13 +102,13 @@ async def _delete(deletion: Deletion) -> None:
         await edits.delete(status.chat_id, status.message_id)
     if deletion.again:
         if person.alone:
-            await _in_thread(rate_limit.forget_chat)(person.chat_id, *welcome.notices(person.chat_id))
-        await _in_thread(deletions.finish)(deletion)
+            await in_thread(rate_limit.forget_chat)(person.chat_id, *welcome.notices(person.chat_id))
+        await in_thread(deletions.finish)(deletion)
         log.info("deletion_finished", chat_id=person.chat_id)
         return
     with language.speaking(deletion.language):
-        await _tell(deletion, _report(person, await _in_thread(deletions.photos_of)(deletion)))
-    await _in_thread(deletions.note_told)(deletion)
+        await _tell(deletion, _report(person, await in_thread(deletions.photos_of)(deletion)))
+    await in_thread(deletions.note_told)(deletion)
     log.info("deletion_done", chat_id=person.chat_id)
 
 

@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
-from asgiref.sync import sync_to_async
 from telegram import Message
 
 from botsite.bot.buttons import looks
@@ -25,6 +24,7 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button, Keyboard
 from botsite.bot.words import found, replies
 from botsite.bot.words.language import gettext, ngettext
+from botsite.threads import in_thread
 from detection import images, predictions, queries, times
 from detection.queries import Place
 from detection.schemas import Prediction, Status
@@ -32,7 +32,6 @@ from detection.sentences import noop
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 HISTORY = "past"
 NOTHING = noop("I have no photos of yours. Send me one.")
 NEWER, OLDER = noop("Newer"), noop("Older")
@@ -55,7 +54,7 @@ async def answer(asked: Command) -> None:
     if asked.chat_id != asked.sender_id:
         await only_in_private(asked)
         return
-    text, keyboard = await _in_thread(_page)(asked.chat_id, None, True)
+    text, keyboard = await in_thread(_page)(asked.chat_id, None, True)
     await api.send_text(asked.chat_id, text, asked.message_id, keyboard=keyboard)
 
 
@@ -68,7 +67,7 @@ async def statistics(asked: Command) -> None:
 
     async def text() -> str:
         async with _counting:
-            return await _in_thread(_statistics)(asked.chat_id)
+            return await in_thread(_statistics)(asked.chat_id)
 
     await api.send_text(asked.chat_id, text, asked.message_id)
 
@@ -85,7 +84,7 @@ async def pressed(press: Press, wanted: str) -> str:
     if place is None:
         return gettext(UNKNOWN)
     at = datetime.fromtimestamp(int(place["at"]) / 1000, UTC) if int(place["at"]) < 4e12 else times.now()
-    text, keyboard = await _in_thread(_page)(press.chat_id, Place(place["id"], at), place["way"] == "o")
+    text, keyboard = await in_thread(_page)(press.chat_id, Place(place["id"], at), place["way"] == "o")
     await edits.turn_into_text(press.chat_id, press.message_id, text, keyboard=keyboard)
     return ""
 
@@ -132,7 +131,7 @@ def _data(way: str, prediction: Prediction) -> str:
 
 async def _show(press: Press, prediction_id: str) -> str:
     """Send a photo again, as a reply to when it was sent, with the buttons of its answer."""
-    known = await _in_thread(queries.known)([prediction_id] if predictions.possible(prediction_id) else [])
+    known = await in_thread(queries.known)([prediction_id] if predictions.possible(prediction_id) else [])
     prediction = known.get(prediction_id)
     if prediction is None or prediction.chat_id != press.chat_id or prediction.status is not Status.SUCCEEDED:
         return gettext(GONE)
@@ -149,12 +148,12 @@ async def _show(press: Press, prediction_id: str) -> str:
         else:
             return ""
     try:
-        picture = bytes(await _in_thread(images.get)(prediction.result_key))
+        picture = bytes(await in_thread(images.get)(prediction.result_key))
     except images.ImageGone:
         return gettext(GONE)
     sent = await _send(prediction, picture, caption, keyboard)
     if sent.photo:
-        await _in_thread(predictions.note_picture)(prediction.prediction_id, sent.photo[-1].file_id)
+        await in_thread(predictions.note_picture)(prediction.prediction_id, sent.photo[-1].file_id)
     return ""
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from asgiref.sync import sync_to_async
-
 from botsite.bot.buttons.presses import BUSY, button
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people.commands import command
@@ -12,10 +10,10 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext, isolated, ngettext
+from botsite.threads import in_thread
 from detection import known_classes
 from detection.sentences import noop
 
-_in_thread = sync_to_async(thread_sensitive=False)
 WHAT = "what"
 YES = noop("Yes, I know: {names}.")
 NO = noop("I don't know “{word}”.")
@@ -30,7 +28,7 @@ _FOUND_AT_MOST, _WORD_LENGTH, _NAME_LENGTH = 20, 40, 40
 @command("what")
 async def answer(asked: Command) -> None:
     """Answer /what, with a word or without. Raise TelegramError or botocore's errors."""
-    labels = await _in_thread(known_classes.read)()
+    labels = await in_thread(known_classes.read)()
     if asked.argument:
         text, keyboard = search(asked.argument, labels), list[list[Button]]()
     else:
@@ -43,7 +41,7 @@ async def pressed(press: Press, wanted: str) -> str:
     """Turn to another page; anybody may. Return the notice to show."""
     if not await edits.leaves_room(press.chat_id):
         return gettext(BUSY)
-    labels = await _in_thread(known_classes.read)()
+    labels = await in_thread(known_classes.read)()
     number = int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 4 else -1
     if not 0 <= number * _PAGE < max(len(labels), 1):
         return gettext(UNKNOWN)

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
@@ -23,13 +22,13 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
 from botsite.bot.words import language
 from botsite.bot.words.language import gettext, speaking
+from botsite.threads import in_thread
 from detection import deletions, known_classes, times
 from detection.schemas import EVERYTHING, Options
 from detection.sentences import noop
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 # The other sites learn of a change after this time.
 _KNOWN_FOR_SECONDS = 5.0
 # Of so many people at most, which takes a megabyte.
@@ -62,7 +61,7 @@ async def of(user_id: int | None) -> Preferences:
     if user_id in _known:
         return _known[user_id]
     try:
-        found = await _in_thread(read)(user_id)
+        found = await in_thread(read)(user_id)
     except (ClientError, BotoCoreError) as error:
         log.warning("preferences_unknown", error=str(error))
         return NONE
@@ -72,7 +71,7 @@ async def of(user_id: int | None) -> Preferences:
 
 async def save(user_id: int, chosen: Preferences) -> None:
     """Store what somebody prefers. Raise botocore's errors."""
-    await _in_thread(_write)(user_id, chosen)
+    await in_thread(_write)(user_id, chosen)
     _remember(user_id, chosen)
 
 
@@ -167,9 +166,9 @@ async def pressed(press: Press, wanted: str) -> str:
     if user != str(press.pressed_by) or press.chat_id != press.pressed_by:
         return gettext(NOT_YOURS)
     # A press may come again after everything was deleted.
-    if (await _in_thread(deletions.question_of)(press.chat_id, press.pressed_by) or 0) > press.message_id:
+    if (await in_thread(deletions.question_of)(press.chat_id, press.pressed_by) or 0) > press.message_id:
         return gettext(TOO_OLD)
-    before = await _in_thread(read)(press.pressed_by)
+    before = await in_thread(read)(press.pressed_by)
     after = _changed(before, what, value)
     if after is None:
         return gettext(UNKNOWN)
@@ -252,4 +251,4 @@ def _data(user_id: int, what: str, value: object = "") -> str:
 
 async def _percent(chosen: Preferences) -> int:
     """Return what is chosen, else the default of the model that answers."""
-    return round((await _in_thread(known_classes.confidence)() if chosen.least is None else chosen.least) * 100)
+    return round((await in_thread(known_classes.confidence)() if chosen.least is None else chosen.least) * 100)

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import structlog
-from asgiref.sync import sync_to_async
 from telegram import (
     InputMediaDocument,
     InputMediaPhoto,
@@ -17,18 +16,18 @@ from telegram import error as telegram
 from botsite.bot.telegram import client, rate_limit, sending
 from botsite.bot.telegram.errors import translate
 from botsite.bot.telegram.sending import Keyboard
+from botsite.threads import in_thread
 
 log = structlog.get_logger()
 
 ALBUM_AT_MOST = rate_limit.BOT.most_at_once
-_in_thread = sync_to_async(thread_sensitive=False)
 _usernames: dict[int, str] = {}
 T = TypeVar("T")
 
 
 async def username() -> str:
     """Return the bot's own @name, without the @ and in lower case; asked for once per process."""
-    number = await _in_thread(client.bot_id)()
+    number = await in_thread(client.bot_id)()
     if number not in _usernames:
         _usernames[number] = await _asked_username()
     return _usernames[number]

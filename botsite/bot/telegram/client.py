@@ -12,7 +12,6 @@ from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 import httpx
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -21,11 +20,11 @@ from telegram.request import HTTPXRequest
 
 from botsite import aws, logs
 from botsite.bot.telegram.errors import TelegramError
+from botsite.threads import in_thread
 
 _POOL_SECONDS, _CONNECT_SECONDS, _SENDING_SECONDS = 10, 5, 30
 # Parsing the CA bundle costs more than a request: all connections share one context.
 _TLS = ssl.create_default_context()
-_in_thread = sync_to_async(thread_sensitive=False)
 P = ParamSpec("P")
 T = TypeVar("T")
 _bots: WeakKeyDictionary[asyncio.AbstractEventLoop, Bot] = WeakKeyDictionary()
@@ -69,7 +68,7 @@ async def bot() -> Bot:
     loop = asyncio.get_running_loop()
     if loop not in _bots:
         base = settings.TELEGRAM_API_URL.rstrip("/")
-        value = await _in_thread(token)()
+        value = await in_thread(token)()
         _bots[loop] = Bot(
             value,
             base_url=f"{base}/bot",

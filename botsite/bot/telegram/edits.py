@@ -7,20 +7,19 @@ button or a command asks for in a group that has no turn to spare.
 import math
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from telegram import InputMedia, InputMediaDocument, InputMediaPhoto
 from telegram import error as telegram
 
 from botsite.bot.telegram import client, rate_limit, sending
 from botsite.bot.telegram.errors import TelegramError, translate
 from botsite.bot.telegram.sending import Button, Keyboard
+from botsite.threads import in_thread
 
 # What is not an answer has little time, and nobody waits for it.
 _BRIEFLY: dict[str, Any] = {"read_timeout": 3, "connect_timeout": 2, "pool_timeout": 2}
 # Edits of a status leave the turns to all that people wait for: a chat's after this time without a message, and the
 # bot's after this. A chat's interval of a second comes on top.
 _EDIT_AFTER_SECONDS, _IDLE_SECONDS = 2.0, 0.1
-_in_thread = sync_to_async(thread_sensitive=False)
 
 
 async def may_send_status(chat_id: int) -> bool:
@@ -29,13 +28,13 @@ async def may_send_status(chat_id: int) -> bool:
     A group has so few turns that all but those of a quiet moment are left to its answers.
     """
     chat = rate_limit.chat(chat_id)
-    free = await _in_thread(rate_limit.spare)(chat) if chat_id > 0 else await _in_thread(rate_limit.idle)(chat, 0)
-    return free and await _in_thread(rate_limit.spare)(rate_limit.BOT)
+    free = await in_thread(rate_limit.spare)(chat) if chat_id > 0 else await in_thread(rate_limit.idle)(chat, 0)
+    return free and await in_thread(rate_limit.spare)(rate_limit.BOT)
 
 
 async def leaves_room(chat_id: int, messages: int = 1) -> bool:
     """Return whether so many messages that are no answer may be sent: in a group, an answer comes before them."""
-    return chat_id > 0 or await _in_thread(rate_limit.leaves_room)(rate_limit.chat(chat_id), messages)
+    return chat_id > 0 or await in_thread(rate_limit.leaves_room)(rate_limit.chat(chat_id), messages)
 
 
 @client.with_the_stored_token
@@ -60,7 +59,7 @@ async def send_status(chat_id: int, text: str, reply_to: int, button: Button, th
 async def edit_status(chat_id: int, message_id: int, text: str, button: Button | None) -> bool:
     """Change a status unless others need the turn, at most once in three seconds for a chat; return whether it was."""
     for limit, seconds in ((rate_limit.chat(chat_id), _EDIT_AFTER_SECONDS), (rate_limit.BOT, _IDLE_SECONDS)):
-        if not await _in_thread(rate_limit.idle)(limit, seconds):
+        if not await in_thread(rate_limit.idle)(limit, seconds):
             return False
     bot = await client.bot()
     with sending.unchanged_is_fine():
@@ -161,5 +160,5 @@ async def _refused(chat_id: int, action: str, error: telegram.TelegramError) -> 
     """Return the error as ours, after it has held back the chat for all senders if it is a 429."""
     translated = translate(f"{action} to chat {chat_id}", error)
     if seconds := translated.retry_after_seconds:
-        translated.retry_after_seconds = await _in_thread(rate_limit.refused)(chat_id, seconds)
+        translated.retry_after_seconds = await in_thread(rate_limit.refused)(chat_id, seconds)
     return translated

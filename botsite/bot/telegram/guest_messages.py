@@ -7,17 +7,15 @@ import math
 from dataclasses import dataclass
 
 import structlog
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from telegram import InlineQueryResultArticle, InputMediaPhoto, InputTextMessageContent
 
 from botsite.bot.telegram import client, edits, rate_limit, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
+from botsite.threads import in_thread
 
 log = structlog.get_logger()
-
-_in_thread = sync_to_async(thread_sensitive=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ async def store(image: bytes, caller: int, before: float) -> Picture:
     A limit there concerns this answer alone, and not the caller's own chat. Each caller has a share of its turns.
     """
     bot, chat_id = await client.bot(), settings.STORAGE_CHAT
-    if not await _in_thread(rate_limit.spare)(rate_limit.stored(caller)):
+    if not await in_thread(rate_limit.spare)(rate_limit.stored(caller)):
         raise TelegramError(f"sendPhoto for {caller}: has had its share", permanent=False, answered=True)
     try:
         async with sending.turn(chat_id, "sendPhoto", before):

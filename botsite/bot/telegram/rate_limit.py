@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
@@ -131,14 +130,15 @@ def idle(limit: Limit, seconds: float) -> bool:
     return _update(limit, "SET next_at = :next, expires_at = :expires REMOVE probe_at", condition, values) is not None
 
 
-def refused(chat_id: int, seconds: float, *, probe: bool = False, limit: Limit | None = None) -> float:
+def refused(chat_id: int, seconds: float, *, own: bool = False, limit: Limit | None = None) -> float:
     """Pause a chat (or its `limit`) that Telegram refused, and the bot if another was refused just before.
 
     Return after how many seconds to ask again. A limit of the bot's shows in both refusals, so the bot waits for the
-    shorter of the two: the longer one may be that chat's own. A `probe` of the chat's only confirms its own limit.
+    shorter of the two: the longer one may be that chat's own. `own`: the chat had to wait for its turn, or tested its
+    pause, so this is about its own limit, and no evidence about the bot's.
     """
     wait = pause(limit or chat(chat_id), seconds)
-    if probe:
+    if own:
         return wait
     now = time.time()
     before = _update(
@@ -193,16 +193,12 @@ def forget_chat(chat_id: int, *more: Limit) -> None:
 
 
 def _forget_idle(limit: Limit) -> None:
-    try:
-        aws.dynamodb().delete_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": limit.key},
-            ConditionExpression="next_at < :now",
-            ExpressionAttributeValues={":now": Decimal(f"{time.time():.3f}")},
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
+    aws.conditional(
+        aws.dynamodb().delete_item,
+        Key={"prediction_id": limit.key},
+        ConditionExpression="next_at < :now",
+        ExpressionAttributeValues={":now": Decimal(f"{time.time():.3f}")},
+    )
 
 
 def _take_free(limit: Limit, now: float, messages: int = 1) -> bool:
@@ -258,20 +254,15 @@ def _update(
 ) -> dict[str, Any] | None:
     """Change the limit's item if the condition holds; return it as it is then (or was before), else None."""
     more = {"ConditionExpression": condition} if condition else {}
-    try:
-        response = aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": limit.key},
-            UpdateExpression=change,
-            ExpressionAttributeValues={name: Decimal(f"{value:.3f}") for name, value in values.items()},
-            ReturnValues=returned,
-            **more,
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        return None
-    return dict(response.get("Attributes", {}))
+    reply = aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": limit.key},
+        UpdateExpression=change,
+        ExpressionAttributeValues={name: Decimal(f"{value:.3f}") for name, value in values.items()},
+        ReturnValues=returned,
+        **more,
+    )
+    return None if reply is None else dict(reply.get("Attributes", {}))
 
 
 def _expires(now: float) -> int:

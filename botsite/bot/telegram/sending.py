@@ -8,20 +8,19 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
 from telegram import error as telegram
 
 from botsite.bot.telegram import rate_limit
 from botsite.bot.telegram.errors import TelegramError, translate
+from botsite.threads import in_thread
 
 log = structlog.get_logger()
 
 # A send is given up after this, whatever it waits for: what Telegram took and did not confirm would come twice.
 # deliveries.LEASE has to be longer.
 LONGEST_SEND_SECONDS = 75
-_in_thread = sync_to_async(thread_sensitive=False)
 T = TypeVar("T")
 
 
@@ -52,12 +51,13 @@ async def turn(
     Telegram counts each picture of an album as a message. The chat's turn comes first, unless it is `taken` already: it
     may be far away, and a turn of the bot's must not pass unused meanwhile.
     """
-    chat, probed = limit_of(chat_id), list[rate_limit.Limit]()
+    chat, probed, waited = limit_of(chat_id), list[rate_limit.Limit](), False
     try:
         for limit in (rate_limit.BOT,) if taken else (chat, rate_limit.BOT):
-            permit = await _in_thread(rate_limit.reserve)(limit, messages)
+            permit = await in_thread(rate_limit.reserve)(limit, messages)
             if permit.probe:
                 probed.append(limit)
+            waited = waited or (limit is chat and permit.wait_seconds > 0)
             await asyncio.sleep(permit.wait_seconds)
         if time.monotonic() > before:
             raise TelegramError(f"{action} to chat {chat_id}: its turn came too late", permanent=False)
@@ -71,7 +71,7 @@ async def turn(
     except telegram.TelegramError as error:
         translated = translate(f"{action} to chat {chat_id}", error)
         if seconds := translated.retry_after_seconds:
-            again = await _in_thread(rate_limit.refused)(chat_id, seconds, probe=chat in probed, limit=chat)
+            again = await in_thread(rate_limit.refused)(chat_id, seconds, own=waited or chat in probed, limit=chat)
             translated.retry_after_seconds = again
         raise translated from error
     for limit in probed:
@@ -81,7 +81,7 @@ async def turn(
 async def _resume(limit: rate_limit.Limit, messages: int) -> None:
     """End a pause that has turned out to be over; a failure to do so must not fail the answer, which is sent."""
     try:
-        await _in_thread(rate_limit.resume)(limit, messages)
+        await in_thread(rate_limit.resume)(limit, messages)
     except (ClientError, BotoCoreError) as error:
         log.warning("pause_not_ended", limit=limit.key, error=str(error))
 

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from deploy.local import gate
-from deploy.local.telegram import bot_routes, control_routes, methods, person_routes
+from deploy.local.telegram import bot_routes, control_routes, gate, methods, person_routes
 from deploy.local.telegram.calls import ApiError
 from deploy.local.telegram.chats import Person
 from deploy.local.telegram.person_routes import TELEGRAM
