@@ -40,7 +40,7 @@ def silent(event: Event) -> None:
 def provision(
     service: Service, values: Mapping[str, str] | None = None, report: Report = silent, parts: Sequence[str] = ORDER
 ) -> dict[str, str]:
-    """Create or update the stacks of `parts` by change sets, then compare the live settings with the templates.
+    """Create or update the stacks of `parts` by change sets.
 
     `values` are template parameters; one that isn't given keeps the stack's value, else the default. Safe to run again
     after any interruption. Return "created", "updated" or "unchanged" by stack name. Raise StackError with the cause
@@ -54,13 +54,6 @@ def provision(
     done = {service.stack_name(part): _deploy(service, part, templates[part], values, report) for part in parts}
     if _STORED in parts:
         protection.put(service.stack(_STORED))
-    deployed = [(service.stack(part), templates[part]) for part in ORDER[: ORDER.index(parts[-1]) + 1]]
-    if left := drift.settled(deployed):
-        lines = "\n".join(f"  {one}" for one in left)
-        raise StackError(
-            "The stacks are deployed, but some live settings differ from the templates; somebody may have changed "
-            f"them by hand. Set them back, then run this again:\n{lines}"
-        )
     return done
 
 
@@ -82,9 +75,12 @@ def set_value(service: Service, part: str, name: str, value: str, report: Report
         change_sets.execute(stack.name, _CHANGE_SET, report)
 
 
-def compared(service: Service) -> Comparison:
-    """Compare the live settings of all stacks, which are deployed, with the templates."""
-    return drift.compare([(service.stack(part), text) for part, text in _templates({}).items()])
+def find_drift(service: Service, report: Report = silent) -> Comparison:
+    """Compare the live settings of all stacks with the templates, which takes CloudFormation some minutes.
+
+    Raise StackError if a stack is missing.
+    """
+    return drift.detect([service.stack(part) for part in ORDER], report)
 
 
 def plan(service: Service, values: Mapping[str, str] | None = None) -> list[Change]:

@@ -44,15 +44,19 @@ WITH_OTHERS = {
     "ec2:CreateTags",  # TagSpecifications of ec2:RunInstances and ec2:CreateImage
     "s3:DeleteObjectVersion",  # the emulator takes this for s3:DeleteObject
     "budgets:TagResource",  # ResourceTags of budgets:CreateBudget
+    # CloudFormation's guide asks both of whoever has it compare a stack; the emulator asks for the stack's action only.
+    "cloudformation:BatchDescribeTypeConfigurations",
+    "cloudformation:DetectStackResourceDrift",
     "acm:AddTagsToCertificate",  # Tags of acm:ImportCertificate; the emulator judges it with a domain
 }
-# Only asked where AWS is not emulated (deploy/preflight, deploy/operate/sites.py), or of a change set that is found
-# invalid.
+# Only asked where AWS is not emulated (deploy/preflight, deploy/operate/sites.py), of a change set that is found
+# invalid, or of machines whose image was baked (deploy/doctor/machines.py).
 NOT_HERE = {
     "ce:ListCostAllocationTags",
     "cloudformation:DescribeEvents",
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
+    "ec2:DescribeLaunchTemplateVersions",
     "freetier:GetAccountPlanState",
     "iam:SimulatePrincipalPolicy",
     "logs:FilterLogEvents",

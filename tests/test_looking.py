@@ -18,7 +18,7 @@ from deploy.doctor import checks
 from deploy.doctor.findings import State
 from deploy.operate import status
 from deploy.service import Service
-from tests.support import emulators, judged, measured
+from tests.support import emulators, judged, local_images, measured
 from tests.support.emulators import TOKEN, forget_clients
 from tests.support.provisioning import hosted_zone, run, run_provision
 
@@ -86,6 +86,8 @@ def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
     aws.client("autoscaling").set_desired_capacity(AutoScalingGroupName=f"{PREFIX}-metrics", DesiredCapacity=1)
     # From a hundred photos on, the plan reads how fast the workers are.
     measured.store(f"{PREFIX}-predictions", 100, cpu_ms=50, cpus=2)
+    # The doctor compares launch templates with an image, if there is one.
+    local_images.register(Service(PREFIX), "yolo5", "1.0")
     with somebody("reader", policy()):
         asked.clear()
         new = run("provision", "--prefix", "another", "--plan", "--self-signed")

@@ -1,4 +1,4 @@
-"""Compare live settings with the templates, so that manual changes are detected."""
+"""Have CloudFormation compare the live settings with the templates, so that manual changes are detected."""
 
 import json
 import time
@@ -7,147 +7,106 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from botsite import aws
-from deploy.cfn import cloudformation, live
-from deploy.cfn.cloudformation import Stack
-from deploy.cfn.live import machines
-from deploy.cfn.template import Template
+from deploy.cfn import cloudformation, hold, template
+from deploy.cfn.cloudformation import Event, Report, Stack
 
-# S3 and DynamoDB may return the previous settings for some seconds after a change.
-_SETTLING_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A property that differs from its template; `expected` and `actual` are in the template's form."""
-
-    stack: str
-    logical_id: str
-    type: str
-    physical_id: str
-    property: str
-    expected: Any
-    actual: Any
-
-    def __str__(self) -> str:
-        return (
-            f"{self.stack} {self.logical_id} ({self.type}) {self.property}: "
-            f"{json.dumps(self.expected)} in the template, {json.dumps(self.actual, default=str)} live"
-        )
+# API_DetectStackDrift: "can take up to several minutes" for a stack. All stacks are compared at once.
+_SECONDS = 15 * 60
+_MINIMUM = ("AWS::AutoScaling::AutoScalingGroup", "/MinSize")
 
 
 @dataclass
 class Comparison:
-    """Every property in the templates: it differs, is as written, or can't be told, as nothing gives it back.
+    """What CloudFormation has found; each of `differences` says where, what the template wants, and what is live.
 
-    The last two are texts: stack, resource, property.
+    `compared` counts properties. `skipped` has, by type, the properties that were not compared, none for a type that
+    CloudFormation can't read at all. It has not finished with the stacks in `unfinished`.
     """
 
-    differences: list[Difference] = field(default_factory=list)
-    verified: list[str] = field(default_factory=list)
-    unverified: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+    compared: int = 0
+    skipped: dict[str, set[str]] = field(default_factory=dict)
+    unfinished: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return how much was compared, and what was not, a sentence each."""
+        found = [f"CloudFormation compared {self.compared} live settings with the templates."]
+        if not self.differences:
+            found = [f"The live settings match the templates in all {self.compared} properties that were compared."]
+        if self.skipped:
+            found.append(f"Not compared: {', '.join(_named(*one) for one in sorted(self.skipped.items()))}.")
+        if self.unfinished:
+            found.append(
+                f"CloudFormation is still comparing {', '.join(self.unfinished)} after {_SECONDS // 60} minutes: look "
+                "again later with `python manage.py doctor --drift`."
+            )
+        return found
 
 
-def compare(deployed: Sequence[tuple[Stack, Template]]) -> Comparison:
-    """Compare every property with what `live.READERS` can read; the templates may refer to each other's exports."""
-    exports = {f"{stack.name}-{output}": value for stack, _ in deployed for output, value in stack.outputs.items()}
-    found = Comparison()
-    for stack, template in deployed:
-        _compare_stack(stack, template, exports, found)
-    return found
+def detect(stacks: Sequence[Stack], report: Report) -> Comparison:
+    """Compare the stacks' resources with their templates and report each stack that is done; AWS takes minutes."""
+    client, found = aws.client("cloudformation"), Comparison()
+    running = {client.detect_stack_drift(StackName=one.id)["StackDriftDetectionId"]: one for one in stacks}
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        for detection, stack in list(running.items()):
+            answer = client.describe_stack_drift_detection_status(StackDriftDetectionId=detection)
+            if (status := answer["DetectionStatus"]) != "DETECTION_IN_PROGRESS":
+                del running[detection]
+                _add(stack, found)
+                reason = answer.get("DetectionStatusReason", f"{len(stacks) - len(running)} of {len(stacks)} compared")
+                report(Event(stack.name, stack.name, "AWS::CloudFormation::Stack", status, reason))
+        if not running or time.monotonic() > deadline:
+            found.unfinished = [one.name for one in running.values()]
+            return found
+        aws.pause(5)
 
 
-def differences(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
-    """Return every property that can be read and that differs from the template."""
-    return compare(deployed).differences
+def _add(stack: Stack, found: Comparison) -> None:
+    """Add what was found in a stack. What could not be read is missing in CloudFormation's list, or UNKNOWN."""
+    text = template.parse(stack.name, cloudformation.body(stack))
+    names, drifts = text.names(stack.parameters), {one["LogicalResourceId"]: one for one in _drifts(stack)}
+    for logical_id, resource in text.resources(names).items():
+        drift = drifts.get(logical_id, {})
+        match drift.get("StackResourceDriftStatus"):
+            case "DELETED":
+                found.differences.append(f"{stack.name} {logical_id} ({resource['Type']}) is gone")
+            case "IN_SYNC" | "MODIFIED":
+                expected = json.loads(drift["ExpectedProperties"])
+                found.compared += len(expected)
+                found.differences += _differences(stack.name, drift)
+                if left := text.resolve(resource["Properties"], names).keys() - expected.keys():
+                    found.skipped.setdefault(resource["Type"], set()).update(left)
+            case _:
+                found.skipped.setdefault(resource["Type"], set())
 
 
-def settled(deployed: Sequence[tuple[Stack, Template]]) -> list[Difference]:
-    """Return the differences that remain once AWS has had time to show a change."""
-    deadline = time.monotonic() + aws.lag(_SETTLING_SECONDS)
-    while (found := differences(deployed)) and time.monotonic() < deadline:
-        time.sleep(5)
-    return found
+def _drifts(stack: Stack) -> Iterator[Mapping[str, Any]]:
+    """Yield the newest result for each resource; botocore has no paginator for them."""
+    more: dict[str, str] | None = {}
+    while more is not None:
+        page = aws.client("cloudformation").describe_stack_resource_drifts(StackName=stack.id, **more)
+        yield from page["StackResourceDrifts"]
+        more = {"NextToken": page["NextToken"]} if "NextToken" in page else None
 
 
-def _compare_stack(stack: Stack, template: Template, exports: Mapping[str, str], found: Comparison) -> None:
-    physical = cloudformation.physical_ids(stack)
-    names = {**exports, **_names(stack, template, physical)}
-    for logical_id, resource in template.resources(names).items():
-        type_, id_ = resource["Type"], physical.get(logical_id)
-        written = template.resolve(resource.get("Properties", {}), names)
-        actual = live.READERS[type_](id_, written) if type_ in live.READERS and id_ else {}
-        for key, expected in written.items():
-            if key in actual and not covers(actual[key], expected):
-                where = (stack.name, logical_id, type_, id_ or "", key)
-                found.differences.append(Difference(*where, expected, actual[key]))
-                continue
-            unknown = list(_unknown(expected, key)) if key in actual else [key]
-            found.unverified += [f"{stack.name} {logical_id} {path}" for path in unknown]
-            if key not in unknown:
-                found.verified.append(f"{stack.name} {logical_id} {key}")
+def _differences(stack: str, drift: Mapping[str, Any]) -> Iterator[str]:
+    resource = f"{stack} {drift['LogicalResourceId']} ({drift['ResourceType']})"
+    for one in drift.get("PropertyDifferences", []):
+        if not _held(drift, one):
+            path = one["PropertyPath"].removeprefix("/")
+            yield f"{resource} {path}: {one['ExpectedValue']} in the template, {one['ActualValue']} live"
 
 
-def _unknown(expected: Any, path: str) -> Iterator[str]:
-    """Yield the parts of a property that `covers` can't judge, since they depend on something unknown here."""
-    if isinstance(expected, Mapping):
-        if _is_function(expected):
-            yield path
-        else:
-            for key, inner in expected.items():
-                yield from _unknown(inner, f"{path}.{key}")
-    elif isinstance(expected, list):
-        for number, inner in enumerate(expected):
-            yield from _unknown(inner, f"{path}.{number}")
+def _held(drift: Mapping[str, Any], difference: Mapping[str, str]) -> bool:
+    """Return whether this is the minimum that an operator gives a group for a while (`scale`): the one expected."""
+    if (drift["ResourceType"], difference["PropertyPath"]) != _MINIMUM:
+        return False
+    maximum = int(json.loads(drift["ActualProperties"])["MaxSize"])
+    before = hold.intended(drift["PhysicalResourceId"], int(difference["ActualValue"]), maximum)
+    return before == int(difference["ExpectedValue"])
 
 
-def _names(stack: Stack, template: Template, physical: Mapping[str, str]) -> dict[str, str]:
-    """Return the values that the template may refer to. An ARN is compared by its last part, the resource's name."""
-    partition, _, region, account = stack.id.split(":")[1:5]
-    pseudo = {"AWS::Partition": partition, "AWS::Region": region, "AWS::AccountId": account}
-    arns = {f"{logical_id}.Arn": live.last_part(value) for logical_id, value in physical.items()}
-    groups = {f"{logical_id}.GroupId": value for logical_id, value in physical.items() if value.startswith("sg-")}
-    versions = {
-        f"{logical_id}.LatestVersionNumber": machines.latest_version(value)
-        for logical_id, value in physical.items()
-        if value.startswith("lt-")
-    }
-    return {
-        **template.names(stack.parameters),
-        **pseudo,
-        **physical,
-        **arns,
-        **groups,
-        **versions,
-        "AWS::StackName": stack.name,
-    }
-
-
-def covers(actual: Any, expected: Any) -> bool:
-    """Return whether `actual` contains all of `expected`: services add fields, and order lists in their own way.
-
-    A value that depends on something unknown here (a function remains in `expected`) counts as equal.
-    """
-    if isinstance(expected, Mapping) and _is_function(expected):
-        return True
-    if isinstance(expected, Mapping):
-        return isinstance(actual, Mapping) and all(covers(actual.get(key), expected[key]) for key in expected)
-    if isinstance(expected, list):
-        return (
-            isinstance(actual, list)
-            and len(actual) == len(expected)
-            and all(any(covers(one, wanted) for one in actual) for wanted in expected)
-        )
-    return _value(actual) == _value(expected)
-
-
-def _is_function(expected: Mapping[str, Any]) -> bool:
-    return any(key == "Ref" or key.startswith("Fn::") for key in expected)
-
-
-def _value(one: Any) -> float | str:
-    """Return a number or a text: templates and services write numbers and booleans in different types."""
-    text = str(one).lower()
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def _named(type_: str, properties: set[str]) -> str:
+    name = type_.removeprefix("AWS::")
+    return f"{name} ({', '.join(sorted(properties))})" if properties else name

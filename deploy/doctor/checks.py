@@ -10,11 +10,12 @@ from django.core.exceptions import ImproperlyConfigured
 from botsite import aws, logs
 from botsite.bot.telegram.client import NoToken
 from botsite.bot.telegram.errors import TelegramError
-from deploy import background
+from deploy import background, stacks
 from deploy.cfn import remedies
-from deploy.cfn.cloudformation import StackError
+from deploy.cfn.cloudformation import Report, StackError
+from deploy.cfn.drift import Comparison
 from deploy.doctor import alarms, bot, certificate, clock, guests, machines, metric, queues, region, route
-from deploy.doctor.findings import Finding, Verdict, failed, unknown
+from deploy.doctor.findings import Finding, Verdict, failed, ok, unknown
 from deploy.service import Service
 
 Check = Callable[[Service], Verdict]
@@ -28,13 +29,11 @@ CHECKS: Mapping[str, Check] = {
     "guests": guests.check,
     "targets": machines.targets,
     "route": route.check,
-    "queue": queues.attributes,
     "dead-letters": queues.dead_letters,
     "metric": metric.check,
     "alarms": alarms.check,
     "capacity": machines.capacity,
     "images": machines.images,
-    "metadata": machines.metadata,
 }
 # What they look at is there before the service is.
 OF_ACCOUNT = frozenset(("clock", "zones"))
@@ -52,6 +51,23 @@ def run(
     running = {name: background.start(partial(checks[name], service)) for name in names}
     wait(running.values(), timeout_seconds)
     return [Finding(name, _verdict(service, name, one, timeout_seconds)) for name, one in running.items()]
+
+
+def find_drift(service: Service, report: Report) -> Finding:
+    """Have CloudFormation compare the live settings with the templates, which takes minutes: `drift`."""
+    try:
+        return Finding("drift", judge_drift(stacks.find_drift(service, report)))
+    except (ClientError, BotoCoreError, StackError) as error:
+        return Finding("drift", _failure(service, error))
+
+
+def judge_drift(found: Comparison) -> Verdict:
+    """Judge what CloudFormation has compared."""
+    seen = " ".join(found.lines())
+    if found.differences:
+        todo = "Set them back by hand: CloudFormation leaves a property alone that the template doesn't change."
+        return failed("; ".join(found.differences) + f". {seen}", todo)
+    return unknown(seen) if found.unfinished else ok(seen)
 
 
 def _verdict(service: Service, name: str, running: Future[Verdict], timeout_seconds: float) -> Verdict:

@@ -107,25 +107,6 @@ def judge_image(role: str, started: str, newest: str, group: Group) -> Verdict:
     return ok(f"{role} starts from the newest image")
 
 
-def metadata(service: Service) -> Verdict:
-    """Check that containers reach their instance's metadata, and only by IMDSv2."""
-    return worst(
-        [judge_metadata(role, _template(_group(service, role)).get("MetadataOptions", {})) for role in rollout.GROUPS]
-    )
-
-
-def judge_metadata(role: str, options: Mapping[str, Any]) -> Verdict:
-    """Judge the metadata options of a launch template."""
-    tokens, hops = options.get("HttpTokens"), options.get("HttpPutResponseHopLimit")
-    if tokens == "required" and hops == 2:
-        return ok("every launch template requires IMDSv2, with a hop limit of 2")
-    return failed(
-        f"the launch template of {role} has HttpTokens {tokens} and a hop limit of {hops}: a container is a hop "
-        "farther away than its instance, so a limit of 1 leaves it without credentials",
-        "Run `manage.py provision`; if somebody edited the template, set the group's template version back.",
-    )
-
-
 def _group(service: Service, role: str) -> str:
     return service.output(*rollout.GROUPS[role])
 

@@ -1,50 +1,9 @@
-"""Check the settings of the jobs queue, and that there are no dead letters."""
-
-import json
-from collections.abc import Mapping
+"""Check that there are no dead letters."""
 
 from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok, worst
 from deploy.service import Service
 from metrics import cloudwatch
-
-
-def attributes(service: Service) -> Verdict:
-    """Compare the jobs queue's attributes with those it was deployed with."""
-    stack = service.stack("queue")
-    live = _attributes(service.output("queue", "JobsQueueUrl"), "VisibilityTimeout", "RedrivePolicy")
-    visibility = int(stack.parameters["JobsVisibilitySeconds"])
-    policy: dict[str, str | int] = {
-        "deadLetterTargetArn": stack.outputs["JobsDlqArn"],
-        "maxReceiveCount": int(stack.parameters["JobsMaxReceives"]),
-    }
-    return judge_attributes(live, visibility, policy)
-
-
-def judge_attributes(live: Mapping[str, str], visibility_seconds: int, policy: Mapping[str, str | int]) -> Verdict:
-    """Judge the live attributes, given the visibility timeout and redrive policy that were deployed."""
-    redrive = json.loads(live.get("RedrivePolicy", "{}"))
-    redrive |= {"maxReceiveCount": int(redrive["maxReceiveCount"])} if "maxReceiveCount" in redrive else {}
-    has = int(live["VisibilityTimeout"])
-    verdicts = [ok(f"visibility timeout {has} s, dead letter after {redrive.get('maxReceiveCount')} receives")]
-    if has != visibility_seconds:
-        verdicts.append(
-            failed(
-                f"the visibility timeout is {has} s instead of {visibility_seconds} s: workers read it when they "
-                "start, so a different visibility timeout means photos are processed twice",
-                f"Set it back: aws sqs set-queue-attributes --attributes VisibilityTimeout={visibility_seconds}; or "
-                "deploy the other with --parameter JobsVisibilitySeconds=N and replace the workers.",
-            )
-        )
-    if redrive != policy:
-        verdicts.append(
-            failed(
-                f"the redrive policy is {json.dumps(redrive)} instead of {json.dumps(policy)}: without one, failing "
-                "jobs are lost and their senders never hear of it",
-                "Set it back: aws sqs set-queue-attributes --attributes with this RedrivePolicy.",
-            )
-        )
-    return worst(verdicts)
 
 
 def dead_letters(service: Service) -> Verdict:
@@ -74,10 +33,3 @@ def judge_dead_letters(jobs: int, ticks: int, service: Service) -> Verdict:
 def _count(url: str) -> int:
     queue = cloudwatch.queue(url)
     return queue.visible + queue.in_flight
-
-
-def _attributes(url: str, *names: str) -> dict[str, str]:
-    answer: dict[str, str] = (
-        aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=list(names)).get("Attributes", {})
-    )
-    return answer

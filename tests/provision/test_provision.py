@@ -8,10 +8,12 @@ from django.core.management import CommandError
 from botsite import aws
 from deploy import provision, stacks
 from deploy.cfn import cloudformation
-from deploy.cfn.cloudformation import Event, StackError
+from deploy.cfn.cloudformation import Event
 from deploy.images import ami, bake, latest
 from deploy.images.roles import ImageSpec, Place
+from deploy.local.autoscaling import asg
 from deploy.service import Service
+from metrics import cloudwatch
 from tests.support import emulators, local_images
 from tests.support.deployed import statuses
 from tests.support.provisioning import queue, redrive, run
@@ -67,14 +69,6 @@ def test_protection_is_put_back_by_next_run(prefix: str) -> None:
     done = provision.deploy(Service(prefix))
     assert set(done.values()) == {"unchanged"}
     assert Service(prefix).stack("storage").protected
-
-
-@pytest.mark.slow
-def test_unprotected_table_is_reported(prefix: str) -> None:
-    provision.deploy(Service(prefix))
-    aws.client("dynamodb").update_table(TableName=f"{prefix}-predictions", DeletionProtectionEnabled=False)
-    with pytest.raises(StackError, match=r"DeletionProtectionEnabled: true in the template, false live"):
-        provision.deploy(Service(prefix))
 
 
 def test_indexes_hold_list_columns_and_no_detections(made: str) -> None:
@@ -146,36 +140,25 @@ def test_unknown_parameter_is_rejected_with_list(prefix: str) -> None:
 
 
 @pytest.mark.slow
-def test_manual_change_to_queue_is_reported(prefix: str) -> None:
-    provision.deploy(Service(prefix))
-    url = Service(prefix).stack("queue").outputs["JobsQueueUrl"]
-    aws.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "7"})
-    with pytest.raises(CommandError, match=r'JobsQueue .*VisibilityTimeout: "60" in the template, "7" live'):
-        run("provision", "--prefix", prefix)
+def test_warm_pool_goes_with_its_parameter(prefix: str) -> None:
+    provision.deploy(Service(prefix), {"WarmMachines": "2"})
+    group, autoscaling = {"AutoScalingGroupName": f"{prefix}-yolo5"}, aws.client("autoscaling")
+    assert autoscaling.describe_warm_pool(**group)["WarmPoolConfiguration"]["MinSize"] == 0
+    provision.deploy(Service(prefix), {"WarmMachines": "0"})
+    assert "WarmPoolConfiguration" not in autoscaling.describe_warm_pool(**group)
 
 
 @pytest.mark.slow
-def test_manually_opened_port_is_reported(prefix: str) -> None:
-    provision.deploy(Service(prefix))
-    group = Service(prefix).stack("network").outputs["WorkersSecurityGroupId"]
-    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
-    aws.client("ec2").authorize_security_group_ingress(GroupId=group, IpPermissions=[ssh])
-    with pytest.raises(CommandError, match=r"WorkersSecurityGroup .*SecurityGroupIngress: \[\] in the template"):
-        run("provision", "--prefix", prefix)
-
-
-def test_manual_change_to_group_is_reported(prefix: str) -> None:
-    provision.deploy(Service(prefix))
-    aws.client("autoscaling").update_auto_scaling_group(AutoScalingGroupName=f"{prefix}-yolo5", MaxSize=50)
-    with pytest.raises(CommandError, match=r'Yolo5Group .*MaxSize: "4" in the template, 50 live'):
-        run("provision", "--prefix", prefix)
+def test_emulated_group_runs_without_its_spot_share(prefix: str) -> None:
+    provision.deploy(Service(prefix), {"SpotShare": "50"})
+    assert asg.launch(cloudwatch.groups(f"{prefix}-yolo5")[f"{prefix}-yolo5"]).instance_type == "t3.micro"
 
 
 @pytest.mark.slow
 def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator can't bake, so this only registers an image."""
 
-    def register(service: Service, where: Place, what: ImageSpec, say: object) -> None:
+    def register(service: Service, where: Place, what: ImageSpec, *_: object) -> None:
         marks = [{"ResourceType": "image", "Tags": service.tag_list(Role=what.role)}]
         aws.client("ec2").register_image(Name=f"{service}-{what.role}", TagSpecifications=marks)
 
@@ -196,7 +179,7 @@ def test_images_are_baked_again_on_request(prefix: str, monkeypatch: pytest.Monk
     provision.deploy(Service(prefix))
     assert local_images.started(Service(prefix), "workers") == first
 
-    def register(service: Service, where: Place, what: ImageSpec, say: object) -> None:
+    def register(service: Service, where: Place, what: ImageSpec, *_: object) -> None:
         local_images.register(service, what.role, "1.1")
 
     monkeypatch.setattr(bake, "bake", register)

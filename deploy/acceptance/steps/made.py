@@ -8,7 +8,7 @@ from botsite import aws
 from deploy import stacks
 from deploy.acceptance import results
 from deploy.acceptance.context import Context
-from deploy.acceptance.results import Measure
+from deploy.acceptance.results import Measure, StepFailed
 from deploy.images import ami
 from deploy.images.latest import PARAMETERS
 
@@ -18,9 +18,11 @@ def provision(run: Context) -> Iterator[Measure]:
     watch = _Watch(run)
     run.place.provision(run.order, watch.say)
     yield from _bakes(run, watch)
-    compared = stacks.compared(run.service)
-    yield Measure("settings as the templates want them", len(compared.verified), "properties")
-    yield Measure("settings that can't be read back", len(compared.unverified), "properties")
+    compared = stacks.find_drift(run.service, lambda event: run.say(f"{event.logical_id}: {event.reason}"))
+    if compared.differences:
+        raise StepFailed("; ".join(compared.differences))
+    yield Measure("settings as the templates want them", compared.compared, "properties")
+    yield Measure("kinds of resources that were not compared, or not in full", len(compared.skipped), "types")
 
 
 @dataclass

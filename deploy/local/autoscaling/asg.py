@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from botsite import aws
-from deploy.cfn.live import last_part
 from metrics.cloudwatch import Group
 
 # The settings file that user data writes: see UserData in deploy/cloudformation/workers.yaml.
@@ -36,7 +35,7 @@ def launch(group: Group) -> Launch:
     )
     template = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"] if answer["LaunchTemplateVersions"] else {}
     given = template.get("IamInstanceProfile", {})
-    profile = given.get("Name") or last_part(given.get("Arn", ""))
+    profile = given.get("Name") or given.get("Arn", "").rpartition("/")[2]
     role_arn = _role(profile) if profile else None
     if role_arn is None or "InstanceType" not in template:
         raise Unusable(

@@ -7,9 +7,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 from django.core.management.base import CommandError, CommandParser
 
+from deploy import stacks
 from deploy.doctor import checks
+from deploy.doctor.findings import Finding
 from deploy.management import findings as report
-from deploy.management.base import StackCommand
+from deploy.management.base import StackCommand, progress
 from deploy.service import Service
 
 
@@ -28,6 +30,11 @@ class Command(StackCommand):
         parser.add_argument(
             "--only", action="append", choices=list(checks.CHECKS), metavar="NAME", help="run only this check"
         )
+        parser.add_argument(
+            "--drift",
+            action="store_true",
+            help="also have CloudFormation compare the live settings with the templates, which takes AWS some minutes",
+        )
         parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
     def run(self, service: Service, **options: Any) -> None:
@@ -36,12 +43,20 @@ class Command(StackCommand):
         if not checks.OF_ACCOUNT.issuperset(names):
             _require(service)
         findings = checks.run(service, names)
+        if options["drift"]:
+            findings.append(self._find_drift(service, options["json"]))
         if options["json"]:
             self.stdout.write(json.dumps([one.as_dict() for one in findings], indent=2))
         else:
             report.show(self.console(), findings)
         if failed := report.failed(findings):
             raise CommandError(f"Failed: {failed}.")
+
+    def _find_drift(self, service: Service, silent: bool) -> Finding:
+        if silent:
+            return checks.find_drift(service, stacks.silent)
+        with progress(self.console()) as report:
+            return checks.find_drift(service, report)
 
 
 def _require(service: Service) -> None:

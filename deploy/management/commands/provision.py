@@ -11,6 +11,7 @@ from botsite.bot.telegram.errors import TelegramError
 from deploy import provision, stacks
 from deploy.budgets import budget
 from deploy.certificates.choice import Way
+from deploy.cfn.cloudformation import StackError
 from deploy.images import rollout, source
 from deploy.management import before, plan, token_input
 from deploy.management.base import StackCommand, progress
@@ -115,28 +116,27 @@ class Command(StackCommand):
         if not options["unchecked"]:
             order = before.ready(console, order)
         token = token_input.take(service, options["token_fd"], console)
-        self._deploy(order, console, options["verbosity"])
+        self._deploy(order, console)
         if token:
             new = bot.store(service, token)
             console.print("The bot token is stored." if new else "The stored bot token is unchanged.")
         self._roll_out(service, console, options["wait"])
         sites.wait(service, lambda text: console.print(text, markup=False))
         _connect(service, console)
+        differences = _find_drift(service, console)
         for line in [*budget.keep(service, order.monthly_budget), *provision.next_steps(service)]:
             console.print(line, markup=False)
+        if differences:
+            raise StackError(
+                "Everything is deployed, but some live settings differ from the templates; somebody may have changed "
+                "them by hand. Set them back, then run this again:\n" + "\n".join(f"  {one}" for one in differences)
+            )
 
-    def _deploy(self, order: Order, console: Console, verbosity: int) -> None:
+    def _deploy(self, order: Order, console: Console) -> None:
         with progress(console) as report:
             done = provision.provision(order, report, lambda text: console.print(text, markup=False))
         for name, what in done.items():
             console.print(f"{name}: {what}")
-        compared = stacks.compared(order.service)
-        console.print(
-            f"The live settings match the templates in {len(compared.verified)} properties; {len(compared.unverified)} "
-            "can't be read back and are unverified (--verbosity 2 lists them)."
-        )
-        for one in compared.unverified if verbosity > 1 else ():
-            console.print(f"unverified: {one}", markup=False)
 
     def _roll_out(self, service: Service, console: Console, wait: bool) -> None:
         def say(text: str) -> None:
@@ -152,6 +152,16 @@ def _plan(console: Console, order: Order, photos_per_day: int) -> None:
         plan.show(console, order, photos_per_day)
     except BadSetting as error:
         raise CommandError(str(error)) from error
+
+
+def _find_drift(service: Service, console: Console) -> list[str]:
+    """Wait until CloudFormation has compared the live settings with the templates; return what differs."""
+    console.print("Comparing the live settings with the templates, which takes AWS some minutes.")
+    with progress(console) as report:
+        found = stacks.find_drift(service, report)
+    for line in found.lines():
+        console.print(line, markup=False)
+    return found.differences
 
 
 def _connect(service: Service, console: Console) -> None:
