@@ -30,8 +30,9 @@ lint: ## ruff, mypy and the import contracts alone
 	@$(RUN) -m mypy
 	@.venv/bin/lint-imports
 
-torch: ## install PyTorch and ultralytics too, which export a .pt file (YOLO_WEIGHTS) for the worker
+torch: ## install PyTorch and ultralytics too, and export YOLO_WEIGHTS for the worker (default: yolo11n.pt, downloaded)
 	@$(PYTHON) deploy/local/install.py --torch
+	@$(RUN) manage.py export_weights
 
 lock: ## rewrite the *.lock files after a change of a requirements file; UPGRADE=1 takes newer releases where it may
 	@test -x .venv/bin/uv || $(PYTHON) deploy/local/install.py

@@ -8,7 +8,7 @@ from django.core.asgi import get_asgi_application
 from django.urls import get_resolver
 
 from botsite import aws, settings
-from botsite.bot import spool
+from botsite.bot.incoming import files
 from botsite.request_limits import BoundedBodies
 from botsite.staff import login
 
@@ -17,7 +17,7 @@ application = BoundedBodies(get_asgi_application())
 login.prepare()
 # A site whose views fail to import must not start, let alone look healthy.
 _ = get_resolver().url_patterns
-spool.return_large_blocks()
+files.return_large_blocks()
 # Created before gunicorn forks, so that workers share botocore's data on AWS; none has a connection yet.
 aws.client("sqs")
 aws.dynamodb()

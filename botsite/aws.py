@@ -5,12 +5,13 @@ This is also the only module that knows whether AWS is an emulator, and how long
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Literal
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import secret_store
@@ -89,6 +90,19 @@ def dynamodb() -> Any:
     """
     with _lock:
         return _resource("dynamodb").meta.client
+
+
+def conditional(write: Callable[..., Any], **request: Any) -> dict[str, Any] | None:
+    """Send a write of DynamoDB's to the service's table, unless the request names another; return its reply.
+
+    None if its condition does not hold.
+    """
+    try:
+        return dict(write(**{"TableName": settings.PREDICTIONS_TABLE} | request))
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            raise
+    return None
 
 
 @cache

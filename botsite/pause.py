@@ -61,22 +61,19 @@ def begin(table: str, by: str) -> tuple[Pause, bool]:
     """Pause the service; return the pause, and whether it is new: one that exists stays as it is."""
     now = datetime.now(UTC)
     item = {"prediction_id": KEY, "paused_by": by, "paused_at": now.isoformat(timespec="milliseconds")}
-    try:
-        # botocore repeats a write whose reply was lost: that one finds the pause to be its own.
-        aws.dynamodb().put_item(
-            TableName=table,
-            Item=item,
-            ConditionExpression="attribute_not_exists(prediction_id) OR (paused_by = :by AND paused_at = :at)",
-            ExpressionAttributeValues={":by": by, ":at": item["paused_at"]},
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        if found := read(table):
-            return found, False
-        # Somebody has ended that one meanwhile.
-        return begin(table, by)
-    return Pause(by, now), True
+    # botocore repeats a write whose reply was lost: that one finds the pause to be its own.
+    begun = aws.conditional(
+        aws.dynamodb().put_item,
+        TableName=table,
+        Item=item,
+        ConditionExpression="attribute_not_exists(prediction_id) OR (paused_by = :by AND paused_at = :at)",
+        ExpressionAttributeValues={":by": by, ":at": item["paused_at"]},
+    )
+    if begun is not None:
+        return Pause(by, now), True
+    # Unless somebody has ended that one meanwhile.
+    found = read(table)
+    return (found, False) if found else begin(table, by)
 
 
 def end(table: str) -> Pause | None:
@@ -88,19 +85,14 @@ def end(table: str) -> Pause | None:
 def first_of_chat(chat_id: int, pause: Pause) -> bool:
     """Return whether nobody has told the chat of this pause, and record that somebody does now."""
     since = pause.since.isoformat()
-    try:
-        aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": f"pause#chat#{chat_id}"},
-            UpdateExpression="SET told_of = :since, expires_at = :expires",
-            ConditionExpression="attribute_not_exists(told_of) OR told_of <> :since",
-            ExpressionAttributeValues={":since": since, ":expires": int(time.time()) + _REMEMBERED_SECONDS},
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        return False
-    return True
+    told = aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": f"pause#chat#{chat_id}"},
+        UpdateExpression="SET told_of = :since, expires_at = :expires",
+        ConditionExpression="attribute_not_exists(told_of) OR told_of <> :since",
+        ExpressionAttributeValues={":since": since, ":expires": int(time.time()) + _REMEMBERED_SECONDS},
+    )
+    return told is not None
 
 
 def _pause(item: Mapping[str, Any] | None) -> Pause | None:

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
-from asgiref.sync import sync_to_async
 from django.utils.crypto import constant_time_compare
 
 from botsite import keys
+from botsite.threads import in_thread
 
 log = structlog.get_logger()
 
@@ -26,8 +26,6 @@ STRANGERS_BYTES = 8 * MAX_BODY_BYTES
 BODY_SECONDS = 20.0
 # Keep reading from a rejected client for this long: closing at once may lose the answer on its way.
 _LINGER_SECONDS = 1.0
-
-_in_thread = sync_to_async(thread_sensitive=False)
 
 
 class _Refused(Exception):
@@ -116,7 +114,7 @@ async def _from_telegram(secret: bytes) -> bool:
     def check(key: str) -> bool:
         return constant_time_compare(secret, key.encode())
 
-    return keys.WEBHOOK.fits_now(check) or await _in_thread(keys.WEBHOOK.fits)(check)
+    return keys.WEBHOOK.fits_now(check) or await in_thread(keys.WEBHOOK.fits)(check)
 
 
 async def _answer(send: Send, status: int) -> None:

@@ -1,25 +1,27 @@
 """Translate HTTP for the bot: authenticate, parse, call one function, return a status."""
 
 import structlog
-from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 from kombu.exceptions import OperationalError
 
-from botsite.bot import deliver, erase, limits, receive, spool, updates
-from botsite.bot.attempts import Result
-from botsite.bot.errors import TelegramError
-from botsite.bot.updates import Incoming, Press
+from botsite.bot import features  # noqa: F401 - each registers its commands and buttons
+from botsite.bot.answers import deliver
+from botsite.bot.answers.attempts import Result
+from botsite.bot.incoming import files, limits, receive, updates
+from botsite.bot.incoming.updates import Incoming, Press
+from botsite.bot.people import erase
+from botsite.bot.telegram.errors import TelegramError
+from botsite.threads import in_thread
 from detection import callback, deletions
 
 log = structlog.get_logger()
 
-_in_thread = sync_to_async(thread_sensitive=False)
 
 # Errors that pass: the caller should try again.
-_TRANSIENT = (TelegramError, spool.Full, limits.Busy, ClientError, BotoCoreError, OperationalError)
+_TRANSIENT = (TelegramError, files.Full, limits.Busy, ClientError, BotoCoreError, OperationalError)
 # AWS errors about the request itself.
 _REJECTIONS = ("ValidationException", "SerializationException", "InvalidParameterValue", "InvalidMessageContents")
 # If our own bug persists for longer, give up: Telegram would repeat the update for a day and hold back its chat.
@@ -86,7 +88,7 @@ def _is_rejected(error: Exception) -> bool:
 async def results(request: HttpRequest) -> HttpResponse:
     """Deliver a finished prediction, or go on with a deletion. Called by a worker, which signs the id in a header."""
     prediction_id = request.GET.get("predictionId", "")
-    if not await _in_thread(callback.verify)(prediction_id, request.headers.get(callback.SIGNATURE_HEADER, "")):
+    if not await in_thread(callback.verify)(prediction_id, request.headers.get(callback.SIGNATURE_HEADER, "")):
         return HttpResponse(status=403)
     if deletions.is_key(prediction_id):
         erase.go_on(prediction_id)

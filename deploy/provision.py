@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deploy import first_point, options, rollback, stacks, target
 from deploy.budgets import budget
@@ -34,7 +35,8 @@ class Order:
 
     `bake_type` is the builder's instance type; empty for the usual one. `open_admin` is whether everybody may be let
     at the admin's login. `monthly_budget` is in US dollars; 0 removes it, None leaves it as it is.
-    `rebake` are roles that get a new image although they have one.
+    `rebake` are roles that get a new image although they have one. `weights` are those of the workers' model, as a
+    builder takes them; None for yolo11n, or what their image has.
     """
 
     service: Service
@@ -44,6 +46,7 @@ class Order:
     open_admin: bool = False
     monthly_budget: float | None = None
     rebake: Sequence[str] = ()
+    weights: Path | None = None
 
 
 def check_options(order: Order) -> None:
@@ -61,7 +64,7 @@ def check(order: Order) -> None:
     target.steps(order.service, order.values)
     options.check(order.service, order.values)
     budget.check(order.service, order.monthly_budget, order.values)
-    rebaking.check(order.service, order.rebake, order.values)
+    rebaking.check(order.service, order.rebake, order.values, order.weights)
 
 
 def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
@@ -71,7 +74,7 @@ def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
     """
     check(order)
     values = {**order.values, **choice.before(order.service, order.way, report)}
-    done = deploy(order.service, values, report, say, order.bake_type, order.rebake)
+    done = deploy(order.service, values, report, say, order.bake_type, order.rebake, order.weights)
     if later := choice.after(order.service, order.way, report):
         # The certificate is for the name that AWS has just given the load balancer.
         second = stacks.provision(order.service, {**values, **later}, report, parts=("web",))
@@ -86,16 +89,17 @@ def deploy(
     say: Say = lambda text: None,
     bake_type: str = "",
     rebake: Sequence[str] = (),
+    weights: Path | None = None,
 ) -> dict[str, str]:
     """Deploy every stack with the newest images; bake those that are missing or wanted. Return as `provision` does."""
     options.check(service, values or {})
     values = {**target.steps(service, values or {}), **(values or {})}
     done: dict[str, str] = {}
-    if baked := _to_bake(service, values, rebake):
+    if baked := _to_bake(service, values, rebake, weights):
         done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
         for role, why in baked.items():
             say(f"{role} {why}. Baking one, which takes about 10 minutes.")
-            rebaking.bake_role(service, role, say, bake_type)
+            rebaking.bake_role(service, role, say, bake_type, weights)
     for line in rollback.in_force(service):
         say(line)
     values = {**latest.newest(service, values), **values}
@@ -135,7 +139,7 @@ def plan(order: Order) -> tuple[list[Change], list[tuple[Template, Mapping[str, 
 
 def steps(order: Order) -> list[str]:
     """Return what `provision` would do in addition to the stacks, a sentence each; nothing is changed."""
-    baked = _to_bake(order.service, order.values, order.rebake)
+    baked = _to_bake(order.service, order.values, order.rebake, order.weights)
     bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in baked]
     held = [f"{one} would stay." for one in _held(order.service)]
     spending = budget.steps(order.service, order.monthly_budget)
@@ -184,11 +188,13 @@ def _admin(web: Stack, service: Service) -> str:
     return f"admin: {address}, from {cidr}"
 
 
-def _to_bake(service: Service, values: Mapping[str, str], rebake: Sequence[str]) -> dict[str, str]:
+def _to_bake(
+    service: Service, values: Mapping[str, str], rebake: Sequence[str], weights: Path | None
+) -> dict[str, str]:
     """Return the roles that get an image, and why."""
     missing = latest.missing(service, values)
     return dict.fromkeys(missing, "has no image yet") | {
-        role: "gets a new image" for role in rebake if role not in missing
+        role: "gets a new image" for role in (*rebake, *rebaking.outdated(service, weights)) if role not in missing
     }
 
 

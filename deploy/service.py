@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import aws, logs
-from botsite.bot import bot_token
+from botsite.bot.telegram import client
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import Stack, StackError
 
@@ -130,7 +130,7 @@ class Service:
 
     def token(self) -> str:
         """Return the bot's token; raise TelegramError if none is stored."""
-        token = bot_token.stored(self.output("web", "TokenSecretName"))
+        token = client.stored_token(self.output("web", "TokenSecretName"))
         logs.hide(token)
         return token
 

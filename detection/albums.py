@@ -11,7 +11,6 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
@@ -200,15 +199,8 @@ def finish(album: Album) -> None:
 
 def _delete(album_id: str) -> None:
     """Delete an album, unless a photo has joined it meanwhile."""
-    try:
-        aws.dynamodb().delete_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": KEY.format(album_id)},
-            ConditionExpression="attribute_not_exists(photos)",
-        )
-    except ClientError as error:
-        if not _refused(error):
-            raise
+    key = {"prediction_id": KEY.format(album_id)}
+    aws.conditional(aws.dynamodb().delete_item, Key=key, ConditionExpression="attribute_not_exists(photos)")
 
 
 def _leased(album: Album, change: str, values: Mapping[str, Any]) -> None:
@@ -221,24 +213,15 @@ def _new_lease() -> dict[str, Any]:
 
 def _update(album_id: str, change: str, condition: str, values: Mapping[str, Any]) -> Album | None:
     """Change an album if the condition holds; return it as it is then, else None."""
-    try:
-        response = aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": KEY.format(album_id)},
-            UpdateExpression=change,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=items.plain(values),
-            ReturnValues="ALL_NEW",
-        )
-    except ClientError as error:
-        if not _refused(error):
-            raise
-        return None
-    return _read(response["Attributes"])
-
-
-def _refused(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    reply = aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": KEY.format(album_id)},
+        UpdateExpression=change,
+        ConditionExpression=condition,
+        ExpressionAttributeValues=items.plain(values),
+        ReturnValues="ALL_NEW",
+    )
+    return None if reply is None else _read(reply["Attributes"])
 
 
 def _written(photo: Member) -> str:

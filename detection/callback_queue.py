@@ -1,15 +1,16 @@
-"""Queue the calls of the site: each is made when it is due, on few threads, and few at once for one chat.
+"""Queue the calls of the site, and make each when it is due: chats take turns, so none waits for others' backlogs.
 
-A chat gets one message a second, so calls for a chat with hundreds of answers wait. If they took all threads, everybody
-else would wait for that chat too. Once the site says that a chat is at its limit, all of its calls wait.
+A chat gets one message a second, a group one every four seconds, and the site holds a call for up to 2 s until it is
+the chat's turn. A chat's first call may take any thread, the calls after it share half of them. Once the site says that
+a chat is at its limit, all of its calls wait; then one of them tries.
 """
 
-import heapq
 import threading
 import time
-from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
+from operator import attrgetter
 
 import structlog
 
@@ -18,34 +19,52 @@ from botsite.sqs.loops import Loop
 log = structlog.get_logger()
 
 AT_ONCE = 16
+LATER_AT_ONCE = AT_ONCE // 2
 # Two keep a chat busy: one waits for its turn while the other is sent.
 OF_A_CHAT_AT_ONCE = 2
 
 
-@dataclass(order=True, frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call to make, once it is `due` (monotonic seconds)."""
 
     due: float
-    prediction_id: str = field(compare=False)
-    chat_id: int = field(compare=False)
-    tries: int = field(default=0, compare=False)
-    chat_busy: bool = field(default=False, compare=False)  # Its whole chat is to wait until then.
+    prediction_id: str
+    chat_id: int
+    tries: int = 0
+    chat_busy: bool = False  # Its whole chat is to wait until then.
+
+
+@dataclass(slots=True)
+class _Chat:
+    """The calls of a chat, in the order they came."""
+
+    turn: int  # Among chats with equally many calls under way, the lowest is next.
+    calls: dict[str, Call] = field(default_factory=dict)
+    under_way: set[str] = field(default_factory=set)
+    served: bool = False
+    busy_until: float = 0.0  # Until then, the site would refuse its calls; 0 once one has got through.
+
+    def waiting(self) -> list[Call]:
+        return [call for call in self.calls.values() if call.prediction_id not in self.under_way]
+
+    def has_room(self) -> bool:
+        return len(self.under_way) < (1 if self.busy_until else OF_A_CHAT_AT_ONCE)
+
+    def due(self) -> float:
+        """Return when the first of the calls that wait may be made."""
+        return max(self.busy_until, min(call.due for call in self.waiting()))
 
 
 class Calls:
-    """The calls that wait, and the threads that pass them to `make`, which returns the call to make again, if any."""
+    """The calls to make, and the threads that pass them to `make`, which returns the call to make again, if any."""
 
-    def __init__(self, make: Callable[[Call], Call | None], waiting_at_most: int) -> None:
+    def __init__(self, make: Callable[[Call], Call | None], calls_at_most: int) -> None:
         self._make = make
-        self._waiting_at_most = waiting_at_most
-        # A chat that Telegram refuses for an hour must leave room for others.
-        self._held_of_a_chat_at_most = waiting_at_most // 4
-        self._waiting: list[Call] = []  # A heap: the first due is first.
-        self._held: defaultdict[int, deque[Call]] = defaultdict(deque)  # Due, but their chat has enough under way.
-        self._under_way: Counter[int] = Counter()
-        self._busy_until: dict[int, float] = {}  # Until then, the site would refuse calls for the chat.
-        self._ids: set[str] = set()  # Waiting, held or under way: a second call would be in vain.
+        self._calls_at_most = calls_at_most
+        self._chats: dict[int, _Chat] = {}  # Those with calls that wait or are under way.
+        self._later: set[str] = set()  # The calls under way that are not their chat's first.
+        self._turns = count()
         self._changed = threading.Condition()
         self._leaving = False
         self._threads = [Loop(f"callback-{number}", self._turn) for number in range(AT_ONCE)]
@@ -53,14 +72,17 @@ class Calls:
             thread.start()
 
     def add(self, call: Call) -> bool:
-        """Take a call; return False if there are too many, or this process is leaving."""
+        """Take a call; return False if this process is leaving, or is full and no other chat has more calls."""
         with self._changed:
-            if call.prediction_id in self._ids:
+            chat = self._chats.get(call.chat_id) or _Chat(next(self._turns))
+            if call.prediction_id in chat.calls:
+                # A second call would be in vain.
                 return True
-            if self._leaving or len(self._ids) >= self._waiting_at_most:
+            if self._leaving or not self._makes_room(len(chat.calls)):
                 return False
-            self._ids.add(call.prediction_id)
-            self._wait_for(call)
+            self._chats[call.chat_id] = chat
+            chat.calls[call.prediction_id] = call
+            self._changed.notify()
             return True
 
     def drain(self, timeout_seconds: float) -> None:
@@ -71,6 +93,21 @@ class Calls:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _makes_room(self, calls: int) -> bool:
+        """Return whether a chat with so many calls may have another.
+
+        If all room is taken, the chat with the most calls loses its newest, which the sweep finds.
+        """
+        if sum(len(chat.calls) for chat in self._chats.values()) < self._calls_at_most:
+            return True
+        longest = max(self._chats.values(), key=lambda chat: len(chat.waiting()))
+        waiting = longest.waiting()
+        if len(waiting) <= calls + 1:
+            return False
+        log.warning("callback_skipped", prediction_id=waiting[-1].prediction_id)
+        del longest.calls[waiting[-1].prediction_id]
+        return True
 
     def _turn(self) -> bool:
         """Make one call; return whether this thread has nothing more to do."""
@@ -91,50 +128,44 @@ class Calls:
         """Return the next call when it is due; None when the process is leaving and nothing is due."""
         with self._changed:
             while True:
-                wait = self._waiting[0].due - time.monotonic() if self._waiting else None
-                if wait is not None and wait <= 0:
-                    call = heapq.heappop(self._waiting)
-                    if self._begins(call):
-                        return call
-                elif self._leaving:
+                now, chats = time.monotonic(), self._with_room()
+                if due := [chat for chat in chats if chat.due() <= now]:
+                    # Another thread has to begin what else is due, or wait for what is due next.
+                    self._changed.notify()
+                    return self._begin(min(due, key=lambda chat: (len(chat.under_way), chat.turn)))
+                if self._leaving:
                     return None
-                else:
-                    self._changed.wait(wait)
+                self._changed.wait(min((chat.due() - now for chat in chats), default=None))
 
-    def _begins(self, call: Call) -> bool:
-        """Return whether the call's chat has room for it; else hold it until one of the chat's calls has ended."""
-        busy = self._busy_until.get(call.chat_id, 0.0) > time.monotonic()
-        if busy or self._under_way[call.chat_id] >= OF_A_CHAT_AT_ONCE:
-            self._hold(call)
-            return False
-        self._busy_until.pop(call.chat_id, None)
-        self._under_way[call.chat_id] += 1
-        return True
+    def _with_room(self) -> list[_Chat]:
+        """Return the chats whose next call may begin once it is due."""
+        full = len(self._later) >= LATER_AT_ONCE
+        return [
+            chat
+            for chat in self._chats.values()
+            if chat.has_room() and not (full and chat.served) and len(chat.calls) > len(chat.under_way)
+        ]
 
-    def _hold(self, call: Call) -> None:
-        """Keep a call until its chat has room, or leave it to the sweep if the chat has too many."""
-        held = self._held[call.chat_id]
-        if len(held) < self._held_of_a_chat_at_most:
-            held.append(call)
-        else:
-            self._ids.discard(call.prediction_id)
+    def _begin(self, chat: _Chat) -> Call:
+        call = min(chat.waiting(), key=attrgetter("due"))
+        chat.under_way.add(call.prediction_id)
+        if chat.served:
+            self._later.add(call.prediction_id)
+        chat.served, chat.turn = True, next(self._turns)
+        return call
 
     def _end(self, call: Call, again: Call | None) -> None:
         """Make room for the chat's next call, and keep what is to be made again."""
-        self._under_way -= Counter([call.chat_id])
+        chat = self._chats[call.chat_id]
+        chat.under_way.discard(call.prediction_id)
+        self._later.discard(call.prediction_id)
         if again is None or self._leaving:
-            self._ids.discard(call.prediction_id)
+            del chat.calls[call.prediction_id]
         else:
-            self._wait_for(again)
-            if again.chat_busy:
-                # What is held waits for this call to end.
-                self._busy_until[call.chat_id] = again.due
-                return
-        if held := self._held.get(call.chat_id):
-            self._wait_for(held.popleft())
-        else:
-            self._held.pop(call.chat_id, None)
-
-    def _wait_for(self, call: Call) -> None:
-        heapq.heappush(self._waiting, call)
-        self._changed.notify()
+            chat.calls[call.prediction_id] = again
+        if again and again.chat_busy:
+            chat.busy_until = again.due
+        elif chat.busy_until <= time.monotonic():
+            chat.busy_until = 0.0
+        if not chat.calls:
+            del self._chats[call.chat_id]

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from botsite.bot import classes, language
+from botsite.bot.words import language
 from detection.schemas import LEAST, Detection, Options, Unknown
 
 # So many words of a caption are told to be no names, or no options.
@@ -18,6 +18,11 @@ def choose(candidates: Sequence[Detection], options: Options) -> list[Detection]
     return [box for box in candidates if box.confidence >= least and (not wanted or box.label in wanted)]
 
 
+def by_default(options: Options, confidence: float) -> Options:
+    """Return the options with a model's own default confidence, if nothing else is asked for and it has another."""
+    return replace(options, least=confidence) if options.least is None and confidence != LEAST else options
+
+
 def resolve(options: Options, labels: Collection[str], code: str | None = None) -> Options:
     """Return the options with the model's own labels for the names asked for: "people" is person.
 
@@ -27,15 +32,15 @@ def resolve(options: Options, labels: Collection[str], code: str | None = None) 
     if not options.only:
         return options
     with language.speaking(code):
-        return _resolved(options, classes.names(labels))
+        return _resolved(options, language.names(labels))
 
 
 def _resolved(options: Options, names: Mapping[str, str]) -> Options:
     wanted, unknown = list[str](), list(options.unknown)
     for phrase in options.only:
-        words = [phrase] if classes.fold(phrase) in names else phrase.split()
-        known = [names[classes.fold(word)] for word in words if classes.fold(word) in names]
-        odd = [word for word in words if classes.fold(word) not in names] if known else [phrase]
+        words = [phrase] if language.fold(phrase) in names else phrase.split()
+        known = [names[language.fold(word)] for word in words if language.fold(word) in names]
+        odd = [word for word in words if language.fold(word) not in names] if known else [phrase]
         wanted += known
         unknown += [Unknown(word, _nearest(word, names)) for word in odd[: max(UNKNOWN_AT_MOST - len(unknown), 0)]]
     return replace(options, only=tuple(dict.fromkeys(wanted)), unknown=tuple(unknown))
@@ -43,4 +48,4 @@ def _resolved(options: Options, names: Mapping[str, str]) -> Options:
 
 def _nearest(word: str, names: Mapping[str, str]) -> str:
     """Return what the class whose name is nearest is called in the current language, "" if none is near."""
-    return next((classes.called(names[name]) for name in get_close_matches(classes.fold(word), names, 1)), "")
+    return next((language.called(names[name]) for name in get_close_matches(language.fold(word), names, 1)), "")

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from detection import albums, dead_letters, feedback, images, items, predictions, times
+from detection import albums, authors, dead_letters, feedback, images, items, predictions, times
 from detection.dead_letters import DeadLetter
 from detection.schemas import Delivery
 
@@ -43,7 +43,7 @@ _SETTINGS, _PAUSE = "settings#{user}", "pause#chat#{chat}"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in a chat. In a private chat everything is theirs, in a group what they sent."""
+    """Somebody in a chat. In a private chat everything is theirs, in a group what they sent or asked about."""
 
     chat_id: int
     user_id: int
@@ -105,9 +105,14 @@ def is_key(prediction_id: str) -> bool:
     return prediction_id.startswith(_KEY)
 
 
-def covers(chat_id: int, user_id: int | None, sent_at: datetime) -> bool:
-    """Return whether what that person sent there then was deleted since. Telegram's times have whole seconds."""
-    return (at := deleted_at(chat_id, user_id)) is not None and sent_at.replace(microsecond=0) <= at
+def covers(chat_id: int, user_id: int | None, sent_at: datetime, author_id: int | None = None) -> bool:
+    """Return whether what that person sent there then was deleted since, by them or by the photo's author.
+
+    Telegram's times have whole seconds. An author deletes in that group, or in their own chat what a guest was asked.
+    """
+    people = [(chat_id, user_id)] + ([] if author_id is None else [(chat_id if chat_id < 0 else author_id, author_id)])
+    found = (deleted_at(*person) for person in people)
+    return any(at is not None and sent_at.replace(microsecond=0) <= at for at in found)
 
 
 def deleted_at(chat_id: int, user_id: int | None) -> datetime | None:
@@ -137,18 +142,13 @@ def begin(person: Person, question: int, language: str = "", thread_id: int | No
     }
     if thread_id is not None:
         item["thread_id"] = thread_id
-    try:
-        aws.dynamodb().put_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Item=item,
-            ConditionExpression="attribute_not_exists(prediction_id) OR (question < :question AND created_at < :again)",
-            ExpressionAttributeValues=items.plain({":question": question, ":again": times.now(-_AGAIN)}),
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        return False
-    return True
+    begun = aws.conditional(
+        aws.dynamodb().put_item,
+        Item=item,
+        ConditionExpression="attribute_not_exists(prediction_id) OR (question < :question AND created_at < :again)",
+        ExpressionAttributeValues=items.plain({":question": question, ":again": times.now(-_AGAIN)}),
+    )
+    return begun is not None
 
 
 def due() -> Iterator[str]:
@@ -193,7 +193,7 @@ def delete_all(deletion: Deletion) -> Iterator[Page]:
 
     Raise TakenOver if another run has begun.
     """
-    for ids in _pages(deletion):
+    for ids in chain(_pages(deletion), _of_others(deletion)):
         stored = [item for item in _items(ids) if _is_of(deletion.person, item)]
         if pictures := [int(item["picture_message_id"]) for item in stored if _is_stored(item)]:
             # First: nothing else than these items knows of them.
@@ -261,11 +261,17 @@ def _pages(deletion: Deletion) -> Iterator[list[str]]:
             yield [item["prediction_id"] for item in page["Items"]]
 
 
+def _of_others(deletion: Deletion) -> Iterator[list[str]]:
+    """Yield the ids of the person's photos that others asked about where the bot is a guest."""
+    person = deletion.person
+    return authors.pages(person.user_id, deletion.at, _PAGE) if person.alone else iter(())
+
+
 def _items(ids: Sequence[str]) -> list[dict[str, Any]]:
     """Return what is needed of these items, as they are now, even of those that can't be read as predictions."""
     wanted: dict[str, Any] = {
         "Keys": [{"prediction_id": each} for each in ids],
-        "ProjectionExpression": "prediction_id, chat_id, sender_id, album_id, delivery, status_message_id,"
+        "ProjectionExpression": "prediction_id, chat_id, sender_id, author_id, album_id, delivery, status_message_id,"
         " guest_query_id, picture_message_id",
         "ConsistentRead": True,
     }
@@ -280,8 +286,10 @@ def _items(ids: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _is_of(person: Person, item: Mapping[str, Any]) -> bool:
-    same_chat = item.get("chat_id") == person.chat_id
-    return same_chat and (person.alone or item.get("sender_id") == person.user_id)
+    same_chat, is_author = item.get("chat_id") == person.chat_id, item.get("author_id") == person.user_id
+    if person.alone:
+        return same_chat or is_author
+    return same_chat and (is_author or item.get("sender_id") == person.user_id)
 
 
 def _waits(item: Mapping[str, Any]) -> bool:
@@ -303,6 +311,9 @@ def _delete(stored: list[dict[str, Any]]) -> list[int]:
     for each in ids:
         predictions.delete(each)
         predictions.delete(feedback.key(each))
+    for item in stored:
+        if "author_id" in item:
+            predictions.delete(authors.key(item["prediction_id"]))
     images.delete_all([key for each in ids for key in images.keys_of(each)])
     whole = {item["album_id"] for item in stored if item.get("album_id")}
     gone = [predictions.delete(albums.KEY.format(album)) for album in whole]
@@ -311,16 +322,12 @@ def _delete(stored: list[dict[str, Any]]) -> list[int]:
 
 def _delete_settings(deletion: Deletion) -> None:
     """Delete what the person had chosen, unless they have chosen since."""
-    try:
-        aws.dynamodb().delete_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": _SETTINGS.format(user=deletion.person.user_id)},
-            ConditionExpression="attribute_not_exists(chosen_at) OR chosen_at <= :at",
-            ExpressionAttributeValues=items.plain({":at": deletion.at}),
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
+    aws.conditional(
+        aws.dynamodb().delete_item,
+        Key={"prediction_id": _SETTINGS.format(user=deletion.person.user_id)},
+        ConditionExpression="attribute_not_exists(chosen_at) OR chosen_at <= :at",
+        ExpressionAttributeValues=items.plain({":at": deletion.at}),
+    )
 
 
 def _delete_letters(chat_id: int) -> None:
@@ -369,18 +376,13 @@ def _update(key: str, change: str, condition: str, values: Mapping[str, Any]) ->
     """Change a tombstone if the condition holds; return it, None if it doesn't."""
     # A word that DynamoDB keeps for itself.
     names = {"#language": "language"} if "#language" in change else {}
-    try:
-        response = aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": key},
-            UpdateExpression=change,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=items.plain(values),
-            **({"ExpressionAttributeNames": names} if names else {}),
-            ReturnValues="ALL_NEW",
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        return None
-    return dict(response["Attributes"])
+    reply = aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": key},
+        UpdateExpression=change,
+        ConditionExpression=condition,
+        ExpressionAttributeValues=items.plain(values),
+        **({"ExpressionAttributeNames": names} if names else {}),
+        ReturnValues="ALL_NEW",
+    )
+    return None if reply is None else dict(reply["Attributes"])

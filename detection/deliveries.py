@@ -8,7 +8,7 @@ from detection import predictions, queries, sentences, times
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
 
-# The longest that one send to Telegram may take (botsite/bot/api.py), and some seconds more.
+# The longest that one send to Telegram may take (botsite/bot/telegram/api.py), and some seconds more.
 LEASE = timedelta(seconds=90)
 # A chat gets one answer a second, so no more than this are under way.
 _CHAT_AT_MOST = 100

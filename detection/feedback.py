@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
@@ -50,25 +49,21 @@ def add(prediction: Prediction, word: str) -> bool:
 
     The same said twice is stored once.
     """
-    try:
-        aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": key(prediction.prediction_id)},
-            UpdateExpression="SET #kind = :kind, created_at = if_not_exists(created_at, :now), expires_at = :expires"
-            " ADD words :word",
-            ConditionExpression="attribute_not_exists(words) OR size(words) < :most",
-            ExpressionAttributeNames={"#kind": items.KIND},
-            ExpressionAttributeValues={
-                ":kind": _KIND,
-                ":now": times.text(times.now()),
-                ":expires": _expires(prediction),
-                ":word": {word},
-                ":most": _WORDS_AT_MOST,
-            },
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
+    aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": key(prediction.prediction_id)},
+        UpdateExpression="SET #kind = :kind, created_at = if_not_exists(created_at, :now), expires_at = :expires"
+        " ADD words :word",
+        ConditionExpression="attribute_not_exists(words) OR size(words) < :most",
+        ExpressionAttributeNames={"#kind": items.KIND},
+        ExpressionAttributeValues={
+            ":kind": _KIND,
+            ":now": times.text(times.now()),
+            ":expires": _expires(prediction),
+            ":word": {word},
+            ":most": _WORDS_AT_MOST,
+        },
+    )
     if predictions.find_item(prediction.prediction_id) is not None:
         return True
     # It was deleted meanwhile, and this is not to be found any more.

@@ -156,6 +156,7 @@ def _read(item: dict[str, Any]) -> Prediction:
         message_id=int(item["message_id"]),
         image_key=item["image_key"],
         sender_id=number("sender_id"),
+        author_id=number("author_id"),
         thread_id=number("thread_id"),
         language=item.get("language"),
         guest_query_id=item.get("guest_query_id"),

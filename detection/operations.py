@@ -2,7 +2,19 @@
 
 from collections.abc import Callable
 
-from detection import albums, callback, deliveries, feedback, images, items, jobs, predictions, sentences, timeline
+from detection import (
+    albums,
+    authors,
+    callback,
+    deliveries,
+    feedback,
+    images,
+    items,
+    jobs,
+    predictions,
+    sentences,
+    timeline,
+)
 from detection.albums import Member
 from detection.predictions import Outcome
 from detection.schemas import Prediction, Status, results_of
@@ -65,6 +77,8 @@ def delete(prediction_id: str) -> None:
     item = predictions.delete(prediction_id)
     if "album_id" in item and "message_id" in item:
         albums.leave(item["album_id"], Member(int(item["message_id"]), prediction_id))
+    if "author_id" in item:
+        predictions.delete(authors.key(prediction_id))
     predictions.delete(feedback.key(prediction_id))
     # A worker may have stored its picture in between. One that does so later finds no item, and deletes it.
     images.delete(*results)

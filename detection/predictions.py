@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any, TypeGuard
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
@@ -63,16 +62,9 @@ def create(prediction: Prediction) -> Outcome:
     created = times.now()
     expires = created + timedelta(days=settings.PREDICTIONS_KEPT_DAYS)
     item = items.write(replace(prediction, created_at=created)) | {"expires_at": int(expires.timestamp())}
-    try:
-        aws.dynamodb().put_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Item=item,
-            ConditionExpression="attribute_not_exists(prediction_id)",
-        )
-    except ClientError as error:
-        if _refused(error):
-            return Outcome(granted=False, prediction=find(prediction.prediction_id))
-        raise
+    new = "attribute_not_exists(prediction_id)"
+    if aws.conditional(aws.dynamodb().put_item, Item=item, ConditionExpression=new) is None:
+        return Outcome(granted=False, prediction=find(prediction.prediction_id))
     return Outcome(granted=True, prediction=items.read(item))
 
 
@@ -309,22 +301,15 @@ def update(prediction_id: str, change: str, condition: str, values: Mapping[str,
     """Change an item if the condition holds. Times among the values are written as items hold them."""
     # Two attribute names of the contract, `status` and `error`, are words that DynamoDB keeps for itself.
     names = {f"#{name}": name for name in ("status", "error") if f"#{name}" in change + condition}
-    try:
-        response = aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": prediction_id},
-            UpdateExpression=change,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=items.plain(values),
-            **({"ExpressionAttributeNames": names} if names else {}),
-            ReturnValues="ALL_NEW",
-        )
-    except ClientError as error:
-        if _refused(error):
-            return Outcome(granted=False, prediction=find(prediction_id))
-        raise
-    return Outcome(granted=True, prediction=items.read(response["Attributes"]))
-
-
-def _refused(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    reply = aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": prediction_id},
+        UpdateExpression=change,
+        ConditionExpression=condition,
+        ExpressionAttributeValues=items.plain(values),
+        **({"ExpressionAttributeNames": names} if names else {}),
+        ReturnValues="ALL_NEW",
+    )
+    if reply is None:
+        return Outcome(granted=False, prediction=find(prediction_id))
+    return Outcome(granted=True, prediction=items.read(reply["Attributes"]))

@@ -149,8 +149,10 @@ class Prediction:
     # The numbers of the candidates' classes in the model, by label; they decide about colours.
     classes: Mapping[str, int] = field(default_factory=dict)
     options: Options = field(default=EVERYTHING)
-    # Who sent the photo (a user's id), in which topic of a group, and the language the answer is in ("de").
+    # Who sent the photo, or asked about it (a user's id), and then whose photo it is, if that is somebody else.
     sender_id: int | None = None
+    author_id: int | None = None
+    # In which topic of a group it is, and the language the answer is in ("de").
     thread_id: int | None = None
     language: str | None = None
     # Of a photo that the bot was asked about as a guest: the query, the only name of the answer's message that the bot

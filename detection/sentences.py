@@ -1,8 +1,8 @@
 """What the work tells the sender of a photo that it cannot answer.
 
 Items keep these sentences in English: operators read them, and so does any release that sends them. They are translated
-when they are sent (botsite/bot/replies.py), where the values in braces are found again by the sentence around them. So
-nothing is stored with a sentence, and items of earlier releases are answered as they stand.
+when they are sent (botsite/bot/words/replies.py), where the values in braces are found again by the sentence around
+them. So nothing is stored with a sentence, and items of earlier releases are answered as they stand.
 """
 
 

@@ -11,9 +11,6 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from botocore.exceptions import ClientError
-from django.conf import settings
-
 from botsite import aws
 from detection import items, times
 
@@ -49,16 +46,11 @@ def _expires_at() -> int:
 
 def _write(task: str, update: str, condition: str, values: Mapping[str, Any]) -> bool:
     """Change the lease if the condition holds; return whether it did."""
-    try:
-        aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": f"turn#{task}"},
-            UpdateExpression=update,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=items.plain(values),
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
-        return False
-    return True
+    reply = aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": f"turn#{task}"},
+        UpdateExpression=update,
+        ConditionExpression=condition,
+        ExpressionAttributeValues=items.plain(values),
+    )
+    return reply is not None

@@ -28,7 +28,7 @@ from detection.cpu import METER
 from detection.schemas import Options, Prediction, results_of
 
 if TYPE_CHECKING:
-    from detection.model.yolo import Boxed
+    from detection.model.boxed import Boxed
 
 log = structlog.get_logger()
 
@@ -171,8 +171,9 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
 def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     """Return the photo with its objects, or None if it failed with a sentence for its sender."""
     from detection.model import yolo
+    from detection.model.boxed import Wanted
 
-    wanted = yolo.Wanted(_asked(claimed), claimed.as_file, language=claimed.language)
+    wanted = Wanted(_asked(claimed), claimed.as_file, language=claimed.language)
     if claimed.floor_percent:
         wanted = replace(wanted, floor=claimed.floor_percent / 100)
     box = yolo.load().box_clip if claimed.clip else yolo.load().box

@@ -78,7 +78,7 @@ class LoadModel(bootsteps.StartStopStep):
             log.critical("worker_cannot_start", error=str(error))
             raise SystemExit(1) from error
         try:
-            known_classes.store(model.name, model.labels.values())
+            known_classes.store(model.name, model.detector.labels.values(), model.detector.confidence)
         except (ClientError, BotoCoreError) as error:
             # People who ask what it knows are told of the model before.
             log.warning("classes_not_stored", error=str(error))

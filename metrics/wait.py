@@ -13,7 +13,7 @@ import structlog
 from django.conf import settings
 
 from botsite import pause
-from botsite.bot import rate_limit
+from botsite.bot.telegram import rate_limit
 from metrics import service
 from metrics.backlog import BadSetting, Depth, positive
 from metrics.cloudwatch import STALE_AFTER_SECONDS, Group

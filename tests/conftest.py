@@ -12,6 +12,7 @@ import django
 import httpx
 import psutil
 import pytest
+from django.conf import settings
 from playwright.sync_api import Browser, StorageState, expect, sync_playwright
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -35,7 +36,7 @@ os.environ.setdefault("YOLO_WEIGHTS", str(SHAPES))
 django.setup()
 
 from botsite import aws, celery
-from deploy.local import sample
+from deploy.local import everyday, sample
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
@@ -102,6 +103,16 @@ def _file(item: pytest.Item) -> str:
 def weights() -> str:
     """Return the weights that the service runs."""
     return os.environ["YOLO_WEIGHTS"]
+
+
+@pytest.fixture(scope="session")
+def yolox_nano() -> Path:
+    """Return the network that knows everyday objects, as `make test` has fetched it."""
+    network = everyday.network(settings.CACHE_DIR)
+    assert everyday.is_here(network), (
+        f"{network} is missing. `make test` fetches it: see what it says before the tests."
+    )
+    return network
 
 
 @pytest.fixture(scope="session")

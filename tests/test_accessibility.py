@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, StorageState, expect
 
-from botsite.bot import language, replies
+from botsite.bot.words import language, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import queries
 from tests.support.browsing import barriers, watched
 
-PICTURES = Path(__file__).resolve().parent.parent / "var"
 FROM_BOT = '[data-testid="message"][data-from="bot"]'
 JOBS = "/admin/detection/job/"
 PAGES = ("/ops/", "/ops/dead-letters", "/admin/", JOBS, "/admin/auth/user/", "/admin/password_change/")
@@ -135,8 +133,6 @@ def test_conversation_reads_from_right_to_left(browser: Browser, stack: LocalSta
     assert [each.evaluate(_TIME_IS_FREE) for each in words.all()] == [True, True]
     assert barriers(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") == 400
-    PICTURES.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURES / f"chat-rtl-{scheme}.png")
     page.close()
 
 

@@ -20,7 +20,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from botsite import aws
-from botsite.bot import found
+from botsite.bot.words import found
 from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -16,7 +15,6 @@ from tests.support import states
 from tests.support.browsing import CONTRAST, watched
 
 WHY = "The model was away, and came back too late for this photo and for all after it."
-PICTURE = Path(__file__).resolve().parent.parent / "var" / "admin.jpg"
 _chat_ids = count(81_000)
 
 
@@ -67,8 +65,6 @@ def test_job_page_shows_both_pictures(page: Page, stack: LocalStack, site_addres
     expect(pictures).to_have_count(2)
     for number in range(2):
         assert pictures.nth(number).evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-    PICTURE.parent.mkdir(exist_ok=True)
-    page.screenshot(path=PICTURE, type="jpeg", quality=80)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

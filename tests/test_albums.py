@@ -14,8 +14,10 @@ from django.conf import settings
 from PIL import Image
 
 from botsite import aws
-from botsite.bot import album_caption, found, preferences, presses
-from botsite.bot.preferences import Preferences
+from botsite.bot.buttons import cancel
+from botsite.bot.people import preferences
+from botsite.bot.people.preferences import Preferences
+from botsite.bot.words import found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, Message, TelegramControl, TelegramUser
 from detection import (
@@ -657,7 +659,7 @@ def test_cancel_of_finished_album_comes_too_late(sending: Sending) -> None:
     sending.send(2)
     (message,) = waiting(sending.user)
     sending.finish()
-    assert press(sending.user, message) == presses.TOO_LATE
+    assert press(sending.user, message) == cancel.TOO_LATE
     assert not any(photo.cancelled for photo in sending.photos())
 
 
@@ -674,7 +676,7 @@ def photo_of(*boxes: Detection, **options: Any) -> Prediction:
 
 
 def test_caption_counts_all_and_each() -> None:
-    text = album_caption.caption([photo_of(PERSON, PERSON), photo_of(), photo_of(BUS, PERSON)])
+    text = found.of_album([photo_of(PERSON, PERSON), photo_of(), photo_of(BUS, PERSON)])
     first, nothing, last = text.removeprefix("In all: 3 people, 1 bus\n\n").split("\n")
     assert first == f"Photo 1: 2 people. {found.sentence([PERSON, PERSON])}"
     assert nothing == "Photo 2: nothing"
@@ -682,25 +684,25 @@ def test_caption_counts_all_and_each() -> None:
 
 
 def test_caption_of_nothing_is_one_sentence() -> None:
-    assert album_caption.caption([photo_of(), photo_of()]) == "I didn't recognise anything in these photos."
+    assert found.of_album([photo_of(), photo_of()]) == "I didn't recognise anything in these photos."
     only = [photo_of(only=("dog",)), photo_of(only=("dog",))]
-    assert album_caption.caption(only) == "I didn't find any dogs in these photos."
+    assert found.of_album(only) == "I didn't find any dogs in these photos."
 
 
 def test_caption_tells_of_odd_words_once() -> None:
     odd = {"unknown": (Unknown("onyl", "only"),)}
-    text = album_caption.caption([photo_of(BUS, **odd), photo_of(BUS, **odd)])
+    text = found.of_album([photo_of(BUS, **odd), photo_of(BUS, **odd)])
     assert text.endswith("\n\nI don't know “onyl”. Did you mean “only”?")
     assert text.count("onyl") == 1
 
 
 def test_caption_keeps_lines_before_sentences() -> None:
-    text = album_caption.caption([photo_of(*[replace(BUS, label=f"{'x' * 9}{n}") for n in range(6)])] * 10)
+    text = found.of_album([photo_of(*[replace(BUS, label=f"{'x' * 9}{n}") for n in range(6)])] * 10)
     assert len(text) <= 1024
     assert [f"Photo {number}: " in text for number in range(1, 11)] == [True] * 10
 
 
 def test_caption_fits() -> None:
     many = [replace(BUS, label=f"{'x' * 30}{number}") for number in range(60)]
-    text = album_caption.caption([photo_of(*many)] * 10)
+    text = found.of_album([photo_of(*many)] * 10)
     assert len(text) <= 1024

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import rate_limit
+from botsite.bot.telegram import rate_limit
 from botsite.staff import attempts
 from deploy.local.stack import LocalStack
 from tests.support.operators import Operator

@@ -2,7 +2,7 @@
 
 import pytest
 
-from botsite.bot import replies
+from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import predictions, queries

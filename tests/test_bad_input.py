@@ -1,5 +1,6 @@
 """Bad input is normal input: a result or a polite, specific answer for each, and never silence."""
 
+import json
 from io import BytesIO
 from random import Random
 
@@ -9,7 +10,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from botsite.bot import replies
+from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
@@ -158,6 +159,14 @@ def test_text_and_commands_are_answered(user: TelegramUser, text: str, reply: st
         assert user.wait_for_reply(user.send_text(text)).text == reply
 
 
+def test_half_a_surrogate_pair_is_no_failure(stack: LocalStack, user: TelegramUser) -> None:
+    text = "/what \ud800 \U0001f600"
+    # As JSON can hold it, which UTF-8 can't.
+    body = json.dumps(new_updates.with_message(user.chat_id, text=text))
+    assert _post(stack, body) == 200
+    assert user.wait_for(lambda message: "\ufffd \U0001f600" in (message.text or ""))
+
+
 @pytest.mark.parametrize("caption", ["<b>bold", "*_[x](y)`", "&amp; <", "😀" * 400, "x" * 1024])
 def test_caption_does_not_matter(user: TelegramUser, photo: bytes, caption: str) -> None:
     assert user.wait_for_reply(user.send_photo(photo, caption=caption)).photo
@@ -175,10 +184,11 @@ def test_album_entry_without_photo_gets_polite_answer(stack: LocalStack, user: T
     assert user.wait_for(lambda message: message.text == replies.OTHER)
 
 
-def _post(stack: LocalStack, update: dict[str, object]) -> int:
+def _post(stack: LocalStack, update: dict[str, object] | str) -> int:
     headers = {"X-Telegram-Bot-Api-Secret-Token": stack.env["TELEGRAM_WEBHOOK_SECRET"]}
     url = f"{next(iter(stack.sites.values()))}/telegram/webhook"
-    return httpx.post(url, json=update, headers=headers, timeout=PATIENCE_SECONDS).status_code
+    body = update if isinstance(update, str) else json.dumps(update)
+    return httpx.post(url, content=body, headers=headers, timeout=PATIENCE_SECONDS).status_code
 
 
 def test_file_gone_from_telegram_is_reported(stack: LocalStack, user: TelegramUser) -> None:

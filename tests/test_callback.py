@@ -3,9 +3,10 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ import pytest
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback
+from detection import callback, predictions
+from tests.support import finished
+from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
+_chat_ids = count(7_300_000)
 
 
 @dataclass
@@ -108,3 +112,23 @@ def test_photo_is_answered_after_temporary_refusals(stack: LocalStack, user: Tel
     rule = control.fault("sendPhoto", "server_error", chat_id=user.chat_id, times=3)
     assert user.wait_for_reply(user.send_photo(photo)).photo
     assert control.faults_fired(rule) == 3
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["private", "groups"])
+def test_strangers_are_told_while_busy_chats_wait(stack: LocalStack, photo: bytes, sign: int) -> None:
+    """Given finished photos, nine chats' many before a few strangers' one each."""
+    busy, strangers = [sign * next(_chat_ids) for _ in range(9)], [next(_chat_ids) for _ in range(6)]
+    asked = {chat: TelegramUser(stack.telegram_url, chat, abs(chat)).send_text("hello") for chat in busy + strangers}
+    photos = [finished.store(chat, asked[chat], photo) for chat in busy * 10 + strangers]
+    for each in photos:
+        callback.notify(each.prediction_id, each.chat_id)
+    wait_until(lambda: set(strangers) <= set(_told(stack, asked)))
+    assert len([chat for chat in _told(stack, asked) if chat in busy]) < len(busy) * 10 / 2
+    for each in photos:
+        predictions.delete(each.prediction_id)
+
+
+def _told(stack: LocalStack, chats: Container[int | None]) -> list[int | None]:
+    """Return the chats that were sent a photo, a chat for each."""
+    calls = TelegramControl(stack.telegram_url).calls("sendPhoto")
+    return [call.chat_id for call in calls if call.status == 200 and call.chat_id in chats]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botsite.bot import captions, found
+from botsite.bot.words import captions, found
 from deploy.local.telegram.client import TelegramUser
 from detection import items, predictions, queries
 from detection.choosing import UNKNOWN_AT_MOST, choose, resolve

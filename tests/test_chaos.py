@@ -14,8 +14,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from botsite.bot import api
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram import api
+from botsite.bot.telegram.errors import TelegramError
 from deploy.local.stack import LocalStack, script
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import callback, predictions

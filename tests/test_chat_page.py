@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, FilePayload, Page, expect
@@ -12,7 +11,6 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 from tests.support import new_updates
 from tests.support.telling_site import telling_site, unread_queue
 
-ROOT = Path(__file__).resolve().parent.parent
 FROM_BOT = '[data-testid="message"][data-from="bot"]'
 _chat_ids = count(70_000)
 
@@ -33,9 +31,6 @@ def test_photo_sent_in_browser_comes_back_boxed(page: Page, photo: bytes) -> Non
     answer = page.locator(FROM_BOT).first
     expect(answer.get_by_test_id("photo")).to_be_visible()
     assert answer.get_by_test_id("photo").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-    picture = ROOT / "var" / "chat.png"
-    picture.parent.mkdir(exist_ok=True)
-    page.screenshot(path=picture)
 
 
 def test_conversation_about_photo_is_held_in_browser(page: Page, photo: bytes) -> None:
@@ -71,7 +66,6 @@ def test_wait_is_shown_on_page(browser: Browser, stack: LocalStack, photo: bytes
         expect(status).to_contain_text("A machine is starting")
         cancel = status.get_by_role("button", name="Cancel")
         expect(cancel).to_be_visible()
-        page.screenshot(path=ROOT / "var" / "chat-waiting.png")
         control.clear_faults()
         cancel.click()
         expect(status).to_contain_text("Cancelled")
@@ -112,5 +106,4 @@ def test_group_conversation_is_shown(browser: Browser, stack: LocalStack, photo:
     answer = page.locator(FROM_BOT).first.get_by_test_id("photo")
     expect(answer).to_be_visible()
     answer.evaluate("image => image.decode()")
-    page.screenshot(path=ROOT / "var" / "group.png")
     page.close()

@@ -12,11 +12,13 @@ import psutil
 import pytest
 from PIL import Image
 
-from botsite.bot import album_caption, found, looks, replies
+from botsite.bot.buttons import looks
+from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import image_headers, images, items, predictions, queries, sentences
-from detection.model import decoding, yolo
+from detection.model import decoding
+from detection.model.clips import most_at_once
 from detection.schemas import Detection, Prediction
 from tests.support import clips
 from tests.support.processes import wait_until
@@ -59,7 +61,7 @@ def test_clip_is_answered_by_album_of_its_frames(user: TelegramUser, street: np.
     prediction = newest(user)
     assert (prediction.clip, prediction.frames, len(album)) == (True, 4, 4)
     assert len({message.media_group_id for message in album}) == 1
-    assert answer.caption == album_caption.of_clip(prediction.detections)
+    assert answer.caption == found.of_clip(prediction.detections)
     assert all(message.photo and not message.buttons for message in album)
     # Each shows another frame.
     pictures = [np.asarray(Image.open(BytesIO(user.download(message))).resize((64, 64)), float) for message in album]
@@ -70,15 +72,15 @@ def test_clip_is_answered_by_album_of_its_frames(user: TelegramUser, street: np.
 def test_object_in_all_frames_is_counted_once() -> None:
     dogs = [Detection("dog", confidence, 0.5, 0.5, 0.2, 0.2) for confidence in (0.8, 0.9, 0.7, 0.6)]
     cat = Detection("cat", 0.5, 0.1, 0.5, 0.2, 0.2)
-    most = yolo._most_at_once([[dogs[0]], [dogs[1], cat], [dogs[2], dogs[3]], []])
+    most = most_at_once([[dogs[0]], [dogs[1], cat], [dogs[2], dogs[3]], []])
     assert most == [dogs[2], dogs[3], cat]
-    assert yolo._most_at_once([[dogs[0]], [dogs[1]], [dogs[2]]]) == [dogs[1]]
-    assert album_caption.of_clip(most).startswith("Most at once: 2 dogs, 1 cat\n\n")
+    assert most_at_once([[dogs[0]], [dogs[1]], [dogs[2]]]) == [dogs[1]]
+    assert found.of_clip(most).startswith("Most at once: 2 dogs, 1 cat\n\n")
 
 
 def test_clip_stores_no_more_than_a_photo() -> None:
     frames = [[Detection(f"label {frame}", 0.9, 0.5, 0.5, 0.2, 0.2)] * 300 for frame in range(4)]
-    assert len(yolo._most_at_once(frames)) == 300
+    assert len(most_at_once(frames)) == 300
 
 
 def test_still_clip_is_answered_by_one_photo(user: TelegramUser, street: np.ndarray) -> None:
@@ -123,7 +125,7 @@ def test_refused_album_of_frames_comes_as_text(user: TelegramUser, street: np.nd
     reason = "Bad Request: IMAGE_PROCESS_FAILED"
     control.fault("sendMediaGroup", "bad_request", chat_id=user.chat_id, description=reason)
     answer = user.wait_for_reply(user.send_clip(clips.clip(moving(street))))
-    assert answer.text == album_caption.of_clip(newest(user).detections)
+    assert answer.text == found.of_clip(newest(user).detections)
 
 
 @pytest.mark.parametrize(("codec", "form"), [("libx264", "mp4"), ("gif", "gif"), ("libvpx-vp9", "webm")])

@@ -1,5 +1,6 @@
 """The command line: what it lists, which Python it takes, and what it calls its version."""
 
+import os
 import re
 import subprocess
 import sys
@@ -29,11 +30,16 @@ def test_no_arguments_list_our_commands() -> None:
     assert "manage.py help" in listed.stdout
 
 
-def test_version_names_release_and_commit() -> None:
+def test_version_names_release_commit_and_model() -> None:
     said = manage("version", python=[sys.executable])
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert said.stdout == release.text() + "\n"
+    assert said.stdout == f"{release.text()}\nmodel: {Path(os.environ['YOLO_WEIGHTS']).name}\n"
     assert said.stdout.startswith(f"{botsite.__version__} ({head.stdout.strip()}")
+
+
+def test_version_names_model_of_demo(yolox_nano: Path) -> None:
+    said = manage("version", python=["env", "-u", "YOLO_WEIGHTS", sys.executable])
+    assert "\nmodel: YOLO" in said.stdout
 
 
 def test_python_without_django_uses_virtual_environment() -> None:

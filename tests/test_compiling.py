@@ -11,8 +11,8 @@ import pytest
 from django.conf import settings
 from numpy.typing import NDArray
 
-from deploy.local.shapes.export import EXPORT
-from detection.model import compiling, openvino
+from deploy.local.sample import SHAPES
+from detection.model import openvino
 
 SIZE = (256, 320)
 IMAGE = np.random.default_rng(0).integers(0, 255, (1, *SIZE, 3), np.uint8)
@@ -24,8 +24,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "compiled"
 
 
-def run(folder: Path = EXPORT) -> NDArray[np.float32]:
-    compiled = compiling.load(folder, SIZE)
+def run(folder: Path = SHAPES) -> NDArray[np.float32]:
+    compiled = openvino.compiled(folder, SIZE)
     return np.array(compiled.create_infer_request().infer([IMAGE])[0])
 
 
@@ -43,14 +43,14 @@ def test_model_is_compiled_once(cache: Path) -> None:
 
 
 def test_models_and_sizes_are_kept_apart(cache: Path, tmp_path: Path) -> None:
-    other = shutil.copytree(EXPORT, tmp_path / "other_openvino_model")
+    other = shutil.copytree(SHAPES, tmp_path / "other_openvino_model")
     weights = bytearray((other / "shapes.bin").read_bytes())
     weights[-1] ^= 1
     (other / "shapes.bin").write_bytes(weights)
 
-    for folder in (EXPORT, other):
+    for folder in (SHAPES, other):
         for size in openvino.sizes_of(folder):
-            compiling.load(folder, size)
+            openvino.compiled(folder, size)
 
     assert len(state(cache)) == 6
 
@@ -58,7 +58,7 @@ def test_models_and_sizes_are_kept_apart(cache: Path, tmp_path: Path) -> None:
 def test_moved_model_is_not_compiled_again(cache: Path, tmp_path: Path) -> None:
     run()
     kept = state(cache)
-    run(shutil.copytree(EXPORT, tmp_path / "moved_openvino_model"))
+    run(shutil.copytree(SHAPES, tmp_path / "moved_openvino_model"))
     assert state(cache) == kept
 
 
@@ -118,12 +118,12 @@ def test_model_runs_without_a_cache(tmp_path: Path, cache: Path) -> None:
 
 
 def test_simultaneous_photos_of_a_new_shape(cache: Path) -> None:
-    _, predictors = openvino.load(EXPORT)
+    export = openvino.load(SHAPES)
     assert len(state(cache)) == 1
     portrait = np.ascontiguousarray(IMAGE[0].transpose(1, 0, 2))
 
     with ThreadPoolExecutor() as pool:
-        seen = list(pool.map(lambda predict: predict(portrait), predictors))
+        seen = list(pool.map(export.predict, [portrait] * export.at_once))
 
     assert all(one == seen[0] for one in seen)
     assert len(state(cache)) == 2

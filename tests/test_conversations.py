@@ -6,7 +6,8 @@ from itertools import count
 
 import pytest
 
-from botsite.bot import found, language, presses, replies, waiting
+from botsite.bot.buttons import presses
+from botsite.bot.words import found, language, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramUser
 from detection import images, predictions, queries, sentences
@@ -108,7 +109,7 @@ def test_waiting_people_are_told_in_their_own_languages(
         assert predictions.claim(newest(user).prediction_id, "job").granted
     for code, user in people.items():
         with language.speaking(code):
-            looking = waiting.looking()
+            looking = replies.looking()
         assert user.wait_for(partial(says, looking)).message_id == statuses[code].message_id
 
 

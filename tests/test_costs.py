@@ -130,9 +130,13 @@ def test_forecast_names_cheapest_fast_enough_type() -> None:
     assert best.kind.name == "t3.micro"
     assert best.result.latency(95) <= 15
     # A t3.micro does 18 photos/s, and at noon 21 come.
-    only_one = by_type.cheapest(forecast.of_day(900_000, names(MaxWorkers="1")), 15)
+    busy = forecast.of_day(900_000, names(MaxWorkers="1"))
+    only_one = by_type.cheapest(busy, 15)
     assert only_one
     assert only_one.kind.name == "c7i-flex.large"
+    quarter = by_type.cheapest(busy, 15, percent=25)
+    assert quarter
+    assert quarter.kind.name == "t3.micro"
 
 
 @pytest.mark.parametrize("photos", [-1, 10_000_000])

@@ -1,5 +1,6 @@
 """The decoder's process can reach nothing, holds no secret, and ends in time, by itself or not."""
 
+import ctypes
 import signal
 import subprocess
 import sys
@@ -18,14 +19,25 @@ from detection.model import decoding
 from tests.support import hostile
 from tests.support.processes import wait_until
 
+_PR_GET_DUMPABLE = 3
 _ROOT = Path(__file__).parent.parent
 # More chunks than libpng gets through in the CPU time that an image may take.
 _SLOW = hostile.png_of_chunks(sample.bus(), b"tEXt", b"")
 # Shuts itself in as the child does, then tries to get out.
 _ESCAPE = """
-import ctypes, os, runpy, socket
+import ctypes, os, resource, runpy, signal, socket, threading
+libc = ctypes.CDLL(None, use_errno=True)
+secret, parent = ctypes.create_string_buffer(8), os.getppid()
+place = (ctypes.c_uint64 * 2)(ctypes.addressof(secret), 8)
+def call(name, *arguments):
+    if getattr(libc, name)(*arguments) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    return name
 child = runpy.run_path("detection/model/decoder_child.py", run_name="escape")
-child["_shut_in"](ctypes.CDLL(None))
+child["_shut_in"](libc)
+thread = threading.Thread(target=print, args=("has threads",))
+thread.start()
+thread.join()
 for escape in (
     lambda: socket.create_connection(("169.254.169.254", 80), timeout=5),
     lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
@@ -34,6 +46,18 @@ for escape in (
     lambda: open("/tmp/out", "w"),
     lambda: os.pipe(),
     lambda: os.memfd_create("code"),
+    os.fork,
+    lambda: call("syscall", 435, None, 0),  # clone3
+    lambda: os.execv("/bin/true", ["true"]),
+    lambda: os.kill(parent, 0),
+    lambda: call("syscall", 234, parent, parent, 0),  # tgkill, of x86-64
+    lambda: call("process_vm_readv", os.getpid(), place, 1, place, 1, 0),
+    lambda: call("process_vm_readv", parent, place, 1, place, 1, 0),
+    lambda: call("ptrace", 16, parent, None, None),
+    lambda: resource.prlimit(parent, resource.RLIMIT_CPU),
+    lambda: os.setpriority(os.PRIO_PROCESS, parent, 19),
+    lambda: os.unlink("/tmp/out"),
+    lambda: os.stat("/"),
 ):
     try:
         print("escaped", escape())
@@ -62,11 +86,12 @@ def _process(decoder: decoding.Decoder) -> psutil.Process:
     return psutil.Process(decoder.pid)
 
 
-def test_child_cannot_open_anything() -> None:
+def test_child_cannot_reach_anything() -> None:
     command = [sys.executable, "-I", "-c", _ESCAPE]
     ended = subprocess.run(command, cwd=_ROOT, env={}, capture_output=True, text=True, check=True)
-    *attempts, environment = ended.stdout.splitlines()
-    assert attempts == ["Too many open files"] * 7
+    threads, *attempts, environment = ended.stdout.splitlines()
+    assert threads == "has threads"
+    assert attempts == ["Function not implemented"] * 19
     assert environment == "['LC_CTYPE']"  # Python's own.
 
 
@@ -185,3 +210,30 @@ def test_failure_to_start_decoder_blames_no_photo(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(decoding, "_CHILD", Path("/nowhere.py"))
     with pytest.raises(RuntimeError, match="did not start"):
         decoding.Decoder().decode(_png())
+
+
+def test_no_child_can_look_into_its_parent(decoder: decoding.Decoder) -> None:
+    """Given a process without rights of its own, as in the container: this one has all of them."""
+    assert ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+    # The child is measured all the same.
+    assert decoder._child
+    assert decoder._child.resident > 0
+
+
+# Starts a process of its own, which an honest child doesn't.
+_FORKS = """
+import os, signal, sys
+sys.stdout.buffer.write(bytes(9))
+sys.stdout.flush()
+os.fork()
+signal.pause()
+"""
+
+
+def test_all_that_child_has_started_ends_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "forks.py"
+    script.write_text(_FORKS)
+    child = decoding._Child(script)
+    started = wait_until(lambda: psutil.Process(child.pid).children()) or []
+    child.end()
+    wait_until(lambda: all(not each.is_running() or each.status() == psutil.STATUS_ZOMBIE for each in started))

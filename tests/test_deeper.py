@@ -7,9 +7,11 @@ from itertools import count
 import pytest
 from django.conf import settings
 
-from botsite.bot import deeper, language, limits, looks, presses
-from botsite.bot.looks import Look
-from botsite.bot.updates import Press
+from botsite.bot.buttons import looks, presses, redraw
+from botsite.bot.buttons.looks import Look
+from botsite.bot.incoming import limits
+from botsite.bot.incoming.updates import Press
+from botsite.bot.words import language
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import images, items, jobs, predictions, queries
@@ -52,7 +54,7 @@ def second(user: TelegramUser, first: Message) -> Message:
 def test_press_below_least_has_model_look_again(user: TelegramUser, photo: bytes) -> None:
     answer, before = answered(user, photo), newest(user)
     assert less_sure(answer).startswith(f"deeper:{before.prediction_id}:")
-    assert press(user, answer) == deeper.LOOKING
+    assert press(user, answer) == redraw.LOOKING
     more, after = second(user, answer), newest(user)
     assert more.reply_to == answer.reply_to
     assert after.prediction_id != before.prediction_id
@@ -67,9 +69,9 @@ def test_pressed_twice_looks_once(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
     queries_of_presses = [user.press(answer.message_id, less_sure(answer)) for _ in range(3)]
     notices = {user.wait_for_answer(query).text for query in queries_of_presses}
-    assert notices <= {deeper.LOOKING, deeper.LOOKED}
+    assert notices <= {redraw.LOOKING, redraw.LOOKED}
     second(user, answer)
-    assert press(user, answer) == deeper.LOOKED
+    assert press(user, answer) == redraw.LOOKED
     assert len(from_bot(user)) == 2
     assert len(queries.latest_of_chat(user.chat_id)) == 2
 
@@ -92,7 +94,7 @@ def test_missing_photo_is_not_looked_at_again(user: TelegramUser, photo: bytes) 
 def test_photo_deleted_before_its_second_look_is_told(user: TelegramUser, photo: bytes, stack: LocalStack) -> None:
     answer = answered(user, photo)
     first = newest(user)
-    again = deeper._deeper(first, Look(10))
+    again = redraw._deeper(first, Look(10))
     images.delete(first.image_key)
     jobs.submit_stored(again)
     assert "no longer stored" in str(second(user, answer).text)
@@ -101,8 +103,8 @@ def test_photo_deleted_before_its_second_look_is_told(user: TelegramUser, photo:
 def test_job_that_was_not_sent_is_sent_by_the_next_press(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
     # What a site leaves that ended between the item and the job.
-    predictions.create(deeper._deeper(newest(user), Look(10)))
-    assert press(user, answer) == deeper.LOOKING
+    predictions.create(redraw._deeper(newest(user), Look(10)))
+    assert press(user, answer) == redraw.LOOKING
     second(user, answer)
 
 
@@ -136,7 +138,7 @@ def test_model_gives_more_the_lower_the_floor(photo: bytes, weights: str) -> Non
     assert jpeg
     image = jpeg.decode()
     assert image is not None
-    usual, deep = (yolo.load().detect(image, floor).candidates for floor in (0.1, 0.03))
+    usual, deep = (yolo.load().detector.predict(image, floor) for floor in (0.1, 0.03))
     assert len(deep) >= len(usual)
     assert min(box.confidence for box in deep) > 0.03
 
@@ -149,7 +151,7 @@ def test_item_of_most_candidates_stays_small() -> None:
 
 def test_second_look_keeps_what_was_asked_for(stack: LocalStack) -> None:
     first = replace(ANSWERED, as_file=True, sender_id=7, language="de", photo_bytes=99, thread_id=3)
-    again = deeper._deeper(first, Look(10, "dog", labels=False, blur=True))
+    again = redraw._deeper(first, Look(10, "dog", labels=False, blur=True))
     kept = {"as_file": True, "sender_id": 7, "language": "de", "photo_bytes": 99, "thread_id": 3}
     assert {name: getattr(again, name) for name in kept} == kept
     assert again.options == Options(("dog",), 0.05, labels=False, blur=True)

@@ -15,12 +15,17 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import acknowledge, connections, deeper, erase, fairness, guests, preferences, rate_limit, updates
-from botsite.bot.looks import Look
-from botsite.bot.preferences import Preferences
+from botsite.bot.answers import waiting
+from botsite.bot.buttons import redraw
+from botsite.bot.buttons.looks import Look
+from botsite.bot.incoming import guests, updates, welcome
+from botsite.bot.people import erase, preferences
+from botsite.bot.people.preferences import Preferences
+from botsite.bot.telegram import client, rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
 from detection import (
+    authors,
     dead_letters,
     deletions,
     deliveries,
@@ -35,7 +40,19 @@ from detection import (
 from detection.deletions import Person
 from detection.schemas import Delivery, Prediction, Status
 from tests.support import letters, new_updates, turn
-from tests.support.deletion import LONG_AGO, age, bucket, clear_storage, finish, memory, queued, set_, table, traces
+from tests.support.deletion import (
+    LONG_AGO,
+    age,
+    bucket,
+    clear_storage,
+    finish,
+    memory,
+    mentions,
+    queued,
+    set_,
+    table,
+    traces,
+)
 from tests.support.processes import wait_until
 
 _groups = count(-49_000, -1)
@@ -59,7 +76,7 @@ def run(work: Any) -> None:
         try:
             await work
         finally:
-            await connections.close()
+            await client.close()
 
     asyncio.run(bounded())
 
@@ -206,6 +223,58 @@ def test_group_keeps_photos_of_others(stack: LocalStack, photo: bytes) -> None:
     assert predictions.find_item(preferences.key(9411)) is not None
 
 
+@pytest.mark.parametrize("who", ["author", "asker"])
+def test_photo_that_somebody_else_asked_about_is_deleted(stack: LocalStack, photo: bytes, who: str) -> None:
+    group = next(_groups)
+    author, asker, other = (TelegramUser(stack.telegram_url, group, user_id=next(_people)) for _ in range(3))
+    sent = author.send_photo(photo)
+    for someone in (asker, other):
+        someone.wait_for_reply(someone.send_text("/what", reply_to=sent))
+    other.wait_for_reply(other.send_photo(photo, f"@{BOT}"))
+    before_it = set(all_of(group))
+    deleted = 2 if who == "author" else 1
+    person_id = {"author": author, "asker": asker}[who]
+    assert delete(person_id).startswith(f"I've deleted {deleted} photo")
+    left = set(all_of(group))
+    assert len(left) == 3 - deleted
+    assert not [key for key in bucket(stack) if any(gone in key for gone in before_it - left)]
+
+
+def test_photo_that_guest_was_asked_about_is_its_authors(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+    group, asker = next(_groups), TelegramUser(stack.telegram_url, next(_people))
+    author_there, asker_there = (
+        TelegramUser(stack.telegram_url, group, user_id=each.chat_id) for each in (user, asker)
+    )
+    author_there.leave_bot_out()
+    asker_there.wait_for_reply(
+        asker_there.send_text(f"@{BOT}", reply_to=author_there.send_photo(photo)),
+        condition=lambda each: not each.buttons,
+    )
+    wait_until(lambda: [each for each in all_of(asker.chat_id) if predictions.find(each).delivered])  # type: ignore[union-attr]
+    ids = all_of(asker.chat_id)
+    assert delete(user).startswith("I've deleted 1 photo ")
+    finish(person(user))
+    assert traces(stack, user.chat_id, *ids) == []
+    assert all_of(asker.chat_id) == []
+
+
+def test_asker_leaves_no_word_of_author(stack: LocalStack, user: TelegramUser) -> None:
+    asked = stored(user.chat_id, sender_id=user.chat_id, author_id=next(_people), guest_query_id="1")
+    authors.note(asked)
+    delete_now(user)
+    assert asked.author_id
+    assert [key for key, item in table(stack).items() if mentions(item, asked.author_id, asked.prediction_id)] == []
+
+
+def test_item_without_author_is_its_senders(stack: LocalStack) -> None:
+    """Given what an earlier release has stored."""
+    group, sender = next(_groups), TelegramUser(stack.telegram_url, 9611)
+    old = [stored(group, sender_id=number) for number in (sender.chat_id, 9612)]
+    in_group = TelegramUser(stack.telegram_url, group, user_id=sender.chat_id)
+    assert delete(in_group).startswith("I've deleted 1 photo ")
+    assert all_of(group) == [old[1].prediction_id]
+
+
 def test_later_photos_stay(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     question = ask(user)
     data = str(question.buttons[0].data)
@@ -333,8 +402,27 @@ def test_second_look_during_deletion_leaves_nothing(stack: LocalStack, user: Tel
     assert prediction
     assert deletions.begin(person(user), user.send_text("x"))
     with pytest.raises(images.ImageGone):
-        run(deeper.look(prediction, 1, Look(10)))
+        run(redraw.look_deeper(prediction, 1, Look(10)))
     assert all_of(user.chat_id) == [prediction.prediction_id]
+
+
+@pytest.mark.parametrize("author_deleted", [False, True])
+def test_question_makes_nothing_once_author_has_deleted(
+    stack: LocalStack, user: TelegramUser, known_file: FileReference, author_deleted: bool
+) -> None:
+    """Given a question that Telegram delivers late."""
+    group, author = next(_groups), next(_people)
+    if author_deleted:
+        assert deletions.begin(Person(group, author), 1)
+    place = {"id": group, "type": "group", "title": "A"}
+    shown = new_updates.with_photo(
+        group, known_file, chat=place, **{"from": {"id": author, "is_bot": False, "first_name": "A"}}
+    )
+    question = new_updates.with_message(
+        group, text="/what", date=int(time.time()) - 5, reply_to_message=shown["message"], chat=place
+    )
+    assert post(stack, question) == 200
+    assert len(all_of(group)) == (0 if author_deleted else 1)
 
 
 def test_failed_call_makes_nothing(stack: LocalStack, user: TelegramUser) -> None:
@@ -376,12 +464,12 @@ def test_worker_killed_in_between_leaves_nothing(stack: LocalStack, user: Telegr
 
 
 def test_queued_jobs_are_dropped(stack: LocalStack, user: TelegramUser) -> None:
-    waiting = [stored(user.chat_id) for _ in range(3)]
+    replies = [stored(user.chat_id) for _ in range(3)]
     delete_now(user)
-    for prediction in waiting:
+    for prediction in replies:
         jobs.send(prediction)
     wait_until(lambda: not queued(stack))
-    assert not [key for key in bucket(stack) if any(each.prediction_id in key for each in waiting)]
+    assert not [key for key in bucket(stack) if any(each.prediction_id in key for each in replies)]
     assert all_of(user.chat_id) == []
 
 
@@ -554,7 +642,7 @@ def test_chat_refused_last_is_forgotten(stack: LocalStack, user: TelegramUser) -
 
 def test_limits_of_chat_are_forgotten(stack: LocalStack, user: TelegramUser) -> None:
     of_guest = (rate_limit.guest(user.chat_id), rate_limit.stored(user.chat_id))
-    for limit in (*of_guest, *fairness.notices(user.chat_id)):
+    for limit in (*of_guest, *welcome.notices(user.chat_id)):
         set_(limit.key, "next_at", int(time.time()) - 300)
     assert len(traces(stack, user.chat_id)) >= 8
     delete(user)
@@ -565,12 +653,12 @@ def test_limits_of_chat_are_forgotten(stack: LocalStack, user: TelegramUser) -> 
 def test_memory_forgets(stack: LocalStack, user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given a process that knew the person's settings and told them of a wait."""
     monkeypatch.setattr(preferences, "_KNOWN_FOR_SECONDS", 0.05)
-    monkeypatch.setattr(acknowledge, "_ROUND_SECONDS", 0.05)
+    monkeypatch.setattr(waiting, "_ROUND_SECONDS", 0.05)
     question, prediction = ask(user), stored(user.chat_id)
 
     async def know_and_delete() -> None:
         await preferences.of(user.chat_id)
-        acknowledge._FOLLOWER.add(prediction, "x")
+        waiting._FOLLOWER.add(prediction, "x")
         assert memory(user.chat_id, prediction.prediction_id)
         assert deletions.begin(person(user), question.message_id)
         await erase._work(person(user).key)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from deploy.local import lifeline
-from tests.support.processes import left_of, runs, wait_until
+from tests.support.processes import left_of, open_to_others, runs, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -21,16 +21,18 @@ ROLES_AND_EMULATORS = ("ministack", "telegram", "balancer", "polybot", "polybot"
 ANSWERED = re.compile(r"answered prediction_id=[0-9a-f]{32} objects=[1-9]\d* seconds=\d+\.\d")
 
 
-def _demo(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+def _demo(folder: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", "demo", "--folder", str(folder), *arguments]
-    env = lifeline.tied(os.environ)
+    env = lifeline.tied({**os.environ, **env})
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def test_once_answers_photo_and_leaves_nothing_running(tmp_path: Path) -> None:
-    demo = _demo(tmp_path, "--once")
+def test_once_answers_photograph_and_leaves_nothing_running(tmp_path: Path, yolox_nano: Path) -> None:
+    demo = _demo(tmp_path, "--once", YOLO_WEIGHTS="")
     output, _ = demo.communicate()
     assert demo.returncode == 0, output
+    assert "80 kinds of everyday objects" in output
+    assert "1 person" in output
     assert ANSWERED.fullmatch(output.splitlines()[-1])
     assert (tmp_path / "answer.jpg").read_bytes().startswith(b"\xff\xd8")
     assert left_of(tmp_path) == []
@@ -45,6 +47,24 @@ def test_demo_stopped_while_starting_leaves_nothing_running(tmp_path: Path, numb
     assert demo.returncode != 0
     assert "stopped before the sample photo was answered" in output
     assert left_of(tmp_path) == []
+
+
+def test_files_are_their_owners_alone(tmp_path: Path) -> None:
+    """Also in a folder that an older demo has left open."""
+    folder = tmp_path / "demo"
+    (folder / "logs").mkdir(parents=True)
+    for name in ("answer.jpg", "admin.sqlite3", "env", "logs/telegram.log"):
+        (folder / name).touch(mode=0o644)
+    demo = _demo(folder)
+    wait_until(lambda: "AWS_" in (folder / "env").read_text() or demo.poll() is not None)
+    assert demo.poll() is None
+    written = {one.name for one in folder.rglob("*")}
+    assert written >= {"env", "answer.jpg", "logs", "ministack.log", "scaling.log", "certificate.pem"}
+    assert [name for name in written if name.startswith("admin-") and name.endswith(".sqlite3")]
+    assert open_to_others(folder) == []
+    os.kill(demo.pid, signal.SIGTERM)
+    demo.communicate()
+    assert open_to_others(folder) == []
 
 
 def test_killed_demo_leaves_nothing_running(tmp_path: Path) -> None:

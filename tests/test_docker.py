@@ -21,8 +21,8 @@ from botsite import aws
 from deploy.docker import sbom
 from deploy.images import roles, source
 from deploy.images.roles import ROLES, ImageSpec, Place
-from deploy.local.sample import SHAPES, SHAPES_WEIGHTS
-from detection.model import openvino
+from deploy.local.sample import SHAPES
+from detection.model import checksums, openvino
 from detection.model import weights as model_weights
 from tests.support import containers, emulators, locks
 from tests.support.processes import PATIENCE_SECONDS, free_port, wait_until
@@ -156,13 +156,16 @@ def test_image_tells_its_commit_and_contents(path: Path, tmp_path: Path) -> None
         # As in the image, nothing else is on the path of a script that lies elsewhere.
         return subprocess.run(command, env=one.env, cwd=one.app, capture_output=True, text=True, check=True).stdout
 
-    assert run(sys.executable, "manage.py", "version") == f"{botsite.__version__} (0123456-dirty)\n"
+    assert (
+        run(sys.executable, "manage.py", "version") == f"{botsite.__version__} (0123456-dirty)\nmodel: {SHAPES.name}\n"
+    )
     listed = json.loads(run(sys.executable, str(containers.FOLDER / "sbom.py"), role_of(path)))
     assert listed["metadata"]["component"]["version"].startswith("01234567890123")
     names = {part["name"].lower() for part in listed["components"] if part.get("purl", "").startswith("pkg:pypi/")}
     assert containers.installed(path) - {name.replace("_", "-") for name in names} == set()
     models = [part for part in listed["components"] if part["type"] == "machine-learning-model"]
     assert [part["properties"][0]["value"] for part in models] == ["fp16"]
+    assert [part["licenses"][0]["license"]["name"].partition(" ")[0] for part in models] == ["AGPL-3.0"]
 
 
 def test_precision_is_of_most_weights() -> None:
@@ -174,21 +177,27 @@ def test_precision_is_of_most_weights() -> None:
 # ----------------------------------------------------------------------------------------------- the model
 
 
-@pytest.mark.parametrize("given", ["shapes.pt", "shapes_openvino_model"])
 @pytest.mark.slow
-def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str) -> None:
-    """The export itself, which takes its time, is done already: `export_weights` finds it in the cache."""
-    exported = model_weights.ready(str(SHAPES_WEIGHTS))
+@pytest.mark.parametrize(("given", "installs"), [("shapes.pt", 2), ("shapes_openvino_model", 0)])
+def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str, installs: int) -> None:
+    """The export itself, which takes its time, is done already: `export_weights` finds it in the cache.
+
+    PyTorch and ultralytics are installed for a .pt file alone.
+    """
     cache = tmp_path / "srv" / "cache" / "weights"
     cache.mkdir(parents=True)
     if given.endswith(".pt"):
-        shutil.copy(SHAPES_WEIGHTS, cache)
-        shutil.copytree(exported, cache / exported.name)
+        (cache / given).write_bytes(b"weights")
+        name = f"shapes-{checksums.of(cache / given)[:12]}-fp16_openvino_model"
+        shutil.copytree(SHAPES, cache / name)
     else:
-        shutil.copytree(exported, cache / given)
+        shutil.copytree(SHAPES, cache / given)
     stage = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[1]
-    packages = containers.installed(containers.FOLDER / "yolo5.Dockerfile") | EXPORTERS
-    script = stage.all("RUN")[-1].replace("/srv/venv/bin/python", sys.executable)
+    packages = containers.installed(containers.FOLDER / "yolo5.Dockerfile") | (EXPORTERS if installs else set())
+    script = " && ".join(stage.all("RUN")).replace("/srv/venv/bin/python", sys.executable)
+    (pip := tmp_path / "pip").write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/installed\n')
+    pip.chmod(0o755)
+    script = script.replace("/srv/venv/bin/pip", str(pip))
     env = containers.confined(packages, tmp_path / "guard") | {
         "MODEL": "shapes",
         "WEIGHTS_SHA256": "",
@@ -197,9 +206,11 @@ def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str
     app = containers.copied(stage, tmp_path / "srv" / "app")
     script = script.replace("/srv", str(tmp_path / "srv"))
     subprocess.run(["sh", "-ec", script], env=env, cwd=app, check=True, capture_output=True)
+    installed = (tmp_path / "installed").read_text().splitlines() if (tmp_path / "installed").exists() else []
+    assert (len(installed), [line for line in installed if "--require-hashes" not in line]) == (installs, [])
     made = tmp_path / "srv" / "models" / "shapes_openvino_model"
     assert [path.name for path in made.parent.iterdir()] == [made.name]
-    assert openvino.is_plain_detector(made)
+    assert openvino.runs(made)
     assert len(list((cache.parent / "compiled").iterdir())) == len(openvino.sizes_of(made))
     image = containers.stages(containers.FOLDER / "yolo5.Dockerfile")[-1]
     assert image.variables["YOLO_WEIGHTS"] == "/srv/models/${MODEL}_openvino_model"

@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from botsite.bot import connections, downloads, replies, spool
-from botsite.bot.errors import TelegramError
+from botsite.bot.incoming import files
+from botsite.bot.telegram import client
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
 from detection import image_headers, sentences
@@ -102,28 +104,28 @@ def test_late_photo_survives_one_failure(
 def test_slow_download_ends(
     stack: LocalStack, control: TelegramControl, known_file: FileReference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "_SECONDS", 0.5)
+    monkeypatch.setattr(files, "_SECONDS", 0.5)
     control.fault("file", "slow", seconds=60)
 
     async def download() -> None:
         try:
-            await downloads.download(known_file.file_id, image_headers.read, image_headers.HEAD_BYTES)
+            await files.download(known_file.file_id, image_headers.read, image_headers.HEAD_BYTES)
         finally:
-            await connections.close()
+            await client.close()
 
     with pytest.raises(TelegramError, match="TimeoutError"):
         asyncio.run(download())
-    assert spool.BUDGET.used_bytes == 0
+    assert files.BUDGET.used_bytes == 0
 
 
 def test_large_files_leave_room_for_small_ones() -> None:
-    large = [spool.Spool(downloads.MAX_FILE_BYTES) for _ in range(2)]
-    with pytest.raises(spool.Full):
-        spool.Spool(downloads.MAX_FILE_BYTES)
-    small = spool.Spool(300_000)
+    large = [files.Spool(files.MAX_FILE_BYTES) for _ in range(2)]
+    with pytest.raises(files.Full):
+        files.Spool(files.MAX_FILE_BYTES)
+    small = files.Spool(300_000)
     for each in (*large, small):
         each.close()
-    assert spool.BUDGET.used_bytes == 0
+    assert files.BUDGET.used_bytes == 0
 
 
 @pytest.mark.timeout(600)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from botsite.bot import found, presses, redraw
+from botsite.bot.buttons import presses, redraw
+from botsite.bot.words import found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import images, predictions, queries, thumbnails

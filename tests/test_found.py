@@ -2,7 +2,7 @@
 
 import pytest
 
-from botsite.bot import found
+from botsite.bot.words import found
 from detection.schemas import Detection
 
 

@@ -9,11 +9,16 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import deliver, guest_messages, guests, rate_limit, receive, replies, updates, waiting
-from botsite.bot.errors import TelegramError
+from botsite.bot.answers import deliver
+from botsite.bot.incoming import guests, receive, updates
+from botsite.bot.incoming.updates import Press
+from botsite.bot.telegram import guest_messages, rate_limit
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import replies
 from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
@@ -161,7 +166,7 @@ def test_button_brings_answer_whose_message_was_lost(ada: TelegramUser, control:
     assert len(control.calls("sendPhoto", STORAGE)) == sent
     (message,) = from_bot(ada)
     (button,) = message.buttons
-    assert (message.text, button.text) == (waiting.looking(), "Show the answer")
+    assert (message.text, button.text) == (replies.looking(), "Show the answer")
     presses = [ada.press(message.message_id, str(button.data)) for _ in range(2)]
     assert [ada.wait_for_answer(press).text for press in presses] == ["", ""]
     assert answered(ada, question).photo
@@ -196,11 +201,16 @@ def test_killed_site_leaves_call_to_another(
 def test_button_of_waiting_photo_tells_and_is_remembered(stack: LocalStack) -> None:
     waits = Prediction(uuid4().hex, next(_chats), 1, "photos/x", guest_query_id="1")
     predictions.create(waits)
-    assert asyncio.run(guests.show(waits.prediction_id, "inline")) == waiting.looking()
+    assert asyncio.run(guests.show(pressed("inline"), waits.prediction_id)) == replies.looking()
     found = predictions.find(waits.prediction_id)
     assert found is not None
     assert found.inline_message_id == "inline"
-    assert "don't have" in asyncio.run(guests.show(waits.prediction_id, "another"))
+    assert "don't have" in asyncio.run(guests.show(pressed("another"), waits.prediction_id))
+
+
+def pressed(inline_message_id: str) -> Press:
+    """Return the press of a button under a guest's message."""
+    return Press(chat_id=0, message_id=0, query_id="1", data="guest", pressed_by=1, inline_message_id=inline_message_id)
 
 
 NOBODYS = "0" * 32
@@ -222,6 +232,29 @@ def test_failed_edit_is_tried_again(ada: TelegramUser, control: TelegramControl,
     assert answer.photo
     reaches(ada, Delivery.DELIVERED)
     assert from_bot(ada) == [answer]
+
+
+def test_picture_that_nobody_could_find_again_is_deleted(
+    ada: TelegramUser, storage: TelegramUser, control: TelegramControl, photo: bytes
+) -> None:
+    """Given DynamoDB that fails right after a picture went to the operator's chat."""
+    answered(ada, call(ada, photo))
+    waits = finished(reaches(ada, Delivery.DELIVERED), photo)
+    sent = len(control.calls("sendPhoto", STORAGE))
+
+    def fail(params: dict[str, object], **_: object) -> None:
+        if "picture_file_id" in str(params["UpdateExpression"]):
+            raise EndpointConnectionError(endpoint_url="dynamodb")
+
+    client, event = aws.dynamodb(), "provide-client-params.dynamodb.UpdateItem"
+    client.meta.events.register(event, fail, unique_id="fail")
+    try:
+        with pytest.raises(EndpointConnectionError):
+            asyncio.run(deliver.deliver(waits.prediction_id))
+    finally:
+        client.meta.events.unregister(event, unique_id="fail")
+    assert len(control.calls("sendPhoto", STORAGE)) == sent + 1
+    assert storage.messages() == []
 
 
 def test_rejected_picture_leaves_text(ada: TelegramUser, control: TelegramControl, photo: bytes) -> None:

@@ -11,9 +11,12 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import complaints, found, history, knows, looks, preference_menu, rate_limit, replies
-from botsite.bot.errors import TelegramError
-from botsite.bot.updates import Command
+from botsite.bot.buttons import complaints, looks
+from botsite.bot.incoming.updates import Command
+from botsite.bot.people import history, knows, preferences
+from botsite.bot.telegram import rate_limit
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import feedback, images, items, known_classes, predictions, queries, times
@@ -125,7 +128,7 @@ def test_history_without_photos(user: TelegramUser) -> None:
 @pytest.mark.parametrize("command", ["history", "stats"])
 def test_group_does_not_see_photos_of_one(stack: LocalStack, command: str) -> None:
     group = TelegramUser(stack.telegram_url, next(_groups), user_id=9611)
-    assert ask(group, f"/{command}@object_detection_bot").text == preference_menu.IN_PRIVATE.format(command=command)
+    assert ask(group, f"/{command}@object_detection_bot").text == preferences.IN_PRIVATE.format(command=command)
 
 
 def test_nobody_sees_photos_of_others(stack: LocalStack, user: TelegramUser) -> None:
@@ -217,7 +220,7 @@ def test_statistics_are_read_once_chat_has_its_turn(site: FaultySite, user: Tele
 
 
 def test_model_tells_what_it_knows(stack: LocalStack, user: TelegramUser) -> None:
-    labels = sorted(yolo.load().labels.values())
+    labels = sorted(yolo.load().detector.labels.values())
     wait_until(lambda: sorted(known_classes.read()) == labels)
     assert str(ask(user, "/what").text).startswith(f"I know {len(labels)} things:")
     assert labels[0] in str(ask(user, f"/what {labels[0].upper()}").text)
@@ -316,7 +319,7 @@ def test_feedback_is_bounded(user: TelegramUser) -> None:
 @pytest.mark.parametrize("word", ["x", "2", "-1", "２", "0000", "missed "])
 def test_forged_word_is_unknown(word: str) -> None:
     prediction = Prediction("0" * 32, 1, 2, "photos/x", candidates=(BUS, DOG))
-    assert not complaints.known(prediction, word)
+    assert not complaints._known(prediction, word)
 
 
 def test_every_box_has_button() -> None:
@@ -329,7 +332,7 @@ def test_every_box_has_button() -> None:
     for button in (button for row in rows for button in row):
         _, _, written, *word = button.data.split(":")
         assert looks.read(prediction, written) == look
-        assert all(complaints.known(prediction, each) for each in word)
+        assert all(complaints._known(prediction, each) for each in word)
         assert len(button.data.encode()) <= 64
 
 

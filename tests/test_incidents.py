@@ -11,6 +11,7 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from tests.support import incidents, letters, operating, turn
 from tests.support.incidents import Incident, Row
+from tests.support.processes import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,7 @@ def is_bad(incident: Incident, done: Done) -> bool:
 
 
 def is_this_version(incident: Incident, done: Done) -> bool:
-    return done.stdout.strip() == release.text()
+    return done.stdout.splitlines()[0] == release.text()
 
 
 def is_shell(incident: Incident, done: Done) -> bool:
@@ -88,10 +89,6 @@ def is_held(incident: Incident, done: Done) -> bool:
     return "then its minimum is 0 again" in done.stdout and "its minimum is 0 again" in ended
 
 
-def is_restorable(incident: Incident, done: Done) -> bool:
-    return done.returncode == 0 and "what it has and objdet-predictions" in done.stdout
-
-
 def has_versions(incident: Incident, done: Done) -> bool:
     return done.returncode == 0 and done.stdout.count("no image was baked") == 3
 
@@ -120,15 +117,19 @@ ANSWERS: Mapping[str, Callable[[Incident, Done], bool]] = {
     "How do I stop the spending, and lose nothing?": is_paused,
     "How do I go on after that?": is_resumed,
     "How do I get more machines now?": is_held,
-    "How do I get lost predictions back?": is_restorable,
     "Which versions can I go back to?": has_versions,
     "How do I go back to the version before?": goes_back,
     "What has it cost?": is_priced,
 }
+# They say so if something has not answered within seconds, as on a machine that does much else.
+READ_AGAIN = ("Is it up?", "What is broken, and what do I do about it?", "What is waiting, and for how long?")
 
 
 @pytest.mark.parametrize("row", incidents.ROWS, ids=[row.question for row in incidents.ROWS])
 def test_command_answers_its_question(incident: Incident, row: Row) -> None:
+    if row.question in READ_AGAIN:
+        assert wait_until(lambda: ANSWERS[row.question](incident, incident.ask(row)))
+        return
     done = incident.ask(row)
     assert ANSWERS[row.question](incident, done), f"{row.command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from botsite.bot import replies, updates
-from botsite.bot.updates import Command, Guest, Other, Photo, Press
+from botsite.bot.incoming import updates
+from botsite.bot.incoming.updates import Command, Guest, Other, Photo, Press
+from botsite.bot.words import replies
 from tests.support import new_updates
 from tests.support.lone_site import LoneSite, lone_site
 

@@ -12,7 +12,11 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import classes, connections, deliver, found, language, receive, replies, updates
+from botsite.bot import features  # noqa: F401 - each registers its commands
+from botsite.bot.answers import deliver
+from botsite.bot.incoming import receive, updates
+from botsite.bot.telegram import client
+from botsite.bot.words import found, language, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
 from detection import image_headers, images, predictions, sentences
@@ -45,7 +49,7 @@ def run(work: Coroutine[Any, Any, object]) -> None:
         try:
             await work
         finally:
-            await connections.close()
+            await client.close()
 
     asyncio.run(bounded())
 
@@ -181,4 +185,4 @@ def test_every_coco_class_has_plural() -> None:
     weights.ultralytics()
     from ultralytics.utils import ROOT, YAML
 
-    assert set(classes.PLURALS) == set(YAML.load(ROOT / "cfg" / "datasets" / "coco.yaml")["names"].values())
+    assert set(language.PLURALS) == set(YAML.load(ROOT / "cfg" / "datasets" / "coco.yaml")["names"].values())

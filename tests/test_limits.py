@@ -14,9 +14,10 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import access, fairness, limits, replies, updates
-from botsite.bot.language import speaking
-from botsite.bot.limits import Count, Limited, Most, Reached, Span
+from botsite.bot.incoming import limits, updates, welcome
+from botsite.bot.incoming.limits import Count, Limited, Most, Reached, Span
+from botsite.bot.words import replies
+from botsite.bot.words.language import speaking
 from botsite.staff import sections, time_ranges
 from botsite.staff.sources import Reading, Snapshot
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
@@ -96,13 +97,13 @@ def test_refused_photos_do_not_count() -> None:
     ],
 )
 def test_words_say_when_it_goes_on(reached: Reached, sentence: str) -> None:
-    said = fairness.sentence(reached)
+    said = welcome.sentence(reached)
     assert sentence in said
     assert refusals.refused(said)
     with speaking("en"):
         assert replies.failure(said) == said
     with speaking("de"):
-        assert f"Ab {fairness.clock(reached.until)} UTC nehme ich wieder Fotos" in replies.failure(said)
+        assert f"Ab {welcome.clock(reached.until)} UTC nehme ich wieder Fotos" in replies.failure(said)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def photo_of(sender: int, chat: int, name: str = "", **more: Any) -> updates.Pho
 
 
 @pytest.mark.parametrize(
-    ("allowed", "denied", "welcome"),
+    ("allowed", "denied", "may"),
     [
         ("", "", True),
         ("7", "", True),
@@ -150,20 +151,20 @@ def photo_of(sender: int, chat: int, name: str = "", **more: Any) -> updates.Pho
         ("", "8", True),
     ],
 )
-def test_lists_decide(monkeypatch: pytest.MonkeyPatch, allowed: str, denied: str, welcome: bool) -> None:
+def test_lists_decide(monkeypatch: pytest.MonkeyPatch, allowed: str, denied: str, may: bool) -> None:
     from botsite import settings as module
 
     monkeypatch.setattr(settings, "ALLOWED_USERS", module._people("ALLOWED_USERS", allowed))
     monkeypatch.setattr(settings, "DENIED_USERS", module._people("DENIED_USERS", denied))
-    assert access.welcome(access.of_sender(photo_of(7, -100, "Ada_L"))) is welcome
+    assert welcome.welcome(welcome.of_sender(photo_of(7, -100, "Ada_L"))) is may
 
 
 def test_channel_counts_for_itself() -> None:
     channel = {"id": -1_005, "type": "channel", "title": "News", "username": "the_news"}
     photo = photo_of(136_817_688, -100, "Channel_Bot", sender_chat=channel)
     assert limits.person_of(photo) == -1_005
-    assert {"-1005", "the_news"} <= access.of_sender(photo)
-    assert "channel_bot" not in access.of_sender(photo)
+    assert {"-1005", "the_news"} <= welcome.of_sender(photo)
+    assert "channel_bot" not in welcome.of_sender(photo)
     assert limits.person_of(photo_of(7, -100)) == 7
     assert limits.person_of(replace(photo_of(7, -100), sender_id=None)) == -100
 

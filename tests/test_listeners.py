@@ -99,6 +99,12 @@ def test_needed_requests_come_through(endpoint: str, balancer: str, port: int, m
     assert answer.status_code == 200
 
 
+def test_form_with_an_origin_comes_through(endpoint: str, balancer: str) -> None:
+    """What calls the emulated AWS itself may have none; forms are judged by the sites."""
+    headers = {"Host": f"{balancer}:443", "Origin": f"https://{balancer}"}
+    assert httpx.post(f"{endpoint}/admin/login/", headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("port", "method", "path"),
     [

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from botsite import aws
-from botsite.bot import answer as answer_of
-from botsite.bot import found, looks, presses, redraw
-from botsite.bot.looks import Look
+from botsite.bot.answers import answer as answer_of
+from botsite.bot.answers import drawing
+from botsite.bot.buttons import looks, presses, redraw
+from botsite.bot.buttons.looks import Look
+from botsite.bot.words import found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection import images, predictions, queries
@@ -138,28 +140,28 @@ def test_large_files_of_one_person_hold_nobody_up() -> None:
     mine = [Prediction("x", -chat, 2, "photos/x", sender_id=7, as_file=True) for chat in range(1, 9)]
     theirs = Prediction("x", 8, 2, "photos/x", sender_id=8)
 
-    async def press(turns: redraw._Turns, prediction: Prediction, until: asyncio.Event) -> None:
+    async def press(turns: drawing.Turns, prediction: Prediction, until: asyncio.Event) -> None:
         async with turns.turn(prediction):
             await until.wait()
 
     async def pressed() -> list[BaseException | None]:
         end, at_once = asyncio.Event(), asyncio.Event()
         at_once.set()
-        files = [asyncio.create_task(press(redraw._files, each, end)) for each in [*mine, theirs]]
+        files = [asyncio.create_task(press(drawing.FILES, each, end)) for each in [*mine, theirs]]
         await asyncio.sleep(0)
         async with asyncio.timeout(10):
-            await press(redraw._drawings, theirs, at_once)
+            await press(drawing.PICTURES, theirs, at_once)
         end.set()
         return await asyncio.gather(*files, return_exceptions=True)
 
-    assert [isinstance(each, redraw.Busy) for each in asyncio.run(pressed())] == [False] * 2 + [True] * 6 + [False]
+    assert [isinstance(each, drawing.Busy) for each in asyncio.run(pressed())] == [False] * 2 + [True] * 6 + [False]
 
 
 def test_crops_of_answer_come_while_presses_wait(
     user: TelegramUser, photo: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered(user, photo)
-    monkeypatch.setattr(redraw, "_drawings", redraw._Turns(0))
+    monkeypatch.setattr(drawing, "PICTURES", drawing.Turns(0))
     assert asyncio.run(answer_of._crops(newest(user)))
 
 
@@ -324,7 +326,7 @@ def test_blurred_people_stay_blurred_when_cut_out(stack: LocalStack) -> None:
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)).save(noise, "JPEG")
     seen = replace(ANSWERED, image_key="photos/noise")
     images.put(seen.image_key, noise.getvalue(), "image/jpeg")
-    crops = [redraw._crops(seen, look)[0] for look in (Look(25), Look(25, blur=True))]
+    crops = [drawing.crops(*looks.drawn(seen, look), 1)[0] for look in (Look(25), Look(25, blur=True))]
     sharp, blurred = (float(np.asarray(Image.open(BytesIO(crop)))[20:-20, 20:-20].std()) for crop in crops)
     assert sharp > 40
     assert blurred < 15

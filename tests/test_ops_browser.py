@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, StorageState, expect
@@ -19,7 +18,6 @@ from tests.support import letters, states
 from tests.support.browsing import CONTRAST, watched
 from tests.support.processes import wait_until
 
-PICTURE = Path(__file__).resolve().parent.parent / "var" / "ops.jpg"
 PHOTOS = 6
 ANSWERED = '[data-tile="Time to answer, p50"] .note'
 _LOOK = """Object.defineProperty(document, "hidden", {value: %s, configurable: true});
@@ -125,8 +123,6 @@ def test_dashboard_updates_under_load_without_reload(page: Page, stack: LocalSta
     )
     expect(tile(page, "Time to answer, p50")).to_contain_text("s")
     assert page.evaluate("window.same")
-    PICTURE.parent.mkdir(exist_ok=True)
-    page.locator("#content").screenshot(path=PICTURE, type="jpeg", quality=60)
 
 
 def test_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from botsite.bot import rate_limit
+from botsite.bot.telegram import rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.limits import RateLimits
 
@@ -249,9 +249,9 @@ def test_chats_refused_far_apart_do_not_pause_bot(bot: rate_limit.Limit, clock: 
     assert _waits(bot, 1) == [0]
 
 
-def test_refused_probes_of_two_chats_do_not_pause_bot(bot: rate_limit.Limit, clock: Clock) -> None:
+def test_two_chats_at_their_own_limits_do_not_pause_bot(bot: rate_limit.Limit, clock: Clock) -> None:
     for _ in range(2):
-        rate_limit.refused(next(_chat_ids), 3600, probe=True)
+        rate_limit.refused(next(_chat_ids), 3600, own=True)
     assert _waits(bot, 1) == [0]
 
 

@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 
 from botsite import aws, pause
-from botsite.bot import replies
+from botsite.bot.words import replies
 from botsite.pause import Pause
 from deploy.local import roles
 from deploy.local.processes import Child

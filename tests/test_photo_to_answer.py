@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from botsite import aws
-from botsite.bot import found
+from botsite.bot.words import found
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser

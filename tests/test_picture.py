@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.local.shapes.draw import LABELS, draw_photo
 from detection.picture import labels, palette, text
 from detection.picture.draw import draw
 from detection.picture.layout import Layout, Scale, lay_out
 from detection.picture.palette import Colour
 from detection.schemas import Detection
+from tests.shapes_model.draw import LABELS, draw_photo
 
 GOLDEN = Path(__file__).parent / "fixtures" / "pictures"
 CLASSES = {label: number for number, label in enumerate(("person", "bicycle", "car", "dog", "bus"))}

@@ -5,18 +5,25 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+from PIL import Image
 
-from deploy.local.poll.inbox import Inbox
+from botsite import aws
+from deploy.doctor import checks
+from deploy.doctor.findings import unknown
+from deploy.local import sample
+from deploy.local.stack import SERVICE
 from deploy.local.telegram.client import TelegramControl, TelegramUser
+from deploy.operate import status
 from tests.support import emulators
 from tests.support.emulators import TOKEN
-from tests.support.processes import left_of, wait_until
+from tests.support.processes import left_of, open_to_others, wait_until
 from tests.support.running_poll import READY, Poll, refused, running_poll, starting_poll
 
 pytestmark = pytest.mark.slow
@@ -36,8 +43,10 @@ def telegram() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The running poll's folder."""
-    return tmp_path_factory.mktemp("poll")
+    """The running poll's folder, which an older one has left open to others."""
+    folder = tmp_path_factory.mktemp("poll")
+    folder.chmod(0o755)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +124,39 @@ def test_secrets_are_nowhere(poll: Poll, folder: Path) -> None:
     assert len(children) >= 4
     for child in children:
         assert TOKEN not in " ".join(child.cmdline())
-        assert TOKEN not in child.environ().values()
+        is_site = any("gunicorn" in part for part in child.cmdline())
+        assert (TOKEN in child.environ().values()) == is_site
     texts = [file.read_text(errors="replace") for file in [poll.output, *(folder / "logs").iterdir()]]
     assert [text for text in texts if TOKEN in text] == []
-    assert (folder / f"inbox-{TOKEN.partition(':')[0]}.sqlite3").stat().st_mode & 0o077 == 0
+
+
+def test_local_aws_never_has_the_token(poll: Poll, folder: Path) -> None:
+    (emulator,) = [one for one in left_of(folder) if "deploy.local.ministack" in one.cmdline()]
+    with emulators.taken_for_aws(emulator.environ()["AWS_ENDPOINT_URL"]):
+        manager = aws.client("secretsmanager")
+        names = [secret["Name"] for secret in manager.list_secrets()["SecretList"]]
+        values = {name: str(manager.get_secret_value(SecretId=name)) for name in names}
+        found = {one.name: one.verdict for one in checks.run(SERVICE, ["token", "webhook", "guests"])}
+        webhook = status.read(SERVICE, seconds=60)["webhook"]
+    assert "objdet/telegram-token" in names
+    assert [name for name, value in values.items() if TOKEN in value] == []
+    why = "secret objdet/telegram-token holds no token: under `poll` only the site has it"
+    assert set(found.values()) == {unknown(why)}
+    assert [line.text for line in webhook.lines] == [f"not known: {why}"]
+
+
+def test_files_are_their_owners_alone(poll: Poll, folder: Path) -> None:
+    assert {one.name for one in folder.rglob("*.log")} >= {"ministack.log", "polybot-1.log"}
+    # The test's own.
+    poll.output.chmod(0o600)
+    assert open_to_others(folder) == []
+
+
+def test_messages_are_nowhere(poll: Poll, folder: Path, control: TelegramControl, someone: TelegramUser) -> None:
+    assert someone.wait_for_reply(someone.send_text("private words")).text
+    control.wait_until_delivered()
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert [file for file in files if b"private words" in file.read_bytes()] == []
 
 
 def test_ended_worker_is_started_again(poll: Poll, folder: Path, someone: TelegramUser, photo: bytes) -> None:
@@ -184,7 +222,7 @@ def test_killed_poll_loses_nothing(other_telegram: str, tmp_path: Path, photo: b
     with running_poll(other_telegram, tmp_path) as poll:
         sent = user.send_photo(photo)
         control.wait_for_calls("sendPhoto")
-        control.wait_until_delivered()
+        assert control.webhook()["pending_update_count"] == 1
         started = psutil.Process(poll.process.pid).children(recursive=True)
         poll.process.kill()
         poll.process.wait()
@@ -193,10 +231,24 @@ def test_killed_poll_loses_nothing(other_telegram: str, tmp_path: Path, photo: b
     with running_poll(other_telegram, tmp_path) as poll:
         assert user.wait_for_reply(sent).photo
         poll.wait_for("photo in chat 1 answered")
-        assert poll.said("1 updates are left from before")
+        control.wait_until_delivered()
         assert poll.end() == 0
     assert len([one for one in user.messages() if one.answers(sent)]) == 1
     assert left_of(tmp_path) == []
+
+
+def test_cat_is_recognised_without_any_setting(other_telegram: str, tmp_path: Path, yolox_nano: Path) -> None:
+    user, photo = TelegramUser(other_telegram, 1), BytesIO()
+    Image.open(BytesIO(sample.shipped("skimage", "data/chelsea.png"))).save(photo, "JPEG")
+    with running_poll(other_telegram, tmp_path, YOLO_WEIGHTS="") as poll:
+        answer = user.wait_for_reply(user.send_photo(photo.getvalue()))
+        assert poll.said("model      YOLOX-Nano: 80 kinds of everyday objects")
+        assert (answer.caption or "").startswith("1 cat\n")
+        (less_sure,) = [button for button in answer.buttons if button.text == "Less sure"]
+        user.press(answer.message_id, str(less_sure.data))
+        # What it doubts is told apart.
+        changed = user.wait_for(lambda message: (message.caption or "").startswith("1 cat, and perhaps a dog\n"))
+        assert changed.message_id == answer.message_id
 
 
 def test_sigterm_leaves_nothing(other_telegram: str, tmp_path: Path) -> None:
@@ -213,14 +265,3 @@ def test_ctrl_c_while_starting_leaves_nothing(other_telegram: str, tmp_path: Pat
         assert not poll.said(READY)
         assert not poll.said("Traceback")
     assert left_of(tmp_path) == []
-
-
-@pytest.mark.smoke
-def test_removed_update_leaves_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "inbox.sqlite3"
-    inbox = Inbox(path)
-    (update,) = inbox.add([{"update_id": 1, "message": {"text": "private words"}}])
-    assert b"private words" in path.read_bytes()
-    inbox.remove(update)
-    inbox.close()
-    assert b"private words" not in path.read_bytes()

@@ -1,7 +1,7 @@
 """Long polling goes on whatever Telegram says, and ends where it can't."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -30,22 +30,15 @@ def control(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramCo
     TelegramControl(server).reset(setup=True)
 
 
-def ask(batches: int = 1, token: str = TOKEN, before_second: Any = None) -> tuple[list[str], list[str]]:
-    """Poll until so many batches have come; return the texts of their messages, and what was said."""
+def ask(token: str = TOKEN) -> tuple[list[str], list[str]]:
+    """Poll until a batch has come; return the texts of its messages, and what was said."""
     said: list[str] = []
 
     async def run() -> list[str]:
-        texts: list[str] = []
         async with httpx.AsyncClient() as client:
-            async for batch in Asking(client, token, said.append).batches():
-                texts += [update["message"]["text"] for update in batch]
-                batches_left.pop()
-                if not batches_left:
-                    break
-                before_second()
-        return texts
+            batch = await anext(Asking(client, token, said.append).batches())
+        return [update["message"]["text"] for update in batch]
 
-    batches_left = list(range(batches))
     return asyncio.run(run()), said
 
 
@@ -69,13 +62,62 @@ def test_failure_is_told_and_survived(
     assert (line in said[0], said[1:]) == (True, ["Telegram answers again"])
 
 
-def test_batch_is_confirmed_by_the_next_step(control: TelegramControl, server: str) -> None:
+def receive(
+    until: Callable[[int], bool], settled: Callable[[int], bool], between: Any = lambda number: None
+) -> list[str]:
+    """Poll until so many messages have come; settle those (0, 1, ...) that are to be, confirm, and return all texts."""
+
+    async def run() -> list[str]:
+        texts: list[str] = []
+        async with httpx.AsyncClient() as client:
+            polling = Asking(client, TOKEN, lambda text: None)
+            async for batch in polling.batches():
+                for update in batch:
+                    if settled(len(texts)):
+                        polling.settle(update["update_id"])
+                    texts.append(update["message"]["text"])
+                if until(len(texts)):
+                    await polling.confirm()
+                    return texts
+                between(len(texts))
+        raise AssertionError
+
+    return asyncio.run(run())
+
+
+def pending(control: TelegramControl) -> int:
+    """Return how many updates Telegram still keeps."""
+    count: int = control.webhook()["pending_update_count"]
+    return count
+
+
+def test_only_what_is_settled_is_confirmed(control: TelegramControl, server: str) -> None:
+    for text in ("one", "two", "three", "four"):
+        TelegramUser(server, 2).send_text(text)
+    assert receive(lambda count: count == 4, lambda number: number != 2) == ["one", "two", "three", "four"]
+    assert pending(control) == 2
+    # As after a kill.
+    assert receive(lambda count: count == 2, lambda number: True) == ["three", "four"]
+    assert pending(control) == 0
+
+
+def test_unsettled_update_holds_no_others_and_comes_once(control: TelegramControl, server: str) -> None:
     user = TelegramUser(server, 2)
     user.send_text("one")
-    assert ask()[0] == ["one"]
-    assert control.webhook()["pending_update_count"] == 1
-    assert ask(2, before_second=lambda: user.send_text("two"))[0] == ["one", "two"]
-    assert control.webhook()["pending_update_count"] == 1
+    came = receive(lambda count: count == 3, lambda number: False, lambda number: user.send_text(f"after {number}"))
+    assert came == ["one", "after 1", "after 2"]
+    assert pending(control) == 3
+
+
+def test_stuck_update_gives_way_to_a_hundred_others(
+    control: TelegramControl, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_AGAIN_SECONDS", 0.01)
+    texts = [f"message {number}" for number in range(120)]
+    for number, text in enumerate(texts):
+        TelegramUser(server, 2 + number % 2).send_text(text)
+    assert receive(lambda count: count == 120, lambda number: number != 0) == texts
+    assert pending(control) == 0
 
 
 def test_unknown_token_ends_it(control: TelegramControl) -> None:

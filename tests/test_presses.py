@@ -4,8 +4,10 @@ from itertools import count
 
 import pytest
 
-from botsite.bot import presses, rate_limit
-from botsite.bot.updates import Press
+from botsite.bot import features  # noqa: F401 - each registers its buttons
+from botsite.bot.buttons import presses
+from botsite.bot.incoming.updates import Press
+from botsite.bot.telegram import rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions, queries
@@ -62,6 +64,18 @@ def test_forged_press_of_somebody_elses_photo_is_refused(people: tuple[TelegramU
     assert not left.finished
     assert queries.latest_of_chat(ada.chat_id) == [theirs.prediction_id]
     assert bob.message(reply.message_id) == reply
+
+
+def test_forged_press_in_private_shows_no_photo_of_another_chat(user: TelegramUser) -> None:
+    theirs = Prediction("cafe" * 8, user.chat_id + 600_000, 7, "photos/x")
+    predictions.create(theirs)
+    there = predictions.find(theirs.prediction_id)
+    reply = user.wait_for_reply(user.send_text("/help"))
+    assert len(presses._PHOTO_BUTTONS) > 5
+    for word in presses._PHOTO_BUTTONS:
+        assert press(user, reply, f"{word}:{theirs.prediction_id}:2510") == presses.GONE
+    assert predictions.find(theirs.prediction_id) == there
+    assert user.message(reply.message_id) == reply
 
 
 @pytest.mark.parametrize("data", ["what:0", f"erase:no:{BOB}", f"erase:yes:{BOB}"])

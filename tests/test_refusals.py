@@ -2,7 +2,7 @@
 
 import pytest
 
-from botsite.bot import replies
+from botsite.bot.words import replies
 from detection import image_headers, refusals, sentences
 
 

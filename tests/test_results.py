@@ -11,7 +11,8 @@ from django.conf import settings
 from django.core import signing
 
 from botsite import aws
-from botsite.bot import answer, deliver, replies
+from botsite.bot.answers import answer, deliver
+from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser

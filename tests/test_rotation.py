@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws, keys, secret_store
-from botsite.bot import bot_token
+from botsite.bot.telegram import client
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
@@ -218,7 +218,7 @@ def test_admin_password_changes_and_is_not_printed(service: Service) -> None:
 def test_token_is_stored_once_telegram_accepts_it(service: Service) -> None:
     token = service.env["TELEGRAM_TOKEN"]
     said = rotate("telegram-token", token_fd=descriptor(f"{token}\n"))
-    assert bot_token.stored(f"{PREFIX}/telegram-token") == token
+    assert client.stored_token(f"{PREFIX}/telegram-token") == token
     assert "@object_detection_bot" in said
     assert token not in said
 
@@ -273,7 +273,7 @@ def test_wrong_token_changes_nothing(service: Service, text: str, why: str) -> N
     with pytest.raises(CommandError, match=why) as raised:
         rotate("telegram-token", token_fd=descriptor(text))
     assert "AAAA" not in str(raised.value)
-    assert bot_token.stored(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
+    assert client.stored_token(f"{PREFIX}/telegram-token") == service.env["TELEGRAM_TOKEN"]
 
 
 def test_closed_descriptor_is_reported(service: Service) -> None:

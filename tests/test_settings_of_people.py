@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botsite.bot import captions, erase, preference_menu, preferences
-from botsite.bot.preferences import Preferences
+from botsite.bot.people import erase, preferences
+from botsite.bot.people.preferences import Preferences
+from botsite.bot.words import captions
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import predictions, queries
+from detection import known_classes, predictions, queries
 from detection.schemas import Form, Options, Prediction
 
 _groups = count(-89_000, -1)
@@ -51,9 +52,17 @@ def test_message_changes_in_place(user: TelegramUser) -> None:
         assert press(user, message, text) == ""
         assert then in str(again(user, message).text)
     assert preferences.read(user.chat_id) == Preferences(least=0.4, labels=False, blur=True)
-    assert press(user, message, preference_menu.DEFAULTS) == ""
+    assert press(user, message, preferences.DEFAULTS) == ""
     assert preferences.read(user.chat_id) == preferences.NONE
     assert len([each for each in user.messages() if each.from_bot]) == 1
+
+
+def test_default_is_that_of_the_model_that_answers(user: TelegramUser) -> None:
+    before = known_classes.read()
+    known_classes.store("model", before, 0.35)
+    assert "35 %" in str(menu(user).text)
+    known_classes.store("model", before)
+    assert "25 %" in str(menu(user).text)
 
 
 def test_photos_are_answered_as_chosen(user: TelegramUser, photo: bytes) -> None:
@@ -78,7 +87,7 @@ def test_chosen_language_comes_before_that_of_app(stack: LocalStack, user: Teleg
 
 def test_language_is_chosen_by_its_own_name(user: TelegramUser) -> None:
     message = menu(user)
-    assert press(user, message, preference_menu.LANGUAGE) == ""
+    assert press(user, message, preferences.LANGUAGE) == ""
     assert press(user, message, "Deutsch") == ""
     assert preferences.read(user.chat_id) == Preferences(language="de")
     assert "Deutsch" in str(again(user, message).text)
@@ -96,7 +105,7 @@ def test_pressed_twice_changes_once(user: TelegramUser) -> None:
 def test_settings_are_private(stack: LocalStack) -> None:
     group = TelegramUser(stack.telegram_url, next(_groups), user_id=9511)
     answer = group.wait_for_reply(group.send_text("/settings@object_detection_bot"))
-    assert answer.text == preference_menu.IN_PRIVATE.format(command="settings")
+    assert answer.text == preferences.IN_PRIVATE.format(command="settings")
     assert answer.buttons == ()
 
 
@@ -105,7 +114,7 @@ def test_old_buttons_make_no_settings_after_deletion(user: TelegramUser) -> None
     question = user.wait_for_reply(user.send_text("/delete_my_data"))
     assert press(user, question, erase.DELETE) == erase.AT_IT
     user.wait_for(lambda each: each.message_id == question.message_id and "I've deleted" in (each.text or ""))
-    assert press(user, message, "Surer") == preference_menu.TOO_OLD
+    assert press(user, message, "Surer") == preferences.TOO_OLD
     assert predictions.find_item(preferences.key(user.chat_id)) is None
     assert press(user, menu(user), "Surer") == ""
 
@@ -116,7 +125,7 @@ def test_old_buttons_make_no_settings_after_deletion(user: TelegramUser) -> None
 )
 def test_forged_press_changes_nothing(change: str) -> None:
     what, _, value = change.partition(":")
-    assert preference_menu._changed(preferences.NONE, what, value) is None
+    assert preferences._changed(preferences.NONE, what, value) is None
 
 
 PREFERRED = st.builds(
@@ -126,11 +135,11 @@ PREFERRED = st.builds(
 
 @given(PREFERRED)
 def test_every_button_fits_and_works(chosen: Preferences) -> None:
-    keyboards = (preference_menu._keyboard(chosen, 2**52), preference_menu._languages(2**52))
+    keyboards = (preferences._keyboard(chosen, 25, 2**52), preferences._languages(2**52))
     for button in (button for rows in keyboards for row in rows for button in row):
         _, user, what, value = button.data.split(":")
         assert user == str(2**52)
-        assert preference_menu._changed(chosen, what, value) is not None
+        assert preferences._changed(chosen, what, value) is not None
         assert len(button.data.encode()) <= 64
 
 

@@ -16,10 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from botsite import celery
-from deploy.loadtest import replay
 from metrics import policy
 from metrics.backlog import BadSetting
-from metrics.simulator import arrivals, compare, tuning
+from metrics.simulator import arrivals, compare
 from metrics.simulator.fleet import Fleet
 from metrics.simulator.scenario import Machine, Result, Scenario
 from metrics.simulator.simulation import simulate
@@ -236,28 +235,6 @@ def test_trace_may_be_unsorted_and_starts_at_zero(tmp_path: Path) -> None:
     assert arrivals.trace(file).tolist() == [0, 1]
 
 
-@pytest.fixture(scope="module")
-def steady() -> tuple[Scenario, dict[float, Result]]:
-    """Return hours of 3 photos/s on machines that do 2 photos/s, simulated for the targets tuning compares."""
-    machine = Machine(slots=10, service_seconds=5, boot_seconds=60)
-    photos = arrivals.constant(3, 3 * HOUR, np.random.default_rng(3))
-    scenario = Scenario(photos, machine, minimum=1, maximum=8)
-    return scenario, compare.targets(
-        scenario, policy.shipped, tuning.candidates(scenario, 60), lambda target, now: None
-    )
-
-
-def test_tuning_recommends_cheap_target_within_latency(
-    steady: tuple[Scenario, dict[float, Result]],
-) -> None:
-    scenario, results = steady
-    advice = tuning.recommend(scenario, policy.shipped, results, 60, 95)
-    cheapest = min(result.dollars for result in results.values() if result.latency(95) <= 60)
-    assert (advice.kept, results[advice.target].latency(95) <= 60) == (True, True)
-    assert results[advice.target].dollars <= 1.25 * cheapest
-    assert "acceptable backlog" in advice.reasons[0]
-
-
 def test_busy_machines_end_the_swinging_of_a_high_target() -> None:
     photos = arrivals.constant(40, 3 * HOUR, np.random.default_rng(1))
     scenario = Scenario(photos, maximum=10, sends_per_second=0)
@@ -265,15 +242,6 @@ def test_busy_machines_end_the_swinging_of_a_high_target() -> None:
     backlog_alone = replace(shipped, tracking=shipped.tracking[:1])
     assert simulate(scenario, shipped).launches <= 10
     assert simulate(scenario, backlog_alone).launches > 20
-
-
-def test_tuning_gives_advice_if_no_target_helps() -> None:
-    scenario = Scenario(np.zeros(10), SLOW, maximum=2)
-    results = compare.targets(scenario, policy.shipped, [5, 10], lambda target, now: None)
-    advice = tuning.recommend(scenario, policy.shipped, results, 30, 95)
-    assert not advice.kept
-    assert any("boot" in reason for reason in advice.reasons)
-    assert any("minimum of 1" in reason for reason in advice.reasons)
 
 
 @pytest.fixture
@@ -351,11 +319,6 @@ def test_long_waits_cold_starts_and_busy_time_are_counted() -> None:
     assert (minimum.cold_starts, minimum.share_above(30)) == (0, 0)
 
 
-def test_command_recommends_target(command: Callable[..., str]) -> None:
-    said = command("--tune", "--latency", "60", "--shape", "constant", "--rate", "60/min", "--hours", "1", "--min", "1")
-    assert "Recommended: BACKLOG_TARGET=" in said
-
-
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
@@ -377,11 +340,10 @@ def test_command_recommends_target(command: Callable[..., str]) -> None:
         (["--keep-warm", "nan"], "KEEP_WARM_SECONDS is nan"),
         (["--period-seconds", "10"], "publish seconds 30.*period 10"),
         (["--metric-delay-seconds", "31"], "metric delay 31"),
-        (["--tune", "--latency", "0"], "acceptable latency"),
+        (["--latency", "0"], "acceptable latency"),
         (["--percentile", "101"], "--percentile 101"),
         (["--sends-per-second", "-1"], "sends per second is -1"),
         (["--json", "--latency", "nan"], "acceptable latency"),
-        (["--tune", "--json"], "leave out --compare and --json"),
     ],
 )
 def test_bad_input_is_named(arguments: list[str], name: str) -> None:
@@ -413,26 +375,3 @@ def test_bad_input_ends_with_one_line_and_no_traceback() -> None:
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
-
-
-def test_replay_agrees_with_simulated_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    machine = Machine(service_seconds=5, service_variation=0, boot_seconds=10)
-    policies = policy.shipped(10).scaled(1 / 15)
-    photos = np.linspace(0, 3, 600)
-    scenario = Scenario(photos, machine, publish_seconds=2, metric_delay_seconds=0.3, keep_warm_seconds=40)
-    run = simulate(scenario, policies)
-    (tmp_path / "report.json").write_text(json.dumps(_as_report(run)))
-    replay.main([str(tmp_path)])
-    assert "machines wanted: within one in 100.0% of" in capsys.readouterr().out
-
-
-def _as_report(run: Result) -> dict[str, Any]:
-    """Return a simulated run as a load test would report it."""
-    finished = np.sort(run.arrivals + run.latencies)
-    samples = []
-    for at in np.arange(0, run.machines.at[-1], 1):
-        row = np.searchsorted(run.machines.at, at, side="right") - 1
-        backlog = np.searchsorted(run.arrivals, at, side="right") - np.searchsorted(finished, at, side="right")
-        machines = {"desired": float(run.machines.desired[row]), "in_service": float(run.machines.running[row])}
-        samples.append({"seconds": float(at), "visible": float(backlog), "in_flight": 0, **machines})
-    return {"samples": samples, "photos": [{"taken": float(at)} for at in run.arrivals], "target": 10}

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from botsite import aws, celery, request_limits
-from botsite.bot import api, downloads
+from botsite.bot.incoming import files
+from botsite.bot.telegram import sending
 from deploy.cfn import template
 from deploy.images.roles import ROLES
 from deploy.stacks import TEMPLATES
@@ -37,7 +38,7 @@ def rises(times: dict[str, float]) -> bool:
 def test_site_outlasts_longest_send() -> None:
     site = ROLES["polybot"]
     times = {
-        "send": api.LONGEST_SEND_SECONDS,
+        "send": sending.LONGEST_SEND_SECONDS,
         "lease": deliveries.LEASE.total_seconds(),
         "graceful": GUNICORN["graceful_timeout"],
         "docker stop": site.stop_seconds,
@@ -49,7 +50,7 @@ def test_site_outlasts_longest_send() -> None:
 
 def test_load_balancer_closes_connection_after_longest_send() -> None:
     idle = attribute("LoadBalancer", "LoadBalancerAttributes", "idle_timeout.timeout_seconds")
-    assert api.LONGEST_SEND_SECONDS < idle < GUNICORN["keepalive"]
+    assert sending.LONGEST_SEND_SECONDS < idle < GUNICORN["keepalive"]
 
 
 def test_worker_outlasts_longest_job_and_its_callbacks() -> None:
@@ -73,4 +74,4 @@ def test_site_outlasts_longest_webhook() -> None:
     """Read the update, download the photo, store it: each has a limit of its own."""
     options = vars(aws._CONFIG)
     store = options["retries"]["total_max_attempts"] * (options["connect_timeout"] + options["read_timeout"])
-    assert request_limits.BODY_SECONDS + downloads._SECONDS + store < GUNICORN["graceful_timeout"]
+    assert request_limits.BODY_SECONDS + files._SECONDS + store < GUNICORN["graceful_timeout"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from botsite.bot import api, connections, rate_limit
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram import api, client, rate_limit
+from botsite.bot.telegram.errors import TelegramError
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 
@@ -26,7 +26,7 @@ def _send(chat_id: int) -> None:
         try:
             await api.send_text(chat_id, "hello")
         finally:
-            await connections.close()
+            await client.close()
 
     asyncio.run(send())
 
@@ -82,6 +82,18 @@ def test_refused_chat_waits_and_others_do_not(stack: LocalStack, user: TelegramU
     other = TelegramUser(stack.telegram_url, user.chat_id + 500_000)
     assert other.wait_for_reply(other.send_text("hello"))
     assert [call.status for call in control.calls("sendMessage", user.chat_id)] == [429]
+
+
+def test_two_chats_that_had_to_wait_pause_nobody_else(
+    stack: LocalStack, user: TelegramUser, control: TelegramControl
+) -> None:
+    """Given two chats with many answers, which Telegram may refuse a moment before their turn."""
+    for chat_id in (user.chat_id, user.chat_id + 500_000):
+        for _ in range(3):
+            _send(chat_id)
+        control.fault("sendMessage", "too_many_requests", chat_id=chat_id, retry_after=3600)
+        assert _refused(chat_id).retry_after_seconds == 60
+    assert rate_limit.reserve(rate_limit.BOT).wait_seconds < 1
 
 
 def test_probe_ends_expired_pause(

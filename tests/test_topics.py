@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from botsite.bot import replies
+from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import predictions, queries

@@ -14,24 +14,10 @@ import pytest
 import yaml
 from django.conf import settings
 
-from botsite.bot import (
-    captions,
-    classes,
-    complaints,
-    deeper,
-    erase,
-    found,
-    history,
-    knows,
-    language,
-    looks,
-    preference_menu,
-    presses,
-    redraw,
-    replies,
-    waiting,
-)
-from botsite.bot.language import NAMES
+from botsite.bot.buttons import cancel, complaints, looks, presses, redraw
+from botsite.bot.people import erase, history, knows, preferences
+from botsite.bot.words import captions, found, language, replies
+from botsite.bot.words.language import NAMES
 from detection import sentences
 from detection.choosing import resolve
 from detection.schemas import Detection, Options, Prediction, Unknown
@@ -42,8 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Of answerCallbackQuery, and of the widest buttons, of which three stand side by side at most.
 ALERT_LENGTH, CLASS_BUTTON_LENGTH = 200, 24
 # Their constants are notices for who presses a button; but for these, which are messages.
-NOTICING = (presses, complaints, deeper, erase, history, knows, preference_menu, redraw, waiting)
-MESSAGES = (erase.ASK, erase.ASK_IN_GROUP, preference_menu.TEXT)
+NOTICING = (presses, cancel, complaints, erase, history, knows, preferences, redraw)
+MESSAGES = (erase.ASK, erase.ASK_IN_GROUP, preferences.TEXT)
 BUS = Detection("bus", 0.9, 0.5, 0.4, 0.5, 0.5)
 
 
@@ -88,7 +74,7 @@ def test_alerts_fit(code: str) -> None:
 @pytest.mark.parametrize("code", NAMES)
 def test_buttons_fit(code: str) -> None:
     with language.speaking(code):
-        for pair in pairwise(classes.NAMED):
+        for pair in pairwise(language.NAMED):
             seen = tuple(boxes(label, 1)[0] for label in pair)
             prediction = Prediction("0" * 32, 1, 2, "photos/x", detections=seen, candidates=seen)
             rows = looks.keyboard(prediction, looks.first(prediction))
@@ -97,8 +83,8 @@ def test_buttons_fit(code: str) -> None:
 
 @pytest.mark.parametrize("code", NAMES)
 def test_captions_fit(code: str) -> None:
-    everything = [box for number, label in enumerate(classes.NAMED) for box in boxes(label, number + 1)]
-    unsure = [box for label in classes.NAMED for box in boxes(label, 1, confidence=0.3)]
+    everything = [box for number, label in enumerate(language.NAMED) for box in boxes(label, number + 1)]
+    unsure = [box for label in language.NAMED for box in boxes(label, 1, confidence=0.3)]
     with language.speaking(code):
         assert len(found.caption(everything + unsure)) <= found.CAPTION_LENGTH
 
@@ -144,7 +130,7 @@ def test_counted_objects_have_their_forms(code: str, forms: dict[int, str]) -> N
 )
 def test_wait_is_told_in_each_language(code: str, seconds: float, text: str) -> None:
     with language.speaking(code):
-        assert waiting.in_line(3, seconds, starting=False) == text
+        assert replies.in_line(3, seconds, starting=False) == text
 
 
 def test_latin_words_keep_their_place_in_arabic() -> None:
@@ -194,16 +180,16 @@ def test_names_are_known_as_people_type_them(code: str, names: str, labels: list
     with language.speaking(code):
         assert captions.read(f"only {names}").only == tuple(labels)
         for name, label in zip(re.split("[,،] ", names), labels, strict=True):
-            assert classes.called(label) in knows.search(name, [label])
-            assert resolve(Options(only=(name,)), classes.NAMED, code) == Options(only=(label,))
+            assert language.called(label) in knows.search(name, [label])
+            assert resolve(Options(only=(name,)), language.NAMED, code) == Options(only=(label,))
 
 
 @pytest.mark.parametrize("code", NAMES)
 def test_every_name_is_that_of_its_class(code: str) -> None:
     with language.speaking(code):
-        names = classes.names()
-        for label in classes.NAMED:
-            assert {names[classes.fold(classes.called(label, number))] for number in (1, 2, 5, 100)} == {label}
+        names = language.names()
+        for label in language.NAMED:
+            assert {names[language.fold(language.called(label, number))] for number in (1, 2, 5, 100)} == {label}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from io import BytesIO
-from queue import LifoQueue
 from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
@@ -15,8 +14,8 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import exclusive, images, large_files, predictions, sentences, tasks
 from detection.model import yolo
-from detection.model.threads import FairThreads
 from detection.schemas import Prediction, Status
+from tests.support.detectors import Seeing
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until
 
@@ -44,9 +43,7 @@ def model(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Callable[[Calla
     """Return a function that loads a model which looks at photos in this way."""
 
     def load(look: Callable[..., Any]) -> None:
-        free: LifoQueue[Any] = LifoQueue()
-        free.put(look)
-        loaded = yolo.Model("test", {}, free, FairThreads(1, "model"), FairThreads(1, "decoding"))
+        loaded = Seeing(look).model
         monkeypatch.setattr(yolo, "load", lambda: loaded)
 
     return load

@@ -2,7 +2,7 @@
 
 import pytest
 
-from botsite.bot import waiting
+from botsite.bot.words import replies
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from botsite.bot import waiting
     ],
 )
 def test_place_and_time_are_told(place: int | None, seconds: float | None, starting: bool, text: str) -> None:
-    assert waiting.in_line(place, seconds, starting=starting) == text
+    assert replies.in_line(place, seconds, starting=starting) == text
 
 
 @pytest.mark.parametrize(
@@ -33,4 +33,4 @@ def test_place_and_time_are_told(place: int | None, seconds: float | None, start
     ],
 )
 def test_times_are_rounded_as_people_do(seconds: float, text: str) -> None:
-    assert waiting.about(seconds) == text
+    assert replies.about(seconds) == text

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from botsite.bot import replies
+from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from botsite.bot import replies
+from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from detection import predictions, queries, sentences
@@ -106,7 +106,7 @@ def test_question_about_somebodys_photo_in_group_is_answered(
     assert answer.photo
     assert "don't know" not in f"{answer.caption}"
     (prediction,) = stored(ada)
-    assert (prediction.message_id, prediction.sender_id) == (asked, 52)
+    assert (prediction.message_id, prediction.sender_id, prediction.author_id) == (asked, 52, 51)
 
 
 @pytest.mark.parametrize("text", ["what is this?", "/what@other_bot", "what is this, @somebody?"])

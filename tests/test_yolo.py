@@ -11,13 +11,15 @@ import pytest
 from PIL import Image
 
 from deploy.local import sample
-from deploy.local.shapes.draw import draw_photo
 from detection.choosing import choose
 from detection.model import openvino, yolo
 from detection.model import weights as model_weights
 from detection.model.decoding import DECODER
+from detection.model.detector import BOXES_AT_MOST, FLOOR
 from detection.picture import pixels
 from detection.schemas import EVERYTHING, Detection
+from tests.shapes_model.draw import draw_photo, draw_sample
+from tests.support.overlap import iou
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +28,12 @@ def model() -> Iterator[yolo.Model]:
     DECODER.end()
 
 
-def _detect(model: yolo.Model, photo: bytes) -> yolo.Detected:
+def _detect(model: yolo.Model, photo: bytes) -> list[Detection]:
     jpeg = pixels.ordinary_jpeg(photo)
     assert jpeg is not None
     image = jpeg.decode()
     assert image is not None
-    return model.detect(image)
+    return model.detector.predict(image)
 
 
 def _jpeg(image: Image.Image, **options: object) -> bytes:
@@ -51,9 +53,9 @@ def _photos(weights: str) -> list[bytes]:
 
 
 def test_objects_of_sample_photo_are_found(model: yolo.Model, weights: str, photo: bytes) -> None:
-    found = Counter(box.label for box in choose(_detect(model, photo).candidates, EVERYTHING))
+    found = Counter(box.label for box in choose(_detect(model, photo), EVERYTHING))
     if weights == str(sample.SHAPES):
-        assert found == Counter(shape.label for shape in sample.drawn().shapes)
+        assert found == Counter(shape.label for shape in draw_sample().shapes)
     else:
         assert found["bus"] == 1
         assert found["person"] >= 3
@@ -64,20 +66,21 @@ def test_objects_of_sample_photo_are_found(model: yolo.Model, weights: str, phot
 def test_boxes_match_those_of_ultralytics(model: yolo.Model, weights: str, tmp_path: Path, number: int) -> None:
     file = tmp_path / "photo.jpg"
     file.write_bytes(_photos(weights)[number])
-    # An export for any shape is compared with what it was made from: ultralytics runs it in another way than we do.
-    reference = sample.SHAPES_WEIGHTS if weights == str(sample.SHAPES) else model_weights.ready(weights)
-    theirs = model_weights.ultralytics().YOLO(str(reference), task="detect")
-    boxes = theirs.predict(str(file), verbose=False)[0].boxes.cpu().numpy()
+    folder = model_weights.ready(weights)
+    theirs = model_weights.ultralytics().YOLO(str(folder), task="detect")
+    # Of an export for any shape ultralytics does not know the size.
+    size = max(openvino.sizes_of(folder)[-1])
+    boxes = theirs.predict(str(file), imgsz=size, verbose=False)[0].boxes.cpu().numpy()
     expected = [
         Detection(theirs.names[int(label)], float(confidence), *map(float, xywhn))
         for label, confidence, xywhn in zip(boxes.cls, boxes.conf, boxes.xywhn, strict=True)
     ]
-    ours = choose(_detect(model, file.read_bytes()).candidates, EVERYTHING)
+    ours = choose(_detect(model, file.read_bytes()), EVERYTHING)
     assert ours == sorted(ours, key=lambda box: box.confidence, reverse=True)
     assert Counter(box.label for box in ours) == Counter(box.label for box in expected)
     for box in ours:
-        same = max((one for one in expected if one.label == box.label), key=partial(_iou, box))
-        assert _iou(box, same) > 0.99
+        same = max((one for one in expected if one.label == box.label), key=partial(iou, box))
+        assert iou(box, same) > 0.99
         assert box.confidence == pytest.approx(same.confidence, abs=0.03)
 
 
@@ -91,9 +94,9 @@ def test_overlaps_are_suppressed_as_ultralytics_does(candidates: int) -> None:
     rng = np.random.default_rng(candidates)
     places = [rng.uniform(200, 440, (2, candidates)), rng.uniform(80, 160, (2, candidates))]
     output = np.concatenate([*places, rng.uniform(0, 1, (3, candidates)) ** 3]).astype(np.float32)
-    expected = non_max_suppression(
-        torch.from_numpy(output[None]), openvino.CONFIDENCE, openvino.OVERLAP, max_det=openvino.BOXES_AT_MOST
-    )[0].numpy()
+    expected = non_max_suppression(torch.from_numpy(output[None]), FLOOR, openvino.OVERLAP, max_det=BOXES_AT_MOST)[
+        0
+    ].numpy()
     corners, confidences, numbers = openvino.suppress(output)
     assert len(confidences) == len(expected)
     assert np.allclose(corners, expected[:, :4], atol=1e-3)
@@ -122,19 +125,6 @@ def test_photo_is_drawn_as_large_as_telegram_shows_it(
     boxed = Image.open(BytesIO(model.box(_jpeg(Image.open(BytesIO(photo)).resize(size)), chat_id=1).jpeg))
     # A legend comes below the photo.
     assert (boxed.width, min(boxed.height, drawn[1])) == drawn
-
-
-def _iou(ours: Detection, theirs: Detection) -> float:
-    """Return the intersection over union of two boxes."""
-
-    def corners(box: Detection) -> tuple[float, float, float, float]:
-        left, top = box.cx - box.width / 2, box.cy - box.height / 2
-        return left, top, left + box.width, top + box.height
-
-    a, b = corners(ours), corners(theirs)
-    inner = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)]
-    return inner / (sum(areas) - inner)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (7, 20_000)])

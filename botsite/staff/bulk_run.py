@@ -4,16 +4,12 @@ Every site shows it, and any can take it up where it stands: its runner says eve
 how far it is. One that has fallen silent, because its site was restarted, is not brought back by itself.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import uuid4
-
-from botocore.exceptions import ClientError
-from django.conf import settings
 
 from botsite import aws
 from botsite.staff.job_query import Key
@@ -111,37 +107,24 @@ def end(run: Run) -> None:
 
 def stop() -> None:
     """Have the current run stopped by its runner, which asks with each record."""
-    with _refusable():
-        aws.dynamodb().update_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Key={"prediction_id": _KEY},
-            UpdateExpression="SET stop_wanted = :yes",
-            ConditionExpression="#phase = :running",
-            ExpressionAttributeNames={"#phase": "phase"},
-            ExpressionAttributeValues={":yes": True, ":running": Phase.RUNNING},
-        )
+    aws.conditional(
+        aws.dynamodb().update_item,
+        Key={"prediction_id": _KEY},
+        UpdateExpression="SET stop_wanted = :yes",
+        ConditionExpression="#phase = :running",
+        ExpressionAttributeNames={"#phase": "phase"},
+        ExpressionAttributeValues={":yes": True, ":running": Phase.RUNNING},
+    )
 
 
 def _put(run: Run, condition: str, names: Mapping[str, str], values: Mapping[str, Any]) -> bool:
     held = {name: value for name, value in asdict(run).items() if value is not None}
     item = items.plain(held) | {"prediction_id": _KEY, "expires_at": int(times.now(_KEPT).timestamp())}
-    with _refusable() as granted:
-        aws.dynamodb().put_item(
-            TableName=settings.PREDICTIONS_TABLE,
-            Item=item,
-            ConditionExpression=condition,
-            ExpressionAttributeValues=items.plain(values),
-            **({"ExpressionAttributeNames": names} if names else {}),
-        )
-        granted.append(True)
-    return bool(granted)
-
-
-@contextmanager
-def _refusable() -> Iterator[list[bool]]:
-    """Pass over a write whose condition does not hold."""
-    try:
-        yield []
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
-            raise
+    put = aws.conditional(
+        aws.dynamodb().put_item,
+        Item=item,
+        ConditionExpression=condition,
+        ExpressionAttributeValues=items.plain(values),
+        **({"ExpressionAttributeNames": names} if names else {}),
+    )
+    return put is not None

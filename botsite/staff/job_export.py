@@ -9,19 +9,18 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from io import StringIO
 
-from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_GET
 
 from botsite.staff import access, audit, job_filters, job_query, job_rows
 from botsite.staff.job_rows import Line
+from botsite.threads import in_thread
 from detection import items, times
 
 COLUMNS = (
     "prediction_id", "created_at", "state", "delivery", "chat_id", "found", "error", "waited_ms", "attempts",
     "inference_ms",
 )  # fmt: skip
-_in_thread = sync_to_async(thread_sensitive=False)
 # What a spreadsheet takes for a formula, unless it is a plain number, such as the id of a group.
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
@@ -67,8 +66,8 @@ def _download(
 async def _read(first: list[items.Row], pages: Iterator[list[items.Row]]) -> Pages:
     rows = first
     while rows:
-        yield await _in_thread(job_rows.lines)(rows)
-        rows = await _in_thread(next)(pages, [])
+        yield await in_thread(job_rows.lines)(rows)
+        rows = await in_thread(next)(pages, [])
 
 
 async def _csv_lines(pages: Pages) -> AsyncIterator[str]:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 
-from botsite.bot.found import counts
+from botsite.bot.words.found import counts
 from botsite.staff.job_filters import State
 from detection import feedback, items, queries, refusals, timeline, times
 from detection.schemas import Delivery, Prediction, Status

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from botsite.bot.limits import Limited
+from botsite.bot.incoming.limits import Limited
 from botsite.staff.sources import Snapshot
 from botsite.staff.tiles import Cell, Row, Section, Table, Tile, count, of, span, tile
 

@@ -14,8 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from botsite import pause
-from botsite.bot import limits
-from botsite.bot.limits import Limited
+from botsite.bot.incoming import limits
+from botsite.bot.incoming.limits import Limited
 from botsite.pause import Pause
 from botsite.staff import recent, time_ranges, waiting
 from botsite.staff.recent import Recent

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from botsite.bot import connections
+from botsite.bot.telegram import client
 from deploy import background
 from deploy.acceptance import jobs
 from deploy.acceptance.places import Place, Say
@@ -56,7 +56,7 @@ class Camera:
         finally:
             if isinstance(run.sender, send.Sender):
                 await run.sender.client.aclose()
-            await connections.close()
+            await client.close()
 
     async def _by_webhook(self, offsets: Sequence[float], timeout: float) -> Run:
         sender = await session.webhook(self._options.prefix)

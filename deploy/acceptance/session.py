@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import aws, release
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy import interrupts
 from deploy.acceptance import claims, estimate
 from deploy.acceptance.context import Context, Step

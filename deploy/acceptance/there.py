@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy import provision
 from deploy.acceptance.places import Say
 from deploy.acceptance.plan import AcceptanceError, Options

@@ -22,6 +22,7 @@ from uuid import uuid4
 Component = dict[str, Any]
 # A constant of a model in OpenVINO's format: its element type and, in bytes, its size.
 _CONSTANT = re.compile(r'type="Const".*?<data element_type="(\w+)"[^>]* size="(\d+)"', re.DOTALL)
+_LICENCE = re.compile(r"^license: *(.+)$", re.MULTILINE)
 _NAMES = {"f16": "fp16", "f32": "fp32", "i8": "int8", "u8": "int8", "i4": "int4", "u4": "int4"}
 
 
@@ -75,7 +76,7 @@ def debian_packages() -> list[Component]:
 
 
 def models(folder: Path | None) -> list[Component]:
-    """Return the model in this folder, with the digest of its weights and the precision that most of them have."""
+    """Return the model in this folder: its weights' digest and licence, and the precision that most of them have."""
     files = sorted(folder.glob("*.xml")) if folder else []
     return [
         {
@@ -83,10 +84,17 @@ def models(folder: Path | None) -> list[Component]:
             "bom-ref": f"model:{file.stem}",
             "name": file.stem,
             "hashes": [{"alg": "SHA-256", "content": _sha256(file.with_suffix(".bin"))}],
+            "licenses": [{"license": {"name": one}} for one in _LICENCE.findall(_about(file))],
             "properties": [{"name": "objdet:precision", "value": precision(file.read_text())}],
         }
         for file in files
     ]
+
+
+def _about(network: Path) -> str:
+    """Return what the export says of itself."""
+    file = network.with_name("metadata.yaml")
+    return file.read_text() if file.is_file() else ""
 
 
 def precision(xml: str) -> str:

@@ -15,15 +15,19 @@ COPY deploy/docker/yolo5.lock .
 # Only what this role imports, each file by its hash; `make lock` makes the lock from yolo5.txt.
 RUN /srv/venv/bin/pip install --no-deps --require-hashes --requirement yolo5.lock
 
-# PyTorch and ultralytics export the model, and stay behind in this stage: an export runs on OpenVINO alone.
+# PyTorch and ultralytics export a .pt file, and stay behind in this stage: an export runs on OpenVINO alone.
 FROM packages AS export
 ARG MODEL
 ARG WEIGHTS_SHA256
 COPY requirements-torch.lock deploy/docker/torch.txt ./
-# PyTorch's CPU build has 200 MB; what the package index serves for Linux is the CUDA build, 3 GB.
-RUN /srv/venv/bin/pip install --no-deps --require-hashes --index-url https://download.pytorch.org/whl/cpu \
-        --requirement torch.txt \
-    && /srv/venv/bin/pip install --no-deps --require-hashes --requirement requirements-torch.lock
+COPY deploy/docker/weights /srv/cache/weights
+# What is exported already needs neither. PyTorch's CPU build has 160 MB; what the package index serves for Linux is the
+# CUDA build, 3 GB.
+RUN if [ ! -d "/srv/cache/weights/${MODEL}_openvino_model" ]; then \
+        /srv/venv/bin/pip install --no-deps --require-hashes --index-url https://download.pytorch.org/whl/cpu \
+            --requirement torch.txt \
+        && /srv/venv/bin/pip install --no-deps --require-hashes --requirement requirements-torch.lock; \
+    fi
 WORKDIR /srv/app
 COPY manage.py ./
 COPY botsite botsite
@@ -31,7 +35,6 @@ COPY detection detection
 COPY metrics metrics
 COPY deploy/__init__.py deploy/
 COPY deploy/management deploy/management
-COPY deploy/docker/weights /srv/cache/weights
 ENV CACHE_DIR=/srv/cache
 # An exported model as it is; a .pt file, from here or from where ultralytics publishes its own, exported to OpenVINO.
 # Either is compiled for this CPU. A machine with another one compiles it again, when it starts.

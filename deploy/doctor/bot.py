@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from telegram import User, WebhookInfo
 
 from botsite import aws
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.client import NoToken
+from botsite.bot.telegram.errors import TelegramError
 from deploy.certificates import acm, self_signed
 from deploy.cfn import remedies
 from deploy.doctor.findings import Verdict, failed, ok, warning
@@ -23,7 +24,7 @@ def token(service: Service) -> Verdict:
     try:
         me: User = bot_api.ask(service.token(), lambda bot: bot.get_me)
     except TelegramError as error:
-        if remedies.denied_action(error):
+        if remedies.denied_action(error) or isinstance(error, NoToken):
             raise
         return failed(str(error), f"Store it again: python manage.py rotate telegram-token --prefix {service}")
     return ok(f"the token belongs to @{me.username}")

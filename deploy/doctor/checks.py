@@ -7,8 +7,9 @@ from functools import partial
 from botocore.exceptions import BotoCoreError, ClientError
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import logs
-from botsite.bot.errors import TelegramError
+from botsite import aws, logs
+from botsite.bot.telegram.client import NoToken
+from botsite.bot.telegram.errors import TelegramError
 from deploy import background
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
@@ -69,7 +70,9 @@ def _failure(service: Service, error: BaseException) -> Verdict:
     match error:
         case ClientError() | BotoCoreError():
             return failed(seen, remedies.explain(error))
-        case TelegramError(permanent=True):
+        case NoToken() if aws.emulated():
+            return unknown(seen)
+        case NoToken() | TelegramError(permanent=True):
             return failed(seen, f"Store it again: python manage.py rotate telegram-token --prefix {service}")
         case TelegramError():
             return failed(seen, "Telegram, or the way to it, is down: run this again in a minute.")

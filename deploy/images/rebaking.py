@@ -1,6 +1,8 @@
-"""Bake the usual image of a role: from this checkout, with the default model."""
+"""Bake the usual image of a role: from this checkout, with the default model unless another is named."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from deploy.cfn.cloudformation import StackError
 from deploy.images import ami, bake, latest, roles, source
@@ -9,25 +11,44 @@ from deploy.images.roles import ImageSpec
 from deploy.service import Service
 
 
-def check(service: Service, wanted: Sequence[str], given: Mapping[str, str]) -> None:
-    """Raise StackError for a role whose image is not the usual one: baking it again would replace what is inside."""
+def check(service: Service, wanted: Sequence[str], given: Mapping[str, str], weights: Path | None = None) -> None:
+    """Raise StackError for a role whose image is not the usual one: baking it again would replace what is inside.
+
+    Weights are named to replace the model.
+    """
+    if weights and latest.PARAMETERS["yolo5"] in given:
+        raise StackError(
+            f"--parameter {latest.PARAMETERS['yolo5']} and --weights exclude each other: take one of them."
+        )
     for role in wanted:
         if (name := latest.PARAMETERS[role]) in given:
             raise StackError(f"--parameter {name} and --rebake of {role} exclude each other: take one of them.")
-        image = ami.newest(service, role)
+        image = None if weights and role == "yolo5" else ami.newest(service, role)
         if image and (command := _command(role, image.tags)):
             raise StackError(
                 f"{image.version} of {role} is not what --rebake makes. Run this, then provision: {command}"
             )
 
 
-def bake_role(service: Service, role: str, say: Say, bake_type: str = "") -> None:
-    """Bake the image of a role, and remove those that nobody needs any more."""
+def outdated(service: Service, weights: Path | None) -> list[str]:
+    """Return yolo5 if its newest image has another model than these weights."""
+    image = ami.newest(service, "yolo5") if weights else None
+    if weights is None or image is None:
+        return []
+    inside = image.tags.get("Model"), image.tags.get("WeightsSha256", "")
+    return [] if inside == (source.model(weights), source.sha256(weights)) else ["yolo5"]
+
+
+def bake_role(service: Service, role: str, say: Say, bake_type: str = "", weights: Path | None = None) -> None:
+    """Bake the image of a role, and remove those that nobody needs any more. The weights are for yolo5 alone."""
+    own = weights if role == "yolo5" else None
     before = ami.newest(service, role)
-    if before and role == "yolo5" and "Model" not in before.tags:
+    if before and role == "yolo5" and not own and "Model" not in before.tags:
         say(f"{before.version} of yolo5 does not say which model it has; the new image has {ImageSpec.model}")
     wanted = ImageSpec(role, source.version(), instance_type=bake_type)
-    bake.bake(service, roles.place(service), wanted, lambda text: say(f"{role}: {text}"))
+    if own:
+        wanted = replace(wanted, model=source.model(own), weights_sha256=source.sha256(own))
+    bake.bake(service, roles.place(service), wanted, lambda text: say(f"{role}: {text}"), own)
     bake.prune(service, role, ami.KEPT, say)
 
 

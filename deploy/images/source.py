@@ -9,6 +9,8 @@ from django.conf import settings
 
 from botsite import release
 from deploy.cfn.cloudformation import StackError
+from detection.model import checksums, yolox
+from detection.model import weights as model_weights
 
 # What the Dockerfiles copy and a builder installs.
 _PACKED = (
@@ -54,6 +56,29 @@ def pack(weights: Path | None = None) -> bytes:
     return packed.getvalue()
 
 
+def ready(weights: Path | None) -> Path | None:
+    """Return the weights as a builder takes them: YOLOX's network, a file or one of the cache, is converted here, once.
+
+    Raise StackError if a builder can't use them.
+    """
+    if weights is None:
+        return None
+    network = weights if weights.suffix else settings.CACHE_DIR / "weights" / f"{weights}.onnx"
+    if not weights.is_dir() and network.suffix == ".onnx" and network.is_file():
+        weights = model_weights.exported(network, "fp16")
+        try:
+            yolox.convert(network, weights)
+        except model_weights.WeightsRefused as error:
+            raise StackError(str(error)) from error
+    model(weights)
+    return weights
+
+
+def sha256(weights: Path) -> str:
+    """Return the checksum of a `.pt` file, which the build compares; empty for a folder."""
+    return checksums.of(weights) if weights.suffix == ".pt" else ""
+
+
 def model(weights: Path) -> str:
     """Return the build's name for these weights (MODEL); raise StackError if it can't use them."""
     if weights.is_file() and weights.suffix == ".pt":
@@ -61,7 +86,8 @@ def model(weights: Path) -> str:
     if weights.is_dir() and weights.name.endswith(_EXPORTED) and (weights / "metadata.yaml").is_file():
         return weights.name.removesuffix(_EXPORTED)
     raise StackError(
-        f"--weights {weights} is neither a .pt file nor a folder NAME{_EXPORTED} from `manage.py export_weights`."
+        f"--weights {weights} is neither a .pt file nor a folder NAME{_EXPORTED} from `manage.py export_weights`, nor "
+        "YOLOX's .onnx file, nor yolox_nano once `make demo` has fetched it."
     )
 
 

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import api
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram import api
+from botsite.bot.telegram.errors import TelegramError
 from deploy import interrupts
 from deploy.loadtest.gauges import Gauges, Point, Sample
 from deploy.loadtest.plan import LoadTestError, Options, Photo

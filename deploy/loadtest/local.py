@@ -52,7 +52,7 @@ def sample_photo(*, chosen: bool) -> bytes:
     """Return a photo that suits the model `chosen` on this machine, else a street scene for one we know nothing of."""
     from deploy.local import sample
 
-    return sample.choose().photo if chosen else sample.everyday()
+    return sample.choose().photo if chosen else sample.everyday_photo()
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from typing import Any
 import httpx
 from telegram import Message
 
-from botsite.bot import api, bot_token, receive, updates
-from botsite.bot.errors import TelegramError
+from botsite.bot.incoming import receive, updates
+from botsite.bot.telegram import api, client
+from botsite.bot.telegram.errors import TelegramError
 from deploy.loadtest.plan import LoadTestError, Photo
 from detection import image_headers
 
@@ -101,7 +102,7 @@ def photos(number: int, chat_ids: Sequence[int], uploaded: Sequence[Sizes]) -> l
 
 
 def _photo(number: int, chat_id: int, message_id: int, sizes: Sizes) -> Photo:
-    bot_id = bot_token.bot_id()
+    bot_id = client.bot_id()
     update = _update(chat_id, message_id, sizes, bot_id)
     read = updates.read(update)
     assert isinstance(read, updates.Photo)

@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from botsite.bot import api, connections
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram import api, client
+from botsite.bot.telegram.errors import TelegramError
 from deploy import interrupts
 from deploy.certificates import acm
 from deploy.loadtest import follow, gauges, local, plot, send
@@ -98,7 +98,7 @@ async def _test(
         return run
     finally:
         await sender.client.aclose()
-        await connections.close()
+        await client.close()
 
 
 def _check_settings() -> None:

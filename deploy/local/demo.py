@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from deploy.interrupts import stoppable
-from deploy.local import demo_environment, sample
+from deploy.local import demo_environment, private, sample
 from deploy.local.processes import wait_until
 from deploy.local.scaled_stack import TIME_SCALE, ScaledStack
 from deploy.local.screen import Screen
@@ -61,6 +61,7 @@ def run(once: bool, folder: Path, warm_machines: int = 0) -> Answer | None:
     answered.
     """
     answer = None
+    private.make(folder)
     console = Console(highlight=False)
     chosen = sample.choose()
     console.print(Panel(chosen.sentence, title="Model", border_style="yellow", expand=False))
@@ -91,7 +92,10 @@ def _answer(stack: ScaledStack, photo: bytes, folder: Path) -> Answer:
     reply = _reply(stack, user, user.send_photo(photo))
     seconds = time.monotonic() - started
     if reply.photo:
-        (folder / "answer.jpg").write_bytes(user.download(reply))
+        picture = folder / "answer.jpg"
+        # An older one may be open to others.
+        picture.unlink(missing_ok=True)
+        picture.write_bytes(user.download(reply))
     prediction = predictions.find(queries.latest_of_chat(CHAT_ID)[0])
     assert prediction is not None
     return Answer(prediction.prediction_id, len(prediction.detections), seconds, reply.caption or reply.text or "")

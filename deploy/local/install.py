@@ -2,7 +2,8 @@
 
     python3 deploy/local/install.py [--tests | --torch]
 
-It installs what the *.lock files pin, by hash. Running it again costs nothing until one of them changes.
+It installs what the *.lock files pin, by hash. Running it again costs nothing until one of them changes. The weights of
+the demo's model (everyday.py) are fetched whenever they are missing; the demo works without them.
 """
 
 import argparse
@@ -60,6 +61,8 @@ def main() -> None:
     _use_supported_python()
     wanted = TESTS if options.tests else EXPORTING if options.torch else RUNTIME
     _install(wanted)
+    # In .venv, which has pip. Whether it could fetch them is said there, and no reason to end.
+    subprocess.run([str(VENV / "bin" / "python"), str(Path(__file__).with_name("everyday.py"))], check=False)
     if options.tests:
         _install_browser()
 
@@ -75,10 +78,8 @@ def _use_supported_python() -> None:
 
 
 def _install(wanted: Wanted) -> None:
-    stamp = VENV / f"installed-{wanted.name}"
-    files = [ROOT / name for name in (UV, TORCH, *wanted.locks)]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    if stamp.is_file() and stamp.read_text() == digest:
+    stamp, current = VENV / f"installed-{wanted.name}", digest(wanted)
+    if stamp.is_file() and stamp.read_text() == current:
         return
     cpu_build = wanted.torch and _is_cpu_build()
     if not any((VENV / f"installed-{name}").is_file() for name in (wanted.name, TESTS.name)):
@@ -87,7 +88,17 @@ def _install(wanted: Wanted) -> None:
     _install_locked(wanted)
     if wanted.torch:
         _install_pytorch(cpu_build)
-    stamp.write_text(digest)
+    stamp.write_text(current)
+
+
+def digest(wanted: Wanted) -> str:
+    """Return what changes with the files that pin the packages."""
+    return hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in pinning(wanted))).hexdigest()
+
+
+def pinning(wanted: Wanted) -> tuple[str, ...]:
+    """Return the names of these files."""
+    return (UV, TORCH, *wanted.locks)
 
 
 def announcement(wanted: Wanted, cpu_build: bool) -> str:

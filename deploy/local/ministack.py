@@ -25,8 +25,11 @@ if __name__ == "__main__":
     # Before ministack is imported, which derives its parser from this one.
     yaml.SafeLoader = yaml.CSafeLoader  # type: ignore[assignment, misc]
     from ministack import app
+    from ministack.services import alb
 
     from deploy.local import fixups
+    from deploy.local.telegram import gate
 
     fixups.install()
+    app.app = gate.closed(app.app, alb.find_lb_for_host)
     sys.exit(app.main())

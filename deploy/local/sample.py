@@ -1,26 +1,23 @@
-"""Choose the demo's model and a photo that suits it."""
+"""Choose the model that answers on this machine, and a photo that suits it."""
 
 import importlib.util
 import os
-import socket
-import subprocess
 import sys
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from django.conf import settings
 
-from deploy.local.shapes.draw import DrawnPhoto, draw_photo
+from deploy.local import everyday
 from detection.model import weights
 
-# The model of shapes as the worker runs it, and what it was exported from (deploy/local/shapes/export.py).
+# The model of shapes as the worker runs it, and a drawing for it (tests/shapes_model/train.py).
 SHAPES = Path(__file__).parent / "shapes" / "shapes_openvino_model"
-SHAPES_WEIGHTS = SHAPES.with_name("shapes.pt")
-_DEFAULT = "yolo11n.pt"
-# Where ultralytics publishes its weights.
-_PUBLISHED_AT = ("github.com", 443)
-_FETCH_SECONDS = 180
+DRAWING = SHAPES.with_name("drawing.jpg")
+_YOLO11N = "yolo11n.pt"
+_NANO = "YOLOX-Nano: 80 kinds of everyday objects, fast (25 AP on COCO); for YOLO11n (39 AP): make torch"
+_TOY = "shapes, a toy that only knows circles, squares and triangles"
+_NO_NANO = f"{_TOY}. For everyday objects: make demo fetches YOLOX-Nano where the package index has it, else make torch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,64 +30,64 @@ class Sample:
 
 
 def choose() -> Sample:
-    """Return what YOLO_WEIGHTS names, else the default weights if available, else the shapes model."""
-    chosen = os.environ.get("YOLO_WEIGHTS", "")
-    if chosen and Path(chosen).resolve() not in (SHAPES, SHAPES_WEIGHTS):
-        return Sample(chosen, everyday(), f"YOLO_WEIGHTS: {Path(chosen).name}")
-    if not chosen and _default_is_here():
-        return Sample(_DEFAULT, everyday(), f"{_DEFAULT}: 80 kinds of everyday objects (COCO)")
-    toy = "shapes, a toy that only knows circles, squares and triangles"
-    if not chosen and not weights.can_export():
-        toy += f". For {_DEFAULT}, which knows everyday objects: make torch"
-    return Sample(chosen or str(SHAPES), _jpeg(drawn()), toy)
+    """Return the model for whoever tries the service here; YOLOX-Nano is converted first, once."""
+    name, sentence = model()
+    if sentence is not _NANO:
+        return Sample(name, suiting(name), sentence)
+    from detection.model import yolox
+
+    if not weights.exported(Path(name), "fp16").is_dir():
+        sys.stderr.write("converting YOLOX-Nano for OpenVINO, once: a second or two\n")
+    return Sample(str(yolox.export(Path(name))), portrait(), sentence)
 
 
-def _default_is_here() -> bool:
-    """Download and export the default weights unless already done; return whether they are here now."""
-    cached = (settings.CACHE_DIR / "weights" / _DEFAULT).is_file()
-    if not cached and not (weights.can_export() and _reachable(_PUBLISHED_AT)):
-        return False
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "export_weights", "--weights", _DEFAULT]
-    try:
-        return subprocess.run(command, check=False, timeout=_FETCH_SECONDS).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
+def model() -> tuple[str, str]:
+    """Return the weights that `choose` takes, and their name in a sentence. Nothing is fetched or converted.
+
+    They are those that YOLO_WEIGHTS names, else YOLO11n if somebody has exported it, else YOLOX-Nano if it was fetched,
+    else the shapes model.
+    """
+    if named := os.environ.get("YOLO_WEIGHTS"):
+        return named, _TOY if is_shapes(named) else f"YOLO_WEIGHTS: {Path(named).name}"
+    if weights.is_exported(Path(_YOLO11N)):
+        return _YOLO11N, "YOLO11n: 80 kinds of everyday objects (39 AP on COCO)"
+    network = everyday.network(settings.CACHE_DIR)
+    return (str(network), _NANO) if everyday.is_here(network) else (str(SHAPES), _NO_NANO)
 
 
-def everyday() -> bytes:
-    """Return a photo of everyday objects: the street scene, or without ultralytics a portrait that matplotlib ships."""
-    if importlib.util.find_spec("ultralytics"):
-        return bus()
-    return _shipped("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
+def repeatable() -> str:
+    """Return YOLO_WEIGHTS, else the shapes model: what is measured must not depend on what this machine has fetched."""
+    return os.environ.get("YOLO_WEIGHTS") or str(SHAPES)
+
+
+def suiting(name: str) -> bytes:
+    """Return a photo with objects that these weights know."""
+    return DRAWING.read_bytes() if is_shapes(name) else everyday_photo()
+
+
+def is_shapes(name: str) -> bool:
+    """Return whether these are the weights of the shapes model."""
+    return Path(name).resolve() == SHAPES
+
+
+def everyday_photo() -> bytes:
+    """Return a photo of everyday objects: the street scene, or the portrait where ultralytics is not installed."""
+    return bus() if importlib.util.find_spec("ultralytics") else portrait()
+
+
+def portrait() -> bytes:
+    """Return the portrait that matplotlib ships: Grace Hopper, in a photograph of the US Navy."""
+    return shipped("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
 
 
 def bus() -> bytes:
     """Return the street scene that ultralytics ships."""
-    return _shipped("ultralytics", "assets/bus.jpg")
+    return shipped("ultralytics", "assets/bus.jpg")
 
 
-def _shipped(package: str, file: str) -> bytes:
+def shipped(package: str, file: str) -> bytes:
     """Return a file of a package without importing the package (and torch or so with it)."""
     found = importlib.util.find_spec(package)
     assert found is not None
     assert found.origin is not None
     return (Path(found.origin).parent / file).read_bytes()
-
-
-def drawn() -> DrawnPhoto:
-    """Return a drawing that suits the shapes model, and what is on it."""
-    return draw_photo(seed=7, width=960, height=720, objects=6)
-
-
-def _jpeg(photo: DrawnPhoto) -> bytes:
-    buffer = BytesIO()
-    photo.image.save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-def _reachable(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, timeout=3).close()
-    except OSError:
-        return False
-    return True

@@ -18,7 +18,7 @@ import httpx
 from django.conf import settings
 
 from botsite import aws, logs, secret_store
-from botsite.bot import language
+from botsite.bot.words import language
 from deploy import provision
 from deploy.certificates import self_signed
 from deploy.local import ministack, roles
@@ -94,11 +94,6 @@ class LocalStack:
             self.stop()
 
     @property
-    def bot_token(self) -> str:
-        """Return the token that is stored where sites read it."""
-        return self.env["TELEGRAM_TOKEN"]
-
-    @property
     def certificate(self) -> Path:
         """Return the file of the load balancer's self-signed certificate."""
         return self.folder / "certificate.pem"
@@ -154,9 +149,10 @@ class LocalStack:
         self._key.touch(mode=0o600)
         self._key.write_bytes(pair.key)
         self.env |= described
-        aws.client("secretsmanager").put_secret_value(
-            SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=self.bot_token
-        )
+        if token := self.env["TELEGRAM_TOKEN"]:
+            aws.client("secretsmanager").put_secret_value(
+                SecretId=self.env["TELEGRAM_TOKEN_SECRET"], SecretString=token
+            )
         self.env |= secret_store.read(self.env["SERVICE_SECRETS"].split(","), REGION, self.endpoint)
         # Ids are derived with the first key.
         self.env["PREDICTION_ID_KEY"] = self.env["RESULTS_KEY"]

@@ -1,17 +1,18 @@
 """Print what `provision` would do and what the service costs."""
 
+import math
 from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
 
-from botsite.bot import rate_limit
+from botsite.bot.telegram import rate_limit
 from deploy import costs, forecast, provision
 from deploy.cfn.template import Template
 from deploy.management.base import change_table, cost_table
 from deploy.provision import Order
 from metrics.machine_types import AS_OF, REGION, TYPES
-from metrics.simulator import by_type, tuning
+from metrics.simulator import by_type
 from metrics.simulator.by_type import Estimate
 
 
@@ -52,9 +53,15 @@ def _load(console: Console, photos: int, names: Mapping[str, str]) -> None:
     best = by_type.cheapest(found, float(names["LatencyGoalSeconds"]))
     console.print(f"Cheapest: {best.kind.name}." if best else "No type is fast enough.")
     if kind := TYPES.get(names["WorkerType"]):
-        for line in tuning.sends(1 / rate_limit.BOT.interval_seconds, kind.photos_per_second):
-            console.print(line)
+        console.print(_sending_limit(1 / rate_limit.BOT.interval_seconds, kind.photos_per_second))
     console.print("Photos/s: a photo's CPU time as measured on one core (docs/speed.md), on the type's whole cores.")
+
+
+def _sending_limit(per_second: float, photos_per_second: float) -> str:
+    """Say from how many machines on the bot's limit of messages decides how soon an answer comes."""
+    enough = math.ceil(per_second / photos_per_second)
+    machines = "one machine" if enough == 1 else f"{enough} machines"
+    return f"The bot may send {per_second:g} messages/s: with more than {machines}, answers come no earlier."
 
 
 def _load_table(photos: int, found: list[Estimate], maximum: int) -> Table:

@@ -6,7 +6,7 @@ import os
 from django.core.management.base import CommandError
 from rich.console import Console
 
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy.service import Service
 from deploy.webhook import bot
 

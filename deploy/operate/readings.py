@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.core.exceptions import ImproperlyConfigured
 
 from botsite import logs
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from botsite.staff.sources import Reading
 from deploy import background
 from deploy.cfn import remedies

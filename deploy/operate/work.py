@@ -32,11 +32,20 @@ def photos(service: Service) -> Seen:
     found = recent.read(_SECONDS, table=service.setting("PREDICTIONS_TABLE"))
     waits = {f"p{percent}_ms": found.percentile(percent) for percent in (50, 95)}
     counts = {"failed": found.failed, "refused": found.refused, "undeliverable": found.undeliverable}
-    data = {"photos": found.photos, "minutes": _SECONDS / 60, "answered": found.answered, **waits, **counts}
+    data = {
+        "photos": found.photos,
+        "model": found.model,
+        "minutes": _SECONDS / 60,
+        "answered": found.answered,
+        **waits,
+        **counts,
+    }
     p50, p95 = map(timeline.readable, waits.values())
     more = "more than " if found.sampled else ""
     waited = f"p50 {p50}, p95 {p95} of {count(found.answered, 'answer')}"
     lines = [Line(f"{more}{count(found.photos, 'photo')} in the last hour; {waited}")]
+    if found.model:
+        lines.append(Line(f"the newest was answered by {found.model}"))
     if any(counts.values()):
         least = " or more" if found.more else ""
         ends = ", ".join(f"{number}{least} {name}" for name, number in counts.items() if number)

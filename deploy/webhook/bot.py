@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws, logs
-from botsite.bot import language
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import language
 from deploy.certificates import acm
 from deploy.cfn.cloudformation import Stack, StackError
 from deploy.service import Service

@@ -10,7 +10,7 @@ from telegram import Bot
 from telegram import error as api
 from telegram.request import HTTPXRequest
 
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy import background
 
 WHERE_FROM = (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from telegram import Bot
 
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy.webhook import bot_api
 
 

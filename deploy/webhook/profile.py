@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from telegram import Bot
 
 from botsite import logs
-from botsite.bot import language, replies
-from botsite.bot.language import gettext, speaking
+from botsite.bot.words import language, replies
+from botsite.bot.words.language import gettext, speaking
 from deploy import background
 from deploy.webhook import bot_api
 

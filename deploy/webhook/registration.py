@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from telegram import Bot, InputFile, WebhookInfo
 
 from botsite import logs
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy.webhook import bot_api
 
 PATH = "/telegram/webhook"

@@ -6,13 +6,14 @@ mapped, and runs a damaged one.
 
 import hashlib
 import os
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import structlog
 from django.conf import settings
 
+from detection.model import weights
 from detection.model.letterbox import Size
 
 log = structlog.get_logger()
@@ -24,46 +25,30 @@ _DEVICE, _OPTIONS = "CPU", {"PERFORMANCE_HINT": "THROUGHPUT", "ENABLE_CPU_PINNIN
 _DIGEST_BYTES = 32
 
 
-def load(folder: Path, size: Size) -> Any:
-    """Return the OpenVINO export in `folder`, compiled for images of (height, width, 3) BGR bytes."""
-    # Otherwise importing openvino reports to a statistics service.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino as ov
+def load(network: Path, size: Size, prepare: Callable[[Any, Any], Any]) -> Any:
+    """Return an OpenVINO network (.xml), compiled for images of (height, width).
 
+    `prepare` has openvino and the network, and returns it with what its family does to an image.
+    """
+    ov = weights.openvino()
     core = ov.Core()
-    file = _file(folder, size)
+    file = _file(network, size, prepare)
     if blob := _read(file):
         try:
             return core.import_model(blob, _DEVICE, _OPTIONS)
         except RuntimeError as error:
             # It says which CPU and which OpenVINO it is for.
             log.info("compiled_model_refused", file=file.name, error=str(error))
-    compiled = core.compile_model(_prepared(ov, core, folder, size), _DEVICE, _OPTIONS)
+    model = core.read_model(network)
+    model.reshape([1, 3, *size])
+    compiled = core.compile_model(prepare(ov, model), _DEVICE, _OPTIONS)
     _write(file, compiled)
     return compiled
 
 
-def _prepared(ov: Any, core: Any, folder: Path, size: Size) -> Any:
-    """Read the model, and have it take a BGR image of bytes and scale it to 0-1 RGB by itself."""
-    model = core.read_model(_network(folder))
-    model.reshape([1, 3, *size])
-    steps = ov.preprocess.PrePostProcessor(model)
-    image = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    image.set_color_format(ov.preprocess.ColorFormat.BGR)
-    convert = steps.input().preprocess().convert_element_type(ov.Type.f32)
-    convert.convert_color(ov.preprocess.ColorFormat.RGB).scale(255.0)
-    steps.input().model().set_layout(ov.Layout("NCHW"))
-    return steps.build()
-
-
-def _network(folder: Path) -> Path:
-    return next(folder.glob("*.xml"))
-
-
-def _file(folder: Path, size: Size) -> Path:
+def _file(network: Path, size: Size, prepare: Callable[..., Any]) -> Path:
     """Return where the cache has, or would have, the model for this size. The name depends on all that went into it."""
-    network = _network(folder)
-    digest = hashlib.sha256(repr((_VERSION, _OPTIONS)).encode())
+    digest = hashlib.sha256(repr((_VERSION, _OPTIONS, prepare.__module__)).encode())
     for part in (network, network.with_suffix(".bin")):
         digest.update(part.read_bytes())
     cache: Path = settings.CACHE_DIR / "compiled"

@@ -7,13 +7,14 @@ long is replaced, and the file refused. The process that holds the service's sec
 import ctypes
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,7 @@ _IDLE_BYTES = 100 << 20
 _IMAGE_SECONDS = 60.0
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
+_PR_SET_DUMPABLE = 4
 # One thread of libvips and one arena of malloc take the least memory; a temporary file cannot be opened.
 _ENVIRONMENT = {"VIPS_CONCURRENCY": "1", "MALLOC_ARENA_MAX": "1", "VIPS_DISC_THRESHOLD": "4g"}
 
@@ -145,8 +147,9 @@ class _Child:
 
     def __init__(self, script: Path) -> None:
         """Start it and wait until it is ready. Raise RuntimeError if it ends before that."""
+        _hide_memory()
         command = [sys.executable, "-I", str(script), str(int(settings.PHOTO_MAX_MEGAPIXELS * 1e6))]
-        # In a session of its own, so that Ctrl-C lets the worker finish its photos.
+        # In a session of its own, so that Ctrl-C lets the worker finish its photos. What it starts ends with it.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -205,8 +208,10 @@ class _Child:
         self.busy = not last
 
     def end(self) -> None:
-        """Kill it and close its pipes."""
-        self._process.kill()
+        """Kill it, and whatever it may have started, and close its pipes."""
+        # Of a group whose processes have all ended, macOS says that it isn't ours.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe
@@ -278,6 +283,12 @@ class Rows:
             rows = np.empty((min(_ROWS, height - top), width, 3), np.uint8)
             self._reply.read(rows)
             yield rows
+
+
+def _hide_memory() -> None:
+    """Keep other processes of this user, such as the child, from reading this one's memory and environment."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _return_free_memory() -> None:

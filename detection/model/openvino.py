@@ -1,6 +1,7 @@
-"""Run a detector that ultralytics exported to OpenVINO, with OpenVINO alone: no torch in the process.
+"""Run a detector that ultralytics exported to OpenVINO, or that says the same of itself, with OpenVINO alone.
 
-It finds the same boxes as `YOLO(folder).predict` with three quarters of its CPU and 270 MB less: ultralytics runs one
+That is: RGB from 0 to 1 goes in, boxes in pixels with a score for each label come out, overlapping ones among them. It
+finds the same boxes as `YOLO(folder).predict` with three quarters of its CPU and 270 MB less: ultralytics runs one
 image at a time on all cores; here each core has an image of its own. Anything but a plain detector is left to
 ultralytics.
 """
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from queue import LifoQueue
 from typing import Any
 
 import numpy as np
@@ -17,50 +19,87 @@ import yaml
 from numpy.typing import NDArray
 
 from detection.model import compiling
+from detection.model.detector import BOXES_AT_MOST, FLOOR
 from detection.model.letterbox import Placement, Size, choose, letterbox, shapes
-from detection.schemas import Detection
+from detection.schemas import LEAST, Detection
 
-# Of an image, and the least confidence that counts if it is not CONFIDENCE.
-Predict = Callable[..., list[Detection]]
-
-# Least confidence of what is found: most of it is not shown, but somebody may ask for it. ultralytics' defaults for
-# `predict`: IoU above which two boxes are one object, maximum of boxes.
-CONFIDENCE = 0.1
+# IoU above which two boxes are one object: ultralytics' default for `predict`.
 OVERLAP = 0.7
-BOXES_AT_MOST = 300
 
 
-def is_plain_detector(folder: Path) -> bool:
-    """Return whether the folder is an OpenVINO export of a detector without built-in suppression."""
-    if not (folder / "metadata.yaml").is_file() or not list(folder.glob("*.xml")):
+class Export:
+    """An export, compiled and warmed up. Each core processes an image of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        about = _about(folder)
+        self.labels = {int(number): str(label) for number, label in about["names"].items()}
+        self.confidence = float(about.get("confidence", LEAST))
+        self._sizes = sizes_of(folder)
+        self._compiled = _once(partial(compiled, folder))
+        blank = np.zeros((480, 640, 3), np.uint8)
+        optimal = self._compiled(choose(blank.shape[:2], self._sizes)).get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self.at_once = min(optimal, os.cpu_count() or 1)
+        # For each image that is processed at once, a request of its own for each size.
+        self._free: LifoQueue[dict[Size, Any]] = LifoQueue()
+        every: list[dict[Size, Any]] = [{} for _ in range(self.at_once)]
+        for requests in every:
+            # The first prediction allocates.
+            self._predict(requests, blank, FLOOR)
+            self._free.put(requests)
+
+    def predict(self, image: NDArray[np.uint8], least: float = FLOOR) -> list[Detection]:
+        """Return what is in a (height, width, 3) BGR image. The first photo of a size waits for compiling."""
+        requests = self._free.get()
+        try:
+            return self._predict(requests, image, least)
+        finally:
+            self._free.put(requests)
+
+    def _predict(self, requests: dict[Size, Any], image: NDArray[np.uint8], least: float) -> list[Detection]:
+        size = choose(image.shape[:2], self._sizes)
+        if size not in requests:
+            requests[size] = self._compiled(size).create_infer_request()
+        boxed, placement = letterbox(image, size)
+        request = requests[size]
+        request.infer([boxed[None]], share_inputs=True, share_outputs=True)
+        corners, confidences, numbers = suppress(request.get_output_tensor().data[0], least)
+        return _detections(corners, confidences, numbers, placement, image.shape, self.labels)
+
+
+def runs(path: Path) -> bool:
+    """Return whether the path is an OpenVINO export of a detector without built-in suppression."""
+    if not (path / "metadata.yaml").is_file() or not list(path.glob("*.xml")):
         return False
-    about = _about(folder)
+    about = _about(path)
     built_in = about.get("end2end") or (about.get("args") or {}).get("nms")
     return about.get("task") == "detect" and about.get("channels", 3) == 3 and not built_in
 
 
-def load(folder: Path) -> tuple[dict[int, str], list[Predict]]:
-    """Compile the model and warm it up; return its labels, and a function for each image that it processes at once.
-
-    A function takes a (height, width, 3) BGR image and may be called by one thread at a time.
-    """
-    about = _about(folder)
-    labels = {int(number): str(label) for number, label in about["names"].items()}
-    sizes = sizes_of(folder)
-    compiled = _once(partial(compiling.load, folder))
-    blank = np.zeros((480, 640, 3), np.uint8)
-    requests = compiled(choose(blank.shape[:2], sizes)).get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
-    predictors = [_predictor(compiled, labels, sizes) for _ in range(min(requests, os.cpu_count() or 1))]
-    for predict in predictors:
-        # The first prediction allocates.
-        predict(blank)
-    return labels, predictors
+def load(path: Path) -> Export:
+    """Load the export at the path."""
+    return Export(path)
 
 
 def prepare(folder: Path) -> None:
     """Compile the model for every size that photos get, into the cache."""
     for size in sizes_of(folder):
-        compiling.load(folder, size)
+        compiled(folder, size)
+
+
+def compiled(folder: Path, size: Size) -> Any:
+    """Return the network, compiled for images of (height, width, 3) BGR bytes."""
+    return compiling.load(next(folder.glob("*.xml")), size, _from_bytes)
+
+
+def _from_bytes(ov: Any, model: Any) -> Any:
+    """Have the network take a BGR image of bytes and scale it to 0-1 RGB by itself."""
+    steps = ov.preprocess.PrePostProcessor(model)
+    image = steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
+    image.set_color_format(ov.preprocess.ColorFormat.BGR)
+    convert = steps.input().preprocess().convert_element_type(ov.Type.f32)
+    convert.convert_color(ov.preprocess.ColorFormat.RGB).scale(255.0)
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    return steps.build()
 
 
 def sizes_of(folder: Path) -> list[Size]:
@@ -72,7 +111,7 @@ def sizes_of(folder: Path) -> list[Size]:
 
 
 def _about(folder: Path) -> Any:
-    """Return what ultralytics wrote about its export."""
+    """Return what the export says of itself."""
     return yaml.safe_load((folder / "metadata.yaml").read_text())
 
 
@@ -87,26 +126,9 @@ def _once(compute: Callable[[Size], Any]) -> Callable[[Size], Any]:
     return once
 
 
-def _predictor(compiled: Callable[[Size], Any], labels: dict[int, str], sizes: list[Size]) -> Predict:
-    """Return a function that has a request of its own for each size. The first photo of a size waits for compiling."""
-    requests: dict[Size, Any] = {}
-
-    def predict(image: NDArray[np.uint8], least: float = CONFIDENCE) -> list[Detection]:
-        size = choose(image.shape[:2], sizes)
-        if size not in requests:
-            requests[size] = compiled(size).create_infer_request()
-        boxed, placement = letterbox(image, size)
-        request = requests[size]
-        request.infer([boxed[None]], share_inputs=True, share_outputs=True)
-        corners, confidences, numbers = suppress(request.get_output_tensor().data[0], least)
-        return _detections(corners, confidences, numbers, placement, image.shape, labels)
-
-    return predict
-
-
 def suppress(
     output: NDArray[np.float32],
-    least: float = CONFIDENCE,
+    least: float = FLOOR,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.intp]]:
     """Return corners (n, 4), confidences (n,) and label numbers (n,) of the objects, most confident first.
 

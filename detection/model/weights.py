@@ -48,11 +48,19 @@ def ultralytics() -> Any:
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     os.environ.setdefault("YOLO_VERBOSE", "false")
     settings.CACHE_DIR.mkdir(parents=True, exist_ok=True)
-    # Otherwise importing openvino, which ultralytics does, reports to a statistics service.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    # Before ultralytics does.
+    openvino()
     import ultralytics
 
     return ultralytics
+
+
+def openvino() -> Any:
+    """Import openvino, which would otherwise report to a statistics service."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 def check(name: str) -> None:
@@ -63,7 +71,7 @@ def check(name: str) -> None:
     path = Path(name)
     if not path.exists() and (path.suffix != ".pt" or path.parent != Path()):
         raise WeightsMissing(f"YOLO_WEIGHTS names {name}, which does not exist.")
-    if path.suffix == ".pt" and not can_export() and not _is_exported(path):
+    if path.suffix == ".pt" and not can_export() and not is_exported(path):
         raise WeightsMissing(_NEEDS_PYTORCH)
 
 
@@ -79,7 +87,7 @@ def ready(name: str) -> Path:
 
 
 def locate(path: Path, sha256: str = "") -> Path:
-    """Return the `.pt` file: where it says, else in the cache, else downloaded by ultralytics into the cache.
+    """Return the file: where it says, else in the cache, else downloaded by ultralytics into the cache.
 
     Raise WeightsRefused if it has not the SHA-256 that is named, or that the published file of its name has. Nothing is
     downloaded without one.
@@ -138,15 +146,18 @@ def export(weights: Path, calibration: Path | None = None) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         copy = shutil.copy(weights, Path(folder) / weights.name)
         options = {"quantize": 8, "data": str(calibration)} if calibration else {"quantize": 16}
-        made = ultralytics().YOLO(copy).export(format="openvino", dynamic=True, **options)
-        try:
-            Path(made).rename(target)
-        except OSError:
-            # Another process was faster; a folder is never replaced while somebody may be loading it.
-            if not target.is_dir():
-                raise
+        keep(Path(ultralytics().YOLO(copy).export(format="openvino", dynamic=True, **options)), target)
     log.info("weights_exported", model=target.name)
     return target
+
+
+def keep(made: Path, target: Path) -> None:
+    """Move a folder that is complete, in one step. One that another process made meanwhile stays: it may be in use."""
+    try:
+        made.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def _at_hand(path: Path) -> Path | None:
@@ -158,7 +169,8 @@ def _cached(path: Path) -> Path:
     return folder / path.name
 
 
-def _is_exported(path: Path) -> bool:
+def is_exported(path: Path) -> bool:
+    """Return whether the `.pt` file, here or in the cache, was exported already."""
     found = _at_hand(path)
     return found is not None and any(exported(found, precision).is_dir() for precision in ("int8", "fp16"))
 

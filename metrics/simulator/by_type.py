@@ -46,13 +46,13 @@ def estimates(
         yield Estimate(kind, replace(found[speed], kind=kind))
 
 
-def cheapest(found: Sequence[Estimate], goal_seconds: float) -> Estimate | None:
+def cheapest(found: Sequence[Estimate], goal_seconds: float, percent: float = 95) -> Estimate | None:
     """Return the cheapest of the types for which there are images, None if there is no such type.
 
-    95 % of the photos have to be answered within the goal, or in twice the time of the fastest type, however long that
-    is: cold starts and Telegram's limit are the same for all.
+    So many percent of the photos have to be answered within the goal, or in twice the time of the fastest type, however
+    long that is: cold starts and Telegram's limit are the same for all.
     """
     possible = [one for one in found if not one.kind.arm]
-    fastest = min((one.result.latency(95) for one in possible), default=0.0)
-    enough = [one for one in possible if one.result.latency(95) <= max(goal_seconds, 2 * fastest)]
+    fastest = min((one.result.latency(percent) for one in possible), default=0.0)
+    enough = [one for one in possible if one.result.latency(percent) <= max(goal_seconds, 2 * fastest)]
     return min(enough, key=lambda one: one.result.dollars, default=None)

@@ -2,13 +2,13 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from deploy.images import ami, builder, roles
 from deploy.images.roles import Place
-from deploy.local.sample import SHAPES_WEIGHTS
 from deploy.service import Service
 from tests.support.baking import WEB, Boot, an_image, left
 
@@ -58,7 +58,6 @@ def test_bake_plan_does_nothing(run: Callable[..., str], prefix: str, place: Pla
             ["yolo5", "--weights", "nothing.pt"],
             r"--weights nothing.pt is neither a .pt file nor a folder NAME_openvino",
         ),
-        (["yolo5", "--weights", str(SHAPES_WEIGHTS), "--weights-sha256", "0" * 64], "and not 0000.*nothing was baked"),
         (["yolo5", "--weights-sha256", "0" * 64], "--weights-sha256 is for --weights FILE.pt"),
         (["yolo5", "--keep", "0"], "--keep must be at least 1"),
         (["yolo5", "--version", "v 1"], "--version 'v 1' can't be a container tag"),
@@ -67,6 +66,12 @@ def test_bake_plan_does_nothing(run: Callable[..., str], prefix: str, place: Pla
 def test_invalid_bake_options_are_rejected(run: Callable[..., str], arguments: list[str], complaint: str) -> None:
     with pytest.raises(CommandError, match=complaint):
         run(*arguments)
+
+
+def test_weights_with_another_checksum_are_not_baked(run: Callable[..., str], tmp_path: Path) -> None:
+    (file := tmp_path / "own.pt").write_bytes(b"weights")
+    with pytest.raises(CommandError, match=r"and not 0000.*nothing was baked"):
+        run("yolo5", "--weights", str(file), "--weights-sha256", "0" * 64)
 
 
 def test_interrupted_bake_reports_nothing_left(

@@ -1,6 +1,7 @@
 """`provision --rebake` bakes the usual images again, and no image with something else inside."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,38 @@ def test_usual_images_may_be_baked_again(prefix: str, place: Place, tags: Mappin
     rebaking.check(Service(prefix), list(roles.ROLES), {})
     with pytest.raises(StackError, match="Yolo5ImageId and --rebake of yolo5 exclude each other"):
         rebaking.check(Service(prefix), ["yolo5"], {"Yolo5ImageId": "ami-1"})
+
+
+def exported(tmp_path: Path, name: str) -> Path:
+    """Return what passes for an exported model."""
+    folder = tmp_path / f"{name}_openvino_model"
+    folder.mkdir()
+    (folder / "metadata.yaml").touch()
+    return folder
+
+
+def test_named_weights_replace_own_model(prefix: str, place: Place, tmp_path: Path) -> None:
+    weights = exported(tmp_path, "yolox_nano")
+    assert rebaking.outdated(Service(prefix), weights) == []
+    baked_with(prefix, {"Model": "mine", "WeightsSha256": "abc"})
+    rebaking.check(Service(prefix), ["yolo5"], {}, weights)
+    assert rebaking.outdated(Service(prefix), weights) == ["yolo5"]
+    assert rebaking.outdated(Service(prefix), None) == []
+    with pytest.raises(StackError, match="Yolo5ImageId and --weights exclude each other"):
+        rebaking.check(Service(prefix), [], {"Yolo5ImageId": "ami-1"}, weights)
+
+
+def test_named_weights_are_baked_once(
+    prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(roles, "place", lambda service: place)
+    machine, weights = boot(prefix), exported(tmp_path, "yolox_nano")
+    rebaking.bake_role(Service(prefix), "yolo5", silent, weights=weights)
+    image = ami.newest(Service(prefix), "yolo5")
+    assert image is not None
+    assert image.tags["Model"] == "yolox_nano"
+    assert any("MODEL=yolox_nano" in command for command in machine.commands)
+    assert rebaking.outdated(Service(prefix), weights) == []
 
 
 def test_rebake_makes_newest_image_and_prunes(

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -11,6 +12,8 @@ from django.conf import settings
 
 from deploy.cfn.cloudformation import StackError
 from deploy.images import source
+from deploy.local import everyday
+from detection.model import openvino
 
 
 def test_custom_weights_are_packed_without_owner(tmp_path: Path) -> None:
@@ -29,6 +32,29 @@ def test_exported_folder_is_named_without_its_ending(tmp_path: Path) -> None:
         source.model(folder)
     (folder / "metadata.yaml").touch()
     assert source.model(folder) == "mine"
+
+
+@pytest.mark.parametrize("given", ["yolox_nano", "yolox_nano.onnx"])
+def test_yolox_is_converted_before_the_bake(
+    given: str, yolox_nano: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
+    (tmp_path / "weights").mkdir()
+    shutil.copy(yolox_nano, everyday.network(tmp_path))
+    weights = Path(given) if given == "yolox_nano" else everyday.network(tmp_path)
+    folder = source.ready(weights)
+    assert folder is not None
+    assert openvino.runs(folder)
+    assert source.model(folder) == f"yolox_nano-{everyday.SHA256[:12]}-fp16"
+    assert source.ready(folder) == folder
+
+
+def test_weights_that_no_builder_can_use_are_rejected(tmp_path: Path) -> None:
+    (network := tmp_path / "other.onnx").write_bytes(b"no network")
+    with pytest.raises(StackError, match="OpenVINO can't read"):
+        source.ready(network)
+    with pytest.raises(StackError, match="nor yolox_nano once `make demo` has fetched it"):
+        source.ready(Path("yolox_huge"))
 
 
 def test_untracked_files_are_not_packed() -> None:

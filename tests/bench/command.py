@@ -1,7 +1,6 @@
 """Run what the command line asks for, and show how far it is."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -41,7 +40,7 @@ def run(description: str) -> None:
         sys.exit(str(error))
     file = FOLDER / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     result.save(file, vars(options))
-    _say(result, options.settings, file)
+    _say(result, options, file)
 
 
 def _measure(options: argparse.Namespace, designs: list[Design]) -> Result:
@@ -90,9 +89,10 @@ def _line(run: Run) -> str:
     )
 
 
-def _say(result: Result, names: list[str], file: Path) -> None:
+def _say(result: Result, options: argparse.Namespace, file: Path) -> None:
     """Print the tables, as Markdown that can be pasted."""
-    parts = [f"{name}: {SETTINGS[name].sentence}\n\n{result.table(name)}" for name in names]
+    weights = f"Weights: {Path(options.weights).name}"
+    parts = [f"{name}: {SETTINGS[name].sentence} {weights}.\n\n{result.table(name)}" for name in options.settings]
     sys.stdout.write("\n\n".join([*parts, *result.notes(), f"Single measurements: {file}"]) + "\n")
 
 
@@ -100,14 +100,15 @@ def _options(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    chosen = os.environ.get("YOLO_WEIGHTS") or str(sample.SHAPES)
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each design in each setting (default 3)")
     parser.add_argument(
         "--jobs", type=int, default=240, help="photos in one measurement; loop and defaults get fewer (default 240)"
     )
     parser.add_argument("--designs", nargs="+", choices=DESIGNS, default=list(DESIGNS), help="default: all")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS), help="default: both")
-    parser.add_argument("--weights", default=chosen, help="default: YOLO_WEIGHTS, else the committed model of shapes")
+    parser.add_argument(
+        "--weights", default=sample.repeatable(), help="default: YOLO_WEIGHTS, else the committed model of shapes"
+    )
     parser.add_argument(
         "--square",
         default="",

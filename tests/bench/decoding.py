@@ -29,8 +29,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, _worker() as worker:
         assert worker.stdin
         assert worker.stdout
-        worker.stdout.readline()
-        _say(f"worker, idle: {meter.pss_mb(worker.pid):.0f} MB PSS")
+        name = worker.stdout.readline().strip()
+        _say(f"worker with {name}, idle: {meter.pss_mb(worker.pid):.0f} MB PSS")
         _say(f"{'file':45} {'decode, CPU ms':>15} {'peak PSS, MB':>13}  outcome")
         for file, times in _files(Path(name)):
             worker.stdin.write(json.dumps([str(file), times]) + "\n")
@@ -110,7 +110,7 @@ def _work() -> None:
             DECODER.decode(data)
 
     model = yolo.load()
-    _say("ready")
+    _say(model.name)
     for line in sys.stdin:
         name, times = json.loads(line)
         data = Path(name).read_bytes()

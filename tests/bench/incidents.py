@@ -36,11 +36,13 @@ def main() -> None:
     from deploy.local.telegram.client import TelegramUser
     from tests.support import incidents, turn
 
-    chosen = sample.choose()
-    with tempfile.TemporaryDirectory() as folder, LocalStack(Path(folder), chosen.weights).running() as stack:
+    weights = sample.repeatable()
+    sys.stdout.write(f"weights: {Path(weights).name}\n")
+    photo = sample.suiting(weights)
+    with tempfile.TemporaryDirectory() as folder, LocalStack(Path(folder), weights).running() as stack:
         stack.adopt("PREDICTIONS_TABLE", "JOBS_QUEUE_URL")
         with turn.held("bury"):
-            incident = incidents.happens(stack, TelegramUser(stack.telegram_url, _CHAT_ID), chosen.photo)
+            incident = incidents.happens(stack, TelegramUser(stack.telegram_url, _CHAT_ID), photo)
             for row in incidents.ROWS:
                 took = [_seconds(incident, row) for _ in range(rounds)]
                 wall, cpu = (statistics.median(each) for each in zip(*took, strict=True))

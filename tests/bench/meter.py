@@ -31,8 +31,16 @@ def cpu(pid: int) -> Cpu:
 
 def pss_mb(pid: int) -> float:
     """Return the memory of a process and its children, MB; what they share with others counts in part (PSS)."""
-    infos = [process.memory_full_info() for process in _tree(pid)]
-    return sum(getattr(info, "pss", info.uss) for info in infos) / 1e6
+    return sum(map(_pss, _tree(pid))) / 1e6
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        info = process.memory_full_info()
+    except psutil.AccessDenied:
+        # A worker hides its memory once it has a decoder: of it, only root learns what is shared.
+        return int(process.memory_info().rss)
+    return int(getattr(info, "pss", info.uss))
 
 
 def _tree(pid: int) -> list[psutil.Process]:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from deploy.local import sample
-from deploy.local.shapes import draw
+from tests.shapes_model import draw
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _DRAWINGS = 6
@@ -17,7 +17,7 @@ def lay_out(target: Path, source: Path | None, weights: str) -> list[Path]:
     the two that ultralytics ships."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    if source is None and Path(weights).resolve() in (sample.SHAPES, sample.SHAPES_WEIGHTS):
+    if source is None and sample.is_shapes(weights):
         for seed in range(_DRAWINGS):
             draw.draw_photo(seed, width=960, height=720, objects=6).image.save(target / f"{seed}.jpg", quality=90)
     else:

@@ -42,15 +42,15 @@ def _cpu_ms(folder: Path) -> float:
     from detection.picture import pixels, render
     from detection.schemas import EVERYTHING
 
-    labels, (predict, *_) = openvino.load(folder)
+    export = openvino.load(folder)
     photo = sample.bus()
 
     def box() -> None:
         jpeg = pixels.ordinary_jpeg(photo)
         image = jpeg.decode() if jpeg else None
         assert image is not None
-        candidates = predict(image)
-        scene = render.Scene(image, candidates, {label: number for number, label in labels.items()})
+        candidates = export.predict(image)
+        scene = render.Scene(image, candidates, {label: number for number, label in export.labels.items()})
         render.picture(scene, choose(candidates, EVERYTHING))
 
     box()

@@ -168,36 +168,39 @@ def main() -> None:
     options = parser.parse_args()
     os.environ |= {"DJANGO_SETTINGS_MODULE": "botsite.settings", "LOG_FORMAT": "json"}
     django.setup()
-    runs = []
-    for run in _runs(options):
+    from deploy.local import sample
+
+    weights, runs = sample.repeatable(), []
+    for run in _runs(options, weights):
         _progress(str(run))
         runs.append(run)
     file = FOLDER / f"waiting-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    content = {"seconds": options.seconds, "ratios": _ratios(runs), "runs": [asdict(run) for run in runs]}
+    name = Path(weights).name
+    content = {"seconds": options.seconds, "weights": name, "ratios": _ratios(runs), "runs": [*map(asdict, runs)]}
     file.write_text(json.dumps(content, indent=1) + "\n")
-    _say(runs, file)
+    _say(runs, file, name)
     sys.exit(0 if all(run.kept for run in runs) else 1)
 
 
-def _runs(options: argparse.Namespace) -> Iterator[Run]:
+def _runs(options: argparse.Namespace, weights: str) -> Iterator[Run]:
     """Yield the runs, all on one stack: each rate without acknowledgements, then with them."""
     from deploy.local import sample
     from deploy.local.stack import LocalStack
 
-    chosen, jobs = sample.choose(), [0]
+    jobs = [0]
 
     def count(name: str, line: str) -> None:
         jobs[0] += name.startswith("yolo5") and '"event": "job_started"' in line
 
-    with LocalStack(FOLDER / "waiting", chosen.weights, _progress, count).running() as stack:
+    with LocalStack(FOLDER / "waiting", weights, _progress, count).running() as stack:
         control = TelegramControl(stack.telegram_url)
         control.set(rate_limits=True)
         plan = product(range(1, options.rounds + 1), options.rates, ("off", "on"))
         for number, (round_number, rate, acknowledge) in enumerate(plan):
             _progress(f"round {round_number}: {rate:g} photos/s, acknowledgements {acknowledge}")
             _replace_sites(stack, acknowledge)
-            people = _people(stack, control, number, chosen.photo)
+            people = _people(stack, control, number, sample.suiting(weights))
             before, newest = jobs[0], control.calls()[-1].number
             with people.pressing():
                 people.send(rate, options.seconds)
@@ -289,13 +292,13 @@ def _ratios(runs: Sequence[Run]) -> dict[str, float]:
     return {rate: round(median(each), 2) for rate, each in ratios.items()}
 
 
-def _say(runs: Sequence[Run], file: Path) -> None:
+def _say(runs: Sequence[Run], file: Path, weights: str) -> None:
     names = list(asdict(runs[0]))
     rows = [names, ["---"] * len(names), *([str(value) for value in asdict(run).values()] for run in runs)]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     ratios = ", ".join(f"{ratio} at {rate} photos/s" for rate, ratio in _ratios(runs).items())
     missed = "\n".join(_missed(runs)) or "No goal is missed."
-    sys.stdout.write(f"{table}\n\nAnswers' p95, on to off: {ratios}. Single runs: {file}\n{missed}\n")
+    sys.stdout.write(f"{table}\n\nAnswers' p95, on to off: {ratios}. Weights: {weights}. All runs: {file}\n{missed}\n")
 
 
 def _missed(runs: Sequence[Run]) -> Iterator[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import fnmatch
 import logging
-import os
 import random
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from django.conf import settings
 from rich.console import Console
@@ -55,8 +55,10 @@ def run(description: str) -> None:
         console.print("Stopped; this is what there was until then.")
         sys.exit(130)
     finally:
-        console.print(report.table(rows))
-        report.save(rows, FOLDER / "matrix.json", {"seed": options.seed, "unhurried": UNHURRIED})
+        name = Path(options.weights).name
+        console.print(report.table(rows, name))
+        about = {"seed": options.seed, "unhurried": UNHURRIED, "weights": name}
+        report.save(rows, FOLDER / "matrix.json", about)
     sys.exit(0 if all(row.kept for row in rows) else 1)
 
 
@@ -107,7 +109,7 @@ def _play_all(options: argparse.Namespace, chosen: Sequence[Cell], console: Cons
 
 
 def _scene(stack: ChaosStack, options: argparse.Namespace) -> Scene:
-    whole = sample.choose().photo
+    whole = sample.suiting(options.weights)
     photo = small(whole)
     scene = Scene(stack, TelegramControl(stack.telegram_url), photo, whole, options.people)
     first = scene.crowd(2)
@@ -142,7 +144,6 @@ def _options(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.chaos", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    chosen = os.environ.get("YOLO_WEIGHTS") or str(sample.SHAPES)
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="PATTERN", help="cells whose title matches, as by a shell"
     )
@@ -162,5 +163,7 @@ def _options(description: str) -> argparse.Namespace:
     )
     parser.add_argument("--hostile-files", type=int, metavar="N", help="only the first N kinds of hostile files")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="what the random run draws from")
-    parser.add_argument("--weights", default=chosen, help="default: YOLO_WEIGHTS, else the committed model of shapes")
+    parser.add_argument(
+        "--weights", default=sample.repeatable(), help="default: YOLO_WEIGHTS, else the committed model of shapes"
+    )
     return parser.parse_args()

@@ -12,7 +12,7 @@ from itertools import count
 
 from PIL import Image
 
-from botsite.bot import replies
+from botsite.bot.words import replies
 from deploy.local.processes import wait_until
 from deploy.local.telegram.client import ANSWERING, BotCall, Message, TelegramControl, TelegramUser
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from botsite.bot import replies
+from botsite.bot.words import replies
 from tests.chaos.cells import Cell, Scene, judge
 from tests.chaos.crowd import Crowd, Sent
 from tests.chaos.steady import p95, photos, while_calm

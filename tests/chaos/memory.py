@@ -177,8 +177,13 @@ def _tree(pid: int) -> Iterator[int]:
 
 def _pss(pid: int) -> int:
     # What has just ended uses nothing.
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1])
+    with suppress(FileNotFoundError, ProcessLookupError):
+        try:
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    return int(line.split()[1])
+        except PermissionError:
+            # A worker hides its memory once it has a decoder: of it, only root learns what is shared.
+            pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            return pages * os.sysconf("SC_PAGE_SIZE") // 1024
     return 0

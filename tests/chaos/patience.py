@@ -13,6 +13,7 @@ from typing import Any
 
 from django.apps import AppConfig
 
+from botsite.bot.telegram import sending
 from botsite.settings import *  # noqa: F403
 from botsite.settings import INSTALLED_APPS
 
@@ -80,10 +81,11 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
-    from botsite.bot import acknowledge, answer, api, connections, deliver, edits, rate_limit
+    from botsite.bot.answers import answer, deliver, waiting
+    from botsite.bot.telegram import client, edits, rate_limit
     from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
 
-    acknowledge._ROUND_SECONDS, edits._EDIT_AFTER_SECONDS = 0.5, 0.3
+    waiting._ROUND_SECONDS, edits._EDIT_AFTER_SECONDS = 0.5, 0.3
     answer._NOTIFY_AFTER = NOTIFY_AFTER
     deliver._FIRST_WAIT, deliver._LONGEST_WAIT = timedelta(seconds=3), timedelta(seconds=12)
     tasks._GIVE_BACK_SECONDS = 3.0
@@ -100,10 +102,10 @@ def _shorten_steps() -> None:
     sweep.JOB_LOST = timedelta(seconds=30)
     sweep.WORK, sweep.TURN = timedelta(seconds=5), timedelta(seconds=10)
     dead_letters._HIDDEN_SECONDS = 10
-    connections._SENDING_SECONDS, api.LONGEST_SEND_SECONDS = 4, 8
-    patient = vars(connections)["HTTPXRequest"]
+    client._SENDING_SECONDS, sending.LONGEST_SEND_SECONDS = 4, 8
+    patient = vars(client)["HTTPXRequest"]
 
     def impatient(**options: Any) -> Any:
         return patient(**options | {"read_timeout": 4, "write_timeout": 4})
 
-    vars(connections)["HTTPXRequest"] = impatient
+    vars(client)["HTTPXRequest"] = impatient

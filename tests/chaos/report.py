@@ -37,9 +37,9 @@ class Row:
         return self.tally.kept and not self.killed and not self.note.startswith((VOID, BROKEN))
 
 
-def table(rows: Sequence[Row]) -> Table:
+def table(rows: Sequence[Row], weights: str) -> Table:
     """Return the matrix for a terminal."""
-    made = Table(title="Faults and answers")
+    made = Table(title=f"Faults and answers, weights {weights}")
     for name in ("fault", ""):
         made.add_column(name, overflow="fold")
     for name in ("photos", "answers", "lost", "doubled", "allowed", "apologies", "stale", "killed", "recovered s"):

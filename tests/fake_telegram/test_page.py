@@ -60,6 +60,15 @@ def test_photo_is_answered_on_page(telegram: Fake, page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+def test_commands_and_addresses_can_be_clicked(telegram: Fake, page: Page) -> None:
+    telegram.bot(lambda bot: bot.send_message(CHAT, "😀 try /what, see https://e.org/a <b>now</b>"))
+    text = page.get_by_test_id("text")
+    expect(text).to_have_text(["😀 try /what, see https://e.org/a <b>now</b>"])
+    expect(text.get_by_role("link", name="https://e.org/a")).to_have_attribute("href", "https://e.org/a")
+    text.get_by_role("button", name="/what").click()
+    assert telegram.user().wait_for(lambda message: not message.from_bot).text == "/what"
+
+
 def test_photos_become_album_and_file_becomes_document(telegram: Fake, page: Page) -> None:
     photos: Any = [
         {"name": f"{side}.png", "mimeType": "image/png", "buffer": picture(side, side, "PNG")} for side in (90, 91)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import queries
 from tests.support import letters, operating, turn
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_until
 
 COMMANDS = (
     ["status"],
@@ -27,8 +28,12 @@ each_command = pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for 
 
 
 def test_state_is_shown(stack: LocalStack) -> None:
-    done = operating.manage("status", "--json", env=operating.of(stack))
-    assert json.loads(done.stdout)["webhook"]["url"] == stack.env["TELEGRAM_WEBHOOK_URL"], done.stderr
+    def webhook() -> str | None:
+        # It waits for seconds, and then says that this is not known: the machine may be busy.
+        shown = json.loads(operating.manage("status", "--json", env=operating.of(stack)).stdout)["webhook"]
+        return shown.get("url")
+
+    assert wait_until(webhook) == stack.env["TELEGRAM_WEBHOOK_URL"]
 
 
 def test_photo_is_traced(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
@@ -49,9 +54,15 @@ def test_dead_letters_are_listed_and_purged(stack: LocalStack) -> None:
     assert purged.stdout.endswith("Deleted 1 dead letter\n"), purged.stderr
 
 
+def is_known(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str] | None:
+    return None if "not within" in done.stdout else done
+
+
 @each_command
 def test_missing_service_is_one_line(stack: LocalStack, command: list[str]) -> None:
-    done = operating.manage(*command, "--prefix", "nosuch", env=operating.of(stack))
+    # It waits for seconds, and then says that this is not known: the machine may be busy.
+    done = wait_until(lambda: is_known(operating.manage(*command, "--prefix", "nosuch", env=operating.of(stack))))
+    assert done
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("CommandError: There is no service nosuch in us-east-1")
     assert len(done.stderr.splitlines()) == 1

@@ -3,6 +3,7 @@
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -47,12 +48,13 @@ def test_running_service_fits_one_screen(stack: LocalStack) -> None:
     assert [name for name in status.PARTS if not any(line[2:].startswith(f"{name} ") for line in lines)] == []
 
 
-def test_json_has_every_part(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
+def test_json_has_every_part(stack: LocalStack, user: TelegramUser, photo: bytes, weights: str) -> None:
     user.wait_for_reply(user.send_photo(photo))
     found = json.loads(run("status", "--json"))
     assert [name for name in status.PARTS if name.replace(" ", "_") not in found] == []
     assert [name for name, part in found.items() if "not_known" in part and name not in ("machines", "cost")] == []
     assert found["photos"]["photos"] >= 1
+    assert found["photos"]["model"] == Path(weights).name
     assert found["certificate"]["days"] > 300
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 
-from botsite.bot import bot_token
+from botsite.bot.telegram import client
 from deploy.local.telegram.client import TelegramControl
 from tests.support import emulators
 from tests.support.emulators import TOKEN
@@ -25,7 +25,7 @@ def control(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelegramCo
     monkeypatch.setattr(settings, "TELEGRAM_API_URL", server)
     monkeypatch.setattr(settings, "TELEGRAM_TOKEN", TOKEN)
     monkeypatch.setattr(settings, "TELEGRAM_WEBHOOK_SECRET", SECRET)
-    bot_token.current.cache_clear()
+    client.token.cache_clear()
     yield TelegramControl(server)
-    bot_token.current.cache_clear()
+    client.token.cache_clear()
     TelegramControl(server).reset(setup=True)

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from botsite.bot import language, replies
+from botsite.bot.words import language, replies
 from deploy.certificates import acm
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service

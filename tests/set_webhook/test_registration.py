@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy.certificates import self_signed
 from deploy.certificates.self_signed import Pair
 from deploy.local.telegram.client import TelegramControl, TelegramUser

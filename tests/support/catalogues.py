@@ -16,7 +16,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from botsite.bot import classes, language
+from botsite.bot.words import language
 from detection import sentences
 
 TEMPLATE = language.LOCALES / "bot.pot"
@@ -36,10 +36,11 @@ Texts = Mapping[Message, tuple[str, ...]]
 
 def messages() -> list[Message]:
     """Return each text of the bot, with its plural if it has one."""
-    files = [*sorted(Path(language.__file__).parent.glob("*.py")), Path(sentences.__file__)]
+    bot = Path(language.__file__).parents[1]
+    files = [*sorted(bot.rglob("*.py"), key=lambda file: file.name), Path(sentences.__file__)]
     found = [message for file in files for message in _marked(ast.parse(file.read_text()))]
-    names = [(classes.singular(label), classes.plural(label)) for label in classes.NAMED]
-    return [*dict.fromkeys(found), *names, *((classes.one(label),) for label in classes.NAMED)]
+    names = [(language.singular(label), language.plural(label)) for label in language.NAMED]
+    return [*dict.fromkeys(found), *names, *((language.one(label),) for label in language.NAMED)]
 
 
 def update() -> list[str]:

@@ -38,6 +38,11 @@ def start(
             process.wait()
 
 
+def open_to_others(folder: Path) -> list[str]:
+    """Return what other users of this machine may look into, of a folder and all that is in it."""
+    return [str(one) for one in (folder, *folder.rglob("*")) if one.stat().st_mode & 0o077]
+
+
 def runs(process: psutil.Process) -> bool:
     """Return whether a process is running; in a container, dead ones may stay zombies if PID 1 does not reap them."""
     try:

@@ -39,9 +39,9 @@ class Poll:
         return self.process.wait(60)
 
 
-def environment(telegram: str, token: str = TOKEN) -> dict[str, str]:
+def environment(telegram: str, token: str = TOKEN, **others: str) -> dict[str, str]:
     """Return the environment of a poll of the bot that a fake Telegram has."""
-    return {**os.environ, "TELEGRAM_API_URL": telegram, "TELEGRAM_TOKEN": token}
+    return {**os.environ, "TELEGRAM_API_URL": telegram, "TELEGRAM_TOKEN": token, **others}
 
 
 def command(folder: Path) -> list[str]:
@@ -66,12 +66,12 @@ def refused(telegram: str, folder: Path, token: str = TOKEN) -> str:
 
 
 @contextmanager
-def starting_poll(telegram: str, folder: Path) -> Iterator[Poll]:
+def starting_poll(telegram: str, folder: Path, **env: str) -> Iterator[Poll]:
     """Start a poll, and kill it in the end if it still runs."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "output").open("w") as output:
         process = subprocess.Popen(
-            command(folder), cwd=ROOT, env=lifeline.tied(environment(telegram)), stdout=output, stderr=output
+            command(folder), cwd=ROOT, env=lifeline.tied(environment(telegram, **env)), stdout=output, stderr=output
         )
     try:
         yield Poll(process, folder / "output")
@@ -81,8 +81,8 @@ def starting_poll(telegram: str, folder: Path) -> Iterator[Poll]:
 
 
 @contextmanager
-def running_poll(telegram: str, folder: Path) -> Iterator[Poll]:
+def running_poll(telegram: str, folder: Path, **env: str) -> Iterator[Poll]:
     """Run a poll that answers."""
-    with starting_poll(telegram, folder) as poll:
+    with starting_poll(telegram, folder, **env) as poll:
         poll.wait_for(READY)
         yield poll

@@ -25,7 +25,8 @@ import structlog
 from django.conf import settings
 
 from botsite import aws, celery, health, pause, secret_store
-from botsite.bot import bot_token, limits, rate_limit
+from botsite.bot.incoming import limits
+from botsite.bot.telegram import client, rate_limit
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
@@ -134,7 +135,7 @@ def check_readiness() -> None:
 
 def take_photo() -> None:
     """Do what a webhook does, from the token to the job."""
-    bot_token.current()
+    client.token()
     identity = uuid4().hex
     # A chat that has had no answer yet: Telegram's limit for one is no matter of permissions.
     rate_limit.reserve(rate_limit.chat(uuid4().int >> 80))

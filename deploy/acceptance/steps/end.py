@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy import teardown as removal
 from deploy.acceptance.context import Context
 from deploy.acceptance.results import Measure, StepFailed

@@ -27,6 +27,8 @@ _HOURS = timedelta(hours=3)
 _MARGINS = (timedelta(minutes=2), timedelta(seconds=30), timedelta(0))
 _FREE = re.compile(r"^(?P<what>Mem|Swap):\s+(?P<total>\d+)\s+(?P<used>\d+)", re.MULTILINE)
 _EVENTS_SECONDS = 5 * 60
+# Of the doctor: its machine has just done everything else.
+_PATIENCE_SECONDS = 60.0
 
 
 def memory(run: Context) -> Iterator[Measure]:
@@ -84,7 +86,7 @@ def doctor(run: Context) -> Iterator[Measure]:
     """Run every check."""
     # Without a bot nobody has given Telegram a webhook.
     names = [name for name in checks.CHECKS if run.options.bot or name not in ("token", "webhook")]
-    found = checks.run(run.service, names)
+    found = checks.run(run.service, names, timeout_seconds=_PATIENCE_SECONDS)
     for state, count in Counter(one.verdict.state for one in found).items():
         which = [one.name for one in found if one.verdict.state is state]
         yield Measure(state, count, "checks", "" if state is State.OK else ", ".join(which))

@@ -1,11 +1,12 @@
 """Ask Telegram for updates by long polling, whatever Telegram and the network do.
 
 Updates are taken as they are, not as python-telegram-bot's objects: one that it cannot read would otherwise come again
-forever and hold back all others. The site reads them (botsite/bot/updates.py).
+forever and hold back all others. The site reads them (botsite/bot/incoming/updates.py).
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -19,7 +20,12 @@ Say = Callable[[str], None]
 _POLL_SECONDS = 30
 _ANSWER_SECONDS = 15
 _AT_ONCE = 100
+# While updates are unanswered, Telegram gives them again at once instead of waiting for others.
+_AGAIN_SECONDS = 0.5
+# It gives no more than a batch: what is stuck for so long makes room, and is kept in memory only.
+_LOOKS_AT_MOST = 60
 _LONGEST_WAIT_SECONDS = 30.0
+_CONFIRM_SECONDS = 2
 _CONFLICT_SECONDS = 5.0
 _CONFLICTS_AT_MOST = 6
 _SPOKEN_LENGTH = 200
@@ -42,20 +48,50 @@ class _Conflict(_Later):
 
 
 class Asking:
-    """The long polling of one bot. `say` is called with what somebody should know, a line each."""
+    """The long polling of one bot. `say` is called with what somebody should know, a line each.
+
+    Telegram keeps an update for a day until it is confirmed, along with all before it: a bot that dies gets again what
+    it was working on. So only what is settled is confirmed, and nothing has to be kept here.
+    """
 
     def __init__(self, client: httpx.AsyncClient, token: str, say: Say) -> None:
         self._client, self._say = client, say
         self._address = f"{settings.TELEGRAM_API_URL.rstrip('/')}/bot{token}/getUpdates"
         self._answered = False
+        self._unsettled: set[int] = set()
+        self._following = 0
 
     async def batches(self) -> AsyncIterator[list[dict[str, Any]]]:
-        """Yield updates as they come. Each further step confirms those before: store them first. Raise Ended."""
-        offset = 0
+        """Yield updates as they come, each once. Raise Ended."""
+        looks = 0
         while True:
-            if batch := await self._next(offset):
-                offset = max(update["update_id"] for update in batch) + 1
-                yield batch
+            batch = await self._next(self._offset)
+            new = [update for update in batch if update["update_id"] >= self._following]
+            looks = 0 if new or len(batch) < _AT_ONCE else looks + 1
+            if new:
+                ids = {update["update_id"] for update in new}
+                self._unsettled |= ids
+                self._following = max(ids) + 1
+                yield new
+            elif batch:
+                if looks > _LOOKS_AT_MOST:
+                    self._unsettled -= {update["update_id"] for update in batch[: _AT_ONCE // 2]}
+                await asyncio.sleep(_AGAIN_SECONDS)
+
+    def settle(self, update_id: int) -> None:
+        """Have an update confirmed that needs nothing more, as soon as those before it need nothing more either."""
+        self._unsettled.discard(update_id)
+
+    async def confirm(self) -> None:
+        """Confirm what is settled, before the end."""
+        asked = {"offset": self._offset, "limit": 1, "timeout": 0}
+        with suppress(httpx.HTTPError):
+            await self._client.post(self._address, json=asked, timeout=_CONFIRM_SECONDS)
+
+    @property
+    def _offset(self) -> int:
+        """Return the oldest update that is not to be confirmed."""
+        return min(self._unsettled, default=self._following)
 
     async def _next(self, offset: int) -> list[dict[str, Any]]:
         """Ask until Telegram answers."""

@@ -5,21 +5,62 @@ botsite/views.py alone, and a handler that hangs or dies takes a site's process 
 """
 
 import asyncio
+import json
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
 from deploy.local.poll.asking import Say
-from deploy.local.poll.inbox import Update
 
+# Telegram itself drops updates after that time.
+_KEPT_SECONDS = 24 * 3600
 # What the webhook is registered with.
 _AT_ONCE = 40
 # Longer than the site ever takes.
 _ANSWER_SECONDS = 90
 _LONGEST_WAIT_SECONDS = 60.0
 _HEADER = "X-Telegram-Bot-Api-Secret-Token"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update as Telegram sent it; `came` is when, in monotonic seconds."""
+
+    fields: dict[str, Any]
+    came: float = field(default_factory=time.monotonic)
+
+    @property
+    def number(self) -> int:
+        """Return its id."""
+        number: int = self.fields["update_id"]
+        return number
+
+    @property
+    def body(self) -> bytes:
+        """Return the update as JSON."""
+        return json.dumps(self.fields).encode()
+
+    @property
+    def lane(self) -> str:
+        """Return the queue it belongs to: as with a webhook, a chat's messages and a person's presses have an order."""
+        for kind in self.fields.values():
+            if isinstance(kind, dict):
+                place = kind.get("chat") if "chat" in kind else kind.get("from")
+                return f"{'chat' if 'chat' in kind else 'person'}:{_identity(place)}"
+        return f"update:{self.number}"
+
+    @property
+    def expired(self) -> bool:
+        """Return whether it is too old to matter."""
+        return time.monotonic() - self.came > _KEPT_SECONDS
+
+
+def _identity(place: Any) -> object:
+    return place.get("id") if isinstance(place, dict) else None
 
 
 @dataclass(frozen=True, slots=True)

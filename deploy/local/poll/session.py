@@ -4,7 +4,7 @@ import asyncio
 import fcntl
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future, wait
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -17,10 +17,9 @@ from rich.console import Console
 from botsite import logs
 from deploy import background
 from deploy.interrupts import stoppable
-from deploy.local import sample
+from deploy.local import private, sample
 from deploy.local.poll.asking import HOW_TO_REMOVE, Asking, Ended, Say
-from deploy.local.poll.inbox import Inbox, Update
-from deploy.local.poll.lanes import Lanes, Webhook
+from deploy.local.poll.lanes import Lanes, Update, Webhook
 from deploy.local.poll.stack import PollStack
 from deploy.local.poll.watching import Watching
 from deploy.webhook import bot_api, registration
@@ -75,8 +74,7 @@ def run(bot: Bot, folder: Path, console: Console) -> None:
             stack.adopt("PREDICTIONS_TABLE", "PREDICTION_ID_KEY")
             status.stop()
             _introduce(console, bot, stack, chosen.sentence)
-            receiving = _receive(bot, stack.webhook, folder / f"inbox-{bot.number}.sqlite3", say)
-            with _in_background(receiving) as ended:
+            with _in_background(_receive(bot, stack.webhook, say)) as ended:
                 _attend(stack, ended, say)
     console.print("Ended; nothing is left running.")
 
@@ -93,27 +91,23 @@ def _attend(stack: PollStack, ended: Future[None], say: Say) -> None:
             say(f"{name} has ended, see {stack.folder / 'logs' / name}.log; it is started again")
 
 
-async def _receive(bot: Bot, webhook: Webhook, path: Path, say: Say) -> None:
-    """Take updates from Telegram to the site, those first that an earlier run has left. Raise Ended."""
-    with closing(Inbox(path)) as inbox:
-        async with httpx.AsyncClient() as telegram, httpx.AsyncClient(trust_env=False, limits=_LIMITS) as site:
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    watching = Watching(bot.number, inbox.remove, say)
-                    lanes = Lanes(tasks, site, webhook, watching.taken, say)
-                    tasks.create_task(watching.run())
-                    if left := inbox.left():
-                        say(f"{len(left)} updates are left from before: they come first")
-                    _queue(lanes, left)
-                    async for batch in Asking(telegram, bot.token, say).batches():
-                        _queue(lanes, inbox.add(batch))
-            except ExceptionGroup as group:
-                raise group.exceptions[0] from group
-
-
-def _queue(lanes: Lanes, updates: list[Update]) -> None:
-    for update in updates:
-        lanes.put(update)
+async def _receive(bot: Bot, webhook: Webhook, say: Say) -> None:
+    """Take updates from Telegram to the site. Raise Ended."""
+    async with httpx.AsyncClient() as telegram, httpx.AsyncClient(trust_env=False, limits=_LIMITS) as site:
+        asking = Asking(telegram, bot.token, say)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watching = Watching(bot.number, asking.settle, say)
+                lanes = Lanes(tasks, site, webhook, watching.taken, say)
+                tasks.create_task(watching.run())
+                async for batch in asking.batches():
+                    for fields in batch:
+                        lanes.put(Update(fields))
+        except asyncio.CancelledError:
+            await asking.confirm()
+            raise
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
 
 
 def _introduce(console: Console, bot: Bot, stack: PollStack, model: str) -> None:
@@ -134,7 +128,7 @@ def _introduce(console: Console, bot: Bot, stack: PollStack, model: str) -> None
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep a second one out of the folder within the block. Raise Ended."""
-    folder.mkdir(parents=True, exist_ok=True)
+    private.make(folder)
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

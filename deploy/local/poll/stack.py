@@ -21,7 +21,7 @@ _HOST = "127.0.0.1"
 
 @dataclass
 class PollStack(LocalStack):
-    """The running service of the bot with `token`, which children read from the local Secrets Manager only."""
+    """The running service of the bot with `token`, which only the site gets: the local AWS asks for no password."""
 
     token: str = field(default="", repr=False)
     hosts: tuple[str, ...] = (_HOST,)
@@ -49,11 +49,6 @@ class PollStack(LocalStack):
         """Return where the site takes updates."""
         return Webhook(f"{self.address}{registration.PATH}", self.env["TELEGRAM_WEBHOOK_SECRET"])
 
-    @property
-    def bot_token(self) -> str:
-        """Return the real bot's token."""
-        return self.token
-
     def start_telegram(self) -> None:
         """Leave Telegram to Telegram."""
 
@@ -68,7 +63,7 @@ class PollStack(LocalStack):
 
     def start_sites(self) -> None:
         """Start the one site."""
-        self.start_site(_HOST, self._port)
+        self.start_site(_HOST, self._port, TELEGRAM_TOKEN=self.token)
 
     def restart_ended(self) -> list[str]:
         """Start what has ended by itself again; return the names."""

@@ -1,13 +1,14 @@
-"""See that photos are answered: only then does the inbox forget their updates."""
+"""See that photos are answered: only then are their updates confirmed to Telegram."""
 
 import asyncio
 from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot import addressed, found, guests, receive, updates
-from botsite.bot.updates import Guest, Press
-from deploy.local.poll.inbox import Update
+from botsite.bot.incoming import addressed, guests, receive, updates
+from botsite.bot.incoming.updates import Guest, Press
+from botsite.bot.words import found
+from deploy.local.poll.lanes import Update
 from detection import queries
 from detection.schemas import Delivery, Prediction, Status
 
@@ -18,48 +19,49 @@ _SETTLED = (Delivery.DELIVERED, Delivery.UNDELIVERABLE)
 
 
 class Watching:
-    """Updates whose photos the site has, until they are answered. `settled` gets each update that needs nothing more.
+    """Updates whose photos the site has, until they are answered.
 
-    `say` is called with a line for each answered photo.
+    `settled` is called with the number of each update that needs nothing more, `say` with a line for each photo.
     """
 
-    def __init__(self, bot_id: int, settled: Callable[[Update], None], say: Callable[[str], None]) -> None:
+    def __init__(self, bot_id: int, settled: Callable[[int], None], say: Callable[[str], None]) -> None:
         self._bot_id, self._settled, self._say = bot_id, settled, say
-        self._waiting: dict[str, Update] = {}
+        self._waiting: dict[int, str] = {}
 
     def taken(self, update: Update) -> None:
         """Take over an update that the site has taken: what is no photo is dealt with."""
         if prediction_id := self._photo_of(update):
-            self._waiting[prediction_id] = update
+            self._waiting[update.number] = prediction_id
         else:
-            self._settled(update)
+            self._settled(update.number)
 
     async def run(self) -> None:
         """Look at the photos until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            asked = list(self._waiting)
+            asked = list(self._waiting.items())
             for start in range(0, len(asked), _AT_ONCE):
                 await self._look(asked[start : start + _AT_ONCE])
 
-    async def _look(self, asked: list[str]) -> None:
+    async def _look(self, asked: list[tuple[int, str]]) -> None:
         try:
-            known = await asyncio.to_thread(queries.known, asked)
+            known = await asyncio.to_thread(queries.known, [prediction_id for _, prediction_id in asked])
         except (ClientError, BotoCoreError):
             # The local AWS is slow or gone; the next look tells.
             return
-        for prediction_id in asked:
+        for number, prediction_id in asked:
             prediction = known.get(prediction_id)
             # The site has answered 200 without an item: it leaves the photo alone, as in a group.
             if prediction is None or prediction.delivery in _SETTLED:
-                self._settled(self._waiting.pop(prediction_id))
+                del self._waiting[number]
+                self._settled(number)
             if prediction and prediction.delivery in _SETTLED:
                 self._say(_line(prediction))
 
     def _photo_of(self, update: Update) -> str | None:
         """Return the id of the prediction for an update's photo, None if it has none."""
         try:
-            incoming = updates.parse(update.body.encode())
+            incoming = updates.parse(update.body)
         except (updates.NotJson, updates.Malformed):
             return None
         if isinstance(incoming, Guest):

@@ -54,7 +54,6 @@ class Message:
     reply_markup: JsonObject | None = None
     media_group_id: str | None = None
     edit_date: int | None = None
-    reaction: str | None = None
 
     def buttons(self) -> list[JsonObject]:
         """Return the inline buttons, row by row."""
@@ -117,22 +116,18 @@ class Chat:
             shown["reply_to_message"] = self._message_fields(answered)
         return shown
 
-    def page_json(self, message: Message) -> JsonObject:
-        """Return a Message object for the chat page, which also shows the bot's reaction."""
-        return self.message_json(message) | ({"reaction": message.reaction} if message.reaction else {})
-
     def add(self, sender: Person, content: JsonObject, **details: Any) -> Message:
         """Add a message and show it."""
         message = Message(next(self._message_ids), sender, content, **details)
         self.messages[message.message_id] = message
-        self.announce("message", self.page_json(message))
+        self.announce("message", self.message_json(message))
         return message
 
     def edit(self, message: Message, **changes: Any) -> Message:
         """Replace a message by its edited version and show it."""
         edited = replace(message, **changes)
         self.messages[message.message_id] = edited
-        self.announce("edit", self.page_json(edited))
+        self.announce("edit", self.message_json(edited))
         return edited
 
     def remove(self, message_id: int) -> bool:

@@ -6,7 +6,7 @@ import mimetypes
 
 from deploy.local.telegram import photos
 from deploy.local.telegram.calls import Call, JsonObject, Upload, bad_request
-from deploy.local.telegram.markup import parse_caption, parse_text
+from deploy.local.telegram.plain_text import parse_caption, parse_text, refuse_formatting
 from deploy.local.telegram.state import Telegram
 
 BOT_KINDS = ("photo", "document")
@@ -14,14 +14,14 @@ BOT_KINDS = ("photo", "document")
 
 def read_text(call: Call) -> JsonObject:
     """Return the content of a text message."""
-    text = parse_text(call.text("text"), call.text("parse_mode"), call.json("entities"))
-    return text.to_json("text")
+    refuse_formatting(call)
+    return parse_text(call.text("text")).to_json("text")
 
 
 def read_caption(call: Call) -> JsonObject:
     """Return the caption of a call, empty if it has none."""
-    caption = parse_caption(call.text("caption"), call.text("parse_mode"), call.json("caption_entities"))
-    return caption.to_json("caption")
+    refuse_formatting(call)
+    return parse_caption(call.text("caption")).to_json("caption")
 
 
 async def read_media(telegram: Telegram, call: Call, kind: str) -> JsonObject:

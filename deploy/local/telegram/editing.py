@@ -66,17 +66,6 @@ async def delete_message(telegram: Telegram, call: Call) -> bool:
     return True
 
 
-async def set_message_reaction(telegram: Telegram, call: Call) -> bool:
-    """Put an emoji on a message, or remove it."""
-    chat = open_chat(telegram, call)
-    message = chat.messages.get(call.number("message_id") or 0)
-    if message is None:
-        raise bad_request("message to react not found")
-    reactions = call.json("reaction") or []
-    chat.edit(message, reaction=reactions[0].get("emoji") if reactions else None)
-    return True
-
-
 async def answer_callback_query(telegram: Telegram, call: Call) -> bool:
     """Answer a pressed button, with a notice or just to end its spinner."""
     press = telegram.presses.get(call.text("callback_query_id") or "")

@@ -151,7 +151,6 @@ METHODS: dict[str, Method] = {
     "editMessageMedia": editing.edit_message_media,
     "editMessageReplyMarkup": editing.edit_message_reply_markup,
     "deleteMessage": editing.delete_message,
-    "setMessageReaction": editing.set_message_reaction,
     "answerCallbackQuery": editing.answer_callback_query,
     "answerGuestQuery": guests.answer_guest_query,
 }

@@ -12,7 +12,7 @@ from deploy.local.telegram import guests
 from deploy.local.telegram.calls import ApiError, JsonObject, Upload, bad_request
 from deploy.local.telegram.chats import Chat, Message, Person
 from deploy.local.telegram.files import PERSON_KINDS
-from deploy.local.telegram.markup import parse_caption, parse_text
+from deploy.local.telegram.plain_text import parse_caption, parse_text
 from deploy.local.telegram.state import Press, Telegram
 
 _MAX_ALBUM = 10

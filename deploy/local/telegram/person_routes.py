@@ -53,7 +53,7 @@ async def chat_state(request: web.Request) -> web.Response:
 
 def _shown(telegram: Telegram, chat: Chat, message: Message) -> JsonObject:
     """Return a message; a picture of the bot's albums with what it answers."""
-    fields = chat.page_json(message)
+    fields = chat.message_json(message)
     of_album = message.sender.is_bot and message.media_group_id
     return fields | ({"in_reply_to": telegram.claims.of(chat.id, message.message_id)} if of_album else {})
 
@@ -111,7 +111,7 @@ async def write(request: web.Request) -> web.Response:
         call.flag("high_definition"),
     )
     messages = await people.write(telegram, chat, _person(call, chat), writing)
-    return web.json_response({"messages": [chat.page_json(message) for message in messages]})
+    return web.json_response({"messages": [chat.message_json(message) for message in messages]})
 
 
 async def edit(request: web.Request) -> web.Response:
@@ -119,7 +119,7 @@ async def edit(request: web.Request) -> web.Response:
     telegram, chat = _chat(request)
     call = await read_call(request, "edit")
     message = people.edit(telegram, chat, int(request.match_info["message_id"]), call.text("text") or "")
-    return web.json_response({"messages": [chat.page_json(message)]})
+    return web.json_response({"messages": [chat.message_json(message)]})
 
 
 async def delete(request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from deploy.local.telegram import bot_routes, control_routes, methods, person_routes
+from deploy.local.telegram import bot_routes, control_routes, gate, methods, person_routes
 from deploy.local.telegram.calls import ApiError
 from deploy.local.telegram.chats import Person
 from deploy.local.telegram.person_routes import TELEGRAM
@@ -31,6 +31,15 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return web.json_response(ApiError(error.status, error.reason).to_json(), status=error.status)
 
 
+@web.middleware
+async def no_foreign_page(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse web pages other than the chat page."""
+    own = f"{request.scheme}://{request.host}"
+    if not gate.names_this_machine(request.host) or request.headers.get("Origin", own) != own:
+        raise ApiError(403, gate.REFUSAL)
+    return await handler(request)
+
+
 async def health(request: web.Request) -> web.Response:
     """Report that the server is up."""
     return web.json_response({"ok": True})
@@ -40,7 +49,7 @@ def make_app(token: str, settings: Settings, bot_name: str, bot_username: str) -
     """Return the server for one bot; its id is the number before the colon of its token, as Telegram's are."""
     number = token.partition(":")[0]
     bot = Person(int(number) if number.isdigit() else 1, bot_name, is_bot=True, username=bot_username)
-    app = web.Application(middlewares=[errors_as_json], client_max_size=_MAX_BODY_BYTES)
+    app = web.Application(middlewares=[errors_as_json, no_foreign_page], client_max_size=_MAX_BODY_BYTES)
     app[TELEGRAM] = Telegram(token, bot, settings, methods.execute_answer)
     app.add_routes(bot_routes.ROUTES)
     app.add_routes(person_routes.ROUTES)

@@ -12,7 +12,6 @@ from deploy.images.roles import ROLES, ImageSpec, Place
 from deploy.management.base import StackCommand
 from deploy.operate import roles as operate_roles
 from deploy.service import Service
-from detection.model import checksums
 
 # A container tag, without the characters that an AMI's name can't have.
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,80}")
@@ -46,7 +45,9 @@ class Command(StackCommand):
         parser.add_argument(
             "--weights",
             type=Path,
-            help="for yolo5: .pt file or exported NAME_openvino_model folder to use instead of yolo11n",
+            metavar="MODEL",
+            help="for yolo5, instead of yolo11n: a .pt file, an exported NAME_openvino_model folder, YOLOX's .onnx "
+            "file, or yolox_nano; all but the first are baked without PyTorch",
         )
         parser.add_argument(
             "--weights-sha256",
@@ -109,6 +110,7 @@ def _spec(options: dict[str, Any]) -> ImageSpec:
     version = options["bake_version"] or source.version()
     if not _VERSION.fullmatch(version):
         raise CommandError(f"--version {version!r} can't be a container tag: use letters, digits, dots and hyphens.")
+    weights = options["weights"] = source.ready(weights)
     model = source.model(weights) if weights else ImageSpec.model
     sha256 = _checksum(weights, options["weights_sha256"])
     return ImageSpec(role, version, options["image"], model, options["instance_type"], sha256)
@@ -120,7 +122,7 @@ def _checksum(weights: Path | None, named: str) -> str:
         if named:
             raise CommandError("--weights-sha256 is for --weights FILE.pt.")
         return ""
-    found = checksums.of(weights)
+    found = source.sha256(weights)
     if named and found != named.lower():
         raise CommandError(f"{weights} has the SHA-256 {found}, and not {named}: nothing was baked.")
     return found

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy.local import demo_environment
 from deploy.local.poll import session
 from deploy.local.poll.asking import Ended
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             "--folder",
             type=Path,
             default=demo_environment.ROOT / "var" / "poll",
-            help="folder for logs and for updates that are not answered yet (default: %(default)s)",
+            help="folder for logs (default: %(default)s)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -1,16 +1,17 @@
 """Create the service on AWS, or bring it up to date."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy import provision, stacks
 from deploy.budgets import budget
 from deploy.certificates.choice import Way
-from deploy.images import rollout
+from deploy.images import rollout, source
 from deploy.management import before, plan, token_input
 from deploy.management.base import StackCommand, progress
 from deploy.operate import roles, sites
@@ -54,6 +55,13 @@ class Command(StackCommand):
             default=[],
             metavar="ROLE",
             help="bake the image of this role again, or of all, and replace the machines",
+        )
+        parser.add_argument(
+            "--weights",
+            type=Path,
+            metavar="MODEL",
+            help="the workers' model, baked if their image has another: as bake_ami takes it "
+            "(default: what they have, at first yolo11n)",
         )
         parser.add_argument(
             "--photos-per-day",
@@ -179,6 +187,7 @@ def _order(service: Service, options: dict[str, Any]) -> Order:
         options["open_admin"],
         options["monthly_budget"],
         _rebaked(options["rebake"]),
+        source.ready(options["weights"]),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram.errors import TelegramError
 from deploy import rotation
 from deploy.management import token_input
 from deploy.management.base import StackCommand

@@ -8,8 +8,9 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from botsite.bot import bot_token, language
-from botsite.bot.errors import TelegramError
+from botsite.bot.telegram import client
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import language
 from deploy.management.base import StackCommand
 from deploy.service import Service
 from deploy.webhook import bot, guests, profile, registration
@@ -108,5 +109,5 @@ def _agreed(question: str, console: Console) -> bool:
 
 def _target(url: str, service: Service) -> Target:
     if url:
-        return Target(url, bot_token.current(), settings.TELEGRAM_WEBHOOK_SECRET)
+        return Target(url, client.token(), settings.TELEGRAM_WEBHOOK_SECRET)
     return bot.target(service, settings.TELEGRAM_TOKEN, settings.TELEGRAM_WEBHOOK_SECRET)

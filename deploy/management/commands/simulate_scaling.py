@@ -18,7 +18,7 @@ from metrics import backlog
 from metrics.backlog import BadSetting, positive
 from metrics.machine_types import AS_OF, COMPARED, TYPES
 from metrics.policy import Policies
-from metrics.simulator import by_type, compare, plots, tuning
+from metrics.simulator import by_type, compare, plots
 from metrics.simulator.by_type import Estimate
 from metrics.simulator.compare import Run
 from metrics.simulator.scenario import Result, Scenario
@@ -45,7 +45,6 @@ class Command(BaseCommand):
             help="targets of BacklogPerInstance to compare, in photos (default: BACKLOG_TARGET, or what a machine does "
             "in LATENCY_GOAL_SECONDS)",
         )
-        parser.add_argument("--tune", action="store_true", help="recommend a target for --latency, with the reasons")
         parser.add_argument(
             "--latency", type=float, default=60.0, metavar="SECONDS", help="acceptable latency (default: %(default)s)"
         )
@@ -54,7 +53,7 @@ class Command(BaseCommand):
             type=float,
             default=95.0,
             metavar="PERCENT",
-            help="percentage of photos that have to meet it (default: 95)",
+            help="percentage of photos that have to meet it with the cheapest machine type (default: 95)",
         )
         parser.add_argument(
             "--compare", action="store_true", help=f"try each policy on each of these loads: {'; '.join(compare.LOADS)}"
@@ -87,8 +86,6 @@ class Command(BaseCommand):
     def _run(self, options: Mapping[str, Any]) -> None:
         if not 0 < options["percentile"] <= 100:
             raise CommandError(f"--percentile {options['percentile']:g} must be above 0 and at most 100.")
-        if options["tune"] and (options["compare"] or options["json"]):
-            raise CommandError("--tune explains one target to a person: leave out --compare and --json.")
         positive("acceptable latency (--latency)", options["latency"])
         # Fail now, not after minutes of simulation.
         options["png"].parent.mkdir(parents=True, exist_ok=True)
@@ -119,21 +116,12 @@ class Command(BaseCommand):
             console.print(f"Picture: {options['png']}")
 
     def _targets(self, scenario: Scenario, targets: Sequence[float], options: Mapping[str, Any]) -> None:
-        """Print a row for each target, and with --tune the advice."""
+        """Print a row for each target, and the cheapest machine type."""
         console = self._console()
-        if options["tune"] and not options["targets"]:
-            targets = tuning.candidates(scenario, options["latency"])
         with_target = partial(simulation_options.policies, options)
         with _progress(console, scenario, len(targets)) as progress:
             results = compare.targets(scenario, with_target, targets, progress)
         console.print(_table(scenario, results, options["latency"]))
-        if options["tune"]:
-            advice = tuning.recommend(scenario, with_target, results, options["latency"], options["percentile"])
-            console.print(
-                f"Recommended: BACKLOG_TARGET={advice.target:g}", style="bold green" if advice.kept else "bold"
-            )
-            for reason in advice.reasons:
-                console.print(f"  {reason}")
         with _progress(console, scenario, len(COMPARED)) as progress:
             sentence = _by_type(scenario, options, progress)
         console.print(sentence)
@@ -163,7 +151,7 @@ def _by_type(scenario: Scenario, options: Mapping[str, Any], progress: compare.P
         return simulation_options.policies(options, given or backlog.acceptable(settings.LATENCY_GOAL_SECONDS, speed))
 
     found = list(by_type.estimates(scenario, with_speed, [TYPES[name] for name in COMPARED], progress))
-    best = by_type.cheapest(found, options["latency"])
+    best = by_type.cheapest(found, options["latency"], options["percentile"])
     if best is None:
         return "No machine type is fast enough for this load."
     others = ", ".join(f"{one.kind.name} {_dollars(one)}" for one in found if one is not best)

@@ -47,7 +47,6 @@ class Message:
     reply_to: int | None
     edited: bool
     media_group_id: str | None
-    reaction: str | None
     # What a picture of an album answers, if the album replies to the first photo of another.
     in_reply_to: int | None
     thread_id: int | None = None
@@ -119,7 +118,6 @@ def read_message(fields: dict[str, Any]) -> Message:
         reply_to=fields.get("reply_to_message", {}).get("message_id"),
         edited="edit_date" in fields,
         media_group_id=fields.get("media_group_id"),
-        reaction=fields.get("reaction"),
         in_reply_to=fields.get("in_reply_to"),
         thread_id=fields.get("message_thread_id"),
     )

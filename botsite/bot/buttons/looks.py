@@ -1,0 +1,148 @@
+"""How an answered photo is looked at: how sure, which class, with labels or without, people blurred or not.
+
+A button holds the whole look, so it works after any restart, and on a message of last month as long as its photo is
+kept.
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from botsite.bot.telegram.sending import Button
+from botsite.bot.words import language
+from botsite.bot.words.language import gettext
+from detection.choosing import choose
+from detection.schemas import LEAST, PERSON, Detection, Options, Prediction
+from detection.sentences import noop
+
+LOOK, CROPS, DATA, ORIGINAL, DEEPER, WRONG, BACK = "look", "crops", "data", "orig", "deeper", "wrong", "back"
+# Percent; the steps that "surer" and "less sure" go through. The model's candidates end at the first: below that it
+# looks once more, and gives what it has down to DEEPEST.
+DEEPEST = 5
+STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
+_CLASSES_AT_MOST = 3
+_DATA = re.compile(r"(?P<least>\d{1,2})(?P<labels>[01])(?P<blur>[01])(?P<only>\d{0,2})", re.ASCII)
+SURER, LESS_SURE = noop("Surer"), noop("Less sure")
+LABELS_ON, LABELS_OFF = noop("Labels on"), noop("Labels off")
+BLUR_ON, BLUR_OFF = noop("Blur people"), noop("Show people")
+EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Cut out"), noop("Data")
+WRONG_TEXT = noop("Something's wrong")
+ORIGINAL_TEXT = noop("Original size")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is shown: from `least` percent on, of the class `only` (if empty, see `options`)."""
+
+    least: int
+    only: str = ""
+    labels: bool = True
+    blur: bool = False
+
+    def at(self, least: int) -> "Look":
+        """Return the same look at another confidence."""
+        return replace(self, least=least)
+
+
+def first(prediction: Prediction) -> Look:
+    """Return the look of the answer as its sender asked for it, as far as buttons can say it."""
+    asked = prediction.options
+    least = LEAST if asked.least is None else asked.least
+    return Look(min(max(round(least * 100), 1), 99), _single(prediction), asked.labels, asked.blur)
+
+
+def options(prediction: Prediction, look: Look) -> Options:
+    """Return a look as options. The classes of a caption that no button can name count while no other is chosen."""
+    unnamed = () if _single(prediction) else prediction.options.only
+    return Options((look.only,) if look.only else unnamed, look.least / 100, look.labels, look.blur)
+
+
+def floor_percent(asked: Options) -> int | None:
+    """Return from which confidence on the model has to be asked for this, in percent; None if the usual will do."""
+    return DEEPEST if asked.least is not None and asked.least * 100 < STEPS[0] else None
+
+
+def shown(prediction: Prediction, look: Look) -> list[Detection]:
+    """Return what a look shows. Items of earlier releases have no more than what was shown."""
+    return choose(prediction.candidates or prediction.detections, options(prediction, look))
+
+
+def drawn(prediction: Prediction, look: Look) -> tuple[Prediction, list[Detection], Options]:
+    """Return what drawing a look takes: the photo, its boxes and its options."""
+    return prediction, shown(prediction, look), options(prediction, look)
+
+
+def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
+    """Return the buttons that lead from a look to its neighbours; none for clips and the first releases."""
+    if prediction.clip or (prediction.detections and not prediction.candidates):
+        return []
+    found = shown(prediction, look)
+    deepest = prediction.floor_percent or STEPS[0]
+    # Where nothing at all was found, all other levels show the same.
+    lower = [step for step in (DEEPEST, *STEPS) if deepest <= step < look.least] if prediction.candidates else []
+    higher = [step for step in STEPS if step > look.least]
+    levels = [(SURER, look.at(higher[0]))] if higher and found else []
+    levels += [(LESS_SURE, look.at(lower[-1]))] if lower else []
+    again = [] if lower or prediction.floor_percent else [_button(prediction, gettext(LESS_SURE), look, DEEPER)]
+    people = any(box.label == PERSON for box in prediction.candidates)
+    ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if found else []
+    ways += [(BLUR_OFF if look.blur else BLUR_ON, replace(look, blur=not look.blur))] if people else []
+    more = ((CROPS, CROPS_TEXT), (DATA, DATA_TEXT)) if found else ()
+    original = [_button(prediction, gettext(ORIGINAL_TEXT), look, ORIGINAL)] if prediction.shrunk and found else []
+    wrong = [_button(prediction, gettext(WRONG_TEXT), look, WRONG)] if prediction.candidates else []
+    rows = [
+        [_button(prediction, gettext(text), other) for text, other in levels] + again,
+        _classes(prediction, look),
+        [_button(prediction, gettext(text), other) for text, other in ways]
+        + [_button(prediction, gettext(text), look, action) for action, text in more],
+        [*original, *wrong],
+    ]
+    return [row for row in rows if row]
+
+
+def read(prediction: Prediction, data: str) -> Look | None:
+    """Return the look encoded in a button's data, None if the data is not one of this photo's looks."""
+    match = _DATA.fullmatch(data)
+    labels = _labels(prediction)
+    if not match or (match["only"] and int(match["only"]) >= len(labels)):
+        return None
+    only = labels[int(match["only"])] if match["only"] else ""
+    return Look(int(match["least"]), only, match["labels"] == "1", match["blur"] == "1")
+
+
+def _classes(prediction: Prediction, look: Look) -> list[Button]:
+    """Return buttons for the classes that are shown most, or the way back from one."""
+    if look.only:
+        return [_button(prediction, gettext(EVERYTHING), replace(look, only=""))]
+    numbers = Counter(box.label for box in shown(prediction, look))
+    if len(numbers) < 2:
+        return []
+    return [
+        _button(prediction, gettext("Only {name}").format(name=language.called(label)), replace(look, only=label))
+        for label, _ in numbers.most_common(_CLASSES_AT_MOST)
+    ]
+
+
+def data(prediction: Prediction, look: Look, action: str = LOOK, word: str = "") -> str:
+    """Return what a button holds."""
+    return ":".join(filter(None, (action, prediction.prediction_id, _written(prediction, look), word)))
+
+
+def _button(prediction: Prediction, text: str, look: Look, action: str = LOOK) -> Button:
+    return Button(text, data(prediction, look, action))
+
+
+def _written(prediction: Prediction, look: Look) -> str:
+    only = _labels(prediction).index(look.only) if look.only else ""
+    return f"{look.least:02d}{look.labels:d}{look.blur:d}{only}"
+
+
+def _single(prediction: Prediction) -> str:
+    """Return the one class that its caption asks for, if a button can name it."""
+    only = prediction.options.only
+    return only[0] if len(only) == 1 and only[0] in _labels(prediction) else ""
+
+
+def _labels(prediction: Prediction) -> list[str]:
+    """Return the classes that buttons can name: they are numbered in this order."""
+    return sorted({box.label for box in prediction.candidates})

@@ -1,0 +1,146 @@
+"""Refuse photos over a limit and from people who may not send any, and tell their senders.
+
+What is kept out costs no download, no S3 and no SQS. A photo over a limit has its item, `failed` with the sentence
+that says when it goes on, and gets that sentence as its reply. A flood of photos must not become a flood of messages:
+after five replies, one comes every twelve seconds, and it is the answer to the photos in between, too. An album gets
+one reply, and a group one a minute. Of people who may not send photos nothing is kept: in a private chat they are told,
+once a minute; in a group, nobody is bothered.
+
+What is about no photo gets a reply in a group as long as that holds up no answer.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+
+from botsite.bot.incoming import limits
+from botsite.bot.incoming.limits import Reached, Span
+from botsite.bot.incoming.updates import Command, Guest, Other, Photo, Press
+from botsite.bot.telegram import edits, rate_limit
+from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.words import replies
+from botsite.threads import in_thread
+from detection import sentences, times
+from detection.schemas import Delivery, Prediction
+
+log = structlog.get_logger()
+
+_NOTICE_SECONDS = 60.0
+_REPLY_WITHIN_SECONDS, _REPLY_AGAIN_SECONDS = 30.0, 2.0
+# What is told of besides limits: that somebody may send nothing.
+_LIST = "list"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Why a photo is kept out, an English sentence; `told` if the reply to an earlier one has said so."""
+
+    reason: str
+    told: bool
+
+    def item_of(self, prediction: Prediction) -> Prediction:
+        """Return the prediction as it is stored: answered already, if somebody was told."""
+        return replace(prediction, delivery=Delivery.DELIVERED, delivered_at=times.now()) if self.told else prediction
+
+
+async def over_limit(photo: Photo, prediction_id: str) -> KeptOut | None:
+    """Count a photo; return why it is kept out, if it is. Raise limits.Busy or botocore's errors."""
+    reached = await _take(photo, prediction_id)
+    if reached is None:
+        return None
+    seldom = photo.in_group or bool(photo.album)
+    return KeptOut(sentence(reached), told=not await _may_tell(photo.chat_id, reached.span, seldom=seldom))
+
+
+async def over_guests_limit(guest: Guest, prediction_id: str) -> str:
+    """Count a photo that a guest is asked about; return what to say, in English, if it is kept out. Raise the same.
+
+    Each call gets its one answer, and no item: nothing but that answer would ever be sent.
+    """
+    reached = await _take(guest, prediction_id)
+    return sentence(reached) if reached else ""
+
+
+async def _take(asked: Photo | Guest, prediction_id: str) -> Reached | None:
+    person = limits.person_of(asked)
+    reached = await in_thread(limits.take)(person, prediction_id)
+    if reached:
+        log.info("photo_limited", chat_id=asked.chat_id, sender_id=person, limit=f"{reached.most} a {reached.span}")
+    return reached
+
+
+async def unwelcome(photo: Photo) -> str | None:
+    """Return what to tell the sender of a photo who may not send any: nothing if they were told; None for others."""
+    if welcome(of_sender(photo)):
+        return None
+    person = limits.person_of(photo)
+    log.info("photo_not_allowed", chat_id=photo.chat_id, sender_id=person)
+    tell = not photo.in_group and await _may_tell(photo.chat_id, _LIST, seldom=True)
+    return replies.not_allowed(person) if tell else ""
+
+
+def sentence(reached: Reached) -> str:
+    """Return, in English, which limit a person has reached, and when it goes on; the item stores it."""
+    form = sentences.LIMIT_DAY if reached.span is Span.DAY else sentences.LIMIT_MINUTE
+    return form.format(most=reached.most, time=clock(reached.until))
+
+
+def clock(time: datetime) -> str:
+    """Return "14:05", or "14:05:30"."""
+    return f"{time:%H:%M}" if time.second == 0 else f"{time:%H:%M:%S}"
+
+
+async def may_reply(said: Command | Other) -> bool:
+    """Return whether to answer what is about no photo; raise TelegramError if a group has no turn for it yet.
+
+    Its later messages, which may be photos, wait for as long as this one comes again, so that ends soon.
+    """
+    if await edits.leaves_room(said.chat_id):
+        return True
+    if said.age_seconds < _REPLY_WITHIN_SECONDS:
+        message = f"reply in chat {said.chat_id}: answers come first"
+        raise TelegramError(message, permanent=False, retry_after_seconds=_REPLY_AGAIN_SECONDS)
+    log.info("reply_left_out", chat_id=said.chat_id)
+    return False
+
+
+async def _may_tell(chat_id: int, what: str, *, seldom: bool) -> bool:
+    """Return whether to tell a chat of a limit, again; `seldom`: if nobody has for a minute."""
+    notice = _notice(chat_id, what, seldom=seldom)
+    if seldom:
+        return await in_thread(rate_limit.idle)(notice, _NOTICE_SECONDS)
+    return await in_thread(rate_limit.spare)(notice)
+
+
+def notices(chat_id: int) -> list[rate_limit.Limit]:
+    """Return all that limits how often a chat is told of limits."""
+    return [_notice(chat_id, what, seldom=seldom) for what in (*Span, _LIST) for seldom in (True, False)]
+
+
+def _notice(chat_id: int, what: str, *, seldom: bool) -> rate_limit.Limit:
+    if seldom:
+        return rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
+    return rate_limit.Limit(f"limit#each#{what}#{chat_id}", 12.0, 5)
+
+
+def of_sender(asked: Photo | Guest) -> frozenset[str]:
+    """Return what a list may call the sender: a user or a channel, or the chat it comes from."""
+    return _called(asked.sender_name, asked.chat_id, asked.sender_id, asked.sender_chat)
+
+
+def of_press(press: Press) -> frozenset[str]:
+    """Return what a list may call somebody who presses a button."""
+    return _called(press.presser_name, press.chat_id, press.pressed_by)
+
+
+def welcome(called: frozenset[str]) -> bool:
+    """Return whether somebody may use the bot: nobody who is denied, and if anybody is allowed, only they."""
+    if called & settings.DENIED_USERS:
+        return False
+    return not settings.ALLOWED_USERS or bool(called & settings.ALLOWED_USERS)
+
+
+def _called(name: str, *numbers: int | None) -> frozenset[str]:
+    return frozenset(filter(None, (name, *(str(number) for number in numbers if number is not None))))

@@ -1,0 +1,282 @@
+"""The words of the bot. Plain text: labels and names need no escaping.
+
+The constants are English, the keys of the catalogues; the functions return what is sent, in the current language.
+"""
+
+import re
+from collections.abc import Sequence
+
+from django.conf import settings
+
+from botsite.bot.words import language
+from botsite.bot.words.language import gettext, isolated, ngettext
+from detection import sentences
+from detection.schemas import Unknown
+from detection.sentences import noop
+
+# What Telegram's menu says of each command.
+COMMANDS = {
+    "start": noop("What I do"),
+    "help": noop("What you can send me, and what a caption can ask for"),
+    "what": noop("What I can recognise; add a word to search"),
+    "history": noop("Your photos, newest first"),
+    "stats": noop("Your photos in numbers"),
+    "settings": noop("How I answer your photos"),
+    "feedback": noop("Tell me what's wrong with an answer"),
+    "privacy": noop("What I keep, and for how long"),
+    "delete_my_data": noop("Delete everything I keep of you"),
+}
+# Of these, those that no other bot in a group is likely to have with another meaning; the rest need the bot's name.
+IN_GROUPS = ("start", "help", "privacy", "delete_my_data")
+# In a chat with the bot before anything is said, and where people share the bot.
+DESCRIPTION = noop(
+    "Send me a photo, and I'll send it back with the objects in it boxed and counted. Photos as files keep their full "
+    "resolution. /privacy says what I keep."
+)
+SHORT_DESCRIPTION = noop("Send me a photo and I'll tell you what's in it.")
+# As a reply to a photo, they ask what is in it.
+ASKING = ("what", "whatisthis", "what_is_this")
+
+START = noop(
+    "Hi! Send me a photo and I'll send it back with the objects in it boxed and counted.\n\n"
+    "A photo sent as a file keeps its full resolution. Albums work too: their photos come back together.\n\n"
+    "/help tells you more, /privacy what I keep."
+)
+HELP = noop(
+    "Send me a photo, an album, a GIF or a round video, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB).\n"
+    "You get it back with a box around each object I recognise, and the counts.\n\n"
+    "In its caption you can ask for: only person, car; conf 0.4; labels off; blur (people); crops; json.\n"
+    "Reply “what is this?” to a photo that is in our chat already, and I look at that one.\n\n"
+    "In a group I only look at what is meant for me: mention me in a photo's caption, reply to a message of mine with "
+    "a photo, or reply to somebody's photo and mention me or send /what. With privacy mode, which bots usually have, "
+    "Telegram doesn't even show me anything else. In a chat without me, reply to a photo and mention me: if I can be "
+    "called as a guest, I answer there once.\n\n"
+    "If it takes a while, I may be starting a machine for you: I sleep while nobody sends photos.\n\n"
+    "/what alone says what I can recognise, /settings changes how I answer, /history shows your photos again."
+)
+FEEDBACK = noop(
+    "Under each answer there's a button “Something's wrong”. Press it, then the box that is wrong, or “You missed "
+    "something”. The operator of this bot sees it."
+)
+UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
+NO_PHOTO = {
+    "text": noop("Send me a photo and I'll tell you what's in it. /help tells you more."),
+    "video": noop("I can only look at still photos. Send me a frame of the video as a photo."),
+    "paid media": noop("I can't see paid media. Send me a photo instead."),
+    "dice": noop("I don't play games, I look at photos. Send me one."),
+    "sticker": noop("Nice sticker, but I only look at photos."),
+}
+HOW_TO_CALL = noop("Reply to a photo and mention me, and I'll tell you what's in it.")
+HOW_TO_ASK = noop("Reply to a photo with /what, and I'll tell you what's in it.")
+OWN_PHOTO = noop(
+    "That's one of my own pictures. The buttons under it show it in other ways; to have me look at a photo, "
+    "reply to the photo itself."
+)
+OTHER = noop("I can't do anything with that: I only look at photos. Send me one.")
+TOO_LARGE = sentences.TOO_LARGE
+TOO_LARGE_FOR_BOTS = sentences.TOO_LARGE_FOR_BOTS
+UNAVAILABLE = sentences.UNAVAILABLE
+GAVE_UP = sentences.GIVEN_UP
+PAUSED = noop("I'm taking a break at the moment. Your photo is kept, and I'll answer it as soon as I'm back.")
+NOT_ALLOWED = noop(
+    "This bot isn't open to everybody, and you aren't on its list. Its operator can add you: your id is {number}."
+)
+NOTHING_FOUND = noop("I didn't recognise anything in this photo.")
+NOTHING_IN_CLIP = noop("I didn't recognise anything in this clip.")
+
+# Behind a "no", names have the form of this number: in English the plural, in Russian the genitive of the singular, in
+# Arabic the singular.
+_NONE = 102
+
+# Sentences that items hold with their values in place.
+_WITH_VALUES = [
+    (sentence, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(sentence))))
+    for sentence in (sentences.TOO_MANY_PIXELS, TOO_LARGE, sentences.LIMIT_MINUTE, sentences.LIMIT_DAY)
+]
+
+
+def command(name: str) -> str:
+    """Return the answer to a command."""
+    match name:
+        case "start":
+            return gettext(START)
+        case "help":
+            return gettext(HELP)
+        case "feedback":
+            return gettext(FEEDBACK)
+        case "privacy":
+            return privacy(settings.PREDICTIONS_KEPT_DAYS)
+    if name in ASKING:
+        return gettext(HOW_TO_ASK)
+    return gettext(UNKNOWN_COMMAND)
+
+
+def privacy(days: int) -> str:
+    """Return what is kept of a photo, and for how many days."""
+    kept = ngettext(
+        "For {days} day I keep your photo, its boxed copy, what was found in it, what you said about my answer, and "
+        "the numbers by which Telegram knows you, the chat and the message. Then I delete it.",
+        "For {days} days I keep your photo, its boxed copy, what was found in it, what you said about my answer, and "
+        "the numbers by which Telegram knows you, the chat and the message. Then I delete it.",
+        days,
+    )
+    logs = ngettext(
+        "My logs hold numbers only, no photo and no word of yours, and are deleted after {days} day.",
+        "My logs hold numbers only, no photo and no word of yours, and are deleted after {days} days.",
+        days,
+    )
+    rest = gettext(
+        "Your settings stay until you delete them. Backups of the database hold no photos, and go after 35 days.\n\n"
+        "Only the operator of this bot can see all this, and it is used only to answer you.\n\n"
+        "/delete_my_data deletes everything but logs and backups at once."
+    )
+    paused = gettext(
+        "While my operator has paused me, jobs of deleted photos stay in my queue; they hold numbers only."
+    )
+    counts = gettext("How many photos somebody sends is counted for two days, and deleting data doesn't reset that.")
+    text = f"{kept} {logs} {rest} {paused} {counts}"
+    return text.format(days=days)
+
+
+def no_photo(kind: str) -> str:
+    """Return the answer to a message that holds no photo, by its kind."""
+    return gettext(NO_PHOTO.get(kind, OTHER))
+
+
+def how_to_call() -> str:
+    """Return the answer to a guest's call that is about no photo."""
+    return gettext(HOW_TO_CALL)
+
+
+def own_photo() -> str:
+    """Return the answer to a question about a picture that the bot has sent."""
+    return gettext(OWN_PHOTO)
+
+
+def too_large(file_bytes: int) -> str:
+    """Return, in English, why a file cannot be fetched; the item stores it."""
+    return TOO_LARGE.format(megabytes=f"{file_bytes / 1024**2:.0f}")
+
+
+def gave_up() -> str:
+    """Return the apology for what can be neither answered nor read."""
+    return gettext(GAVE_UP)
+
+
+def paused() -> str:
+    """Return what a chat is told once while the service is paused."""
+    return gettext(PAUSED)
+
+
+def not_allowed(number: int) -> str:
+    """Return what somebody is told who may not send photos."""
+    return gettext(NOT_ALLOWED).format(number=number)
+
+
+def nothing_found() -> str:
+    """Return the answer to a photo without any object."""
+    return gettext(NOTHING_FOUND)
+
+
+def nothing_in_clip() -> str:
+    """Return the answer to a clip without any object."""
+    return gettext(NOTHING_IN_CLIP)
+
+
+def nothing_to_find(number: int) -> str:
+    """Return what is said below that: how many kinds of things are known, and what may help."""
+    form = ngettext(
+        "I know {number} kind of thing: /what. If it's there, try again closer up, or in better light.",
+        "I know {number} kinds of things: /what. If one of them is there, try again closer up, or in better light.",
+        number,
+    )
+    return form.format(number=number)
+
+
+def none_of(labels: Sequence[str]) -> str:
+    """Return the answer to a photo without any of the classes asked for."""
+    return gettext("I didn't find any {names} in this photo.").format(names=_names(labels))
+
+
+def none_of_in_clip(labels: Sequence[str]) -> str:
+    """Return the answer to a clip without any of the classes asked for."""
+    return gettext("I didn't find any {names} in this clip.").format(names=_names(labels))
+
+
+def none_of_in_photos(labels: Sequence[str]) -> str:
+    """Return the answer to an album without any of the classes asked for."""
+    return gettext("I didn't find any {names} in these photos.").format(names=_names(labels))
+
+
+def _names(labels: Sequence[str]) -> str:
+    """Return "dogs, cats or birds"."""
+    *others, last = (language.called(label, _NONE) for label in labels)
+    if not others:
+        return last
+    return gettext("{others} or {last}").format(others=gettext(", ").join(others), last=last)
+
+
+def not_understood(unknown: Sequence[Unknown]) -> str:
+    """Return a line for each word of a caption that is no option."""
+    return "\n".join(_not_understood(each) for each in unknown)
+
+
+def _not_understood(unknown: Unknown) -> str:
+    if unknown.nearest:
+        form = gettext("I don't know “{word}”. Did you mean “{nearest}”?")
+        return form.format(word=isolated(unknown.word), nearest=isolated(unknown.nearest))
+    form = gettext("I don't know “{word}”. /help tells you what a caption can ask for.")
+    return form.format(word=isolated(unknown.word))
+
+
+def failure(stored: str | None) -> str:
+    """Return the sentence with which a photo failed, which is stored in English, in the current language.
+
+    What is not in the catalogue, such as an operator's own words, stays as it is.
+    """
+    for sentence, pattern in _WITH_VALUES:
+        if found := pattern.fullmatch(stored or ""):
+            return gettext(sentence).format(**found.groupdict())
+    return gettext(stored or UNAVAILABLE)
+
+
+_PLACES = {
+    1: noop("You're next."), 2: noop("You're second in line."), 3: noop("You're third in line."),
+    4: noop("You're fourth in line."), 5: noop("You're fifth in line."),
+}  # fmt: skip
+_MINUTE = 60
+# "About 20 seconds", not "about 17".
+_STEP = 10
+
+
+def in_line(place: int | None, seconds: float | None, *, starting: bool) -> str:
+    """Return "You're third in line. A machine is starting: about 2 minutes."
+
+    `place` is None for one far back, `seconds` if nobody knows.
+    """
+    if place is None:
+        text = gettext("Many photos came before yours.")
+    elif place in _PLACES:
+        text = gettext(_PLACES[place])
+    else:
+        text = gettext("You're number {place} in line.").format(place=place)
+    if seconds is None:
+        return text
+    form = gettext("{place} A machine is starting: {time}.") if starting else gettext("{place} It'll take {time}.")
+    return form.format(place=text, time=about(seconds))
+
+
+def looking(*, album: bool = False) -> str:
+    """Return what is said while the model has the photo, or the first of an album."""
+    return gettext("I'm looking at your photos...") if album else gettext("I'm looking at your photo...")
+
+
+def about(seconds: float) -> str:
+    """Return "a few seconds", "about 20 seconds", "about 3 minutes"."""
+    if seconds < _STEP:
+        return gettext("a few seconds")
+    if seconds < 1.5 * _MINUTE:
+        number = -(-round(seconds) // _STEP) * _STEP
+        return ngettext("about {number} second", "about {number} seconds", number).format(number=number)
+    number = round(seconds / _MINUTE)
+    return ngettext("about {number} minute", "about {number} minutes", number).format(number=number)
