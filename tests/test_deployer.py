@@ -6,6 +6,7 @@ for them, so these are compared with AWS's own schemas of the resource types, wh
 
 import json
 import re
+import sysconfig
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cfnlint
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -176,7 +176,7 @@ UNUSED = {
     "replicas of a secret": r"^secretsmanager:(Replicate|Remove)",
     "protection of a topic": r"^sns:PutDataProtectionPolicy$",
 }
-SCHEMAS = Path(cfnlint.__file__).parent / "data" / "schemas" / "resources"
+SCHEMAS = Path(sysconfig.get_path("purelib"), "cfnlint") / "data" / "schemas" / "resources"
 
 
 def of_cloudformation() -> list[str]:

@@ -56,9 +56,7 @@ def chromium() -> Iterator[str]:
         options.write_text(json.dumps({"executablePath": path, "args": FLAGS}))
         command = [sys.executable, "-m", "playwright", "launch-server", "--browser", "chromium", "--config"]
         with start([*command, str(options)], output=output):
-            found = wait_until(lambda: re.search(r"ws://\S+", output.read_text()))
-            assert found
-            yield found[0]
+            yield wait_until(lambda: re.findall(r"ws://\S+(?=\n)", output.read_text()))[0]
 
 
 def barriers(page: Page) -> list[str]:
