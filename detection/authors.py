@@ -1,4 +1,4 @@
-"""Find photos that the bot was asked about as a guest by whoever had sent them, so that they can delete them, too.
+"""Find a guest's photos by the person who sent them, so that they can delete them too.
 
 Such a photo is kept with the asker's own chat, so no index leads from its author to it. An item of its own does:
 `author#<prediction_id>`. In a group that the bot is in, the photo's item names both, and the chat leads to it.

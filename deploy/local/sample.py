@@ -30,7 +30,7 @@ class Sample:
 
 
 def choose() -> Sample:
-    """Return the model for whoever tries the service here; YOLOX-Nano is converted first, once."""
+    """Return the model that the demo runs here; YOLOX-Nano is converted first, once."""
     name, sentence = model()
     if sentence is not _NANO:
         return Sample(name, suiting(name), sentence)

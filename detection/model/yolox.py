@@ -60,7 +60,7 @@ def _read(ov: Any, network: Path) -> Any:
 
 
 def _recognised(network: Path, model: Any) -> str:
-    """Return which YOLOX this is; raise WeightsRefused if it is none, or one that can't be converted."""
+    """Return which YOLOX this is; raise WeightsRefused for anything else, and for one that can't be converted."""
     kinds = [node.get_type_name() for node in model.get_ordered_ops()]
     if not _has_layout(model):
         raise weights.WeightsRefused(
@@ -72,7 +72,7 @@ def _recognised(network: Path, model: Any) -> str:
     channels = first.get_output_partial_shape(0)[1].get_length()
     if channels not in _SIZES:
         raise weights.WeightsRefused(
-            f"{network} is none of YOLOX-Nano, Tiny and S: it begins with {channels} channels."
+            f"{network} is not YOLOX-Nano, Tiny or S: it begins with {channels} channels."
         )
     return _SIZES[channels]
 
