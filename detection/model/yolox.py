@@ -71,9 +71,7 @@ def _recognised(network: Path, model: Any) -> str:
     first = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Convolution")
     channels = first.get_output_partial_shape(0)[1].get_length()
     if channels not in _SIZES:
-        raise weights.WeightsRefused(
-            f"{network} is not YOLOX-Nano, Tiny or S: it begins with {channels} channels."
-        )
+        raise weights.WeightsRefused(f"{network} is not YOLOX-Nano, Tiny or S: it begins with {channels} channels.")
     return _SIZES[channels]
 
 
