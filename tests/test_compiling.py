@@ -2,6 +2,8 @@
 
 import hashlib
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -127,3 +129,21 @@ def test_simultaneous_photos_of_a_new_shape(cache: Path) -> None:
 
     assert all(one == seen[0] for one in seen)
     assert len(state(cache)) == 2
+
+
+def test_signal_reaches_a_process_that_has_dropped_a_model() -> None:
+    """Each OpenVINO runtime sets the signal stack; those who were dropped left it in memory that is freed."""
+    program = f"""
+import signal
+from pathlib import Path
+import django
+django.setup()
+from detection.model import openvino
+first = openvino.compiled(Path({str(SHAPES)!r}), {SIZE})
+second = openvino.compiled(Path({str(SHAPES)!r}), {SIZE})
+del first, second
+signal.signal(signal.SIGTERM, lambda number, frame: print("heard"))
+signal.raise_signal(signal.SIGTERM)
+"""
+    told = subprocess.run([sys.executable, "-c", program], check=False, stdout=subprocess.PIPE, text=True)
+    assert (told.returncode, told.stdout) == (0, "heard\n")

@@ -27,8 +27,8 @@ ASK = """async ([url, method, headers, body]) => {
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
-    """A local AWS with a secret and somebody's photo."""
-    with emulators.ministack() as url:
+    """A local AWS with a secret and somebody's photo, in the account of who has no keys: a page has none."""
+    with emulators.ministack(emulators.NOBODYS) as url:
         aws.client("secretsmanager").create_secret(Name="token", SecretString=SECRET)
         s3 = aws.s3().meta.client
         s3.create_bucket(Bucket=BUCKET)

@@ -22,8 +22,8 @@ QUOTA, PLAN = "GetServiceQuota", "GetAccountPlanState"
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[tuple[str, str]]:
-    """Two emulators; that of EC2 knows which zone of AWS offers which type."""
-    with emulators.moto() as ec2, emulators.ministack() as rest:
+    """Two emulators; that of EC2 knows which zone of AWS offers which type, and has no instance of other tests."""
+    with emulators.own_moto() as ec2, emulators.ministack() as rest:
         yield rest, ec2
 
 

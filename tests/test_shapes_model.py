@@ -127,7 +127,7 @@ def test_export_of_one_shape_runs_in_it(detector: Detector, tmp_path: Path, size
 def of_one_size(folder: Path, target: Path, size: tuple[int, int]) -> Path:
     """Write the export as one that takes images of one size, as ultralytics makes it unless told otherwise."""
     target.mkdir()
-    network = ov.Core().read_model(next(folder.glob("*.xml")))
+    network = weights.core().read_model(next(folder.glob("*.xml")))
     network.reshape([1, 3, *size])
     ov.save_model(network, target / "one.xml")
     about = yaml.safe_load((folder / "metadata.yaml").read_text())

@@ -66,7 +66,7 @@ def image_of(package: str, file: str) -> NDArray[np.uint8]:
 
 def raw_output(network: Path, image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what the original network says of a (height, width, 3) BGR image: (cells, 5 + classes)."""
-    core = weights.openvino().Core()
+    core = weights.core()
     model = core.read_model(network)
     if list(model.input().shape)[2:] != list(image.shape[:2]):
         model.reshape([1, 3, *image.shape[:2]])
@@ -172,7 +172,7 @@ def test_command_converts_once(
         (b"<html>not found</html>", "can't read"),
         (networks.yolox(16, given=15), "takes and gives something else"),
         (networks.yolox(16, decoded=True), "decodes its boxes"),
-        (networks.yolox(20), "none of YOLOX-Nano, Tiny and S"),
+        (networks.yolox(20), "is not YOLOX-Nano, Tiny or S"),
     ],
     ids=["page", "classes", "decoded", "width"],
 )

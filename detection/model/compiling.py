@@ -30,8 +30,7 @@ def load(network: Path, size: Size, prepare: Callable[[Any, Any], Any]) -> Any:
 
     `prepare` has openvino and the network, and returns it with what its family does to an image.
     """
-    ov = weights.openvino()
-    core = ov.Core()
+    ov, core = weights.openvino(), weights.core()
     file = _file(network, size, prepare)
     if blob := _read(file):
         try:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,16 @@ def openvino() -> Any:
     import openvino
 
     return openvino
+
+
+@cache
+def core() -> Any:
+    """Return this process' OpenVINO runtime.
+
+    It has but one: where a second is dropped, OpenVINO 2026.4 leaves the main thread's signal stack in memory that is
+    freed, and the next signal kills the process.
+    """
+    return openvino().Core()
 
 
 def check(name: str) -> None:

@@ -38,7 +38,7 @@ def convert(network: Path, folder: Path) -> None:
     Raise weights.WeightsRefused with a sentence for any other file. The folder is written once, in one step.
     """
     ov = weights.openvino()
-    model = _read(ov, network)
+    model = _read(network)
     size = _recognised(network, model)
     square = [int(side) for side in model.input().shape][2:]
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -50,11 +50,11 @@ def convert(network: Path, folder: Path) -> None:
         weights.keep(made, folder)
 
 
-def _read(ov: Any, network: Path) -> Any:
+def _read(network: Path) -> Any:
     if network.suffix != ".onnx":
         raise weights.WeightsRefused(f"{network} is no .onnx file, which is what YOLOX is converted from.")
     try:
-        return ov.Core().read_model(network)
+        return weights.core().read_model(network)
     except RuntimeError as error:
         raise weights.WeightsRefused(f"OpenVINO can't read {network}: it is missing, damaged, or no ONNX.") from error
 

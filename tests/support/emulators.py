@@ -40,7 +40,7 @@ def judging(scheme: str = "http", **env: str) -> Iterator[str]:
 @contextmanager
 def moto() -> Iterator[str]:
     """Have the code under test use the run's moto server, in which all share everything; yield its address."""
-    with taken_for_aws(shared.address("moto", _moto)) as url:
+    with taken_for_aws(shared.address("moto", own_moto)) as url:
         yield url
 
 
@@ -53,7 +53,8 @@ def _ministack(scheme: str = "http", **env: str) -> Iterator[str]:
 
 
 @contextmanager
-def _moto() -> Iterator[str]:
+def own_moto() -> Iterator[str]:
+    """Run a moto server in which nobody else makes anything, for the length of a `with` block; yield its address."""
     port = free_port()
     with start([str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]):
         wait_until(lambda: listening(port))
