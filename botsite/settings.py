@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from botsite import region, secret_store
+from botsite import region, roles, secret_store
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -271,24 +271,11 @@ LOGGING = {
     },
 }
 
-ROLE_NEEDS = {
-    "polybot": (
-        "JOBS_QUEUE_URL",
-        "IMAGES_BUCKET",
-        "PREDICTIONS_TABLE",
-        "TELEGRAM_WEBHOOK_SECRET",
-        "RESULTS_KEY",
-        "DJANGO_SECRET_KEY",
-    ),
-    "yolo5": ("JOBS_QUEUE_URL", "IMAGES_BUCKET", "PREDICTIONS_TABLE", "RESULTS_KEY", "POLYBOT_URL"),
-    "metricStreamer": ("JOBS_QUEUE_URL", "METRICS_QUEUE_URL", "ASG_NAME"),
-}
-
 
 def require(role: str) -> None:
     """Raise ImproperlyConfigured naming every setting that `role` needs and the environment lacks."""
-    missing = [name for name in ROLE_NEEDS[role] if not env.str(name, default="")]
-    if role == "polybot" and not (TELEGRAM_TOKEN or TELEGRAM_TOKEN_SECRET):
+    missing = [name for name in roles.named(role).needs if not env.str(name, default="")]
+    if role == roles.POLYBOT.name and not (TELEGRAM_TOKEN or TELEGRAM_TOKEN_SECRET):
         missing.append("TELEGRAM_TOKEN_SECRET (or TELEGRAM_TOKEN)")
     if not AWS_REGION:
         missing.append("AWS_REGION")

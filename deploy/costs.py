@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botsite import roles
 from deploy import prices
 from deploy.cfn.template import Names, Template
+from deploy.images import ami
 from metrics import machine_types
 from metrics.backlog import METRICS
 from metrics.machine_types import ADDRESS_HOUR, HOURS_A_MONTH, TYPES, MachineType
@@ -16,8 +18,8 @@ SECONDS_A_MONTH = HOURS_A_MONTH * 3600
 # The metrics instance: ticks are sent, received and deleted, one for each point and two more every 30 s; it asks for
 # them in long polls of 10 s.
 _REQUESTS_A_TICK, _OTHER_TICK_SECONDS, _POLL_SECONDS = 3, 15, 10
-# Three roles, of which bake_ami keeps three images each, of some gigabytes.
-_IMAGES, _IMAGE_GB = 9, 3
+# Of an image.
+_IMAGE_GB = 3
 # A load balancer has an address in each zone.
 _BALANCER_ADDRESSES = 2
 
@@ -61,7 +63,8 @@ def idle_month(stacks: Sequence[Resources]) -> list[Line]:
     lines.append(
         Line("queues", requests * prices.QUEUE_REQUEST, f"{requests / 1e6:.1f} million requests for the metric")
     )
-    lines.append(Line("AMIs", _IMAGES * _IMAGE_GB * prices.SNAPSHOT_GB_MONTH, f"{_IMAGES} of {_IMAGE_GB} GB"))
+    images = len(roles.ROLES) * ami.KEPT
+    lines.append(Line("AMIs", images * _IMAGE_GB * prices.SNAPSHOT_GB_MONTH, f"{images} of {_IMAGE_GB} GB"))
     return lines
 
 

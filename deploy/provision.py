@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from botsite import roles
 from deploy import first_point, options, rollback, stacks, target
 from deploy.budgets import budget
 from deploy.certificates import choice
@@ -18,8 +19,6 @@ from metrics import cloudwatch
 from metrics.cloudwatch import Group
 
 Say = Callable[[str], None]
-# All that a bake needs; no stack among them starts an instance.
-_BEFORE_IMAGES = stacks.ORDER[: stacks.ORDER.index("bake") + 1]
 
 # Read permissions don't tell whether a token is stored, nor what Telegram has.
 _LATER = (
@@ -96,14 +95,14 @@ def deploy(
     values = {**target.steps(service, values or {}), **(values or {})}
     done: dict[str, str] = {}
     if baked := _to_bake(service, values, rebake, weights):
-        done = stacks.provision(service, values, report, parts=_BEFORE_IMAGES)
+        done = stacks.provision(service, values, report, parts=stacks.BEFORE_ROLES)
         for role, why in baked.items():
             say(f"{role} {why}. Baking one, which takes about 10 minutes.")
             rebaking.bake_role(service, role, say, bake_type, weights)
     for line in rollback.in_force(service):
         say(line)
     values = {**latest.newest(service, values), **values}
-    parts: Sequence[str] = stacks.ORDER
+    parts: Sequence[str] = stacks.order()
     if first_point.awaited(service):
         done = _merged(done, stacks.provision(service, values, report, parts[:-1]))
         first_point.wait(service, say)
@@ -118,8 +117,8 @@ def deploy(
 def roll_out(service: Service, say: Say) -> dict[str, str]:
     """Replace instances of an older image or launch template; return the id of each group's refresh that started."""
     begun = {}
-    for part, output in rollout.GROUPS.values():
-        group = service.output(part, output)
+    for role in roles.ROLES:
+        group = rollout.group(service, role)
         if not (old := rollout.outdated(group)):
             continue
         if started := rollout.start(group):
@@ -200,7 +199,7 @@ def _to_bake(
 
 def _workers(service: Service) -> list[Group]:
     """Return the workers' group, if it exists."""
-    stack, (_, output) = service.find("workers"), rollout.GROUPS["yolo5"]
+    stack, output = service.find(roles.YOLO5.part), roles.YOLO5.group_output
     names = [stack.outputs[output]] if stack and output in stack.outputs else []
     return list(cloudwatch.groups(*names).values()) if names else []
 

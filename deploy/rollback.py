@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from botsite import roles
 from deploy import stacks
 from deploy.cfn.cloudformation import Report, StackError
-from deploy.images import ami, latest, rollout
+from deploy.images import ami, rollout
 from deploy.images.ami import Image
 from deploy.service import Service
 
@@ -74,14 +75,14 @@ def carry_out(service: Service, step: Step, who: str, report: Report = stacks.si
     """Remember the rollback, then have new machines start from the image; safe to run again."""
     ami.readmit(step.target)
     ami.withdraw(step.withdrawn, who)
-    part, _ = rollout.GROUPS[step.role]
     # With the template that is deployed: in an incident this checkout may be anything.
-    stacks.set_value(service, part, latest.PARAMETERS[step.role], step.target.id, report)
+    role = roles.named(step.role)
+    stacks.set_value(service, role.part, role.image_parameter, step.target.id, report)
 
 
 def replace(service: Service, role: str, say: Say) -> tuple[str, str]:
     """Start replacing the role's machines; return the group and the refresh's id, empty if there is nothing to do."""
-    group = service.output(*rollout.GROUPS[role])
+    group = rollout.group(service, roles.named(role))
     if not (old := rollout.outdated(group)):
         return group, ""
     started = rollout.restart(group)
@@ -90,8 +91,8 @@ def replace(service: Service, role: str, say: Say) -> tuple[str, str]:
 
 
 def _started(service: Service, role: str) -> str:
-    part, _ = rollout.GROUPS[role]
-    return service.stack(part).parameters.get(latest.PARAMETERS[role], "")
+    of = roles.named(role)
+    return service.stack(of.part).parameters.get(of.image_parameter, "")
 
 
 def _step(one: Images, running: Image, target: Image) -> Step:
@@ -121,4 +122,4 @@ def told(role: str, found: Sequence[Image]) -> str:
 def in_force(service: Service) -> list[str]:
     """Return a sentence for each role that is rolled back."""
     found = ami.by_role(service)
-    return [text for role in latest.PARAMETERS if (text := told(role, found.get(role, ())))]
+    return [text for role in roles.ROLES if (text := told(role.short, found.get(role.short, ())))]

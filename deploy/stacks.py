@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from botsite import aws
+from botsite import aws, roles
 from deploy import protection
 from deploy.cfn import change_sets, cloudformation, drift, parameters, planning, template
 from deploy.cfn.cloudformation import Change, Event, Report, Stack
@@ -14,8 +14,8 @@ from deploy.cfn.template import Template
 from deploy.service import Service
 
 TEMPLATES = Path(__file__).parent / "cloudformation"
-# A stack may import what those before it export; they are deleted in reverse.
-ORDER = ("network", "storage", "queue", "bake", "web", "workers", "metrics", "alarms")
+# All that a bake needs; no stack among them starts an instance.
+BEFORE_ROLES = ("network", "storage", "queue", "bake")
 _CHANGE_SET = "provision"
 # The part that holds what can't be made again.
 _STORED = "storage"
@@ -33,22 +33,27 @@ _TEARDOWN = (
 )
 
 
+def order() -> tuple[str, ...]:
+    """Return the parts of the service; each may import what those before it export, and is deleted before them."""
+    return (*BEFORE_ROLES, *(role.part for role in roles.ROLES), "alarms")
+
+
 def silent(event: Event) -> None:
     """Ignore an event."""
 
 
 def provision(
-    service: Service, values: Mapping[str, str] | None = None, report: Report = silent, parts: Sequence[str] = ORDER
+    service: Service, values: Mapping[str, str] | None = None, report: Report = silent, parts: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Create or update the stacks of `parts` by change sets.
+    """Create or update the stacks of `parts`, or all, by change sets.
 
     `values` are template parameters; one that isn't given keeps the stack's value, else the default. Safe to run again
     after any interruption. Return "created", "updated" or "unchanged" by stack name. Raise StackError with the cause
     and what to do.
     """
-    values = values or {}
+    values, parts = values or {}, parts or order()
     templates = _templates(values)
-    for part in ORDER:
+    for part in order():
         # Before any change: a value that one stack refuses must not stop the run halfway.
         _kept(_ours(service, part), templates[part], values)
     done = {service.stack_name(part): _deploy(service, part, templates[part], values, report) for part in parts}
@@ -80,7 +85,7 @@ def find_drift(service: Service, report: Report = silent) -> Comparison:
 
     Raise StackError if a stack is missing.
     """
-    return drift.detect([service.stack(part) for part in ORDER], report)
+    return drift.detect([service.stack(part) for part in order()], report)
 
 
 def plan(service: Service, values: Mapping[str, str] | None = None) -> list[Change]:
@@ -124,7 +129,7 @@ def delete(service: Service, report: Report = silent) -> list[str]:
     Raise StackError, before anything is deleted, if somebody else made one of them.
     """
     deleted = []
-    for stack in [_ours(service, part) for part in reversed(ORDER)]:
+    for stack in [_ours(service, part) for part in reversed(order())]:
         settled = cloudformation.settle(stack, report) if stack else None
         if settled is None:
             continue
@@ -141,7 +146,7 @@ def delete(service: Service, report: Report = silent) -> list[str]:
 
 def deletions(service: Service) -> list[Change]:
     """Return what `delete` would remove."""
-    found = [_ours(service, part) for part in reversed(ORDER)]
+    found = [_ours(service, part) for part in reversed(order())]
     return [one for stack in found if stack for one in cloudformation.resources(stack)]
 
 
@@ -200,7 +205,7 @@ def _kept(stack: Stack | None, text: Template, given: Mapping[str, str]) -> dict
 
 def _templates(values: Mapping[str, str]) -> dict[str, Template]:
     """Return the templates in order; raise StackError for a value that none of them takes."""
-    templates = {part: template.read(TEMPLATES / f"{part}.yaml") for part in ORDER}
+    templates = {part: template.read(TEMPLATES / f"{part}.yaml") for part in order()}
     parameters.check(templates.values(), values)
     return templates
 

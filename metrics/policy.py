@@ -13,6 +13,8 @@ from metrics.evaluation import AlarmState, Periods, Point
 
 # People wait for the first machine: its alarm has the shortest period there is, so that it sees a point at once.
 _FIRST_PERIOD_SECONDS = 10.0
+# How often the metrics come, and how long a new machine counts as warming, unless the stack says otherwise.
+PERIOD_SECONDS, WARMUP_SECONDS = 30.0, 180.0
 # How many machines the steps from 0 start at most; EC2 allows 20 steps.
 STEPS = 10
 # The points of each metric by its name; points older than the longest alarm do no harm.
@@ -43,7 +45,7 @@ class TargetTracking:
     """Keep a metric at a target. `period` is in seconds; the numbers of periods are EC2's, and fixed."""
 
     target: float
-    period: float = 30.0
+    period: float = PERIOD_SECONDS
     metric: str = BACKLOG
     high_periods: int = 3
     low_periods: int = 15
@@ -73,7 +75,7 @@ class StepScaling:
 
     steps: Sequence[Step] = (Step(0, 1),)
     threshold: float = 0.0
-    period: float = 30.0
+    period: float = PERIOD_SECONDS
     periods: int = 1
     metric: str = WITHOUT_CAPACITY
 
@@ -89,7 +91,7 @@ class Policies:
 
     tracking: Sequence[TargetTracking]
     steps: Sequence[StepScaling] = ()
-    warmup: float = 180.0
+    warmup: float = WARMUP_SECONDS
 
     @property
     def periods(self) -> list[float]:
@@ -105,7 +107,7 @@ class Policies:
         )
 
 
-def shipped(target: float, period: float = 30.0, warmup: float = 180.0) -> Policies:
+def shipped(target: float, period: float = PERIOD_SECONDS, warmup: float = WARMUP_SECONDS) -> Policies:
     """Return the policies of the workers' stack with a target of BacklogPerInstance, in photos; times in seconds.
 
     The first machines come in steps of the same target, as target tracking multiplies and can't leave 0.

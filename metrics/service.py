@@ -10,7 +10,7 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, roles
 from metrics import cloudwatch
 from metrics.backlog import BACKLOG, METRICS, TARGET_AT_MOST, WITHOUT_CAPACITY, Depth, Values, acceptable, positive
 from metrics.cloudwatch import Alarm, Group, Metric, ScheduledAction, TrackingPolicy
@@ -20,9 +20,6 @@ HOURS = 3
 # CloudWatch keeps points by the second for three hours, by its own clock. It rounds the start down to the minute, and
 # returns nothing at all for a start beyond that.
 _SPAN = timedelta(hours=HOURS) - timedelta(minutes=2)
-# The roles by the one name each has, and what their groups' names end with.
-ROLES = {"polybot": "polybot", "yolo5": "yolo5", "metricStreamer": "metrics"}
-_WORKERS = "-yolo5"
 # EC2 Auto Scaling publishes these of each group, by the minute and free of charge (MetricsCollection in the templates).
 GROUP_NAMESPACE, GROUP_DESIRED, GROUP_IN_SERVICE = (
     "AWS/AutoScaling",
@@ -88,7 +85,7 @@ def group() -> Group:
 def fleet() -> dict[str, Group]:
     """Return the groups of all roles by role, those that exist; raise MetricFailed, as without the workers' group."""
     with _naming("ASG_NAME") as name:
-        names = {role: f"{_prefix(name)}-{short}" for role, short in ROLES.items()} | {"yolo5": name}
+        names = {role.name: role.group(_prefix(name)) for role in roles.ROLES} | {roles.YOLO5.name: name}
         found = cloudwatch.groups(*names.values())
     if name not in found:
         _missing(name)
@@ -125,7 +122,7 @@ def _missing(name: str) -> NoReturn:
 
 
 def _prefix(workers: str) -> str:
-    return workers.removesuffix(_WORKERS)
+    return workers.removesuffix(roles.YOLO5.group(""))
 
 
 def seconds_since_photo(read: Callable[[], float | None]) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.cfn import template
-from deploy.stacks import ORDER, TEMPLATES
+from deploy.stacks import TEMPLATES, order
 from tests.audit import exceptions
 from tests.audit.exceptions import EXCEPTIONS, Allowed, Finding
 
@@ -48,7 +48,7 @@ def test_every_policy_is_examined_resolved() -> None:
     found = json.loads(said)
     files = {path.stem for path in (ROOT / "deploy" / "policies").rglob("*.json")}
     assert files <= found.keys()
-    texts = [template.read(TEMPLATES / f"{part}.yaml") for part in ORDER]
+    texts = [template.read(TEMPLATES / f"{part}.yaml") for part in order()]
     texts.append(template.read(ROOT / "deploy" / "github" / "roles.yaml"))
     resources = [(name, one) for text in texts for name, one in text.all_resources.items()]
     with_policy = [

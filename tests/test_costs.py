@@ -16,7 +16,7 @@ from metrics.simulator import by_type
 
 def made(**values: str) -> list[Resources]:
     """Return the resources of all templates with these parameters."""
-    texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.ORDER]
+    texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.order()]
     return [costs.resources(text, text.names({"Prefix": "objdet", **values})) for text in texts]
 
 
@@ -83,7 +83,7 @@ def test_every_price_names_its_source() -> None:
 
 
 def test_workers_disk_follows_template() -> None:
-    workers = made()[stacks.ORDER.index("workers")]
+    workers = made()[stacks.order().index("workers")]
     [data] = [one["LaunchTemplateData"] for _, one in workers if "LaunchTemplateData" in one]
     assert data["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == machine_types.WORKER_DISK_GB
 
@@ -110,7 +110,7 @@ def test_speed_counts_whole_cores() -> None:
 
 def names(**values: str) -> dict[str, str]:
     """Return the values of all templates' parameters."""
-    texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.ORDER]
+    texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.order()]
     return {key: value for text in texts for key, value in text.names(values).items()}
 
 

@@ -188,7 +188,7 @@ def of_cloudformation() -> list[str]:
 @cache
 def called_by_handlers() -> set[str]:
     """Return what AWS says that the handlers of the templates' types call, without UNUSED."""
-    texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.ORDER]
+    texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.order()]
     types = {one["Type"] for text in texts for one in text.all_resources.values()}
     schemas = (json.loads(path.read_text()) for path in SCHEMAS.glob("*.json"))
     handlers = {one["typeName"]: one["handlers"] for one in schemas if one.get("typeName") in types}

@@ -17,10 +17,10 @@ import pytest
 from packaging.requirements import Requirement
 
 import botsite
-from botsite import aws
+from botsite import aws, roles
 from deploy.docker import sbom
-from deploy.images import roles, source
-from deploy.images.roles import ROLES, ImageSpec, Place
+from deploy.images import source, spec
+from deploy.images.spec import ImageSpec, Place
 from deploy.local.sample import SHAPES
 from detection.model import checksums, openvino
 from detection.model import weights as model_weights
@@ -49,7 +49,13 @@ def tool(name: str) -> str:
 
 
 def test_every_baked_role_has_dockerfile() -> None:
-    assert sorted(ROLES) == [role_of(path) for path in containers.FILES]
+    assert sorted(role.short for role in roles.ROLES) == [role_of(path) for path in containers.FILES]
+
+
+@each_file
+def test_container_runs_the_roles_command(path: Path) -> None:
+    *_, image = containers.stages(path)
+    assert tuple(json.loads(image.all("CMD")[0])) == roles.named(role_of(path)).command
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -59,7 +65,7 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     whole = tmp_path / "user-data.sh"
-    whole.write_text(roles.user_data(Place("subnet", "group", "arn", "bucket", "url"), ImageSpec("yolo5", "v1"), "x"))
+    whole.write_text(spec.user_data(Place("subnet", "group", "arn", "bucket", "url"), ImageSpec("yolo5", "v1"), "x"))
     files = [str(containers.FOLDER / "run.sh"), str(whole)]
     found = subprocess.run([tool("shellcheck"), *files], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, ""), found.stderr

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from botsite import aws, settings
+from botsite import aws, roles, settings
 from deploy import provision, stacks
 from deploy.cfn import template
-from deploy.images import roles
+from deploy.images import spec
 from deploy.service import Service
 from detection import termination
 from tests.support import emulators
@@ -47,11 +47,11 @@ def written(role: str) -> dict[str, Any]:
 @each_role
 def test_instance_disk_is_as_large_as_builders(role: str) -> None:
     """EC2 can't launch an image on a disk smaller than its snapshot."""
-    assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= roles.ROLES[role].disk_gib
+    assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= roles.named(role).container.disk_gib
 
 
 def test_stacks_provide_builders_network(endpoint: str) -> None:
-    where = roles.place(Service(PREFIX))
+    where = spec.place(Service(PREFIX))
     subnet = aws.client("ec2").describe_subnets(SubnetIds=[where.subnet])["Subnets"][0]
     group = aws.client("ec2").describe_security_groups(GroupIds=[where.security_group])["SecurityGroups"][0]
     assert (subnet["MapPublicIpOnLaunch"], group["IpPermissions"]) == (True, [])

@@ -13,6 +13,7 @@ from django.conf import settings
 from botsite import aws, pause
 from botsite.bot.words import replies
 from botsite.pause import Pause
+from botsite.roles import YOLO5
 from deploy.local import roles
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
@@ -157,7 +158,7 @@ def test_restarted_worker_receives_nothing(stack: LocalStack, paused: Pause, use
     waiting(user, 1)
     name = f"yolo5-{uuid4().hex[:6]}"
     env = stack.env | {"LIVENESS_FILE": str(stack.folder / name)}
-    worker: Child = stack.children.start(name, roles.yolo5(name), env)
+    worker: Child = stack.children.start(name, roles.celery(YOLO5, name), env)
     try:
         wait_until(lambda: logged(stack, name, "service_paused"))
         assert waiting(user, 1)[0].status is Status.QUEUED

@@ -20,7 +20,7 @@ from django.conf import settings
 from botsite import aws
 from deploy import provision, stacks
 from deploy.cfn import template
-from deploy.images import roles
+from deploy.images import spec
 from deploy.service import Service
 from tests.support import judged
 from tests.support.deployed import instance_settings
@@ -143,7 +143,7 @@ def running(cloud: Cloud, role: str) -> Iterator[subprocess.Popen[str]]:
 
 def of_builder() -> dict[str, str]:
     """Return what a builder tells its container of the service, as deploy/docker/bake.sh does."""
-    where = roles.place(Service(PREFIX))
+    where = spec.place(Service(PREFIX))
     queues = dict.fromkeys(("JOBS_QUEUE_URL", "METRICS_QUEUE_URL"), where.queue_url)
     return {"AWS_REGION": "us-east-1", "IMAGES_BUCKET": where.bucket, **queues}
 

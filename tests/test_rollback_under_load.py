@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from botsite import aws
+from botsite.roles import YOLO5
 from deploy import provision
 from deploy.local import roles
 from deploy.local.autoscaling.instances import Instance
@@ -42,7 +43,7 @@ class ReleasedStack(ScaledStack):
         super().provision()
 
     def _start_worker(self, instance: Instance) -> Child:
-        command = ["env", "-C", str(self.releases[instance.image_id]), *roles.yolo5(instance.name)]
+        command = ["env", "-C", str(self.releases[instance.image_id]), *roles.celery(YOLO5, instance.name)]
         return self.children.start(instance.name, command, self._env(instance))
 
     def running_images(self) -> set[str]:

@@ -32,5 +32,5 @@ def test_every_secret_has_its_row() -> None:
 
 def test_named_parameters_exist() -> None:
     named = set(re.findall(r"--parameter (\w+)=", RUNBOOK)) - {"NAME"}
-    known = {name for part in stacks.ORDER for name in template.read(stacks.TEMPLATES / f"{part}.yaml").parameters}
+    known = {name for part in stacks.order() for name in template.read(stacks.TEMPLATES / f"{part}.yaml").parameters}
     assert named - known == set()

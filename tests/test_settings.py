@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from botsite import roles
+
 ROOT = Path(__file__).resolve().parent.parent
 ROLES = {
     "polybot": "import botsite.asgi",
@@ -38,17 +40,13 @@ def test_env_example_explains_each_setting() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_role_names_all_missing_settings_at_once(role: str) -> None:
-    from botsite import settings
-
     ended = _run(ROLES[role])
     assert ended.returncode != 0
-    assert [name for name in settings.ROLE_NEEDS[role] if name not in ended.stderr] == []
+    assert [name for name in roles.named(role).needs if name not in ended.stderr] == []
 
 
 def test_site_does_not_start_with_empty_webhook_secret() -> None:
-    from botsite import settings
-
-    env = dict.fromkeys(settings.ROLE_NEEDS["polybot"], "x") | {"TELEGRAM_TOKEN": "1:x", "TELEGRAM_WEBHOOK_SECRET": ""}
+    env = dict.fromkeys(roles.POLYBOT.needs, "x") | {"TELEGRAM_TOKEN": "1:x", "TELEGRAM_WEBHOOK_SECRET": ""}
     ended = _run("import botsite.asgi", **env)
     assert "TELEGRAM_WEBHOOK_SECRET" in ended.stderr
     assert "RESULTS_KEY" not in ended.stderr.splitlines()[-1]

@@ -10,8 +10,8 @@ import pytest
 from botsite import aws, celery, request_limits
 from botsite.bot.incoming import files
 from botsite.bot.telegram import sending
+from botsite.roles import POLYBOT, ROLES, YOLO5, Role
 from deploy.cfn import template
-from deploy.images.roles import ROLES
 from deploy.stacks import TEMPLATES
 from detection import deliveries, worker
 
@@ -36,7 +36,7 @@ def rises(times: dict[str, float]) -> bool:
 
 
 def test_site_outlasts_longest_send() -> None:
-    site = ROLES["polybot"]
+    site = POLYBOT.container
     times = {
         "send": sending.LONGEST_SEND_SECONDS,
         "lease": deliveries.LEASE.total_seconds(),
@@ -58,16 +58,16 @@ def test_worker_outlasts_longest_job_and_its_callbacks() -> None:
     options = celery.configuration()["broker_transport_options"]["sqs"]
     times = {
         "job": options.longest_job_seconds + worker._CALLBACKS_SECONDS,
-        "docker stop": ROLES["yolo5"].stop_seconds,
-        "systemd": ROLES["yolo5"].unit_stop_seconds,
+        "docker stop": YOLO5.container.stop_seconds,
+        "systemd": YOLO5.container.unit_stop_seconds,
         "lifecycle hook": hook["HeartbeatTimeout"],
     }
     assert rises(times), times
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_systemd_waits_for_docker(role: str) -> None:
-    assert ROLES[role].unit_stop_seconds > ROLES[role].stop_seconds
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_systemd_waits_for_docker(role: Role) -> None:
+    assert role.container.unit_stop_seconds > role.container.stop_seconds
 
 
 def test_site_outlasts_longest_webhook() -> None:

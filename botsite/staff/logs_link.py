@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from botsite import roles
 from detection.schemas import Prediction
 
 QUERY = 'fields @timestamp, level, event, @message | filter prediction_id = "{}" | sort @timestamp'
@@ -31,11 +32,12 @@ def of(prediction: Prediction) -> str | None:
 
 
 def of_machine(role: str, machine: str) -> str:
-    """Return the address of a machine's log, empty without log groups. `role` is as in the group's name.
+    """Return the address of a machine's log, empty without log groups.
 
     Its stream has its id (deploy/docker/run.sh). The console escapes what is in the fragment twice.
     """
-    group = next((group for group in settings.LOG_GROUPS if group.endswith(f"/{role}")), "")
+    short = roles.named(role).short
+    group = next((group for group in settings.LOG_GROUPS if group.endswith(f"/{short}")), "")
     if not group:
         return ""
     escaped = quote(quote(group, safe=""), safe="").replace("%", "$")

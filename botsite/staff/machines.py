@@ -3,16 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from botsite import roles
 from botsite.staff import logs_link
 from botsite.staff.sources import Snapshot
 from botsite.staff.tiles import Cell, Row, Table, Tile, count, span
 from detection.reports import UNCHANGED_SECONDS, Report, State
 from metrics.cloudwatch import Group, Instance
-from metrics.service import ROLES
 
 # Two reports in a row are missing.
 SILENT_SECONDS = 2.5 * UNCHANGED_SECONDS
-_WORKS = {"polybot": "takes photos, sends answers", "metricStreamer": "publishes the metric, repairs"}
 _STATES = {"Pending": "starting", "Terminating": "leaving", "Detach": "leaving", "Standby": "in standby"}
 
 
@@ -34,7 +33,7 @@ def does(role: str, instance: Instance, report: Report | None, now: float) -> st
         return f"silent for {span(age)}"
     if report.state is not State.READY:
         return report.state
-    return _WORKS.get(role) or (f"working on {count(report.busy, 'photo')}" if report.busy else "idle")
+    return roles.named(role).does or (f"working on {count(report.busy, 'photo')}" if report.busy else "idle")
 
 
 def workers(seen: Snapshot) -> str:
@@ -42,7 +41,8 @@ def workers(seen: Snapshot) -> str:
     group, reports = seen.workers, seen.reports.value
     if group is None or not reports:
         return ""
-    said = (does("yolo5", one, reports.get(one.id), seen.at) for one in group.instances if one.state == "InService")
+    serving = [one for one in group.instances if one.state == "InService"]
+    said = (does(roles.YOLO5.name, one, reports.get(one.id), seen.at) for one in serving)
     # "working on 2 photos" and "silent for 3 min" by their first word.
     words = Counter("no report yet" if text.startswith("in service") else text.split()[0] for text in said)
     return ", ".join(f"{number} {word}" for word, number in words.items())
@@ -88,7 +88,7 @@ def _rows(role: str, group: Group, reports: Mapping[str, Report], now: float) ->
     for one in group.instances:
         report = reports.get(one.id)
         doing = does(role, one, report, now)
-        log = logs_link.of_machine(ROLES[role], one.id)
+        log = logs_link.of_machine(role, one.id)
         yield Row(
             key=one.id,
             cells=(

@@ -19,7 +19,7 @@ from detection import timeline
 from detection.schemas import Delivery
 from metrics import backlog
 from metrics.cloudwatch import STALE_AFTER_SECONDS, Group
-from metrics.service import HOURS, ROLES, Tracked
+from metrics.service import HOURS, Tracked
 
 # With fewer answers the 95th percentile is the longest of them.
 _ENOUGH_FOR_P95 = 20
@@ -129,7 +129,7 @@ def _jobs(status: State | None = None, delivery: Delivery | None = None, seen: S
 def _log(role: str, seen: Snapshot) -> str:
     """Return the address of the log of the first machine of a role; without one, of the list."""
     group = (seen.groups.value or {}).get(role)
-    return (logs_link.of_machine(ROLES[role], group.instances[0].id) if group and group.instances else "") or _LISTED
+    return (logs_link.of_machine(role, group.instances[0].id) if group and group.instances else "") or _LISTED
 
 
 def _wait(seconds: float | None, what: str) -> Tile:

@@ -1,10 +1,11 @@
 """Estimate what a run costs, at list prices."""
 
+from botsite import roles
 from deploy import costs, stacks
 from deploy.acceptance.plan import HOURS
 from deploy.certificates import choice
 from deploy.costs import Line
-from deploy.images.roles import ROLES, ImageSpec
+from deploy.images.spec import ImageSpec
 from deploy.provision import Order
 from metrics.machine_types import HOURS_A_MONTH, TYPES, MachineType
 
@@ -17,16 +18,16 @@ def lines(order: Order, photos: int) -> list[Line]:
     """Return what a run costs if it takes HOURS, and all workers that it may have are busy for half of that."""
     given = values(order)
     worker, number = given["WorkerType"], int(float(given["MaxWorkers"]))
-    baker = order.bake_type or ImageSpec("yolo5", "").machine
+    baker = order.bake_type or ImageSpec(roles.YOLO5.short, "").machine
     seconds = HOURS / 2 * 3600
-    count = _BURSTS * photos + _SINGLE
+    count, bakes = _BURSTS * photos + _SINGLE, len(roles.ROLES)
     of_photos = sum(one.dollars for one in costs.thousand_photos(worker, 1) if one.what != "a worker")
     return [
         Line("what runs all the time", hour(order) * HOURS, f"{HOURS:g} h"),
         Line(
             "workers", number * _type(worker).dollars(seconds, seconds), f"{number} {worker}, busy for {HOURS / 2:g} h"
         ),
-        Line("bakes", len(ROLES) * _type(baker).dollars(_BAKE_HOURS * 3600, 0), f"{len(ROLES)} by a {baker}"),
+        Line("bakes", bakes * _type(baker).dollars(_BAKE_HOURS * 3600, 0), f"{bakes} by a {baker}"),
         Line("photos", of_photos * count / 1000, f"{count}"),
     ]
 

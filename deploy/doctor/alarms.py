@@ -37,7 +37,7 @@ def check(service: Service) -> Verdict:
 
 def expected(service: Service) -> list[str]:
     """Return the names of the templates' alarms."""
-    texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.ORDER]
+    texts = [template.read(stacks.TEMPLATES / f"{part}.yaml") for part in stacks.order()]
     return sorted(
         str(text.resolve(resource["Properties"]["AlarmName"], {"Prefix": service.prefix}))
         for text in texts

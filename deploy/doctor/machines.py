@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from botsite import aws
+from botsite import aws, roles
+from botsite.roles import POLYBOT, Role
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning, worst
 from deploy.images import ami, rollout
 from deploy.images.ami import Image
@@ -30,7 +31,7 @@ class Group:
 
 def capacity(service: Service) -> Verdict:
     """Compare the desired and the healthy instances of each group."""
-    return worst([judge_capacity(_read(_group(service, role)), aws.emulated()) for role in rollout.GROUPS])
+    return worst([judge_capacity(_read(rollout.group(service, role)), aws.emulated()) for role in roles.ROLES])
 
 
 def judge_capacity(group: Group, emulated: bool) -> Verdict:
@@ -61,24 +62,25 @@ def judge_targets(states: Mapping[str, str], service: Service) -> Verdict:
     """Judge the states of the sites, of which two should be healthy."""
     healthy = sum(state == "healthy" for state in states.values())
     seen = "sites: " + (", ".join(f"{name} {state}" for name, state in sorted(states.items())) or "none")
-    todo = f"The group {service}-polybot replaces a site that stays unhealthy; logs are in /{service}/polybot."
-    if healthy >= 2:
+    group, logs = POLYBOT.group(service), POLYBOT.log_group(service)
+    todo = f"The group {group} replaces a site that stays unhealthy; logs are in {logs}."
+    if healthy >= POLYBOT.always:
         return ok(seen)
     return warning(seen, todo) if healthy else failed(f"{seen}: updates are not received", todo)
 
 
 def images(service: Service) -> Verdict:
     """Check that launch templates have the newest image, a recent one, and instances the newest launch template."""
-    return worst([_image(service, role) for role in rollout.GROUPS])
+    return worst([_image(service, role) for role in roles.ROLES])
 
 
-def _image(service: Service, role: str) -> Verdict:
-    newest = ami.newest(service, role)
+def _image(service: Service, role: Role) -> Verdict:
+    newest = ami.newest(service, role.short)
     if newest is None and aws.emulated():
         return unknown("no image was baked here: the emulator bakes none")
-    name = _group(service, role)
-    current = judge_image(role, _template(name)["ImageId"], newest.id if newest else "", _read(name))
-    return worst([current, judge_age(role, newest, datetime.now(UTC))]) if newest else current
+    name = rollout.group(service, role)
+    current = judge_image(role.short, _template(name)["ImageId"], newest.id if newest else "", _read(name))
+    return worst([current, judge_age(role.short, newest, datetime.now(UTC))]) if newest else current
 
 
 def judge_age(role: str, newest: Image, now: datetime) -> Verdict:
@@ -105,10 +107,6 @@ def judge_image(role: str, started: str, newest: str, group: Group) -> Verdict:
             "`manage.py provision` replaces them, one after the other; if that is under way, wait.",
         )
     return ok(f"{role} starts from the newest image")
-
-
-def _group(service: Service, role: str) -> str:
-    return service.output(*rollout.GROUPS[role])
 
 
 def _read(name: str) -> Group:

@@ -5,15 +5,13 @@ from collections.abc import Mapping, Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, roles
 from deploy.cfn import remedies
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning
 from deploy.service import Service
 
 # "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", counted in virtual processors.
 _VCPUS = ("ec2", "L-1216C47A")
-# Part of the service -> the parameter that names its instance type.
-TYPES = {"web": "WebType", "workers": "WorkerType", "metrics": "MetricsType"}
 
 
 def zones(service: Service) -> Verdict:
@@ -33,10 +31,9 @@ def judge_zones(states: Mapping[str, str], region: str) -> Verdict:
 
 def quotas(service: Service) -> Verdict:
     """Check that the account's quota allows the maximum number of instances."""
-    types = {part: service.stack(part).parameters[name] for part, name in TYPES.items()}
-    cpus = vcpus(sorted(set(types.values())))
-    counts = {"web": 2, "metrics": 1, "workers": int(service.stack("workers").parameters["MaxWorkers"])}
-    needed = {part: counts[part] * cpus[type_] for part, type_ in types.items()}
+    values = {name: value for role in roles.ROLES for name, value in service.stack(role.part).parameters.items()}
+    cpus = vcpus(sorted({values[role.type_parameter] for role in roles.ROLES}))
+    needed = {role.part: role.most(values) * cpus[values[role.type_parameter]] for role in roles.ROLES}
     try:
         limit = quota()
     except (ClientError, BotoCoreError) as error:
@@ -65,7 +62,7 @@ def request(service: str = _VCPUS[0], code: str = _VCPUS[1]) -> str:
 
 def judge_quota(quota: float, needed: Mapping[str, int]) -> Verdict:
     """Judge the account's quota of vCPUs, given the vCPUs that each part of the service needs at most."""
-    always = needed["web"] + needed["metrics"]
+    always = sum(needed[role.part] for role in roles.ROLES if role.always)
     # What always runs is doubled while it is replaced.
     most = sum(needed.values()) + always
     seen = f"the account may run {quota:g} vCPUs, the service always needs {always}, and at most {most}"

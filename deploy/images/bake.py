@@ -11,7 +11,7 @@ from botsite import aws
 from deploy import interrupts
 from deploy.images import ami, builder, contents, source
 from deploy.images.ami import Image, Say
-from deploy.images.roles import ImageSpec, Place
+from deploy.images.spec import ImageSpec, Place
 from deploy.service import Service
 
 

@@ -4,11 +4,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botsite import aws
+from botsite import aws, roles
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.images.ami import POLL_SECONDS, Say
-from deploy.images.roles import LIFETIME_MINUTES, ROLES, ImageSpec, Place, user_data
+from deploy.images.spec import LIFETIME_MINUTES, ImageSpec, Place, user_data
 from deploy.service import Service
 
 # The newest Amazon Linux 2023; a public parameter that AWS keeps in every region.
@@ -24,6 +24,7 @@ def base_image() -> str:
 
 def launch(service: Service, where: Place, spec: ImageSpec, folder: str) -> str:
     """Launch a builder whose source is in `folder` of the bucket; return its instance id."""
+    container = roles.named(spec.role).container
     image = aws.client("ec2").describe_images(ImageIds=[base_image()])["Images"][0]
     marks = service.tag_list(Name=f"{service}-{spec.role}-builder", Purpose=_PURPOSE, Folder=folder)
     launched = aws.client("ec2").run_instances(
@@ -44,7 +45,7 @@ def launch(service: Service, where: Place, spec: ImageSpec, folder: str) -> str:
         ],
         # A container is one hop farther away from the metadata.
         MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "HttpEndpoint": "enabled"},
-        BlockDeviceMappings=[{"DeviceName": image["RootDeviceName"], "Ebs": _disk(ROLES[spec.role].disk_gib)}],
+        BlockDeviceMappings=[{"DeviceName": image["RootDeviceName"], "Ebs": _disk(container.disk_gib)}],
         InstanceInitiatedShutdownBehavior="terminate",
         UserData=user_data(where, spec, folder),
         TagSpecifications=[{"ResourceType": kind, "Tags": marks} for kind in ("instance", "volume")],

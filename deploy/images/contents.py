@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from botsite import aws
+from botsite.roles import YOLO5
 from deploy.images import builder, source
-from deploy.images.roles import ImageSpec
+from deploy.images.spec import ImageSpec
 
 _NAME = "sbom.json"
 
@@ -20,7 +21,7 @@ def tags(spec: ImageSpec, listed: str | None) -> dict[str, str]:
     if spec.image:
         return {"Container": spec.image[:256]}
     found = {"Commit": source.commit()}
-    if spec.role == "yolo5":
+    if spec.role == YOLO5.short:
         found |= {"Model": spec.model, "WeightsSha256": spec.weights_sha256, "Precision": _precision(listed)}
     return {name: value for name, value in found.items() if value}
 

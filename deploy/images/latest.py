@@ -4,13 +4,10 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, roles
 from deploy.cfn.cloudformation import StackError
 from deploy.images import ami
 from deploy.service import Service
-
-# Role -> the template parameter that takes its AMI, in the order of the stacks.
-PARAMETERS = {"polybot": "PolybotImageId", "yolo5": "Yolo5ImageId", "metrics": "MetricsImageId"}
 
 
 class NoImage(StackError):
@@ -26,22 +23,25 @@ class NoImage(StackError):
 def newest(service: Service, given: Mapping[str, str]) -> dict[str, str]:
     """Return the newest AMI for each parameter that isn't given; raise NoImage if a role has none."""
     found = known(service, given)
-    for role, parameter in PARAMETERS.items():
-        if parameter not in found and parameter not in given:
-            raise NoImage(service, role)
+    if lacking := _lacking(found, given):
+        raise NoImage(service, lacking[0])
     return found
 
 
 def missing(service: Service, given: Mapping[str, str]) -> list[str]:
     """Return the roles that have no AMI, given or baked."""
-    found = known(service, given)
-    return [role for role, parameter in PARAMETERS.items() if parameter not in found and parameter not in given]
+    return _lacking(known(service, given), given)
 
 
 def known(service: Service, given: Mapping[str, str]) -> dict[str, str]:
     """Return the newest AMI for each parameter that isn't given, without the roles that have none."""
-    found = {parameter: _newest(service, role) for role, parameter in PARAMETERS.items() if parameter not in given}
+    wanted = {role.image_parameter: role.short for role in roles.ROLES if role.image_parameter not in given}
+    found = {parameter: _newest(service, role) for parameter, role in wanted.items()}
     return {parameter: image_id for parameter, image_id in found.items() if image_id}
+
+
+def _lacking(*known: Mapping[str, str]) -> list[str]:
+    return [role.short for role in roles.ROLES if not any(role.image_parameter in one for one in known)]
 
 
 def _newest(service: Service, role: str) -> str | None:

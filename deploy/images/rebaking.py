@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from botsite.roles import YOLO5, named
 from deploy.cfn.cloudformation import StackError
-from deploy.images import ami, bake, latest, roles, source
+from deploy.images import ami, bake, source, spec
 from deploy.images.ami import Say
-from deploy.images.roles import ImageSpec
+from deploy.images.spec import ImageSpec
 from deploy.service import Service
 
 
@@ -16,14 +17,12 @@ def check(service: Service, wanted: Sequence[str], given: Mapping[str, str], wei
 
     Weights are named to replace the model.
     """
-    if weights and latest.PARAMETERS["yolo5"] in given:
-        raise StackError(
-            f"--parameter {latest.PARAMETERS['yolo5']} and --weights exclude each other: take one of them."
-        )
+    if weights and (name := YOLO5.image_parameter) in given:
+        raise StackError(f"--parameter {name} and --weights exclude each other: take one of them.")
     for role in wanted:
-        if (name := latest.PARAMETERS[role]) in given:
+        if (name := named(role).image_parameter) in given:
             raise StackError(f"--parameter {name} and --rebake of {role} exclude each other: take one of them.")
-        image = None if weights and role == "yolo5" else ami.newest(service, role)
+        image = None if weights and role == YOLO5.short else ami.newest(service, role)
         if image and (command := _command(role, image.tags)):
             raise StackError(
                 f"{image.version} of {role} is not what --rebake makes. Run this, then provision: {command}"
@@ -32,23 +31,23 @@ def check(service: Service, wanted: Sequence[str], given: Mapping[str, str], wei
 
 def outdated(service: Service, weights: Path | None) -> list[str]:
     """Return yolo5 if its newest image has another model than these weights."""
-    image = ami.newest(service, "yolo5") if weights else None
+    image = ami.newest(service, YOLO5.short) if weights else None
     if weights is None or image is None:
         return []
     inside = image.tags.get("Model"), image.tags.get("WeightsSha256", "")
-    return [] if inside == (source.model(weights), source.sha256(weights)) else ["yolo5"]
+    return [] if inside == (source.model(weights), source.sha256(weights)) else [YOLO5.short]
 
 
 def bake_role(service: Service, role: str, say: Say, bake_type: str = "", weights: Path | None = None) -> None:
     """Bake the image of a role, and remove those that nobody needs any more. The weights are for yolo5 alone."""
-    own = weights if role == "yolo5" else None
+    own = weights if role == YOLO5.short else None
     before = ami.newest(service, role)
-    if before and role == "yolo5" and not own and "Model" not in before.tags:
+    if before and role == YOLO5.short and not own and "Model" not in before.tags:
         say(f"{before.version} of yolo5 does not say which model it has; the new image has {ImageSpec.model}")
     wanted = ImageSpec(role, source.version(), instance_type=bake_type)
     if own:
         wanted = replace(wanted, model=source.model(own), weights_sha256=source.sha256(own))
-    bake.bake(service, roles.place(service), wanted, lambda text: say(f"{role}: {text}"), own)
+    bake.bake(service, spec.place(service), wanted, lambda text: say(f"{role}: {text}"), own)
     bake.prune(service, role, ami.KEPT, say)
 
 

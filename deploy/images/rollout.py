@@ -9,8 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from botsite import aws
+from botsite.roles import Role
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import StackError
+from deploy.service import Service
 from metrics import cloudwatch
 
 # Per cent of the desired capacity: never fewer instances than before, and up to twice as many during the refresh.
@@ -18,15 +20,14 @@ from metrics import cloudwatch
 _AT_LEAST, _AT_MOST = 100, 200
 # A worker may take a quarter of an hour to finish, and an instance some minutes to start.
 _LONGEST_SECONDS = 4 * 60 * 60
-# Role -> (part of the service, output that names its group).
-GROUPS = {
-    "polybot": ("web", "PolybotGroupName"),
-    "yolo5": ("workers", "Yolo5GroupName"),
-    "metrics": ("metrics", "MetricsGroupName"),
-}
 # What a refresh that is being cancelled has begun, it finishes: a machine's start, and a worker's last photos.
 _CANCEL_SECONDS = 20 * 60
 _FAILED = ("Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful")
+
+
+def group(service: Service, role: Role) -> str:
+    """Return the name of the role's group; raise StackError if its stack isn't deployed."""
+    return service.output(role.part, role.group_output)
 
 
 def outdated(group_name: str) -> list[str]:

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from botsite.roles import POLYBOT, Role
+
 # What a Celery worker prints once it receives jobs.
 READY = " ready."
 # What a worker logs that has loaded its model and may not receive yet.
@@ -14,16 +16,15 @@ def script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def polybot(host: str, port: int) -> list[str]:
-    """Return the command of a site."""
-    return [script("gunicorn"), "-c", "deploy/gunicorn.conf.py", "-b", f"{host}:{port}", "botsite.asgi:application"]
+def site(host: str, port: int) -> list[str]:
+    """Return the command of a site that listens there."""
+    return [*_command(POLYBOT), "-b", f"{host}:{port}"]
 
 
-def yolo5(name: str) -> list[str]:
-    """Return the command of a worker; each on a machine needs its own name."""
-    return [script("celery"), "-A", "botsite", "worker", "-Q", "jobs", "-n", f"{name}@local"]
+def celery(role: Role, name: str) -> list[str]:
+    """Return the command of a worker of Celery; each on a machine needs its own name."""
+    return [*_command(role), "-n", f"{name}@local"]
 
 
-def metrics(name: str) -> list[str]:
-    """Return the command of the metricStreamer."""
-    return [script("celery"), "-A", "botsite", "worker", "-B", "-Q", "metrics", "-n", f"{name}@local"]
+def _command(role: Role) -> list[str]:
+    return [script(role.command[0]), *role.command[1:]]

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from botsite.roles import METRIC_STREAMER, POLYBOT, YOLO5
 from deploy.local import roles
 from deploy.local.autoscaling.capacity import Fleet
 from deploy.local.autoscaling.controller import AutoScaling
@@ -62,9 +63,10 @@ class ScaledStack(LocalStack):
         self.env["KEEP_WARM_SECONDS"] = f"{float(self.env['KEEP_WARM_SECONDS']) * self.scale:g}"
         self.step(f"running the Auto Scaling groups (emulated: 1 s here is {1 / self.scale:g} s on AWS)")
         self.health = HealthChecks(self.service.stack("web").outputs["TargetGroupArn"], self.scale, self._report)
+        metrics = Role(METRIC_STREAMER.short, self._start_metrics, _ready)
         fixed = [
-            self.autoscaling.add(f"{self.service}-polybot", Sites(self.health, self._start_site).role),
-            self.autoscaling.add(f"{self.service}-metrics", Role("metrics", self._start_metrics, _ready)),
+            self.autoscaling.add(POLYBOT.group(self.service), Sites(self.health, self._start_site).role),
+            self.autoscaling.add(METRIC_STREAMER.group(self.service), metrics),
         ]
         self.health.start()
         self.autoscaling.start()
@@ -72,7 +74,7 @@ class ScaledStack(LocalStack):
         self._wait_for(fixed)
         self.step("exporting the model")
         self.image.wait_ready(self.image.succeeded)
-        workers = Role("yolo5", self._start_worker, _ready, prepared=_prepared)
+        workers = Role(YOLO5.short, self._start_worker, _ready, prepared=_prepared)
         fleet = self.autoscaling.add(self.env["ASG_NAME"], workers, scales=True)
         if warm := int(self.parameters.get("WarmMachines", "0")):
             self.step(f"preparing {warm} machines, which are then stopped")
@@ -112,16 +114,16 @@ class ScaledStack(LocalStack):
         # Its own address, for a browser, and the emulator's, under which other commands call the load balancer.
         env["DJANGO_ALLOWED_HOSTS"] += f",{target.host},{urlsplit(self.endpoint).hostname}"
         env["DATABASE_URL"] = f"sqlite:///{self.logins(target.host, target.port)}"
-        site = self.children.start(instance.name, roles.polybot(target.host, target.port), env, MIDDLE)
+        site = self.children.start(instance.name, roles.site(target.host, target.port), env, MIDDLE)
         running = {child: url for child, url in self.sites.items() if child.running}
         self.sites = {**running, site: f"http://{target.host}:{target.port}"}
         return site
 
     def _start_metrics(self, instance: Instance) -> Child:
-        return self.children.start(instance.name, roles.metrics(instance.name), self._env(instance))
+        return self.children.start(instance.name, roles.celery(METRIC_STREAMER, instance.name), self._env(instance))
 
     def _start_worker(self, instance: Instance) -> Child:
-        return self.children.start(instance.name, roles.yolo5(instance.name), self._env(instance))
+        return self.children.start(instance.name, roles.celery(YOLO5, instance.name), self._env(instance))
 
     def _env(self, instance: Instance) -> dict[str, str]:
         """Return an instance's environment: the settings in its user data, and what differs on a laptop."""

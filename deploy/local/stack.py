@@ -19,6 +19,7 @@ from django.conf import settings
 
 from botsite import aws, logs, secret_store
 from botsite.bot.words import language
+from botsite.roles import METRIC_STREAMER, YOLO5
 from deploy import provision
 from deploy.certificates import self_signed
 from deploy.local import ministack, roles
@@ -195,7 +196,7 @@ class LocalStack:
         # As on AWS, each instance has its own logins, created when it starts.
         env = {"DATABASE_URL": f"sqlite:///{self.logins(host, port)}", **env}
         name = f"polybot-{len(self.sites) + 1}"
-        site = self.children.start(name, roles.polybot(host, port), self.env | env, MIDDLE)
+        site = self.children.start(name, roles.site(host, port), self.env | env, MIDDLE)
         self.sites[site] = f"http://{host}:{port}"
         return site
 
@@ -207,12 +208,12 @@ class LocalStack:
         """Start a worker; it is ready when it has said so."""
         self.step("starting a worker")
         name = f"yolo5-{len(self.workers) + 1}"
-        self.workers.append(self.children.start(name, roles.yolo5(name), self.env | env))
+        self.workers.append(self.children.start(name, roles.celery(YOLO5, name), self.env | env))
         return self.workers[-1]
 
     def start_metrics(self) -> Child:
         """Start the metricStreamer, which also finishes what a crash left half done."""
-        self.metrics = self.children.start("metrics", roles.metrics("metrics"), self.env)
+        self.metrics = self.children.start("metrics", roles.celery(METRIC_STREAMER, "metrics"), self.env)
         return self.metrics
 
     def set_webhook(self) -> None:

@@ -15,7 +15,7 @@ from metrics.simulator.arrivals import Seconds
 from metrics.simulator.scenario import Machine, Scenario
 
 SHAPES = ("constant", "burst", "wave", "ramp", "bursts")
-_MACHINE, _POLICIES = Machine(), policy.shipped(1)
+_MACHINE, _SCENARIO, _POLICIES = Machine(), Scenario(np.zeros(0)), policy.shipped(1)
 
 # Group -> option, unit, default, help; the type is that of the default.
 _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
@@ -24,7 +24,7 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
         ("--hours", "HOURS", 24.0, "how long photos arrive, for constant and wave"),
         ("--photos", "PHOTOS", 300, "number of photos in a burst"),
         ("--burst-seconds", "SECONDS", 10.0, "length of a burst; 0 is all at once"),
-        ("--seed", "NUMBER", 1, "seed of the random numbers: the same seed, the same photos"),
+        ("--seed", "NUMBER", _SCENARIO.seed, "seed of the random numbers: the same seed, the same photos"),
     ),
     "machines": (
         ("--slots", "PHOTOS", _MACHINE.slots, "photos a machine works on at a time"),
@@ -48,26 +48,26 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, Any, str], ...]] = {
             _MACHINE.kind.dollars_per_hour,
             "list price of a machine, to which its address, disk and a t3.micro's CPU credits are added",
         ),
-        ("--min", "MACHINES", 0, "minimum size of the group"),
-        ("--max", "MACHINES", 4, "maximum size of the group"),
-        ("--warm-pool", "MACHINES", 0, "how many of them are prepared, and stopped while they are not needed"),
+        ("--min", "MACHINES", _SCENARIO.minimum, "minimum size of the group"),
+        ("--max", "MACHINES", _SCENARIO.maximum, "maximum size of the group"),
+        ("--warm-pool", "MACHINES", _SCENARIO.warm_pool, "how many of them wait, prepared and stopped"),
     ),
     "metric and policies": (
-        ("--publish-seconds", "SECONDS", 30.0, "how often the metric is published"),
-        ("--metric-delay-seconds", "SECONDS", 5.0, "how long it takes until the alarms see a point"),
+        ("--publish-seconds", "SECONDS", _SCENARIO.publish_seconds, "how often the metric is published"),
+        ("--metric-delay-seconds", "SECONDS", _SCENARIO.metric_delay_seconds, "how late the alarms see a point"),
         (
             "--sends-per-second",
             "MESSAGES",
-            25.0,
+            _SCENARIO.sends_per_second,
             "answers the bot may send, which latency counts; 0: as many as there are",
         ),
         (
             "--keep-warm",
             "SECONDS",
-            600.0,
+            _SCENARIO.keep_warm_seconds,
             "how long the last machine stays after the newest photo; 0: as long as it is busy",
         ),
-        ("--period-seconds", "SECONDS", 30.0, "period of the alarms"),
+        ("--period-seconds", "SECONDS", _POLICIES.tracking[0].period, "period of the alarms"),
         ("--high-periods", "PERIODS", _POLICIES.tracking[0].high_periods, "this many above the target scale out"),
         ("--low-periods", "PERIODS", _POLICIES.tracking[0].low_periods, "this many below 90 %% of the target scale in"),
         ("--warmup-seconds", "SECONDS", _POLICIES.warmup, "how long a new machine warms up; no scale-in meanwhile"),

@@ -4,16 +4,25 @@ import os
 import re
 import signal
 import sys
+import textwrap
 
 import django
 from django.core.management import ManagementUtility, get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
 OURS = ("botsite", "detection", "metrics", "deploy")
+LISTED = {
+    "Every day": ["status", "doctor", "logs", "trace", "cost", "dlq", "pause", "resume", "scale", "exec", "rollback"],
+    "Set up": ["provision", "set_webhook", "bake_ami", "rotate", "acceptance", "teardown"],
+    "On this machine": ["demo", "poll", "version"],
+    "Measure": ["loadtest", "simulate_scaling"],
+}
+# Scripts and the demo call these, and people look for something else.
+UNLISTED = ("stack_env", "export_weights")
 
 
 class Utility(ManagementUtility):
-    """List our commands where none is given, and run our `version`, which Django would answer with its own.
+    """List our commands where none is given; run our `help` and `version`, which Django would answer with its own.
 
     Ctrl-C, Ctrl-D and a reader that has seen enough (`| head`) end a command without a traceback.
     """
@@ -44,6 +53,9 @@ class Utility(ManagementUtility):
             case []:
                 django.setup()
                 sys.stdout.write(overview())
+            case ["help" | "--help" | "-h"]:
+                django.setup()
+                sys.stdout.write(overview(djangos=True))
             case ["version", *_]:
                 django.setup()
                 self.fetch_command("version").run_from_argv(self.argv)
@@ -51,24 +63,21 @@ class Utility(ManagementUtility):
                 super().execute()
 
 
-def overview() -> str:
-    """Return our commands, a line each."""
-    names = sorted(name for name, app in get_commands().items() if app in OURS)
-    width = max(map(len, names))
-    lines = [f"  {name:<{width}}  {_sentence(name)}" for name in names]
-    return "\n".join(
-        [
-            "Commands of the object detection service:",
-            "",
-            *lines,
-            "",
-            "`python manage.py COMMAND --help` explains one; `python manage.py help` lists Django's, too.",
-            "",
-        ]
-    )
+def overview(djangos: bool = False) -> str:
+    """Return our commands by what they are for, a line each; then Django's, if wanted."""
+    commands = get_commands()
+    width = max(len(name) for names in LISTED.values() for name in names)
+    lines = ["Commands of the object detection service:"]
+    for title, names in LISTED.items():
+        lines += ["", title, *(f"  {name:<{width}}  {sentence(name)}" for name in names)]
+    if djangos:
+        others = ", ".join(sorted(name for name, app in commands.items() if app not in OURS))
+        lines += ["", "Django's", *textwrap.wrap(others, 80, initial_indent="  ", subsequent_indent="  ")]
+    more = "" if djangos else "; `python manage.py help` lists Django's, too"
+    return "\n".join([*lines, "", f"`python manage.py COMMAND --help` explains one{more}.", ""])
 
 
-def _sentence(name: str) -> str:
-    """Return what a command does: its help up to the first full stop or colon."""
+def sentence(name: str) -> str:
+    """Return what a command does: its help up to the first full stop, colon or semicolon."""
     text: str = load_command_class(get_commands()[name], name).help
-    return re.split(r"[.:](?: |$)", text)[0]
+    return re.split(r"[.:;](?: |$)", text)[0]

@@ -9,12 +9,10 @@ from pathlib import Path
 from django.conf import settings
 
 from botsite import aws, counters
-from deploy.operate.roles import ROLES
+from botsite.roles import POLYBOT
 from deploy.operate.shell import sessions
 from deploy.service import Service
 from detection import times
-
-_SITES = ROLES[0]
 
 
 def record(service: Service, operation: str, **fields: str) -> None:
@@ -23,12 +21,12 @@ def record(service: Service, operation: str, **fields: str) -> None:
     operator = (
         os.environ.get("USER") or f"uid {os.getuid()}" if local else aws.client("sts").get_caller_identity()["Arn"]
     )
-    group = "" if local else _SITES.log_group(service)
+    group = "" if local else POLYBOT.log_group(service)
     event = {"time": times.text(datetime.now(UTC)), "level": "info", "event": "operator_acts"}
     event |= {"operator": operator, "operation": operation, **fields}
     line = json.dumps(counters.counted(event, group))
     if not local:
         sessions.record(group, f"operator-{socket.gethostname()}", line)
         return
-    with (Path(settings.LOG_FOLDER) / f"{_SITES.short}-operator.log").open("a") as log:
+    with (Path(settings.LOG_FOLDER) / f"{POLYBOT.short}-operator.log").open("a") as log:
         log.write(line + "\n")

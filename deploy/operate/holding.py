@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
+from botsite.roles import YOLO5
 from deploy.cfn import hold
 from deploy.cfn.cloudformation import StackError
 from deploy.cfn.hold import Hold
 from deploy.operate import who
-from deploy.operate.roles import named
 from deploy.service import Service
 from metrics import cloudwatch
 from metrics.cloudwatch import Group
@@ -42,7 +42,7 @@ def dollars_an_hour(service: Service, machines: int) -> float | None:
 
 def workers(service: Service) -> Group:
     """Return the workers' group; raise StackError without one."""
-    name = named("yolo5").group(service)
+    name = YOLO5.group(service)
     if not (group := cloudwatch.groups(name).get(name)):
         raise StackError(f"There is no group {name}: run python manage.py provision --prefix {service}")
     return group

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from botsite import aws
+from botsite import aws, roles
+from botsite.roles import Role
 from deploy.operate.readings import NotKnownHere
-from deploy.operate.roles import ROLES, Role
 from deploy.service import Service
 from metrics import cloudwatch
 
@@ -30,12 +30,13 @@ class Activity:
 
 def read(service: Service, since: datetime, now: datetime) -> dict[Role, float]:
     """Return the machine-hours of each role from `since` until now. AWS keeps activities for six weeks."""
-    groups = cloudwatch.groups(*(role.group(service) for role in ROLES))
-    did = {role: list(_activities(role.group(service), since, now)) for role in ROLES}
+    groups = cloudwatch.groups(*(role.group(service) for role in roles.ROLES))
+    did = {role: list(_activities(role.group(service), since, now)) for role in roles.ROLES}
     if aws.emulated() and not any(did.values()):
         raise NotKnownHere("the local AWS keeps no activities of its groups, and costs nothing")
-    running = {role: groups[role.group(service)].instances if role.group(service) in groups else () for role in ROLES}
-    return {role: total(did[role], {one.id for one in running[role]}, since, now) for role in ROLES}
+    found = {role: groups.get(role.group(service)) for role in roles.ROLES}
+    running = {role: {one.id for one in group.instances} if group else set() for role, group in found.items()}
+    return {role: total(did[role], running[role], since, now) for role in roles.ROLES}
 
 
 def total(activities: Iterable[Activity], running: Collection[str], since: datetime, now: datetime) -> float:

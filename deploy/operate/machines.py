@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from botsite import aws
+from botsite import aws, roles
+from botsite.roles import Role
 from botsite.staff.sources import Reading
 from deploy import rollback
 from deploy.cfn import hold
@@ -15,7 +16,6 @@ from deploy.images import ami
 from deploy.images.ami import Image
 from deploy.operate import readings, seen
 from deploy.operate.readings import NotKnownHere
-from deploy.operate.roles import ROLES, Role
 from deploy.operate.seen import Line, Mark, Seen
 from deploy.service import Service
 from metrics import cloudwatch
@@ -39,15 +39,15 @@ class Machine:
 
 def read(service: Service) -> Seen:
     """Ask for the groups, and for what EC2 knows of their machines; without the latter, the former are shown."""
-    groups = cloudwatch.groups(*(role.group(service) for role in ROLES))
+    groups = cloudwatch.groups(*(role.group(service) for role in roles.ROLES))
     ids = [one.id for group in groups.values() for one in group.instances]
     asked: dict[str, Callable[[], Any]] = {
         "machines": partial(_described, ids),
         "images": partial(_images, service),
-        "holds": lambda: {role.name: hold.read(role.group(service)) for role in ROLES if role.short == "yolo5"},
+        "holds": lambda: {role.name: hold.read(role.group(service)) for role in roles.ROLES if not role.always},
     }
     facts = readings.read(asked, _FACTS_SECONDS)
-    return judge({role: groups.get(role.group(service)) for role in ROLES}, facts, datetime.now(UTC))
+    return judge({role: groups.get(role.group(service)) for role in roles.ROLES}, facts, datetime.now(UTC))
 
 
 def judge(groups: Mapping[Role, Group | None], facts: Mapping[str, Reading[Any]], now: datetime) -> Seen:
@@ -96,7 +96,7 @@ def _images(service: Service) -> dict[str, tuple[str, str]]:
     found = ami.by_role(service)
     if not found and aws.emulated():
         raise NotKnownHere("the local AWS bakes no images")
-    baked = {role.name: found[role.short] for role in ROLES if role.short in found}
+    baked = {role.name: found[role.short] for role in roles.ROLES if role.short in found}
     return {name: (_newest(images), rollback.told(name, images)) for name, images in baked.items()}
 
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import aws
+from botsite.roles import POLYBOT
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
-from deploy.operate import roles
 from deploy.operate.logs import entries
 from deploy.operate.logs.cloud import CloudLogs
 from deploy.operate.logs.entries import Entry, Wanted
@@ -20,7 +20,6 @@ from metrics import cloudwatch
 SECONDS = 10 * 60
 _POLL_SECONDS = 10
 _LINES, _LOOKED_BACK = 20, timedelta(minutes=20)
-_ROLE = roles.named("polybot")
 
 
 def wait(service: Service, say: Callable[[str], None]) -> None:
@@ -69,7 +68,7 @@ def _failure(service: Service, seen: str) -> str:
 
 
 def _last_lines(service: Service) -> list[str]:
-    wanted = Wanted((_ROLE,), entries.now() - _LOOKED_BACK)
+    wanted = Wanted((POLYBOT,), entries.now() - _LOOKED_BACK)
     try:
         found = [_line(one) for one in CloudLogs(service, wanted).read()]
     except (ClientError, BotoCoreError) as error:

@@ -5,24 +5,21 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from botsite import aws
+from botsite import aws, roles
+from botsite.roles import Role
 from deploy import costs, stacks
 from deploy.budgets import budget
 from deploy.cfn import template
 from deploy.cfn.cloudformation import Stack
 from deploy.costs import Line
-from deploy.images.roles import ROLES as CONTAINERS
 from deploy.operate import deployed as stacks_there
 from deploy.operate import hours, readings, seen
 from deploy.operate.readings import NotKnownHere
-from deploy.operate.roles import Role
 from deploy.operate.seen import Seen
 from deploy.service import Service
 from metrics import machine_types
 from metrics.machine_types import MachineType
 
-# Part of the service and parameter that name a role's instance type, by the role's short name.
-_TYPES = {"polybot": ("web", "WebType"), "yolo5": ("workers", "WorkerType"), "metrics": ("metrics", "MetricsType")}
 NOT_INCLUDED = "requests, storage and traffic of the photos, CPU credits, taxes"
 
 
@@ -50,7 +47,7 @@ def estimate(service: Service, now: datetime) -> Spent:
     deployed = stacks_there.complete(service)
     since = max(first_of_month(now), *(stack.created or first_of_month(now) for stack in deployed.values()))
     spent = hours.read(service, since, now)
-    types = {role: deployed[part].parameters[name] for role in spent for part, name in [_TYPES[role.short]]}
+    types = {role: deployed[role.part].parameters[role.type_parameter] for role in spent}
     machines = [_machines(role, types[role], spent[role]) for role in spent]
     standing = [_share(line, (now - since).total_seconds()) for line in _standing(service, deployed)]
     unknown = sorted({name for name in types.values() if name not in machine_types.TYPES})
@@ -98,7 +95,7 @@ def as_dict(spent: Spent) -> Mapping[str, object]:
 
 def _machines(role: Role, type_: str, machine_hours: float) -> Line:
     """Return the cost of a role's machines, without the CPU credits that T3 machines may have needed."""
-    disk = CONTAINERS[role.short].disk_gib
+    disk = role.container.disk_gib
     machine = machine_types.TYPES.get(type_) or MachineType(type_, 0)
     dollars = machine.dollars(machine_hours * 3600, 0, disk)
     return Line(role.name, dollars, f"{machine_hours:.1f} h of {type_} with its address and {disk} GB")
@@ -109,7 +106,7 @@ def _standing(service: Service, deployed: Mapping[str, Stack]) -> list[Line]:
     texts = {part: template.read(stacks.TEMPLATES / f"{part}.yaml") for part in deployed}
     given = {part: {**deployed[part].parameters, "Prefix": service.prefix} for part in deployed}
     made = [costs.resources(text, text.names(given[part])) for part, text in texts.items()]
-    groups = {f"{service}-{short}" for short in _TYPES}
+    groups = {role.group(service) for role in roles.ROLES}
     return [line for line in costs.idle_month(made) if line.what not in groups]
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import aws
+from botsite.roles import YOLO5
 from deploy.doctor.findings import Verdict, failed, not_here, ok
-from deploy.images.roles import ImageSpec
+from deploy.images.spec import ImageSpec
 from deploy.preflight.wanted import Wanted
 from deploy.provision import Order
 
@@ -16,7 +17,7 @@ _BAKERS = ("c7i-flex.large", "m7i-flex.large")
 
 def baker(order: Order) -> str:
     """Return the builder's type: the one that is asked for, the usual one, or one that the Free Plan has."""
-    usual = order.bake_type or ImageSpec("yolo5", "").machine
+    usual = order.bake_type or ImageSpec(YOLO5.short, "").machine
     try:
         if order.bake_type or aws.emulated() or not _limited():
             return usual

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, roles
 from deploy.doctor import region
 from deploy.doctor.findings import Verdict, failed, not_here, ok, warning
 from deploy.preflight.wanted import Wanted
@@ -32,7 +32,7 @@ def check(order: Order, wanted: Wanted) -> Verdict:
 
 def judge(quota: float, needed: Mapping[str, int], first: int, baker: int, others: int) -> Verdict:
     """Judge a quota of vCPUs; `needed` is by part of the service, `first` what one worker or a builder takes."""
-    always = needed["web"] + needed["metrics"]
+    always = sum(needed[role.part] for role in roles.ROLES if role.always)
     least = always + first + others
     # What always runs is doubled while it is replaced, which is not while images are baked.
     most = sum(needed.values()) + max(baker, always) + others

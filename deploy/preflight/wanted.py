@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from botsite import roles
 from deploy import stacks
-from deploy.doctor import region
 from deploy.provision import Order
-
-_SITES = 2
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,6 @@ def of(order: Order, baker: str) -> Wanted:
     """Return what an order makes run, with images baked on this instance type."""
     planned = stacks.planned(order.service, order.values)
     values = {name: value for _, given in planned for name, value in given.items()}
-    counts = {"web": _SITES, "metrics": 1, "workers": int(float(values["MaxWorkers"]))}
-    types = {part: values[name] for part, name in region.TYPES.items()}
+    counts = {role.part: role.most(values) for role in roles.ROLES}
+    types = {role.part: values[role.type_parameter] for role in roles.ROLES}
     return Wanted(types, counts, baker, values)

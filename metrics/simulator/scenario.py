@@ -9,7 +9,7 @@ import numpy as np
 from metrics import machine_types, percentile
 from metrics.backlog import BadSetting, in_use, positive
 from metrics.machine_types import TYPES, MachineType
-from metrics.policy import Capacity
+from metrics.policy import PERIOD_SECONDS, Capacity
 from metrics.simulator.arrivals import Seconds
 
 
@@ -64,7 +64,7 @@ class Scenario:
     minimum: int = 0
     maximum: int = 4
     warm_pool: int = 0
-    publish_seconds: float = 30.0
+    publish_seconds: float = PERIOD_SECONDS
     metric_delay_seconds: float = 5.0
     keep_warm_seconds: float = 600.0
     # What the bot may send, in messages; 0 is no limit. Telegram allows about 30, the service stays below.

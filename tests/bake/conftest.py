@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.images.roles import Place
+from deploy.images.spec import Place
 from tests.support import baking, emulators
 from tests.support.baking import Boot
 from tests.support.builders import Machine

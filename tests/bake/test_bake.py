@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from botsite import aws
-from deploy.images import ami, bake, builder, roles, source
+from deploy.images import ami, bake, builder, source, spec
 from deploy.images.ami import Image
-from deploy.images.roles import ImageSpec, Place
+from deploy.images.spec import ImageSpec, Place
 from deploy.service import Service
 from tests.support.baking import WEB, launched, left, place_of
 from tests.support.builders import SBOM, Machine
@@ -171,7 +171,7 @@ def test_builder_is_closed_encrypted_and_temporary(prefix: str, place: Place) ->
 
 
 def test_user_data_fits_ec2_limit_and_holds_no_secret() -> None:
-    text = roles.user_data(Place("", "", "", "", ""), ImageSpec("yolo5", "v1", model="a 'quoted' name"), "bakes/x")
+    text = spec.user_data(Place("", "", "", "", ""), ImageSpec("yolo5", "v1", model="a 'quoted' name"), "bakes/x")
     assert len(text.encode()) < 16 * 1024
     assert shlex.split(next(line for line in text.splitlines() if line.startswith("MODEL="))) == [
         "MODEL=a 'quoted' name"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from deploy.images import ami, builder, roles
-from deploy.images.roles import Place
+from deploy.images import ami, builder, spec
+from deploy.images.spec import Place
 from deploy.service import Service
 from tests.support.baking import WEB, Boot, an_image, left
 
@@ -16,7 +16,7 @@ from tests.support.baking import WEB, Boot, an_image, left
 @pytest.fixture
 def run(place: Place, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Return a function that runs `bake_ami` and returns its output."""
-    monkeypatch.setattr(roles, "place", lambda service: place)
+    monkeypatch.setattr(spec, "place", lambda service: place)
 
     def command(*arguments: str) -> str:
         output = io.StringIO()

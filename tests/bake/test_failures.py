@@ -9,7 +9,7 @@ import pytest
 
 from deploy.cfn.cloudformation import StackError
 from deploy.images import bake, builder
-from deploy.images.roles import ImageSpec, Place
+from deploy.images.spec import ImageSpec, Place
 from deploy.service import Service
 from tests.support.baking import WEB, Boot, launched, left, silent
 

@@ -9,7 +9,7 @@ from botsite import aws
 from deploy.cfn.cloudformation import StackError
 from deploy.images import ami, bake
 from deploy.images.ami import Image
-from deploy.images.roles import Place
+from deploy.images.spec import Place
 from deploy.service import Service
 from tests.support.baking import an_image, left, silent, stopped
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from botsite import roles
 from deploy.cfn.cloudformation import StackError
-from deploy.images import ami, bake, rebaking, roles, source
-from deploy.images.roles import Place
+from deploy.images import ami, bake, rebaking, source, spec
+from deploy.images.spec import Place
 from deploy.service import Service
 from tests.support.baking import Boot, an_image, silent, stopped
 
@@ -36,7 +37,7 @@ def test_own_model_or_container_is_not_replaced(
 @pytest.mark.parametrize("tags", [{}, {"Commit": "abc", "Model": "yolo11n", "Precision": "fp16"}])
 def test_usual_images_may_be_baked_again(prefix: str, place: Place, tags: Mapping[str, str]) -> None:
     baked_with(prefix, tags)
-    rebaking.check(Service(prefix), list(roles.ROLES), {})
+    rebaking.check(Service(prefix), [role.short for role in roles.ROLES], {})
     with pytest.raises(StackError, match="Yolo5ImageId and --rebake of yolo5 exclude each other"):
         rebaking.check(Service(prefix), ["yolo5"], {"Yolo5ImageId": "ami-1"})
 
@@ -63,7 +64,7 @@ def test_named_weights_replace_own_model(prefix: str, place: Place, tmp_path: Pa
 def test_named_weights_are_baked_once(
     prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(roles, "place", lambda service: place)
+    monkeypatch.setattr(spec, "place", lambda service: place)
     machine, weights = boot(prefix), exported(tmp_path, "yolox_nano")
     rebaking.bake_role(Service(prefix), "yolo5", silent, weights=weights)
     image = ami.newest(Service(prefix), "yolo5")
@@ -76,7 +77,7 @@ def test_named_weights_are_baked_once(
 def test_rebake_makes_newest_image_and_prunes(
     prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(roles, "place", lambda service: place)
+    monkeypatch.setattr(spec, "place", lambda service: place)
     old = [an_image(prefix, f"v{number}").id for number in range(3)]
     boot(prefix)
     said: list[str] = []

@@ -8,8 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError
 
-from botsite import aws
-from deploy.operate import roles
+from botsite import aws, roles
 from deploy.operate.logs import cloud
 from deploy.operate.logs.cloud import CloudLogs
 from deploy.operate.logs.entries import Wanted

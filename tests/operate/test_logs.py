@@ -14,9 +14,9 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
+from botsite import roles
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from deploy.operate import roles
 from deploy.operate.logs import entries, files
 from deploy.operate.logs.entries import Entry, Source, Wanted
 from deploy.operate.logs.files import FileLogs

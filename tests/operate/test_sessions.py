@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from botsite import aws
+from botsite import aws, roles
 from deploy import provision
 from deploy.cfn.cloudformation import StackError
-from deploy.operate import roles
 from deploy.operate.shell import sessions
 from deploy.service import Service
 from tests.support import emulators, operating, recorded

@@ -11,12 +11,12 @@ import pytest
 from django.core.management import CommandError
 from telegram import WebhookInfo
 
-from botsite import aws
+from botsite import aws, roles
 from botsite.staff.sources import Reading
 from deploy.doctor.alarms import Alarm
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramUser
-from deploy.operate import health, machines, readings, roles, status
+from deploy.operate import health, machines, readings, status
 from deploy.operate.seen import Line, Mark, Seen
 from deploy.service import Service
 from metrics.cloudwatch import Group, Instance, LaunchTemplate

@@ -42,7 +42,7 @@ def test_untouched_service_matches_and_gaps_are_listed(made: str) -> None:
     found = stacks.find_drift(Service(made), events.append)
     assert (found.differences, found.unfinished) == ([], [])
     assert [(one.stack, one.status) for one in events] == [
-        (Service(made).stack_name(part), "DETECTION_COMPLETE") for part in stacks.ORDER
+        (Service(made).stack_name(part), "DETECTION_COMPLETE") for part in stacks.order()
     ]
     assert found.skipped["AWS::EC2::VPC"] == set()
     assert found.skipped["AWS::S3::Bucket"] == {

@@ -38,9 +38,9 @@ def test_second_run_changes_nothing(prefix: str, control: TelegramControl) -> No
     second = run_provision(prefix, "--self-signed", token=TOKEN)
     assert (web(prefix), acm.pem(web(prefix).parameters["CertificateArn"]), control.webhook()) == before
     assert [line for line in second if ": unchanged" in line] == [
-        f"{prefix}-{part}: unchanged" for part in stacks.ORDER
+        f"{prefix}-{part}: unchanged" for part in stacks.order()
     ]
-    assert [line for line in first if ": created" in line] == [f"{prefix}-{part}: created" for part in stacks.ORDER]
+    assert [line for line in first if ": created" in line] == [f"{prefix}-{part}: created" for part in stacks.order()]
     assert "The stored bot token is unchanged." in second
 
 

@@ -50,7 +50,7 @@ def test_rejected_template_leaves_no_empty_stack(prefix: str, templates: Path) -
     spoil(templates, "queue", "Type: AWS::SQS::Queue", "Type: AWS::SQS::NoSuchThing")
     with pytest.raises(CommandError, match="NoSuchThing"):
         run("provision", "--prefix", prefix)
-    before = stacks.ORDER[: stacks.ORDER.index("queue")]
+    before = stacks.order()[: stacks.order().index("queue")]
     assert statuses(prefix) == {f"{prefix}-{part}": "CREATE_COMPLETE" for part in before}
 
 

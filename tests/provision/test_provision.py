@@ -10,7 +10,7 @@ from deploy import provision, stacks
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import Event
 from deploy.images import ami, bake, latest
-from deploy.images.roles import ImageSpec, Place
+from deploy.images.spec import ImageSpec, Place
 from deploy.local.autoscaling import asg
 from deploy.service import Service
 from metrics import cloudwatch
@@ -59,7 +59,7 @@ def test_stored_data_is_protected_from_deletion(made: str) -> None:
         dynamodb.delete_table(TableName=f"{made}-predictions")
     with pytest.raises(formation.exceptions.ClientError, match="TerminationProtection is enabled"):
         formation.delete_stack(StackName=f"{made}-storage")
-    assert [part for part in stacks.ORDER if Service(made).stack(part).protected] == ["storage"]
+    assert [part for part in stacks.order() if Service(made).stack(part).protected] == ["storage"]
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def test_provision_creates_private_self_emptying_bucket(made: str) -> None:
 def test_provision_reports_each_resource(prefix: str) -> None:
     lines = run("provision", "--prefix", prefix).splitlines()
     assert any(line.split() == [f"{prefix}-queue", "CREATE_COMPLETE", "JobsQueue", "AWS::SQS::Queue"] for line in lines)
-    created = [f"{prefix}-{part}: created" for part in stacks.ORDER]
+    created = [f"{prefix}-{part}: created" for part in stacks.order()]
     assert [line for line in lines if ": created" in line] == created
 
 

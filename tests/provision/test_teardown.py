@@ -45,7 +45,7 @@ def records(zone: str) -> set[str]:
 def test_teardown_deletes_everything_and_can_be_repeated(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("s3").put_object(Bucket=f"{prefix}-images-{emulators.account()}-us-east-1", Key="photos/1", Body=b"x")
-    gone = ", ".join(f"{prefix}-{part}" for part in reversed(stacks.ORDER))
+    gone = ", ".join(f"{prefix}-{part}" for part in reversed(stacks.order()))
     assert f"Deleted: {gone}" in run("teardown", prefix)
     assert statuses(prefix) == {}
     assert aws.client("sqs").list_queues(QueueNamePrefix=f"{prefix}-").get("QueueUrls", []) == []
@@ -96,7 +96,7 @@ def test_teardown_lifts_protection_just_before_its_stack_goes(prefix: str, monke
     monkeypatch.setattr(cloudformation, "delete", look)
     stacks.delete(Service(prefix))
     lifted = ("storage", "network")
-    assert protected == {part: (part not in lifted, part not in lifted) for part in stacks.ORDER}
+    assert protected == {part: (part not in lifted, part not in lifted) for part in stacks.order()}
 
 
 def test_unconfirmed_teardown_lifts_no_protection(prefix: str) -> None:
@@ -109,7 +109,7 @@ def test_unconfirmed_teardown_lifts_no_protection(prefix: str) -> None:
 def test_teardown_continues_if_bucket_is_gone(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("s3").delete_bucket(Bucket=f"{prefix}-images-{emulators.account()}-us-east-1")
-    assert stacks.delete(Service(prefix)) == [f"{prefix}-{part}" for part in reversed(stacks.ORDER)]
+    assert stacks.delete(Service(prefix)) == [f"{prefix}-{part}" for part in reversed(stacks.order())]
 
 
 def test_teardown_plan_deletes_nothing(prefix: str) -> None:
@@ -127,7 +127,7 @@ def test_teardown_asks_wherever_its_output_goes(
     monkeypatch.setattr("sys.stdin", Terminal(f"no\n{prefix}\n"))
     with pytest.raises(CommandError, match="Nothing was deleted"):
         call_command("teardown", "--prefix", prefix, stdout=output())
-    assert len(statuses(prefix)) == len(stacks.ORDER)
+    assert len(statuses(prefix)) == len(stacks.order())
     call_command("teardown", "--prefix", prefix, stdout=output())
     assert statuses(prefix) == {}
 
@@ -137,7 +137,7 @@ def test_teardown_refuses_without_terminal(prefix: str, output: type[io.StringIO
     provision.deploy(Service(prefix))
     with pytest.raises(CommandError, match=r"Nothing was deleted: there is no terminal .* add --yes"):
         call_command("teardown", "--prefix", prefix, stdout=output())
-    assert len(statuses(prefix)) == len(stacks.ORDER)
+    assert len(statuses(prefix)) == len(stacks.order())
 
 
 def test_teardown_shows_stored_data(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def secrets(prefix: str) -> list[str]:
 def told(prefix: str) -> str:
     """Return everything that describing stacks and launch templates shows."""
     client, ec2, found = aws.client("cloudformation"), aws.client("ec2"), []
-    for name in [Service(prefix).stack_name(part) for part in stacks.ORDER]:
+    for name in [Service(prefix).stack_name(part) for part in stacks.order()]:
         found.append(client.describe_stacks(StackName=name)["Stacks"])
         found.append(client.get_template(StackName=name)["TemplateBody"])
         found.append(client.describe_stack_events(StackName=name)["StackEvents"])

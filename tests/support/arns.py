@@ -43,7 +43,7 @@ _ARNS: dict[str, str | None] = {
 def of(service: Service) -> list[str]:
     """Return the ARNs of the service's stacks and of all that is in them."""
     found = []
-    for part in stacks.ORDER:
+    for part in stacks.order():
         stack = service.stack(part)
         found.append(stack.id)
         physical = cloudformation.physical_ids(stack)

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from botsite import aws
-from deploy.images import ami, builder, roles
+from botsite import aws, roles
+from deploy.images import ami, builder
 from deploy.images.ami import Image
-from deploy.images.roles import ImageSpec, Place
+from deploy.images.spec import ImageSpec, Place
 from deploy.service import Service
 from tests.support.builders import Machine
 
@@ -43,7 +43,7 @@ def left(prefix: str) -> tuple[list[str], list[str], list[Image]]:
     """Return what is left: running builders, objects in the bucket, images."""
     alive = [one["InstanceId"] for one in launched(prefix) if one["State"]["Name"] != "terminated"]
     objects = [one["Key"] for one in aws.client("s3").list_objects_v2(Bucket=f"{prefix}-images").get("Contents", [])]
-    return alive, objects, [image for role in roles.ROLES for image in ami.of_role(Service(prefix), role)]
+    return alive, objects, [image for role in roles.ROLES for image in ami.of_role(Service(prefix), role.short)]
 
 
 def an_image(prefix: str, version: str, role: str = "yolo5") -> Image:

@@ -10,7 +10,7 @@ from deploy.service import Service
 
 def statuses(prefix: str) -> dict[str, str]:
     """Return the status of each existing stack of the prefix."""
-    found = [Service(prefix).find(part) for part in stacks.ORDER]
+    found = [Service(prefix).find(part) for part in stacks.order()]
     return {stack.name: stack.status for stack in found if stack}
 
 

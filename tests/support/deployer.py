@@ -16,9 +16,9 @@ from deploy.budgets.stored import Budget
 from deploy.certificates import acm, domains, validation
 from deploy.cfn import cloudformation, hold, remedies
 from deploy.doctor import checks
-from deploy.images import ami, builder, contents, roles, rollout
+from deploy.images import ami, builder, contents, rollout, spec
 from deploy.images.ami import Image
-from deploy.images.roles import ImageSpec
+from deploy.images.spec import ImageSpec
 from deploy.service import Service
 from metrics import cloudwatch
 from tests.support import arns
@@ -79,7 +79,7 @@ class Deployer:
 
     def bake(self) -> None:
         """Launch a builder, stop it, make an image, and remove it all; the emulator makes no images."""
-        where = roles.place(self.service)
+        where = spec.place(self.service)
         aws.client("s3").upload_fileobj(BytesIO(b"x"), where.bucket, f"{self.folder}/source.tar.gz")
         instance = builder.launch(self.service, where, ImageSpec("yolo5", "v1"), f"{self.folder}/{next(_numbers)}")
         builder.stop(instance)

@@ -60,7 +60,7 @@ def lone_site(folder: Path) -> Iterator[LoneSite]:
     env = os.environ | dict.fromkeys(_NAMES, "1:x") | {"TELEGRAM_WEBHOOK_SECRET": secret, "LOG_FORMAT": "json"}
     env |= {"DATABASE_URL": f"sqlite:///{folder / 'logins.sqlite3'}", "DJANGO_HTTPS": "off"}
     env |= dict.fromkeys(("AWS_ENDPOINT_URL", "TELEGRAM_API_URL"), f"http://127.0.0.1:{free_port()}")
-    with start(roles.polybot("127.0.0.1", port), env, log) as process:
+    with start(roles.site("127.0.0.1", port), env, log) as process:
         site = LoneSite(port, secret, process.pid, log)
         # One process listens before the others are forked.
         wait_until(lambda: log.read_text().count("ASGI server listening") == _PROCESSES)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from django.conf import settings
 
-from botsite import aws, counters
+from botsite import aws, counters, roles
 from deploy.acceptance import results
 from deploy.acceptance.context import Context
 from deploy.acceptance.results import Measure, StepFailed
 from deploy.doctor import checks
 from deploy.doctor.findings import State
-from deploy.operate import roles, spent
+from deploy.operate import spent
 from deploy.operate.logs.cloud import CloudLogs
 from deploy.operate.logs.entries import Wanted
 from deploy.operate.logs.files import FileLogs
@@ -71,7 +71,7 @@ def events(run: Context) -> Iterator[Measure]:
 
 
 def _counted(run: Context) -> float:
-    group = f"/{run.service}/yolo5"
+    group = roles.YOLO5.log_group(run.service)
     metric = {"Namespace": counters.NAMESPACE, "MetricName": "job_succeeded"}
     stat = {"Metric": {**metric, "Dimensions": [{"Name": "LogGroup", "Value": group}]}, "Period": 60, "Stat": "Sum"}
     answer = aws.client("cloudwatch").get_metric_data(

@@ -4,13 +4,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from botsite import aws
+from botsite import aws, roles
 from deploy import stacks
 from deploy.acceptance import results
 from deploy.acceptance.context import Context
 from deploy.acceptance.results import Measure, StepFailed
 from deploy.images import ami
-from deploy.images.latest import PARAMETERS
 
 
 def provision(run: Context) -> Iterator[Measure]:
@@ -35,7 +34,7 @@ class _Watch:
     def say(self, text: str) -> None:
         self.run.say(text)
         role = text.replace(":", " ").partition(" ")[0]
-        if role in PARAMETERS:
+        if any(role == one.short for one in roles.ROLES):
             self.bakes.setdefault(role, []).append(time.monotonic())
 
 
@@ -45,6 +44,6 @@ def _bakes(run: Context, watch: _Watch) -> Iterator[Measure]:
     if aws.emulated():
         yield results.unknown("bakes", "the local AWS bakes no images")
         return
-    for role in PARAMETERS:
-        if image := ami.newest(run.service, role):
-            yield Measure(f"image of {role}", 1, "image", f"{image.id}, {image.version}")
+    for one in roles.ROLES:
+        if image := ami.newest(run.service, one.short):
+            yield Measure(f"image of {one.short}", 1, "image", f"{image.id}, {image.version}")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from botsite import aws
+from botsite import aws, roles
 from deploy import background
 from deploy.acceptance.context import Context
 from deploy.acceptance.plan import PHOTO_EVERY_SECONDS
@@ -13,18 +13,16 @@ from deploy.acceptance.steps.photos import answers
 from deploy.images import rollout
 from deploy.loadtest.follow import Run
 from deploy.operate.readings import NotKnownHere
-from deploy.operate.roles import ROLES
 from metrics import cloudwatch
 
 _BATCH, _TIMEOUT_SECONDS = 5, 15 * 60
 _LOOK_SECONDS = 2.0
-# The workers' group may be empty: its machines are replaced by coming and going anyway.
-_REPLACED = [role for role in ROLES if role.short != "yolo5"]
 
 
 def under_load(run: Context) -> Iterator[Measure]:
     """Replace the sites and the metricStreamer by new machines of the same image, and answer everybody meanwhile."""
-    groups = [role.group(run.service) for role in _REPLACED]
+    # The workers' group may be empty: its machines are replaced by coming and going anyway.
+    groups = [role.group(run.service) for role in roles.ROLES if role.always]
     before = {name: _machines(name) for name in groups}
     refreshing = background.start(partial(_replace, run, groups))
     shots: list[Run] = []

@@ -10,6 +10,7 @@ from itertools import count
 
 from django.conf import settings
 
+from botsite.roles import YOLO5
 from deploy.local import roles
 from deploy.local.poll.lanes import Webhook
 from deploy.local.processes import Child, free_port
@@ -76,7 +77,7 @@ class PollStack(LocalStack):
             self.workers.remove(worker)
             ended.append(worker)
             name = f"yolo5-again-{next(self._restarts)}"
-            self.workers.append(self.children.start(name, roles.yolo5(name), self.env))
+            self.workers.append(self.children.start(name, roles.celery(YOLO5, name), self.env))
         if not self.metrics.running:
             ended.append(self.metrics)
             self.start_metrics()
@@ -87,7 +88,7 @@ class PollStack(LocalStack):
         self.step("starting the site, the worker and the metric")
         self.start_sites()
         name = "yolo5-1"
-        self.workers.append(self.children.start(name, roles.yolo5(name), self.env))
+        self.workers.append(self.children.start(name, roles.celery(YOLO5, name), self.env))
         self.start_metrics()
         for child in [*self.workers, self.metrics]:
             child.wait_ready(partial(child.said, roles.READY))

@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
-from deploy.images import ami, bake, builder, roles, source
-from deploy.images.roles import ROLES, ImageSpec, Place
+from botsite import roles
+from deploy.images import ami, bake, builder, source, spec
+from deploy.images.spec import ImageSpec, Place
 from deploy.management.base import StackCommand
-from deploy.operate import roles as operate_roles
 from deploy.service import Service
 
 # A container tag, without the characters that an AMI's name can't have.
@@ -34,7 +34,8 @@ class Command(StackCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the role and where its container comes from."""
         super().add_arguments(parser)
-        parser.add_argument("role", type=_role, choices=list(ROLES), help="which; metricStreamer is metrics here")
+        names = [one.short for one in roles.ROLES]
+        parser.add_argument("role", type=_role, choices=names, help="which; metricStreamer is metrics here")
         parser.add_argument(
             "--image",
             default="",
@@ -76,7 +77,7 @@ class Command(StackCommand):
         """Plan or bake."""
         wanted, console = _spec(options), self.console()
         kept = options["keep"]
-        where = roles.place(service)
+        where = spec.place(service)
         if options["plan"]:
             _print_plan(console, service, wanted, where, kept)
             return
@@ -95,7 +96,7 @@ class Command(StackCommand):
 
 def _role(text: str) -> str:
     """Return the role's name in the names of images."""
-    return operate_roles.named(text).short
+    return roles.named(text).short
 
 
 def _spec(options: dict[str, Any]) -> ImageSpec:
@@ -103,7 +104,7 @@ def _spec(options: dict[str, Any]) -> ImageSpec:
     role, weights = options["role"], options["weights"]
     if options["keep"] < 1:
         raise CommandError("--keep must be at least 1: instances start from the newest image.")
-    if weights and (role != "yolo5" or options["image"]):
+    if weights and (role != roles.YOLO5.short or options["image"]):
         raise CommandError(
             "--weights is only for yolo5, and only without --image: the weights are built into its container."
         )

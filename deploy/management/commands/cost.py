@@ -18,7 +18,7 @@ class Command(StackCommand):
     """Print an estimate, and with `--billed` what AWS has billed."""
 
     help = (
-        "Estimate what the service has cost since the first of the month: machine-hours x list prices. Needs "
+        "Estimate what the service has cost this month: since its first, machine-hours x list prices. Needs "
         "cloudformation:DescribeStacks, autoscaling:DescribeScalingActivities and DescribeAutoScalingGroups; "
         "--billed needs ce:GetCostAndUsage, the budget budgets:ViewBudget and ListTagsForResource."
     )

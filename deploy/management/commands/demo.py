@@ -12,7 +12,7 @@ from detection.model.weights import WeightsMissing
 
 
 class Command(BaseCommand):
-    help = "Run the whole service on a local AWS and a fake Telegram, and answer a sample photo."
+    help = "Run the whole service on this machine and answer a photo: on a local AWS, with a fake Telegram."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="stop when the sample photo is answered")

@@ -24,9 +24,8 @@ class Command(DataCommand):
     """List, replay or delete; what is replayed is answered after all."""
 
     help = (
-        "List the dead letters of the jobs queue, put them back into the queue, or delete them. Needs on both queues "
-        "sqs:GetQueueAttributes, ReceiveMessage, ChangeMessageVisibility, DeleteMessage, SendMessage, and "
-        "dynamodb:GetItem, UpdateItem."
+        "List, replay or delete the dead letters of the jobs queue. Needs on both queues sqs:GetQueueAttributes, "
+        "ReceiveMessage, ChangeMessageVisibility, DeleteMessage, SendMessage, and dynamodb:GetItem, UpdateItem."
     )
     interrupted = "Interrupted. What was replayed or deleted by then stays so: `dlq list` shows what is left."
     needs = ("JOBS_QUEUE_URL", "PREDICTIONS_TABLE")

@@ -7,8 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from botsite import roles
 from deploy.management.base import StackCommand
-from deploy.operate import roles
 from deploy.operate.readings import NotKnownHere
 from deploy.operate.shell import processes, sessions
 from deploy.service import Service
@@ -18,7 +18,7 @@ class Command(StackCommand):
     """Run a command, or a shell, in the container of a role's machine. Who did is in the role's log."""
 
     help = (
-        "Open a shell in the container of a role's machine through Session Manager, or run a command there; on the "
+        "Open a shell in a role's container, or run a command there: on its machine through Session Manager, on the "
         "local AWS with the environment of the role's process. Who did it and when goes to the log. Needs "
         "ssm:StartSession, logs:CreateLogStream and PutLogEvents, autoscaling:DescribeAutoScalingGroups."
     )
@@ -35,7 +35,7 @@ class Command(StackCommand):
         """Add where, and what to run."""
         super().add_arguments(parser)
         parser.usage = "manage.py exec [-h] [--prefix PREFIX] [--machine ID] [--host] role [-- command ...]"
-        parser.add_argument("role", type=roles.named, help=f"one of {roles.NAMES}; the command is a shell by default")
+        parser.add_argument("role", type=roles.named, help=f"one of {roles.names()}; the command is a shell by default")
         parser.add_argument("--machine", default="", metavar="ID", help="the machine whose id ends so (default: any)")
         parser.add_argument("--host", action="store_true", help="on the machine itself, outside the container")
 

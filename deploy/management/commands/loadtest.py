@@ -29,8 +29,8 @@ class Command(StackCommand):
     """Send photos, follow the answers and write a report. `--prefix` is only used to find a self-signed certificate."""
 
     help = (
-        "Send photos to the webhook as Telegram would, follow every answer, watch the service scale, and write a "
-        "report with a plot. Tests whatever the environment names; exits with 1 if an answer was lost or doubled."
+        "Send photos as Telegram would, and measure the answers: a report with a plot says when each came, and how the "
+        "service scaled. Tests whatever the environment names; exits with 1 if an answer was lost or doubled."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -15,8 +15,8 @@ from django.core.management.base import CommandParser
 from rich.console import Console
 from rich.text import Text
 
+from botsite import roles
 from deploy.management.base import StackCommand
-from deploy.operate import roles
 from deploy.operate.logs import cloud, entries, files
 from deploy.operate.logs.cloud import CloudLogs
 from deploy.operate.logs.entries import LEVELS, Entry, Wanted
@@ -40,7 +40,7 @@ class Command(StackCommand):
         """Add which lines to show, and how."""
         super().add_arguments(parser)
         say = parser.add_argument
-        say("role", nargs="?", type=roles.named, help=f"only of this role: {roles.NAMES} (default: all)")
+        say("role", nargs="?", type=roles.named, help=f"only of this role: {roles.names()} (default: all)")
         say("-f", "--follow", action="store_true", help="go on with what comes")
         say("--since", type=_time, default="10m", help="10m, 2h, 1d or a time in ISO 8601 (default: %(default)s)")
         say("--prediction", type=_id, metavar="ID", help="only lines about this photo")
@@ -100,7 +100,7 @@ def _entries(service: Service, wanted: Wanted, follow: bool) -> Iterator[Entry]:
 
 def _print(console: Console, entry: Entry) -> None:
     line = Text(f"{entry.at:%m-%d %H:%M:%S}.{entry.at.microsecond // 1000:03} ", "dim")
-    line.append(f"{entry.source!s:<19} ", _OF_ROLE[entry.source.role.name])
+    line.append(f"{entry.source!s:<19} ", _OF_ROLE.get(entry.source.role.name, "default"))
     line.append(f"{entry.level:<8} ", _COLOURS.get(entry.level, "default"))
     line.append(f"{entries.printable(entry.event):<20}", "bold" if entry.level else "default")
     line.append(f" {entries.values(entry)}".rstrip())

@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from botsite import pause
+from botsite.roles import YOLO5
 from deploy.cfn import hold
 from deploy.management.base import StackCommand
 from deploy.operate import pausing, who
 from deploy.operate.pausing import Waiting
-from deploy.operate.roles import named
 from deploy.service import Service
 from detection import times
 
@@ -34,7 +34,7 @@ class Command(StackCommand):
         """Pause, and say what is kept for how long."""
         service.require()
         found, new = pause.begin(service.setting("PREDICTIONS_TABLE"), who.am_i())
-        left, held = pausing.waiting(service), hold.read(named("yolo5").group(service))
+        left, held = pausing.waiting(service), hold.read(YOLO5.group(service))
         if options["json"]:
             said = {"paused": True, "new": new, "by": found.by, "since": times.text(found.since)}
             self.stdout.write(json.dumps({**said, **left.as_dict(), "held": held and held.minimum}, indent=2))

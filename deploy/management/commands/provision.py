@@ -7,7 +7,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
+from botsite import roles
 from botsite.bot.telegram.errors import TelegramError
+from botsite.roles import Role
 from deploy import provision, stacks
 from deploy.budgets import budget
 from deploy.certificates.choice import Way
@@ -15,8 +17,7 @@ from deploy.cfn.cloudformation import StackError
 from deploy.images import rollout, source
 from deploy.management import before, plan, token_input
 from deploy.management.base import StackCommand, progress
-from deploy.operate import roles, sites
-from deploy.operate.roles import Role
+from deploy.operate import sites
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import bot

@@ -10,32 +10,31 @@ from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
+from botsite import roles
 from deploy import rollback
 from deploy.images import ami, rollout
 from deploy.images.ami import Image
 from deploy.management.base import StackCommand, progress
-from deploy.operate import roles, seen
-from deploy.operate.roles import ROLES
+from deploy.operate import seen
 from deploy.preflight import account
 from deploy.rollback import Images, Step
 from deploy.service import Service
-
-_NAMES = {role.short: role.name for role in ROLES}
 
 
 class Command(StackCommand):
     """Show the versions, or go back to one and replace the machines."""
 
     help = (
-        "Go back to the image before, of one role or of all that have one: new machines start from it, running ones "
-        "are replaced. `provision` keeps it until the role is baked again. Images are kept by number (bake_ami --keep)."
+        "Go back to the image before, of one role or of all: if there is one, new machines start from it, and running "
+        "ones are replaced. `provision` keeps it until the role is baked again. Images are kept by number (bake_ami "
+        "--keep)."
     )
     interrupted = "Interrupted. What is begun goes on; run it again to finish it, or --list to see where it stands."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the role, the version and how to ask."""
         super().add_arguments(parser)
-        parser.add_argument("role", type=roles.named, nargs="?", help=f"{roles.NAMES} (default: all)")
+        parser.add_argument("role", type=roles.named, nargs="?", help=f"{roles.names()} (default: all)")
         parser.add_argument("--to", default="", metavar="VERSION", help="this version (or AMI id), older or newer")
         parser.add_argument("--list", action="store_true", help="list the images with their age and commit, and stop")
         parser.add_argument("--yes", action="store_true", help="do not ask, for scripts")
@@ -45,7 +44,7 @@ class Command(StackCommand):
     def run(self, service: Service, **options: Any) -> None:
         """List, or ask and roll back."""
         service.require()
-        chosen = [options["role"].short] if options["role"] else [role.short for role in ROLES]
+        chosen = [options["role"].short] if options["role"] else [role.short for role in roles.ROLES]
         if options["list"]:
             self._list(rollback.images(service, chosen), options["json"])
             return
@@ -62,15 +61,15 @@ class Command(StackCommand):
     def _list(self, every: Sequence[Images], as_json: bool) -> None:
         now = datetime.now(UTC)
         if as_json:
-            self.stdout.write(json.dumps({_NAMES[one.role]: _data(one, now) for one in every}, indent=2))
+            self.stdout.write(json.dumps({roles.named(one.role).name: _data(one, now) for one in every}, indent=2))
             return
         table = Table("role", "version", "commit", "age", "image", "", box=None, header_style="bold", pad_edge=False)
         for one in every:
             for image in one.found:
                 what = (image.version, _commit(image), _age(image, now), image.id)
-                table.add_row(_NAMES[one.role], *what, _state(one, image))
+                table.add_row(roles.named(one.role).name, *what, _state(one, image))
             if not one.found:
-                table.add_row(_NAMES[one.role], "no image was baked", "", "", "", "")
+                table.add_row(roles.named(one.role).name, "no image was baked", "", "", "", "")
         self.console().print(table)
 
 
@@ -87,7 +86,7 @@ def _carry_out(service: Service, steps: Sequence[Step], console: Console, wait: 
             group, refresh = rollback.replace(service, step.role, say)
             refreshes.append((group, refresh))
             ends = {"from": _brief(step.left), "to": _brief(step.target)}
-            done[_NAMES[step.role]] = {**ends, "refresh": refresh or None}
+            done[roles.named(step.role).name] = {**ends, "refresh": refresh or None}
     for group, refresh in refreshes if wait else ():
         if refresh:
             rollout.follow(group, refresh, say)
@@ -110,7 +109,7 @@ def _ask(console: Console) -> None:
 def _sentence(step: Step) -> str:
     now = datetime.now(UTC)
     ends = (f"{one.version} ({_commit(one)}, {_age(one, now)} old, {one.id})" for one in (step.left, step.target))
-    return f"{_NAMES[step.role]}: " + " -> ".join(ends)
+    return f"{roles.named(step.role).name}: " + " -> ".join(ends)
 
 
 def _state(one: Images, image: Image) -> str:

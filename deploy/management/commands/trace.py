@@ -16,7 +16,7 @@ from detection.schemas import Prediction
 class Command(DataCommand):
     """Print the steps of one photo, how long each took, and what can be expected now."""
 
-    help = "Print what happened to one photo and when, from its arrival to the answer. Needs dynamodb:GetItem."
+    help = "Print what happened to one photo and when: from its arrival to the answer. Needs dynamodb:GetItem."
     interrupted = "Interrupted."
     needs = ("PREDICTIONS_TABLE", "PREDICTIONS_KEPT_DAYS")
 

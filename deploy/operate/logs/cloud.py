@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
+from botsite.roles import Role
 from deploy.operate.logs import entries
 from deploy.operate.logs.entries import Entry, Source, Wanted
-from deploy.operate.roles import Role
 from deploy.service import Service
 
 # FilterLogEvents may be called five times a second in an account; this is one call a role.

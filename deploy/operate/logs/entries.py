@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from deploy.operate.roles import Role
+from botsite.roles import Role
 from detection import times
 
 LEVELS = ("debug", "info", "warning", "error", "critical")

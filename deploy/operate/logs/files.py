@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from botsite.roles import Role
 from deploy.operate.logs import entries
 from deploy.operate.logs.entries import Entry, Source, Wanted
-from deploy.operate.roles import Role
 
 POLL_SECONDS = 0.3
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from django.conf import settings
 
+from botsite.roles import Role
 from deploy.cfn.cloudformation import StackError
 from deploy.operate.readings import NotKnownHere
-from deploy.operate.roles import Role
 from deploy.operate.shell import act, foreground
 
 _PROC = Path("/proc")

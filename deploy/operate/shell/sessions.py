@@ -14,9 +14,9 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
+from botsite.roles import Role
 from deploy.cfn.cloudformation import StackError
 from deploy.operate import who
-from deploy.operate.roles import Role
 from deploy.operate.shell import act, foreground
 from deploy.service import Service
 from metrics import cloudwatch

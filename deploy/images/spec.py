@@ -1,4 +1,4 @@
-"""How each role's container runs, and what a builder is launched with to bake its image."""
+"""What a builder is launched with to bake a role's image."""
 
 import shlex
 from dataclasses import dataclass
@@ -6,38 +6,12 @@ from pathlib import Path
 
 from django.conf import settings
 
+from botsite import roles
 from deploy.service import Service
 
 _SCRIPT = Path(__file__).parents[1] / "docker" / "bake.sh"
 # A builder that nobody stops terminates itself after this time; a bake that takes longer has failed.
 LIFETIME_MINUTES = 60
-
-
-@dataclass(frozen=True)
-class Role:
-    """How a role's container is run: its ports (host:container), how long it may take to stop, in seconds, its disk.
-
-    The builder's disk, in GiB, is the minimum for instances of its image. The swap, in MiB, is a file on it.
-    """
-
-    publish: str
-    stop_seconds: int
-    disk_gib: int
-    swap_mib: int = 0
-
-    @property
-    def unit_stop_seconds(self) -> int:
-        """Return how long systemd waits for `docker stop`, which kills the container when its own time is over."""
-        return self.stop_seconds + 10
-
-
-# A site finishes sending its answers (deploy/gunicorn.conf.py), a worker what it has begun: up to 15 minutes for a
-# photo and 15 s for its callbacks. A large photo may need more memory than a micro instance has to spare.
-ROLES = {
-    "polybot": Role("8000:8000", 105, 8),
-    "yolo5": Role("", 930, 16, swap_mib=1024),
-    "metrics": Role("", 60, 8),
-}
 
 
 @dataclass(frozen=True)
@@ -85,7 +59,7 @@ def place(service: Service) -> Place:
 
 def user_data(where: Place, spec: ImageSpec, folder: str) -> str:
     """Return the script that the builder runs when it boots: its variables, then deploy/docker/bake.sh."""
-    role = ROLES[spec.role]
+    container = roles.named(spec.role).container
     variables = {
         "ROLE": spec.role,
         "VERSION": spec.version,
@@ -96,10 +70,10 @@ def user_data(where: Place, spec: ImageSpec, folder: str) -> str:
         "IMAGE": spec.image,
         "MODEL": spec.model,
         "WEIGHTS_SHA256": spec.weights_sha256,
-        "PUBLISH": role.publish,
-        "STOP_SECONDS": str(role.stop_seconds),
-        "UNIT_STOP_SECONDS": str(role.unit_stop_seconds),
-        "SWAP_MIB": str(role.swap_mib),
+        "PUBLISH": container.publish,
+        "STOP_SECONDS": str(container.stop_seconds),
+        "UNIT_STOP_SECONDS": str(container.unit_stop_seconds),
+        "SWAP_MIB": str(container.swap_mib),
         "LIFETIME_MINUTES": str(LIFETIME_MINUTES),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]
