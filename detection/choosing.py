@@ -1,10 +1,9 @@
 """Choose which of the model's candidates are shown, by what the sender of the photo asks for."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 
-from botsite.bot.words import language
+from botsite.bot.words import language, names
 from detection.schemas import LEAST, Detection, Options, Unknown
 
 # So many words of a caption are told to be no names, or no options.
@@ -26,26 +25,17 @@ def by_default(options: Options, confidence: float) -> Options:
 def resolve(options: Options, labels: Collection[str], code: str | None = None) -> Options:
     """Return the options with the model's own labels for the names asked for: "people" is person.
 
-    A name that isn't one is told to the sender, with the nearest in the language with that code. If none is, everything
-    is shown.
+    A name that isn't one, or that is misspelled or says more than the model can tell, is told to the sender, with the
+    nearest in the language with that code. If none is one, everything is shown.
     """
     if not options.only:
         return options
     with language.speaking(code):
-        return _resolved(options, language.names(labels))
-
-
-def _resolved(options: Options, names: Mapping[str, str]) -> Options:
-    wanted, unknown = list[str](), list(options.unknown)
-    for phrase in options.only:
-        words = [phrase] if language.fold(phrase) in names else phrase.split()
-        known = [names[language.fold(word)] for word in words if language.fold(word) in names]
-        odd = [word for word in words if language.fold(word) not in names] if known else [phrase]
-        wanted += known
-        unknown += [Unknown(word, _nearest(word, names)) for word in odd[: max(UNKNOWN_AT_MOST - len(unknown), 0)]]
-    return replace(options, only=tuple(dict.fromkeys(wanted)), unknown=tuple(unknown))
-
-
-def _nearest(word: str, names: Mapping[str, str]) -> str:
-    """Return what the class whose name is nearest is called in the current language, "" if none is near."""
-    return next((language.called(names[name]) for name in get_close_matches(language.fold(word), names, 1)), "")
+        found = [meaning for phrase in options.only for meaning in names.read(phrase, labels)]
+        told = [
+            Unknown(each.word, language.called(each.near or each.label) if each.near or each.label else "")
+            for each in found
+            if each.slip or each.people or not each.label
+        ]
+    wanted = dict.fromkeys(each.label for each in found if each.label)
+    return replace(options, only=tuple(wanted), unknown=(*options.unknown, *told)[:UNKNOWN_AT_MOST])

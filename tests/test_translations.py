@@ -16,7 +16,7 @@ from django.conf import settings
 
 from botsite.bot.buttons import cancel, complaints, looks, presses, redraw
 from botsite.bot.people import erase, history, knows, preferences
-from botsite.bot.words import captions, found, language, replies
+from botsite.bot.words import captions, found, language, names, replies
 from botsite.bot.words.language import NAMES
 from detection import sentences
 from detection.choosing import resolve
@@ -26,7 +26,7 @@ from tests.support.catalogues import TRANSLATED
 
 ROOT = Path(__file__).resolve().parent.parent
 # Of answerCallbackQuery, and of the widest buttons, of which three stand side by side at most.
-ALERT_LENGTH, CLASS_BUTTON_LENGTH = 200, 24
+ALERT_LENGTH, CLASS_BUTTON_LENGTH = 200, 27
 # Their constants are notices for who presses a button; but for these, which are messages.
 NOTICING = (presses, cancel, complaints, erase, history, knows, preferences, redraw)
 MESSAGES = (erase.ASK, erase.ASK_IN_GROUP, preferences.TEXT)
@@ -135,7 +135,7 @@ def test_wait_is_told_in_each_language(code: str, seconds: float, text: str) -> 
 
 def test_latin_words_keep_their_place_in_arabic() -> None:
     with language.speaking("ar"):
-        assert "«⁨onyl⁩»" in replies.not_understood([Unknown("onyl", "only")])
+        assert "«⁨onyl⁩»" in replies.not_understood(Options(unknown=(Unknown("onyl", "only"),)))
         assert found.counts(boxes("cube", 3)) == "3 ⁨cubes⁩"
         assert "⁨9000 x 8000⁩" in replies.failure(
             sentences.TOO_MANY_PIXELS.format(width=9000, height=8000, megapixels=72, most=50)
@@ -143,7 +143,7 @@ def test_latin_words_keep_their_place_in_arabic() -> None:
         latin = [text for text in map(replies.command, replies.COMMANDS) if re.search(r"(?<![⁨\w/ ,;.])[a-z]{3}", text)]
     assert latin == []
     with language.speaking("de"):
-        assert "„onyl“" in replies.not_understood([Unknown("onyl", "only")])
+        assert "„onyl“" in replies.not_understood(Options(unknown=(Unknown("onyl", "only"),)))
 
 
 @pytest.mark.parametrize(
@@ -180,16 +180,16 @@ def test_names_are_known_as_people_type_them(code: str, names: str, labels: list
     with language.speaking(code):
         assert captions.read(f"only {names}").only == tuple(labels)
         for name, label in zip(re.split("[,،] ", names), labels, strict=True):
-            assert language.called(label) in knows.search(name, [label])
+            assert language.several(label) in knows.search(name, [label])
             assert resolve(Options(only=(name,)), language.NAMED, code) == Options(only=(label,))
 
 
 @pytest.mark.parametrize("code", NAMES)
 def test_every_name_is_that_of_its_class(code: str) -> None:
     with language.speaking(code):
-        names = language.names()
         for label in language.NAMED:
-            assert {names[language.fold(language.called(label, number))] for number in (1, 2, 5, 100)} == {label}
+            called = [*(language.called(label, number) for number in (1, 2, 5, 100)), language.several(label)]
+            assert {names.meaning(name) for name in called} == {names.Meaning(name, label) for name in called}
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_every_name_is_that_of_its_class(code: str) -> None:
         ("en", "I didn't find any people, dogs or cats in this photo."),
         ("de", "Auf diesem Foto habe ich keine Personen, Hunde oder Katzen gefunden."),
         ("es", "No he encontrado personas, perros ni gatos en esta foto."),
-        ("ru", "Я не нашёл на этом фото человека, собаки или кошки."),
+        ("ru", "Я не нашёл на этом фото людей, собак или кошек."),
         ("ar", "لم أجد في هذه الصورة أي شخص، كلب أو قطة."),
     ],
 )

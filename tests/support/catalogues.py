@@ -40,7 +40,8 @@ def messages() -> list[Message]:
     files = [*sorted(bot.rglob("*.py"), key=lambda file: file.name), Path(sentences.__file__)]
     found = [message for file in files for message in _marked(ast.parse(file.read_text()))]
     names = [(language.singular(label), language.plural(label)) for label in language.NAMED]
-    return [*dict.fromkeys(found), *names, *((language.one(label),) for label in language.NAMED)]
+    forms = [(text,) for label in language.NAMED for text in (language.one(label), f"all {language.plural(label)}")]
+    return [*dict.fromkeys(found), *names, *forms]
 
 
 def update() -> list[str]:

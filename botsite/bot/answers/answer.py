@@ -217,7 +217,7 @@ async def _crops(prediction: Prediction) -> list[bytes]:
 async def _caption(prediction: Prediction) -> str:
     """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
     text = _found(prediction) if prediction.detections else await _nothing(prediction)
-    more = replies.not_understood(prediction.options.unknown)
+    more = replies.not_understood(prediction.options)
     longer = f"{text}\n\n{more}"
     return longer if more and len(longer) <= found.CAPTION_LENGTH else text
 

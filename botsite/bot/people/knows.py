@@ -1,28 +1,27 @@
 """Say what the bot can recognise: all of it, a page at a time, or what is nearest to a word."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 from botsite.bot.buttons.presses import BUSY, button
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people.commands import command
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language
+from botsite.bot.words import language, names, replies
 from botsite.bot.words.language import gettext, isolated, ngettext
 from botsite.threads import in_thread
 from detection import known_classes
 from detection.sentences import noop
 
 WHAT = "what"
-YES = noop("Yes, I know: {names}.")
+YES = noop("Yes: {names}.")
 NO = noop("I don't know “{word}”.")
-NEAREST = noop("I don't know “{word}”. Nearest to it: {names}.")
+NEAREST = noop("I don't know “{word}”. Closest: {names}.")
 EARLIER, MORE = noop("Back"), noop("More")
 UNKNOWN = noop("I don't know this button any more. Send /what again.")
 # The default model's 80 fit on the first page.
 _PAGE = 120
-_FOUND_AT_MOST, _WORD_LENGTH, _NAME_LENGTH = 20, 40, 40
+_FOUND_AT_MOST, _TEXT_LENGTH, _NAME_LENGTH = 20, 200, 40
 
 
 @command("what")
@@ -52,28 +51,33 @@ async def pressed(press: Press, wanted: str) -> str:
 
 def page(labels: Sequence[str], number: int) -> tuple[str, list[list[Button]]]:
     """Return a page of what is known, in the order of the alphabet, and the buttons that lead to its neighbours."""
-    names = sorted(map(_name, labels), key=str.casefold)
+    known = sorted(map(_name, labels), key=language.fold)
     first = number * _PAGE
-    form = ngettext("I know {number} thing:", "I know {number} things:", len(names)).format(number=len(names))
+    form = ngettext("I know {number} thing:", "I know {number} things:", len(known)).format(number=len(known))
     hint = gettext("Ask for one by /what and its name. In a photo's caption, “only” and names choose.")
-    text = f"{form}\n\n{gettext(', ').join(names[first : first + _PAGE])}\n\n{hint}"
+    text = f"{form}\n\n{gettext(', ').join(known[first : first + _PAGE])}\n\n{hint}"
     buttons = [Button(gettext(EARLIER), f"{WHAT}:{number - 1}")] if number else []
-    buttons += [Button(gettext(MORE), f"{WHAT}:{number + 1}")] if first + _PAGE < len(names) else []
+    buttons += [Button(gettext(MORE), f"{WHAT}:{number + 1}")] if first + _PAGE < len(known) else []
     return text, [buttons] if buttons else []
 
 
-def search(word: str, labels: Sequence[str]) -> str:
-    """Return whether something is known, in English or in the current language, by part of its name."""
-    word = " ".join(word.split())[:_WORD_LENGTH]
-    names = {key: _name(label) for key, label in language.names(labels).items()}
-    wanted = language.fold(word)
-    found = dict.fromkeys(name for key, name in names.items() if wanted in key)
-    if found:
-        return gettext(YES).format(names=gettext(", ").join(list(found)[:_FOUND_AT_MOST]))
-    nearest = dict.fromkeys(names[key] for key in get_close_matches(wanted, names))
-    if nearest:
-        return gettext(NEAREST).format(word=isolated(word), names=gettext(", ").join(nearest))
-    return gettext(NO).format(word=isolated(word))
+def search(text: str, labels: Sequence[str]) -> str:
+    """Return what of this is known, and what is nearest to the rest, in the current language or in English."""
+    if names.points(text):
+        return gettext(replies.HOW_TO_ASK)
+    found = names.read(" ".join(text.split())[:_TEXT_LENGTH], labels)[:_FOUND_AT_MOST]
+    known = dict.fromkeys(_names(each.label) for each in found if each.label)
+    lines = [gettext(YES).format(names=gettext(", ").join(known))] if known else []
+    lines += [gettext(replies.PEOPLE)] if any(each.people for each in found) else []
+    for each in found:
+        if not each.label:
+            form = gettext(NEAREST if each.near else NO)
+            lines.append(form.format(word=isolated(each.word), names=_names(each.near) if each.near else ""))
+    return "\n".join(lines) or gettext(replies.HOW_TO_ASK)
+
+
+def _names(label: str) -> str:
+    return isolated(name) if (name := language.several(label[:_NAME_LENGTH])).isascii() else name
 
 
 def _name(label: str) -> str:

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from itertools import takewhile
 
 from botsite.bot.buttons import looks
-from botsite.bot.words import language
+from botsite.bot.words import language, names
 from botsite.bot.words.language import ENGLISH, current
 from detection.choosing import UNKNOWN_AT_MOST
 from detection.schemas import EVERYTHING, Form, Options, Unknown
@@ -20,7 +20,6 @@ from detection.schemas import EVERYTHING, Form, Options, Unknown
 _WORD = re.compile(r"\d{1,3},\d{1,3}[%٪]?|[^\s,;،؛]+|[,;،؛]")
 _BEFORE, _AFTER = "¿¡(\"'“„«", ".!?…؟)\"'”“»"
 _SEPARATORS = frozenset(",;،؛")
-_JOINED = frozenset({"and", "or", "und", "oder", "y", "o", "и", "или", "و", "أو"})
 _SWITCHES = {"on": True, "off": False}
 _NOT = frozenset({"no", "not", "don't", "without", "hide", "ohne", "kein", "keine", "sin", "без", "بدون"})
 _FORMS = {"crops": Form.CROPS, "crop": Form.CROPS, "json": Form.JSON}
@@ -68,7 +67,7 @@ class _Reader:
             word = self.words.pop(0)
             if word in _NOT or word in _SWITCHES:
                 on = _SWITCHES.get(word, False)
-            elif word in _FILLERS or word in _JOINED or word == "people":
+            elif word in _FILLERS or word in names.JOINED or word == "people":
                 continue
             elif word in _SEPARATORS:
                 on = True
@@ -82,27 +81,26 @@ class _Reader:
 
     def _only(self) -> bool:
         """Read the names that "only" chooses; return whether they may be a sentence: "Only two days old"."""
-        names = self._names()
-        if not names:
+        found = self._names()
+        if not found:
             return False
-        self.options = replace(self.options, only=tuple(dict.fromkeys(map(_label, names))))
-        known = language.names()
-        prose = any(name.count(" ") >= _WORDS_OF_NAME for name in names)
-        if prose and not any(language.fold(name) in known for name in names):
+        self.options = replace(self.options, only=tuple(dict.fromkeys(map(_label, found))))
+        prose = any(name.count(" ") >= _WORDS_OF_NAME for name in found)
+        if prose and not any(names.meaning(name).label for name in found):
             return True
         self.asked = True
         return False
 
     def _names(self) -> list[str]:
         """Return the names up to the next option; a name is what stands between commas or an "and"."""
-        names: list[str] = [""]
+        found: list[str] = [""]
         while self.words and self.words[0] not in _KEYWORDS and self.words[0] not in _NOT:
             word = self.words.pop(0)
-            if word in _SEPARATORS or word in _JOINED:
-                names.append("")
+            if word in _SEPARATORS or word in names.JOINED:
+                found.append("")
             elif word not in _FILLERS:
-                names[-1] = f"{names[-1]} {word}".strip()[:_NAME_LENGTH]
-        return list(filter(None, names))[:_NAMES_AT_MOST]
+                found[-1] = f"{found[-1]} {word}".strip()[:_NAME_LENGTH]
+        return list(filter(None, found))[:_NAMES_AT_MOST]
 
     def _option(self, word: str, *, on: bool) -> None:
         """Read the option that begins with this word, or note that none does. "no" before it has turned it off."""
@@ -162,8 +160,9 @@ class _Reader:
 
 
 def _label(name: str) -> str:
-    """Return the label for a class's name in the sender's language; the worker knows the English ones."""
-    return name if current() == ENGLISH else language.names().get(language.fold(name), name)
+    """Return the label for a name in the sender's language; workers of the release before know English ones only."""
+    meant = names.meaning(name)
+    return name if current() == ENGLISH or meant.slip or meant.people else meant.label or name
 
 
 def _nearest(word: str) -> str:

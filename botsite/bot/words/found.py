@@ -156,8 +156,7 @@ def of_album(photos: Sequence[Prediction]) -> str:
     """
     text = _total(photos)
     lines = [_line(number, photo) for number, photo in enumerate(photos, 1)] if _found(photos) else []
-    unknown = next((photo.options.unknown for photo in photos if photo.options.unknown), ())
-    notes = replies.not_understood(unknown)
+    notes = next((replies.not_understood(photo.options) for photo in photos if photo.options.unknown), "")
     for number, photo in enumerate(photos):
         if photo.detections:
             longer = [*lines[:number], f"{lines[number]}. {sentence(photo.detections)}", *lines[number + 1 :]]

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
@@ -106,25 +106,6 @@ ARTICLES = frozenset(
     {"a", "an", "the", "some", "der", "die", "das", "den", "ein", "eine", "einen", "el", "la", "los", "las"}
     | {"un", "una", "unos", "unas"}
 )
-# What people call them, too, in no form that a catalogue has: Russian counts with other cases than its plural's.
-_ALSO = {
-    "en": {"person": "humans"},
-    "de": {"person": "Leute Mensch Menschen", "skis": "Ski Skier", "sports ball": "Bälle", "mouse": "Maus Mäuse"},
-    "es": {"person": "gente", "skis": "esquís esquíes", "sports ball": "pelotas", "mouse": "ratón ratones"},
-    "ru": {
-        "person": "люди", "bicycle": "велосипеды", "car": "автомобили машина машины", "motorcycle": "мотоциклы",
-        "airplane": "самолёты", "bus": "автобусы", "train": "поезда", "truck": "грузовики",
-        "traffic light": "светофоры", "cat": "кот коты", "dog": "пёс", "horse": "кони", "elephant": "слоны",
-        "bear": "медведи", "giraffe": "жирафы", "backpack": "рюкзаки", "umbrella": "зонты", "tie": "галстуки",
-        "suitcase": "чемоданы", "skis": "лыжи", "snowboard": "сноуборды", "sports ball": "мячи",
-        "wine glass": "бокалы", "knife": "ножи", "banana": "бананы", "sandwich": "бутерброды", "orange": "апельсины",
-        "donut": "пончики", "cake": "торты", "chair": "стулья", "couch": "диваны", "tv": "телевизоры",
-        "laptop": "ноутбуки", "mouse": "мышь мыши", "remote": "пульты", "cell phone": "телефоны",
-        "toaster": "тостеры", "refrigerator": "холодильники", "clock": "часы", "scissors": "ножницы",
-        "hair drier": "фены", "circle": "круги", "square": "квадраты", "triangle": "треугольники",
-    },
-    "ar": {"person": "ناس", "skis": "زلاجات", "sports ball": "كرات", "mouse": "فأرة"},
-}  # fmt: skip
 # Letters of Arabic that people write for each other.
 _SAME_LETTERS = str.maketrans("ةى", "هي")
 
@@ -142,9 +123,10 @@ def called_one(label: str) -> str:
     return called(label) if name == one(label) and current() != ENGLISH else name
 
 
-def names(labels: Collection[str] = tuple(NAMED)) -> dict[str, str]:
-    """Return the labels by all that people call them in English and in the current language, folded."""
-    return _names(tuple(labels), current())
+def several(label: str) -> str:
+    """Return what such objects are called in general in the current language: "dogs"."""
+    name = gettext(f"all {plural(label)}")
+    return plural(label) if name == f"all {plural(label)}" else name
 
 
 def fold(name: str) -> str:
@@ -153,22 +135,6 @@ def fold(name: str) -> str:
         return name.lower()
     letters = unicodedata.normalize("NFKD", name.casefold())
     return "".join(each for each in letters if not unicodedata.combining(each)).translate(_SAME_LETTERS)
-
-
-@lru_cache(maxsize=32)
-def _names(labels: tuple[str, ...], code: str) -> dict[str, str]:
-    """Return the table for the language with that code, which is the current one."""
-    found: dict[str, str] = {}
-    also = _ALSO.get(code, {})
-    for label in labels:
-        one_of_it, several = singular(label), plural(label)
-        # One number for each form of the languages' plurals.
-        forms = [ngettext(one_of_it, several, number) for number in (1, 2, 3, 11, 100)]
-        article, _, bare = gettext(one(label)).partition(" ")
-        forms += [bare] if article in ARTICLES else []
-        for name in (label, one_of_it, several, *forms, *also.get(label, "").split()):
-            found.setdefault(fold(name), label)
-    return found
 
 
 def singular(label: str) -> str:

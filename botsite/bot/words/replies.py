@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from botsite.bot.words import language
+from botsite.bot.words import language, names
 from botsite.bot.words.language import gettext, isolated, ngettext
 from detection import sentences
-from detection.schemas import Unknown
+from detection.schemas import PERSON, Options, Unknown
 from detection.sentences import noop
 
 # What Telegram's menu says of each command.
@@ -84,9 +84,11 @@ NOT_ALLOWED = noop(
 NOTHING_FOUND = noop("I didn't recognise anything in this photo.")
 NOTHING_IN_CLIP = noop("I didn't recognise anything in this clip.")
 
-# Behind a "no", names have the form of this number: in English the plural, in Russian the genitive of the singular, in
-# Arabic the singular.
-_NONE = 102
+# Behind a "no", names have the form of this number: in English the plural, in Russian its genitive, in Arabic the
+# singular.
+_NONE = 100
+_NO_PERSON = noop("no person")
+PEOPLE = noop("I only recognise people in general: I can't tell women, men, children or faces apart.")
 
 # Sentences that items hold with their values in place.
 _WITH_VALUES = [
@@ -210,23 +212,33 @@ def none_of_in_photos(labels: Sequence[str]) -> str:
 
 def _names(labels: Sequence[str]) -> str:
     """Return "dogs, cats or birds"."""
-    *others, last = (language.called(label, _NONE) for label in labels)
+    *others, last = map(_none, labels)
     if not others:
         return last
     return gettext("{others} or {last}").format(others=gettext(", ").join(others), last=last)
 
 
-def not_understood(unknown: Sequence[Unknown]) -> str:
-    """Return a line for each word of a caption that is no option."""
-    return "\n".join(_not_understood(each) for each in unknown)
+def _none(label: str) -> str:
+    """Return "people": in Russian, people who are counted have another form."""
+    people = gettext(_NO_PERSON) if label == PERSON else _NO_PERSON
+    return language.called(label, _NONE) if people == _NO_PERSON else people
 
 
-def _not_understood(unknown: Unknown) -> str:
-    if unknown.nearest:
-        form = gettext("I don't know “{word}”. Did you mean “{nearest}”?")
-        return form.format(word=isolated(unknown.word), nearest=isolated(unknown.nearest))
-    form = gettext("I don't know “{word}”. /help tells you what a caption can ask for.")
-    return form.format(word=isolated(unknown.word))
+def not_understood(options: Options) -> str:
+    """Return a line for each word of a caption that is no option, that is misspelled, or that says too much."""
+    return "\n".join(dict.fromkeys(_not_understood(each, options.only) for each in options.unknown))
+
+
+def _not_understood(unknown: Unknown, shown: Sequence[str]) -> str:
+    if not unknown.nearest:
+        form = gettext("I don't know “{word}”. /help tells you what a caption can ask for.")
+        return form.format(word=isolated(unknown.word))
+    meant = names.meaning(unknown.word)
+    if meant.people and meant.label in shown:
+        return gettext(PEOPLE)
+    took = gettext("I took “{word}” to mean “{nearest}”.")
+    form = took if meant.slip and meant.label in shown else gettext("I don't know “{word}”. Did you mean “{nearest}”?")
+    return form.format(word=isolated(unknown.word), nearest=isolated(unknown.nearest))
 
 
 def failure(stored: str | None) -> str:
