@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from detection import predictions, queries, sentences, times
+from detection import predictions, queries, reasons, times
 from detection.predictions import Outcome
 from detection.schemas import Delivery, Prediction, Status
+from detection.sentences import Code
 
 # The longest that one send to Telegram may take (botsite/bot/telegram/api.py), and some seconds more.
 LEASE = timedelta(seconds=90)
@@ -20,7 +21,7 @@ def claim(prediction_id: str, *, of_album: bool = False) -> Outcome:
     Refused, too, for a photo that is answered together with others (Prediction.with_album), unless `of_album`.
     Raise items.Incomplete, with the lease taken, if the item cannot be read.
     """
-    alone, cancelled = ("", {}) if of_album else (f" AND {_ALONE}", {":cancelled": sentences.CANCELLED})
+    alone, cancelled = ("", {}) if of_album else (f" AND {_ALONE}", _CANCELLED)
     return predictions.update(
         prediction_id,
         _CLAIM,
@@ -40,9 +41,12 @@ _FREE = (
     "#status IN (:succeeded, :failed) AND delivery IN (:pending, :delivering)"
     " AND (attribute_not_exists(delivery_until) OR delivery_until < :now OR delivery_lease = :lease)"
 )
-# The opposite of Prediction.with_album.
+_WORDS = {f":words{number}": words for number, words in enumerate(reasons.wordings(Code.CANCELLED))}
+_CANCELLED = {":cancelled": Code.CANCELLED.name} | _WORDS
+# The opposite of Prediction.with_album. What an earlier release cancelled has the sentence alone.
 _ALONE = (
-    "(attribute_not_exists(album_id) OR attribute_exists(reopened_at) OR (#status = :failed AND #error <> :cancelled))"
+    "(attribute_not_exists(album_id) OR attribute_exists(reopened_at) OR (#status = :failed"
+    f" AND NOT (reason.code = :cancelled OR #error IN ({', '.join(_WORDS)}))))"
 )
 
 

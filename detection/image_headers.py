@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from detection import sentences
+from detection.reasons import Reason
+from detection.sentences import Code
 
 # Nothing beyond this is looked at.
 HEAD_BYTES = 256 * 1024
@@ -21,7 +22,12 @@ Size = tuple[int, int] | None
 
 
 class UnreadableImage(ValueError):
-    """These bytes are not a photo that can be processed. The text is an English sentence for their sender."""
+    """These bytes are not a photo that can be processed."""
+
+    def __init__(self, code: Code, **values: str) -> None:
+        """Take the reason apart: the sentence's code and values."""
+        self.reason = Reason(code, values)
+        super().__init__(str(self.reason))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,7 @@ def read(data: bytes) -> Header:
     except struct.error as error:
         # The size lies beyond what was read.
         if len(head) < HEAD_BYTES:
-            raise UnreadableImage(sentences.NO_IMAGE) from error
+            raise UnreadableImage(Code.NO_IMAGE) from error
         size = None
     if size is None:
         return Header(name)
@@ -56,13 +62,13 @@ def read(data: bytes) -> Header:
 def read_clip(data: bytes) -> None:
     """Raise UnreadableImage for what is certainly no clip: an MP4, a GIF or a WebM."""
     if data[4:8] != b"ftyp" and not data.startswith((b"GIF8", b"\x1aE\xdf\xa3")):
-        raise UnreadableImage(sentences.NO_CLIP)
+        raise UnreadableImage(Code.NO_CLIP)
 
 
 def check(width: int, height: int) -> None:
     """Raise UnreadableImage if an image of this size has no pixels, or too many."""
     if not (width and height):
-        raise UnreadableImage(sentences.NO_IMAGE)
+        raise UnreadableImage(Code.NO_IMAGE)
     if width * height > settings.PHOTO_MAX_MEGAPIXELS * 1e6:
         raise too_many_pixels(width, height)
 
@@ -70,16 +76,14 @@ def check(width: int, height: int) -> None:
 def too_many_pixels(width: int, height: int) -> UnreadableImage:
     """Return the error for an image larger than PHOTO_MAX_MEGAPIXELS."""
     megapixels, most = f"{width * height / 1e6:.0f}", f"{settings.PHOTO_MAX_MEGAPIXELS:g}"
-    return UnreadableImage(
-        sentences.TOO_MANY_PIXELS.format(width=width, height=height, megapixels=megapixels, most=most)
-    )
+    return UnreadableImage(Code.TOO_MANY_PIXELS, width=str(width), height=str(height), megapixels=megapixels, most=most)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
     """Return a JPEG's width and height as stored. Raise UnreadableImage if its first HEAD_BYTES do not say."""
     header = read(data)
     if header.format != "JPEG" or header.width is None or header.height is None:
-        raise UnreadableImage(sentences.NO_IMAGE)
+        raise UnreadableImage(Code.NO_IMAGE)
     return header.width, header.height
 
 
@@ -96,7 +100,7 @@ def _format(head: bytes) -> str:
         found = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
         if found:
             return "AVIF" if "AVIF" in found else "HEIF"
-    raise UnreadableImage(sentences.NO_IMAGE)
+    raise UnreadableImage(Code.NO_IMAGE)
 
 
 def _jpeg(head: bytes) -> Size:
@@ -105,7 +109,7 @@ def _jpeg(head: bytes) -> Size:
         prefix, marker = struct.unpack_from("BB", head, at)
         if prefix != 0xFF or marker in (0xD9, 0xDA):
             # Coded data or the end before any size.
-            raise UnreadableImage(sentences.NO_IMAGE)
+            raise UnreadableImage(Code.NO_IMAGE)
         if marker in _FRAMES:
             height, width = struct.unpack_from(">HH", head, at + 5)
             return width, height
@@ -121,7 +125,7 @@ def _jpeg(head: bytes) -> Size:
 def _png(head: bytes) -> Size:
     kind, width, height = struct.unpack_from(">4sII", head, 12)
     if kind != b"IHDR":
-        raise UnreadableImage(sentences.NO_IMAGE)
+        raise UnreadableImage(Code.NO_IMAGE)
     return width, height
 
 
@@ -134,7 +138,7 @@ def _bmp(head: bytes) -> Size:
     (version,) = struct.unpack_from("<I", head, 14)
     if version not in _BMP_VERSIONS:
         # This is a text that begins with BM.
-        raise UnreadableImage(sentences.NO_IMAGE)
+        raise UnreadableImage(Code.NO_IMAGE)
     width, height = struct.unpack_from("<HH" if version == 12 else "<ii", head, 18)
     # A negative height means that the rows start at the top.
     return abs(width), abs(height)
@@ -151,7 +155,7 @@ def _webp(head: bytes) -> Size:
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", head, 26)
         return width & 0x3FFF, height & 0x3FFF
-    raise UnreadableImage(sentences.NO_IMAGE)
+    raise UnreadableImage(Code.NO_IMAGE)
 
 
 def _tiff(head: bytes) -> Size:

@@ -2,13 +2,16 @@
 
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from detection import times
+from detection import reasons, times
+from detection.reasons import Reason
 from detection.schemas import EVERYTHING, Act, Delivery, Detection, Form, Options, Prediction, Status, Unknown
+from detection.sentences import Code
 
 # All photos share it, so one index holds them all by time.
 KIND, PHOTO = "kind", "photo"
@@ -47,6 +50,8 @@ def write(prediction: Prediction) -> dict[str, Any]:
             del item[flag]
     if prediction.options != EVERYTHING:
         item["options"] = options(prediction.options)
+    if prediction.reason:
+        item |= {"error": prediction.error, "reason": reason(prediction.reason, prediction.finished_at)}
     acts = [plain(asdict(act)) for act in prediction.acts]
     return item | {KIND: PHOTO, "acts": acts, "detections": [detection(box) for box in prediction.detections]}
 
@@ -59,6 +64,25 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 def exact(number: float) -> Decimal:
     """Return a number to the millisecond, if it is a time, as items hold it."""
     return Decimal(f"{number:.3f}")
+
+
+def reason(why: Reason, finished_at: datetime | None) -> dict[str, Any]:
+    """Return a reason as a map; with the time, which tells whether it belongs to the item's `error`."""
+    return {"code": why.code.name, "values": dict(why.values), "at": times.text(finished_at) if finished_at else None}
+
+
+def read_reason(item: Mapping[str, Any]) -> Reason | None:
+    """Return why a photo failed, if it did.
+
+    The release before this one stores its sentence alone, and leaves the reason of an earlier failure as it was.
+    """
+    if not (error := item.get("error")):
+        return None
+    with suppress(KeyError, TypeError):
+        if (stored := item["reason"])["at"] == item.get("finished_at"):
+            # A later release may have more codes.
+            return Reason(Code[stored["code"]], stored["values"])
+    return reasons.of(str(error))
 
 
 def detection(box: Detection) -> dict[str, Any]:
@@ -194,7 +218,7 @@ def _read(item: dict[str, Any]) -> Prediction:
         cpu_ms=number("cpu_ms"),
         cpus=number("cpus"),
         status_message_id=number("status_message_id"),
-        error=item.get("error"),
+        reason=read_reason(item),
         detections=tuple(
             Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])
         ),

@@ -7,6 +7,7 @@ import structlog
 
 from detection import images, predictions, tasks, times
 from detection.predictions import Outcome
+from detection.reasons import Reason
 from detection.schemas import Prediction, Status
 
 log = structlog.get_logger()
@@ -70,11 +71,11 @@ def send(prediction: Prediction, delay_seconds: int = 0) -> None:
     predictions.mark_enqueued(prediction.prediction_id, sent_at)
 
 
-def refuse(prediction: Prediction, reason: str) -> None:
+def refuse(prediction: Prediction, reason: Reason) -> None:
     """Store a prediction that failed before it began, so that its sender is told the reason once."""
     predictions.create(prediction)
     predictions.fail(prediction.prediction_id, reason)
-    log.info("photo_refused", reason=reason)
+    log.info("photo_refused", reason=reason.code.name)
 
 
 def somebody_else_sends(prediction_id: str) -> bool:

@@ -12,12 +12,13 @@ from detection import (
     items,
     jobs,
     predictions,
-    sentences,
+    reasons,
     timeline,
 )
 from detection.albums import Member
 from detection.predictions import Outcome
 from detection.schemas import Prediction, Status, results_of
+from detection.sentences import Code
 
 # Telegram's limit for a text is 4096; an apology that long is a mistake.
 APOLOGY_LENGTH = 500
@@ -63,10 +64,10 @@ def resend(prediction_id: str) -> None:
     callback.notify(prediction_id, prediction.chat_id)
 
 
-def apologise(prediction_id: str, sentence: str = sentences.APOLOGY) -> None:
+def apologise(prediction_id: str, sentence: str = Code.APOLOGY.value) -> None:
     """Fail an unfinished job and send `sentence` to its sender."""
     _find(prediction_id, against_apologise)
-    failed = _granted(predictions.fail(prediction_id, sentence))
+    failed = _granted(predictions.fail(prediction_id, reasons.of(sentence)))
     callback.notify(prediction_id, failed.chat_id)
 
 

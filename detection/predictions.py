@@ -15,8 +15,10 @@ from uuid import uuid4
 from django.conf import settings
 
 from botsite import aws
-from detection import items, sentences, times
+from detection import items, times
+from detection.reasons import Reason
 from detection.schemas import Delivery, Detection, Options, Prediction, Status
+from detection.sentences import Code
 
 # A job that another message is working on is left to it for this long: longer than any photo takes, and than
 # the queue's visibility timeout, after which that other message would come back by itself.
@@ -185,16 +187,23 @@ def _held_values(claimed: Prediction) -> dict[str, Any]:
     return {":processing": Status.PROCESSING, ":attempts": claimed.attempts}
 
 
-def fail(prediction_id: str, error: str, attempt: int | None = None) -> Outcome:
-    """End the prediction with a sentence for its sender; refused if it is finished already.
+def fail(prediction_id: str, reason: Reason, attempt: int | None = None) -> Outcome:
+    """End the prediction with a reason for its sender; refused if it is finished already.
 
     With `attempt`, refused unless that attempt is in progress.
     """
     condition = "#status IN (:queued, :processing)" if attempt is None else _HELD
     seen = {":queued": Status.QUEUED} if attempt is None else {":attempts": attempt}
-    values = {":failed": Status.FAILED, ":processing": Status.PROCESSING, ":now": times.now(), ":error": error}
-    change = "SET #status = :failed, finished_at = :now, #error = :error"
-    return update(prediction_id, change, condition, values | seen)
+    values = {":processing": Status.PROCESSING, **_failing(reason), **seen}
+    return update(prediction_id, _FAIL, condition, values)
+
+
+_FAIL = "SET #status = :failed, finished_at = :now, #error = :error, reason = :reason"
+
+
+def _failing(reason: Reason) -> dict[str, Any]:
+    now = times.now()
+    return {":failed": Status.FAILED, ":now": now, ":error": str(reason), ":reason": items.reason(reason, now)}
 
 
 def note_status_message(prediction_id: str, message_id: int) -> Outcome:
@@ -245,15 +254,9 @@ def cancel(prediction_id: str, chat_id: int) -> Outcome:
     """End a prediction of that chat that nobody has begun, because its sender wants no answer."""
     return update(
         prediction_id,
-        "SET #status = :failed, finished_at = :now, #error = :error",
+        _FAIL,
         "#status = :queued AND chat_id = :chat",
-        {
-            ":failed": Status.FAILED,
-            ":now": times.now(),
-            ":error": sentences.CANCELLED,
-            ":queued": Status.QUEUED,
-            ":chat": chat_id,
-        },
+        {":queued": Status.QUEUED, ":chat": chat_id, **_failing(Reason(Code.CANCELLED))},
     )
 
 
@@ -266,7 +269,7 @@ def reopen(prediction_id: str) -> Outcome:
         prediction_id,
         "SET #status = :queued, delivery = :pending, tries = :none, reopened_at = :now"
         " REMOVE finished_at, delivered_at, resent_at, delivery_until, delivery_lease, delivery_failures, enqueued_at,"
-        " failure, #error",
+        " failure, #error, reason",
         "#status = :failed AND (delivery <> :delivering OR delivery_until < :now)",
         {
             ":queued": Status.QUEUED,

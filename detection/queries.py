@@ -18,7 +18,11 @@ log = structlog.get_logger()
 
 _ASKED_AT_MOST = 3
 # All of an item but its boxes, with names in place of words that DynamoDB keeps for itself.
-_BRIEFLY = {f"#{each.name}": each.name for each in fields(Prediction) if each.name != "detections"}
+_BRIEFLY = {f"#{name}": name for name in (*(each.name for each in fields(Prediction)), "error") if name != "detections"}
+# What tells why a photo failed.
+_REASONS = {f"#{name}": name for name in ("prediction_id", "finished_at", "error", "reason")}
+# DynamoDB takes no more keys at once.
+_AT_ONCE = 100
 # Each has up to 300 boxes, which take 5 KB each while they are read.
 _WHOLE_AT_ONCE = 10
 
@@ -49,10 +53,9 @@ def known_briefly(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
     Stored detections are most of an item: those of a hundred crowded photos take seconds and 200 MB to read. Candidates
     take 10 bytes each. Clips and items of earlier releases have none, so they are read whole.
     """
-    projection = {"ProjectionExpression": ", ".join(_BRIEFLY), "ExpressionAttributeNames": _BRIEFLY}
     found = {
         identity: replace(each, detections=tuple(choosing.choose(each.candidates, each.options)))
-        for identity, each in _known(prediction_ids, **projection).items()
+        for identity, each in _known(prediction_ids, **_only(_BRIEFLY)).items()
     }
     whole = [identity for identity, each in found.items() if each.status is Status.SUCCEEDED and not each.candidates]
     for first in range(0, len(whole), _WHOLE_AT_ONCE):
@@ -60,19 +63,40 @@ def known_briefly(prediction_ids: Sequence[str]) -> dict[str, Prediction]:
     return found
 
 
+def with_reasons(found: Sequence[dict[str, Any]], table: str = "") -> list[dict[str, Any]]:
+    """Return failed photos, as an index has them, with their reasons, which are in their items alone.
+
+    What DynamoDB leaves unread has its sentence.
+    """
+    ids = [item["prediction_id"] for item in found]
+    whole: dict[str, dict[str, Any]] = {}
+    for first in range(0, len(ids), _AT_ONCE):
+        read = _items(ids[first : first + _AT_ONCE], table or settings.PREDICTIONS_TABLE, **_only(_REASONS))
+        whole |= {item["prediction_id"]: item for item in read}
+    return [item | whole.get(item["prediction_id"], {}) for item in found]
+
+
+def _only(names: Mapping[str, str]) -> dict[str, Any]:
+    return {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+
+
 def _known(prediction_ids: Sequence[str], **how: Any) -> dict[str, Prediction]:
-    keys = [{"prediction_id": each} for each in dict.fromkeys(prediction_ids)]
-    left: dict[str, Any] = {settings.PREDICTIONS_TABLE: {"Keys": keys, **how}}
     found: dict[str, Prediction] = {}
+    for item in _items(prediction_ids, settings.PREDICTIONS_TABLE, **how):
+        with suppress(items.Incomplete):
+            found[item["prediction_id"]] = items.read(item)
+    return found
+
+
+def _items(prediction_ids: Sequence[str], table: str, **how: Any) -> Iterator[dict[str, Any]]:
+    keys = [{"prediction_id": each} for each in dict.fromkeys(prediction_ids)]
+    left: dict[str, Any] = {table: {"Keys": keys, **how}}
     for _ in range(_ASKED_AT_MOST if prediction_ids else 0):
         response = aws.dynamodb().batch_get_item(RequestItems=left)
-        for item in response["Responses"].get(settings.PREDICTIONS_TABLE, ()):
-            with suppress(items.Incomplete):
-                found[item["prediction_id"]] = items.read(item)
+        yield from response["Responses"].get(table, ())
         left = response.get("UnprocessedKeys") or {}
         if not left:
             break
-    return found
 
 
 def latest_of_chat(chat_id: int, limit: int = 20) -> list[str]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from detection.sentences import CANCELLED
+from detection.reasons import Reason
+from detection.sentences import Code
 
 # From this confidence on, what the model says is taken for sure.
 SURE = 0.5
@@ -141,8 +142,8 @@ class Prediction:
     cpus: int | None = None
     # The bot's message that tells how the wait goes, until it becomes the answer or is deleted.
     status_message_id: int | None = None
-    # An English sentence for the photo's sender (detection/sentences.py).
-    error: str | None = None
+    # Why it failed, which its sender is told.
+    reason: Reason | None = None
     detections: tuple[Detection, ...] = field(default=())
     # All that the model thinks possible, so that more or less can be shown later without asking it again.
     candidates: tuple[Detection, ...] = field(default=())
@@ -197,9 +198,18 @@ class Prediction:
         return f"results/{self.prediction_id}.full.jpg"
 
     @property
+    def error(self) -> str | None:
+        """Return why it failed in an English sentence."""
+        return str(self.reason) if self.reason else None
+
+    def failed_by(self, code: Code) -> bool:
+        """Return whether it failed for that reason."""
+        return self.status is Status.FAILED and self.reason is not None and self.reason.code is code
+
+    @property
     def cancelled(self) -> bool:
         """Return whether its sender wants no answer any more."""
-        return self.status is Status.FAILED and self.error == CANCELLED
+        return self.failed_by(Code.CANCELLED)
 
     @property
     def delivered(self) -> bool:

@@ -1,9 +1,10 @@
-"""What the work tells the sender of a photo that it cannot answer.
+"""What the work tells the sender of a photo that it cannot answer, by the code that the photo's item holds.
 
-Items keep these sentences in English: operators read them, and so does any release that sends them. They are translated
-when they are sent (botsite/bot/words/replies.py), where the values in braces are found again by the sentence around
-them. So nothing is stored with a sentence, and items of earlier releases are answered as they stand.
+A sentence may be reworded: its earlier words go to detection/reasons.py, where items of earlier releases are read. Its
+code stays, for items hold it, and so do its values: a sentence with others needs a code of its own.
 """
+
+from enum import Enum
 
 
 def noop(text: str) -> str:
@@ -11,31 +12,38 @@ def noop(text: str) -> str:
     return text
 
 
-NO_IMAGE = noop("That's not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...).")
-NO_CLIP = noop("I couldn't read this clip. Send me a frame of it as a photo.")
-DAMAGED = noop("I couldn't open this image: it is damaged or incomplete. Send it again, or another copy of it.")
-TOO_MANY_PIXELS = noop(
-    "This image has {width} x {height} pixels ({megapixels} megapixels). I can only handle up to {most} megapixels: "
-    "send it as a photo instead."
-)
-TOO_MUCH = noop("I couldn't open this image: it is damaged, too large or too complicated. Try sending it as a photo.")
-TOO_LARGE = noop(
-    "That file is {megabytes} MB. Telegram lets me fetch files of up to 20 MB: send it as a photo instead."
-)
-TOO_LARGE_FOR_BOTS = noop(
-    "Telegram lets me fetch files of up to 20 MB, and this one is larger: send it as a photo instead."
-)
-UNAVAILABLE = noop("I can't get that file from Telegram any more. Please send the photo again.")
-PHOTO_GONE = noop("Your photo is no longer stored. Please send it again.")
-OWN_FAILURE = noop("Something about this picture trips me up, so I couldn't process it. Other photos still work.")
-LIMIT_MINUTE = noop(
-    "You've reached the limit of photos for one person: {most} a minute. I take photos again from {time} UTC on; "
-    "please send what's missing then."
-)
-LIMIT_DAY = noop(
-    "You've reached the limit of photos for one person: {most} a day. I take photos again from {time} UTC on; "
-    "please send what's missing then."
-)
-CANCELLED = noop("Cancelled. Send me another photo whenever you like.")
-GIVEN_UP = noop("Something went wrong on my side and I couldn't process this. Please try again later.")
-APOLOGY = noop("Sorry, I couldn't process this photo. Please send it again.")
+class Code(Enum):
+    """Why a photo has no result. The names are the codes, the values their sentences."""
+
+    NO_IMAGE = noop("That's not an image in a format I can read (JPEG, PNG, WebP, HEIC, ...).")
+    NO_CLIP = noop("I couldn't read this clip. Send me a frame of it as a photo.")
+    DAMAGED = noop("I couldn't open this image: it is damaged or incomplete. Send it again, or another copy of it.")
+    TOO_MANY_PIXELS = noop(
+        "This image has {width} x {height} pixels ({megapixels} megapixels). I can only handle up to {most} "
+        "megapixels: send it as a photo instead."
+    )
+    TOO_MUCH = noop(
+        "I couldn't open this image: it is damaged, too large or too complicated. Try sending it as a photo."
+    )
+    TOO_LARGE = noop(
+        "That file is {megabytes} MB. Telegram lets me fetch files of up to 20 MB: send it as a photo instead."
+    )
+    TOO_LARGE_FOR_BOTS = noop(
+        "Telegram lets me fetch files of up to 20 MB, and this one is larger: send it as a photo instead."
+    )
+    UNAVAILABLE = noop("I can't get that file from Telegram any more. Please send the photo again.")
+    PHOTO_GONE = noop("Your photo is no longer stored. Please send it again.")
+    OWN_FAILURE = noop("Something about this picture trips me up, so I couldn't process it. Other photos still work.")
+    LIMIT_MINUTE = noop(
+        "You've reached the limit of photos for one person: {most} a minute. I take photos again from {time} UTC on; "
+        "please send what's missing then."
+    )
+    LIMIT_DAY = noop(
+        "You've reached the limit of photos for one person: {most} a day. I take photos again from {time} UTC on; "
+        "please send what's missing then."
+    )
+    CANCELLED = noop("Cancelled. Send me another photo whenever you like.")
+    GIVEN_UP = noop("Something went wrong on my side and I couldn't process this. Please try again later.")
+    APOLOGY = noop("Sorry, I couldn't process this photo. Please send it again.")
+    # An operator's own words, which nobody has translated.
+    WORDS = "{words}"

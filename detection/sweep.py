@@ -28,13 +28,14 @@ from detection import (
     jobs,
     predictions,
     queries,
-    sentences,
     task_lease,
     tasks,
     times,
 )
 from detection.dead_letters import DeadLetter
+from detection.reasons import Reason
 from detection.schemas import Prediction, Status
+from detection.sentences import Code
 
 log = structlog.get_logger()
 
@@ -117,7 +118,7 @@ def _take_over(until: float) -> tuple[int, int]:
         if prediction.tries < tasks.TRIES_AT_MOST:
             jobs.send(prediction)
             taken_over += 1
-        elif predictions.fail(prediction.prediction_id, sentences.GIVEN_UP, attempt=prediction.attempts).granted:
+        elif predictions.fail(prediction.prediction_id, Reason(Code.GIVEN_UP), attempt=prediction.attempts).granted:
             callback.notify(prediction.prediction_id, prediction.chat_id)
             given_up += 1
     return taken_over, given_up
@@ -166,7 +167,7 @@ def _tell(letter: DeadLetter) -> None:
         return
     if prediction is None or prediction.finished or has_newer_job(letter, prediction):
         return
-    if predictions.fail(prediction.prediction_id, sentences.GIVEN_UP).granted:
+    if predictions.fail(prediction.prediction_id, Reason(Code.GIVEN_UP)).granted:
         log.error("job_given_up", prediction_id=prediction.prediction_id, receives=letter.receives)
         callback.notify(prediction.prediction_id, prediction.chat_id)
 

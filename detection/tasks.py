@@ -21,11 +21,12 @@ from detection import (
     images,
     large_files,
     predictions,
-    sentences,
     times,
 )
 from detection.cpu import METER
+from detection.reasons import Reason
 from detection.schemas import Options, Prediction, results_of
+from detection.sentences import Code
 
 if TYPE_CHECKING:
     from detection.model.boxed import Boxed
@@ -112,7 +113,7 @@ def _work(claimed: Prediction) -> None:
     """Finish a claimed photo, or give it back and raise."""
     try:
         if claimed.tries > TRIES_AT_MOST:
-            predictions.fail(claimed.prediction_id, sentences.GIVEN_UP, claimed.attempts)
+            predictions.fail(claimed.prediction_id, Reason(Code.GIVEN_UP), claimed.attempts)
             log.error("job_given_up", tries=claimed.tries - 1)
         else:
             with METER.photo() as cpu_ms:
@@ -133,7 +134,7 @@ def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
         with large_files.BUDGET.lent(claimed.photo_bytes or 0, claimed.chat_id):
             boxed = _box(claimed, images.get(claimed.image_key))
     except images.ImageGone as error:
-        _fail(claimed, sentences.PHOTO_GONE, error)
+        _fail(claimed, Reason(Code.PHOTO_GONE), error)
         return
     if boxed is None:
         return
@@ -180,7 +181,7 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     try:
         return box(photo, claimed.chat_id, wanted)
     except image_headers.UnreadableImage as error:
-        _fail(claimed, str(error), error)
+        _fail(claimed, error.reason, error)
     except large_files.Crowded:
         raise
     except Exception as error:
@@ -189,7 +190,7 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
         if claimed.failure != failure:
             predictions.note_failure(claimed, failure)
             raise
-        _fail(claimed, sentences.OWN_FAILURE, error)
+        _fail(claimed, Reason(Code.OWN_FAILURE), error)
     return None
 
 
@@ -199,8 +200,8 @@ def _asked(claimed: Prediction) -> Options:
     return album.options if album and album.options else claimed.options
 
 
-def _fail(claimed: Prediction, sentence: str, error: Exception) -> None:
-    predictions.fail(claimed.prediction_id, sentence, claimed.attempts)
+def _fail(claimed: Prediction, reason: Reason, error: Exception) -> None:
+    predictions.fail(claimed.prediction_id, reason, claimed.attempts)
     log.warning("job_failed", error=str(error), error_type=type(error).__name__)
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from detection import refusals, sentences
 from detection.schemas import Delivery, Prediction, Status
+from detection.sentences import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,7 @@ def total_ms(prediction: Prediction) -> int | None:
 
 def refused(prediction: Prediction) -> bool:
     """Return whether it failed because of its file, which is nobody's task."""
-    failed = prediction.status is Status.FAILED
-    return failed and (never_stored(prediction) or refusals.refused(prediction.error))
+    return never_stored(prediction) or _told_why(prediction)
 
 
 def never_stored(prediction: Prediction) -> bool:
@@ -44,8 +43,12 @@ def never_stored(prediction: Prediction) -> bool:
     Nor has a photo of an earlier release whose job was not sent yet when an operator gave it up, in other words.
     """
     untouched = prediction.photo_bytes is None and not (prediction.enqueued_at or prediction.attempts)
-    other_words = prediction.error and not refusals.refused(prediction.error)
-    return prediction.status is Status.FAILED and untouched and not other_words
+    ours = prediction.reason is not None and not prediction.reason.refused
+    return prediction.status is Status.FAILED and untouched and not ours
+
+
+def _told_why(prediction: Prediction) -> bool:
+    return prediction.reason is not None and prediction.reason.refused
 
 
 def between_ms(start: datetime | None, end: datetime | None) -> int | None:
@@ -91,7 +94,7 @@ def advice(prediction: Prediction, photo_gone: bool = False) -> str:
 def _failure(prediction: Prediction, photo_gone: bool) -> str:
     if never_stored(prediction):
         return "was told why the file was refused. It was never stored, so it can't be retried. Nothing to do."
-    gone = photo_gone or prediction.error == sentences.PHOTO_GONE
+    gone = photo_gone or prediction.failed_by(Code.PHOTO_GONE)
     if refused(prediction):
         again = "" if gone else " Processing it again ends the same way, unless the release has changed since."
         return f"was told why the file was refused. Nothing to do.{again}"

@@ -33,6 +33,7 @@ from detection import (
     jobs,
     predictions,
     queries,
+    reasons,
     sweep,
     tasks,
     times,
@@ -479,8 +480,8 @@ WRITES: list[Callable[[Prediction], object]] = [
     predictions.give_back,
     lambda one: predictions.note_failure(one, "ValueError"),
     lambda one: predictions.succeed(one, [], "model", 1),
-    lambda one: predictions.fail(one.prediction_id, "sorry"),
-    lambda one: predictions.fail(one.prediction_id, "sorry", 1),
+    lambda one: predictions.fail(one.prediction_id, reasons.of("sorry")),
+    lambda one: predictions.fail(one.prediction_id, reasons.of("sorry"), 1),
     lambda one: predictions.note_status_message(one.prediction_id, 1),
     lambda one: predictions.cancel(one.prediction_id, one.chat_id),
     lambda one: predictions.reopen(one.prediction_id),
@@ -504,7 +505,7 @@ def test_no_write_makes_deleted_item_again(stack: LocalStack, number: int) -> No
 
 def test_answer_under_way_leaves_nothing(stack: LocalStack, user: TelegramUser) -> None:
     prediction = stored(user.chat_id)
-    predictions.fail(prediction.prediction_id, "sorry")
+    predictions.fail(prediction.prediction_id, reasons.of("sorry"))
     leased = deliveries.claim(prediction.prediction_id).prediction
     assert leased
     delete_now(user)

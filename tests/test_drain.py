@@ -10,7 +10,7 @@ import pytest
 from deploy.local.processes import Child, free_port
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions
+from detection import callback, predictions, reasons
 from detection.schemas import Delivery, Prediction
 from tests.support.processes import wait_until
 
@@ -38,7 +38,7 @@ def finished(user: TelegramUser, stack: LocalStack) -> Prediction:
     user.wait_for_reply(message_id)
     prediction = Prediction(prediction_id, user.chat_id, message_id, f"photos/{prediction_id}")
     assert predictions.create(prediction).granted
-    outcome = predictions.fail(prediction_id, "The image is damaged.").prediction
+    outcome = predictions.fail(prediction_id, reasons.of("The image is damaged.")).prediction
     assert outcome is not None
     return outcome
 

@@ -12,7 +12,8 @@ from botsite.bot.telegram import edits, rate_limit
 from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import queries, sentences
+from detection import queries
+from detection.sentences import Code
 from tests.support import new_updates
 
 _groups = count(-9000, -1)
@@ -87,7 +88,7 @@ def test_messages_to_bot_are_answered(stack: LocalStack, group: TelegramUser, te
 def test_file_captioned_with_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     pdf = new_updates.FILE | {"mime_type": "application/pdf"}
     assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
-    assert [message.text for message in group.messages()] == [sentences.NO_IMAGE]
+    assert [message.text for message in group.messages()] == [Code.NO_IMAGE.value]
 
 
 def test_reply_to_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:

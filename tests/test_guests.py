@@ -23,9 +23,10 @@ from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from deploy.webhook import registration
-from detection import deliveries, images, predictions, queries, sentences, sweep
+from detection import deliveries, images, predictions, queries, sweep
 from detection.deletions import Person
 from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.sentences import Code
 from tests.support import new_updates
 from tests.support.deletion import clear_storage, finish, traces
 from tests.support.processes import wait_until
@@ -128,7 +129,7 @@ def test_call_without_photo_is_told_how(ada: TelegramUser) -> None:
 def test_other_file_is_refused_in_words(ada: TelegramUser) -> None:
     file = ada.send_document(b"%PDF", "x.pdf", "application/pdf")
     question = ada.send_text(CALL, reply_to=file)
-    assert answered(ada, question).text == sentences.NO_IMAGE
+    assert answered(ada, question).text == Code.NO_IMAGE.value
     assert stored(ada).status is Status.FAILED
 
 

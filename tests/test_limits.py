@@ -23,7 +23,7 @@ from botsite.staff.sources import Reading, Snapshot
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, TelegramControl, TelegramUser
-from detection import predictions, queries, refusals, times
+from detection import predictions, queries, times
 from detection.schemas import Delivery, Status
 from tests.support import faulty, new_updates
 from tests.support.faulty import FaultySite
@@ -97,11 +97,11 @@ def test_refused_photos_do_not_count() -> None:
     ],
 )
 def test_words_say_when_it_goes_on(reached: Reached, sentence: str) -> None:
-    said = welcome.sentence(reached)
-    assert sentence in said
-    assert refusals.refused(said)
+    said = welcome.reason(reached)
+    assert sentence in str(said)
+    assert said.refused
     with speaking("en"):
-        assert replies.failure(said) == said
+        assert replies.failure(said) == str(said)
     with speaking("de"):
         assert f"Ab {welcome.clock(reached.until)} UTC nehme ich wieder Fotos" in replies.failure(said)
 

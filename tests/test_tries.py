@@ -12,9 +12,10 @@ from PIL import Image
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import exclusive, images, large_files, predictions, sentences, tasks
+from detection import exclusive, images, large_files, predictions, tasks
 from detection.model import yolo
 from detection.schemas import Prediction, Status
+from detection.sentences import Code
 from tests.support.detectors import Seeing
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until
@@ -65,7 +66,7 @@ def test_photo_failing_twice_alike_is_given_up(queued: Prediction, model: Callab
         _run(queued)
     found = _run(queued)
     assert found is not None
-    assert (found.status, found.error, found.tries) == (Status.FAILED, sentences.OWN_FAILURE, 2)
+    assert (found.status, found.error, found.tries) == (Status.FAILED, Code.OWN_FAILURE.value, 2)
 
 
 def test_photo_failing_once_is_answered(queued: Prediction, model: Callable[..., None]) -> None:
@@ -127,7 +128,7 @@ def test_photo_killing_its_workers_is_given_up(queued: Prediction, model: Callab
         held = predictions.take_over(held, "job-1").prediction
     found = _run(queued)
     assert found is not None
-    assert (found.status, found.error) == (Status.FAILED, sentences.GIVEN_UP)
+    assert (found.status, found.error) == (Status.FAILED, Code.GIVEN_UP.value)
 
 
 def test_photo_of_dead_worker_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from detection import refusals, timeline, times
+from detection import items, timeline, times
 from detection.schemas import Delivery
 
 Item = Mapping[str, Any]
@@ -96,7 +96,8 @@ def percentile(slots: Iterable[Slot], percent: float) -> int | None:
 
 def refused(failure: Item) -> bool:
     """Return whether a failed photo is the file's own fault."""
-    return refusals.refused(str(failure.get("error", "")))
+    reason = items.read_reason(failure)
+    return reason is not None and reason.refused
 
 
 def _by_slot(found: Iterable[Item], length: int) -> dict[int, list[Item]]:

@@ -42,6 +42,7 @@ from detection import (
     known_classes,
     operations,
     predictions,
+    reasons,
     reports,
     sweep,
     termination,
@@ -152,7 +153,7 @@ def deliver_result() -> None:
     """Do what `/results` does, and what follows if the chat is closed to the bot."""
     identity = uuid4().hex
     predictions.create(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"))
-    predictions.fail(identity, "a sentence")
+    predictions.fail(identity, reasons.of("a sentence"))
     leased = deliveries.claim(identity).prediction
     images.get("results/seeded.jpg")
     assert leased

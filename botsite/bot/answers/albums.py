@@ -27,7 +27,7 @@ from botsite.bot.telegram import api, edits, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
-from detection import albums, deliveries, items, sentences, times
+from detection import albums, deliveries, items, times
 from detection.albums import Album, Member
 from detection.schemas import Delivery, Options, Prediction
 
@@ -197,7 +197,7 @@ async def _pictures(photos: Sequence[Prediction]) -> dict[str, Part]:
 
 async def _say_cancelled(album: Album, first: Prediction, before: float) -> None:
     """Say once that all photos are cancelled: in place of the word on the wait, or as a reply if that is gone."""
-    text = replies.failure(sentences.CANCELLED)
+    text = replies.failure(first.reason)
     try:
         if album.status_message_id:
             await edits.turn_into_text(first.chat_id, album.status_message_id, text, before=before)

@@ -133,7 +133,7 @@ async def photo(prediction: Prediction) -> bytes | None:
 
 async def _compose(prediction: Prediction) -> Answer:
     if prediction.status is Status.FAILED:
-        return Answer(replies.failure(prediction.error))
+        return Answer(replies.failure(prediction.reason))
     caption = await _caption(prediction)
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
@@ -166,7 +166,7 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
         raise TelegramError(f"query {prediction.guest_query_id}: its message isn't known", permanent=True)
     where = prediction.inline_message_id, prediction.chat_id
     if prediction.status is Status.FAILED:
-        await guest_messages.turn_into_text(*where, replies.failure(prediction.error), before)
+        await guest_messages.turn_into_text(*where, replies.failure(prediction.reason), before)
         return
     caption = await _caption(prediction)
     try:

@@ -20,6 +20,7 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
 from detection import deletions, exports, images, jobs, operations, times
+from detection.reasons import Reason
 from detection.schemas import Prediction
 from detection.sentences import noop
 
@@ -101,7 +102,7 @@ def _caption(prediction: Prediction, wanted: Look) -> str:
 
 
 @look_button(looks.DEEPER, messages=0)
-async def look_deeper(prediction: Prediction, message_id: int, wanted: Look) -> str:
+async def look_deeper(prediction: Prediction, message_id: int, wanted: Look) -> str | Reason:
     """Send the job, and return what to tell, in English. Raise images.ImageGone, limits.Busy or botocore's errors.
 
     It counts as a photo of the person's.
@@ -115,7 +116,7 @@ async def look_deeper(prediction: Prediction, message_id: int, wanted: Look) -> 
     if not await in_thread(jobs.find)(again.prediction_id):
         reached = await in_thread(limits.take)(person, again.prediction_id)
         if reached:
-            return welcome.sentence(reached)
+            return welcome.reason(reached)
     created = await in_thread(jobs.submit_stored)(again)
     # A deletion that has begun since may have looked before this was stored.
     whose, came_at = (prediction.chat_id, prediction.sender_id), times.latest(prediction.created_at)

@@ -13,8 +13,9 @@ from telegram import error as telegram
 from botsite.bot.incoming.updates import Photo
 from botsite.bot.telegram import client
 from botsite.bot.telegram.errors import TelegramError, TooLarge, translate
-from botsite.bot.words import replies
-from detection import image_headers, sentences
+from detection import image_headers
+from detection.reasons import Reason
+from detection.sentences import Code
 
 log = structlog.get_logger()
 
@@ -44,7 +45,12 @@ _ARENAS = 2
 
 
 class Refused(Exception):
-    """This photo cannot be processed; the text is an English sentence for its sender."""
+    """This photo cannot be processed; the reason is for its sender."""
+
+    def __init__(self, reason: Reason) -> None:
+        """Take the reason."""
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class Full(Exception):
@@ -129,28 +135,28 @@ def return_large_blocks() -> None:
 async def fetch(photo: Photo) -> Spool:
     """Download the photo and check its header. Raise Refused if it is not available, or not an image."""
     if _is_other_type(photo.declared):
-        raise Refused(sentences.NO_IMAGE)
+        raise Refused(Reason(Code.NO_IMAGE))
     if photo.file_bytes and photo.file_bytes > MAX_FILE_BYTES:
-        raise Refused(replies.too_large(photo.file_bytes))
+        raise Refused(Reason(Code.TOO_LARGE, {"megabytes": f"{photo.file_bytes / 1024**2:.0f}"}))
     late = photo.age_seconds > _PATIENCE_SECONDS
     for tries_left in reversed(range(_LATE_TRIES if late else 1)):
         try:
             look = image_headers.read_clip if photo.clip else image_headers.read
             return await download(photo.file_id, look, image_headers.HEAD_BYTES)
         except image_headers.UnreadableImage as error:
-            raise Refused(str(error)) from error
+            raise Refused(error.reason) from error
         except TooLarge as error:
-            raise Refused(replies.TOO_LARGE_FOR_BOTS) from error
+            raise Refused(Reason(Code.TOO_LARGE_FOR_BOTS)) from error
         except TelegramError as error:
             if error.permanent:
                 log.warning("photo_unavailable", error=str(error))
-                raise Refused(replies.UNAVAILABLE) from error
+                raise Refused(Reason(Code.UNAVAILABLE)) from error
             if not late or error.token_refused or error.retry_after_seconds:
                 # This is not about the photo.
                 raise
             if not tries_left:
                 log.warning("photo_unavailable", error=str(error))
-                raise Refused(replies.UNAVAILABLE) from error
+                raise Refused(Reason(Code.UNAVAILABLE)) from error
     raise AssertionError("the last try returns or raises")
 
 

@@ -121,7 +121,7 @@ async def _take(photo: Photo, chosen: Preferences, bot_id: int, identity: str) -
     try:
         file = await files.fetch(photo)
     except files.Refused as error:
-        await in_thread(jobs.refuse)(prediction, str(error))
+        await in_thread(jobs.refuse)(prediction, error.reason)
         if not await _deleted(photo, identity):
             await deliver.deliver(identity)
         return

@@ -116,7 +116,7 @@ def _line(prediction: Prediction) -> str:
 
 def _found(prediction: Prediction) -> str:
     if prediction.status is Status.FAILED:
-        return replies.failure(prediction.error)
+        return replies.failure(prediction.reason)
     return found.counts(prediction.detections) or replies.nothing_found()
 
 
