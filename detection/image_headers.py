@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from detection.reasons import Reason
+from detection.reasons import Refused
 from detection.sentences import Code
 
 # Nothing beyond this is looked at.
@@ -21,13 +21,8 @@ _STEPS = 1000
 Size = tuple[int, int] | None
 
 
-class UnreadableImage(ValueError):
+class UnreadableImage(Refused):
     """These bytes are not a photo that can be processed."""
-
-    def __init__(self, code: Code, **values: str) -> None:
-        """Take the reason apart: the sentence's code and values."""
-        self.reason = Reason(code, values)
-        super().__init__(str(self.reason))
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,12 @@ def read_reason(item: Mapping[str, Any]) -> Reason | None:
     return reasons.of(str(error))
 
 
+def refused(item: Mapping[str, Any]) -> bool:
+    """Return whether a failed photo was refused, which is no failure of ours."""
+    why = read_reason(item)
+    return why is not None and why.refused
+
+
 def detection(box: Detection) -> dict[str, Any]:
     """Return one box as a map. Six digits place it to a thousandth of a pixel."""
     return {"label": box.label} | {name: Decimal(str(round(getattr(box, name), 6))) for name in _FRACTIONS}

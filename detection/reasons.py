@@ -58,6 +58,15 @@ class Reason:
         return self.code not in _OURS
 
 
+class Refused(ValueError):
+    """A photo cannot be processed, for a reason that its sender is told."""
+
+    def __init__(self, code: Code, **values: str) -> None:
+        """Take the reason apart."""
+        self.reason = Reason(code, values)
+        super().__init__(str(self.reason))
+
+
 def wordings(code: Code) -> tuple[str, ...]:
     """Return how this release and earlier ones say it."""
     return code.value, *_EARLIER.get(code, ())

@@ -34,7 +34,7 @@ def total_ms(prediction: Prediction) -> int | None:
 
 def refused(prediction: Prediction) -> bool:
     """Return whether it failed because of its file, which is nobody's task."""
-    return never_stored(prediction) or _told_why(prediction)
+    return never_stored(prediction) or (prediction.reason is not None and prediction.reason.refused)
 
 
 def never_stored(prediction: Prediction) -> bool:
@@ -45,10 +45,6 @@ def never_stored(prediction: Prediction) -> bool:
     untouched = prediction.photo_bytes is None and not (prediction.enqueued_at or prediction.attempts)
     ours = prediction.reason is not None and not prediction.reason.refused
     return prediction.status is Status.FAILED and untouched and not ours
-
-
-def _told_why(prediction: Prediction) -> bool:
-    return prediction.reason is not None and prediction.reason.refused
 
 
 def between_ms(start: datetime | None, end: datetime | None) -> int | None:

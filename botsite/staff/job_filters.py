@@ -79,11 +79,6 @@ class Filters:
         """Return whether items are told apart by their reasons, which no index has."""
         return self.status in (State.FAILED, State.REFUSED)
 
-    def takes(self, failed: Mapping[str, Any]) -> bool:
-        """Return whether the reason of a failed item is of the kind asked for."""
-        reason = items.read_reason(failed)
-        return (reason is not None and reason.refused) is (self.status is State.REFUSED)
-
     def query(self) -> dict[str, Any]:
         """Return the arguments of the DynamoDB query, except where to start and how far to read."""
         ((key, value),) = self.partition.items()

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core import signing
 
 from botsite import aws
-from botsite.staff.job_filters import Filters
+from botsite.staff.job_filters import Filters, State
 from detection import items, queries
 
 PAGE_LENGTH = 50
@@ -85,7 +85,7 @@ def walk(filters: Filters, *, oldest_first: bool = False, start: Key | None = No
 
 
 def count(filters: Filters) -> Count:
-    """Count the jobs that match, up to some thousands: ten queries at most, and perhaps the reasons of what they find."""
+    """Count the jobs that match, up to some thousands: ten queries at most, and the reasons of what they find."""
     number, start = 0, None
     select = {} if filters.by_reason else {"Select": "COUNT"}
     for _ in range(_COUNTS_AT_MOST):
@@ -125,7 +125,8 @@ def _query(filters: Filters, backwards: bool, start: Key | None, limit: int, **m
         **more,
     )
     if filters.by_reason:
-        answer["Items"] = [item for item in queries.with_reasons(answer["Items"]) if filters.takes(item)]
+        found, refused = queries.with_reasons(answer["Items"]), filters.status is State.REFUSED
+        answer["Items"] = [item for item in found if items.refused(item) is refused]
         answer["Count"] = len(answer["Items"])
     return answer
 

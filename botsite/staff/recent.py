@@ -72,7 +72,7 @@ def summary(
 ) -> Recent:
     """Return the summary of items, each newest first."""
     ages = [(now - when).total_seconds() for item in newest if (when := times.parse(item["created_at"]))]
-    refused = sum(map(slots.refused, failures))
+    refused = sum(map(items.refused, failures))
     return Recent(
         seconds=seconds,
         slots=slots.cut(newest, failures, now.timestamp(), seconds, slot),

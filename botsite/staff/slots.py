@@ -50,8 +50,8 @@ def cut(found: Sequence[Item], failures: Sequence[Item], now: float, seconds: in
             seconds=min(length, now - number * length),
             photos=len(photos[number]),
             waits=waits(photos[number]),
-            failed=sum(not refused(item) for item in failed[number]),
-            refused=sum(map(refused, failed[number])),
+            failed=sum(not items.refused(item) for item in failed[number]),
+            refused=sum(map(items.refused, failed[number])),
         )
         for number in range(first + 1, last + 1)
     )
@@ -92,12 +92,6 @@ def percentile(slots: Iterable[Slot], percent: float) -> int | None:
         if rest <= 1e-6:
             return milliseconds
     return None
-
-
-def refused(failure: Item) -> bool:
-    """Return whether a failed photo is the file's own fault."""
-    reason = items.read_reason(failure)
-    return reason is not None and reason.refused
 
 
 def _by_slot(found: Iterable[Item], length: int) -> dict[int, list[Item]]:

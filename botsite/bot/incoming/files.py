@@ -14,7 +14,7 @@ from botsite.bot.incoming.updates import Photo
 from botsite.bot.telegram import client
 from botsite.bot.telegram.errors import TelegramError, TooLarge, translate
 from detection import image_headers
-from detection.reasons import Reason
+from detection.reasons import Refused
 from detection.sentences import Code
 
 log = structlog.get_logger()
@@ -42,15 +42,6 @@ _SMALL_BYTES = 1024 * 1024
 # From glibc's malloc.h: M_MMAP_THRESHOLD, in bytes, and M_ARENA_MAX.
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 _ARENAS = 2
-
-
-class Refused(Exception):
-    """This photo cannot be processed; the reason is for its sender."""
-
-    def __init__(self, reason: Reason) -> None:
-        """Take the reason."""
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 class Full(Exception):
@@ -135,28 +126,26 @@ def return_large_blocks() -> None:
 async def fetch(photo: Photo) -> Spool:
     """Download the photo and check its header. Raise Refused if it is not available, or not an image."""
     if _is_other_type(photo.declared):
-        raise Refused(Reason(Code.NO_IMAGE))
+        raise Refused(Code.NO_IMAGE)
     if photo.file_bytes and photo.file_bytes > MAX_FILE_BYTES:
-        raise Refused(Reason(Code.TOO_LARGE, {"megabytes": f"{photo.file_bytes / 1024**2:.0f}"}))
+        raise Refused(Code.TOO_LARGE, megabytes=f"{photo.file_bytes / 1024**2:.0f}")
     late = photo.age_seconds > _PATIENCE_SECONDS
     for tries_left in reversed(range(_LATE_TRIES if late else 1)):
         try:
             look = image_headers.read_clip if photo.clip else image_headers.read
             return await download(photo.file_id, look, image_headers.HEAD_BYTES)
-        except image_headers.UnreadableImage as error:
-            raise Refused(error.reason) from error
         except TooLarge as error:
-            raise Refused(Reason(Code.TOO_LARGE_FOR_BOTS)) from error
+            raise Refused(Code.TOO_LARGE_FOR_BOTS) from error
         except TelegramError as error:
             if error.permanent:
                 log.warning("photo_unavailable", error=str(error))
-                raise Refused(Reason(Code.UNAVAILABLE)) from error
+                raise Refused(Code.UNAVAILABLE) from error
             if not late or error.token_refused or error.retry_after_seconds:
                 # This is not about the photo.
                 raise
             if not tries_left:
                 log.warning("photo_unavailable", error=str(error))
-                raise Refused(Reason(Code.UNAVAILABLE)) from error
+                raise Refused(Code.UNAVAILABLE) from error
     raise AssertionError("the last try returns or raises")
 
 

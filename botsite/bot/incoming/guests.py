@@ -27,7 +27,7 @@ from botsite.bot.words import captions, language, replies
 from botsite.bot.words.language import gettext
 from botsite.threads import in_thread
 from detection import authors, deletions, deliveries, items, jobs, operations, predictions, times
-from detection.reasons import Reason
+from detection.reasons import Reason, Refused
 from detection.schemas import Delivery, Form, Prediction
 from detection.sentences import Code, noop
 
@@ -122,7 +122,7 @@ async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferen
         return
     try:
         file = await files.fetch(photo)
-    except files.Refused as error:
+    except Refused as error:
         await _fail(identity, error.reason)
         return
     with closing(file):

@@ -25,6 +25,7 @@ from botsite.pause import Pause
 from botsite.threads import in_thread
 from detection import deletions, jobs, operations, predictions, times
 from detection.albums import KEY as ALBUM_KEY
+from detection.reasons import Refused
 from detection.schemas import Prediction
 
 log = structlog.get_logger()
@@ -120,7 +121,7 @@ async def _take(photo: Photo, chosen: Preferences, bot_id: int, identity: str) -
         return
     try:
         file = await files.fetch(photo)
-    except files.Refused as error:
+    except Refused as error:
         await in_thread(jobs.refuse)(prediction, error.reason)
         if not await _deleted(photo, identity):
             await deliver.deliver(identity)
