@@ -33,7 +33,7 @@ def _languages(name: str, text: str) -> list[str]:
     """Return the codes of languages that a setting lists; English needs no catalogue."""
     known = {
         "en",
-        *(folder.name for folder in (BASE_DIR / "botsite" / "bot" / "words" / "locale").iterdir() if folder.is_dir()),
+        *(folder.name for folder in (BASE_DIR / "botsite" / "language" / "locale").iterdir() if folder.is_dir()),
     }
     codes = [code.strip().lower() for code in text.split(",") if code.strip()]
     if unknown := set(codes) - known:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from botsite.bot.words import language
+from botsite import language
 from detection.schemas import LEAST, Detection, Options, Unknown
 
 # So many words of a caption are told to be no names, or no options.

@@ -6,8 +6,7 @@ from typing import Any
 
 from django.conf import settings
 
-from botsite import aws
-from botsite.bot.words import language
+from botsite import aws, language
 from detection.schemas import LEAST
 
 _KEY = {"prediction_id": "model#classes"}

@@ -6,8 +6,9 @@ from itertools import count
 
 import pytest
 
+from botsite import language
 from botsite.bot.buttons import presses
-from botsite.bot.words import found, language, replies
+from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramUser
 from detection import images, predictions, queries

@@ -7,11 +7,11 @@ from itertools import count
 import pytest
 from django.conf import settings
 
+from botsite import language
 from botsite.bot.buttons import looks, presses, redraw
 from botsite.bot.buttons.looks import Look
 from botsite.bot.incoming import limits
 from botsite.bot.incoming.updates import Press
-from botsite.bot.words import language
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import images, items, jobs, predictions, queries

@@ -14,14 +14,14 @@ import httpx
 import pytest
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, rate_limit
 from botsite.bot.answers import waiting
 from botsite.bot.buttons import redraw
 from botsite.bot.buttons.looks import Look
 from botsite.bot.incoming import guests, updates, welcome
 from botsite.bot.people import erase, preferences
 from botsite.bot.people.preferences import Preferences
-from botsite.bot.telegram import client, rate_limit
+from botsite.bot.telegram import client
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
 from detection import (

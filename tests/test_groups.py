@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from botsite.bot.telegram import edits, rate_limit
+from botsite import rate_limit
+from botsite.bot.telegram import edits
 from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser

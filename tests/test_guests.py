@@ -12,11 +12,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, rate_limit
 from botsite.bot.answers import deliver
 from botsite.bot.incoming import guests, receive, updates
 from botsite.bot.incoming.updates import Press
-from botsite.bot.telegram import guest_messages, rate_limit
+from botsite.bot.telegram import guest_messages
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
 from deploy.local.processes import free_port, listening

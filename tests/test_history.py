@@ -10,11 +10,10 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, rate_limit
 from botsite.bot.buttons import complaints, looks
 from botsite.bot.incoming.updates import Command
 from botsite.bot.people import history, knows, preferences
-from botsite.bot.telegram import rate_limit
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack

@@ -11,12 +11,12 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, language
 from botsite.bot import features  # noqa: F401 - each registers its commands
 from botsite.bot.answers import deliver
 from botsite.bot.incoming import receive, updates
 from botsite.bot.telegram import client
-from botsite.bot.words import found, language, replies
+from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
 from detection import image_headers, images, predictions, reasons

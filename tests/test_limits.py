@@ -17,7 +17,7 @@ from botsite import aws
 from botsite.bot.incoming import limits, updates, welcome
 from botsite.bot.incoming.limits import Count, Limited, Most, Reached, Span
 from botsite.bot.words import replies
-from botsite.bot.words.language import speaking
+from botsite.language import speaking
 from botsite.staff import sections, time_ranges
 from botsite.staff.sources import Reading, Snapshot
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening

@@ -4,10 +4,10 @@ from itertools import count
 
 import pytest
 
+from botsite import rate_limit
 from botsite.bot import features  # noqa: F401 - each registers its buttons
 from botsite.bot.buttons import presses
 from botsite.bot.incoming.updates import Press
-from botsite.bot.telegram import rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection import predictions, queries

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from botsite import aws
-from botsite.bot.words import language, replies
+from botsite import aws, language
+from botsite.bot.words import replies
 from botsite.staff import job_query, recent
 from botsite.staff.job_filters import Filters, State
 from deploy.local.stack import LocalStack

@@ -14,10 +14,11 @@ import pytest
 import yaml
 from django.conf import settings
 
+from botsite import language
 from botsite.bot.buttons import cancel, complaints, looks, presses, redraw
 from botsite.bot.people import erase, history, knows, preferences
-from botsite.bot.words import captions, found, language, replies
-from botsite.bot.words.language import NAMES
+from botsite.bot.words import captions, found, replies
+from botsite.language import NAMES
 from detection import image_headers
 from detection.choosing import resolve
 from detection.schemas import Detection, Options, Prediction, Unknown

@@ -16,7 +16,7 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from botsite.bot.words import language
+from botsite import language
 from detection.sentences import Code
 
 TEMPLATE = language.LOCALES / "bot.pot"

@@ -8,9 +8,8 @@ from typing import Any
 
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, rate_limit
 from botsite.bot.incoming import limits
-from botsite.bot.telegram import rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import dead_letters, predictions, sweep, times

@@ -24,9 +24,9 @@ import httpx
 import structlog
 from django.conf import settings
 
-from botsite import aws, celery, health, pause, secret_store
+from botsite import aws, celery, health, pause, rate_limit, secret_store
 from botsite.bot.incoming import limits
-from botsite.bot.telegram import client, rate_limit
+from botsite.bot.telegram import client
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler

@@ -12,12 +12,13 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
+from botsite import language
 from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks
 from botsite.bot.telegram import api, edits, guest_messages
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Keyboard
-from botsite.bot.words import found, language, replies
+from botsite.bot.words import found, replies
 from botsite.threads import in_thread
 from detection import exports, image_headers, images, known_classes, predictions, thumbnails, times
 from detection.schemas import Form, Prediction, Status

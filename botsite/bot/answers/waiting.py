@@ -18,13 +18,13 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import in_flight
+from botsite import in_flight, language
 from botsite.bot.answers import answer
 from botsite.bot.telegram import edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language, replies
-from botsite.bot.words.language import gettext
+from botsite.bot.words import replies
+from botsite.language import gettext
 from botsite.threads import in_thread
 from detection import albums, items, predictions, queries, times
 from detection.schemas import Delivery, Prediction, Status

@@ -6,7 +6,7 @@ from botsite.bot.answers import deliver, waiting
 from botsite.bot.buttons.presses import GONE, photo_button
 from botsite.bot.incoming.updates import Press
 from botsite.bot.telegram import edits
-from botsite.bot.words.language import gettext
+from botsite.language import gettext
 from botsite.threads import in_thread
 from detection import albums, predictions
 from detection.schemas import Prediction, Status

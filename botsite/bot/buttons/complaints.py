@@ -1,13 +1,13 @@
 """Let people say what is wrong with an answer: which box, or that something was missed. Operators see it."""
 
+from botsite import language
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.looks import Look
 from botsite.bot.buttons.presses import UNKNOWN, look_button, photo_button
 from botsite.bot.incoming.updates import Press
 from botsite.bot.telegram import edits
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext
+from botsite.language import gettext
 from botsite.threads import in_thread
 from detection import feedback
 from detection.schemas import Prediction

@@ -8,9 +8,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from botsite import language
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext
+from botsite.language import gettext
 from detection.choosing import choose
 from detection.schemas import LEAST, PERSON, Detection, Options, Prediction
 from detection.sentences import noop

@@ -13,15 +13,16 @@ from typing import TypeVar
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
+from botsite import language, rate_limit
 from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.looks import Look
 from botsite.bot.incoming import limits, welcome
 from botsite.bot.incoming.updates import Press
-from botsite.bot.telegram import edits, rate_limit
+from botsite.bot.telegram import edits
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import language, replies
-from botsite.bot.words.language import gettext
+from botsite.bot.words import replies
+from botsite.language import gettext
 from botsite.threads import in_thread
 from detection import images, items, predictions
 from detection.reasons import Reason

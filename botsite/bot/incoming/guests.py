@@ -13,18 +13,18 @@ from dataclasses import replace
 import structlog
 from django.conf import settings
 
-from botsite import in_flight, pause
+from botsite import in_flight, language, pause, rate_limit
 from botsite.bot.answers import deliver
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.presses import GONE, button
 from botsite.bot.incoming import files, limits, welcome
 from botsite.bot.incoming.updates import Guest, Photo, Press
 from botsite.bot.people.preferences import NONE, Preferences
-from botsite.bot.telegram import client, guest_messages, rate_limit
+from botsite.bot.telegram import client, guest_messages
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import captions, language, replies
-from botsite.bot.words.language import gettext
+from botsite.bot.words import captions, replies
+from botsite.language import gettext
 from botsite.threads import in_thread
 from detection import authors, deletions, deliveries, items, jobs, operations, predictions, times
 from detection.reasons import Reason, Refused

@@ -10,7 +10,7 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import in_flight, pause
+from botsite import in_flight, language, pause
 from botsite.bot.answers import albums, deliver, waiting
 from botsite.bot.buttons import looks, presses
 from botsite.bot.incoming import addressed, files, guests, welcome
@@ -20,7 +20,7 @@ from botsite.bot.people import commands, preferences
 from botsite.bot.people.preferences import Preferences
 from botsite.bot.telegram import api, client
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import captions, language, replies
+from botsite.bot.words import captions, replies
 from botsite.pause import Pause
 from botsite.threads import in_thread
 from detection import deletions, jobs, operations, predictions, times

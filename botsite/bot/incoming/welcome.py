@@ -15,10 +15,11 @@ from datetime import datetime
 import structlog
 from django.conf import settings
 
+from botsite import rate_limit
 from botsite.bot.incoming import limits
 from botsite.bot.incoming.limits import Reached, Span
 from botsite.bot.incoming.updates import Command, Guest, Other, Photo, Press
-from botsite.bot.telegram import edits, rate_limit
+from botsite.bot.telegram import edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
 from botsite.threads import in_thread

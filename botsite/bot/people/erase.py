@@ -8,17 +8,16 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import in_flight
+from botsite import in_flight, language, rate_limit
 from botsite.bot.buttons.presses import button
 from botsite.bot.incoming import welcome
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people import preferences
 from botsite.bot.people.commands import command
-from botsite.bot.telegram import api, edits, rate_limit
+from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext, ngettext
+from botsite.language import gettext, ngettext
 from botsite.threads import in_thread
 from detection import deletions
 from detection.deletions import Deletion, Person, Status

@@ -23,7 +23,7 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button, Keyboard
 from botsite.bot.words import found, replies
-from botsite.bot.words.language import gettext, ngettext
+from botsite.language import gettext, ngettext
 from botsite.threads import in_thread
 from detection import images, predictions, queries, times
 from detection.queries import Place

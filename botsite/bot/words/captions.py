@@ -10,9 +10,9 @@ from dataclasses import replace
 from difflib import get_close_matches
 from itertools import takewhile
 
+from botsite import language
 from botsite.bot.buttons import looks
-from botsite.bot.words import language
-from botsite.bot.words.language import ENGLISH, current
+from botsite.language import ENGLISH, current
 from detection.choosing import UNKNOWN_AT_MOST
 from detection.schemas import EVERYTHING, Form, Options, Unknown
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext, isolated, ngettext
+from botsite import language
+from botsite.language import gettext, isolated, ngettext
 from detection.reasons import Reason
 from detection.schemas import Unknown
 from detection.sentences import Code, noop
