@@ -204,7 +204,7 @@ STATIC_URL = "/static/"
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 STORAGES = {
-    "default": {"BACKEND": "detection.images.ImageStorage"},
+    "default": {"BACKEND": "detection.record.images.ImageStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 # The web instances share no database, so a session is a signed cookie. It cannot be revoked, so it is short.

@@ -10,7 +10,7 @@ from botsite import language
 from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import queries
+from detection.record import queries
 from tests.support.browsing import barriers, watched
 
 FROM_BOT = '[data-testid="message"][data-from="bot"]'

@@ -21,10 +21,10 @@ from botsite.bot.words import found, replies
 from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
-from detection import deliveries, images, predictions, queries, times
-from detection.reasons import Reason
-from detection.schemas import Delivery, Detection, Prediction
-from detection.sentences import Code
+from detection.record import deliveries, images, predictions, queries, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Detection, Prediction
+from detection.record.sentences import Code
 from tests.support import new_updates
 from tests.support.telling_site import Site, telling_site, unread_queue
 

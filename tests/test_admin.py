@@ -25,9 +25,10 @@ from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, operations, predictions, queries, reasons, timeline
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import Code
+from detection.record import images, predictions, queries, reasons, timeline
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import operations
 from tests.support import operators, states
 from tests.support.operators import JOBS, Operator
 from tests.support.processes import wait_until

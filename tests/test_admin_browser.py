@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions, queries, reasons
-from detection.schemas import Prediction
+from detection.record import images, predictions, queries, reasons
+from detection.record.schemas import Prediction
 from tests.support import states
 from tests.support.browsing import CONTRAST, watched
 

@@ -14,8 +14,8 @@ from botsite.staff import job_filters, job_query
 from botsite.staff.job_filters import Filters, State
 from botsite.staff.job_query import Page
 from deploy.local.stack import LocalStack
-from detection import items, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import items, times
+from detection.record.schemas import Delivery, Prediction, Status
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
 

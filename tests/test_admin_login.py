@@ -12,8 +12,8 @@ import pytest
 
 from deploy.local.processes import free_port
 from deploy.local.stack import LocalStack
-from detection import images, predictions, reasons
-from detection.schemas import Prediction, Status
+from detection.record import images, predictions, reasons
+from detection.record.schemas import Prediction, Status
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
 

@@ -20,22 +20,12 @@ from botsite.bot.people.preferences import Preferences
 from botsite.bot.words import found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, Message, TelegramControl, TelegramUser
-from detection import (
-    albums,
-    deliveries,
-    images,
-    items,
-    operations,
-    predictions,
-    queries,
-    sweep,
-    tasks,
-    times,
-)
-from detection.albums import Album, Member
-from detection.reasons import Reason
-from detection.schemas import EVERYTHING, Delivery, Detection, Options, Prediction, Unknown
-from detection.sentences import Code
+from detection.record import albums, deliveries, images, items, predictions, queries, times
+from detection.record.albums import Album, Member
+from detection.record.reasons import Reason
+from detection.record.schemas import EVERYTHING, Delivery, Detection, Options, Prediction, Unknown
+from detection.record.sentences import Code
+from detection.work import operations, sweep, tasks
 from tests.support import new_updates, operators
 from tests.support.operators import JOBS
 from tests.support.processes import wait_until

@@ -4,9 +4,9 @@ import pytest
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
-from detection import predictions, queries
-from detection.schemas import Delivery
-from detection.sentences import Code
+from detection.record import predictions, queries
+from detection.record.schemas import Delivery
+from detection.record.sentences import Code
 from tests.support import new_updates, operators
 from tests.support.faulty import FaultySite, failing
 from tests.support.operators import JOBS, Operator

@@ -14,9 +14,9 @@ from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import predictions, queries
-from detection.schemas import Status
-from detection.sentences import Code
+from detection.record import predictions, queries
+from detection.record.schemas import Status
+from detection.record.sentences import Code
 from tests.support import new_updates
 
 pillow_heif.register_heif_opener()

@@ -17,10 +17,11 @@ from botsite.staff.bulk_runner import Runner
 from botsite.staff.job_filters import Filters, State
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, items, operations, predictions, times
-from detection.reasons import Reason
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import Code
+from detection.record import images, items, predictions, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import operations
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
 from tests.support.processes import wait_until

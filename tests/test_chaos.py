@@ -18,8 +18,9 @@ from botsite.bot.telegram import api
 from botsite.bot.telegram.errors import TelegramError
 from deploy.local.stack import LocalStack, script
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions, reasons
-from detection.schemas import Delivery, Prediction
+from detection.record import predictions, reasons
+from detection.record.schemas import Delivery, Prediction
+from detection.work import callback
 from tests.chaos import faults
 from tests.support.faulty import FaultySite
 from tests.support.processes import PATIENCE_SECONDS, wait_until

@@ -16,11 +16,12 @@ from botsite.bot.buttons import looks
 from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection import image_headers, images, items, predictions, queries
 from detection.model import decoding
 from detection.model.clips import most_at_once
-from detection.schemas import Detection, Prediction
-from detection.sentences import Code
+from detection.picture import image_headers
+from detection.record import images, items, predictions, queries
+from detection.record.schemas import Detection, Prediction
+from detection.record.sentences import Code
 from tests.support import clips
 from tests.support.processes import wait_until
 

@@ -11,9 +11,9 @@ from botsite.bot.buttons import presses
 from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramUser
-from detection import images, predictions, queries
-from detection.schemas import Prediction
-from detection.sentences import Code
+from detection.record import images, predictions, queries
+from detection.record.schemas import Prediction
+from detection.record.sentences import Code
 from tests.support import new_updates
 from tests.support.telling_site import Site, telling_site, unread_queue
 

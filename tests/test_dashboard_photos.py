@@ -12,10 +12,10 @@ from botsite import aws
 from botsite.staff import recent, slots, waiting
 from botsite.staff.slots import Slot, Wait
 from deploy.local.stack import LocalStack
-from detection import times
-from detection.image_headers import too_many_pixels
-from detection.schemas import Delivery, Status
-from detection.sentences import Code
+from detection.picture.image_headers import too_many_pixels
+from detection.record import times
+from detection.record.schemas import Delivery, Status
+from detection.record.sentences import Code
 from metrics import percentile
 from tests.support.faulty import FaultySite, through
 

@@ -16,9 +16,10 @@ from django.core.management import CommandError, call_command
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, deliveries, images, predictions, reasons, sweep, times
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import Code
+from detection.record import deliveries, images, predictions, reasons, times
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import dead_letters, sweep
 from tests.support import letters, turn
 from tests.support.processes import wait_until
 

@@ -24,22 +24,10 @@ from botsite.bot.people.preferences import Preferences
 from botsite.bot.telegram import client
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
-from detection import (
-    authors,
-    dead_letters,
-    deletions,
-    deliveries,
-    images,
-    jobs,
-    predictions,
-    queries,
-    reasons,
-    sweep,
-    tasks,
-    times,
-)
-from detection.deletions import Person
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import authors, deletions, deliveries, images, predictions, queries, reasons, times
+from detection.record.deletions import Person
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.work import dead_letters, erasure, jobs, sweep, tasks
 from tests.support import letters, new_updates, turn
 from tests.support.deletion import (
     LONG_AGO,
@@ -142,7 +130,7 @@ def delete_now(user: TelegramUser) -> None:
     assert deletions.begin(who, user.send_text("x"))
     taken = deletions.claim(who.key)
     assert taken
-    list(deletions.delete_all(taken))
+    list(erasure.delete_all(taken))
 
 
 def delete_again(user: TelegramUser) -> None:
@@ -152,7 +140,7 @@ def delete_again(user: TelegramUser) -> None:
     taken = deletions.claim(person(user).key)
     assert taken
     assert taken.again
-    list(deletions.delete_all(taken))
+    list(erasure.delete_all(taken))
 
 
 def post(stack: LocalStack, update: dict[str, Any]) -> int:
@@ -597,7 +585,7 @@ def test_another_site_continues(stack: LocalStack, user: TelegramUser) -> None:
     assert deletions.begin(who, question.message_id)
     taken = deletions.claim(who.key)
     assert taken
-    next(deletions.delete_all(taken))
+    next(erasure.delete_all(taken))
     assert len(set(ids) & set(table(stack))) == 150
     assert deletions.claim(who.key) is None
     # First the photos: once the tombstone is due, the service's own sweep may delete them.
@@ -620,7 +608,7 @@ def test_overtaken_run_ends(user: TelegramUser) -> None:
     age(who, -deletions._AGAIN)
     assert deletions.begin(who, 2)
     with pytest.raises(deletions.TakenOver):
-        list(deletions.delete_all(taken))
+        list(erasure.delete_all(taken))
 
 
 def test_index_that_lags_is_made_up_for(stack: LocalStack, user: TelegramUser) -> None:

@@ -14,8 +14,8 @@ from botsite.bot.telegram import client
 from botsite.bot.telegram.errors import TelegramError
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import image_headers
-from detection.sentences import Code
+from detection.picture import image_headers
+from detection.record.sentences import Code
 from tests.support import new_updates
 from tests.support.lone_site import megabytes
 

@@ -10,8 +10,9 @@ import pytest
 from deploy.local.processes import Child, free_port
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions, reasons
-from detection.schemas import Delivery, Prediction
+from detection.record import predictions, reasons
+from detection.record.schemas import Delivery, Prediction
+from detection.work import callback
 from tests.support.processes import wait_until
 
 # How long Telegram takes to answer: longer than the worker waits, shorter than any test deadline.

@@ -13,8 +13,8 @@ from botsite.bot.telegram import edits
 from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import queries
-from detection.sentences import Code
+from detection.record import queries
+from detection.record.sentences import Code
 from tests.support import new_updates
 
 _groups = count(-9000, -1)

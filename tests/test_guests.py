@@ -23,10 +23,11 @@ from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from deploy.webhook import registration
-from detection import deliveries, images, predictions, queries, sweep
-from detection.deletions import Person
-from detection.schemas import Delivery, Detection, Prediction, Status
-from detection.sentences import Code
+from detection.record import deliveries, images, predictions, queries
+from detection.record.deletions import Person
+from detection.record.schemas import Delivery, Detection, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import sweep
 from tests.support import new_updates
 from tests.support.deletion import clear_storage, finish, traces
 from tests.support.processes import wait_until

@@ -11,8 +11,8 @@ from django.conf import settings
 from botsite import aws
 from botsite.staff import job_export
 from deploy.local.stack import LocalStack
-from detection import items, reasons, times
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.record import items, reasons, times
+from detection.record.schemas import Delivery, Detection, Prediction, Status
 from tests.support import operators
 from tests.support.faulty import FaultySite, failing
 from tests.support.operators import JOBS, Operator

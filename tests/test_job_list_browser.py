@@ -12,10 +12,10 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, items, predictions, times
-from detection.reasons import Reason
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import Code
+from detection.record import images, items, predictions, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
 from tests.support import letters, turn
 from tests.support.browsing import CONTRAST, watched
 

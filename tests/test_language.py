@@ -19,11 +19,12 @@ from botsite.bot.telegram import client
 from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import image_headers, images, predictions, reasons
 from detection.model import weights
-from detection.reasons import Reason
-from detection.schemas import Detection, Prediction
-from detection.sentences import Code
+from detection.picture import image_headers
+from detection.record import images, predictions, reasons
+from detection.record.reasons import Reason
+from detection.record.schemas import Detection, Prediction
+from detection.record.sentences import Code
 from tests.support import catalogues, new_updates
 
 MARKED = re.compile(r"⟦[^⟦⟧]*⟧")

@@ -10,11 +10,12 @@ import pytest
 from botsite.staff import letter_rows
 from botsite.staff.letter_rows import Line
 from deploy.local.stack import LocalStack
-from detection import dead_letters, predictions, times
-from detection.dead_letters import DeadLetter
-from detection.reasons import Reason
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import Code
+from detection.record import predictions, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import dead_letters
+from detection.work.dead_letters import DeadLetter
 from tests.support import letters, operators, states, turn
 from tests.support.operators import Operator
 

@@ -23,8 +23,8 @@ from botsite.staff.sources import Reading, Snapshot
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, TelegramControl, TelegramUser
-from detection import predictions, queries, times
-from detection.schemas import Delivery, Status
+from detection.record import predictions, queries, times
+from detection.record.schemas import Delivery, Status
 from tests.support import faulty, new_updates
 from tests.support.faulty import FaultySite
 from tests.support.processes import wait_until

@@ -16,8 +16,9 @@ from botsite.staff import charts
 from botsite.staff.charts import Frame
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, images, predictions, reasons
-from detection.schemas import Prediction, Status
+from detection.record import images, predictions, reasons
+from detection.record.schemas import Prediction, Status
+from detection.work import dead_letters
 from metrics.evaluation import Point
 from tests.support import letters, operators, states
 from tests.support.faulty import FaultySite, failing

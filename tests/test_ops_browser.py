@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import predictions, reasons
-from detection.schemas import Prediction
+from detection.record import predictions, reasons
+from detection.record.schemas import Prediction
 from tests.support import letters, states
 from tests.support.browsing import CONTRAST, watched
 from tests.support.processes import wait_until

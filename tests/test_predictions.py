@@ -10,8 +10,8 @@ import pytest
 
 from botsite import aws
 from deploy.local.stack import LocalStack
-from detection import deliveries, items, predictions, reasons
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.record import deliveries, items, predictions, reasons
+from detection.record.schemas import Delivery, Detection, Prediction, Status
 from tests.support import states
 from tests.support.faulty import FaultySite, failing, through
 

@@ -14,10 +14,10 @@ from botsite.bot.words import replies
 from botsite.staff import job_query, recent
 from botsite.staff.job_filters import Filters, State
 from deploy.local.stack import LocalStack
-from detection import deliveries, items, predictions, queries, reasons, times
-from detection.reasons import Reason
-from detection.schemas import Prediction
-from detection.sentences import Code
+from detection.record import deliveries, items, predictions, queries, reasons, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Prediction
+from detection.record.sentences import Code
 
 VALUES: Mapping[Code, dict[str, str]] = {
     Code.TOO_MANY_PIXELS: {"width": "9000", "height": "8000", "megapixels": "72", "most": "50"},

@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.stack import LocalStack
-from detection import deliveries, predictions, reasons
-from detection.schemas import Delivery, Prediction
+from detection.record import deliveries, predictions, reasons
+from detection.record.schemas import Delivery, Prediction
 from tests.support import states
 
 pytestmark = pytest.mark.usefixtures("stack")

@@ -16,9 +16,10 @@ from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, deliveries, images, predictions, reasons
-from detection.schemas import Delivery, Detection, Prediction
-from detection.sentences import Code
+from detection.record import deliveries, images, predictions, reasons
+from detection.record.schemas import Delivery, Detection, Prediction
+from detection.record.sentences import Code
+from detection.work import callback
 
 TWO_BUSES = "2 buses\n\nTwo buses in the middle."
 _groups = count(4_000_000)

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from deploy.local.stack import LocalStack
-from detection import deliveries, predictions, reasons, times
-from detection.predictions import Outcome
-from detection.schemas import Delivery, Prediction
+from detection.record import deliveries, predictions, reasons, times
+from detection.record.predictions import Outcome
+from detection.record.schemas import Delivery, Prediction
 from tests.model import writes
 from tests.model.writes import Item, Rules
 

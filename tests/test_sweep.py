@@ -12,9 +12,10 @@ from django.conf import settings
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import deliveries, images, predictions, queries, reasons, sweep, task_lease, tasks, times
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import Code
+from detection.record import deliveries, images, predictions, queries, reasons, times
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import sweep, task_lease, tasks
 from tests.support import turn
 from tests.support.processes import wait_until
 

@@ -11,11 +11,12 @@ from django.core.management.base import CommandError
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import items, operations, predictions, queries, timeline, times
-from detection.reasons import Reason
-from detection.schemas import Act, Delivery, Detection, Prediction, Status
-from detection.sentences import Code
-from detection.timeline import Step
+from detection.record import items, predictions, queries, timeline, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Act, Delivery, Detection, Prediction, Status
+from detection.record.sentences import Code
+from detection.record.timeline import Step
+from detection.work import operations
 from tests.support import operators
 from tests.support.processes import wait_until
 

@@ -19,9 +19,9 @@ from botsite.bot.buttons import cancel, complaints, looks, presses, redraw
 from botsite.bot.people import erase, history, knows, preferences
 from botsite.bot.words import captions, found, replies
 from botsite.language import NAMES
-from detection import image_headers
-from detection.choosing import resolve
-from detection.schemas import Detection, Options, Prediction, Unknown
+from detection.picture import image_headers
+from detection.record.choosing import resolve
+from detection.record.schemas import Detection, Options, Prediction, Unknown
 from tests.support import catalogues
 from tests.support.catalogues import TRANSLATED
 

@@ -11,7 +11,7 @@ import pytest
 from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection.sentences import Code
+from detection.record.sentences import Code
 from tests.support import new_updates
 
 SECRET = "X-Telegram-Bot-Api-Secret-Token"

@@ -7,9 +7,9 @@ import pytest
 from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import predictions, queries
-from detection.schemas import Prediction
-from detection.sentences import Code
+from detection.record import predictions, queries
+from detection.record.schemas import Prediction
+from detection.record.sentences import Code
 
 BOT = "object_detection_bot"
 _groups = count(-79_000, -1)

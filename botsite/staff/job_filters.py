@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
-from detection import items, times
-from detection.schemas import Delivery, Status
+from detection.record import items, times
+from detection.record.schemas import Delivery, Status
 
 # DynamoDB would accept more, but a chat id has at most 52 bits (Bot API).
 _LARGEST_CHAT_ID = 2**53

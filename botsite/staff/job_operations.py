@@ -14,9 +14,10 @@ from django.urls import reverse
 from botsite.staff import access, audit, confirm, errors, job_query
 from botsite.staff.confirm import Question, Row
 from botsite.staff.templatetags import times
-from detection import items, operations, predictions
-from detection.schemas import Prediction
-from detection.sentences import Code
+from detection.record import items, predictions
+from detection.record.schemas import Prediction
+from detection.record.sentences import Code
+from detection.work import operations
 
 User = AbstractBaseUser | AnonymousUser
 

@@ -17,7 +17,7 @@ from django.core import signing
 
 from botsite import aws
 from botsite.staff.job_filters import Filters, State
-from detection import items, queries
+from detection.record import items, queries
 
 PAGE_LENGTH = 50
 # A filter without an index is applied to what is read here: a page may then be short, but never expensive.

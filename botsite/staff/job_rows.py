@@ -13,8 +13,8 @@ from django.urls import reverse
 
 from botsite.bot.words.found import counts
 from botsite.staff.job_filters import State
-from detection import feedback, items, queries, reasons, timeline, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import feedback, items, queries, reasons, timeline, times
+from detection.record.schemas import Delivery, Prediction, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from django.conf import settings
 from botsite import aws
 from botsite.staff import slots
 from botsite.staff.slots import Slot
-from detection import items, queries, times
-from detection.schemas import Delivery, Status
+from detection.record import items, queries, times
+from detection.record.schemas import Delivery, Status
 
 _READ_AT_MOST, _FAILURES_AT_MOST = 1000, 500
 # So many slots are estimated together, by so many photos.

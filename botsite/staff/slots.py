@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from detection import items, timeline, times
-from detection.schemas import Delivery
+from detection.record import items, timeline, times
+from detection.record.schemas import Delivery
 
 Item = Mapping[str, Any]
 # The newest slot has only begun: with less of it, one photo would look like many a minute.

@@ -7,12 +7,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from detection.image_headers import UnreadableImage
 from detection.model.boxed import Boxed
 from detection.model.decoding import CLIPS
 from detection.model.detector import BOXES_AT_MOST
-from detection.schemas import FRAMES_AT_MOST, Detection
-from detection.sentences import Code
+from detection.picture.image_headers import UnreadableImage
+from detection.record.schemas import FRAMES_AT_MOST, Detection
+from detection.record.sentences import Code
 
 log = structlog.get_logger()
 

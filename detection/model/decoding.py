@@ -25,8 +25,8 @@ import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
-from detection.image_headers import UnreadableImage, too_many_pixels
-from detection.sentences import Code
+from detection.picture.image_headers import UnreadableImage, too_many_pixels
+from detection.record.sentences import Code
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
 from botsite import language
-from detection.sentences import Code
+from detection.record.sentences import Code
 
 TEMPLATE = language.LOCALES / "bot.pot"
 TRANSLATED = tuple(code for code in language.NAMES if code != language.ENGLISH)

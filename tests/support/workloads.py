@@ -33,21 +33,9 @@ from botsite.sqs.threads import Receiver, Settler
 from botsite.staff import job_query, job_rows, recent, waiting
 from botsite.staff.job_filters import Filters, State
 from deploy.local.processes import wait_until
-from detection import (
-    dead_letters,
-    deletions,
-    deliveries,
-    images,
-    jobs,
-    known_classes,
-    operations,
-    predictions,
-    reasons,
-    reports,
-    sweep,
-    termination,
-)
-from detection.schemas import Delivery, Detection, Prediction
+from detection.record import deletions, deliveries, images, known_classes, predictions, reasons
+from detection.record.schemas import Delivery, Detection, Prediction
+from detection.work import dead_letters, erasure, jobs, operations, reports, sweep, termination
 from metrics import service, tasks, wait
 
 # Warnings about the work itself, which is as it should be here.
@@ -172,7 +160,7 @@ def delete_everything() -> None:
     assert taken
     # The emulator's short poll finds everything.
     dead_letters.WAIT_SECONDS = 0
-    list(deletions.delete_all(replace(taken, again=True)))
+    list(erasure.delete_all(replace(taken, again=True)))
     assert not images.exists(f"photos/{identity}")
     deletions.note_told(taken)
     rate_limit.forget_chat(person.chat_id)

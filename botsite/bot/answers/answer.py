@@ -20,8 +20,9 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Keyboard
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
-from detection import exports, image_headers, images, known_classes, predictions, thumbnails, times
-from detection.schemas import Form, Prediction, Status
+from detection.picture import image_headers, thumbnails
+from detection.record import exports, images, known_classes, predictions, times
+from detection.record.schemas import Form, Prediction, Status
 
 log = structlog.get_logger()
 

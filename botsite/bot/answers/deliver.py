@@ -18,8 +18,8 @@ from botsite.bot.telegram import api, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
 from botsite.threads import in_thread
-from detection import deliveries, items, predictions, timeline, times
-from detection.schemas import Delivery, Prediction
+from detection.record import deliveries, items, predictions, timeline, times
+from detection.record.schemas import Delivery, Prediction
 
 log = structlog.get_logger()
 

@@ -26,9 +26,9 @@ from botsite.bot.telegram.sending import Button
 from botsite.bot.words import replies
 from botsite.language import gettext
 from botsite.threads import in_thread
-from detection import albums, items, predictions, queries, times
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import noop
+from detection.record import albums, items, predictions, queries, times
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import noop
 from metrics import wait
 from metrics.wait import Outlook
 

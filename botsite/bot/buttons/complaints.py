@@ -9,9 +9,9 @@ from botsite.bot.telegram import edits
 from botsite.bot.telegram.sending import Button
 from botsite.language import gettext
 from botsite.threads import in_thread
-from detection import feedback
-from detection.schemas import Prediction
-from detection.sentences import noop
+from detection.record import feedback
+from detection.record.schemas import Prediction
+from detection.record.sentences import noop
 
 THANKS = noop("Thank you. The operator of this bot will see it.")
 MISSED, BACK = noop("You missed something"), noop("Back")

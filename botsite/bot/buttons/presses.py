@@ -24,10 +24,10 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
 from botsite.language import gettext
 from botsite.threads import in_thread
-from detection import images, items, predictions
-from detection.reasons import Reason
-from detection.schemas import Prediction
-from detection.sentences import noop
+from detection.record import images, items, predictions
+from detection.record.reasons import Reason
+from detection.record.schemas import Prediction
+from detection.record.sentences import noop
 
 log = structlog.get_logger()
 

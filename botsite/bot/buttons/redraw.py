@@ -19,10 +19,11 @@ from botsite.bot.incoming import limits, welcome
 from botsite.bot.telegram import api, edits
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
-from detection import deletions, exports, images, jobs, operations, times
-from detection.reasons import Reason
-from detection.schemas import Prediction
-from detection.sentences import noop
+from detection.record import deletions, exports, images, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Prediction
+from detection.record.sentences import noop
+from detection.work import jobs, operations
 
 SMALLER = noop("At its full size this file is too large for me to draw again, so it is smaller now.")
 LOOKING = noop("I'll look at it once more.")

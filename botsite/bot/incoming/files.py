@@ -13,9 +13,9 @@ from telegram import error as telegram
 from botsite.bot.incoming.updates import Photo
 from botsite.bot.telegram import client
 from botsite.bot.telegram.errors import TelegramError, TooLarge, translate
-from detection import image_headers
-from detection.reasons import Refused
-from detection.sentences import Code
+from detection.picture import image_headers
+from detection.record.reasons import Refused
+from detection.record.sentences import Code
 
 log = structlog.get_logger()
 

@@ -26,10 +26,11 @@ from botsite.bot.telegram.sending import Button
 from botsite.bot.words import captions, replies
 from botsite.language import gettext
 from botsite.threads import in_thread
-from detection import authors, deletions, deliveries, items, jobs, operations, predictions, times
-from detection.reasons import Reason, Refused
-from detection.schemas import Delivery, Form, Prediction
-from detection.sentences import Code, noop
+from detection.record import authors, deletions, deliveries, items, predictions, times
+from detection.record.reasons import Reason, Refused
+from detection.record.schemas import Delivery, Form, Prediction
+from detection.record.sentences import Code, noop
+from detection.work import jobs, operations
 
 log = structlog.get_logger()
 

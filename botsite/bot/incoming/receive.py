@@ -23,10 +23,11 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import captions, replies
 from botsite.pause import Pause
 from botsite.threads import in_thread
-from detection import deletions, jobs, operations, predictions, times
-from detection.albums import KEY as ALBUM_KEY
-from detection.reasons import Refused
-from detection.schemas import Prediction
+from detection.record import deletions, predictions, times
+from detection.record.albums import KEY as ALBUM_KEY
+from detection.record.reasons import Refused
+from detection.record.schemas import Prediction
+from detection.work import jobs, operations
 
 log = structlog.get_logger()
 

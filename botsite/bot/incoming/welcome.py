@@ -23,10 +23,10 @@ from botsite.bot.telegram import edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
 from botsite.threads import in_thread
-from detection import times
-from detection.reasons import Reason
-from detection.schemas import Delivery, Prediction
-from detection.sentences import Code
+from detection.record import times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Prediction
+from detection.record.sentences import Code
 
 log = structlog.get_logger()
 

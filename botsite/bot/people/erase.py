@@ -1,7 +1,7 @@
 """Ask whether to delete everything that is kept of somebody, delete it, and say what was deleted.
 
 It may take longer than a press may, so it goes on in the background. If this process dies, the sweep has another site
-continue (detection/deletions.py).
+continue (detection/record/deletions.py).
 """
 
 import structlog
@@ -19,9 +19,11 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
 from botsite.language import gettext, ngettext
 from botsite.threads import in_thread
-from detection import deletions
-from detection.deletions import Deletion, Person, Status
-from detection.sentences import noop
+from detection.record import deletions
+from detection.record.deletions import Deletion, Person
+from detection.record.sentences import noop
+from detection.work import erasure
+from detection.work.erasure import Status
 
 log = structlog.get_logger()
 
@@ -89,7 +91,7 @@ async def _work(key: str) -> None:
 
 
 async def _delete(deletion: Deletion) -> None:
-    pages, left = deletions.delete_all(deletion), list[Status]()
+    pages, left = erasure.delete_all(deletion), list[Status]()
     while (page := await in_thread(next)(pages, None)) is not None:
         for message_id in page.pictures:
             await edits.delete(settings.STORAGE_CHAT, message_id)

@@ -25,10 +25,10 @@ from botsite.bot.telegram.sending import Button, Keyboard
 from botsite.bot.words import found, replies
 from botsite.language import gettext, ngettext
 from botsite.threads import in_thread
-from detection import images, predictions, queries, times
-from detection.queries import Place
-from detection.schemas import Prediction, Status
-from detection.sentences import noop
+from detection.record import images, predictions, queries, times
+from detection.record.queries import Place
+from detection.record.schemas import Prediction, Status
+from detection.record.sentences import noop
 
 log = structlog.get_logger()
 

@@ -11,8 +11,8 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
 from botsite.language import gettext, isolated, ngettext
 from botsite.threads import in_thread
-from detection import known_classes
-from detection.sentences import noop
+from detection.record import known_classes
+from detection.record.sentences import noop
 
 WHAT = "what"
 YES = noop("Yes, I know: {names}.")

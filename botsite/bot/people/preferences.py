@@ -22,9 +22,9 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
 from botsite.language import gettext, speaking
 from botsite.threads import in_thread
-from detection import deletions, known_classes, times
-from detection.schemas import EVERYTHING, Options
-from detection.sentences import noop
+from detection.record import deletions, known_classes, times
+from detection.record.schemas import EVERYTHING, Options
+from detection.record.sentences import noop
 
 log = structlog.get_logger()
 

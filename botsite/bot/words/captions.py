@@ -13,8 +13,8 @@ from itertools import takewhile
 from botsite import language
 from botsite.bot.buttons import looks
 from botsite.language import ENGLISH, current
-from detection.choosing import UNKNOWN_AT_MOST
-from detection.schemas import EVERYTHING, Form, Options, Unknown
+from detection.record.choosing import UNKNOWN_AT_MOST
+from detection.record.schemas import EVERYTHING, Form, Options, Unknown
 
 # "0,4" is one word, as some languages write 0.4.
 _WORD = re.compile(r"\d{1,3},\d{1,3}[%٪]?|[^\s,;،؛]+|[,;،؛]")

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from botsite import language
 from botsite.bot.words import replies
 from botsite.language import gettext, ngettext
-from detection.schemas import Detection, Prediction
-from detection.sentences import noop
+from detection.record.schemas import Detection, Prediction
+from detection.record.sentences import noop
 
 CAPTION_LENGTH = 1024
 # The sentence names the largest groups, and leaves the rest to the counts.

@@ -9,9 +9,9 @@ from django.conf import settings
 
 from botsite import language
 from botsite.language import gettext, isolated, ngettext
-from detection.reasons import Reason
-from detection.schemas import Unknown
-from detection.sentences import Code, noop
+from detection.record.reasons import Reason
+from detection.record.schemas import Unknown
+from detection.record.sentences import Code, noop
 
 # What Telegram's menu says of each command.
 COMMANDS = {

@@ -1,7 +1,7 @@
 """What the work tells the sender of a photo that it cannot answer, by the code that the photo's item holds.
 
-A sentence may be reworded: its earlier words go to detection/reasons.py, where items of earlier releases are read. Its
-code stays, for items hold it, and so do its values: a sentence with others needs a code of its own.
+To reword a sentence, keep its earlier words in detection/record/reasons.py, which reads the items of earlier releases.
+Its code and the names of its values stay, because items hold them: a sentence with other values gets a code of its own.
 """
 
 from enum import Enum

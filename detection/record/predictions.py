@@ -15,10 +15,10 @@ from uuid import uuid4
 from django.conf import settings
 
 from botsite import aws
-from detection import items, times
-from detection.reasons import Reason
-from detection.schemas import Delivery, Detection, Options, Prediction, Status
-from detection.sentences import Code
+from detection.record import items, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Detection, Options, Prediction, Status
+from detection.record.sentences import Code
 
 # A job that another message is working on is left to it for this long: longer than any photo takes, and than
 # the queue's visibility timeout, after which that other message would come back by itself.

@@ -12,21 +12,13 @@ from celery.exceptions import Reject
 
 from botsite import sqs
 from botsite.sqs.receiving import RECEIVING
-from detection import (
-    albums,
-    callback,
-    dead_letters,
-    exclusive,
-    image_headers,
-    images,
-    large_files,
-    predictions,
-    times,
-)
-from detection.cpu import METER
-from detection.reasons import Reason
-from detection.schemas import Options, Prediction, results_of
-from detection.sentences import Code
+from detection.model import large_files
+from detection.picture import image_headers
+from detection.record import albums, images, predictions, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Options, Prediction, results_of
+from detection.record.sentences import Code
+from detection.work import callback, dead_letters, jobs, process
 
 if TYPE_CHECKING:
     from detection.model.boxed import Boxed
@@ -43,17 +35,17 @@ _GIVE_BACK_AGAIN_SECONDS = 1.0
 _AGAIN_SECONDS = 5
 
 
-@shared_task(bind=True, name="detection.detect")
+@shared_task(bind=True, name=jobs.DETECT)
 def detect(self: Task, *, prediction_id: str, image_key: str, chat_id: int) -> None:
     """Answer one photo. It is safe to run twice; if it raises, the queue hands the job out again."""
     if not predictions.possible(prediction_id):
         raise ValueError(f"a job for {prediction_id!r}, which cannot be the id of a prediction")
     with structlog.contextvars.bound_contextvars(prediction_id=prediction_id):
         try:
-            with exclusive.JOBS.shared():
+            with process.JOBS.shared():
                 left = _answer(prediction_id, self.request.id)
             if left:
-                with exclusive.JOBS.alone():
+                with process.JOBS.alone():
                     _take_over(left, self.request.id)
         except large_files.Crowded as crowded:
             log.info("job_put_off", reason=str(crowded))
@@ -74,9 +66,6 @@ def _come_again(prediction_id: str, receives: int) -> None:
     if receives < dead_letters.receives_at_most() / 2:
         # Each time later.
         raise Reject("crowded", requeue=False) from None
-    # It imports this module.
-    from detection import jobs
-
     if prediction := predictions.find(prediction_id):
         jobs.send(prediction, _AGAIN_SECONDS)
 
@@ -116,7 +105,7 @@ def _work(claimed: Prediction) -> None:
             predictions.fail(claimed.prediction_id, Reason(Code.GIVEN_UP), claimed.attempts)
             log.error("job_given_up", tries=claimed.tries - 1)
         else:
-            with METER.photo() as cpu_ms:
+            with process.METER.photo() as cpu_ms:
                 _detect(claimed, cpu_ms)
     except (*_AWS_FAILED, large_files.Crowded):
         _give_back(claimed)
@@ -125,7 +114,7 @@ def _work(claimed: Prediction) -> None:
 
 
 def _detect(claimed: Prediction, cpu_ms: Callable[[], int]) -> None:
-    # Sites import this module to send the task, and have no image library.
+    # The metric's worker imports this module too, and has no image library.
     from detection.model import yolo
 
     started = time.monotonic()

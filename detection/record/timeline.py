@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import Code
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
 
 
 @dataclass(frozen=True, slots=True)

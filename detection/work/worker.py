@@ -15,11 +15,12 @@ from django.core.exceptions import ImproperlyConfigured
 from botsite import aws, pause
 from botsite.settings import require
 from botsite.sqs.receiving import RECEIVING
-from detection import callback, known_classes
-from detection.exclusive import JOBS
 from detection.model import weights
-from detection.reports import Reporter, State
-from detection.termination import Farewell
+from detection.record import known_classes
+from detection.work import callback
+from detection.work.process import JOBS
+from detection.work.reports import Reporter, State
+from detection.work.termination import Farewell
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from detection.sentences import Code
+from detection.record.sentences import Code
 
 # Failures of ours: all else is the file's or its sender's, and needs nobody.
 _OURS = frozenset({Code.PHOTO_GONE, Code.OWN_FAILURE, Code.GIVEN_UP, Code.APOLOGY, Code.WORDS})

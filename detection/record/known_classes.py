@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws, language
-from detection.schemas import LEAST
+from detection.record.schemas import LEAST
 
 _KEY = {"prediction_id": "model#classes"}
 # DynamoDB takes 400 KB; no detector knows as much.

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from botsite import aws
 from botsite.sqs.loops import Loop
-from detection.metadata import Metadata
+from detection.work.metadata import Metadata
 
 log = structlog.get_logger()
 

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from detection import predictions, queries, reasons, times
-from detection.predictions import Outcome
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import Code
+from detection.record import predictions, queries, reasons, times
+from detection.record.predictions import Outcome
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
 
 # The longest that one send to Telegram may take (botsite/bot/telegram/api.py), and some seconds more.
 LEASE = timedelta(seconds=90)

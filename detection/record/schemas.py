@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from detection.reasons import Reason
-from detection.sentences import Code
+from detection.record.reasons import Reason
+from detection.record.sentences import Code
 
 # From this confidence on, what the model says is taken for sure.
 SURE = 0.5
@@ -162,7 +162,7 @@ class Prediction:
     inline_message_id: str | None = None
     picture_file_id: str | None = None
     picture_message_id: int | None = None
-    # Which album the photo belongs to (detection/albums.py); albums get one answer.
+    # Which album the photo belongs to (detection/record/albums.py); albums get one answer.
     album_id: str | None = None
     # Whether its own caption asks for something: else it is shown as that of its album asks.
     captioned: bool = False

@@ -20,22 +20,12 @@ from celery import shared_task
 from django.conf import settings
 
 from botsite import aws, pause
-from detection import (
-    callback,
-    dead_letters,
-    deletions,
-    items,
-    jobs,
-    predictions,
-    queries,
-    task_lease,
-    tasks,
-    times,
-)
-from detection.dead_letters import DeadLetter
-from detection.reasons import Reason
-from detection.schemas import Prediction, Status
-from detection.sentences import Code
+from detection.record import deletions, items, predictions, queries, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Prediction, Status
+from detection.record.sentences import Code
+from detection.work import callback, dead_letters, jobs, task_lease, tasks
+from detection.work.dead_letters import DeadLetter
 
 log = structlog.get_logger()
 

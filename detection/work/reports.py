@@ -18,8 +18,8 @@ from django.conf import settings
 
 from botsite import aws, release
 from botsite.sqs.loops import Loop
-from detection import items, times
-from detection.metadata import Metadata
+from detection.record import items, times
+from detection.work.metadata import Metadata
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ from io import BytesIO
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
-from detection import times
-from detection.schemas import Detection, Prediction
+from detection.record import times
+from detection.record.schemas import Detection, Prediction
 
 VERSION = 1
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from botsite import language
-from detection.schemas import LEAST, Detection, Options, Unknown
+from detection.record.schemas import LEAST, Detection, Options, Unknown
 
 # So many words of a caption are told to be no names, or no options.
 UNKNOWN_AT_MOST = 5

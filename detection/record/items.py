@@ -8,10 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from detection import reasons, times
-from detection.reasons import Reason
-from detection.schemas import EVERYTHING, Act, Delivery, Detection, Form, Options, Prediction, Status, Unknown
-from detection.sentences import Code
+from detection.record import reasons, times
+from detection.record.reasons import Reason
+from detection.record.schemas import EVERYTHING, Act, Delivery, Detection, Form, Options, Prediction, Status, Unknown
+from detection.record.sentences import Code
 
 # All photos share it, so one index holds them all by time.
 KIND, PHOTO = "kind", "photo"

@@ -1,6 +1,6 @@
 """What people say is wrong with an answer: one item for each photo, which the index by time lists for operators.
 
-It goes with its photo (detection/operations.py, detection/deletions.py), and expires with it.
+It goes with its photo (detection/work/operations.py, detection/work/erasure.py), and expires with it.
 """
 
 import time
@@ -12,8 +12,8 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from detection import items, predictions, times
-from detection.schemas import Prediction
+from detection.record import items, predictions, times
+from detection.record.schemas import Prediction
 
 _KIND = "feedback"
 # Something that is in the photo was not found. Anything else is the number of a candidate.

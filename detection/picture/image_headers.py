@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from detection.reasons import Refused
-from detection.sentences import Code
+from detection.record.reasons import Refused
+from detection.record.sentences import Code
 
 # Nothing beyond this is looked at.
 HEAD_BYTES = 256 * 1024

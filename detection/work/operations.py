@@ -2,23 +2,12 @@
 
 from collections.abc import Callable
 
-from detection import (
-    albums,
-    authors,
-    callback,
-    deliveries,
-    feedback,
-    images,
-    items,
-    jobs,
-    predictions,
-    reasons,
-    timeline,
-)
-from detection.albums import Member
-from detection.predictions import Outcome
-from detection.schemas import Prediction, Status, results_of
-from detection.sentences import Code
+from detection.record import albums, authors, deliveries, feedback, images, items, predictions, reasons, timeline
+from detection.record.albums import Member
+from detection.record.predictions import Outcome
+from detection.record.schemas import Prediction, Status, results_of
+from detection.record.sentences import Code
+from detection.work import callback, jobs
 
 # Telegram's limit for a text is 4096; an apology that long is a mistake.
 APOLOGY_LENGTH = 500

@@ -12,7 +12,7 @@ from django.core.files.storage import default_storage
 from storages.backends.s3 import S3Storage
 
 from botsite import aws
-from detection.schemas import results_of
+from detection.record.schemas import results_of
 
 # Long enough to look at a picture; a leaked link soon opens nothing.
 LINK_SECONDS = 300

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from botsite import aws
-from detection import items, times
+from detection.record import items, times
 
 # DynamoDB deletes a lease that nobody has taken for a day.
 _EXPIRES_SECONDS = 86_400

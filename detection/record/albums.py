@@ -14,9 +14,9 @@ import structlog
 from django.conf import settings
 
 from botsite import aws
-from detection import items, queries, times
-from detection.deliveries import LEASE
-from detection.schemas import Options, Prediction
+from detection.record import items, queries, times
+from detection.record.deliveries import LEASE
+from detection.record.schemas import Options, Prediction
 
 log = structlog.get_logger()
 

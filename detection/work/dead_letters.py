@@ -13,8 +13,8 @@ import structlog
 from django.conf import settings
 
 from botsite import aws
-from detection import items, predictions, times
-from detection.schemas import Status
+from detection.record import items, predictions, times
+from detection.record.schemas import Status
 
 log = structlog.get_logger()
 

@@ -11,8 +11,8 @@ import structlog
 from django.conf import settings
 
 from botsite import aws
-from detection import choosing, items, predictions, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import choosing, items, predictions, times
+from detection.record.schemas import Delivery, Prediction, Status
 
 log = structlog.get_logger()
 

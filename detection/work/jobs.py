@@ -4,13 +4,17 @@ import time
 from datetime import timedelta
 
 import structlog
+from celery import current_app
 
-from detection import images, predictions, tasks, times
-from detection.predictions import Outcome
-from detection.reasons import Reason
-from detection.schemas import Prediction, Status
+from detection.record import images, predictions, times
+from detection.record.predictions import Outcome
+from detection.record.reasons import Reason
+from detection.record.schemas import Prediction, Status
 
 log = structlog.get_logger()
+
+# Jobs in the queue name their task: each release needs one of that name. A sender needs nothing that works on photos.
+DETECT = "detection.detect"
 
 # Whoever made the item has this long to send its job; then a repeated update sends it.
 _FIRST_ONE = timedelta(seconds=5)
@@ -58,7 +62,8 @@ def complete(prediction: Prediction, photo: bytes | bytearray) -> None:
 def send(prediction: Prediction, delay_seconds: int = 0) -> None:
     """Send the job of a prediction, for now or a while later. A second one does no harm: only one can claim it."""
     sent_at = times.now()
-    tasks.detect.apply_async(
+    current_app.send_task(
+        DETECT,
         kwargs={
             "prediction_id": prediction.prediction_id,
             "image_key": prediction.image_key,
@@ -67,6 +72,7 @@ def send(prediction: Prediction, delay_seconds: int = 0) -> None:
         # SQS is fair between groups: hundreds of photos from one person do not hold up a single photo from another.
         MessageGroupId=str(prediction.chat_id),
         delay_seconds=delay_seconds,
+        ignore_result=True,
     )
     predictions.mark_enqueued(prediction.prediction_id, sent_at)
 

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from botsite import aws
-from detection import items, predictions, times
-from detection.schemas import Prediction
+from detection.record import items, predictions, times
+from detection.record.schemas import Prediction
 
 _KEY = "author#"
 

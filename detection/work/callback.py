@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core import signing
 
 from botsite import keys
-from detection.callback_queue import AT_ONCE, Call, Calls
+from detection.work.callback_queue import AT_ONCE, Call, Calls
 
 log = structlog.get_logger()
 

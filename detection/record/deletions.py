@@ -1,29 +1,22 @@
-"""Delete all that is kept of a person in a chat, and remember until late updates can't come any more that it was done.
+"""Remember that a person had everything deleted that is kept of them in a chat, until late updates can't come any more.
 
-A tombstone is written first. It keeps what was sent before from being stored again, it holds how far the work is, so
-that another site continues after one that died, and it names nobody once the work is done. The work is done twice: the
-second time finds what an index did not show the first time, and deletes the dead letters.
+A tombstone is written before anything is deleted. It keeps what was sent earlier from being stored again, it holds how
+far the work is (detection/work/erasure.py), so that another site continues after one that died, and it names nobody
+once the work is done. The work is done twice: the second time finds what an index did not show the first time.
 """
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from django.conf import settings
 
 from botsite import aws
-from detection import albums, authors, dead_letters, feedback, images, items, predictions, times
-from detection.dead_letters import DeadLetter
-from detection.schemas import Delivery
-
-log = structlog.get_logger()
+from detection.record import items, predictions, times
 
 _KEY = "deleted#"
 _KIND = "deletion"
@@ -35,10 +28,6 @@ SECOND_TIME = timedelta(minutes=6)
 _AGAIN = timedelta(minutes=1)
 # A run that has not said for so long that it goes on has died.
 _ABANDONED = timedelta(seconds=60)
-_PAGE = 100
-_READ_TRIES = 5
-# All items of a person or a chat that are no photos, by their keys. What else is stored of somebody belongs here.
-_SETTINGS, _PAUSE = "settings#{user}", "pause#chat#{chat}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +71,6 @@ class Deletion:
 
 class TakenOver(Exception):
     """Another run works on this deletion, or a newer one has begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A message that tells how a wait went on that nobody has to wait for any more."""
-
-    chat_id: int
-    message_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Messages that a hundred photos leave, to be deleted; those in STORAGE_CHAT before the next page is asked for."""
-
-    statuses: Sequence[Status] = ()
-    pictures: Sequence[int] = ()
 
 
 def is_key(prediction_id: str) -> bool:
@@ -188,27 +161,6 @@ def claim(key: str) -> Deletion | None:
     return _read(item) if item else None
 
 
-def delete_all(deletion: Deletion) -> Iterator[Page]:
-    """Delete what was stored before, a page at a time; yield the messages that are left without a photo.
-
-    Raise TakenOver if another run has begun.
-    """
-    for ids in chain(_pages(deletion), _of_others(deletion)):
-        stored = [item for item in _items(ids) if _is_of(deletion.person, item)]
-        if pictures := [int(item["picture_message_id"]) for item in stored if _is_stored(item)]:
-            # First: nothing else than these items knows of them.
-            yield Page(pictures=pictures)
-        waits = [int(item["status_message_id"]) for item in stored if _waits(item)] + _delete(stored)
-        _go_on(deletion, len(stored))
-        yield Page([Status(deletion.person.chat_id, message_id) for message_id in waits])
-    person = deletion.person
-    if person.alone:
-        _delete_settings(deletion)
-        predictions.delete(_PAUSE.format(chat=person.chat_id))
-    if deletion.again:
-        _delete_letters(person.chat_id)
-
-
 def note_told(deletion: Deletion) -> None:
     """Record that the person was told; the second time is due a few minutes later."""
     _update(deletion.key, "SET delivered_at = :now", _RUNS, {":now": times.now(), ":run": deletion.run})
@@ -235,120 +187,11 @@ def photos_of(deletion: Deletion) -> int:
 _RUNS = "holder = :run"
 
 
-def _go_on(deletion: Deletion, photos: int) -> None:
+def go_on(deletion: Deletion, photos: int) -> None:
     """Count what was deleted, and say that the run goes on; raise TakenOver if it may not."""
     values = {":now": times.now(), ":photos": photos, ":run": deletion.run}
     if not _update(deletion.key, "SET started_at = :now ADD photos :photos", _RUNS, values):
         raise TakenOver(f"{deletion.key} belongs to another run")
-
-
-def _pages(deletion: Deletion) -> Iterator[list[str]]:
-    """Yield the ids of the chat's photos that came before the deletion, oldest first."""
-    pages = (
-        aws.dynamodb()
-        .get_paginator("query")
-        .paginate(
-            TableName=settings.PREDICTIONS_TABLE,
-            IndexName="by_chat",
-            KeyConditionExpression="chat_id = :chat AND created_at <= :at",
-            ProjectionExpression="prediction_id",
-            ExpressionAttributeValues=items.plain({":chat": deletion.person.chat_id, ":at": deletion.at}),
-            PaginationConfig={"PageSize": _PAGE},
-        )
-    )
-    for page in pages:
-        if page["Items"]:
-            yield [item["prediction_id"] for item in page["Items"]]
-
-
-def _of_others(deletion: Deletion) -> Iterator[list[str]]:
-    """Yield the ids of the person's photos that others asked about where the bot is a guest."""
-    person = deletion.person
-    return authors.pages(person.user_id, deletion.at, _PAGE) if person.alone else iter(())
-
-
-def _items(ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what is needed of these items, as they are now, even of those that can't be read as predictions."""
-    wanted: dict[str, Any] = {
-        "Keys": [{"prediction_id": each} for each in ids],
-        "ProjectionExpression": "prediction_id, chat_id, sender_id, author_id, album_id, delivery, status_message_id,"
-        " guest_query_id, picture_message_id",
-        "ConsistentRead": True,
-    }
-    left, found = {settings.PREDICTIONS_TABLE: wanted}, []
-    for _ in range(_READ_TRIES):
-        response = aws.dynamodb().batch_get_item(RequestItems=left)
-        found += response["Responses"].get(settings.PREDICTIONS_TABLE, [])
-        left = response.get("UnprocessedKeys") or {}
-        if not left:
-            return found
-    raise TimeoutError(f"DynamoDB left items unread {_READ_TRIES} times")
-
-
-def _is_of(person: Person, item: Mapping[str, Any]) -> bool:
-    same_chat, is_author = item.get("chat_id") == person.chat_id, item.get("author_id") == person.user_id
-    if person.alone:
-        return same_chat or is_author
-    return same_chat and (is_author or item.get("sender_id") == person.user_id)
-
-
-def _waits(item: Mapping[str, Any]) -> bool:
-    return "status_message_id" in item and item.get("delivery") in (Delivery.PENDING, Delivery.DELIVERING)
-
-
-def _is_stored(item: Mapping[str, Any]) -> bool:
-    """Return whether the boxed photo is in STORAGE_CHAT. Of others, an earlier release noted where /history sent it."""
-    return settings.STORAGE_CHAT is not None and {"guest_query_id", "picture_message_id"} <= item.keys()
-
-
-def _delete(stored: list[dict[str, Any]]) -> list[int]:
-    """Delete pictures, items and pictures again: a worker may have stored one in between (operations.delete).
-
-    Return the messages that tell how the wait for an album goes.
-    """
-    ids = [item["prediction_id"] for item in stored]
-    images.delete_all([key for each in ids for key in images.keys_of(each)])
-    for each in ids:
-        predictions.delete(each)
-        predictions.delete(feedback.key(each))
-    for item in stored:
-        if "author_id" in item:
-            predictions.delete(authors.key(item["prediction_id"]))
-    images.delete_all([key for each in ids for key in images.keys_of(each)])
-    whole = {item["album_id"] for item in stored if item.get("album_id")}
-    gone = [predictions.delete(albums.KEY.format(album)) for album in whole]
-    return [int(item["status_message_id"]) for item in gone if "status_message_id" in item and "sent_at" not in item]
-
-
-def _delete_settings(deletion: Deletion) -> None:
-    """Delete what the person had chosen, unless they have chosen since."""
-    aws.conditional(
-        aws.dynamodb().delete_item,
-        Key={"prediction_id": _SETTINGS.format(user=deletion.person.user_id)},
-        ConditionExpression="attribute_not_exists(chosen_at) OR chosen_at <= :at",
-        ExpressionAttributeValues=items.plain({":at": deletion.at}),
-    )
-
-
-def _delete_letters(chat_id: int) -> None:
-    """Delete the chat's dead letters whose photos are gone."""
-    try:
-        for _ in range(_READ_TRIES):
-            with closing(dead_letters.read(dead_letters.WAIT_SECONDS)) as letters:
-                kept = sum(not _is_deleted(letter, chat_id) for letter in letters)
-                if dead_letters.count() <= kept:
-                    return
-        log.warning("dead_letters_held")
-    except dead_letters.NoDeadLetterQueue as error:
-        log.warning("no_dead_letters", error=str(error))
-
-
-def _is_deleted(letter: DeadLetter, chat_id: int) -> bool:
-    """Delete a letter if it is one of the chat's whose photo is gone; return whether it was."""
-    if letter.chat_id != chat_id or predictions.find_item(letter.prediction_id or ""):
-        return False
-    dead_letters.delete(letter)
-    return True
 
 
 def _tombstone(chat_id: int, user_id: int | None) -> dict[str, Any] | None:
