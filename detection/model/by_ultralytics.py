@@ -33,7 +33,7 @@ class Loaded:
 
 
 def runs(path: Path) -> bool:
-    """Return True: what else there is, ultralytics may know."""
+    """Return True: ultralytics may know whatever the other families don't."""
     return True
 
 

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 def frames(clip: bytes | bytearray) -> Generator[NDArray[np.uint8], None, None]:
-    """Yield the frames at the quarters of a clip; those that are the same count once.
+    """Yield the frames at the quarters of a clip, without repeating identical ones.
 
     Close it. Raise UnreadableImage if not even the first can be read.
     """
@@ -52,7 +52,7 @@ def together(frames: Sequence[Boxed]) -> Boxed:
 
 
 def most_at_once(frames: Sequence[Sequence[Detection]]) -> list[Detection]:
-    """Return, of each class, the boxes of the frame that has most of it; no more than one photo can have.
+    """Return for each class the boxes of the frame with most of them; in all, no more than a photo can have.
 
     A dog that is in all frames is one dog.
     """

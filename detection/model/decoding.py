@@ -252,7 +252,7 @@ class _Child:
 
 
 class _Reply:
-    """What the child says of an image. The pixels of a decoded one are read from it, once."""
+    """The child's reply about an image; the pixels of a decoded one can be read once."""
 
     def __init__(self, child: _Child, deadline: float, code: int, width: int, height: int) -> None:
         self._child, self._deadline = child, deadline

@@ -1,4 +1,4 @@
-"""Draw an answer again at its photo's full resolution, as far as that can be."""
+"""Draw an answer again at its photo's full resolution, or as near to it as possible."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Bound what large and strange files take of a worker: its memory, and its slots.
+"""Limit how much of a worker's memory, and how many of its slots, large and strange files take.
 
 Sixteen files of 20 MB at once would fill a machine of 1 GiB; sixteen that wait for the decoder would leave no slot for
 an ordinary photo. A file that finds no room goes back to the queue, and comes again later each time. Room goes by turns
@@ -29,7 +29,7 @@ class Crowded(Exception):
 
 @dataclass(eq=False, slots=True)
 class _File:
-    """A file that waits or, since `began`, has what it came for; `before` it came so many of its chat."""
+    """A file that waits for its share or, since `began`, has it; `before` it came so many files of its chat."""
 
     chat_id: int
     size: int
@@ -40,7 +40,7 @@ class _File:
 
 
 class Budget:
-    """What there is only so much of, and is lent to files: to few of one chat, and to those who have had the least."""
+    """A limited resource, lent to files: first to chats with few files here, then to those that had least lately."""
 
     def __init__(self, total: int, free: int = 0) -> None:
         """`free`: files up to this size take nothing."""
@@ -63,7 +63,7 @@ class Budget:
 
     @contextmanager
     def lent(self, size: int, chat_id: int) -> Iterator[None]:
-        """Take `size` for the block, once it is this file's turn; one larger than all there is has to be alone.
+        """Take `size` for the block when it is this file's turn; a file larger than the whole budget gets it alone.
 
         Raise Crowded if others wait that come first, perhaps after it has waited itself.
         """
@@ -110,7 +110,7 @@ class Budget:
         return file is min(self._waiting(), key=self._order) and self.used + file.size <= self._total
 
     def _order(self, file: _File) -> tuple[int, float, int]:
-        """Return what sorts files: those of a chat with few here come first, then of one that has had little lately."""
+        """Return the sort key of a file: chats with few files here come first, then those that had little lately."""
         had = sum(seconds for chat_id, seconds in self._had if chat_id == file.chat_id)
         return file.before, had, file.number
 

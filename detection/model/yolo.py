@@ -1,4 +1,4 @@
-"""Run the model: `load` once per process, then `box` photos. Whose model it is, its family knows (detector.py)."""
+"""Run the model: `load` it once per process, then `box` photos. Its family (detector.py) knows its format."""
 
 import ctypes
 import sys

@@ -27,7 +27,7 @@ class UnreadableImage(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an image file says about itself; sizes in pixels, None if its first bytes do not tell."""
+    """An image file's format and size in pixels, None if its first bytes don't tell it."""
 
     format: str
     width: int | None = None
@@ -55,7 +55,7 @@ def read(data: bytes) -> Header:
 
 
 def read_clip(data: bytes) -> None:
-    """Raise UnreadableImage for what is certainly no clip: an MP4, a GIF or a WebM."""
+    """Raise UnreadableImage if this can't be a clip, which is an MP4, a GIF or a WebM."""
     if data[4:8] != b"ftyp" and not data.startswith((b"GIF8", b"\x1aE\xdf\xa3")):
         raise UnreadableImage(Code.NO_CLIP)
 

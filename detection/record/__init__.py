@@ -1,1 +1,1 @@
-"""What is kept of each photo: items in the table, pictures in the bucket, and what can be said from them."""
+"""Keep what the service knows about each photo: its item in the table, its pictures in the bucket."""

@@ -107,7 +107,7 @@ def photos(album: Album) -> dict[str, Prediction]:
 
 
 def wait(album: Album, found: Mapping[str, Prediction]) -> timedelta:
-    """Return in how long to ask again whether the album can be answered; zero if that is now."""
+    """Return how long to wait before asking again whether the album can be answered; zero if it can be now."""
     now = times.now()
     finished = [prediction for prediction in found.values() if prediction.finished]
     sent = (prediction.enqueued_at for prediction in found.values())
@@ -146,7 +146,7 @@ def note_status_message(album_id: str, message_id: int) -> bool:
 
 
 def forget_status_message(album_id: str) -> None:
-    """Leave the message that tells how the wait goes behind, where the chat has moved."""
+    """Forget the status message, which stays behind when the chat moves."""
     _update(album_id, "REMOVE status_message_id", "status_message_id > :none", {":none": 0})
 
 

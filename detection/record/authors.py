@@ -22,7 +22,7 @@ def key(prediction_id: str) -> str:
 
 
 def note(prediction: Prediction) -> None:
-    """Store what leads to a photo, if somebody else had sent it: before the photo's item, which is never without."""
+    """Store the item that leads to a photo somebody else sent; call it before the photo's own item is stored."""
     if prediction.author_id is None:
         return
     now = times.now()

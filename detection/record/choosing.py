@@ -1,4 +1,4 @@
-"""Choose which of the model's candidates are shown, by what the sender of the photo asks for."""
+"""Choose which of the model's candidates to show, by what the photo's sender asks for."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ UNKNOWN_AT_MOST = 5
 
 
 def choose(candidates: Sequence[Detection], options: Options) -> list[Detection]:
-    """Return what is shown: of the classes asked for, as sure as asked for."""
+    """Return the candidates of the wanted classes with at least the wanted confidence."""
     least = LEAST if options.least is None else options.least
     wanted = options.only
     return [box for box in candidates if box.confidence >= least and (not wanted or box.label in wanted)]
@@ -47,5 +47,5 @@ def _resolved(options: Options, names: Mapping[str, str]) -> Options:
 
 
 def _nearest(word: str, names: Mapping[str, str]) -> str:
-    """Return what the class whose name is nearest is called in the current language, "" if none is near."""
+    """Return the nearest class's name in the current language, "" if none is near."""
     return next((language.called(names[name]) for name in get_close_matches(language.fold(word), names, 1)), "")

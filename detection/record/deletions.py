@@ -1,4 +1,4 @@
-"""Remember that a person had everything deleted that is kept of them in a chat, until late updates can't come any more.
+"""Remember a person's request to delete all their data in a chat, until no late update can arrive any more.
 
 A tombstone is written before anything is deleted. It keeps what was sent earlier from being stored again, it holds how
 far the work is (detection/work/erasure.py), so that another site continues after one that died, and it names nobody
@@ -74,12 +74,12 @@ class TakenOver(Exception):
 
 
 def is_key(prediction_id: str) -> bool:
-    """Return whether this is no id of a prediction but the key of a tombstone."""
+    """Return whether this is the key of a tombstone rather than a prediction's id."""
     return prediction_id.startswith(_KEY)
 
 
 def covers(chat_id: int, user_id: int | None, sent_at: datetime, author_id: int | None = None) -> bool:
-    """Return whether what that person sent there then was deleted since, by them or by the photo's author.
+    """Return whether a photo sent there at that time has been deleted since, by its sender or its author.
 
     Telegram's times have whole seconds. An author deletes in that group, or in their own chat what a guest was asked.
     """
@@ -167,7 +167,7 @@ def note_told(deletion: Deletion) -> None:
 
 
 def finish(deletion: Deletion) -> None:
-    """Record that all is done: the tombstone names nobody any more, and goes when late updates can't come."""
+    """Record that all is done: the tombstone no longer names anybody, and expires once no late update can arrive."""
     expires = int((deletion.at + _REMEMBERED).timestamp())
     _update(
         deletion.key,

@@ -1,4 +1,4 @@
-"""Write what was found as data for other programs: `docs/data.md`. VERSION counts changes of our own format."""
+"""Export the objects of a photo as data for other programs (docs/data.md). VERSION counts changes of our own format."""
 
 import json
 from collections.abc import Sequence

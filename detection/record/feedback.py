@@ -1,4 +1,4 @@
-"""What people say is wrong with an answer: one item for each photo, which the index by time lists for operators.
+"""Keep people's complaints about answers: one item per photo, which the index by time lists for operators.
 
 It goes with its photo (detection/work/operations.py, detection/work/erasure.py), and expires with it.
 """
@@ -23,7 +23,7 @@ _WORDS_AT_MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What was said, first at that time: the numbers of the boxes that are wrong, and whether something is missing."""
+    """Complaints about a photo, the first at that time: its wrong boxes by number, and if something was missed."""
 
     prediction_id: str
     at: datetime
@@ -40,7 +40,7 @@ class Feedback:
 
 
 def key(prediction_id: str) -> str:
-    """Return the key of what is said of a photo."""
+    """Return the key of a photo's complaints."""
     return f"feedback#{prediction_id}"
 
 
@@ -72,7 +72,7 @@ def add(prediction: Prediction, word: str) -> bool:
 
 
 def of(prediction_ids: Sequence[str]) -> dict[str, Feedback]:
-    """Return what was said of each of up to 100 photos, without those that nothing was said of."""
+    """Return the complaints about up to 100 photos, by id; photos without complaints are left out."""
     keys = [{"prediction_id": key(each)} for each in dict.fromkeys(prediction_ids)]
     table = settings.PREDICTIONS_TABLE
     if not keys:
@@ -84,12 +84,12 @@ def of(prediction_ids: Sequence[str]) -> dict[str, Feedback]:
 
 
 def newest(limit: int) -> list[str]:
-    """Return the ids of the photos that something was said of, newest first."""
+    """Return the ids of the photos with complaints, newest first."""
     return [item["prediction_id"].removeprefix(key("")) for item in _query(limit, timedelta(days=400))["Items"]]
 
 
 def count(since: timedelta, at_most: int) -> int:
-    """Return of how many photos something was said in that time, `at_most` if of more."""
+    """Return how many photos got complaints in that time, counting up to `at_most`."""
     return int(_query(at_most, since, Select="COUNT")["Count"])
 
 

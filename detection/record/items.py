@@ -1,4 +1,4 @@
-"""Convert predictions to DynamoDB items and back. Only here are times texts, and fractions Decimals: it has neither."""
+"""Convert predictions to DynamoDB items and back: DynamoDB keeps times as texts, and fractions as Decimals."""
 
 import struct
 from collections.abc import Mapping, Sequence
@@ -169,7 +169,7 @@ def read(item: dict[str, Any]) -> Prediction:
 
 
 def row(item: dict[str, Any]) -> Row:
-    """Return what a list shows of an item, however incomplete that is."""
+    """Return an item's row in a list, however incomplete the item is."""
     return Row(**{each.name: str(item.get(each.name, "")) for each in fields(Row)})
 
 

@@ -1,4 +1,4 @@
-"""Tell sites what the model knows, and how sure it has to be: the worker that loads it stores it in the table."""
+"""Keep the loaded model's classes and default confidence in the table, where the worker stores them for sites."""
 
 from collections.abc import Collection
 from decimal import Decimal
@@ -15,7 +15,7 @@ _AT_MOST = 5000
 
 
 def store(model: str, labels: Collection[str], confidence: float = LEAST) -> None:
-    """Store what the model that this process has loaded knows, and its default confidence. Raise botocore's errors."""
+    """Store the classes and default confidence of the model that this process has loaded. Raise botocore's errors."""
     aws.dynamodb().update_item(
         TableName=settings.PREDICTIONS_TABLE,
         Key=_KEY,
@@ -29,12 +29,12 @@ def store(model: str, labels: Collection[str], confidence: float = LEAST) -> Non
 
 
 def read() -> list[str]:
-    """Return the labels of the model that was loaded last; those of the default model before any was."""
+    """Return the labels of the last model loaded; those of the default model before that."""
     return [str(label) for label in _item().get("labels", ())] or list(language.PLURALS)
 
 
 def confidence() -> float:
-    """Return from which confidence on the model that was loaded last shows what it finds, unless somebody chose."""
+    """Return the default confidence of the last model loaded."""
     return float(_item().get("confidence", LEAST))
 
 

@@ -164,7 +164,7 @@ def seconds_since_newest() -> float | None:
 
 
 def waiting_before(created_at: datetime, most: int) -> int:
-    """Return how many photos that came before that time are not finished, at most about `most`."""
+    """Count the unfinished photos that came before that time, up to about `most`."""
     return sum(
         aws.dynamodb().query(
             TableName=settings.PREDICTIONS_TABLE,
@@ -180,7 +180,7 @@ def waiting_before(created_at: datetime, most: int) -> int:
 
 
 def waiting_since(limit: int) -> list[datetime]:
-    """Return when the first `limit` photos that are not finished came, oldest first."""
+    """Return the arrival times of the `limit` oldest unfinished photos, oldest first."""
     found: list[datetime] = []
     for status in (Status.PROCESSING, Status.QUEUED):
         response = aws.dynamodb().query(
@@ -197,7 +197,7 @@ def waiting_since(limit: int) -> list[datetime]:
 
 
 def unanswered(finished_before: datetime) -> Iterator[tuple[str, int]]:
-    """Yield (prediction_id, chat_id) of what was finished before that time and nobody is sending, oldest first.
+    """Yield (prediction_id, chat_id) of answers ready before that time that nobody is sending, oldest first.
 
     A pending answer may have been postponed; one that is being sent is free once its sender's lease has run out.
     """
@@ -209,7 +209,7 @@ def unanswered(finished_before: datetime) -> Iterator[tuple[str, int]]:
 
 
 def unfinished(status: Status, left_before: datetime, untouched_since: datetime) -> Iterator[Prediction]:
-    """Yield predictions of that status, created or reopened before one time, sent or begun last before the other.
+    """Yield predictions of that status, created or reopened before one time and last sent or begun before the other.
 
     The index finds them; they are read again, as they are now. An incomplete item is left to the operator: it must not
     hold up the others.

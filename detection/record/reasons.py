@@ -1,6 +1,6 @@
-"""Say why a photo has no result: by a code and values, which its item holds next to the English sentence of the two.
+"""Say why a photo has no result, by a code and values; its item holds them next to the English sentence they make.
 
-Items that the release before this one wrote, or wrote last, have the sentence alone. One table reads them.
+Items last written by an earlier release have the sentence alone. One table reads those sentences.
 """
 
 import re
@@ -62,18 +62,18 @@ class Refused(ValueError):
     """A photo cannot be processed, for a reason that its sender is told."""
 
     def __init__(self, code: Code, **values: str) -> None:
-        """Take the reason apart."""
+        """Make the reason from a code and its values."""
         self.reason = Reason(code, values)
         super().__init__(str(self.reason))
 
 
 def wordings(code: Code) -> tuple[str, ...]:
-    """Return how this release and earlier ones say it."""
+    """Return the sentences of this release and of earlier ones for a code."""
     return code.value, *_EARLIER.get(code, ())
 
 
 def of(error: str) -> Reason:
-    """Return what an English sentence says, of this release or an earlier one; others are an operator's own words."""
+    """Return the reason behind an English sentence of any release so far; others are an operator's own words."""
     for code, pattern in _PATTERNS:
         if found := pattern.fullmatch(error):
             return Reason(code, found.groupdict())

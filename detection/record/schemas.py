@@ -1,4 +1,4 @@
-"""What travels along the path of a photo: a prediction, its detections, and what operators did to it."""
+"""Define what travels along the path of a photo: a prediction, its detections, and what operators did to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -218,7 +218,7 @@ class Prediction:
 
     @property
     def with_album(self) -> bool:
-        """Return whether it is answered together with others of its album, for all that its own item tells.
+        """Return whether it is answered together with its album, as far as its own item tells.
 
         What failed is answered at once, and what an operator has reopened comes later.
         """
@@ -232,7 +232,7 @@ class Prediction:
 
 
 def results_of(prediction_id: str) -> tuple[str, ...]:
-    """Return where all lies in the bucket that a worker makes of a photo."""
+    """Return the keys in the bucket of all that a worker makes from a photo."""
     kinds = (".jpg", ".copy.jpg", ".full.jpg")
     return (*(f"results/{prediction_id}{kind}" for kind in kinds), *_more_frames(prediction_id))
 

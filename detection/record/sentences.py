@@ -1,4 +1,4 @@
-"""What the work tells the sender of a photo that it cannot answer, by the code that the photo's item holds.
+"""Tell senders why their photo has no answer: one sentence for each code that an item can hold.
 
 To reword a sentence, keep its earlier words in detection/record/reasons.py, which reads the items of earlier releases.
 Its code and the names of its values stay, because items hold them: a sentence with other values gets a code of its own.

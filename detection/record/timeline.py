@@ -1,4 +1,4 @@
-"""The story of one photo, from its item: what happened when, how long each step took, and what to do now."""
+"""Tell the story of one photo from its item: what happened when, how long each step took, and what to do now."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +33,7 @@ def total_ms(prediction: Prediction) -> int | None:
 
 
 def refused(prediction: Prediction) -> bool:
-    """Return whether it failed because of its file, which is nobody's task."""
+    """Return whether it failed because of its file or its sender, so that operators have nothing to do."""
     return never_stored(prediction) or (prediction.reason is not None and prediction.reason.refused)
 
 
@@ -66,7 +66,7 @@ def readable(milliseconds: int | None) -> str:
 
 
 def advice(prediction: Prediction, photo_gone: bool = False) -> str:
-    """Return what an operator can expect or should do now; `photo_gone` if the photo is known to be stored no more."""
+    """Return what an operator can expect or should do now; `photo_gone` if the photo is no longer stored."""
     match prediction.status, prediction.delivery:
         case Status.QUEUED, _ if not prediction.enqueued_at:
             return "Its job has not been sent yet. The sweep sends it within two minutes."

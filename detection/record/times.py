@@ -1,4 +1,4 @@
-"""Times of items: in Python aware datetimes in UTC, on the wire ISO 8601 with milliseconds and a Z."""
+"""Convert the times of items: aware datetimes in UTC here, ISO 8601 with milliseconds and a Z on the wire."""
 
 from datetime import UTC, datetime, timedelta
 

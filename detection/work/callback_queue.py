@@ -72,7 +72,7 @@ class Calls:
             thread.start()
 
     def add(self, call: Call) -> bool:
-        """Take a call; return False if this process is leaving, or is full and no other chat has more calls."""
+        """Take a call; return False if this process is leaving, or is full of chats with fewer calls than this one."""
         with self._changed:
             chat = self._chats.get(call.chat_id) or _Chat(next(self._turns))
             if call.prediction_id in chat.calls:

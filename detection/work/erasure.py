@@ -29,7 +29,7 @@ _SETTINGS, _PAUSE = "settings#{user}", "pause#chat#{chat}"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A message that tells how a wait went on that nobody has to wait for any more."""
+    """A status message whose answer will not come any more."""
 
     chat_id: int
     message_id: int
@@ -37,14 +37,14 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Messages that a hundred photos leave, to be deleted; those in STORAGE_CHAT before the next page is asked for."""
+    """The messages left to delete by a hundred photos; delete those in STORAGE_CHAT before asking for the next page."""
 
     statuses: Sequence[Status] = ()
     pictures: Sequence[int] = ()
 
 
 def delete_all(deletion: Deletion) -> Iterator[Page]:
-    """Delete what was stored before, a page at a time; yield the messages that are left without a photo.
+    """Delete what was stored before the deletion, a page at a time; yield the messages that are left without a photo.
 
     Raise TakenOver if another run has begun.
     """
@@ -90,7 +90,7 @@ def _of_others(deletion: Deletion) -> Iterator[list[str]]:
 
 
 def _items(ids: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what is needed of these items, as they are now, even of those that can't be read as predictions."""
+    """Return the needed attributes of these items as they are now, even if they can't be read as predictions."""
     wanted: dict[str, Any] = {
         "Keys": [{"prediction_id": each} for each in ids],
         "ProjectionExpression": "prediction_id, chat_id, sender_id, author_id, album_id, delivery, status_message_id,"

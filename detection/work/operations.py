@@ -1,4 +1,4 @@
-"""What an operator can do to a job. Each function raises Refused, with the reason, if it makes no sense."""
+"""Do to a job what an operator asks for. Each function raises Refused, with the reason, if that makes no sense."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Know what a process of a worker does: how many jobs it has, whether one runs alone, and the CPU time of a photo."""
+"""Keep count of a worker's process: the jobs it has, whether one runs alone, and the CPU time of each photo."""
 
 import threading
 import time

@@ -31,7 +31,7 @@ _LOOK_SECONDS = 1.0
 
 
 class State(StrEnum):
-    """What the process of a machine can do: not yet, all, or no more than finish what it has."""
+    """What a machine's process can do: nothing yet, everything, or only finish its jobs."""
 
     STARTING = "starting"
     READY = "ready"
@@ -40,7 +40,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a machine said `at` a time: its process runs `since` then, on `busy` photos. A site has no model."""
+    """A machine's report `at` a time: its process has run `since` then and has `busy` photos. A site has no model."""
 
     at: datetime
     since: datetime
@@ -102,7 +102,7 @@ def write(machine: str, report: Report) -> None:
 
 
 def read(machines: Iterable[str]) -> dict[str, Report]:
-    """Return what these machines said last, by their ids, without those that said nothing."""
+    """Return the last reports of these machines by their ids, without machines that never reported."""
     found = {one: aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=_key(one)) for one in machines}
     return {one: _report(answer["Item"]) for one, answer in found.items() if "Item" in answer}
 

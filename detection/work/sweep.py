@@ -1,4 +1,4 @@
-"""Finish what a crash or a lost message left half done. Runs on the metric role, every 30 s; a second run is harmless.
+"""Finish what a crash or a lost message left half done, on the metric role every 30 s. A second run is harmless.
 
 No photo stays in a state forever: what is finished is delivered, what is queued gets a job, what is processed for too
 long is taken over, and the sender of what was given up is told. One sweep and one burial run at a time. Each stops
@@ -92,7 +92,7 @@ def _sweep(until: float) -> None:
 
 
 def _in_turn(undelivered: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
-    """Yield one answer of each chat, then the next of each, so that nobody waits for a chat with hundreds."""
+    """Yield one answer per chat, then the next one per chat, so that nobody waits behind a chat with hundreds."""
     chats: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
     for prediction_id, chat_id in undelivered:
         if len(chats[chat_id]) < ANSWERS_OF_A_CHAT:

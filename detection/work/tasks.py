@@ -184,7 +184,7 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
 
 
 def _asked(claimed: Prediction) -> Options:
-    """Return what is asked for: by a caption of its album, if its own asks for nothing; that may have come later."""
+    """Return the options to use: its album's if its own caption asks for nothing. They may have come later."""
     album = albums.find(claimed.album_id) if claimed.album_id and not claimed.captioned else None
     return album.options if album and album.options else claimed.options
 

@@ -1,4 +1,4 @@
-"""Know when the machine may take jobs and when it is about to go, and tell its Auto Scaling group when we are done.
+"""Watch when this machine may take jobs and when it has to go, and tell its Auto Scaling group when the work is done.
 
 A machine of the warm pool boots to be prepared, and is then stopped under whatever it does. So a worker only takes jobs
 while the group wants its machine in service, and nothing has announced its end.

@@ -86,7 +86,7 @@ class LoadModel(bootsteps.StartStopStep):
 
 
 class WaitForService(bootsteps.StartStopStep):
-    """Receive nothing until the machine may take jobs: one that is prepared for the warm pool is stopped any moment."""
+    """Receive nothing until the machine may take jobs: one prepared for the warm pool may be stopped any moment."""
 
     requires = (LoadModel,)
 
