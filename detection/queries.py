@@ -139,6 +139,24 @@ def seconds_since_newest() -> float | None:
     return (times.now() - created).total_seconds() if created else None
 
 
+def between(since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+    """Yield what the index by time has of each photo that came between two times, oldest first."""
+    pages = (
+        aws.dynamodb()
+        .get_paginator("query")
+        .paginate(
+            TableName=settings.PREDICTIONS_TABLE,
+            IndexName="by_time",
+            KeyConditionExpression="#kind = :photo AND created_at BETWEEN :since AND :until",
+            ProjectionExpression="prediction_id, created_at, #status, delivery, chat_id",
+            ExpressionAttributeNames={"#kind": items.KIND, "#status": "status"},
+            ExpressionAttributeValues=items.plain({":photo": items.PHOTO, ":since": since, ":until": until}),
+        )
+    )
+    for page in pages:
+        yield from page["Items"]
+
+
 def waiting_before(created_at: datetime, most: int) -> int:
     """Return how many photos that came before that time are not finished, at most about `most`."""
     return sum(
