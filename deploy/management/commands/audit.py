@@ -24,8 +24,8 @@ class Command(DataCommand):
     """Judge the photos of some hours by the table, the bucket, the dead letters and the logs."""
 
     help = (
-        "Check that each photo has exactly one answer, or a reason. Looks for answers that are missing, doubled or given "
-        "up, and for what is left of deleted photos. Exits with 1 if it names any. Needs dynamodb:Query, BatchGetItem, "
+        "Check that each photo has exactly one answer, or a reason. Looks for answers that are missing, doubled or "
+        "given up, and for what is left of deleted photos. Exits with 1 if it names any. Needs dynamodb:Query, BatchGetItem, "
         "s3:ListBucket, logs:StartQuery and GetQueryResults, and on the dead letters sqs:GetQueueAttributes, "
         "ReceiveMessage and ChangeMessageVisibility."
     )
