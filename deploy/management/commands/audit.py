@@ -25,9 +25,9 @@ class Command(DataCommand):
 
     help = (
         "Check that each photo has exactly one answer, or a reason. Looks for answers that are missing, doubled or "
-        "given up, and for what is left of deleted photos. Exits with 1 if it names any. Needs dynamodb:Query, BatchGetItem, "
-        "s3:ListBucket, logs:StartQuery and GetQueryResults, and on the dead letters sqs:GetQueueAttributes, "
-        "ReceiveMessage and ChangeMessageVisibility."
+        "given up, and for what is left of deleted photos. Exits with 1 if it names any. Needs dynamodb:Query "
+        "and BatchGetItem, s3:ListBucket, logs:StartQuery and GetQueryResults, and on the dead letters "
+        "sqs:GetQueueAttributes, ReceiveMessage and ChangeMessageVisibility."
     )
     interrupted = "Interrupted. Nothing was changed."
     needs = ("JOBS_QUEUE_URL", "PREDICTIONS_TABLE", "IMAGES_BUCKET")
