@@ -14,7 +14,8 @@ import pytest
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions
+from detection.record import predictions
+from detection.work import callback
 from tests.support import finished
 from tests.support.processes import wait_until
 

@@ -11,8 +11,9 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from detection import dead_letters, deletions, queries, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import deletions, queries, times
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.work import dead_letters
 
 # What is younger may be under way: a machine boots, Telegram is slow, an answer is tried again.
 LATE = timedelta(hours=1)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detection.model.detector import FLOOR
-from detection.schemas import EVERYTHING, Detection, Options
+from detection.record.schemas import EVERYTHING, Detection, Options
 
 
 @dataclass(frozen=True, slots=True)

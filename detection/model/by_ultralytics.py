@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from detection.model import weights
 from detection.model.detector import FLOOR
-from detection.schemas import LEAST, Detection
+from detection.record.schemas import LEAST, Detection
 
 
 class Loaded:

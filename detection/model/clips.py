@@ -7,12 +7,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from detection import sentences
-from detection.image_headers import UnreadableImage
 from detection.model.boxed import Boxed
 from detection.model.decoding import CLIPS
 from detection.model.detector import BOXES_AT_MOST
-from detection.schemas import FRAMES_AT_MOST, Detection
+from detection.picture.image_headers import UnreadableImage
+from detection.record.schemas import FRAMES_AT_MOST, Detection
+from detection.record.sentences import Code
 
 log = structlog.get_logger()
 
@@ -74,5 +74,4 @@ def _more(boxes: Sequence[Detection], others: Sequence[Detection]) -> bool:
 
 def _about_clip(error: UnreadableImage) -> UnreadableImage:
     """Return the error with a sentence about clips, unless it is about their size."""
-    about_images = (sentences.NO_IMAGE, sentences.DAMAGED, sentences.TOO_MUCH)
-    return UnreadableImage(sentences.NO_CLIP) if str(error) in about_images else error
+    return error if error.reason.code is Code.TOO_MANY_PIXELS else UnreadableImage(Code.NO_CLIP)

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.schemas import Detection
+from detection.record.schemas import Detection
 
 # Least confidence of what is found: most of it is not shown, but somebody may ask for it.
 FLOOR = 0.1

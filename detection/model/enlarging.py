@@ -6,11 +6,11 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from detection.image_headers import UnreadableImage
 from detection.model import decoding
 from detection.model.boxed import Boxed
 from detection.model.decoding import DECODER
 from detection.picture import full_size, pixels
+from detection.picture.image_headers import UnreadableImage
 from detection.picture.render import Scene
 from detection.picture.strips import TooLarge
 

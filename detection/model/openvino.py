@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from detection.model import compiling
 from detection.model.detector import BOXES_AT_MOST, FLOOR
 from detection.model.letterbox import Placement, Size, choose, letterbox, shapes
-from detection.schemas import LEAST, Detection
+from detection.record.schemas import LEAST, Detection
 
 # IoU above which two boxes are one object: ultralytics' default for `predict`.
 OVERLAP = 0.7

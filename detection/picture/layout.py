@@ -8,7 +8,7 @@ import numpy as np
 
 from detection.picture import labels, palette, text
 from detection.picture.palette import Colour
-from detection.schemas import Detection
+from detection.record.schemas import Detection
 
 # Room around a label's words, in CSS pixels of a phone.
 _PADDING = 2

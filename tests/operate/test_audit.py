@@ -16,8 +16,8 @@ from botsite import aws, pause
 from deploy import stacks
 from deploy.audit import photos
 from deploy.service import Service
-from detection import deletions, items, times
-from detection.schemas import Act, Delivery, Prediction, Status
+from detection.record import deletions, items, times
+from detection.record.schemas import Act, Delivery, Prediction, Status
 from tests.support import emulators, letters
 
 SERVICE = Service("audited")

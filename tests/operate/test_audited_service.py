@@ -2,7 +2,7 @@
 
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import times
+from detection.record import times
 from tests.support.provisioning import run
 
 

@@ -17,7 +17,7 @@ from deploy.audit.photos import Found
 from deploy.management import arguments
 from deploy.management.base import DataCommand
 from deploy.service import DEFAULT_PREFIX, Service
-from detection import times
+from detection.record import times
 
 
 class Command(DataCommand):
