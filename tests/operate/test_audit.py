@@ -17,7 +17,9 @@ from deploy import stacks
 from deploy.audit import photos
 from deploy.service import Service
 from detection.record import deletions, items, times
+from detection.record.reasons import Reason
 from detection.record.schemas import Act, Delivery, Prediction, Status
+from detection.record.sentences import Code
 from tests.support import emulators, letters
 
 SERVICE = Service("audited")
@@ -94,7 +96,7 @@ def audit(folder: Path, since: str = "6h") -> tuple[dict[str, int], dict[str, st
 
 
 def test_answered_photos_are_fine(service: dict[str, str], tmp_path: Path) -> None:
-    answered, refused = photo(service), photo(service, status=Status.FAILED, error="That's no photo.")
+    answered, refused = photo(service), photo(service, status=Status.FAILED, reason=Reason(Code.DAMAGED))
     gone = photo(service, delivery=Delivery.UNDELIVERABLE)
     new = photo(service, status=Status.QUEUED, delivery=Delivery.PENDING, created_at=times.now(), finished_at=None)
     outcomes, kinds, code = audit(logs(tmp_path, answered, refused))
