@@ -123,7 +123,7 @@ def test_picture_links_expire_within_ten_minutes(admin: Operator, answered: Pred
 def test_link_leads_to_buckets_region() -> None:
     env = {"AWS_REGION": "eu-central-1", "IMAGES_BUCKET": "photos-1", "DJANGO_SETTINGS_MODULE": "botsite.settings"}
     credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "PATH": os.environ["PATH"]}
-    code = "import django; django.setup(); from detection import images; print(images.link('photos/p1'))"
+    code = "import django; django.setup(); from detection.record import images; print(images.link('photos/p1'))"
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, cwd=ROOT, env=env | credentials, capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("https://photos-1.s3.eu-central-1.amazonaws.com/photos/p1?X-Amz-Algorithm=AWS4-")

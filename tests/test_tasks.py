@@ -18,8 +18,9 @@ print(*sorted({entry["task"] for entry in app.conf.beat_schedule.values()}))
 
 def test_worker_finds_tasks_by_their_names() -> None:
     env = os.environ | {"DJANGO_SETTINGS_MODULE": "botsite.settings", "DJANGO_SECRET_KEY": "x"}
-    command = [sys.executable, "-c", WORKER]
-    found = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [sys.executable, "-c", WORKER], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+    )
     assert found.returncode == 0, found.stderr
     tasks, scheduled = found.stdout.splitlines()[-2:]
     assert tasks.split() == NAMES

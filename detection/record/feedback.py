@@ -23,7 +23,7 @@ _WORDS_AT_MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """Complaints about a photo, the first at that time: its wrong boxes by number, and if something was missed."""
+    """Complaints about a photo, the first at that time: wrong boxes by number, and whether something was missed."""
 
     prediction_id: str
     at: datetime

@@ -25,6 +25,8 @@ _REASONS = {f"#{name}": name for name in ("prediction_id", "finished_at", "error
 _AT_ONCE = 100
 # Each has up to 300 boxes, which take 5 KB each while they are read.
 _WHOLE_AT_ONCE = 10
+# A page of them is answered in time, whatever else is in the table.
+_BETWEEN_AT_ONCE = 1000
 
 # What shows that work on a prediction goes on. A queued one that is reopened keeps the time when it was begun before.
 _TOUCHES = {Status.QUEUED: ("enqueued_at",), Status.PROCESSING: ("enqueued_at", "started_at")}
@@ -161,6 +163,25 @@ def seconds_since_newest() -> float | None:
         return math.inf
     created = times.parse(response["Items"][0]["created_at"])
     return (times.now() - created).total_seconds() if created else None
+
+
+def between(since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+    """Yield what the index by time has of each photo that came between two times, oldest first."""
+    pages = (
+        aws.dynamodb()
+        .get_paginator("query")
+        .paginate(
+            PaginationConfig={"PageSize": _BETWEEN_AT_ONCE},
+            TableName=settings.PREDICTIONS_TABLE,
+            IndexName="by_time",
+            KeyConditionExpression="#kind = :photo AND created_at BETWEEN :since AND :until",
+            ProjectionExpression="prediction_id, created_at, #status, delivery, chat_id",
+            ExpressionAttributeNames={"#kind": items.KIND, "#status": "status"},
+            ExpressionAttributeValues=items.plain({":photo": items.PHOTO, ":since": since, ":until": until}),
+        )
+    )
+    for page in pages:
+        yield from page["Items"]
 
 
 def waiting_before(created_at: datetime, most: int) -> int:
