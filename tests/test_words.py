@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from botsite import language
 from botsite.bot.people import knows
-from botsite.bot.words import captions, language, names, replies
-from detection.choosing import resolve
-from detection.schemas import Options, Unknown
+from botsite.bot.words import captions, replies
+from botsite.language import names
+from detection.record.choosing import resolve
+from detection.record.schemas import Options, Unknown
 
 LABELS = tuple(language.PLURALS)
 TABLE = Path(__file__).parent / "fixtures" / "everyday_words.txt"
