@@ -63,7 +63,7 @@ class Command(DataCommand):
 
     def _print(self, found: Found, since: datetime) -> None:
         console = self.console()
-        console.print(f"{len(found.photos)} photos since {since:%Y-%m-%d %H:%M} UTC")
+        console.print(f"{_photos(len(found.photos))} since {since:%Y-%m-%d %H:%M} UTC")
         for outcome, number in found.outcomes.most_common():
             if number:
                 console.print(f"  {number:>7}  {outcome}")
@@ -74,7 +74,11 @@ class Command(DataCommand):
         for breach in found.breaches:
             table.add_row(breach.prediction_id, breach.kind, breach.seen)
         console.print(table)
-        console.print(f"{len(found.breaches)} break the promise. `trace ID` tells what happened to one.")
+        console.print(f"The promise was broken for {_photos(len(found.breaches))}: `trace ID` tells what happened.")
+
+
+def _photos(number: int) -> str:
+    return f"{number} photo{'' if number == 1 else 's'}"
 
 
 def _answers(folder: Path | None, service: Service, since: datetime, until: datetime) -> Counter[str]:
