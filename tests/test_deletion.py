@@ -16,8 +16,6 @@ from django.conf import settings
 
 from botsite import aws, rate_limit
 from botsite.bot.answers import waiting
-from botsite.bot.buttons import redraw
-from botsite.bot.buttons.looks import Look
 from botsite.bot.incoming import guests, updates, welcome
 from botsite.bot.people import erase, preferences
 from botsite.bot.people.preferences import Preferences
@@ -384,15 +382,6 @@ def test_photo_on_its_way_makes_nothing(stack: LocalStack, user: TelegramUser, k
     wait_until(lambda: not traces(stack, user.chat_id))
     assert bucket(stack) == before_deletion
     assert not [call for call in control.calls("sendPhoto", user.chat_id) if call.status == 200]
-
-
-def test_second_look_during_deletion_leaves_nothing(stack: LocalStack, user: TelegramUser) -> None:
-    prediction = predictions.find(stored(user.chat_id).prediction_id)
-    assert prediction
-    assert deletions.begin(person(user), user.send_text("x"))
-    with pytest.raises(images.ImageGone):
-        run(redraw.look_deeper(prediction, 1, Look(10)))
-    assert all_of(user.chat_id) == [prediction.prediction_id]
 
 
 @pytest.mark.parametrize("author_deleted", [False, True])

@@ -48,7 +48,7 @@ def options(user: TelegramUser, photo: bytes, caption: str | None = None) -> Opt
 def test_message_changes_in_place(user: TelegramUser) -> None:
     message = menu(user)
     assert "25 %" in str(message.text)
-    for text, then in (("Surer", "40 %"), ("Labels off", "Labels: off"), ("Blur people", "People: blurred")):
+    for text, then in (("Show less", "40 %"), ("Labels off", "Labels: off"), ("Blur people", "People: blurred")):
         assert press(user, message, text) == ""
         assert then in str(again(user, message).text)
     assert preferences.read(user.chat_id) == Preferences(least=0.4, labels=False, blur=True)
@@ -95,7 +95,7 @@ def test_language_is_chosen_by_its_own_name(user: TelegramUser) -> None:
 
 def test_pressed_twice_changes_once(user: TelegramUser) -> None:
     message = menu(user)
-    data = next(str(button.data) for button in message.buttons if button.text == "Surer")
+    data = next(str(button.data) for button in message.buttons if button.text == "Show less")
     # The second time, the button may have gone.
     for query in [user.press(message.message_id, data, altered=late) for late in (False, True)]:
         assert user.wait_for_answer(query).text == ""
@@ -114,9 +114,9 @@ def test_old_buttons_make_no_settings_after_deletion(user: TelegramUser) -> None
     question = user.wait_for_reply(user.send_text("/delete_my_data"))
     assert press(user, question, erase.DELETE) == erase.AT_IT
     user.wait_for(lambda each: each.message_id == question.message_id and "I've deleted" in (each.text or ""))
-    assert press(user, message, "Surer") == preferences.TOO_OLD
+    assert press(user, message, "Show less") == preferences.TOO_OLD
     assert predictions.find_item(preferences.key(user.chat_id)) is None
-    assert press(user, menu(user), "Surer") == ""
+    assert press(user, menu(user), "Show less") == ""
 
 
 @pytest.mark.parametrize(

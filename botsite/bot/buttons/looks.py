@@ -15,14 +15,14 @@ from detection.record.choosing import choose
 from detection.record.schemas import LEAST, PERSON, Detection, Options, Prediction
 from detection.record.sentences import noop
 
-LOOK, CROPS, DATA, ORIGINAL, DEEPER, WRONG, BACK = "look", "crops", "data", "orig", "deeper", "wrong", "back"
-# Percent; the steps that "surer" and "less sure" go through. The model's candidates end at the first: below that it
-# looks once more, and gives what it has down to DEEPEST.
+LOOK, CROPS, DATA, ORIGINAL, WRONG, BACK = "look", "crops", "data", "orig", "wrong", "back"
+# Percent; the steps at which more or less is shown. The model's candidates end at the first, unless a caption asks for
+# less, down to DEEPEST.
 DEEPEST = 5
 STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
 _CLASSES_AT_MOST = 3
 _DATA = re.compile(r"(?P<least>\d{1,2})(?P<labels>[01])(?P<blur>[01])(?P<only>\d{0,2})", re.ASCII)
-SURER, LESS_SURE = noop("Surer"), noop("Less sure")
+SHOW, HIDE = noop("Show {number} more"), noop("Hide {number}")
 LABELS_ON, LABELS_OFF = noop("Labels on"), noop("Labels off")
 BLUR_ON, BLUR_OFF = noop("Blur people"), noop("Show people")
 EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Cut out"), noop("Data")
@@ -77,13 +77,6 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     if prediction.clip or (prediction.detections and not prediction.candidates):
         return []
     found = shown(prediction, look)
-    deepest = prediction.floor_percent or STEPS[0]
-    # Where nothing at all was found, all other levels show the same.
-    lower = [step for step in (DEEPEST, *STEPS) if deepest <= step < look.least] if prediction.candidates else []
-    higher = [step for step in STEPS if step > look.least]
-    levels = [(SURER, look.at(higher[0]))] if higher and found else []
-    levels += [(LESS_SURE, look.at(lower[-1]))] if lower else []
-    again = [] if lower or prediction.floor_percent else [_button(prediction, gettext(LESS_SURE), look, DEEPER)]
     people = any(box.label == PERSON for box in prediction.candidates)
     ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if found else []
     ways += [(BLUR_OFF if look.blur else BLUR_ON, replace(look, blur=not look.blur))] if people else []
@@ -91,7 +84,7 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     original = [_button(prediction, gettext(ORIGINAL_TEXT), look, ORIGINAL)] if prediction.shrunk and found else []
     wrong = [_button(prediction, gettext(WRONG_TEXT), look, WRONG)] if prediction.candidates else []
     rows = [
-        [_button(prediction, gettext(text), other) for text, other in levels] + again,
+        _levels(prediction, look),
         _classes(prediction, look),
         [_button(prediction, gettext(text), other) for text, other in ways]
         + [_button(prediction, gettext(text), look, action) for action, text in more],
@@ -108,6 +101,19 @@ def read(prediction: Prediction, data: str) -> Look | None:
         return None
     only = labels[int(match["only"])] if match["only"] else ""
     return Look(int(match["least"]), only, match["labels"] == "1", match["blur"] == "1")
+
+
+def _levels(prediction: Prediction, look: Look) -> list[Button]:
+    """Return buttons for the next steps at which something appears, or goes while something else stays."""
+    steps = STEPS if prediction.floor_percent is None else (DEEPEST, *STEPS)
+    now, numbers = len(shown(prediction, look)), {step: len(shown(prediction, look.at(step))) for step in steps}
+    more = [step for step in steps if step < look.least and numbers[step] > now][-1:]
+    fewer = [step for step in steps if step > look.least and 0 < numbers[step] < now][:1]
+    return [
+        _button(prediction, gettext(text).format(number=abs(numbers[step] - now)), look.at(step))
+        for text, steps_there in ((SHOW, more), (HIDE, fewer))
+        for step in steps_there
+    ]
 
 
 def _classes(prediction: Prediction, look: Look) -> list[Button]:

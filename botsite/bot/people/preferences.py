@@ -128,6 +128,7 @@ TEXT = noop(
     "This is how I answer all photos that you send; what a caption asks for comes first.\n\n"
     "Shown: what I'm at least {percent} % sure of\nLabels: {labels}\nPeople: {people}\nLanguage: {language}"
 )
+MORE, LESS = noop("Show more"), noop("Show less")
 ON, OFF = noop("on"), noop("off")
 BLURRED, SHOWN = noop("blurred"), noop("shown")
 AS_APP, LIKE_APP = noop("that of your app"), noop("Like my app")
@@ -221,8 +222,8 @@ def _keyboard(chosen: Preferences, percent: int, user_id: int) -> list[list[Butt
     labels = looks.LABELS_OFF if chosen.labels else looks.LABELS_ON
     blur = looks.BLUR_OFF if chosen.blur else looks.BLUR_ON
     rows = [
-        [_button(user_id, looks.SURER, _LEAST, step) for step in higher]
-        + [_button(user_id, looks.LESS_SURE, _LEAST, step) for step in lower],
+        [_button(user_id, MORE, _LEAST, step) for step in lower]
+        + [_button(user_id, LESS, _LEAST, step) for step in higher],
         [
             _button(user_id, labels, _LABELS, int(not chosen.labels)),
             _button(user_id, blur, _BLUR, int(not chosen.blur)),
