@@ -77,7 +77,7 @@ def test_object_in_all_frames_is_counted_once() -> None:
     most = most_at_once([[dogs[0]], [dogs[1], cat], [dogs[2], dogs[3]], []])
     assert most == [dogs[2], dogs[3], cat]
     assert most_at_once([[dogs[0]], [dogs[1]], [dogs[2]]]) == [dogs[1]]
-    assert found.of_clip(most).startswith("Most at once: 2 dogs, 1 cat\n\n")
+    assert found.of_clip(most) == "Most at once: 2 dogs, 1 cat"
 
 
 def test_clip_stores_no_more_than_a_photo() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from botsite.bot.people import erase, preferences
 from botsite.bot.people.preferences import Preferences
-from botsite.bot.words import captions
+from botsite.bot.words import captions, found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
 from detection.record import known_classes, predictions, queries
@@ -48,10 +48,15 @@ def options(user: TelegramUser, photo: bytes, caption: str | None = None) -> Opt
 def test_message_changes_in_place(user: TelegramUser) -> None:
     message = menu(user)
     assert "25 %" in str(message.text)
-    for text, then in (("Show less", "40 %"), ("Labels off", "Labels: off"), ("Blur people", "People: blurred")):
+    for text, then in (
+        ("Show less", "40 %"),
+        ("Labels off", "Labels: off"),
+        ("Blur people", "People: blurred"),
+        ("Say where", "are: yes"),
+    ):
         assert press(user, message, text) == ""
         assert then in str(again(user, message).text)
-    assert preferences.read(user.chat_id) == Preferences(least=0.4, labels=False, blur=True)
+    assert preferences.read(user.chat_id) == Preferences(least=0.4, labels=False, blur=True, where=True)
     assert press(user, message, preferences.DEFAULTS) == ""
     assert preferences.read(user.chat_id) == preferences.NONE
     assert len([each for each in user.messages() if each.from_bot]) == 1
@@ -69,6 +74,13 @@ def test_photos_are_answered_as_chosen(user: TelegramUser, photo: bytes) -> None
     preferences._write(user.chat_id, Preferences(least=0.6, labels=False))
     assert options(user, photo) == Options(least=0.6, labels=False)
     assert all(box.confidence >= 0.6 for box in newest(user).detections)
+
+
+def test_sentence_comes_for_those_who_choose_it(user: TelegramUser, photo: bytes) -> None:
+    preferences._write(user.chat_id, Preferences(where=True))
+    answer = user.wait_for_reply(user.send_photo(photo))
+    assert answer.caption == found.caption(newest(user).detections, where=True)
+    assert "\n\n" in str(answer.caption)
 
 
 def test_caption_comes_first(user: TelegramUser, photo: bytes) -> None:

@@ -93,17 +93,53 @@ def test_captions_fit(code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "counts", "sentence"),
     [
-        ("en", "2 people, 1 bus, and perhaps a dog", "Two people on the left, a bus behind them."),
-        ("de", "2 Personen, 1 Bus und vielleicht ein Hund", "Zwei Personen links, dahinter ein Bus."),
-        ("es", "2 personas, 1 autobús y quizá un perro", "Dos personas a la izquierda, un autobús detrás."),
-        ("ru", "2 человека, 1 автобус и, возможно, собака", "2 человека слева, позади — автобус."),
-        ("ar", "شخصان، حافلة، وربما كلب", "شخصان على اليسار، وفي الخلف حافلة."),
+        (
+            "en",
+            "2 or 3 people, 1 bus, and perhaps 1 dog",
+            "2 people on the left, 1 bus in the middle, perhaps 1 dog on the right.",
+        ),
+        (
+            "de",
+            "2 oder 3 Personen, 1 Bus und vielleicht 1 Hund",
+            "2 Personen links, 1 Bus in der Mitte, vielleicht 1 Hund rechts.",
+        ),
+        (
+            "es",
+            "2-3 personas, 1 autobús y quizá 1 perro",
+            "2 personas a la izquierda, 1 autobús en el centro, quizá 1 perro a la derecha.",
+        ),
+        (
+            "ru",
+            "2 или 3 человека, 1 автобус и, возможно, 1 собака",
+            "2 человека слева, 1 автобус посередине, возможно, 1 собака справа.",
+        ),
+        ("ar", "2 أو 3 أشخاص، حافلة، وربما كلب", "شخصان على اليسار، حافلة في الوسط، ربما كلب على اليمين."),
     ],
 )
 def test_captions_are_grammatical(code: str, counts: str, sentence: str) -> None:
     with language.speaking(code):
-        text = found.caption([*boxes("person", 2, 0.3), BUS, *boxes("dog", 1, confidence=0.3)])
+        text = found.caption(
+            [*boxes("person", 2, 0.3), *boxes("person", 1, confidence=0.3), BUS, *boxes("dog", 1, 0.8, confidence=0.3)],
+            where=True,
+        )
     assert text.split("\n\n") == [counts, sentence]
+
+
+@pytest.mark.parametrize(
+    ("code", "texts"),
+    [
+        ("de", ["1 oder 2 Katzen", "1 bis 5 Katzen", "Vielleicht 1 Bus, 1 Auto und 2 weitere"]),
+        ("es", ["1-2 gatos", "1-5 gatos", "Quizá 1 autobús, 1 coche y 2 más"]),
+        ("ru", ["1 или 2 кошки", "1–5 кошек", "Возможно, 1 автобус, 1 автомобиль и ещё 2"]),
+        ("ar", ["قطتان على الأكثر (1 أو 2)", "من 1 إلى 5 قطط", "ربما حافلة، سيارة وشيئان آخران"]),
+    ],
+)
+def test_doubt_is_grammatical(code: str, texts: list[str]) -> None:
+    cat, unsure = boxes("cat", 1), boxes("cat", 4, confidence=0.3)
+    others = [box for label in ("bus", "car", "dog") for box in boxes(label, 1, confidence=0.3)]
+    with language.speaking(code):
+        found_in = [[*cat, *unsure[:1]], [*cat, *unsure], [*unsure[:1], *others]]
+        assert [found.counts(each) for each in found_in] == texts
 
 
 @pytest.mark.parametrize(

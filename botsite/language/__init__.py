@@ -116,13 +116,6 @@ def called(label: str, number: int = 1) -> str:
     return isolated(name) if name.isascii() else name
 
 
-def called_one(label: str) -> str:
-    """Return what one object with this label is called in a sentence in the current language: "ein Hund"."""
-    name = gettext(one(label))
-    # A class that the catalogue lacks has no article: "a" would be English.
-    return called(label) if name == one(label) and current() != ENGLISH else name
-
-
 def several(label: str) -> str:
     """Return what such objects are called in general in the current language: "dogs"."""
     name = gettext(f"all {plural(label)}")

@@ -106,6 +106,7 @@ def options(asked: Options) -> dict[str, Any]:
         "blur": asked.blur,
         "form": asked.form,
         "unknown": unknown,
+        "where": asked.where,
     } | least
 
 
@@ -155,6 +156,7 @@ def read_options(stored: Mapping[str, Any]) -> Options:
         blur=bool(stored.get("blur", False)),
         form=Form(stored.get("form", "")),
         unknown=tuple(Unknown(each["word"], each["nearest"]) for each in stored.get("unknown", ())),
+        where=bool(stored.get("where", False)),
     )
 
 

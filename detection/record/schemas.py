@@ -71,7 +71,7 @@ class Unknown:
 class Options:
     """What the sender of a photo asks for: classes (all if empty), least confidence (LEAST if None), how it is shown.
 
-    `blur` makes people unrecognisable.
+    `blur` makes people unrecognisable; `where` adds a sentence for people who don't see the picture.
     """
 
     only: tuple[str, ...] = ()
@@ -80,6 +80,7 @@ class Options:
     blur: bool = False
     form: Form = Form.PICTURE
     unknown: tuple[Unknown, ...] = ()
+    where: bool = False
 
 
 # The class whose objects can be made unrecognisable.

@@ -226,8 +226,8 @@ async def _caption(prediction: Prediction) -> str:
 
 def _found(prediction: Prediction) -> str:
     if prediction.clip and len(prediction.frame_keys) > 1:
-        return found.of_clip(prediction.detections)
-    return found.caption(prediction.detections)
+        return found.of_clip(prediction.detections, where=prediction.options.where)
+    return found.caption(prediction.detections, where=prediction.options.where)
 
 
 async def _nothing(prediction: Prediction) -> str:

@@ -82,6 +82,6 @@ async def _send_file(prediction: Prediction, message_id: int, content: bytes, ca
 
 def _caption(prediction: Prediction, wanted: Look) -> str:
     if boxes := looks.shown(prediction, wanted):
-        return found.caption(boxes)
+        return found.caption(boxes, where=prediction.options.where)
     only = looks.options(prediction, wanted).only
     return replies.none_of(only) if only else replies.nothing_found()

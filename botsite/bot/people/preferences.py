@@ -1,4 +1,4 @@
-"""What a person prefers for all their photos: language, confidence, labels, blurred people. A caption overrides it.
+"""What a person prefers for all their photos: language, confidence, labels, blur, a sentence. A caption overrides it.
 
 One item of the table for each person who has chosen something. A site knows it for a few seconds.
 """
@@ -42,11 +42,12 @@ class Preferences:
     least: float | None = None
     labels: bool = True
     blur: bool = False
+    where: bool = False
 
     @property
     def options(self) -> Options:
         """Return what a photo of theirs asks for if its caption says nothing else."""
-        return replace(EVERYTHING, least=self.least, labels=self.labels, blur=self.blur)
+        return replace(EVERYTHING, least=self.least, labels=self.labels, blur=self.blur, where=self.where)
 
 
 NONE = Preferences()
@@ -99,6 +100,7 @@ def _write(user_id: int, chosen: Preferences) -> None:
         "language": chosen.language,
         "labels": chosen.labels,
         "blur": chosen.blur,
+        "where": chosen.where,
         # A deletion leaves what is chosen after it.
         "chosen_at": times.text(times.now()),
     }
@@ -112,6 +114,7 @@ def _preferences(item: Mapping[str, Any]) -> Preferences:
         least=None if least is None else float(least),
         labels=bool(item.get("labels", True)),
         blur=bool(item.get("blur", False)),
+        where=bool(item.get("where", False)),
     )
 
 
@@ -125,19 +128,22 @@ def _remember(user_id: int, found: Preferences) -> None:
 
 CHOOSE = "set"
 TEXT = noop(
-    "This is how I answer all photos that you send; what a caption asks for comes first.\n\n"
-    "Shown: what I'm at least {percent} % sure of\nLabels: {labels}\nPeople: {people}\nLanguage: {language}"
+    "Settings for all your photos. A caption can override them.\n\nShown: anything I'm at least {percent} % sure about"
+    "\nLabels: {labels}\nPeople: {people}\nA sentence that says where things are: {where}\nLanguage: {language}"
 )
 MORE, LESS = noop("Show more"), noop("Show less")
 ON, OFF = noop("on"), noop("off")
 BLURRED, SHOWN = noop("blurred"), noop("shown")
+YES, NO = noop("yes"), noop("no")
+SAY_WHERE, NOT_WHERE = noop("Say where"), noop("Don't say where")
 AS_APP, LIKE_APP = noop("that of your app"), noop("Like my app")
 LANGUAGE, BACK, DEFAULTS = noop("Language"), noop("Back"), noop("Back to the defaults")
 IN_PRIVATE = noop("That's between you and me: send me /{command} in our private chat.")
 NOT_YOURS = noop("These are somebody else's settings.")
 TOO_OLD = noop("You've deleted your settings since. Send /settings for new ones.")
 UNKNOWN = noop("I don't know this button any more. Send /settings again.")
-_LEAST, _LABELS, _BLUR, _LANGUAGE, _LIST, _NONE, _SHOW = "least", "labels", "blur", "language", "list", "none", "show"
+_LEAST, _LABELS, _BLUR, _WHERE, _LANGUAGE = "least", "labels", "blur", "where", "language"
+_LIST, _NONE, _SHOW = "list", "none", "show"
 
 
 @command("settings")
@@ -200,6 +206,7 @@ _CHANGES: dict[str, Callable[[Preferences, str], Preferences | None]] = {
     _LEAST: _least,
     _LABELS: lambda before, value: replace(before, labels=value == "1"),
     _BLUR: lambda before, value: replace(before, blur=value == "1"),
+    _WHERE: lambda before, value: replace(before, where=value == "1"),
     _LANGUAGE: _language,
     _NONE: lambda before, value: NONE,
     _LIST: lambda before, value: before,
@@ -212,6 +219,7 @@ def _text(chosen: Preferences, percent: int) -> str:
         percent=percent,
         labels=gettext(ON if chosen.labels else OFF),
         people=gettext(BLURRED if chosen.blur else SHOWN),
+        where=gettext(YES if chosen.where else NO),
         language=language.available().get(chosen.language) or gettext(AS_APP),
     )
 
@@ -228,7 +236,8 @@ def _keyboard(chosen: Preferences, percent: int, user_id: int) -> list[list[Butt
             _button(user_id, labels, _LABELS, int(not chosen.labels)),
             _button(user_id, blur, _BLUR, int(not chosen.blur)),
         ],
-        [_button(user_id, LANGUAGE, _LIST)] if len(language.available()) > 1 else [],
+        [_button(user_id, NOT_WHERE if chosen.where else SAY_WHERE, _WHERE, int(not chosen.where))]
+        + ([_button(user_id, LANGUAGE, _LIST)] if len(language.available()) > 1 else []),
         [_button(user_id, DEFAULTS, _NONE)] if chosen != NONE else [],
     ]
     return [row for row in rows if row]

@@ -4,7 +4,7 @@ A screen reader reads the caption. Telegram takes no text for the picture itself
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from botsite import language
 from botsite.bot.words import replies
@@ -13,8 +13,8 @@ from detection.record.schemas import Detection, Prediction
 from detection.record.sentences import noop
 
 CAPTION_LENGTH = 1024
-# The sentence names the largest groups, and leaves the rest to the counts.
-_GROUPS = 4
+# Of what the model is not sure of, so many classes are named; the rest is a number.
+_DOUBTFUL = 2
 # A third of the width is left, a third right; what is wider than this is in the middle, wherever its centre is.
 _LEFT, _RIGHT, _WIDE = 1 / 3, 2 / 3, 0.6
 _PLACES = {
@@ -22,76 +22,81 @@ _PLACES = {
     "middle": noop("{objects} in the middle"),
     "right": noop("{objects} on the right"),
 }
-_NUMBERS = {
-    2: noop("two"), 3: noop("three"), 4: noop("four"), 5: noop("five"), 6: noop("six"), 7: noop("seven"),
-    8: noop("eight"), 9: noop("nine"),
-}  # fmt: skip
-
 Group = list[Detection]
 
 
-def caption(detections: Sequence[Detection]) -> str:
-    """Return the counts and, where it fits in a caption, the sentence."""
+def caption(detections: Sequence[Detection], *, where: bool = False) -> str:
+    """Return the counts and, if asked for and where it fits in a caption, the sentence."""
     numbers = counts(detections)
-    text = f"{numbers}\n\n{sentence(detections)}"
+    text = f"{numbers}\n\n{sentence(detections)}" if where else numbers
     return text if len(text) <= CAPTION_LENGTH else numbers
 
 
 def counts(detections: Sequence[Detection]) -> str:
-    """Return "3 people, 1 bus, and perhaps a dog": the most frequent first, at most CAPTION_LENGTH characters."""
-    sure, unsure = (_ordered(detections, unsure=unsure) for unsure in (False, True))
+    """Return "3 or 4 people, 1 bus, and perhaps 1 dog": the most frequent first, at most CAPTION_LENGTH characters."""
+    least, most = Counter(box.label for box in detections if not box.unsure), Counter(box.label for box in detections)
     comma = gettext(", ")
-    text = comma.join(numbered(number, label) for label, number in sure)
-    if sure and unsure and len({label for label, _ in (*sure, *unsure)}) == 1:
-        text = _and_more(text, unsure[0][1])
-    elif unsure:
-        form = gettext("{sure}, and perhaps {unsure}") if sure else gettext("Perhaps {unsure}")
-        text = form.format(sure=text, unsure=_listed([_some(number, label) for label, number in unsure]))
+    text = comma.join(_between(number, most[label], label) for label, number in _ordered(least))
+    if doubtful := _ordered({label: number for label, number in most.items() if label not in least}):
+        form = gettext("{sure}, and perhaps {unsure}") if text else gettext("Perhaps {unsure}")
+        text = form.format(sure=text, unsure=_doubtful(doubtful))
     if len(text) <= CAPTION_LENGTH:
         return text
     return text[: CAPTION_LENGTH - 1].rpartition(comma)[0] + comma + "…"
 
 
-def numbered(number: int, label: str, words: str = "") -> str:
-    """Return "3 dogs", or the number in `words`; in some languages the name alone says one, or two."""
+def numbered(number: int, label: str) -> str:
+    """Return "3 dogs"; in some languages the name alone says one, or two."""
     form = ngettext("{number} {name}", "{number} {name}", number)
-    return form.format(number=words or number, name=language.called(label, number))
+    return form.format(number=number, name=language.called(label, number))
 
 
 def sentence(detections: Sequence[Detection], *, one_picture: bool = True) -> str:
-    """Return "Two people on the left, a bus behind them.": what a person who looks at the boxes would say first.
+    """Return "2 people on the left, 1 bus behind them.": what a person who looks at the boxes would say first.
 
-    It tells of what the model is sure of, or that all is possible if it is sure of nothing. Between boxes of several
-    pictures, it sees no relation.
+    It names each class: those that the model is not sure of with a "perhaps". Between boxes of several pictures it sees
+    no relation.
     """
-    sure = [box for box in detections if not box.unsure]
-    groups = _groups(sure or detections)
+    sure = {box.label for box in detections if not box.unsure}
+    groups = _groups([box for box in detections if not box.unsure or box.label not in sure])
     backdrop = _backdrop(groups) if one_picture else None
     front = [group for group in groups if group is not backdrop]
     parts = [_placed(place, there) for place in _PLACES if (there := [one for one in front if _third(one[0]) == place])]
     if backdrop is not None:
         parts.append(_behind(backdrop, front))
     text = gettext(", ").join(parts)
-    text = text if sure else gettext("Perhaps {unsure}").format(unsure=text)
     return gettext("{sentence}.").format(sentence=text[:1].upper() + text[1:])
 
 
-def _ordered(detections: Sequence[Detection], *, unsure: bool) -> list[tuple[str, int]]:
-    numbers = Counter(box.label for box in detections if box.unsure is unsure)
+def _ordered(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(numbers.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
-def _some(number: int, label: str) -> str:
-    """Return "a dog", "two dogs", "12 dogs"."""
-    if number == 1:
-        return language.called_one(label)
-    return numbered(number, label, gettext(_NUMBERS[number]) if number in _NUMBERS else "")
+def _between(least: int, most: int, label: str) -> str:
+    """Return "3 dogs", "3 or 4 dogs" or "3 to 5 dogs"."""
+    if least == most:
+        return numbered(most, label)
+    if most == least + 1:
+        form = ngettext("{least} or {most} {name}", "{least} or {most} {name}", most)
+    else:
+        form = ngettext("{least} to {most} {name}", "{least} to {most} {name}", most)
+    return form.format(least=least, most=most, name=language.called(label, most))
 
 
-def _and_more(sure: str, number: int) -> str:
-    """Return "1 dog, and perhaps two more"."""
-    form = ngettext("{sure}, and perhaps one more", "{sure}, and perhaps {number} more", number)
-    return form.format(sure=sure, number=gettext(_NUMBERS[number]) if number in _NUMBERS else number)
+def _doubtful(numbers: Sequence[tuple[str, int]]) -> str:
+    """Return "2 dogs and 1 cat", or "2 dogs, 1 cat and 3 more"."""
+    things = [numbered(number, label) for label, number in numbers[:_DOUBTFUL]]
+    rest = sum(number for _, number in numbers[_DOUBTFUL:])
+    if not rest:
+        return _listed(things)
+    form = ngettext("{things} and {number} more", "{things} and {number} more", rest)
+    return form.format(things=gettext(", ").join(things), number=rest)
+
+
+def _group(group: Group) -> str:
+    """Return "2 dogs", or "perhaps 2 dogs"."""
+    text = numbered(len(group), group[0].label)
+    return gettext("perhaps {things}").format(things=text) if group[0].unsure else text
 
 
 def _listed(things: Sequence[str]) -> str:
@@ -101,12 +106,11 @@ def _listed(things: Sequence[str]) -> str:
 
 
 def _groups(detections: Sequence[Detection]) -> list[Group]:
-    """Return objects with the same label in the same third of the photo, left to right; the largest groups only."""
+    """Return objects with the same label in the same third of the photo, left to right."""
     groups: dict[tuple[str, str], Group] = {}
     for box in detections:
         groups.setdefault((box.label, _third(box)), []).append(box)
-    largest = sorted(groups.values(), key=lambda group: -sum(box.width * box.height for box in group))[:_GROUPS]
-    return sorted(largest, key=_centre)
+    return sorted(groups.values(), key=_centre)
 
 
 def _third(box: Detection) -> str:
@@ -121,7 +125,7 @@ def _centre(group: Group) -> float:
 
 def _placed(place: str, groups: Sequence[Group]) -> str:
     """Return "a square and two circles in the middle"."""
-    return gettext(_PLACES[place]).format(objects=_listed([_some(len(group), group[0].label) for group in groups]))
+    return gettext(_PLACES[place]).format(objects=_listed([_group(group) for group in groups]))
 
 
 def _backdrop(groups: Sequence[Group]) -> Group | None:
@@ -147,7 +151,7 @@ def _behind(group: Group, others: Sequence[Group]) -> str:
         if things != ["person"] and len(things) == 1
         else gettext("{objects} behind them")
     )
-    return form.format(objects=_some(len(group), group[0].label))
+    return form.format(objects=_group(group))
 
 
 def of_album(photos: Sequence[Prediction]) -> str:
@@ -159,7 +163,7 @@ def of_album(photos: Sequence[Prediction]) -> str:
     lines = [_line(number, photo) for number, photo in enumerate(photos, 1)] if _found(photos) else []
     notes = next((replies.not_understood(photo.options) for photo in photos if photo.options.unknown), "")
     for number, photo in enumerate(photos):
-        if photo.detections:
+        if photo.detections and photo.options.where:
             longer = [*lines[:number], f"{lines[number]}. {sentence(photo.detections)}", *lines[number + 1 :]]
             lines = longer if len("\n\n".join([text, "\n".join(longer), notes])) <= CAPTION_LENGTH else lines
     for part in filter(None, ("\n".join(lines), notes)):
@@ -168,11 +172,11 @@ def of_album(photos: Sequence[Prediction]) -> str:
     return text
 
 
-def of_clip(detections: Sequence[Detection]) -> str:
-    """Return "Most at once: 2 people, 1 dog" and where they are, or the counts alone if only they fit in a caption."""
+def of_clip(detections: Sequence[Detection], *, where: bool = False) -> str:
+    """Return "Most at once: 2 people, 1 dog" as `caption` does, or the counts alone if only they fit in a caption."""
     numbers = counts(detections)
     text = gettext("Most at once: {counts}").format(counts=numbers)
-    longest = f"{text}\n\n{sentence(detections, one_picture=False)}"
+    longest = f"{text}\n\n{sentence(detections, one_picture=False)}" if where else text
     return next((each for each in (longest, text) if len(each) <= CAPTION_LENGTH), numbers)
 
 
