@@ -56,6 +56,7 @@ def test_chat_page_has_no_barriers(browser: Browser, stack: LocalStack, photo: b
     page = chat(browser, stack, "en", scheme)
     assert barriers(page) == []
     answer = talk(page, photo)
+    answer.get_by_role("button", name="More").click()
     answer.get_by_role("button", name="Data").click()
     expect(page.get_by_test_id("document")).to_be_visible()
     assert barriers(page) == []

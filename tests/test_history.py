@@ -4,11 +4,13 @@ import asyncio
 import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO
 from itertools import count
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from PIL import Image
 
 from botsite import aws, rate_limit
 from botsite.bot.buttons import complaints, looks
@@ -226,13 +228,11 @@ def test_model_tells_what_it_knows(stack: LocalStack, user: TelegramUser) -> Non
     assert "I don't know “xylophone”" in str(ask(user, "/what xylophone").text)
 
 
-def test_search_finds_part_plural_and_slip() -> None:
+def test_search_finds_words_plurals_and_slips() -> None:
     labels = ["person", "dog", "hot dog", "mouse"]
-    assert knows.search("dog", labels) == "Yes, I know: dog, hot dog."
-    assert knows.search("PEOPLE", labels) == "Yes, I know: person."
-    assert knows.search("mice", labels) == "Yes, I know: mouse."
-    assert knows.search("persn", labels) == "I don't know “persn”. Nearest to it: person."
-    assert len(knows.search("x" * 5000, labels)) < 100
+    found_for = [knows.search(word, labels) for word in ("dog", "PEOPLE", "mice", "persn")]
+    assert found_for == ["Yes: dogs.", "Yes: people.", "Yes: mice.", "Yes: people."]
+    assert len(knows.search("x" * 5000, labels)) < 300
 
 
 def test_long_lists_have_pages() -> None:
@@ -274,6 +274,7 @@ def test_wrong_box_is_told_by_two_presses(user: TelegramUser, photo: bytes) -> N
     assert asked
     first = asked.buttons[0]
     assert first.text.startswith("1. ")
+    assert user.download(asked) != user.download(answer)
     assert press(user, answer, first.text) == complaints.THANKS
     (number,) = feedback.of([identity])[identity].wrong
     assert prediction.candidates[number].label in first.text
@@ -293,10 +294,43 @@ def test_something_missed_is_told_once(user: TelegramUser, photo: bytes) -> None
     assert feedback.count(timedelta(days=1), 1000) == before + 1
 
 
+def test_praise_is_kept_and_is_no_complaint(user: TelegramUser, photo: bytes) -> None:
+    answer = user.wait_for_reply(user.send_photo(photo))
+    (identity,) = queries.latest_of_chat(user.chat_id)
+    assert press(user, answer, looks.RIGHT_TEXT) == complaints.THANKS
+    assert feedback.of([identity])[identity].words(None) == "right"
+    assert identity not in feedback.newest(50)
+    assert user.message(answer.message_id) == answer
+
+
+def test_empty_answer_can_be_complained_about(user: TelegramUser) -> None:
+    black = BytesIO()
+    Image.new("RGB", (640, 480)).save(black, "JPEG")
+    answer = user.wait_for_reply(user.send_photo(black.getvalue()))
+    (identity,) = queries.latest_of_chat(user.chat_id)
+    assert [button.text for button in answer.buttons] == [looks.RIGHT_TEXT, looks.WRONG_TEXT]
+    assert press(user, answer, looks.WRONG_TEXT) == complaints.THANKS
+    assert feedback.of([identity])[identity].missed
+
+
+def test_picture_wears_the_numbers_of_the_buttons() -> None:
+    labels = enumerate(["dog", "cat"] * 15)
+    boxes = [Detection(label, 0.9 - n / 100, 0.9 - n / 50, 0.5, 0.1, 0.1) for n, label in labels]
+    prediction = Prediction("0" * 32, 1, 2, "photos/x", candidates=tuple(boxes), classes={"dog": 16, "cat": 15})
+    there, drawn, options = complaints.numbered(prediction, looks.Look(25, labels=False))
+    buttons = [row for rows in complaints.keyboard(prediction, looks.Look(25)) for row in rows if row.text[0].isdigit()]
+    assert options.labels
+    assert len(drawn) == len(buttons) == 20
+    for box, button in zip(drawn, buttons, strict=True):
+        number, name = button.text.split(",")[0].split(". ")
+        assert (box.label, box.cx) == (number, boxes[int(button.data.split(":")[-1])].cx)
+        assert there.classes[number] == prediction.classes[name]
+
+
 def test_back_brings_buttons_back(user: TelegramUser, photo: bytes) -> None:
     answer = user.wait_for_reply(user.send_photo(photo))
     assert press(user, answer, looks.WRONG_TEXT) == ""
-    assert press(user, answer, complaints.BACK) == ""
+    assert press(user, answer, looks.BACK_TEXT) == ""
     assert user.message(answer.message_id).buttons == answer.buttons  # type: ignore[union-attr]
 
 
@@ -326,7 +360,7 @@ def test_every_box_has_button() -> None:
     look = looks.first(prediction)
     rows = complaints.keyboard(prediction, look)
     assert [button.text for row in rows for button in row] == [
-        "1. bus, 90 %", "2. dog, 60 %", complaints.MISSED, complaints.BACK,
+        "1. bus, 90 %", "2. dog, 60 %", complaints.MISSED, looks.BACK_TEXT,
     ]  # fmt: skip
     for button in (button for row in rows for button in row):
         _, _, written, *word = button.data.split(":")

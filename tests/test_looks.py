@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from botsite import aws
+from botsite import aws, language
 from botsite.bot.answers import answer as answer_of
 from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks, presses, redraw
@@ -25,6 +25,7 @@ from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection.picture import blur, render
 from detection.record import images, predictions, queries
 from detection.record.schemas import Detection, Options, Prediction
+from tests.support.buttons import data_of, press
 from tests.support.processes import wait_until
 
 _groups = count(-29_000, -1)
@@ -51,12 +52,6 @@ def newest(user: TelegramUser) -> Prediction:
     return prediction
 
 
-def press(user: TelegramUser, message: Message, text: str) -> str:
-    """Press the button that begins with a text; return the notice that shows, if any."""
-    data = next(button.data for button in message.buttons if button.text.startswith(text))
-    return user.wait_for_answer(user.press(message.message_id, str(data))).text
-
-
 def again(user: TelegramUser, message: Message) -> Message:
     """Return the message as it is now."""
     found = user.message(message.message_id)
@@ -80,7 +75,7 @@ def test_press_shows_only_one_class_without_another_job(user: TelegramUser, phot
     assert press(user, answer, label) == ""
     shown = again(user, answer)
     assert shown.caption == found.caption(
-        [box for box in before.detections if box.label == label.removeprefix("Only ")]
+        [box for box in before.detections if language.several(box.label) == label.removeprefix("Only ")]
     )
     assert len(from_bot(user)) == 1
     assert newest(user) == before
@@ -101,8 +96,11 @@ def test_labels_go_and_come_back(user: TelegramUser, photo: bytes) -> None:
 
 def test_pressed_twice_shows_once(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
-    data = next(str(button.data) for button in answer.buttons if button.text == "Labels off")
-    notices = [user.wait_for_answer(query).text for query in [user.press(answer.message_id, data) for _ in range(2)]]
+    data = data_of(answer, "Labels off")
+    notices = [
+        user.wait_for_answer(query).text
+        for query in [user.press(answer.message_id, data, altered=True) for _ in range(2)]
+    ]
     assert notices == ["", ""]
     assert len(from_bot(user)) == 1
 
@@ -111,9 +109,9 @@ def test_press_counts_though_its_query_is_too_old(user: TelegramUser, stack: Loc
     control, answer = TelegramControl(stack.telegram_url), answered(user, photo)
     reason = "Bad Request: query is too old and response timeout expired or query ID is invalid"
     rule = control.fault("answerCallbackQuery", "bad_request", description=reason)
-    user.press(answer.message_id, next(str(button.data) for button in answer.buttons if button.text == "Labels off"))
+    user.press(answer.message_id, data_of(answer, "Labels off"), altered=True)
     wait_until(lambda: control.faults_fired(rule) == 1)
-    assert "Labels on" in [button.text for button in again(user, answer).buttons]
+    assert data_of(again(user, answer), "Labels on")
     assert settled(control, user) == (200,)
 
 
@@ -121,7 +119,7 @@ def test_press_counts_though_its_query_is_too_old(user: TelegramUser, stack: Loc
 def test_edit_without_change_is_no_failure(user: TelegramUser, stack: LocalStack, photo: bytes, method: str) -> None:
     control, answer = TelegramControl(stack.telegram_url), answered(user, photo)
     rule = control.fault(method, "bad_request", chat_id=user.chat_id, description=NOT_MODIFIED)
-    assert press(user, answer, "Labels off" if method == "editMessageMedia" else "Something") == ""
+    assert press(user, answer, "Labels off" if method == "editMessageMedia" else "More") == ""
     assert control.faults_fired(rule) == 1
     assert settled(control, user) == (200,)
 
@@ -129,8 +127,8 @@ def test_edit_without_change_is_no_failure(user: TelegramUser, stack: LocalStack
 def test_pressing_all_the_time_keeps_nobody_else_waiting(user: TelegramUser, stack: LocalStack, photo: bytes) -> None:
     other = TelegramUser(stack.telegram_url, user.chat_id + 700_000)
     answer, others = answered(user, photo), answered(other, photo)
-    data = next(str(button.data) for button in answer.buttons if button.text == "Data")
-    pressed = [user.press(answer.message_id, data) for _ in range(12)]
+    data = data_of(answer, "Data")
+    pressed = [user.press(answer.message_id, data, altered=True) for _ in range(12)]
     assert press(other, others, "Labels off") == ""
     assert {user.wait_for_answer(query).text for query in pressed} <= {"", presses.FAILED, presses.ALREADY}
 
@@ -177,8 +175,11 @@ def test_objects_are_cut_out(user: TelegramUser, photo: bytes) -> None:
 @pytest.mark.parametrize("text", ["Cut out", "Data"])
 def test_what_is_pressed_twice_comes_once(user: TelegramUser, photo: bytes, text: str) -> None:
     answer = answered(user, photo)
-    data = next(str(button.data) for button in answer.buttons if button.text == text)
-    notices = [user.wait_for_answer(query).text for query in [user.press(answer.message_id, data) for _ in range(2)]]
+    data = data_of(answer, text)
+    notices = [
+        user.wait_for_answer(query).text
+        for query in [user.press(answer.message_id, data, altered=True) for _ in range(2)]
+    ]
     assert sorted(notices) == ["", presses.ALREADY]
     assert len(from_bot(user)) == 1 + (1 if text == "Data" else min(10, len(newest(user).detections)))
 
@@ -223,10 +224,11 @@ def test_file_of_another_kind_is_shown_by_its_copy(user: TelegramUser, photo: by
 
 def test_missing_photo_is_told(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
+    data = data_of(answer, "Labels off")
     images.delete(newest(user).image_key)
-    assert press(user, answer, "Labels off") == presses.GONE
+    assert user.wait_for_answer(user.press(answer.message_id, data, altered=True)).text == presses.GONE
     predictions.delete(newest(user).prediction_id)
-    assert press(user, answer, "Labels off") == presses.GONE
+    assert user.wait_for_answer(user.press(answer.message_id, data, altered=True)).text == presses.GONE
     assert again(user, answer) == answer
 
 
@@ -234,7 +236,8 @@ def test_only_its_sender_changes_answer_in_group(stack: LocalStack, photo: bytes
     group = next(_groups)
     sender, other = (TelegramUser(stack.telegram_url, group, user_id=number) for number in (911, 912))
     answer = answered(sender, photo)
-    assert press(other, answer, "Labels off") == presses.NOT_YOURS
+    data = data_of(answer, "Labels off")
+    assert other.wait_for_answer(other.press(answer.message_id, data, altered=True)).text == presses.NOT_YOURS
     assert again(sender, answer) == answer
 
 
@@ -250,12 +253,13 @@ def test_answer_of_earlier_release_has_no_buttons(stack: LocalStack, user: Teleg
 
 def test_every_button_leads_to_its_look() -> None:
     for look in (Look(25), Look(10, blur=True), Look(90, "dog", labels=False)):
-        for button in (button for row in looks.keyboard(ANSWERED, look) for button in row):
-            action, prediction_id, data = button.data.split(":")
+        rows = looks.keyboard(ANSWERED, look) + looks.more_buttons(ANSWERED, look)
+        for button in (button for row in rows for button in row):
+            action, prediction_id, data, *_ = button.data.split(":")
             assert looks.read(ANSWERED, data) is not None
             assert len(button.data.encode()) <= 64
             assert prediction_id == ANSWERED.prediction_id
-            assert action in ("look", "crops", "data", "wrong")
+            assert action in ("look", "crops", "data", "wrong", "more", "back")
 
 
 @pytest.mark.parametrize("data", ["", "2511x", "9", "25119", "251102", "２５11", "2521", "25" * 20])
@@ -293,13 +297,30 @@ def test_all_classes_of_caption_stay_chosen() -> None:
 def test_missing_class_stays_chosen() -> None:
     asked = replace(ANSWERED, detections=(), options=Options(only=("zebra",)))
     assert looks.shown(asked, looks.first(asked).at(10)) == []
-    assert "zebras" in redraw._caption(asked, looks.first(asked))
+    assert "zebras" in redraw.caption(asked, looks.first(asked))
+
+
+@given(st.lists(st.builds(replace, st.just(DOG), label=st.sampled_from("abcde"), confidence=st.floats(0.1, 1))))
+def test_answer_has_two_rows_of_buttons_at_most(boxes: list[Detection]) -> None:
+    prediction = replace(ANSWERED, candidates=tuple(boxes), detections=())
+    *_, last = rows = looks.keyboard(prediction, looks.first(prediction))
+    assert len(rows) <= 2
+    assert max(map(len, rows)) <= 3
+    assert [button.text for button in last][-2:] == ["👍", "👎"]
+
+
+def test_only_is_offered_for_what_is_surely_there() -> None:
+    cat = replace(PERSON, label="cat", confidence=0.4)
+    prediction = replace(ANSWERED, candidates=(PERSON, cat))
+    texts = [button.text for row in looks.keyboard(prediction, Look(25)) for button in row]
+    assert [text for text in texts if text.startswith("Only")] == ["Only people"]
+    assert not looks.more_buttons(prediction, Look(25))[1][0].text.startswith("Only")
 
 
 def test_everything_is_more_than_one_class() -> None:
     asked = replace(ANSWERED, options=Options(only=("person",)))
     assert looks.shown(asked, Look(15)) == [PERSON, DOG]
-    assert "dogs" in redraw._caption(asked, Look(90, "dog"))
+    assert "dogs" in redraw.caption(asked, Look(90, "dog"))
 
 
 def test_blurred_people_cannot_be_told_apart() -> None:
@@ -350,7 +371,10 @@ def test_original_size_comes_as_file(user: TelegramUser, photo: bytes) -> None:
 
 
 def test_original_size_is_left_out_where_it_is_the_same(user: TelegramUser, photo: bytes) -> None:
-    assert "Original size" not in [button.text for button in answered(user, photo).buttons]
+    answered(user, photo)
+    texts = [button.text for row in looks.more_buttons(newest(user), looks.first(newest(user))) for button in row]
+    assert "Data" in texts
+    assert "Original size" not in texts
 
 
 def test_missing_original_is_told(user: TelegramUser, photo: bytes) -> None:

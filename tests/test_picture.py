@@ -1,5 +1,6 @@
 """The picture that answers a photo can be read on a phone, by the colour-blind too, and hides little of the photo."""
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def objects(draw: st.DrawFn) -> list[Detection]:
         confidence = draw(st.floats(0.25, 1))
         found.append(Detection(draw(st.sampled_from(sorted(CLASSES))), confidence, cx, cy, width, height))
     return found
+
+
+@given(objects(), SIZES)
+def test_numbers_for_names_are_all_drawn(found: list[Detection], size: tuple[int, int]) -> None:
+    numbered = [replace(box, label=str(number), confidence=0.9) for number, box in enumerate(found, 1)]
+    layout = lay_out(numbered, {}, *size)
+    assert [label.words for label in layout.labels] == [box.label for box in numbered]
+    assert not layout.legend
 
 
 def test_class_has_one_colour_in_every_photo() -> None:

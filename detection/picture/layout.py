@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detection.picture import labels, palette, text
 from detection.picture.palette import Colour
@@ -12,6 +13,8 @@ from detection.record.schemas import Detection
 
 # Room around a label's words, in CSS pixels of a phone.
 _PADDING = 2
+# A name of so few letters is as short as a number, which saves nothing in its place.
+_SHORT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,14 @@ def lay_out(detections: Sequence[Detection], classes: Mapping[str, int], width: 
     scale, boxes = Scale(width), _in_pixels(detections, width, height)
     colours = [palette.colour(classes.get(found.label, len(classes))) for found in detections]
     names = [f"{found.label}?" if found.unsure else found.label for found in detections]
-    places = labels.place(boxes, [scale.label(name) for name in names], scale.label("00"), (width, height))
+    found_places = labels.place(boxes, [scale.label(name) for name in names], scale.label("00"), (width, height))
+    places = [
+        place or (_corner(box) if len(found.label) <= _SHORT else None)
+        for place, box, found in zip(found_places, boxes, detections, strict=True)
+    ]
     numbers = _numbers(places, detections)
     placed = [
-        Label(str(numbers[index]) if place.number_only else names[index], place.left, place.top, colours[index])
+        Label(str(numbers.get(index, names[index])), place.left, place.top, colours[index])
         for index, place in enumerate(places)
         if place
     ]
@@ -95,9 +102,17 @@ def _in_pixels(detections: Sequence[Detection], width: int, height: int) -> labe
     return np.asarray((np.hstack([centres - halves, centres + halves]) * ([width, height] * 2)).round())
 
 
+def _corner(box: NDArray[np.float64]) -> labels.Place:
+    return labels.Place(round(box[0]), round(box[1]), number_only=True)
+
+
 def _numbers(places: Sequence[labels.Place | None], detections: Sequence[Detection]) -> dict[int, int]:
     """Return the number of each object that has room for one only, by its index: class by class, left to right."""
-    numbered = [index for index, place in enumerate(places) if place and place.number_only]
+    numbered = [
+        index
+        for index, (place, found) in enumerate(zip(places, detections, strict=True))
+        if place and place.number_only and len(found.label) > _SHORT
+    ]
     numbered.sort(key=lambda index: (detections[index].label, detections[index].cx))
     return {index: number for number, index in enumerate(numbered, 1)}
 

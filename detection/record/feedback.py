@@ -1,4 +1,4 @@
-"""Keep people's complaints about answers: one item per photo, which the index by time lists for operators.
+"""Keep what people say of answers: one item per photo. The index by time lists complaints for operators.
 
 It goes with its photo (detection/work/operations.py, detection/work/erasure.py), and expires with it.
 """
@@ -16,27 +16,27 @@ from detection.record import items, predictions, times
 from detection.record.schemas import Prediction
 
 _KIND = "feedback"
-# Something that is in the photo was not found. Anything else is the number of a candidate.
-MISSED = "missed"
+# The answer is right; something that is in the photo was not found. Anything else is the number of a wrong candidate.
+RIGHT, MISSED = "right", "missed"
 _WORDS_AT_MOST = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """Complaints about a photo, the first at that time: wrong boxes by number, and whether something was missed."""
+    """What was said of an answer, first at that time: wrong boxes by number, whether something was missed, praise."""
 
     prediction_id: str
     at: datetime
     wrong: tuple[int, ...]
     missed: bool
+    right: bool = False
 
     def words(self, prediction: Prediction | None) -> str:
-        """Return "wrong: person, dog; something was missed", with labels as far as they are known."""
+        """Return "wrong: person, dog; something was missed; right", with labels as far as they are known."""
         boxes = prediction.candidates if prediction else ()
         wrong = ", ".join(boxes[each].label if each < len(boxes) else f"box {each + 1}" for each in self.wrong)
-        return "; ".join(
-            filter(None, [f"wrong: {wrong}" if wrong else "", "something was missed" if self.missed else ""])
-        )
+        said = {f"wrong: {wrong}": wrong, "something was missed": self.missed, "right": self.right}
+        return "; ".join(words for words, true in said.items() if true)
 
 
 def key(prediction_id: str) -> str:
@@ -45,19 +45,21 @@ def key(prediction_id: str) -> str:
 
 
 def add(prediction: Prediction, word: str) -> bool:
-    """Store that a box is wrong (its number) or that something was MISSED; return False if the photo is gone.
+    """Store that a box is wrong (its number), or something MISSED, or all RIGHT; return False if the photo is gone.
 
     The same said twice is stored once.
     """
+    # What is no complaint stays out of the index.
+    complaint = {} if word == RIGHT else {":kind": _KIND}
     aws.conditional(
         aws.dynamodb().update_item,
         Key={"prediction_id": key(prediction.prediction_id)},
-        UpdateExpression="SET #kind = :kind, created_at = if_not_exists(created_at, :now), expires_at = :expires"
-        " ADD words :word",
+        UpdateExpression=f"SET {'#kind = :kind, ' if complaint else ''}"
+        "created_at = if_not_exists(created_at, :now), expires_at = :expires ADD words :word",
         ConditionExpression="attribute_not_exists(words) OR size(words) < :most",
-        ExpressionAttributeNames={"#kind": items.KIND},
-        ExpressionAttributeValues={
-            ":kind": _KIND,
+        **({"ExpressionAttributeNames": {"#kind": items.KIND}} if complaint else {}),
+        ExpressionAttributeValues=complaint
+        | {
             ":now": times.text(times.now()),
             ":expires": _expires(prediction),
             ":word": {word},
@@ -111,7 +113,7 @@ def _read(item: Mapping[str, Any]) -> Feedback:
     words = set(item.get("words", ()))
     numbers = sorted(int(word) for word in words if word.isdecimal())
     at = times.latest(times.parse(item.get("created_at")))
-    return Feedback(item["prediction_id"].removeprefix(key("")), at, tuple(numbers), MISSED in words)
+    return Feedback(item["prediction_id"].removeprefix(key("")), at, tuple(numbers), MISSED in words, RIGHT in words)
 
 
 def _expires(prediction: Prediction) -> int:

@@ -11,23 +11,29 @@ from dataclasses import dataclass, replace
 from botsite import language
 from botsite.bot.telegram.sending import Button
 from botsite.language import gettext
+from detection.record import feedback
 from detection.record.choosing import choose
 from detection.record.schemas import LEAST, PERSON, Detection, Options, Prediction
 from detection.record.sentences import noop
 
-LOOK, CROPS, DATA, ORIGINAL, WRONG, BACK = "look", "crops", "data", "orig", "wrong", "back"
+LOOK, CROPS, DATA, ORIGINAL, WRONG, MORE, BACK = "look", "crops", "data", "orig", "wrong", "more", "back"
 # Percent; the steps at which more or less is shown. The model's candidates end at the first, unless a caption asks for
 # less, down to DEEPEST.
 DEEPEST = 5
 STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
-_CLASSES_AT_MOST = 3
+_CLASSES_AT_MOST = 4
 _DATA = re.compile(r"(?P<least>\d{1,2})(?P<labels>[01])(?P<blur>[01])(?P<only>\d{0,2})", re.ASCII)
 SHOW, HIDE = noop("Show {number} more"), noop("Hide {number}")
 LABELS_ON, LABELS_OFF = noop("Labels on"), noop("Labels off")
 BLUR_ON, BLUR_OFF = noop("Blur people"), noop("Show people")
 EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Cut out"), noop("Data")
-WRONG_TEXT = noop("Something's wrong")
-ORIGINAL_TEXT = noop("Original size")
+ORIGINAL_TEXT, MORE_TEXT, BACK_TEXT = noop("Original size"), noop("More ..."), noop("Back")
+# The same in every language.
+RIGHT_TEXT, WRONG_TEXT = "👍", "👎"
+
+
+# What drawing takes: a photo, the boxes in it that are shown, and how.
+Drawn = tuple[Prediction, list[Detection], Options]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +73,35 @@ def shown(prediction: Prediction, look: Look) -> list[Detection]:
     return choose(prediction.candidates or prediction.detections, options(prediction, look))
 
 
-def drawn(prediction: Prediction, look: Look) -> tuple[Prediction, list[Detection], Options]:
+def drawn(prediction: Prediction, look: Look) -> Drawn:
     """Return what drawing a look takes: the photo, its boxes and its options."""
     return prediction, shown(prediction, look), options(prediction, look)
 
 
 def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
-    """Return the buttons that lead from a look to its neighbours; none for clips and the first releases."""
+    """Return the buttons under an answer, in two rows at most; none for clips and the first releases."""
     if prediction.clip or (prediction.detections and not prediction.candidates):
         return []
+    more = [_button(prediction, gettext(MORE_TEXT), look, MORE)] if more_buttons(prediction, look)[1:] else []
+    right = [Button(RIGHT_TEXT, data(prediction, look, WRONG, feedback.RIGHT))]
+    wrong = [_button(prediction, WRONG_TEXT, look, WRONG)]
+    rows = [[*_levels(prediction, look), *_classes(prediction, look)[:1]], [*more, *right, *wrong]]
+    return [row for row in rows if row]
+
+
+def more_buttons(prediction: Prediction, look: Look) -> list[list[Button]]:
+    """Return the buttons behind "More", and the way back."""
     found = shown(prediction, look)
     people = any(box.label == PERSON for box in prediction.candidates)
     ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if found else []
     ways += [(BLUR_OFF if look.blur else BLUR_ON, replace(look, blur=not look.blur))] if people else []
-    more = ((CROPS, CROPS_TEXT), (DATA, DATA_TEXT)) if found else ()
-    original = [_button(prediction, gettext(ORIGINAL_TEXT), look, ORIGINAL)] if prediction.shrunk and found else []
-    wrong = [_button(prediction, gettext(WRONG_TEXT), look, WRONG)] if prediction.candidates else []
+    files = [(CROPS, CROPS_TEXT), (DATA, DATA_TEXT)] if found else []
+    files += [(ORIGINAL, ORIGINAL_TEXT)] if prediction.shrunk and found else []
     rows = [
-        _levels(prediction, look),
-        _classes(prediction, look),
-        [_button(prediction, gettext(text), other) for text, other in ways]
-        + [_button(prediction, gettext(text), look, action) for action, text in more],
-        [*original, *wrong],
+        [_button(prediction, gettext(BACK_TEXT), look, BACK)],
+        _classes(prediction, look)[1:],
+        [_button(prediction, gettext(text), other) for text, other in ways],
+        [_button(prediction, gettext(text), look, action) for action, text in files],
     ]
     return [row for row in rows if row]
 
@@ -117,14 +130,15 @@ def _levels(prediction: Prediction, look: Look) -> list[Button]:
 
 
 def _classes(prediction: Prediction, look: Look) -> list[Button]:
-    """Return buttons for the classes that are shown most, or the way back from one."""
+    """Return buttons for the classes that are surely there, most first, or the way back from one."""
     if look.only:
         return [_button(prediction, gettext(EVERYTHING), replace(look, only=""))]
-    numbers = Counter(box.label for box in shown(prediction, look))
-    if len(numbers) < 2:
+    found = shown(prediction, look)
+    numbers = Counter(box.label for box in found if not box.unsure)
+    if len({box.label for box in found}) < 2:
         return []
     return [
-        _button(prediction, gettext("Only {name}").format(name=language.called(label)), replace(look, only=label))
+        _button(prediction, gettext("Only {name}").format(name=language.several(label)), replace(look, only=label))
         for label, _ in numbers.most_common(_CLASSES_AT_MOST)
     ]
 

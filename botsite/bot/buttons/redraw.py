@@ -7,6 +7,7 @@ from botsite.bot.buttons import looks, presses
 from botsite.bot.buttons.looks import Look
 from botsite.bot.buttons.presses import look_button
 from botsite.bot.telegram import api, edits
+from botsite.bot.telegram.sending import Keyboard
 from botsite.bot.words import found, replies
 from detection.record import exports
 from detection.record.schemas import Prediction
@@ -21,15 +22,36 @@ async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
 
     A photo that was sent as a file stays one, at its full resolution.
     """
-    chat_id, text, keyboard = prediction.chat_id, _caption(prediction, wanted), looks.keyboard(prediction, wanted)
-    if not prediction.as_file:
-        picture = await drawing.in_turn(prediction, partial(drawing.picture, *looks.drawn(prediction, wanted)))
-        await edits.turn_into_photo(chat_id, message_id, picture, text, keyboard=keyboard)
-        return ""
-    async with drawing.FILES.turn(prediction):
-        picture, full = await drawing.undisturbed(partial(drawing.full, *looks.drawn(prediction, wanted)))
-        await edits.turn_into_document(chat_id, message_id, picture, text, keyboard=keyboard)
+    drawn, keyboard = looks.drawn(prediction, wanted), looks.keyboard(prediction, wanted)
+    full = await turn_into(message_id, drawn, caption(prediction, wanted), keyboard)
     return "" if full else SMALLER
+
+
+async def turn_into(message_id: int, drawn: looks.Drawn, caption: str, keyboard: Keyboard) -> bool:
+    """Turn a message into what is drawn; return False if that had to be smaller than the file. Raise as `look` does."""
+    prediction, *_ = drawn
+    if not prediction.as_file:
+        picture = await drawing.in_turn(prediction, partial(drawing.picture, *drawn))
+        await edits.turn_into_photo(prediction.chat_id, message_id, picture, caption, keyboard=keyboard)
+        return True
+    async with drawing.FILES.turn(prediction):
+        picture, full = await drawing.undisturbed(partial(drawing.full, *drawn))
+        await edits.turn_into_document(prediction.chat_id, message_id, picture, caption, keyboard=keyboard)
+    return full
+
+
+@look_button(looks.MORE, messages=0)
+async def more(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Put the other buttons under the answer."""
+    await edits.change_keyboard(prediction.chat_id, message_id, looks.more_buttons(prediction, wanted))
+    return ""
+
+
+@look_button(looks.BACK, messages=0)
+async def back(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Bring the answer's own buttons back."""
+    await edits.change_keyboard(prediction.chat_id, message_id, looks.keyboard(prediction, wanted))
+    return ""
 
 
 @look_button(looks.ORIGINAL, once=True)
@@ -39,7 +61,7 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
         return presses.UNKNOWN
     async with drawing.FILES.turn(prediction):
         picture = await drawing.undisturbed(partial(drawing.original, *looks.drawn(prediction, wanted)))
-        await _send_file(prediction, message_id, picture, _caption(prediction, wanted), "detections.jpg")
+        await _send_file(prediction, message_id, picture, caption(prediction, wanted), "detections.jpg")
     return ""
 
 
@@ -80,7 +102,8 @@ async def _send_file(prediction: Prediction, message_id: int, content: bytes, ca
     )
 
 
-def _caption(prediction: Prediction, wanted: Look) -> str:
+def caption(prediction: Prediction, wanted: Look) -> str:
+    """Return the text under a look."""
     if boxes := looks.shown(prediction, wanted):
         return found.caption(boxes, where=prediction.options.where)
     only = looks.options(prediction, wanted).only

@@ -123,10 +123,10 @@ async def _turn_into(chat_id: int, message_id: int, media: InputMedia, keyboard:
 
 @client.with_the_stored_token
 async def change_keyboard(chat_id: int, message_id: int, keyboard: Keyboard) -> None:
-    """Put other buttons under a message of the bot's."""
+    """Put other buttons under a message of the bot's; that takes no turn of its chat, as it is no message."""
     bot = await client.bot()
     with sending.unchanged_is_fine():
-        async with sending.turn(chat_id, "editMessageReplyMarkup", math.inf):
+        async with sending.turn(chat_id, "editMessageReplyMarkup", math.inf, taken=True):
             await bot.edit_message_reply_markup(chat_id, message_id, reply_markup=sending.keyboard_of(keyboard))
 
 

@@ -54,7 +54,7 @@ HELP = noop(
     "/what alone says what I can recognise, /settings changes how I answer, /history shows your photos again."
 )
 FEEDBACK = noop(
-    "Under each answer there's a button “Something's wrong”. Press it, then the box that is wrong, or “You missed "
+    "Under each answer there are 👍 and 👎. Press 👎, then the number of the box that is wrong, or “You missed "
     "something”. The operator of this bot sees it."
 )
 UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
