@@ -1,6 +1,7 @@
 """One person may send so many photos, on all sites together; some people may send none."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from django.conf import settings
 from botsite import aws
 from botsite.bot.incoming import limits, updates, welcome
 from botsite.bot.incoming.limits import Count, Limited, Most, Reached, Span
+from botsite.bot.people import history
 from botsite.bot.words import replies
 from botsite.language import speaking
 from botsite.staff import sections, time_ranges
@@ -24,7 +26,9 @@ from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, TelegramControl, TelegramUser
 from detection.record import predictions, queries, times
-from detection.record.schemas import Delivery, Status
+from detection.record.reasons import Reason
+from detection.record.schemas import Prediction, Status
+from detection.record.sentences import Code
 from tests.support import faulty, new_updates
 from tests.support.faulty import FaultySite
 from tests.support.processes import wait_until
@@ -238,9 +242,9 @@ def test_twenty_at_once_let_five_through(limited: Sites) -> None:
     kept_out = [each for each in found if each and each.status is Status.FAILED]
     assert (len(found), len(kept_out)) == (20, 15)
     wait_until(lambda: sum(call.method == "sendPhoto" for call in limited.calls(chat)) == 5)
-    # A few texts for all that are kept out, and nothing of them was stored.
-    assert 1 <= [call.method for call in limited.calls(chat)].count("sendMessage") <= 6
-    assert [each.delivery for each in kept_out].count(Delivery.DELIVERED) >= 9
+    # One text for all that are kept out, and nothing of them was stored.
+    wait_until(lambda: all(one.delivered for each in kept_out if (one := predictions.find(each.prediction_id))))
+    assert [call.method for call in limited.calls(chat)].count("sendMessage") == 1
     assert {each.photo_bytes for each in kept_out} == {None}
     assert {each.enqueued_at for each in kept_out} == {None}
     count = limits.read(item(chat))
@@ -253,16 +257,47 @@ def item(person: int) -> dict[str, Any] | None:
     return aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key).get("Item")
 
 
+def test_burst_is_told_once_with_numbers_in_time(stack: LocalStack, known_file: FileReference) -> None:
+    chat = next(_people)
+    user = TelegramUser(stack.telegram_url, chat)
+    for sites in two_sites(stack, known_file, PHOTOS_PER_MINUTE="6"):
+        sites.send(chat, 15)
+        wait_until(lambda: len([message for message in user.messages() if message.from_bot]) == 7)
+    (told,) = [str(message.text) for message in user.messages() if message.from_bot and message.text]
+    match = re.fullmatch(
+        r"I took 6 of your 15 photos: 6 a minute is the limit. Send me the rest again in (\d+) seconds.", told
+    )
+    assert match
+    assert 2 <= int(match[1]) <= 60
+    text, _ = history._page(chat, None, True)
+    assert [line.partition(". ")[0] for line in text.splitlines()] == list("12345")
+    assert "limit" not in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "age", "named"),
+    [
+        (Reason(Code.TOO_MANY, {"taken": "5", "sent": "9", "most": "5", "seconds": "40"}), 30, "in 40 seconds"),
+        (Reason(Code.TOO_MANY, {"taken": "5", "sent": "9", "most": "5", "seconds": "40"}), 41, "the rest again."),
+        (Reason(Code.LIMIT_MINUTE, {"most": "5", "time": "12:01:07"}), 61, "the rest again."),
+        (Reason(Code.LIMIT_DAY, {"most": "5", "time": "00:00"}), 0, "from 00:00 UTC"),
+        (Reason(Code.LIMIT_DAY, {"most": "5", "time": "00:00"}), 86_400, "the rest again."),
+    ],
+)
+def test_no_time_is_told_after_it(reason: Reason, age: int, named: str) -> None:
+    refused = Prediction("x", 1, 2, "photos/x", status=Status.FAILED, finished_at=times.now(-timedelta(seconds=age)))
+    assert named in replies.failure_of(replace(refused, reason=reason))
+
+
 def test_refused_photo_gets_reply_with_time(limited: Sites, user: TelegramUser) -> None:
     limited.send(user.chat_id, 5)
     update = new_updates.with_photo(user.chat_id, limited.file, message_id=user.send_text("here"))
     assert limited.post(update) == 200
     reply = user.wait_for_reply(update["message"]["message_id"], condition=lambda said: "limit" in (said.text or ""))
     assert "5 a day. I take photos again from 00:00 UTC on" in (reply.text or "")
-    # The next one gets its own, and again and again, each is one refusal.
+    # The next one is answered by the same, and again and again, each is one refusal.
     following = new_updates.with_photo(user.chat_id, limited.file, message_id=user.send_text("there"))
     assert limited.post(following) == 200
-    user.wait_for_reply(following["message"]["message_id"], condition=lambda said: "limit" in (said.text or ""))
     assert [limited.post(update, site) for site in range(4)] == [200] * 4
     assert limits.read(item(user.chat_id)).refused == 2
 

@@ -24,6 +24,7 @@ VALUES: Mapping[Code, dict[str, str]] = {
     Code.TOO_LARGE: {"megabytes": "25"},
     Code.LIMIT_MINUTE: {"most": "5", "time": "12:01:07"},
     Code.LIMIT_DAY: {"most": "100", "time": "00:00"},
+    Code.TOO_MANY: {"taken": "30", "sent": "45", "most": "30", "seconds": "40"},
     Code.WORDS: {"words": "The power {went} out."},
 }
 ALL = [Reason(code, VALUES.get(code, {})) for code in Code]

@@ -198,6 +198,12 @@ def fail(prediction_id: str, reason: Reason, attempt: int | None = None) -> Outc
     return update(prediction_id, _FAIL, condition, values)
 
 
+def reword(prediction_id: str, reason: Reason) -> Outcome:
+    """Give another reason for a failure; refused if its sender was told, or is being told."""
+    values = {**_failing(reason), ":pending": Delivery.PENDING}
+    return update(prediction_id, _FAIL, "#status = :failed AND delivery = :pending", values)
+
+
 _FAIL = "SET #status = :failed, finished_at = :now, #error = :error, reason = :reason"
 
 

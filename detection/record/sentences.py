@@ -38,8 +38,17 @@ class Code(Enum):
         "You've reached the limit of photos for one person: {most} a day. I take photos again from {time} UTC on; "
         "please send what's missing then."
     )
+    TOO_MANY = (
+        "I took {taken} of your {sent} photos: {most} a minute is the limit. "
+        "Send me the rest again in {seconds} seconds."
+    )
+    TOO_MANY_EARLIER = "I didn't take all of your photos: those were too many at once. Please send me the rest again."
     CANCELLED = "Cancelled. Send me another photo whenever you like."
     GIVEN_UP = "Something went wrong on my side and I couldn't process this. Please try again later."
     APOLOGY = "Sorry, I couldn't process this photo. Please send it again."
     # An operator's own words, which nobody has translated.
     WORDS = "{words}"
+
+
+# Why a photo was not taken that came after too many others.
+LIMITS = (Code.LIMIT_MINUTE, Code.LIMIT_DAY, Code.TOO_MANY, Code.TOO_MANY_EARLIER)

@@ -135,7 +135,7 @@ async def photo(prediction: Prediction) -> bytes | None:
 
 async def _compose(prediction: Prediction) -> Answer:
     if prediction.status is Status.FAILED:
-        return Answer(replies.failure(prediction.reason))
+        return Answer(replies.failure_of(prediction))
     caption = await _caption(prediction)
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
@@ -168,7 +168,7 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
         raise TelegramError(f"query {prediction.guest_query_id}: its message isn't known", permanent=True)
     where = prediction.inline_message_id, prediction.chat_id
     if prediction.status is Status.FAILED:
-        await guest_messages.turn_into_text(*where, replies.failure(prediction.reason), before)
+        await guest_messages.turn_into_text(*where, replies.failure_of(prediction), before)
         return
     caption = await _caption(prediction)
     try:

@@ -60,8 +60,8 @@ class Most:
 class Count:
     """How many photos of a person were let through: since `minute_from` (epoch seconds), and on `day` (2026-11-26).
 
-    `recent` are the newest of them; `refused` counts those of that day that were not, the last of which was at
-    `refused_at`, because of the limit `refused_by`.
+    `kept_out` are those of the minute that were not. `recent` are the newest of those let through; `refused` counts
+    those of that day that were not, the last of which was at `refused_at`, because of the limit `refused_by`.
     """
 
     minute_from: float = 0.0
@@ -72,6 +72,7 @@ class Count:
     refused: int = 0
     refused_at: datetime | None = None
     refused_by: str = ""
+    kept_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,8 @@ def count(before: Count, photo: str, now: datetime, most: Most) -> tuple[Count, 
     current = _of_now(before, now)
     reached = _reached(current, now, most)
     if reached:
-        return replace(current, refused=current.refused + 1, refused_at=now, refused_by=reached.span), reached
+        refused, kept_out = current.refused + 1, current.kept_out + 1
+        return replace(current, refused=refused, kept_out=kept_out, refused_at=now, refused_by=reached.span), reached
     recent = (*current.recent, photo)[-_REMEMBERED:]
     return replace(current, in_minute=current.in_minute + 1, in_day=current.in_day + 1, recent=recent), None
 
@@ -121,7 +123,7 @@ def _of_now(before: Count, now: datetime) -> Count:
     """Return the count without what is over. Clocks of sites differ a little: a day that has begun is not undone."""
     current = before
     if abs(now.timestamp() - before.minute_from) >= _MINUTE.total_seconds():
-        current = replace(current, minute_from=now.timestamp(), in_minute=0)
+        current = replace(current, minute_from=now.timestamp(), in_minute=0, kept_out=0)
     today, tomorrow = f"{now:%Y-%m-%d}", f"{now + timedelta(days=1):%Y-%m-%d}"
     if before.day not in (today, tomorrow):
         current = replace(current, day=today, in_day=0, refused=0)
@@ -165,6 +167,11 @@ def take(person: int, photo: str) -> Reached | None:
     raise Busy(f"{_TRIES} others were counted for {person} meanwhile")
 
 
+def counted(person: int) -> Count:
+    """Return the count of a person."""
+    return read(_item(key(person)))
+
+
 def refused_lately() -> list[Limited]:
     """Return who was refused in the last two days, the last one first; nobody without a limit."""
     if not in_force():
@@ -199,6 +206,7 @@ def read(item: Mapping[str, Any] | None) -> Count:
             refused=int(item["refused"]),
             refused_at=times.parse(item.get("created_at")),
             refused_by=str(item.get("refused_by", "")),
+            kept_out=int(item.get("kept_out", 0)),
         )
     except (KeyError, TypeError, ValueError, ArithmeticError):
         return Count()
@@ -243,6 +251,7 @@ def _written(person: int, after: Count) -> dict[str, Any]:
         "in_day": after.in_day,
         "recent": list(after.recent),
         "refused": after.refused,
+        "kept_out": after.kept_out,
         "expires_at": int(times.now(_KEPT).timestamp()),
         **refused,
     }

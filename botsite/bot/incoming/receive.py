@@ -31,6 +31,9 @@ from detection.work import jobs, operations
 
 log = structlog.get_logger()
 
+# Photos that are sent together come within this time, and what is told of them gets a turn within so many tries.
+_ALL_COME_SECONDS, _TELLING_TRIES = 2.0, 15
+
 
 async def receive(incoming: Incoming) -> None:
     """Do what an update asks for.
@@ -117,8 +120,8 @@ async def _take(photo: Photo, chosen: Preferences, bot_id: int, identity: str) -
     prediction = await _prediction(photo, chosen, bot_id, identity, with_album=not kept_out)
     if kept_out:
         await in_thread(jobs.refuse)(kept_out.item_of(prediction), kept_out.reason)
-        if not await _deleted(photo, identity):
-            await _tell(identity)
+        if not await _deleted(photo, identity) and not kept_out.told:
+            in_flight.start(_tell(photo, kept_out, identity))
         return
     try:
         file = await files.fetch(photo)
@@ -155,12 +158,20 @@ async def _prediction(photo: Photo, chosen: Preferences, bot_id: int, identity: 
     )
 
 
-async def _tell(identity: str) -> None:
-    """Tell the sender of a photo over a limit; the sweep does so if the chat has too many answers right now."""
+async def _tell(photo: Photo, kept_out: welcome.KeptOut, identity: str) -> None:
+    """Tell the sender of photos over a limit, once all have come, in the chat's next turn; else the sweep does so."""
+    await asyncio.sleep(_ALL_COME_SECONDS)
     try:
-        await deliver.deliver(identity)
-    except TelegramError as error:
-        log.info("refusal_postponed", error=str(error))
+        await in_thread(predictions.reword)(identity, await welcome.counted(photo, kept_out))
+        for _ in range(_TELLING_TRIES):
+            try:
+                await deliver.deliver(identity)
+                return
+            except TelegramError as error:
+                log.info("refusal_postponed", error=str(error))
+                await asyncio.sleep(error.retry_after_seconds or _ALL_COME_SECONDS)
+    except (ClientError, BotoCoreError) as error:
+        log.warning("refusal_not_told", error=str(error))
 
 
 async def _deleted(photo: Photo, identity: str) -> bool:

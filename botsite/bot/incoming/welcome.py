@@ -1,10 +1,9 @@
 """Refuse photos over a limit and from people who may not send any, and tell their senders.
 
 What is kept out costs no download, no S3 and no SQS. A photo over a limit has its item, `failed` with the sentence
-that says when it goes on, and gets that sentence as its reply. A flood of photos must not become a flood of messages:
-after five replies, one comes every twelve seconds, and it is the answer to the photos in between, too. An album gets
-one reply, and a group one a minute. Of people who may not send photos nothing is kept: in a private chat they are told,
-once a minute; in a group, nobody is bothered.
+that says when it goes on. A flood of photos must not become a flood of messages: the first of a minute gets a reply,
+once the others have come, which counts them and is their answer, too. Of people who may not send photos nothing is
+kept: in a private chat they are told, once a minute; in a group, nobody is bothered.
 
 What is about no photo gets a reply in a group as long as that holds up no answer.
 """
@@ -38,10 +37,15 @@ _LIST = "list"
 
 @dataclass(frozen=True, slots=True)
 class KeptOut:
-    """Why a photo is kept out; `told` if the reply to an earlier one has said so."""
+    """The limit that keeps a photo out; `told` if the reply to an earlier one says so."""
 
-    reason: Reason
+    reached: Reached
     told: bool
+
+    @property
+    def reason(self) -> Reason:
+        """Return what its sender is told as long as the photos that come with it aren't counted."""
+        return reason(self.reached)
 
     def item_of(self, prediction: Prediction) -> Prediction:
         """Return the prediction as it is stored: answered already, if somebody was told."""
@@ -53,8 +57,20 @@ async def over_limit(photo: Photo, prediction_id: str) -> KeptOut | None:
     reached = await _take(photo, prediction_id)
     if reached is None:
         return None
-    seldom = photo.in_group or bool(photo.album)
-    return KeptOut(reason(reached), told=not await _may_tell(photo.chat_id, reached.span, seldom=seldom))
+    # Once for a minute that is counted, which began this long ago.
+    ago = _NOTICE_SECONDS - (reached.until - times.now()).total_seconds() if reached.span is Span.MINUTE else 0.0
+    told = not await _may_tell(photo.chat_id, reached.span, ago if 0 < ago < _NOTICE_SECONDS else _NOTICE_SECONDS)
+    return KeptOut(reached, told)
+
+
+async def counted(photo: Photo, kept_out: KeptOut) -> Reason:
+    """Return the reason with how many photos were taken and how many weren't, now that all have come."""
+    if kept_out.reached.span is Span.DAY:
+        return kept_out.reason
+    count = await in_thread(limits.counted)(limits.person_of(photo))
+    seconds = max(2, round((kept_out.reached.until - times.now()).total_seconds()))
+    values = {"taken": count.in_minute, "sent": count.in_minute + count.kept_out, "most": kept_out.reached.most}
+    return Reason(Code.TOO_MANY, {name: str(value) for name, value in (values | {"seconds": seconds}).items()})
 
 
 async def over_guests_limit(guest: Guest, prediction_id: str) -> Reason | None:
@@ -80,7 +96,7 @@ async def unwelcome(photo: Photo) -> str | None:
         return None
     person = limits.person_of(photo)
     log.info("photo_not_allowed", chat_id=photo.chat_id, sender_id=person)
-    tell = not photo.in_group and await _may_tell(photo.chat_id, _LIST, seldom=True)
+    tell = not photo.in_group and await _may_tell(photo.chat_id, _LIST, _NOTICE_SECONDS)
     return replies.not_allowed(person) if tell else ""
 
 
@@ -109,23 +125,18 @@ async def may_reply(said: Command | Other) -> bool:
     return False
 
 
-async def _may_tell(chat_id: int, what: str, *, seldom: bool) -> bool:
-    """Return whether to tell a chat of a limit, again; `seldom`: if nobody has for a minute."""
-    notice = _notice(chat_id, what, seldom=seldom)
-    if seldom:
-        return await in_thread(rate_limit.idle)(notice, _NOTICE_SECONDS)
-    return await in_thread(rate_limit.spare)(notice)
+async def _may_tell(chat_id: int, what: str, seconds: float) -> bool:
+    """Return whether to tell a chat of a limit: if that wasn't done for so long."""
+    return await in_thread(rate_limit.idle)(_notice(chat_id, what), seconds)
 
 
 def notices(chat_id: int) -> list[rate_limit.Limit]:
     """Return all that limits how often a chat is told of limits."""
-    return [_notice(chat_id, what, seldom=seldom) for what in (*Span, _LIST) for seldom in (True, False)]
+    return [_notice(chat_id, what) for what in (*Span, _LIST)]
 
 
-def _notice(chat_id: int, what: str, *, seldom: bool) -> rate_limit.Limit:
-    if seldom:
-        return rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
-    return rate_limit.Limit(f"limit#each#{what}#{chat_id}", 12.0, 5)
+def _notice(chat_id: int, what: str) -> rate_limit.Limit:
+    return rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
 
 
 def of_sender(asked: Photo | Guest) -> frozenset[str]:

@@ -28,7 +28,7 @@ from botsite.threads import in_thread
 from detection.record import images, predictions, queries, times
 from detection.record.queries import Place
 from detection.record.schemas import Prediction, Status
-from detection.record.sentences import noop
+from detection.record.sentences import LIMITS, noop
 
 log = structlog.get_logger()
 
@@ -40,6 +40,8 @@ NOT_YOURS = noop("These are somebody else's photos.")
 GONE = noop("I don't have this photo any more.")
 UNKNOWN = noop("I don't know this button any more. Send /history again.")
 _PAGE = 5
+# So many are read at once for a page, so often: who sent too many at once finds the photos before them.
+_READ_FOR_PAGE, _READS_AT_MOST = 20, 10
 # Statistics are about this many photos at most, read some at a time, for one chat at a time.
 _COUNTED_AT_MOST, _READ_AT_ONCE = 100, 25
 _counting = asyncio.Semaphore(1)
@@ -91,9 +93,7 @@ async def pressed(press: Press, wanted: str) -> str:
 
 def _page(chat_id: int, start: Place | None, older: bool) -> tuple[str, list[list[Button]]]:
     """Return the photos behind a place, in that direction, and the buttons that show them and their neighbours."""
-    ids, more = queries.page_of_chat(chat_id, start, older=older, limit=_PAGE)
-    known = queries.known(ids)
-    there = [known[each] for each in ids if each in known]
+    there, more = _photos(chat_id, start, older)
     if not there:
         return gettext(NOTHING), []
     lines = [f"{number}. {_line(prediction)}" for number, prediction in enumerate(there, 1)]
@@ -108,6 +108,21 @@ def _page(chat_id: int, start: Place | None, older: bool) -> tuple[str, list[lis
     return "\n".join(lines), [row for row in (shows, turns) if row]
 
 
+def _photos(chat_id: int, start: Place | None, older: bool) -> tuple[list[Prediction], bool]:
+    """Return the photos of a page, newest first, and whether more follow; those over a limit are left out."""
+    there, more = list[Prediction](), True
+    for _ in range(_READS_AT_MOST):
+        ids, more = queries.page_of_chat(chat_id, start, older=older, limit=_READ_FOR_PAGE)
+        known = queries.known(ids)
+        read = [known[each] for each in (ids if older else ids[::-1]) if each in known]
+        there += [each for each in read if not (each.reason and each.reason.code in LIMITS)]
+        if not (read and more) or len(there) >= _PAGE:
+            break
+        start = Place(read[-1].prediction_id, times.latest(read[-1].created_at))
+    page = there[:_PAGE]
+    return page if older else page[::-1], more or len(there) > _PAGE
+
+
 def _line(prediction: Prediction) -> str:
     what = _found(prediction) if prediction.finished else gettext(WAITS)
     text = f"{_time(prediction)}: {what}"
@@ -116,7 +131,7 @@ def _line(prediction: Prediction) -> str:
 
 def _found(prediction: Prediction) -> str:
     if prediction.status is Status.FAILED:
-        return replies.failure(prediction.reason)
+        return replies.failure_of(prediction)
     return found.counts(prediction.detections) or replies.nothing_found()
 
 

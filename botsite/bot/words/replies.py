@@ -4,13 +4,15 @@ The constants are English, the keys of the catalogues; the functions return what
 """
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from botsite import language
 from botsite.language import gettext, isolated, names, ngettext
+from detection.record import times
 from detection.record.reasons import Reason
-from detection.record.schemas import PERSON, Options, Unknown
+from detection.record.schemas import PERSON, Options, Prediction, Unknown
 from detection.record.sentences import Code, noop
 
 # What Telegram's menu says of each command.
@@ -229,6 +231,22 @@ def failure(reason: Reason | None) -> str:
     """Return why a photo failed, in the current language; an operator's own words stay as they are."""
     reason = reason or Reason(Code.UNAVAILABLE)
     return gettext(reason.code.value).format(**reason.values)
+
+
+def failure_of(prediction: Prediction) -> str:
+    """Return why a photo failed as it is told now: a limit that is over by now names no time."""
+    reason = prediction.reason
+    return failure(Reason(Code.TOO_MANY_EARLIER) if reason and _over(reason, prediction.finished_at) else reason)
+
+
+def _over(reason: Reason, since: datetime | None) -> bool:
+    """Return whether a limit that was told at that time is over."""
+    if reason.code is Code.LIMIT_DAY:
+        return times.latest(since).date() < times.now().date()
+    seconds = int(reason.values.get("seconds", _MINUTE))
+    return reason.code in (Code.LIMIT_MINUTE, Code.TOO_MANY) and times.now() - times.latest(since) >= timedelta(
+        seconds=seconds
+    )
 
 
 _PLACES = {
