@@ -78,7 +78,8 @@ def test_messages_for_others_are_ignored(stack: LocalStack, group: TelegramUser,
         (f"/help@{BOT}", replies.HELP),
         (f"/start@{BOT.upper()} x", replies.START),
         (f"/weather@{BOT}", replies.UNKNOWN_COMMAND),
-        (f"what do you do, @{BOT}?", replies.NO_PHOTO["text"]),
+        (f"what do you do, @{BOT}?", replies.HOW_TO_ASK),
+        (f"@{BOT} hello", replies.HOW_TO_ASK),
     ],
 )
 def test_messages_to_bot_are_answered(stack: LocalStack, group: TelegramUser, text: str, reply: str) -> None:
@@ -92,9 +93,25 @@ def test_file_captioned_with_bots_name_is_answered(stack: LocalStack, group: Tel
     assert [message.text for message in group.messages()] == [Code.NO_IMAGE.value]
 
 
-def test_reply_to_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:
-    assert post(stack, group, text="thanks", reply_to_message=from_the_bot(stack)) == 200
-    assert [message.text for message in group.messages()] == [replies.NO_PHOTO["text"]]
+@pytest.mark.parametrize(
+    "content", [{"text": "wow nice"}, {"sticker": STICKER}, {"text": "hey @somebody"}], ids=["text", "sticker", "name"]
+)
+@pytest.mark.parametrize("own_photo", [False, True])
+def test_comment_on_what_bot_said_is_left_alone(
+    stack: LocalStack, group: TelegramUser, known_file: FileReference, content: dict[str, Any], own_photo: bool
+) -> None:
+    photo = {"photo": new_updates.with_photo(1, known_file)["message"]["photo"]} if own_photo else {}
+    assert post(stack, group, **content, reply_to_message=from_the_bot(stack) | photo) == 200
+    assert (group.messages(), queries.latest_of_chat(group.chat_id)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "reply"),
+    [("is it?", replies.HOW_TO_ASK), ("ما هذا؟", replies.HOW_TO_ASK), (f"@{BOT}", replies.HOW_TO_ASK)],
+)
+def test_question_to_bot_is_answered(stack: LocalStack, group: TelegramUser, text: str, reply: str) -> None:
+    assert post(stack, group, text=text, reply_to_message=from_the_bot(stack)) == 200
+    assert [message.text for message in group.messages()] == [reply]
 
 
 @pytest.mark.parametrize(

@@ -96,24 +96,30 @@ def test_press_in_busy_group_leaves_turns_to_answers(people: tuple[TelegramUser,
 
 
 @pytest.mark.parametrize(
-    ("asked_by", "gone", "sender", "theirs"),
+    ("asked_by", "gone", "sender", "author", "theirs"),
     [
-        (BOB, False, BOB, True),
-        (BOB, True, BOB, True),
-        (None, False, BOB, True),
-        (None, True, BOB, False),
-        (ADA, False, BOB, False),
-        (BOB, False, ADA, False),
-        (None, False, ADA, False),
-        (BOB, False, None, True),
-        (None, False, None, False),
-        (ADA, False, None, False),
+        (ADA, False, ADA, BOB, True),
+        (ADA, True, ADA, BOB, True),
+        (None, False, ADA, BOB, True),
+        (None, True, ADA, BOB, False),
+        (BOB, False, ADA, BOB, False),
+        (3, False, ADA, BOB, False),
+        (BOB, False, BOB, None, True),
+        (BOB, True, BOB, None, True),
+        (None, False, BOB, None, True),
+        (None, True, BOB, None, False),
+        (ADA, False, BOB, None, False),
+        (BOB, False, ADA, None, False),
+        (None, False, ADA, None, False),
+        (BOB, False, None, None, True),
+        (None, False, None, None, False),
+        (ADA, False, None, None, False),
     ],
 )
 def test_photo_and_message_have_to_be_the_pressers(
-    asked_by: int | None, gone: bool, sender: int | None, theirs: bool
+    asked_by: int | None, gone: bool, sender: int | None, author: int | None, theirs: bool
 ) -> None:
     in_group = Press(
         chat_id=-5, message_id=1, query_id="x", data="look:x", pressed_by=BOB, asked_by=asked_by, gone=gone
     )
-    assert presses._theirs(in_group, Prediction("x", -5, 2, "photos/x", sender_id=sender)) is theirs
+    assert presses._theirs(in_group, Prediction("x", -5, 2, "photos/x", sender_id=sender, author_id=author)) is theirs

@@ -4,6 +4,7 @@ from itertools import count
 
 import pytest
 
+from botsite.bot.buttons import presses
 from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
@@ -120,8 +121,15 @@ def test_talk_about_photos_in_group_is_left_alone(
     assert stored(ada) == []
 
 
-def test_buttons_are_for_the_asker(ada: TelegramUser, bob: TelegramUser, photo: bytes) -> None:
+def test_buttons_are_for_who_sent_the_photo_and_who_asked(
+    stack: LocalStack, ada: TelegramUser, bob: TelegramUser, photo: bytes
+) -> None:
     answer = bob.wait_for_reply(bob.send_text(f"@{BOT}", reply_to=ada.send_photo(photo)))
     button = next(button for button in answer.buttons if button.data)
-    assert "Only the person" in ada.wait_for_answer(ada.press(answer.message_id, str(button.data))).text
-    assert "Only the person" not in bob.wait_for_answer(bob.press(answer.message_id, str(button.data))).text
+    third = TelegramUser(stack.telegram_url, ada.chat_id, user_id=53)
+    notices = [
+        user.wait_for_answer(user.press(answer.message_id, str(button.data), altered=True)).text
+        for user in (third, ada, bob)
+    ]
+    assert notices[0] == presses.NOT_YOURS
+    assert presses.NOT_YOURS not in notices[1:]

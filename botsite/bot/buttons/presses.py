@@ -29,7 +29,7 @@ from detection.record.sentences import noop
 
 log = structlog.get_logger()
 
-NOT_YOURS = noop("Only the person who sent the photo can do that.")
+NOT_YOURS = noop("Only the person who sent this photo, or asked about it, can use these buttons.")
 GONE = noop("I don't have this photo any more.")
 UNKNOWN = noop("I don't know this button any more. Send me the photo again.")
 ALREADY = noop("You just asked for that.")
@@ -135,7 +135,7 @@ async def _act_on_photo(press: Press, act: ActOnPhoto, data: str) -> str:
 
 
 def _theirs(press: Press, prediction: Prediction) -> bool:
-    """Return whether the photo and the message are the presser's; in a private chat both are.
+    """Return whether the message is about the photo, and the presser sent it or asked about it; in private both are so.
 
     An altered app sends what it likes, so the message has to answer the presser; if what it answers was deleted, it has
     to have the button. Who sent the photo isn't known of items of earlier releases.
@@ -143,7 +143,8 @@ def _theirs(press: Press, prediction: Prediction) -> bool:
     if press.chat_id == press.pressed_by:
         return True
     asked_by = prediction.sender_id if press.asked_by is None and not press.gone else press.asked_by
-    return press.pressed_by == asked_by == (prediction.sender_id or asked_by)
+    theirs = press.pressed_by in (asked_by, prediction.author_id)
+    return theirs and asked_by is not None and asked_by == (prediction.sender_id or asked_by)
 
 
 async def _once(press: Press, show: Callable[[], Awaitable[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Tell what is meant for the bot: in a group, only what names it, replies to it, or is one of its commands."""
+"""Tell what is meant for the bot: in a group, only what names it, asks it in a reply, or is one of its commands."""
 
 from botsite.bot.answers import albums
 from botsite.bot.incoming.updates import Command, Other, Photo
@@ -16,7 +16,7 @@ async def to_bot(said: Photo | Command | Other) -> bool:
             return said.name in replies.IN_GROUPS or (said.name in replies.ASKING and said.about is not None)
         case Command():
             return said.to == await api.username()
-    if await replies_to_bot(said):
+    if (isinstance(said, Photo) or said.asks) and await replies_to_bot(said):
         return True
     if said.names and await api.username() in said.names:
         return True

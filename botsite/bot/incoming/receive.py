@@ -79,7 +79,7 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
         case Command():
             await commands.answer(incoming)
         case Other():
-            await _say(incoming, replies.no_photo(incoming.kind))
+            await _say(incoming, replies.no_photo(incoming.kind, in_group=incoming.in_group))
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:

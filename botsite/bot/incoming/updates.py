@@ -88,11 +88,12 @@ class Command(_Said):
 class Other(_Said):
     """A message that holds no photo; `kind` says what it is, such as "sticker".
 
-    `about` is the image in the message that a text replies to.
+    `about` is the image in the message that a text replies to; `asks`: the text is a question.
     """
 
     kind: str
     about: Photo | None = None
+    asks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +193,7 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
         if name.startswith("/"):
             argument = "".join(rest).strip()
             return Command(**where, name=name[1:].lower(), to=to.lower(), argument=argument, about=about)
-        return Other(**where, kind="text", about=about)
+        return Other(**where, kind="text", about=about, asks="?" in message.text or "؟" in message.text)
     if message.media_group_id:
         return Other(**where, kind="album entry without a photo")
     # Somebody joined, a title changed: nothing is asked of the bot.

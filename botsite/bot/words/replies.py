@@ -131,9 +131,9 @@ def privacy(days: int) -> str:
     return text.format(days=days)
 
 
-def no_photo(kind: str) -> str:
-    """Return the answer to a message that holds no photo, by its kind."""
-    return gettext(NO_PHOTO.get(kind, OTHER))
+def no_photo(kind: str, *, in_group: bool = False) -> str:
+    """Return the answer to a message that holds no photo, by its kind; in a group, sending one would not do."""
+    return gettext(HOW_TO_ASK if in_group and kind == "text" else NO_PHOTO.get(kind, OTHER))
 
 
 def how_to_call() -> str:
