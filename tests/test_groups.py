@@ -74,8 +74,9 @@ def test_messages_for_others_are_ignored(stack: LocalStack, group: TelegramUser,
 @pytest.mark.parametrize(
     ("text", "reply"),
     [
-        ("/help", replies.HELP),
-        (f"/help@{BOT}", replies.HELP),
+        ("/help", replies.COMMANDS["help"]),
+        (f"/help@{BOT}", replies.COMMANDS["help"]),
+        ("/privacy", replies.COMMANDS["privacy"]),
         (f"/start@{BOT.upper()} x", replies.START),
         (f"/weather@{BOT}", replies.UNKNOWN_COMMAND),
         (f"what do you do, @{BOT}?", replies.HOW_TO_ASK),
@@ -105,13 +106,18 @@ def test_comment_on_what_bot_said_is_left_alone(
     assert (group.messages(), queries.latest_of_chat(group.chat_id)) == ([], [])
 
 
-@pytest.mark.parametrize(
-    ("text", "reply"),
-    [("is it?", replies.HOW_TO_ASK), ("ما هذا؟", replies.HOW_TO_ASK), (f"@{BOT}", replies.HOW_TO_ASK)],
-)
-def test_question_to_bot_is_answered(stack: LocalStack, group: TelegramUser, text: str, reply: str) -> None:
+@pytest.mark.parametrize("text", ["is it?", "ما هذا؟", f"@{BOT}"])
+def test_question_to_bot_is_answered(stack: LocalStack, group: TelegramUser, text: str) -> None:
     assert post(stack, group, text=text, reply_to_message=from_the_bot(stack)) == 200
-    assert [message.text for message in group.messages()] == [reply]
+    assert [message.text for message in group.messages()] == [replies.HOW_TO_ASK]
+
+
+def test_long_answers_are_a_link_into_the_private_chat(stack: LocalStack, group: TelegramUser) -> None:
+    (button,) = group.wait_for_reply(group.send_text("/help")).buttons
+    assert button.url == f"https://t.me/{BOT}?start=help"
+    private = TelegramUser(stack.telegram_url, 9_000_123)
+    assert private.wait_for_reply(private.send_text("/start help")).text == replies.HELP
+    assert private.wait_for_reply(private.send_text("/start something")).text == replies.START
 
 
 @pytest.mark.parametrize(
@@ -185,7 +191,7 @@ def test_replies_in_busy_group_leave_turns_to_answers(stack: LocalStack, group: 
     assert group.messages() == []
     rate_limit.forget(limit)
     assert post(stack, group, text="/help", date=int(time.time()) - 60) == 200
-    assert [message.text for message in group.messages()] == [replies.HELP]
+    assert [message.text for message in group.messages()] == [replies.COMMANDS["help"]]
 
 
 def test_bots_name_is_fetched_once_and_retried_on_failure(stack: LocalStack, group: TelegramUser) -> None:

@@ -118,7 +118,7 @@ def test_settings_are_private(stack: LocalStack) -> None:
     group = TelegramUser(stack.telegram_url, next(_groups), user_id=9511)
     answer = group.wait_for_reply(group.send_text("/settings@object_detection_bot"))
     assert answer.text == preferences.IN_PRIVATE.format(command="settings")
-    assert answer.buttons == ()
+    assert [button.url for button in answer.buttons] == ["https://t.me/object_detection_bot?start=settings"]
 
 
 def test_old_buttons_make_no_settings_after_deletion(user: TelegramUser) -> None:

@@ -66,7 +66,7 @@ def test_album_is_answered_in_its_topic(member: TelegramUser, thread_id: int, ph
 
 def test_texts_are_answered_in_their_topic(member: TelegramUser, thread_id: int) -> None:
     answer = member.wait_for_reply(member.send_text("/help"))
-    assert (answer.text, answer.thread_id) == (replies.HELP, thread_id)
+    assert (answer.text, answer.thread_id) == (replies.COMMANDS["help"], thread_id)
 
 
 def test_deletion_is_reported_in_its_topic(member: TelegramUser, thread_id: int, control: TelegramControl) -> None:

@@ -53,7 +53,8 @@ async def ask(asked: Command) -> None:
     if asked.sender_id is None:
         return
     asker = asked.sender_id
-    keyboard = [[Button(gettext(text), f"{ERASE}:{word}:{asker}")] for text, word in ((DELETE, _YES), (KEEP, _NO))]
+    delete = Button(gettext(DELETE), f"{ERASE}:{_YES}:{asker}", style="danger")
+    keyboard = [[delete], [Button(gettext(KEEP), f"{ERASE}:{_NO}:{asker}")]]
     text = gettext(ASK_IN_GROUP if asked.chat_id < 0 else ASK)
     await api.send_text(asked.chat_id, text, asked.message_id, thread_id=asked.thread_id, keyboard=keyboard)
 

@@ -17,6 +17,7 @@ from botsite import aws, language
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.presses import button
 from botsite.bot.incoming.updates import Command, Press
+from botsite.bot.people import commands
 from botsite.bot.people.commands import command
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
@@ -158,10 +159,9 @@ async def show(asked: Command) -> None:
     await api.send_text(asked.chat_id, _text(chosen, percent), asked.message_id, keyboard=keyboard)
 
 
-async def only_in_private(command: Command) -> None:
+async def only_in_private(asked: Command) -> None:
     """Say that others need not see this."""
-    text = gettext(IN_PRIVATE).format(command=command.name)
-    await api.send_text(command.chat_id, text, command.message_id, thread_id=command.thread_id)
+    await commands.in_private(asked, gettext(IN_PRIVATE).format(command=asked.name))
 
 
 @button(CHOOSE)

@@ -26,10 +26,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button under a message; `data` (64 bytes at most) comes back when it is pressed."""
+    """A button under a message; `data` (64 bytes at most) comes back when it is pressed, or it opens `url`.
+
+    What destroys something has the `style` "danger", which is red.
+    """
 
     text: str
-    data: str
+    data: str = ""
+    url: str = ""
+    style: str = ""
+
+    def inline(self) -> InlineKeyboardButton:
+        """Return it as Telegram takes it."""
+        return InlineKeyboardButton(
+            self.text, url=self.url or None, callback_data=self.data or None, style=self.style or None
+        )
 
 
 # Rows of buttons.
@@ -95,9 +106,7 @@ def keyboard_of(rows: Keyboard) -> InlineKeyboardMarkup | None:
     """Return rows of buttons as Telegram takes them, None for none."""
     if not rows:
         return None
-    return InlineKeyboardMarkup(
-        [[InlineKeyboardButton(button.text, callback_data=button.data) for button in row] for row in rows]
-    )
+    return InlineKeyboardMarkup([[button.inline() for button in row] for row in rows])
 
 
 async def in_topic(thread_id: int | None, send: Callable[[int | None], Awaitable[T]]) -> T:
