@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from botsite import language
 from botsite.bot.words import captions, found
 from deploy.local.telegram.client import TelegramUser
 from detection.record import items, predictions, queries
@@ -25,6 +26,25 @@ LABELS = ("person", "car", "traffic light", "dog")
 
 def box(label: str, confidence: float = 0.9) -> Detection:
     return Detection(label, confidence, 0.5, 0.5, 0.2, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("code", "caption", "options"),
+    [
+        ("de", "nur Personen", Options(only=("person",))),
+        ("de", "Nur Hunde, ohne Namen, mindestens 40 %", Options(only=("dog",), least=0.4, labels=False)),
+        ("de", "bitte verpixeln", Options(blur=True)),
+        ("es", "Sólo personas y coches", Options(only=("person", "car"))),
+        ("es", "difuminar, sin etiquetas, recortes", Options(blur=True, labels=False, form=Form.CROPS)),
+        ("ru", "только люди, размыть", Options(only=("person",), blur=True)),
+        ("ru", "без названий", Options(labels=False)),
+        ("ar", "فقط أشخاص، تمويه", Options(only=("person",), blur=True)),
+        ("en", "solo", EVERYTHING),
+    ],
+)
+def test_options_are_read_in_their_language(code: str, caption: str, options: Options) -> None:
+    with language.speaking(code):
+        assert captions.read(caption) == options
 
 
 @pytest.mark.parametrize(

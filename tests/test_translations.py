@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from threading import Thread
@@ -20,8 +22,9 @@ from botsite.bot.people import erase, history, knows, preferences
 from botsite.bot.words import captions, found, replies
 from botsite.language import NAMES, names
 from detection.picture import image_headers
+from detection.record import times
 from detection.record.choosing import resolve
-from detection.record.schemas import Detection, Options, Prediction, Unknown
+from detection.record.schemas import Detection, Form, Options, Prediction, Status, Unknown
 from tests.support import catalogues
 from tests.support.catalogues import TRANSLATED
 
@@ -217,6 +220,27 @@ def test_names_are_known_as_people_type_them(code: str, names: str, labels: list
         for name, label in zip(re.split("[,،] ", names), labels, strict=True):
             assert language.several(label) in knows.search(name, [label])
             assert resolve(Options(only=(name,)), language.NAMED, code) == Options(only=(label,))
+
+
+def test_lines_of_arabic_history_begin_with_arabic() -> None:
+    """An app lays a line out from right to left if its first letter outside isolates is Arabic."""
+    photo = Prediction("x", 1, 2, "photos/x", status=Status.SUCCEEDED, created_at=times.now())
+    with language.speaking("ar"):
+        lines = [history._line(replace(photo, detections=tuple(boxes("person", number)))) for number in (0, 1, 3, 12)]
+    for line in lines:
+        first = next(letter for letter in re.sub("⁨.*?⁩", "", line) if letter.isalpha())
+        assert unicodedata.bidirectional(first) == "AL"
+
+
+@pytest.mark.parametrize("code", NAMES)
+def test_help_names_options_that_captions_take(code: str) -> None:
+    with language.speaking(code):
+        said = replies.command("help").replace("⁨", "").replace("⁩", "")
+        (asked,) = re.findall(r": ([^\n]*json)", said)
+        read = [captions.read(part.split(" (")[0]) for part in re.split("[;؛] ", asked)]
+    assert read[0].only
+    assert (read[1].least, read[2].labels, read[3].blur) == (0.4, False, True)
+    assert [each.form for each in read[4:]] == [Form.CROPS, Form.JSON]
 
 
 @pytest.mark.parametrize("code", NAMES)

@@ -102,7 +102,9 @@ def test_typo_is_told() -> None:
 @pytest.mark.parametrize("code", language.NAMES)
 def test_words_are_those_of_one_class_that_is_known(code: str) -> None:
     lines = names._lines(code)
-    assert set(lines) - {"endings", "this", "people", "other"} <= set(language.NAMED)
+    asked = {f"option {option}" for option in names.options(code).values()}
+    assert {option.removeprefix("option ") for option in asked} <= captions._KEYWORDS
+    assert set(lines) - {"endings", "this", "people", "other"} - asked <= set(language.NAMED)
     assert all(words and all(words) for words in lines.values())
     kept = [(word, key) for key, words in lines.items() if key not in ("endings", "this") for word in words]
     assert sorted({word for word, _ in kept if len({key for each, key in kept if each == word}) > 1}) == []

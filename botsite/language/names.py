@@ -205,6 +205,14 @@ def _forms(label: str, code: str) -> list[str]:
 
 
 @cache
+def options(code: str) -> dict[str, str]:
+    """Return a language's folded words for what a caption can ask for, each with the English one."""
+    kind = "option "
+    lines = ((key.removeprefix(kind), words) for key, words in _lines(code).items() if key.startswith(kind))
+    return {word: option for option, words in lines for word in words}
+
+
+@cache
 def _lines(code: str) -> dict[str, list[str]]:
     """Return the lines of a language's `names.txt`, "label: word, word", with its words folded."""
     file = LOCALES / code / "names.txt"

@@ -23,7 +23,7 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button, Keyboard
 from botsite.bot.words import found, replies
-from botsite.language import gettext, ngettext
+from botsite.language import gettext, isolated, ngettext
 from botsite.threads import in_thread
 from detection.record import images, predictions, queries, times
 from detection.record.queries import Place
@@ -136,7 +136,7 @@ def _found(prediction: Prediction) -> str:
 
 
 def _time(prediction: Prediction) -> str:
-    return f"{times.latest(prediction.created_at):%Y-%m-%d %H:%M} UTC"
+    return isolated(f"{times.latest(prediction.created_at):%Y-%m-%d %H:%M} UTC")
 
 
 def _data(way: str, prediction: Prediction) -> str:
@@ -198,9 +198,8 @@ def _statistics(chat_id: int) -> str:
         return gettext(NOTHING)
     since = min(times.latest(prediction.created_at) for prediction in there)
     photos = ngettext("{number} photo since {day}", "{number} photos since {day}", len(there))
-    lines = [photos.format(number=len(there), day=f"{since:%Y-%m-%d}")]
-    if more:
-        lines = [gettext("Your newest {number} photos, since {day}").format(number=len(there), day=f"{since:%Y-%m-%d}")]
+    form = gettext("Your newest {number} photos, since {day}") if more else photos
+    lines = [form.format(number=len(there), day=isolated(f"{since:%Y-%m-%d}"))]
     total = objects.total()
     lines.append(ngettext("{number} object in them", "{number} objects in them", total).format(number=total))
     if objects:

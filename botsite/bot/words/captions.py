@@ -1,7 +1,7 @@
 """Read what a caption asks for: `only person, car`, `conf 0.4`, `labels off`, `blur`, `crops`, `json`.
 
 Most captions ask for nothing, and are about the photo. Words that are no options are mentioned only beside some that
-are, or if they are almost one. The options are English in every language, the classes' names are the sender's too.
+are, or if they are almost one. Options and names are those of the sender's language, or English.
 """
 
 import re
@@ -45,7 +45,8 @@ def read(caption: str, preferred: Options = EVERYTHING) -> Options:
     # Without the bot's name and a command, by which it is called.
     found = _WORD.findall(caption.lower().replace(":", " ").replace("=", " ").replace("’", "'"))
     words = [word.lstrip(_BEFORE).rstrip(_AFTER) for word in found if word[:1] not in ("@", "/")]
-    reader = _Reader(list(filter(None, words)), preferred)
+    own = names.options(current())
+    reader = _Reader([own.get(language.fold(word), word) for word in words if word], preferred)
     reader.read()
     # "bluured" about a photo of a race is no option: only one word that is almost one counts.
     odd = [each for each in reader.odd if each.nearest or reader.asked]
