@@ -14,9 +14,8 @@ from rich.console import Console
 
 from botsite import aws
 from deploy.acceptance import session
-from deploy.acceptance.plan import HOURS, AcceptanceError, Options, new_prefix
-from deploy.acceptance.report import Report
-from deploy.acceptance.screen import Screen
+from deploy.acceptance.plan import HOURS, AcceptanceError, AcceptanceOptions, new_prefix
+from deploy.acceptance.report import AcceptanceReport, StepScreen
 from deploy.acceptance.steps import NAMES
 from deploy.management import before, token_input
 from deploy.management.base import StackCommand
@@ -71,7 +70,7 @@ class Command(StackCommand):
             super().reach()
             chosen = self._with_token(chosen, service, options["token_fd"], console)
         try:
-            report = session.run(chosen, _Ready(console, options), Screen(console))
+            report = session.run(chosen, _Ready(console, options), StepScreen(console))
         except (AcceptanceError, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         self._print(report, console, as_json=options["json"])
@@ -80,18 +79,20 @@ class Command(StackCommand):
         if not report.good:
             raise CommandError("Not everything went well: the report says what.")
 
-    def _with_token(self, chosen: Options, service: Service, descriptor: int | None, console: Console) -> Options:
+    def _with_token(
+        self, chosen: AcceptanceOptions, service: Service, descriptor: int | None, console: Console
+    ) -> AcceptanceOptions:
         """Return the options with the token of the bot, if there is to be one."""
         if not (chosen.bot and chosen.chat_ids):
             return chosen
         return replace(chosen, token=token_input.take(service, descriptor, console))
 
-    def _print(self, report: Report, console: Console, as_json: bool) -> None:
+    def _print(self, report: AcceptanceReport, console: Console, as_json: bool) -> None:
         if as_json:
             self.stdout.write(report.json())
         for line in report.left:
             console.print(f"Left: {line}", markup=False)
-        console.print(f"{report.verdict()} Report: {report.folder / 'report.md'}", markup=False)
+        console.print(f"{report.verdict()} AcceptanceReport: {report.folder / 'report.md'}", markup=False)
 
 
 class _Ready:
@@ -132,13 +133,13 @@ def _end(order: Order, options: dict[str, Any]) -> str:
     )
 
 
-def _options(service: Service, options: dict[str, Any]) -> Options:
+def _options(service: Service, options: dict[str, Any]) -> AcceptanceOptions:
     if options["keep"] and options["local"]:
         raise CommandError("--keep can't keep a local AWS: it ends with this command.")
     names = frozenset(filter(None, options["only"].split(",")))
     if unknown := names.difference(NAMES):
         raise CommandError(f"--only {','.join(sorted(unknown))}: the steps are {', '.join(NAMES)}.")
-    return Options(
+    return AcceptanceOptions(
         prefix=service.prefix,
         out=options["report"] or settings.BASE_DIR / "var" / "acceptance" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}",
         photos=options["photos"],

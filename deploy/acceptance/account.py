@@ -1,5 +1,6 @@
-"""Run in an AWS account."""
+"""Run in an AWS account: what a step does there that a laptop does otherwise."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,16 +13,15 @@ from django.conf import settings
 from botsite import aws
 from botsite.bot.telegram.errors import TelegramError
 from deploy import provision
-from deploy.acceptance.places import Say
-from deploy.acceptance.plan import AcceptanceError, Options
-from deploy.acceptance.results import StepFailed
-from deploy.cfn.cloudformation import Event
+from deploy.acceptance.plan import AcceptanceError, AcceptanceOptions
+from deploy.acceptance.report import StepFailed
 from deploy.loadtest import local
 from deploy.loadtest.gauges import Known
 from deploy.operate import sites
 from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
+from deploy.waiting import Say
 from deploy.webhook import bot, bot_api
 from metrics import cloudwatch
 
@@ -41,13 +41,19 @@ _COMMAND_SECONDS = 180
 _RUNNING = ("Pending", "InProgress", "Delayed")
 
 
-class There:
+class Account:
     """The account whose credentials the environment has."""
 
-    interval = 2.0
+    # Between two readings of the gauges, in seconds; and how long anything takes at most.
+    interval, patience = 2.0, math.inf
+    # Tells the states of machines and alarms, where something does that better than AWS.
+    known: Callable[[], Known] | None = None
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: AcceptanceOptions) -> None:
         self._options = options
+
+    def __str__(self) -> str:
+        return aws.place()
 
     @contextmanager
     def opened(self, say: Say) -> Iterator[None]:
@@ -60,17 +66,13 @@ class There:
             )
         yield
 
-    def describe(self) -> str:
-        """Name the region."""
-        return aws.place()
-
     def provision(self, order: Order, say: Say) -> None:
-        """Provision, store the token, wait for the sites, and have Telegram send updates there."""
+        """Provision, store the token, wait for the sites, and have Telegram send updates there. Raise StepFailed."""
         service, token = order.service, self._options.token
-        _check_bot(token)
+        _refuse_used(token)
         values = {"OperatorCidr": f"{_own_address()}/32", **order.values} if self._options.bot else order.values
         chosen = Order(service, values, order.way, order.bake_type)
-        provision.provision(chosen, lambda event: say(_text(event)), say)
+        provision.provision(chosen, lambda one: say(f"{one.stack}: {one.logical_id} {one.status}"), say)
         if token:
             bot.store(service, token)
         sites.wait(service, say)
@@ -80,38 +82,6 @@ class There:
                 bot.connect(service, say)
             except TelegramError as error:
                 raise StepFailed(f"Telegram does not take the webhook: {error}") from error
-
-    def photo(self) -> bytes:
-        """Return a photo of everyday objects, which the images' own model knows."""
-        return local.sample_photo(chosen=False)
-
-    def known(self) -> Callable[[], Known] | None:
-        """Know nothing better."""
-        return None
-
-    def patience(self, seconds: float) -> float:
-        """Return the same."""
-        return seconds
-
-    def kill_worker(self) -> str:
-        """Terminate a worker's machine without shutting down its system, as when its host fails."""
-        if not (machine := _worker()):
-            return ""
-        aws.client("ec2").terminate_instances(InstanceIds=[machine], SkipOsShutdown=True)
-        return machine
-
-    def memory(self) -> str:
-        """Ask a worker's machine through Run Command, which needs ssm:SendCommand and GetCommandInvocation."""
-        if not (machine := _worker()):
-            raise NotKnownHere("no worker is in service")
-        ssm = aws.client("ssm")
-        try:
-            sent = ssm.send_command(
-                InstanceIds=[machine], DocumentName="AWS-RunShellScript", Parameters={"commands": ["free -m"]}
-            )
-        except ClientError as error:
-            raise NotKnownHere(f"Run Command: {error}") from error
-        return _output(ssm, sent["Command"]["CommandId"], machine)
 
     def adopt(self, service: Service) -> None:
         """Have this process's settings be those of the service, to the end of the process."""
@@ -124,8 +94,29 @@ class There:
         # The operator's own, in the environment or in .env, would be taken before.
         settings.TELEGRAM_TOKEN, settings.TELEGRAM_WEBHOOK_URL = self._options.token, ""
 
+    def photo(self) -> bytes:
+        """Return a photo of everyday objects, which the images' own model knows."""
+        return local.sample_photo(chosen=False)
 
-def _check_bot(token: str) -> None:
+    def kill_worker(self) -> str:
+        """Terminate a worker's machine as when its host fails; return its id, empty if none works."""
+        if machine := _worker():
+            aws.client("ec2").terminate_instances(InstanceIds=[machine], SkipOsShutdown=True)
+        return machine
+
+    def memory(self) -> str:
+        """Return what `free -m` says on a worker's machine, which is asked through Run Command. Raise NotKnownHere."""
+        if not (machine := _worker()):
+            raise NotKnownHere("no worker is in service")
+        ssm, command = aws.client("ssm"), {"commands": ["free -m"]}
+        try:
+            sent = ssm.send_command(InstanceIds=[machine], DocumentName="AWS-RunShellScript", Parameters=command)
+        except ClientError as error:
+            raise NotKnownHere(f"Run Command: {error}") from error
+        return _output(ssm, sent["Command"]["CommandId"], machine)
+
+
+def _refuse_used(token: str) -> None:
     """Raise StepFailed for a bot that somebody uses: the run would take its updates away."""
     if not token:
         return
@@ -156,21 +147,12 @@ def _output(ssm: Any, command_id: str, machine: str) -> str:
     deadline = time.monotonic() + _COMMAND_SECONDS
     while True:
         aws.pause(2)
-        found = _invocation(ssm, command_id, machine)
+        try:
+            found: Mapping[str, Any] = ssm.get_command_invocation(CommandId=command_id, InstanceId=machine)
+        except ssm.exceptions.InvocationDoesNotExist:
+            # SSM knows a command a moment before its run.
+            found = {}
         if found.get("Status") == "Success":
             return str(found["StandardOutputContent"])
         if found.get("Status", "Pending") not in _RUNNING or time.monotonic() > deadline:
             raise NotKnownHere(f"Run Command on {machine}: {found.get('StatusDetails', 'no answer')}")
-
-
-def _invocation(ssm: Any, command_id: str, machine: str) -> Mapping[str, Any]:
-    try:
-        answer: Mapping[str, Any] = ssm.get_command_invocation(CommandId=command_id, InstanceId=machine)
-    except ssm.exceptions.InvocationDoesNotExist:
-        # SSM knows a command a moment before its run.
-        return {}
-    return answer
-
-
-def _text(event: Event) -> str:
-    return f"{event.stack}: {event.logical_id} {event.status}"

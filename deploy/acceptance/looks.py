@@ -1,4 +1,4 @@
-"""Look at the running service as an operator does, and at what only AWS can show."""
+"""The steps that look at the running service as an operator does, and at what only AWS can show."""
 
 import re
 from collections import Counter
@@ -9,9 +9,8 @@ from pathlib import Path
 from django.conf import settings
 
 from botsite import aws, counters, roles
-from deploy.acceptance import results
-from deploy.acceptance.context import Context
-from deploy.acceptance.results import Measure, StepFailed
+from deploy.acceptance.photos import Rehearsal
+from deploy.acceptance.report import Measure, StepFailed
 from deploy.doctor import checks
 from deploy.doctor.findings import State
 from deploy.operate import spent
@@ -22,22 +21,22 @@ from deploy.operate.readings import NotKnownHere
 from metrics import cloudwatch, service
 from metrics.service import MetricFailed
 
+_FREE = re.compile(r"^(?P<what>Mem|Swap):\s+(?P<total>\d+)\s+(?P<used>\d+)", re.MULTILINE)
 # CloudWatch rounds StartTime down to the minute, and keeps points by the second for three hours.
 _HOURS = timedelta(hours=3)
 _MARGINS = (timedelta(minutes=2), timedelta(seconds=30), timedelta(0))
-_FREE = re.compile(r"^(?P<what>Mem|Swap):\s+(?P<total>\d+)\s+(?P<used>\d+)", re.MULTILINE)
 _EVENTS_SECONDS = 5 * 60
 # Of the doctor: its machine has just done everything else.
 _PATIENCE_SECONDS = 60.0
 
 
-def memory(run: Context) -> Iterator[Measure]:
+def memory(run: Rehearsal) -> Iterator[Measure]:
     """Ask a worker's machine for its memory."""
     for what, total, used in _FREE.findall(run.place.memory()):
         yield Measure("memory in use" if what == "Mem" else "swap in use", float(used), "MiB", f"of {total} MiB")
 
 
-def chart(run: Context) -> Iterator[Measure]:
+def chart(run: Rehearsal) -> Iterator[Measure]:
     """Ask for the points of three hours as the ops page does, and with less and less margin."""
     try:
         drawn = service.tracked().points
@@ -50,13 +49,13 @@ def chart(run: Context) -> Iterator[Measure]:
     for margin in _MARGINS:
         name = f"points since 3 h ago less {margin.total_seconds():.0f} s"
         if aws.emulated():
-            yield results.unknown(name, "the local AWS keeps all points forever")
+            yield Measure(name, None, note="the local AWS keeps all points forever")
         else:
             [points] = cloudwatch.points(metrics, now - _HOURS + margin)
             yield Measure(name, len(points), "points")
 
 
-def events(run: Context) -> Iterator[Measure]:
+def events(run: Rehearsal) -> Iterator[Measure]:
     """Count the photos as CloudWatch counts them, from what the workers log."""
     if aws.emulated():
         raise NotKnownHere("the local AWS takes no metrics from log lines")
@@ -70,7 +69,7 @@ def events(run: Context) -> Iterator[Measure]:
         raise StepFailed("CloudWatch counts no events: does the log driver send awslogs-format=json/emf?")
 
 
-def _counted(run: Context) -> float:
+def _counted(run: Rehearsal) -> float:
     group = roles.YOLO5.log_group(run.service)
     metric = {"Namespace": counters.NAMESPACE, "MetricName": "job_succeeded"}
     stat = {"Metric": {**metric, "Dimensions": [{"Name": "LogGroup", "Value": group}]}, "Period": 60, "Stat": "Sum"}
@@ -82,7 +81,7 @@ def _counted(run: Context) -> float:
     return sum(answer["MetricDataResults"][0]["Values"])
 
 
-def doctor(run: Context) -> Iterator[Measure]:
+def doctor(run: Rehearsal) -> Iterator[Measure]:
     """Run every check."""
     # Without a bot nobody has given Telegram a webhook.
     names = [name for name in checks.CHECKS if run.options.bot or name not in ("token", "webhook")]
@@ -94,7 +93,7 @@ def doctor(run: Context) -> Iterator[Measure]:
         raise StepFailed("; ".join(failed))
 
 
-def logs(run: Context) -> Iterator[Measure]:
+def logs(run: Rehearsal) -> Iterator[Measure]:
     """Read what every role has logged since the run began."""
     wanted = Wanted(roles.ROLES, run.started_at)
     local = settings.LOG_FOLDER
@@ -109,7 +108,7 @@ def logs(run: Context) -> Iterator[Measure]:
         raise StepFailed(f"no line of {', '.join(silent)}")
 
 
-def cost(run: Context) -> Iterator[Measure]:
+def cost(run: Rehearsal) -> Iterator[Measure]:
     """Estimate what the run has cost so far, by the machine-hours that the groups' activities show."""
     found = spent.estimate(run.service, datetime.now(UTC))
     yield Measure("cost so far", found.dollars, "US$", "list prices, bakes not included")
