@@ -92,7 +92,7 @@ class Command(StackCommand):
             self.stdout.write(report.json())
         for line in report.left:
             console.print(f"Left: {line}", markup=False)
-        console.print(f"{report.verdict()} AcceptanceReport: {report.folder / 'report.md'}", markup=False)
+        console.print(f"{report.verdict()} Report: {report.folder / 'report.md'}", markup=False)
 
 
 class _Ready:
