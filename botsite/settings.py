@@ -101,8 +101,6 @@ TELEGRAM_WEBHOOK_URL = env.str("TELEGRAM_WEBHOOK_URL", default="")
 BOT_LANGUAGES = _languages("BOT_LANGUAGES", env.str("BOT_LANGUAGES", default=""))
 # Where pictures for guests are sent first: Telegram takes no new file for their messages.
 STORAGE_CHAT = _chat("STORAGE_CHAT", env.str("STORAGE_CHAT", default=""))
-
-# --- The worker's call of /results --------------------------------------------------------------------------
 # Whether people who have to wait are told for how long: on, or off.
 ACKNOWLEDGE = env.bool("ACKNOWLEDGE", default=True)
 # Of one person; None for no limit.
@@ -111,6 +109,8 @@ PHOTOS_PER_DAY = _most("PHOTOS_PER_DAY", env.str("PHOTOS_PER_DAY", default=""))
 # If anybody is allowed, only they are; and nobody who is denied.
 ALLOWED_USERS = _people("ALLOWED_USERS", env.str("ALLOWED_USERS", default=""))
 DENIED_USERS = _people("DENIED_USERS", env.str("DENIED_USERS", default=""))
+
+# --- The worker's call of /results --------------------------------------------------------------------------
 POLYBOT_URL = env.str("POLYBOT_URL", default="")
 RESULTS_KEY = env.str("RESULTS_KEY", default="")
 # The first RESULTS_KEY: ids must not change when RESULTS_KEY is rotated.

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow(quick="tests/operate/test_rollback.py")
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("botsite", "deploy", "detection", "metrics", "manage.py")
-# What an operator is promised (deploy/README.md).
+# What an operator is promised (deploy/operating.md).
 OPERATOR_SECONDS = 60
 
 
