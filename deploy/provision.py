@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from botsite import roles
-from deploy import first_point, options, rollback, stacks, target
-from deploy.budgets import budget
+from deploy import budget, first_point, options, rollback, stacks, target
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn import hold
@@ -62,7 +61,7 @@ def check(order: Order) -> None:
     stacks.planned(order.service, {**order.values, **choice.planned(order.service, order.way)})
     target.steps(order.service, order.values)
     options.check(order.service, order.values)
-    budget.check(order.service, order.monthly_budget, order.values)
+    budget.check_reader(order.service, order.monthly_budget, order.values)
     rebaking.check(order.service, order.rebake, order.values, order.weights)
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from botsite import aws
-from deploy import existence, stacks
-from deploy.budgets import stored as budget
+from deploy import budget, existence, stacks
 from deploy.certificates import acm, validation
 from deploy.cfn.cloudformation import Change, Event, Report
 from deploy.images import ami, builder

@@ -7,8 +7,7 @@ from functools import partial
 
 from botsite import aws, roles
 from botsite.roles import Role
-from deploy import costs, stacks
-from deploy.budgets import budget
+from deploy import budget, costs, stacks
 from deploy.cfn import template
 from deploy.cfn.cloudformation import Stack
 from deploy.costs import Line
@@ -76,7 +75,7 @@ def billed(service: Service, now: datetime) -> Spent:
 
 def budgeted(service: Service) -> str:
     """Return the budget and what is spent of it, or why it isn't known; empty if there is none."""
-    found = readings.read({"budget": partial(budget.told, service)})["budget"]
+    found = readings.read({"budget": partial(budget.spending, service)})["budget"]
     return found.reason if found.value is None else str(found.value)
 
 

@@ -10,9 +10,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from botsite import aws
-from deploy import existence, protection, stacks, teardown
-from deploy.budgets import budget, stored
-from deploy.budgets.stored import Budget
+from deploy import budget, existence, protection, stacks, teardown
+from deploy.budget import MonthlyBudget
 from deploy.certificates import acm, domains, validation
 from deploy.cfn import cloudformation, hold, remedies
 from deploy.doctor import checks
@@ -127,12 +126,11 @@ class Deployer:
         run("rotate", "results-key", "--prefix", self.service.prefix)
 
     def budget(self) -> None:
-        """Make a budget, change whom it tells and what it allows, and remove it."""
-        stored.remove(self.service)
-        stored.create(Budget(self.service, 10, tagged=False), "a@example.com")
-        stored.mail_to(self.service, "b@example.com")
+        """Make a budget, change what it allows, and remove it."""
+        budget.remove(self.service)
+        budget.create(MonthlyBudget(self.service, 10, tagged=False), "a@example.com")
         budget.keep(self.service, 20)
-        stored.remove(self.service)
+        budget.remove(self.service)
 
     def clear(self) -> None:
         """Empty the bucket, delete what no stack holds, and lift what protects the rest."""

@@ -10,8 +10,7 @@ from rich.console import Console
 from botsite import roles
 from botsite.bot.telegram.errors import TelegramError
 from botsite.roles import Role
-from deploy import provision, stacks
-from deploy.budgets import budget
+from deploy import budget, provision, stacks
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import StackError
 from deploy.images import rollout, source
