@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from botsite import aws, roles
-from deploy import protection
 from deploy.cfn import change_sets, cloudformation, drift, parameters, planning, template
 from deploy.cfn.cloudformation import Change, Event, Report, Stack
 from deploy.cfn.cloudformation import StackError as StackError  # callers catch stacks.StackError
@@ -17,6 +16,8 @@ TEMPLATES = Path(__file__).parent / "cloudformation"
 # All that a bake needs; no stack among them starts an instance.
 BEFORE_ROLES = ("network", "storage", "queue", "bake")
 _CHANGE_SET = "provision"
+# A table that changes can't be deleted.
+_CHANGED = {"Delay": 2, "MaxAttempts": 60}
 # The part that holds what can't be made again.
 _STORED = "storage"
 _NEVER_MADE = ("ROLLBACK_COMPLETE", "CREATE_FAILED")
@@ -58,7 +59,7 @@ def provision(
         _kept(_ours(service, part), templates[part], values)
     done = {service.stack_name(part): _deploy(service, part, templates[part], values, report) for part in parts}
     if _STORED in parts:
-        protection.put(service.stack(_STORED))
+        cloudformation.protect(service.stack(_STORED), on=True)
     return done
 
 
@@ -139,7 +140,7 @@ def delete(service: Service, report: Report = silent) -> list[str]:
             continue
         for bucket in cloudformation.names(settled, "AWS::S3::Bucket"):
             _empty(bucket)
-        protection.lift(settled)
+        lift_protection(settled)
         cloudformation.delete(settled, report)
     return deleted
 
@@ -228,3 +229,16 @@ def _ours(service: Service, part: str) -> Stack | None:
             "alone. Choose another --prefix."
         )
     return stack
+
+
+def lift_protection(stack: Stack) -> None:
+    """Let the stack and its tables be deleted."""
+    cloudformation.protect(stack, on=False)
+    dynamodb = aws.client("dynamodb")
+    for name in cloudformation.names(stack, "AWS::DynamoDB::Table"):
+        try:
+            if dynamodb.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled"):
+                dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
+                dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig=_CHANGED)
+        except dynamodb.exceptions.ResourceNotFoundException:
+            continue

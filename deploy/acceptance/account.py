@@ -19,9 +19,9 @@ from deploy.loadtest import local
 from deploy.loadtest.gauges import Known
 from deploy.operate import sites
 from deploy.operate.readings import NotKnownHere
+from deploy.patience import Say
 from deploy.provision import Order
 from deploy.service import Service
-from deploy.waiting import Say
 from deploy.webhook import bot, bot_api
 from metrics import cloudwatch
 

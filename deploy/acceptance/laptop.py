@@ -19,9 +19,9 @@ from deploy.local.processes import PATIENCE_SECONDS, ChildFailed
 from deploy.local.scaled_stack import ScaledStack
 from deploy.local.telegram.client import TelegramControl
 from deploy.operate.readings import NotKnownHere
+from deploy.patience import Say
 from deploy.provision import Order
 from deploy.service import Service
-from deploy.waiting import Say
 from detection.model import weights
 
 # A period of 30 s takes 1 s here, the shortest that CloudWatch's metrics can have.

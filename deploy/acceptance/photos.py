@@ -18,9 +18,9 @@ from deploy.loadtest.follow import LoadRun
 from deploy.loadtest.gauges import Gauges, Sample
 from deploy.loadtest.plan import LoadOptions
 from deploy.loadtest.send import Sizes
+from deploy.patience import Say
 from deploy.provision import Order
 from deploy.service import Service
-from deploy.waiting import Say
 
 _SETTLE_SECONDS = 1.0
 Meanwhile = Callable[[threading.Event], None]

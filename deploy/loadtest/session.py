@@ -24,8 +24,8 @@ from deploy.loadtest.plan import LoadOptions, LoadTestError
 from deploy.loadtest.report import LoadReport
 from deploy.loadtest.screen import Screen
 from deploy.loadtest.send import Sizes, Webhook
+from deploy.patience import Say
 from deploy.service import Service
-from deploy.waiting import Say
 from detection import queries
 
 _MOST_CHATS = 1000

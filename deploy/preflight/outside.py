@@ -3,13 +3,12 @@
 import ipaddress
 
 from botsite import aws
-from deploy import options
 from deploy.certificates import domains
 from deploy.certificates.self_signed import CertificateError
 from deploy.doctor import bot as doctor
 from deploy.doctor.findings import Verdict, failed, ok, warning
 from deploy.preflight.wanted import Wanted
-from deploy.provision import Order
+from deploy.provision import Order, options
 from deploy.webhook import bot
 
 

@@ -7,8 +7,9 @@ from botocore.exceptions import ClientError
 from django.core.management import CommandError
 
 from botsite import aws
-from deploy import budget, existence, provision
+from deploy import budget, provision
 from deploy.budget import MonthlyBudget
+from deploy.cfn import existence
 from deploy.cfn.cloudformation import StackError
 from deploy.service import Service
 from tests.support import emulators, recorded_aws

@@ -10,12 +10,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from botsite import aws
-from deploy import budget, existence, protection, stacks, teardown
+from deploy import budget, stacks, teardown
 from deploy.budget import MonthlyBudget
 from deploy.certificates import acm, domains, validation
-from deploy.cfn import cloudformation, hold, remedies
+from deploy.cfn import cloudformation, existence, hold, remedies
 from deploy.doctor import checks
-from deploy.images import ami, builder, contents, rollout, spec
+from deploy.images import ami, bake, builder, rollout, spec
 from deploy.images.ami import Image
 from deploy.images.spec import ImageSpec
 from deploy.service import Service
@@ -85,8 +85,8 @@ class Deployer:
         _permitted(lambda: ami.create(self.service, "yolo5", "v1", instance, lambda text: None))
         _permitted(lambda: ami.remove(Image("ami-1", "", "", "", ())))
         ami.remove_snapshot(self.snapshot)
-        contents.read(where.bucket, self.folder)
-        contents.keep(where.bucket, "test", "{}")
+        builder.read(where.bucket, f"{self.folder}/sbom.json")
+        bake.keep_listed(where.bucket, "test", "{}")
         builder.end([builder.launch(self.service, where, ImageSpec("yolo5", "v1"), f"{self.folder}/{next(_numbers)}")])
         aws.s3().Bucket(where.bucket).objects.filter(Prefix=self.folder).delete()
 
@@ -134,7 +134,7 @@ class Deployer:
 
     def clear(self) -> None:
         """Empty the bucket, delete what no stack holds, and lift what protects the rest."""
-        protection.lift(self.service.stack("storage"))
+        stacks.lift_protection(self.service.stack("storage"))
         stacks._empty(self.bucket)
         if self.root("s3").list_objects_v2(Bucket=self.bucket)["KeyCount"]:
             # Deleting many objects at once raises nothing.

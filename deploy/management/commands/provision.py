@@ -17,7 +17,7 @@ from deploy.images import rollout, source
 from deploy.management import before, plan, token_input
 from deploy.management.base import StackCommand, progress
 from deploy.operate import sites
-from deploy.provision import Order
+from deploy.provision import Order, next_steps
 from deploy.service import Service
 from deploy.webhook import bot
 from metrics.backlog import BadSetting
@@ -124,7 +124,7 @@ class Command(StackCommand):
         sites.wait(service, lambda text: console.print(text, markup=False))
         _connect(service, console)
         differences = _find_drift(service, console)
-        for line in [*budget.keep(service, order.monthly_budget), *provision.next_steps(service)]:
+        for line in [*budget.keep(service, order.monthly_budget), *next_steps.after(service)]:
             console.print(line, markup=False)
         if differences:
             raise StackError(
@@ -166,7 +166,7 @@ def _find_drift(service: Service, console: Console) -> list[str]:
 
 def _connect(service: Service, console: Console) -> None:
     """Give Telegram the webhook, once there are a token and a certificate."""
-    if provision.lacking(service):
+    if next_steps.lacking(service):
         return
     try:
         done = bot.connect(service, lambda text: console.print(text, markup=False))

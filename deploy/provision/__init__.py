@@ -1,23 +1,24 @@
 """Bring up the whole service: stacks, images, certificate, and instances that run what the templates say."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from botsite import roles
-from deploy import budget, first_point, options, rollback, stacks, target
+from botsite import aws, roles
+from deploy import budget, rollback, stacks
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn import hold
-from deploy.cfn.cloudformation import Change, Report, Stack
+from deploy.cfn.cloudformation import Change, Report
 from deploy.cfn.template import Template
-from deploy.images import latest, rebaking, rollout
+from deploy.images import latest, rollout
+from deploy.patience import Say, looks
+from deploy.provision import options, target
 from deploy.service import Service
-from deploy.webhook import bot, registration
 from metrics import cloudwatch
-from metrics.cloudwatch import Group
-
-Say = Callable[[str], None]
+from metrics.backlog import BACKLOG
+from metrics.cloudwatch import Group, Metric
 
 # Read permissions don't tell whether a token is stored, nor what Telegram has.
 _LATER = (
@@ -25,6 +26,9 @@ _LATER = (
     "Instances of an older image would be replaced. Once the sites are healthy, Telegram would be given the webhook if "
     "needed.",
 )
+
+_METRIC_SECONDS, _POLL_SECONDS = 10 * 60, 10
+_RECENT = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def check(order: Order) -> None:
     target.steps(order.service, order.values)
     options.check(order.service, order.values)
     budget.check_reader(order.service, order.monthly_budget, order.values)
-    rebaking.check(order.service, order.rebake, order.values, order.weights)
+    latest.check_rebaking(order.service, order.rebake, order.values, order.weights)
 
 
 def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
@@ -97,14 +101,14 @@ def deploy(
         done = stacks.provision(service, values, report, parts=stacks.BEFORE_ROLES)
         for role, why in baked.items():
             say(f"{role} {why}. Baking one, which takes about 10 minutes.")
-            rebaking.bake_role(service, role, say, bake_type, weights)
+            latest.bake_role(service, role, say, bake_type, weights)
     for line in rollback.in_force(service):
         say(line)
     values = {**latest.newest(service, values), **values}
     parts: Sequence[str] = stacks.order()
-    if first_point.awaited(service):
+    if not aws.emulated() and service.find("alarms") is None:
         done = _merged(done, stacks.provision(service, values, report, parts[:-1]))
-        first_point.wait(service, say)
+        _wait_for_metric(service, say)
         parts = parts[-1:]
     done = _merged(done, stacks.provision(service, values, report, parts))
     for group in _workers(service):
@@ -144,56 +148,29 @@ def steps(order: Order) -> list[str]:
     return [*bakes, *held, *choice.steps(order.service, order.way), *spending, *_LATER]
 
 
-def lacking(service: Service) -> list[str]:
-    """Return what keeps Telegram from reaching the webhook, a sentence each with the command that fixes it."""
-    again, found = f"python manage.py provision --prefix {service}", []
-    if not service.stack("web").parameters.get("CertificateArn"):
-        found.append(
-            f"Telegram can't reach the webhook yet: no certificate. Run {again} --self-signed, or {again} "
-            "--domain NAME --hosted-zone-id ID"
-        )
-    if not bot.has_token(service):
-        found.append(f"The bot has no token yet. Run {again} on a terminal to enter it, or {again} --token-fd 3 3<file")
-    return found
-
-
-def next_steps(service: Service) -> list[str]:
-    """Return the addresses, how to log in, and what to do next; the last lines say what is not finished."""
-    web = service.stack("web")
-    return [
-        f"webhook: https://{web.outputs['WebhookHost']}{registration.PATH}",
-        _admin(web, service),
-        f"admin login: user admin, password in the secret {service}/admin-password (aws secretsmanager "
-        f"get-secret-value --secret-id {service}/admin-password)",
-        *_last(service),
-    ]
-
-
-def _last(service: Service) -> list[str]:
-    return [f"Not finished. {one}" for one in lacking(service)] or [
-        f"Next: run python manage.py doctor --prefix {service} to check everything, then send the bot a photo."
-    ]
-
-
-def _admin(web: Stack, service: Service) -> str:
-    address = f"https://{web.outputs['WebhookHost']}/admin/"
-    cidr = web.parameters.get("OperatorCidr", "")
-    if not cidr:
-        return (
-            f"admin: {address} is closed to everybody; open it to yourself: python manage.py provision "
-            f"--prefix {service} --parameter OperatorCidr=YOUR.IP.AD.DR/32"
-        )
-    return f"admin: {address}, from {cidr}"
-
-
 def _to_bake(
     service: Service, values: Mapping[str, str], rebake: Sequence[str], weights: Path | None
 ) -> dict[str, str]:
     """Return the roles that get an image, and why."""
     missing = latest.missing(service, values)
     return dict.fromkeys(missing, "has no image yet") | {
-        role: "gets a new image" for role in (*rebake, *rebaking.outdated(service, weights)) if role not in missing
+        role: "gets a new image" for role in (*rebake, *latest.outdated(service, weights)) if role not in missing
     }
+
+
+def _wait_for_metric(service: Service, say: Say) -> None:
+    """Return once the metric is published: the alarm on missing points would ring while the first machine boots.
+
+    After ten minutes return anyway, as the alarm then rings rightly.
+    """
+    workers = service.stack("workers").outputs
+    dimensions = (("AutoScalingGroupName", workers["Yolo5GroupName"]),)
+    metric = Metric(workers["MetricNamespace"], BACKLOG, dimensions)
+    say("waiting for the first point of the metric, before its alarm is made")
+    for _ in looks(_METRIC_SECONDS, _POLL_SECONDS):
+        if cloudwatch.points([metric], datetime.now(UTC) - _RECENT)[0]:
+            return
+    say(f"The metric has no point after {_METRIC_SECONDS // 60} minutes; its alarm, {service}-metric-gap, will ring")
 
 
 def _workers(service: Service) -> list[Group]:

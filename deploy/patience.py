@@ -1,6 +1,7 @@
-"""Make what AWS takes no idempotency token for: when an answer is lost, look before asking again."""
+"""Wait for AWS, say what is waited for, and ask again where an answer was lost."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from botocore.exceptions import ClientError, HTTPClientError
@@ -8,6 +9,8 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 
 from botsite import aws
 
+# Is told what a long piece of work does just now.
+Say = Callable[[str], None]
 Made = TypeVar("Made")
 _ATTEMPTS = 3
 # What AWS has just made may not be listed at once.
@@ -15,8 +18,21 @@ _LISTED_SECONDS = 5
 _THROTTLED = 429
 
 
-def make(call: Callable[[], Made], found: Callable[[], Made | None]) -> Made:
-    """Return what `call` makes, by a client of `aws.once`; `found` returns what a call without an answer made."""
+def looks(seconds: float, every_seconds: float) -> Iterator[None]:
+    """Yield now and then, for so long: each time, have a look at AWS. A loop's `else` is for what never came."""
+    deadline = time.monotonic() + seconds
+    while True:
+        yield
+        if time.monotonic() > deadline:
+            return
+        aws.pause(every_seconds)
+
+
+def make_once(call: Callable[[], Made], found: Callable[[], Made | None]) -> Made:
+    """Make what AWS takes no idempotency token for: when an answer is lost, look before asking again.
+
+    `call` makes it, by a client of `aws.once`; `found` returns what a call without an answer made.
+    """
     tries, lost = 0, False
     while True:
         tries += 1
