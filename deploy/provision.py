@@ -1,6 +1,6 @@
 """Bring up the whole service: stacks, images, certificate, and instances that run what the templates say."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,15 +10,13 @@ from deploy.budgets import budget
 from deploy.certificates import choice
 from deploy.certificates.choice import Way
 from deploy.cfn import hold
-from deploy.cfn.cloudformation import Change, Report, Stack
+from deploy.cfn.cloudformation import Change, Report, Say, Stack
 from deploy.cfn.template import Template
 from deploy.images import latest, rebaking, rollout
 from deploy.service import Service
 from deploy.webhook import bot, registration
 from metrics import cloudwatch
 from metrics.cloudwatch import Group
-
-Say = Callable[[str], None]
 
 # Read permissions don't tell whether a token is stored, nor what Telegram has.
 _LATER = (

@@ -1,16 +1,14 @@
 """Go back to an earlier image of a role, and have every later `provision` keep it until the next bake."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from botsite import roles
 from deploy import stacks
-from deploy.cfn.cloudformation import Report, StackError
+from deploy.cfn.cloudformation import Report, Say, StackError
 from deploy.images import ami, rollout
 from deploy.images.ami import Image
 from deploy.service import Service
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

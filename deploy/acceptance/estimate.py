@@ -4,7 +4,7 @@ from botsite import roles
 from deploy import costs, stacks
 from deploy.acceptance.plan import HOURS
 from deploy.certificates import choice
-from deploy.costs import Line
+from deploy.costs import Cost
 from deploy.images.spec import ImageSpec
 from deploy.provision import Order
 from metrics.machine_types import HOURS_A_MONTH, TYPES, MachineType
@@ -14,7 +14,7 @@ _BURSTS, _SINGLE = 2, 50
 _BAKE_HOURS = 0.25
 
 
-def lines(order: Order, photos: int) -> list[Line]:
+def lines(order: Order, photos: int) -> list[Cost]:
     """Return what a run costs if it takes HOURS, and all workers that it may have are busy for half of that."""
     given = values(order)
     worker, number = given["WorkerType"], int(float(given["MaxWorkers"]))
@@ -23,12 +23,12 @@ def lines(order: Order, photos: int) -> list[Line]:
     count, bakes = _BURSTS * photos + _SINGLE, len(roles.ROLES)
     of_photos = sum(one.dollars for one in costs.thousand_photos(worker, 1) if one.what != "a worker")
     return [
-        Line("what runs all the time", hour(order) * HOURS, f"{HOURS:g} h"),
-        Line(
+        Cost("what runs all the time", hour(order) * HOURS, f"{HOURS:g} h"),
+        Cost(
             "workers", number * _type(worker).dollars(seconds, seconds), f"{number} {worker}, busy for {HOURS / 2:g} h"
         ),
-        Line("bakes", bakes * _type(baker).dollars(_BAKE_HOURS * 3600, 0), f"{bakes} by a {baker}"),
-        Line("photos", of_photos * count / 1000, f"{count}"),
+        Cost("bakes", bakes * _type(baker).dollars(_BAKE_HOURS * 3600, 0), f"{bakes} by a {baker}"),
+        Cost("photos", of_photos * count / 1000, f"{count}"),
     ]
 
 

@@ -13,7 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from botsite import aws, release
 from botsite.bot.telegram.errors import TelegramError
-from deploy import interrupts
+from deploy import interrupts, stacks
 from deploy.acceptance import claims, estimate
 from deploy.acceptance.context import Context, Step
 from deploy.acceptance.places import Place
@@ -27,10 +27,9 @@ from deploy.certificates.choice import Way
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.loadtest.plan import LoadTestError
-from deploy.operate import deployed
-from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
+from metrics.health.findings import NotKnownHere
 from metrics.service import MetricFailed
 
 # What a step meets outside this program, or raises itself.
@@ -155,7 +154,7 @@ class Session:
         service = self._context.service
         with interrupts.handled(signal.SIGINT, signal.SIGTERM, handler=signal.SIG_IGN):
             try:
-                names = [stack.name for stack in deployed.find(service).values() if stack]
+                names = [stack.name for stack in stacks.find_all(service).values() if stack]
                 there = f"stacks: {', '.join(names)}" if names else "no stack, but perhaps images and a certificate"
                 price = f"about US$ {estimate.hour(self._context.order):.2f} an hour"
             except (StackError, ClientError, BotoCoreError) as error:

@@ -19,11 +19,11 @@ from deploy.cfn.cloudformation import Event
 from deploy.loadtest import local
 from deploy.loadtest.gauges import Known
 from deploy.operate import sites
-from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import bot, bot_api
 from metrics import cloudwatch
+from metrics.health.findings import NotKnownHere
 
 # Answers with the address that a request comes from.
 _ECHO = "https://checkip.amazonaws.com"

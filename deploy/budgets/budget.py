@@ -71,10 +71,13 @@ def told(service: Service) -> str:
     there = stored.find(service)
     if there is None:
         return ""
-    if aws.emulated():
-        return f"{there}; what is spent of it is not known here."
+    return f"{there}; {_spent(there)}."
+
+
+@aws.real_only(otherwise="what is spent of it is not known here")
+def _spent(there: Budget) -> str:
     forecast = f", US$ {there.forecast:,.2f} forecast" if there.forecast is not None else ", no forecast yet"
-    return f"{there}; US$ {there.spent or 0:,.2f} spent by AWS's count, up to a day late{forecast}."
+    return f"US$ {there.spent or 0:,.2f} spent by AWS's count, up to a day late{forecast}"
 
 
 def _intended(service: Service, wanted: float | None, there: Budget | None) -> tuple[Budget, str]:

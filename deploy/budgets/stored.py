@@ -79,14 +79,13 @@ def remove(service: Service) -> bool:
     return True
 
 
+@aws.real_only(otherwise=(None, f"Whether the tag {TAG} is activated for cost allocation is not known here."))
 def tag_counts() -> tuple[bool | None, str]:
     """Return whether costs can be filtered by the service's tag, None if unknown, and what follows from it.
 
     A tag of one's own only filters once somebody has activated it (AWS Billing user guide, "Using user-defined cost
     allocation tags").
     """
-    if aws.emulated():
-        return None, f"Whether the tag {TAG} is activated for cost allocation is not known here."
     try:
         found = aws.client("ce").list_cost_allocation_tags(Status="Active", TagKeys=[TAG])["CostAllocationTags"]
     except ClientError as error:

@@ -79,6 +79,8 @@ class Event:
 
 
 Report = Callable[[Event], None]
+# Tells a line about the progress of what takes long.
+Say = Callable[[str], None]
 
 
 def describe(name: str) -> Stack | None:

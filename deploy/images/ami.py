@@ -1,14 +1,14 @@
 """The roles' AMIs: make one from a stopped builder, find the newest, list what to prune."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
 from deploy import once
-from deploy.cfn.cloudformation import StackError
+from deploy.cfn.cloudformation import Say, StackError
 from deploy.service import Service
 
 # A snapshot of a few gigabytes takes some minutes.
@@ -19,9 +19,6 @@ KEPT = 3
 WITHDRAWN, WITHDRAWN_BY = "Withdrawn", "WithdrawnBy"
 # Between two looks at EC2.
 POLL_SECONDS = 3
-
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

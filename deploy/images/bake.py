@@ -9,8 +9,9 @@ from pathlib import Path
 
 from botsite import aws
 from deploy import interrupts
+from deploy.cfn.cloudformation import Say
 from deploy.images import ami, builder, contents, source
-from deploy.images.ami import Image, Say
+from deploy.images.ami import Image
 from deploy.images.spec import ImageSpec, Place
 from deploy.service import Service
 

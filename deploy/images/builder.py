@@ -6,8 +6,8 @@ from typing import Any
 
 from botsite import aws, roles
 from deploy.cfn import remedies
-from deploy.cfn.cloudformation import StackError
-from deploy.images.ami import POLL_SECONDS, Say
+from deploy.cfn.cloudformation import Say, StackError
+from deploy.images.ami import POLL_SECONDS
 from deploy.images.spec import LIFETIME_MINUTES, ImageSpec, Place, user_data
 from deploy.service import Service
 

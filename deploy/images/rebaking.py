@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from botsite.roles import YOLO5, named
-from deploy.cfn.cloudformation import StackError
+from deploy.cfn.cloudformation import Say, StackError
 from deploy.images import ami, bake, source, spec
-from deploy.images.ami import Say
 from deploy.images.spec import ImageSpec
 from deploy.service import Service
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws, pause
-from deploy.operate.seen import Line, Mark, Seen
 from deploy.service import Service
 from detection import times
 from detection.schemas import Status
 from metrics import cloudwatch
+from metrics.health.findings import Finding, ok, warning
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ def waiting(service: Service) -> Waiting:
     return Waiting(cloudwatch.queue(url).visible, job_kept, kept, oldest + kept)
 
 
-def read(service: Service) -> Seen:
+def read_pause(service: Service) -> Finding[Any]:
     """Tell whether the service is paused, for the status."""
     found = pause.read(service.setting("PREDICTIONS_TABLE"))
     if found is None:
-        return Seen({"by": None, "since": None}, (Line("not paused"),))
+        return ok("not paused", {"by": None, "since": None})
     left = waiting(service)
     data = {"by": found.by, "since": times.text(found.since), **left.as_dict()}
-    return Seen(data, (Line(f"{found}; nothing is lost before {left.safe_until:%Y-%m-%d}", Mark.NOTE),))
+    return warning(f"{found}; nothing is lost before {left.safe_until:%Y-%m-%d}", data=data)
 
 
 def _oldest(table: str) -> datetime | None:

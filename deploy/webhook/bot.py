@@ -4,7 +4,6 @@ The token is typed or read from a file descriptor, never an argument, which othe
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
@@ -14,7 +13,7 @@ from botsite import aws, logs
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import language
 from deploy.certificates import acm
-from deploy.cfn.cloudformation import Stack, StackError
+from deploy.cfn.cloudformation import Say, Stack, StackError
 from deploy.service import Service
 from deploy.webhook import bot_api, profile, registration
 from deploy.webhook.registration import Registered
@@ -76,7 +75,7 @@ def target(service: Service, token: str = "", secret: str = "") -> Target:
     )
 
 
-def connect(service: Service, say: Callable[[str], None]) -> Registered:
+def connect(service: Service, say: Say) -> Registered:
     """Have Telegram send updates to the load balancer, once its name resolves. Raise TelegramError or StackError."""
     to, deadline, told = target(service), time.monotonic() + _RESOLVED_SECONDS, False
     while True:

@@ -17,12 +17,12 @@ from deploy.acceptance.plan import AcceptanceError, Options
 from deploy.acceptance.results import Measure, StepFailed
 from deploy.acceptance.steps import looks
 from deploy.acceptance.there import There
-from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import registration
 from detection import images, predictions
 from metrics import cloudwatch
+from metrics.health.findings import NotKnownHere
 from tests.support import emulators
 from tests.support.recorded_aws import Answer, Cloud, taken_for_aws
 

@@ -18,9 +18,9 @@ from deploy.acceptance.results import Measure, StepFailed
 from deploy.acceptance.screen import Screen
 from deploy.acceptance.steps import STEPS, TEARDOWN
 from deploy.acceptance.there import There
-from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
+from metrics.health.findings import NotKnownHere
 from tests.support import acceptance
 
 

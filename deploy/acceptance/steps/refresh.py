@@ -12,8 +12,8 @@ from deploy.acceptance.results import Measure, StepFailed
 from deploy.acceptance.steps.photos import answers
 from deploy.images import rollout
 from deploy.loadtest.follow import Run
-from deploy.operate.readings import NotKnownHere
 from metrics import cloudwatch
+from metrics.health.findings import NotKnownHere
 
 _BATCH, _TIMEOUT_SECONDS = 5, 15 * 60
 _LOOK_SECONDS = 2.0

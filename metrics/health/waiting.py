@@ -1,0 +1,71 @@
+"""Tell how long people have been waiting, by the indexes of the table: a few items of each."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+
+from botsite import aws
+from detection import times
+from detection.schemas import Delivery, Status
+
+# An index is ordered by creation: a retried photo, which has waited only since then, is among the first.
+_LOOKED_AT = 20
+_FINISHED = (Status.SUCCEEDED, Status.FAILED)
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long the photo waits that has waited longest: for a worker, and for its answer. None if none does."""
+
+    worker_seconds: float | None
+    answer_seconds: float | None
+
+
+def read_waits(table: str = "") -> Waiting:
+    """Return how long photos have been waiting: SQS offers the age of its oldest message only as a metric, late."""
+    queued = [_since(item) for item in _oldest(table, "status", Status.QUEUED)]
+    processed = [_since(item) for item in _oldest(table, "status", Status.PROCESSING)]
+    unsent = [item for state in (Delivery.PENDING, Delivery.DELIVERING) for item in _oldest(table, "delivery", state)]
+    return Waiting(_longest(queued), _longest([*queued, *processed, *map(_since_first, unsent)]))
+
+
+def _since(item: Item) -> datetime | None:
+    """Return since when an unfinished photo waits, None if that is unknown.
+
+    A queued one that was started before and has no job yet was reopened just now: the index does not know when.
+    """
+    if "enqueued_at" in item:
+        return times.parse(item["enqueued_at"])
+    if "started_at" in item:
+        return times.parse(item["started_at"]) if item["status"] == Status.PROCESSING else None
+    return times.parse(item["created_at"])
+
+
+def _since_first(item: Item) -> datetime | None:
+    """Return since when a finished photo waits for its answer, None if it has been answered and is sent again."""
+    if item.get("status") not in _FINISHED or "delivered_at" in item:
+        return None
+    # A retried photo has waited since then, not since it came.
+    retried = int(item.get("attempts", 0)) > 1
+    return times.parse(item.get("started_at") if retried else item["created_at"])
+
+
+def _longest(since: Iterable[datetime | None]) -> float | None:
+    known = [when for when in since if when]
+    return max(0.0, (datetime.now(UTC) - min(known)).total_seconds()) if known else None
+
+
+def _oldest(table: str, key: str, value: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = aws.dynamodb().query(
+        TableName=table or settings.PREDICTIONS_TABLE,
+        IndexName=f"by_{key}",
+        KeyConditionExpression="#key = :value",
+        ExpressionAttributeNames={"#key": key},
+        ExpressionAttributeValues={":value": value},
+        Limit=_LOOKED_AT,
+    )["Items"]
+    return found
