@@ -37,5 +37,5 @@ def staff(view: View) -> View:
 
 
 def may(user: AbstractBaseUser | AnonymousUser, permission: str) -> bool:
-    """Return whether somebody has a permission on jobs."""
+    """Return whether a user has a permission on jobs."""
     return any(user.has_perm(f"detection.{each}_job") for each in _SUFFICIENT[permission])  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""What the list says of each dead letter: why it is there, how often it was tried, and what its sender knows."""
+"""Explain each dead letter in the list: why it is there, how often it was tried, and what its sender knows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

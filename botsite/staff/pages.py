@@ -85,7 +85,7 @@ def _what_failed(error: Exception) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One of the things it is about; `address` is its page, if it has one."""
+    """A job or letter that a question is about; `address` is its page, if it has one."""
 
     name: str
     note: str = ""
@@ -94,9 +94,9 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What to ask: "Yes" does it to `rows`, "No" leads to the page `back`. The operator can edit `sentence`.
+    """A question: "Yes" does it to `rows`, "No" leads to the page `back`. The operator can edit `sentence`.
 
-    `more` says what else it is about, where `rows` are only the first. `hidden` are ids that the form sends along.
+    `more` says how many follow, where `rows` are only the first. `hidden` are ids that the form sends along.
     """
 
     title: str

@@ -31,7 +31,7 @@ CHECKS: Mapping[str, Check] = {
     "capacity": machines.compare_capacity,
     "images": machines.compare_images,
 }
-# What they look at is there before the service is.
+# These need no service.
 OF_ACCOUNT = frozenset(("clock", "zones"))
 # Longer than a slow answer, shorter than an operator's patience.
 TIMEOUT_SECONDS = 20.0

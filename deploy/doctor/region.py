@@ -70,7 +70,7 @@ def judge_quota(quota: float, needed: Mapping[str, int], first: int, baker: int 
     """
     always = sum(needed[role.part] for role in roles.ROLES if role.always)
     least = always + first + others
-    # What always runs is doubled while it is replaced, which is not while images are baked.
+    # Machines that always run are doubled while they are replaced, which is not while images are baked.
     most = sum(needed.values()) + max(baker, always) + others
     seen = f"the account may run {quota:g} vCPUs; with one worker or a builder it needs {least}, at most {most}"
     if others:

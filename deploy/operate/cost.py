@@ -1,4 +1,4 @@
-"""What the service has cost since the first of the month: an estimate, and what AWS has billed."""
+"""Estimate what the service has cost since the first of the month, or read what AWS has billed."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -74,7 +74,7 @@ def billed(service: Service, now: datetime) -> Spent:
 
 
 def budgeted(service: Service) -> str:
-    """Return the budget and what is spent of it, or why it isn't known; empty if there is none."""
+    """Return the budget and what is spent of it, or why it isn't known; empty without a budget."""
     return background.gather({"budget": lambda: ok(budget.told(service))}, _BUDGET_SECONDS, not_known)["budget"].seen
 
 

@@ -1,4 +1,4 @@
-"""Understand a log line, JSON or text as botsite/logs.py writes them, and decide whether somebody wants to see it."""
+"""Parse log lines, JSON or text as botsite/logs.py writes them, and choose those that were asked for."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from detection import times
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _TEXT = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\S+Z) \[(?P<level>\w+) *\] (?P<event>.*?)(?P<fields>(?:\s+\w+=\S.*)?)$")
 _FIELD = re.compile(r"""(\w+)=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\S+)""")
-# What makes CloudWatch count an event (botsite/counters.py), which the event says already.
+# Fields that only make CloudWatch count an event (botsite/counters.py).
 _OF_COUNTERS = ("_aws", "LogGroup")
 _SINCE = re.compile(r"(\d+)\s*([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -20,7 +20,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 @dataclass(frozen=True)
 class Source:
-    """Where a line comes from: a machine of a role, by the end of its id."""
+    """The origin of a line: a machine of a role, by the end of its id."""
 
     role: Role
     machine: str
@@ -55,7 +55,7 @@ class WantedLines:
         return LEVELS[LEVELS.index(self.level) :] if self.level else ()
 
     def takes(self, entry: LogLine) -> bool:
-        """Return whether somebody wants to see the line."""
+        """Return whether the line is one of them."""
         if entry.at < self.since or (self.level and entry.level not in self.levels):
             return False
         return not self.prediction_id or self.prediction_id in (entry.fields.get("prediction_id"), *entry.event.split())

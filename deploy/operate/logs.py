@@ -67,7 +67,7 @@ def _entry(event: dict[str, Any], role: Role) -> LogLine | None:
 
 @dataclass
 class _Read:
-    """How far a file was read, and the time of its last line that has one."""
+    """The part of a file that was read, and the time of its last line that has one."""
 
     offset: int = 0
     at: datetime | None = None

@@ -1,4 +1,4 @@
-"""What it costs to hold workers, and whether they can be held."""
+"""Hold a minimum of workers for a while, and say what that costs."""
 
 from datetime import datetime
 
@@ -14,7 +14,7 @@ from metrics.machine_types import TYPES
 
 
 def begin(service: Service, minimum: int, until: datetime) -> Hold:
-    """Hold the workers; raise StackError if the group can't have so many, or would not be set back."""
+    """Hold at least `minimum` workers; raise StackError if that is above the maximum, or would not be set back."""
     group = workers(service)
     if minimum > group.maximum:
         raise StackError(
@@ -35,7 +35,7 @@ def end(service: Service) -> Hold | None:
 
 
 def dollars_an_hour(service: Service, machines: int) -> float | None:
-    """Return what so many idle workers cost an hour, by list prices; None for a type without a price here."""
+    """Return what idle workers cost an hour, by list prices; None for a type without a price here."""
     kind = TYPES.get(service.stack("workers").parameters["WorkerType"])
     return machines * kind.dollars(3600, busy_seconds=0) if kind else None
 
@@ -44,5 +44,5 @@ def workers(service: Service) -> Group:
     """Return the workers' group; raise StackError without one."""
     name = YOLO5.group(service)
     if not (group := cloudwatch.groups(name).get(name)):
-        raise StackError(f"There is no group {name}: run python manage.py provision --prefix {service}")
+        raise StackError(f"The group {name} is missing: run python manage.py provision --prefix {service}")
     return group

@@ -24,7 +24,7 @@ from metrics.health.findings import Finding, failed, ok, unknown, warning
 Check = Callable[[Order, WantedMachines], Finding[Any]]
 # Rights are asked for statement by statement.
 _SECONDS = 60.0
-# What AWS answers while an account can't be used yet.
+# AWS answers so while an account can't be used yet.
 _NOT_READY = ("OptInRequired", "SubscriptionRequiredException", "PendingVerification")
 
 

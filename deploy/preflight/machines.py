@@ -16,7 +16,7 @@ from deploy.images.spec import ImageSpec
 from deploy.provision import Order
 from metrics.health.findings import Finding, failed, ok, only_on_aws
 
-# What bakes where t3.medium may not, with as much memory or more.
+# These bake where t3.medium may not, with as much memory or more.
 _BAKERS = ("c7i-flex.large", "m7i-flex.large")
 
 

@@ -13,7 +13,7 @@ _OF_AWS = "AWS/"
 
 @dataclass(frozen=True, slots=True)
 class SortedAlarms:
-    """Alarms that somebody has to act on, that scale the workers just now, and that have no data.
+    """Alarms that need an operator, that are scaling the workers just now, and that have no data.
 
     Of the latter, `waiting` are those on metrics of AWS and on counted events, which come when something happens.
     """

@@ -12,7 +12,7 @@ Asked = ParamSpec("Asked")
 
 
 class Health(StrEnum):
-    """How it is. `UNKNOWN`: an emulator, or these credentials, can't tell; that is neither good nor bad."""
+    """A state. `UNKNOWN`: an emulator, or these credentials, can't tell; that is neither good nor bad."""
 
     OK = "ok"
     WARNING = "warning"
@@ -29,7 +29,7 @@ class NotKnownHere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Finding(Generic[Value]):
-    """What was `seen`, in words, and what to do (empty if nothing). `data` are the values, for programs and pages.
+    """A state with what was `seen` and what to do (empty if nothing); `data` are values, for programs and pages.
 
     `more` are findings about parts of it, each a line of its own.
     """

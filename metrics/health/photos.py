@@ -19,7 +19,7 @@ from metrics.health import slots
 from metrics.health.slots import Slot
 
 _READ_AT_MOST, _FAILURES_AT_MOST = 1000, 500
-# So many slots are estimated together, by so many photos.
+# Slots that are estimated together, and the photos that are read for it.
 _TOGETHER, _SAMPLE = 3, 50
 
 

@@ -15,7 +15,7 @@ _SHORTEST_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """How long somebody waited, from the update to the answer, and for how many photos that stands."""
+    """A person's wait from the update to the answer, and the number of photos that it stands for."""
 
     milliseconds: int
     weight: float = 1.0

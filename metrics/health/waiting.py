@@ -1,4 +1,4 @@
-"""Tell how long people have been waiting, by the indexes of the table: a few items of each."""
+"""Find out how long people have been waiting, from a few items of each index of the table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long the photo waits that has waited longest: for a worker, and for its answer. None if none does."""
+    """The longest current wait for a worker and for an answer; None if nothing is waiting."""
 
     worker_seconds: float | None
     answer_seconds: float | None
@@ -27,9 +27,9 @@ class Waiting:
 
 def read_waits(table: str = "") -> Waiting:
     """Return how long photos have been waiting: SQS offers the age of its oldest message only as a metric, late."""
-    queued = [_since(item) for item in _oldest(table, "status", Status.QUEUED)]
-    processed = [_since(item) for item in _oldest(table, "status", Status.PROCESSING)]
-    unsent = [item for state in (Delivery.PENDING, Delivery.DELIVERING) for item in _oldest(table, "delivery", state)]
+    queued = [_since(item) for item in oldest(table, "status", Status.QUEUED)]
+    processed = [_since(item) for item in oldest(table, "status", Status.PROCESSING)]
+    unsent = [item for state in (Delivery.PENDING, Delivery.DELIVERING) for item in oldest(table, "delivery", state)]
     return Waiting(_longest(queued), _longest([*queued, *processed, *map(_since_first, unsent)]))
 
 
@@ -59,13 +59,14 @@ def _longest(since: Iterable[datetime | None]) -> float | None:
     return max(0.0, (datetime.now(UTC) - min(known)).total_seconds()) if known else None
 
 
-def _oldest(table: str, key: str, value: str) -> list[dict[str, Any]]:
+def oldest(table: str, key: str, value: str, at_most: int = _LOOKED_AT) -> list[dict[str, Any]]:
+    """Return the items that came first of an index, in this process's own table unless another is named."""
     found: list[dict[str, Any]] = aws.dynamodb().query(
         TableName=table or settings.PREDICTIONS_TABLE,
         IndexName=f"by_{key}",
         KeyConditionExpression="#key = :value",
         ExpressionAttributeNames={"#key": key},
         ExpressionAttributeValues={":value": value},
-        Limit=_LOOKED_AT,
+        Limit=at_most,
     )["Items"]
     return found

@@ -63,7 +63,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a chart covers: `seconds` up to `now` (epoch seconds); a line breaks after `gap` seconds without a point."""
+    """The time of a chart: `seconds` up to `now` (epoch seconds). A line breaks after `gap` seconds without a point."""
 
     now: float
     seconds: float

@@ -41,7 +41,7 @@ def section(seen: Snapshot) -> Section:
 
 
 def longest(seconds: float | None, what: str) -> Tile:
-    """Return how long somebody waits for something."""
+    """Return the longest wait for something."""
     return of("–", "nobody waits") if seconds is None else of(span(seconds), f"for {what}")
 
 

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 # Pages refresh every three seconds: ten open ones cost as much as one.
 _CACHED_SECONDS = 2.5
-# Whatever takes longer is unknown for now, and shown once it arrives.
+# A slower answer is unknown for now, and shown once it arrives.
 _PATIENCE_SECONDS = 6.0
 _MACHINES_AT_MOST = 50
 _FEEDBACK_AT_MOST = 1000
@@ -81,7 +81,7 @@ class Snapshot:
 
 
 class Source(Generic[Value]):
-    """Something to read every so many seconds. A read that is still running is waited for, not started again."""
+    """A reader that is called every few seconds. One that is still running is waited for, not started again."""
 
     def __init__(self, name: str, read: Callable[[], Value], every_seconds: float) -> None:
         self._name, self._read, self._every_seconds = name, read, every_seconds
@@ -100,7 +100,7 @@ class Source(Generic[Value]):
     def reading(self, deadline: float) -> Finding[Value]:
         """Return the newest result, or why it has not come by the deadline (monotonic seconds)."""
         assert self._future is not None, "begin() comes first"
-        # What was late once is not waited for again: the page would be slow as long as it is.
+        # A source that was late once is not waited for again: the page would be as slow.
         patience = 0.0 if self._late else max(0.0, deadline - time.monotonic())
         self._late = False
         try:

@@ -1,4 +1,4 @@
-"""What the dashboard is made of: tiles, machines, alarms and charts, in sections."""
+"""The parts of the dashboard: tiles, tables of machines or alarms, and charts, in sections."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from botsite.staff.jobs.filters import Filters, JobState
 from detection.schemas import Delivery
 from metrics.health.findings import Finding, Health
 
-# As many as fit into a tile on a phone.
+# The most that fit into a tile on a phone.
 _LARGE_LETTERS = 10
 Value = TypeVar("Value")
 
@@ -32,7 +32,7 @@ class Tile:
 
     @property
     def bad(self) -> bool:
-        """Return whether somebody has to act."""
+        """Return whether an operator has to act."""
         return self.state is Health.FAILED
 
     @property
@@ -53,7 +53,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a row has in a column, and the page that tells more."""
+    """A row's text in a column, and the page that tells more."""
 
     column: str
     text: str

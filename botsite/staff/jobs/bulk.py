@@ -17,7 +17,7 @@ from botsite.staff.pages import Question
 from detection import times
 
 _FIRST_ONES = 10
-# What each makes sense for. Retrying without a chosen status means what failed.
+# The states for which each makes sense. Retrying without a chosen status means the failed jobs.
 _STATES: dict[str, tuple[JobState | None, ...]] = {
     "retry": (JobState.FAILED, JobState.REFUSED, JobState.QUEUED, JobState.PROCESSING),
     "resend": (JobState.SUCCEEDED, JobState.FAILED, JobState.REFUSED, None),
@@ -25,7 +25,7 @@ _STATES: dict[str, tuple[JobState | None, ...]] = {
 
 
 def offered(chosen: Filters) -> list[str]:
-    """Return what can be done to all that match. Without any filter nothing can: nobody means every job there is."""
+    """Return what can be done to all that match. Without a filter nothing can: nobody means every job."""
     if chosen == Filters():
         return []
     return [name for name in _STATES if _whole(name, chosen).status in _STATES[name]]

@@ -1,4 +1,4 @@
-"""The record of what is done to all jobs that match: one at a time in the whole service, in the predictions table.
+"""Record an operation on all jobs that match: one at a time in the whole service, in the predictions table.
 
 Every site shows it, and any can take it up where it stands: its runner says every second or so that it is alive, and
 how far it is. One that has fallen silent, because its site was restarted, is not brought back by itself.
@@ -23,7 +23,7 @@ _KEPT = timedelta(days=30)
 
 
 class Phase(StrEnum):
-    """Where a run stands: running until it has ended, one way or another."""
+    """A run is running until it ends, one way or another."""
 
     RUNNING = "running"
     FINISHED = "finished"

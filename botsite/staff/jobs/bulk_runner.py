@@ -1,7 +1,7 @@
 """Do something to all jobs that match, in a thread of a site: oldest first, at a steady pace, until told to stop.
 
-A runner that dies leaves no job half done that the service does not finish by itself. Who takes the run up does
-nothing twice: a job that was reopened since the run began has had its turn.
+If a runner dies, the service finishes the job that it was at. Resuming the run does nothing twice: a job that was
+reopened since the run began has had its turn.
 """
 
 import threading
@@ -20,7 +20,7 @@ from detection import items, operations, predictions, times
 
 log = structlog.get_logger()
 
-# A run ends after so many: what matches more often is started again, by somebody who has looked at what it did.
+# A run ends after this many jobs. For the rest an operator starts another one, having seen what the first did.
 AT_MOST = 10_000
 # Telegram takes some thirty messages a second of a bot, and people's new photos come first.
 PER_SECOND = 10

@@ -1,6 +1,7 @@
 """Export the jobs that match as CSV or JSON: a hundred at a time, as fast as the browser takes them.
 
-A download that AWS interrupts ends as a failed one, and JSON without its last bracket: half a file is no export.
+If AWS interrupts a download, it ends as a failed one, and JSON lacks its last bracket: half a file doesn't pass for an
+export.
 """
 
 import csv
@@ -22,7 +23,7 @@ COLUMNS = (
     "prediction_id", "created_at", "state", "delivery", "chat_id", "found", "error", "waited_ms", "attempts",
     "inference_ms",
 )  # fmt: skip
-# What a spreadsheet takes for a formula, unless it is a plain number, such as the id of a group.
+# A spreadsheet takes this for a formula, unless it is a plain number, such as the id of a group.
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 

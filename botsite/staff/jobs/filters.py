@@ -37,7 +37,7 @@ class BadFilter(BadLink):
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What to list; None means everything. `since` and `until` are aware, and part of the range."""
+    """The jobs to list; None means everything. `since` and `until` are aware, and part of the range."""
 
     status: JobState | None = None
     delivery: Delivery | None = None

@@ -1,4 +1,4 @@
-"""What operators can do to jobs: who may, when it is offered, the question asked first, and the record afterwards."""
+"""Let operators do something to jobs: who may, when it is offered, the question before, and the record afterwards."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Query jobs a page at a time, newest first, by index: at most two queries for any page, and never a scan.
 
-What takes all that match, however many, walks on in the same way; what counts them stops counting at some point.
+An export or a bulk run walks through all that match in the same way; counting stops after some thousands.
 
 Pages have no numbers: a cursor names the job a page continues from, and the direction. It is signed together with the
 filters, because it becomes a key in a DynamoDB query.
@@ -24,7 +24,7 @@ _READ_AT_MOST = 500
 _QUERIES_AT_MOST = 2
 # DynamoDB reads this many items of 500 bytes in one query; what counts asks this often.
 _COUNTED_AT_ONCE, _COUNTS_AT_MOST = 1000, 10
-# As many as can be looked up at once (rows.py).
+# The most that can be looked up at once (rows.py).
 WALKED_AT_ONCE = 100
 Way = Literal["older", "newer"]
 Key = dict[str, Any]
@@ -47,7 +47,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many jobs match; at least so many unless it is `exact`."""
+    """The number of jobs that match, or a lower limit unless it is `exact`."""
 
     number: int
     exact: bool

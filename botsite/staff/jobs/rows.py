@@ -1,7 +1,7 @@
-"""What a list says of each job: its index names the jobs, their items say what was found, and when.
+"""Make the lines of a list of jobs: an index names the jobs, their items say what was found, and when.
 
-One more read for each hundred: an index holds neither the detections, which would be most of its size, nor when the
-update came.
+That takes one more read for each hundred: an index holds neither the detections, which would be most of its size, nor
+the time of the update.
 """
 
 from collections.abc import Sequence

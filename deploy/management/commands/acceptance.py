@@ -64,7 +64,7 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Run the steps, and end as they did."""
-        # What a site logs of each photo would be news for its log, not here.
+        # A site logs each photo, which belongs in its log, not here.
         logging.getLogger().setLevel(logging.WARNING)
         console = Console(file=sys.stderr, highlight=False) if options["json"] else self.console()
         chosen = _options(service, options)
