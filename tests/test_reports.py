@@ -18,8 +18,9 @@ from botsite.staff.dashboard.sources import Snapshot
 from botsite.staff.dashboard.tiles import Tile
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack, script
-from detection import reports, times
-from detection.reports import Report, Reporter, State
+from detection.record import times
+from detection.work import reports
+from detection.work.reports import Report, Reporter, State
 from metrics.cloudwatch import Group, Instance, LaunchTemplate
 from metrics.health.findings import Finding, known, unknown
 from tests.support.faulty import FaultySite, failing, through

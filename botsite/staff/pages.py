@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from kombu.exceptions import OperationalError
 
-from detection.dead_letters import NoDeadLetterQueue
+from detection.work.dead_letters import NoDeadLetterQueue
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from botsite import aws
 from deploy.certificates import acm
 from deploy.service import Service
-from detection import callback
+from detection.work import callback
 from metrics.health.findings import Finding, failed, ok, unknown, unless_emulated, warning
 from metrics.health.words import count
 

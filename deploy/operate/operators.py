@@ -11,7 +11,7 @@ from pathlib import Path
 from django.conf import settings
 
 from botsite import aws, counters
-from detection import times
+from detection.record import times
 
 
 def caller() -> str:

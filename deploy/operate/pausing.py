@@ -6,8 +6,8 @@ from typing import Any
 
 from botsite import aws, pause
 from deploy.service import Service
-from detection import times
-from detection.schemas import Status
+from detection.record import times
+from detection.record.schemas import Status
 from metrics import cloudwatch
 from metrics.health.findings import Finding, ok, warning
 from metrics.health.waiting import oldest

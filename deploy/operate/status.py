@@ -9,7 +9,7 @@ from deploy.doctor import bot, edge, signals
 from deploy.doctor.failures import not_known
 from deploy.operate import cost, machines, pausing
 from deploy.service import Service
-from detection import timeline
+from detection.record import timeline
 from metrics import cloudwatch
 from metrics.health.findings import Finding, failed, failed_if, ok
 from metrics.health.photos import read_photos

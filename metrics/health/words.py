@@ -1,6 +1,6 @@
 """Put numbers into words."""
 
-from detection import timeline
+from detection.record import timeline
 
 
 def count(number: int, noun: str) -> str:

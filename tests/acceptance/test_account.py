@@ -20,7 +20,7 @@ from deploy.acceptance.there import There
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import registration
-from detection import images, predictions
+from detection.record import images, predictions
 from metrics import cloudwatch
 from metrics.health.findings import NotKnownHere
 from tests.support import emulators

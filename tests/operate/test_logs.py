@@ -20,7 +20,7 @@ from deploy.local.telegram.client import TelegramUser
 from deploy.operate import log_lines
 from deploy.operate.log_lines import LogLine, Source, WantedLines
 from deploy.operate.logs import FileLogs
-from detection import queries
+from detection.record import queries
 from tests.support.processes import wait_until
 from tests.support.provisioning import run
 

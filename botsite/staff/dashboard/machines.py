@@ -9,7 +9,7 @@ from botsite.staff import logs_link
 from botsite.staff.dashboard.sources import Snapshot
 from botsite.staff.dashboard.tiles import Cell, Row, Section, Table, Tile, jobs, of, tile
 from botsite.staff.jobs.filters import JobState
-from detection.reports import UNCHANGED_SECONDS, Report, State
+from detection.work.reports import UNCHANGED_SECONDS, Report, State
 from metrics.cloudwatch import Group, Instance
 from metrics.health.findings import Health
 from metrics.health.words import count, span

@@ -12,8 +12,8 @@ from botsite.staff.dashboard.queue import longest
 from botsite.staff.dashboard.sources import Snapshot
 from botsite.staff.dashboard.tiles import Cell, Row, Section, Table, Tile, jobs, of, tile
 from botsite.staff.jobs.filters import JobState
-from detection import timeline
-from detection.schemas import Delivery
+from detection.record import timeline
+from detection.record.schemas import Delivery
 from metrics.evaluation import Point
 from metrics.health import slots
 from metrics.health.photos import Recent

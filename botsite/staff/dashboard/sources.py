@@ -19,8 +19,9 @@ from botsite.bot.incoming.limits import Limited
 from botsite.pause import Pause
 from botsite.staff.dashboard.charts import Frame
 from botsite.staff.dashboard.ranges import RANGES, TimeRange
-from detection import dead_letters, feedback, reports
-from detection.reports import Report
+from detection.record import feedback
+from detection.work import dead_letters, reports
+from detection.work.reports import Report
 from metrics import service
 from metrics.backlog import Depth
 from metrics.cloudwatch import STALE_AFTER_SECONDS, Alarm, Group, ScheduledAction

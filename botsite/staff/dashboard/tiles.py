@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from botsite.staff.dashboard.charts import Chart
 from botsite.staff.jobs.filters import Filters, JobState
-from detection.schemas import Delivery
+from detection.record.schemas import Delivery
 from metrics.health.findings import Finding, Health
 
 # The most that fit into a tile on a phone.

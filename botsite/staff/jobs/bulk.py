@@ -14,7 +14,7 @@ from botsite.staff.jobs.bulk_run import BulkRun
 from botsite.staff.jobs.filters import Filters, JobState
 from botsite.staff.jobs.operations import Operation
 from botsite.staff.pages import Question
-from detection import times
+from detection.record import times
 
 _FIRST_ONES = 10
 # The states for which each makes sense. Retrying without a chosen status means the failed jobs.

@@ -16,7 +16,8 @@ from kombu.exceptions import OperationalError
 
 from botsite.staff.jobs import bulk_run, filters, query
 from botsite.staff.jobs.bulk_run import BulkRun, Phase
-from detection import items, operations, predictions, times
+from detection.record import items, predictions, times
+from detection.work import operations
 
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from botsite.staff import access, audit
 from botsite.staff.jobs import filters, query, rows
 from botsite.staff.jobs.rows import JobLine
 from botsite.threads import in_thread
-from detection import items, times
+from detection.record import items, times
 
 COLUMNS = (
     "prediction_id", "created_at", "state", "delivery", "chat_id", "found", "error", "waited_ms", "attempts",

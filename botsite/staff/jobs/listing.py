@@ -15,8 +15,9 @@ from botsite.staff import access, pages
 from botsite.staff.jobs import bulk, filters, operations, query, rows
 from botsite.staff.jobs.filters import Filters, JobState
 from botsite.staff.jobs.operations import Operation
-from detection import feedback, images, items, predictions, thumbnails, times
-from detection.schemas import Delivery
+from detection.picture import thumbnails
+from detection.record import feedback, images, items, predictions, times
+from detection.record.schemas import Delivery
 
 FEEDBACK_AT_MOST = 100
 # Of a small picture: its sender may have everything deleted.

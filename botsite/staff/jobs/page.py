@@ -11,8 +11,8 @@ from django.views.decorators.http import require_GET
 
 from botsite.staff import access, logs_link, pages
 from botsite.staff.jobs import operations, rows
-from detection import albums, feedback, images, items, predictions, timeline
-from detection.schemas import Prediction
+from detection.record import albums, feedback, images, items, predictions, timeline
+from detection.record.schemas import Prediction
 
 
 @access.needs("view")

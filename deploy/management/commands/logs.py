@@ -5,7 +5,6 @@ import sys
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from botsite import roles
+from deploy.management import arguments
 from deploy.management.base import StackCommand
 from deploy.operate import log_lines
 from deploy.operate.log_lines import LEVELS, LogLine, WantedLines
@@ -40,7 +40,12 @@ class Command(StackCommand):
         say = parser.add_argument
         say("role", nargs="?", type=roles.named, help=f"only of this role: {roles.names()} (default: all)")
         say("-f", "--follow", action="store_true", help="go on with what comes")
-        say("--since", type=_time, default="10m", help="10m, 2h, 1d or a time in ISO 8601 (default: %(default)s)")
+        say(
+            "--since",
+            type=arguments.time,
+            default="10m",
+            help="10m, 2h, 1d or a time in ISO 8601 (default: %(default)s)",
+        )
         say("--prediction", type=_id, metavar="ID", help="only lines about this photo")
         say("--level", choices=LEVELS, metavar="LEVEL", help=f"only lines of this level or above: {', '.join(LEVELS)}")
         say("--json", action="store_true", help="print each line as a JSON object")
@@ -103,13 +108,6 @@ def _print(console: Console, entry: LogLine) -> None:
     line.append(f" {log_lines.values(entry)}".rstrip())
     line.rstrip()
     console.print(line)
-
-
-def _time(text: str) -> datetime:
-    try:
-        return log_lines.since(text, log_lines.now())
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no time: give 10m, 2h, 1d or a time in ISO 8601.") from None
 
 
 def _id(text: str) -> str:
