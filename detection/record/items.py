@@ -1,12 +1,12 @@
 """Convert predictions to DynamoDB items and back: DynamoDB keeps times as texts, and fractions as Decimals."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from detection.record import reasons, times
 from detection.record.reasons import Reason
@@ -174,62 +174,37 @@ def row(item: dict[str, Any]) -> Row:
 
 
 def _read(item: dict[str, Any]) -> Prediction:
-    def number(name: str) -> int | None:
-        return int(item[name]) if name in item else None
-
-    def time(name: str) -> datetime | None:
-        return times.read(item[name]) if item.get(name) else None
-
+    known = {name: read(item[name]) for name, read in _READERS.items() if name in item or name in _NEEDED}
+    boxes = item.get("candidates", {})
     return Prediction(
-        prediction_id=item["prediction_id"],
-        chat_id=int(item["chat_id"]),
-        message_id=int(item["message_id"]),
-        image_key=item["image_key"],
-        sender_id=number("sender_id"),
-        author_id=number("author_id"),
-        thread_id=number("thread_id"),
-        language=item.get("language"),
-        guest_query_id=item.get("guest_query_id"),
-        inline_message_id=item.get("inline_message_id"),
-        picture_file_id=item.get("picture_file_id"),
-        picture_message_id=number("picture_message_id"),
-        album_id=item.get("album_id"),
-        captioned=bool(item.get("captioned", False)),
-        as_file=bool(item.get("as_file", False)),
-        clip=bool(item.get("clip", False)),
-        frames=number("frames"),
-        shrunk=bool(item.get("shrunk", False)),
-        floor_percent=number("floor_percent"),
-        photo_bytes=number("photo_bytes"),
-        status=Status(item["status"]),
-        delivery=Delivery(item["delivery"]),
-        attempts=int(item["attempts"]),
-        tries=int(item.get("tries", 0)),
-        received_at=time("received_at"),
-        created_at=times.read(item["created_at"]),
-        enqueued_at=time("enqueued_at"),
-        started_at=time("started_at"),
-        job_id=item.get("job_id"),
-        holder=item.get("holder"),
-        failure=item.get("failure"),
-        finished_at=time("finished_at"),
-        delivered_at=time("delivered_at"),
-        resent_at=time("resent_at"),
-        reopened_at=time("reopened_at"),
-        delivery_until=time("delivery_until"),
-        delivery_lease=item.get("delivery_lease"),
-        delivery_failures=int(item.get("delivery_failures", 0)),
-        model=item.get("model"),
-        inference_ms=number("inference_ms"),
-        cpu_ms=number("cpu_ms"),
-        cpus=number("cpus"),
-        status_message_id=number("status_message_id"),
+        **known | {"created_at": times.read(item["created_at"])},
         reason=read_reason(item),
         detections=tuple(
             Detection(box["label"], *(float(box[name]) for name in _FRACTIONS)) for box in item.get("detections", [])
         ),
-        candidates=_candidates(item.get("candidates", {})),
-        classes=_classes(item.get("candidates", {})),
+        candidates=_candidates(boxes),
+        classes=_classes(boxes),
         options=read_options(item.get("options", {})),
         acts=tuple(Act(times.read(act["at"]), act["operation"], act["operator"]) for act in item.get("acts", [])),
     )
+
+
+def _same(stored: str) -> str:
+    return stored
+
+
+def _time(stored: str) -> datetime | None:
+    return times.read(stored) if stored else None
+
+
+def _readers() -> dict[str, Callable[[Any], Any]]:
+    """Return what reads each attribute that has one value, by the type of its field; numbers come as Decimals."""
+    by_type: dict[Any, Callable[[Any], Any]] = {str: _same, int: int, bool: bool, datetime: _time}
+    by_type |= {Status: Status, Delivery: Delivery}
+    types = {name: get_args(hint) or (hint,) for name, hint in get_type_hints(Prediction).items() if name != "classes"}
+    return {name: by_type[either[0]] for name, either in types.items() if either[0] in by_type}
+
+
+_READERS = _readers()
+# An item without these was not written by this service.
+_NEEDED = ("prediction_id", "chat_id", "message_id", "image_key", "status", "delivery", "attempts", "created_at")
