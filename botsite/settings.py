@@ -33,7 +33,7 @@ def _languages(name: str, text: str) -> list[str]:
     """Return the codes of languages that a setting lists; English needs no catalogue."""
     known = {
         "en",
-        *(folder.name for folder in (BASE_DIR / "botsite" / "bot" / "words" / "locale").iterdir() if folder.is_dir()),
+        *(folder.name for folder in (BASE_DIR / "botsite" / "language" / "locale").iterdir() if folder.is_dir()),
     }
     codes = [code.strip().lower() for code in text.split(",") if code.strip()]
     if unknown := set(codes) - known:
@@ -204,7 +204,7 @@ STATIC_URL = "/static/"
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 STORAGES = {
-    "default": {"BACKEND": "detection.images.ImageStorage"},
+    "default": {"BACKEND": "detection.record.images.ImageStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 # The web instances share no database, so a session is a signed cookie. It cannot be revoked, so it is short.
@@ -223,8 +223,8 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 # Preloading is a promise about a whole domain, which may not be ours: the bot may live on a subdomain.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-CSRF_FAILURE_VIEW = "botsite.staff.errors.csrf_failure"
-# Only the site's own scripts and styles. The page that shows photos adds the bucket (botsite/staff/job_page.py).
+CSRF_FAILURE_VIEW = "botsite.staff.pages.csrf_failure"
+# Only the site's own scripts and styles. The page that shows photos adds the bucket (botsite/staff/jobs/page.py).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],

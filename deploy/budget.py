@@ -107,10 +107,13 @@ def spending(service: Service) -> str:
     there = find(service)
     if there is None:
         return ""
-    if aws.emulated():
-        return f"{there}; what is spent of it is not known here."
+    return f"{there}; {_spent(there)}."
+
+
+@aws.real_only(otherwise="what is spent of it is not known here")
+def _spent(there: MonthlyBudget) -> str:
     forecast = f", US$ {there.forecast:,.2f} forecast" if there.forecast is not None else ", no forecast yet"
-    return f"{there}; US$ {there.spent or 0:,.2f} spent by AWS's count, up to a day late{forecast}."
+    return f"US$ {there.spent or 0:,.2f} spent by AWS's count, up to a day late{forecast}"
 
 
 def _intended(service: Service, wanted: float | None, there: MonthlyBudget | None) -> tuple[MonthlyBudget, str]:
@@ -174,14 +177,13 @@ def remove(service: Service) -> bool:
     return True
 
 
+@aws.real_only(otherwise=(None, f"Whether the tag {TAG} is activated for cost allocation is not known here."))
 def tag_counts() -> tuple[bool | None, str]:
     """Return whether costs can be filtered by the service's tag, None if unknown, and what follows from it.
 
     A tag of one's own only filters once somebody has activated it (AWS Billing user guide, "Using user-defined cost
     allocation tags").
     """
-    if aws.emulated():
-        return None, f"Whether the tag {TAG} is activated for cost allocation is not known here."
     try:
         found = aws.client("ce").list_cost_allocation_tags(Status="Active", TagKeys=[TAG])["CostAllocationTags"]
     except ClientError as error:

@@ -1,10 +1,12 @@
 """Deploy, plan and delete the service's stacks, in order."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from botsite import aws, roles
+from deploy import background
 from deploy.cfn import change_sets, cloudformation, drift, parameters, planning, template
 from deploy.cfn.cloudformation import Change, Event, Report, Stack
 from deploy.cfn.cloudformation import StackError as StackError  # callers catch stacks.StackError
@@ -37,6 +39,20 @@ _TEARDOWN = (
 def order() -> tuple[str, ...]:
     """Return the parts of the service; each may import what those before it export, and is deleted before them."""
     return (*BEFORE_ROLES, *(role.part for role in roles.ROLES), "alarms")
+
+
+def find_all(service: Service) -> dict[str, Stack | None]:
+    """Ask for all stacks at once; return each by its part, None if it doesn't exist."""
+    asked = {part: background.start(partial(service.find, part)) for part in order()}
+    return {part: one.result() for part, one in asked.items()}
+
+
+def complete(service: Service) -> dict[str, Stack]:
+    """Return each stack by its part; raise StackError if one is missing."""
+    found = {part: stack for part, stack in find_all(service).items() if stack and not stack.empty}
+    if missing := [service.stack_name(part) for part in order() if part not in found]:
+        raise StackError(f"{', '.join(missing)} missing: python manage.py provision --prefix {service}")
+    return found
 
 
 def silent(event: Event) -> None:

@@ -11,14 +11,17 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from botsite.staff import bulk_pages, bulk_run, bulk_runner, job_query
-from botsite.staff.bulk_run import Phase, Run
-from botsite.staff.bulk_runner import Runner
-from botsite.staff.job_filters import Filters, State
+from botsite.staff.jobs import bulk, bulk_run, bulk_runner, query
+from botsite.staff.jobs.bulk_run import BulkRun, Phase
+from botsite.staff.jobs.bulk_runner import Runner
+from botsite.staff.jobs.filters import Filters, JobState
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, items, operations, predictions, sentences, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import images, items, predictions, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import operations
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
 from tests.support.processes import wait_until
@@ -47,12 +50,12 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_runner, "_RECORDED_EVERY_SECONDS", 0.0)
 
 
-def _store(chat: int, number: int, error: str = sentences.GIVEN_UP) -> str:
+def _store(chat: int, number: int, code: Code = Code.GIVEN_UP) -> str:
     """Store a job that failed, and whose sender was told."""
     identity, at = uuid4().hex, times.read(f"2026-01-04T00:00:{number:02}.000Z")
     prediction = Prediction(
         identity, chat, 1, f"photos/{identity}", Status.FAILED, Delivery.DELIVERED, created_at=at, delivered_at=at,
-        finished_at=at, error=error, photo_bytes=1,
+        finished_at=at, reason=Reason(code), photo_bytes=1,
     )  # fmt: skip
     aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=items.write(prediction))
     return identity
@@ -64,25 +67,25 @@ def chat(stack: LocalStack) -> int:
     chat = next(_chats)
     for number in range(5):
         _store(chat, number)
-    _store(chat, 9, sentences.NO_IMAGE)
+    _store(chat, 9, Code.NO_IMAGE)
     return chat
 
 
-def _run(chat: int) -> Run:
+def _run(chat: int) -> BulkRun:
     now = times.now()
-    begun = bulk_run.begin(Run("retry", Filters(State.FAILED, chat=chat).address(), "ada", 5, True, now, now))
+    begun = bulk_run.begin(BulkRun("retry", Filters(JobState.FAILED, chat=chat).address(), "ada", 5, True, now, now))
     assert begun is not None
     return begun
 
 
-def _found() -> Run:
+def _found() -> BulkRun:
     found = bulk_run.find()
     assert found is not None
     return found
 
 
 def _ids(chat: int) -> list[str]:
-    rows = next(job_query.walk(Filters(State.FAILED, chat=chat), oldest_first=True))
+    rows = next(query.walk(Filters(JobState.FAILED, chat=chat), oldest_first=True))
     return [row.prediction_id for row in rows]
 
 
@@ -114,14 +117,14 @@ def test_all_failed_jobs_of_a_chat_are_retried_and_answered(
     [
         (Filters(), []),
         (Filters(chat=1), ["retry", "resend"]),
-        (Filters(State.FAILED), ["retry", "resend"]),
-        (Filters(State.SUCCEEDED), ["resend"]),
-        (Filters(State.QUEUED), ["retry"]),
+        (Filters(JobState.FAILED), ["retry", "resend"]),
+        (Filters(JobState.SUCCEEDED), ["resend"]),
+        (Filters(JobState.QUEUED), ["retry"]),
         (Filters(delivery=Delivery.UNDELIVERABLE), ["retry", "resend"]),
     ],
 )
 def test_bulk_operations_are_offered_by_filter(chosen: Filters, names: list[str]) -> None:
-    assert bulk_pages.offered(chosen) == names
+    assert bulk.offered(chosen) == names
 
 
 def test_preview_means_neither_refused_files_nor_later_jobs(admin: Operator, chat: int) -> None:
@@ -139,11 +142,11 @@ def test_preview_means_neither_refused_files_nor_later_jobs(admin: Operator, cha
 
 
 def test_count_stops_at_its_limit(chat: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = Filters(State.FAILED, chat=chat)
-    assert job_query.count(chosen) == job_query.Count(5, exact=True)
-    monkeypatch.setattr(job_query, "_COUNTED_AT_ONCE", 1)
-    monkeypatch.setattr(job_query, "_COUNTS_AT_MOST", 3)
-    assert job_query.count(chosen) == job_query.Count(3, exact=False)
+    chosen = Filters(JobState.FAILED, chat=chat)
+    assert query.count(chosen) == query.Count(5, exact=True)
+    monkeypatch.setattr(query, "_COUNTED_AT_ONCE", 1)
+    monkeypatch.setattr(query, "_COUNTS_AT_MOST", 3)
+    assert query.count(chosen) == query.Count(3, exact=False)
 
 
 def test_stopped_run_continues_where_it_stands(chat: int, fast: None) -> None:
@@ -195,7 +198,7 @@ def test_no_job_has_its_turn_twice(chat: int, fast: None) -> None:
     had: list[str] = []
     Runner(run, had.append).work()
     assert (len(had), _found().done) == (4, 4)
-    for row in next(job_query.walk(Filters(State.QUEUED, chat=chat))):
+    for row in next(query.walk(Filters(JobState.QUEUED, chat=chat))):
         predictions.delete(row.prediction_id)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from deploy import costs, prices, stacks
 from deploy.cfn import template
-from deploy.costs import Line, Resources
+from deploy.costs import Cost, Resources
 from metrics import machine_types
 from metrics.backlog import BadSetting
 from metrics.machine_types import COMPARED, TYPES
@@ -20,7 +20,7 @@ def made(**values: str) -> list[Resources]:
     return [costs.resources(text, text.names({"Prefix": "objdet", **values})) for text in texts]
 
 
-def dollars(lines: list[Line]) -> dict[str, float]:
+def dollars(lines: list[Cost]) -> dict[str, float]:
     """Return the cost of each line, in dollars."""
     return {one.what: one.dollars for one in lines}
 

@@ -18,12 +18,12 @@ from deploy.acceptance.report import StepFailed
 from deploy.loadtest import local
 from deploy.loadtest.gauges import Known
 from deploy.operate import sites
-from deploy.operate.readings import NotKnownHere
 from deploy.patience import Say
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import bot, bot_api
 from metrics import cloudwatch
+from metrics.health.findings import NotKnownHere
 
 # Answers with the address that a request comes from.
 _ECHO = "https://checkip.amazonaws.com"

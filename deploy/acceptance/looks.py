@@ -4,21 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-from django.conf import settings
 
 from botsite import aws, counters, roles
 from deploy.acceptance.photos import Rehearsal
 from deploy.acceptance.report import Measure, StepFailed
 from deploy.doctor import checks
-from deploy.doctor.findings import State
-from deploy.operate import spent
-from deploy.operate.logs.cloud import CloudLogs
-from deploy.operate.logs.entries import Wanted
-from deploy.operate.logs.files import FileLogs
-from deploy.operate.readings import NotKnownHere
+from deploy.operate.cost import estimate
+from deploy.operate.log_lines import WantedLines
+from deploy.operate.logs import roles_logs
 from metrics import cloudwatch, service
+from metrics.health.findings import Health, NotKnownHere
 from metrics.service import MetricFailed
 
 _FREE = re.compile(r"^(?P<what>Mem|Swap):\s+(?P<total>\d+)\s+(?P<used>\d+)", re.MULTILINE)
@@ -86,18 +81,16 @@ def doctor(run: Rehearsal) -> Iterator[Measure]:
     # Without a bot nobody has given Telegram a webhook.
     names = [name for name in checks.CHECKS if run.options.bot or name not in ("token", "webhook")]
     found = checks.run(run.service, names, timeout_seconds=_PATIENCE_SECONDS)
-    for state, count in Counter(one.verdict.state for one in found).items():
-        which = [one.name for one in found if one.verdict.state is state]
-        yield Measure(state, count, "checks", "" if state is State.OK else ", ".join(which))
-    if failed := [f"{one.name}: {one.verdict.seen}" for one in found if one.verdict.state is State.FAILED]:
+    for state, count in Counter(one.state for one in found).items():
+        which = [one.name for one in found if one.state is state]
+        yield Measure(state, count, "checks", "" if state is Health.OK else ", ".join(which))
+    if failed := [f"{one.name}: {one.seen}" for one in found if one.state is Health.FAILED]:
         raise StepFailed("; ".join(failed))
 
 
 def logs(run: Rehearsal) -> Iterator[Measure]:
     """Read what every role has logged since the run began."""
-    wanted = Wanted(roles.ROLES, run.started_at)
-    local = settings.LOG_FOLDER
-    reader = FileLogs(Path(local), wanted) if local else CloudLogs(run.service, wanted)
+    reader = roles_logs(run.service, WantedLines(roles.ROLES, run.started_at))
     lines, errors = Counter[str](), Counter[str]()
     for entry in reader.read():
         lines[entry.source.role.name] += 1
@@ -110,5 +103,5 @@ def logs(run: Rehearsal) -> Iterator[Measure]:
 
 def cost(run: Rehearsal) -> Iterator[Measure]:
     """Estimate what the run has cost so far, by the machine-hours that the groups' activities show."""
-    found = spent.estimate(run.service, datetime.now(UTC))
+    found = estimate(run.service, datetime.now(UTC))
     yield Measure("cost so far", found.dollars, "US$", "list prices, bakes not included")

@@ -12,7 +12,7 @@ from botsite import aws, roles
 from deploy import costs, stacks, teardown
 from deploy.certificates import choice
 from deploy.cfn import remedies
-from deploy.costs import Line
+from deploy.costs import Cost
 from deploy.images.spec import ImageSpec
 from deploy.provision import Order
 from deploy.service import Service
@@ -107,7 +107,7 @@ def _name(kind: str, listed: str) -> str:
     return listed.rpartition("/")[2] if kind == "queue" else listed
 
 
-def cost(order: Order, photos: int) -> list[Line]:
+def cost(order: Order, photos: int) -> list[Cost]:
     """Return what a run costs if it takes HOURS, and all workers that it may have are busy for half of that."""
     given = values(order)
     worker, number = given["WorkerType"], int(float(given["MaxWorkers"]))
@@ -117,10 +117,10 @@ def cost(order: Order, photos: int) -> list[Line]:
     of_photos = sum(one.dollars for one in costs.thousand_photos(worker, 1) if one.what != "a worker")
     busy = f"{number} {worker}, busy for {HOURS / 2:g} h"
     return [
-        Line("what runs all the time", hour(order) * HOURS, f"{HOURS:g} h"),
-        Line("workers", number * _type(worker).dollars(seconds, seconds), busy),
-        Line("bakes", bakes * _type(baker).dollars(_BAKE_HOURS * 3600, 0), f"{bakes} by a {baker}"),
-        Line("photos", of_photos * count / 1000, f"{count}"),
+        Cost("what runs all the time", hour(order) * HOURS, f"{HOURS:g} h"),
+        Cost("workers", number * _type(worker).dollars(seconds, seconds), busy),
+        Cost("bakes", bakes * _type(baker).dollars(_BAKE_HOURS * 3600, 0), f"{bakes} by a {baker}"),
+        Cost("photos", of_photos * count / 1000, f"{count}"),
     ]
 
 

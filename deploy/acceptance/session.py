@@ -24,9 +24,9 @@ from deploy.certificates.choice import Way
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.loadtest.plan import LoadTestError
-from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
+from metrics.health.findings import NotKnownHere
 from metrics.service import MetricFailed
 
 # What a step meets outside this program, or raises itself.

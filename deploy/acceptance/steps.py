@@ -19,9 +19,9 @@ from deploy.acceptance.report import Measure, StepFailed
 from deploy.images import ami, rollout
 from deploy.loadtest.follow import LoadRun
 from deploy.loadtest.gauges import Gauges
-from deploy.operate.readings import NotKnownHere
 from deploy.webhook import bot
 from metrics import cloudwatch, service
+from metrics.health.findings import NotKnownHere
 
 _FIRST_SECONDS, _BURST_SECONDS, _SCALE_IN_SECONDS = 20 * 60, 30 * 60, 60 * 60
 # While machines are replaced: photos at once and the seconds between them on AWS, for their answers, between two looks.

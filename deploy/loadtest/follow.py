@@ -12,7 +12,7 @@ from deploy.loadtest.gauges import Gauges, Point, Sample
 from deploy.loadtest.local import Receipts
 from deploy.loadtest.plan import LoadOptions, LoadTestError, Photo
 from deploy.loadtest.send import Send, in_time, pause
-from detection import queries
+from detection.record import queries
 
 # The items hold the times of the answers: looking less often makes no latency longer.
 _LOOK_SECONDS = 1.0

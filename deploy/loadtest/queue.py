@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 
 from deploy.loadtest.plan import Photo
-from detection import jobs, times
-from detection.schemas import Prediction
+from detection.record import times
+from detection.record.schemas import Prediction
+from detection.work import jobs
 
 _FIRST_CHAT = 10**9
 

@@ -25,7 +25,7 @@ from botsite.bot.telegram import api, client
 from botsite.bot.telegram.errors import TelegramError
 from deploy.loadtest.plan import LoadTestError, Photo
 from deploy.patience import Say
-from detection import image_headers
+from detection.picture import image_headers
 
 # Each becomes a message in one of the operator's chats: a load test needs variety, not a library.
 MOST_PICTURES = 20

@@ -26,7 +26,7 @@ from deploy.loadtest.screen import Screen
 from deploy.loadtest.send import Sizes, Webhook
 from deploy.patience import Say
 from deploy.service import Service
-from detection import queries
+from detection.record import queries
 
 _MOST_CHATS = 1000
 _NEEDS = ("PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET")

@@ -106,7 +106,7 @@ def deploy(
         say(line)
     values = {**latest.newest(service, values), **values}
     parts: Sequence[str] = stacks.order()
-    if not aws.emulated() and service.find("alarms") is None:
+    if _awaits_metric(service):
         done = _merged(done, stacks.provision(service, values, report, parts[:-1]))
         _wait_for_metric(service, say)
         parts = parts[-1:]
@@ -156,6 +156,11 @@ def _to_bake(
     return dict.fromkeys(missing, "has no image yet") | {
         role: "gets a new image" for role in (*rebake, *latest.outdated(service, weights)) if role not in missing
     }
+
+
+@aws.real_only(otherwise=False)
+def _awaits_metric(service: Service) -> bool:
+    return service.find("alarms") is None
 
 
 def _wait_for_metric(service: Service, say: Say) -> None:

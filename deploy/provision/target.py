@@ -13,7 +13,7 @@ from botsite import aws
 from deploy import stacks
 from deploy.cfn.cloudformation import StackError
 from deploy.service import Service
-from detection.schemas import Status
+from detection.record.schemas import Status
 from metrics import backlog
 from metrics.backlog import BadSetting
 from metrics.machine_types import TYPES

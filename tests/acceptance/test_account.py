@@ -17,12 +17,12 @@ from deploy.acceptance.photos import Rehearsal
 from deploy.acceptance.plan import AcceptanceError, AcceptanceOptions
 from deploy.acceptance.report import Measure, StepFailed
 from deploy.loadtest import queue
-from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import registration
-from detection import images, predictions
+from detection.record import images, predictions
 from metrics import cloudwatch
+from metrics.health.findings import NotKnownHere
 from tests.support import emulators
 from tests.support.recorded_aws import Answer, Cloud, taken_for_aws
 

@@ -16,9 +16,9 @@ from deploy.acceptance.photos import Rehearsal
 from deploy.acceptance.plan import AcceptanceOptions
 from deploy.acceptance.report import AcceptanceReport, Measure, StepFailed, StepScreen
 from deploy.acceptance.steps import STEPS, TEARDOWN, AcceptanceStep
-from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
+from metrics.health.findings import NotKnownHere
 from tests.support import acceptance
 
 

@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from botsite import aws
-from botsite.bot.words import language, replies
+from botsite import aws, language
+from botsite.bot.words import replies
 from deploy.certificates import acm
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
@@ -126,7 +126,7 @@ def test_refused_token_is_command_error(control: TelegramControl, monkeypatch: p
 
 def test_remove_refuses_without_terminal(control: TelegramControl) -> None:
     run("--url", URL)
-    with pytest.raises(CommandError, match=r"go to bot\.example\.com, .* Add --yes"):
+    with pytest.raises(CommandError, match=r"no terminal to ask on\. Updates go to bot\.example\.com; add --yes"):
         run("--remove")
     assert control.webhook()["url"] == URL
 

@@ -74,7 +74,7 @@ class Deployer:
         run("rollback", "--list", "--prefix", self.service.prefix)
         # No machine runs here for the route, and there are no quotas.
         for finding in checks.run(self.service, [name for name in checks.CHECKS if name not in ("route", "quotas")]):
-            assert "these credentials lack" not in finding.verdict.seen, finding.verdict.seen
+            assert "these credentials lack" not in finding.seen, finding.seen
 
     def bake(self) -> None:
         """Launch a builder, stop it, make an image, and remove it all; the emulator makes no images."""

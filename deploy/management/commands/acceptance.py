@@ -19,6 +19,7 @@ from deploy.acceptance.report import AcceptanceReport, StepScreen
 from deploy.acceptance.steps import NAMES
 from deploy.management import before, token_input
 from deploy.management.base import StackCommand
+from deploy.management.confirm import confirm
 from deploy.provision import Order
 from deploy.service import Service
 from detection.model.weights import WeightsMissing
@@ -62,7 +63,7 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Run the steps, and end as they did."""
-        # What a site logs of each photo would be news for its log, not here.
+        # A site logs each photo, which belongs in its log, not here.
         logging.getLogger().setLevel(logging.WARNING)
         console = Console(file=sys.stderr, highlight=False) if options["json"] else self.console()
         chosen = _options(service, options)
@@ -110,19 +111,9 @@ class _Ready:
             markup=False,
         )
         if not self._options["yes"]:
-            self._ask()
+            instead = "Add --yes to begin without asking."
+            confirm(self._console, "Begin? [y/N] ", "Nothing was made", instead)
         return before.ready(self._console, order)
-
-    def _ask(self) -> None:
-        if not sys.stdin.isatty():
-            raise CommandError("Nothing was made: there is no terminal to ask on. Add --yes to begin without asking.")
-        try:
-            agreed = self._console.input("Begin? [y/N] ").strip().lower() in ("y", "yes")
-        except EOFError:
-            self._console.print()
-            agreed = False
-        if not agreed:
-            raise CommandError("Nothing was made.")
 
 
 def _end(order: Order, options: dict[str, Any]) -> str:

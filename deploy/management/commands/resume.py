@@ -10,7 +10,7 @@ from botsite import pause
 from deploy.management.base import StackCommand
 from deploy.operate import pausing
 from deploy.service import Service
-from detection import timeline, times
+from detection.record import timeline, times
 
 
 class Command(StackCommand):
