@@ -69,6 +69,18 @@ def test_commands_and_addresses_can_be_clicked(telegram: Fake, page: Page) -> No
     assert telegram.user().wait_for(lambda message: not message.from_bot).text == "/what"
 
 
+def test_empty_chat_shows_what_the_bot_says_of_itself_in_its_language(telegram: Fake, page: Page) -> None:
+    telegram.bot(lambda bot: bot.set_my_description("I look at photos."))
+    telegram.bot(lambda bot: bot.set_my_description("Ich sehe mir Fotos an.", language_code="de"))
+    telegram.bot(lambda bot: bot.set_my_commands([("help", "Hilfe")], language_code="de"))
+    for code, text in (("de", "Ich sehe mir Fotos an."), ("fr", "I look at photos.")):
+        page.goto(f"{telegram.url}/?chat={CHAT}&language={code}")
+        expect(page.locator(".welcome")).to_contain_text(text)
+    page.goto(f"{telegram.url}/?chat={CHAT}&language=de-AT")
+    page.get_by_test_id("composer").fill("/")
+    expect(page.locator("#commands")).to_contain_text("Hilfe")
+
+
 def test_photos_become_album_and_file_becomes_document(telegram: Fake, page: Page) -> None:
     photos: Any = [
         {"name": f"{side}.png", "mimeType": "image/png", "buffer": picture(side, side, "PNG")} for side in (90, 91)

@@ -38,11 +38,13 @@ async def chat_state(request: web.Request) -> web.Response:
     telegram, chat = _chat(request)
     since = query_number(request, "since", -1)
     await chat.changed.wait_until(lambda: chat.version != since, wait_seconds(request))
+    code, profile = request.query.get("language", "").partition("-")[0].lower(), telegram.profile
     return web.json_response(
         {
             "bot": telegram.bot.to_json(),
             "chat": chat.to_json(),
-            "commands": telegram.profile.commands.get("", []),
+            "commands": profile.commands.get(code) or profile.commands.get("", []),
+            "description": profile.texts.get(("description", code)) or profile.texts.get(("description", ""), ""),
             "blocked": chat.blocked,
             "strangers": chat.strangers,
             "version": chat.version,
