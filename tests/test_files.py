@@ -15,6 +15,7 @@ from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection.picture import strips, thumbnails
 from detection.record import images, predictions, queries
 from detection.record.schemas import Prediction
+from tests.support.buttons import data_of, press
 
 _groups = count(-31_000, -1)
 
@@ -44,11 +45,6 @@ def newest(user: TelegramUser) -> Prediction:
     return prediction
 
 
-def press(user: TelegramUser, message: Message, text: str) -> str:
-    data = next(button.data for button in message.buttons if button.text.startswith(text))
-    return user.wait_for_answer(user.press(message.message_id, str(data))).text
-
-
 def opened(user: TelegramUser, message: Message) -> Image.Image:
     assert message.document
     return Image.open(BytesIO(user.download(message)))
@@ -75,7 +71,7 @@ def test_file_comes_back_as_file_at_full_resolution(user: TelegramUser, large: I
     assert (boxed.format, boxed.width) == ("JPEG", large.width)
     assert boxed.height >= large.height
     assert difference(boxed.crop((0, 0, *large.size)), large) < 25
-    assert {"Labels off"} <= {button.text for button in answer.buttons}
+    assert data_of(answer, "Labels off")
 
 
 def test_turned_file_comes_back_upright(user: TelegramUser, large: Image.Image) -> None:
@@ -109,7 +105,7 @@ def test_button_edits_file_at_full_resolution(user: TelegramUser, large: Image.I
     without = opened(user, edited)
     assert without.size == large.size
     assert difference(without, large) < 25
-    assert "Labels on" in {button.text for button in edited.buttons}
+    assert data_of(edited, "Labels on")
     assert len(from_bot(user)) == 1
 
 

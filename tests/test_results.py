@@ -21,7 +21,7 @@ from detection.record.schemas import Delivery, Detection, Prediction
 from detection.record.sentences import Code
 from detection.work import callback
 
-TWO_BUSES = "2 buses\n\nTwo buses in the middle."
+TWO_BUSES = "2 buses"
 _groups = count(4_000_000)
 BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
 Ask = Callable[..., httpx.Response]
