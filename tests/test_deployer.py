@@ -57,6 +57,7 @@ NOT_HERE = {
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeLaunchTemplateVersions",
+    "ec2:GetEbsDefaultKmsKeyId",
     "freetier:GetAccountPlanState",
     "iam:SimulatePrincipalPolicy",
     "logs:FilterLogEvents",

@@ -208,3 +208,12 @@ def test_taken_name_is_reported_with_advice(prefix: str) -> None:
             run("provision", "--prefix", prefix)
     aws.client("s3").delete_bucket(Bucket=bucket)
     assert provision.deploy(Service(prefix))[f"{prefix}-storage"] == "created"
+
+
+def test_new_service_finds_roles_of_aws_made(prefix: str) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        provision.deploy(Service(prefix), say=said.append)
+        paths = {one["Path"] for one in aws.client("iam").list_roles()["Roles"]}
+        assert {f"/aws-service-role/{name}.amazonaws.com/" for name in ("autoscaling", "elasticloadbalancing")} <= paths
+    assert [one for one in said if "lack" in one] == []
