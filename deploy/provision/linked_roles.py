@@ -24,8 +24,6 @@ def make(say: Say) -> None:
                 continue
             if not (lacked := remedies.denied_action(error)):
                 raise
-            say(
-                f"these credentials lack {lacked}: AWS makes its own role with the first group, perhaps too late for it"
-            )
+            say(f"these credentials lack {lacked}: AWS makes its role with the first group, perhaps too late")
             return
         say(f"AWS has made its role for {name}")
