@@ -38,6 +38,18 @@ def test_missing_credentials_give_one_line_of_advice() -> None:
     assert "There are no AWS credentials here" in done.stderr
 
 
+def test_session_of_aws_login_is_looked_for(tmp_path: Path) -> None:
+    """Its provider needs a package that boto3 does not bring by itself."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[default]\nlogin_session = arn:aws:sts::123456789012:assumed-role/Admin/ann\nregion = us-east-2\n"
+    )
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_CONFIG_FILE": str(config)}
+    command = [sys.executable, "manage.py", "provision", "--check"]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, "reauthenticate with 'aws login'" in done.stderr) == (1, True), done.stderr
+
+
 def refused(code: str) -> ClientError:
     """Return AWS's answer to credentials that it rejects."""
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeStacks")
@@ -66,7 +78,10 @@ CONFINED = ClientError(
         (refused("UnrecognizedClientException"), "accept these credentials in us-nowhere-1.*has not enabled"),
         (refused("ExpiredToken"), "accept these credentials.*aws sso login"),
         (PartialCredentialsError(provider="env", cred_var="secret"), "no AWS credentials here.*aws sso login"),
-        (MissingDependencyException(msg="Using the login credential provider requires it."), "pip install .*crt"),
+        (
+            MissingDependencyException(msg="Using the login credential provider requires it."),
+            "requires it.*local/install.py",
+        ),
         (CONFINED, "cloudformation:DescribeStacks is refused.*nobody in this account.*aws configure get region"),
         (TokenRetrievalError(provider="sso", error_msg="expired"), "can't be retrieved: .*aws sso login"),
     ],

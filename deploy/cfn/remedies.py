@@ -141,7 +141,7 @@ def explain(error: ClientError | BotoCoreError) -> str:
     if isinstance(error, ClientError):
         return _refusal(error)
     if isinstance(error, MissingDependencyException):
-        return f"{error} `aws login` needs it: `pip install 'botocore[crt]'` in the environment of manage.py."
+        return f"{error} Or run `python3 deploy/local/install.py`, which brings it."
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return f"There are no AWS credentials here ({error}). {_LOG_IN}"
     if isinstance(error, ProfileNotFound):
