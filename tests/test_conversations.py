@@ -15,6 +15,7 @@ from detection.record import images, predictions, queries
 from detection.record.schemas import Prediction
 from detection.record.sentences import Code
 from tests.support import new_updates
+from tests.support.buttons import data_of
 from tests.support.telling_site import Site, telling_site, unread_queue
 
 _numbers = count(310_000)
@@ -64,11 +65,13 @@ def test_whole_conversation_is_in_persons_language(stack: LocalStack, photo: byt
     answer = user.wait_for_reply(user.send_photo(photo))
     prediction = newest(user)
     assert (prediction.language, answer.caption) == (spoken, caption(prediction, spoken))
-    texts = {button.text: str(button.data) for button in answer.buttons}
-    assert user.wait_for_answer(user.press(answer.message_id, texts[said(spoken, "Labels off")])).text == ""
+    with language.speaking(spoken):
+        data = data_of(answer, said(spoken, "Labels off"))
+    assert user.wait_for_answer(user.press(answer.message_id, data, altered=True)).text == ""
     looked_at = again(user, answer)
     assert looked_at.caption == answer.caption
-    assert said(spoken, "Labels on") in [button.text for button in looked_at.buttons]
+    with language.speaking(spoken):
+        assert data_of(looked_at, said(spoken, "Labels on"))
     images.delete(prediction.image_key)
     notice = user.wait_for_answer(user.press(answer.message_id, str(looked_at.buttons[0].data)))
     assert notice.text == said(spoken, presses.GONE)

@@ -7,7 +7,7 @@ from detection.record import predictions
 
 def data_of(message: Message, text: str) -> str:
     """Return what the button that begins with a text holds; what is behind "More" has to be pressed `altered`."""
-    more = [str(button.data) for button in message.buttons if button.text == looks.MORE_TEXT]
+    more = [str(button.data) for button in message.buttons if str(button.data).startswith(f"{looks.MORE}:")]
     there = {button.text: str(button.data) for button in message.buttons} | (_behind(more[0]) if more else {})
     return next(data for words, data in there.items() if words.startswith(text))
 
