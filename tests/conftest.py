@@ -41,7 +41,7 @@ from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import dead_letters
-from tests.support import browsing, faulty, shared
+from tests.support import browsing, descriptions, faulty, shared  # noqa: F401 - each description is read once
 from tests.support.browsing import watched
 from tests.support.faulty import FaultySite
 

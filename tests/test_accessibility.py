@@ -82,6 +82,7 @@ def test_picture_is_described_by_its_caption(browser: Browser, stack: LocalStack
     page.close()
 
 
+@pytest.mark.slow
 def test_conversation_is_held_by_keyboard(browser: Browser, stack: LocalStack, photo: bytes) -> None:
     page = chat(browser, stack, "en")
     answer = talk(page, photo)
@@ -120,6 +121,7 @@ def focus(page: Page, wanted: Locator) -> list[str]:
     raise AssertionError(f"{wanted} is not reached with the tab key")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_conversation_reads_from_right_to_left(browser: Browser, stack: LocalStack, photo: bytes, scheme: str) -> None:
     page = chat(browser, stack, "ar", scheme)
@@ -146,6 +148,7 @@ _TIME_IS_FREE = """node => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_pages_of_operators_have_no_barriers(
     page: Page, stack: LocalStack, site_address: str, photo: bytes, scheme: str

@@ -224,6 +224,7 @@ def test_photo_in_work_is_looked_at(site: Site, user: TelegramUser, known_file: 
     assert (looking.message_id, looking.buttons) == (before.message_id, ())
 
 
+@pytest.mark.slow
 def test_failing_status_keeps_nothing_from_others(
     site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference
 ) -> None:
@@ -357,6 +358,7 @@ def test_one_chat_leaves_others_followed(stack: LocalStack, follower: waiting._F
     assert len(follower._followed) == 1 + waiting._OF_A_CHAT_AT_MOST
 
 
+@pytest.mark.slow
 def test_late_edit_does_not_replace_answer(
     site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:
@@ -373,6 +375,7 @@ def test_late_edit_does_not_replace_answer(
     assert str(message.text).startswith(replies.NOTHING_FOUND)
 
 
+@pytest.mark.slow
 def test_other_site_answers_after_one_has_died(
     stack: LocalStack, site: Site, queue: str, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:

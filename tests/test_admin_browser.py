@@ -57,6 +57,7 @@ def test_failed_job_is_found_retried_and_answered(
     chat.close()
 
 
+@pytest.mark.slow
 def test_job_page_shows_both_pictures(page: Page, stack: LocalStack, site_address: str, photo: bytes) -> None:
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     sender.wait_for_reply(sender.send_photo(photo))
@@ -67,6 +68,7 @@ def test_job_page_shows_both_pictures(page: Page, stack: LocalStack, site_addres
         assert pictures.nth(number).evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_fit_phones_and_are_readable_in_light_and_dark(
     page: Page, site_address: str, failed: Prediction, scheme: str
@@ -87,6 +89,7 @@ def test_pages_fit_phones_and_are_readable_in_light_and_dark(
     assert page.get_by_label("Prediction id").evaluate("field => field.offsetWidth") > 150
 
 
+@pytest.mark.slow
 def test_list_shows_why_jobs_failed(page: Page, site_address: str, failed: Prediction) -> None:
     page.goto(f"{site_address}/admin/detection/job/?chat={failed.chat_id}")
     row = page.locator("#result_list tbody tr")
@@ -94,6 +97,7 @@ def test_list_shows_why_jobs_failed(page: Page, site_address: str, failed: Predi
     assert row.evaluate("row => row.offsetHeight") < 100
 
 
+@pytest.mark.slow
 def test_all_jobs_of_page_are_deleted_by_keyboard(page: Page, site_address: str, failed: Prediction) -> None:
     page.goto(f"{site_address}/admin/detection/job/?chat={failed.chat_id}")
     page.get_by_label("Select all jobs on this page").focus()
@@ -107,6 +111,7 @@ def test_all_jobs_of_page_are_deleted_by_keyboard(page: Page, site_address: str,
     assert predictions.find(failed.prediction_id) is None
 
 
+@pytest.mark.slow
 def test_django_pages_comply_with_content_security_policy(page: Page, site_address: str) -> None:
     for path in ("", "auth/user/", "auth/user/add/", "auth/user/1/change/", "auth/group/add/", "password_change/"):
         answer = page.goto(f"{site_address}/admin/{path}")

@@ -132,6 +132,7 @@ def test_django_has_no_warnings_in_production() -> None:
     assert (ended.returncode, "no issues" in ended.stdout) == (0, True), ended.stderr
 
 
+@pytest.mark.slow
 def test_production_uses_tls_for_people_and_http_for_workers() -> None:
     code = (
         "import django; django.setup(); from django.test import Client; c = Client(SERVER_NAME='bot.example.com');"

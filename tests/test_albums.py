@@ -291,6 +291,7 @@ def test_repeated_update_joins_once(sending: Sending) -> None:
     assert len(sending.photos()) == 2
 
 
+@pytest.mark.slow
 def test_other_site_takes_photo_of_dead_one(
     stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl
 ) -> None:
@@ -313,6 +314,7 @@ def test_other_site_takes_photo_of_dead_one(
     assert sending.widths() == [100, 101, 102]
 
 
+@pytest.mark.slow
 def test_answer_lost_with_its_site_comes_again(
     stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl
 ) -> None:
@@ -640,6 +642,7 @@ def test_cancel_leaves_photo_in_work(sending: Sending) -> None:
     assert len(sending.user.messages()) == 1
 
 
+@pytest.mark.slow
 def test_late_edit_does_not_replace_end_of_album(
     sending: Sending, telegram: TelegramControl, stack: LocalStack, known_file: FileReference
 ) -> None:

@@ -119,6 +119,7 @@ def test_nothing_is_sent_after_lease_may_have_expired(
     assert answers() == []
 
 
+@pytest.mark.slow
 def test_metric_role_ends_with_its_beat(stack: LocalStack, tmp_path: Path) -> None:
     command = [
         script("celery"),

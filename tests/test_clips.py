@@ -165,6 +165,7 @@ def test_damaged_clips_are_refused_or_read(decoder: decoding.Decoder) -> None:
     assert decoder.decode(whole, 0).shape == (240, 320, 3)
 
 
+@pytest.mark.slow
 def test_long_clip_takes_bounded_time_and_memory(decoder: decoding.Decoder) -> None:
     data = clips.clip(clips.shades(1800, 640, 640), per_second=30)
     for quarter in range(4):

@@ -93,6 +93,7 @@ def busy_site(stack: LocalStack) -> Iterator[Site]:
         yield site
 
 
+@pytest.mark.slow
 def test_waiting_people_are_told_in_their_own_languages(
     stack: LocalStack, busy_site: Site, known_file: FileReference
 ) -> None:

@@ -131,6 +131,7 @@ def test_replayed_letter_is_answered_again(undisturbed: None, prediction: Predic
     assert dead_letters.count() == MANY
 
 
+@pytest.mark.slow
 def test_replay_waits_for_apology(
     undisturbed: None, prediction: Prediction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -100,6 +100,7 @@ def test_photo_deleted_before_its_second_look_is_told(user: TelegramUser, photo:
     assert "no longer stored" in str(second(user, answer).text)
 
 
+@pytest.mark.slow
 def test_job_that_was_not_sent_is_sent_by_the_next_press(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
     # What a site leaves that ended between the item and the job.

@@ -305,6 +305,7 @@ def test_second_deletion_has_to_wait(user: TelegramUser) -> None:
     assert press(user, second, erase.DELETE) == erase.AT_IT
 
 
+@pytest.mark.slow
 def test_everything_can_be_deleted_twice(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     assert delete(user).startswith("I've deleted 0 photos")
     age(person(user), -deletions._AGAIN)
@@ -535,6 +536,7 @@ def test_dead_letters_go(stack: LocalStack, user: TelegramUser) -> None:
         letters.clear()
 
 
+@pytest.mark.slow
 def test_held_dead_letter_is_waited_for(stack: LocalStack, user: TelegramUser) -> None:
     with turn.held("bury"):
         letters.clear()
@@ -583,6 +585,7 @@ def many(chat_id: int, number: int) -> list[str]:
     return ids
 
 
+@pytest.mark.slow
 def test_thousand_photos_are_deleted(stack: LocalStack, user: TelegramUser) -> None:
     ids = many(user.chat_id, MANY)
     assert delete(user).startswith(f"I've deleted {MANY} photos")
@@ -590,6 +593,7 @@ def test_thousand_photos_are_deleted(stack: LocalStack, user: TelegramUser) -> N
     assert traces(stack, user.chat_id, *ids) == []
 
 
+@pytest.mark.slow
 def test_another_site_continues(stack: LocalStack, user: TelegramUser) -> None:
     """Given a site that died after a page, having said so on the tombstone."""
     ids, question, who = many(user.chat_id, 250), ask(user), person(user)

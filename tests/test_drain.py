@@ -72,6 +72,7 @@ def being_sent(prediction: Prediction) -> bool:
     return found is not None and found.delivery is Delivery.DELIVERING
 
 
+@pytest.mark.slow
 def test_send_survives_hung_up_caller_and_sigterm(
     site: Child, call: Callable[[float], int], finished: Prediction, user: TelegramUser
 ) -> None:
@@ -98,6 +99,7 @@ def test_only_requests_in_flight_are_answered(
     assert site.wait() == 0
 
 
+@pytest.mark.slow
 def test_idle_connections_do_not_delay_exit(site: Child, stack: LocalStack) -> None:
     with httpx.Client() as idle:
         idle.get(f"{stack.sites[site]}/healthz")

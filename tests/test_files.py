@@ -101,6 +101,7 @@ def test_photo_comes_back_as_photo(user: TelegramUser, photo: bytes) -> None:
     assert not newest(user).as_file
 
 
+@pytest.mark.slow
 def test_button_edits_file_at_full_resolution(user: TelegramUser, large: Image.Image) -> None:
     answer = sent(user, saved(large, "PNG"), "street.png", "image/png")
     assert press(user, answer, "Labels off") == ""
@@ -113,6 +114,7 @@ def test_button_edits_file_at_full_resolution(user: TelegramUser, large: Image.I
     assert len(from_bot(user)) == 1
 
 
+@pytest.mark.slow
 def test_blurred_file_shows_no_small_picture_of_people(user: TelegramUser, large: Image.Image) -> None:
     answer = user.wait_for_reply(user.send_document(saved(large, "PNG"), "a.png", "image/png", caption="blur"))
     people = [box for box in newest(user).candidates if box.label == "person"]
@@ -180,6 +182,7 @@ def test_only_its_sender_changes_file_in_group(stack: LocalStack, large: Image.I
     assert sender.message(answer.message_id) == answer
 
 
+@pytest.mark.slow
 def test_copy_that_takes_too_much_is_drawn_smaller(user: TelegramUser, large: Image.Image) -> None:
     """A site has no memory for a picture that takes more than it may send; so it scales down, and says so."""
     sent(user, saved(large, "JPEG"))

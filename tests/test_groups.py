@@ -146,6 +146,7 @@ def test_status_leaves_turns_of_group_to_answers(stack: LocalStack) -> None:
     assert rate_limit.reserve(rate_limit.chat(chat_id)).wait_seconds == 0
 
 
+@pytest.mark.slow
 def test_busy_group_waits_and_loses_nothing(stack: LocalStack, group: TelegramUser) -> None:
     control = TelegramControl(stack.telegram_url)
     control.set(rate_limits=True)

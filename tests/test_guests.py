@@ -156,6 +156,7 @@ def test_query_that_takes_no_answer_is_left(ada: TelegramUser, control: Telegram
     assert (prediction.enqueued_at, from_bot(ada)) == (None, [])
 
 
+@pytest.mark.slow
 def test_button_brings_answer_whose_message_was_lost(ada: TelegramUser, control: TelegramControl, photo: bytes) -> None:
     # Telegram has taken the answer, but its reply, with the name of the message, does not arrive.
     control.fault("answerGuestQuery", "apply_then_drop")
@@ -174,6 +175,7 @@ def test_button_brings_answer_whose_message_was_lost(ada: TelegramUser, control:
     assert len(from_bot(ada)) == 1
 
 
+@pytest.mark.slow
 def test_killed_site_leaves_call_to_another(
     stack: LocalStack, ada: TelegramUser, control: TelegramControl, photo: bytes
 ) -> None:

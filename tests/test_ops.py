@@ -273,6 +273,7 @@ def test_pause_and_hold_are_told(admin: Operator, stack: LocalStack) -> None:
     wait_until(lambda: "Paused by" not in admin.get("/ops/live").text)
 
 
+@pytest.mark.slow
 def test_unknown_pause_and_hold_are_told(site: FaultySite, operator: Operator) -> None:
     site.break_(
         failing("autoscaling", "DescribeScheduledActions", "access denied"),

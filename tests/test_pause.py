@@ -138,6 +138,7 @@ def test_chat_is_told_again_of_next_pause(stack: LocalStack, table: str, user: T
     assert asked == [True, False, True, False]
 
 
+@pytest.mark.slow
 def test_restarted_site_tells_nobody_twice(
     stack: LocalStack, paused: Pause, site: FaultySite, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:
@@ -153,6 +154,7 @@ def test_restarted_site_tells_nobody_twice(
     assert len([message for message in user.messages() if message.from_bot and message.photo]) == 2
 
 
+@pytest.mark.slow
 def test_restarted_worker_receives_nothing(stack: LocalStack, paused: Pause, user: TelegramUser, photo: bytes) -> None:
     user.send_photo(photo)
     waiting(user, 1)
@@ -171,6 +173,7 @@ def test_restarted_worker_receives_nothing(stack: LocalStack, paused: Pause, use
 # --- A day ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropped", [False, True], ids=["jobs-wait", "jobs-dropped-by-sqs"])
 def test_nothing_is_lost_in_a_day(
     stack: LocalStack, paused: Pause, user: TelegramUser, photo: bytes, dropped: bool
@@ -201,6 +204,7 @@ def test_nothing_is_lost_in_a_day(
     assert answers(user) == sorted(sent)
 
 
+@pytest.mark.slow
 def test_photo_without_job_gets_one_meanwhile(
     stack: LocalStack, paused: Pause, user: TelegramUser, photo: bytes
 ) -> None:

@@ -96,6 +96,7 @@ def delete_table() -> str:
     return made
 
 
+@pytest.mark.slow
 def test_deleted_table_comes_back_with_its_settings(shell: Any) -> None:
     store("a", chat_id=7, kind="photo")
     store("settings#7", language="de")
@@ -106,6 +107,7 @@ def test_deleted_table_comes_back_with_its_settings(shell: Any) -> None:
     assert stored() == items
 
 
+@pytest.mark.slow
 def test_people_who_asked_for_deletion_are_left_out(shell: Any) -> None:
     kept = {"b", "feedback#b", "settings#8"}
     for key, chat in (("a", 7), ("b", 8)):

@@ -60,6 +60,7 @@ def _simulated(load: str, maximum: int, seed: int) -> Result:
     return simulate(Scenario(photos, maximum=maximum, sends_per_second=0, seed=seed), SHIPPED)
 
 
+@pytest.mark.slow
 def test_random_bursts_cost_less_without_keeping_a_machine() -> None:
     photos = [arrivals.bursts(np.random.default_rng(seed)) for seed in (1, 2, 3)]
     scenarios = [Scenario(each, maximum=8, keep_warm_seconds=0, sends_per_second=0) for each in photos]
@@ -68,6 +69,7 @@ def test_random_bursts_cost_less_without_keeping_a_machine() -> None:
     assert np.mean([result.machine_seconds for result in results]) <= 3600 * 9.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("every", "p95"), [(30.0, 80), (10.0, 60)])
 def test_warm_pool_of_two_halves_the_wait(every: float, p95: float) -> None:
     photos = arrivals.bursts(np.random.default_rng(1))

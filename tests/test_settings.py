@@ -3,13 +3,13 @@
 import os
 import re
 import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from botsite import roles
+from tests.support import forked
 
 ROOT = Path(__file__).resolve().parent.parent
 ROLES = {
@@ -21,8 +21,7 @@ ROLES = {
 
 def _run(code: str, **env: str) -> subprocess.CompletedProcess[str]:
     bare = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "botsite.settings"}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=ROOT, env=bare | env, capture_output=True, text=True, check=False)
+    return forked.execute(code, ROOT, bare | env)
 
 
 def test_env_example_matches_settings() -> None:

@@ -291,6 +291,7 @@ def test_json_has_object_for_each_policy_and_target(capsys: pytest.CaptureFixtur
     assert found[0]["cold_starts"] < found[2]["cold_starts"]
 
 
+@pytest.mark.slow
 def test_comparison_has_row_for_each_load_and_policy(
     command: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

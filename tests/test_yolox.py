@@ -151,6 +151,7 @@ def test_folder_says_what_it_is(folder: Path) -> None:
     assert (list(detector.labels.values()), detector.confidence) == (LABELS, yolox.CONFIDENCE)
 
 
+@pytest.mark.slow
 def test_command_converts_once(
     network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

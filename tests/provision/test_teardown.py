@@ -55,6 +55,7 @@ def test_teardown_deletes_everything_and_can_be_repeated(prefix: str) -> None:
     assert run("teardown", prefix).partition("\n")[2] == nothing
 
 
+@pytest.mark.slow
 def test_teardown_reports_tagged_resources_outside_stacks(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=Service(prefix).tags())
@@ -198,6 +199,7 @@ def test_unreachable_telegram_does_not_stop_teardown(
     assert f"Nothing tagged {prefix} is left." in printed
 
 
+@pytest.mark.slow
 def test_teardown_removes_dns_records(prefix: str, zone: str) -> None:
     before = records(zone)
     with_webhook(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
@@ -221,6 +223,7 @@ def test_existing_dns_record_is_kept(prefix: str, zone: str) -> None:
     assert record["Name"] in records(zone)
 
 
+@pytest.mark.slow
 def test_teardown_removes_images_snapshots_and_log_groups(prefix: str) -> None:
     run("provision", prefix)
     leave(prefix)
