@@ -11,11 +11,12 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection import queries
 from tests.support.browsing import barriers, watched
+from tests.support.cases import slow_after
 
 FROM_BOT = '[data-testid="message"][data-from="bot"]'
 JOBS = "/admin/detection/job/"
 PAGES = ("/ops/", "/ops/dead-letters", "/admin/", JOBS, "/admin/auth/user/", "/admin/password_change/")
-SCHEMES = ["light", "dark"]
+SCHEMES = slow_after(1, ["light", "dark"])
 _chat_ids = count(330_000)
 
 

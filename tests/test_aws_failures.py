@@ -8,6 +8,7 @@ from deploy.local.telegram.client import FileReference, TelegramUser
 from detection import predictions, queries
 from detection.schemas import Delivery
 from tests.support import new_updates, operators
+from tests.support.cases import slow_after
 from tests.support.faulty import FaultySite, failing
 from tests.support.operators import JOBS, Operator
 from tests.support.processes import wait_until
@@ -44,7 +45,7 @@ def operator(faulty_site: FaultySite, stack: LocalStack) -> Operator:
     return operators.admin(stack, faulty_site.url)
 
 
-@pytest.mark.parametrize("fault", ["throttled", "internal error", "connection reset"])
+@pytest.mark.parametrize("fault", slow_after(1, ["throttled", "internal error", "connection reset"]))
 @pytest.mark.parametrize(
     ("operation", "page"),
     [

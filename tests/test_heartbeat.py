@@ -12,6 +12,7 @@ from botsite import aws
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from deploy.local.processes import PATIENCE_SECONDS
+from tests.support.cases import slow_after
 from tests.support.emulators import ministack
 from tests.support.processes import wait_until
 
@@ -45,7 +46,7 @@ def queue() -> Iterator[Queue]:
         yield Queue()
 
 
-@pytest.mark.parametrize("handle", [None, 5, "", "no handle"])
+@pytest.mark.parametrize("handle", slow_after(1, ["no handle", None, 5, ""]))
 def test_malformed_handle_does_not_block_others(queue: Queue, handle: Any) -> None:
     Heartbeat(aws.client("sqs"), lambda: {queue.url: [handle, *queue.in_work]}, [queue.url], Options()).beat()
     assert queue.comes_back() == [LEFT_ALONE]

@@ -36,10 +36,10 @@ class Promise:
 @pytest.mark.parametrize(
     "promise",
     [
-        Promise("200/day", 4, 90, latency=2, hours=18, above=0.09),
-        Promise("1,000/day", 4, 95, latency=2, hours=21.5, above=0.01),
+        pytest.param(Promise("200/day", 4, 90, latency=2, hours=18, above=0.09), marks=pytest.mark.slow),
+        pytest.param(Promise("1,000/day", 4, 95, latency=2, hours=21.5, above=0.01), marks=pytest.mark.slow),
         Promise("10,000/day", 4, 95, latency=2, hours=23.5, above=0.001),
-        Promise("100,000/day", 4, 95, latency=1.05, hours=24.5),
+        pytest.param(Promise("100,000/day", 4, 95, latency=1.05, hours=24.5), marks=pytest.mark.slow),
         Promise("bursts", 8, 95, latency=155, hours=14),
         Promise("burst of 300", 8, 95, latency=158, hours=0.3, launches=1),
         Promise("burst of 3,000", 8, 95, latency=165, hours=1.3, launches=8),
