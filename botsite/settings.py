@@ -33,7 +33,7 @@ def _languages(name: str, text: str) -> list[str]:
     """Return the codes of languages that a setting lists; English needs no catalogue."""
     known = {
         "en",
-        *(folder.name for folder in (BASE_DIR / "botsite" / "bot" / "words" / "locale").iterdir() if folder.is_dir()),
+        *(folder.name for folder in (BASE_DIR / "botsite" / "language" / "locale").iterdir() if folder.is_dir()),
     }
     codes = [code.strip().lower() for code in text.split(",") if code.strip()]
     if unknown := set(codes) - known:
@@ -101,8 +101,6 @@ TELEGRAM_WEBHOOK_URL = env.str("TELEGRAM_WEBHOOK_URL", default="")
 BOT_LANGUAGES = _languages("BOT_LANGUAGES", env.str("BOT_LANGUAGES", default=""))
 # Where pictures for guests are sent first: Telegram takes no new file for their messages.
 STORAGE_CHAT = _chat("STORAGE_CHAT", env.str("STORAGE_CHAT", default=""))
-
-# --- The worker's call of /results --------------------------------------------------------------------------
 # Whether people who have to wait are told for how long: on, or off.
 ACKNOWLEDGE = env.bool("ACKNOWLEDGE", default=True)
 # Of one person; None for no limit.
@@ -111,6 +109,8 @@ PHOTOS_PER_DAY = _most("PHOTOS_PER_DAY", env.str("PHOTOS_PER_DAY", default=""))
 # If anybody is allowed, only they are; and nobody who is denied.
 ALLOWED_USERS = _people("ALLOWED_USERS", env.str("ALLOWED_USERS", default=""))
 DENIED_USERS = _people("DENIED_USERS", env.str("DENIED_USERS", default=""))
+
+# --- The worker's call of /results --------------------------------------------------------------------------
 POLYBOT_URL = env.str("POLYBOT_URL", default="")
 RESULTS_KEY = env.str("RESULTS_KEY", default="")
 # The first RESULTS_KEY: ids must not change when RESULTS_KEY is rotated.
@@ -204,7 +204,7 @@ STATIC_URL = "/static/"
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 STORAGES = {
-    "default": {"BACKEND": "detection.images.ImageStorage"},
+    "default": {"BACKEND": "detection.record.images.ImageStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 # The web instances share no database, so a session is a signed cookie. It cannot be revoked, so it is short.

@@ -1,4 +1,4 @@
-"""The one reader of what AWS knows of a service: queues, Auto Scaling groups, policies, alarms and metric points.
+"""Read what AWS knows of a service's load: its queues, Auto Scaling groups, policies, alarms and metric points.
 
 Each function asks once and returns plain values; it raises what botocore raises.
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import django
 import httpx
+import hypothesis
 import psutil
 import pytest
 from django.conf import settings
@@ -28,6 +29,9 @@ os.environ.setdefault("ACKNOWLEDGE", "off")
 os.environ.setdefault("STORAGE_CHAT", "880000")
 # Whoever runs the tests may have a demo running, too: no test talks to it.
 os.environ["DEMO_FOLDER"] = os.devnull
+# How long an example takes says more about the other processes than about the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 # A shell starts background jobs with Ctrl-C ignored, and so would be the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Real weights where somebody gives them, else the model that is committed.
@@ -40,7 +44,7 @@ from deploy.local import everyday, sample
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
-from detection import dead_letters
+from detection.work import dead_letters
 from tests.support import browsing, descriptions, faulty, shared  # noqa: F401 - each description is read once
 from tests.support.browsing import watched
 from tests.support.faulty import FaultySite

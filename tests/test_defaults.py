@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from botsite import celery
-from botsite.bot.telegram import rate_limit
+from botsite import celery, rate_limit
 from deploy import speed, stacks
 from deploy.cfn import template
 from metrics import policy
@@ -21,9 +20,8 @@ SCENARIO, POLICIES = Scenario(np.zeros(0)), policy.shipped(1)
 EXAMPLE = dict(
     line.split("=", 1) for line in (ROOT / ".env.example").read_text().splitlines() if re.match("[A-Z]", line)
 )
-DOCS = {
-    path: path.read_text() for path in (ROOT / "README.md", ROOT / "deploy/README.md", *(ROOT / "docs").glob("*.md"))
-}
+PAGES = (ROOT / "README.md", *(ROOT / "deploy").glob("*.md"), *(ROOT / "docs").glob("*.md"))
+DOCS = {path: path.read_text() for path in PAGES}
 # Chosen by the environment: the example shows what one would write.
 CHOSEN = {"AWS_REGION": "us-east-1"}
 
@@ -115,7 +113,7 @@ def test_simulator_sends_as_the_bot_may() -> None:
 
 
 def test_runbook_says_when_jobs_wait_too_long() -> None:
-    runbook = (ROOT / "deploy" / "README.md").read_text()
+    runbook = (ROOT / "deploy" / "operating.md").read_text()
     said = re.findall(r"(?:waited for more than|rings after) (\d+) minutes", runbook)
     assert {int(minutes) * 60 for minutes in said} == {*in_templates("OldestJobSeconds").values()}
     assert len(said) == 2

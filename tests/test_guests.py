@@ -12,20 +12,22 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, rate_limit
 from botsite.bot.answers import deliver
 from botsite.bot.incoming import guests, receive, updates
 from botsite.bot.incoming.updates import Press
-from botsite.bot.telegram import guest_messages, rate_limit
+from botsite.bot.telegram import guest_messages
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
 from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from deploy.webhook import registration
-from detection import deliveries, images, predictions, queries, sentences, sweep
-from detection.deletions import Person
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.record import deliveries, images, predictions, queries
+from detection.record.deletions import Person
+from detection.record.schemas import Delivery, Detection, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import sweep
 from tests.support import new_updates
 from tests.support.deletion import clear_storage, finish, traces
 from tests.support.processes import wait_until
@@ -128,7 +130,7 @@ def test_call_without_photo_is_told_how(ada: TelegramUser) -> None:
 def test_other_file_is_refused_in_words(ada: TelegramUser) -> None:
     file = ada.send_document(b"%PDF", "x.pdf", "application/pdf")
     question = ada.send_text(CALL, reply_to=file)
-    assert answered(ada, question).text == sentences.NO_IMAGE
+    assert answered(ada, question).text == Code.NO_IMAGE.value
     assert stored(ada).status is Status.FAILED
 
 
@@ -324,20 +326,17 @@ def finished(like: Prediction, photo: bytes) -> Prediction:
     return claimed
 
 
-def test_sweep_delivers_what_was_left(
-    ada: TelegramUser, control: TelegramControl, photo: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sweep_delivers_what_was_left(ada: TelegramUser, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     question = call(ada, photo)
     answered(ada, question)
     # As if the site had ended after it answered the query, and all calls of the worker had been lost.
     left = finished(reaches(ada, Delivery.DELIVERED), photo)
     for name in ("UNDELIVERED", "WITHOUT_JOB", "STUCK", "JOB_LOST"):
         monkeypatch.setattr(sweep, name, timedelta(seconds=-1))
-    sent = len(control.calls("sendPhoto", STORAGE))
     wait_until(sweep.sweep)
     assert ada.wait_for(lambda message: "bus" in f"{message.caption}").answers(question)
     assert wait_until(lambda: delivered(left.prediction_id))
-    assert len(control.calls("sendPhoto", STORAGE)) == sent + 1
+    assert len([message for message in ada.messages() if message.answers(question)]) == 1
 
 
 def test_picture_that_stays_in_storage_is_nobodys_failure(

@@ -22,7 +22,7 @@ from tests.support import emulators, judged, local_images, measured
 from tests.support.emulators import TOKEN, forget_clients
 from tests.support.provisioning import hosted_zone, run, run_provision
 
-RUNBOOK = Path(__file__).parents[1] / "deploy" / "README.md"
+RUNBOOK = Path(__file__).parents[1] / "deploy" / "operating.md"
 PREFIX = "look"
 
 

@@ -14,7 +14,7 @@ from deploy import stacks
 from deploy.cfn import template
 
 ROOT = Path(__file__).resolve().parent.parent
-RUNBOOK = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+RUNBOOK = (ROOT / "deploy" / "operating.md").read_text(encoding="utf-8")
 # What each line has (botsite/logs.py), and what Insights adds to it.
 EVERYWHERE = {"time", "level", "event", "prediction_id", "@timestamp", "@log", "@message"}
 LEVELS = {"debug", "info", "warning", "error", "critical"}

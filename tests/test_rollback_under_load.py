@@ -17,7 +17,7 @@ from deploy.local.autoscaling.instances import Instance
 from deploy.local.processes import Child
 from deploy.local.scaled_stack import ScaledStack
 from deploy.local.stack import SERVICE
-from detection.schemas import Delivery
+from detection.record.schemas import Delivery
 from tests.support import emulators, local_images, operating
 from tests.support.processes import wait_until
 from tests.upgrade.people import People
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow(quick="tests/operate/test_rollback.py")
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ("botsite", "deploy", "detection", "metrics", "manage.py")
-# What an operator is promised (deploy/README.md).
+# What an operator is promised (deploy/operating.md).
 OPERATOR_SECONDS = 60
 
 
@@ -69,7 +69,7 @@ def wrong_release(folder: Path) -> Path:
     for name in SOURCE:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
-    tasks = folder / "detection" / "tasks.py"
+    tasks = folder / "detection" / "work" / "tasks.py"
     text = tasks.read_text()
     before = "    if not predictions.possible(prediction_id):\n"
     assert before in text

@@ -9,12 +9,12 @@ from deploy.doctor import alarms, checks
 from deploy.service import Service
 
 ROOT = Path(__file__).parents[1]
-RUNBOOK = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+PAGES = {name: (ROOT / "deploy" / name).read_text(encoding="utf-8") for name in ("README.md", "operating.md")}
 
 
 def first_column(heading: str) -> list[str]:
     """Return the code in the first column of the tables of a section."""
-    section = RUNBOOK.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = PAGES["operating.md"].partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
 
 
@@ -31,6 +31,6 @@ def test_every_secret_has_its_row() -> None:
 
 
 def test_named_parameters_exist() -> None:
-    named = set(re.findall(r"--parameter (\w+)=", RUNBOOK)) - {"NAME"}
+    named = set(re.findall(r"--parameter (\w+)=", "".join(PAGES.values()))) - {"NAME"}
     known = {name for part in stacks.order() for name in template.read(stacks.TEMPLATES / f"{part}.yaml").parameters}
     assert named - known == set()

@@ -23,7 +23,7 @@ STAND_IN = f'#!/bin/sh\nexec {sys.executable} -m tests.support.aws_cli "$@"\n'
 
 def lines(heading: str, **values: str) -> str:
     """Return the runbook's commands below the words, with the values in the places of their names."""
-    runbook = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+    runbook = (ROOT / "deploy" / "operating.md").read_text(encoding="utf-8")
     found = re.search(r"^```sh aws\n(.*?)^```$", runbook[runbook.index(heading) :], re.M | re.S)
     assert found
     block = found[1]

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from detection.model import checksums
 log = structlog.get_logger()
 
 _EXPORTED = "_openvino_model"
+# `cache` alone would let two threads make a runtime each.
+_ONE_CORE = threading.Lock()
 _NEEDS_PYTORCH = (
     "Weights that are not yet exported to OpenVINO need ultralytics and PyTorch, which are not installed: run "
     "`make torch` (or `pip install -r requirements-torch.txt`), or name an exported model folder in YOLO_WEIGHTS."
@@ -28,7 +31,7 @@ _NEEDS_PYTORCH = (
 
 
 class WeightsMissing(Exception):
-    """There are no such weights, and they cannot be fetched; the text says what to do."""
+    """The weights are missing and cannot be fetched; the text says what to do."""
 
 
 class WeightsRefused(WeightsMissing):
@@ -64,18 +67,23 @@ def openvino() -> Any:
     return openvino
 
 
-@cache
 def core() -> Any:
-    """Return this process' OpenVINO runtime.
+    """Return this process's OpenVINO runtime, from any thread.
 
-    It has but one: where a second is dropped, OpenVINO 2026.4 leaves the main thread's signal stack in memory that is
-    freed, and the next signal kills the process.
+    It has only one: where a second is dropped, OpenVINO 2026.4 leaves the main thread's signal stack in freed memory,
+    and the next signal kills the process.
     """
+    with _ONE_CORE:
+        return _core()
+
+
+@cache
+def _core() -> Any:
     return openvino().Core()
 
 
 def check(name: str) -> None:
-    """Raise WeightsMissing if `name` is the path of nothing, or a `.pt` file that can't be exported here.
+    """Raise WeightsMissing if the path `name` doesn't exist, or is a `.pt` file that can't be exported here.
 
     A `.pt` file without a folder may be fetched yet.
     """

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
 
 from deploy.local.processes import PATIENCE_SECONDS
+from deploy.local.telegram import faults
+from deploy.local.telegram.methods import METHODS
 from tests.fake_telegram.service import ROOT, TLS, start_server
 
 pytestmark = pytest.mark.slow
@@ -47,3 +52,32 @@ def test_fake_telegram_imports_nothing_of_ours() -> None:
     ours = [name for name in done.stdout.split() if name.partition(".")[0] in OURS]
     others = {name for name in ours if not name.startswith("deploy.local.telegram")}
     assert others == {"deploy", "deploy.local"}
+
+
+def test_folder_alone_is_a_package(tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "deploy" / "local" / "telegram", tmp_path / "fake_telegram", ignore=ignored)
+    command = [sys.executable, "-m", "fake_telegram", "--port", "0"]
+    environment = os.environ | {"TELEGRAM_TOKEN": "1:any"}
+    environment.pop("PYTHONPATH", None)
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        url = process.stdout.readline().split()[-1]
+        talk = (
+            "from fake_telegram.client import TelegramUser as U; import sys; print(U(sys.argv[1], 1).send_text('hi'))"
+        )
+        said = subprocess.run(
+            [sys.executable, "-c", talk, url], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        process.terminate()
+    assert (said.stdout, said.stderr, process.returncode) == ("1\n", "", 0)
+
+
+@pytest.mark.smoke
+def test_readme_names_every_method_and_fault() -> None:
+    text = (ROOT / "deploy" / "local" / "telegram" / "README.md").read_text(encoding="utf-8")
+    methods, broken = text.partition("**Methods**")[2].split("**Faults**")
+    assert set(re.findall(r"`(\w+)`", methods)) == set(METHODS)
+    assert {*faults.EFFECTS[faults.WEBHOOK], *faults.EFFECTS[faults.FILE], *faults.CALL_EFFECTS} <= {
+        *re.findall(r"`(\w+)`", broken.partition("**Limits**")[0])
+    }

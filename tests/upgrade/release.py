@@ -15,15 +15,17 @@ from django.conf import settings
 from deploy.cfn import template
 
 # A tag or a commit; to be raised with every release.
-PREVIOUS = "9d568b2"
+PREVIOUS = "10b93af"
 _DEPLOY = """
 import json, os, sys
 os.environ["DJANGO_SETTINGS_MODULE"] = "botsite.settings"
 import django
 django.setup()
-from deploy import environment, stacks
-stacks.provision(sys.argv[1], json.loads(sys.argv[2]))
-print(json.dumps(environment.of(sys.argv[1])))
+from deploy import provision
+from deploy.service import Service
+service = Service(sys.argv[1])
+provision.deploy(service, json.loads(sys.argv[2]))
+print(json.dumps(service.environment()))
 """
 
 

@@ -1,6 +1,6 @@
-"""A fake Bot API server, with a chat page for the person on the other side.
+"""A fake Bot API server, with a chat page for the person on the other side. README.md says how to use it.
 
-Started with `TELEGRAM_TOKEN=... python -m deploy.local.telegram --port 8081`, it serves the bot at `/bot<token>/` and
-`/file/bot<token>/`, people at `/` (the chat page) and `/chats/`, and tests at `/control/`. All state is in memory.
-Programs use `client`. Nothing here imports the rest of this project.
+All state is in memory. Programs use `client`. Nothing here imports the rest of this project.
 """
+
+__version__ = "0.2.0"

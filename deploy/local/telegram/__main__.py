@@ -1,4 +1,4 @@
-"""Run the fake Telegram: `TELEGRAM_TOKEN=... python -m deploy.local.telegram --port 8081`."""
+"""Run the fake Telegram."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import sys
 
 from aiohttp import web
 
-from deploy.local.telegram.server import make_app
-from deploy.local.telegram.settings import Settings
+from .server import make_app
+from .settings import Settings
 
 # Live streams and injected hangs never end by themselves; everything else is answered well before this.
 _SHUTDOWN_SECONDS = 0.5
@@ -36,7 +36,7 @@ async def serve(host: str, port: int, app: web.Application) -> None:
 
 def main() -> int:
     """Read the arguments and serve."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.local.telegram", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"TELEGRAM_TOKEN=... python -m {__package__}", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, required=True, help="port to listen on, 0 for a free one")
     parser.add_argument(

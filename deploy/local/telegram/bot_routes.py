@@ -12,13 +12,13 @@ from typing import Any
 
 from aiohttp import web
 
-from deploy.local.telegram.calls import ApiError, Call, JsonObject, read_call
-from deploy.local.telegram.client.messages import read_message
-from deploy.local.telegram.faults import FILE, Rule
-from deploy.local.telegram.files import StoredFile
-from deploy.local.telegram.methods import METHODS, spelling
-from deploy.local.telegram.person_routes import TELEGRAM
-from deploy.local.telegram.state import Telegram
+from .calls import ApiError, Call, JsonObject, read_call
+from .client.messages import read_message
+from .faults import FILE, Rule
+from .files import StoredFile
+from .methods import METHODS, spelling
+from .person_routes import TELEGRAM
+from .state import Telegram
 
 _SLOW_PIECES = 20
 # The status of a response that reaches nobody: a handler must return one.

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from deploy.local.telegram.calls import JsonObject, bad_request
-from deploy.local.telegram.signals import Signal
+from .calls import JsonObject, bad_request
+from .signals import Signal
 
 _NAMES = ("Ada", "Grace", "Alan", "Barbara", "Edsger", "Katherine", "Donald", "Radia")
 # Ids of supergroups start here and go down; other negative ids are plain groups.

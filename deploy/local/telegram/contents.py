@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import mimetypes
 
-from deploy.local.telegram import photos
-from deploy.local.telegram.calls import Call, JsonObject, Upload, bad_request
-from deploy.local.telegram.plain_text import parse_caption, parse_text, refuse_formatting
-from deploy.local.telegram.state import Telegram
+from . import photos
+from .calls import Call, JsonObject, Upload, bad_request
+from .plain_text import parse_caption, parse_text, refuse_formatting
+from .state import Telegram
 
 BOT_KINDS = ("photo", "document")
 

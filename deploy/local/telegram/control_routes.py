@@ -7,11 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from deploy.local.telegram import methods
-from deploy.local.telegram.calls import ApiError, Call, JsonObject, read_call
-from deploy.local.telegram.journal import Entry
-from deploy.local.telegram.person_routes import TELEGRAM, query_number, wait_seconds
-from deploy.local.telegram.state import Telegram
+from . import methods
+from .calls import ApiError, Call, JsonObject, read_call
+from .journal import Entry
+from .person_routes import TELEGRAM, query_number, wait_seconds
+from .state import Telegram
 
 
 async def rules(request: web.Request) -> web.Response:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from deploy.local.telegram.calls import Call, JsonObject, bad_request
-from deploy.local.telegram.chats import Chat, Message
-from deploy.local.telegram.contents import read_caption, read_input_media, read_text
-from deploy.local.telegram.keyboards import read_keyboard
-from deploy.local.telegram.sending import open_chat
-from deploy.local.telegram.state import Telegram
+from .calls import Call, JsonObject, bad_request
+from .chats import Chat, Message
+from .contents import read_caption, read_input_media, read_text
+from .keyboards import read_keyboard
+from .sending import open_chat
+from .state import Telegram
 
 _MAX_ANSWER = 200
 _DELETABLE_SECONDS = 48 * 3600

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
-from deploy.local.telegram.calls import ApiError, JsonObject, bad_request
+from .calls import ApiError, JsonObject, bad_request
 
 WEBHOOK = "webhook"
 FILE = "file"
@@ -13,11 +13,11 @@ FILE = "file"
 # What can happen to each target. Calls fail before they have an effect, or after it, when only the answer is lost
 # (apply_then_*) or trickles in (slow_reply). Updates reach the webhook late, twice, out of order or not at all, or the
 # bot's answer is lost.
-_CALL_EFFECTS = {
+CALL_EFFECTS = {
     "too_many_requests", "server_error", "bad_gateway", "forbidden", "bad_request", "unauthorized",
     "too_large", "delay", "drop", "slow_reply", "apply_then_hang", "apply_then_drop",
 }  # fmt: skip
-_EFFECTS = {
+EFFECTS = {
     FILE: {"not_found", "truncated", "slow", "delay", "drop", "server_error", "bad_gateway"},
     WEBHOOK: {"delay", "drop", "apply_then_hang", "apply_then_drop", "duplicate", "swap"},
 }
@@ -90,7 +90,7 @@ class Faults:
             rule = Rule(next(self._ids), **fields)
         except TypeError as error:
             raise bad_request(f"a rule has method, effect and the optional fields of Rule: {error}") from error
-        known = _EFFECTS.get(rule.method, _CALL_EFFECTS)
+        known = EFFECTS.get(rule.method, CALL_EFFECTS)
         if rule.effect not in known:
             raise bad_request(f"{rule.method} has no effect {rule.effect!r}; there are {', '.join(sorted(known))}")
         self.rules.append(rule)

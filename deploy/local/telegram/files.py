@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
-from deploy.local.telegram import photos
-from deploy.local.telegram.calls import JsonObject, Upload, bad_request
+from . import photos
+from .calls import JsonObject, Upload, bad_request
 
 MAX_DOWNLOAD_BYTES = 20 << 20
 # As Telegram's; they make a log easier to read.

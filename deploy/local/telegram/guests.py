@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from deploy.local.telegram.calls import Call, JsonObject, bad_request
-from deploy.local.telegram.chats import Chat, Message
-from deploy.local.telegram.contents import read_caption, read_text
-from deploy.local.telegram.keyboards import read_keyboard
-from deploy.local.telegram.state import GuestQuery, Telegram
+from .calls import Call, JsonObject, bad_request
+from .chats import Chat, Message
+from .contents import read_caption, read_text
+from .keyboards import read_keyboard
+from .state import GuestQuery, Telegram
 
 
 @dataclass(frozen=True)

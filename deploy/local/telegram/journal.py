@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy.local.telegram.signals import Signal
+from .signals import Signal
 
 logger = logging.getLogger("telegram")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.local.telegram.calls import Call, JsonObject, bad_request
+from .calls import Call, JsonObject, bad_request
 
 _MAX_CALLBACK_DATA_BYTES = 64
 _MAX_BUTTONS = 100

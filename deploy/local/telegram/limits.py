@@ -9,7 +9,7 @@ import math
 import time
 from collections import deque
 
-from deploy.local.telegram.faults import too_many_requests
+from .faults import too_many_requests
 
 _BOT_MESSAGES, _BOT_SECONDS = 30, 1.0
 _CHAT_BURST, _CHAT_SECONDS = 3, 1.0

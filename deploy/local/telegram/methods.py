@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from deploy.local.telegram import editing, guests, profile, sending
-from deploy.local.telegram.calls import ApiError, Call, JsonObject, bad_request
-from deploy.local.telegram.files import MAX_DOWNLOAD_BYTES
-from deploy.local.telegram.journal import logger
-from deploy.local.telegram.posts import WebhookConfig
-from deploy.local.telegram.state import Telegram
+from . import editing, guests, profile, sending
+from .calls import ApiError, Call, JsonObject, bad_request
+from .files import MAX_DOWNLOAD_BYTES
+from .journal import logger
+from .posts import WebhookConfig
+from .state import Telegram
 
 Method = Callable[[Telegram, Call], Awaitable[Any]]
 

@@ -8,12 +8,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deploy.local.telegram import guests
-from deploy.local.telegram.calls import ApiError, JsonObject, Upload, bad_request
-from deploy.local.telegram.chats import Chat, Message, Person
-from deploy.local.telegram.files import PERSON_KINDS
-from deploy.local.telegram.plain_text import parse_caption, parse_text
-from deploy.local.telegram.state import Press, Telegram
+from . import guests
+from .calls import ApiError, JsonObject, Upload, bad_request
+from .chats import Chat, Message, Person
+from .files import PERSON_KINDS
+from .plain_text import parse_caption, parse_text
+from .state import Press, Telegram
 
 _MAX_ALBUM = 10
 

@@ -8,11 +8,11 @@ from typing import NoReturn
 
 from aiohttp import web
 
-from deploy.local.telegram import people
-from deploy.local.telegram.calls import ApiError, Call, JsonObject, Upload, bad_request, read_call
-from deploy.local.telegram.chats import Chat, Event, Message, Person, person_named
-from deploy.local.telegram.files import PERSON_KINDS
-from deploy.local.telegram.state import Telegram
+from . import people
+from .calls import ApiError, Call, JsonObject, Upload, bad_request, read_call
+from .chats import Chat, Event, Message, Person, person_named
+from .files import PERSON_KINDS
+from .state import Telegram
 
 TELEGRAM: web.AppKey[Telegram] = web.AppKey("telegram", Telegram)
 

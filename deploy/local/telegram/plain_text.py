@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from deploy.local.telegram.calls import Call, JsonObject, bad_request
+from .calls import Call, JsonObject, bad_request
 
 MAX_TEXT = 4096
 MAX_CAPTION = 1024

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from deploy.local.telegram.calls import Call
+from .calls import Call
 
 # In a response to an update, Telegram ignores methods that read or that change the webhook.
 _NOT_AS_ANSWER = ("get", "setwebhook", "deletewebhook", "close", "logout")

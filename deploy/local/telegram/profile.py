@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from deploy.local.telegram.calls import Call, JsonObject, bad_request
-from deploy.local.telegram.state import Telegram
+from .calls import Call, JsonObject, bad_request
+from .state import Telegram
 
 _MAX_COMMANDS, _MAX_COMMAND_DESCRIPTION = 100, 256
 _LONGEST = {"description": 512, "short_description": 120}

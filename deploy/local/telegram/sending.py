@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from deploy.local.telegram.calls import ApiError, Call, JsonObject, bad_request
-from deploy.local.telegram.chats import Chat
-from deploy.local.telegram.contents import read_input_media, read_media, read_text
-from deploy.local.telegram.keyboards import read_keyboard
-from deploy.local.telegram.state import Telegram
+from .calls import ApiError, Call, JsonObject, bad_request
+from .chats import Chat
+from .contents import read_input_media, read_media, read_text
+from .keyboards import read_keyboard
+from .state import Telegram
 
 ACTION_SECONDS = 5
 _MIN_ALBUM, _MAX_ALBUM = 2, 10

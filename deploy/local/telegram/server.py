@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from deploy.local.telegram import bot_routes, control_routes, gate, methods, person_routes
-from deploy.local.telegram.calls import ApiError
-from deploy.local.telegram.chats import Person
-from deploy.local.telegram.person_routes import TELEGRAM
-from deploy.local.telegram.settings import Settings
-from deploy.local.telegram.state import Telegram
+from . import bot_routes, control_routes, gate, methods, person_routes
+from .calls import ApiError
+from .chats import Person
+from .person_routes import TELEGRAM
+from .settings import Settings
+from .state import Telegram
 
 _MAX_BODY_BYTES = 256 << 20
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from deploy.local.telegram.calls import JsonObject, bad_request
+from .calls import JsonObject, bad_request
 
 
 @dataclass

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from deploy.local.telegram.calls import Call, JsonObject
-from deploy.local.telegram.chats import Chats, Person
-from deploy.local.telegram.claims import Claims
-from deploy.local.telegram.faults import Faults
-from deploy.local.telegram.files import Files
-from deploy.local.telegram.journal import Journal
-from deploy.local.telegram.limits import RateLimits
-from deploy.local.telegram.settings import Settings
-from deploy.local.telegram.updates import Updates
-from deploy.local.telegram.webhook import Webhook
+from .calls import Call, JsonObject
+from .chats import Chats, Person
+from .claims import Claims
+from .faults import Faults
+from .files import Files
+from .journal import Journal
+from .limits import RateLimits
+from .settings import Settings
+from .updates import Updates
+from .webhook import Webhook
 
 
 @dataclass

@@ -9,9 +9,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploy.local.telegram.calls import ApiError, JsonObject
-from deploy.local.telegram.settings import Settings
-from deploy.local.telegram.signals import Signal
+from .calls import ApiError, JsonObject
+from .settings import Settings
+from .signals import Signal
 
 LIFETIME_SECONDS = 24 * 3600
 CALLBACK_LIFETIME_SECONDS = 150

@@ -7,13 +7,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-from deploy.local.telegram.calls import Call
-from deploy.local.telegram.faults import WEBHOOK, Faults, Rule
-from deploy.local.telegram.journal import Journal, logger
-from deploy.local.telegram.posts import Answer, Poster, WebhookConfig
-from deploy.local.telegram.settings import Settings
-from deploy.local.telegram.signals import Signal
-from deploy.local.telegram.updates import Update, Updates
+from .calls import Call
+from .faults import WEBHOOK, Faults, Rule
+from .journal import Journal, logger
+from .posts import Answer, Poster, WebhookConfig
+from .settings import Settings
+from .signals import Signal
+from .updates import Update, Updates
 
 _LONGEST_BACKOFF_SECONDS = (60, 120)
 _LONGEST_RETRY_AFTER_SECONDS = 3600

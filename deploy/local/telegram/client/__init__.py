@@ -1,7 +1,7 @@
 """Be a person who talks to the bot, or make Telegram misbehave: for the demo and for tests."""
 
-from deploy.local.telegram.client.control import TelegramControl
-from deploy.local.telegram.client.messages import (
+from .control import TelegramControl
+from .messages import (
     ANSWERING,
     BotCall,
     Button,
@@ -10,8 +10,8 @@ from deploy.local.telegram.client.messages import (
     FileReference,
     Message,
 )
-from deploy.local.telegram.client.requests import TelegramClientError
-from deploy.local.telegram.client.user import TelegramUser
+from .requests import TelegramClientError
+from .user import TelegramUser
 
 __all__ = [
     "ANSWERING",

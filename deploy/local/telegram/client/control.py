@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deploy.local.telegram.client.messages import BotCall, Delivery, read_delivery
-from deploy.local.telegram.client.requests import PATIENCE_SECONDS, Server, polls
+from .messages import BotCall, Delivery, read_delivery
+from .requests import PATIENCE_SECONDS, Server, polls
 
 
 class TelegramControl:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from deploy.local.telegram.client.messages import CallbackAnswer, Message, read_message
-from deploy.local.telegram.client.requests import PATIENCE_SECONDS, Server, polls
+from .messages import CallbackAnswer, Message, read_message
+from .requests import PATIENCE_SECONDS, Server, polls
 
 
 class TelegramUser:
