@@ -218,6 +218,7 @@ def test_deleted_message_is_replaced_by_reply(
     assert (answer.reply_to, answer.caption) == (message_id, CAPTION)
 
 
+@pytest.mark.slow
 def test_photo_in_work_is_looked_at(site: Site, user: TelegramUser, known_file: FileReference) -> None:
     site.send(user, known_file)
     before = status(user)
@@ -240,6 +241,7 @@ def test_failing_status_keeps_nothing_from_others(
     control.clear_faults()
 
 
+@pytest.mark.slow
 def test_edit_without_change_is_no_failure(
     site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference
 ) -> None:

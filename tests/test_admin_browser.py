@@ -13,6 +13,7 @@ from detection.record import images, predictions, queries, reasons
 from detection.record.schemas import Prediction
 from tests.support import states
 from tests.support.browsing import CONTRAST, watched
+from tests.support.cases import slow_after
 
 WHY = "The model was away, and came back too late for this photo and for all after it."
 _chat_ids = count(81_000)
@@ -69,7 +70,7 @@ def test_job_page_shows_both_pictures(page: Page, stack: LocalStack, site_addres
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", slow_after(1, ["light", "dark"]))
 def test_pages_fit_phones_and_are_readable_in_light_and_dark(
     page: Page, site_address: str, failed: Prediction, scheme: str
 ) -> None:

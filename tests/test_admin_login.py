@@ -62,6 +62,7 @@ def test_login_is_valid_on_every_site(stack: LocalStack, admin: Operator) -> Non
     assert [other.get(JOBS).status_code for other in others] == [200] * len(others)
 
 
+@pytest.mark.slow
 def test_login_survives_its_site(stack: LocalStack, admin: Operator) -> None:
     with another_site(stack) as address:
         other = Operator(address, cookies=admin.cookies)

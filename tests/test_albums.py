@@ -173,12 +173,14 @@ def test_album_comes_back_in_order(stack: LocalStack, user: TelegramUser, photo:
     assert len(said(user)) == 5
 
 
+@pytest.mark.slow
 def test_slowly_sent_album_is_one(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     message_ids = user.send_album([photo] * 3, gap_seconds=1.0)
     answers = [user.wait_for_reply(message_id) for message_id in message_ids]
     assert len({answer.media_group_id for answer in answers}) == 1
 
 
+@pytest.mark.slow
 def test_straggler_gets_answer_of_its_own(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     message_ids = user.send_album([photo] * 2, caption="conf 0.6")
     first = user.wait_for_reply(message_ids[0])
@@ -195,6 +197,7 @@ def test_straggler_gets_answer_of_its_own(stack: LocalStack, user: TelegramUser,
     assert newest.options == Options(least=0.6)
 
 
+@pytest.mark.slow
 def test_unreadable_file_of_album_gets_sentence(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     message_ids = user.send_album([photo, photo, b"no image", photo, photo], kind="document")
     answers = [user.wait_for_reply(message_id) for message_id in message_ids]
@@ -522,6 +525,7 @@ def test_refused_picture_does_not_cost_others(sending: Sending, telegram: Telegr
     assert sending.deliveries() == [Delivery.DELIVERED] * 3
 
 
+@pytest.mark.slow
 def test_album_that_fails_twice_is_taken_apart(sending: Sending, telegram: TelegramControl) -> None:
     sending.send(2).finish()
     sending.age()
@@ -566,6 +570,7 @@ def test_album_follows_group(site: Site, stack: LocalStack, known_file: FileRefe
     assert (now.chat_id, now.delivery) == (new.chat_id, Delivery.DELIVERED)
 
 
+@pytest.mark.slow
 def test_caption_calls_bot_to_whole_album_in_group(
     site: Site, stack: LocalStack, known_file: FileReference, telegram: TelegramControl
 ) -> None:

@@ -27,7 +27,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("service", "operation", "fault"), CASES)
+@pytest.mark.parametrize(("service", "operation", "fault"), slow_after(3, CASES))
 def test_photo_survives_failing_aws(
     site: FaultySite, user: TelegramUser, known_file: FileReference, service: str, operation: str, fault: str
 ) -> None:

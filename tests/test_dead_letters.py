@@ -21,6 +21,7 @@ from detection.record.schemas import Delivery, Prediction, Status
 from detection.record.sentences import Code
 from detection.work import dead_letters, sweep
 from tests.support import letters, turn
+from tests.support.cases import slow_after
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -169,7 +170,7 @@ def test_purge_by_id_deletes_one_letter(undisturbed: None, capsys: pytest.Captur
     assert left() == [second]
 
 
-@pytest.mark.parametrize("action", [["purge", "--yes"], ["replay"]])
+@pytest.mark.parametrize("action", slow_after(1, [["purge", "--yes"], ["replay"]]))
 def test_missing_letters_are_named(undisturbed: None, action: list[str]) -> None:
     kept = letters.put("one")
     with pytest.raises(CommandError, match="Not found: nothing"):
@@ -184,7 +185,7 @@ def test_purge_refuses_without_terminal(undisturbed: None) -> None:
     assert left() == [kept]
 
 
-@pytest.mark.parametrize("answer", ["yes", "no"])
+@pytest.mark.parametrize("answer", slow_after(1, ["yes", "no"]))
 def test_purge_asks_and_spares_later_letters(undisturbed: None, stack: LocalStack, answer: str) -> None:
     asked_for = letters.put("one")
     terminal, other_end = os.openpty()

@@ -29,6 +29,7 @@ from detection.record.deletions import Person
 from detection.record.schemas import Delivery, Prediction, Status
 from detection.work import dead_letters, erasure, jobs, sweep, tasks
 from tests.support import letters, new_updates, turn
+from tests.support.cases import slow_after
 from tests.support.deletion import (
     LONG_AGO,
     age,
@@ -212,7 +213,7 @@ def test_group_keeps_photos_of_others(stack: LocalStack, photo: bytes) -> None:
     assert predictions.find_item(preferences.key(9411)) is not None
 
 
-@pytest.mark.parametrize("who", ["author", "asker"])
+@pytest.mark.parametrize("who", slow_after(1, ["author", "asker"]))
 def test_photo_that_somebody_else_asked_about_is_deleted(stack: LocalStack, photo: bytes, who: str) -> None:
     group = next(_groups)
     author, asker, other = (TelegramUser(stack.telegram_url, group, user_id=next(_people)) for _ in range(3))
@@ -229,6 +230,7 @@ def test_photo_that_somebody_else_asked_about_is_deleted(stack: LocalStack, phot
     assert not [key for key in bucket(stack) if any(gone in key for gone in before_it - left)]
 
 
+@pytest.mark.slow
 def test_photo_that_guest_was_asked_about_is_its_authors(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     group, asker = next(_groups), TelegramUser(stack.telegram_url, next(_people))
     author_there, asker_there = (
@@ -345,6 +347,7 @@ def test_update_delivered_again_makes_nothing(stack: LocalStack, user: TelegramU
     assert len(sent) <= 1
 
 
+@pytest.mark.slow
 def test_other_half_of_album_makes_nothing(stack: LocalStack, user: TelegramUser, known_file: FileReference) -> None:
     now = int(time.time())
     first, second, third = (
@@ -360,6 +363,7 @@ def test_other_half_of_album_makes_nothing(stack: LocalStack, user: TelegramUser
     assert [key for key in table(stack) if key.startswith("album#")] == []
 
 
+@pytest.mark.slow
 def test_refused_file_of_late_update_makes_nothing(stack: LocalStack, user: TelegramUser) -> None:
     delete(user)
     finish(person(user))
@@ -368,6 +372,7 @@ def test_refused_file_of_late_update_makes_nothing(stack: LocalStack, user: Tele
     assert traces(stack, user.chat_id) == []
 
 
+@pytest.mark.slow
 def test_photo_on_its_way_makes_nothing(stack: LocalStack, user: TelegramUser, known_file: FileReference) -> None:
     """Given a site that has looked for a tombstone and still downloads."""
     control, question = TelegramControl(stack.telegram_url), ask(user)
@@ -615,6 +620,7 @@ def test_overtaken_run_ends(user: TelegramUser) -> None:
         list(erasure.delete_all(taken))
 
 
+@pytest.mark.slow
 def test_index_that_lags_is_made_up_for(stack: LocalStack, user: TelegramUser) -> None:
     """Given an item that the first time did not find, as an index may not show it yet."""
     question, who = ask(user), person(user)
@@ -626,6 +632,7 @@ def test_index_that_lags_is_made_up_for(stack: LocalStack, user: TelegramUser) -
     assert traces(stack, user.chat_id, late.prediction_id) == []
 
 
+@pytest.mark.slow
 def test_chat_refused_last_is_forgotten(stack: LocalStack, user: TelegramUser) -> None:
     delete(user)
     rate_limit.refused(user.chat_id, 0.001)
@@ -633,6 +640,7 @@ def test_chat_refused_last_is_forgotten(stack: LocalStack, user: TelegramUser) -
     assert traces(stack, user.chat_id) == []
 
 
+@pytest.mark.slow
 def test_limits_of_chat_are_forgotten(stack: LocalStack, user: TelegramUser) -> None:
     of_guest = (rate_limit.guest(user.chat_id), rate_limit.stored(user.chat_id))
     for limit in (*of_guest, *welcome.notices(user.chat_id)):

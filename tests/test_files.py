@@ -15,6 +15,7 @@ from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection.picture import strips, thumbnails
 from detection.record import images, predictions, queries
 from detection.record.schemas import Prediction
+from tests.support.cases import slow_after
 
 _groups = count(-31_000, -1)
 
@@ -64,7 +65,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return float(np.abs(pixels[0] - pixels[1]).mean())
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", slow_after(1, ["JPEG", "PNG", "WEBP", "TIFF"]))
 def test_file_comes_back_as_file_at_full_resolution(user: TelegramUser, large: Image.Image, kind: str) -> None:
     options = {"compression": "jpeg"} if kind == "TIFF" else {}
     answer = sent(user, saved(large, kind, **options), f"street.{kind.lower()}", f"image/{kind.lower()}")

@@ -120,6 +120,7 @@ def test_photos_among_people_are_left_alone(
     assert (group.messages(), queries.latest_of_chat(group.chat_id)) == ([], [])
 
 
+@pytest.mark.slow
 def test_album_whose_caption_calls_bot_is_answered_whole(group: TelegramUser, photo: bytes) -> None:
     first, *_ = group.send_album([photo] * 3, caption=f"@{BOT}")
     group.wait_for(lambda message: message.answers(first) and message.media_group_id is not None)

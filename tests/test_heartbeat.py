@@ -52,6 +52,7 @@ def test_malformed_handle_does_not_block_others(queue: Queue, handle: Any) -> No
     assert queue.comes_back() == [LEFT_ALONE]
 
 
+@pytest.mark.slow
 def test_heartbeat_survives_exception(queue: Queue) -> None:
     tries = iter([RuntimeError("dictionary changed size during iteration"), {queue.url: queue.in_work}])
 

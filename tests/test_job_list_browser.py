@@ -75,6 +75,7 @@ def test_list_fits_the_window_and_is_readable(
     )
 
 
+@pytest.mark.slow
 def test_only_failures_of_ours_are_red(page: Page, site_address: str, sender: TelegramUser) -> None:
     page.goto(f"{site_address}{LIST}?chat={sender.chat_id}")
     colours = page.locator(".state").evaluate_all(

@@ -298,6 +298,7 @@ def test_calls_of_a_guest_count_for_the_caller(limited: Sites) -> None:
     assert (count.in_day, count.refused) == (5, 2)
 
 
+@pytest.mark.slow
 def test_repeated_update_counts_once(
     stack: LocalStack, faulty_site: FaultySite, known_file: FileReference, site: FaultySite
 ) -> None:

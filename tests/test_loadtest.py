@@ -157,6 +157,7 @@ def test_photos_and_chats_take_turns(load: Load, photo: bytes, tmp_path: Path) -
     assert "giving Telegram photo 2 of 2" in load.text
 
 
+@pytest.mark.slow
 def test_missing_answer_counts_as_lost(load: Load, control: TelegramControl) -> None:
     dead, alive = next(_chats), next(_chats)
     control.fault("sendPhoto", "server_error", chat_id=dead, times=None)

@@ -240,6 +240,7 @@ def test_tile_is_a_link_to_its_jobs(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/admin/detection/job/\?status=queued$"))
 
 
+@pytest.mark.slow
 def test_whatever_needs_somebody_is_at_the_top(page: Page, given_up: Prediction) -> None:
     verdict = page.locator(".verdict")
     verdict.get_by_role("link", name="Dead letters").click()

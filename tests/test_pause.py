@@ -231,6 +231,7 @@ def test_first_pause_counts(stack: LocalStack, table: str) -> None:
     assert pause.end(table) is None
 
 
+@pytest.mark.slow
 def test_pause_with_lost_reply_is_new(table: str, site: FaultySite) -> None:
     site.break_(failing("dynamodb", "PutItem", "reply lost") | {"times": 1})
     with through(site):

@@ -22,6 +22,7 @@ from deploy.local.stack import SERVICE
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.operate import status
 from tests.support import emulators
+from tests.support.cases import slow_after
 from tests.support.emulators import TOKEN
 from tests.support.processes import left_of, open_to_others, wait_until
 from tests.support.running_poll import READY, Poll, refused, running_poll, starting_poll
@@ -199,11 +200,14 @@ def test_bot_with_webhook_is_left_alone(other_telegram: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("token", "reason"),
-    [
-        ("", "needs the token of a bot"),
-        ("nonsense", "isn't a bot token"),
-        ("123456:another-token", "doesn't know this bot token"),
-    ],
+    slow_after(
+        1,
+        [
+            ("", "needs the token of a bot"),
+            ("nonsense", "isn't a bot token"),
+            ("123456:another-token", "doesn't know this bot token"),
+        ],
+    ),
 )
 @pytest.mark.smoke
 def test_wrong_token_is_refused(other_telegram: str, tmp_path: Path, token: str, reason: str) -> None:

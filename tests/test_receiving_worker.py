@@ -31,7 +31,6 @@ def begin_outage(worker: Worker, file: Path) -> None:
     wait_until(lambda: "receiving_paused" in worker.output.read_text())
 
 
-@pytest.mark.smoke
 def test_outage_spares_waiting_messages(aws: Aws, tmp_path: Path) -> None:
     outage = tmp_path / "outage"
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:
@@ -45,6 +44,7 @@ def test_outage_spares_waiting_messages(aws: Aws, tmp_path: Path) -> None:
         wait_until(lambda: not aws.depth(worker.queue_url))
 
 
+@pytest.mark.smoke
 def test_paused_worker_stops_at_once(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url, first_pause_seconds=600) as worker:
         begin_outage(worker, tmp_path / "outage")

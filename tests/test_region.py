@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cases import slow_after
+
 ROOT = Path(__file__).resolve().parent.parent
 SHOW = "from botsite import settings; print(repr(settings.AWS_REGION))"
 
@@ -49,7 +51,7 @@ def test_no_region_is_guessed() -> None:
     assert ran("-c", SHOW).stdout == "''\n"
 
 
-@pytest.mark.parametrize("command", ["provision", "doctor", "teardown", "stack_env"])
+@pytest.mark.parametrize("command", slow_after(1, ["provision", "doctor", "teardown", "stack_env"]))
 def test_missing_region_is_one_line_of_advice(command: str) -> None:
     ended = ran("manage.py", command)
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1), ended.stderr

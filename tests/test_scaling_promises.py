@@ -14,6 +14,7 @@ from metrics import policy
 from metrics.simulator import arrivals, compare
 from metrics.simulator.scenario import Machine, Result, Scenario
 from metrics.simulator.simulation import simulate
+from tests.support.cases import slow_after
 
 TARGET = 480.0
 SHIPPED = policy.shipped(TARGET)
@@ -70,7 +71,7 @@ def test_random_bursts_cost_less_without_keeping_a_machine() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("every", "p95"), [(30.0, 80), (10.0, 60)])
+@pytest.mark.parametrize(("every", "p95"), slow_after(1, [(30.0, 80), (10.0, 60)]))
 def test_warm_pool_of_two_halves_the_wait(every: float, p95: float) -> None:
     photos = arrivals.bursts(np.random.default_rng(1))
     scenario = Scenario(photos, maximum=8, warm_pool=2, publish_seconds=every, sends_per_second=0)

@@ -125,6 +125,7 @@ def test_every_photo_is_answered(
 UNSEEN = 30 + 5 + 30 + 10
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(0, 4 * HOUR), max_size=60),
     st.lists(st.tuples(st.floats(0, 4 * HOUR), st.integers(1, 600)), max_size=3),

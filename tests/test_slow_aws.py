@@ -93,6 +93,7 @@ def test_image_is_made_once_although_its_answer_is_lost(cloud: SlowCloud, monkey
     ami.remove(made)
 
 
+@pytest.mark.slow
 def test_certificate_is_imported_once_although_its_answer_is_lost(
     cloud: SlowCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

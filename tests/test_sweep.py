@@ -117,6 +117,7 @@ def test_photo_tried_too_often_is_given_up(queued: Prediction, user: TelegramUse
     assert [message.text for message in user.messages()].count(Code.GIVEN_UP.value) == 1
 
 
+@pytest.mark.slow
 def test_attempts_failed_by_aws_give_nothing_up(queued: Prediction) -> None:
     for _ in range(tasks.TRIES_AT_MOST + 1):
         claimed = predictions.claim(queued.prediction_id, "same").prediction

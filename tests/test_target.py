@@ -16,6 +16,7 @@ from metrics.backlog import Depth
 from metrics.evaluation import Point
 from metrics.policy import Capacity, Policies
 from tests.support import emulators, measured
+from tests.support.cases import slow_after
 from tests.support.deployed import instance_settings
 
 SERVICE = Service("target")
@@ -38,15 +39,18 @@ def _deploy(**values: str) -> Policies:
 
 @pytest.mark.parametrize(
     ("values", "target"),
-    [
-        ({}, 270),
-        ({"BacklogTarget": "10"}, 10),
-        ({"LatencyGoalSeconds": "30"}, 540),
-        ({"WorkerType": "c7g.large"}, 750),
-        ({"WorkerType": "x9.huge"}, 480),
-        ({"PhotosPerSecond": "8"}, 120),
-        ({"LatencyGoalSeconds": "20", "PhotosPerSecond": "0.5"}, 10),
-    ],
+    slow_after(
+        3,
+        [
+            ({}, 270),
+            ({"BacklogTarget": "10"}, 10),
+            ({"LatencyGoalSeconds": "30"}, 540),
+            ({"WorkerType": "c7g.large"}, 750),
+            ({"WorkerType": "x9.huge"}, 480),
+            ({"PhotosPerSecond": "8"}, 120),
+            ({"LatencyGoalSeconds": "20", "PhotosPerSecond": "0.5"}, 10),
+        ],
+    ),
 )
 def test_target_is_set_or_follows_goal_and_speed(aws_url: str, values: dict[str, str], target: float) -> None:
     deployed = _deploy(**values)
@@ -69,6 +73,7 @@ def test_sites_are_told_how_fast_a_worker_is(aws_url: str, values: dict[str, str
     assert instance_settings(SERVICE.prefix, "polybot")["PHOTOS_PER_SECOND"] == speed
 
 
+@pytest.mark.slow
 def test_sites_are_not_replaced_for_a_little_more_speed(own: Service) -> None:
     provision.deploy(own, {"BacklogTarget": "10"})
     measured.store(_table(own), 100, cpu_ms=90, cpus=2)
@@ -95,6 +100,7 @@ def test_goal_below_the_time_of_one_photo_is_refused(aws_url: str) -> None:
         provision.deploy(SERVICE, UNSET | {"LatencyGoalSeconds": "1", "PhotosPerSecond": "0.5"})
 
 
+@pytest.mark.slow
 def test_target_follows_newest_hundred_photos(own: Service) -> None:
     measured.store(_table(own), 99, cpu_ms=50, cpus=2)
     assert _target(own) == 270
@@ -119,7 +125,7 @@ def test_speed_beyond_belief_is_bounded(own: Service, cpu_ms: int, target: float
 
 
 @pytest.mark.parametrize(
-    "item", [{}, {"cpu_ms": 0, "cpus": 2}, {"cpu_ms": "fast", "cpus": 2}, {"cpu_ms": 9, "cpus": -1}]
+    "item", slow_after(1, [{}, {"cpu_ms": 0, "cpus": 2}, {"cpu_ms": "fast", "cpus": 2}, {"cpu_ms": 9, "cpus": -1}])
 )
 def test_items_without_a_measurement_count_for_nothing(own: Service, item: dict[str, Any]) -> None:
     measured.store(_table(own), 100, **item)

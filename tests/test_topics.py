@@ -57,6 +57,7 @@ def test_every_form_is_answered_in_its_topic(
     assert answer.thread_id == thread_id
 
 
+@pytest.mark.slow
 def test_album_is_answered_in_its_topic(member: TelegramUser, thread_id: int, photo: bytes) -> None:
     first, _ = member.send_album([photo] * 2, caption=CAPTION)
     answer = member.wait_for_reply(first)

@@ -61,6 +61,7 @@ def test_named_weights_replace_own_model(prefix: str, place: Place, tmp_path: Pa
         rebaking.check(Service(prefix), [], {"Yolo5ImageId": "ami-1"}, weights)
 
 
+@pytest.mark.slow
 def test_named_weights_are_baked_once(
     prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def test_doctor_looks_at_account_before_service_exists(stack: LocalStack) -> Non
     assert run("doctor", "--prefix", "nosuch", "--only", "clock").startswith("clock")
 
 
+@pytest.mark.slow
 def test_unreadable_part_hides_no_other(stack: LocalStack) -> None:
     httpx.post(f"{stack.telegram_url}/bot{stack.env['TELEGRAM_TOKEN']}/deleteWebhook").raise_for_status()
     manager, secret = aws.client("secretsmanager"), stack.env["TELEGRAM_TOKEN_SECRET"]
@@ -147,6 +148,7 @@ def test_suspended_and_missing_groups_are_bad() -> None:
     assert texts(found, Mark.NOTE) == ["yolo5           0 running of 1 wanted, at most 4"]
 
 
+@pytest.mark.slow
 def test_ec2_and_images_are_read_by_id() -> None:
     with emulators.ministack():
         ec2 = aws.client("ec2")

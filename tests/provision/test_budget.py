@@ -200,6 +200,7 @@ def test_unknown_tag_counts_the_account_and_says_why(billing: Cloud) -> None:
     assert "Linked account doesn't have access to cost allocation tags" in said[0]
 
 
+@pytest.mark.slow
 def test_unknown_tag_keeps_the_filter(billing: Cloud) -> None:
     billing.answers["ListCostAllocationTags"] = ACTIVE
     budget.keep(Service("costly"), 50)

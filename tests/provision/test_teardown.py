@@ -15,6 +15,7 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
 from deploy.webhook import bot, registration
 from tests.support import emulators, provisioning
+from tests.support.cases import slow_after
 from tests.support.deployed import statuses
 from tests.support.emulators import TOKEN
 from tests.support.processes import free_port
@@ -120,7 +121,7 @@ def test_teardown_plan_deletes_nothing(prefix: str) -> None:
     assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
 
 
-@pytest.mark.parametrize("output", [Terminal, io.StringIO], ids=["terminal", "tee"])
+@pytest.mark.parametrize("output", slow_after(1, [Terminal, io.StringIO]), ids=["terminal", "tee"])
 def test_teardown_asks_wherever_its_output_goes(
     prefix: str, monkeypatch: pytest.MonkeyPatch, output: type[io.StringIO]
 ) -> None:
@@ -256,6 +257,7 @@ def test_foreign_resources_are_kept(prefix: str) -> None:
     assert f"{prefix}-theirs" in [one["Name"] for one in images]
 
 
+@pytest.mark.slow
 def test_interrupted_teardown_is_resumed(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run("provision", prefix, "--self-signed")
     with monkeypatch.context() as patch:
