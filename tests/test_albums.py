@@ -503,6 +503,7 @@ def test_file_among_photos_comes_alone(sending: Sending, telegram: TelegramContr
     assert sending.deliveries() == [Delivery.DELIVERED] * 3
 
 
+@pytest.mark.slow
 def test_sweep_sends_album_once(sending: Sending, stack: LocalStack, telegram: TelegramControl) -> None:
     sending.send(3).finish()
     sending.age(LONG)
