@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +25,7 @@ from detection.record.reasons import Reason
 from detection.record.schemas import Delivery, Detection, Prediction
 from detection.record.sentences import Code
 from tests.support import new_updates
-from tests.support.telling_site import Site, telling_site, unread_queue
+from tests.support.telling_site import Site, telling_site
 
 # Groups of several people; a group takes 20 messages a minute.
 _groups = count(-19_000, -1)
@@ -37,16 +36,9 @@ BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
 CAPTION = found.caption([BUS])
 
 
-@pytest.fixture(scope="module")
-def queue(stack: LocalStack) -> Iterator[str]:
-    with unread_queue() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def site(stack: LocalStack, queue: str) -> Iterator[Site]:
-    with telling_site(stack, queue) as running:
-        yield running
+@pytest.fixture
+def site(telling: Site) -> Site:
+    return telling
 
 
 def status(user: TelegramUser) -> Message:
@@ -381,9 +373,9 @@ def test_late_edit_does_not_replace_answer(
 
 @pytest.mark.slow
 def test_other_site_answers_after_one_has_died(
-    stack: LocalStack, site: Site, queue: str, user: TelegramUser, known_file: FileReference, photo: bytes
+    stack: LocalStack, site: Site, unread: str, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:
-    with telling_site(stack, queue) as other:
+    with telling_site(stack, unread) as other:
         other.send(user, known_file)
         before = status(user)
         claim(user)

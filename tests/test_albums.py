@@ -1,6 +1,6 @@
 """An album is answered by an album: once, whole, in order, whichever site gets its photos and whatever fails."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -29,7 +29,7 @@ from detection.work import operations, sweep, tasks
 from tests.support import new_updates, operators
 from tests.support.operators import JOBS
 from tests.support.processes import wait_until
-from tests.support.telling_site import Site, telling_site, unread_queue
+from tests.support.telling_site import Site, telling_site
 
 _groups = count(-39_000, -1)
 _message_ids = count(800_000)
@@ -42,16 +42,9 @@ BOT = "object_detection_bot"
 CONTENT_REFUSED = "Bad Request: PHOTO_INVALID_DIMENSIONS"
 
 
-@pytest.fixture(scope="module")
-def queue(stack: LocalStack) -> Iterator[str]:
-    with unread_queue() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def site(stack: LocalStack, queue: str) -> Iterator[Site]:
-    with telling_site(stack, queue) as running:
-        yield running
+@pytest.fixture
+def site(telling: Site) -> Site:
+    return telling
 
 
 @pytest.fixture
@@ -263,8 +256,8 @@ def test_photo_keeps_caption_of_its_own(sending: Sending) -> None:
     assert [each.options for each in sending.photos()] == asked
 
 
-def test_sites_take_turns(stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl) -> None:
-    with telling_site(stack, queue) as other:
+def test_sites_take_turns(stack: LocalStack, unread: str, sending: Sending, telegram: TelegramControl) -> None:
+    with telling_site(stack, unread) as other:
         for number in range(6):
             sending.send(site=(sending.site, other)[number % 2])
         sending.finish()
@@ -287,12 +280,12 @@ def test_repeated_update_joins_once(sending: Sending) -> None:
 
 @pytest.mark.slow
 def test_other_site_takes_photo_of_dead_one(
-    stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl
+    stack: LocalStack, unread: str, sending: Sending, telegram: TelegramControl
 ) -> None:
     sending.send(2)
     message_id = next(_message_ids)
     update = sending.update(message_id)
-    with telling_site(stack, queue) as dying, ThreadPoolExecutor(1) as pool:
+    with telling_site(stack, unread) as dying, ThreadPoolExecutor(1) as pool:
         telegram.fault("getFile", "apply_then_hang")
         posted = pool.submit(dying.post, update)
         wait_until(lambda: len(sending.album().members) == 3)
@@ -310,11 +303,11 @@ def test_other_site_takes_photo_of_dead_one(
 
 @pytest.mark.slow
 def test_answer_lost_with_its_site_comes_again(
-    stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl
+    stack: LocalStack, unread: str, sending: Sending, telegram: TelegramControl
 ) -> None:
     sending.send(3).finish()
     sending.age()
-    with telling_site(stack, queue) as dying, ThreadPoolExecutor(1) as pool:
+    with telling_site(stack, unread) as dying, ThreadPoolExecutor(1) as pool:
         telegram.fault("sendMediaGroup", "apply_then_hang", chat_id=sending.user.chat_id)
         asked = pool.submit(sending.deliver, 0, dying)
         telegram.wait_for_calls("sendMediaGroup", chat_id=sending.user.chat_id)
