@@ -256,6 +256,7 @@ def test_photo_keeps_caption_of_its_own(sending: Sending) -> None:
     assert [each.options for each in sending.photos()] == asked
 
 
+@pytest.mark.slow
 def test_sites_take_turns(stack: LocalStack, unread: str, sending: Sending, telegram: TelegramControl) -> None:
     with telling_site(stack, unread) as other:
         for number in range(6):

@@ -45,6 +45,7 @@ def test_model_is_compiled_once(cache: Path) -> None:
     assert len(kept) == 1
 
 
+@pytest.mark.slow
 def test_models_and_sizes_are_kept_apart(cache: Path, tmp_path: Path) -> None:
     other = shutil.copytree(SHAPES, tmp_path / "other_openvino_model")
     weights = bytearray((other / "shapes.bin").read_bytes())

@@ -91,6 +91,7 @@ def test_sender_of_dead_letter_is_told_once(dead: Prediction, user: TelegramUser
     assert [message.text for message in user.messages()].count(Code.GIVEN_UP.value) == 1
 
 
+@pytest.mark.slow
 def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:
     letters.clear()
     odd = ["[" * 100_000, "5", "null", json.dumps({"headers": None, "body": 1}), "9" * 5000]
@@ -185,7 +186,8 @@ def test_purge_refuses_without_terminal(undisturbed: None) -> None:
     assert left() == [kept]
 
 
-@pytest.mark.parametrize("answer", slow_after(1, ["yes", "no"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["yes", "no"])
 def test_purge_asks_and_spares_later_letters(undisturbed: None, stack: LocalStack, answer: str) -> None:
     asked_for = letters.put("one")
     terminal, other_end = os.openpty()

@@ -174,7 +174,7 @@ def test_channel_counts_for_itself() -> None:
 
 @dataclass(frozen=True)
 class Sites:
-    """Two sites with the same limits."""
+    """Sites with the same limits."""
 
     stack: LocalStack
     addresses: tuple[str, ...]
@@ -202,11 +202,11 @@ class Sites:
         return [call for call in calls if call.method in ("sendMessage", "sendPhoto") and call.status == 200]
 
 
-def two_sites(stack: LocalStack, file: FileReference, **env: str) -> Iterator[Sites]:
-    """Run two more sites with these settings."""
+def more_sites(stack: LocalStack, file: FileReference, number: int, **env: str) -> Iterator[Sites]:
+    """Run so many more sites with these settings."""
     started: list[Child] = []
     try:
-        for _ in range(2):
+        for _ in range(number):
             port = free_port()
             site = stack.start_site("127.0.0.1", port, **env)
             started.append(site)
@@ -222,13 +222,13 @@ def two_sites(stack: LocalStack, file: FileReference, **env: str) -> Iterator[Si
 @pytest.fixture(scope="module")
 def limited(stack: LocalStack, known_file: FileReference) -> Iterator[Sites]:
     """Two sites that take five photos a day of one person."""
-    yield from two_sites(stack, known_file, PHOTOS_PER_DAY="5", PHOTOS_PER_MINUTE="100")
+    yield from more_sites(stack, known_file, 2, PHOTOS_PER_DAY="5", PHOTOS_PER_MINUTE="100")
 
 
 @pytest.fixture(scope="module")
 def closed(stack: LocalStack, known_file: FileReference) -> Iterator[Sites]:
-    """Two sites for few people."""
-    yield from two_sites(stack, known_file, ALLOWED_USERS="@ada_l,-19900", DENIED_USERS="66")
+    """A site for few people."""
+    yield from more_sites(stack, known_file, 1, ALLOWED_USERS="@ada_l,-19900", DENIED_USERS="66")
 
 
 def test_twenty_at_once_let_five_through(limited: Sites) -> None:
@@ -303,7 +303,7 @@ def test_repeated_update_counts_once(
     stack: LocalStack, faulty_site: FaultySite, known_file: FileReference, site: FaultySite
 ) -> None:
     chat = next(_people)
-    for limited in two_sites(stack, known_file, PHOTOS_PER_DAY="5", AWS_ENDPOINT_URL=site.proxy):
+    for limited in more_sites(stack, known_file, 2, PHOTOS_PER_DAY="5", AWS_ENDPOINT_URL=site.proxy):
         update = new_updates.with_photo(chat, known_file)
         site.break_(faulty.failing("s3", "PutObject", "internal error"))
         assert limited.post(update) == 503

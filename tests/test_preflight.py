@@ -115,6 +115,7 @@ def test_another_vpc_has_to_fit_into_the_quota(account: Cloud, vpcs: int, state:
     assert ("--service-code vpc --quota-code L-F678F1CE --desired-value 2" in text) == (state == "failed")
 
 
+@pytest.mark.slow
 def test_running_instances_are_counted(account: Cloud) -> None:
     before_it = quota._others(Service("new"))
     image = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]

@@ -39,7 +39,7 @@ class Promise:
     [
         pytest.param(Promise("200/day", 4, 90, latency=2, hours=18, above=0.09), marks=pytest.mark.slow),
         pytest.param(Promise("1,000/day", 4, 95, latency=2, hours=21.5, above=0.01), marks=pytest.mark.slow),
-        Promise("10,000/day", 4, 95, latency=2, hours=23.5, above=0.001),
+        pytest.param(Promise("10,000/day", 4, 95, latency=2, hours=23.5, above=0.001), marks=pytest.mark.slow),
         pytest.param(Promise("100,000/day", 4, 95, latency=1.05, hours=24.5), marks=pytest.mark.slow),
         Promise("bursts", 8, 95, latency=155, hours=14),
         Promise("burst of 300", 8, 95, latency=158, hours=0.3, launches=1),
@@ -92,6 +92,7 @@ def test_warm_pool_lends_machines_and_takes_them_back() -> None:
         assert starts[2] - launched == pytest.approx(BOOT)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(0, 7200), max_size=40),
     st.lists(st.tuples(st.floats(0, 7200), st.integers(1, 9000), st.floats(0, 300)), max_size=3),

@@ -1,8 +1,7 @@
 """A simulated group wakes for one photo, grows with the load, answers everything and goes back to zero."""
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from metrics.simulator import arrivals, compare
 from metrics.simulator.fleet import Fleet
 from metrics.simulator.scenario import Machine, Result, Scenario
 from metrics.simulator.simulation import simulate
+from tests.support import forked
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR, DAY = 3600.0, 86_400.0
@@ -373,7 +373,6 @@ def test_bad_trace_is_named_with_its_line(tmp_path: Path, text: str, name: str) 
 
 
 def test_bad_input_ends_with_one_line_and_no_traceback() -> None:
-    command = [sys.executable, "manage.py", "simulate_scaling", "--targets", "0"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = forked.manage(["simulate_scaling", "--targets", "0"], ROOT, os.environ)
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1

@@ -102,6 +102,7 @@ def test_dead_sender_is_replaced(queued: Prediction, user: TelegramUser, monkeyp
     assert [message.text for message in user.messages()].count("sorry") == 1
 
 
+@pytest.mark.slow
 def test_lost_job_is_taken_over(queued: Prediction) -> None:
     predictions.claim(queued.prediction_id, "gone")
     _set(queued, "started_at", LONG_AGO)

@@ -45,7 +45,7 @@ def _try(place: Path, mutant: Mutant) -> str:
 
 def _run(place: Path, files: Iterable[str], marks: str) -> bool:
     """Return whether these tests pass."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", marks, *sorted(files)]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", marks, *sorted(files)]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True)
     assert done.returncode in (_PASSED, _FAILED, _NOTHING_TO_RUN), done.stdout[-3000:]
     if done.returncode == _FAILED:

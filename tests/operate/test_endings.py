@@ -83,6 +83,7 @@ def test_interrupt_while_waiting_is_at_most_a_line(
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_silent_aws_makes_nobody_wait(silent: socket.socket) -> None:
     with running(silent, "status", "--json") as process:
         asked, _ = silent.accept()
