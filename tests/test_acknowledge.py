@@ -135,6 +135,7 @@ def test_flooding_chat_gets_no_more_messages_than_its_limit(
     assert 1 <= len(said(user)) <= 4 + (time.monotonic() - began)
 
 
+@pytest.mark.slow
 def test_site_at_its_limit_leaves_messages_out(site: Site, known_file: FileReference) -> None:
     telegram = TelegramControl(site.stack.telegram_url)
     people = [TelegramUser(site.stack.telegram_url, chat_id) for chat_id in range(660_000, 660_008)]

@@ -452,6 +452,7 @@ def test_crops_of_album_are_left_to_button(sending: Sending, telegram: TelegramC
     assert groups(telegram, sending.user) == []
 
 
+@pytest.mark.slow
 def test_job_page_leads_to_other_photos(sending: Sending, stack: LocalStack) -> None:
     first, second = sending.send(2).photos()
     page = operators.admin(stack).get(f"{JOBS}{first.prediction_id}/change/").text

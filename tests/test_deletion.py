@@ -331,6 +331,7 @@ def test_report_comes_after_telegram_refused_it(stack: LocalStack, user: Telegra
 # --- Late updates, and work under way -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_update_delivered_again_makes_nothing(stack: LocalStack, user: TelegramUser, known_file: FileReference) -> None:
     control = TelegramControl(stack.telegram_url)
     # Sent before the time that `finish` moves the deletion to.

@@ -150,6 +150,7 @@ def test_file_refused_twice_comes_as_text(user: TelegramUser, large: Image.Image
     assert answer.text == found.caption(newest(user).detections)
 
 
+@pytest.mark.slow
 def test_missing_full_picture_is_replaced_by_smaller(user: TelegramUser, large: Image.Image) -> None:
     sent(user, saved(large, "JPEG"))
     prediction = newest(user)
@@ -168,6 +169,7 @@ def test_missing_file_is_told(user: TelegramUser, large: Image.Image) -> None:
     assert user.message(answer.message_id) == answer
 
 
+@pytest.mark.slow
 def test_rejected_edit_is_told(user: TelegramUser, large: Image.Image, stack: LocalStack) -> None:
     answer = sent(user, saved(large, "JPEG"))
     TelegramControl(stack.telegram_url).fault("editMessageMedia", "too_large", chat_id=user.chat_id)

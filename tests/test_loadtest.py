@@ -130,6 +130,7 @@ def test_photos_are_sent_and_every_answer_is_counted(load: Load) -> None:
     assert "5 of 5 photos sent, 5 answered, 0 lost, 0 doubled." in load.text
 
 
+@pytest.mark.slow
 def test_each_photo_is_followed_to_its_end(load: Load) -> None:
     photos = load("--photos", "3", "--rate", "20")["photos"]
     assert len({photo["prediction_id"] for photo in photos}) == len({photo["chat_id"] for photo in photos}) == 3

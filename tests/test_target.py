@@ -111,6 +111,7 @@ def test_target_follows_newest_hundred_photos(own: Service) -> None:
     assert _target(own) == 300
 
 
+@pytest.mark.slow
 def test_target_stays_while_the_speed_is_a_quarter_off_at_most(own: Service) -> None:
     measured.store(_table(own), 100, cpu_ms=90, cpus=2)
     assert set(provision.deploy(own).values()) == {"unchanged"}
@@ -118,7 +119,7 @@ def test_target_stays_while_the_speed_is_a_quarter_off_at_most(own: Service) -> 
     assert _target(own, {"LatencyGoalSeconds": "20"}) == 360
 
 
-@pytest.mark.parametrize(("cpu_ms", "target"), [(1, 4 * 270), (100_000, 67.5)])
+@pytest.mark.parametrize(("cpu_ms", "target"), slow_after(1, [(1, 4 * 270), (100_000, 67.5)]))
 def test_speed_beyond_belief_is_bounded(own: Service, cpu_ms: int, target: float) -> None:
     measured.store(_table(own), 100, cpu_ms=cpu_ms, cpus=2)
     assert _target(own) == target

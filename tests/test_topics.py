@@ -136,6 +136,7 @@ def test_answer_for_deleted_topic_comes_to_general(
     assert wait_until(lambda: stored(group).delivery is Delivery.DELIVERED)
 
 
+@pytest.mark.slow
 def test_closed_topic_gets_no_answer_and_group_stays_open(
     stack: LocalStack, member: TelegramUser, group: TelegramUser, thread_id: int, photo: bytes
 ) -> None:

@@ -25,7 +25,7 @@ COMMANDS = [
     ["resume"],
     ["scale", "--off"],
 ]
-each_command = pytest.mark.parametrize("command", slow_after(2, COMMANDS), ids=[command[0] for command in COMMANDS])
+each_command = pytest.mark.parametrize("command", slow_after(1, COMMANDS), ids=[command[0] for command in COMMANDS])
 
 
 def test_state_is_shown(stack: LocalStack) -> None:
