@@ -335,6 +335,13 @@ def test_sent_answer_is_only_recorded(sending: Sending) -> None:
     assert said(sending.user) == []
 
 
+def test_album_is_closed_with_all_its_photos(sending: Sending) -> None:
+    seen = sending.send(2).album()
+    sending.send()
+    assert albums.close(seen, [member.prediction_id for member in seen.members]) is None
+    assert albums.close(sending.album(), [each.prediction_id for each in sending.photos()])
+
+
 def test_unreadable_photo_is_told_at_once(sending: Sending) -> None:
     sending.send(5).fail(2)
     assert sending.deliver(2) == 503

@@ -469,6 +469,14 @@ def test_queued_jobs_are_dropped(stack: LocalStack, user: TelegramUser) -> None:
     assert all_of(user.chat_id) == []
 
 
+def test_question_is_answered_once(stack: LocalStack, user: TelegramUser) -> None:
+    who = person(user)
+    assert deletions.begin(who, 7)
+    age(who, -deletions._AGAIN)
+    assert not deletions.begin(who, 7)
+    assert deletions.begin(who, 8)
+
+
 WRITES: list[Callable[[Prediction], object]] = [
     lambda one: predictions.claim(one.prediction_id, "a-job"),
     lambda one: predictions.take_over(one, "a-job"),
