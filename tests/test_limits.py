@@ -255,6 +255,13 @@ def item(person: int) -> dict[str, Any] | None:
     return aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=key).get("Item")
 
 
+def test_repeated_photo_counts_once(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "PHOTOS_PER_DAY", 5)
+    person = next(_people)
+    assert [limits.take(person, "photo") for _ in range(2)] == [None, None]
+    assert limits.read(item(person)).in_day == 1
+
+
 def test_refused_photo_gets_reply_with_time(limited: Sites, user: TelegramUser) -> None:
     limited.send(user.chat_id, 5)
     update = new_updates.with_photo(user.chat_id, limited.file, message_id=user.send_text("here"))
