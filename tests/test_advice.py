@@ -43,8 +43,7 @@ def test_session_of_aws_login_is_looked_for(tmp_path: Path) -> None:
         "[default]\nlogin_session = arn:aws:sts::123456789012:assumed-role/Admin/ann\nregion = us-east-2\n"
     )
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_CONFIG_FILE": str(config)}
-    command = [sys.executable, "manage.py", "provision", "--check"]
-    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = forked.manage(["provision", "--check"], ROOT, env)
     assert (done.returncode, "reauthenticate with 'aws login'" in done.stderr) == (1, True), done.stderr
 
 
