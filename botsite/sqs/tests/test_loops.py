@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from botsite.sqs import loops
-from botsite.sqs.loops import Loop
-from botsite.sqs.options import Options
-from botsite.sqs.watchdog import Signs, Watchdog
-from deploy.local.processes import PATIENCE_SECONDS
+from .. import loops
+from ..loops import Loop
+from ..options import Options
+from ..watchdog import Signs, Watchdog
+from .support.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,8 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_ready
 
-from botsite import sqs
-from botsite.sqs import receiving
-from tests.support.processes import free_port, wait_until
+from ... import RECEIVING, install, receiving, settings
+from .processes import free_port, wait_until
 
 REGION = "us-east-1"
 
@@ -23,8 +22,8 @@ def make_app(queue_url: str, **options: Any) -> Celery:
     # An app next to the shipped one: it is not the current one, shares no task and has nothing to do with Django.
     app = Celery("transport", set_as_current=False, fixups=[])
     ours = {"task_ignore_result": True, "worker_concurrency": 6}
-    app.conf.update(sqs.settings(REGION, {"jobs": queue_url}) | ours | options)
-    sqs.install(app)
+    app.conf.update(settings(REGION, {"jobs": queue_url}) | ours | options)
+    install(app)
 
     @app.task(name="note", shared=False)
     def note(text: str, until: str = "") -> None:
@@ -39,20 +38,20 @@ def make_app(queue_url: str, **options: Any) -> Celery:
         """Fail like a job whose AWS is down as long as the file `outage` exists; then succeed."""
         if Path(outage).exists():
             write_note(f"{text} failed")
-            sqs.RECEIVING.failed(ConnectionError("an outage"))
+            RECEIVING.failed(ConnectionError("an outage"))
             raise ConnectionError("an outage")
         write_note(text)
-        sqs.RECEIVING.worked()
+        RECEIVING.worked()
 
     @app.task(name="work_alone", shared=False)
     def work_alone(until: str) -> None:
         """Wait until nothing else is in work, then for a file; note how many messages are held before and after."""
-        with sqs.RECEIVING.stopped():
+        with RECEIVING.stopped():
             # Not even its own, if a lost connection has released that in the meantime.
-            wait_until(lambda: sqs.RECEIVING.held() <= 1)
+            wait_until(lambda: RECEIVING.held() <= 1)
             write_note("alone")
             wait_until(Path(until).exists)
-            write_note(f"still {sqs.RECEIVING.held()}")
+            write_note(f"still {RECEIVING.held()}")
 
     return app
 
@@ -63,9 +62,9 @@ def write_note(text: str) -> None:
         notes.write(f"{os.getpid()} {text}\n")
 
 
-if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `celery -A tests.support.sqs_app`.
+if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `celery -A <this module>`.
     logging.basicConfig()
-    logging.getLogger("botsite").setLevel(logging.INFO)
+    logging.getLogger(settings.__module__.rpartition(".")[0]).setLevel(logging.INFO)
     app = make_app(os.environ["WORKER_QUEUE_URL"], **json.loads(os.environ["WORKER_OPTIONS"]))
     receiving.FIRST_PAUSE_SECONDS = float(os.environ["FIRST_PAUSE_SECONDS"])
     app.conf.broker_transport_options["wait_time_seconds"] = 1

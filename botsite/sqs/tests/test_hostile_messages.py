@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import wait_until
-from tests.support.sqs_worker import Aws, Worker, job, running_aws, running_worker
+from .support.processes import wait_until
+from .support.worker import Aws, Worker, job, running_worker
 
 pytestmark = pytest.mark.slow
 
@@ -88,12 +88,6 @@ ODD = [
     with_headers(retries="many"),
     with_headers(expires=TOMORROW),
 ]
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    with running_aws(tmp_path_factory.mktemp("aws")) as aws:
-        yield aws
 
 
 @pytest.fixture

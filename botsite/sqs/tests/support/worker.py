@@ -3,6 +3,7 @@
 import itertools
 import json
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -10,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
-import httpx
+import pytest
 from celery import Celery
 
-from tests.support import emulators, microburst
-from tests.support.processes import free_port, listening, start, wait_until
-from tests.support.sqs_app import REGION, make_app
+from .app import REGION, make_app
+from .processes import free_port, listening, start, wait_until
 
-ROOT = Path(__file__).parents[2]
+# Where the package is found, whatever its name.
+ROOT = Path(__file__).parents[__name__.count(".")]
 VISIBILITY_SECONDS = 3
 numbers = itertools.count()
 
@@ -67,26 +68,53 @@ class Aws:
         return sum(int(attributes[name]) for name in names)
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
-        address = f"{self.proxy}/_microburst/{path}"
-        return httpx.request(method, address, json=body).raise_for_status().json()
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.proxy}/_microburst/{path}", data, headers, method=method)  # noqa: S310
+        with urllib.request.urlopen(request) as reply:  # noqa: S310 - it is ours
+            return json.load(reply)
+
+    def new_client(self) -> Any:
+        """Return another client of the emulated SQS."""
+        return _client()
+
+
+def _client(service: str = "sqs") -> Any:
+    return botocore.session.get_session().create_client(service, region_name=REGION)
 
 
 @contextmanager
-def running_aws(folder: Path) -> Iterator[Aws]:
-    """Have this process's clients use an emulated AWS, and be ready to start a proxy in front of it."""
+def running_emulator() -> Iterator[str]:
+    """Run ministack for the length of a `with` block; yield its address."""
+    port = free_port()
+    env = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
+    with start([sys.executable, "-m", "ministack.app"], env):
+        wait_until(lambda: listening(port))
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def taken_for_aws(url: str, folder: Path) -> Iterator[Aws]:
+    """Have this process's clients and its children use an emulated AWS, and be ready to start a proxy before it."""
     proxy_port = free_port()
-    with emulators.ministack() as url:
+    config = folder / "microburst.yml"
+    # JSON is YAML too.
+    config.write_text(json.dumps({"upstream": url, "port": proxy_port, "rules": []}))
 
-        @contextmanager
-        def start_proxy() -> Iterator[None]:
-            command = microburst.command(folder, url, proxy_port)
-            with start(command, output=folder / "proxy.log") as process:
-                wait_until(lambda: listening(proxy_port))
-                yield
-                process.kill()  # Ended gently, it would wait for the long poll in flight.
+    @contextmanager
+    def start_proxy() -> Iterator[None]:
+        with start(program("microburst", "--config", str(config)), output=folder / "proxy.log") as process:
+            wait_until(lambda: listening(proxy_port))
+            yield
+            process.kill()  # Ended gently, it would wait for the long poll in flight.
 
-        client = botocore.session.get_session().create_client("sqs", region_name=REGION)
-        yield Aws(client, url, microburst.address(proxy_port), start_proxy)
+    names = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in names.items():
+            patch.setenv(name, value)
+        client = _client()
+        # By name: in a host with dots, microburst looks for a service, and reads the models of all for 3 s.
+        yield Aws(client, url, f"http://localhost:{proxy_port}", start_proxy)
         client.close()
 
 
@@ -140,7 +168,7 @@ def running_worker(
         "NOTES": str(notes),
         "FIRST_PAUSE_SECONDS": str(first_pause_seconds),
     }
-    with start(program("celery", "-A", "tests.support.sqs_app", "worker"), env, output) as process:
+    with start(program("celery", "-A", make_app.__module__, "worker"), env, output) as process:
         wait_until(lambda: notes.exists() or process.poll() is not None)
         assert notes.exists(), output.read_text()
         yield Worker(process, make_app(queue_url), queue_url, notes, output)

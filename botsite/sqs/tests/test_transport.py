@@ -13,18 +13,11 @@ import pytest
 from kombu.asynchronous import Hub
 from kombu.transport import SQS, virtual
 
-from deploy.local.processes import PATIENCE_SECONDS
-from tests.support.processes import wait_until
-from tests.support.sqs_app import make_app
-from tests.support.sqs_worker import Aws, Worker, job, running_aws, running_worker, set_visibility
+from .support.app import make_app
+from .support.processes import PATIENCE_SECONDS, wait_until
+from .support.worker import Aws, Worker, job, running_worker, set_visibility
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    with running_aws(tmp_path_factory.mktemp("aws")) as aws:
-        yield aws
 
 
 @pytest.fixture(scope="module")
