@@ -43,7 +43,7 @@ def queue(aws: Aws) -> Queue:
 
 @pytest.mark.parametrize("handle", [None, 5, "", "no handle"])
 def test_malformed_handle_does_not_block_others(aws: Aws, queue: Queue, handle: Any) -> None:
-    Heartbeat(aws.client, lambda: {queue.url: [handle, *queue.in_work]}, [queue.url], Options()).beat()
+    Heartbeat({queue.url: aws.client}, lambda: {queue.url: [handle, *queue.in_work]}, Options()).beat()
     assert queue.comes_back() == [LEFT_ALONE]
 
 
@@ -56,7 +56,7 @@ def test_heartbeat_survives_exception(aws: Aws, queue: Queue) -> None:
             raise found
         return found
 
-    heartbeat = Heartbeat(aws.client, held, [queue.url], Options())
+    heartbeat = Heartbeat({queue.url: aws.client}, held, Options())
     heartbeat.start()
     assert queue.comes_back() == [LEFT_ALONE]
     heartbeat.stop()
@@ -68,7 +68,7 @@ def test_configured_visibility_timeout_is_used_until_known(aws: Aws, queue: Queu
     sqs = aws.new_client()
     refusal = ClientError({"Error": {"Code": "AccessDenied"}}, "GetQueueAttributes")
     sqs.meta.events.register("before-call.sqs.GetQueueAttributes", partial(_refuse, refusal))
-    Heartbeat(sqs, lambda: {queue.url: queue.in_work}, [queue.url], Options(visibility_timeout=1)).beat()
+    Heartbeat({queue.url: sqs}, lambda: {queue.url: queue.in_work}, Options(visibility_timeout=1)).beat()
     assert LEFT_ALONE not in queue.comes_back()
 
 
@@ -78,5 +78,5 @@ def _refuse(refusal: Exception, **_: object) -> None:
 
 def test_overlong_job_is_no_longer_hidden(aws: Aws, queue: Queue) -> None:
     options = Options(longest_job_seconds=0)
-    Heartbeat(aws.client, lambda: {queue.url: queue.in_work}, [queue.url], options).beat()
+    Heartbeat({queue.url: aws.client}, lambda: {queue.url: queue.in_work}, options).beat()
     assert sorted(queue.comes_back()) == sorted([LEFT_ALONE, "one", "two"])

@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_ready
 
-from ... import RECEIVING, install, receiving, settings
+from ... import RECEIVING, Options, install, later, receiving, settings
 from .processes import free_port, wait_until
 
 REGION = "us-east-1"
@@ -53,6 +53,33 @@ def make_app(queue_url: str, **options: Any) -> Celery:
             wait_until(Path(until).exists)
             write_note(f"still {RECEIVING.held()}")
 
+    @app.task(name="try_again", bind=True, max_retries=2, shared=False)
+    def try_again(self: Any, seconds: float) -> None:
+        """Retry twice, each time later."""
+        write_note(f"try {self.request.retries} at {time.time()}")
+        if self.request.retries < 2:
+            raise self.retry(countdown=seconds)
+
+    @app.task(
+        name="back_off",
+        autoretry_for=(ConnectionError,),
+        retry_backoff=1,
+        retry_jitter=True,
+        max_retries=2,
+        bind=True,
+        shared=False,
+    )
+    def back_off(self: Any) -> None:
+        """Fail twice, then succeed."""
+        write_note(f"back off {self.request.retries}")
+        if self.request.retries < 2:
+            raise ConnectionError("not yet")
+
+    @app.task(name="note_time", shared=False)
+    def note_time(text: str) -> None:
+        """Note when this ran."""
+        write_note(f"{text} at {time.time()}")
+
     return app
 
 
@@ -68,6 +95,9 @@ if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `
     app = make_app(os.environ["WORKER_QUEUE_URL"], **json.loads(os.environ["WORKER_OPTIONS"]))
     receiving.FIRST_PAUSE_SECONDS = float(os.environ["FIRST_PAUSE_SECONDS"])
     app.conf.broker_transport_options["wait_time_seconds"] = 1
+    later.LONGEST_DELAY_SECONDS = int(os.environ.get("LONGEST_DELAY_SECONDS", later.LONGEST_DELAY_SECONDS))
+    if port := os.environ.get("MONITOR_PORT"):
+        app.conf.broker_transport_options["sqs"] = Options(monitor_port=int(port))
 
     @worker_ready.connect
     def say_so(sender: Any, **_: Any) -> None:

@@ -4,7 +4,7 @@ import itertools
 import json
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,7 +156,12 @@ class Worker:
 
 @contextmanager
 def running_worker(
-    aws: Aws, folder: Path, endpoint: str, first_pause_seconds: float = 1, **options: Any
+    aws: Aws,
+    folder: Path,
+    endpoint: str,
+    first_pause_seconds: float = 1,
+    variables: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Iterator[Worker]:
     """Start a worker with a queue of its own; `endpoint` is the address of the emulator or of the proxy."""
     notes, output, queue_url = folder / "notes", folder / "output", aws.queue()
@@ -168,6 +173,7 @@ def running_worker(
         "NOTES": str(notes),
         "FIRST_PAUSE_SECONDS": str(first_pause_seconds),
     }
+    env |= variables or {}
     with start(program("celery", "-A", make_app.__module__, "worker"), env, output) as process:
         wait_until(lambda: notes.exists() or process.poll() is not None)
         assert notes.exists(), output.read_text()
