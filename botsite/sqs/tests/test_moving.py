@@ -37,9 +37,8 @@ def test_install_is_all_it_takes(aws: Aws) -> None:
 @pytest.mark.parametrize("first", [True, False])
 def test_what_the_app_sets_itself_stays(first: bool, configure: Callable[[Celery], None]) -> None:
     app = kombus({})
-    steps = [lambda: configure(app), lambda: install(app)]
-    for step in steps if first else reversed(steps):
-        step()
+    for step in (configure, install) if first else (install, configure):
+        step(app)
     assert (app.conf.task_acks_late, app.conf.worker_concurrency) == (False, 3)
 
 
@@ -105,7 +104,7 @@ def test_backoff_policy_decides_for_its_tasks(aws: Aws) -> None:
     def seconds(task: str, receives: int) -> int:
         sent = {"Attributes": {"ApproximateReceiveCount": str(receives)}}
         info = {"sqs_message": sent, "sqs_queue": "https://q"}
-        return channel._retry_seconds(SimpleNamespace(headers={"task": task}, delivery_info=info))  # type: ignore[arg-type]
+        return channel._retry_seconds(SimpleNamespace(headers={"task": task}, delivery_info=info))
 
     assert [seconds("mine", 1), seconds("mine", 2), seconds("mine", 3)] == [11, 22, 20]
     assert seconds("other", 1) == 5

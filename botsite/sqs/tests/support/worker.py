@@ -125,8 +125,8 @@ def set_visibility(aws: Aws, worker: "Worker", seconds: int) -> None:
 
 
 def program(name: str, *arguments: str) -> list[str]:
-    """Return the command that runs a program of this environment."""
-    return [str(Path(sys.executable).with_name(name)), *arguments]
+    """Return the command that runs a package of this environment."""
+    return [sys.executable, "-m", name, *arguments]
 
 
 @dataclass(frozen=True)
