@@ -207,6 +207,9 @@ class Receiver(Loop):
         super().__init__(f"sqs-receive-{queue}", self._receive_once)
         self._queue, self._receive_message, self._request = queue, receive, request
         self._wait_for_slots, self._arrived = wait_for_slots, arrived
+        # SQS gives out several messages of a group together, which threads would overtake each other with; while one is
+        # in work, it gives out none.
+        self._at_most = 1 if queue.endswith(".fifo") else BATCH
         self._outage = Outage("receive_failed", queue=queue)
         self._backlog = False
         self.last_receive = time.monotonic()
@@ -219,7 +222,7 @@ class Receiver(Loop):
 
     def _receive_once(self) -> None:
         """Receive if a slot is free and receiving is allowed."""
-        slots = self._wait_for_slots(self.stopped, self._backlog)
+        slots = min(self._at_most, self._wait_for_slots(self.stopped, self._backlog))
         wanted = RECEIVING.begin(slots, self.stopped) if slots else 0
         if wanted:
             self._receive_for(wanted)

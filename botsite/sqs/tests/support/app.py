@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import Reject
 from celery.signals import worker_ready
 
 from ... import RECEIVING, Options, install, later, receiving, settings
@@ -22,7 +23,8 @@ def make_app(queue_url: str, **options: Any) -> Celery:
     # An app next to the shipped one: it is not the current one, shares no task and has nothing to do with Django.
     app = Celery("transport", set_as_current=False, fixups=[])
     ours = {"task_ignore_result": True, "worker_concurrency": 6}
-    app.conf.update(settings(REGION, {"jobs": queue_url}) | ours | options)
+    name = "jobs.fifo" if queue_url.endswith(".fifo") else "jobs"
+    app.conf.update(settings(REGION, {name: queue_url}) | ours | options)
     install(app)
 
     @app.task(name="note", shared=False)
@@ -74,6 +76,11 @@ def make_app(queue_url: str, **options: Any) -> Celery:
         write_note(f"back off {self.request.retries}")
         if self.request.retries < 2:
             raise ConnectionError("not yet")
+
+    @app.task(name="reject", shared=False)
+    def reject() -> None:
+        """Refuse the message."""
+        raise Reject("not mine", requeue=False)
 
     @app.task(name="note_time", shared=False)
     def note_time(text: str) -> None:

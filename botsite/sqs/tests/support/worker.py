@@ -35,7 +35,7 @@ class Aws:
     def queue(self, **attributes: str) -> str:
         """Return the URL of a new queue."""
         attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS), **attributes}
-        name = f"queue-{next(numbers)}"
+        name = f"queue-{next(numbers)}" + (".fifo" if "FifoQueue" in attributes else "")
         url: str = self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
         return url
 
@@ -161,10 +161,11 @@ def running_worker(
     endpoint: str,
     first_pause_seconds: float = 1,
     variables: Mapping[str, str] | None = None,
+    queue_url: str | None = None,
     **options: Any,
 ) -> Iterator[Worker]:
     """Start a worker with a queue of its own; `endpoint` is the address of the emulator or of the proxy."""
-    notes, output, queue_url = folder / "notes", folder / "output", aws.queue()
+    notes, output, queue_url = folder / "notes", folder / "output", queue_url or aws.queue()
     env = {
         "AWS_ENDPOINT_URL": endpoint,
         "PYTHONPATH": str(ROOT),
