@@ -63,8 +63,8 @@ def reconfigure() -> None:
 
 
 app.add_defaults(configuration)
-app.autodiscover_tasks(["detection", "metrics"])
-app.autodiscover_tasks(["detection"], related_name="sweep")
+app.autodiscover_tasks(["detection.work", "metrics"])
+app.autodiscover_tasks(["detection.work"], related_name="sweep")
 
 
 @setup_logging.connect
@@ -76,7 +76,8 @@ def keep_logging(**_: Any) -> None:
 def add_worker_steps(sender: Celery, **_: Any) -> None:
     """Add what workers do in addition to their tasks."""
     from botsite import sqs
-    from detection import queries, worker
+    from detection.record import queries
+    from detection.work import worker
     from metrics import tasks
 
     sqs.install(sender)

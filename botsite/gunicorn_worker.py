@@ -8,7 +8,7 @@ from gunicorn.asgi.protocol import ASGIProtocol
 from gunicorn.workers import gasgi
 
 from botsite import in_flight
-from detection.reports import Reporter, State
+from detection.work.reports import Reporter, State
 
 Application = Callable[..., Coroutine[Any, Any, None]]
 

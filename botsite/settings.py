@@ -33,7 +33,7 @@ def _languages(name: str, text: str) -> list[str]:
     """Return the codes of languages that a setting lists; English needs no catalogue."""
     known = {
         "en",
-        *(folder.name for folder in (BASE_DIR / "botsite" / "bot" / "words" / "locale").iterdir() if folder.is_dir()),
+        *(folder.name for folder in (BASE_DIR / "botsite" / "language" / "locale").iterdir() if folder.is_dir()),
     }
     codes = [code.strip().lower() for code in text.split(",") if code.strip()]
     if unknown := set(codes) - known:
@@ -204,7 +204,7 @@ STATIC_URL = "/static/"
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 STORAGES = {
-    "default": {"BACKEND": "detection.images.ImageStorage"},
+    "default": {"BACKEND": "detection.record.images.ImageStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 # The web instances share no database, so a session is a signed cookie. It cannot be revoked, so it is short.

@@ -15,7 +15,8 @@ from botsite.bot.incoming.updates import Incoming, Press
 from botsite.bot.people import erase
 from botsite.bot.telegram.errors import TelegramError
 from botsite.threads import in_thread
-from detection import callback, deletions
+from detection.record import deletions
+from detection.work import callback
 
 log = structlog.get_logger()
 

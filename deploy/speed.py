@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import aws
 from deploy.service import Service
-from detection.schemas import Status
+from detection.record.schemas import Status
 from metrics.machine_types import TYPES
 
 # So many of the newest photos make a mean.

@@ -1,1 +1,1 @@
-"""The work: from the job in the queue to the boxed photo in the bucket."""
+"""The path of a photo behind the site: from its job in the queue to its boxed picture in the bucket."""

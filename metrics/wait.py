@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 
-from botsite import pause
-from botsite.bot.telegram import rate_limit
+from botsite import pause, rate_limit
 from metrics import service
 from metrics.backlog import BadSetting, Depth, positive
 from metrics.cloudwatch import STALE_AFTER_SECONDS, Group

@@ -40,7 +40,7 @@ from deploy.local import everyday, sample
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
-from detection import dead_letters
+from detection.work import dead_letters
 from tests.support import browsing, faulty, shared
 from tests.support.browsing import watched
 from tests.support.faulty import FaultySite

@@ -6,10 +6,11 @@ from itertools import count
 import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, StorageState, expect
 
-from botsite.bot.words import language, replies
+from botsite import language
+from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import queries
+from detection.record import queries
 from tests.support.browsing import barriers, watched
 
 FROM_BOT = '[data-testid="message"][data-from="bot"]'

@@ -21,8 +21,10 @@ from botsite.bot.words import found, replies
 from deploy.local.processes import wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
-from detection import deliveries, images, predictions, queries, sentences, times
-from detection.schemas import Delivery, Detection, Prediction
+from detection.record import deliveries, images, predictions, queries, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Detection, Prediction
+from detection.record.sentences import Code
 from tests.support import new_updates
 from tests.support.telling_site import Site, telling_site, unread_queue
 
@@ -82,7 +84,7 @@ def finish(user: TelegramUser, photo: bytes, *detections: Detection) -> Predicti
 
 def fail(user: TelegramUser) -> Prediction:
     claimed = claim(user)
-    assert predictions.fail(claimed.prediction_id, sentences.DAMAGED, claimed.attempts).granted
+    assert predictions.fail(claimed.prediction_id, Reason(Code.DAMAGED), claimed.attempts).granted
     return claimed
 
 
@@ -156,7 +158,7 @@ def test_site_at_its_limit_leaves_messages_out(site: Site, known_file: FileRefer
 
 def test_answers_come_first(user: TelegramUser, other: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
     answered, waits = waiting_photo(user.chat_id), waiting_photo(other.chat_id)
-    assert predictions.fail(answered.prediction_id, sentences.DAMAGED).granted
+    assert predictions.fail(answered.prediction_id, Reason(Code.DAMAGED)).granted
     told = []
 
     async def both() -> None:
@@ -299,7 +301,7 @@ def test_blocking_chat_keeps_nothing_from_others(user: TelegramUser, follower: w
     """Given a chat that blocks the bot after its status was edited: the answer can't be put back."""
     blocking, other = waiting_photo(user.chat_id), waiting_photo()
     predictions.note_status_message(blocking.prediction_id, 1)
-    predictions.fail(blocking.prediction_id, sentences.DAMAGED)
+    predictions.fail(blocking.prediction_id, Reason(Code.DAMAGED))
     leased = deliveries.claim(blocking.prediction_id).prediction
     assert leased
     deliveries.finish(leased, Delivery.UNDELIVERABLE)
@@ -436,7 +438,7 @@ def test_cancel_ends_wait(site: Site, user: TelegramUser, known_file: FileRefere
     message = status(user)
     assert press(user, message) == ""
     (message,) = said(user)
-    assert (message.text, message.buttons) == (sentences.CANCELLED, ())
+    assert (message.text, message.buttons) == (Code.CANCELLED.value, ())
     assert not predictions.claim(stored(user).prediction_id, "job").granted
 
 
@@ -467,7 +469,7 @@ def test_cancel_pressed_twice_answers_once(site: Site, user: TelegramUser, known
     # The second may come when the first has taken the button away.
     first, second = (user.press(message.message_id, str(message.buttons[0].data), altered=True) for _ in range(2))
     assert user.wait_for_answer(first).text == user.wait_for_answer(second).text == ""
-    assert [message.text for message in said(user)] == [sentences.CANCELLED]
+    assert [message.text for message in said(user)] == [Code.CANCELLED.value]
 
 
 def test_cancel_comes_too_late(site: Site, user: TelegramUser, known_file: FileReference) -> None:

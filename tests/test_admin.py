@@ -25,8 +25,10 @@ from botsite.staff import logs_link
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, operations, predictions, queries, sentences, timeline
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import images, predictions, queries, reasons, timeline
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import operations
 from tests.support import operators, states
 from tests.support.operators import JOBS, Operator
 from tests.support.processes import wait_until
@@ -50,7 +52,7 @@ def answered(user: TelegramUser, photo: bytes) -> Prediction:
 def failed(user: TelegramUser, photo: bytes) -> Prediction:
     """Return a failed job whose cause is fixed and whose sender was told."""
     prediction = _queued(user, photo)
-    predictions.fail(prediction.prediction_id, "The model was away.")
+    predictions.fail(prediction.prediction_id, reasons.of("The model was away."))
     states.deliver(prediction.prediction_id)
     return prediction
 
@@ -121,7 +123,7 @@ def test_picture_links_expire_within_ten_minutes(admin: Operator, answered: Pred
 def test_link_leads_to_buckets_region() -> None:
     env = {"AWS_REGION": "eu-central-1", "IMAGES_BUCKET": "photos-1", "DJANGO_SETTINGS_MODULE": "botsite.settings"}
     credentials = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "PATH": os.environ["PATH"]}
-    code = "import django; django.setup(); from detection import images; print(images.link('photos/p1'))"
+    code = "import django; django.setup(); from detection.record import images; print(images.link('photos/p1'))"
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, cwd=ROOT, env=env | credentials, capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("https://photos-1.s3.eu-central-1.amazonaws.com/photos/p1?X-Amz-Algorithm=AWS4-")
@@ -187,7 +189,7 @@ def test_resent_result_arrives_again(admin: Operator, answered: Prediction, user
 def test_apology_is_sent_in_operators_words(admin: Operator, user: TelegramUser, photo: bytes) -> None:
     prediction = _queued(user, photo)
     page = admin.get(f"{JOBS}apologise/confirm/?id={prediction.prediction_id}").text
-    assert sentences.APOLOGY in html.unescape(page)
+    assert Code.APOLOGY.value in html.unescape(page)
     _do(admin, "apologise", prediction.prediction_id, sentence="We had a <bad> day.")
     assert user.wait_for(lambda message: message.text == "We had a <bad> day.").reply_to == prediction.message_id
     assert _reaches(prediction.prediction_id, Delivery.DELIVERED).status is Status.FAILED

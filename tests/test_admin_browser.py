@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions, queries
-from detection.schemas import Prediction
+from detection.record import images, predictions, queries, reasons
+from detection.record.schemas import Prediction
 from tests.support import states
 from tests.support.browsing import CONTRAST, watched
 
@@ -33,7 +33,7 @@ def failed(stack: LocalStack, photo: bytes) -> Prediction:
     prediction = Prediction(identity, sender.chat_id, sender.send_text("hello"), f"photos/{identity}")
     images.put(prediction.image_key, photo, "image/jpeg")
     predictions.create(prediction)
-    predictions.fail(identity, WHY)
+    predictions.fail(identity, reasons.of(WHY))
     states.deliver(identity)
     return prediction
 

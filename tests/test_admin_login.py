@@ -12,8 +12,8 @@ import pytest
 
 from deploy.local.processes import free_port
 from deploy.local.stack import LocalStack
-from detection import images, predictions
-from detection.schemas import Prediction, Status
+from detection.record import images, predictions, reasons
+from detection.record.schemas import Prediction, Status
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
 
@@ -39,7 +39,7 @@ def failed(stack: LocalStack) -> str:
     identity = uuid4().hex
     images.put(f"photos/{identity}", b"a photo", "image/jpeg")
     predictions.create(Prediction(identity, 7, 7, f"photos/{identity}"))
-    predictions.fail(identity, "The image is damaged.")
+    predictions.fail(identity, reasons.of("The image is damaged."))
     return identity
 
 

@@ -20,21 +20,12 @@ from botsite.bot.people.preferences import Preferences
 from botsite.bot.words import found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, Message, TelegramControl, TelegramUser
-from detection import (
-    albums,
-    deliveries,
-    images,
-    items,
-    operations,
-    predictions,
-    queries,
-    sentences,
-    sweep,
-    tasks,
-    times,
-)
-from detection.albums import Album, Member
-from detection.schemas import EVERYTHING, Delivery, Detection, Options, Prediction, Unknown
+from detection.record import albums, deliveries, images, items, predictions, queries, times
+from detection.record.albums import Album, Member
+from detection.record.reasons import Reason
+from detection.record.schemas import EVERYTHING, Delivery, Detection, Options, Prediction, Unknown
+from detection.record.sentences import Code
+from detection.work import operations, sweep, tasks
 from tests.support import new_updates, operators
 from tests.support.operators import JOBS
 from tests.support.processes import wait_until
@@ -111,9 +102,9 @@ class Sending:
                 images.put(claimed.result_key, _picture(100 + number, height), "image/jpeg")
                 assert predictions.succeed(claimed, boxes, "model", 1).granted
 
-    def fail(self, number: int, reason: str = sentences.DAMAGED) -> None:
+    def fail(self, number: int, code: Code = Code.DAMAGED) -> None:
         """Find a photo unreadable."""
-        assert predictions.fail(self.photos()[number].prediction_id, reason).granted
+        assert predictions.fail(self.photos()[number].prediction_id, Reason(code)).granted
 
     def age(self, by: timedelta = TEN_SECONDS) -> None:
         """Let all that happened have happened earlier."""
@@ -207,7 +198,7 @@ def test_straggler_gets_answer_of_its_own(stack: LocalStack, user: TelegramUser,
 def test_unreadable_file_of_album_gets_sentence(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     message_ids = user.send_album([photo, photo, b"no image", photo, photo], kind="document")
     answers = [user.wait_for_reply(message_id) for message_id in message_ids]
-    assert answers[2].text == sentences.NO_IMAGE
+    assert answers[2].text == Code.NO_IMAGE.value
     assert len({answer.media_group_id for answer in answers}) == 2
     assert [bool(answer.document) for answer in answers] == [True, True, False, True, True]
     assert _size(user.download(answers[4])) == _size(photo)
@@ -348,7 +339,7 @@ def test_sent_answer_is_only_recorded(sending: Sending) -> None:
 def test_unreadable_photo_is_told_at_once(sending: Sending) -> None:
     sending.send(5).fail(2)
     assert sending.deliver(2) == 503
-    assert [message.text for message in said(sending.user)] == [sentences.DAMAGED]
+    assert [message.text for message in said(sending.user)] == [Code.DAMAGED.value]
     sending.finish()
     sending.age()
     assert sending.deliver(4) == 200
@@ -365,7 +356,7 @@ def test_one_picture_left_is_ordinary_answer(sending: Sending, telegram: Telegra
     assert sending.deliver(0) == 200
     (picture,) = [message for message in said(sending.user) if message.photo]
     assert (picture.media_group_id, picture.caption) == (None, found.caption([BUS]))
-    assert [message.text for message in said(sending.user) if message.text] == [sentences.DAMAGED]
+    assert [message.text for message in said(sending.user) if message.text] == [Code.DAMAGED.value]
     assert groups(telegram, sending.user) == []
 
 
@@ -619,7 +610,7 @@ def test_cancel_is_for_all(sending: Sending) -> None:
     (message,) = waiting(sending.user)
     assert press(sending.user, message) == ""
     assert [(each.message_id, each.text) for each in sending.user.messages()] == [
-        (message.message_id, sentences.CANCELLED)
+        (message.message_id, Code.CANCELLED.value)
     ]
     assert sending.deliveries() == [Delivery.DELIVERED] * 3
     assert not predictions.claim(sending.photos()[2].prediction_id, "job").granted
@@ -652,7 +643,7 @@ def test_late_edit_does_not_replace_end_of_album(
     wait_until(lambda: telegram.faults_fired(late) == 1)
     assert press(sending.user, message) == ""
     telegram.wait_for_calls("editMessageText", 3, sending.user.chat_id)
-    assert [one.text for one in said(sending.user)] == [sentences.CANCELLED]
+    assert [one.text for one in said(sending.user)] == [Code.CANCELLED.value]
 
 
 def test_cancel_of_finished_album_comes_too_late(sending: Sending) -> None:

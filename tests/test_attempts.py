@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 from django.conf import settings
 
-from botsite import aws
-from botsite.bot.telegram import rate_limit
+from botsite import aws, rate_limit
 from botsite.staff import attempts
 from deploy.local.stack import LocalStack
 from tests.support.operators import Operator

@@ -2,11 +2,11 @@
 
 import pytest
 
-from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
-from detection import predictions, queries
-from detection.schemas import Delivery
+from detection.record import predictions, queries
+from detection.record.schemas import Delivery
+from detection.record.sentences import Code
 from tests.support import new_updates, operators
 from tests.support.faulty import FaultySite, failing
 from tests.support.operators import JOBS, Operator
@@ -82,4 +82,4 @@ def test_rejected_write_ends_with_an_apology(site: FaultySite, user: TelegramUse
     rejected = {"error": {"code": "ValidationException", "status": 400}}
     site.break_({"service": "dynamodb", "operation": "PutItem", **rejected})
     assert site.post(new_updates.with_photo(user.chat_id, known_file)) == 200
-    assert [message.text for message in user.messages() if message.from_bot] == [replies.GAVE_UP]
+    assert [message.text for message in user.messages() if message.from_bot] == [Code.GIVEN_UP.value]

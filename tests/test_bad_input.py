@@ -14,8 +14,9 @@ from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import predictions, queries
-from detection.schemas import Status
+from detection.record import predictions, queries
+from detection.record.schemas import Status
+from detection.record.sentences import Code
 from tests.support import new_updates
 
 pillow_heif.register_heif_opener()
@@ -120,7 +121,7 @@ def test_decompression_bomb_is_refused_by_its_header(user: TelegramUser) -> None
 
 def test_too_large_file_is_refused_with_both_sizes(user: TelegramUser) -> None:
     answer = _document(user, bytes(25 * 1024 * 1024))
-    assert answer.text == replies.TOO_LARGE.format(megabytes=25)
+    assert answer.text == Code.TOO_LARGE.value.format(megabytes=25)
 
 
 @pytest.mark.parametrize("size", [(3000, 100), (100, 3000), (8000, 6000), (1, 1), (2, 900)])
@@ -194,7 +195,7 @@ def _post(stack: LocalStack, update: dict[str, object] | str) -> int:
 def test_file_gone_from_telegram_is_reported(stack: LocalStack, user: TelegramUser) -> None:
     gone = {"file_id": "gone", "file_unique_id": "gone", "width": 1, "height": 1}
     assert _post(stack, new_updates.with_message(user.chat_id, photo=[gone])) == 200
-    assert user.wait_for(lambda message: message.text == replies.UNAVAILABLE)
+    assert user.wait_for(lambda message: message.text == Code.UNAVAILABLE.value)
     failed = predictions.find(queries.latest_of_chat(user.chat_id)[0])
     assert failed is not None
     assert failed.status is Status.FAILED

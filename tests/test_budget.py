@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 import pytest
 
-from detection.large_files import BUDGET_BYTES, SMALL_BYTES, WAITING_AT_MOST, Budget, Crowded
+from detection.model.large_files import BUDGET_BYTES, SMALL_BYTES, WAITING_AT_MOST, Budget, Crowded
 from tests.support.processes import wait_until
 
 CHAT, OTHER = 1, 2

@@ -17,8 +17,11 @@ from botsite.staff.bulk_runner import Runner
 from botsite.staff.job_filters import Filters, State
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, items, operations, predictions, sentences, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import images, items, predictions, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import operations
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
 from tests.support.processes import wait_until
@@ -47,12 +50,12 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk_runner, "_RECORDED_EVERY_SECONDS", 0.0)
 
 
-def _store(chat: int, number: int, error: str = sentences.GIVEN_UP) -> str:
+def _store(chat: int, number: int, code: Code = Code.GIVEN_UP) -> str:
     """Store a job that failed, and whose sender was told."""
     identity, at = uuid4().hex, times.read(f"2026-01-04T00:00:{number:02}.000Z")
     prediction = Prediction(
         identity, chat, 1, f"photos/{identity}", Status.FAILED, Delivery.DELIVERED, created_at=at, delivered_at=at,
-        finished_at=at, error=error, photo_bytes=1,
+        finished_at=at, reason=Reason(code), photo_bytes=1,
     )  # fmt: skip
     aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=items.write(prediction))
     return identity
@@ -64,7 +67,7 @@ def chat(stack: LocalStack) -> int:
     chat = next(_chats)
     for number in range(5):
         _store(chat, number)
-    _store(chat, 9, sentences.NO_IMAGE)
+    _store(chat, 9, Code.NO_IMAGE)
     return chat
 
 

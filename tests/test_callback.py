@@ -14,7 +14,8 @@ import pytest
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions
+from detection.record import predictions
+from detection.work import callback
 from tests.support import finished
 from tests.support.processes import wait_until
 
@@ -68,9 +69,15 @@ def site(request: pytest.FixtureRequest, stack: LocalStack) -> Iterator[Site]:
 
 def _notify(url: str, stack: LocalStack) -> None:
     """Call back from a process of its own, as a worker that stops right after its last job."""
-    code = "import django; django.setup(); from detection import callback; callback.notify('p1', 1); callback.drain(10)"
+    calls = "from detection.work import callback; callback.notify('p1', 1); callback.drain(10)"
     env = stack.env | {"POLYBOT_URL": url, "DJANGO_SETTINGS_MODULE": "botsite.settings"}
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, check=True, timeout=PATIENCE_SECONDS)
+    subprocess.run(
+        [sys.executable, "-c", f"import django; django.setup(); {calls}"],
+        cwd=ROOT,
+        env=env,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+    )
 
 
 @pytest.mark.parametrize("site", [[]], indirect=True)

@@ -10,7 +10,7 @@ import pytest
 
 from botsite.sqs import loops
 from deploy.local.processes import PATIENCE_SECONDS
-from detection.callback_queue import AT_ONCE, LATER_AT_ONCE, OF_A_CHAT_AT_ONCE, Call, Calls
+from detection.work.callback_queue import AT_ONCE, LATER_AT_ONCE, OF_A_CHAT_AT_ONCE, Call, Calls
 from tests.support.processes import wait_until
 
 BUSY_CHAT, QUIET_CHAT = 1, 2

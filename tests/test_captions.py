@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from botsite.bot.words import captions, found
 from deploy.local.telegram.client import TelegramUser
-from detection import items, predictions, queries
-from detection.choosing import UNKNOWN_AT_MOST, choose, resolve
-from detection.schemas import EVERYTHING, Detection, Form, Options, Prediction, Unknown
+from detection.record import items, predictions, queries
+from detection.record.choosing import UNKNOWN_AT_MOST, choose, resolve
+from detection.record.schemas import EVERYTHING, Detection, Form, Options, Prediction, Unknown
 
 PROSE = (
     "Only two days old and already sleeping like a bear",

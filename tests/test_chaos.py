@@ -18,8 +18,9 @@ from botsite.bot.telegram import api
 from botsite.bot.telegram.errors import TelegramError
 from deploy.local.stack import LocalStack, script
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions
-from detection.schemas import Delivery, Prediction
+from detection.record import predictions, reasons
+from detection.record.schemas import Delivery, Prediction
+from detection.work import callback
 from tests.chaos import faults
 from tests.support.faulty import FaultySite
 from tests.support.processes import PATIENCE_SECONDS, wait_until
@@ -60,7 +61,7 @@ def owed(user: TelegramUser) -> Prediction:
     """Return a prediction that has failed, so that its sender is owed a sentence."""
     prediction = Prediction(uuid4().hex, user.chat_id, 1, "photos/none")
     predictions.create(prediction)
-    predictions.fail(prediction.prediction_id, "sorry")
+    predictions.fail(prediction.prediction_id, reasons.of("sorry"))
     return prediction
 
 

@@ -16,10 +16,12 @@ from botsite.bot.buttons import looks
 from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection import image_headers, images, items, predictions, queries, sentences
 from detection.model import decoding
 from detection.model.clips import most_at_once
-from detection.schemas import Detection, Prediction
+from detection.picture import image_headers
+from detection.record import images, items, predictions, queries
+from detection.record.schemas import Detection, Prediction
+from detection.record.sentences import Code
 from tests.support import clips
 from tests.support.processes import wait_until
 
@@ -106,7 +108,7 @@ def test_empty_clip_is_told(user: TelegramUser) -> None:
 )
 def test_unreadable_clip_is_refused_once(user: TelegramUser, make: Callable[[], bytes]) -> None:
     answer = user.wait_for_reply(user.send_clip(make()))
-    assert answer.text == sentences.NO_CLIP
+    assert answer.text == Code.NO_CLIP.value
     assert len(from_bot(user)) == 1
 
 

@@ -19,6 +19,7 @@ WITHOUT_PREFIX = {"demo", "simulate_scaling", "export_weights", "poll", "version
 # Each command with those of its options that scripts give.
 COMMANDS = {
     "acceptance": "--local --report --keep --no-bot --token-fd --chat-ids --yes",
+    "audit": "--since --logs --json",
     "bake_ami": "--image --weights --weights-sha256",
     "cost": "--billed --json",
     "demo": "--once --warm-machines",

@@ -6,12 +6,14 @@ from itertools import count
 
 import pytest
 
+from botsite import language
 from botsite.bot.buttons import presses
-from botsite.bot.words import found, language, replies
+from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramUser
-from detection import images, predictions, queries, sentences
-from detection.schemas import Prediction
+from detection.record import images, predictions, queries
+from detection.record.schemas import Prediction
+from detection.record.sentences import Code
 from tests.support import new_updates
 from tests.support.telling_site import Site, telling_site, unread_queue
 
@@ -58,7 +60,7 @@ def test_whole_conversation_is_in_persons_language(stack: LocalStack, photo: byt
     assert user.wait_for_reply(user.send_text("/help")).text == said(spoken, replies.HELP)
     assert user.wait_for_reply(user.send_media("sticker")).text == said(spoken, replies.NO_PHOTO["sticker"])
     refused = user.wait_for_reply(user.send_document(b"%PDF-1.7", "a.pdf", "application/pdf"))
-    assert refused.text == said(spoken, sentences.NO_IMAGE)
+    assert refused.text == said(spoken, Code.NO_IMAGE.value)
     answer = user.wait_for_reply(user.send_photo(photo))
     prediction = newest(user)
     assert (prediction.language, answer.caption) == (spoken, caption(prediction, spoken))
@@ -122,4 +124,4 @@ def test_cancelled_photo_is_answered_in_its_language(
     assert busy_site.post(update) == 200
     status = user.wait_for(lambda one: one.tells_of_wait)
     assert user.wait_for_answer(user.press(status.message_id, str(status.buttons[0].data))).text == ""
-    assert again(user, status).text == said("ru", sentences.CANCELLED)
+    assert again(user, status).text == said("ru", Code.CANCELLED.value)

@@ -1,6 +1,6 @@
 """The CPU time of a process is divided among its photos, and what it uses while it waits counts for none."""
 
-from detection.cpu import Meter
+from detection.work.process import Meter
 
 
 class Clock:

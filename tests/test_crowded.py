@@ -13,8 +13,9 @@ from PIL import Image
 from botsite import celery
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack, script
-from detection import images, jobs, predictions, queries
-from detection.schemas import Prediction, Status
+from detection.record import images, predictions, queries
+from detection.record.schemas import Prediction, Status
+from detection.work import jobs
 from tests.support.jobs_queue import MAX_RECEIVES, Queue
 from tests.support.processes import wait_until
 

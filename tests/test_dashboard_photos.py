@@ -12,8 +12,10 @@ from botsite import aws
 from botsite.staff import recent, slots, waiting
 from botsite.staff.slots import Slot, Wait
 from deploy.local.stack import LocalStack
-from detection import sentences, times
-from detection.schemas import Delivery, Status
+from detection.picture.image_headers import too_many_pixels
+from detection.record import times
+from detection.record.schemas import Delivery, Status
+from detection.record.sentences import Code
 from metrics import percentile
 from tests.support.faulty import FaultySite, through
 
@@ -86,15 +88,19 @@ def test_slot_is_estimated_by_its_newest_photos() -> None:
 @pytest.mark.parametrize(
     ("found", "refused"),
     [
-        pytest.param(item(5, status="failed", error="That file is 25 MB.", attempts=0), True, id="by the site"),
-        pytest.param(failure(sentences.NO_IMAGE), True, id="a PDF"),
-        pytest.param(failure(sentences.DAMAGED), True, id="damaged"),
-        pytest.param(failure("This image has 9000 x 9000 pixels (81 megapixels). ..."), True, id="too many pixels"),
-        pytest.param(failure(sentences.OWN_FAILURE), False, id="the model failed"),
-        pytest.param(failure(sentences.GIVEN_UP), False, id="given up"),
-        pytest.param(failure(sentences.PHOTO_GONE), False, id="photo gone"),
+        pytest.param(
+            item(5, status="failed", error=Code.TOO_LARGE.value.format(megabytes=25), attempts=0),
+            True,
+            id="by the site",
+        ),
+        pytest.param(failure(Code.NO_IMAGE.value), True, id="a PDF"),
+        pytest.param(failure(Code.DAMAGED.value), True, id="damaged"),
+        pytest.param(failure(str(too_many_pixels(9000, 9000))), True, id="too many pixels"),
+        pytest.param(failure(Code.OWN_FAILURE.value), False, id="the model failed"),
+        pytest.param(failure(Code.GIVEN_UP.value), False, id="given up"),
+        pytest.param(failure(Code.PHOTO_GONE.value), False, id="photo gone"),
         pytest.param(failure("Sorry about that."), False, id="an operator's words"),
-        pytest.param(item(5, status="failed", error=sentences.GIVEN_UP, attempts=0), False, id="never taken"),
+        pytest.param(item(5, status="failed", error=Code.GIVEN_UP.value, attempts=0), False, id="never taken"),
     ],
 )
 def test_refused_files_are_no_failures_of_ours(found: Item, refused: bool) -> None:
@@ -133,7 +139,7 @@ def put(table: str, *found: Item) -> None:
 def test_few_photos_are_read_exactly(table: str) -> None:
     now = datetime.now(UTC)
     put(table, item(5, now, model="shapes"), item(100, now), item(4000, now))
-    put(table, item(7, now, status="failed", error=sentences.GIVEN_UP, attempts=5))
+    put(table, item(7, now, status="failed", error=Code.GIVEN_UP.value, attempts=5))
     put(table, item(8, now, delivery="undeliverable"))
     said = recent.read(HOUR, 60, table)
     assert (said.photos, said.answered, said.sampled, said.more, said.model) == (4, 3, False, False, "shapes")

@@ -16,8 +16,10 @@ from django.core.management import CommandError, call_command
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, deliveries, images, predictions, sentences, sweep, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import deliveries, images, predictions, reasons, times
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import dead_letters, sweep
 from tests.support import letters, turn
 from tests.support.processes import wait_until
 
@@ -84,8 +86,8 @@ def left() -> list[str]:
 def test_sender_of_dead_letter_is_told_once(dead: Prediction, user: TelegramUser) -> None:
     bury()
     bury()
-    assert reaches(dead, Status.FAILED).error == sentences.GIVEN_UP
-    assert [message.text for message in user.messages()].count(sentences.GIVEN_UP) == 1
+    assert reaches(dead, Status.FAILED).error == Code.GIVEN_UP.value
+    assert [message.text for message in user.messages()].count(Code.GIVEN_UP.value) == 1
 
 
 def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:
@@ -123,7 +125,7 @@ def test_letter_of_incomplete_item_holds_nothing_up(dead: Prediction) -> None:
 
 
 def test_replayed_letter_is_answered_again(undisturbed: None, prediction: Prediction, user: TelegramUser) -> None:
-    predictions.fail(prediction.prediction_id, "sorry")
+    predictions.fail(prediction.prediction_id, reasons.of("sorry"))
     letters.put_many(["not a job"] * MANY)
     letter = letters.bury(prediction)
     call_command("dlq", "replay", "--id", letter)
@@ -134,7 +136,7 @@ def test_replayed_letter_is_answered_again(undisturbed: None, prediction: Predic
 def test_replay_waits_for_apology(
     undisturbed: None, prediction: Prediction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    predictions.fail(prediction.prediction_id, "sorry")
+    predictions.fail(prediction.prediction_id, reasons.of("sorry"))
     letters.bury(prediction)
     monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=10))
     deliveries.claim(prediction.prediction_id)

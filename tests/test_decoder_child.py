@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from deploy.local import sample
-from detection import image_headers
 from detection.model import decoding
+from detection.picture import image_headers
 from tests.support import hostile
 from tests.support.processes import wait_until
 

@@ -7,17 +7,18 @@ from itertools import count
 import pytest
 from django.conf import settings
 
+from botsite import language
 from botsite.bot.buttons import looks, presses, redraw
 from botsite.bot.buttons.looks import Look
 from botsite.bot.incoming import limits
 from botsite.bot.incoming.updates import Press
-from botsite.bot.words import language
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import images, items, jobs, predictions, queries
 from detection.model import yolo
 from detection.picture import pixels
-from detection.schemas import Detection, Options, Prediction
+from detection.record import images, items, predictions, queries
+from detection.record.schemas import Detection, Options, Prediction
+from detection.work import jobs
 
 _groups = count(-33_000, -1)
 DOG = Detection("dog", 0.2, 0.7, 0.5, 0.2, 0.4)

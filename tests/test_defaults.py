@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from botsite import celery
-from botsite.bot.telegram import rate_limit
+from botsite import celery, rate_limit
 from deploy import speed, stacks
 from deploy.cfn import template
 from metrics import policy

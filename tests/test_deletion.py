@@ -14,31 +14,20 @@ import httpx
 import pytest
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, rate_limit
 from botsite.bot.answers import waiting
 from botsite.bot.buttons import redraw
 from botsite.bot.buttons.looks import Look
 from botsite.bot.incoming import guests, updates, welcome
 from botsite.bot.people import erase, preferences
 from botsite.bot.people.preferences import Preferences
-from botsite.bot.telegram import client, rate_limit
+from botsite.bot.telegram import client
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, Message, TelegramControl, TelegramUser
-from detection import (
-    authors,
-    dead_letters,
-    deletions,
-    deliveries,
-    images,
-    jobs,
-    predictions,
-    queries,
-    sweep,
-    tasks,
-    times,
-)
-from detection.deletions import Person
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import authors, deletions, deliveries, images, predictions, queries, reasons, times
+from detection.record.deletions import Person
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.work import dead_letters, erasure, jobs, sweep, tasks
 from tests.support import letters, new_updates, turn
 from tests.support.deletion import (
     LONG_AGO,
@@ -141,7 +130,7 @@ def delete_now(user: TelegramUser) -> None:
     assert deletions.begin(who, user.send_text("x"))
     taken = deletions.claim(who.key)
     assert taken
-    list(deletions.delete_all(taken))
+    list(erasure.delete_all(taken))
 
 
 def delete_again(user: TelegramUser) -> None:
@@ -151,7 +140,7 @@ def delete_again(user: TelegramUser) -> None:
     taken = deletions.claim(person(user).key)
     assert taken
     assert taken.again
-    list(deletions.delete_all(taken))
+    list(erasure.delete_all(taken))
 
 
 def post(stack: LocalStack, update: dict[str, Any]) -> int:
@@ -479,8 +468,8 @@ WRITES: list[Callable[[Prediction], object]] = [
     predictions.give_back,
     lambda one: predictions.note_failure(one, "ValueError"),
     lambda one: predictions.succeed(one, [], "model", 1),
-    lambda one: predictions.fail(one.prediction_id, "sorry"),
-    lambda one: predictions.fail(one.prediction_id, "sorry", 1),
+    lambda one: predictions.fail(one.prediction_id, reasons.of("sorry")),
+    lambda one: predictions.fail(one.prediction_id, reasons.of("sorry"), 1),
     lambda one: predictions.note_status_message(one.prediction_id, 1),
     lambda one: predictions.cancel(one.prediction_id, one.chat_id),
     lambda one: predictions.reopen(one.prediction_id),
@@ -504,7 +493,7 @@ def test_no_write_makes_deleted_item_again(stack: LocalStack, number: int) -> No
 
 def test_answer_under_way_leaves_nothing(stack: LocalStack, user: TelegramUser) -> None:
     prediction = stored(user.chat_id)
-    predictions.fail(prediction.prediction_id, "sorry")
+    predictions.fail(prediction.prediction_id, reasons.of("sorry"))
     leased = deliveries.claim(prediction.prediction_id).prediction
     assert leased
     delete_now(user)
@@ -596,7 +585,7 @@ def test_another_site_continues(stack: LocalStack, user: TelegramUser) -> None:
     assert deletions.begin(who, question.message_id)
     taken = deletions.claim(who.key)
     assert taken
-    next(deletions.delete_all(taken))
+    next(erasure.delete_all(taken))
     assert len(set(ids) & set(table(stack))) == 150
     assert deletions.claim(who.key) is None
     # First the photos: once the tombstone is due, the service's own sweep may delete them.
@@ -619,7 +608,7 @@ def test_overtaken_run_ends(user: TelegramUser) -> None:
     age(who, -deletions._AGAIN)
     assert deletions.begin(who, 2)
     with pytest.raises(deletions.TakenOver):
-        list(deletions.delete_all(taken))
+        list(erasure.delete_all(taken))
 
 
 def test_index_that_lags_is_made_up_for(stack: LocalStack, user: TelegramUser) -> None:

@@ -15,7 +15,7 @@ import pytest
 from botsite import release
 from deploy.local import processes
 from deploy.local.telegram.client import TelegramUser
-from detection import callback
+from detection.work import callback
 from tests.support.operators import Operator
 from tests.support.processes import wait_until
 from tests.support.running_demo import GROUP, Demo, running_demo

@@ -12,10 +12,10 @@ import pytest
 from botsite.bot.incoming import files
 from botsite.bot.telegram import client
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import image_headers, sentences
+from detection.picture import image_headers
+from detection.record.sentences import Code
 from tests.support import new_updates
 from tests.support.lone_site import megabytes
 
@@ -43,7 +43,7 @@ def test_other_types_are_refused_without_download(
 ) -> None:
     asked = len(control.calls("getFile"))
     assert post(stack, new_updates.with_message(user.chat_id, document=new_updates.FILE | {"mime_type": kind})) == 200
-    assert said(user) == [sentences.NO_IMAGE]
+    assert said(user) == [Code.NO_IMAGE.value]
     assert len(control.calls("getFile")) == asked
 
 
@@ -58,7 +58,7 @@ def test_missing_file_is_refused(
     control.fault("file", "not_found")
     now = int(time.time())
     assert post(stack, new_updates.with_photo(user.chat_id, known_file, date=now)) == 200
-    assert said(user) == [replies.UNAVAILABLE]
+    assert said(user) == [Code.UNAVAILABLE.value]
     # The token was not to blame: the next photo is answered at once.
     assert post(stack, new_updates.with_photo(user.chat_id, known_file, date=now)) == 200
 
@@ -90,7 +90,7 @@ def test_sender_is_told_after_hour_of_failures(
     assert post(stack, new_updates.with_photo(user.chat_id, known_file, date=now - 60)) == 503
     assert said(user) == []
     assert post(stack, new_updates.with_photo(user.chat_id, known_file, date=now - 3700)) == 200
-    assert said(user) == [replies.UNAVAILABLE]
+    assert said(user) == [Code.UNAVAILABLE.value]
 
 
 def test_late_photo_survives_one_failure(

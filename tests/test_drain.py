@@ -10,8 +10,9 @@ import pytest
 from deploy.local.processes import Child, free_port
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, predictions
-from detection.schemas import Delivery, Prediction
+from detection.record import predictions, reasons
+from detection.record.schemas import Delivery, Prediction
+from detection.work import callback
 from tests.support.processes import wait_until
 
 # How long Telegram takes to answer: longer than the worker waits, shorter than any test deadline.
@@ -38,7 +39,7 @@ def finished(user: TelegramUser, stack: LocalStack) -> Prediction:
     user.wait_for_reply(message_id)
     prediction = Prediction(prediction_id, user.chat_id, message_id, f"photos/{prediction_id}")
     assert predictions.create(prediction).granted
-    outcome = predictions.fail(prediction_id, "The image is damaged.").prediction
+    outcome = predictions.fail(prediction_id, reasons.of("The image is damaged.")).prediction
     assert outcome is not None
     return outcome
 

@@ -10,7 +10,7 @@ from django.test import RequestFactory
 from botsite.staff import errors
 from botsite.staff.job_filters import BadFilter
 from botsite.staff.job_query import BadCursor
-from detection.dead_letters import NoDeadLetterQueue
+from detection.work.dead_letters import NoDeadLetterQueue
 
 THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "Query")
 DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Query")

@@ -12,9 +12,9 @@ from botsite.bot.buttons import presses, redraw
 from botsite.bot.words import found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection import images, predictions, queries, thumbnails
-from detection.picture import strips
-from detection.schemas import Prediction
+from detection.picture import strips, thumbnails
+from detection.record import images, predictions, queries
+from detection.record.schemas import Prediction
 
 _groups = count(-31_000, -1)
 
@@ -195,7 +195,7 @@ def test_copy_that_takes_too_much_is_drawn_smaller(user: TelegramUser, large: Im
 
 @pytest.mark.parametrize("flag", [True, False])
 def test_item_says_whether_it_was_a_file(flag: bool) -> None:
-    from detection import items
+    from detection.record import items
 
     prediction = replace(Prediction("x", 1, 2, "photos/x"), as_file=flag, created_at=None)
     written = items.write(prediction)

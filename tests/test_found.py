@@ -3,7 +3,7 @@
 import pytest
 
 from botsite.bot.words import found
-from detection.schemas import Detection
+from detection.record.schemas import Detection
 
 
 def box(label: str, cx: float, cy: float = 0.5, size: float = 0.2, confidence: float = 0.9) -> Detection:

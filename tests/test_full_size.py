@@ -8,7 +8,7 @@ from PIL import Image
 
 from detection.picture import blur, draw, full_size, pixels, strips
 from detection.picture.render import Scene
-from detection.schemas import Detection, Options
+from detection.record.schemas import Detection, Options
 
 CLASSES = {"person": 0, "dog": 16}
 BOXES = [

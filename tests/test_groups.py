@@ -8,11 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from botsite.bot.telegram import edits, rate_limit
+from botsite import rate_limit
+from botsite.bot.telegram import edits
 from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import queries, sentences
+from detection.record import queries
+from detection.record.sentences import Code
 from tests.support import new_updates
 
 _groups = count(-9000, -1)
@@ -87,7 +89,7 @@ def test_messages_to_bot_are_answered(stack: LocalStack, group: TelegramUser, te
 def test_file_captioned_with_bots_name_is_answered(stack: LocalStack, group: TelegramUser) -> None:
     pdf = new_updates.FILE | {"mime_type": "application/pdf"}
     assert post(stack, group, document=pdf, caption=f"@{BOT}") == 200
-    assert [message.text for message in group.messages()] == [sentences.NO_IMAGE]
+    assert [message.text for message in group.messages()] == [Code.NO_IMAGE.value]
 
 
 def test_reply_to_bot_is_answered(stack: LocalStack, group: TelegramUser) -> None:

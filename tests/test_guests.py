@@ -12,20 +12,22 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, rate_limit
 from botsite.bot.answers import deliver
 from botsite.bot.incoming import guests, receive, updates
 from botsite.bot.incoming.updates import Press
-from botsite.bot.telegram import guest_messages, rate_limit
+from botsite.bot.telegram import guest_messages
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
 from deploy.local.processes import free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from deploy.webhook import registration
-from detection import deliveries, images, predictions, queries, sentences, sweep
-from detection.deletions import Person
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.record import deliveries, images, predictions, queries
+from detection.record.deletions import Person
+from detection.record.schemas import Delivery, Detection, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import sweep
 from tests.support import new_updates
 from tests.support.deletion import clear_storage, finish, traces
 from tests.support.processes import wait_until
@@ -128,7 +130,7 @@ def test_call_without_photo_is_told_how(ada: TelegramUser) -> None:
 def test_other_file_is_refused_in_words(ada: TelegramUser) -> None:
     file = ada.send_document(b"%PDF", "x.pdf", "application/pdf")
     question = ada.send_text(CALL, reply_to=file)
-    assert answered(ada, question).text == sentences.NO_IMAGE
+    assert answered(ada, question).text == Code.NO_IMAGE.value
     assert stored(ada).status is Status.FAILED
 
 

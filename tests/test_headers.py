@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from detection import image_headers
+from detection.picture import image_headers
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 STARTS = [start for start, _ in image_headers._MAGIC] + [b"RIFF\0\0\0\0WEBPVP8X", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"]

@@ -10,18 +10,17 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, rate_limit
 from botsite.bot.buttons import complaints, looks
 from botsite.bot.incoming.updates import Command
 from botsite.bot.people import history, knows, preferences
-from botsite.bot.telegram import rate_limit
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection import feedback, images, items, known_classes, predictions, queries, times
 from detection.model import yolo
-from detection.schemas import Detection, Options, Prediction, Status
+from detection.record import feedback, images, items, known_classes, predictions, queries, times
+from detection.record.schemas import Detection, Options, Prediction, Status
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until
 

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detection import image_headers
 from detection.model import decoding, yolo
 from detection.model.boxed import Boxed, Wanted
 from detection.model.decoding import DECODER
-from detection.picture import render
-from detection.schemas import Detection
+from detection.picture import image_headers, render
+from detection.record.schemas import Detection
 from tests.support.detectors import Seeing
 from tests.support.hostile import Hostile, Outcome, zoo
 

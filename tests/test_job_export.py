@@ -11,8 +11,8 @@ from django.conf import settings
 from botsite import aws
 from botsite.staff import job_export
 from deploy.local.stack import LocalStack
-from detection import items, times
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.record import items, reasons, times
+from detection.record.schemas import Delivery, Detection, Prediction, Status
 from tests.support import operators
 from tests.support.faulty import FaultySite, failing
 from tests.support.operators import JOBS, Operator
@@ -40,8 +40,8 @@ def chat(stack: LocalStack) -> int:
 def _store(chat: int, second: int, status: Status, error: str = "", detections: tuple[Detection, ...] = ()) -> None:
     identity, at = uuid4().hex, times.read(f"2026-01-03T00:{second // 60:02}:{second % 60:02}.000Z")
     prediction = Prediction(
-        identity, chat, 1, f"photos/{identity}", status, Delivery.DELIVERED, created_at=at, error=error or None,
-        delivered_at=at, detections=detections,
+        identity, chat, 1, f"photos/{identity}", status, Delivery.DELIVERED, created_at=at,
+        delivered_at=at, detections=detections, reason=reasons.of(error) if error else None,
     )  # fmt: skip
     aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=items.write(prediction))
 

@@ -12,8 +12,10 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, items, predictions, sentences, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import images, items, predictions, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
 from tests.support import letters, turn
 from tests.support.browsing import CONTRAST, watched
 
@@ -46,7 +48,8 @@ def sender(stack: LocalStack, photo: bytes) -> TelegramUser:
         images.put(f"photos/{identity}", photo, "image/jpeg")
         failed = Prediction(
             identity, sender.chat_id, sender.send_text("x"), f"photos/{identity}", Status.FAILED, Delivery.DELIVERED,
-            attempts=5, created_at=at, finished_at=at, delivered_at=at, error=sentences.GIVEN_UP, photo_bytes=1,
+            attempts=5, created_at=at, finished_at=at, delivered_at=at, photo_bytes=1,
+            reason=Reason(Code.GIVEN_UP),
         )  # fmt: skip
         aws.dynamodb().put_item(TableName=settings.PREDICTIONS_TABLE, Item=items.write(failed))
     return sender

@@ -9,8 +9,8 @@ from PIL import Image
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, queries, thumbnails
-from detection.picture import pixels
+from detection.picture import pixels, thumbnails
+from detection.record import images, queries
 from tests.support import operators
 from tests.support.operators import JOBS, Operator
 

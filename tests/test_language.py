@@ -11,17 +11,20 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, language
 from botsite.bot import features  # noqa: F401 - each registers its commands
 from botsite.bot.answers import deliver
 from botsite.bot.incoming import receive, updates
 from botsite.bot.telegram import client
-from botsite.bot.words import found, language, replies
+from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
-from detection import image_headers, images, predictions, sentences
 from detection.model import weights
-from detection.schemas import Detection, Prediction
+from detection.picture import image_headers
+from detection.record import images, predictions, reasons
+from detection.record.reasons import Reason
+from detection.record.schemas import Detection, Prediction
+from detection.record.sentences import Code
 from tests.support import catalogues, new_updates
 
 MARKED = re.compile(r"⟦[^⟦⟧]*⟧")
@@ -74,8 +77,8 @@ def finished(user: TelegramUser, end: Callable[[Prediction], object]) -> str:
     return identity
 
 
-def failed(sentence: str) -> Callable[[Prediction], object]:
-    return lambda claimed: predictions.fail(claimed.prediction_id, sentence)
+def failed(reason: Reason) -> Callable[[Prediction], object]:
+    return lambda claimed: predictions.fail(claimed.prediction_id, reason)
 
 
 @pytest.mark.parametrize("command", ["/start", "/help", "/privacy", "/nonsense", "hello"])
@@ -114,27 +117,28 @@ def test_too_large_file_is_refused_in_translation(
     control = TelegramControl(stack.telegram_url)
     control.fault("getFile", "bad_request", description="Bad Request: file is too big")
     run(receive.receive(read(new_updates.with_photo(user.chat_id, known_file, date=int(time.time())))))
-    assert said(user) == [f"⟦{replies.TOO_LARGE_FOR_BOTS}⟧"]
+    assert said(user) == [f"⟦{Code.TOO_LARGE_FOR_BOTS.value}⟧"]
 
 
 @pytest.mark.parametrize(
-    "sentence",
+    "reason",
     [
-        *(value for name, value in vars(sentences).items() if name.isupper() and "{" not in value),
-        str(image_headers.too_many_pixels(9000, 8000)),
-        replies.too_large(25 * 1024**2),
+        *(Reason(code) for code in Code if "{" not in code.value),
+        image_headers.too_many_pixels(9000, 8000).reason,
+        Reason(Code.TOO_LARGE, {"megabytes": "25"}),
     ],
+    ids=lambda reason: reason.code.name,
 )
 def test_failures_are_translated_as_they_are_sent(
-    pseudo: None, stack: LocalStack, user: TelegramUser, sentence: str
+    pseudo: None, stack: LocalStack, user: TelegramUser, reason: Reason
 ) -> None:
-    run(deliver.deliver(finished(user, failed(sentence))))
-    assert said(user) == [f"⟦{sentence}⟧"]
+    run(deliver.deliver(finished(user, failed(reason))))
+    assert said(user) == [f"⟦{reason}⟧"]
 
 
 @pytest.mark.parametrize("words", ["Sorry, the power went out in Berlin.", "The image is damaged (old words)."])
 def test_untranslated_text_is_sent_unchanged(pseudo: None, stack: LocalStack, user: TelegramUser, words: str) -> None:
-    run(deliver.deliver(finished(user, failed(words))))
+    run(deliver.deliver(finished(user, failed(reasons.of(words)))))
     assert said(user) == [words]
 
 
@@ -151,7 +155,7 @@ def test_results_are_translated(
 
 
 def test_apology_for_unreadable_result_is_translated(pseudo: None, stack: LocalStack, user: TelegramUser) -> None:
-    identity = finished(user, failed("x"))
+    identity = finished(user, failed(reasons.of("x")))
     aws.dynamodb().update_item(
         TableName=settings.PREDICTIONS_TABLE,
         Key={"prediction_id": identity},
@@ -159,7 +163,7 @@ def test_apology_for_unreadable_result_is_translated(pseudo: None, stack: LocalS
         ExpressionAttributeValues={":junk": "yesterday"},
     )
     run(deliver.deliver(identity))
-    assert said(user) == [f"⟦{sentences.GIVEN_UP}⟧"]
+    assert said(user) == [f"⟦{Code.GIVEN_UP.value}⟧"]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,12 @@ import pytest
 from botsite.staff import letter_rows
 from botsite.staff.letter_rows import Line
 from deploy.local.stack import LocalStack
-from detection import dead_letters, predictions, sentences, times
-from detection.dead_letters import DeadLetter
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import predictions, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import dead_letters
+from detection.work.dead_letters import DeadLetter
 from tests.support import letters, operators, states, turn
 from tests.support.operators import Operator
 
@@ -20,7 +23,7 @@ PAGE = "/ops/dead-letters"
 NOW = times.now()
 LETTER = DeadLetter("m1", "r1", "{}", "detection.detect", "p1", 51, int(NOW.timestamp() * 1000))
 GIVEN_UP = Prediction(
-    "p1", 7, 8, "photos/p1", Status.FAILED, Delivery.DELIVERED, attempts=5, photo_bytes=1, error=sentences.GIVEN_UP
+    "p1", 7, 8, "photos/p1", Status.FAILED, Delivery.DELIVERED, attempts=5, photo_bytes=1, reason=Reason(Code.GIVEN_UP)
 )
 
 
@@ -47,7 +50,7 @@ def job(stack: LocalStack) -> Callable[..., Prediction]:
         prediction = Prediction(identity, 7, 8, f"photos/{identity}", photo_bytes=1)
         predictions.create(prediction)
         if told:
-            predictions.fail(identity, sentences.GIVEN_UP)
+            predictions.fail(identity, Reason(Code.GIVEN_UP))
             states.deliver(identity)
         letters.bury(prediction)
         return prediction

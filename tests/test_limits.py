@@ -17,14 +17,14 @@ from botsite import aws
 from botsite.bot.incoming import limits, updates, welcome
 from botsite.bot.incoming.limits import Count, Limited, Most, Reached, Span
 from botsite.bot.words import replies
-from botsite.bot.words.language import speaking
+from botsite.language import speaking
 from botsite.staff import sections, time_ranges
 from botsite.staff.sources import Reading, Snapshot
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, TelegramControl, TelegramUser
-from detection import predictions, queries, refusals, times
-from detection.schemas import Delivery, Status
+from detection.record import predictions, queries, times
+from detection.record.schemas import Delivery, Status
 from tests.support import faulty, new_updates
 from tests.support.faulty import FaultySite
 from tests.support.processes import wait_until
@@ -97,11 +97,11 @@ def test_refused_photos_do_not_count() -> None:
     ],
 )
 def test_words_say_when_it_goes_on(reached: Reached, sentence: str) -> None:
-    said = welcome.sentence(reached)
-    assert sentence in said
-    assert refusals.refused(said)
+    said = welcome.reason(reached)
+    assert sentence in str(said)
+    assert said.refused
     with speaking("en"):
-        assert replies.failure(said) == said
+        assert replies.failure(said) == str(said)
     with speaking("de"):
         assert f"Ab {welcome.clock(reached.until)} UTC nehme ich wieder Fotos" in replies.failure(said)
 

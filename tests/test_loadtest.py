@@ -31,8 +31,8 @@ from deploy.loadtest.plan import Photo
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl
 from deploy.service import Service
-from detection import times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import times
+from detection.record.schemas import Delivery, Prediction, Status
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent

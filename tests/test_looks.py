@@ -22,9 +22,9 @@ from botsite.bot.buttons.looks import Look
 from botsite.bot.words import found
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection import images, predictions, queries
 from detection.picture import blur, render
-from detection.schemas import Detection, Options, Prediction
+from detection.record import images, predictions, queries
+from detection.record.schemas import Detection, Options, Prediction
 from tests.support.processes import wait_until
 
 _groups = count(-29_000, -1)

@@ -15,7 +15,7 @@ from deploy import provision, stacks
 from deploy.cfn import template
 from deploy.images import spec
 from deploy.service import Service
-from detection import termination
+from detection.work import termination
 from tests.support import emulators
 from tests.support.deployed import instance_settings, launch_data, user_data
 

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from botsite import aws, celery, pause
 from deploy.local.stack import LocalStack
-from detection import items, queries, times
+from detection.record import items, queries, times
 from metrics import tasks
 from tests.support.faulty import FaultySite, failing
 

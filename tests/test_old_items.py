@@ -13,8 +13,9 @@ from django.conf import settings
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import images, predictions, sweep
-from detection.schemas import Delivery
+from detection.record import images, predictions
+from detection.record.schemas import Delivery
+from detection.work import sweep
 from tests.support.processes import wait_until
 
 OLD: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "upgrade" / "items.json").read_text())

@@ -16,8 +16,9 @@ from botsite.staff import charts
 from botsite.staff.charts import Frame
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, images, predictions
-from detection.schemas import Prediction, Status
+from detection.record import images, predictions, reasons
+from detection.record.schemas import Prediction, Status
+from detection.work import dead_letters
 from metrics.evaluation import Point
 from tests.support import letters, operators, states
 from tests.support.faulty import FaultySite, failing
@@ -54,7 +55,7 @@ def given_up(user: TelegramUser, photo: bytes) -> Iterator[tuple[Prediction, str
     prediction = Prediction(identity, user.chat_id, user.send_text("hello"), f"photos/{identity}")
     images.put(prediction.image_key, photo, "image/jpeg")
     predictions.create(prediction)
-    predictions.fail(identity, "Something went wrong.")
+    predictions.fail(identity, reasons.of("Something went wrong."))
     states.deliver(identity)
     yield prediction, letters.bury(prediction)
     letters.clear()

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import predictions
-from detection.schemas import Prediction
+from detection.record import predictions, reasons
+from detection.record.schemas import Prediction
 from tests.support import letters, states
 from tests.support.browsing import CONTRAST, watched
 from tests.support.processes import wait_until
@@ -50,7 +50,7 @@ def given_up(stack: LocalStack) -> Iterator[Prediction]:
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     prediction = Prediction(f"ops{sender.chat_id}", sender.chat_id, sender.send_text("hello"), "photos/gone")
     predictions.create(prediction)
-    predictions.fail(prediction.prediction_id, "Something went wrong.")
+    predictions.fail(prediction.prediction_id, reasons.of("Something went wrong."))
     states.deliver(prediction.prediction_id)
     letters.bury(prediction)
     yield prediction

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from botsite.bot.telegram import rate_limit
+from botsite import rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.limits import RateLimits
 

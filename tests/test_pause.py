@@ -18,8 +18,9 @@ from deploy.local import roles
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
-from detection import images, predictions, queries, sweep, tasks, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import images, predictions, queries, times
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.work import sweep, tasks
 from tests.support import letters, new_updates
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until

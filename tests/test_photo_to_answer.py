@@ -14,8 +14,8 @@ from botsite.bot.words import found
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
-from detection import predictions, queries
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import predictions, queries
+from detection.record.schemas import Delivery, Prediction, Status
 from tests.support import new_updates
 from tests.support.processes import wait_until
 

@@ -13,7 +13,7 @@ from detection.picture import labels, palette, text
 from detection.picture.draw import draw
 from detection.picture.layout import Layout, Scale, lay_out
 from detection.picture.palette import Colour
-from detection.schemas import Detection
+from detection.record.schemas import Detection
 from tests.shapes_model.draw import LABELS, draw_photo
 
 GOLDEN = Path(__file__).parent / "fixtures" / "pictures"

@@ -10,8 +10,8 @@ import pytest
 
 from botsite import aws
 from deploy.local.stack import LocalStack
-from detection import deliveries, items, predictions
-from detection.schemas import Delivery, Detection, Prediction, Status
+from detection.record import deliveries, items, predictions, reasons
+from detection.record.schemas import Delivery, Detection, Prediction, Status
 from tests.support import states
 from tests.support.faulty import FaultySite, failing, through
 
@@ -104,7 +104,7 @@ def test_claim_with_lost_reply_is_granted(queued: Prediction, site: FaultySite) 
 
 
 def test_worker_of_earlier_round_is_refused(processing: Prediction) -> None:
-    predictions.fail(processing.prediction_id, "sorry")
+    predictions.fail(processing.prediction_id, reasons.of("sorry"))
     assert predictions.reopen(processing.prediction_id).granted
     newer = predictions.claim(processing.prediction_id, "job-2").prediction
     assert newer is not None
@@ -122,7 +122,7 @@ def test_overtaken_worker_is_refused(processing: Prediction) -> None:
 
 def test_finished_prediction_does_not_change(succeeded: Prediction) -> None:
     assert not predictions.claim(succeeded.prediction_id, "job-1").granted
-    assert not predictions.fail(succeeded.prediction_id, "late").granted
+    assert not predictions.fail(succeeded.prediction_id, reasons.of("late")).granted
     found = predictions.find(succeeded.prediction_id)
     assert found is not None
     assert (found.status, found.error) == (Status.SUCCEEDED, None)
@@ -157,7 +157,7 @@ def test_delivered_answer_is_not_leased_again(succeeded: Prediction) -> None:
 
 def test_retry_waits_for_apology(processing: Prediction) -> None:
     identity = processing.prediction_id
-    predictions.fail(identity, "sorry")
+    predictions.fail(identity, reasons.of("sorry"))
     apology = deliveries.claim(identity).prediction
     assert apology is not None
     assert not predictions.reopen(identity).granted
@@ -167,7 +167,7 @@ def test_retry_waits_for_apology(processing: Prediction) -> None:
 
 def test_late_record_of_apology_does_not_settle_result(processing: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     identity = processing.prediction_id
-    predictions.fail(identity, "sorry")
+    predictions.fail(identity, reasons.of("sorry"))
     monkeypatch.setattr(deliveries, "LEASE", timedelta(seconds=-1))
     apology = deliveries.claim(identity).prediction
     assert apology is not None
@@ -202,7 +202,7 @@ def test_answers_follow_migrated_group(stack: LocalStack) -> None:
 def _failed_in(chat_id: int) -> str:
     identity = uuid4().hex
     predictions.create(Prediction(identity, chat_id, 7, f"photos/{identity}"))
-    predictions.fail(identity, "sorry")
+    predictions.fail(identity, reasons.of("sorry"))
     return identity
 
 

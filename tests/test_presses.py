@@ -4,15 +4,15 @@ from itertools import count
 
 import pytest
 
+from botsite import rate_limit
 from botsite.bot import features  # noqa: F401 - each registers its buttons
 from botsite.bot.buttons import presses
 from botsite.bot.incoming.updates import Press
-from botsite.bot.telegram import rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import predictions, queries
-from detection.deletions import Person
-from detection.schemas import Prediction
+from detection.record import predictions, queries
+from detection.record.deletions import Person
+from detection.record.schemas import Prediction
 
 _groups = count(-83_000, -1)
 ADA, BOB = 971, 972

@@ -6,8 +6,9 @@ import pytest
 from django.conf import settings
 from telegram import Bot, BotCommand
 
+from botsite import language
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import language, replies
+from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl
 from deploy.webhook import bot_api, profile

@@ -17,8 +17,9 @@ from botsite.staff.sources import Reading, Snapshot
 from botsite.staff.tiles import Tile
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack, script
-from detection import reports, times
-from detection.reports import Report, Reporter, State
+from detection.record import times
+from detection.work import reports
+from detection.work.reports import Report, Reporter, State
 from metrics.cloudwatch import Group, Instance, LaunchTemplate
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.jobs_queue import Queue

@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 
 from deploy.local.stack import LocalStack
-from detection import deliveries, predictions
-from detection.schemas import Delivery, Prediction
+from detection.record import deliveries, predictions, reasons
+from detection.record.schemas import Delivery, Prediction
 from tests.support import states
 
 pytestmark = pytest.mark.usefixtures("stack")
@@ -17,7 +17,7 @@ def failed(stack: LocalStack) -> str:
     """Return a job that failed and whose sender was not told yet."""
     identity = uuid4().hex
     predictions.create(Prediction(identity, 7, 1, f"photos/{identity}"))
-    predictions.fail(identity, "Something broke.")
+    predictions.fail(identity, reasons.of("Something broke."))
     return identity
 
 

@@ -16,8 +16,10 @@ from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, deliveries, images, predictions
-from detection.schemas import Delivery, Detection, Prediction
+from detection.record import deliveries, images, predictions, reasons
+from detection.record.schemas import Delivery, Detection, Prediction
+from detection.record.sentences import Code
+from detection.work import callback
 
 TWO_BUSES = "2 buses\n\nTwo buses in the middle."
 _groups = count(4_000_000)
@@ -132,7 +134,7 @@ def test_all_answers_to_closed_chat_are_given_up(
     call: Call, finished: Prediction, user: TelegramUser, photo: bytes
 ) -> None:
     waiting = _queued(user)
-    predictions.fail(waiting.prediction_id, "sorry")
+    predictions.fail(waiting.prediction_id, reasons.of("sorry"))
     user.block()
     assert call(finished.prediction_id) == 200
     stored = predictions.find(waiting.prediction_id)
@@ -160,7 +162,7 @@ def test_photo_without_objects_has_its_own_answer(call: Call, user: TelegramUser
 
 def test_failed_prediction_is_answered_with_its_reason(call: Call, user: TelegramUser) -> None:
     prediction = _queued(user)
-    predictions.fail(prediction.prediction_id, "The image is damaged.")
+    predictions.fail(prediction.prediction_id, reasons.of("The image is damaged."))
     assert call(prediction.prediction_id) == 200
     assert user.wait_for(lambda message: message.text == "The image is damaged.")
 
@@ -211,7 +213,7 @@ def test_unreadable_result_ends_with_apology(call: Call, finished: Prediction, u
     update = "SET detections = :junk"
     aws.dynamodb().update_item(TableName=table, Key=key, UpdateExpression=update, ExpressionAttributeValues=values)
     assert call(finished.prediction_id) == 200
-    assert user.wait_for(lambda message: message.text == replies.GAVE_UP)
+    assert user.wait_for(lambda message: message.text == Code.GIVEN_UP.value)
     item = predictions.find_item(finished.prediction_id)
     assert item is not None
     assert item["delivery"] == Delivery.UNDELIVERABLE
@@ -221,7 +223,7 @@ def test_answer_follows_migrated_group(call: Call, stack: LocalStack, photo: byt
     member = TelegramUser(stack.telegram_url, -next(_groups))
     prediction, waiting = _queued(member), _queued(member)
     for each in (prediction, waiting):
-        predictions.fail(each.prediction_id, "sorry")
+        predictions.fail(each.prediction_id, reasons.of("sorry"))
     moved_to = TelegramControl(stack.telegram_url).migrate(member.chat_id)
     assert call(prediction.prediction_id) == 200
     assert TelegramUser(stack.telegram_url, moved_to).wait_for(lambda message: message.text == "sorry")
@@ -232,7 +234,7 @@ def test_status_of_migrated_group_is_left_behind(call: Call, stack: LocalStack) 
     member = TelegramUser(stack.telegram_url, -next(_groups))
     prediction = _queued(member)
     predictions.note_status_message(prediction.prediction_id, 1)
-    predictions.fail(prediction.prediction_id, "sorry")
+    predictions.fail(prediction.prediction_id, reasons.of("sorry"))
     moved_to = TelegramUser(stack.telegram_url, TelegramControl(stack.telegram_url).migrate(member.chat_id))
     # The supergroup renumbers its messages, so the first one there is not the status.
     first = moved_to.wait_for_reply(moved_to.send_text("/help"))

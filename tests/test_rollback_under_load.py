@@ -17,7 +17,7 @@ from deploy.local.autoscaling.instances import Instance
 from deploy.local.processes import Child
 from deploy.local.scaled_stack import ScaledStack
 from deploy.local.stack import SERVICE
-from detection.schemas import Delivery
+from detection.record.schemas import Delivery
 from tests.support import emulators, local_images, operating
 from tests.support.processes import wait_until
 from tests.upgrade.people import People

@@ -21,7 +21,8 @@ from botsite.bot.telegram import client
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import callback, queries
+from detection.record import queries
+from detection.work import callback
 from tests.support import new_updates
 from tests.support.emulators import forget_clients
 from tests.support.processes import wait_until

@@ -11,8 +11,8 @@ from botsite.bot.people.preferences import Preferences
 from botsite.bot.words import captions
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import known_classes, predictions, queries
-from detection.schemas import Form, Options, Prediction
+from detection.record import known_classes, predictions, queries
+from detection.record.schemas import Form, Options, Prediction
 
 _groups = count(-89_000, -1)
 

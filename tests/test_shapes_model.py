@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from deploy.local import sample
-from detection.choosing import choose
 from detection.model import openvino, weights
 from detection.model.detector import Detector
-from detection.schemas import EVERYTHING, Detection
+from detection.record.choosing import choose
+from detection.record.schemas import EVERYTHING, Detection
 from tests.shapes_model import untrained
 from tests.shapes_model.draw import LABELS, DrawnPhoto, Shape, draw_photo, draw_sample
 from tests.shapes_model.train import IMAGE_SIZE

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from deploy.local.stack import LocalStack
-from detection import deliveries, predictions, times
-from detection.predictions import Outcome
-from detection.schemas import Delivery, Prediction
+from detection.record import deliveries, predictions, reasons, times
+from detection.record.predictions import Outcome
+from detection.record.schemas import Delivery, Prediction
 from tests.model import writes
 from tests.model.writes import Item, Rules
 
@@ -88,13 +88,15 @@ class Photo(RuleBasedStateMachine):
 
     @rule()
     def a_job_fails(self) -> None:
-        self._agree(predictions.fail(self.identity, "sorry"), writes.fail(self.model))
+        self._agree(predictions.fail(self.identity, reasons.of("sorry")), writes.fail(self.model))
 
     @rule(number=PICK)
     def a_claim_fails(self, number: int) -> None:
         if self.claims:
             seen = self.claims[number % len(self.claims)].attempts
-            self._agree(predictions.fail(self.identity, "sorry", attempt=seen), writes.fail(self.model, seen))
+            self._agree(
+                predictions.fail(self.identity, reasons.of("sorry"), attempt=seen), writes.fail(self.model, seen)
+            )
 
     @rule(expires=st.booleans())
     def a_site_takes_the_lease(self, expires: bool) -> None:

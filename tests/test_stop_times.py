@@ -13,7 +13,8 @@ from botsite.bot.telegram import sending
 from botsite.roles import POLYBOT, ROLES, YOLO5, Role
 from deploy.cfn import template
 from deploy.stacks import TEMPLATES
-from detection import deliveries, worker
+from detection.record import deliveries
+from detection.work import worker
 
 GUNICORN = runpy.run_path(str(Path(__file__).parents[1] / "deploy" / "gunicorn.conf.py"))
 

@@ -12,8 +12,10 @@ from django.conf import settings
 from botsite import aws
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import deliveries, images, predictions, queries, sentences, sweep, task_lease, tasks, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import deliveries, images, predictions, queries, reasons, times
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import Code
+from detection.work import sweep, task_lease, tasks
 from tests.support import turn
 from tests.support.processes import wait_until
 
@@ -92,7 +94,7 @@ def test_answer_without_callback_is_delivered(queued: Prediction, user: Telegram
 
 
 def test_dead_sender_is_replaced(queued: Prediction, user: TelegramUser, monkeypatch: pytest.MonkeyPatch) -> None:
-    predictions.fail(queued.prediction_id, "sorry")
+    predictions.fail(queued.prediction_id, reasons.of("sorry"))
     monkeypatch.setattr(deliveries, "LEASE", NOW)
     deliveries.claim(queued.prediction_id)
     sweep_once()
@@ -111,8 +113,8 @@ def test_photo_tried_too_often_is_given_up(queued: Prediction, user: TelegramUse
     predictions.claim(queued.prediction_id, "gone")
     _set(queued, "tries", tasks.TRIES_AT_MOST)
     sweep_once()
-    assert _reaches(queued, Delivery.DELIVERED).error == sentences.GIVEN_UP
-    assert [message.text for message in user.messages()].count(sentences.GIVEN_UP) == 1
+    assert _reaches(queued, Delivery.DELIVERED).error == Code.GIVEN_UP.value
+    assert [message.text for message in user.messages()].count(Code.GIVEN_UP.value) == 1
 
 
 def test_attempts_failed_by_aws_give_nothing_up(queued: Prediction) -> None:
@@ -162,7 +164,7 @@ def test_incomplete_items_hold_nothing_up(queued: Prediction, stack: LocalStack)
 
 def test_job_lost_after_reopening_is_sent_again(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     predictions.mark_enqueued(queued.prediction_id, times.now())
-    predictions.fail(queued.prediction_id, "sorry")
+    predictions.fail(queued.prediction_id, reasons.of("sorry"))
     predictions.reopen(queued.prediction_id)
     monkeypatch.setattr(sweep, "JOB_LOST", timedelta(hours=1))
     sweep_once()
@@ -171,7 +173,7 @@ def test_job_lost_after_reopening_is_sent_again(queued: Prediction, monkeypatch:
 
 def test_photo_just_reopened_is_left_alone(queued: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
     _set(queued, "created_at", LONG_AGO)
-    predictions.fail(queued.prediction_id, "sorry")
+    predictions.fail(queued.prediction_id, reasons.of("sorry"))
     predictions.reopen(queued.prediction_id)
     monkeypatch.setattr(sweep, "WITHOUT_JOB", timedelta(seconds=60))
     sweep_once()
@@ -182,7 +184,7 @@ def test_photo_just_reopened_is_left_alone(queued: Prediction, monkeypatch: pyte
 
 
 def test_postponed_answer_is_left_alone(queued: Prediction) -> None:
-    predictions.fail(queued.prediction_id, "sorry")
+    predictions.fail(queued.prediction_id, reasons.of("sorry"))
     _set(queued, "delivery_until", times.text(times.now(timedelta(hours=1))))
     assert queued.prediction_id not in dict(queries.unanswered(times.now(-NOW)))
     _set(queued, "delivery_until", LONG_AGO)

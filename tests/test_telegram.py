@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from botsite.bot.telegram import api, client, rate_limit
+from botsite import rate_limit
+from botsite.bot.telegram import api, client
 from botsite.bot.telegram.errors import TelegramError
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser

@@ -8,8 +8,8 @@ import pytest
 from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import predictions, queries
-from detection.schemas import Delivery, Prediction
+from detection.record import predictions, queries
+from detection.record.schemas import Delivery, Prediction
 from tests.support.processes import wait_until
 
 CAPTION = "@object_detection_bot"

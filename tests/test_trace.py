@@ -11,9 +11,12 @@ from django.core.management.base import CommandError
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import items, operations, predictions, queries, sentences, timeline, times
-from detection.schemas import Act, Delivery, Detection, Prediction, Status
-from detection.timeline import Step
+from detection.record import items, predictions, queries, timeline, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Act, Delivery, Detection, Prediction, Status
+from detection.record.sentences import Code
+from detection.record.timeline import Step
+from detection.work import operations
 from tests.support import operators
 from tests.support.processes import wait_until
 
@@ -78,18 +81,18 @@ def test_stored_photo_fails_without_refusal(known: dict[str, Any]) -> None:
 
 
 def test_job_given_up_before_it_was_sent_is_not_refused() -> None:
-    old = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1), error=sentences.GIVEN_UP)
+    old = Prediction("p1", 7, 8, "photos/p1", Status.FAILED, created_at=_at(1), reason=Reason(Code.GIVEN_UP))
     assert (timeline.never_stored(old), timeline.refused(old)) == (False, False)
 
 
 @pytest.mark.parametrize(
     ("known", "gone", "said"),
     [
-        ({"error": sentences.GIVEN_UP}, False, "Fix the cause, then retry"),
-        ({"error": sentences.GIVEN_UP}, True, "no longer stored, so it can't be retried"),
-        ({"error": sentences.PHOTO_GONE}, False, "no longer stored, so it can't be retried"),
-        ({"error": sentences.DAMAGED}, False, "Nothing to do. Processing it again ends the same way"),
-        ({"error": sentences.DAMAGED}, True, "was told why the file was refused. Nothing to do."),
+        ({"reason": Reason(Code.GIVEN_UP)}, False, "Fix the cause, then retry"),
+        ({"reason": Reason(Code.GIVEN_UP)}, True, "no longer stored, so it can't be retried"),
+        ({"reason": Reason(Code.PHOTO_GONE)}, False, "no longer stored, so it can't be retried"),
+        ({"reason": Reason(Code.DAMAGED)}, False, "Nothing to do. Processing it again ends the same way"),
+        ({"reason": Reason(Code.DAMAGED)}, True, "was told why the file was refused. Nothing to do."),
         ({"delivery": Delivery.UNDELIVERABLE}, False, "the chat is gone or has blocked the bot"),
         ({"delivery": Delivery.UNDELIVERABLE, "delivery_failures": 13}, False, "failed for hours and was given up"),
     ],

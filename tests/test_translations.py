@@ -14,13 +14,14 @@ import pytest
 import yaml
 from django.conf import settings
 
+from botsite import language
 from botsite.bot.buttons import cancel, complaints, looks, presses, redraw
 from botsite.bot.people import erase, history, knows, preferences
-from botsite.bot.words import captions, found, language, replies
-from botsite.bot.words.language import NAMES
-from detection import sentences
-from detection.choosing import resolve
-from detection.schemas import Detection, Options, Prediction, Unknown
+from botsite.bot.words import captions, found, replies
+from botsite.language import NAMES
+from detection.picture import image_headers
+from detection.record.choosing import resolve
+from detection.record.schemas import Detection, Options, Prediction, Unknown
 from tests.support import catalogues
 from tests.support.catalogues import TRANSLATED
 
@@ -137,9 +138,7 @@ def test_latin_words_keep_their_place_in_arabic() -> None:
     with language.speaking("ar"):
         assert "«⁨onyl⁩»" in replies.not_understood([Unknown("onyl", "only")])
         assert found.counts(boxes("cube", 3)) == "3 ⁨cubes⁩"
-        assert "⁨9000 x 8000⁩" in replies.failure(
-            sentences.TOO_MANY_PIXELS.format(width=9000, height=8000, megapixels=72, most=50)
-        )
+        assert "⁨9000 x 8000⁩" in replies.failure(image_headers.too_many_pixels(9000, 8000).reason)
         latin = [text for text in map(replies.command, replies.COMMANDS) if re.search(r"(?<![⁨\w/ ,;.])[a-z]{3}", text)]
     assert latin == []
     with language.speaking("de"):

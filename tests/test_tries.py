@@ -12,9 +12,11 @@ from PIL import Image
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import exclusive, images, large_files, predictions, sentences, tasks
-from detection.model import yolo
-from detection.schemas import Prediction, Status
+from detection.model import large_files, yolo
+from detection.record import images, predictions
+from detection.record.schemas import Prediction, Status
+from detection.record.sentences import Code
+from detection.work import process, tasks
 from tests.support.detectors import Seeing
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.processes import wait_until
@@ -65,7 +67,7 @@ def test_photo_failing_twice_alike_is_given_up(queued: Prediction, model: Callab
         _run(queued)
     found = _run(queued)
     assert found is not None
-    assert (found.status, found.error, found.tries) == (Status.FAILED, sentences.OWN_FAILURE, 2)
+    assert (found.status, found.error, found.tries) == (Status.FAILED, Code.OWN_FAILURE.value, 2)
 
 
 def test_photo_failing_once_is_answered(queued: Prediction, model: Callable[..., None]) -> None:
@@ -127,16 +129,16 @@ def test_photo_killing_its_workers_is_given_up(queued: Prediction, model: Callab
         held = predictions.take_over(held, "job-1").prediction
     found = _run(queued)
     assert found is not None
-    assert (found.status, found.error) == (Status.FAILED, sentences.GIVEN_UP)
+    assert (found.status, found.error) == (Status.FAILED, Code.GIVEN_UP.value)
 
 
 def test_photo_of_dead_worker_runs_alone(queued: Prediction, model: Callable[..., None]) -> None:
     model(lambda image, least: [])
     predictions.claim(queued.prediction_id, "job-1")
-    with exclusive.JOBS.shared():
+    with process.JOBS.shared():
         running = Thread(target=_run, args=(queued,))
         running.start()
-        wait_until(lambda: exclusive.JOBS.alone_or_waiting == 1)
+        wait_until(lambda: process.JOBS.alone_or_waiting == 1)
         found = predictions.find(queued.prediction_id)
         assert found is not None
         assert found.attempts == 1

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramControl, TelegramUser
+from detection.record.sentences import Code
 from tests.support import new_updates
 
 SECRET = "X-Telegram-Bot-Api-Secret-Token"
@@ -105,7 +105,7 @@ def test_persistent_defect_ends_with_apology(
     young, old = (new_updates.with_photo(user.chat_id, known_file, date=now - age) for age in (60, 3600))
     assert defective_site.post("/telegram/webhook", json=young).status_code == 500
     assert defective_site.post("/telegram/webhook", json=old).status_code == 200
-    assert user.wait_for(lambda message: message.from_bot).text == replies.GAVE_UP
+    assert user.wait_for(lambda message: message.from_bot).text == Code.GIVEN_UP.value
 
 
 def test_health_check_ignores_host_and_scheme(site: httpx.Client) -> None:

@@ -7,8 +7,9 @@ import pytest
 from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
-from detection import predictions, queries, sentences
-from detection.schemas import Prediction
+from detection.record import predictions, queries
+from detection.record.schemas import Prediction
+from detection.record.sentences import Code
 
 BOT = "object_detection_bot"
 _groups = count(-79_000, -1)
@@ -58,7 +59,7 @@ def test_question_about_image_file_is_answered(user: TelegramUser, photo: bytes)
 
 def test_question_about_other_file_is_refused(user: TelegramUser) -> None:
     sent = user.send_document(b"%PDF", "x.pdf", "application/pdf")
-    assert user.wait_for_reply(user.send_text("what is this?", reply_to=sent)).text == sentences.NO_IMAGE
+    assert user.wait_for_reply(user.send_text("what is this?", reply_to=sent)).text == Code.NO_IMAGE.value
 
 
 def test_repeated_question_is_answered_once(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:

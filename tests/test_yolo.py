@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from deploy.local import sample
-from detection.choosing import choose
 from detection.model import openvino, yolo
 from detection.model import weights as model_weights
 from detection.model.decoding import DECODER
 from detection.model.detector import BOXES_AT_MOST, FLOOR
 from detection.picture import pixels
-from detection.schemas import EVERYTHING, Detection
+from detection.record.choosing import choose
+from detection.record.schemas import EVERYTHING, Detection
 from tests.shapes_model.draw import draw_photo, draw_sample
 from tests.support.overlap import iou
 

@@ -13,11 +13,11 @@ from django.core.management import CommandError, call_command
 from numpy.typing import NDArray
 from PIL import Image
 
-from botsite.bot.words import language
+from botsite import language
 from detection.model import checksums, compiling, openvino, weights, yolo, yolox
 from detection.model.boxed import Wanted
 from detection.model.letterbox import choose, letterbox
-from detection.schemas import LEAST, SURE, Detection, Options
+from detection.record.schemas import LEAST, SURE, Detection, Options
 from tests.support import networks
 from tests.support.detectors import Seeing
 from tests.support.overlap import among

@@ -16,7 +16,7 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from botsite.bot.telegram import rate_limit
+from botsite import rate_limit
 
 log = structlog.get_logger()
 

@@ -7,8 +7,8 @@ from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 
-from detection import predictions
 from detection.models import Job
+from detection.record import predictions
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from botsite.staff.bulk_run import Run
 from botsite.staff.confirm import Question
 from botsite.staff.job_filters import Filters, State
 from botsite.staff.job_operations import Operation
-from detection import times
+from detection.record import times
 
 _FIRST_ONES = 10
 # What each makes sense for. Retrying without a chosen status means what failed.

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from botsite import aws
 from botsite.staff.job_query import Key
-from detection import items, predictions, times
+from detection.record import items, predictions, times
 
 # Longer than a runner takes for one job, even if AWS is slow.
 SILENT = timedelta(seconds=60)

@@ -16,7 +16,8 @@ from kombu.exceptions import OperationalError
 
 from botsite.staff import bulk_run, job_filters, job_query
 from botsite.staff.bulk_run import Phase, Run
-from detection import items, operations, predictions, times
+from detection.record import items, predictions, times
+from detection.work import operations
 
 log = structlog.get_logger()
 

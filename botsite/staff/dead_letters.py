@@ -13,8 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods
 from botsite.staff import access, audit, confirm, letter_rows, pages
 from botsite.staff.confirm import Question, Row
 from botsite.staff.letter_rows import Line
-from detection import dead_letters
-from detection.dead_letters import DeadLetter
+from detection.work import dead_letters
+from detection.work.dead_letters import DeadLetter
 
 SHOWN_AT_MOST = 100
 

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from botsite.staff import pages
 from botsite.staff.job_filters import BadFilter
 from botsite.staff.job_query import BadCursor
-from detection.dead_letters import NoDeadLetterQueue
+from detection.work.dead_letters import NoDeadLetterQueue
 
 log = structlog.get_logger()
 

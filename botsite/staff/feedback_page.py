@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from botsite.staff import access, job_rows, pages
-from detection import feedback, items
+from detection.record import feedback, items
 
 SHOWN_AT_MOST = 100
 

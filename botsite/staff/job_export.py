@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 from botsite.staff import access, audit, job_filters, job_query, job_rows
 from botsite.staff.job_rows import Line
 from botsite.threads import in_thread
-from detection import items, times
+from detection.record import items, times
 
 COLUMNS = (
     "prediction_id", "created_at", "state", "delivery", "chat_id", "found", "error", "waited_ms", "attempts",

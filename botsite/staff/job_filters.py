@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
-from detection import items, refusals, times
-from detection.schemas import Delivery, Status
+from detection.record import items, times
+from detection.record.schemas import Delivery, Status
 
 # DynamoDB would accept more, but a chat id has at most 52 bits (Bot API).
 _LARGEST_CHAT_ID = 2**53
@@ -72,7 +72,12 @@ class Filters:
     @property
     def searching(self) -> bool:
         """Return whether items are compared that the list does not show."""
-        return bool(self.narrowing) or self.status in (State.FAILED, State.REFUSED)
+        return bool(self.narrowing) or self.by_reason
+
+    @property
+    def by_reason(self) -> bool:
+        """Return whether items are told apart by their reasons, which no index has."""
+        return self.status in (State.FAILED, State.REFUSED)
 
     def query(self) -> dict[str, Any]:
         """Return the arguments of the DynamoDB query, except where to start and how far to read."""
@@ -81,16 +86,10 @@ class Filters:
         bounds = {":since": self.since, ":until": self.until}
         values |= {name: times.text(bound) for name, bound in bounds.items() if bound}
         asked: dict[str, Any] = {}
-        if self.searching:
-            narrowing = self.narrowing
+        if narrowing := self.narrowing:
             names |= {f"#{name}": name for name in narrowing}
             values |= {f":{name}": value for name, value in narrowing.items()}
-            conditions = [f"#{name} = :{name}" for name in narrowing]
-            if self.status in (State.FAILED, State.REFUSED):
-                names |= {"#error": "error"}
-                values |= _STARTS
-                conditions.append(_REFUSED if self.status is State.REFUSED else f"NOT {_REFUSED}")
-            asked["FilterExpression"] = " AND ".join(conditions)
+            asked["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in narrowing)
         return asked | {
             "IndexName": _INDEXES[key],
             "KeyConditionExpression": f"#key = :key{_RANGES[bool(self.since), bool(self.until)]}",
@@ -104,8 +103,6 @@ class Filters:
         return "?" + urlencode({name: _written(value) for name, value in given.items() if value not in (None, "")})
 
 
-_STARTS = {f":start{number}": start for number, start in enumerate(refusals.STARTS)}
-_REFUSED = f"({' OR '.join(f'begins_with(#error, {name})' for name in _STARTS)})"
 # By whether the range of time has a beginning, and an end.
 _RANGES = {
     (False, False): "",

@@ -9,8 +9,8 @@ from django.urls import reverse
 from botsite.staff import access, bulk_pages, job_filters, job_operations, job_query, job_rows, pages
 from botsite.staff.job_filters import Filters, State
 from botsite.staff.job_operations import Operation
-from detection import predictions, times
-from detection.schemas import Delivery
+from detection.record import predictions, times
+from detection.record.schemas import Delivery
 
 _RANGES = {"Last hour": timedelta(hours=1), "Last 24 hours": timedelta(days=1), "Last 7 days": timedelta(days=7)}
 

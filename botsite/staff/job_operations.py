@@ -14,8 +14,10 @@ from django.urls import reverse
 from botsite.staff import access, audit, confirm, errors, job_query
 from botsite.staff.confirm import Question, Row
 from botsite.staff.templatetags import times
-from detection import items, operations, predictions, sentences
-from detection.schemas import Prediction
+from detection.record import items, predictions
+from detection.record.schemas import Prediction
+from detection.record.sentences import Code
+from detection.work import operations
 
 User = AbstractBaseUser | AnonymousUser
 
@@ -134,7 +136,7 @@ def _question(operation: Operation, ids: list[str]) -> Question:
         back=_back(ids),
         back_name=f"Job {ids[0]}" if len(ids) == 1 else "Jobs",
         possible=any(item is not None for item in found.values()),
-        sentence=sentences.APOLOGY if apology else "",
+        sentence=Code.APOLOGY.value if apology else "",
         longest=operations.APOLOGY_LENGTH if apology else 0,
     )
 

@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET
 
 from botsite.staff import access, errors, job_operations, job_rows, logs_link, pages
-from detection import albums, feedback, images, items, predictions, timeline
-from detection.schemas import Prediction
+from detection.record import albums, feedback, images, items, predictions, timeline
+from detection.record.schemas import Prediction
 
 
 @access.needs("view")

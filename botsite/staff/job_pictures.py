@@ -13,7 +13,8 @@ from django.utils.http import quote_etag
 from django.views.decorators.http import require_GET
 
 from botsite.staff import access
-from detection import images, thumbnails
+from detection.picture import thumbnails
+from detection.record import images
 
 # Its sender may have everything deleted.
 _KEPT = "private, no-cache"

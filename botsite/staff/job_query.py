@@ -1,5 +1,7 @@
 """Query jobs a page at a time, newest first, by index: at most two queries for any page, and never a scan.
 
+What was refused is told from what failed by reasons, which no index has: a hundred of them are read at once.
+
 What takes all that match, however many, walks on in the same way; what counts them stops counting at some point.
 
 Pages have no numbers: a cursor names the job a page continues from, and the direction. It is signed together with the
@@ -14,8 +16,8 @@ from django.conf import settings
 from django.core import signing
 
 from botsite import aws
-from botsite.staff.job_filters import Filters
-from detection import items
+from botsite.staff.job_filters import Filters, State
+from detection.record import items, queries
 
 PAGE_LENGTH = 50
 # A filter without an index is applied to what is read here: a page may then be short, but never expensive.
@@ -83,10 +85,11 @@ def walk(filters: Filters, *, oldest_first: bool = False, start: Key | None = No
 
 
 def count(filters: Filters) -> Count:
-    """Count the jobs that match, up to some thousands: ten queries at most."""
+    """Count the jobs that match, up to some thousands: ten queries at most, and the reasons of what they find."""
     number, start = 0, None
+    select = {} if filters.by_reason else {"Select": "COUNT"}
     for _ in range(_COUNTS_AT_MOST):
-        answer = _query(filters, False, start, _COUNTED_AT_ONCE, Select="COUNT")
+        answer = _query(filters, False, start, _COUNTED_AT_ONCE, **select)
         number += answer["Count"]
         if not (last := answer.get("LastEvaluatedKey")):
             return Count(number, exact=True)
@@ -121,6 +124,10 @@ def _query(filters: Filters, backwards: bool, start: Key | None, limit: int, **m
         **({"ExclusiveStartKey": start | filters.partition} if start else {}),
         **more,
     )
+    if filters.by_reason:
+        found, refused = queries.with_reasons(answer["Items"]), filters.status is State.REFUSED
+        answer["Items"] = [item for item in found if items.refused(item) is refused]
+        answer["Count"] = len(answer["Items"])
     return answer
 
 

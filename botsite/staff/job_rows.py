@@ -13,8 +13,8 @@ from django.urls import reverse
 
 from botsite.bot.words.found import counts
 from botsite.staff.job_filters import State
-from detection import feedback, items, queries, refusals, timeline, times
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import feedback, items, queries, reasons, timeline, times
+from detection.record.schemas import Delivery, Prediction, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _address(page: str, row: items.Row) -> str:
 def _line(row: items.Row, prediction: Prediction | None) -> Line:
     address = _address("change", row)
     if prediction is None:
-        word = State.REFUSED if row.status == State.FAILED and refusals.refused(row.error) else row.status
+        word = State.REFUSED if row.status == State.FAILED and reasons.of(row.error).refused else row.status
         return Line(
             row.prediction_id, address, row.created_at, word, row.delivery, False, "", row.error, row.chat_id,
             None, row.attempts, row.inference_ms,

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from detection import queries, sweep
-from detection.dead_letters import DeadLetter
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import queries
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.work import sweep
+from detection.work.dead_letters import DeadLetter
 
 _NOT_A_JOB = "Not a job of this service."
 _TOLD = {

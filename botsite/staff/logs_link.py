@@ -7,7 +7,7 @@ from urllib.parse import quote
 from django.conf import settings
 
 from botsite import roles
-from detection.schemas import Prediction
+from detection.record.schemas import Prediction
 
 QUERY = 'fields @timestamp, level, event, @message | filter prediction_id = "{}" | sort @timestamp'
 _BEFORE, _AFTER = timedelta(minutes=1), timedelta(days=1)

@@ -7,7 +7,7 @@ from botsite import roles
 from botsite.staff import logs_link
 from botsite.staff.sources import Snapshot
 from botsite.staff.tiles import Cell, Row, Table, Tile, count, span
-from detection.reports import UNCHANGED_SECONDS, Report, State
+from detection.work.reports import UNCHANGED_SECONDS, Report, State
 from metrics.cloudwatch import Group, Instance
 
 # Two reports in a row are missing.

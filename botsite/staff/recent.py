@@ -15,8 +15,8 @@ from django.conf import settings
 from botsite import aws
 from botsite.staff import slots
 from botsite.staff.slots import Slot
-from detection import items, times
-from detection.schemas import Delivery, Status
+from detection.record import items, queries, times
+from detection.record.schemas import Delivery, Status
 
 _READ_AT_MOST, _FAILURES_AT_MOST = 1000, 500
 # So many slots are estimated together, by so many photos.
@@ -59,6 +59,7 @@ def read(seconds: int = 3600, slot: int = 60, table: str = "") -> Recent:
     since = now - timedelta(seconds=seconds)
     newest, whole = _query(table, (items.KIND, items.PHOTO), since, now, _READ_AT_MOST)
     failures, all_failures = _query(table, ("status", Status.FAILED), since, now, _FAILURES_AT_MOST)
+    failures = queries.with_reasons(failures, table)
     lost, all_lost = _query(table, ("delivery", Delivery.UNDELIVERABLE), since, now, _FAILURES_AT_MOST)
     found = summary(newest, failures, now, seconds, slot)
     if not whole:
@@ -71,7 +72,7 @@ def summary(
 ) -> Recent:
     """Return the summary of items, each newest first."""
     ages = [(now - when).total_seconds() for item in newest if (when := times.parse(item["created_at"]))]
-    refused = sum(map(slots.refused, failures))
+    refused = sum(map(items.refused, failures))
     return Recent(
         seconds=seconds,
         slots=slots.cut(newest, failures, now.timestamp(), seconds, slot),

@@ -15,8 +15,8 @@ from botsite.staff.job_filters import Filters, State
 from botsite.staff.recent import Recent
 from botsite.staff.sources import Snapshot
 from botsite.staff.tiles import Section, Tile, count, of, span, tile
-from detection import timeline
-from detection.schemas import Delivery
+from detection.record import timeline
+from detection.record.schemas import Delivery
 from metrics import backlog
 from metrics.cloudwatch import STALE_AFTER_SECONDS, Group
 from metrics.service import HOURS, Tracked

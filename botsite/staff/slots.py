@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from detection import refusals, timeline, times
-from detection.schemas import Delivery
+from detection.record import items, timeline, times
+from detection.record.schemas import Delivery
 
 Item = Mapping[str, Any]
 # The newest slot has only begun: with less of it, one photo would look like many a minute.
@@ -50,8 +50,8 @@ def cut(found: Sequence[Item], failures: Sequence[Item], now: float, seconds: in
             seconds=min(length, now - number * length),
             photos=len(photos[number]),
             waits=waits(photos[number]),
-            failed=sum(not refused(item) for item in failed[number]),
-            refused=sum(map(refused, failed[number])),
+            failed=sum(not items.refused(item) for item in failed[number]),
+            refused=sum(map(items.refused, failed[number])),
         )
         for number in range(first + 1, last + 1)
     )
@@ -92,11 +92,6 @@ def percentile(slots: Iterable[Slot], percent: float) -> int | None:
         if rest <= 1e-6:
             return milliseconds
     return None
-
-
-def refused(failure: Item) -> bool:
-    """Return whether a failed photo is the file's own fault."""
-    return refusals.refused(str(failure.get("error", "")))
 
 
 def _by_slot(found: Iterable[Item], length: int) -> dict[int, list[Item]]:

@@ -21,8 +21,9 @@ from botsite.staff import recent, time_ranges, waiting
 from botsite.staff.recent import Recent
 from botsite.staff.time_ranges import TimeRange
 from botsite.staff.waiting import Waiting
-from detection import dead_letters, feedback, reports
-from detection.reports import Report
+from detection.record import feedback
+from detection.work import dead_letters, reports
+from detection.work.reports import Report
 from metrics import service
 from metrics.backlog import Depth
 from metrics.cloudwatch import Alarm, Group, ScheduledAction

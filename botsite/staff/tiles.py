@@ -6,7 +6,7 @@ from typing import TypeVar, cast
 
 from botsite.staff.charts import Chart
 from botsite.staff.sources import Reading
-from detection import timeline
+from detection.record import timeline
 
 # As many as fit into a tile on a phone.
 _LARGE_LETTERS = 10

@@ -7,7 +7,7 @@ from botsite.staff import slots
 from botsite.staff.charts import Chart, Frame
 from botsite.staff.slots import Slot
 from botsite.staff.sources import Snapshot
-from detection import timeline
+from detection.record import timeline
 from metrics.cloudwatch import STALE_AFTER_SECONDS
 from metrics.evaluation import Point
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.conf import settings
 
 from botsite import aws
-from detection import times
-from detection.schemas import Delivery, Status
+from detection.record import times
+from detection.record.schemas import Delivery, Status
 
 # An index is ordered by creation: a retried photo, which has waited only since then, is among the first.
 _LOOKED_AT = 20

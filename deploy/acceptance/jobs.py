@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from botsite import celery
 from deploy.loadtest import send
 from deploy.loadtest.plan import Photo
-from detection import jobs, times
-from detection.schemas import Prediction
+from detection.record import times
+from detection.record.schemas import Prediction
+from detection.work import jobs
 
 _FIRST_CHAT = 10**9
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from botsite import aws
 from deploy.doctor.findings import Verdict, failed, ok, unknown, warning
 from deploy.service import Service
-from detection import callback
+from detection.work import callback
 
 # A Date header has whole seconds, and the answer takes some time to arrive.
 _EXACT_SECONDS = 5

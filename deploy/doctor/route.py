@@ -4,7 +4,7 @@ import urllib3
 
 from deploy.doctor.findings import Verdict, failed, ok
 from deploy.service import Service
-from detection import callback
+from detection.work import callback
 
 # Not a prediction's id, which is hexadecimal: a correctly signed call gets 404.
 _NOBODY = "doctor"

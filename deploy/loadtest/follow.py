@@ -14,7 +14,7 @@ from deploy import interrupts
 from deploy.loadtest.gauges import Gauges, Point, Sample
 from deploy.loadtest.plan import LoadTestError, Options, Photo
 from deploy.loadtest.send import pause
-from detection import queries
+from detection.record import queries
 
 # The items hold the times of the answers: looking less often makes no latency longer.
 _LOOK_SECONDS = 1.0

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from detection.schemas import Delivery, Prediction, Status
+from detection.record.schemas import Delivery, Prediction, Status
 from metrics.backlog import BadSetting
 from metrics.simulator import arrivals
 

@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from botsite.bot.telegram import rate_limit
+from botsite import rate_limit
 from deploy.loadtest.follow import Run
 from deploy.loadtest.plan import Photo
 

@@ -24,7 +24,7 @@ from botsite.bot.incoming import receive, updates
 from botsite.bot.telegram import api, client
 from botsite.bot.telegram.errors import TelegramError
 from deploy.loadtest.plan import LoadTestError, Photo
-from detection import image_headers
+from detection.picture import image_headers
 
 # Each becomes a message in one of the operator's chats: a load test needs variety, not a library.
 MOST_PICTURES = 20

@@ -23,7 +23,7 @@ from deploy.loadtest.report import Report
 from deploy.loadtest.screen import Screen
 from deploy.loadtest.send import Sender
 from deploy.service import Service
-from detection import queries
+from detection.record import queries
 
 _MOST_CHATS = 1000
 _NEEDS = ("PREDICTIONS_TABLE", "JOBS_QUEUE_URL", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET")

@@ -15,7 +15,7 @@ from deploy.local.scaled_stack import TIME_SCALE, ScaledStack
 from deploy.local.screen import Screen
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramUser
-from detection import predictions, queries
+from detection.record import predictions, queries
 
 CHAT_ID = 42  # The chat page shows this person's chat unless told otherwise.
 # A chat for guests' pictures.

@@ -17,8 +17,7 @@ from pathlib import Path
 import httpx
 from django.conf import settings
 
-from botsite import aws, logs, secret_store
-from botsite.bot.words import language
+from botsite import aws, language, logs, secret_store
 from botsite.roles import METRIC_STREAMER, YOLO5
 from deploy import provision
 from deploy.certificates import self_signed

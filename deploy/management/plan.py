@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-from botsite.bot.telegram import rate_limit
+from botsite import rate_limit
 from deploy import costs, forecast, provision
 from deploy.cfn.template import Template
 from deploy.management.base import change_table, cost_table

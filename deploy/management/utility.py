@@ -12,7 +12,20 @@ from django.core.management.base import BaseCommand
 
 OURS = ("botsite", "detection", "metrics", "deploy")
 LISTED = {
-    "Every day": ["status", "doctor", "logs", "trace", "cost", "dlq", "pause", "resume", "scale", "exec", "rollback"],
+    "Every day": [
+        "status",
+        "doctor",
+        "logs",
+        "trace",
+        "audit",
+        "cost",
+        "dlq",
+        "pause",
+        "resume",
+        "scale",
+        "exec",
+        "rollback",
+    ],
     "Set up": ["provision", "set_webhook", "bake_ami", "rotate", "acceptance", "teardown"],
     "On this machine": ["demo", "poll", "version"],
     "Measure": ["loadtest", "simulate_scaling"],

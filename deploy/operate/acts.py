@@ -12,7 +12,7 @@ from botsite import aws, counters
 from botsite.roles import POLYBOT
 from deploy.operate.shell import sessions
 from deploy.service import Service
-from detection import times
+from detection.record import times
 
 
 def record(service: Service, operation: str, **fields: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from botsite import aws, pause
 from deploy.operate.seen import Line, Mark, Seen
 from deploy.service import Service
-from detection import times
-from detection.schemas import Status
+from detection.record import times
+from detection.record.schemas import Status
 from metrics import cloudwatch
 
 

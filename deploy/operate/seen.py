@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from detection import timeline
+from detection.record import timeline
 
 _NOT_KNOWN = "not_known"
 

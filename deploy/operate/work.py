@@ -3,7 +3,7 @@
 from botsite.staff import recent, waiting
 from deploy.operate.seen import Line, Mark, Seen, bad_if, count
 from deploy.service import Service
-from detection import timeline
+from detection.record import timeline
 from metrics import cloudwatch
 
 _SECONDS = 3600

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from botocore.exceptions import ClientError
 from django.conf import settings
 
-from botsite import aws, logs
+from botsite import aws, language, logs
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import language
 from deploy.certificates import acm
 from deploy.cfn.cloudformation import Stack, StackError
 from deploy.service import Service

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from telegram import Bot
 
-from botsite import logs
-from botsite.bot.words import language, replies
-from botsite.bot.words.language import gettext, speaking
+from botsite import language, logs
+from botsite.bot.words import replies
+from botsite.language import gettext, speaking
 from deploy import background
 from deploy.webhook import bot_api
 

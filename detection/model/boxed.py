@@ -1,15 +1,15 @@
-"""What goes into the work on a photo, and what comes out of it."""
+"""Describe what is wanted of a photo, and what the model made of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detection.model.detector import FLOOR
-from detection.schemas import EVERYTHING, Detection, Options
+from detection.record.schemas import EVERYTHING, Detection, Options
 
 
 @dataclass(frozen=True, slots=True)
 class Boxed:
-    """What is shown of one photo, what else is possible, what was made of the options, and the picture as JPEG.
+    """One photo's result: the objects shown, all candidates, the options as understood, and the picture as JPEG.
 
     `classes` are the numbers of the model's classes by label; `copy` is the photo as a JPEG that sites decode, if it is
     no such JPEG itself. `full` is the picture at the photo's full resolution, if that is asked for; `shrunk` is whether
@@ -30,7 +30,7 @@ class Boxed:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is wanted of a photo: how it is shown, whether at full resolution, too, and from which confidence on.
+    """How to show a photo, whether at full resolution too, and the least confidence of its candidates.
 
     `language` is that of its sender ("de"), whose names of classes are understood.
     """

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from detection.model import weights
 from detection.model.detector import FLOOR
-from detection.schemas import LEAST, Detection
+from detection.record.schemas import LEAST, Detection
 
 
 class Loaded:
@@ -33,7 +33,7 @@ class Loaded:
 
 
 def runs(path: Path) -> bool:
-    """Return True: what else there is, ultralytics may know."""
+    """Return True: ultralytics may know whatever the other families don't."""
     return True
 
 

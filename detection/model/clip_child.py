@@ -30,7 +30,7 @@ class Clip:
     """A clip, and which quarter of it is wanted. Width and height are as stored, in pixels."""
 
     def __init__(self, data: bytes, quarter: int) -> None:
-        """Read the header. Raise Refused for what is no clip, or has no picture."""
+        """Read the header. Raise Refused if it is not a clip, or has no picture."""
         form = _FORMATS.get(data[4:8]) or _FORMATS.get(data[:4])
         if form is None:
             raise _child["Refused"](_child["NO_IMAGE"])
@@ -55,7 +55,7 @@ class Clip:
         return getattr(image, turn)() if turn else image
 
     def _frame(self) -> Any:
-        """Return the first frame from the wanted time on, else the last one before it."""
+        """Return the first frame at or after the wanted time, or the last one before it."""
         times = self._times()
         wanted = times[0] + (times[-1] - times[0]) * self._quarter // QUARTERS
         self._container.seek(wanted, stream=self._stream, backward=True)

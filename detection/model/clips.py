@@ -7,18 +7,18 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from detection import sentences
-from detection.image_headers import UnreadableImage
 from detection.model.boxed import Boxed
 from detection.model.decoding import CLIPS
 from detection.model.detector import BOXES_AT_MOST
-from detection.schemas import FRAMES_AT_MOST, Detection
+from detection.picture.image_headers import UnreadableImage
+from detection.record.schemas import FRAMES_AT_MOST, Detection
+from detection.record.sentences import Code
 
 log = structlog.get_logger()
 
 
 def frames(clip: bytes | bytearray) -> Generator[NDArray[np.uint8], None, None]:
-    """Yield the frames at the quarters of a clip; those that are the same count once.
+    """Yield the frames at the quarters of a clip, without repeating identical ones.
 
     Close it. Raise UnreadableImage if not even the first can be read.
     """
@@ -52,7 +52,7 @@ def together(frames: Sequence[Boxed]) -> Boxed:
 
 
 def most_at_once(frames: Sequence[Sequence[Detection]]) -> list[Detection]:
-    """Return, of each class, the boxes of the frame that has most of it; no more than one photo can have.
+    """Return for each class the boxes of the frame with most of them; in all, no more than a photo can have.
 
     A dog that is in all frames is one dog.
     """
@@ -74,5 +74,4 @@ def _more(boxes: Sequence[Detection], others: Sequence[Detection]) -> bool:
 
 def _about_clip(error: UnreadableImage) -> UnreadableImage:
     """Return the error with a sentence about clips, unless it is about their size."""
-    about_images = (sentences.NO_IMAGE, sentences.DAMAGED, sentences.TOO_MUCH)
-    return UnreadableImage(sentences.NO_CLIP) if str(error) in about_images else error
+    return error if error.reason.code is Code.TOO_MANY_PIXELS else UnreadableImage(Code.NO_CLIP)

@@ -42,7 +42,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Refused(Exception):
-    """An image that is not decoded; holds the reply."""
+    """The image isn't decoded; carries the reply that says why."""
 
     def __init__(self, code: int, width: int = 0, height: int = 0) -> None:
         super().__init__(code)

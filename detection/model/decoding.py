@@ -25,8 +25,8 @@ import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
-from detection import sentences
-from detection.image_headers import UnreadableImage, too_many_pixels
+from detection.picture.image_headers import UnreadableImage, too_many_pixels
+from detection.record.sentences import Code
 
 log = structlog.get_logger()
 
@@ -120,7 +120,7 @@ class Decoder:
             yield reply
         except _Lost as lost:
             log.warning("decoder_lost", reason=str(lost), photo_bytes=len(photo))
-            raise UnreadableImage(sentences.TOO_MUCH) from lost
+            raise UnreadableImage(Code.TOO_MUCH) from lost
         finally:
             if self._child and (self._child.busy or self._child.resident > _IDLE_BYTES):
                 self._child.end()
@@ -137,7 +137,7 @@ class Decoder:
         if reply.code == _TOO_MANY_PIXELS:
             raise too_many_pixels(reply.width, reply.height)
         if reply.code != _DECODED:
-            raise UnreadableImage(sentences.NO_IMAGE if reply.code == _NO_IMAGE else sentences.DAMAGED)
+            raise UnreadableImage(Code.NO_IMAGE if reply.code == _NO_IMAGE else Code.DAMAGED)
         if not (0 < reply.width <= side and 0 < reply.height <= side):
             raise _Lost(f"it replied {reply.width} x {reply.height} pixels")
 
@@ -252,7 +252,7 @@ class _Child:
 
 
 class _Reply:
-    """What the child says of an image. The pixels of a decoded one are read from it, once."""
+    """The child's reply about an image; the pixels of a decoded one can be read once."""
 
     def __init__(self, child: _Child, deadline: float, code: int, width: int, height: int) -> None:
         self._child, self._deadline = child, deadline

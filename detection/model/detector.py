@@ -1,6 +1,6 @@
-"""What the worker asks of a model, whichever family it is of.
+"""Define what the worker needs from a model of any family.
 
-A family is a module that says which models it runs, and loads them (yolo.py names the families).
+A family is a module that recognises the models it can run, and loads them (yolo.py lists the families).
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.schemas import Detection
+from detection.record.schemas import Detection
 
 # Least confidence of what is found: most of it is not shown, but somebody may ask for it.
 FLOOR = 0.1

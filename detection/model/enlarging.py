@@ -1,4 +1,4 @@
-"""Draw an answer again at its photo's full resolution, as far as that can be."""
+"""Draw an answer again at its photo's full resolution, or as near to it as possible."""
 
 from dataclasses import replace
 
@@ -6,11 +6,11 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from detection.image_headers import UnreadableImage
 from detection.model import decoding
 from detection.model.boxed import Boxed
 from detection.model.decoding import DECODER
 from detection.picture import full_size, pixels
+from detection.picture.image_headers import UnreadableImage
 from detection.picture.render import Scene
 from detection.picture.strips import TooLarge
 

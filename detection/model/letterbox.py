@@ -36,7 +36,7 @@ class Placement:
 
 
 def shapes(square: int) -> list[Size]:
-    """Return the shapes worth having of a model that takes any: 4:3 in both directions, and the square for the rest.
+    """Return the input shapes to compile for a model that takes any: 4:3 in both directions, and a square for the rest.
 
     Each takes 50 to 70 MB once it is compiled. Those of 16:9 would save such photos another 17 % of the CPU, and leave
     the decoder too little of a small machine's memory.

@@ -1,4 +1,4 @@
-"""Run a detector that ultralytics exported to OpenVINO, or that says the same of itself, with OpenVINO alone.
+"""Run a detector exported to OpenVINO by ultralytics, or with the same metadata, with OpenVINO alone.
 
 That is: RGB from 0 to 1 goes in, boxes in pixels with a score for each label come out, overlapping ones among them. It
 finds the same boxes as `YOLO(folder).predict` with three quarters of its CPU and 270 MB less: ultralytics runs one
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from detection.model import compiling
 from detection.model.detector import BOXES_AT_MOST, FLOOR
 from detection.model.letterbox import Placement, Size, choose, letterbox, shapes
-from detection.schemas import LEAST, Detection
+from detection.record.schemas import LEAST, Detection
 
 # IoU above which two boxes are one object: ultralytics' default for `predict`.
 OVERLAP = 0.7
@@ -111,7 +111,7 @@ def sizes_of(folder: Path) -> list[Size]:
 
 
 def _about(folder: Path) -> Any:
-    """Return what the export says of itself."""
+    """Return the export's metadata."""
     return yaml.safe_load((folder / "metadata.yaml").read_text())
 
 

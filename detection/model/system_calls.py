@@ -51,7 +51,7 @@ class _Program(ctypes.Structure):
 
 
 def give_up(libc: ctypes.CDLL) -> None:
-    """Do so for all threads of this process, for good. On a machine with other numbers nothing is given up."""
+    """Install the filter for all threads of this process, for good; do nothing on an unknown architecture."""
     numbers = _MACHINES.get(os.uname().machine)
     if numbers is None:
         return

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class FairThreads:
-    """Some threads. Next is the work of the chat with the least work before it; among equals, the oldest."""
+    """A thread pool that serves the least-served chat first; ties go to the oldest work."""
 
     def __init__(self, number: int, name: str) -> None:
         self._waiting: PriorityQueue[tuple[int, int, Future[Any], Callable[[], Any]]] = PriorityQueue()

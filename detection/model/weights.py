@@ -28,7 +28,7 @@ _NEEDS_PYTORCH = (
 
 
 class WeightsMissing(Exception):
-    """There are no such weights, and they cannot be fetched; the text says what to do."""
+    """The weights are missing and cannot be fetched; the text says what to do."""
 
 
 class WeightsRefused(WeightsMissing):
@@ -75,7 +75,7 @@ def core() -> Any:
 
 
 def check(name: str) -> None:
-    """Raise WeightsMissing if `name` is the path of nothing, or a `.pt` file that can't be exported here.
+    """Raise WeightsMissing if the path `name` doesn't exist, or is a `.pt` file that can't be exported here.
 
     A `.pt` file without a folder may be fetched yet.
     """

@@ -1,4 +1,4 @@
-"""Run the model: `load` once per process, then `box` photos. Whose model it is, its family knows (detector.py)."""
+"""Run the model: `load` it once per process, then `box` photos. Its family (detector.py) knows its format."""
 
 import ctypes
 import sys
@@ -12,8 +12,7 @@ import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
-from detection import choosing, large_files
-from detection.model import by_ultralytics, clips, openvino, weights
+from detection.model import by_ultralytics, clips, large_files, openvino, weights
 from detection.model.boxed import PLAIN, Boxed, Wanted
 from detection.model.decoding import DECODER
 from detection.model.detector import Detector, Family
@@ -21,7 +20,8 @@ from detection.model.enlarging import enlarged
 from detection.model.threads import FairThreads
 from detection.picture import blur, pixels, render
 from detection.picture.render import Scene
-from detection.schemas import PERSON
+from detection.record import choosing
+from detection.record.schemas import PERSON
 
 log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from botsite.bot.words import language
+from botsite import language
 from detection.model import weights
 
 # From this confidence on, what it finds is shown, unless somebody asks for another.

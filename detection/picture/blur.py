@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.schemas import Detection
+from detection.record.schemas import Detection
 
 # (height, width, 3).
 Pixels = NDArray[np.uint8]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from detection.picture import palette, text
 from detection.picture.layout import Entry, Label, Layout, Scale, lay_out
 from detection.picture.palette import Colour
-from detection.schemas import Detection
+from detection.record.schemas import Detection
 
 # (height, width, 3) of blue, green and red.
 Pixels = NDArray[np.uint8]

@@ -7,7 +7,7 @@ from detection.picture import draw as drawing
 from detection.picture.blur import Block
 from detection.picture.render import Scene
 from detection.picture.strips import ROWS, Rows, Writer
-from detection.schemas import PERSON, Detection, Options
+from detection.record.schemas import PERSON, Detection, Options
 
 # Telegram takes files of 50 MB from bots.
 AT_MOST_BYTES = 49_000_000

@@ -8,7 +8,7 @@ import numpy as np
 
 from detection.picture import labels, palette, text
 from detection.picture.palette import Colour
-from detection.schemas import Detection
+from detection.record.schemas import Detection
 
 # Room around a label's words, in CSS pixels of a phone.
 _PADDING = 2
@@ -105,7 +105,7 @@ def _numbers(places: Sequence[labels.Place | None], detections: Sequence[Detecti
 def _legend(
     detections: Sequence[Detection], numbers: Mapping[int, int], nameless: Mapping[str, int]
 ) -> list[tuple[str, str]]:
-    """Return labels with what the legend says of them: their numbers, and how many of them have none."""
+    """Return each label with its legend: the numbers of its objects, and how many have no number."""
     shown: dict[str, list[int]] = {label: [] for label in sorted(nameless)}
     for index, number in sorted(numbers.items(), key=lambda entry: entry[1]):
         shown.setdefault(detections[index].label, []).append(number)

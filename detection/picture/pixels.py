@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from detection import thumbnails
+from detection.picture import thumbnails
 
 # Telegram shows photos at 1280 pixels, and the model sees them at 640. A JPEG can be decoded at 1/2, 1/4 or 1/8 of
 # its size in a fraction of the time and memory, so larger ones are, to no less than this (longer side, pixels).

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.picture import blur, draw, pixels
-from detection.schemas import EVERYTHING, PERSON, Detection, Options
+from detection.record.schemas import EVERYTHING, PERSON, Detection, Options
 
 # Telegram scales photos to this many pixels on the longer side; drawing a larger one would be wasted.
 DRAWN_SIDE = 1280

@@ -21,7 +21,7 @@ from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import registration
-from detection import images, predictions
+from detection.record import images, predictions
 from metrics import cloudwatch
 from tests.support import emulators
 from tests.support.recorded_aws import Answer, Cloud, taken_for_aws

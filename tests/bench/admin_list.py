@@ -117,8 +117,8 @@ def _fill(count: int) -> None:
     from django.conf import settings
 
     from botsite import aws
-    from detection import items
-    from detection.schemas import Delivery, Detection, Prediction, Status
+    from detection.record import items
+    from detection.record.schemas import Delivery, Detection, Prediction, Status
 
     newest = datetime.now(UTC)
     times = [newest - timedelta(days=DAYS) * number / count for number in range(count)]

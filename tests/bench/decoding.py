@@ -93,11 +93,11 @@ def _work() -> None:
     import django
 
     django.setup()
-    import detection.tasks  # noqa: F401 - what a worker imports.
-    from detection.image_headers import UnreadableImage
+    import detection.work.tasks  # noqa: F401 - what a worker imports.
     from detection.model import yolo
     from detection.model.decoding import DECODER
     from detection.picture import pixels
+    from detection.picture.image_headers import UnreadableImage
 
     def cpu() -> float:
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)

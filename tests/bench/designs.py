@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from detection import predictions
-from detection.schemas import Prediction
+from detection.record import predictions
+from detection.record.schemas import Prediction
 
 Job = dict[str, Any]  # prediction_id, image_key, chat_id
 

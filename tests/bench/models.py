@@ -22,7 +22,7 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from detection.model.detector import Detector
-    from detection.schemas import Detection
+    from detection.record.schemas import Detection
 
 _ROUNDS = 9
 _ENDINGS = (".jpg", ".jpeg", ".png")
@@ -60,7 +60,7 @@ def say_cpu(models: Mapping[str, "Detector"], photos: Photos) -> None:
 
 def say_answers(model: "Detector", photos: Photos) -> None:
     """Print what a model says of each photo, by how sure it is."""
-    from detection.schemas import SURE
+    from detection.record.schemas import SURE
 
     levels = (SURE, model.confidence, 0.25)
     sys.stdout.write(f"\nsure from {SURE}, perhaps from {model.confidence}, possible from {levels[-1]}\n{_HEAD}")
@@ -80,7 +80,7 @@ def _told(boxes: list["Detection"]) -> str:
 
 def say_lost(reference: "Detector", other: "Detector", photos: Photos) -> None:
     """Print the share of the reference's sure boxes that the other finds, and the rest one by one."""
-    from detection.schemas import SURE
+    from detection.record.schemas import SURE
     from tests.support.overlap import among
 
     pairs = [

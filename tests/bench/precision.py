@@ -37,10 +37,10 @@ def main(folders: list[Path]) -> None:
 
 def _cpu_ms(folder: Path) -> float:
     from deploy.local import sample
-    from detection.choosing import choose
     from detection.model import openvino
     from detection.picture import pixels, render
-    from detection.schemas import EVERYTHING
+    from detection.record.choosing import choose
+    from detection.record.schemas import EVERYTHING
 
     export = openvino.load(folder)
     photo = sample.bus()

@@ -17,7 +17,7 @@ from django.conf import settings
 from botsite import aws
 from deploy.local.processes import Child, Children, free_port, listening
 from deploy.local.stack import LocalStack
-from detection import images
+from detection.record import images
 from tests.bench import latency, meter, receiver
 from tests.bench.designs import Design, Job, Setting
 from tests.bench.receiver import Calls

@@ -29,7 +29,7 @@ from deploy.local.telegram.client import BotCall, TelegramControl, TelegramUser
 
 if TYPE_CHECKING:
     from deploy.local.stack import LocalStack
-    from detection.schemas import Prediction
+    from detection.record.schemas import Prediction
 
 FOLDER = Path(__file__).resolve().parents[2] / "var" / "bench"
 _STORERS = 8
@@ -128,7 +128,7 @@ def _store(stack: "LocalStack", chats: Sequence[int], each: int, jpeg: bytes) ->
 
 def _send_jobs(finished: Sequence["Prediction"]) -> None:
     """Send the jobs, and wait until the worker has done them."""
-    from detection import jobs
+    from detection.work import jobs
     from tests.chaos import queues
 
     with ThreadPoolExecutor(_STORERS) as senders:
@@ -139,7 +139,7 @@ def _send_jobs(finished: Sequence["Prediction"]) -> None:
 
 def _waits(control: TelegramControl, strangers: Sequence["Prediction"]) -> list[float]:
     """Send strangers' jobs, two a second; return how long each waited for the answer."""
-    from detection import jobs
+    from detection.work import jobs
 
     sent: dict[int, float] = {}
     for one in strangers:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from deploy.local.processes import listening
-from detection import callback
+from detection.work import callback
 from tests.chaos.cells import Cell, Scene, judge, wait_for
 from tests.chaos.crowd import Crowd
 from tests.chaos.steady import p95, photos

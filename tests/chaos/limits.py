@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from botsite.bot.telegram import rate_limit
+from botsite import rate_limit
 from deploy.local.telegram.client import TelegramUser
 from tests.chaos.cells import Cell, Scene, judge
 from tests.chaos.crowd import Crowd

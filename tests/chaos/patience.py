@@ -81,9 +81,11 @@ def _shorten_celery() -> None:
 def _shorten_steps() -> None:
     import urllib3
 
+    from botsite import rate_limit
     from botsite.bot.answers import answer, deliver, waiting
-    from botsite.bot.telegram import client, edits, rate_limit
-    from detection import callback, dead_letters, deliveries, jobs, predictions, sweep, tasks, termination
+    from botsite.bot.telegram import client, edits
+    from detection.record import deliveries, predictions
+    from detection.work import callback, dead_letters, jobs, sweep, tasks, termination
 
     waiting._ROUND_SECONDS, edits._EDIT_AFTER_SECONDS = 0.5, 0.3
     answer._NOTIFY_AFTER = NOTIFY_AFTER

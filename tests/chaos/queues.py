@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from django.conf import settings
 
 from botsite import aws
-from detection import dead_letters
+from detection.work import dead_letters
 
 _BATCH = 10
 

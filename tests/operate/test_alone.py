@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import queries
+from detection.record import queries
 from tests.support import letters, operating, turn
 from tests.support.processes import free_port, wait_until
 

@@ -20,7 +20,7 @@ from deploy.local.telegram.client import TelegramUser
 from deploy.operate.logs import entries, files
 from deploy.operate.logs.entries import Entry, Source, Wanted
 from deploy.operate.logs.files import FileLogs
-from detection import queries
+from detection.record import queries
 from tests.support.processes import wait_until
 from tests.support.provisioning import run
 

@@ -20,7 +20,7 @@ from deploy.local.telegram.client import TelegramControl
 from deploy.operate import sites
 from deploy.service import Service
 from metrics.backlog import BACKLOG
-from tests.support import recorded_aws
+from tests.support import emulators, recorded_aws
 from tests.support.deployed import statuses
 from tests.support.emulators import TOKEN
 from tests.support.provisioning import run_provision
@@ -88,7 +88,8 @@ def publish(emulator: str, group: str) -> None:
         "MetricData.member.1.StorageResolution": "1",
         **{f"MetricData.member.1.Dimensions.member.1.{key}": value for key, value in dimensions.items()},
     }
-    who = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/monitoring/aws4_request, SignedHeaders=host, Signature=x"
+    scope = f"{emulators.account()}/20260101/us-east-1/monitoring/aws4_request"
+    who = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=x"
     httpx.post(emulator, data=parts, headers={"Authorization": who}).raise_for_status()
 
 

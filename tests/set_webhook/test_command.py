@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from botsite import aws
-from botsite.bot.words import language, replies
+from botsite import aws, language
+from botsite.bot.words import replies
 from deploy.certificates import acm
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service

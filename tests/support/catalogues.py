@@ -16,8 +16,8 @@ from pathlib import Path
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from botsite.bot.words import language
-from detection import sentences
+from botsite import language
+from detection.record.sentences import Code
 
 TEMPLATE = language.LOCALES / "bot.pot"
 TRANSLATED = tuple(code for code in language.NAMES if code != language.ENGLISH)
@@ -37,8 +37,9 @@ Texts = Mapping[Message, tuple[str, ...]]
 def messages() -> list[Message]:
     """Return each text of the bot, with its plural if it has one."""
     bot = Path(language.__file__).parents[1]
-    files = [*sorted(bot.rglob("*.py"), key=lambda file: file.name), Path(sentences.__file__)]
+    files = sorted(bot.rglob("*.py"), key=lambda file: file.name)
     found = [message for file in files for message in _marked(ast.parse(file.read_text()))]
+    found += [(code.value,) for code in Code if code is not Code.WORDS]
     names = [(language.singular(label), language.plural(label)) for label in language.NAMED]
     return [*dict.fromkeys(found), *names, *((language.one(label),) for label in language.NAMED)]
 

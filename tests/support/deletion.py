@@ -8,13 +8,13 @@ from typing import Any
 
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, rate_limit
 from botsite.bot.incoming import limits
-from botsite.bot.telegram import rate_limit
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import dead_letters, predictions, sweep, times
-from detection.deletions import Person
+from detection.record import predictions, times
+from detection.record.deletions import Person
+from detection.work import dead_letters, sweep
 from tests.support.processes import wait_until
 
 LONG_AGO = timedelta(minutes=-10)

@@ -7,7 +7,7 @@ from typing import Any
 from detection.model.detector import FLOOR
 from detection.model.threads import FairThreads
 from detection.model.yolo import Model
-from detection.schemas import LEAST, Detection
+from detection.record.schemas import LEAST, Detection
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from uuid import uuid4
 
-from detection import images, predictions
-from detection.schemas import Detection, Prediction
+from detection.record import images, predictions
+from detection.record.schemas import Detection, Prediction
 
 _BUS = Detection("bus", 0.9, 0.5, 0.5, 0.2, 0.2)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from detection import predictions, queries
+from detection.record import predictions, queries
 from tests.support import letters, operating
 
 PAGE = Path(__file__).parents[2] / "docs" / "incidents.md"

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import uuid4
 
 from botsite import aws
-from detection import dead_letters
-from detection.schemas import Prediction
+from detection.record.schemas import Prediction
+from detection.work import dead_letters
 
 
 def bury(prediction: Prediction) -> str:

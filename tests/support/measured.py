@@ -4,8 +4,8 @@ from itertools import count
 from typing import Any
 
 from botsite import aws
-from detection import items
-from detection.schemas import Prediction, Status
+from detection.record import items
+from detection.record.schemas import Prediction, Status
 
 _numbers = count()
 

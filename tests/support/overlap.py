@@ -1,6 +1,6 @@
 """How far two boxes are the same."""
 
-from detection.schemas import Detection
+from detection.record.schemas import Detection
 
 
 def iou(one: Detection, other: Detection) -> float:

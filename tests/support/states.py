@@ -1,7 +1,7 @@
 """Bring a prediction into a state by the steps that the service takes there."""
 
-from detection import deliveries
-from detection.schemas import Delivery, Prediction
+from detection.record import deliveries
+from detection.record.schemas import Delivery, Prediction
 
 
 def deliver(prediction_id: str) -> Prediction:

@@ -10,13 +10,13 @@ from uuid import uuid4
 
 import httpx
 
-from botsite import aws
-from botsite.bot.telegram import rate_limit
+from botsite import aws, rate_limit
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening, wait_until
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
-from detection import callback, predictions
-from detection.schemas import Prediction
+from detection.record import predictions
+from detection.record.schemas import Prediction
+from detection.work import callback
 from tests.support import new_updates
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
-from detection import task_lease
+from detection.work import task_lease
 from tests.support.processes import wait_until
 
 

@@ -10,7 +10,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 
 from botsite import celery
-from detection import termination
+from detection.work import termination
 
 _options = celery.app.conf.broker_transport_options
 # A worker that ends waits for its long poll.

@@ -24,29 +24,18 @@ import httpx
 import structlog
 from django.conf import settings
 
-from botsite import aws, celery, health, pause, secret_store
+from botsite import aws, celery, health, pause, rate_limit, secret_store
 from botsite.bot.incoming import limits
-from botsite.bot.telegram import client, rate_limit
+from botsite.bot.telegram import client
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
 from botsite.staff import job_query, job_rows, recent, waiting
 from botsite.staff.job_filters import Filters, State
 from deploy.local.processes import wait_until
-from detection import (
-    dead_letters,
-    deletions,
-    deliveries,
-    images,
-    jobs,
-    known_classes,
-    operations,
-    predictions,
-    reports,
-    sweep,
-    termination,
-)
-from detection.schemas import Delivery, Detection, Prediction
+from detection.record import deletions, deliveries, images, known_classes, predictions, reasons
+from detection.record.schemas import Delivery, Detection, Prediction
+from detection.work import dead_letters, erasure, jobs, operations, reports, sweep, termination
 from metrics import service, tasks, wait
 
 # Warnings about the work itself, which is as it should be here.
@@ -152,7 +141,7 @@ def deliver_result() -> None:
     """Do what `/results` does, and what follows if the chat is closed to the bot."""
     identity = uuid4().hex
     predictions.create(Prediction(identity, CHAT_ID, 1, f"photos/{identity}"))
-    predictions.fail(identity, "a sentence")
+    predictions.fail(identity, reasons.of("a sentence"))
     leased = deliveries.claim(identity).prediction
     images.get("results/seeded.jpg")
     assert leased
@@ -171,7 +160,7 @@ def delete_everything() -> None:
     assert taken
     # The emulator's short poll finds everything.
     dead_letters.WAIT_SECONDS = 0
-    list(deletions.delete_all(replace(taken, again=True)))
+    list(erasure.delete_all(replace(taken, again=True)))
     assert not images.exists(f"photos/{identity}")
     deletions.note_told(taken)
     rate_limit.forget_chat(person.chat_id)

@@ -16,7 +16,7 @@ from botsite import aws
 from deploy.local import sample
 from deploy.local.processes import wait_until
 from detection.model import weights
-from detection.schemas import Delivery
+from detection.record.schemas import Delivery
 from tests.upgrade import release
 from tests.upgrade.people import People
 from tests.upgrade.stack import UpgradedStack

@@ -1,8 +1,8 @@
 """Answer an album: its boxed photos come back together, once, as a reply to the first of them.
 
 Each worker that has finished a photo asks for the answer. It is sent when all photos are finished and no other has come
-for a moment (detection/albums.py); then it is settled which of them are in it. What failed, or is of another form than
-most, is answered alone, and so is each photo if Telegram does not take them together.
+for a moment (detection/record/albums.py); then it is settled which of them are in it. What failed, or is of another
+form than most, is answered alone, and so is each photo if Telegram does not take them together.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from botsite.bot.telegram import api, edits, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
-from detection import albums, deliveries, items, sentences, times
-from detection.albums import Album, Member
-from detection.schemas import Delivery, Options, Prediction
+from detection.record import albums, deliveries, items, times
+from detection.record.albums import Album, Member
+from detection.record.schemas import Delivery, Options, Prediction
 
 log = structlog.get_logger()
 
@@ -197,7 +197,7 @@ async def _pictures(photos: Sequence[Prediction]) -> dict[str, Part]:
 
 async def _say_cancelled(album: Album, first: Prediction, before: float) -> None:
     """Say once that all photos are cancelled: in place of the word on the wait, or as a reply if that is gone."""
-    text = replies.failure(sentences.CANCELLED)
+    text = replies.failure(first.reason)
     try:
         if album.status_message_id:
             await edits.turn_into_text(first.chat_id, album.status_message_id, text, before=before)

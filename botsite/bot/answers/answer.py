@@ -12,15 +12,17 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
+from botsite import language
 from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks
 from botsite.bot.telegram import api, edits, guest_messages
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Keyboard
-from botsite.bot.words import found, language, replies
+from botsite.bot.words import found, replies
 from botsite.threads import in_thread
-from detection import exports, image_headers, images, known_classes, predictions, thumbnails, times
-from detection.schemas import Form, Prediction, Status
+from detection.picture import image_headers, thumbnails
+from detection.record import exports, images, known_classes, predictions, times
+from detection.record.schemas import Form, Prediction, Status
 
 log = structlog.get_logger()
 
@@ -133,7 +135,7 @@ async def photo(prediction: Prediction) -> bytes | None:
 
 async def _compose(prediction: Prediction) -> Answer:
     if prediction.status is Status.FAILED:
-        return Answer(replies.failure(prediction.error))
+        return Answer(replies.failure(prediction.reason))
     caption = await _caption(prediction)
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
@@ -166,7 +168,7 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
         raise TelegramError(f"query {prediction.guest_query_id}: its message isn't known", permanent=True)
     where = prediction.inline_message_id, prediction.chat_id
     if prediction.status is Status.FAILED:
-        await guest_messages.turn_into_text(*where, replies.failure(prediction.error), before)
+        await guest_messages.turn_into_text(*where, replies.failure(prediction.reason), before)
         return
     caption = await _caption(prediction)
     try:

@@ -10,8 +10,8 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite.threads import in_thread
-from detection import items, timeline, times
-from detection.schemas import Prediction
+from detection.record import items, timeline, times
+from detection.record.schemas import Prediction
 
 log = structlog.get_logger()
 

@@ -11,15 +11,15 @@ from typing import Any
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite import in_flight
+from botsite import in_flight, language
 from botsite.bot.answers import albums, answer
 from botsite.bot.answers.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.telegram import api, sending
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import language, replies
+from botsite.bot.words import replies
 from botsite.threads import in_thread
-from detection import deliveries, items, predictions, timeline, times
-from detection.schemas import Delivery, Prediction
+from detection.record import deliveries, items, predictions, timeline, times
+from detection.record.schemas import Delivery, Prediction
 
 log = structlog.get_logger()
 

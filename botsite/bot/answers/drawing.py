@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from botsite.threads import in_thread
-from detection import images
-from detection.schemas import Detection, Options, Prediction
+from detection.record import images
+from detection.record.schemas import Detection, Options, Prediction
 
 if TYPE_CHECKING:
     from detection.picture.pixels import OrdinaryJpeg

@@ -18,17 +18,17 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import in_flight
+from botsite import in_flight, language
 from botsite.bot.answers import answer
 from botsite.bot.telegram import edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language, replies
-from botsite.bot.words.language import gettext
+from botsite.bot.words import replies
+from botsite.language import gettext
 from botsite.threads import in_thread
-from detection import albums, items, predictions, queries, times
-from detection.schemas import Delivery, Prediction, Status
-from detection.sentences import noop
+from detection.record import albums, items, predictions, queries, times
+from detection.record.schemas import Delivery, Prediction, Status
+from detection.record.sentences import noop
 from metrics import wait
 from metrics.wait import Outlook
 

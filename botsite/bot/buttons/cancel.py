@@ -6,11 +6,11 @@ from botsite.bot.answers import deliver, waiting
 from botsite.bot.buttons.presses import GONE, photo_button
 from botsite.bot.incoming.updates import Press
 from botsite.bot.telegram import edits
-from botsite.bot.words.language import gettext
+from botsite.language import gettext
 from botsite.threads import in_thread
-from detection import albums, predictions
-from detection.schemas import Prediction, Status
-from detection.sentences import noop
+from detection.record import albums, predictions
+from detection.record.schemas import Prediction, Status
+from detection.record.sentences import noop
 
 TOO_LATE = noop("Too late: I'm looking at it already.")
 ANSWERED = noop("This photo is answered already.")

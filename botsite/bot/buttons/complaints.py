@@ -1,17 +1,17 @@
 """Let people say what is wrong with an answer: which box, or that something was missed. Operators see it."""
 
+from botsite import language
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.looks import Look
 from botsite.bot.buttons.presses import UNKNOWN, look_button, photo_button
 from botsite.bot.incoming.updates import Press
 from botsite.bot.telegram import edits
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext
+from botsite.language import gettext
 from botsite.threads import in_thread
-from detection import feedback
-from detection.schemas import Prediction
-from detection.sentences import noop
+from detection.record import feedback
+from detection.record.schemas import Prediction
+from detection.record.sentences import noop
 
 THANKS = noop("Thank you. The operator of this bot will see it.")
 MISSED, BACK = noop("You missed something"), noop("Back")

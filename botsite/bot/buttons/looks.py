@@ -8,12 +8,12 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from botsite import language
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext
-from detection.choosing import choose
-from detection.schemas import LEAST, PERSON, Detection, Options, Prediction
-from detection.sentences import noop
+from botsite.language import gettext
+from detection.record.choosing import choose
+from detection.record.schemas import LEAST, PERSON, Detection, Options, Prediction
+from detection.record.sentences import noop
 
 LOOK, CROPS, DATA, ORIGINAL, DEEPER, WRONG, BACK = "look", "crops", "data", "orig", "deeper", "wrong", "back"
 # Percent; the steps that "surer" and "less sure" go through. The model's candidates end at the first: below that it

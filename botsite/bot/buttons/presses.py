@@ -13,19 +13,21 @@ from typing import TypeVar
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 
+from botsite import language, rate_limit
 from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.looks import Look
 from botsite.bot.incoming import limits, welcome
 from botsite.bot.incoming.updates import Press
-from botsite.bot.telegram import edits, rate_limit
+from botsite.bot.telegram import edits
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import language, replies
-from botsite.bot.words.language import gettext
+from botsite.bot.words import replies
+from botsite.language import gettext
 from botsite.threads import in_thread
-from detection import images, items, predictions
-from detection.schemas import Prediction
-from detection.sentences import noop
+from detection.record import images, items, predictions
+from detection.record.reasons import Reason
+from detection.record.schemas import Prediction
+from detection.record.sentences import noop
 
 log = structlog.get_logger()
 
@@ -41,8 +43,8 @@ _AGAIN_SECONDS = 30.0
 # the changed message says it all.
 Act = Callable[[Press, str], Awaitable[str]]
 ActOnPhoto = Callable[[Prediction, Press, str], Awaitable[str]]
-# Called with the message that holds the button, too. Its notice is in English.
-Show = Callable[[Prediction, int, Look], Awaitable[str]]
+# Called with the message that holds the button, too. Its notice is in English, or a reason.
+Show = Callable[[Prediction, int, Look], Awaitable[str | Reason]]
 A = TypeVar("A", bound=Act)
 P = TypeVar("P", bound=ActOnPhoto)
 S = TypeVar("S", bound=Show)
@@ -87,8 +89,7 @@ def look_button(word: str, *, messages: int = 1, once: bool = False) -> Callable
             with language.speaking(prediction.language):
                 shown = partial(show, prediction, press.message_id, look)
                 notice = await (_once(press, shown) if once else shown())
-            # A limit has its values in place.
-            return replies.failure(notice) if notice else ""
+            return replies.failure(notice) if isinstance(notice, Reason) else gettext(notice)
 
         photo_button(word, messages=messages)(in_its_language)
         return show
@@ -147,7 +148,7 @@ def _theirs(press: Press, prediction: Prediction) -> bool:
     return press.pressed_by == asked_by == (prediction.sender_id or asked_by)
 
 
-async def _once(press: Press, show: Callable[[], Awaitable[str]]) -> str:
+async def _once(press: Press, show: Callable[[], Awaitable[str | Reason]]) -> str | Reason:
     """Send what a press asks for, unless the same was asked for just now, perhaps of another site."""
     # Its key doesn't name the chat, of which nothing may be left after /delete_my_data.
     asked = rate_limit.Limit(f"pressed#{hashlib.sha256(press.data.encode()).hexdigest()[:32]}", 0.0, 1)

@@ -19,9 +19,11 @@ from botsite.bot.incoming import limits, welcome
 from botsite.bot.telegram import api, edits
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
-from detection import deletions, exports, images, jobs, operations, times
-from detection.schemas import Prediction
-from detection.sentences import noop
+from detection.record import deletions, exports, images, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Prediction
+from detection.record.sentences import noop
+from detection.work import jobs, operations
 
 SMALLER = noop("At its full size this file is too large for me to draw again, so it is smaller now.")
 LOOKING = noop("I'll look at it once more.")
@@ -101,7 +103,7 @@ def _caption(prediction: Prediction, wanted: Look) -> str:
 
 
 @look_button(looks.DEEPER, messages=0)
-async def look_deeper(prediction: Prediction, message_id: int, wanted: Look) -> str:
+async def look_deeper(prediction: Prediction, message_id: int, wanted: Look) -> str | Reason:
     """Send the job, and return what to tell, in English. Raise images.ImageGone, limits.Busy or botocore's errors.
 
     It counts as a photo of the person's.
@@ -115,7 +117,7 @@ async def look_deeper(prediction: Prediction, message_id: int, wanted: Look) -> 
     if not await in_thread(jobs.find)(again.prediction_id):
         reached = await in_thread(limits.take)(person, again.prediction_id)
         if reached:
-            return welcome.sentence(reached)
+            return welcome.reason(reached)
     created = await in_thread(jobs.submit_stored)(again)
     # A deletion that has begun since may have looked before this was stored.
     whose, came_at = (prediction.chat_id, prediction.sender_id), times.latest(prediction.created_at)

@@ -5,7 +5,7 @@ from botsite.bot.incoming.updates import Command, Other, Photo
 from botsite.bot.telegram import api, client
 from botsite.bot.words import replies
 from botsite.threads import in_thread
-from detection import albums as stored_albums
+from detection.record import albums as stored_albums
 
 
 async def to_bot(said: Photo | Command | Other) -> bool:

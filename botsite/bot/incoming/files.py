@@ -13,8 +13,9 @@ from telegram import error as telegram
 from botsite.bot.incoming.updates import Photo
 from botsite.bot.telegram import client
 from botsite.bot.telegram.errors import TelegramError, TooLarge, translate
-from botsite.bot.words import replies
-from detection import image_headers, sentences
+from detection.picture import image_headers
+from detection.record.reasons import Refused
+from detection.record.sentences import Code
 
 log = structlog.get_logger()
 
@@ -41,10 +42,6 @@ _SMALL_BYTES = 1024 * 1024
 # From glibc's malloc.h: M_MMAP_THRESHOLD, in bytes, and M_ARENA_MAX.
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8
 _ARENAS = 2
-
-
-class Refused(Exception):
-    """This photo cannot be processed; the text is an English sentence for its sender."""
 
 
 class Full(Exception):
@@ -129,28 +126,26 @@ def return_large_blocks() -> None:
 async def fetch(photo: Photo) -> Spool:
     """Download the photo and check its header. Raise Refused if it is not available, or not an image."""
     if _is_other_type(photo.declared):
-        raise Refused(sentences.NO_IMAGE)
+        raise Refused(Code.NO_IMAGE)
     if photo.file_bytes and photo.file_bytes > MAX_FILE_BYTES:
-        raise Refused(replies.too_large(photo.file_bytes))
+        raise Refused(Code.TOO_LARGE, megabytes=f"{photo.file_bytes / 1024**2:.0f}")
     late = photo.age_seconds > _PATIENCE_SECONDS
     for tries_left in reversed(range(_LATE_TRIES if late else 1)):
         try:
             look = image_headers.read_clip if photo.clip else image_headers.read
             return await download(photo.file_id, look, image_headers.HEAD_BYTES)
-        except image_headers.UnreadableImage as error:
-            raise Refused(str(error)) from error
         except TooLarge as error:
-            raise Refused(replies.TOO_LARGE_FOR_BOTS) from error
+            raise Refused(Code.TOO_LARGE_FOR_BOTS) from error
         except TelegramError as error:
             if error.permanent:
                 log.warning("photo_unavailable", error=str(error))
-                raise Refused(replies.UNAVAILABLE) from error
+                raise Refused(Code.UNAVAILABLE) from error
             if not late or error.token_refused or error.retry_after_seconds:
                 # This is not about the photo.
                 raise
             if not tries_left:
                 log.warning("photo_unavailable", error=str(error))
-                raise Refused(replies.UNAVAILABLE) from error
+                raise Refused(Code.UNAVAILABLE) from error
     raise AssertionError("the last try returns or raises")
 
 

@@ -13,22 +13,24 @@ from dataclasses import replace
 import structlog
 from django.conf import settings
 
-from botsite import in_flight, pause
+from botsite import in_flight, language, pause, rate_limit
 from botsite.bot.answers import deliver
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.presses import GONE, button
 from botsite.bot.incoming import files, limits, welcome
 from botsite.bot.incoming.updates import Guest, Photo, Press
 from botsite.bot.people.preferences import NONE, Preferences
-from botsite.bot.telegram import client, guest_messages, rate_limit
+from botsite.bot.telegram import client, guest_messages
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import captions, language, replies
-from botsite.bot.words.language import gettext
+from botsite.bot.words import captions, replies
+from botsite.language import gettext
 from botsite.threads import in_thread
-from detection import authors, deletions, deliveries, items, jobs, operations, predictions, sentences, times
-from detection.schemas import Delivery, Form, Prediction
-from detection.sentences import noop
+from detection.record import authors, deletions, deliveries, items, predictions, times
+from detection.record.reasons import Reason, Refused
+from detection.record.schemas import Delivery, Form, Prediction
+from detection.record.sentences import Code, noop
+from detection.work import jobs, operations
 
 log = structlog.get_logger()
 
@@ -121,8 +123,8 @@ async def _begin_job(guest: Guest, photo: Photo, identity: str, chosen: Preferen
         return
     try:
         file = await files.fetch(photo)
-    except files.Refused as error:
-        await _fail(identity, str(error))
+    except Refused as error:
+        await _fail(identity, error.reason)
         return
     with closing(file):
         await in_thread(jobs.complete)(prediction, file.data)
@@ -177,16 +179,16 @@ async def _begin(guest: Guest, prediction: Prediction, *, first: bool) -> bool:
         log.warning("guest_not_answered", chat_id=guest.chat_id, error=str(error), first=first)
         if first:
             # Too late, or the chat's content is protected: nobody would see what was found.
-            await _fail(prediction.prediction_id, sentences.GIVEN_UP)
+            await _fail(prediction.prediction_id, Reason(Code.GIVEN_UP))
         # Else it was answered before, by a call whose reply was lost: the button tells where.
         return not first
     await in_thread(predictions.note_guest_message)(prediction.prediction_id, inline_message_id)
     return True
 
 
-async def _fail(identity: str, reason: str) -> None:
+async def _fail(identity: str, reason: Reason) -> None:
     await in_thread(predictions.fail)(identity, reason)
-    log.info("photo_refused", reason=reason)
+    log.info("photo_refused", reason=reason.code.name)
     await deliver.deliver(identity)
 
 

@@ -21,7 +21,7 @@ from django.conf import settings
 
 from botsite import aws
 from botsite.bot.incoming.updates import Guest, Photo
-from detection import items, times
+from detection.record import items, times
 
 # Photos in a row whose repeated updates are known.
 _REMEMBERED = 32

@@ -10,7 +10,7 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import in_flight, pause
+from botsite import in_flight, language, pause
 from botsite.bot.answers import albums, deliver, waiting
 from botsite.bot.buttons import looks, presses
 from botsite.bot.incoming import addressed, files, guests, welcome
@@ -20,12 +20,14 @@ from botsite.bot.people import commands, preferences
 from botsite.bot.people.preferences import Preferences
 from botsite.bot.telegram import api, client
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import captions, language, replies
+from botsite.bot.words import captions, replies
 from botsite.pause import Pause
 from botsite.threads import in_thread
-from detection import deletions, jobs, operations, predictions, times
-from detection.albums import KEY as ALBUM_KEY
-from detection.schemas import Prediction
+from detection.record import deletions, predictions, times
+from detection.record.albums import KEY as ALBUM_KEY
+from detection.record.reasons import Refused
+from detection.record.schemas import Prediction
+from detection.work import jobs, operations
 
 log = structlog.get_logger()
 
@@ -120,8 +122,8 @@ async def _take(photo: Photo, chosen: Preferences, bot_id: int, identity: str) -
         return
     try:
         file = await files.fetch(photo)
-    except files.Refused as error:
-        await in_thread(jobs.refuse)(prediction, str(error))
+    except Refused as error:
+        await in_thread(jobs.refuse)(prediction, error.reason)
         if not await _deleted(photo, identity):
             await deliver.deliver(identity)
         return

@@ -15,15 +15,18 @@ from datetime import datetime
 import structlog
 from django.conf import settings
 
+from botsite import rate_limit
 from botsite.bot.incoming import limits
 from botsite.bot.incoming.limits import Reached, Span
 from botsite.bot.incoming.updates import Command, Guest, Other, Photo, Press
-from botsite.bot.telegram import edits, rate_limit
+from botsite.bot.telegram import edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
 from botsite.threads import in_thread
-from detection import sentences, times
-from detection.schemas import Delivery, Prediction
+from detection.record import times
+from detection.record.reasons import Reason
+from detection.record.schemas import Delivery, Prediction
+from detection.record.sentences import Code
 
 log = structlog.get_logger()
 
@@ -35,9 +38,9 @@ _LIST = "list"
 
 @dataclass(frozen=True, slots=True)
 class KeptOut:
-    """Why a photo is kept out, an English sentence; `told` if the reply to an earlier one has said so."""
+    """Why a photo is kept out; `told` if the reply to an earlier one has said so."""
 
-    reason: str
+    reason: Reason
     told: bool
 
     def item_of(self, prediction: Prediction) -> Prediction:
@@ -51,16 +54,16 @@ async def over_limit(photo: Photo, prediction_id: str) -> KeptOut | None:
     if reached is None:
         return None
     seldom = photo.in_group or bool(photo.album)
-    return KeptOut(sentence(reached), told=not await _may_tell(photo.chat_id, reached.span, seldom=seldom))
+    return KeptOut(reason(reached), told=not await _may_tell(photo.chat_id, reached.span, seldom=seldom))
 
 
-async def over_guests_limit(guest: Guest, prediction_id: str) -> str:
-    """Count a photo that a guest is asked about; return what to say, in English, if it is kept out. Raise the same.
+async def over_guests_limit(guest: Guest, prediction_id: str) -> Reason | None:
+    """Count a photo that a guest is asked about; return why it is kept out, if it is. Raise the same.
 
     Each call gets its one answer, and no item: nothing but that answer would ever be sent.
     """
     reached = await _take(guest, prediction_id)
-    return sentence(reached) if reached else ""
+    return reason(reached) if reached else None
 
 
 async def _take(asked: Photo | Guest, prediction_id: str) -> Reached | None:
@@ -81,10 +84,10 @@ async def unwelcome(photo: Photo) -> str | None:
     return replies.not_allowed(person) if tell else ""
 
 
-def sentence(reached: Reached) -> str:
-    """Return, in English, which limit a person has reached, and when it goes on; the item stores it."""
-    form = sentences.LIMIT_DAY if reached.span is Span.DAY else sentences.LIMIT_MINUTE
-    return form.format(most=reached.most, time=clock(reached.until))
+def reason(reached: Reached) -> Reason:
+    """Return which limit a person has reached, and when it goes on."""
+    code = Code.LIMIT_DAY if reached.span is Span.DAY else Code.LIMIT_MINUTE
+    return Reason(code, {"most": str(reached.most), "time": clock(reached.until)})
 
 
 def clock(time: datetime) -> str:

@@ -1,28 +1,29 @@
 """Ask whether to delete everything that is kept of somebody, delete it, and say what was deleted.
 
 It may take longer than a press may, so it goes on in the background. If this process dies, the sweep has another site
-continue (detection/deletions.py).
+continue (detection/record/deletions.py).
 """
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import in_flight
+from botsite import in_flight, language, rate_limit
 from botsite.bot.buttons.presses import button
 from botsite.bot.incoming import welcome
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people import preferences
 from botsite.bot.people.commands import command
-from botsite.bot.telegram import api, edits, rate_limit
+from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext, ngettext
+from botsite.language import gettext, ngettext
 from botsite.threads import in_thread
-from detection import deletions
-from detection.deletions import Deletion, Person, Status
-from detection.sentences import noop
+from detection.record import deletions
+from detection.record.deletions import Deletion, Person
+from detection.record.sentences import noop
+from detection.work import erasure
+from detection.work.erasure import Status
 
 log = structlog.get_logger()
 
@@ -90,7 +91,7 @@ async def _work(key: str) -> None:
 
 
 async def _delete(deletion: Deletion) -> None:
-    pages, left = deletions.delete_all(deletion), list[Status]()
+    pages, left = erasure.delete_all(deletion), list[Status]()
     while (page := await in_thread(next)(pages, None)) is not None:
         for message_id in page.pictures:
             await edits.delete(settings.STORAGE_CHAT, message_id)

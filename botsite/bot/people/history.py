@@ -23,12 +23,12 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button, Keyboard
 from botsite.bot.words import found, replies
-from botsite.bot.words.language import gettext, ngettext
+from botsite.language import gettext, ngettext
 from botsite.threads import in_thread
-from detection import images, predictions, queries, times
-from detection.queries import Place
-from detection.schemas import Prediction, Status
-from detection.sentences import noop
+from detection.record import images, predictions, queries, times
+from detection.record.queries import Place
+from detection.record.schemas import Prediction, Status
+from detection.record.sentences import noop
 
 log = structlog.get_logger()
 
@@ -116,7 +116,7 @@ def _line(prediction: Prediction) -> str:
 
 def _found(prediction: Prediction) -> str:
     if prediction.status is Status.FAILED:
-        return replies.failure(prediction.error)
+        return replies.failure(prediction.reason)
     return found.counts(prediction.detections) or replies.nothing_found()
 
 

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from botsite import language
 from botsite.bot.buttons.presses import BUSY, button
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people.commands import command
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext, isolated, ngettext
+from botsite.language import gettext, isolated, ngettext
 from botsite.threads import in_thread
-from detection import known_classes
-from detection.sentences import noop
+from detection.record import known_classes
+from detection.record.sentences import noop
 
 WHAT = "what"
 YES = noop("Yes, I know: {names}.")

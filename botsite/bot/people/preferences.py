@@ -13,19 +13,18 @@ import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, language
 from botsite.bot.buttons import looks
 from botsite.bot.buttons.presses import button
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people.commands import command
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Button
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext, speaking
+from botsite.language import gettext, speaking
 from botsite.threads import in_thread
-from detection import deletions, known_classes, times
-from detection.schemas import EVERYTHING, Options
-from detection.sentences import noop
+from detection.record import deletions, known_classes, times
+from detection.record.schemas import EVERYTHING, Options
+from detection.record.sentences import noop
 
 log = structlog.get_logger()
 

@@ -13,7 +13,8 @@ from telegram import (
 )
 from telegram import error as telegram
 
-from botsite.bot.telegram import client, rate_limit, sending
+from botsite import rate_limit
+from botsite.bot.telegram import client, sending
 from botsite.bot.telegram.errors import translate
 from botsite.bot.telegram.sending import Keyboard
 from botsite.threads import in_thread

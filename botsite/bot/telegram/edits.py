@@ -10,7 +10,8 @@ from typing import Any
 from telegram import InputMedia, InputMediaDocument, InputMediaPhoto
 from telegram import error as telegram
 
-from botsite.bot.telegram import client, rate_limit, sending
+from botsite import rate_limit
+from botsite.bot.telegram import client, sending
 from botsite.bot.telegram.errors import TelegramError, translate
 from botsite.bot.telegram.sending import Button, Keyboard
 from botsite.threads import in_thread

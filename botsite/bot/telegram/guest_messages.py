@@ -10,7 +10,8 @@ import structlog
 from django.conf import settings
 from telegram import InlineQueryResultArticle, InputMediaPhoto, InputTextMessageContent
 
-from botsite.bot.telegram import client, edits, rate_limit, sending
+from botsite import rate_limit
+from botsite.bot.telegram import client, edits, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
 from botsite.threads import in_thread

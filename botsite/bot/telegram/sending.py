@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup, ReplyParameters
 from telegram import error as telegram
 
-from botsite.bot.telegram import rate_limit
+from botsite import rate_limit
 from botsite.bot.telegram.errors import TelegramError, translate
 from botsite.threads import in_thread
 

@@ -10,11 +10,11 @@ from dataclasses import replace
 from difflib import get_close_matches
 from itertools import takewhile
 
+from botsite import language
 from botsite.bot.buttons import looks
-from botsite.bot.words import language
-from botsite.bot.words.language import ENGLISH, current
-from detection.choosing import UNKNOWN_AT_MOST
-from detection.schemas import EVERYTHING, Form, Options, Unknown
+from botsite.language import ENGLISH, current
+from detection.record.choosing import UNKNOWN_AT_MOST
+from detection.record.schemas import EVERYTHING, Form, Options, Unknown
 
 # "0,4" is one word, as some languages write 0.4.
 _WORD = re.compile(r"\d{1,3},\d{1,3}[%٪]?|[^\s,;،؛]+|[,;،؛]")

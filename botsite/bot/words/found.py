@@ -6,10 +6,11 @@ A screen reader reads the caption. Telegram takes no text for the picture itself
 from collections import Counter
 from collections.abc import Sequence
 
-from botsite.bot.words import language, replies
-from botsite.bot.words.language import gettext, ngettext
-from detection.schemas import Detection, Prediction
-from detection.sentences import noop
+from botsite import language
+from botsite.bot.words import replies
+from botsite.language import gettext, ngettext
+from detection.record.schemas import Detection, Prediction
+from detection.record.sentences import noop
 
 CAPTION_LENGTH = 1024
 # The sentence names the largest groups, and leaves the rest to the counts.

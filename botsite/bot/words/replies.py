@@ -3,16 +3,15 @@
 The constants are English, the keys of the catalogues; the functions return what is sent, in the current language.
 """
 
-import re
 from collections.abc import Sequence
 
 from django.conf import settings
 
-from botsite.bot.words import language
-from botsite.bot.words.language import gettext, isolated, ngettext
-from detection import sentences
-from detection.schemas import Unknown
-from detection.sentences import noop
+from botsite import language
+from botsite.language import gettext, isolated, ngettext
+from detection.record.reasons import Reason
+from detection.record.schemas import Unknown
+from detection.record.sentences import Code, noop
 
 # What Telegram's menu says of each command.
 COMMANDS = {
@@ -73,10 +72,6 @@ OWN_PHOTO = noop(
     "reply to the photo itself."
 )
 OTHER = noop("I can't do anything with that: I only look at photos. Send me one.")
-TOO_LARGE = sentences.TOO_LARGE
-TOO_LARGE_FOR_BOTS = sentences.TOO_LARGE_FOR_BOTS
-UNAVAILABLE = sentences.UNAVAILABLE
-GAVE_UP = sentences.GIVEN_UP
 PAUSED = noop("I'm taking a break at the moment. Your photo is kept, and I'll answer it as soon as I'm back.")
 NOT_ALLOWED = noop(
     "This bot isn't open to everybody, and you aren't on its list. Its operator can add you: your id is {number}."
@@ -87,12 +82,6 @@ NOTHING_IN_CLIP = noop("I didn't recognise anything in this clip.")
 # Behind a "no", names have the form of this number: in English the plural, in Russian the genitive of the singular, in
 # Arabic the singular.
 _NONE = 102
-
-# Sentences that items hold with their values in place.
-_WITH_VALUES = [
-    (sentence, re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(sentence))))
-    for sentence in (sentences.TOO_MANY_PIXELS, TOO_LARGE, sentences.LIMIT_MINUTE, sentences.LIMIT_DAY)
-]
 
 
 def command(name: str) -> str:
@@ -153,14 +142,9 @@ def own_photo() -> str:
     return gettext(OWN_PHOTO)
 
 
-def too_large(file_bytes: int) -> str:
-    """Return, in English, why a file cannot be fetched; the item stores it."""
-    return TOO_LARGE.format(megabytes=f"{file_bytes / 1024**2:.0f}")
-
-
 def gave_up() -> str:
     """Return the apology for what can be neither answered nor read."""
-    return gettext(GAVE_UP)
+    return gettext(Code.GIVEN_UP.value)
 
 
 def paused() -> str:
@@ -229,15 +213,10 @@ def _not_understood(unknown: Unknown) -> str:
     return form.format(word=isolated(unknown.word))
 
 
-def failure(stored: str | None) -> str:
-    """Return the sentence with which a photo failed, which is stored in English, in the current language.
-
-    What is not in the catalogue, such as an operator's own words, stays as it is.
-    """
-    for sentence, pattern in _WITH_VALUES:
-        if found := pattern.fullmatch(stored or ""):
-            return gettext(sentence).format(**found.groupdict())
-    return gettext(stored or UNAVAILABLE)
+def failure(reason: Reason | None) -> str:
+    """Return why a photo failed, in the current language; an operator's own words stay as they are."""
+    reason = reason or Reason(Code.UNAVAILABLE)
+    return gettext(reason.code.value).format(**reason.values)
 
 
 _PLACES = {

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django import template
 
-from detection import timeline, times
+from detection.record import timeline, times
 
 register = template.Library()
 

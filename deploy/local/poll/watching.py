@@ -9,8 +9,8 @@ from botsite.bot.incoming import addressed, guests, receive, updates
 from botsite.bot.incoming.updates import Guest, Press
 from botsite.bot.words import found
 from deploy.local.poll.lanes import Update
-from detection import queries
-from detection.schemas import Delivery, Prediction, Status
+from detection.record import queries
+from detection.record.schemas import Delivery, Prediction, Status
 
 _LOOK_SECONDS = 0.5
 # What DynamoDB is asked for at once.

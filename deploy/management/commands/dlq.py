@@ -12,8 +12,9 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from deploy.management.base import DataCommand
-from detection import dead_letters, deliveries
-from detection.dead_letters import DeadLetter
+from detection.record import deliveries
+from detection.work import dead_letters
+from detection.work.dead_letters import DeadLetter
 
 # While the apology is being sent, it holds the delivery: its letter can't be replayed for at most this long.
 _PATIENCE_SECONDS = deliveries.LEASE.total_seconds() + 10

@@ -5,7 +5,6 @@ import sys
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from botsite import roles
+from deploy.management import arguments
 from deploy.management.base import StackCommand
 from deploy.operate.logs import cloud, entries, files
 from deploy.operate.logs.cloud import CloudLogs
@@ -42,7 +42,12 @@ class Command(StackCommand):
         say = parser.add_argument
         say("role", nargs="?", type=roles.named, help=f"only of this role: {roles.names()} (default: all)")
         say("-f", "--follow", action="store_true", help="go on with what comes")
-        say("--since", type=_time, default="10m", help="10m, 2h, 1d or a time in ISO 8601 (default: %(default)s)")
+        say(
+            "--since",
+            type=arguments.time,
+            default="10m",
+            help="10m, 2h, 1d or a time in ISO 8601 (default: %(default)s)",
+        )
         say("--prediction", type=_id, metavar="ID", help="only lines about this photo")
         say("--level", choices=LEVELS, metavar="LEVEL", help=f"only lines of this level or above: {', '.join(LEVELS)}")
         say("--json", action="store_true", help="print each line as a JSON object")
@@ -106,13 +111,6 @@ def _print(console: Console, entry: Entry) -> None:
     line.append(f" {entries.values(entry)}".rstrip())
     line.rstrip()
     console.print(line)
-
-
-def _time(text: str) -> datetime:
-    try:
-        return entries.since(text, entries.now())
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no time: give 10m, 2h, 1d or a time in ISO 8601.") from None
 
 
 def _id(text: str) -> str:

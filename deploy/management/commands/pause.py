@@ -12,7 +12,7 @@ from deploy.management.base import StackCommand
 from deploy.operate import pausing, who
 from deploy.operate.pausing import Waiting
 from deploy.service import Service
-from detection import times
+from detection.record import times
 
 
 class Command(StackCommand):

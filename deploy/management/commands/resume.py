@@ -10,7 +10,7 @@ from botsite import pause
 from deploy.management.base import StackCommand
 from deploy.operate import pausing
 from deploy.service import Service
-from detection import timeline, times
+from detection.record import timeline, times
 
 
 class Command(StackCommand):
@@ -30,8 +30,9 @@ class Command(StackCommand):
     def run(self, service: Service, **options: Any) -> None:
         """Resume, and say how much waits."""
         service.require()
-        found = pause.end(service.setting("PREDICTIONS_TABLE"))
+        # Before workers take them.
         jobs = pausing.waiting(service).jobs
+        found = pause.end(service.setting("PREDICTIONS_TABLE"))
         if options["json"]:
             was = {"by": found.by, "since": times.text(found.since)} if found else None
             self.stdout.write(json.dumps({"paused": False, "was": was, "waiting": jobs}, indent=2))

@@ -12,7 +12,7 @@ from deploy.cfn.hold import Hold
 from deploy.management.base import StackCommand
 from deploy.operate import holding
 from deploy.service import Service
-from detection import times
+from detection.record import times
 from metrics.machine_types import AS_OF
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}

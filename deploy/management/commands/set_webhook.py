@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 
+from botsite import language
 from botsite.bot.telegram import client
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import language
 from deploy.management.base import StackCommand
 from deploy.service import Service
 from deploy.webhook import bot, guests, profile, registration

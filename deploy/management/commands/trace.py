@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy.management.base import DataCommand
-from detection import items, predictions, timeline, times
-from detection.schemas import Prediction
+from detection.record import items, predictions, timeline, times
+from detection.record.schemas import Prediction
 
 
 class Command(DataCommand):

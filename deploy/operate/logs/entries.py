@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from botsite.roles import Role
-from detection import times
+from detection.record import times
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 _TEXT = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\S+Z) \[(?P<level>\w+) *\] (?P<event>.*?)(?P<fields>(?:\s+\w+=\S.*)?)$")

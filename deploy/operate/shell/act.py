@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from botsite import counters
-from detection import times
+from detection.record import times
 
 
 def line(operator: str, machine: str, command: Sequence[str], log_group: str = "") -> str:

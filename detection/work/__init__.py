@@ -1,0 +1,1 @@
+"""Work on photos: send and do their jobs, call the site back, and restart what is stuck."""

@@ -1,0 +1,184 @@
+"""`audit` finds each photo that has no answer, two, or left something behind, and nothing else."""
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from botsite import aws, pause
+from deploy import stacks
+from deploy.audit import photos
+from deploy.service import Service
+from detection.record import deletions, items, times
+from detection.record.reasons import Reason
+from detection.record.schemas import Act, Delivery, Prediction, Status
+from detection.record.sentences import Code
+from tests.support import emulators, letters
+
+SERVICE = Service("audited")
+OLD = timedelta(hours=3)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[dict[str, str]]:
+    """A service's table, bucket and queues, with nothing running."""
+    with emulators.ministack():
+        stacks.provision(SERVICE, parts=("network", "storage", "queue"))
+        names = {name: SERVICE.setting(name) for name in ("IMAGES_BUCKET", "PREDICTIONS_TABLE", "JOBS_QUEUE_URL")}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in names.items():
+                patch.setattr(settings, name, value)
+            emulators.forget_clients()
+            yield names
+        emulators.forget_clients()
+
+
+@pytest.fixture(autouse=True)
+def empty(service: dict[str, str]) -> None:
+    """Begin each test with nothing stored."""
+    table, s3 = service["PREDICTIONS_TABLE"], aws.client("s3")
+    for item in aws.dynamodb().scan(TableName=table, ProjectionExpression="prediction_id")["Items"]:
+        aws.dynamodb().delete_item(TableName=table, Key=item)
+    for each in s3.list_objects_v2(Bucket=service["IMAGES_BUCKET"]).get("Contents", ()):
+        s3.delete_object(Bucket=service["IMAGES_BUCKET"], Key=each["Key"])
+    aws.client("sqs").purge_queue(QueueUrl=service["JOBS_QUEUE_URL"])
+
+
+def photo(service: dict[str, str], **fields: Any) -> str:
+    """Store a photo that was answered three hours ago, but for these fields; return its id."""
+    then = times.now(-OLD)
+    identity = uuid4().hex
+    stored = Prediction(
+        **{
+            "prediction_id": identity,
+            "chat_id": 7,
+            "message_id": 1,
+            "image_key": f"photos/{identity}",
+            "status": Status.SUCCEEDED,
+            "delivery": Delivery.DELIVERED,
+            "created_at": then,
+            "finished_at": then,
+            "delivered_at": then,
+            **fields,
+        }
+    )
+    aws.dynamodb().put_item(TableName=service["PREDICTIONS_TABLE"], Item=items.write(stored))
+    return identity
+
+
+def logs(folder: Path, *answered: str) -> Path:
+    """Write a site's log that has these photos answered; return its folder."""
+    lines = [
+        {"time": times.text(times.now(-OLD)), "level": "info", "event": "answer_delivered", "prediction_id": each}
+        for each in answered
+    ]
+    (folder / "polybot-1.log").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return folder
+
+
+def audit(folder: Path, since: str = "6h") -> tuple[dict[str, int], dict[str, str], int]:
+    """Return the outcomes, the kind of breach by photo, and the exit code."""
+    output, code = io.StringIO(), 0
+    try:
+        call_command("audit", "--json", "--since", since, "--logs", str(folder), stdout=output)
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    found = json.loads(output.getvalue())
+    kinds = {each["prediction_id"]: each["kind"] for each in found["breaches"]}
+    return {name: number for name, number in found["outcomes"].items() if number}, kinds, code
+
+
+def test_answered_photos_are_fine(service: dict[str, str], tmp_path: Path) -> None:
+    answered, refused = photo(service), photo(service, status=Status.FAILED, reason=Reason(Code.DAMAGED))
+    gone = photo(service, delivery=Delivery.UNDELIVERABLE)
+    new = photo(service, status=Status.QUEUED, delivery=Delivery.PENDING, created_at=times.now(), finished_at=None)
+    outcomes, kinds, code = audit(logs(tmp_path, answered, refused))
+    assert (kinds, code, bool(gone and new)) == ({}, 0, True)
+    assert outcomes == {"answered": 1, "told why not": 1, "chat gone or bot blocked": 1, "under way": 1}
+
+
+def test_each_kind_of_breach_is_found(service: dict[str, str], tmp_path: Path) -> None:
+    fine, doubled = photo(service), photo(service)
+    queued = photo(service, status=Status.QUEUED, delivery=Delivery.PENDING)
+    unsent = photo(service, delivery=Delivery.DELIVERING)
+    given_up = photo(service, delivery=Delivery.UNDELIVERABLE, delivery_failures=14)
+    _, kinds, code = audit(logs(tmp_path, fine, doubled, doubled))
+    assert kinds == {doubled: "doubled", queued: "unanswered", unsent: "unanswered", given_up: "given up"}
+    assert code == 1
+
+
+def test_second_answer_after_resending_is_right(service: dict[str, str], tmp_path: Path) -> None:
+    act = Act(times.now(-OLD), "resend", "ann")
+    resent, replayed = photo(service, acts=(act,)), photo(service, reopened_at=times.now(-OLD))
+    _, kinds, _ = audit(logs(tmp_path, resent, resent, replayed, replayed))
+    assert kinds == {}
+    _, kinds, _ = audit(logs(tmp_path, resent, resent, resent, replayed))
+    assert kinds == {resent: "doubled"}
+
+
+def test_paused_service_owes_no_answer_yet(service: dict[str, str], tmp_path: Path) -> None:
+    photo(service, status=Status.QUEUED, delivery=Delivery.PENDING)
+    pause.begin(service["PREDICTIONS_TABLE"], "ann")
+    outcomes, kinds, code = audit(logs(tmp_path))
+    assert (outcomes, kinds, code) == ({"under way": 1}, {}, 0)
+
+
+def test_answer_whose_photo_was_deleted_is_no_breach(service: dict[str, str], tmp_path: Path) -> None:
+    outcomes, kinds, _ = audit(logs(tmp_path, uuid4().hex))
+    assert (outcomes, kinds) == ({"answered, and gone since": 1}, {})
+
+
+def test_photo_kept_after_deletion_is_found(service: dict[str, str], tmp_path: Path) -> None:
+    kept, of_another = photo(service, chat_id=7), photo(service, chat_id=8)
+    assert deletions.begin(deletions.Person(7, 7), question=1)
+    age_tombstone(service, deletions.Person(7, 7).key)
+    _, kinds, _ = audit(logs(tmp_path, kept, of_another))
+    assert kinds == {kept: "kept"}
+
+
+def age_tombstone(service: dict[str, str], key: str) -> None:
+    """Let a deletion be from two hours ago."""
+    aws.dynamodb().update_item(
+        TableName=service["PREDICTIONS_TABLE"],
+        Key={"prediction_id": key},
+        UpdateExpression="SET created_at = :then",
+        ExpressionAttributeValues={":then": times.text(times.now(-timedelta(hours=2)))},
+    )
+
+
+def test_missing_logs_are_an_error(service: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="has no log files"):
+        audit(tmp_path)
+
+
+def test_more_photos_than_a_page_are_judged(service: dict[str, str], tmp_path: Path) -> None:
+    answered = [photo(service) for _ in range(120)]
+    outcomes, kinds, _ = audit(logs(tmp_path, *answered))
+    assert (outcomes, kinds) == ({"answered": 120}, {})
+
+
+def test_image_without_item_is_found(service: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "LATE", timedelta())
+    known, gone = photo(service), uuid4().hex
+    for key in (f"photos/{known}", f"results/{known}.jpg", f"results/{gone}.jpg"):
+        aws.client("s3").put_object(Bucket=service["IMAGES_BUCKET"], Key=key, Body=b"any")
+    _, kinds, _ = audit(logs(tmp_path, known))
+    assert kinds == {gone: "left behind"}
+
+
+def test_dead_letter_whose_sender_was_not_told_is_found(
+    service: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "LATE", timedelta())
+    told, untold = photo(service, status=Status.FAILED), photo(service, status=Status.PROCESSING)
+    for identity in (told, untold):
+        letters.put(letters.body({"prediction_id": identity, "image_key": f"photos/{identity}", "chat_id": 7}))
+    _, kinds, _ = audit(logs(tmp_path, told, untold))
+    assert kinds == {untold: "dead letter"}
