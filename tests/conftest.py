@@ -10,6 +10,7 @@ from pathlib import Path
 
 import django
 import httpx
+import hypothesis
 import psutil
 import pytest
 from django.conf import settings
@@ -28,6 +29,9 @@ os.environ.setdefault("ACKNOWLEDGE", "off")
 os.environ.setdefault("STORAGE_CHAT", "880000")
 # Whoever runs the tests may have a demo running, too: no test talks to it.
 os.environ["DEMO_FOLDER"] = os.devnull
+# How long an example takes says more about the other processes than about the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 # A shell starts background jobs with Ctrl-C ignored, and so would be the processes that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Real weights where somebody gives them, else the model that is committed.

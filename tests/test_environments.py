@@ -40,7 +40,8 @@ class Environment(LocalStack):
 def environments(tmp_path_factory: pytest.TempPathFactory, weights: str) -> Iterator[Environments]:
     """Two services in one account, each with its own bot, image, budget and log group outside its stacks."""
     with ExitStack() as stack:
-        stack.enter_context(emulators.ministack())
+        # Everything in the account is listed, and Telegram comes to its load balancers as anybody does, without keys.
+        stack.enter_context(emulators.own_ministack())
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         found: Environments = {}
         for service, hosts in HOSTS.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 import pillow_heif
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -88,13 +88,11 @@ def test_jpeg_size() -> None:
         image_headers.jpeg_size(file("PNG"))
 
 
-@settings(deadline=None)
 @given(st.sampled_from([b"", *STARTS]), st.binary(max_size=600))
 def test_random_bytes_are_read_or_refused(start: bytes, rest: bytes) -> None:
     is_header_or_refused(start + rest)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(FORMATS), st.integers(0, 2**32), st.integers(1, 30))
 def test_damaged_files_are_read_or_refused(form: str, seed: int, times: int) -> None:
     random, data = Random(seed), bytearray(file(form))

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from botsite.bot.incoming import updates
@@ -93,7 +93,6 @@ def changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
     return document
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_mutations_are_read_or_malformed(data: st.DataObject) -> None:
     valid = data.draw(st.sampled_from(VALID))

@@ -55,7 +55,7 @@ def test_single_shape_takes_every_photo(height: int, width: int) -> None:
     assert choose((height, width), [(384, 640)]) == (384, 640)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 1500), st.integers(1, 1500), st.data())
 def test_boxes_map_back_as_from_the_square(height: int, width: int, data: st.DataObject) -> None:
     """Within a pixel of the input, whatever the photo's size: a white box on black, as far as it can be seen."""

@@ -33,7 +33,7 @@ NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 FIVE = Most(5, None)
 # In a group, photos are meant for the bot that they name.
 BOT = "@object_detection_bot"
-_people = count(31_000)
+_people = count(35_000)
 _numbers = count(1)
 
 

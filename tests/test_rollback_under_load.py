@@ -69,7 +69,7 @@ def wrong_release(folder: Path) -> Path:
     for name in SOURCE:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
-    tasks = folder / "detection" / "tasks.py"
+    tasks = folder / "detection" / "work" / "tasks.py"
     text = tasks.read_text()
     before = "    if not predictions.possible(prediction_id):\n"
     assert before in text

@@ -93,7 +93,7 @@ def test_warm_pool_lends_machines_and_takes_them_back() -> None:
     st.lists(st.floats(0, 7200), max_size=40),
     st.lists(st.tuples(st.floats(0, 7200), st.integers(1, 9000), st.floats(0, 300)), max_size=3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_cold_start_launches_no_useless_machine(lone: list[float], bursts: list[tuple[float, int, float]]) -> None:
     """All that one cold start launches boot together; without the last, the others would need more than the goal."""
     photos = [np.linspace(at, at + spread, number) for at, number, spread in bursts]
@@ -106,7 +106,7 @@ def test_cold_start_launches_no_useless_machine(lone: list[float], bursts: list[
 
 
 @given(st.integers(1, 30_000), st.integers(1, 10))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_burst_launches_as_many_machines_as_meet_the_goal(photos: int, maximum: int) -> None:
     """Seen whole by the first tick, nothing that happens while they boot and work adds one, but for the maximum."""
     result = simulate(Scenario(np.zeros(photos), maximum=maximum, sends_per_second=0), SHIPPED)

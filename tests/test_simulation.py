@@ -110,7 +110,7 @@ def test_minimum_machines_are_paid_for_from_start_to_end() -> None:
     st.integers(1, 50),
     st.floats(0, 30),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_photo_is_answered(
     times: list[float], machine: Machine, target: float, maximum: int, delay: float
 ) -> None:
@@ -131,7 +131,7 @@ UNSEEN = 30 + 5 + 30 + 10
     st.floats(1, 100),
     st.sampled_from([60.0, 600.0, 1800.0]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_group_in_use_falls_to_zero(
     lone: list[float], bursts: list[tuple[float, int]], target: float, keep: float
 ) -> None:

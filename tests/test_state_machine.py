@@ -155,5 +155,5 @@ class Photo(RuleBasedStateMachine):
 
 def test_writes_match_model(stack: LocalStack) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    bounds = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=checks)
+    bounds = settings(max_examples=25, stateful_step_count=25, suppress_health_check=checks)
     run_state_machine_as_test(Photo, settings=bounds)

@@ -1,6 +1,5 @@
 """Count, by photo, how often the sites' logs say that it was answered."""
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -54,7 +53,7 @@ def _ask(group: str, since: datetime, until: datetime) -> list[Mapping[str, str]
         queryString=_QUERY,
     )["queryId"]
     while (answer := logs.get_query_results(queryId=query))["status"] in ("Scheduled", "Running"):
-        time.sleep(_LOOK_SECONDS)
+        aws.pause(_LOOK_SECONDS)
     if answer["status"] != "Complete":
         raise Unknown(f"CloudWatch Logs Insights says {answer['status']}.")
     return [_row(row) for row in answer["results"]]

@@ -1,17 +1,16 @@
 """Judge photos: who was told, who was not, who was told twice, and what is left of photos that are gone."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 
 from django.conf import settings
 
 from botsite import aws
-from detection.record import deletions, queries, times
+from detection.record import deletions, items, queries, times
 from detection.record.schemas import Delivery, Prediction, Status
 from detection.work import dead_letters
 
@@ -19,6 +18,7 @@ from detection.work import dead_letters
 LATE = timedelta(hours=1)
 # DynamoDB takes so many keys in one request.
 _AT_ONCE = 100
+_BUSY_SECONDS = 1.0
 # What an operator does that makes another answer right.
 _AGAIN = ("retry", "resend")
 _FOLDERS = ("photos/", "results/")
@@ -46,27 +46,32 @@ class Found:
         self.breaches.append(Breach(prediction_id, kind, seen))
 
 
-def judge(since: datetime, until: datetime, answers: Mapping[str, int], *, paused: bool) -> Iterator[Found]:
-    """Judge the photos that came between two times; yield what is found so far, after each thousand."""
+def judge(
+    since: datetime, until: datetime, answers: Mapping[str, int], say: Callable[[int], None], *, paused: bool
+) -> Found:
+    """Judge the photos that came between two times; `say` is told how many were read, after each thousand."""
     found = Found()
     doubtful: list[str] = []
     for number, photo in enumerate(queries.between(since, until), 1):
-        found.photos[photo["prediction_id"]] = photo
-        if not _settled(photo, answers.get(photo["prediction_id"], 0), found):
-            doubtful.append(photo["prediction_id"])
+        identity = photo["prediction_id"]
+        found.photos[identity] = photo
+        if photo.get("delivery") != Delivery.DELIVERED or answers.get(identity, 0) > 1:
+            doubtful.append(identity)
+        else:
+            found.outcomes[_told(photo.get("status"))] += 1
         if number % 1000 == 0:
-            yield found
-    for prediction in _whole(doubtful):
-        _judge(prediction, answers.get(prediction.prediction_id, 0), until, paused, found)
-    yield found
+            say(number)
+    for item in _items(doubtful):
+        identity = item["prediction_id"]
+        try:
+            _judge(items.read(item), answers.get(identity, 0), until, paused, found)
+        except items.Incomplete as error:
+            found.broken(identity, "unreadable", str(error))
+    return found
 
 
-def _settled(photo: Mapping[str, Any], answers: int, found: Found) -> bool:
-    """Return whether nothing is doubtful about a photo; count it then."""
-    if photo["delivery"] != Delivery.DELIVERED or answers > 1:
-        return False
-    found.outcomes["answered" if photo["status"] == Status.SUCCEEDED else "told why not"] += 1
-    return True
+def _told(status: object) -> str:
+    return "answered" if status == Status.SUCCEEDED else "told why not"
 
 
 def _judge(photo: Prediction, answers: int, until: datetime, paused: bool, found: Found) -> None:
@@ -77,7 +82,7 @@ def _judge(photo: Prediction, answers: int, until: datetime, paused: bool, found
         found.outcomes["doubled"] += 1
         found.broken(photo.prediction_id, "doubled", f"{answers} answers")
     elif photo.delivery is Delivery.DELIVERED:
-        found.outcomes["answered" if photo.status is Status.SUCCEEDED else "told why not"] += 1
+        found.outcomes[_told(photo.status)] += 1
     elif photo.delivery is Delivery.UNDELIVERABLE and not photo.delivery_failures:
         found.outcomes["chat gone or bot blocked"] += 1
     elif photo.delivery is Delivery.UNDELIVERABLE:
@@ -90,11 +95,10 @@ def _judge(photo: Prediction, answers: int, until: datetime, paused: bool, found
         found.broken(photo.prediction_id, "unanswered", f"{photo.status}, {photo.delivery} since {times.text(touched)}")
 
 
-def strays(found: Found, answers: Iterable[str]) -> None:
-    """Note answers to photos that nobody sent; those of older photos, and of photos deleted since, are none."""
-    unknown = [each for each in answers if each and each not in found.photos]
-    known = {each.prediction_id for each in _whole(unknown)}
-    found.outcomes["answered, and gone since"] += len(unknown) - len(known)
+def gone(found: Found, answered: Collection[str]) -> None:
+    """Count the answers to photos that are no longer there. Whether one was ever there can't be told from here."""
+    unknown = [each for each in answered if each and each not in found.photos]
+    found.outcomes["answered, and gone since"] += len(unknown) - len(_there(unknown))
 
 
 def leftovers(found: Found, since: datetime, until: datetime) -> None:
@@ -104,8 +108,7 @@ def leftovers(found: Found, since: datetime, until: datetime) -> None:
         identity = key.partition("/")[2].removesuffix(".jpg")
         if since <= at < until - LATE and identity not in found.photos:
             stored[identity] = key
-    known = {each.prediction_id for each in _whole(list(stored))}
-    for identity in stored.keys() - known:
+    for identity in stored.keys() - _there(list(stored)):
         found.broken(identity, "left behind", f"{stored[identity]} has no item")
 
 
@@ -113,33 +116,26 @@ def kept(found: Found) -> None:
     """Note photos of private chats that are still there although their sender has had everything deleted since."""
     by_person: dict[str, list[Mapping[str, Any]]] = {}
     for photo in found.photos.values():
-        chat_id = int(photo["chat_id"])
+        chat_id = int(photo.get("chat_id", 0))
         if chat_id > 0:
             by_person.setdefault(deletions.Person(chat_id, chat_id).key, []).append(photo)
-    for key, at in _deleted_at(list(by_person)):
+    for tombstone in _items(list(by_person), "created_at"):
+        at = times.parse(tombstone["created_at"]) or times.NEVER
         if times.now() - at < LATE:
             continue
-        for photo in by_person[key]:
+        for photo in by_person[tombstone["prediction_id"]]:
             if (times.parse(photo["created_at"]) or times.NEVER) < at:
                 found.broken(photo["prediction_id"], "kept", f"its sender had everything deleted at {times.text(at)}")
 
 
 def unburied(found: Found, until: datetime) -> None:
     """Note dead letters whose senders were not told in an hour."""
+    before = 1000 * (until - LATE).timestamp()
     with closing(dead_letters.read()) as letters:
-        old = {
-            each.prediction_id: each
-            for each in letters
-            if each.prediction_id and each.sent_at / 1000 < (until - LATE).timestamp()
-        }
-    for photo in _whole(list(old)):
-        if not photo.finished:
-            found.broken(photo.prediction_id, "dead letter", f"given up by SQS, and still {photo.status}")
-
-
-def _whole(ids: Sequence[str]) -> Iterator[Prediction]:
-    for some in _hundreds(ids):
-        yield from queries.known(some).values()
+        old = [each.prediction_id for each in letters if each.prediction_id and each.sent_at < before]
+    for item in _items(old, "#status"):
+        if item.get("status") in (Status.QUEUED, Status.PROCESSING):
+            found.broken(item["prediction_id"], "dead letter", f"given up by SQS, and still {item['status']}")
 
 
 def _images() -> Iterator[tuple[str, datetime]]:
@@ -149,15 +145,20 @@ def _images() -> Iterator[tuple[str, datetime]]:
             yield from ((each["Key"], each["LastModified"]) for each in page.get("Contents", ()))
 
 
-def _deleted_at(keys: Sequence[str]) -> Iterator[tuple[str, datetime]]:
-    for some in _hundreds(keys):
-        wanted = {"Keys": [{"prediction_id": key} for key in some], "ProjectionExpression": "prediction_id, created_at"}
-        answer = aws.dynamodb().batch_get_item(RequestItems={settings.PREDICTIONS_TABLE: wanted})
-        for item in answer["Responses"][settings.PREDICTIONS_TABLE]:
-            yield item["prediction_id"], times.parse(item["created_at"]) or times.NEVER
+def _there(ids: Sequence[str]) -> set[str]:
+    """Return those of the ids that have an item."""
+    return {item["prediction_id"] for item in _items(ids, "#status")}
 
 
-def _hundreds(ids: Sequence[str]) -> Iterator[list[str]]:
-    left = iter(ids)
-    while some := list(islice(left, _AT_ONCE)):
-        yield some
+def _items(ids: Sequence[str], name: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the items that exist, or one attribute of each. Nothing is left out: what is unread would count as gone."""
+    only = {"ProjectionExpression": f"prediction_id, {name}"} if name else {}
+    names = {"ExpressionAttributeNames": {"#status": "status"}} if name == "#status" else {}
+    keys = [{"prediction_id": each} for each in dict.fromkeys(ids)]
+    for start in range(0, len(keys), _AT_ONCE):
+        left: dict[str, Any] = {settings.PREDICTIONS_TABLE: {"Keys": keys[start : start + _AT_ONCE], **only, **names}}
+        while left:
+            answer = aws.dynamodb().batch_get_item(RequestItems=left)
+            yield from answer["Responses"].get(settings.PREDICTIONS_TABLE, ())
+            if left := answer.get("UnprocessedKeys") or {}:
+                aws.pause(_BUSY_SECONDS)

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from detection.model import checksums
 log = structlog.get_logger()
 
 _EXPORTED = "_openvino_model"
+# `cache` alone would let two threads make a runtime each.
+_ONE_CORE = threading.Lock()
 _NEEDS_PYTORCH = (
     "Weights that are not yet exported to OpenVINO need ultralytics and PyTorch, which are not installed: run "
     "`make torch` (or `pip install -r requirements-torch.txt`), or name an exported model folder in YOLO_WEIGHTS."
@@ -64,13 +67,18 @@ def openvino() -> Any:
     return openvino
 
 
-@cache
 def core() -> Any:
-    """Return this process' OpenVINO runtime.
+    """Return this process's OpenVINO runtime, from any thread.
 
-    It has but one: where a second is dropped, OpenVINO 2026.4 leaves the main thread's signal stack in memory that is
-    freed, and the next signal kills the process.
+    It has only one: where a second is dropped, OpenVINO 2026.4 leaves the main thread's signal stack in freed memory,
+    and the next signal kills the process.
     """
+    with _ONE_CORE:
+        return _core()
+
+
+@cache
+def _core() -> Any:
     return openvino().Core()
 
 

@@ -86,7 +86,7 @@ def read_reason(item: Mapping[str, Any]) -> Reason | None:
 
 
 def refused(item: Mapping[str, Any]) -> bool:
-    """Return whether a failed photo was refused, which is no failure of ours."""
+    """Return whether a failed photo was refused, rather than failed by the service."""
     why = read_reason(item)
     return why is not None and why.refused
 

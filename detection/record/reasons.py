@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from detection.record.sentences import Code
 
-# Failures of ours: all else is the file's or its sender's, and needs nobody.
+# Our own failures. Everything else is about the file or its sender, and needs no operator.
 _OURS = frozenset({Code.PHOTO_GONE, Code.OWN_FAILURE, Code.GIVEN_UP, Code.APOLOGY, Code.WORDS})
 # What earlier releases said. Items are kept for weeks; a sentence that is reworded comes here as it was.
 _EARLIER = {

@@ -1,13 +1,11 @@
 """An emulated AWS for each module, in which runs take place."""
 
-import itertools
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
 from tests.support import emulators
-
-numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -20,4 +18,4 @@ def cloud() -> Iterator[str]:
 @pytest.fixture
 def prefix(cloud: str) -> str:
     """A prefix that nobody has: tests share the emulator, but nothing in it."""
-    return f"accept-{next(numbers)}"
+    return f"accept-{uuid4().hex[:6]}"

@@ -14,13 +14,14 @@ from django.core.management import CommandError, call_command
 
 from botsite import aws, pause
 from deploy import stacks
-from deploy.audit import photos
+from deploy.audit import answers, photos
 from deploy.service import Service
 from detection.record import deletions, items, times
 from detection.record.reasons import Reason
 from detection.record.schemas import Act, Delivery, Prediction, Status
 from detection.record.sentences import Code
-from tests.support import emulators, letters
+from tests.support import emulators, letters, recorded_aws
+from tests.support.recorded_aws import Answer, Cloud
 
 SERVICE = Service("audited")
 OLD = timedelta(hours=3)
@@ -151,6 +152,38 @@ def age_tombstone(service: dict[str, str], key: str) -> None:
         UpdateExpression="SET created_at = :then",
         ExpressionAttributeValues={":then": times.text(times.now(-timedelta(hours=2)))},
     )
+
+
+def test_damaged_item_is_named(service: dict[str, str], tmp_path: Path) -> None:
+    damaged = photo(service)
+    aws.dynamodb().update_item(
+        TableName=service["PREDICTIONS_TABLE"],
+        Key={"prediction_id": damaged},
+        UpdateExpression="REMOVE chat_id, delivery",
+    )
+    _, kinds, code = audit(logs(tmp_path, damaged))
+    assert (kinds, code) == ({damaged: "unreadable"}, 1)
+
+
+def test_insights_are_asked_in_halves_until_the_answer_fits(
+    service: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what CloudWatch Logs says in its reference; no emulator answers such a query."""
+    row = [{"field": "prediction_id", "value": "one"}, {"field": "times", "value": "2"}]
+    said = {
+        "StartQuery": Answer(json.dumps({"queryId": "12ab3456-12ab-123a-789e-1234567890ab"})),
+        "GetQueryResults": Answer(json.dumps({"status": "Complete", "results": [row]})),
+    }
+    until = times.now()
+    with recorded_aws.taken_for_aws(Cloud("", "", said)):
+        assert answers.in_cloudwatch(SERVICE, until - OLD, until) == {"one": 2}
+        monkeypatch.setattr(answers, "_ROWS", 1)
+        with pytest.raises(answers.Unknown, match="More than 1 photos were answered"):
+            answers.in_cloudwatch(SERVICE, until - OLD, until)
+        monkeypatch.setattr(answers, "_ROWS", 2)
+        said["GetQueryResults"] = Answer(json.dumps({"status": "Failed", "results": []}))
+        with pytest.raises(answers.Unknown, match="says Failed"):
+            answers.in_cloudwatch(SERVICE, until - OLD, until)
 
 
 def test_missing_logs_are_an_error(service: dict[str, str], tmp_path: Path) -> None:

@@ -31,6 +31,13 @@ def ministack(account: str = "") -> Iterator[str]:
 
 
 @contextmanager
+def own_ministack() -> Iterator[str]:
+    """Have the code under test use an emulated AWS in which nobody else makes anything; yield its address."""
+    with _ministack() as address, taken_for_aws(address) as url, _told(url):
+        yield url
+
+
+@contextmanager
 def judging(scheme: str = "http", **env: str) -> Iterator[str]:
     """Run an AWS that checks permissions, set up by `env` too, for the length of a `with` block; yield its address."""
     with _ministack(scheme, AUTH="true", **env) as address, taken_for_aws(address) as url:

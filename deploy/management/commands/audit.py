@@ -44,8 +44,9 @@ class Command(DataCommand):
         """Judge, and print the outcomes and each breach."""
         since, until = options["since"], times.now()
         told = _answers(options["logs"], Service(options["prefix"] or DEFAULT_PREFIX), since, until)
-        found = self._judged(since, until, told)
-        photos.strays(found, told)
+        paused = pause.read(settings.PREDICTIONS_TABLE) is not None
+        found = photos.judge(since, until, told, self._progress, paused=paused)
+        photos.gone(found, told)
         photos.leftovers(found, since, until)
         photos.kept(found)
         photos.unburied(found, until)
@@ -56,19 +57,13 @@ class Command(DataCommand):
         if found.breaches:
             sys.exit(1)
 
-    def _judged(self, since: datetime, until: datetime, told: Counter[str]) -> Found:
-        paused = pause.read(settings.PREDICTIONS_TABLE) is not None
-        found = Found()
-        for found in photos.judge(since, until, told, paused=paused):
-            if self.stderr.isatty():
-                self.stderr.write(f"\r{len(found.photos)} photos", ending="")
+    def _progress(self, read: int) -> None:
         if self.stderr.isatty():
-            self.stderr.write("\r", ending="")
-        return found
+            self.stderr.write(f"{read} photos read\r", ending="")
 
     def _print(self, found: Found, since: datetime) -> None:
         console = self.console()
-        console.print(f"{len(found.photos)} photos since {since:%Y-%m-%d %H:%M} UTC")
+        console.print(f"{_photos(len(found.photos))} since {since:%Y-%m-%d %H:%M} UTC")
         for outcome, number in found.outcomes.most_common():
             if number:
                 console.print(f"  {number:>7}  {outcome}")
@@ -79,7 +74,11 @@ class Command(DataCommand):
         for breach in found.breaches:
             table.add_row(breach.prediction_id, breach.kind, breach.seen)
         console.print(table)
-        console.print(f"{len(found.breaches)} break the promise. `trace ID` tells what happened to one.")
+        console.print(f"The promise was broken for {_photos(len(found.breaches))}: `trace ID` tells what happened.")
+
+
+def _photos(number: int) -> str:
+    return f"{number} photo{'' if number == 1 else 's'}"
 
 
 def _answers(folder: Path | None, service: Service, since: datetime, until: datetime) -> Counter[str]:

@@ -21,9 +21,9 @@ class Command(StackCommand):
     """Register the webhook; running it again changes nothing that is already right."""
 
     help = (
-        "Have Telegram send the bot's updates to the load balancer. It trusts a self-signed certificate of ours. "
-        "Pending updates are kept. Telegram's apps learn the bot's commands and what it is for, in each language. "
-        "With --remove, Telegram forgets the webhook."
+        "Have Telegram send the bot's updates to the load balancer. Telegram is given its certificate if that is "
+        "self-signed. Pending updates are kept. Telegram's apps learn the bot's commands and what it is for, in each "
+        "language. With --remove, Telegram forgets the webhook."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
