@@ -60,16 +60,16 @@ def _stop_receiving(_: Celery) -> None:
     _replace(threads.Receiver, "_receive", once)
 
 
-# Each with the promise that it breaks.
-MUTANTS: dict[str, tuple[Callable[[Celery], None], str]] = {
-    "acknowledge early": (_acknowledge_early, "deleted too soon"),
-    "delete failures": (_delete_failures, "deleted too soon"),
-    "beat never": (_beat_never, "doubled"),
-    "believe partial success": (_believe_partial_success, "doubled"),
-    "keep what arrives last": (_keep_what_arrives_last, "kept"),
-    "run early": (_run_early, "early"),
-    "send no copy": (_send_no_copy, "lost"),
-    "stop receiving": (_stop_receiving, "deaf"),
+# Each with the promise that it breaks, and the fault that shows it.
+MUTANTS: dict[str, tuple[Callable[[Celery], None], str, str]] = {
+    "acknowledge early": (_acknowledge_early, "deleted too soon", "jump"),
+    "delete failures": (_delete_failures, "deleted too soon", "jump"),
+    "beat never": (_beat_never, "doubled", "jump"),
+    "believe partial success": (_believe_partial_success, "doubled", "partly"),
+    "keep what arrives last": (_keep_what_arrives_last, "kept", "end"),
+    "run early": (_run_early, "early", "jump"),
+    "send no copy": (_send_no_copy, "lost", "jump"),
+    "stop receiving": (_stop_receiving, "deaf", "5xx"),
 }
 
 

@@ -21,8 +21,8 @@ from .app import add_task, history_app
 from .events import Journal
 from .judge import History
 
-QUIET_SECONDS = 60.0  # At most, from the last fault until the queue is empty.
-PROCESS_FAULTS = ("kill", "halt", "end", "jump")
+FAULTS = ("kill", "halt", "end", "jump", *proxy.FAULTS)
+NETWORK_SHARE = 0.8  # Of the time from one fault to the next, one of the network lasts so long.
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,12 @@ class Plan:
     tasks: int = 2000
     workers: int = 4
     seconds: float = 300.0
-    every_seconds: float = 6.0  # From one fault to the next; one of the network lasts that long.
+    faults: tuple[str, ...] = FAULTS
+    every_seconds: float = 6.0  # From one fault to the next.
     visibility: int = 10
     longest_delay: int = 3  # Instead of SQS's 900 s.
     longest_halt: float = 90.0
+    quiet_seconds: float = 90.0  # At most, from the last fault until the queue is empty.
     mutant: str = ""
 
 
@@ -134,15 +136,13 @@ def _timetable(one: Run) -> list[tuple[float, Callable[[], object]]]:
     """Return what is done when, in seconds from the start."""
     plan = one.plan
     sender = _sender(one)
-    decks: dict[tuple[str, ...], list[str]] = {}
     table: list[tuple[float, Callable[[], object]]] = [
         (plan.seconds * number / plan.tasks, sender) for number in range(plan.tasks)
     ]
+    deck: list[str] = []
     for number in range(1, int(plan.seconds / plan.every_seconds)):
-        faults = (PROCESS_FAULTS, proxy.FAULTS)[number % 2]
-        deck = decks.setdefault(faults, [])
-        # Each of a kind comes before one comes again.
-        deck += [] if deck else one.random.sample(faults, len(faults))
+        # Each comes before one comes again.
+        deck = deck or one.random.sample(plan.faults, len(plan.faults))
         table += _fault(one, deck.pop(), number * plan.every_seconds)
     return table
 
@@ -150,8 +150,8 @@ def _timetable(one: Run) -> list[tuple[float, Callable[[], object]]]:
 def _fault(one: Run, fault: str, at: float) -> list[tuple[float, Callable[[], object]]]:
     """Return how a fault begins and ends."""
     if fault in proxy.FAULTS:
-        end_at = at + one.plan.every_seconds
-        return [(at, lambda: one.break_requests(fault)), (end_at, lambda: one.break_requests(""))]
+        seconds = one.plan.every_seconds * NETWORK_SHARE
+        return [(at, lambda: one.break_requests(fault)), (at + seconds, lambda: one.break_requests(""))]
     seconds, place = one.random.uniform(one.plan.visibility, one.plan.longest_halt), one.random.random()
     chosen: list[str] = []
 
@@ -194,7 +194,7 @@ def _come_to_rest(one: Run, aws: Aws) -> None:
         one.go_on(name)
     one.journal.note("healed")
     counted = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
-    deadline = time.monotonic() + QUIET_SECONDS + one.plan.visibility
+    deadline = time.monotonic() + one.plan.quiet_seconds
     while aws.depth(one.queue_url, *counted) and time.monotonic() < deadline:
         time.sleep(0.2)
     healed = time.monotonic()
