@@ -26,6 +26,7 @@ AGAIN = [
     Event("deleted", "w2", "t", "h2", at=23),
 ]
 TOLD = Event("told", "w1", at=3)
+HALTED = Event("halted", "w1", at=1.5)
 HEARD = Event("deleted", "w1", "another", "h9", applied=False, at=6)
 WELL = [SENT, RECEIVED, STARTED, ENDED, DELETED]
 
@@ -54,6 +55,9 @@ def fault(what: str, **fields: Any) -> Event:
         ([SENT, RECEIVED, STARTED, Event("failed", "w1", "t", "h1", at=4), *AGAIN], {}),
         ([SENT, RECEIVED, STARTED, Event("killed", "w1", at=4), *AGAIN], {}),
         ([SENT, RECEIVED, STARTED, Event("killed", "w3", at=4), *AGAIN], {"doubled": ["t"]}),
+        # It came to a worker that stood still; it came to one that had gone on.
+        ([SENT, HALTED, RECEIVED, Event("went on", "w1", at=2.5), STARTED, ENDED, DELETED, *AGAIN], {}),
+        ([SENT, HALTED, Event("went on", "w1", at=1.8), RECEIVED, STARTED, ENDED, DELETED, *AGAIN], {"doubled": ["t"]}),
         # It was killed when it no longer had the message.
         ([*WELL, Event("killed", "w1", at=6), *AGAIN], {"doubled": ["t"]}),
         ([SENT, RECEIVED, STARTED, ENDED, fault("deleted", at=5), *AGAIN], {}),

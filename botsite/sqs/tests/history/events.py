@@ -12,8 +12,8 @@ class Event:
     """One fact.
 
     `what` is, of a run of a task: started, ended, failed, retried; of a request: sent, received, asked (received,
-    whatever came), deleted, extended or released; of a process: ready, killed, halted, told (to end), died; of the
-    run: healed (no fault from now on).
+    whatever came), deleted, extended or released; of a process: ready, killed, halted, went on, told (to end),
+    died; of the run: healed (no fault from now on).
     """
 
     what: str

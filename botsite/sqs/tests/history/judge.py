@@ -80,7 +80,7 @@ class History:
             if event.fault and event.key and not self._made_good(event):
                 causes[event.key].append(event)
         for event in self._of["killed"] + self._of["halted"]:
-            for key in self._held_by(event.who, event.at):
+            for key in self._held_by(event):
                 causes[key].append(event)
         return causes
 
@@ -105,18 +105,26 @@ class History:
         place = bisect(times, at)
         return times[place] if place < len(times) else None
 
-    def _held_by(self, who: str, at: float) -> set[str]:
-        """Return the tasks whose messages a worker had received by then, and not settled."""
+    def _held_by(self, fault: Event) -> set[str]:
+        """Return the tasks whose messages a worker had received and not settled when it was killed or halted.
+
+        Those, too, that SQS sent to a worker that stood still.
+        """
+        until = self._next(self._went_on[fault.who], fault.at) if fault.what == "halted" else fault.at
         settled = {
             event.handle
             for event in self._of["deleted"] + self._of["released"]
-            if event.who == who and event.at < at and event.applied
+            if event.who == fault.who and event.at < fault.at and event.applied
         }
         return {
             event.key
             for event in self._of["received"]
-            if event.who == who and event.at < at and event.handle not in settled
+            if event.who == fault.who and event.handle not in settled and (until is None or event.at <= until)
         }
+
+    @cached_property
+    def _went_on(self) -> dict[str, list[float]]:
+        return _times(self._of["went on"], "who")
 
     def _early(self) -> Iterable[str]:
         due = {event.handle: event.due for event in self._of["received"]}

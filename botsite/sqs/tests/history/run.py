@@ -99,6 +99,7 @@ class Run:
     def go_on(self, name: str) -> None:
         """Have a worker that stands still go on, unless it has been killed in the meantime."""
         if process := (self.workers | self.told).get(name):
+            self.journal.note("went on", who=name)
             process.send_signal(signal.SIGCONT)
 
     def jump(self, name: str) -> None:
