@@ -1,6 +1,6 @@
 """Refuse messages that Celery would hold or lose: they go back to the queue and end as dead letters."""
 
-from datetime import UTC, datetime
+import time
 from types import NoneType
 from typing import Any
 
@@ -14,8 +14,8 @@ class StrictRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.eta is not None:
-            # The channel sends again what is due later. Celery would hold it in memory, hidden from all other workers.
-            if self.eta > datetime.now(UTC):
+            # The channel sends again what is due later, by the same clock. Celery would hold it in memory, hidden from all other workers.
+            if self.eta.timestamp() > time.time():
                 raise InvalidTaskError(f"it asks to run at {self.eta} where only Celery's first protocol had that")
             self._eta = None
         args, kwargs, options = self._payload

@@ -132,11 +132,13 @@ class History:
 
     def _kept(self) -> Iterable[str]:
         """Find messages of workers that were told to end which these last extended, or never spoke of."""
-        told = {event.who for event in self._of["told"]} - {event.who for event in self._of["killed"]}
+        left = {event.who for event in self._of["killed"] + self._of["died"]}
+        told = {event.who for event in self._of["told"]} - left
         last = {
             event.handle: event.what
             for event in self._events
-            if event.what in SETTLING and (event.applied or event.fault)
+            # SQS refuses the handle of a message that another worker has by now: no matter, unless that was extended.
+            if event.what in SETTLING and (event.applied or event.fault or event.what != "extended")
         }
         for event in self._of["received"]:
             if event.who in told and not event.fault and last.get(event.handle, "extended") == "extended":
