@@ -14,7 +14,8 @@ class StrictRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.eta is not None:
-            # The channel sends again what is due later, by the same clock. Celery would hold it in memory, hidden from all other workers.
+            # The channel sends again what is due later, by the same clock: Celery would hold it in memory, hidden from
+            # all other workers.
             if self.eta.timestamp() > time.time():
                 raise InvalidTaskError(f"it asks to run at {self.eta} where only Celery's first protocol had that")
             self._eta = None
