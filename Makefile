@@ -34,9 +34,19 @@ torch: ## install PyTorch and ultralytics too, and export YOLO_WEIGHTS for the w
 	@$(PYTHON) deploy/local/install.py --torch
 	@$(RUN) manage.py export_weights
 
+# One version of each package for all Pythons and platforms; the newest that Python 3.11 can have. The largest lock comes
+# first, and the others take its versions. Without PyTorch, whose build depends on the machine: no lock has it.
+WHOLE := tests/requirements.lock
+LOCK = .venv/bin/uv pip compile --quiet --generate-hashes --no-annotate --universal --python-version 3.11 --fork-strategy \
+	fewest --excludes deploy/local/cuda.txt --no-emit-package torch --no-emit-package torchvision $(if $(UPGRADE),--upgrade)
+LAPTOP := requirements.txt deploy/local/requirements.txt
+
 lock: ## rewrite the *.lock files after a change of a requirements file; UPGRADE=1 takes newer releases where it may
 	@test -x .venv/bin/uv || $(PYTHON) deploy/local/install.py
-	@$(RUN) -m deploy.local.lock $(if $(UPGRADE),--upgrade)
+	@$(LOCK) $(LAPTOP) requirements-torch.txt tests/requirements.txt deploy/local/uv.txt --output-file $(WHOLE)
+	@$(LOCK) --constraint $(WHOLE) $(LAPTOP) --output-file requirements.lock
+	@for name in requirements-torch deploy/local/uv deploy/docker/polybot deploy/docker/metrics deploy/docker/yolo5; do \
+		$(LOCK) --constraint $(WHOLE) $$name.txt --output-file $$name.lock || exit; done
 
 audit: ## checkov on the templates, parliament and policy_sentry on the policies, in an environment of its own (400 MB)
 	@$(PYTHON) deploy/local/install.py --tests

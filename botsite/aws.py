@@ -6,8 +6,8 @@ This is also the only module that knows whether AWS is an emulator, and how long
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, Literal
+from functools import cache, wraps
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -15,6 +15,9 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import secret_store
+
+Value = TypeVar("Value")
+Asked = ParamSpec("Asked")
 
 # botocore waits 60 s for a silent peer by default. What a photo needs is small, so silence is a failure; and the
 # callers above (Telegram, SQS) try again, so a few attempts are enough.
@@ -38,6 +41,19 @@ _lock = threading.Lock()
 def emulated() -> bool:
     """Return whether this is an emulator: it launches no machines, publishes no metrics and has no names in DNS."""
     return bool(settings.AWS_ENDPOINT_URL)
+
+
+def real_only(otherwise: Any) -> Callable[[Callable[Asked, Value]], Callable[Asked, Value]]:
+    """Have a function that only AWS itself can answer return `otherwise` where AWS is emulated."""
+
+    def wrapped(function: Callable[Asked, Value]) -> Callable[Asked, Value]:
+        @wraps(function)
+        def asked(*args: Asked.args, **kwargs: Asked.kwargs) -> Value:
+            return otherwise if emulated() else function(*args, **kwargs)
+
+        return asked
+
+    return wrapped
 
 
 def place() -> str:
@@ -72,7 +88,7 @@ def client(service: str) -> Any:
 
 
 def once(service: str) -> Any:
-    """Return a client that sends each request once: for what AWS would make twice (deploy/once.py)."""
+    """Return a client that sends each request once: for what AWS would make twice (deploy/patience.py)."""
     with _lock:
         return _client(service, once=True)
 

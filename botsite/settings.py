@@ -223,8 +223,8 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 # Preloading is a promise about a whole domain, which may not be ours: the bot may live on a subdomain.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-CSRF_FAILURE_VIEW = "botsite.staff.errors.csrf_failure"
-# Only the site's own scripts and styles. The page that shows photos adds the bucket (botsite/staff/job_page.py).
+CSRF_FAILURE_VIEW = "botsite.staff.pages.csrf_failure"
+# Only the site's own scripts and styles. The page that shows photos adds the bucket (botsite/staff/jobs/page.py).
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],

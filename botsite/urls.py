@@ -4,11 +4,12 @@ from django.contrib import admin
 from django.urls import include, path
 
 from botsite import views
-from botsite.staff import attempts, jobs, login
+from botsite.staff import attempts, login
+from botsite.staff.jobs.admin import JobAdmin
 from detection.models import Job
 
 admin.autodiscover()
-admin.site.register(Job, jobs.JobAdmin)
+admin.site.register(Job, JobAdmin)
 admin.site.site_header = admin.site.site_title = "Object detection service"
 admin.site.index_title = "Administration"
 # Without a public site, the admin has nothing to link to.

@@ -1,11 +1,14 @@
 """Run functions in threads that keep nothing from ending."""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from typing import Any, TypeVar
+
+from metrics.health.findings import Finding
 
 Value = TypeVar("Value")
+Read = Callable[[], Finding[Any]]
 
 
 def start(function: Callable[[], Value]) -> Future[Value]:
@@ -20,3 +23,20 @@ def start(function: Callable[[], Value]) -> Future[Value]:
 
     threading.Thread(target=work, daemon=True).start()
     return future
+
+
+def gather(
+    reads: Mapping[str, Read], seconds: float, explained: Callable[[str, BaseException], Finding[Any]]
+) -> dict[str, Finding[Any]]:
+    """Read all at once; return the findings by name, for one that fails or is late what its error is `explained` as.
+
+    None hides another.
+    """
+    running = {name: start(read) for name, read in reads.items()}
+    wait(running.values(), seconds)
+    found: dict[str, Finding[Any]] = {}
+    for name, one in running.items():
+        late = TimeoutError(f"no answer within {seconds:g} s")
+        error = one.exception() if one.done() else late
+        found[name] = (explained(name, error) if error else one.result()).called(name)
+    return found

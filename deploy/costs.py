@@ -35,7 +35,7 @@ _LOG_GB = 0.000003
 
 
 @dataclass(frozen=True)
-class Line:
+class Cost:
     """One cost in US dollars, and how it is calculated."""
 
     what: str
@@ -49,7 +49,7 @@ def resources(template: Template, names: Names) -> Resources:
     return [(one["Type"], template.resolve(one.get("Properties", {}), names)) for one in found]
 
 
-def idle_month(stacks: Sequence[Resources]) -> list[Line]:
+def idle_month(stacks: Sequence[Resources]) -> list[Cost]:
     """Return the cost of a month in which nobody sends a photo."""
     every = [one for stack in stacks for one in stack]
     lines = [line for stack in stacks for line in _machines(stack)]
@@ -59,16 +59,16 @@ def idle_month(stacks: Sequence[Resources]) -> list[Line]:
     points, others = SECONDS_A_MONTH / every_seconds, SECONDS_A_MONTH / _OTHER_TICK_SECONDS
     requests = (points + others) * _REQUESTS_A_TICK + SECONDS_A_MONTH / _POLL_SECONDS
     metrics = len(METRICS) * prices.METRIC_MONTH + points * prices.PUT_METRIC_REQUEST
-    lines.append(Line("metrics", metrics, f"{len(METRICS)}, a point of each every {every_seconds} s"))
+    lines.append(Cost("metrics", metrics, f"{len(METRICS)}, a point of each every {every_seconds} s"))
     lines.append(
-        Line("queues", requests * prices.QUEUE_REQUEST, f"{requests / 1e6:.1f} million requests for the metric")
+        Cost("queues", requests * prices.QUEUE_REQUEST, f"{requests / 1e6:.1f} million requests for the metric")
     )
     images = len(roles.ROLES) * ami.KEPT
-    lines.append(Line("AMIs", images * _IMAGE_GB * prices.SNAPSHOT_GB_MONTH, f"{images} of {_IMAGE_GB} GB"))
+    lines.append(Cost("AMIs", images * _IMAGE_GB * prices.SNAPSHOT_GB_MONTH, f"{images} of {_IMAGE_GB} GB"))
     return lines
 
 
-def thousand_photos(worker_type: str, kept_days: float) -> list[Line]:
+def thousand_photos(worker_type: str, kept_days: float) -> list[Cost]:
     """Return what a thousand photos add, if they arrive close together, so that one worker starts for them."""
     count = 1000
     worker, months = _type(worker_type), kept_days * 24 / HOURS_A_MONTH
@@ -78,16 +78,16 @@ def thousand_photos(worker_type: str, kept_days: float) -> list[Line]:
     stored = count * (_PHOTO_GB + _RESULT_GB)
     objects = count * 2 * (prices.OBJECT_PUT + prices.OBJECT_GET) + stored * prices.OBJECT_GB_MONTH * months
     return [
-        Line(
+        Cost(
             "a worker",
             worker.dollars(seconds + around, seconds),
             f"{worker_type}: {seconds:.0f} s of work, {_AROUND_MINUTES} min around it",
         ),
-        Line("photos and results", objects, f"{stored:.1f} GB, kept {kept_days:g} days"),
-        Line("predictions", count * item, f"{_WRITES} writes each, including the indexes"),
-        Line("jobs", count * _QUEUE_REQUESTS * prices.QUEUE_REQUEST, f"{_QUEUE_REQUESTS} requests each"),
-        Line("answers", count * _RESULT_GB * prices.OUT_GB, f"{count * _RESULT_GB:.1f} GB to Telegram"),
-        Line("logs", count * _LOG_GB * prices.LOG_GB, "a dozen lines each"),
+        Cost("photos and results", objects, f"{stored:.1f} GB, kept {kept_days:g} days"),
+        Cost("predictions", count * item, f"{_WRITES} writes each, including the indexes"),
+        Cost("jobs", count * _QUEUE_REQUESTS * prices.QUEUE_REQUEST, f"{_QUEUE_REQUESTS} requests each"),
+        Cost("answers", count * _RESULT_GB * prices.OUT_GB, f"{count * _RESULT_GB:.1f} GB to Telegram"),
+        Cost("logs", count * _LOG_GB * prices.LOG_GB, "a dozen lines each"),
     ]
 
 
@@ -97,7 +97,7 @@ def unknown(stacks: Sequence[Resources], worker_type: str) -> list[str]:
     return sorted(types - set(TYPES))
 
 
-def _machines(stack: Resources) -> Iterator[Line]:
+def _machines(stack: Resources) -> Iterator[Cost]:
     """Yield the cost of the instances that a stack's group always has."""
     for type_, group in stack:
         if type_ != "AWS::AutoScaling::AutoScalingGroup" or not int(group["MinSize"]):
@@ -105,7 +105,7 @@ def _machines(stack: Resources) -> Iterator[Line]:
         count, data = int(group["MinSize"]), next(_launched(stack))
         disk = _disk(data)
         dollars = count * _type(data["InstanceType"]).dollars(SECONDS_A_MONTH, 0, disk)
-        yield Line(group["AutoScalingGroupName"], dollars, f"{count} x {data['InstanceType']}, address, {disk} GB")
+        yield Cost(group["AutoScalingGroupName"], dollars, f"{count} x {data['InstanceType']}, address, {disk} GB")
 
 
 def _type(name: str) -> MachineType:
@@ -113,13 +113,13 @@ def _type(name: str) -> MachineType:
     return TYPES.get(name) or MachineType(name, 0)
 
 
-def _pools(stack: Resources) -> Iterator[Line]:
+def _pools(stack: Resources) -> Iterator[Cost]:
     """Yield the cost of machines that wait in a stack's warm pool: a stopped one has a disk and no address."""
     for type_, pool in stack:
         if type_ == "AWS::AutoScaling::WarmPool" and (count := int(pool["MaxGroupPreparedCapacity"])):
             disk = _disk(next(_launched(stack)))
             dollars = count * machine_types.disk(SECONDS_A_MONTH, disk)
-            yield Line("warm pool", dollars, f"{count} stopped, {disk} GB each")
+            yield Cost("warm pool", dollars, f"{count} stopped, {disk} GB each")
 
 
 def _disk(data: Mapping[str, Any]) -> int:
@@ -130,23 +130,23 @@ def _launched(stack: Resources) -> Iterator[Mapping[str, Any]]:
     return (one["LaunchTemplateData"] for type_, one in stack if type_ == "AWS::EC2::LaunchTemplate")
 
 
-def _fixed(every: Resources) -> Iterator[Line]:
+def _fixed(every: Resources) -> Iterator[Cost]:
     """Yield what costs the same whether it is used or not."""
     counts = {type_: sum(one == type_ for one, _ in every) for type_, _ in every}
     balancer = HOURS_A_MONTH * (prices.BALANCER_HOUR + _BALANCER_ADDRESSES * ADDRESS_HOUR)
     if count := counts.get("AWS::ElasticLoadBalancingV2::LoadBalancer"):
-        yield Line("load balancer", count * balancer, f"{_BALANCER_ADDRESSES} addresses")
+        yield Cost("load balancer", count * balancer, f"{_BALANCER_ADDRESSES} addresses")
     if count := counts.get("AWS::SecretsManager::Secret"):
-        yield Line("secrets", count * prices.SECRET_MONTH, f"{count}")
+        yield Cost("secrets", count * prices.SECRET_MONTH, f"{count}")
     if count := counts.get("AWS::CloudWatch::Dashboard"):
-        yield Line("dashboard", count * prices.DASHBOARD_MONTH, "free if it is one of the account's first three")
+        yield Cost("dashboard", count * prices.DASHBOARD_MONTH, "free if it is one of the account's first three")
     periods = [int(one["Period"]) for type_, one in every if type_ == "AWS::CloudWatch::Alarm"]
     # Target tracking creates two of its own for each policy, with the period of its metric.
     periods += 2 * _tracked_periods(every)
     if periods:
         fast = sum(period < 60 for period in periods)
         dollars = fast * prices.FAST_ALARM_MONTH + (len(periods) - fast) * prices.ALARM_MONTH
-        yield Line("alarms", dollars, f"{len(periods)}, of which {fast} are evaluated more than once a minute")
+        yield Cost("alarms", dollars, f"{len(periods)}, of which {fast} are evaluated more than once a minute")
 
 
 def _tracked_periods(every: Resources) -> list[int]:

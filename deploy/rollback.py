@@ -1,6 +1,6 @@
 """Go back to an earlier image of a role, and have every later `provision` keep it until the next bake."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from botsite import roles
@@ -8,9 +8,8 @@ from deploy import stacks
 from deploy.cfn.cloudformation import Report, StackError
 from deploy.images import ami, rollout
 from deploy.images.ami import Image
+from deploy.patience import Say
 from deploy.service import Service
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """Deploy, plan and delete the service's stacks, in order."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from botsite import aws, roles
-from deploy import protection
+from deploy import background
 from deploy.cfn import change_sets, cloudformation, drift, parameters, planning, template
 from deploy.cfn.cloudformation import Change, Event, Report, Stack
 from deploy.cfn.cloudformation import StackError as StackError  # callers catch stacks.StackError
@@ -17,6 +18,8 @@ TEMPLATES = Path(__file__).parent / "cloudformation"
 # All that a bake needs; no stack among them starts an instance.
 BEFORE_ROLES = ("network", "storage", "queue", "bake")
 _CHANGE_SET = "provision"
+# A table that changes can't be deleted.
+_CHANGED = {"Delay": 2, "MaxAttempts": 60}
 # The part that holds what can't be made again.
 _STORED = "storage"
 _NEVER_MADE = ("ROLLBACK_COMPLETE", "CREATE_FAILED")
@@ -36,6 +39,20 @@ _TEARDOWN = (
 def order() -> tuple[str, ...]:
     """Return the parts of the service; each may import what those before it export, and is deleted before them."""
     return (*BEFORE_ROLES, *(role.part for role in roles.ROLES), "alarms")
+
+
+def find_all(service: Service) -> dict[str, Stack | None]:
+    """Ask for all stacks at once; return each by its part, None if it doesn't exist."""
+    asked = {part: background.start(partial(service.find, part)) for part in order()}
+    return {part: one.result() for part, one in asked.items()}
+
+
+def complete(service: Service) -> dict[str, Stack]:
+    """Return each stack by its part; raise StackError if one is missing."""
+    found = {part: stack for part, stack in find_all(service).items() if stack and not stack.empty}
+    if missing := [service.stack_name(part) for part in order() if part not in found]:
+        raise StackError(f"{', '.join(missing)} missing: python manage.py provision --prefix {service}")
+    return found
 
 
 def silent(event: Event) -> None:
@@ -58,7 +75,7 @@ def provision(
         _kept(_ours(service, part), templates[part], values)
     done = {service.stack_name(part): _deploy(service, part, templates[part], values, report) for part in parts}
     if _STORED in parts:
-        protection.put(service.stack(_STORED))
+        cloudformation.protect(service.stack(_STORED), on=True)
     return done
 
 
@@ -139,7 +156,7 @@ def delete(service: Service, report: Report = silent) -> list[str]:
             continue
         for bucket in cloudformation.names(settled, "AWS::S3::Bucket"):
             _empty(bucket)
-        protection.lift(settled)
+        lift_protection(settled)
         cloudformation.delete(settled, report)
     return deleted
 
@@ -228,3 +245,16 @@ def _ours(service: Service, part: str) -> Stack | None:
             "alone. Choose another --prefix."
         )
     return stack
+
+
+def lift_protection(stack: Stack) -> None:
+    """Let the stack and its tables be deleted."""
+    cloudformation.protect(stack, on=False)
+    dynamodb = aws.client("dynamodb")
+    for name in cloudformation.names(stack, "AWS::DynamoDB::Table"):
+        try:
+            if dynamodb.describe_table(TableName=name)["Table"].get("DeletionProtectionEnabled"):
+                dynamodb.update_table(TableName=name, DeletionProtectionEnabled=False)
+                dynamodb.get_waiter("table_exists").wait(TableName=name, WaiterConfig=_CHANGED)
+        except dynamodb.exceptions.ResourceNotFoundException:
+            continue

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from botsite import aws
-from deploy import existence, stacks
-from deploy.budgets import stored as budget
+from deploy import budget, stacks
 from deploy.certificates import acm, validation
+from deploy.cfn import existence
 from deploy.cfn.cloudformation import Change, Event, Report
 from deploy.images import ami, builder
 from deploy.service import Service

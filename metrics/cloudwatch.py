@@ -179,6 +179,11 @@ def alarms(name_prefix: str = "") -> list[Alarm]:
     return [_alarm(alarm) for page in pages for alarm in page["MetricAlarms"] if "MetricName" in alarm]
 
 
+def alarms_of(prefix: str, workers: str) -> list[Alarm]:
+    """Return the alarms of a service, with the two that EC2 Auto Scaling made for its workers' group."""
+    return [one for beginning in (f"{prefix}-", f"TargetTracking-{workers}") for one in alarms(beginning)]
+
+
 def points(metrics: Sequence[Metric], since: datetime, period: int = 1) -> list[tuple[Point, ...]]:
     """Return the points of each metric by periods of so many seconds, oldest first, with their times (epoch seconds).
 

@@ -101,8 +101,7 @@ def scheduled() -> list[ScheduledAction]:
 def alarms() -> list[Alarm]:
     """Return the alarms of the service, with those that EC2 Auto Scaling made for it; raise MetricFailed."""
     with _naming("ASG_NAME") as name:
-        beginnings = (f"{_prefix(name)}-", f"TargetTracking-{name}")
-        return [one for beginning in beginnings for one in cloudwatch.alarms(beginning)]
+        return cloudwatch.alarms_of(_prefix(name), name)
 
 
 def history(seconds: int, period: int) -> History:

@@ -10,9 +10,9 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.staff import job_filters, job_query
-from botsite.staff.job_filters import Filters, State
-from botsite.staff.job_query import Page
+from botsite.staff.jobs import filters, query
+from botsite.staff.jobs.filters import Filters, JobState
+from botsite.staff.jobs.query import Page
 from deploy.local.stack import LocalStack
 from detection.record import items, times
 from detection.record.schemas import Delivery, Prediction, Status
@@ -20,7 +20,7 @@ from tests.support import operators
 from tests.support.operators import JOBS, Operator
 
 DAY = date(2026, 1, 2)
-OF_DAY = job_filters.read({"day": str(DAY)})
+OF_DAY = filters.from_query({"day": str(DAY)})
 RANGE: dict[str, Any] = {"since": OF_DAY.since, "until": OF_DAY.until}
 _chats = count(300_000)
 
@@ -66,13 +66,13 @@ def _store(chat: int, at: str, status: Status) -> str:
 
 
 def _walk(chosen: Filters) -> list[Page]:
-    pages = [job_query.page(chosen)]
+    pages = [query.page(chosen)]
     while older := pages[-1].older:
-        pages.append(job_query.page(chosen, older))
+        pages.append(query.page(chosen, older))
     return pages
 
 
-@pytest.mark.parametrize(("narrow", "jobs"), [({}, 121), ({"status": State.FAILED}, 40), (RANGE, 120)])
+@pytest.mark.parametrize(("narrow", "jobs"), [({}, 121), ({"status": JobState.FAILED}, 40), (RANGE, 120)])
 def test_paging_shows_every_job_once_newest_first(chat: int, narrow: dict[str, Any], jobs: int) -> None:
     chosen = Filters(chat=chat, **narrow)
     there = _walk(chosen)
@@ -81,27 +81,27 @@ def test_paging_shows_every_job_once_newest_first(chat: int, narrow: dict[str, A
     assert [row.created_at for row in rows] == sorted((row.created_at for row in rows), reverse=True)
     back = there[-1]
     for page in reversed(there[:-1]):
-        back = job_query.page(chosen, back.newer or "")
+        back = query.page(chosen, back.newer or "")
         assert back.rows == page.rows
 
 
 def test_page_costs_one_query_or_two_without_index(chat: int, asked: list[str]) -> None:
-    pages = [*_walk(Filters(chat=chat)), job_query.page(Filters()), job_query.page(Filters(status=State.SUCCEEDED))]
+    pages = [*_walk(Filters(chat=chat)), query.page(Filters()), query.page(Filters(status=JobState.SUCCEEDED))]
     assert asked == ["Query"] * len(pages)
     asked.clear()
-    job_query.page(Filters(status=State.REFUSED))
+    query.page(Filters(status=JobState.REFUSED))
     assert (asked.count("Query") <= 2, set(asked)) == (True, {"Query", "BatchGetItem"})
     asked.clear()
-    _walk(Filters(State.QUEUED, Delivery.PENDING, **RANGE))
+    _walk(Filters(JobState.QUEUED, Delivery.PENDING, **RANGE))
     assert set(asked) == {"Query"}
 
 
 def test_search_without_results_pauses_and_continues(
     chat: int, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_query, "_READ_AT_MOST", 10)
-    chosen = Filters(chat=chat, status=State.QUEUED)
-    page = job_query.page(chosen)
+    monkeypatch.setattr(query, "_READ_AT_MOST", 10)
+    chosen = Filters(chat=chat, status=JobState.QUEUED)
+    page = query.page(chosen)
     assert (page.rows, len(asked), bool(page.searched_to)) == ((), 2, True)
     assert [page.rows for page in _walk(chosen)] == [()] * 7
 
@@ -111,11 +111,11 @@ def test_search_without_results_pauses_and_continues(
     [
         (Filters(), "by_time", set()),
         (OF_DAY, "by_time", set()),
-        (Filters(chat=1, status=State.FAILED, delivery=Delivery.PENDING), "by_chat", {"status", "delivery"}),
-        (Filters(status=State.SUCCEEDED), "by_status", set()),
-        (Filters(status=State.SUCCEEDED, delivery=Delivery.UNDELIVERABLE), "by_delivery", {"status"}),
-        (Filters(status=State.FAILED, delivery=Delivery.DELIVERED), "by_status", {"delivery"}),
-        (Filters(status=State.REFUSED), "by_status", set()),
+        (Filters(chat=1, status=JobState.FAILED, delivery=Delivery.PENDING), "by_chat", {"status", "delivery"}),
+        (Filters(status=JobState.SUCCEEDED), "by_status", set()),
+        (Filters(status=JobState.SUCCEEDED, delivery=Delivery.UNDELIVERABLE), "by_delivery", {"status"}),
+        (Filters(status=JobState.FAILED, delivery=Delivery.DELIVERED), "by_status", {"delivery"}),
+        (Filters(status=JobState.REFUSED), "by_status", set()),
     ],
 )
 def test_smallest_index_is_queried(chosen: Filters, index: str, compared: set[str]) -> None:
@@ -129,8 +129,8 @@ def test_index_item_with_only_its_key_becomes_row() -> None:
 
 def test_address_round_trips_through_filters() -> None:
     since, until = datetime(2026, 1, 2, 8, 30, tzinfo=UTC), datetime(2026, 1, 2, 9, 0, 7, tzinfo=UTC)
-    for chosen in (Filters(State.REFUSED, Delivery.PENDING, -1001, since, until), OF_DAY):
-        assert job_filters.parse(chosen.address()) == chosen
+    for chosen in (Filters(JobState.REFUSED, Delivery.PENDING, -1001, since, until), OF_DAY):
+        assert filters.from_address(chosen.address()) == chosen
 
 
 def test_list_is_filtered_and_paged(admin: Operator, chat: int) -> None:
@@ -143,7 +143,7 @@ def test_list_is_filtered_and_paged(admin: Operator, chat: int) -> None:
 
 
 def test_job_is_found_by_id(admin: Operator, chat: int) -> None:
-    identity = job_query.page(Filters(chat=chat)).rows[0].prediction_id
+    identity = query.page(Filters(chat=chat)).rows[0].prediction_id
     found = admin.get(f"{JOBS}?q={identity}")
     assert (found.status_code, found.headers["location"]) == (302, f"{JOBS}{identity}/change/")
     unknown = admin.get(f"{JOBS}?q=nobody")
@@ -172,7 +172,7 @@ def test_tampered_address_gives_error_page(admin: Operator, query: str) -> None:
 
 
 def test_cursor_of_another_list_is_rejected(admin: Operator, chat: int) -> None:
-    cursor = job_query.page(Filters(chat=chat)).older
+    cursor = query.page(Filters(chat=chat)).older
     assert admin.get(f"{JOBS}?chat={chat}&cursor={cursor}").status_code == 400  # Signed with another site's key.
     of_site = admin.get(f"{JOBS}?chat={chat}").text.split("cursor=")[1].split('"')[0]
     assert admin.get(f"{JOBS}?chat={chat}&cursor={of_site}").status_code == 200

@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 
 from botsite import aws
-from botsite.staff import bulk_pages, bulk_run, bulk_runner, job_query
-from botsite.staff.bulk_run import Phase, Run
-from botsite.staff.bulk_runner import Runner
-from botsite.staff.job_filters import Filters, State
+from botsite.staff.jobs import bulk, bulk_run, bulk_runner, query
+from botsite.staff.jobs.bulk_run import BulkRun, Phase
+from botsite.staff.jobs.bulk_runner import Runner
+from botsite.staff.jobs.filters import Filters, JobState
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection.record import images, items, predictions, times
@@ -71,21 +71,21 @@ def chat(stack: LocalStack) -> int:
     return chat
 
 
-def _run(chat: int) -> Run:
+def _run(chat: int) -> BulkRun:
     now = times.now()
-    begun = bulk_run.begin(Run("retry", Filters(State.FAILED, chat=chat).address(), "ada", 5, True, now, now))
+    begun = bulk_run.begin(BulkRun("retry", Filters(JobState.FAILED, chat=chat).address(), "ada", 5, True, now, now))
     assert begun is not None
     return begun
 
 
-def _found() -> Run:
+def _found() -> BulkRun:
     found = bulk_run.find()
     assert found is not None
     return found
 
 
 def _ids(chat: int) -> list[str]:
-    rows = next(job_query.walk(Filters(State.FAILED, chat=chat), oldest_first=True))
+    rows = next(query.walk(Filters(JobState.FAILED, chat=chat), oldest_first=True))
     return [row.prediction_id for row in rows]
 
 
@@ -117,14 +117,14 @@ def test_all_failed_jobs_of_a_chat_are_retried_and_answered(
     [
         (Filters(), []),
         (Filters(chat=1), ["retry", "resend"]),
-        (Filters(State.FAILED), ["retry", "resend"]),
-        (Filters(State.SUCCEEDED), ["resend"]),
-        (Filters(State.QUEUED), ["retry"]),
+        (Filters(JobState.FAILED), ["retry", "resend"]),
+        (Filters(JobState.SUCCEEDED), ["resend"]),
+        (Filters(JobState.QUEUED), ["retry"]),
         (Filters(delivery=Delivery.UNDELIVERABLE), ["retry", "resend"]),
     ],
 )
 def test_bulk_operations_are_offered_by_filter(chosen: Filters, names: list[str]) -> None:
-    assert bulk_pages.offered(chosen) == names
+    assert bulk.offered(chosen) == names
 
 
 def test_preview_means_neither_refused_files_nor_later_jobs(admin: Operator, chat: int) -> None:
@@ -142,11 +142,11 @@ def test_preview_means_neither_refused_files_nor_later_jobs(admin: Operator, cha
 
 
 def test_count_stops_at_its_limit(chat: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = Filters(State.FAILED, chat=chat)
-    assert job_query.count(chosen) == job_query.Count(5, exact=True)
-    monkeypatch.setattr(job_query, "_COUNTED_AT_ONCE", 1)
-    monkeypatch.setattr(job_query, "_COUNTS_AT_MOST", 3)
-    assert job_query.count(chosen) == job_query.Count(3, exact=False)
+    chosen = Filters(JobState.FAILED, chat=chat)
+    assert query.count(chosen) == query.Count(5, exact=True)
+    monkeypatch.setattr(query, "_COUNTED_AT_ONCE", 1)
+    monkeypatch.setattr(query, "_COUNTS_AT_MOST", 3)
+    assert query.count(chosen) == query.Count(3, exact=False)
 
 
 def test_stopped_run_continues_where_it_stands(chat: int, fast: None) -> None:
@@ -198,7 +198,7 @@ def test_no_job_has_its_turn_twice(chat: int, fast: None) -> None:
     had: list[str] = []
     Runner(run, had.append).work()
     assert (len(had), _found().done) == (4, 4)
-    for row in next(job_query.walk(Filters(State.QUEUED, chat=chat))):
+    for row in next(query.walk(Filters(JobState.QUEUED, chat=chat))):
         predictions.delete(row.prediction_id)
 
 

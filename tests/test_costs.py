@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import costs, forecast, prices, stacks
+from deploy import costs, prices, stacks
 from deploy.cfn import template
-from deploy.costs import Line, Resources
+from deploy.costs import Cost, Resources
 from metrics import machine_types
 from metrics.backlog import BadSetting
 from metrics.machine_types import COMPARED, TYPES
@@ -20,7 +20,7 @@ def made(**values: str) -> list[Resources]:
     return [costs.resources(text, text.names({"Prefix": "objdet", **values})) for text in texts]
 
 
-def dollars(lines: list[Line]) -> dict[str, float]:
+def dollars(lines: list[Cost]) -> dict[str, float]:
     """Return the cost of each line, in dollars."""
     return {one.what: one.dollars for one in lines}
 
@@ -115,22 +115,22 @@ def names(**values: str) -> dict[str, str]:
 
 
 def test_forecast_counts_kept_warm_machine() -> None:
-    [micro] = [one for one in forecast.of_day(1000, names()) if one.kind.name == "t3.micro"]
-    [cold] = [one for one in forecast.of_day(1000, names(KeepWarmSeconds="0")) if one.kind.name == "t3.micro"]
+    [micro] = [one for one in by_type.of_day(1000, names()) if one.kind.name == "t3.micro"]
+    [cold] = [one for one in by_type.of_day(1000, names(KeepWarmSeconds="0")) if one.kind.name == "t3.micro"]
     hourly = 0.0104 + 0.005 + 16 * 0.08 / 730
     assert micro.result.machine_seconds > cold.result.machine_seconds
     assert micro.result.dollars == pytest.approx(micro.result.machine_seconds / 3600 * hourly)
 
 
 def test_forecast_names_cheapest_fast_enough_type() -> None:
-    found = forecast.of_day(100_000, names(WorkerType="c7i.large"))
+    found = by_type.of_day(100_000, names(WorkerType="c7i.large"))
     assert {one.kind.name for one in found} == {*COMPARED, "c7i.large"}
     best = by_type.cheapest(found, 15)
     assert best
     assert best.kind.name == "t3.micro"
     assert best.result.latency(95) <= 15
     # A t3.micro does 18 photos/s, and at noon 21 come.
-    busy = forecast.of_day(900_000, names(MaxWorkers="1"))
+    busy = by_type.of_day(900_000, names(MaxWorkers="1"))
     only_one = by_type.cheapest(busy, 15)
     assert only_one
     assert only_one.kind.name == "c7i-flex.large"
@@ -142,4 +142,4 @@ def test_forecast_names_cheapest_fast_enough_type() -> None:
 @pytest.mark.parametrize("photos", [-1, 10_000_000])
 def test_forecast_refuses_impossible_loads(photos: int) -> None:
     with pytest.raises(BadSetting, match="photos per day"):
-        forecast.of_day(photos, names())
+        by_type.of_day(photos, names())

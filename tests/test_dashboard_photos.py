@@ -9,14 +9,14 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.staff import recent, slots, waiting
-from botsite.staff.slots import Slot, Wait
 from deploy.local.stack import LocalStack
 from detection.picture.image_headers import too_many_pixels
 from detection.record import times
 from detection.record.schemas import Delivery, Status
 from detection.record.sentences import Code
 from metrics import percentile
+from metrics.health import photos, slots, waiting
+from metrics.health.slots import Slot, Wait
 from tests.support.faulty import FaultySite, through
 
 NOW = datetime(2026, 11, 24, 12, 0, 30, tzinfo=UTC)
@@ -37,8 +37,8 @@ def failure(error: str, age_seconds: float = 10, **given: Any) -> Item:
     return item(age_seconds, status="failed", error=error, attempts=1, **given)
 
 
-def summary(*found: Item, failures: tuple[Item, ...] = ()) -> recent.Recent:
-    return recent.summary(found, failures, NOW, HOUR, 60)
+def summary(*found: Item, failures: tuple[Item, ...] = ()) -> photos.Recent:
+    return photos.summary(found, failures, NOW, HOUR, 60)
 
 
 def test_photos_are_counted_by_slot() -> None:
@@ -141,7 +141,7 @@ def test_few_photos_are_read_exactly(table: str) -> None:
     put(table, item(5, now, model="shapes"), item(100, now), item(4000, now))
     put(table, item(7, now, status="failed", error=Code.GIVEN_UP.value, attempts=5))
     put(table, item(8, now, delivery="undeliverable"))
-    said = recent.read(HOUR, 60, table)
+    said = photos.read_photos(HOUR, 60, table)
     assert (said.photos, said.answered, said.sampled, said.more, said.model) == (4, 3, False, False, "shapes")
     assert (said.failed, said.refused, said.undeliverable) == (1, 0, 1)
 
@@ -149,7 +149,7 @@ def test_few_photos_are_read_exactly(table: str) -> None:
 def test_many_photos_take_a_bounded_number_of_queries(
     table: str, site: FaultySite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent, "_READ_AT_MOST", 100)
+    monkeypatch.setattr(photos, "_READ_AT_MOST", 100)
     now = datetime.now(UTC)
     # One every ten seconds, of which those of the first half hour took ten times as long.
     put(table, *(item(age, now) for age in range(1, 1800, 10)))
@@ -159,7 +159,7 @@ def test_many_photos_take_a_bounded_number_of_queries(
     )
     with through(site):
         before = site.requests("dynamodb")
-        said = recent.read(HOUR, 300, table)
+        said = photos.read_photos(HOUR, 300, table)
         assert site.requests("dynamodb") - before <= 3 + 4
     assert (said.sampled, said.photos) == (True, 100)
     assert sum(slot.photos for slot in said.slots) == pytest.approx(354, rel=0.1)
@@ -167,7 +167,7 @@ def test_many_photos_take_a_bounded_number_of_queries(
 
 
 def test_nobody_waits_in_an_empty_table(table: str) -> None:
-    assert waiting.read(table) == waiting.Waiting(None, None)
+    assert waiting.read_waits(table) == waiting.Waiting(None, None)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_longest_wait_is_of_unanswered_photos(
 ) -> None:
     created = times.text(datetime.now(UTC) - timedelta(seconds=60))
     put(table, {"created_at": created, "delivery": Delivery.PENDING, **found})
-    said = waiting.read(table)
+    said = waiting.read_waits(table)
     expected = [pytest.approx(one, abs=10) if one else None for one in (for_worker, for_answer)]
     assert [said.worker_seconds, said.answer_seconds] == expected
 
@@ -196,4 +196,4 @@ def test_retried_photo_waits_since_it_was_retried(table: str) -> None:
     long_ago, lately = (times.text(now - timedelta(seconds=seconds)) for seconds in (90_000, 20))
     put(table, {"created_at": long_ago, "status": "processing", "delivery": "pending", "enqueued_at": lately})
     put(table, {"created_at": long_ago, "status": "failed", "delivery": "pending", "attempts": 2, "started_at": lately})
-    assert waiting.read(table).answer_seconds == pytest.approx(20, abs=10)
+    assert waiting.read_waits(table).answer_seconds == pytest.approx(20, abs=10)

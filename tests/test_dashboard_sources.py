@@ -12,8 +12,8 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.staff import alarm_list
-from botsite.staff.sources import Source
+from botsite.staff.dashboard import alarms
+from botsite.staff.dashboard.sources import Source
 from metrics import service
 from metrics.cloudwatch import Alarm, Metric
 from metrics.service import MetricFailed
@@ -35,7 +35,7 @@ def look(source: Source[Any], pool: ThreadPoolExecutor, seconds: float = 60) -> 
     """Return what a page that waits so long shows of the source: the value, or the reason for none."""
     source.begin(pool)
     reading = source.reading(time.monotonic() + seconds)
-    return reading.value if reading.known else reading.reason
+    return reading.data if reading.known else reading.seen
 
 
 def test_source_is_read_when_it_is_due(pool: ThreadPoolExecutor) -> None:
@@ -53,7 +53,7 @@ def test_failed_source_is_soon_read_again(pool: ThreadPoolExecutor, monkeypatch:
             raise error
         return "fine"
 
-    monkeypatch.setattr("botsite.staff.sources._CACHED_SECONDS", 0.0)
+    monkeypatch.setattr("botsite.staff.dashboard.sources._CACHED_SECONDS", 0.0)
     source = Source("failing", read, 3600.0)
     assert [look(source, pool) for _ in range(3)] == ["denied", "fine", "fine"]
 
@@ -157,15 +157,16 @@ def test_only_notifying_alarms_need_attention() -> None:
         alarm("b", "INSUFFICIENT_DATA"),
         alarm("c", "OK"),
     )
-    tiles = alarm_list.tiles([scaling, on, silent, fine])
+    tiles = alarms.of_alarms([scaling, on, silent, fine]).tiles
     assert [(tile.value, tile.bad) for tile in tiles] == [("1", True), ("1", False), ("1", False)]
     assert tiles[0].note == "of 4"
-    assert [tile.bad for tile in alarm_list.tiles([scaling, fine])] == [False] * 3
+    assert [tile.bad for tile in alarms.of_alarms([scaling, fine]).tiles] == [False] * 3
 
 
 def test_alarm_names_its_remedy() -> None:
-    rows = alarm_list.rows([alarm("b", "OK"), alarm("a", "ALARM")])
-    assert [(row.key, row.cells[1].text, row.todo, row.bad) for row in rows] == [
+    table = alarms.of_alarms([alarm("b", "OK"), alarm("a", "ALARM")]).table
+    assert table
+    assert [(row.key, row.cells[1].text, row.todo, row.bad) for row in (*table.rows, *table.rest)] == [
         ("a", "on", "What to do about a.", True),
         ("b", "fine", "", False),
     ]

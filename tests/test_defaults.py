@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from botsite import celery, rate_limit
-from deploy import speed, stacks
+from deploy import stacks
 from deploy.cfn import template
+from deploy.provision import target
 from metrics import policy
 from metrics.machine_types import TYPES
 from metrics.simulator.scenario import Machine, Scenario
@@ -76,7 +77,7 @@ def test_example_has_default_of_settings(name: str) -> None:
         ("ALLOWED_USERS", "AllowedUsers", []),
         ("DENIED_USERS", "DeniedUsers", []),
         ("STORAGE_CHAT", "StorageChat", []),
-        ("PHOTOS_PER_SECOND", "", [speed.UNKNOWN, Machine().photos_per_second]),
+        ("PHOTOS_PER_SECOND", "", [target.UNKNOWN, Machine().photos_per_second]),
         ("", "MaxWorkers", [SCENARIO.maximum]),
         ("", "WarmMachines", [SCENARIO.warm_pool]),
         ("", "WarmupSeconds", [POLICIES.warmup]),

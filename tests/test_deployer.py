@@ -24,11 +24,11 @@ from deploy import stacks
 from deploy.certificates.self_signed import CertificateError
 from deploy.cfn import template
 from deploy.cfn.cloudformation import StackError
-from deploy.doctor.findings import State, Verdict
-from deploy.preflight import policies, rights, wanted
-from deploy.preflight.account import Account
+from deploy.preflight import machines, rights
+from deploy.preflight.rights import Account
 from deploy.provision import Order
 from deploy.service import Service
+from metrics.health.findings import Finding, Health
 from tests.support import emulators, judged
 from tests.support.deployer import PIECES, Deployer
 from tests.support.emulators import TOKEN
@@ -66,7 +66,7 @@ NOT_HERE = {
 
 def statements() -> list[dict[str, Any]]:
     """Return the statements for the commands' own calls, without conditions that the emulator doesn't know."""
-    found = [one for one in policies.statements(Service(PREFIX)) if "aws:CalledVia" not in str(one.get("Condition"))]
+    found = [one for one in rights.statements(Service(PREFIX)) if "aws:CalledVia" not in str(one.get("Condition"))]
     for one in found:
         one.pop("Condition", None)
         if one["Sid"] in ("Profiles", "Dashboard", "Budget"):
@@ -181,7 +181,7 @@ SCHEMAS = Path(sysconfig.get_path("purelib"), "cfnlint") / "data" / "schemas" / 
 
 def of_cloudformation() -> list[str]:
     """Return the actions that CloudFormation may call for the deployer."""
-    every = [one for one in policies.statements(Service(PREFIX)) if "aws:CalledVia" in str(one.get("Condition"))]
+    every = [one for one in rights.statements(Service(PREFIX)) if "aws:CalledVia" in str(one.get("Condition"))]
     return [action for statement in every for action in statement["Action"]]
 
 
@@ -215,38 +215,38 @@ def test_cloudformation_may_do_nothing_else() -> None:
 
 
 def test_exceptions_are_all_met() -> None:
-    named = {action for statement in policies.statements(Service(PREFIX)) for action in statement["Action"]}
+    named = {action for statement in rights.statements(Service(PREFIX)) for action in statement["Action"]}
     assert named >= WITH_OTHERS | NOT_HERE
 
 
-@pytest.mark.parametrize("path", sorted(policies.FOLDER.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(rights.FOLDER.glob("*.json")), ids=lambda path: path.stem)
 def test_policy_fits_into_a_managed_policy(path: Path) -> None:
     """IAM takes 6144 characters, without white space."""
     assert len("".join(path.read_text().split())) <= 6144
 
 
-def may(deployer: Deployer, given: list[dict[str, Any]]) -> Verdict:
+def may(deployer: Deployer, given: list[dict[str, Any]]) -> Finding[Any]:
     """Return what the check of rights says to somebody with these statements."""
     permit(deployer, given)
     order = Order(Service(PREFIX))
-    return rights.check(order, wanted.of(order, "t3.medium"))
+    return rights.simulate_rights(order, machines.wanted_by(order, "t3.medium"))
 
 
 def unconditional() -> list[dict[str, Any]]:
     """Return every statement without conditions, which the emulator's simulation doesn't know."""
-    every = policies.statements(Service(PREFIX))
+    every = rights.statements(Service(PREFIX))
     return [{name: value for name, value in one.items() if name != "Condition"} for one in every]
 
 
 def test_who_has_the_policies_has_all_rights(deployer: Deployer) -> None:
-    assert may(deployer, unconditional()).state is State.OK
+    assert may(deployer, unconditional()).state is Health.OK
 
 
 def test_missing_rights_are_named_before_anything_is_made(deployer: Deployer) -> None:
     given = [one for one in unconditional() if one["Sid"] != "Machines"]
     verdict = may(deployer, given)
     assert (verdict.state, verdict.seen) == (
-        State.FAILED,
+        Health.FAILED,
         "these credentials may not autoscaling:CancelInstanceRefresh, autoscaling:StartInstanceRefresh",
     )
     with pytest.raises(CommandError, match=r"Nothing was made\. Failed: rights\."):
@@ -260,7 +260,7 @@ def test_who_may_not_simulate_tries_to_read(deployer: Deployer) -> None:
     assert "without iam:SimulatePrincipalPolicy" in may(deployer, every).seen
     looks["Action"] = [one for one in looks["Action"] if one != "tag:GetResources"]
     verdict = may(deployer, every)
-    assert (verdict.state, verdict.seen) == (State.FAILED, "these credentials may not tag:GetResources")
+    assert (verdict.state, verdict.seen) == (Health.FAILED, "these credentials may not tag:GetResources")
 
 
 def test_session_of_a_role_has_the_roles_rights(deployer: Deployer) -> None:

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -15,19 +16,19 @@ from django.core.management import CommandError, call_command
 from botsite import aws
 from deploy.certificates import self_signed
 from deploy.doctor import checks
-from deploy.doctor.findings import State, Verdict, ok
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.service import Service
 from metrics.backlog import METRICS
+from metrics.health.findings import Finding, Health, ok
 from tests.support import letters
 
 # What an emulator can't tell.
 NOT_HERE = {"quotas", "alarms", "capacity", "images"}
 
 
-def check(name: str) -> Verdict:
+def check(name: str) -> Finding[Any]:
     """Run one check on the service that all tests share."""
-    return checks.run(Service(PREFIX), [name])[0].verdict
+    return checks.run(Service(PREFIX), [name])[0]
 
 
 def report(*arguments: str) -> str:
@@ -80,8 +81,8 @@ def test_report_shows_no_secrets(service: LocalStack) -> None:
 
 def test_missing_service_fails_dependent_checks(stack: LocalStack) -> None:
     found = checks.run(Service("nobody"), ["dead-letters", "route", "zones"])
-    assert [one.verdict.state for one in found] == [State.FAILED, State.FAILED, State.OK]
-    assert "There is no stack nobody-queue" in found[0].verdict.seen
+    assert [one.state for one in found] == [Health.FAILED, Health.FAILED, Health.OK]
+    assert "There is no stack nobody-queue" in found[0].seen
 
 
 def test_command_fails_and_names_failed_check(queue: str) -> None:
@@ -108,8 +109,8 @@ def test_deleted_webhook_fails(stack: LocalStack) -> None:
         found = check("webhook")
     finally:
         stack.set_webhook()
-    assert (found.state, found.todo) == (State.FAILED, f"Run: python manage.py set_webhook --prefix {PREFIX}")
-    assert "sends updates to nowhere" in found.seen
+    assert (found.state, found.todo) == (Health.FAILED, f"Run: python manage.py set_webhook --prefix {PREFIX}")
+    assert "sends updates nowhere" in found.seen
 
 
 def test_dead_letters_are_counted(service: LocalStack) -> None:
@@ -119,7 +120,7 @@ def test_dead_letters_are_counted(service: LocalStack) -> None:
         found = check("dead-letters")
     finally:
         aws.client("sqs").purge_queue(QueueUrl=url)
-    assert (found.state, found.seen) == (State.FAILED, "1 dead jobs")
+    assert (found.state, found.seen) == (Health.FAILED, "1 dead jobs")
 
 
 def test_alarm_without_data_fails(service: LocalStack) -> None:
@@ -135,7 +136,7 @@ def test_alarm_without_data_fails(service: LocalStack) -> None:
         ComparisonOperator="GreaterThanThreshold",
     )
     try:
-        assert (check("alarms").state, check("alarms").seen) == (State.FAILED, f"{name} has no data")
+        assert (check("alarms").state, check("alarms").seen) == (Health.FAILED, f"1 without data: {name}")
     finally:
         aws.client("cloudwatch").delete_alarms(AlarmNames=[name])
 
@@ -149,7 +150,7 @@ def test_expired_certificate_fails(stack: LocalStack) -> None:
         found = check("certificate")
     finally:
         acm.import_certificate(CertificateArn=arn, Certificate=before, PrivateKey=expired.key)
-    assert (found.state, "Telegram doesn't deliver" in found.seen) == (State.FAILED, True)
+    assert (found.state, "Telegram doesn't deliver" in found.seen) == (Health.FAILED, True)
 
 
 def test_wrong_token_fails_without_being_shown(stack: LocalStack) -> None:
@@ -159,7 +160,7 @@ def test_wrong_token_fails_without_being_shown(stack: LocalStack) -> None:
         found = check("token")
     finally:
         manager.put_secret_value(SecretId=secret, SecretString=stack.env["TELEGRAM_TOKEN"])
-    assert (found.state, "AAAA" in found.seen) == (State.FAILED, False)
+    assert (found.state, "AAAA" in found.seen) == (Health.FAILED, False)
 
 
 def test_load_balancer_without_sites_fails(stack: LocalStack) -> None:
@@ -168,26 +169,26 @@ def test_load_balancer_without_sites_fails(stack: LocalStack) -> None:
     sites = [one["Target"] for one in health]
     elb.deregister_targets(TargetGroupArn=arn, Targets=sites)
     try:
-        found = [one.verdict.state for one in checks.run(Service(PREFIX), ["route", "targets"])]
+        found = [one.state for one in checks.run(Service(PREFIX), ["route", "targets"])]
     finally:
         elb.register_targets(TargetGroupArn=arn, Targets=sites)
-    assert found == [State.FAILED, State.FAILED]
+    assert found == [Health.FAILED, Health.FAILED]
 
 
-def refused(service: Service) -> Verdict:
+def refused(service: Service) -> Finding[Any]:
     text = "User: arn:aws:iam::1:user/x is not authorized to perform: sqs:GetQueueAttributes on resource: y"
     raise ClientError({"Error": {"Code": "AccessDenied", "Message": text}}, "GetQueueAttributes")
 
 
-def broken(service: Service) -> Verdict:
+def broken(service: Service) -> Finding[Any]:
     raise ZeroDivisionError("division by zero")
 
 
 def test_exception_in_check_is_its_finding() -> None:
     found = checks.run(Service(PREFIX), ["refused", "broken"], {"refused": refused, "broken": broken})
-    assert [(one.verdict.state, one.verdict.seen) for one in found] == [
-        (State.UNKNOWN, "these credentials lack sqs:GetQueueAttributes"),
-        (State.FAILED, "ZeroDivisionError: division by zero"),
+    assert [(one.state, one.seen) for one in found] == [
+        (Health.UNKNOWN, "these credentials lack sqs:GetQueueAttributes"),
+        (Health.FAILED, "ZeroDivisionError: division by zero"),
     ]
 
 
@@ -198,7 +199,7 @@ def test_hanging_check_does_not_block_others() -> None:
         found = checks.run(Service(PREFIX), hanging, hanging, timeout_seconds=0.2)
     finally:
         ended.set()
-    assert [one.verdict.seen for one in found] == ["no answer within 0.2 s", "fine"]
+    assert [one.seen for one in found] == ["no answer within 0.2 s", "fine"]
 
 
 def test_without_aws_every_check_fails_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,4 +209,4 @@ def test_without_aws_every_check_fails_with_advice(monkeypatch: pytest.MonkeyPat
         found = checks.run(Service(PREFIX), checks.CHECKS)
     finally:
         aws._client.cache_clear()
-    assert [one.name for one in found if one.verdict.state is not State.FAILED or not one.verdict.todo] == []
+    assert [one.name for one in found if one.state is not Health.FAILED or not one.todo] == []

@@ -11,8 +11,8 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from deploy.budgets import stored
-from deploy.budgets.stored import Budget
+from deploy import budget
+from deploy.budget import MonthlyBudget
 from deploy.certificates import acm
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
@@ -64,7 +64,7 @@ def add(service: Service) -> None:
     ec2.create_snapshot(VolumeId=volume, TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}])
     acm.ensure_self_signed(service, "bot.example.com")
     aws.client("logs").create_log_group(logGroupName=f"/{service}/old", tags=service.tags())
-    stored.create(Budget(service, 10, tagged=False), "ops@example.com")
+    budget.create(MonthlyBudget(service, 10, tagged=False), "ops@example.com")
 
 
 def answer(environment: LocalStack, chat_id: int, photo: bytes) -> None:

@@ -7,9 +7,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from botsite.staff import errors
-from botsite.staff.job_filters import BadFilter
-from botsite.staff.job_query import BadCursor
+from botsite.staff import pages
+from botsite.staff.jobs.filters import BadFilter
+from botsite.staff.jobs.query import BadCursor
 from detection.work.dead_letters import NoDeadLetterQueue
 
 THROTTLED = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "Query")
@@ -27,7 +27,7 @@ def request_() -> HttpRequest:
 @pytest.mark.parametrize(
     ("error", "status", "title"),
     [
-        (errors.NotFound("No job has the id x."), 404, "Not found"),
+        (pages.NotFound("No job has the id x."), 404, "Not found"),
         (PermissionDenied(), 403, "Permission denied"),
         (BadFilter("Unknown filter"), 400, "Invalid link"),
         (BadCursor("This link belongs to another list"), 400, "Invalid link"),
@@ -38,7 +38,7 @@ def request_() -> HttpRequest:
     ],
 )
 def test_error_becomes_page(request_: HttpRequest, error: Exception, status: int, title: str) -> None:
-    @errors.explained
+    @pages.explained
     def failing(request: HttpRequest) -> HttpResponse:
         raise error
 
@@ -47,7 +47,7 @@ def test_error_becomes_page(request_: HttpRequest, error: Exception, status: int
 
 
 def test_bug_is_not_hidden(request_: HttpRequest) -> None:
-    @errors.explained
+    @pages.explained
     def failing(request: HttpRequest) -> HttpResponse:
         raise ZeroDivisionError
 

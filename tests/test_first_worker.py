@@ -13,7 +13,7 @@ from botocore.exceptions import EndpointConnectionError
 from django.conf import settings
 
 from botsite import aws
-from botsite.staff import first_worker
+from botsite.staff.dashboard import queue
 from metrics import service, wait
 from tests.support import emulators
 from tests.support.local_aws import make_group
@@ -87,7 +87,7 @@ def workers(unmeasured: Workers) -> Workers:
 
 def said() -> str:
     """Return what the dashboard says."""
-    return first_worker.words(service.queue(), service.group(), service.tracked(), time.time())
+    return queue.first_worker(service.queue(), service.group(), service.tracked(), time.time())
 
 
 def test_next_photo_starts_a_worker(workers: Workers) -> None:

@@ -18,8 +18,8 @@ import pytest
 import yaml
 from botocore.exceptions import ClientError
 
-from deploy.budgets import stored
-from deploy.budgets.stored import Budget
+from deploy import budget
+from deploy.budget import MonthlyBudget
 from deploy.cfn import template
 from deploy.service import Service
 from tests.support import emulators, judged, operating
@@ -242,7 +242,7 @@ def account() -> Iterator[Any]:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr("django.conf.settings.TELEGRAM_API_URL", stack.enter_context(emulators.telegram()))
         run_provision("objdet", "--self-signed", "--parameter", "AlarmEmail=ops@example.com", token=TOKEN)
-        stored.create(Budget(Service("objdet"), 10, tagged=False), "ops@example.com")
+        budget.create(MonthlyBudget(Service("objdet"), 10, tagged=False), "ops@example.com")
         root = clients_of(url, aws_access_key_id="test", aws_secret_access_key="test")
         create(root, "github")
         yield root

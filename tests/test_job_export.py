@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from botsite import aws
-from botsite.staff import job_export
+from botsite.staff.jobs import export
 from deploy.local.stack import LocalStack
 from detection.record import items, reasons, times
 from detection.record.schemas import Delivery, Detection, Prediction, Status
@@ -60,7 +60,7 @@ def _store(chat: int, second: int, status: Status, error: str = "", detections: 
     ],
 )
 def test_cells_are_not_computed(value: object, shown: str) -> None:
-    assert job_export.cell(value) == shown
+    assert export.cell(value) == shown
 
 
 def test_csv_holds_all_matching_jobs(admin: Operator, chat: int) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from botsite.staff import letter_rows
-from botsite.staff.letter_rows import Line
+from botsite.staff.letter_rows import LetterLine
 from deploy.local.stack import LocalStack
 from detection.record import predictions, times
 from detection.record.reasons import Reason
@@ -94,7 +94,7 @@ def test_summary_is_true_of_each_kind() -> None:
     told = letter_rows.line(LETTER, GIVEN_UP)
     waits = replace(told, told="is told within a minute")
     gone = letter_rows.line(LETTER, None)
-    other = Line(replace(LETTER, task=None, prediction_id=None), NOW, "", "Not a job of this service.")
+    other = LetterLine(replace(LETTER, task=None, prediction_id=None), NOW, "", "Not a job of this service.")
     assert letter_rows.summary([told]) == "1 job failed too often; its sender was told."
     assert letter_rows.summary([told, told]) == "2 jobs failed too often; all of their senders were told."
     assert letter_rows.summary([waits, told, waits]) == "3 jobs failed too often; 1 of their senders was told."

@@ -18,13 +18,15 @@ from botsite.bot.incoming import limits, updates, welcome
 from botsite.bot.incoming.limits import Count, Limited, Most, Reached, Span
 from botsite.bot.words import replies
 from botsite.language import speaking
-from botsite.staff import sections, time_ranges
-from botsite.staff.sources import Reading, Snapshot
+from botsite.staff.dashboard import page
+from botsite.staff.dashboard.ranges import DEFAULT
+from botsite.staff.dashboard.sources import Snapshot
 from deploy.local.processes import PATIENCE_SECONDS, Child, free_port, listening
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import BotCall, FileReference, TelegramControl, TelegramUser
 from detection.record import predictions, queries, times
 from detection.record.schemas import Delivery, Status
+from metrics.health.findings import Finding, known, unknown
 from tests.support import faulty, new_updates
 from tests.support.faulty import FaultySite
 from tests.support.processes import wait_until
@@ -399,14 +401,14 @@ def test_operators_see_who_was_kept_out(limited: Sites, monkeypatch: pytest.Monk
 def test_dashboard_lists_people_over_a_limit() -> None:
     now = times.now()
     count = Count(day=f"{now:%Y-%m-%d}", in_day=5, refused=3, refused_at=now, refused_by="day")
-    unread: Reading[Any] = Reading(None, "not read")
+    unread: Finding[Any] = unknown("not read")
     names = ("queue", "waiting", "dead", "paused", "scheduled", "tracked", "alarms", "history", "photos", "groups")
     others: dict[str, Any] = dict.fromkeys((*names, "reports"), unread)
-    seen = Snapshot(now.timestamp(), time_ranges.DEFAULT, **others, limited=Reading([Limited("42", count)]))
-    (section,) = [each for each in sections.all_of(seen) if each.title == "Limits"]
+    seen = Snapshot(now.timestamp(), DEFAULT, **others, limited=known([Limited("42", count)]))
+    (section,) = [each for each in page.sections(seen) if each.title == "Limits"]
     assert (section.tiles[0].value, section.tiles[0].note) == ("1", "in two days; 3 photos kept out")
     assert section.table is not None
     cells = [cell.text for cell in section.table.rows[0].cells]
     assert cells == ["42", "0 s ago", "a day", "5", "3"]
-    nobody = replace(seen, limited=Reading([]))
-    assert "Limits" not in [each.title for each in sections.all_of(nobody)]
+    nobody = replace(seen, limited=known([]))
+    assert "Limits" not in [each.title for each in page.sections(nobody)]

@@ -1,6 +1,5 @@
 """What is installed is locked by hash, the locks are up to date, and they fit every Python that is promised."""
 
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -10,35 +9,30 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from deploy.local import install, lock
+from deploy.local import install
 from tests.support import locks
 
 ROOT = Path(__file__).parents[1]
-LOCKS = [ROOT / name for name in lock.LOCKS]
 UV = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--dry-run", "--no-deps")
 PYTHONS = [(3, minor) for minor in range(install.OLDEST[1], install.NEWEST[1] + 1)]
 
-each_lock = pytest.mark.parametrize("path", LOCKS, ids=lambda path: str(path.relative_to(ROOT)))
+each_lock = pytest.mark.parametrize("path", locks.ALL, ids=lambda path: str(path.relative_to(ROOT)))
 
 
-def wanted(text: str) -> list[Requirement]:
+def requirements(path: Path) -> str:
+    """Return the requirements that a lock is made from: its second line is the command that made it."""
+    names = path.read_text().splitlines()[1].partition("torchvision ")[2].partition(" --output-file")[0].split()
+    assert names
+    return "".join((ROOT / name).read_text() for name in names if name.endswith(".txt"))
+
+
+def unsatisfied(path: Path, text: str) -> list[str]:
+    """Return the packages that these requirements want otherwise than the lock has them, PyTorch aside."""
     lines = (line.strip() for line in text.splitlines())
-    return [Requirement(line) for line in lines if line and not line.startswith("#")]
-
-
-def test_locks_are_up_to_date() -> None:
-    assert lock.stale() == [], "run `make lock`"
-
-
-def test_changed_requirement_makes_locks_stale(tmp_path: Path) -> None:
-    for name in {*lock.LOCKS, *(file for files in lock.LOCKS.values() for file in files)}:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
-    requirements = tmp_path / "requirements.txt"
-    requirements.write_text(f"# A remark.\n\n{requirements.read_text()}")
-    assert lock.stale(tmp_path) == []
-    requirements.write_text(requirements.read_text().replace("gunicorn==", "gunicorn>="))
-    assert lock.stale(tmp_path) == list(lock.LOCKS)
+    wanted = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    pinned = {package.name: next(iter(package.specifier)).version for package in locks.entries(path)}
+    others = [one for one in wanted if one.name not in ("torch", "torchvision")]
+    return [one.name for one in others if pinned.get(one.name.lower(), "0") not in one.specifier]
 
 
 @each_lock
@@ -57,20 +51,23 @@ def test_lock_names_no_package_index(path: Path) -> None:
 
 @each_lock
 def test_lock_satisfies_its_requirements(path: Path) -> None:
-    pinned = {package.name: next(iter(package.specifier)).version for package in locks.entries(path)}
-    for name in lock.LOCKS[str(path.relative_to(ROOT))]:
-        for one in wanted((ROOT / name).read_text()):
-            if one.name not in ("torch", "torchvision"):
-                assert pinned[one.name.lower()] in one.specifier, one
+    assert unsatisfied(path, requirements(path)) == [], "run `make lock`"
+
+
+def test_changed_requirement_makes_lock_stale() -> None:
+    path = ROOT / "requirements.lock"
+    text = requirements(path)
+    assert unsatisfied(path, text.replace("gunicorn==", "gunicorn<")) == ["gunicorn"]
+    assert unsatisfied(path, f"{text}\nnobody-has-this>=1") == ["nobody-has-this"]
 
 
 def test_package_has_one_version_everywhere() -> None:
-    whole = {package: hashes for path in LOCKS for package, hashes in locks.entries(path).items()}
+    whole = {package: hashes for path in locks.ALL for package, hashes in locks.entries(path).items()}
     assert len({package.name for package in whole}) == len({(one.name, str(one.specifier)) for one in whole})
 
 
 def test_locks_name_no_build_of_pytorch() -> None:
-    names = {package.name for path in LOCKS for package in locks.entries(path)}
+    names = {package.name for path in locks.ALL for package in locks.entries(path)}
     assert {name for name in names if name.startswith(("torch", "triton", "cuda")) or "nvidia" in name} == {
         "nvidia-ml-py"
     }
@@ -82,7 +79,7 @@ def test_all_locks_have_wheels_for_every_python(version: tuple[int, int], tmp_pa
     """A dry run: it finds a file, of the locked hashes, for each package; pyvips alone is built from source."""
     python = f"{version[0]}.{version[1]}"
     target = ("--target", str(tmp_path), "--python-version", python, "--only-binary", ":all:", "--no-binary", "pyvips")
-    files = [part for name in ("tests/requirements.lock", "requirements.lock") for part in ("-r", str(ROOT / name))]
+    files = [part for path in (locks.WHOLE, ROOT / "requirements.lock") for part in ("-r", str(path))]
     subprocess.run([*UV, *target, "--require-hashes", *files], check=True)
     pytorch = [line for line in (ROOT / install.TORCH).read_text().splitlines() if line.startswith("torch")]
     subprocess.run([*UV, *target, *pytorch], check=True)

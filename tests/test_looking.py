@@ -15,9 +15,9 @@ from django.core.management import CommandError
 from botsite import aws
 from deploy.certificates import domains
 from deploy.doctor import checks
-from deploy.doctor.findings import State
 from deploy.operate import status
 from deploy.service import Service
+from metrics.health.findings import Health
 from tests.support import emulators, judged, local_images, measured
 from tests.support.emulators import TOKEN, forget_clients
 from tests.support.provisioning import hosted_zone, run, run_provision
@@ -96,7 +96,7 @@ def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
         gone = run("teardown", "--prefix", PREFIX, "--plan")
         found = checks.run(Service(PREFIX), checks.CHECKS)
         # A busy machine may take longer than an operator's patience.
-        state = status.read(Service(PREFIX), seconds=600)
+        state = status.read_status(Service(PREFIX), seconds=600)
         run("logs", "--prefix", PREFIX)
         run("cost", "--prefix", PREFIX)
         run("rollback", "--list", "--prefix", PREFIX)
@@ -104,7 +104,7 @@ def test_runbook_policy_is_exactly_enough(zone: str, asked: set[str]) -> None:
             run("trace", "nobody", "--prefix", PREFIX)
         did = set(asked)
     assert ["PredictionsTable" in new, "DomainRecord" in moved, "JobsQueue" in changed, "Vpc" in gone] == [True] * 4
-    assert [one for one in found if "these credentials lack" in one.verdict.seen] == []
+    assert [one for one in found if "these credentials lack" in one.seen] == []
     assert [name for name, part in state.items() if "these credentials lack" in str(part.data)] == []
     may = {action for statement in policy()["Statement"] for action in statement["Action"]}
     # Needs no permission.
@@ -125,9 +125,7 @@ def test_missing_permission_is_named() -> None:
 def test_missing_permissions_do_not_fail_checks() -> None:
     with somebody("stranger"):
         found = checks.run(Service(PREFIX), checks.CHECKS)
-    ignorant = [
-        one.name for one in found if one.verdict.state is State.UNKNOWN and "these credentials lack" in one.verdict.seen
-    ]
+    ignorant = [one.name for one in found if one.state is Health.UNKNOWN and "these credentials lack" in one.seen]
     assert ignorant == [name for name in checks.CHECKS if name != "clock"]
 
 
@@ -135,11 +133,11 @@ def test_missing_permissions_hide_no_part_of_status() -> None:
     without = policy()
     without["Statement"].pop()
     with somebody("watcher", without):
-        found = status.read(Service(PREFIX), seconds=60)
-    ignorant = {name: str(part.data["not_known"]) for name, part in found.items() if "lack" in str(part.data)}
+        found = status.read_status(Service(PREFIX), seconds=60)
+    ignorant = {name: part.seen for name, part in found.items() if "lack" in part.seen}
     needs = {"pause": "GetItem", "oldest job": "Query", "photos": "Query"}
     assert ignorant == {name: f"not known: these credentials lack dynamodb:{action}" for name, action in needs.items()}
-    assert found["stacks"].lines[0].text == "8 of 8 complete"
+    assert found["stacks"].seen == "8 of 8 complete"
 
 
 def test_unreadable_secret_leaves_checks_unknown() -> None:
@@ -150,4 +148,4 @@ def test_unreadable_secret_leaves_checks_unknown() -> None:
     with somebody("outsider", without):
         found = checks.run(Service(PREFIX), ["token", "webhook", "route"])
     seen = "these credentials lack secretsmanager:GetSecretValue"
-    assert [(one.verdict.state, one.verdict.seen) for one in found] == [(State.UNKNOWN, seen)] * 3
+    assert [(one.state, one.seen) for one in found] == [(Health.UNKNOWN, seen)] * 3

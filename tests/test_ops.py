@@ -12,8 +12,8 @@ import pytest
 from django.contrib.admin.models import LogEntry
 
 from botsite import aws, pause
-from botsite.staff import charts
-from botsite.staff.charts import Frame
+from botsite.staff.dashboard import charts
+from botsite.staff.dashboard.charts import Frame
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection.record import images, predictions, reasons

@@ -124,7 +124,7 @@ def test_photos_wait_and_are_answered_once(stack: LocalStack, table: str, user: 
     sent = user.send_album([photo, photo, photo])
     assert {one.status for one in waiting(user, 3)} == {Status.QUEUED}
     wait_until(lambda: told(user))
-    assert json.loads(run("status", "--json"))["pause"]["waiting"] == 3
+    wait_until(lambda: json.loads(run("status", "--json"))["pause"].get("waiting") == 3)
     assert (told(user), answers(user)) == ([replies.PAUSED], [])
     assert "3 photos wait" in run("resume")
     for message_id in sent:

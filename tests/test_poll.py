@@ -16,11 +16,11 @@ from PIL import Image
 
 from botsite import aws
 from deploy.doctor import checks
-from deploy.doctor.findings import unknown
 from deploy.local import sample
 from deploy.local.stack import SERVICE
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.operate import status
+from metrics.health.findings import Health
 from tests.support import emulators
 from tests.support.emulators import TOKEN
 from tests.support.processes import left_of, open_to_others, wait_until
@@ -136,13 +136,13 @@ def test_local_aws_never_has_the_token(poll: Poll, folder: Path) -> None:
         manager = aws.client("secretsmanager")
         names = [secret["Name"] for secret in manager.list_secrets()["SecretList"]]
         values = {name: str(manager.get_secret_value(SecretId=name)) for name in names}
-        found = {one.name: one.verdict for one in checks.run(SERVICE, ["token", "webhook", "guests"])}
-        webhook = status.read(SERVICE, seconds=60)["webhook"]
+        found = {one.name: one for one in checks.run(SERVICE, ["token", "webhook", "guests"])}
+        webhook = status.read_status(SERVICE, seconds=60)["webhook"]
     assert "objdet/telegram-token" in names
     assert [name for name, value in values.items() if TOKEN in value] == []
     why = "secret objdet/telegram-token holds no token: under `poll` only the site has it"
-    assert set(found.values()) == {unknown(why)}
-    assert [line.text for line in webhook.lines] == [f"not known: {why}"]
+    assert {(one.state, one.text) for one in found.values()} == {(Health.UNKNOWN, why)}
+    assert webhook.text == f"not known: {why}"
 
 
 def test_files_are_their_owners_alone(poll: Poll, folder: Path) -> None:

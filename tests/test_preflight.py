@@ -9,11 +9,12 @@ from rich.console import Console
 
 from botsite import aws
 from deploy.cfn import cloudformation
-from deploy.doctor.findings import State
+from deploy.doctor.region import judge_quota
 from deploy.management import before
-from deploy.preflight import quota, zones
+from deploy.preflight import region
 from deploy.provision import Order
 from deploy.service import Service
+from metrics.health.findings import Health
 from tests.support import emulators, recorded_aws
 from tests.support.recorded_aws import Answer, Cloud
 
@@ -60,7 +61,7 @@ def page(*arguments: str) -> dict[str, tuple[str, str]]:
         if line.startswith(" ") and found:
             name, (state, text) = list(found.items())[-1]
             found[name] = (state, text + line.strip())
-        elif len(words := line.split(maxsplit=2)) == 3 and words[1] in list(State):
+        elif len(words := line.split(maxsplit=2)) == 3 and words[1] in list(Health):
             found[words[0]] = (words[1], words[2])
     return found
 
@@ -98,8 +99,8 @@ def test_quota_counts_running_instances_and_builder(account: Cloud, vcpus: int, 
 
 
 def test_other_instances_of_the_account_use_the_quota() -> None:
-    verdict = quota.judge(16, {"web": 4, "metrics": 2, "workers": 8}, first=2, baker=2, others=4)
-    assert (verdict.state, "at most 24, 4 of them for what runs already" in verdict.seen) == (State.WARNING, True)
+    verdict = judge_quota(16, {"web": 4, "metrics": 2, "workers": 8}, first=2, baker=2, others=4)
+    assert (verdict.state, "at most 24, 4 of them for what runs already" in verdict.seen) == (Health.WARNING, True)
 
 
 @pytest.mark.parametrize(("vpcs", "state"), [(1, "failed"), (2, "ok")])
@@ -113,13 +114,13 @@ def test_another_vpc_has_to_fit_into_the_quota(account: Cloud, vpcs: int, state:
 
 
 def test_running_instances_are_counted(account: Cloud) -> None:
-    before_it = quota._others(Service("new"))
+    before_it = region._others(Service("new"))
     image = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     started = aws.client("ec2").run_instances(ImageId=image, InstanceType="t3.micro", MinCount=2, MaxCount=2)
-    assert quota._others(Service("new")) > before_it
+    assert region._others(Service("new")) > before_it
     ids = [one["InstanceId"] for one in started["Instances"]]
     aws.client("ec2").create_tags(Resources=ids, Tags=Service("new").tag_list())
-    assert quota._others(Service("new")) == before_it
+    assert region._others(Service("new")) == before_it
     aws.client("ec2").terminate_instances(InstanceIds=ids)
 
 
@@ -158,7 +159,7 @@ def test_chosen_zones_offer_every_type(cloud: Cloud) -> None:
 def test_one_zone_is_not_enough() -> None:
     """An old account of us-east-1 has a zone without t3."""
     offers = {"us-east-1a": {"t3.micro"}, "us-east-1e": set[str]()}
-    assert zones.judge(zones.fitting(offers, ["t3.micro"]), offers, ["t3.micro"]).state is State.FAILED
+    assert region.judge_offers(region.fitting_zones(offers, ["t3.micro"]), offers, ["t3.micro"]).state is Health.FAILED
 
 
 def test_unavailable_answers_are_unknown(account: Cloud) -> None:

@@ -11,13 +11,14 @@ from django.conf import settings
 
 from botsite import aws, language
 from botsite.bot.words import replies
-from botsite.staff import job_query, recent
-from botsite.staff.job_filters import Filters, State
+from botsite.staff.jobs import query
+from botsite.staff.jobs.filters import Filters, JobState
 from deploy.local.stack import LocalStack
 from detection.record import deliveries, items, predictions, queries, reasons, times
 from detection.record.reasons import Reason
 from detection.record.schemas import Prediction
 from detection.record.sentences import Code
+from metrics.health import photos
 
 VALUES: Mapping[Code, dict[str, str]] = {
     Code.TOO_MANY_PIXELS: {"width": "9000", "height": "8000", "megapixels": "72", "most": "50"},
@@ -175,22 +176,22 @@ def test_only_cancelled_photos_wait_for_their_album(stack: LocalStack, code: Cod
 def test_jobs_are_filtered_by_reason(stack: LocalStack, code: Code, stored: dict[str, Any]) -> None:
     identity = failed(Reason(code))
     change(identity, **stored)
-    chat, of_code = read(identity).chat_id, State.REFUSED if code is Code.DAMAGED else State.FAILED
-    for state in (State.REFUSED, State.FAILED):
+    chat, of_code = read(identity).chat_id, JobState.REFUSED if code is Code.DAMAGED else JobState.FAILED
+    for state in (JobState.REFUSED, JobState.FAILED):
         chosen = Filters(state, chat=chat)
         ids = [identity] if state is of_code else []
-        assert [row.prediction_id for row in job_query.page(chosen).rows] == ids
-        assert [row.prediction_id for rows in job_query.walk(chosen) for row in rows] == ids
-        assert job_query.count(chosen) == job_query.Count(len(ids), exact=True)
+        assert [row.prediction_id for row in query.page(chosen).rows] == ids
+        assert [row.prediction_id for rows in query.walk(chosen) for row in rows] == ids
+        assert query.count(chosen) == query.Count(len(ids), exact=True)
 
 
 def test_dashboard_counts_by_reason(stack: LocalStack) -> None:
-    before = recent.read()
+    before = photos.read_photos()
     for code in (Code.DAMAGED, Code.GIVEN_UP):
         failed(Reason(code))
         change(failed(Reason(code)), reason=None)
         change(failed(Reason(code)), error="Reworded.")
-    after = recent.read()
+    after = photos.read_photos()
     assert (after.refused - before.refused, after.failed - before.failed) == (3, 3)
 
 

@@ -12,15 +12,17 @@ import structlog
 from django.conf import settings
 
 from botsite import release
-from botsite.staff import machines, sections, time_ranges
-from botsite.staff.sources import Reading, Snapshot
-from botsite.staff.tiles import Tile
+from botsite.staff.dashboard import machines, page
+from botsite.staff.dashboard.ranges import DEFAULT
+from botsite.staff.dashboard.sources import Snapshot
+from botsite.staff.dashboard.tiles import Tile
 from deploy.local.processes import Child
 from deploy.local.stack import LocalStack, script
 from detection.record import times
 from detection.work import reports
 from detection.work.reports import Report, Reporter, State
 from metrics.cloudwatch import Group, Instance, LaunchTemplate
+from metrics.health.findings import Finding, known, unknown
 from tests.support.faulty import FaultySite, failing, through
 from tests.support.jobs_queue import Queue
 from tests.support.leaving_machine import Machine
@@ -48,14 +50,14 @@ def group(*instances: Instance, desired: int | None = None, suspended: tuple[str
 
 def seen(groups: dict[str, Group], found: dict[str, Report] | None = None) -> Snapshot:
     """Return a state of which nothing but the machines is known."""
-    unread: Reading[Any] = Reading(None, "not read")
+    unread: Finding[Any] = unknown("not read")
     names = ("queue", "waiting", "dead", "paused", "scheduled", "tracked", "alarms", "history", "photos")
-    others = dict.fromkeys(names, unread) | {"groups": Reading(groups), "reports": Reading(found or {})}
-    return Snapshot(NOW.timestamp(), time_ranges.DEFAULT, **others)
+    others = dict.fromkeys(names, unread) | {"groups": known(groups), "reports": known(found or {})}
+    return Snapshot(NOW.timestamp(), DEFAULT, **others)
 
 
 def tiles(state: Snapshot) -> dict[str, Tile]:
-    return {tile.name: tile for section in sections.all_of(state) for tile in section.tiles}
+    return {tile.name: tile for section in page.sections(state) for tile in section.tiles}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_activity_comes_from_group_and_process(role: str, state: str, said: Repo
 def test_machine_has_age_version_and_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "LOG_GROUPS", ["/objdet/polybot", "/objdet/yolo5"])
     monkeypatch.setattr(settings, "AWS_REGION", "eu-west-1")
-    [row] = machines.table(seen({"yolo5": group(instance("i-1", healthy=False))}, {"i-1": report()})).rows
+    [row] = machines.list_machines(seen({"yolo5": group(instance("i-1", healthy=False))}, {"i-1": report()})).rows
     assert [cell.text for cell in row.cells] == [
         "yolo5",
         "i-1",
@@ -120,10 +122,10 @@ def test_running_versions_are_told_apart() -> None:
 
 
 def test_unread_reports_are_unknown_with_their_reason() -> None:
-    state = replace(seen({"yolo5": group(instance("a"))}), reports=Reading(None, "access denied"))
+    state = replace(seen({"yolo5": group(instance("a"))}), reports=unknown("access denied"))
     code = tiles(state)["Code"]
     assert (code.value, code.note, code.unknown) == ("unknown", "access denied", True)
-    assert [row.cells[3].text for row in machines.table(state).rows] == ["in service, no report yet"]
+    assert [row.cells[3].text for row in machines.list_machines(state).rows] == ["in service, no report yet"]
 
 
 def test_missing_group_and_suspended_scaling_need_attention() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deploy import rotation, stacks
 from deploy.cfn import template
-from deploy.doctor import alarms, checks
+from deploy.doctor import checks, signals
 from deploy.service import Service
 
 ROOT = Path(__file__).parents[1]
@@ -19,7 +19,7 @@ def first_column(heading: str) -> list[str]:
 
 
 def test_every_alarm_has_its_row() -> None:
-    assert sorted(first_column("Alarms")) == alarms.expected(Service("objdet"))
+    assert sorted(first_column("Alarms")) == signals.expected_alarms(Service("objdet"))
 
 
 def test_checks_have_rows_in_order_of_report() -> None:

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from botsite import aws
-from deploy import once
+from deploy import patience
 from deploy.certificates import acm, self_signed
 from deploy.images import ami
 from deploy.service import Service
@@ -55,7 +55,7 @@ def emulator() -> Iterator[tuple[str, str]]:
 def cloud(emulator: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowCloud]:
     """A slow AWS, and little patience with it."""
     monkeypatch.setattr(aws, "_CONFIG", aws._CONFIG.merge(Config(read_timeout=1)))
-    monkeypatch.setattr(once, "_LISTED_SECONDS", 0)
+    monkeypatch.setattr(patience, "_LISTED_SECONDS", 0)
     cloud = SlowCloud(*emulator)
     with recorded_aws.taken_for_aws(cloud):
         yield cloud
@@ -125,7 +125,7 @@ def test_refusal_after_a_lost_answer_is_looked_into(cloud: SlowCloud) -> None:
     def call() -> str:
         raise next(errors)
 
-    assert once.make(call, lambda: next(listed)) == "ami-1"
+    assert patience.make_once(call, lambda: next(listed)) == "ami-1"
 
 
 def test_refused_call_is_not_repeated(cloud: SlowCloud) -> None:
@@ -136,5 +136,5 @@ def test_refused_call_is_not_repeated(cloud: SlowCloud) -> None:
         return str(aws.once("ec2").create_image(InstanceId="i-0123456789abcdef0", Name="xyz")["ImageId"])
 
     with pytest.raises(ClientError, match="InvalidInstanceID"):
-        once.make(call, lambda: None)
+        patience.make_once(call, lambda: None)
     assert calls == ["x"]

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from botsite import aws
-from deploy import provision, target
+from deploy import provision
 from deploy.cfn.cloudformation import StackError
 from deploy.local.autoscaling import policies
+from deploy.provision import target
 from deploy.service import Service
 from metrics import backlog, policy
 from metrics.backlog import Depth

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
 from django.views.decorators.cache import never_cache
 
-from botsite.staff import errors
+from botsite.staff import pages
 
 View = Callable[..., HttpResponseBase]
 # As in Django's admin, permission to change includes permission to look.
@@ -33,9 +33,9 @@ def needs(permission: str) -> Callable[[View], View]:
 
 def staff(view: View) -> View:
     """Restrict a view to staff, and turn its errors into pages."""
-    return wraps(view)(never_cache(staff_member_required(errors.explained(view))))
+    return wraps(view)(never_cache(staff_member_required(pages.explained(view))))
 
 
 def may(user: AbstractBaseUser | AnonymousUser, permission: str) -> bool:
-    """Return whether somebody has a permission on jobs."""
+    """Return whether a user has a permission on jobs."""
     return any(user.has_perm(f"detection.{each}_job") for each in _SUFFICIENT[permission])  # type: ignore[union-attr]

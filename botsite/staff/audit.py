@@ -19,13 +19,13 @@ def attempt(request: HttpRequest, operation: str, **ids: Any) -> None:
 
 
 def refused(request: HttpRequest, operation: str, prediction_id: str, reason: str) -> None:
-    """Log that an operation made no sense for a job."""
+    """Log that an operation was refused for a job."""
     operator = request.user.get_username()
     log.warning("operator_refused", operation=operation, operator=operator, prediction_id=prediction_id, error=reason)
 
 
 def changed(request: HttpRequest, operation: str, prediction_id: str, sentence: str) -> None:
-    """Record a change: on the item, because each instance has its own admin database; and there."""
+    """Record a change in the admin's history, and on the item, since each instance has its own database."""
     predictions.note(prediction_id, operation, request.user.get_username())
     _enter(request, CHANGE, sentence, prediction_id, prediction_id, of_job=True)
 
@@ -36,7 +36,7 @@ def deleted(request: HttpRequest, prediction_id: str) -> None:
 
 
 def bulk(request: HttpRequest, operation: str, filters: str) -> None:
-    """Record that something is done to all jobs that match; each job keeps its own record, too."""
+    """Record an operation on all jobs that match; each job keeps its own record, too."""
     _enter(request, CHANGE, f"{operation} of all that match {filters}", "all", f"all jobs {filters}", of_job=False)
 
 

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
-from botsite.staff import access, audit, confirm, letter_rows, pages
-from botsite.staff.confirm import Question, Row
-from botsite.staff.letter_rows import Line
+from botsite.staff import access, audit, letter_rows, pages
+from botsite.staff.letter_rows import LetterLine
+from botsite.staff.pages import Question, Subject
 from detection.work import dead_letters
 from detection.work.dead_letters import DeadLetter
 
@@ -56,7 +56,7 @@ _DELETE = _Operation(
 
 @require_GET
 @access.needs("view")
-def show(request: HttpRequest) -> HttpResponse:
+def list_letters(request: HttpRequest) -> HttpResponse:
     """List dead letters. Looking means receiving: for that moment, nobody else sees them."""
     total, letters = dead_letters.count(), dead_letters.look(SHOWN_AT_MOST)
     lines = letter_rows.lines(letters)
@@ -94,11 +94,11 @@ def delete_all(request: HttpRequest) -> HttpResponse:
     letters = dead_letters.look()
     if not letters:
         return HttpResponseRedirect(reverse("ops:letters"))
-    return confirm.page(request, _question(_DELETE, letters, hidden=True))
+    return pages.ask(request, _question(_DELETE, letters, hidden=True))
 
 
 def _selected(request: HttpRequest, operation: _Operation) -> HttpResponse:
-    ids = confirm.selected(request, SHOWN_AT_MOST)
+    ids = pages.selected(request, SHOWN_AT_MOST)
     if not ids:
         messages.warning(request, "Select at least one letter.")
         return HttpResponseRedirect(reverse("ops:letters"))
@@ -109,7 +109,7 @@ def _selected(request: HttpRequest, operation: _Operation) -> HttpResponse:
     if not letters:
         _miss(request, len(ids))
         return HttpResponseRedirect(reverse("ops:letters"))
-    return confirm.page(request, _question(operation, letters))
+    return pages.ask(request, _question(operation, letters))
 
 
 def _question(operation: _Operation, letters: Sequence[DeadLetter], hidden: bool = False) -> Question:
@@ -127,9 +127,9 @@ def _question(operation: _Operation, letters: Sequence[DeadLetter], hidden: bool
     )
 
 
-def _row(line: Line) -> Row:
+def _row(line: LetterLine) -> Subject:
     address = reverse("admin:detection_job_change", args=[quote(line.job)]) if line.job else ""
-    return Row(line.job or f"letter {line.letter.message_id}", line.cause, address)
+    return Subject(line.job or f"letter {line.letter.message_id}", line.cause, address)
 
 
 def _act(request: HttpRequest, operation: _Operation, ids: Sequence[str]) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What the list says of each dead letter: why it is there, how often it was tried, and what its sender knows."""
+"""Explain each dead letter in the list: why it is there, how often it was tried, and what its sender knows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _TOLD = {
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LetterLine:
     """One letter. `job` is the id of a job that exists or did, `chat` and `message` its sender's; 0 if unknown."""
 
     letter: DeadLetter
@@ -32,13 +32,13 @@ class Line:
     told: str = ""
 
 
-def lines(letters: Sequence[DeadLetter]) -> list[Line]:
+def lines(letters: Sequence[DeadLetter]) -> list[LetterLine]:
     """Return the lines of up to 100 letters."""
     known = queries.known_briefly([letter.prediction_id for letter in letters if letter.prediction_id])
     return [line(letter, known.get(letter.prediction_id or "")) for letter in letters]
 
 
-def summary(found: Sequence[Line]) -> str:
+def summary(found: Sequence[LetterLine]) -> str:
     """Return how many of these are jobs, and whose senders know: "2 jobs failed too often; 1 of their senders ..."."""
     jobs = [each for each in found if each.chat]
     gone, others = sum(bool(each.job and not each.chat) for each in found), sum(not each.job for each in found)
@@ -51,7 +51,7 @@ def summary(found: Sequence[Line]) -> str:
     return ". ".join(parts) + "."
 
 
-def _of_jobs(jobs: Sequence[Line]) -> str:
+def _of_jobs(jobs: Sequence[LetterLine]) -> str:
     if len(jobs) == 1:
         return f"1 job failed too often; its sender {jobs[0].told}"
     told = sum(each.told == _TOLD[Delivery.DELIVERED] for each in jobs)
@@ -63,15 +63,15 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def line(letter: DeadLetter, prediction: Prediction | None) -> Line:
+def line(letter: DeadLetter, prediction: Prediction | None) -> LetterLine:
     """Return the line of a letter whose job is this prediction, or None."""
     sent = datetime.fromtimestamp(letter.sent_at / 1000, UTC)
     if not letter.prediction_id:
-        return Line(letter, sent, "", _NOT_A_JOB if not letter.task else "A job without an id that can be used.")
+        return LetterLine(letter, sent, "", _NOT_A_JOB if not letter.task else "A job without an id that can be used.")
     if prediction is None:
-        return Line(letter, sent, letter.prediction_id, "Its job is deleted, expired, or cannot be read.")
+        return LetterLine(letter, sent, letter.prediction_id, "Its job is deleted, expired, or cannot be read.")
     again = sweep.has_newer_job(letter, prediction)
-    return Line(
+    return LetterLine(
         letter,
         sent,
         letter.prediction_id,

@@ -45,7 +45,7 @@ def of_machine(role: str, machine: str) -> str:
 
 
 def of_alarm(name: str) -> str:
-    """Return the address of an alarm, empty where there is no console."""
+    """Return the address of an alarm in the console, empty without log groups."""
     return f"{_console()}#alarmsV2:alarm/{quote(name, safe='')}" if settings.LOG_GROUPS else ""
 
 

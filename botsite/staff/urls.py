@@ -1,20 +1,23 @@
-"""The addresses below `/ops/`; those of jobs are in jobs.py."""
+"""The addresses below `/ops/`; those of jobs are in jobs/admin.py."""
 
 from django.urls import path
 from django.views.generic import RedirectView
 
-from botsite.staff import dashboard, dead_letters, feedback_page, job_page
+from botsite.staff import dead_letters
+from botsite.staff.dashboard import page as dashboard
+from botsite.staff.jobs import listing
+from botsite.staff.jobs import page as job_page
 
 app_name = "ops"
 urlpatterns = [
-    path("", dashboard.show, name="dashboard"),
+    path("", dashboard.show_dashboard, name="dashboard"),
     path("live", dashboard.live, name="live"),
-    path("dead-letters", dead_letters.show, name="letters"),
+    path("dead-letters", dead_letters.list_letters, name="letters"),
     path("dead-letters/", RedirectView.as_view(pattern_name="ops:letters")),
     path("dead-letters/replay", dead_letters.replay, name="replay"),
     path("dead-letters/delete", dead_letters.delete, name="delete_letters"),
     path("dead-letters/delete-all", dead_letters.delete_all, name="delete_all_letters"),
-    path("feedback", feedback_page.show, name="feedback"),
+    path("feedback", listing.list_feedback, name="feedback"),
     path("feedback/", RedirectView.as_view(pattern_name="ops:feedback")),
     # First, because an id in the path may contain the slash.
     path("trace/<path:prediction_id>/", RedirectView.as_view(pattern_name="ops:trace")),

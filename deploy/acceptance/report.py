@@ -1,25 +1,76 @@
-"""Write the report as the run goes on, so that an interrupted one has what was measured: Markdown and JSON."""
+"""What the steps found: shown as they end, and written as the run goes on, so that an interrupted one has a report."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
-from deploy.acceptance import results
-from deploy.acceptance.results import Result, State
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+
+class StepState(StrEnum):
+    """How a step ended. `UNKNOWN`: this place, such as an emulator, can't tell."""
+
+    RUNNING = "running"
+    PASSED = "pass"
+    FAILED = "fail"
+    UNKNOWN = "not known here"
+    SKIPPED = "skipped"
+    INTERRUPTED = "interrupted"
+
+
+_COLOURS = {StepState.PASSED: "green", StepState.FAILED: "bold red", StepState.UNKNOWN: "cyan"}
+
+
+class StepFailed(Exception):
+    """The service didn't do what it should; the text says what was seen."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number with its unit; None is not known here, and the note says why."""
+
+    name: str
+    value: float | None
+    unit: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"{self.name}: not known here ({self.note})"
+        text = f"{self.value:,.1f}" if self.value % 1 else f"{self.value:,.0f}"
+        return f"{self.name} {text}{f' {self.unit}' if self.unit else ''}{f' ({self.note})' if self.note else ''}"
 
 
 @dataclass
-class Report:
-    """The report of one run. `about` says what ran where: it becomes the lines above the table."""
+class StepResult:
+    """A step's state, how long it took in seconds, and what it measured; `note` says why it did not pass."""
+
+    step: str
+    title: str
+    state: StepState = StepState.RUNNING
+    seconds: float = 0.0
+    measures: list[Measure] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def lines(self) -> list[str]:
+        """Return the note and the measurements, a line each."""
+        return [*([self.note] if self.note else []), *map(str, self.measures)]
+
+
+@dataclass
+class AcceptanceReport:
+    """The report of one run. `about` says what ran where; `coming` are titles of steps that have not begun."""
 
     folder: Path
     about: Mapping[str, str]
-    # What is planned and has not begun.
     coming: list[str] = field(default_factory=list)
-    results: list[Result] = field(default_factory=list)
+    results: list[StepResult] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     # Somebody stopped the run.
     interrupted: bool = False
@@ -27,17 +78,22 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Return whether the run is over, and all of it well."""
-        return not (self.coming or self.interrupted) and results.good(self.results)
+        """Return whether the run is over, nothing failed, and nothing was left out because of that."""
+        well = all(one.state in (StepState.PASSED, StepState.UNKNOWN) for one in self.results)
+        return well and not (self.coming or self.interrupted)
 
-    def begin(self, result: Result) -> None:
+    def passed(self, name: str) -> bool:
+        """Return whether a step has passed."""
+        return any(one.step == name and one.state is StepState.PASSED for one in self.results)
+
+    def begin(self, result: StepResult) -> None:
         """Add the result of a step that begins."""
         self.coming = [title for title in self.coming if title != result.title]
         self.results.append(result)
         self.save()
 
     def save(self) -> None:
-        """Write both files anew, each in one go: somebody may be reading."""
+        """Replace both files, each in one go: somebody may be reading."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, text in (("report.json", self.json()), ("report.md", self.markdown())):
             new = self.folder / f"{name}.new"
@@ -46,10 +102,7 @@ class Report:
 
     def json(self) -> str:
         """Return the report for programs; times are in seconds."""
-        return json.dumps(self._data(), indent=1) + "\n"
-
-    def _data(self) -> dict[str, Any]:
-        return {
+        data = {
             "about": self.about,
             "started_at": self.started_at.isoformat(timespec="seconds"),
             "verdict": self.verdict(),
@@ -58,12 +111,12 @@ class Report:
             "not_begun": self.coming,
             "left": self.left,
         }
+        return json.dumps(data, indent=1) + "\n"
 
     def verdict(self) -> str:
         """Return the result in one sentence."""
         states = [one.state for one in self.results]
-        counts = [(state, states.count(state)) for state in State if state in states]
-        parts = [f"{count} {state}" for state, count in counts]
+        parts = [f"{states.count(state)} {state}" for state in StepState if state in states]
         parts += [f"{len(self.coming)} not begun"] if self.coming else []
         return f"{len(states) + len(self.coming)} steps: {', '.join(parts)}."
 
@@ -79,11 +132,44 @@ class Report:
         return "\n".join(lines) + "\n"
 
 
-def _row(one: Result) -> str:
-    measured = [one.note, *map(str, one.measures)]
-    text = "<br>".join(_cell(part) for part in measured if part)
+def _row(one: StepResult) -> str:
+    text = "<br>".join(" ".join(line.split()).replace("|", "\\|") for line in one.lines)
     return f"| {one.title} | {one.state} | {one.seconds:.0f} s | {text} |"
 
 
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+class StepScreen:
+    """Prints a line for each step; a terminal also shows what the step does just now."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Progress | None = None
+
+    def begins(self, title: str) -> None:
+        """Show that a step begins."""
+        if not self._console.is_terminal:
+            self.line(f"... {title}")
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._live = Progress(*columns, TextColumn("{task.fields[act]}"), console=self._console, transient=True)
+        self._live.add_task(title, total=None, act="")
+        self._live.start()
+
+    def say(self, text: str) -> None:
+        """Show what the step does just now."""
+        if self._live:
+            width = max(20, self._console.width - 60)
+            self._live.update(self._live.task_ids[0], act=text.splitlines()[0][:width] if text else "")
+
+    def ends(self, result: StepResult) -> None:
+        """Print how a step ended."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+        line = Text(f"{result.state:<15}", _COLOURS.get(result.state, "yellow"))
+        self._console.print(line.append(f"{result.title} ({result.seconds:.0f} s)", "bold"), soft_wrap=True)
+        if result.lines:
+            self.line(f"{'':<15}{'; '.join(result.lines)}")
+
+    def line(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(Text(text), soft_wrap=True)

@@ -14,23 +14,19 @@ from django.core.exceptions import ImproperlyConfigured
 from botsite import aws, release
 from botsite.bot.telegram.errors import TelegramError
 from deploy import interrupts
-from deploy.acceptance import claims, estimate
-from deploy.acceptance.context import Context, Step
-from deploy.acceptance.places import Place
-from deploy.acceptance.plan import Options
-from deploy.acceptance.report import Report
-from deploy.acceptance.results import Result, State, StepFailed
-from deploy.acceptance.screen import Screen
-from deploy.acceptance.steps import STEPS, TEARDOWN
-from deploy.acceptance.there import There
+from deploy.acceptance import plan
+from deploy.acceptance.account import Account
+from deploy.acceptance.photos import Rehearsal
+from deploy.acceptance.plan import AcceptanceOptions
+from deploy.acceptance.report import AcceptanceReport, StepFailed, StepResult, StepScreen, StepState
+from deploy.acceptance.steps import STEPS, TEARDOWN, AcceptanceStep
 from deploy.certificates.choice import Way
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.loadtest.plan import LoadTestError
-from deploy.operate import deployed
-from deploy.operate.readings import NotKnownHere
 from deploy.provision import Order
 from deploy.service import Service
+from metrics.health.findings import NotKnownHere
 from metrics.service import MetricFailed
 
 # What a step meets outside this program, or raises itself.
@@ -50,33 +46,33 @@ _FAILURES = (
 Ready = Callable[[Order, float], Order]
 
 
-def run(options: Options, ready: Ready, screen: Screen) -> Report:
+def run(options: AcceptanceOptions, ready: Ready, screen: StepScreen) -> AcceptanceReport:
     """Run everything and return the report. Raise AcceptanceError, and whatever `ready` raises, with nothing made."""
     place = _place(options)
     with place.opened(screen.say):
         service = Service(options.prefix)
-        for note in claims.check(service):
+        for note in plan.refuse_taken(service):
             screen.line(note)
         order = Order(service, options.parameters, Way(self_signed=True))
-        order = ready(order, sum(line.dollars for line in estimate.lines(order, options.photos)))
+        order = ready(order, sum(line.dollars for line in plan.cost(order, options.photos)))
         steps = chosen(options)
         titles = [step.title for step in (*steps, *([] if options.keep else [TEARDOWN]))]
-        report = Report(options.out, _about(order, options, place), titles)
+        report = AcceptanceReport(options.out, _about(order, options, place), titles)
         with _hang_up_is_ctrl_c():
-            Session(Context(options, order, place, screen.say), report, screen).go(steps)
+            Session(Rehearsal(options, order, place, screen.say), report, screen).go(steps)
     return report
 
 
-def _place(options: Options) -> Place:
+def _place(options: AcceptanceOptions) -> Account:
     if not (options.local or aws.emulated()):
-        return There(options)
+        return Account(options)
     # Only now: a run on AWS needs none of the laptop's tools.
-    from deploy.acceptance.here import Here
+    from deploy.acceptance.laptop import Laptop
 
-    return Here(options)
+    return Laptop(options)
 
 
-def chosen(options: Options) -> list[Step]:
+def chosen(options: AcceptanceOptions) -> list[AcceptanceStep]:
     """Return the steps to run: those that are asked for, and those that they need."""
     names = set(options.only)
     for step in reversed(STEPS):
@@ -88,10 +84,10 @@ def chosen(options: Options) -> list[Step]:
 class Session:
     """One run of the steps."""
 
-    def __init__(self, context: Context, report: Report, screen: Screen) -> None:
-        self._context, self._report, self._screen = context, report, screen
+    def __init__(self, run: Rehearsal, report: AcceptanceReport, screen: StepScreen) -> None:
+        self._run, self._report, self._screen = run, report, screen
 
-    def go(self, steps: Sequence[Step], last: Step = TEARDOWN) -> None:
+    def go(self, steps: Sequence[AcceptanceStep], last: AcceptanceStep = TEARDOWN) -> None:
         """Run the steps; Ctrl-C ends them, and the last one deletes everything however they end."""
         try:
             for step in steps:
@@ -103,8 +99,8 @@ class Session:
             self._end(last)
             self._report.save()
 
-    def _end(self, last: Step) -> None:
-        if self._context.options.keep:
+    def _end(self, last: AcceptanceStep) -> None:
+        if self._run.options.keep:
             self._report.left = self._left()
             return
         try:
@@ -113,63 +109,60 @@ class Session:
             self._report.interrupted = True
             self._screen.line("Stopped in the middle of the teardown.")
         finally:
-            if not self._went_well(last.name):
+            if not self._report.passed(last.name):
                 self._report.left = self._left()
 
-    def _attempt(self, step: Step) -> None:
-        result, began = Result(step.name, step.title), time.monotonic()
+    def _attempt(self, step: AcceptanceStep) -> None:
+        result, began = StepResult(step.name, step.title), time.monotonic()
         try:
             self._report.begin(result)
-            if without := [name for name in step.needs if not self._went_well(name)]:
-                result.state, result.note = State.SKIPPED, f"it needs {', '.join(without)}"
+            if without := [name for name in step.needs if not self._report.passed(name)]:
+                result.state, result.note = StepState.SKIPPED, f"it needs {', '.join(without)}"
             else:
                 self._screen.begins(step.title)
                 self._do(step, result)
         except KeyboardInterrupt:
-            result.state = State.INTERRUPTED
+            result.state = StepState.INTERRUPTED
             raise
         finally:
             result.seconds = round(time.monotonic() - began, 1)
-            if result.state is State.RUNNING:
-                result.state, result.note = State.FAILED, "an error in this program"
+            if result.state is StepState.RUNNING:
+                result.state, result.note = StepState.FAILED, "an error in this program"
             self._report.save()
             self._screen.ends(result)
 
-    def _do(self, step: Step, result: Result) -> None:
+    def _do(self, step: AcceptanceStep, result: StepResult) -> None:
         """Carry out a step, and keep what it measured, however it ends."""
         try:
-            for measure in step.do(self._context):
+            for measure in step.do(self._run):
                 result.measures.append(measure)
                 self._report.save()
-            result.state = State.PASSED
+            result.state = StepState.PASSED
         except NotKnownHere as reason:
-            result.state, result.note = State.UNKNOWN, str(reason)
+            result.state, result.note = StepState.UNKNOWN, str(reason)
         except _FAILURES as error:
-            result.state, result.note = State.FAILED, _explained(error)
-
-    def _went_well(self, name: str) -> bool:
-        return any(one.step == name and one.state is State.PASSED for one in self._report.results)
+            result.state, result.note = StepState.FAILED, _explained(error)
 
     def _left(self) -> list[str]:
         """Return what is still there, what it costs, and how to delete it."""
-        service = self._context.service
+        service = self._run.service
         with interrupts.handled(signal.SIGINT, signal.SIGTERM, handler=signal.SIG_IGN):
             try:
-                names = [stack.name for stack in deployed.find(service).values() if stack]
+                names = plan.existing(service, "stack")
                 there = f"stacks: {', '.join(names)}" if names else "no stack, but perhaps images and a certificate"
-                price = f"about US$ {estimate.hour(self._context.order):.2f} an hour"
+                price = f"about US$ {plan.hour(self._run.order):.2f} an hour"
             except (StackError, ClientError, BotoCoreError) as error:
                 there, price = f"not known: {_explained(error)}", "about US$ 0.10 an hour"
         return [there, price, f"delete it: python manage.py teardown --prefix {service} --yes"]
 
 
-def _about(order: Order, options: Options, place: Place) -> dict[str, str]:
+def _about(order: Order, options: AcceptanceOptions, place: Account) -> dict[str, str]:
     """Return the lines above the table, without the account: the report is for everybody."""
-    values = estimate.values(order)
+    values = plan.values(order)
     how = "through the webhook" if options.bot else "into the queue directly: there is no bot, nobody is answered"
     given = " ".join(f"{name}={value}" for name, value in options.parameters.items())
     return {
-        "where": place.describe(),
+        "where": str(place),
         "release": release.text(),
         "prefix": options.prefix,
         "workers": f"at most {values['MaxWorkers']} {values['WorkerType']}, {values['WarmMachines']} in a warm pool",

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from botsite import aws, roles
-from deploy.operate.logs.entries import Wanted
-from deploy.operate.logs.files import FileLogs
+from deploy.operate.log_lines import WantedLines
+from deploy.operate.logs import FileLogs
 from deploy.service import Service
 
 ANSWERED = "answer_delivered"
@@ -27,7 +27,7 @@ def in_files(folder: Path, since: datetime) -> Counter[str]:
     """Read the files of the local AWS, or copies of them."""
     if not list(folder.glob("*.log")):
         raise FileNotFoundError(f"{folder} has no log files.")
-    wanted = Wanted([roles.named("polybot")], since)
+    wanted = WantedLines([roles.named("polybot")], since)
     lines = (one for one in FileLogs(folder, wanted).read() if one.event == ANSWERED)
     return Counter(str(one.fields.get("prediction_id", "")) for one in lines)
 

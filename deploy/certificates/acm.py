@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
-from deploy import once
+from deploy import patience
 from deploy.certificates import self_signed
 from deploy.certificates.self_signed import Pair
 from deploy.cfn.cloudformation import Event, Report, pause
@@ -38,7 +38,7 @@ def ensure_self_signed(service: Service, name: str, report: Report = lambda even
     pair = self_signed.make(name, now)
     self_signed.check(pair, name, now)
     given: dict[str, Any] = {"CertificateArn": found} if found else {"Tags": service.tag_list()}
-    arn = once.make(lambda: _import(pair, given), lambda: None if found else _imported(service))
+    arn = patience.make_once(lambda: _import(pair, given), lambda: None if found else _imported(service))
     report(Event(f"{service}-certificate", name, TYPE, "UPDATE_COMPLETE" if found else "CREATE_COMPLETE"))
     return arn
 

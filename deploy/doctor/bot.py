@@ -1,6 +1,7 @@
-"""Check that Telegram knows the bot and delivers its updates."""
+"""Check that Telegram knows the bot, delivers its updates, and lets it answer guests with pictures."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from telegram import User, WebhookInfo
 
@@ -9,9 +10,12 @@ from botsite.bot.telegram.client import NoToken
 from botsite.bot.telegram.errors import TelegramError
 from deploy.certificates import acm, self_signed
 from deploy.cfn import remedies
-from deploy.doctor.findings import Verdict, failed, ok, warning
+from deploy.cfn.cloudformation import Stack
 from deploy.service import Service
-from deploy.webhook import bot_api, registration
+from deploy.webhook import bot_api, guests, registration
+from deploy.webhook.guests import GuestMode
+from metrics.health.findings import Finding, failed, ok, warning
+from metrics.health.words import count, span
 
 # An older error is over.
 _RECENT = timedelta(minutes=15)
@@ -19,7 +23,7 @@ _RECENT = timedelta(minutes=15)
 _MANY = 100
 
 
-def token(service: Service) -> Verdict:
+def ask_for_bot(service: Service) -> Finding[Any]:
     """Ask Telegram which bot the token belongs to."""
     try:
         me: User = bot_api.ask(service.token(), lambda bot: bot.get_me)
@@ -30,36 +34,71 @@ def token(service: Service) -> Verdict:
     return ok(f"the token belongs to @{me.username}")
 
 
-def registered(service: Service) -> Verdict:
+def read_webhook(service: Service) -> Finding[Any]:
     """Ask Telegram where it sends updates and whether deliveries fail."""
     info: WebhookInfo = bot_api.ask(service.token(), lambda bot: bot.get_webhook_info)
     web = service.stack("web")
-    # The name of an emulator's load balancer isn't in DNS, so updates go to another address there.
-    url = info.url if aws.emulated() and info.url else f"https://{web.outputs['WebhookHost']}{registration.PATH}"
     own = self_signed.is_self_signed(acm.pem(web.parameters["CertificateArn"]))
-    return judge(info, url, own, datetime.now(UTC), f"python manage.py set_webhook --prefix {service}")
+    url = _expected_url(web) or info.url
+    return judge_webhook(info, url, own, datetime.now(UTC), f"python manage.py set_webhook --prefix {service}")
 
 
-def judge(info: WebhookInfo, url: str, own_certificate: bool, now: datetime, command: str) -> Verdict:
+@aws.real_only(otherwise="")
+def _expected_url(web: Stack) -> str:
+    """Return the webhook's address; empty at an emulator, whose load balancer isn't in DNS: it has another there."""
+    return f"https://{web.outputs['WebhookHost']}{registration.PATH}"
+
+
+def judge_webhook(info: WebhookInfo, url: str, own_certificate: bool, now: datetime, command: str) -> Finding[Any]:
     """Judge the webhook at Telegram, which should be at `url`, with our certificate or without one."""
-    waiting = f"{info.pending_update_count} updates pending"
-    if info.url != url or not url:
-        return failed(
-            f"Telegram sends updates to {info.url or 'nowhere'} instead of {url}; {waiting}", f"Run: {command}"
-        )
+    waiting, since = info.pending_update_count, now - info.last_error_date if info.last_error_date else None
+    data = {"url": info.url, "pending": waiting, "last_error": info.last_error_message}
+    data["last_error_seconds"] = round(since.total_seconds()) if since else None
+    pending = f"{count(waiting, 'update')} pending"
+    if not info.url:
+        return failed(f"Telegram sends updates nowhere; {pending}", f"Run: {command}", data)
+    if info.url != url:
+        return failed(f"Telegram sends updates to {info.url} instead of {url}; {pending}", f"Run: {command}", data)
     if info.has_custom_certificate != own_certificate:
         has, uses = ("a", "another") if info.has_custom_certificate else ("no", "a")
-        return failed(
-            f"Telegram has {has} self-signed certificate, but the load balancer uses {uses} one; {waiting}",
-            f"Run: {command} --again",
+        seen = f"Telegram has {has} self-signed certificate, but the load balancer uses {uses} one; {pending}"
+        return failed(seen, f"Run: {command} --again", data)
+    seen = f"updates go to {info.url}; {pending}"
+    if since and since < _RECENT:
+        todo = (
+            f"403: run {command} --again. Certificate error: see `certificate`. 5xx, timeout: see `route`, `targets`."
         )
-    seen = f"updates go to {info.url}; {waiting}"
-    if info.last_error_date and now - info.last_error_date < _RECENT:
-        age = round((now - info.last_error_date).total_seconds())
         return warning(
-            f"{seen}; a delivery failed {age} s ago: {info.last_error_message}",
-            f"403: run {command} --again. Certificate error: see `certificate`. 5xx, timeout: see `route`, `targets`.",
+            f"{seen}; a delivery failed {span(since.total_seconds())} ago: {info.last_error_message}", todo, data
         )
-    if info.pending_update_count > _MANY:
-        return warning(seen, "The sites are too slow for the updates: see `targets` and the sites' logs.")
-    return ok(seen)
+    if waiting > _MANY:
+        return warning(seen, "The sites are too slow for the updates: see `targets` and the sites' logs.", data)
+    return ok(
+        f"{seen}; the last error was {span(since.total_seconds())} ago: {info.last_error_message}" if since else seen,
+        data,
+    )
+
+
+def ask_for_guests(service: Service) -> Finding[Any]:
+    """Ask Telegram whether guest mode is on, and whether the bot can write to the storage chat."""
+    # A stack of an earlier release has no such parameter.
+    chat = service.stack("web").parameters.get("StorageChat", "")
+    return judge_guests(guests.look(service.token(), int(chat) if chat else None), service)
+
+
+def judge_guests(mode: GuestMode, service: Service) -> Finding[Any]:
+    """Judge guest mode as Telegram has it."""
+    change = f"python manage.py provision --prefix {service} --parameter StorageChat="
+    if mode.refusal:
+        return failed(
+            f"the bot can't write to the chat {mode.storage_chat}: {mode.refusal}",
+            f"Add the bot to that chat, or name another one: {change}ID",
+        )
+    if mode.storage_chat is None:
+        return ok("guests are answered with text alone: StorageChat is empty" if mode.on else "guest mode is off")
+    if not mode.on:
+        return warning(
+            "there is a chat for guests' pictures, but guest mode is off",
+            f"Turn it on with @BotFather (Bot Settings), or run: {change}",
+        )
+    return ok(f"guests are answered with pictures, by way of the chat {mode.storage_chat}")

@@ -1,41 +1,37 @@
 """List the checks by name, and run them all at once; a failing check doesn't stop the others."""
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, wait
 from functools import partial
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-from django.core.exceptions import ImproperlyConfigured
 
-from botsite import aws, logs
-from botsite.bot.telegram.client import NoToken
-from botsite.bot.telegram.errors import TelegramError
 from deploy import background, stacks
-from deploy.cfn import remedies
 from deploy.cfn.cloudformation import Report, StackError
 from deploy.cfn.drift import Comparison
-from deploy.doctor import alarms, bot, certificate, clock, guests, machines, metric, queues, region, route
-from deploy.doctor.findings import Finding, Verdict, failed, ok, unknown
+from deploy.doctor import bot, edge, machines, region, signals
+from deploy.doctor.failures import failed_check
 from deploy.service import Service
+from metrics.health.findings import Finding, failed, ok, unknown, worst
 
-Check = Callable[[Service], Verdict]
+Check = Callable[[Service], Finding[Any]]
 CHECKS: Mapping[str, Check] = {
-    "clock": clock.check,
-    "zones": region.zones,
-    "quotas": region.quotas,
-    "certificate": certificate.check,
-    "token": bot.token,
-    "webhook": bot.registered,
-    "guests": guests.check,
-    "targets": machines.targets,
-    "route": route.check,
-    "dead-letters": queues.dead_letters,
-    "metric": metric.check,
-    "alarms": alarms.check,
-    "capacity": machines.capacity,
-    "images": machines.images,
+    "clock": edge.compare_clock,
+    "zones": region.count_zones,
+    "quotas": region.compare_quota,
+    "certificate": edge.read_certificate,
+    "token": bot.ask_for_bot,
+    "webhook": bot.read_webhook,
+    "guests": bot.ask_for_guests,
+    "targets": machines.read_targets,
+    "route": edge.try_route,
+    "dead-letters": signals.count_dead_letters,
+    "metric": signals.read_metric,
+    "alarms": signals.read_alarms,
+    "capacity": machines.compare_capacity,
+    "images": machines.compare_images,
 }
-# What they look at is there before the service is.
+# These need no service.
 OF_ACCOUNT = frozenset(("clock", "zones"))
 # Longer than a slow answer, shorter than an operator's patience.
 TIMEOUT_SECONDS = 20.0
@@ -46,52 +42,30 @@ def run(
     names: Iterable[str],
     checks: Mapping[str, Check] = CHECKS,
     timeout_seconds: float = TIMEOUT_SECONDS,
-) -> list[Finding]:
+) -> list[Finding[Any]]:
     """Run the named checks at once; return their findings in this order. A check that takes too long has failed."""
-    running = {name: background.start(partial(checks[name], service)) for name in names}
-    wait(running.values(), timeout_seconds)
-    return [Finding(name, _verdict(service, name, one, timeout_seconds)) for name, one in running.items()]
+    asked = {name: partial(_whole, checks[name], service) for name in names}
+    return list(background.gather(asked, timeout_seconds, partial(failed_check, service)).values())
 
 
-def find_drift(service: Service, report: Report) -> Finding:
+def _whole(check: Check, service: Service) -> Finding[Any]:
+    """Return one finding for all of its parts."""
+    found = check(service)
+    return worst([found, *found.more])
+
+
+def find_drift(service: Service, report: Report) -> Finding[Any]:
     """Have CloudFormation compare the live settings with the templates, which takes minutes: `drift`."""
     try:
-        return Finding("drift", judge_drift(stacks.find_drift(service, report)))
+        return judge_drift(stacks.find_drift(service, report)).called("drift")
     except (ClientError, BotoCoreError, StackError) as error:
-        return Finding("drift", _failure(service, error))
+        return failed_check(service, "drift", error).called("drift")
 
 
-def judge_drift(found: Comparison) -> Verdict:
+def judge_drift(found: Comparison) -> Finding[Any]:
     """Judge what CloudFormation has compared."""
     seen = " ".join(found.lines())
     if found.differences:
         todo = "Set them back by hand: CloudFormation leaves a property alone that the template doesn't change."
         return failed("; ".join(found.differences) + f". {seen}", todo)
     return unknown(seen) if found.unfinished else ok(seen)
-
-
-def _verdict(service: Service, name: str, running: Future[Verdict], timeout_seconds: float) -> Verdict:
-    if not running.done():
-        again = f"python manage.py doctor --prefix {service} --only {name}"
-        return failed(f"no answer within {timeout_seconds:g} s", f"Run it alone, perhaps it was slow: {again}")
-    error = running.exception()
-    return running.result() if error is None else _failure(service, error)
-
-
-def _failure(service: Service, error: BaseException) -> Verdict:
-    """Turn an exception into a verdict; a missing permission is not a failure of the service."""
-    if action := remedies.denied_action(error):
-        return unknown(f"these credentials lack {action}", f"Grant {action}, or use other credentials.")
-    seen = logs.redact(str(error))
-    match error:
-        case ClientError() | BotoCoreError():
-            return failed(seen, remedies.explain(error))
-        case NoToken() if aws.emulated():
-            return unknown(seen)
-        case NoToken() | TelegramError(permanent=True):
-            return failed(seen, f"Store it again: python manage.py rotate telegram-token --prefix {service}")
-        case TelegramError():
-            return failed(seen, "Telegram, or the way to it, is down: run this again in a minute.")
-        case StackError() | ImproperlyConfigured() | LookupError():
-            return failed(seen, f"Run: python manage.py provision --prefix {service}")
-    return failed(logs.redact(f"{type(error).__name__}: {error}"), "This is a bug in the check: please report it.")

@@ -1,14 +1,15 @@
 """The roles' AMIs: make one from a stopped builder, find the newest, list what to prune."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws
-from deploy import once
+from deploy import patience
 from deploy.cfn.cloudformation import StackError
+from deploy.patience import Say
 from deploy.service import Service
 
 # A snapshot of a few gigabytes takes some minutes.
@@ -19,9 +20,6 @@ KEPT = 3
 WITHDRAWN, WITHDRAWN_BY = "Withdrawn", "WithdrawnBy"
 # Between two looks at EC2.
 POLL_SECONDS = 3
-
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def create(
     marks = service.tag_list(Role=role, Version=version, Name=name, **(more or {}))
     asked = {"InstanceId": instance_id, "Name": name, "Description": f"Object detection service: {role} {version}"}
     tags = [{"ResourceType": "image", "Tags": marks}]
-    image_id = once.make(
+    image_id = patience.make_once(
         lambda: str(aws.once("ec2").create_image(**asked, TagSpecifications=tags)["ImageId"]), lambda: _named(name)
     )
     try:

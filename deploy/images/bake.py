@@ -1,18 +1,25 @@
 """Bake the AMI of a role from start to end, and always clean up."""
 
+import json
 import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from botsite import aws
+from botsite.roles import YOLO5
 from deploy import interrupts
-from deploy.images import ami, builder, contents, source
-from deploy.images.ami import Image, Say
+from deploy.images import ami, builder, source
+from deploy.images.ami import Image
 from deploy.images.spec import ImageSpec, Place
+from deploy.patience import Say
 from deploy.service import Service
+
+# The list of what is inside an image (SBOM), which its builder makes.
+_LISTED = "sbom.json"
 
 
 def bake(service: Service, where: Place, spec: ImageSpec, say: Say, weights: Path | None = None) -> Image:
@@ -32,12 +39,12 @@ def bake(service: Service, where: Place, spec: ImageSpec, say: Say, weights: Pat
         launched.append(instance_id)
         say(f"launched the builder {instance_id} ({spec.machine})")
         builder.follow(instance_id, where, folder, say)
-        listed = contents.read(where.bucket, folder)
+        listed = builder.read(where.bucket, f"{folder}/{_LISTED}")
         say("stopping the builder")
         builder.stop(instance_id)
-        made = ami.create(service, spec.role, spec.version, instance_id, say, contents.tags(spec, listed))
+        made = ami.create(service, spec.role, spec.version, instance_id, say, _tags(spec, listed))
         if listed:
-            say(f"what is inside: {contents.keep(where.bucket, made.name, listed)}")
+            say(f"what is inside: {keep_listed(where.bucket, made.name, listed)}")
         return made
 
 
@@ -63,3 +70,27 @@ def _cleaned_up(service: Service, bucket: str, folder: str) -> Iterator[list[str
             with interrupts.handled(signal.SIGINT, signal.SIGTERM, handler=signal.SIG_IGN):
                 builder.end(launched or builder.of_folder(service, folder))
                 aws.s3().Bucket(bucket).objects.filter(Prefix=f"{folder}/").delete()
+
+
+def _tags(spec: ImageSpec, listed: str | None) -> dict[str, str]:
+    """Return the tags that tell what was baked: the commit, or the registry's container; the model as it came out."""
+    if spec.image:
+        return {"Container": spec.image[:256]}
+    found = {"Commit": source.commit()}
+    if spec.role == YOLO5.short:
+        found |= {"Model": spec.model, "WeightsSha256": spec.weights_sha256, "Precision": _precision(listed)}
+    return {name: value for name, value in found.items() if value}
+
+
+def keep_listed(bucket: str, image_name: str, listed: str) -> str:
+    """Store the list under the image's name, for as long as the bucket lives; return its address."""
+    key = f"sboms/{image_name}.json"
+    aws.client("s3").put_object(Bucket=bucket, Key=key, Body=listed.encode(), ContentType="application/json")
+    return f"s3://{bucket}/{key}"
+
+
+def _precision(listed: str | None) -> str:
+    """Return the precision of the model that the list names."""
+    components: list[dict[str, Any]] = json.loads(listed)["components"] if listed else []
+    properties = [one for component in components for one in component.get("properties", [])]
+    return next((str(one["value"]) for one in properties if one["name"] == "objdet:precision"), "")

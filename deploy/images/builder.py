@@ -7,8 +7,9 @@ from typing import Any
 from botsite import aws, roles
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
-from deploy.images.ami import POLL_SECONDS, Say
+from deploy.images.ami import POLL_SECONDS
 from deploy.images.spec import LIFETIME_MINUTES, ImageSpec, Place, user_data
+from deploy.patience import Say
 from deploy.service import Service
 
 # The newest Amazon Linux 2023; a public parameter that AWS keeps in every region.

@@ -1,12 +1,20 @@
-"""Choose the AMI that each role's launch template starts: the newest one of the role, as `bake_ami` tags it."""
+"""Choose the AMI that each role's launch template starts: the newest one of the role, as `bake_ami` tags it.
 
-from collections.abc import Mapping
+A missing or old one is baked from this checkout, with the default model unless another is named.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from django.conf import settings
 
 from botsite import aws, roles
+from botsite.roles import YOLO5, named
 from deploy.cfn.cloudformation import StackError
-from deploy.images import ami
+from deploy.images import ami, bake, source, spec
+from deploy.images.spec import ImageSpec
+from deploy.patience import Say
 from deploy.service import Service
 
 
@@ -40,6 +48,47 @@ def known(service: Service, given: Mapping[str, str]) -> dict[str, str]:
     return {parameter: image_id for parameter, image_id in found.items() if image_id}
 
 
+def check_rebaking(
+    service: Service, wanted: Sequence[str], given: Mapping[str, str], weights: Path | None = None
+) -> None:
+    """Raise StackError for a role whose image is not the usual one: baking it again would replace what is inside.
+
+    Weights are named to replace the model.
+    """
+    if weights and (name := YOLO5.image_parameter) in given:
+        raise StackError(f"--parameter {name} and --weights exclude each other: take one of them.")
+    for role in wanted:
+        if (name := named(role).image_parameter) in given:
+            raise StackError(f"--parameter {name} and --rebake of {role} exclude each other: take one of them.")
+        image = None if weights and role == YOLO5.short else ami.newest(service, role)
+        if image and (command := _command(role, image.tags)):
+            raise StackError(
+                f"{image.version} of {role} is not what --rebake makes. Run this, then provision: {command}"
+            )
+
+
+def outdated(service: Service, weights: Path | None) -> list[str]:
+    """Return yolo5 if its newest image has another model than these weights."""
+    image = ami.newest(service, YOLO5.short) if weights else None
+    if weights is None or image is None:
+        return []
+    inside = image.tags.get("Model"), image.tags.get("WeightsSha256", "")
+    return [] if inside == (source.model(weights), source.sha256(weights)) else [YOLO5.short]
+
+
+def bake_role(service: Service, role: str, say: Say, bake_type: str = "", weights: Path | None = None) -> None:
+    """Bake the image of a role, and remove those that nobody needs any more. The weights are for yolo5 alone."""
+    own = weights if role == YOLO5.short else None
+    before = ami.newest(service, role)
+    if before and role == YOLO5.short and not own and "Model" not in before.tags:
+        say(f"{before.version} of yolo5 does not say which model it has; the new image has {ImageSpec.model}")
+    wanted = ImageSpec(role, source.version(), instance_type=bake_type)
+    if own:
+        wanted = replace(wanted, model=source.model(own), weights_sha256=source.sha256(own))
+    bake.bake(service, spec.place(service), wanted, lambda text: say(f"{role}: {text}"), own)
+    bake.prune(service, role, ami.KEPT, say)
+
+
 def _lacking(*known: Mapping[str, str]) -> list[str]:
     return [role.short for role in roles.ROLES if not any(role.image_parameter in one for one in known)]
 
@@ -56,3 +105,12 @@ def _any() -> str | None:
     conditions = [{"Name": "name", "Values": ["al2023-ami-2023*"]}]
     found = aws.client("ec2").describe_images(Owners=["amazon"], Filters=conditions)["Images"]
     return str(found[0]["ImageId"]) if found else None
+
+
+def _command(role: str, tags: Mapping[str, str]) -> str:
+    """Return the command that bakes an image with these tags again, empty if `provision` does."""
+    if container := tags.get("Container"):
+        return f"python manage.py bake_ami {role} --image {container}"
+    if "WeightsSha256" in tags or tags.get("Model", ImageSpec.model) != ImageSpec.model:
+        return f"python manage.py bake_ami {role} --weights PATH/OF/{tags.get('Model')}"
+    return ""

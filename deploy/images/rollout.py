@@ -5,13 +5,13 @@ the group's termination hook, so that a worker finishes its photos.
 """
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 from botsite import aws
 from botsite.roles import Role
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import StackError
+from deploy.patience import Say
 from deploy.service import Service
 from metrics import cloudwatch
 
@@ -77,7 +77,7 @@ def restart(group_name: str) -> str:
     return started
 
 
-def follow(group_name: str, refresh_id: str, say: Callable[[str], None]) -> None:
+def follow(group_name: str, refresh_id: str, say: Say) -> None:
     """Wait until a refresh is done, reporting progress; raise StackError if it fails."""
     deadline, told = time.monotonic() + _LONGEST_SECONDS, ""
     while True:

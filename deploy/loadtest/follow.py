@@ -4,16 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from botsite.bot.telegram import api
-from botsite.bot.telegram.errors import TelegramError
 from deploy import interrupts
 from deploy.loadtest.gauges import Gauges, Point, Sample
-from deploy.loadtest.plan import LoadTestError, Options, Photo
-from deploy.loadtest.send import pause
+from deploy.loadtest.local import Receipts
+from deploy.loadtest.plan import LoadOptions, LoadTestError, Photo
+from deploy.loadtest.send import Send, in_time, pause
 from detection.record import queries
 
 # The items hold the times of the answers: looking less often makes no latency longer.
@@ -25,44 +23,28 @@ GRACE_SECONDS = 15.0
 _SCALE_IN_SECONDS = 3600.0
 
 
-class Sends(Protocol):
-    """Sends photos to the service at `url`, until `stopped`."""
-
-    url: str
-    stopped: asyncio.Event
-
-    async def send(self, photos: Sequence[Photo], offsets: Sequence[float]) -> None:
-        """Send each photo at its offset from now, in seconds."""
-
-
-class Receipts(Protocol):
-    """Counts the answers where somebody can: a bot learns nothing of this from the real Telegram."""
-
-    refused: int
-
-    def count(self, photos: Sequence[Photo]) -> None:
-        """Update the photos' `received`. Raise LoadTestError if the count cannot be read."""
-
-
 @dataclass
-class Run:
+class LoadRun:
     """A load test in progress; calls `changed(run)` whenever there is something new to show.
 
-    `offsets` say when each photo is sent, in seconds after the start.
+    `offsets` say when each photo is sent, in seconds after the start; `send` sends one to `url`.
     """
 
-    options: Options
+    options: LoadOptions
     offsets: Sequence[float]
     photos: Sequence[Photo]
-    sender: Sends
-    receipts: Receipts | None
+    url: str
+    send: Send
     gauges: Gauges
-    changed: Callable[["Run"], None] = lambda run: None
+    receipts: Receipts | None = None
+    changed: Callable[["LoadRun"], None] = lambda run: None
     started_at: float = field(default_factory=time.time)
     samples: list[Sample] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     interrupted: bool = False
+    # Set when no more photos are sent, and when nobody waits for answers any more.
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
     # Not the time of day: clocks jump.
     _began: float = field(default_factory=time.monotonic)
@@ -97,7 +79,7 @@ class Run:
 
     async def _send_and_watch(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            sending = tasks.create_task(self.sender.send(self.photos, self.offsets))
+            sending = tasks.create_task(in_time(self.photos, self.offsets, self.send, self.stopped))
             tasks.create_task(self._follow())
             tasks.create_task(self._watch())
             await self.over.wait()
@@ -107,7 +89,7 @@ class Run:
         if self.interrupted:
             self.over.set()
         self.interrupted, self._told_at = True, self.seconds
-        self.sender.stopped.set()
+        self.stopped.set()
         self.changed(self)
 
     async def _follow(self) -> None:
@@ -180,26 +162,3 @@ class Run:
             return True
         instances = self.samples[-1].instances
         return instances is not None and self._minimum is not None and instances <= self._minimum
-
-
-async def numbered(run: Run, chat_ids: Sequence[int], last_message_id: int) -> str:
-    """Send a last message; return what the message ids between it and `last_message_id` say about doubled answers.
-
-    A bot's private chats share one sequence of ids: those in between are the answers, plus whatever else was said to
-    or by the bot.
-    """
-    if min(chat_ids) < 0:
-        return "a group numbers its own messages, so their ids do not show doubled answers"
-    sent, answered = sum(photo.sent_at is not None for photo in run.photos), sum(photo.answered for photo in run.photos)
-    try:
-        text = f"The load test is over: {answered} of {sent} photos were answered."
-        last = await api.send_text(chat_ids[0], text)
-    except TelegramError as error:
-        return f"Telegram refused the last message, whose id would show doubled answers: {error}"
-    between = last.message_id - last_message_id - 1
-    if between == answered:
-        return f"Telegram numbered {between} messages of the bot meanwhile, as many as there are answers"
-    return (
-        f"Telegram numbered {between} messages of the bot meanwhile, for {answered} answers: the difference is doubled "
-        "answers, or messages from outside this test"
-    )

@@ -48,27 +48,27 @@ def trace(file: Path) -> list[float]:
         raise LoadTestError(str(error)) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+@dataclass(frozen=True)
+class LoadOptions:
     """The command's options; times are in seconds, `rate` in photos a second.
 
     `timeout`: how long answers may take after the last photo. `interval`: how often the gauges are read. `settle`: how
     long to look for second answers once every photo has its first.
     """
 
-    photos: int
-    rate: float
-    shape: str
-    trace: Path | None
-    folder: Path | None
-    chat_ids: Sequence[int]
     prefix: str
     out: Path
-    timeout: float
-    interval: float
-    settle: float
-    until_scaled_in: bool
-    local: bool
+    photos: int = 300
+    rate: float = 5.0
+    shape: str = "constant"
+    trace: Path | None = None
+    folder: Path | None = None
+    chat_ids: Sequence[int] = ()
+    timeout: float = 600.0
+    interval: float = 2.0
+    settle: float = 5.0
+    until_scaled_in: bool = False
+    local: bool = False
 
     def offsets(self) -> list[float]:
         """Return when each photo is sent, in seconds after the start. Raise LoadTestError for a bad trace."""

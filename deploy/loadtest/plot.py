@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy.loadtest.gauges import Sample
-from deploy.loadtest.report import PERCENTS, Report, percentiles
+from deploy.loadtest.report import PERCENTS, LoadReport, percentiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ _BANDS = ("tab:red", "tab:orange", "tab:blue", "tab:purple", "tab:brown")
 _PERCENT_COLOURS = ("tab:green", "tab:orange", "tab:red")
 
 
-def draw(report: Report, file: Path) -> None:
+def draw(report: LoadReport, file: Path) -> None:
     """Write the plot as a PNG, which holds the report in words for people who don't see it."""
     # Imported here because it takes most of a second. Figure alone needs no window and no global state.
     from matplotlib.figure import Figure
@@ -36,7 +36,7 @@ def draw(report: Report, file: Path) -> None:
     figure.savefig(file, dpi=110, metadata={"Title": report.title, "Description": report.text()})
 
 
-def _photos(axes: "Axes", report: Report) -> None:
+def _photos(axes: "Axes", report: LoadReport) -> None:
     answered = sorted(at for at, _ in report.waits)
     end = max(sample.seconds for sample in report.run.samples)
     for label, moments, colour in (("sent", report.sent, "0.5"), ("answered", answered, "tab:green")):
@@ -47,7 +47,7 @@ def _photos(axes: "Axes", report: Report) -> None:
     axes.set_ylabel("photos")
 
 
-def _metric(axes: "Axes", report: Report) -> None:
+def _metric(axes: "Axes", report: LoadReport) -> None:
     points = [point for point in report.run.points if point.name == "BacklogPerInstance"]
     values = [point.value for point in points]
     axes.step([point.seconds for point in points], values, "tab:blue", where="post", marker=".", label="published")
@@ -57,7 +57,7 @@ def _metric(axes: "Axes", report: Report) -> None:
         _say(axes, "no values were published")
 
 
-def _group(axes: "Axes", report: Report) -> None:
+def _group(axes: "Axes", report: LoadReport) -> None:
     from matplotlib.ticker import MaxNLocator
 
     samples = report.run.samples
@@ -91,7 +91,7 @@ def _bands(axes: "Axes", samples: Sequence[Sample]) -> None:
         )
 
 
-def _waits(axes: "Axes", report: Report) -> None:
+def _waits(axes: "Axes", report: LoadReport) -> None:
     answered, seconds = [at for at, _ in report.waits], [wait for _, wait in report.waits]
     axes.plot(answered, seconds, ".", color="0.7", markersize=3, label="a photo")
     middles, stretches = _stretches(report.waits)

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from botsite import rate_limit
-from deploy.loadtest.follow import Run
+from deploy.loadtest.follow import LoadRun
+from deploy.loadtest.gauges import Sample
 from deploy.loadtest.plan import Photo
 
 PERCENTS = (50, 90, 99)
@@ -96,6 +97,16 @@ def percentiles(seconds: Sequence[float], percents: Sequence[float] = PERCENTS) 
     return {f"p{percent}": value for percent, value in zip(percents, values, strict=True)}
 
 
+def first_alarms(samples: Iterable[Sample]) -> dict[str, float]:
+    """Return when each alarm was first raised, in seconds after the start."""
+    first: dict[str, float] = {}
+    for sample in samples:
+        for name, state in sample.alarms.items():
+            if state == "ALARM":
+                first.setdefault(name, sample.seconds)
+    return first
+
+
 def floor_seconds(photos: int, chats: int) -> float:
     """Return how long Telegram's limits alone make so many answers take, in seconds."""
     of_bot, of_chat = rate_limit.BOT, rate_limit.chat(1)
@@ -107,10 +118,10 @@ def floor_seconds(photos: int, chats: int) -> float:
     )
 
 
-class Report:
+class LoadReport:
     """A finished load test. `title` says what was sent where, `target` is that of BacklogPerInstance."""
 
-    def __init__(self, run: Run, title: str, target: float) -> None:
+    def __init__(self, run: LoadRun, title: str, target: float) -> None:
         self.run, self.title, self.target = run, title, target
         self.tally = tally(run.photos, waited=run.waited)
         self.ahead = clock_ahead(run.photos)
@@ -143,8 +154,9 @@ class Report:
         chats = len({photo.chat_id for photo in run.photos if photo.sent_at is not None})
         waits = [f"{name} {value:.1f}" for name, value in percentiles(seconds).items()]
         floor = floor_seconds(tally.sent, chats)
+        rang = [f"{name} after {seconds:.0f} s" for name, seconds in first_alarms(run.samples).items()]
         rows = [
-            ("photos", f"{tally.sent} sent to {run.sender.url} from {chats} chats, {tally.repeated_posts} sent again"),
+            ("photos", f"{tally.sent} sent to {run.url} from {chats} chats, {tally.repeated_posts} sent again"),
             ("answers", f"{tally.answered}, {tally.apologies} of them apologies; {tally.undeliverable} undeliverable"),
             ("seconds to answer", ", ".join([*waits, f"max {max(seconds):.1f}"]) if waits else "no answer"),
             ("Telegram's limits", f"{tally.sent} answers take at least {floor:.0f} s because of them"),
@@ -155,7 +167,7 @@ class Report:
                 f"desired at most {_most(sample.desired for sample in run.samples)}, in service at most "
                 f"{_most(sample.in_service for sample in run.samples)}",
             ),
-            ("alarms", "; ".join(self._alarms()) or "none"),
+            ("alarms", "; ".join(rang) or "none"),
             ("duration", f"{run.samples[-1].seconds if run.samples else 0:.0f} s"),
         ]
         if run.receipts:
@@ -166,15 +178,6 @@ class Report:
 
     def _published(self, name: str) -> list[float]:
         return [point.value for point in self.run.points if point.name == name]
-
-    def _alarms(self) -> list[str]:
-        """Return when each alarm was first raised."""
-        first: dict[str, float] = {}
-        for sample in self.run.samples:
-            for name, state in sample.alarms.items():
-                if state == "ALARM":
-                    first.setdefault(name, sample.seconds)
-        return [f"{name} after {seconds:.0f} s" for name, seconds in first.items()]
 
     def save(self) -> None:
         """Write report.txt, report.json, and trace.csv, which `simulate_scaling --trace` reads."""

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from deploy.loadtest import report
-from deploy.loadtest.follow import GRACE_SECONDS, Run
+from deploy.loadtest.follow import GRACE_SECONDS, LoadRun
 
 _LINE_SECONDS = 10.0
 
@@ -41,7 +41,7 @@ class Screen:
         with Live(Group(self._bars, self._state), console=self._console, refresh_per_second=4):
             yield
 
-    def show(self, run: Run) -> None:
+    def show(self, run: LoadRun) -> None:
         """Show the progress of the test."""
         tally = report.tally(run.photos, waited=run.waited)
         numbers = {
@@ -63,13 +63,13 @@ class Screen:
             self._console.print(Text(line), soft_wrap=True)
 
 
-def waits(run: Run) -> str:
+def waits(run: LoadRun) -> str:
     """Return how long answers have taken so far."""
     seconds = [waited for _, waited in report.latencies(run.photos, report.clock_ahead(run.photos))]
     return "  ".join(f"{name} {value:.1f} s" for name, value in report.percentiles(seconds).items()) or "no answer yet"
 
 
-def scaling(run: Run) -> str:
+def scaling(run: LoadRun) -> str:
     """Return the latest backlog, metric and group size, with a dash for what is missing."""
     sample = run.samples[-1] if run.samples else None
     if sample is None:

@@ -10,7 +10,7 @@ import secrets
 import ssl
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle, islice
@@ -24,6 +24,7 @@ from botsite.bot.incoming import receive, updates
 from botsite.bot.telegram import api, client
 from botsite.bot.telegram.errors import TelegramError
 from deploy.loadtest.plan import LoadTestError, Photo
+from deploy.patience import Say
 from detection.picture import image_headers
 
 # Each becomes a message in one of the operator's chats: a load test needs variety, not a library.
@@ -49,6 +50,8 @@ _LONGEST_BACKOFF_SECONDS = (60.0, 120.0)
 
 # A picture's PhotoSize objects.
 Sizes = Sequence[Mapping[str, Any]]
+# Sends one photo, and returns when the service has it; nothing is begun once the event is set.
+Send = Callable[[Photo, asyncio.Event], Coroutine[None, None, None]]
 
 
 def pictures(folder: Path) -> list[bytes]:
@@ -72,16 +75,13 @@ def _picture(file: Path) -> bytes:
     return data
 
 
-async def upload(images: Sequence[bytes], chat_id: int, report: Callable[[str], None]) -> tuple[list[Sizes], int]:
-    """Have the bot send each picture to the chat; return their sizes, and the id of the last message.
-
-    Raise LoadTestError if Telegram refuses one.
-    """
+async def upload(images: Sequence[bytes], chat_id: int, say: Say) -> list[Sizes]:
+    """Have the bot send each picture to the chat; return their sizes. Raise LoadTestError if Telegram refuses one."""
     messages = []
     for number, image in enumerate(images, 1):
-        report(f"giving Telegram photo {number} of {len(images)}")
+        say(f"giving Telegram photo {number} of {len(images)}")
         messages.append(await _upload(image, chat_id, f"Load test, photo {number} of {len(images)}"))
-    return [[size.to_dict() for size in message.photo] for message in messages], messages[-1].message_id
+    return [[size.to_dict() for size in message.photo] for message in messages]
 
 
 async def _upload(image: bytes, chat_id: int, caption: str) -> Message:
@@ -127,13 +127,12 @@ def _update(chat_id: int, message_id: int, sizes: Sizes, bot_id: int) -> dict[st
 
 
 @dataclass
-class Sender:
-    """Connections to the webhook. `stopped` ends the sending; requests under way still get their answers."""
+class Webhook:
+    """Connections to the webhook, on which photos are sent as Telegram sends them."""
 
     url: str
     secret: str = field(repr=False)
     tls: ssl.SSLContext | bool = True
-    stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._slots = asyncio.Semaphore(_CONNECTIONS)
@@ -145,30 +144,21 @@ class Sender:
             headers={_SECRET_HEADER: self.secret},
         )
 
-    async def send(self, photos: Sequence[Photo], offsets: Sequence[float]) -> None:
-        """Send each photo at its offset from now, in seconds; return when all are accepted, or when stopped."""
-        started = time.monotonic()
-        async with asyncio.TaskGroup() as group:
-            for photo, offset in zip(photos, offsets, strict=True):
-                if await pause(self.stopped, started + offset - time.monotonic()):
-                    return
-                group.create_task(self._insist(photo))
-
     async def probe(self) -> int:
         """Return the webhook's status for an update that asks for nothing."""
         return (await self.client.post(self.url, json={"update_id": random.getrandbits(30)})).status_code
 
-    async def _insist(self, photo: Photo) -> None:
-        """Wait for the chat's turn and send the photo until it is accepted."""
+    async def send(self, photo: Photo, stopped: asyncio.Event) -> None:
+        """Wait for the chat's turn and send the photo until it is accepted; once stopped, don't try again."""
         photo.sent_at = time.time()
         async with self._turns[photo.chat_id]:
-            while not self.stopped.is_set():
+            while not stopped.is_set():
                 async with self._slots:
                     status, retry_after = await self._post(photo)
                 if 200 <= status <= 299:
                     photo.taken_at = time.time()
                     return
-                await pause(self.stopped, retry_after or _backoff(len(photo.posts)))
+                await pause(stopped, retry_after or _backoff(len(photo.posts)))
             if not photo.posts:
                 # Its turn never came.
                 photo.sent_at = None
@@ -188,6 +178,16 @@ class Sender:
 def _backoff(posts: int) -> float:
     longest = random.uniform(*_LONGEST_BACKOFF_SECONDS)  # noqa: S311 - spreads retries, guards nothing
     return 0.0 if posts == 1 else min(2.0 ** min(posts - 1, 7), longest)
+
+
+async def in_time(photos: Sequence[Photo], offsets: Sequence[float], send: Send, stopped: asyncio.Event) -> None:
+    """Send each photo at its offset from now, in seconds; return when all are accepted, or when stopped."""
+    started = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for photo, offset in zip(photos, offsets, strict=True):
+            if await pause(stopped, started + offset - time.monotonic()):
+                return
+            group.create_task(send(photo, stopped))
 
 
 async def pause(stopped: asyncio.Event, seconds: float) -> bool:

@@ -4,24 +4,27 @@ import asyncio
 import os
 import secrets
 import ssl
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import partial
 
 import httpx
 from botocore.exceptions import ClientError
 from django.conf import settings
 
-from botsite import aws
+from botsite import aws, celery
 from botsite.bot.telegram import api, client
 from botsite.bot.telegram.errors import TelegramError
 from deploy import interrupts
 from deploy.certificates import acm
-from deploy.loadtest import follow, gauges, local, plot, send
+from deploy.loadtest import gauges, local, plot, queue, send
+from deploy.loadtest.follow import LoadRun
 from deploy.loadtest.gauges import Gauges, Known
-from deploy.loadtest.plan import LoadTestError, Options
-from deploy.loadtest.report import Report
+from deploy.loadtest.plan import LoadOptions, LoadTestError
+from deploy.loadtest.report import LoadReport
 from deploy.loadtest.screen import Screen
-from deploy.loadtest.send import Sender
+from deploy.loadtest.send import Sizes, Webhook
+from deploy.patience import Say
 from deploy.service import Service
 from detection.record import queries
 
@@ -37,7 +40,7 @@ _WHY = {
 _NO_PREDICTION = "0" * 32
 
 
-def run(options: Options, screen: Screen) -> Report | None:
+def run(options: LoadOptions, screen: Screen) -> LoadReport | None:
     """Run the test and write its report; return None if it was stopped before a photo was sent.
 
     Raise LoadTestError for what cannot work, botocore's errors for what AWS refuses.
@@ -56,7 +59,7 @@ def run(options: Options, screen: Screen) -> Report | None:
             _check_table()
             done = asyncio.run(_test(options, offsets, images, known, screen))
             title = options.title(len(offsets), local.where() if on_this_machine else _where())
-            report = Report(done, title, gauges.target())
+            report = LoadReport(done, title, gauges.target())
             report.save()
             plot.draw(report, options.out / "report.png")
     return report
@@ -71,34 +74,59 @@ def _where() -> str:
 
 
 async def _test(
-    options: Options,
+    options: LoadOptions,
     offsets: Sequence[float],
     images: Sequence[bytes],
     known: Callable[[], Known] | None,
     screen: Screen,
-) -> follow.Run:
+) -> LoadRun:
     """Check, give Telegram the photos, send, and follow."""
     watched = Gauges(known)
     if options.until_scaled_in:
         await asyncio.to_thread(_check_group, watched)
-    sender = await webhook(options.prefix)
-    try:
-        receipts = await asyncio.to_thread(local.receipts)
-        chat_ids = await chats(options.chat_ids, len(offsets), made_up=receipts is not None)
-        uploaded, last_message_id = await send.upload(images, chat_ids[0], screen.step)
-        if receipts:
-            await asyncio.to_thread(receipts.skip)
-        photos = send.photos(len(offsets), chat_ids, uploaded)
-        run = follow.Run(options, offsets, photos, sender, receipts, watched, screen.show)
+    async with by_webhook(options, offsets, images, watched, screen.step) as run:
+        run.changed = screen.show
         if aws.emulated() and not known:
             run.note("the emulator reports instances in service at once, and raises alarms at a single value")
         with screen.live():
             await run.go()
-        run.note(await follow.numbered(run, chat_ids, last_message_id))
         return run
+
+
+@asynccontextmanager
+async def by_webhook(
+    options: LoadOptions,
+    offsets: Sequence[float],
+    images: Sequence[bytes],
+    gauges: Gauges,
+    say: Say,
+    uploaded: list[Sizes] | None = None,
+) -> AsyncIterator[LoadRun]:
+    """Yield a run through the webhook. `uploaded` are the images as Telegram has them; it is filled if empty."""
+    webhook = await _reach(options.prefix)
+    try:
+        receipts = await asyncio.to_thread(local.receipts)
+        chats = await _chats(options.chat_ids, len(offsets), made_up=receipts is not None)
+        known = [] if uploaded is None else uploaded
+        known += [] if known else await send.upload(images, chats[0], say)
+        if receipts:
+            await asyncio.to_thread(receipts.skip)
+        photos = send.photos(len(offsets), chats, known)
+        yield LoadRun(options, offsets, photos, webhook.url, webhook.send, gauges, receipts)
     finally:
-        await sender.client.aclose()
+        await webhook.client.aclose()
         await client.close()
+
+
+@asynccontextmanager
+async def by_queue(
+    options: LoadOptions, offsets: Sequence[float], image: bytes, gauges: Gauges
+) -> AsyncIterator[LoadRun]:
+    """Yield a run that needs no bot: jobs go into the queue, and nobody is answered."""
+    # Celery has the settings of when it was first looked at, when there may have been no queue.
+    celery.reconfigure()
+    photos = queue.photos(len(offsets))
+    yield LoadRun(options, offsets, photos, "the jobs queue", partial(queue.send, image), gauges)
 
 
 def _check_settings() -> None:
@@ -129,8 +157,8 @@ def _check_group(watched: Gauges) -> None:
         raise LoadTestError(f"--until-scaled-in has no group to watch. {reason}")
 
 
-async def webhook(prefix: str) -> Sender:
-    """Return a sender to the webhook that Telegram calls, once that accepts our secret. Raise LoadTestError."""
+async def _reach(prefix: str) -> Webhook:
+    """Return the webhook that Telegram calls, once that accepts our secret. Raise LoadTestError."""
     try:
         info = await api.webhook()
     except TelegramError as error:
@@ -138,13 +166,13 @@ async def webhook(prefix: str) -> Sender:
     if not info.url:
         raise LoadTestError("Telegram has no webhook for this bot: run `python manage.py set_webhook` first.")
     tls = await asyncio.to_thread(_certificate, prefix) if info.has_custom_certificate else True
-    sender = Sender(info.url, settings.TELEGRAM_WEBHOOK_SECRET, tls)
+    webhook = Webhook(info.url, settings.TELEGRAM_WEBHOOK_SECRET, tls)
     try:
-        await _probe(sender)
+        await _probe(webhook)
     except LoadTestError:
-        await sender.client.aclose()
+        await webhook.client.aclose()
         raise
-    return sender
+    return webhook
 
 
 def _certificate(prefix: str) -> ssl.SSLContext:
@@ -159,18 +187,18 @@ def _certificate(prefix: str) -> ssl.SSLContext:
     )
 
 
-async def _probe(sender: Sender) -> None:
+async def _probe(webhook: Webhook) -> None:
     try:
-        status = await sender.probe()
+        status = await webhook.probe()
     except httpx.TransportError as error:
-        raise LoadTestError(f"The webhook {sender.url} does not answer: {error}. {_UP}") from error
+        raise LoadTestError(f"The webhook {webhook.url} does not answer: {error}. {_UP}") from error
     if not 200 <= status <= 299:
         raise LoadTestError(
-            f"The webhook {sender.url} answers {status} where it should answer 200. {_WHY.get(status, _UP)}"
+            f"The webhook {webhook.url} answers {status} where it should answer 200. {_WHY.get(status, _UP)}"
         )
 
 
-async def chats(chosen: Sequence[int], photos: int, *, made_up: bool) -> Sequence[int]:
+async def _chats(chosen: Sequence[int], photos: int, *, made_up: bool) -> Sequence[int]:
     """Return the chats to send from. Raise LoadTestError for one that the bot cannot write to."""
     for chat_id in chosen:
         try:

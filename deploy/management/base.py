@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, Any, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,7 +17,8 @@ from botsite import aws
 from deploy import interrupts
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import Change, Event, Report, StackError
-from deploy.costs import Line
+from deploy.costs import Cost
+from deploy.patience import Say
 from deploy.service import DEFAULT_PREFIX, Service
 
 _COLOURS = (("FAILED", "red"), ("ROLLBACK", "red"), ("_COMPLETE", "green"), ("_IN_PROGRESS", "yellow"))
@@ -105,6 +107,11 @@ class DataCommand(StackCommand):
         raise NotImplementedError
 
 
+def saying(console: Console) -> Say:
+    """Return what prints a line as it is."""
+    return partial(console.print, markup=False)
+
+
 @contextmanager
 def progress(console: Console) -> Iterator[Report]:
     """Yield a report that prints a line per event; on a terminal, the stack at work is shown below."""
@@ -127,7 +134,7 @@ def change_table(changes: Iterable[Change]) -> Table:
     return table
 
 
-def cost_table(title: str, lines: Sequence[Line]) -> Table:
+def cost_table(title: str, lines: Sequence[Cost]) -> Table:
     """Return an estimate as a table, the most expensive line first, with the total."""
     table = Table(title, "US$", "how", box=None, header_style="bold", pad_edge=False)
     table.columns[1].justify = "right"

@@ -2,36 +2,37 @@
 
 import sys
 from dataclasses import replace
+from typing import Any
 
 from django.core.management.base import CommandError
 from rich.console import Console
 
-from deploy.doctor.findings import Finding, State
 from deploy.management import findings, token_input
-from deploy.preflight import account, checks, free_plan, wanted, zones
+from deploy.management.confirm import confirm
+from deploy.preflight import checks, machines, region, rights
 from deploy.provision import Order
 from deploy.service import Service
+from metrics.health.findings import Finding, Health
 
 
 def tell(console: Console) -> None:
     """Print the account and the region."""
-    console.print(f"{account.read()}.", markup=False)
+    console.print(f"{rights.read_account()}.", markup=False)
 
 
 def ask(console: Console, service: Service) -> None:
     """Have somebody at a terminal agree to a new service in this account and region; raise CommandError if not."""
-    if not (console.is_terminal and sys.stdin.isatty()) or service.find("network"):
-        return
-    if console.input(f"Make {service} there? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise CommandError("Nothing was made. Set AWS_PROFILE and AWS_REGION to what you mean.")
+    if console.is_terminal and sys.stdin.isatty() and not service.find("network"):
+        meant = "Set AWS_PROFILE and AWS_REGION to what you mean."
+        confirm(console, f"Make {service} there? [y/N] ", "Nothing was made", meant, refused=meant)
 
 
-def show(console: Console, order: Order, descriptor: int | None) -> None:
+def print_checks(console: Console, order: Order, descriptor: int | None) -> None:
     """Print what every check found; raise CommandError if one failed, or if the token in the descriptor is wrong."""
     if descriptor is not None:
         token_input.take(order.service, descriptor, console)
-    found = checks.run(order, wanted.of(order, free_plan.baker(order)))
-    findings.show(console, found)
+    found = checks.run(order, machines.wanted_by(order))
+    findings.print_findings(console, found)
     if names := findings.failed(found):
         raise CommandError(f"Nothing was made. Failed: {names}.")
     console.print("Nothing was made, and nothing known stands in the way.")
@@ -39,17 +40,17 @@ def show(console: Console, order: Order, descriptor: int | None) -> None:
 
 def ready(console: Console, order: Order) -> Order:
     """Return the order with zones and a builder that the account has; raise CommandError if it can't be carried out."""
-    needed = wanted.of(order, free_plan.baker(order))
+    needed = machines.wanted_by(order)
     # The command asks for a missing token itself, and says at the end what is missing for the webhook.
     found = checks.run(order, needed, without=("account", "token", "certificate"))
     if worth := [one for one in found if _bad(one)]:
-        findings.show(console, worth)
+        findings.print_findings(console, worth)
     if names := findings.failed(found):
         raise CommandError(
             f"Nothing was made. Failed: {names}. `provision --check` shows the whole page, --unchecked goes on."
         )
-    return replace(order, values={**zones.chosen(order, needed), **order.values}, bake_type=needed.baker)
+    return replace(order, values={**region.chosen_zones(order, needed), **order.values}, bake_type=needed.baker)
 
 
-def _bad(one: Finding) -> bool:
-    return one.verdict.state in (State.FAILED, State.WARNING)
+def _bad(one: Finding[Any]) -> bool:
+    return one.state in (Health.FAILED, Health.WARNING)

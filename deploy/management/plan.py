@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from botsite import rate_limit
-from deploy import costs, forecast, provision
+from deploy import costs, provision
 from deploy.cfn.template import Template
 from deploy.management.base import change_table, cost_table
 from deploy.provision import Order
@@ -48,7 +48,7 @@ def _costs(console: Console, planned: list[tuple[Template, Mapping[str, str]]], 
 
 
 def _load(console: Console, photos: int, names: Mapping[str, str]) -> None:
-    found = forecast.of_day(photos, names)
+    found = by_type.of_day(photos, names)
     console.print(_load_table(photos, found, int(names["MaxWorkers"])))
     best = by_type.cheapest(found, float(names["LatencyGoalSeconds"]))
     console.print(f"Cheapest: {best.kind.name}." if best else "No type is fast enough.")
@@ -72,7 +72,7 @@ def _load_table(photos: int, found: list[Estimate], maximum: int) -> Table:
     for column in table.columns[1:-1]:
         column.justify = "right"
     for one in found:
-        result, days = one.result, forecast.DAYS_A_MONTH
+        result, days = one.result, by_type.DAYS_A_MONTH
         hours, worst = days * result.machine_seconds / 3600, maximum * one.kind.busy_month
         numbers = (f"{days * result.dollars:,.2f}", f"{hours:,.0f}", f"{one.kind.photos_per_second:g}")
         note = "arm64: to compare, the images are x86-64" if one.kind.arm else ""

@@ -1,1 +1,1 @@
-"""What an operator asks of a deployed service day by day: its state, its logs, its cost, a shell."""
+"""Operate a deployed service day by day: its state, its logs, its cost, a shell."""

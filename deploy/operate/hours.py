@@ -8,9 +8,9 @@ from typing import Any
 
 from botsite import aws, roles
 from botsite.roles import Role
-from deploy.operate.readings import NotKnownHere
 from deploy.service import Service
 from metrics import cloudwatch
+from metrics.health.findings import unless_emulated
 
 # EC2 Auto Scaling's own words, "Launching a new EC2 instance: i-0123", "Terminating EC2 instance: i-0123".
 _DONE = re.compile(r"(?P<what>Launching|Attaching|Terminating|Detaching)\b(?P<how>.*?)(?P<id>i-[0-9a-f]+)")
@@ -28,12 +28,12 @@ class Activity:
     at: datetime
 
 
-def read(service: Service, since: datetime, now: datetime) -> dict[Role, float]:
+def read_hours(service: Service, since: datetime, now: datetime) -> dict[Role, float]:
     """Return the machine-hours of each role from `since` until now. AWS keeps activities for six weeks."""
     groups = cloudwatch.groups(*(role.group(service) for role in roles.ROLES))
     did = {role: list(_activities(role.group(service), since, now)) for role in roles.ROLES}
-    if aws.emulated() and not any(did.values()):
-        raise NotKnownHere("the local AWS keeps no activities of its groups, and costs nothing")
+    if not any(did.values()):
+        unless_emulated("the local AWS keeps no activities of its groups, and costs nothing")
     found = {role: groups.get(role.group(service)) for role in roles.ROLES}
     running = {role: {one.id for one in group.instances} if group else set() for role, group in found.items()}
     return {role: total(did[role], running[role], since, now) for role in roles.ROLES}

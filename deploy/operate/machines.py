@@ -1,25 +1,23 @@
 """The machines by role: how many, how old, from which image, how healthy."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from botsite import aws, roles
 from botsite.roles import Role
-from botsite.staff.sources import Reading
-from deploy import rollback
+from deploy import background, rollback
 from deploy.cfn import hold
 from deploy.cfn.hold import Hold
+from deploy.doctor.failures import not_known
 from deploy.images import ami
 from deploy.images.ami import Image
-from deploy.operate import readings, seen
-from deploy.operate.readings import NotKnownHere
-from deploy.operate.seen import Line, Mark, Seen
 from deploy.service import Service
 from metrics import cloudwatch
 from metrics.cloudwatch import Group
+from metrics.health.findings import Finding, failed, known, ok, unknown, unless_emulated, warning
+from metrics.health.words import span
 
 # A status is one screen.
 _LISTED = 5
@@ -27,7 +25,7 @@ _FACTS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Machine:
+class MachineFacts:
     """A machine of a role; what EC2 doesn't tell is None. `image` is the version that was baked, or the AMI's id."""
 
     id: str
@@ -37,27 +35,29 @@ class Machine:
     image: str | None
 
 
-def read(service: Service) -> Seen:
+def read_machines(service: Service) -> Finding[Any]:
     """Ask for the groups, and for what EC2 knows of their machines; without the latter, the former are shown."""
     groups = cloudwatch.groups(*(role.group(service) for role in roles.ROLES))
     ids = [one.id for group in groups.values() for one in group.instances]
-    asked: dict[str, Callable[[], Any]] = {
-        "machines": partial(_described, ids),
-        "images": partial(_images, service),
-        "holds": lambda: {role.name: hold.read(role.group(service)) for role in roles.ROLES if not role.always},
+    asked: dict[str, background.Read] = {
+        "machines": lambda: known(_described(ids)),
+        "images": lambda: known(_images(service)),
+        "holds": lambda: known({role.name: hold.read(role.group(service)) for role in roles.ROLES if not role.always}),
     }
-    facts = readings.read(asked, _FACTS_SECONDS)
-    return judge({role: groups.get(role.group(service)) for role in roles.ROLES}, facts, datetime.now(UTC))
+    facts = background.gather(asked, _FACTS_SECONDS, not_known)
+    return list_machines({role: groups.get(role.group(service)) for role in roles.ROLES}, facts, datetime.now(UTC))
 
 
-def judge(groups: Mapping[Role, Group | None], facts: Mapping[str, Reading[Any]], now: datetime) -> Seen:
+def list_machines(
+    groups: Mapping[Role, Group | None], facts: Mapping[str, Finding[Any]], now: datetime
+) -> Finding[Any]:
     """Return the groups with their machines, and a line for each reason why something about them is not known."""
     data: dict[str, object] = {}
-    lines: list[Line] = []
-    baked: Mapping[str, tuple[str, str]] = facts["images"].value or {}
-    holds: Mapping[str, Hold | None] = facts["holds"].value or {}
+    lines: list[Finding[Any]] = []
+    baked: Mapping[str, tuple[str, str]] = facts["images"].data or {}
+    holds: Mapping[str, Hold | None] = facts["holds"].data or {}
     for role, group in groups.items():
-        machines = [_machine(one, facts["machines"].value or {}, now) for one in group.instances] if group else []
+        machines = [_machine(one, facts["machines"].data or {}, now) for one in group.instances] if group else []
         newest, rolled_back = baked.get(role.name, ("", ""))
         held = holds.get(role.name)
         data[role.name] = (
@@ -66,10 +66,11 @@ def judge(groups: Mapping[Role, Group | None], facts: Mapping[str, Reading[Any]]
             | ({"held": asdict(held)} if held else {})
         )
         lines += _lines(role, group, machines, newest)
-        lines += [Line(f"  {note}", Mark.NOTE) for note in (rolled_back, held) if note]
-    reasons = {name: one.reason for name, one in facts.items() if not one.known and any(groups.values())}
-    lines += [Line(f"  their {_CALLED[name]}: {reason}", Mark.UNKNOWN) for name, reason in reasons.items()]
-    return Seen(data | ({"not_known": reasons} if reasons else {}), tuple(lines))
+        lines += [warning(f"  {note}") for note in (rolled_back, held) if note]
+    reasons = {name: one.seen for name, one in facts.items() if not one.known and any(groups.values())}
+    lines += [unknown(f"  their {_CALLED[name]}: {reason}") for name, reason in reasons.items()]
+    first, *more = lines
+    return replace(first, data=data | ({"not_known": reasons} if reasons else {})).with_more(*more)
 
 
 _CALLED = {"machines": "age and image", "images": "newest images", "holds": "minimum by hand"}
@@ -83,8 +84,8 @@ def _described(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     # By filter: for an id that EC2 doesn't know any more it would refuse to say anything.
     pages = ec2.get_paginator("describe_instances").paginate(Filters=[{"Name": "instance-id", "Values": list(ids)}])
     found = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
-    if not found and aws.emulated():
-        raise NotKnownHere("the local AWS launches no machines: processes of this computer stand in for them")
+    if not found:
+        unless_emulated("the local AWS launches no machines: processes of this computer stand in for them")
     wanted = [{"Name": "image-id", "Values": sorted({one["ImageId"] for one in found})}]
     images = ec2.describe_images(Filters=wanted)["Images"] if found else []
     versions = {image["ImageId"]: ami.version(image) or image["ImageId"] for image in images}
@@ -94,8 +95,8 @@ def _described(ids: Sequence[str]) -> dict[str, dict[str, Any]]:
 def _images(service: Service) -> dict[str, tuple[str, str]]:
     """Return, by the role's name, the version of its newest image and a sentence if it was rolled back."""
     found = ami.by_role(service)
-    if not found and aws.emulated():
-        raise NotKnownHere("the local AWS bakes no images")
+    if not found:
+        unless_emulated("the local AWS bakes no images")
     baked = {role.name: found[role.short] for role in roles.ROLES if role.short in found}
     return {name: (_newest(images), rollback.told(name, images)) for name, images in baked.items()}
 
@@ -104,37 +105,38 @@ def _newest(images: Sequence[Image]) -> str:
     return next((image.version for image in images if not image.withdrawn), "")
 
 
-def _machine(listed: cloudwatch.Instance, described: Mapping[str, dict[str, Any]], now: datetime) -> Machine:
+def _machine(listed: cloudwatch.Instance, described: Mapping[str, dict[str, Any]], now: datetime) -> MachineFacts:
     facts = described.get(listed.id, {})
     age = (now - facts["LaunchTime"]).total_seconds() if "LaunchTime" in facts else None
-    return Machine(listed.id, listed.state, listed.healthy, age, facts.get("Version"))
+    return MachineFacts(listed.id, listed.state, listed.healthy, age, facts.get("Version"))
 
 
-def _data(group: Group | None, machines: Sequence[Machine]) -> dict[str, object]:
+def _data(group: Group | None, machines: Sequence[MachineFacts]) -> dict[str, object]:
     if group is None:
         return {"missing": True}
     counts = {"desired": group.desired, "running": group.in_service, "minimum": group.minimum, "maximum": group.maximum}
     return {**counts, "suspended": list(group.suspended), "machines": [asdict(one) for one in machines]}
 
 
-def _lines(role: Role, group: Group | None, machines: Sequence[Machine], newest: str) -> list[Line]:
+def _lines(role: Role, group: Group | None, machines: Sequence[MachineFacts], newest: str) -> list[Finding[Any]]:
     if group is None:
-        return [Line(f"{role.name:<15} its group is gone: run `manage.py provision`", Mark.BAD)]
+        return [failed(f"{role.name:<15} its group is gone: run `manage.py provision`")]
     text = f"{role.name:<15} {group.in_service} running of {group.desired} wanted, at most {group.maximum}"
-    short = group.in_service < group.desired
-    lines = [Line(text, Mark.NOTE if short else Mark.OK)]
+    lines = [warning(text) if group.in_service < group.desired else ok(text)]
     if group.suspended:
-        lines.append(Line(f"  suspended: {', '.join(group.suspended)}", Mark.BAD))
+        lines.append(failed(f"  suspended: {', '.join(group.suspended)}"))
     lines += [_line(one, newest) for one in machines[:_LISTED]]
-    return lines + ([Line(f"  and {len(machines) - _LISTED} more")] if len(machines) > _LISTED else [])
+    return lines + ([ok(f"  and {len(machines) - _LISTED} more")] if len(machines) > _LISTED else [])
 
 
-def _line(machine: Machine, newest: str) -> Line:
+def _line(machine: MachineFacts, newest: str) -> Finding[Any]:
     parts = [machine.id, machine.state, "healthy" if machine.healthy else "unhealthy"]
     if machine.age_seconds is not None:
-        parts.append(seen.age(timedelta(seconds=machine.age_seconds)))
+        parts.append(span(machine.age_seconds))
     old = bool(newest and machine.image and machine.image != newest)
     if machine.image:
         parts.append(f"image {machine.image}" + (f", the newest is {newest}" if old else ""))
-    mark = Mark.OK if machine.healthy else Mark.BAD
-    return Line("  " + "  ".join(parts), Mark.NOTE if old and machine.healthy else mark)
+    text = "  " + "  ".join(parts)
+    if not machine.healthy:
+        return failed(text)
+    return warning(text) if old else ok(text)

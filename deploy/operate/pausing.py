@@ -1,20 +1,21 @@
-"""A service that is paused: who paused it, how many photos wait meanwhile, and for how long they are kept."""
+"""Tell of a paused service who paused it, how many photos wait meanwhile, and for how long they are kept."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botsite import aws, pause
-from deploy.operate.seen import Line, Mark, Seen
 from deploy.service import Service
 from detection.record import times
 from detection.record.schemas import Status
 from metrics import cloudwatch
+from metrics.health.findings import Finding, ok, warning
+from metrics.health.waiting import oldest
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """How many jobs wait, and how long they and their photos are kept; `safe_until`: nothing is lost before."""
+    """The number of waiting jobs, and how long they and their photos are kept; nothing is lost before `safe_until`."""
 
     jobs: int
     job_kept: timedelta
@@ -32,35 +33,22 @@ class Waiting:
 
 
 def waiting(service: Service) -> Waiting:
-    """Ask for what waits; a photo is kept for so many days from when it came, and so is its item."""
+    """Count what waits; a photo and its item are kept for some days from when it came."""
     url = service.setting("JOBS_QUEUE_URL")
     name = "MessageRetentionPeriod"
     answer = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
     kept = timedelta(days=int(service.setting("PREDICTIONS_KEPT_DAYS")))
-    oldest = _oldest(service.setting("PREDICTIONS_TABLE")) or datetime.now(UTC)
+    first = oldest(service.setting("PREDICTIONS_TABLE"), "status", Status.QUEUED, at_most=1)
+    came = times.parse(first[0]["created_at"]) if first else None
     job_kept = timedelta(seconds=int(answer["Attributes"][name]))
-    return Waiting(cloudwatch.queue(url).visible, job_kept, kept, oldest + kept)
+    return Waiting(cloudwatch.queue(url).visible, job_kept, kept, (came or datetime.now(UTC)) + kept)
 
 
-def read(service: Service) -> Seen:
+def read_pause(service: Service) -> Finding[Any]:
     """Tell whether the service is paused, for the status."""
     found = pause.read(service.setting("PREDICTIONS_TABLE"))
     if found is None:
-        return Seen({"by": None, "since": None}, (Line("not paused"),))
+        return ok("not paused", {"by": None, "since": None})
     left = waiting(service)
     data = {"by": found.by, "since": times.text(found.since), **left.as_dict()}
-    return Seen(data, (Line(f"{found}; nothing is lost before {left.safe_until:%Y-%m-%d}", Mark.NOTE),))
-
-
-def _oldest(table: str) -> datetime | None:
-    """Return when the oldest photo came that has no answer yet, None if none waits."""
-    query: dict[str, Any] = {
-        "TableName": table,
-        "IndexName": "by_status",
-        "KeyConditionExpression": "#status = :queued",
-        "ExpressionAttributeNames": {"#status": "status"},
-        "ExpressionAttributeValues": {":queued": Status.QUEUED},
-        "Limit": 1,
-    }
-    found = aws.dynamodb().query(**query)["Items"]
-    return times.parse(found[0]["created_at"]) if found else None
+    return warning(f"{found}; nothing is lost before {left.safe_until:%Y-%m-%d}", data=data)

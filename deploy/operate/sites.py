@@ -1,7 +1,7 @@
 """Wait until the load balancer finds the sites healthy; if it doesn't, show what they logged last."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,9 +10,10 @@ from botsite import aws
 from botsite.roles import POLYBOT
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
-from deploy.operate.logs import entries
-from deploy.operate.logs.cloud import CloudLogs
-from deploy.operate.logs.entries import Entry, Wanted
+from deploy.operate import log_lines
+from deploy.operate.log_lines import LogLine, WantedLines
+from deploy.operate.logs import CloudLogs
+from deploy.patience import Say
 from deploy.service import Service
 from metrics import cloudwatch
 
@@ -22,10 +23,9 @@ _POLL_SECONDS = 10
 _LINES, _LOOKED_BACK = 20, timedelta(minutes=20)
 
 
-def wait(service: Service, say: Callable[[str], None]) -> None:
+@aws.real_only(otherwise=None)  # An emulator launches none, and what else runs here is not in the group.
+def wait(service: Service, say: Say) -> None:
     """Wait until as many sites are healthy as their group wants; raise StackError with their last log lines."""
-    if aws.emulated():
-        return  # It launches none, and what else runs here is not in the group.
     deadline, told = time.monotonic() + SECONDS, ""
     while True:
         states = _states(service.output("web", "TargetGroupArn"))
@@ -68,7 +68,7 @@ def _failure(service: Service, seen: str) -> str:
 
 
 def _last_lines(service: Service) -> list[str]:
-    wanted = Wanted((POLYBOT,), entries.now() - _LOOKED_BACK)
+    wanted = WantedLines((POLYBOT,), log_lines.now() - _LOOKED_BACK)
     try:
         found = [_line(one) for one in CloudLogs(service, wanted).read()]
     except (ClientError, BotoCoreError) as error:
@@ -76,6 +76,6 @@ def _last_lines(service: Service) -> list[str]:
     return found[-_LINES:] or ["nothing: their containers have not started"]
 
 
-def _line(entry: Entry) -> str:
-    words = (f"{entry.at:%H:%M:%S}", str(entry.source), entry.level, entries.printable(entry.event))
-    return " ".join([*filter(None, words), entries.values(entry)]).rstrip()
+def _line(entry: LogLine) -> str:
+    words = (f"{entry.at:%H:%M:%S}", str(entry.source), entry.level, log_lines.printable(entry.event))
+    return " ".join([*filter(None, words), log_lines.values(entry)]).rstrip()

@@ -1,7 +1,10 @@
-"""Check that these credentials may do what `provision` does, by the policies in deploy/policies/."""
+"""Say whose account it is, and check that these credentials may do what `provision` does there (deploy/policies/)."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -9,13 +12,13 @@ from django.conf import settings
 
 from botsite import aws
 from deploy.cfn import remedies
-from deploy.doctor.findings import Verdict, failed, not_here, ok, unknown
-from deploy.preflight import account, policies
-from deploy.preflight.account import Account
-from deploy.preflight.policies import Statement
-from deploy.preflight.wanted import Wanted
+from deploy.preflight.machines import WantedMachines
 from deploy.provision import Order
+from deploy.service import DEFAULT_PREFIX, Service
+from metrics.health.findings import Finding, failed, ok, only_on_aws, unknown, warning
 
+FOLDER = Path(__file__).parents[1] / "policies"
+Statement = dict[str, Any]
 _TODO = "Attach the policies in deploy/policies/ to the user or role that deploys, or use other credentials."
 _ROLE = re.compile(r"arn:(?P<partition>[\w-]+):sts::(?P<account>\d+):assumed-role/(?P<name>[^/]+)/")
 # Where rights can't be simulated: calls that change nothing, by the action that each needs.
@@ -28,13 +31,63 @@ _READS: dict[str, Callable[[], Any]] = {
 }
 
 
-def check(order: Order, wanted: Wanted) -> Verdict:
+@dataclass(frozen=True)
+class Account:
+    """An AWS account, and who we are in it (an ARN)."""
+
+    id: str
+    arn: str
+
+    @property
+    def root(self) -> bool:
+        """Return whether these are the credentials of the account's owner, whom no policy limits."""
+        return self.arn.endswith(":root")
+
+    def __str__(self) -> str:
+        return f"Account {self.id}, {aws.place()}, as {self.arn.rpartition(':')[2]}"
+
+
+def read_account() -> Account:
+    """Ask AWS who we are, which needs no permission."""
+    answer = aws.client("sts").get_caller_identity()
+    return Account(answer["Account"], answer["Arn"])
+
+
+def judge_owner(order: Order, wanted: WantedMachines) -> Finding[Any]:
+    """Check that these are not the credentials of the account's owner."""
+    here = read_account()
+    if _of_owner(here):
+        return warning(
+            f"{here}: the root user may do everything, and nobody can take that back if its key leaks",
+            "Delete its access keys, and deploy as a user or a role with deploy/policies/deployer.json.",
+        )
+    return ok(str(here))
+
+
+@aws.real_only(otherwise=False)
+def _of_owner(here: Account) -> bool:
+    return here.root
+
+
+def statements(service: Service) -> Iterator[Statement]:
+    """Yield the statements of every policy; actions and resources are lists."""
+    for path in sorted(FOLDER.glob("*.json")):
+        text = path.read_text(encoding="utf-8").replace(DEFAULT_PREFIX, service.prefix)
+        for statement in json.loads(text)["Statement"]:
+            yield {**statement, **{part: _list(statement[part]) for part in ("Action", "Resource")}}
+
+
+def _list(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def simulate_rights(order: Order, wanted: WantedMachines) -> Finding[Any]:
     """Simulate what the policies allow; where that isn't allowed, try to read."""
-    who = account.read()
+    who = read_account()
     if who.root:
-        return not_here("check of rights") if aws.emulated() else ok("the root user may do everything")
+        return _rights_of_owner()
     try:
-        refused = sorted({one for statement in policies.statements(order.service) for one in _refused(statement, who)})
+        refused = sorted({one for statement in statements(order.service) for one in _refused(statement, who)})
     except ClientError as error:
         if not (lacked := remedies.denied_action(error)):
             raise
@@ -42,6 +95,11 @@ def check(order: Order, wanted: Wanted) -> Verdict:
     if refused:
         return failed(f"these credentials may not {_some(refused)}", _TODO)
     return ok("IAM says that these credentials may do all that is needed")
+
+
+@only_on_aws("check of rights")
+def _rights_of_owner() -> Finding[Any]:
+    return ok("the root user may do everything")
 
 
 def _refused(statement: Statement, who: Account) -> Iterator[str]:
@@ -90,7 +148,7 @@ def _context(statement: Statement) -> list[dict[str, Any]]:
     return found
 
 
-def _by_reading(lacked: str) -> Verdict:
+def _by_reading(lacked: str) -> Finding[Any]:
     refused = [action for action, call in _READS.items() if _denied(call)]
     if refused:
         return failed(f"these credentials may not {_some(refused)}", _TODO)

@@ -4,7 +4,6 @@ The token is typed or read from a file descriptor, never an argument, which othe
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from botocore.exceptions import ClientError
@@ -14,6 +13,7 @@ from botsite import aws, language, logs
 from botsite.bot.telegram.errors import TelegramError
 from deploy.certificates import acm
 from deploy.cfn.cloudformation import Stack, StackError
+from deploy.patience import Say
 from deploy.service import Service
 from deploy.webhook import bot_api, profile, registration
 from deploy.webhook.registration import Registered
@@ -75,7 +75,7 @@ def target(service: Service, token: str = "", secret: str = "") -> Target:
     )
 
 
-def connect(service: Service, say: Callable[[str], None]) -> Registered:
+def connect(service: Service, say: Say) -> Registered:
     """Have Telegram send updates to the load balancer, once its name resolves. Raise TelegramError or StackError."""
     to, deadline, told = target(service), time.monotonic() + _RESOLVED_SECONDS, False
     while True:

@@ -1,16 +1,23 @@
 """Simulate a load with each machine type: which is the cheapest that is fast enough."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from metrics.backlog import BadSetting
-from metrics.machine_types import MachineType
+import numpy as np
+
+from metrics import backlog, policy
+from metrics.backlog import BadSetting, positive
+from metrics.machine_types import COMPARED, HOURS_A_MONTH, TYPES, MachineType
 from metrics.policy import Policies
+from metrics.simulator import arrivals
 from metrics.simulator.compare import Progress
 from metrics.simulator.scenario import Result, Scenario
 from metrics.simulator.simulation import simulate
 
+DAYS_A_MONTH = HOURS_A_MONTH / 24
+# Twice what Telegram takes from one bot.
+PHOTOS_A_DAY_AT_MOST = 5_000_000
 # The policies for machines that do so many photos a second.
 WithSpeed = Callable[[float], Policies]
 
@@ -56,3 +63,28 @@ def cheapest(found: Sequence[Estimate], goal_seconds: float, percent: float = 95
     fastest = min((one.result.latency(percent) for one in possible), default=0.0)
     enough = [one for one in possible if one.result.latency(percent) <= max(goal_seconds, 2 * fastest)]
     return min(enough, key=lambda one: one.result.dollars, default=None)
+
+
+def of_day(photos: int, names: Mapping[str, str]) -> list[Estimate]:
+    """Return a day's estimate for each type, and for the service's own; `names` are the stacks' parameters.
+
+    Photos come in a daily wave, at twice its mean by noon and hardly any at night. Raise BadSetting.
+    """
+    positive("photos per day", photos, PHOTOS_A_DAY_AT_MOST)
+    scenario = Scenario(
+        arrivals.wave(photos / arrivals.DAY, arrivals.DAY, np.random.default_rng(1)),
+        maximum=int(names["MaxWorkers"]),
+        warm_pool=int(names["WarmMachines"]),
+        publish_seconds=float(names["MetricSeconds"]),
+        keep_warm_seconds=float(names["KeepWarmSeconds"]),
+        # It delays answers, and no machine works or waits longer for it.
+        sends_per_second=0,
+    )
+    kinds = dict.fromkeys([*COMPARED, *([names["WorkerType"]] if names["WorkerType"] in TYPES else [])])
+    return list(estimates(scenario, lambda speed: _policies(names, speed), [TYPES[name] for name in kinds]))
+
+
+def _policies(names: Mapping[str, str], speed: float) -> Policies:
+    goal = float(names["LatencyGoalSeconds"])
+    target = float(names["BacklogTarget"]) or backlog.acceptable(goal, float(names["PhotosPerSecond"]) or speed)
+    return policy.shipped(target, float(names["MetricSeconds"]), float(names["WarmupSeconds"]))

@@ -11,18 +11,18 @@ from django.conf import settings
 
 from botsite import aws, celery
 from deploy import provision
-from deploy.acceptance import estimate, jobs
-from deploy.acceptance.context import Context
-from deploy.acceptance.plan import AcceptanceError, Options
-from deploy.acceptance.results import Measure, StepFailed
-from deploy.acceptance.steps import looks
-from deploy.acceptance.there import There
-from deploy.operate.readings import NotKnownHere
+from deploy.acceptance import looks, plan
+from deploy.acceptance.account import Account
+from deploy.acceptance.photos import Rehearsal
+from deploy.acceptance.plan import AcceptanceError, AcceptanceOptions
+from deploy.acceptance.report import Measure, StepFailed
+from deploy.loadtest import queue
 from deploy.provision import Order
 from deploy.service import Service
 from deploy.webhook import registration
 from detection.record import images, predictions
 from metrics import cloudwatch
+from metrics.health.findings import NotKnownHere
 from tests.support import emulators
 from tests.support.recorded_aws import Answer, Cloud, taken_for_aws
 
@@ -71,15 +71,15 @@ def account(cloud: str, made: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield found
 
 
-def there(**more: object) -> There:
+def there(**more: object) -> Account:
     """Return the place."""
-    return There(Options("acc", Path(), **more))  # type: ignore[arg-type]
+    return Account(AcceptanceOptions("acc", Path(), **more))  # type: ignore[arg-type]
 
 
-def context() -> Context:
+def context() -> Rehearsal:
     """Return a run in the account."""
-    options = Options("acc", Path())
-    return Context(options, Order(Service("acc")), There(options), lambda text: None)
+    options = AcceptanceOptions("acc", Path())
+    return Rehearsal(options, Order(Service("acc")), Account(options), lambda text: None)
 
 
 @pytest.mark.parametrize("given", [{}, {"token": "1:abc"}, {"chat_ids": (42,)}])
@@ -107,9 +107,10 @@ def test_photo_without_bot_is_stored_and_queued(account: Cloud, monkeypatch: pyt
     for name in SETTINGS:
         monkeypatch.setattr(settings, name, getattr(settings, name))
     there(bot=False).adopt(Service("acc"))
-    sent = jobs.photos(1)
-    asyncio.run(jobs.Queue(photo).send(sent, [0.0]))
-    found = predictions.find(sent[0].prediction_id)
+    celery.reconfigure()
+    [sent] = queue.photos(1)
+    asyncio.run(queue.send(photo, sent, asyncio.Event()))
+    found = predictions.find(sent.prediction_id)
     assert found
     assert (found.status, bytes(images.get(found.image_key))) == ("queued", photo)
     assert cloudwatch.queue(settings.JOBS_QUEUE_URL).visible == 1
@@ -147,8 +148,8 @@ def test_events_are_counted_by_cloudwatch(account: Cloud) -> None:
 
 
 def test_estimate_is_about_a_dollar(cloud: str) -> None:
-    found = {line.what: line.dollars for line in estimate.lines(Order(Service("acc")), 300)}
+    found = {line.what: line.dollars for line in plan.cost(Order(Service("acc")), 300)}
     assert list(found) == ["what runs all the time", "workers", "bakes", "photos"]
     assert 0.3 < sum(found.values()) < 1.5
-    more = {line.what: line.dollars for line in estimate.lines(Order(Service("acc"), {"MaxWorkers": "8"}), 300)}
+    more = {line.what: line.dollars for line in plan.cost(Order(Service("acc"), {"MaxWorkers": "8"}), 300)}
     assert more["workers"] == 2 * found["workers"]

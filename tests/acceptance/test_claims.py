@@ -7,7 +7,7 @@ import pytest
 
 from botsite import aws
 from deploy import stacks
-from deploy.acceptance import claims
+from deploy.acceptance import plan
 from deploy.acceptance.plan import AcceptanceError
 from deploy.service import Service
 from tests.support import acceptance
@@ -62,10 +62,10 @@ MADE: Mapping[str, Callable[[str], None]] = {
 
 @pytest.mark.parametrize("kind", MADE)
 def test_prefix_of_somebody_is_refused(prefix: str, kind: str) -> None:
-    claims.check(Service(prefix))
+    plan.refuse_taken(Service(prefix))
     MADE[kind](prefix)
     with pytest.raises(AcceptanceError, match=rf"The prefix {prefix} is taken: .*{kind} "):
-        claims.check(Service(prefix))
+        plan.refuse_taken(Service(prefix))
 
 
 def test_refused_run_changes_nothing(cloud: str, prefix: str, tmp_path: Path, weights: str) -> None:

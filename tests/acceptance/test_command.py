@@ -7,8 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from rich.console import Console
 
-from deploy.acceptance.results import Measure, Result, State
-from deploy.acceptance.screen import Screen
+from deploy.acceptance.report import Measure, StepResult, StepScreen, StepState
 from tests.support import acceptance, emulators, operating
 from tests.support.provisioning import Terminal
 
@@ -46,10 +45,12 @@ def test_no_at_a_terminal_makes_nothing(prefix: str, tmp_path: Path, monkeypatch
 
 def test_terminal_shows_current_act_of_step() -> None:
     output = io.StringIO()
-    screen = Screen(Console(file=output, force_terminal=True, width=150))
+    screen = StepScreen(Console(file=output, force_terminal=True, width=150))
     screen.begins("a burst of photos")
     screen.say("12 of 300 answered\nand more")
-    screen.ends(Result("burst", "a burst of photos", State.PASSED, 61.2, [Measure("answered", 300, "of 300 photos")]))
+    screen.ends(
+        StepResult("burst", "a burst of photos", StepState.PASSED, 61.2, [Measure("answered", 300, "of 300 photos")])
+    )
     shown = output.getvalue()
     assert "12 of 300 answered" in shown
     assert "and more" not in shown

@@ -48,7 +48,7 @@ def test_failed_step_hides_no_later_one(cloud: str, prefix: str, tmp_path: Path,
         "logs": "pass",
         "teardown": "pass",
     }
-    assert f"missing alarms: {prefix}-jobs-dead" in (tmp_path / "report.md").read_text()
+    assert f"alarms: missing: {prefix}-jobs-dead" in (tmp_path / "report.md").read_text()
     assert acceptance.measured(tmp_path, "doctor")["failed"] == 1
     acceptance.check_nothing_is_left(prefix)
 

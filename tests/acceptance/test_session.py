@@ -3,74 +3,74 @@
 import io
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from deploy import interrupts, stacks
-from deploy.acceptance import results, session
-from deploy.acceptance.context import Context, Do, Step
-from deploy.acceptance.plan import Options
-from deploy.acceptance.report import Report
-from deploy.acceptance.results import Measure, StepFailed
-from deploy.acceptance.screen import Screen
-from deploy.acceptance.steps import STEPS, TEARDOWN
-from deploy.acceptance.there import There
-from deploy.operate.readings import NotKnownHere
+from deploy.acceptance import session
+from deploy.acceptance.account import Account
+from deploy.acceptance.photos import Rehearsal
+from deploy.acceptance.plan import AcceptanceOptions
+from deploy.acceptance.report import AcceptanceReport, Measure, StepFailed, StepScreen
+from deploy.acceptance.steps import STEPS, TEARDOWN, AcceptanceStep
 from deploy.provision import Order
 from deploy.service import Service
+from metrics.health.findings import NotKnownHere
 from tests.support import acceptance
 
 
-def passes(run: Context) -> Iterator[Measure]:
+def passes(run: Rehearsal) -> Iterator[Measure]:
     """Measure one thing."""
     yield Measure("speed", 12.5, "m/s")
 
 
-def fails(run: Context) -> Iterator[Measure]:
+def fails(run: Rehearsal) -> Iterator[Measure]:
     """Measure one thing, then fail."""
     yield Measure("speed", 0.0, "m/s", "it stood | still")
     raise StepFailed("it did not move")
 
 
-def cannot_tell(run: Context) -> Iterator[Measure]:
+def cannot_tell(run: Rehearsal) -> Iterator[Measure]:
     """Measure nothing."""
-    yield results.unknown("colour", "it is dark")
+    yield Measure("colour", None, note="it is dark")
     raise NotKnownHere("it is dark here")
 
 
-def is_interrupted(run: Context) -> Iterator[Measure]:
+def is_interrupted(run: Rehearsal) -> Iterator[Measure]:
     """Measure one thing, and have Ctrl-C pressed."""
     yield Measure("speed", 3.0, "m/s")
     signal.raise_signal(signal.SIGINT)
 
 
-def is_wrong(run: Context) -> Iterator[Measure]:
+def is_wrong(run: Rehearsal) -> Iterator[Measure]:
     """Raise what no step should."""
     raise AssertionError("a bug")
     yield
 
 
-def step(do: Do, *needs: str) -> Step:
+def step(do: Callable[[Rehearsal], Iterator[Measure]], *needs: str) -> AcceptanceStep:
     """Return a step that is named after what it does."""
     name = getattr(do, "__name__", "")
-    return Step(name, name, do, needs)
+    return AcceptanceStep(name, name, do, needs)
 
 
-def run(prefix: str, folder: Path, *steps: Step, last: Step = TEARDOWN, keep: bool = False) -> Report:
+def run(
+    prefix: str, folder: Path, *steps: AcceptanceStep, last: AcceptanceStep = TEARDOWN, keep: bool = False
+) -> AcceptanceReport:
     """Run the steps, and return the report."""
-    options = Options(prefix, folder, keep=keep)
-    report = Report(folder, {"prefix": prefix}, [one.title for one in (*steps, last)])
-    screen = Screen(Console(file=io.StringIO()))
-    context = Context(options, Order(Service(prefix)), There(options), screen.say)
+    options = AcceptanceOptions(prefix, folder, keep=keep)
+    report = AcceptanceReport(folder, {"prefix": prefix}, [one.title for one in (*steps, last)])
+    screen = StepScreen(Console(file=io.StringIO()))
+    context = Rehearsal(options, Order(Service(prefix)), Account(options), screen.say)
     with interrupts.handled(signal.SIGINT, handler=signal.default_int_handler):
         session.Session(context, report, screen).go(steps, last)
     return report
 
 
-def states(report: Report) -> list[str]:
+def states(report: AcceptanceReport) -> list[str]:
     """Return the state of each step that has begun."""
     return [one.state for one in report.results]
 
@@ -134,6 +134,6 @@ def test_kept_service_has_its_price_and_its_end(prefix: str, tmp_path: Path) -> 
 
 
 def test_chosen_steps_bring_their_requirements() -> None:
-    options = Options("any", Path(), only=frozenset({"again", "chart"}))
+    options = AcceptanceOptions("any", Path(), only=frozenset({"again", "chart"}))
     assert [one.name for one in session.chosen(options)] == ["provision", "from-zero", "scale-in", "again", "chart"]
-    assert session.chosen(Options("any", Path())) == list(STEPS)
+    assert session.chosen(AcceptanceOptions("any", Path())) == list(STEPS)

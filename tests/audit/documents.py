@@ -14,7 +14,7 @@ import django
 
 from botsite import aws
 from deploy import provision
-from deploy.preflight import policies
+from deploy.preflight import rights
 from deploy.service import Service
 from tests.support import emulators
 
@@ -28,7 +28,7 @@ _GITHUB = {
 
 def handed_out() -> Iterator[tuple[str, Any]]:
     """Yield the policies for people."""
-    for path in sorted(policies.FOLDER.rglob("*.json")):
+    for path in sorted(rights.FOLDER.rglob("*.json")):
         yield path.stem, json.loads(path.read_text(encoding="utf-8"))
 
 

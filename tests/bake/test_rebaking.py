@@ -7,7 +7,7 @@ import pytest
 
 from botsite import roles
 from deploy.cfn.cloudformation import StackError
-from deploy.images import ami, bake, rebaking, source, spec
+from deploy.images import ami, bake, latest, source, spec
 from deploy.images.spec import Place
 from deploy.service import Service
 from tests.support.baking import Boot, an_image, silent, stopped
@@ -31,15 +31,15 @@ def test_own_model_or_container_is_not_replaced(
 ) -> None:
     baked_with(prefix, tags, role)
     with pytest.raises(StackError, match=f"python manage.py {command}$"):
-        rebaking.check(Service(prefix), [role], {})
+        latest.check_rebaking(Service(prefix), [role], {})
 
 
 @pytest.mark.parametrize("tags", [{}, {"Commit": "abc", "Model": "yolo11n", "Precision": "fp16"}])
 def test_usual_images_may_be_baked_again(prefix: str, place: Place, tags: Mapping[str, str]) -> None:
     baked_with(prefix, tags)
-    rebaking.check(Service(prefix), [role.short for role in roles.ROLES], {})
+    latest.check_rebaking(Service(prefix), [role.short for role in roles.ROLES], {})
     with pytest.raises(StackError, match="Yolo5ImageId and --rebake of yolo5 exclude each other"):
-        rebaking.check(Service(prefix), ["yolo5"], {"Yolo5ImageId": "ami-1"})
+        latest.check_rebaking(Service(prefix), ["yolo5"], {"Yolo5ImageId": "ami-1"})
 
 
 def exported(tmp_path: Path, name: str) -> Path:
@@ -52,13 +52,13 @@ def exported(tmp_path: Path, name: str) -> Path:
 
 def test_named_weights_replace_own_model(prefix: str, place: Place, tmp_path: Path) -> None:
     weights = exported(tmp_path, "yolox_nano")
-    assert rebaking.outdated(Service(prefix), weights) == []
+    assert latest.outdated(Service(prefix), weights) == []
     baked_with(prefix, {"Model": "mine", "WeightsSha256": "abc"})
-    rebaking.check(Service(prefix), ["yolo5"], {}, weights)
-    assert rebaking.outdated(Service(prefix), weights) == ["yolo5"]
-    assert rebaking.outdated(Service(prefix), None) == []
+    latest.check_rebaking(Service(prefix), ["yolo5"], {}, weights)
+    assert latest.outdated(Service(prefix), weights) == ["yolo5"]
+    assert latest.outdated(Service(prefix), None) == []
     with pytest.raises(StackError, match="Yolo5ImageId and --weights exclude each other"):
-        rebaking.check(Service(prefix), [], {"Yolo5ImageId": "ami-1"}, weights)
+        latest.check_rebaking(Service(prefix), [], {"Yolo5ImageId": "ami-1"}, weights)
 
 
 def test_named_weights_are_baked_once(
@@ -66,12 +66,12 @@ def test_named_weights_are_baked_once(
 ) -> None:
     monkeypatch.setattr(spec, "place", lambda service: place)
     machine, weights = boot(prefix), exported(tmp_path, "yolox_nano")
-    rebaking.bake_role(Service(prefix), "yolo5", silent, weights=weights)
+    latest.bake_role(Service(prefix), "yolo5", silent, weights=weights)
     image = ami.newest(Service(prefix), "yolo5")
     assert image is not None
     assert image.tags["Model"] == "yolox_nano"
     assert any("MODEL=yolox_nano" in command for command in machine.commands)
-    assert rebaking.outdated(Service(prefix), weights) == []
+    assert latest.outdated(Service(prefix), weights) == []
 
 
 def test_rebake_makes_newest_image_and_prunes(
@@ -81,7 +81,7 @@ def test_rebake_makes_newest_image_and_prunes(
     old = [an_image(prefix, f"v{number}").id for number in range(3)]
     boot(prefix)
     said: list[str] = []
-    rebaking.bake_role(Service(prefix), "yolo5", said.append)
+    latest.bake_role(Service(prefix), "yolo5", said.append)
     found = ami.of_role(Service(prefix), "yolo5")
     assert (len(found), found[0].version) == (ami.KEPT, source.version())
     assert {one.id for one in found[1:]} < set(old)

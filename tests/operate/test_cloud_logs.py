@@ -9,9 +9,9 @@ import pytest
 from django.core.management import CommandError
 
 from botsite import aws, roles
-from deploy.operate.logs import cloud
-from deploy.operate.logs.cloud import CloudLogs
-from deploy.operate.logs.entries import Wanted
+from deploy.operate import logs
+from deploy.operate.log_lines import WantedLines
+from deploy.operate.logs import CloudLogs
 from deploy.service import Service
 from tests.support import emulators
 from tests.support.provisioning import run
@@ -54,7 +54,7 @@ def test_lines_of_all_roles_come_by_time(service: Service) -> None:
     first, second, third = (NOW - timedelta(seconds=seconds) for seconds in (30, 20, 10))
     put(service, "polybot", "i-a1", (first, line("job_sent", first)), (third, line("answer_delivered", third)))
     put(service, "yolo5", "i-b2", (second, line("job_succeeded", second)), (NOW - timedelta(hours=1), line("long_ago")))
-    logs = CloudLogs(service, Wanted(roles.ROLES, SINCE))
+    logs = CloudLogs(service, WantedLines(roles.ROLES, SINCE))
     assert [(str(one.source), one.event) for one in logs.read()] == [
         ("polybot-i-a1", "job_sent"),
         ("yolo5-i-b2", "job_succeeded"),
@@ -76,21 +76,21 @@ def test_lines_are_chosen_by_photo_and_level(service: Service) -> None:
     put(service, "metricStreamer", "i-c3", (NOW, line("failed", level="error")), (NOW, "Killed"))
     metrics = (roles.named("metrics"),)
     for wanted, count in (
-        (Wanted(metrics, SINCE), 4),
-        (Wanted(metrics, SINCE, "p1"), 1),
-        (Wanted(metrics, SINCE, "p"), 0),
-        (Wanted(metrics, SINCE, "", "warning"), 2),
-        (Wanted(metrics, SINCE, "p1", "error"), 0),
+        (WantedLines(metrics, SINCE), 4),
+        (WantedLines(metrics, SINCE, "p1"), 1),
+        (WantedLines(metrics, SINCE, "p"), 0),
+        (WantedLines(metrics, SINCE, "", "warning"), 2),
+        (WantedLines(metrics, SINCE, "p1", "error"), 0),
     ):
         assert len(list(CloudLogs(service, wanted).read())) == count
 
 
 def test_cloudwatch_is_asked_for_no_more_than_is_wanted() -> None:
     """The emulator takes such patterns and filters nothing. See "Filter pattern syntax" in the CloudWatch guide."""
-    assert cloud.pattern(Wanted(roles.ROLES, SINCE)) == ""
-    assert cloud.pattern(Wanted(roles.ROLES, SINCE, "p1")) == '{ $.prediction_id = "p1" }'
+    assert logs.pattern(WantedLines(roles.ROLES, SINCE)) == ""
+    assert logs.pattern(WantedLines(roles.ROLES, SINCE, "p1")) == '{ $.prediction_id = "p1" }'
     both = '{ ($.level = "error" || $.level = "critical") && $.prediction_id = "p1" }'
-    assert cloud.pattern(Wanted(roles.ROLES, SINCE, "p1", "error")) == both
+    assert logs.pattern(WantedLines(roles.ROLES, SINCE, "p1", "error")) == both
 
 
 def test_missing_service_is_one_line(emulator: None) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from deploy import provision
-from deploy.operate import hours, spent
+from deploy.operate import cost, hours
 from deploy.operate.hours import Activity
 from deploy.service import Service
 from metrics import machine_types
@@ -159,4 +159,4 @@ def test_budget_is_next_to_the_estimate(endpoint: str) -> None:
 
 
 def test_bill_begins_with_the_month() -> None:
-    assert spent.first_of_month(AT_NOON) == MONTH
+    assert cost.first_of_month(AT_NOON) == MONTH

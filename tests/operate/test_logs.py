@@ -17,9 +17,9 @@ from django.core.management import CommandError, call_command
 from botsite import roles
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
-from deploy.operate.logs import entries, files
-from deploy.operate.logs.entries import Entry, Source, Wanted
-from deploy.operate.logs.files import FileLogs
+from deploy.operate import log_lines
+from deploy.operate.log_lines import LogLine, Source, WantedLines
+from deploy.operate.logs import FileLogs
 from detection.record import queries
 from tests.support.processes import wait_until
 from tests.support.provisioning import run
@@ -36,9 +36,9 @@ def line(event: str, at: datetime = NOW, level: str = "info", **fields: object) 
     return json.dumps({"time": at.isoformat().replace("+00:00", "Z"), "level": level, "event": event, **fields})
 
 
-def parse(text: str) -> Entry:
+def parse(text: str) -> LogLine:
     """Return the entry of a line."""
-    found = entries.parse(text, SOURCE, NOW)
+    found = log_lines.parse_line(text, SOURCE, NOW)
     assert found
     return found
 
@@ -107,12 +107,12 @@ def test_closed_reader_ends_follow(stack: LocalStack) -> None:
 def test_half_a_line_waits_for_its_end(tmp_path: Path) -> None:
     path, whole = tmp_path / "yolo5-1.log", line("done")
     path.write_text(whole[:20])
-    logs = FileLogs(tmp_path, Wanted((YOLO5,), SINCE))
+    logs = FileLogs(tmp_path, WantedLines((YOLO5,), SINCE))
     assert list(logs.read()) == []
     with path.open("a") as file:
         file.write(whole[20:] + "\n")
     assert [one.event for one in logs.read()] == ["done"]
-    assert files.POLL_SECONDS < 1
+    assert FileLogs.poll_seconds < 1
 
 
 def test_text_lines_are_understood() -> None:
@@ -131,10 +131,10 @@ def test_library_text_is_an_event_of_its_own() -> None:
 def test_event_is_one_line_whatever_it_holds() -> None:
     trace = 'Traceback (most recent call last):\n  File "x.py", line 1\nValueError: no'
     found = parse(line("job_failed", exception=trace, name="\x1b[2J\nx", job_failed=1, LogGroup="/x", _aws={}))
-    assert entries.values(found) == "exception=ValueError: no name=\\x1b[2J\\nx"
-    assert [entries.parse(one, SOURCE, NOW) for one in ("  File x", "Traceback (most recent call last):", "")] == [
-        None
-    ] * 3
+    assert log_lines.values(found) == "exception=ValueError: no name=\\x1b[2J\\nx"
+    assert [
+        log_lines.parse_line(one, SOURCE, NOW) for one in ("  File x", "Traceback (most recent call last):", "")
+    ] == [None] * 3
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"a"', "Killed", "\x00"])
@@ -144,11 +144,11 @@ def test_odd_line_is_shown_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize(("text", "ago"), [("90s", 90), ("10m", 600), ("2 h", 7200), ("1d", 86400)])
 def test_time_is_a_span(text: str, ago: int) -> None:
-    assert entries.since(text, NOW) == NOW - timedelta(seconds=ago)
+    assert log_lines.since(text, NOW) == NOW - timedelta(seconds=ago)
 
 
 def test_time_is_a_moment() -> None:
-    assert entries.since(NOW.isoformat(), NOW) == NOW
+    assert log_lines.since(NOW.isoformat(), NOW) == NOW
 
 
 @pytest.mark.parametrize("arguments", [["--since", "soon"], ["--prediction", '"}'], ["cook"], ["--level", "loud"]])

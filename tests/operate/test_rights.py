@@ -12,7 +12,7 @@ from django.core.management import CommandError
 
 from botsite import pause
 from deploy import provision
-from deploy.preflight import policies
+from deploy.preflight import rights
 from deploy.service import Service
 from tests.support import judged
 from tests.support.mutants import mutants
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 PREFIX = "calm"
 WHO = "operator"
-POLICY = policies.FOLDER / "operator" / "pause-and-scale.json"
+POLICY = rights.FOLDER / "operator" / "pause-and-scale.json"
 DENIED = re.compile("AccessDenied|not authorized|lack")
 COMMANDS = (
     ("pause",),

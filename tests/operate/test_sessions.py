@@ -11,7 +11,7 @@ import pytest
 from botsite import aws, roles
 from deploy import provision
 from deploy.cfn.cloudformation import StackError
-from deploy.operate.shell import sessions
+from deploy.operate import shell
 from deploy.service import Service
 from tests.support import emulators, operating, recorded
 
@@ -96,10 +96,10 @@ def test_missing_plugin_is_explained_before_anything_is_asked(endpoint: str, tmp
 
 
 def test_shell_is_in_the_container_or_on_its_machine() -> None:
-    assert sessions.request("i-1", (), on_host=True) == {"Target": "i-1"}
-    inside = sessions.request("i-1", (), on_host=False)["Parameters"]
+    assert shell.request("i-1", (), on_host=True) == {"Target": "i-1"}
+    inside = shell.request("i-1", (), on_host=False)["Parameters"]
     assert inside == {"command": ["sudo docker exec --interactive --tty objdet bash"]}
-    assert sessions.request("i-1", ("df", "-h"), on_host=True)["Parameters"] == {"command": ["df -h"]}
+    assert shell.request("i-1", ("df", "-h"), on_host=True)["Parameters"] == {"command": ["df -h"]}
 
 
 def test_container_has_the_name_of_the_runner() -> None:
@@ -107,6 +107,6 @@ def test_container_has_the_name_of_the_runner() -> None:
 
 
 def test_machine_is_chosen_by_the_end_of_its_id(endpoint: str, machines: list[str]) -> None:
-    assert sessions.choose(SERVICE, POLYBOT, machines[1][-6:]) == machines[1]
+    assert shell.choose_machine(SERVICE, POLYBOT, machines[1][-6:]) == machines[1]
     with pytest.raises(StackError, match=r"shell-yolo5 has no such machine: none is in service\."):
-        sessions.choose(SERVICE, roles.named("yolo5"), "")
+        shell.choose_machine(SERVICE, roles.named("yolo5"), "")

@@ -2,32 +2,34 @@
 
 import json
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 from django.core.management import CommandError
-from telegram import WebhookInfo
 
 from botsite import aws, roles
-from botsite.staff.sources import Reading
-from deploy.doctor.alarms import Alarm
+from deploy import background
+from deploy.doctor.failures import not_known
 from deploy.local.processes import wait_until
 from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramUser
-from deploy.operate import health, machines, readings, status
-from deploy.operate.seen import Line, Mark, Seen
+from deploy.operate import machines, status
 from deploy.service import Service
-from metrics.cloudwatch import Group, Instance, LaunchTemplate
+from metrics.cloudwatch import Alarm, Group, Instance, LaunchTemplate, Metric
+from metrics.health.alarms import judge_alarms
+from metrics.health.findings import Finding, Health, known
 from tests.support import emulators
 from tests.support.provisioning import run
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 YOLO5 = roles.named("yolo5")
 TEMPLATE = LaunchTemplate("lt-1", "1")
-NOTHING: dict[str, Reading[Any]] = {"machines": Reading({}), "images": Reading({}), "holds": Reading({})}
+NOTHING: dict[str, Finding[Any]] = {"machines": known({}), "images": known({}), "holds": known({})}
 
 
 def group(instances: int = 0, desired: int = 0, suspended: tuple[str, ...] = ()) -> Group:
@@ -36,9 +38,9 @@ def group(instances: int = 0, desired: int = 0, suspended: tuple[str, ...] = ())
     return Group("objdet-yolo5", desired, 0, 4, made, TEMPLATE, "EC2", suspended)
 
 
-def texts(seen: Seen, mark: Mark) -> list[str]:
-    """Return the lines with this mark."""
-    return [line.text.strip() for line in seen.lines if line.mark is mark]
+def texts(seen: Finding[Any], state: Health) -> list[str]:
+    """Return what was seen in this state."""
+    return [one.seen.strip() for one in (seen, *seen.more) if one.state is state]
 
 
 def test_running_service_fits_one_screen(stack: LocalStack) -> None:
@@ -72,7 +74,7 @@ def test_no_secret_is_shown(stack: LocalStack) -> None:
 
 
 def test_emulator_is_not_known_rather_than_fine(stack: LocalStack) -> None:
-    unknown = texts(status.read(Service(PREFIX))["alarms"], Mark.UNKNOWN)
+    unknown = texts(status.read_status(Service(PREFIX))["alarms"], Health.UNKNOWN)
     assert len(unknown) == 1
     assert "not known here" in unknown[0]
 
@@ -92,59 +94,60 @@ def test_unreadable_part_hides_no_other(stack: LocalStack) -> None:
     manager, secret = aws.client("secretsmanager"), stack.env["TELEGRAM_TOKEN_SECRET"]
     manager.put_secret_value(SecretId=secret, SecretString="1234567:AAAAAAAAAAAAAAAAAAAAAAAAAAAA")
     try:
-        refused = status.read(Service(PREFIX))
+        refused = status.read_status(Service(PREFIX))
     finally:
         manager.put_secret_value(SecretId=secret, SecretString=stack.env["TELEGRAM_TOKEN"])
-        forgotten = status.read(Service(PREFIX))
+        forgotten = status.read_status(Service(PREFIX))
         stack.set_webhook()
-    [reason] = texts(refused["webhook"], Mark.UNKNOWN)
+    [reason] = texts(refused["webhook"], Health.UNKNOWN)
     assert reason.startswith("not known: Telegram doesn't know this bot token")
-    assert texts(refused["stacks"], Mark.OK) == ["8 of 8 complete"]
-    assert "sends updates nowhere" in texts(forgotten["webhook"], Mark.BAD)[0]
+    assert texts(refused["stacks"], Health.OK) == ["8 of 8 complete"]
+    assert "sends updates nowhere" in texts(forgotten["webhook"], Health.FAILED)[0]
 
 
 def test_hanging_read_hides_no_other() -> None:
     ended = threading.Event()
     try:
-        found = readings.read({"hangs": ended.wait, "quick": lambda: 7}, seconds=0.2)
+        found = background.gather({"hangs": lambda: known(ended.wait()), "quick": lambda: known(7)}, 0.2, not_known)
     finally:
         ended.set()
-    assert found == {"hangs": Reading(None, "not known: no answer within 0.2 s"), "quick": Reading(7)}
+    assert (found["hangs"].seen, found["quick"].data) == ("not known: no answer within 0.2 s", 7)
 
 
 def test_bug_in_a_read_is_its_reason() -> None:
-    assert readings.read({"broken": lambda: 1 / 0})["broken"].reason == "not known: ZeroDivisionError: division by zero"
+    found = background.gather({"broken": lambda: known(1 / 0)}, 60, not_known)
+    assert found["broken"].seen == "not known: ZeroDivisionError: division by zero"
 
 
 def test_machines_have_age_image_and_health() -> None:
     described = {"i-0": {"LaunchTime": NOW - timedelta(hours=2), "Version": "v1"}}
-    facts: dict[str, Reading[Any]] = {"machines": Reading(described), "images": Reading({"yolo5": ("v2", "")})}
-    found = machines.judge({YOLO5: group(1, 1)}, NOTHING | facts, NOW)
-    assert texts(found, Mark.NOTE) == ["i-0  InService  healthy  2 h 0 min  image v1, the newest is v2"]
-    assert texts(found, Mark.OK) == ["yolo5           1 running of 1 wanted, at most 4"]
+    facts: dict[str, Finding[Any]] = {"machines": known(described), "images": known({"yolo5": ("v2", "")})}
+    found = machines.list_machines({YOLO5: group(1, 1)}, NOTHING | facts, NOW)
+    assert texts(found, Health.WARNING) == ["i-0  InService  healthy  2 h 0 min  image v1, the newest is v2"]
+    assert texts(found, Health.OK) == ["yolo5           1 running of 1 wanted, at most 4"]
 
 
 def test_rollback_is_named_with_its_author() -> None:
     told = "yolo5 runs v2, rolled back from v3 by user/anna"
-    facts: dict[str, Reading[Any]] = {"machines": Reading({}), "images": Reading({"yolo5": ("v2", told)})}
-    found = machines.judge({YOLO5: group(1, 1)}, NOTHING | facts, NOW)
-    assert texts(found, Mark.NOTE) == [told]
+    facts: dict[str, Finding[Any]] = {"machines": known({}), "images": known({"yolo5": ("v2", told)})}
+    found = machines.list_machines({YOLO5: group(1, 1)}, NOTHING | facts, NOW)
+    assert texts(found, Health.WARNING) == [told]
     assert '"rolled_back": "yolo5 runs v2' in json.dumps(found.data)
 
 
 def test_many_machines_are_cut_short_for_people_only() -> None:
-    found = machines.judge({YOLO5: group(9, 9)}, NOTHING, NOW)
-    assert found.lines[-1] == Line("  and 4 more")
+    found = machines.list_machines({YOLO5: group(9, 9)}, NOTHING, NOW)
+    assert found.more[-1].seen == "  and 4 more"
     assert json.dumps(found.data).count('"InService"') == 9
 
 
 def test_suspended_and_missing_groups_are_bad() -> None:
-    found = machines.judge({YOLO5: group(0, 1, ("Launch",)), roles.named("polybot"): None}, NOTHING, NOW)
-    assert texts(found, Mark.BAD) == [
+    found = machines.list_machines({YOLO5: group(0, 1, ("Launch",)), roles.named("polybot"): None}, NOTHING, NOW)
+    assert texts(found, Health.FAILED) == [
         "suspended: Launch",
         "polybot         its group is gone: run `manage.py provision`",
     ]
-    assert texts(found, Mark.NOTE) == ["yolo5           0 running of 1 wanted, at most 4"]
+    assert texts(found, Health.WARNING) == ["yolo5           0 running of 1 wanted, at most 4"]
 
 
 def test_ec2_and_images_are_read_by_id() -> None:
@@ -158,30 +161,20 @@ def test_ec2_and_images_are_read_by_id() -> None:
     assert datetime.now(UTC) - found[made["InstanceId"]]["LaunchTime"] < timedelta(minutes=5)
 
 
-def alarm(name: str, state: str) -> Alarm:
-    return Alarm(f"objdet-{name}", state, "AWS/SQS")
-
-
-def test_alarms_are_sorted_by_state() -> None:
-    names = {"jobs-dead": "ALARM", "first-worker": "ALARM", "jobs-wait": "INSUFFICIENT_DATA", "sites-fail": "OK"}
-    found = {f"objdet-{name}": alarm(name, state) for name, state in names.items()}
-    seen = health.judge_alarms(found, [*found, "objdet-gone"], emulated=False)
-    assert texts(seen, Mark.BAD) == ["1 of 4 on: objdet-jobs-dead", "missing: objdet-gone"]
-    assert texts(seen, Mark.UNKNOWN) == ["1 without data: objdet-jobs-wait"]
-
-
-def webhook(error: timedelta | None = None, pending: int = 0) -> WebhookInfo:
-    """Return what Telegram says of a webhook."""
-    date = NOW - error if error else None
-    return WebhookInfo("https://x/", True, pending, last_error_date=date, last_error_message="503" if error else None)
-
-
-def test_last_error_of_webhook_is_bad_while_it_is_new() -> None:
-    assert texts(health.judge_webhook(webhook(timedelta(minutes=1)), NOW), Mark.BAD) == [
-        "last error 1 min 0 s ago: 503"
+def test_alarms_are_sorted_by_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "")
+    scales = ("arn:aws:autoscaling:r:0:scalingPolicy:1",)
+    states = {"jobs-dead": "ALARM", "first-worker": "ALARM", "jobs-wait": "INSUFFICIENT_DATA", "sites-fail": "OK"}
+    found = [
+        Alarm(f"objdet-{name}", "", state, Metric("AWS/SQS", "x"), ">", 0, 60, 1, scales if "first" in name else ())
+        for name, state in {**states, "TargetTracking-objdet-yolo5-High": "OK"}.items()
     ]
-    assert texts(health.judge_webhook(webhook(timedelta(days=2)), NOW), Mark.NOTE) == ["last error 2 d 0 h ago: 503"]
-    assert texts(health.judge_webhook(webhook(pending=101), NOW), Mark.BAD) == ["101 updates pending, no error"]
+    found[-1] = replace(found[-1], name="TargetTracking-objdet-yolo5-High")
+    seen = judge_alarms(found, [*(one.name for one in found), "objdet-gone"])
+    assert texts(seen, Health.FAILED) == ["1 of 5 on: objdet-jobs-dead", "missing: objdet-gone"]
+    assert texts(seen, Health.WARNING) == ["1 without data: objdet-jobs-wait"]
+    assert seen.data
+    assert (seen.data["scaling"], seen.data["without_data"]) == (["objdet-first-worker"], ["objdet-jobs-wait"])
 
 
 @pytest.mark.parametrize("text", ["metricStreamer", "metrics", "METRICSTREAMER"])

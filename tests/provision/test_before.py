@@ -6,8 +6,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy.doctor.findings import State
 from deploy.service import Service
+from metrics.health.findings import Health
 from tests.support import emulators
 from tests.support.deployed import statuses
 from tests.support.emulators import TOKEN
@@ -24,7 +24,7 @@ def page(prefix: str, *arguments: str) -> dict[str, str]:
     except CommandError as error:
         output.write(str(error))
     lines = [line.split(maxsplit=1) for line in output.getvalue().splitlines() if not line.startswith(" ")]
-    return {words[0]: words[1] for words in lines if words[1].split()[0] in list(State)}
+    return {words[0]: words[1] for words in lines if words[1].split()[0] in list(Health)}
 
 
 def test_what_the_local_aws_cannot_tell_is_not_fine(prefix: str) -> None:

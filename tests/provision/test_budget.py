@@ -7,9 +7,9 @@ from botocore.exceptions import ClientError
 from django.core.management import CommandError
 
 from botsite import aws
-from deploy import existence, provision
-from deploy.budgets import budget, stored
-from deploy.budgets.stored import Budget
+from deploy import budget, provision
+from deploy.budget import MonthlyBudget
+from deploy.cfn import existence
 from deploy.cfn.cloudformation import StackError
 from deploy.service import Service
 from tests.support import emulators, recorded_aws
@@ -54,7 +54,7 @@ def with_budget(prefix: str) -> Service:
 
 def subscribers(service: Service) -> dict[tuple[str, float], list[str]]:
     """Return who hears of each notification, by its type and threshold."""
-    budgets, which = aws.client("budgets"), {"AccountId": emulators.account(), "BudgetName": stored.name(service)}
+    budgets, which = aws.client("budgets"), {"AccountId": emulators.account(), "BudgetName": budget.name(service)}
     found = {}
     for one in budgets.describe_notifications_for_budget(**which)["Notifications"]:
         same = {key: value for key, value in one.items() if key != "NotificationState"}
@@ -68,7 +68,7 @@ def told(*addresses: str) -> dict[tuple[str, float], list[str]]:
 
 
 def test_budget_is_made_for_the_address_of_the_alarms(with_budget: Service) -> None:
-    assert stored.find(with_budget) == Budget(with_budget, 50.0, tagged=False, spent=0.0)
+    assert budget.find(with_budget) == MonthlyBudget(with_budget, 50.0, tagged=False, spent=0.0)
     assert subscribers(with_budget) == told("ops@example.com")
 
 
@@ -76,7 +76,7 @@ def test_later_runs_keep_the_budget(with_budget: Service) -> None:
     again = run("provision", "--prefix", with_budget.prefix)
     same = run("provision", "--prefix", with_budget.prefix, "--monthly-budget", "50")
     assert "budget" not in again + same
-    assert stored.find(with_budget) == Budget(with_budget, 50.0, tagged=False, spent=0.0)
+    assert budget.find(with_budget) == MonthlyBudget(with_budget, 50.0, tagged=False, spent=0.0)
 
 
 def test_budget_changes_and_ends(with_budget: Service) -> None:
@@ -84,25 +84,8 @@ def test_budget_changes_and_ends(with_budget: Service) -> None:
     assert "was US$ 50.00 a month for the whole account; it is US$ 70.50" in run(*named, "--monthly-budget", "70.5")
     assert subscribers(with_budget) == told("ops@example.com")
     assert "is removed" in run(*named, "--monthly-budget", "0")
-    assert stored.find(with_budget) is None
+    assert budget.find(with_budget) is None
     assert "budget" not in run(*named, "--monthly-budget", "0")
-
-
-def test_new_address_replaces_the_old_one(with_budget: Service) -> None:
-    topic = {"SubscriptionType": "SNS", "Address": f"arn:aws:sns:us-east-1:{emulators.account()}:chat"}
-    which = {"AccountId": emulators.account(), "BudgetName": stored.name(with_budget)}
-    for one in stored.NOTIFICATIONS:
-        aws.client("budgets").create_subscriber(**which, Notification=one, Subscriber=topic)
-    printed = run("provision", "--prefix", with_budget.prefix, "--parameter", "AlarmEmail=new@example.com")
-    assert "AWS writes to new@example.com at 80 % spent" in printed
-    assert subscribers(with_budget) == told(topic["Address"], "new@example.com")
-
-
-def test_deleted_notification_comes_back(with_budget: Service) -> None:
-    which = {"AccountId": emulators.account(), "BudgetName": stored.name(with_budget)}
-    aws.client("budgets").delete_notification(**which, Notification=stored.NOTIFICATIONS[1])
-    run("provision", "--prefix", with_budget.prefix)
-    assert subscribers(with_budget) == told("ops@example.com")
 
 
 def test_plan_names_the_budget_and_makes_none(prefix: str) -> None:
@@ -111,7 +94,7 @@ def test_plan_names_the_budget_and_makes_none(prefix: str) -> None:
     )
     assert "A budget would be made: US$ 9.00 a month for the whole account. Whether the tag" in printed
     assert "not known here" in printed
-    assert stored.find(Service(prefix)) is None
+    assert budget.find(Service(prefix)) is None
 
 
 def test_plan_names_changes_of_the_budget(with_budget: Service) -> None:
@@ -119,7 +102,7 @@ def test_plan_names_changes_of_the_budget(with_budget: Service) -> None:
     assert "would change from US$ 50.00 a month for the whole account to US$ 60.00" in run(*named, "60")
     assert "would be removed" in run(*named, "0")
     assert "budget" not in run(*named, "50")
-    assert stored.find(with_budget) == Budget(with_budget, 50.0, tagged=False, spent=0.0)
+    assert budget.find(with_budget) == MonthlyBudget(with_budget, 50.0, tagged=False, spent=0.0)
 
 
 @pytest.mark.parametrize("amount", ["-1", "nan", "inf"])
@@ -135,11 +118,11 @@ def test_budget_without_reader_is_rejected_before_any_change(prefix: str) -> Non
 
 
 def test_teardown_removes_the_budget(with_budget: Service) -> None:
-    assert stored.name(with_budget) in run("teardown", "--prefix", with_budget.prefix, "--plan")
-    assert existence.alive(stored.arn(with_budget))
+    assert budget.name(with_budget) in run("teardown", "--prefix", with_budget.prefix, "--plan")
+    assert existence.alive(budget.arn(with_budget))
     run("teardown", "--prefix", with_budget.prefix, "--yes")
-    assert stored.find(with_budget) is None
-    assert not existence.alive(stored.arn(with_budget))
+    assert budget.find(with_budget) is None
+    assert not existence.alive(budget.arn(with_budget))
 
 
 def test_budget_of_others_is_left_alone(prefix: str) -> None:
@@ -147,7 +130,7 @@ def test_budget_of_others_is_left_alone(prefix: str) -> None:
     theirs = {"BudgetName": f"{prefix}-monthly", **limit}
     aws.client("budgets").create_budget(AccountId=emulators.account(), Budget=theirs)
     with pytest.raises(StackError, match="was not made by `provision`"):
-        stored.remove(Service(prefix))
+        budget.remove(Service(prefix))
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +165,7 @@ def test_tag_activated_later_filters_from_then_on(billing: Cloud) -> None:
     billing.answers["ListCostAllocationTags"] = ACTIVE
     assert budget.steps(Service("costly"), None)[0].endswith("for what carries the tag Project=costly.")
     budget.keep(Service("costly"), None)
-    found = stored.find(Service("costly"))
+    found = budget.find(Service("costly"))
     assert found is not None
     assert found.tagged
 
@@ -217,12 +200,12 @@ def test_silent_budgets_stop_nothing_but_a_wish_for_one(billing: Cloud) -> None:
 
 def test_cost_shows_spending_as_aws_counts_it(billing: Cloud) -> None:
     billing.answers["ListCostAllocationTags"] = ACTIVE
-    assert budget.told(Service("costly")) == ""
+    assert budget.spending(Service("costly")) == ""
     budget.keep(Service("costly"), 50)
     billing.answers["DescribeBudget"] = COUNTED
     counted = "US$ 12.34 spent by AWS's count, up to a day late, US$ 56.78 forecast."
-    assert budget.told(Service("costly")) == f"US$ 100.00 a month for the whole account; {counted}"
+    assert budget.spending(Service("costly")) == f"US$ 100.00 a month for the whole account; {counted}"
 
 
 def test_cost_knows_no_spending_here(with_budget: Service) -> None:
-    assert budget.told(with_budget).endswith("for the whole account; what is spent of it is not known here.")
+    assert budget.spending(with_budget).endswith("for the whole account; what is spent of it is not known here.")

@@ -12,8 +12,8 @@ from deploy import provision, stacks
 from deploy.cfn import drift
 from deploy.cfn.cloudformation import Event
 from deploy.doctor import checks
-from deploy.doctor.findings import State
 from deploy.service import Service
+from metrics.health.findings import Health
 from tests.support import judged
 from tests.support.provisioning import run
 
@@ -86,8 +86,8 @@ def test_deleted_resource_is_reported(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("logs").delete_log_group(logGroupName=f"/{prefix}/polybot")
     found = checks.find_drift(Service(prefix), stacks.silent)
-    assert found.verdict.state is State.FAILED
-    assert found.verdict.seen.startswith(f"{prefix}-web PolybotLogs (AWS::Logs::LogGroup) is gone. ")
+    assert found.state is Health.FAILED
+    assert found.seen.startswith(f"{prefix}-web PolybotLogs (AWS::Logs::LogGroup) is gone. ")
 
 
 @pytest.mark.smoke
@@ -103,6 +103,6 @@ def test_slow_comparison_is_given_up_with_a_sentence(made: str, monkeypatch: pyt
     monkeypatch.setattr(drift, "_SECONDS", 0)
     with hooked("after-call.cloudformation.DescribeStackDriftDetectionStatus", without_end):
         found = checks.find_drift(Service(made), stacks.silent)
-    assert found.verdict.state is State.UNKNOWN
-    assert f"still comparing {made}-network, {made}-storage" in found.verdict.seen
-    assert "doctor --drift" in found.verdict.seen
+    assert found.state is Health.UNKNOWN
+    assert f"still comparing {made}-network, {made}-storage" in found.seen
+    assert "doctor --drift" in found.seen

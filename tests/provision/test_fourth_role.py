@@ -16,7 +16,7 @@ from deploy.doctor import machines as machines_check
 from deploy.images import spec
 from deploy.images.spec import ImageSpec, Place
 from deploy.operate import machines
-from deploy.preflight import wanted
+from deploy.preflight.machines import wanted_by
 from deploy.provision import Order
 from deploy.service import Service
 from metrics import service as metrics_service
@@ -50,11 +50,11 @@ def test_fourth_role_is_deployed_shown_and_rolled_back(service: Service, monkeyp
     done = provision.deploy(service)
     assert done == {f"{service}-{part}": "created" for part in stacks.order()}
     assert service.stack("counter").parameters["CounterImageId"] == first
-    assert "photoCounter" in machines.read(service).data
+    assert "photoCounter" in str(machines.read_machines(service).data)
     monkeypatch.setattr(django_settings, "ASG_NAME", roles.YOLO5.group(service))
     assert metrics_service.fleet()["photoCounter"].desired == 3
     second = local_images.register(service, "counter", "1.1", Commit="b")
-    assert machines_check.images(service).seen.startswith(f"new instances of counter start from {first}")
+    assert machines_check.compare_images(service).seen.startswith(f"new instances of counter start from {first}")
     assert provision.deploy(service)[f"{service}-counter"] == "updated"
     [step] = rollback.steps(service, ["counter"])
     assert (step.left.id, step.target.id) == (second, first)
@@ -64,7 +64,7 @@ def test_fourth_role_is_deployed_shown_and_rolled_back(service: Service, monkeyp
 
 
 def test_fourth_role_is_planned_and_counted(service: Service) -> None:
-    found = wanted.of(Order(service), "t3.medium")
+    found = wanted_by(Order(service), "t3.medium")
     assert (found.types["counter"], found.counts["counter"]) == ("t3.small", 3)
     assert f"{service}-counter" in run("provision", "--prefix", service.prefix, "--plan")
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from botsite import aws
-from deploy import protection, provision, stacks, teardown
+from deploy import provision, stacks, teardown
 from deploy.certificates import acm, validation
 from deploy.cfn import cloudformation
 from deploy.images import ami
@@ -154,7 +154,7 @@ def test_teardown_shows_stored_data(prefix: str, monkeypatch: pytest.MonkeyPatch
 def test_deleted_stores_are_not_counted(prefix: str) -> None:
     provision.deploy(Service(prefix))
     fill(prefix)
-    protection.lift(Service(prefix).stack("storage"))
+    stacks.lift_protection(Service(prefix).stack("storage"))
     aws.client("dynamodb").delete_table(TableName=f"{prefix}-predictions")
     assert teardown.stored(Service(prefix)) == ["photos and results: 3", "dead letters: 1"]
     stacks.delete(Service(prefix))

@@ -126,7 +126,7 @@ def test_refused_token_is_command_error(control: TelegramControl, monkeypatch: p
 
 def test_remove_refuses_without_terminal(control: TelegramControl) -> None:
     run("--url", URL)
-    with pytest.raises(CommandError, match=r"go to bot\.example\.com, .* Add --yes"):
+    with pytest.raises(CommandError, match=r"no terminal to ask on\. Updates go to bot\.example\.com; add --yes"):
         run("--remove")
     assert control.webhook()["url"] == URL
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from botsite import aws
 from deploy import interrupts
-from deploy.acceptance import claims
+from deploy.acceptance import plan
 from deploy.service import Service
 from tests.support import operating
 from tests.support.processes import wait_until
@@ -58,7 +58,7 @@ def measured(folder: Path, step: str) -> dict[str, float | None]:
 
 def check_nothing_is_left(prefix: str) -> None:
     """Raise AcceptanceError if anything of the service is left."""
-    assert claims.check(Service(prefix)) == []
+    assert plan.refuse_taken(Service(prefix)) == []
     pages = aws.client("resourcegroupstaggingapi").get_paginator("get_resources").paginate()
     arns = [one["ResourceARN"] for page in pages for one in page["ResourceTagMappingList"]]
     assert [arn for arn in arns if prefix in arn] == []

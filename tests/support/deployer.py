@@ -10,13 +10,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from botsite import aws
-from deploy import existence, protection, stacks, teardown
-from deploy.budgets import budget, stored
-from deploy.budgets.stored import Budget
+from deploy import budget, stacks, teardown
+from deploy.budget import MonthlyBudget
 from deploy.certificates import acm, domains, validation
-from deploy.cfn import cloudformation, hold, remedies
+from deploy.cfn import cloudformation, existence, hold, remedies
 from deploy.doctor import checks
-from deploy.images import ami, builder, contents, rollout, spec
+from deploy.images import ami, bake, builder, rollout, spec
 from deploy.images.ami import Image
 from deploy.images.spec import ImageSpec
 from deploy.service import Service
@@ -75,7 +74,7 @@ class Deployer:
         run("rollback", "--list", "--prefix", self.service.prefix)
         # No machine runs here for the route, and there are no quotas.
         for finding in checks.run(self.service, [name for name in checks.CHECKS if name not in ("route", "quotas")]):
-            assert "these credentials lack" not in finding.verdict.seen, finding.verdict.seen
+            assert "these credentials lack" not in finding.seen, finding.seen
 
     def bake(self) -> None:
         """Launch a builder, stop it, make an image, and remove it all; the emulator makes no images."""
@@ -86,8 +85,8 @@ class Deployer:
         _permitted(lambda: ami.create(self.service, "yolo5", "v1", instance, lambda text: None))
         _permitted(lambda: ami.remove(Image("ami-1", "", "", "", ())))
         ami.remove_snapshot(self.snapshot)
-        contents.read(where.bucket, self.folder)
-        contents.keep(where.bucket, "test", "{}")
+        builder.read(where.bucket, f"{self.folder}/sbom.json")
+        bake.keep_listed(where.bucket, "test", "{}")
         builder.end([builder.launch(self.service, where, ImageSpec("yolo5", "v1"), f"{self.folder}/{next(_numbers)}")])
         aws.s3().Bucket(where.bucket).objects.filter(Prefix=self.folder).delete()
 
@@ -127,16 +126,15 @@ class Deployer:
         run("rotate", "results-key", "--prefix", self.service.prefix)
 
     def budget(self) -> None:
-        """Make a budget, change whom it tells and what it allows, and remove it."""
-        stored.remove(self.service)
-        stored.create(Budget(self.service, 10, tagged=False), "a@example.com")
-        stored.mail_to(self.service, "b@example.com")
+        """Make a budget, change what it allows, and remove it."""
+        budget.remove(self.service)
+        budget.create(MonthlyBudget(self.service, 10, tagged=False), "a@example.com")
         budget.keep(self.service, 20)
-        stored.remove(self.service)
+        budget.remove(self.service)
 
     def clear(self) -> None:
         """Empty the bucket, delete what no stack holds, and lift what protects the rest."""
-        protection.lift(self.service.stack("storage"))
+        stacks.lift_protection(self.service.stack("storage"))
         stacks._empty(self.bucket)
         if self.root("s3").list_objects_v2(Bucket=self.bucket)["KeyCount"]:
             # Deleting many objects at once raises nothing.

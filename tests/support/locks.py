@@ -5,6 +5,11 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+ROOT = Path(__file__).parents[2]
+# The largest: the others have its versions.
+WHOLE = ROOT / "tests" / "requirements.lock"
+ALL = [WHOLE, *sorted(ROOT.glob("*.lock")), *sorted(ROOT.glob("deploy/*/*.lock"))]
+
 
 def entries(lock: Path) -> dict[Requirement, list[str]]:
     """Return the hashes of each package of a lock, for every platform and Python."""

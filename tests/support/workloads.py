@@ -30,13 +30,14 @@ from botsite.bot.telegram import client
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
 from botsite.sqs.threads import Receiver, Settler
-from botsite.staff import job_query, job_rows, recent, waiting
-from botsite.staff.job_filters import Filters, State
+from botsite.staff.jobs import query, rows
+from botsite.staff.jobs.filters import Filters, JobState
 from deploy.local.processes import wait_until
 from detection.record import deletions, deliveries, images, known_classes, predictions, reasons
 from detection.record.schemas import Delivery, Detection, Prediction
 from detection.work import dead_letters, erasure, jobs, operations, reports, sweep, termination
 from metrics import service, tasks, wait
+from metrics.health import photos, waiting
 
 # Warnings about the work itself, which is as it should be here.
 _EXPECTED = {"swept", "job_given_up", "machine_leaving"}
@@ -172,10 +173,10 @@ def administer() -> None:
     for filters in (
         Filters(),
         Filters(chat=CHAT_ID),
-        Filters(status=State.FAILED),
+        Filters(status=JobState.FAILED),
         Filters(delivery=Delivery.PENDING),
     ):
-        job_rows.lines(job_query.page(filters).rows)
+        rows.lines(query.page(filters).rows)
     identity = uuid4().hex
     prediction = Prediction(identity, CHAT_ID, 1, f"photos/{identity}")
     jobs.submit(prediction, b"photo")
@@ -196,8 +197,8 @@ def look_at_service() -> None:
     service.alarms()
     service.scheduled()
     wait.expected()
-    recent.read()
-    waiting.read()
+    photos.read_photos()
+    waiting.read_waits()
     assert dead_letters.count() == 1
     # As `look` and `chosen` read, but without their long poll, which takes seconds for each permission under test.
     assert len(list(dead_letters.read(wait_seconds=0))) == 1

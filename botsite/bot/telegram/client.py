@@ -58,9 +58,13 @@ def stored_token(secret_id: str) -> str:
         raise TelegramError(f"reading secret {secret_id}: {error}", permanent=False) from error
     found = str(json.loads(value)["TELEGRAM_TOKEN"]) if value.lstrip().startswith("{") else value.strip()
     if not found:
-        why = "under `poll` only the site has it" if aws.emulated() else "`python manage.py provision` asks for it"
-        raise NoToken(f"secret {secret_id} holds no token: {why}", permanent=False)
+        raise NoToken(f"secret {secret_id} holds no token: {_who_has_it()}", permanent=False)
     return found
+
+
+@aws.real_only(otherwise="under `poll` only the site has it")
+def _who_has_it() -> str:
+    return "`python manage.py provision` asks for it"
 
 
 async def bot() -> Bot:

@@ -14,12 +14,12 @@ from rich.console import Console
 
 from botsite import aws
 from deploy.acceptance import session
-from deploy.acceptance.plan import HOURS, AcceptanceError, Options, new_prefix
-from deploy.acceptance.report import Report
-from deploy.acceptance.screen import Screen
+from deploy.acceptance.plan import HOURS, AcceptanceError, AcceptanceOptions, new_prefix
+from deploy.acceptance.report import AcceptanceReport, StepScreen
 from deploy.acceptance.steps import NAMES
 from deploy.management import before, token_input
 from deploy.management.base import StackCommand
+from deploy.management.confirm import confirm
 from deploy.provision import Order
 from deploy.service import Service
 from detection.model.weights import WeightsMissing
@@ -63,7 +63,7 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Run the steps, and end as they did."""
-        # What a site logs of each photo would be news for its log, not here.
+        # A site logs each photo, which belongs in its log, not here.
         logging.getLogger().setLevel(logging.WARNING)
         console = Console(file=sys.stderr, highlight=False) if options["json"] else self.console()
         chosen = _options(service, options)
@@ -71,7 +71,7 @@ class Command(StackCommand):
             super().reach()
             chosen = self._with_token(chosen, service, options["token_fd"], console)
         try:
-            report = session.run(chosen, _Ready(console, options), Screen(console))
+            report = session.run(chosen, _Ready(console, options), StepScreen(console))
         except (AcceptanceError, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         self._print(report, console, as_json=options["json"])
@@ -80,13 +80,15 @@ class Command(StackCommand):
         if not report.good:
             raise CommandError("Not everything went well: the report says what.")
 
-    def _with_token(self, chosen: Options, service: Service, descriptor: int | None, console: Console) -> Options:
+    def _with_token(
+        self, chosen: AcceptanceOptions, service: Service, descriptor: int | None, console: Console
+    ) -> AcceptanceOptions:
         """Return the options with the token of the bot, if there is to be one."""
         if not (chosen.bot and chosen.chat_ids):
             return chosen
         return replace(chosen, token=token_input.take(service, descriptor, console))
 
-    def _print(self, report: Report, console: Console, as_json: bool) -> None:
+    def _print(self, report: AcceptanceReport, console: Console, as_json: bool) -> None:
         if as_json:
             self.stdout.write(report.json())
         for line in report.left:
@@ -109,19 +111,9 @@ class _Ready:
             markup=False,
         )
         if not self._options["yes"]:
-            self._ask()
+            instead = "Add --yes to begin without asking."
+            confirm(self._console, "Begin? [y/N] ", "Nothing was made", instead)
         return before.ready(self._console, order)
-
-    def _ask(self) -> None:
-        if not sys.stdin.isatty():
-            raise CommandError("Nothing was made: there is no terminal to ask on. Add --yes to begin without asking.")
-        try:
-            agreed = self._console.input("Begin? [y/N] ").strip().lower() in ("y", "yes")
-        except EOFError:
-            self._console.print()
-            agreed = False
-        if not agreed:
-            raise CommandError("Nothing was made.")
 
 
 def _end(order: Order, options: dict[str, Any]) -> str:
@@ -132,13 +124,13 @@ def _end(order: Order, options: dict[str, Any]) -> str:
     )
 
 
-def _options(service: Service, options: dict[str, Any]) -> Options:
+def _options(service: Service, options: dict[str, Any]) -> AcceptanceOptions:
     if options["keep"] and options["local"]:
         raise CommandError("--keep can't keep a local AWS: it ends with this command.")
     names = frozenset(filter(None, options["only"].split(",")))
     if unknown := names.difference(NAMES):
         raise CommandError(f"--only {','.join(sorted(unknown))}: the steps are {', '.join(NAMES)}.")
-    return Options(
+    return AcceptanceOptions(
         prefix=service.prefix,
         out=options["report"] or settings.BASE_DIR / "var" / "acceptance" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}",
         photos=options["photos"],

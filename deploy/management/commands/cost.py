@@ -7,11 +7,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from deploy.management.base import StackCommand, cost_table
-from deploy.operate import spent
-from deploy.operate.readings import NotKnownHere
-from deploy.operate.spent import Spent
+from deploy.operate import cost
+from deploy.operate.cost import Spent
 from deploy.service import Service
 from metrics import machine_types
+from metrics.health.findings import NotKnownHere
 
 
 class Command(StackCommand):
@@ -37,7 +37,7 @@ class Command(StackCommand):
         if options["billed"]:
             self.stderr.write("Asking Cost Explorer, which costs $0.01.")
         try:
-            found = spent.billed(service, now) if options["billed"] else spent.estimate(service, now)
+            found = cost.billed(service, now) if options["billed"] else cost.estimate(service, now)
         except NotKnownHere as error:
             reason = f"not known here: {error}"
             self.stdout.write(
@@ -45,11 +45,11 @@ class Command(StackCommand):
             )
             return
         if options["json"]:
-            whole = {"billed": options["billed"], **spent.as_dict(found), "budget": spent.budgeted(service) or None}
+            whole = {"billed": options["billed"], **cost.as_dict(found), "budget": cost.budgeted(service) or None}
             self.stdout.write(json.dumps(whole, indent=2))
         else:
             self._print(found, _words(service, found, billed=options["billed"]))
-            if known := spent.budgeted(service):
+            if known := cost.budgeted(service):
                 self.console().print(f"Budget: {known}", markup=False)
 
     def _print(self, found: Spent, words: str) -> None:
@@ -70,4 +70,4 @@ def _words(service: Service, found: Spent, billed: bool) -> str:
         return f"What carries the tag Project={service}, as far as AWS has billed it: about a day late."
     prices = f"list prices of {machine_types.REGION}, {machine_types.AS_OF}"
     unknown = [f"{one} has no price in metrics/machine_types.py: its hours cost nothing here." for one in found.unknown]
-    return " ".join([f"An estimate at {prices}. Not included: {spent.NOT_INCLUDED}.", *unknown])
+    return " ".join([f"An estimate at {prices}. Not included: {cost.NOT_INCLUDED}.", *unknown])

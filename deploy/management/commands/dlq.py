@@ -1,7 +1,6 @@
 """List, replay or delete the dead letters of the jobs queue."""
 
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Collection
@@ -12,6 +11,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from deploy.management.base import DataCommand
+from deploy.management.confirm import confirm
 from detection.record import deliveries
 from detection.work import dead_letters
 from detection.work.dead_letters import DeadLetter
@@ -98,24 +98,10 @@ class Command(DataCommand):
             counts = Counter(kinds.values()).most_common()
             self.stdout.write(f"{_letters(len(kinds))}: {', '.join(f'{count} {kind}' for kind, count in counts)}")
             if not sure:
-                self._ask()
+                question, instead = "Type yes to delete them for good: ", "Add --yes to delete them."
+                confirm(self.console(), question, "Nothing was deleted", instead, typed="yes")
         self.stdout.write(f"Deleted {_letters(_delete(kinds) if kinds else 0)}")
         _miss((ids or kinds.keys()) - kinds.keys())
-
-    def _ask(self) -> None:
-        if not (sys.stdin.isatty() and self.stdout.isatty()):
-            raise CommandError("Nothing was deleted: there is no terminal to ask on. Add --yes to delete them.")
-        # input() would print the question to standard error, which may be redirected.
-        self.stdout.write("Type yes to delete them for good: ", ending="")
-        self.stdout.flush()
-        try:
-            sure = input() == "yes"
-        except EOFError:
-            # Ctrl-D leaves the cursor behind the question.
-            self.stdout.write("")
-            sure = False
-        if not sure:
-            raise CommandError("Nothing was deleted.")
 
 
 def _sent(letter: DeadLetter) -> str:

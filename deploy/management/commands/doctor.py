@@ -9,10 +9,10 @@ from django.core.management.base import CommandError, CommandParser
 
 from deploy import stacks
 from deploy.doctor import checks
-from deploy.doctor.findings import Finding
 from deploy.management import findings as report
 from deploy.management.base import StackCommand, progress
 from deploy.service import Service
+from metrics.health.findings import Finding
 
 
 class Command(StackCommand):
@@ -48,11 +48,11 @@ class Command(StackCommand):
         if options["json"]:
             self.stdout.write(json.dumps([one.as_dict() for one in findings], indent=2))
         else:
-            report.show(self.console(), findings)
+            report.print_findings(self.console(), findings)
         if failed := report.failed(findings):
             raise CommandError(f"Failed: {failed}.")
 
-    def _find_drift(self, service: Service, silent: bool) -> Finding:
+    def _find_drift(self, service: Service, silent: bool) -> Finding[Any]:
         if silent:
             return checks.find_drift(service, stacks.silent)
         with progress(self.console()) as report:

@@ -9,9 +9,9 @@ from django.core.management.base import CommandError, CommandParser
 
 from botsite import roles
 from deploy.management.base import StackCommand
-from deploy.operate.readings import NotKnownHere
-from deploy.operate.shell import processes, sessions
+from deploy.operate import shell
 from deploy.service import Service
+from metrics.health.findings import NotKnownHere
 
 
 class Command(StackCommand):
@@ -45,9 +45,9 @@ class Command(StackCommand):
         role, machine, words = options["role"], options["machine"], self._words
         try:
             if settings.LOG_FOLDER:
-                code = processes.run(role, machine, words)
+                code = shell.run_beside(role, machine, words)
             else:
-                code = sessions.run(service, role, machine, words, options["host"])
+                code = shell.run_on_machine(service, role, machine, words, options["host"])
         except NotKnownHere as error:
             raise CommandError(f"Not known here: {error}.") from error
         except OSError as error:

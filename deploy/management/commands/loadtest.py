@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from deploy.loadtest import session
-from deploy.loadtest.plan import SHAPES, LoadTestError, Options
+from deploy.loadtest.plan import SHAPES, LoadOptions, LoadTestError
 from deploy.loadtest.screen import Screen
 from deploy.loadtest.send import MOST_PICTURES
 from deploy.management.base import StackCommand
@@ -18,6 +18,7 @@ from deploy.service import Service
 from detection.model.weights import WeightsMissing
 
 _MOST = 100_000
+_DEFAULTS = ("photos", "rate", "shape", "timeout", "interval", "settle")
 _CHATS = (
     "chats that send the photos and get the answers, in turn; their owners must press Start in the bot first. Telegram "
     "accepts one message a second per chat and the bot sends at most 25 a second overall, so N photos in C chats take "
@@ -38,9 +39,9 @@ class Command(StackCommand):
         super().add_arguments(parser)
         count, above_0 = _number(int, f"a whole number from 1 to {_MOST:,}"), _number(float, "a number above 0")
         say = parser.add_argument
-        say("--photos", type=count, default=300, help="how many photos (default: %(default)s)")
-        say("--rate", type=above_0, default=5.0, help="photos per second, on average (default: %(default)s)")
-        say("--shape", choices=SHAPES, default="constant", help="how they are spread over time (default: %(default)s)")
+        say("--photos", type=count, help="how many photos (default: %(default)s)")
+        say("--rate", type=above_0, help="photos per second, on average (default: %(default)s)")
+        say("--shape", choices=SHAPES, help="how they are spread over time (default: %(default)s)")
         say("--trace", type=Path, help="send at the times in a CSV instead, with lines seconds,photos")
         say(
             "--folder",
@@ -48,22 +49,23 @@ class Command(StackCommand):
             help=f"folder with up to {MOST_PICTURES} photos to send in turn (default: the demo's sample)",
         )
         say("--chat-ids", type=int, nargs="+", default=[], metavar="ID", help=_CHATS)
-        say("--timeout", type=above_0, default=600.0, help="seconds to wait for answers (default: %(default)s)")
-        say("--interval", type=above_0, default=2.0, help="seconds between gauge readings (default: %(default)s)")
-        say("--settle", type=above_0, default=5.0, help="seconds to look for second answers (default: %(default)s)")
+        say("--timeout", type=above_0, help="seconds to wait for answers (default: %(default)s)")
+        say("--interval", type=above_0, help="seconds between gauge readings (default: %(default)s)")
+        say("--settle", type=above_0, help="seconds to look for second answers (default: %(default)s)")
         say("--until-scaled-in", action="store_true", help="keep watching until the group is back at its minimum")
         say("--out", type=Path, help="folder for the report (default: a new one in var/loadtest)")
         say("--local", action="store_true", help="start a stack on this machine, test it, and stop it")
+        parser.set_defaults(**{name: getattr(LoadOptions, name) for name in _DEFAULTS})
 
     def reach(self) -> None:
         """Ask for nothing yet: a stack of its own may be the one to test."""
 
     def run(self, service: Service, **options: Any) -> None:
         """Run the test, print its report, and fail if an answer was lost or doubled."""
-        chosen = {name: options[name] for name in Options.__dataclass_fields__}
+        chosen = {name: options[name] for name in LoadOptions.__dataclass_fields__}
         chosen["out"] = options["out"] or settings.BASE_DIR / "var" / "loadtest" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         try:
-            report = session.run(Options(**chosen), Screen(self.console()))
+            report = session.run(LoadOptions(**chosen), Screen(self.console()))
         except (LoadTestError, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         if report is None:

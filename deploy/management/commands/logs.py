@@ -5,7 +5,6 @@ import sys
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -17,10 +16,9 @@ from rich.text import Text
 from botsite import roles
 from deploy.management import arguments
 from deploy.management.base import StackCommand
-from deploy.operate.logs import cloud, entries, files
-from deploy.operate.logs.cloud import CloudLogs
-from deploy.operate.logs.entries import LEVELS, Entry, Wanted
-from deploy.operate.logs.files import FileLogs
+from deploy.operate import log_lines
+from deploy.operate.log_lines import LEVELS, LogLine, WantedLines
+from deploy.operate.logs import roles_logs
 from deploy.service import Service
 
 _COLOURS = {"debug": "dim", "warning": "yellow", "error": "bold red", "critical": "bold red", "": "dim"}
@@ -55,7 +53,7 @@ class Command(StackCommand):
     def run(self, service: Service, **options: Any) -> None:
         """Print the lines, and with -f go on until Ctrl-C."""
         chosen = (options["role"],) if options["role"] else roles.ROLES
-        wanted = Wanted(chosen, options["since"], options["prediction"] or "", options["level"] or "")
+        wanted = WantedLines(chosen, options["since"], options["prediction"] or "", options["level"] or "")
         show = self._json if options["json"] else self._printer()
         shown = 0
         try:
@@ -65,33 +63,32 @@ class Command(StackCommand):
         except KeyboardInterrupt:
             if not options["follow"]:
                 raise
-            # It is how one ends -f.
+            # Ctrl-C is the normal way to end `logs -f`.
             sys.exit(130)
         if not shown:
             self.stderr.write(
                 f"No such lines since {wanted.since:%Y-%m-%d %H:%M:%S} UTC; --since 1d looks further back."
             )
 
-    def _json(self, entry: Entry) -> None:
-        self.stdout.write(json.dumps(entries.as_dict(entry), default=str), ending="\n")
+    def _json(self, entry: LogLine) -> None:
+        self.stdout.write(json.dumps(log_lines.as_dict(entry), default=str), ending="\n")
         self.stdout.flush()
 
-    def _printer(self) -> Callable[[Entry], None]:
+    def _printer(self) -> Callable[[LogLine], None]:
         console = self.console()
 
-        def show(entry: Entry) -> None:
+        def show(entry: LogLine) -> None:
             _print(console, entry)
             self.stdout.flush()
 
         return show
 
 
-def _entries(service: Service, wanted: Wanted, follow: bool) -> Iterator[Entry]:
+def _entries(service: Service, wanted: WantedLines, follow: bool) -> Iterator[LogLine]:
     """Yield the lines there are; if `follow`, then those that come. Raise StackError if there is no such service."""
-    local = bool(settings.LOG_FOLDER)
-    if local:
+    if settings.LOG_FOLDER:
         service.require()
-    logs: FileLogs | CloudLogs = FileLogs(Path(settings.LOG_FOLDER), wanted) if local else CloudLogs(service, wanted)
+    logs = roles_logs(service, wanted)
     try:
         yield from logs.read()
     except ClientError as error:
@@ -99,16 +96,16 @@ def _entries(service: Service, wanted: Wanted, follow: bool) -> Iterator[Entry]:
             service.require()
         raise
     while follow:
-        time.sleep(files.POLL_SECONDS if local else cloud.POLL_SECONDS)
+        time.sleep(logs.poll_seconds)
         yield from logs.read()
 
 
-def _print(console: Console, entry: Entry) -> None:
+def _print(console: Console, entry: LogLine) -> None:
     line = Text(f"{entry.at:%m-%d %H:%M:%S}.{entry.at.microsecond // 1000:03} ", "dim")
     line.append(f"{entry.source!s:<19} ", _OF_ROLE.get(entry.source.role.name, "default"))
     line.append(f"{entry.level:<8} ", _COLOURS.get(entry.level, "default"))
-    line.append(f"{entries.printable(entry.event):<20}", "bold" if entry.level else "default")
-    line.append(f" {entries.values(entry)}".rstrip())
+    line.append(f"{log_lines.printable(entry.event):<20}", "bold" if entry.level else "default")
+    line.append(f" {log_lines.values(entry)}".rstrip())
     line.rstrip()
     console.print(line)
 

@@ -9,7 +9,7 @@ from botsite import pause
 from botsite.roles import YOLO5
 from deploy.cfn import hold
 from deploy.management.base import StackCommand
-from deploy.operate import pausing, who
+from deploy.operate import operators, pausing
 from deploy.operate.pausing import Waiting
 from deploy.service import Service
 from detection.record import times
@@ -33,7 +33,7 @@ class Command(StackCommand):
     def run(self, service: Service, **options: Any) -> None:
         """Pause, and say what is kept for how long."""
         service.require()
-        found, new = pause.begin(service.setting("PREDICTIONS_TABLE"), who.am_i())
+        found, new = pause.begin(service.setting("PREDICTIONS_TABLE"), operators.caller())
         left, held = pausing.waiting(service), hold.read(YOLO5.group(service))
         if options["json"]:
             said = {"paused": True, "new": new, "by": found.by, "since": times.text(found.since)}

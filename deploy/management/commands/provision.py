@@ -10,15 +10,14 @@ from rich.console import Console
 from botsite import roles
 from botsite.bot.telegram.errors import TelegramError
 from botsite.roles import Role
-from deploy import provision, stacks
-from deploy.budgets import budget
+from deploy import budget, provision, stacks
 from deploy.certificates.choice import Way
 from deploy.cfn.cloudformation import StackError
 from deploy.images import rollout, source
 from deploy.management import before, plan, token_input
-from deploy.management.base import StackCommand, progress
+from deploy.management.base import StackCommand, progress, saying
 from deploy.operate import sites
-from deploy.provision import Order
+from deploy.provision import Order, next_steps
 from deploy.service import Service
 from deploy.webhook import bot
 from metrics.backlog import BadSetting
@@ -107,7 +106,7 @@ class Command(StackCommand):
         provision.check_options(order)
         before.tell(console)
         if options["check"]:
-            before.show(console, order, options["token_fd"])
+            before.print_checks(console, order, options["token_fd"])
             return
         provision.check(order)
         if options["plan"]:
@@ -122,10 +121,10 @@ class Command(StackCommand):
             new = bot.store(service, token)
             console.print("The bot token is stored." if new else "The stored bot token is unchanged.")
         self._roll_out(service, console, options["wait"])
-        sites.wait(service, lambda text: console.print(text, markup=False))
+        sites.wait(service, saying(console))
         _connect(service, console)
         differences = _find_drift(service, console)
-        for line in [*budget.keep(service, order.monthly_budget), *provision.next_steps(service)]:
+        for line in [*budget.keep(service, order.monthly_budget), *next_steps.after(service)]:
             console.print(line, markup=False)
         if differences:
             raise StackError(
@@ -135,17 +134,14 @@ class Command(StackCommand):
 
     def _deploy(self, order: Order, console: Console) -> None:
         with progress(console) as report:
-            done = provision.provision(order, report, lambda text: console.print(text, markup=False))
+            done = provision.provision(order, report, saying(console))
         for name, what in done.items():
             console.print(f"{name}: {what}")
 
     def _roll_out(self, service: Service, console: Console, wait: bool) -> None:
-        def say(text: str) -> None:
-            console.print(text, markup=False)
-
-        for group, started in provision.roll_out(service, say).items():
+        for group, started in provision.roll_out(service, saying(console)).items():
             if wait:
-                rollout.follow(group, started, say)
+                rollout.follow(group, started, saying(console))
 
 
 def _plan(console: Console, order: Order, photos_per_day: int) -> None:
@@ -167,10 +163,10 @@ def _find_drift(service: Service, console: Console) -> list[str]:
 
 def _connect(service: Service, console: Console) -> None:
     """Give Telegram the webhook, once there are a token and a certificate."""
-    if provision.lacking(service):
+    if next_steps.lacking(service):
         return
     try:
-        done = bot.connect(service, lambda text: console.print(text, markup=False))
+        done = bot.connect(service, saying(console))
         introduced = bot.introduce(service)
     except TelegramError as error:
         raise CommandError(

@@ -1,12 +1,11 @@
 """Go back to an earlier image."""
 
 import json
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 from rich.console import Console
 from rich.table import Table
 
@@ -14,11 +13,12 @@ from botsite import roles
 from deploy import rollback
 from deploy.images import ami, rollout
 from deploy.images.ami import Image
-from deploy.management.base import StackCommand, progress
-from deploy.operate import seen
-from deploy.preflight import account
+from deploy.management.base import StackCommand, progress, saying
+from deploy.management.confirm import confirm
+from deploy.operate import operators
 from deploy.rollback import Images, Step
 from deploy.service import Service
+from metrics.health.words import span
 
 
 class Command(StackCommand):
@@ -53,7 +53,8 @@ class Command(StackCommand):
         for step in steps:
             console.print(_sentence(step), markup=False)
         if not options["yes"]:
-            _ask(console)
+            question = "Roll back, and replace these machines? [y/N] "
+            confirm(console, question, "Nothing was changed", "Add --yes to do it without.")
         done = _carry_out(service, steps, console, options["wait"])
         if options["json"]:
             self.stdout.write(json.dumps(done, indent=2))
@@ -74,10 +75,7 @@ class Command(StackCommand):
 
 
 def _carry_out(service: Service, steps: Sequence[Step], console: Console, wait: bool) -> dict[str, object]:
-    def say(text: str) -> None:
-        console.print(text, markup=False)
-
-    who = account.read().arn
+    say, who = saying(console), operators.caller()
     done: dict[str, object] = {}
     refreshes: list[tuple[str, str]] = []
     with progress(console) as report:
@@ -92,18 +90,6 @@ def _carry_out(service: Service, steps: Sequence[Step], console: Console, wait: 
             rollout.follow(group, refresh, say)
     say("Done. `provision` keeps this until the role is baked again.")
     return done
-
-
-def _ask(console: Console) -> None:
-    """Have somebody at a terminal agree; raise CommandError if nobody does."""
-    if not sys.stdin.isatty():
-        raise CommandError("Nothing was changed: there is no terminal to ask on. Add --yes to do it without.")
-    try:
-        answer = console.input("Roll back, and replace these machines? [y/N] ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise CommandError("Nothing was changed.")
 
 
 def _sentence(step: Step) -> str:
@@ -152,4 +138,4 @@ def _commit(image: Image) -> str:
 
 def _age(image: Image, now: datetime) -> str:
     age = image.age(now)
-    return seen.age(age) if age is not None else "-"
+    return span(age.total_seconds()) if age is not None else "-"

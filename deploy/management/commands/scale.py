@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from deploy.cfn.hold import Hold
 from deploy.management.base import StackCommand
-from deploy.operate import holding
+from deploy.operate import scale
 from deploy.service import Service
 from detection.record import times
 from metrics.machine_types import AS_OF
@@ -44,14 +44,14 @@ class Command(StackCommand):
             raise CommandError("Give --min N and --for TIME together, or --off.")
         service.require()
         if options["off"]:
-            self._ended(holding.end(service), options["json"])
+            self._ended(scale.end(service), options["json"])
             return
         # AWS takes whole seconds.
         until = (datetime.now(UTC) + span).replace(microsecond=0)
-        self._begun(service, holding.begin(service, minimum, until), span, options["json"])
+        self._begun(service, scale.begin(service, minimum, until), span, options["json"])
 
     def _begun(self, service: Service, held: Hold, span: timedelta, as_json: bool) -> None:
-        dollars = holding.dollars_an_hour(service, held.minimum)
+        dollars = scale.dollars_an_hour(service, held.minimum)
         if as_json:
             self.stdout.write(json.dumps({**_as_dict(held), "dollars_an_hour": dollars}, indent=2))
             return

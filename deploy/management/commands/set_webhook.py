@@ -1,6 +1,5 @@
 """Give Telegram the webhook's address."""
 
-import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from botsite import language
 from botsite.bot.telegram import client
 from botsite.bot.telegram.errors import TelegramError
 from deploy.management.base import StackCommand
+from deploy.management.confirm import confirm
 from deploy.service import Service
 from deploy.webhook import bot, guests, profile, registration
 from deploy.webhook.bot import Target
@@ -86,25 +86,14 @@ def _remove(token: str, sure: bool, console: Console) -> None:
     if not there.url:
         console.print("The bot has no webhook.")
         return
-    host = urlsplit(there.url).hostname
-    if not sure and not sys.stdin.isatty():
-        raise CommandError(
-            f"Nothing was removed: updates go to {host}, and there is no terminal to ask on. Add --yes to remove the "
-            "webhook without being asked."
-        )
     console.print(*registration.state(there), sep="\n", markup=False)
-    if not sure and not _agreed(f"Remove the webhook? The service at {host} gets no more updates. [y/N] ", console):
-        raise CommandError("Nothing was removed.")
+    if not sure:
+        host = urlsplit(there.url).hostname
+        question = f"Remove the webhook? The service at {host} gets no more updates. [y/N] "
+        instead = f"Updates go to {host}; add --yes to remove the webhook without being asked."
+        confirm(console, question, "Nothing was removed", instead)
     registration.remove(there.url, token)
     console.print("The webhook is removed; Telegram keeps pending updates.")
-
-
-def _agreed(question: str, console: Console) -> bool:
-    try:
-        return console.input(question, markup=False).strip().lower() in ("y", "yes")
-    except EOFError:
-        console.print()
-        return False
 
 
 def _target(url: str, service: Service) -> Target:

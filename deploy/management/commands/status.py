@@ -15,12 +15,12 @@ from rich.text import Text
 from botsite import aws
 from deploy import background
 from deploy.management.base import StackCommand
-from deploy.operate import readings, status
-from deploy.operate.seen import Mark, Seen
+from deploy.operate import status
 from deploy.service import Service
+from metrics.health.findings import Finding, Health
 
-_COLOURS = {Mark.OK: "default", Mark.NOTE: "yellow", Mark.BAD: "bold red", Mark.UNKNOWN: "cyan"}
-_SIGNS = {Mark.OK: " ", Mark.NOTE: "~", Mark.BAD: "!", Mark.UNKNOWN: "?"}
+_COLOURS = {Health.OK: "default", Health.WARNING: "yellow", Health.FAILED: "bold red", Health.UNKNOWN: "cyan"}
+_SIGNS = {Health.OK: " ", Health.WARNING: "~", Health.FAILED: "!", Health.UNKNOWN: "?"}
 
 
 class Command(StackCommand):
@@ -39,11 +39,11 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Read everything, and print it."""
-        exists, deadline = background.start(service.require), time.monotonic() + readings.SECONDS
-        found, at = status.read(service), datetime.now(UTC)
+        exists, deadline = background.start(service.require), time.monotonic() + status.SECONDS
+        found, at = status.read_status(service), datetime.now(UTC)
         _raise_if_missing(exists, max(0.0, deadline - time.monotonic()), found)
         if options["json"]:
-            data = {name.replace(" ", "_"): part.data for name, part in found.items()}
+            data = {name.replace(" ", "_"): _data(part) for name, part in found.items()}
             whole = {"prefix": service.prefix, "place": aws.place(), "at": at.isoformat(timespec="seconds"), **data}
             self.stdout.write(json.dumps(whole, indent=2, default=str))
             return
@@ -52,7 +52,7 @@ class Command(StackCommand):
         _print(console, found)
 
 
-def _raise_if_missing(exists: Future[None], seconds: float, found: Mapping[str, Seen]) -> None:
+def _raise_if_missing(exists: Future[None], seconds: float, found: Mapping[str, Finding[Any]]) -> None:
     """Raise StackError if there is no such service, and what botocore raises if nothing at all is known."""
     try:
         exists.result(seconds)
@@ -62,8 +62,12 @@ def _raise_if_missing(exists: Future[None], seconds: float, found: Mapping[str, 
             raise
 
 
-def _print(console: Console, found: Mapping[str, Seen]) -> None:
+def _data(part: Finding[Any]) -> Any:
+    return part.data if part.known else {"not_known": part.seen}
+
+
+def _print(console: Console, found: Mapping[str, Finding[Any]]) -> None:
     for name, part in found.items():
-        for number, line in enumerate(part.lines):
-            start = f"{_SIGNS[line.mark]} {name if number == 0 else '':<12} "
-            console.print(Text(start, "bold").append(line.text, _COLOURS[line.mark]))
+        for number, line in enumerate([part, *part.more]):
+            start = f"{_SIGNS[line.state]} {name if number == 0 else '':<12} "
+            console.print(Text(start, "bold").append(line.text, _COLOURS[line.state]))

@@ -11,6 +11,7 @@ from deploy import teardown
 from deploy.cfn.cloudformation import Change
 from deploy.management import before
 from deploy.management.base import StackCommand, change_table, progress
+from deploy.management.confirm import confirm
 from deploy.service import Service
 from deploy.webhook import bot
 
@@ -56,20 +57,14 @@ class Command(StackCommand):
 
 def _confirm(service: Service, changes: list[Change], console: Console) -> None:
     """Show what will be deleted and have the prefix typed; raise CommandError if it isn't."""
-    if not sys.stdin.isatty():
-        raise CommandError(
-            f"Nothing was deleted: there is no terminal to ask on. `teardown --prefix {service} --plan` lists what "
-            "would be deleted; add --yes to delete it without being asked."
-        )
-    console.print(change_table(changes))
-    console.print("\n".join(teardown.stored(service)), markup=False)
-    try:
-        typed = console.input(f"Type {service} to delete all of this: ")
-    except EOFError:
-        console.print()
-        typed = ""
-    if typed != service.prefix:
-        raise CommandError("Nothing was deleted.")
+    if sys.stdin.isatty():
+        console.print(change_table(changes))
+        console.print("\n".join(teardown.stored(service)), markup=False)
+    instead = (
+        f"`teardown --prefix {service} --plan` lists what would be deleted; add --yes to delete it without being asked."
+    )
+    question = f"Type {service} to delete all of this: "
+    confirm(console, question, "Nothing was deleted", instead, typed=service.prefix)
 
 
 def _disconnect(service: Service, console: Console) -> None:

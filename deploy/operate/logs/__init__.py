@@ -1,1 +1,0 @@
-"""Read the roles' log lines, from CloudWatch Logs or from the folder of the local AWS."""

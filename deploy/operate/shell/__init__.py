@@ -1,1 +1,0 @@
-"""Open a shell where a role runs, and record who did."""
