@@ -28,6 +28,9 @@ AGAIN = [
 TOLD = Event("told", "w1", at=3)
 HALTED = Event("halted", "w1", at=1.5)
 HEARD = Event("deleted", "w1", "another", "h9", applied=False, at=6)
+THIRD = [replace(event, handle="h3", at=event.at + 10) for event in AGAIN]
+TWIN = [replace(RECEIVED, handle="h0"), replace(STARTED, handle="h0")]
+LOST = replace(SENT, fault="lost")
 WELL = [SENT, RECEIVED, STARTED, ENDED, DELETED]
 
 
@@ -55,6 +58,9 @@ def fault(what: str, **fields: Any) -> Event:
         ([SENT, RECEIVED, STARTED, Event("failed", "w1", "t", "h1", at=4), *AGAIN], {}),
         ([SENT, RECEIVED, STARTED, Event("killed", "w1", at=4), *AGAIN], {}),
         ([SENT, RECEIVED, STARTED, Event("killed", "w3", at=4), *AGAIN], {"doubled": ["t"]}),
+        # A lost answer had it sent twice, and both messages were with the worker that was killed.
+        ([SENT, LOST, RECEIVED, STARTED, *TWIN, Event("killed", "w1", at=4), *AGAIN, *THIRD], {}),
+        ([SENT, LOST, RECEIVED, STARTED, Event("killed", "w1", at=1), *AGAIN, *THIRD], {"doubled": ["t"]}),
         # It came to a worker that stood still; it came to one that had gone on.
         ([SENT, HALTED, RECEIVED, Event("went on", "w1", at=2.5), STARTED, ENDED, DELETED, *AGAIN], {}),
         ([SENT, HALTED, Event("went on", "w1", at=1.8), RECEIVED, STARTED, ENDED, DELETED, *AGAIN], {"doubled": ["t"]}),

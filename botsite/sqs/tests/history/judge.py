@@ -105,10 +105,10 @@ class History:
         place = bisect(times, at)
         return times[place] if place < len(times) else None
 
-    def _held_by(self, fault: Event) -> set[str]:
-        """Return the tasks whose messages a worker had received and not settled when it was killed or halted.
+    def _held_by(self, fault: Event) -> list[str]:
+        """Return the task of each message that a worker had received and not settled when it was killed or halted.
 
-        Those, too, that SQS sent to a worker that stood still.
+        Those, too, that SQS sent to a worker that stood still. A task is named twice of which it held two messages.
         """
         until = self._next(self._went_on[fault.who], fault.at) if fault.what == "halted" else fault.at
         settled = {
@@ -116,11 +116,11 @@ class History:
             for event in self._of["deleted"] + self._of["released"]
             if event.who == fault.who and event.at < fault.at and event.applied
         }
-        return {
+        return [
             event.key
             for event in self._of["received"]
             if event.who == fault.who and event.handle not in settled and (until is None or event.at <= until)
-        }
+        ]
 
     @cached_property
     def _went_on(self) -> dict[str, list[float]]:
