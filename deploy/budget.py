@@ -28,6 +28,7 @@ NOTIFICATIONS: tuple[dict[str, Any], ...] = tuple(
     }
     for kind, percent in (("ACTUAL", 80), ("FORECASTED", 100))
 )
+_GROSS = {"IncludeCredit": False, "IncludeRefund": False}
 WHEN = "at 80 % spent, and when the forecast for the month is above 100 %"
 
 
@@ -35,19 +36,21 @@ WHEN = "at 80 % spent, and when the forecast for the month is above 100 %"
 class MonthlyBudget:
     """A budget of a service, in US dollars a month.
 
-    `tagged`: it counts what carries the service's tag, else the whole account. `spent` and `forecast` are what AWS has
+    `tagged`: it counts what carries the service's tag, else the whole account. `gross`: it counts what credits pay,
+    too; net of them, a new account spends nothing until they are gone. `spent` and `forecast` are what AWS has
     counted this month, None if it doesn't know yet.
     """
 
     service: Service
     dollars: float
     tagged: bool
+    gross: bool = True
     spent: float | None = None
     forecast: float | None = None
 
     def __str__(self) -> str:
         counted = f"what carries the tag {TAG}={self.service}" if self.tagged else "the whole account"
-        return f"US$ {self.dollars:,.2f} a month for {counted}"
+        return f"US$ {self.dollars:,.2f} a month for {counted}{'' if self.gross else ', net of credits'}"
 
 
 def check_amount(wanted: float | None) -> None:
@@ -126,7 +129,7 @@ def _intended(service: Service, wanted: float | None, there: MonthlyBudget | Non
 
 
 def _same(one: MonthlyBudget, other: MonthlyBudget) -> bool:
-    return (one.dollars, one.tagged) == (other.dollars, other.tagged)
+    return (one.dollars, one.tagged, one.gross) == (other.dollars, other.tagged, other.gross)
 
 
 def _email(service: Service, given: Mapping[str, str]) -> str:
@@ -164,9 +167,9 @@ def find(service: Service) -> MonthlyBudget | None:
         )
     counted = found.get("CalculatedSpend", {})
     spent, forecast = (_amount(counted.get(which)) for which in ("ActualSpend", "ForecastedSpend"))
-    return MonthlyBudget(
-        service, _amount(found.get("BudgetLimit")) or 0.0, bool(found.get("CostFilters")), spent, forecast
-    )
+    limit, tagged = _amount(found.get("BudgetLimit")) or 0.0, bool(found.get("CostFilters"))
+    gross = found.get("CostTypes", {}).items() >= _GROSS.items()
+    return MonthlyBudget(service, limit, tagged, gross, spent, forecast)
 
 
 def remove(service: Service) -> bool:
@@ -210,7 +213,7 @@ def create(budget: MonthlyBudget, email: str) -> None:
 def _written(budget: MonthlyBudget) -> dict[str, Any]:
     filters = {"CostFilters": {"TagKeyValue": [f"user:{TAG}${budget.service}"]}} if budget.tagged else {}
     limit = {"Amount": f"{budget.dollars:.2f}", "Unit": "USD"}
-    kind = {"TimeUnit": "MONTHLY", "BudgetType": "COST"}
+    kind = {"TimeUnit": "MONTHLY", "BudgetType": "COST", "CostTypes": _GROSS}
     return {"BudgetName": name(budget.service), "BudgetLimit": limit, **kind, **filters}
 
 

@@ -43,7 +43,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Step:
+class RollbackStep:
     """A role that goes from an image to another one; `withdrawn` are those that it must not take by itself."""
 
     role: str
@@ -58,7 +58,7 @@ def images(service: Service, roles: Sequence[str]) -> list[Images]:
     return [Images(role, _started(service, role), found.get(role, ())) for role in roles]
 
 
-def steps(service: Service, roles: Sequence[str], version: str = "") -> list[Step]:
+def steps(service: Service, roles: Sequence[str], version: str = "") -> list[RollbackStep]:
     """Return what a rollback of these roles does; raise StackError if one of them has nothing to go to.
 
     Of several roles, those without such an image are left out.
@@ -70,7 +70,7 @@ def steps(service: Service, roles: Sequence[str], version: str = "") -> list[Ste
     return found
 
 
-def carry_out(service: Service, step: Step, who: str, report: Report = stacks.silent) -> None:
+def carry_out(service: Service, step: RollbackStep, who: str, report: Report = stacks.silent) -> None:
     """Remember the rollback, then have new machines start from the image; safe to run again."""
     ami.readmit(step.target)
     ami.withdraw(step.withdrawn, who)
@@ -94,8 +94,8 @@ def _started(service: Service, role: str) -> str:
     return service.stack(of.part).parameters.get(of.image_parameter, "")
 
 
-def _step(one: Images, running: Image, target: Image) -> Step:
-    return Step(one.role, running, target, tuple(one.newer(target)))
+def _step(one: Images, running: Image, target: Image) -> RollbackStep:
+    return RollbackStep(one.role, running, target, tuple(one.newer(target)))
 
 
 def _nothing(service: Service, one: Images, version: str) -> str:

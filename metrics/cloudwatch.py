@@ -15,6 +15,8 @@ from metrics.evaluation import Point
 # The metric comes every 30 s: three points in a row are missing. The alarm `metric-gap` of the stacks says the same.
 STALE_AFTER_SECONDS = 90.0
 _VISIBLE, _IN_FLIGHT = "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"
+# The newest of a group: what is under way says nothing yet.
+_ACTIVITIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,17 @@ def groups(*names: str) -> dict[str, Group]:
     """Return those of the groups that exist, by name."""
     answer = aws.client("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=list(names))
     return {group["AutoScalingGroupName"]: _group(group) for group in answer["AutoScalingGroups"]}
+
+
+def last_failure(group_name: str) -> str:
+    """Return why EC2 could not do what a group last asked of it, in AWS's words; empty if it could, or is at it."""
+    asked = {"AutoScalingGroupName": group_name, "MaxRecords": _ACTIVITIES}
+    for activity in aws.client("autoscaling").describe_scaling_activities(**asked)["Activities"]:
+        if activity["StatusCode"] == "Failed":
+            return str(activity.get("StatusMessage") or activity["Description"])
+        if activity["StatusCode"] == "Successful":
+            return ""
+    return ""
 
 
 def pool(group_name: str) -> tuple[Instance, ...]:

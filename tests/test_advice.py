@@ -12,6 +12,7 @@ from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
     InvalidRegionError,
+    MissingDependencyException,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
@@ -37,9 +38,34 @@ def test_missing_credentials_give_one_line_of_advice() -> None:
     assert "There are no AWS credentials here" in done.stderr
 
 
+def test_session_of_aws_login_is_looked_for(tmp_path: Path) -> None:
+    """Its provider needs a package that boto3 does not bring by itself."""
+    config = tmp_path / "config"
+    config.write_text(
+        "[default]\nlogin_session = arn:aws:sts::123456789012:assumed-role/Admin/ann\nregion = us-east-2\n"
+    )
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_CONFIG_FILE": str(config)}
+    command = [sys.executable, "manage.py", "provision", "--check"]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, "reauthenticate with 'aws login'" in done.stderr) == (1, True), done.stderr
+
+
 def refused(code: str) -> ClientError:
     """Return AWS's answer to credentials that it rejects."""
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "DescribeStacks")
+
+
+# What a service control policy's refusal says (IAM user guide, "Troubleshoot access denied error messages").
+CONFINED = ClientError(
+    {
+        "Error": {
+            "Code": "AccessDenied",
+            "Message": "User: arn:aws:sts::1:assumed-role/Admin/ann is not authorized to perform: "
+            "cloudformation:DescribeStacks on resource: * with an explicit deny in a service control policy",
+        }
+    },
+    "DescribeStacks",
+)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +78,11 @@ def refused(code: str) -> ClientError:
         (refused("UnrecognizedClientException"), "accept these credentials in us-nowhere-1.*has not enabled"),
         (refused("ExpiredToken"), "accept these credentials.*aws sso login"),
         (PartialCredentialsError(provider="env", cred_var="secret"), "no AWS credentials here.*aws sso login"),
+        (
+            MissingDependencyException(msg="Using the login credential provider requires it."),
+            "requires it.*local/install.py",
+        ),
+        (CONFINED, "cloudformation:DescribeStacks is refused.*nobody in this account.*aws configure get region"),
         (TokenRetrievalError(provider="sso", error_msg="expired"), "can't be retrieved: .*aws sso login"),
     ],
 )
@@ -77,6 +108,13 @@ def test_unreachable_endpoint_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("The maximum number of VPCs has been reached. (Service: Ec2, VpcLimitExceeded)", "Service Quotas"),
         ("Resource limit exceeded for Secrets", "Service Quotas"),
+        (str(CONFINED), "unset AWS_REGION"),
+        (
+            "Access denied when attempting to assume role arn:aws:iam::1:role/aws-service-role/"
+            "autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling. Validating load balancer configuration failed.",
+            "run this again in a minute",
+        ),
+        ("Instance became unhealthy while waiting: Client.InternalError: Client error on launch.", "get-ebs-default"),
         ("User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateRole on resource", "iam:CreateRole"),
         ("Template error: Fn::Select  cannot select nonexistent value at index 1", "two zones"),
         ("The image id '[ami-1]' does not exist", "bake_ami"),

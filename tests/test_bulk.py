@@ -204,7 +204,7 @@ def test_no_job_has_its_turn_twice(chat: int, fast: None) -> None:
 
 def test_refusals_are_counted_with_the_last_reason(chat: int, fast: None) -> None:
     def refuse(prediction_id: str) -> None:
-        raise operations.Refused("it makes no sense")
+        raise operations.NotAllowed("it makes no sense")
 
     Runner(_run(chat), refuse).work()
     assert (_found().done, _found().skipped, _found().last_skipped) == (0, 5, "it makes no sense")

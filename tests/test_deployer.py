@@ -26,7 +26,7 @@ from deploy.cfn import template
 from deploy.cfn.cloudformation import StackError
 from deploy.preflight import machines, rights
 from deploy.preflight.rights import Account
-from deploy.provision import Order
+from deploy.provision import Order, linked_roles
 from deploy.service import Service
 from metrics.health.findings import Finding, Health
 from tests.support import emulators, judged
@@ -57,11 +57,15 @@ NOT_HERE = {
     "ec2:DescribeInstanceTypeOfferings",
     "ec2:DescribeInstanceTypes",
     "ec2:DescribeLaunchTemplateVersions",
+    "ec2:GetEbsDefaultKmsKeyId",
     "freetier:GetAccountPlanState",
     "iam:SimulatePrincipalPolicy",
     "logs:FilterLogEvents",
     "servicequotas:GetServiceQuota",
 }
+
+# Without these a run goes on, and says so.
+NOT_INSISTED_ON = {"iam:CreateServiceLinkedRole"}
 
 
 def statements() -> list[dict[str, Any]]:
@@ -142,7 +146,7 @@ def test_policies_permit_nothing_unneeded(deployer: Deployer, done: dict[str, Do
     survivors = []
     for name, mutant in mutants({"Statement": statements()}):
         removed = name.rpartition(" ")[2]
-        if removed in WITH_OTHERS | NOT_HERE:
+        if removed in WITH_OTHERS | NOT_HERE | NOT_INSISTED_ON:
             continue
         permit(deployer, mutant["Statement"])
         for piece in sorted(PIECES, key=lambda piece: done[piece].rank(removed)):
@@ -216,7 +220,7 @@ def test_cloudformation_may_do_nothing_else() -> None:
 
 def test_exceptions_are_all_met() -> None:
     named = {action for statement in rights.statements(Service(PREFIX)) for action in statement["Action"]}
-    assert named >= WITH_OTHERS | NOT_HERE
+    assert named >= WITH_OTHERS | NOT_HERE | NOT_INSISTED_ON
 
 
 @pytest.mark.parametrize("path", sorted(rights.FOLDER.glob("*.json")), ids=lambda path: path.stem)
@@ -251,6 +255,13 @@ def test_missing_rights_are_named_before_anything_is_made(deployer: Deployer) ->
     )
     with pytest.raises(CommandError, match=r"Nothing was made\. Failed: rights\."):
         run_provision(PREFIX)
+
+
+def test_roles_of_aws_are_left_to_aws_by_who_may_not_make_them(deployer: Deployer) -> None:
+    permit(deployer, [one for one in statements() if one["Sid"] != "ServiceRoles"])
+    said: list[str] = []
+    linked_roles.make(said.append)
+    assert [one.partition(":CreateServiceLinkedRole")[0] for one in said] == ["these credentials lack iam"]
 
 
 def test_who_may_not_simulate_tries_to_read(deployer: Deployer) -> None:

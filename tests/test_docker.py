@@ -20,7 +20,7 @@ import botsite
 from botsite import aws, roles
 from deploy.docker import sbom
 from deploy.images import source, spec
-from deploy.images.spec import ImageSpec, Place
+from deploy.images.spec import BuilderPlace, ImageSpec
 from deploy.local.sample import SHAPES
 from detection.model import checksums, openvino
 from detection.model import weights as model_weights
@@ -65,7 +65,9 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     whole = tmp_path / "user-data.sh"
-    whole.write_text(spec.user_data(Place("subnet", "group", "arn", "bucket", "url"), ImageSpec("yolo5", "v1"), "x"))
+    whole.write_text(
+        spec.user_data(BuilderPlace("subnet", "group", "arn", "bucket", "url"), ImageSpec("yolo5", "v1"), "x")
+    )
     files = [str(containers.FOLDER / "run.sh"), str(whole)]
     found = subprocess.run([tool("shellcheck"), *files], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, ""), found.stderr

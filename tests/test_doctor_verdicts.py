@@ -141,6 +141,9 @@ def on_aws(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_machines_and_images_are_judged_on_aws_alone(on_aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert judged(machines.judge_capacity(group(1))) is Health.WARNING
     assert judged(machines.no_image("yolo5")) is Health.FAILED
+    refused = machines.judge_capacity(group(1), "Client.InternalError: Client error on launch.")
+    assert (judged(refused), "EC2 says: Client.InternalError" in refused.seen) == (Health.FAILED, True)
+    assert "get-ebs-default-kms-key-id" in str(refused.todo)
     monkeypatch.setattr(settings, "AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     assert {machines.judge_capacity(group(1)).state, machines.no_image("yolo5").state} == {Health.UNKNOWN}
 

@@ -1,7 +1,8 @@
 """What `provision` looks at before it makes anything, on answers that AWS itself gave."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qs
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,14 +12,15 @@ from botsite import aws
 from deploy.cfn import cloudformation
 from deploy.doctor.region import judge_quota
 from deploy.management import before
-from deploy.preflight import region
+from deploy.preflight import region, rights
 from deploy.provision import Order
 from deploy.service import Service
 from metrics.health.findings import Health
 from tests.support import emulators, recorded_aws
 from tests.support.recorded_aws import Answer, Cloud
 
-QUOTA, PLAN = "GetServiceQuota", "GetAccountPlanState"
+QUOTA, PLAN, SIMULATE = "GetServiceQuota", "GetAccountPlanState", "Action=SimulatePrincipalPolicy"
+DISK_KEY = "Action=GetEbsDefaultKmsKeyId"
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +35,10 @@ def cloud(local: tuple[str, str]) -> Cloud:
     """An account with a good quota, and somebody who may do everything."""
     answers = {
         # First, as it names the others.
-        "Action=SimulatePrincipalPolicy": recorded_aws.ALLOWED,
+        SIMULATE: recorded_aws.ALLOWED,
         QUOTA: recorded_aws.quota(32),
         PLAN: recorded_aws.PAID_PLAN,
+        DISK_KEY: recorded_aws.disk_key("alias/aws/ebs"),
         "free-tier-eligible": recorded_aws.ELIGIBLE,
         "GetCallerIdentity": recorded_aws.ALICE,
     }
@@ -69,13 +72,50 @@ def page(*arguments: str) -> dict[str, tuple[str, str]]:
 def test_good_account_passes_every_check(account: Cloud) -> None:
     states = {name: state for name, (state, _) in page().items()}
     assert states == {**dict.fromkeys(states, "ok"), "token": "warning"}
-    assert list(states) == ["account", "rights", "quota", "vpcs", "zones", "free-plan", "certificate", "token", "admin"]
+    assert list(states) == [
+        "account",
+        "rights",
+        "quota",
+        "vpcs",
+        "zones",
+        "free-plan",
+        "disk-key",
+        "certificate",
+        "token",
+        "admin",
+    ]
 
 
 def test_page_begins_with_account_and_region(account: Cloud) -> None:
     output = io.StringIO()
     call_command("provision", "--prefix", "new", "--check", stdout=output)
     assert output.getvalue().startswith("Account 123456789012, AWS in us-east-1, as ")
+
+
+def test_refusal_by_iam_fails(account: Cloud) -> None:
+    account.answers[SIMULATE] = recorded_aws.refused(organization=False)
+    assert page()["rights"] == ("failed", f"these credentials may not s3:PutObject-> {rights._TODO}")
+
+
+def test_refusal_by_the_organization_is_unknown_and_stops_nobody(account: Cloud) -> None:
+    account.answers[SIMULATE] = recorded_aws.refused(organization=True)
+    state, text = page()["rights"]
+    assert (state, "organization's policies refuse s3:PutObject, but perhaps only in" in text) == ("unknown", True)
+    assert before.ready(nobody(), Order(Service("new"))).service == Service("new")
+
+
+def test_simulation_knows_region_and_caller(account: Cloud) -> None:
+    page()
+    asked = [parse_qs(one) for one in account.asked if SIMULATE in one]
+    expected = {"aws:RequestedRegion": "us-east-1", "aws:PrincipalArn": "arn:aws:iam::123456789012:user/Alice"}
+    assert asked
+    assert [one for one in asked if not expected.items() <= circumstances(one).items()] == []
+
+
+def circumstances(asked: Mapping[str, list[str]]) -> dict[str, str]:
+    """Return the first value of each key of a simulation's context."""
+    names = {key: value[0] for key, value in asked.items() if key.endswith("ContextKeyName")}
+    return {name: asked[f"{key.removesuffix('Name')}Values.member.1"][0] for key, name in names.items()}
 
 
 def test_new_accounts_quota_is_too_small_for_the_first_photo(account: Cloud) -> None:
@@ -135,8 +175,17 @@ def test_account_without_free_plan_bakes_as_usual(account: Cloud, answer: Answer
 def test_free_plan_bakes_on_eligible_type(account: Cloud) -> None:
     account.answers[PLAN] = recorded_aws.FREE_PLAN
     found = page()
-    assert (found["free-plan"][0], "c7i-flex.large bakes" in found["free-plan"][1]) == ("ok", True)
+    state, text = found["free-plan"]
+    assert (state, "c7i-flex.large bakes. US$ 100 of credit: about" in text) == ("warning", True)
+    assert "days of this service without photos; then AWS closes the account" in text
     assert before.ready(nobody(), Order(Service("new"))).bake_type == "c7i-flex.large"
+
+
+def test_key_of_the_account_for_disks_is_pointed_out(account: Cloud) -> None:
+    own = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    account.answers[DISK_KEY] = recorded_aws.disk_key(own)
+    state, text = page()["disk-key"]
+    assert (state, own in text, "key-policy-requirements-EBS-encryption" in text) == ("warning", True, True)
 
 
 def test_free_plan_refuses_explicit_type(account: Cloud) -> None:

@@ -8,7 +8,7 @@ import pytest
 import urllib3
 
 from botsite import aws
-from deploy.local.target_health import Health, HealthChecks, State, Target
+from deploy.local.target_health import Health, HealthChecks, Target, TargetState
 from tests.support import emulators
 from tests.support.processes import PATIENCE_SECONDS, wait_until
 
@@ -114,7 +114,7 @@ def test_failing_site_gets_no_requests_until_it_recovers(
     sites[1].status = 503
     wait_until(lambda: registered(checks) == {"127.0.0.1"})
     assert reached(endpoint) == {"127.0.0.1"}
-    assert checks.state(sites[1].target) is State.UNHEALTHY
+    assert checks.state(sites[1].target) is TargetState.UNHEALTHY
     sites[1].status = 200
     wait_until(lambda: registered(checks) == {"127.0.0.1", "127.0.0.2"})
 

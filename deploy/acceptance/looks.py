@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from botsite import aws, counters, roles
 from deploy.acceptance.photos import Rehearsal
@@ -12,8 +13,9 @@ from deploy.doctor import checks
 from deploy.operate.cost import estimate
 from deploy.operate.log_lines import WantedLines
 from deploy.operate.logs import roles_logs
+from deploy.service import Service
 from metrics import cloudwatch, service
-from metrics.health.findings import Health, NotKnownHere
+from metrics.health.findings import Finding, Health, NotKnownHere
 from metrics.service import MetricFailed
 
 _FREE = re.compile(r"^(?P<what>Mem|Swap):\s+(?P<total>\d+)\s+(?P<used>\d+)", re.MULTILINE)
@@ -80,12 +82,19 @@ def doctor(run: Rehearsal) -> Iterator[Measure]:
     """Run every check."""
     # Without a bot nobody has given Telegram a webhook.
     names = [name for name in checks.CHECKS if run.options.bot or name not in ("token", "webhook")]
-    found = checks.run(run.service, names, timeout_seconds=_PATIENCE_SECONDS)
+    found = _checked(run.service, names)
     for state, count in Counter(one.state for one in found).items():
         which = [one.name for one in found if one.state is state]
         yield Measure(state, count, "checks", "" if state is Health.OK else ", ".join(which))
     if failed := [f"{one.name}: {one.seen}" for one in found if one.state is Health.FAILED]:
         raise StepFailed("; ".join(failed))
+
+
+def _checked(service: Service, names: Sequence[str]) -> Collection[Finding[Any]]:
+    """Run the checks, and once more those that failed: asked all at once, AWS may have been slow to answer."""
+    found = {one.name: one for one in checks.run(service, names, timeout_seconds=_PATIENCE_SECONDS)}
+    failed = [name for name, one in found.items() if one.state is Health.FAILED]
+    return (found | {one.name: one for one in checks.run(service, failed, timeout_seconds=_PATIENCE_SECONDS)}).values()
 
 
 def logs(run: Rehearsal) -> Iterator[Measure]:

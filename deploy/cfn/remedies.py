@@ -8,6 +8,7 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     HTTPClientError,
     InvalidRegionError,
+    MissingDependencyException,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
@@ -20,14 +21,21 @@ from django.conf import settings
 
 from botsite import aws
 
+_BY_ORGANIZATION = re.compile(r"explicit deny in an? (service|resource) control policy")
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "NotAuthorized")
 _REJECTED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException")
 _LOG_IN = (
-    "Log in (`aws sso login`, `aws configure`, AWS_PROFILE, or the role of the machine), check with "
+    "Log in (`aws login`, `aws sso login`, `aws configure`, AWS_PROFILE, or the role of the machine), check with "
     "`aws sts get-caller-identity`, and run the command again."
 )
 # How to get what AWS refuses to a new account.
 _SUPPORT = "open a case with AWS Support (https://console.aws.amazon.com/support, account and billing, free)"
+# Nobody in the account can allow what these policies refuse.
+ORGANIZATION = (
+    "A policy of your organization, or of AWS's sign-up plan, refuses it: nobody in this account can allow it. Most of "
+    "them are about regions: use that of your profile (`aws configure get region`; unset AWS_REGION). Else ask whoever "
+    "administers the organization, or if AWS confines the account, choose the advanced features in AWS Settings."
+)
 _ADVICE = (
     (
         r"PendingVerification",
@@ -63,6 +71,20 @@ _ADVICE = (
         r"LimitExceeded|limit exceeded|quota|maximum number of|TooMany\w+|VpcLimit|vcpu limit",
         "The account has used up a quota in this region: raise it in the Service Quotas console, or delete what you "
         "don't need.",
+    ),
+    (
+        _BY_ORGANIZATION.pattern,
+        ORGANIZATION,
+    ),
+    (
+        r"AWSServiceRoleFor(AutoScaling|ElasticLoadBalancing)",
+        "AWS has only just made this role, and not everywhere yet: run this again in a minute.",
+    ),
+    (
+        r"Client\.InternalError|InvalidKMSKey|KMSKeyNotAccessible|Client\.InvalidKMSKey",
+        "EC2 can't use the key of the machine's disk. If this account encrypts disks with a key of its own "
+        "(`aws ec2 get-ebs-default-kms-key-id`), that key's policy has to let AWSServiceRoleForAutoScaling use it: "
+        "https://docs.aws.amazon.com/autoscaling/ec2/userguide/key-policy-requirements-EBS-encryption.html",
     ),
     (
         r"not authorized to perform: ?(?P<action>[\w-]+:\w+)",
@@ -118,6 +140,8 @@ def explain(error: ClientError | BotoCoreError) -> str:
     """Return what went wrong and what to do about it."""
     if isinstance(error, ClientError):
         return _refusal(error)
+    if isinstance(error, MissingDependencyException):
+        return f"{error} Or run `python3 deploy/local/install.py`, which brings it."
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return f"There are no AWS credentials here ({error}). {_LOG_IN}"
     if isinstance(error, ProfileNotFound):
@@ -138,7 +162,10 @@ def explain(error: ClientError | BotoCoreError) -> str:
 
 def _refusal(error: ClientError) -> str:
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
-    if action := denied_action(error):
+    action = denied_action(error)
+    if action and (by_organization := _BY_ORGANIZATION.search(message)):
+        return f"{action} is refused ({by_organization[0]}). {ORGANIZATION} AWS: {message}"
+    if action:
         return f"These credentials lack the permission {action}: grant it, or use other credentials. AWS: {message}"
     if code in _REJECTED:
         return (

@@ -6,6 +6,7 @@ from typing import Any
 
 from botsite import aws, roles
 from botsite.roles import POLYBOT, Role
+from deploy.cfn import remedies
 from deploy.images import ami, rollout
 from deploy.images.ami import Image
 from deploy.service import Service
@@ -19,21 +20,28 @@ _RECENT_DAYS = 30
 
 def compare_capacity(service: Service) -> Finding[Any]:
     """Compare the desired and the healthy instances of each group."""
-    return worst([judge_capacity(_group(rollout.group(service, role))) for role in roles.ROLES])
+    return worst([_compare_group(_group(rollout.group(service, role))) for role in roles.ROLES])
 
 
-def judge_capacity(group: Group) -> Finding[Any]:
-    """Judge one group."""
+def _compare_group(group: Group) -> Finding[Any]:
+    short = group.in_service < group.desired
+    return judge_capacity(group, cloudwatch.last_failure(group.name) if short else "")
+
+
+def judge_capacity(group: Group, why: str = "") -> Finding[Any]:
+    """Judge one group, which EC2 did not give a machine because of `why`."""
     healthy = sum(one.state == "InService" and one.healthy for one in group.instances)
     seen = f"{group.name} wants {group.desired} instances and has {healthy} in service"
     if group.suspended:
         resume = f"aws autoscaling resume-processes --auto-scaling-group-name {group.name}"
         return failed(f"{group.name} has suspended processes: {', '.join(group.suspended)}", f"Run: {resume}")
-    return ok(seen) if healthy >= group.desired else _too_few(group.name, seen)
+    return ok(seen) if healthy >= group.desired else _too_few(group.name, seen, why)
 
 
 @only_on_aws("machines: what runs here is not in its groups")
-def _too_few(group: str, seen: str) -> Finding[Any]:
+def _too_few(group: str, seen: str, why: str) -> Finding[Any]:
+    if why:
+        return failed(f"{seen}: EC2 says: {why}", remedies.advice(why).strip() or "Repair what EC2 names.")
     tells = f"aws autoscaling describe-scaling-activities --auto-scaling-group-name {group}"
     return warning(seen, f"A new instance takes some minutes. If this persists, {tells} tells why EC2 launches none.")
 

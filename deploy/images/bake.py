@@ -14,7 +14,7 @@ from botsite.roles import YOLO5
 from deploy import interrupts
 from deploy.images import ami, builder, source
 from deploy.images.ami import Image
-from deploy.images.spec import ImageSpec, Place
+from deploy.images.spec import BuilderPlace, ImageSpec
 from deploy.patience import Say
 from deploy.service import Service
 
@@ -22,7 +22,7 @@ from deploy.service import Service
 _LISTED = "sbom.json"
 
 
-def bake(service: Service, where: Place, spec: ImageSpec, say: Say, weights: Path | None = None) -> Image:
+def bake(service: Service, where: BuilderPlace, spec: ImageSpec, say: Say, weights: Path | None = None) -> Image:
     """Bake the AMI of a role: launch a builder, wait until its container is healthy, stop it, make an image of it.
 
     The builder is always terminated, even on failure, and its files are deleted.

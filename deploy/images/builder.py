@@ -8,7 +8,7 @@ from botsite import aws, roles
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.images.ami import POLL_SECONDS
-from deploy.images.spec import LIFETIME_MINUTES, ImageSpec, Place, user_data
+from deploy.images.spec import LIFETIME_MINUTES, BuilderPlace, ImageSpec, user_data
 from deploy.patience import Say
 from deploy.service import Service
 
@@ -23,7 +23,7 @@ def base_image() -> str:
     return str(aws.client("ssm").get_parameter(Name=_BASE_IMAGE)["Parameter"]["Value"])
 
 
-def launch(service: Service, where: Place, spec: ImageSpec, folder: str) -> str:
+def launch(service: Service, where: BuilderPlace, spec: ImageSpec, folder: str) -> str:
     """Launch a builder whose source is in `folder` of the bucket; return its instance id."""
     container = roles.named(spec.role).container
     image = aws.client("ec2").describe_images(ImageIds=[base_image()])["Images"][0]
@@ -54,7 +54,7 @@ def launch(service: Service, where: Place, spec: ImageSpec, folder: str) -> str:
     return str(launched["Instances"][0]["InstanceId"])
 
 
-def follow(instance_id: str, where: Place, folder: str, say: Say) -> None:
+def follow(instance_id: str, where: BuilderPlace, folder: str, say: Say) -> None:
     """Wait until the builder is ready, reporting its steps; raise StackError with its last log lines if it fails."""
     deadline = time.monotonic() + LIFETIME_MINUTES * 60
     told = ""

@@ -15,7 +15,7 @@ LIFETIME_MINUTES = 60
 
 
 @dataclass(frozen=True)
-class Place:
+class BuilderPlace:
     """Where builders run, and the bucket they report through."""
 
     subnet: str
@@ -45,10 +45,10 @@ class ImageSpec:
         return self.instance_type or ("t3.micro" if self.image else "t3.medium")
 
 
-def place(service: Service) -> Place:
+def place(service: Service) -> BuilderPlace:
     """Return where the service's builders run; raise StackError if a stack isn't deployed."""
     network, storage, bake = (service.stack(part).outputs for part in ("network", "storage", "bake"))
-    return Place(
+    return BuilderPlace(
         subnet=network["SubnetAId"],
         security_group=network["WorkersSecurityGroupId"],
         profile=bake["BakeProfileArn"],
@@ -57,7 +57,7 @@ def place(service: Service) -> Place:
     )
 
 
-def user_data(where: Place, spec: ImageSpec, folder: str) -> str:
+def user_data(where: BuilderPlace, spec: ImageSpec, folder: str) -> str:
     """Return the script that the builder runs when it boots: its variables, then deploy/docker/bake.sh."""
     container = roles.named(spec.role).container
     variables = {

@@ -127,7 +127,7 @@ def _update(chat_id: int, message_id: int, sizes: Sizes, bot_id: int) -> dict[st
 
 
 @dataclass
-class Webhook:
+class WebhookClient:
     """Connections to the webhook, on which photos are sent as Telegram sends them."""
 
     url: str

@@ -23,7 +23,7 @@ from deploy.loadtest.gauges import Gauges, Known
 from deploy.loadtest.plan import LoadOptions, LoadTestError
 from deploy.loadtest.report import LoadReport
 from deploy.loadtest.screen import Screen
-from deploy.loadtest.send import Sizes, Webhook
+from deploy.loadtest.send import Sizes, WebhookClient
 from deploy.patience import Say
 from deploy.service import Service
 from detection.record import queries
@@ -157,7 +157,7 @@ def _check_group(watched: Gauges) -> None:
         raise LoadTestError(f"--until-scaled-in has no group to watch. {reason}")
 
 
-async def _reach(prefix: str) -> Webhook:
+async def _reach(prefix: str) -> WebhookClient:
     """Return the webhook that Telegram calls, once that accepts our secret. Raise LoadTestError."""
     try:
         info = await api.webhook()
@@ -166,7 +166,7 @@ async def _reach(prefix: str) -> Webhook:
     if not info.url:
         raise LoadTestError("Telegram has no webhook for this bot: run `python manage.py set_webhook` first.")
     tls = await asyncio.to_thread(_certificate, prefix) if info.has_custom_certificate else True
-    webhook = Webhook(info.url, settings.TELEGRAM_WEBHOOK_SECRET, tls)
+    webhook = WebhookClient(info.url, settings.TELEGRAM_WEBHOOK_SECRET, tls)
     try:
         await _probe(webhook)
     except LoadTestError:
@@ -187,7 +187,7 @@ def _certificate(prefix: str) -> ssl.SSLContext:
     )
 
 
-async def _probe(webhook: Webhook) -> None:
+async def _probe(webhook: WebhookClient) -> None:
     try:
         status = await webhook.probe()
     except httpx.TransportError as error:

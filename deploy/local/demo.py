@@ -45,7 +45,7 @@ _NEEDED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SampleAnswer:
     """The answer to the sample photo."""
 
     prediction_id: str
@@ -54,7 +54,7 @@ class Answer:
     text: str
 
 
-def run(once: bool, folder: Path, warm_machines: int = 0) -> Answer | None:
+def run(once: bool, folder: Path, warm_machines: int = 0) -> SampleAnswer | None:
     """Start everything, answer the sample photo and, unless `once`, keep running until told to stop.
 
     Of the workers, `warm_machines` are kept in a warm pool. Return None if it was told to stop before the photo was
@@ -85,7 +85,7 @@ def run(once: bool, folder: Path, warm_machines: int = 0) -> Answer | None:
     return answer
 
 
-def _answer(stack: ScaledStack, photo: bytes, folder: Path) -> Answer:
+def _answer(stack: ScaledStack, photo: bytes, folder: Path) -> SampleAnswer:
     stack.adopt("PREDICTIONS_TABLE")
     user = TelegramUser(stack.telegram_url, CHAT_ID)
     started = time.monotonic()
@@ -98,7 +98,9 @@ def _answer(stack: ScaledStack, photo: bytes, folder: Path) -> Answer:
         picture.write_bytes(user.download(reply))
     prediction = predictions.find(queries.latest_of_chat(CHAT_ID)[0])
     assert prediction is not None
-    return Answer(prediction.prediction_id, len(prediction.detections), seconds, reply.caption or reply.text or "")
+    return SampleAnswer(
+        prediction.prediction_id, len(prediction.detections), seconds, reply.caption or reply.text or ""
+    )
 
 
 def _reply(stack: ScaledStack, user: TelegramUser, message_id: int) -> Message:
@@ -113,7 +115,7 @@ def _reply(stack: ScaledStack, user: TelegramUser, message_id: int) -> Message:
     return reply
 
 
-def _addresses(stack: LocalStack, folder: Path, answer: Answer, environment: Path) -> Panel:
+def _addresses(stack: LocalStack, folder: Path, answer: SampleAnswer, environment: Path) -> Panel:
     table = Table(show_header=False, box=None)
     # The sentence below it is for people who do not see the picture.
     counts = answer.text.partition("\n")[0]

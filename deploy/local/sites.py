@@ -5,7 +5,7 @@ from itertools import count
 
 from deploy.local.autoscaling.instances import Instance, Role
 from deploy.local.processes import Child, free_port
-from deploy.local.target_health import HealthChecks, State, Target
+from deploy.local.target_health import HealthChecks, Target, TargetState
 
 
 class Sites:
@@ -18,7 +18,7 @@ class Sites:
     @property
     def role(self) -> Role:
         """Return what the instances of the web group run."""
-        return Role("polybot", self._begin, self._is(State.HEALTHY), self._is(State.UNHEALTHY), self._leave)
+        return Role("polybot", self._begin, self._is(TargetState.HEALTHY), self._is(TargetState.UNHEALTHY), self._leave)
 
     def _begin(self, instance: Instance) -> Child:
         target = self._targets.get(instance.instance_id) or self._place(instance)
@@ -33,7 +33,7 @@ class Sites:
         host = next(host for host in (f"127.0.0.{number}" for number in count(1)) if host not in taken)
         return Target(instance.name, host, free_port(host))
 
-    def _is(self, state: State) -> Callable[[Instance], bool]:
+    def _is(self, state: TargetState) -> Callable[[Instance], bool]:
         def found(instance: Instance) -> bool:
             return self._health.state(self._targets[instance.instance_id]) is state
 

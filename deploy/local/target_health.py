@@ -18,7 +18,7 @@ from deploy.local.notice import Notice, Report
 _AT_ONCE = 8
 
 
-class State(StrEnum):
+class TargetState(StrEnum):
     """The health of a target, in Elastic Load Balancing's words."""
 
     INITIAL = "initial"
@@ -32,18 +32,18 @@ class Health:
 
     healthy_threshold: int
     unhealthy_threshold: int
-    state: State = State.INITIAL
+    state: TargetState = TargetState.INITIAL
     _streak: int = 0
 
     def saw(self, well: bool) -> bool:
         """Record a check; return whether the state changed. A new target stays initial until its first good check."""
-        if self.state is State.INITIAL:
+        if self.state is TargetState.INITIAL:
             changed = well
         else:
-            self._streak = 0 if well == (self.state is State.HEALTHY) else self._streak + 1
+            self._streak = 0 if well == (self.state is TargetState.HEALTHY) else self._streak + 1
             changed = self._streak == (self.healthy_threshold if well else self.unhealthy_threshold)
         if changed:
-            self.state, self._streak = State.HEALTHY if well else State.UNHEALTHY, 0
+            self.state, self._streak = TargetState.HEALTHY if well else TargetState.UNHEALTHY, 0
         return changed
 
 
@@ -82,10 +82,10 @@ class HealthChecks(threading.Thread):
         self._health.pop(target, None)
         self._register()
 
-    def state(self, target: Target) -> State:
+    def state(self, target: Target) -> TargetState:
         """Return a target's health."""
         health = self._health.get(target)
-        return health.state if health else State.INITIAL
+        return health.state if health else TargetState.INITIAL
 
     def run(self) -> None:
         """Check until stopped."""
@@ -119,7 +119,7 @@ class HealthChecks(threading.Thread):
     def _register(self) -> None:
         """Register exactly the healthy targets, even if somebody changed that."""
         with self._lock:
-            wanted = {(one.host, one.port) for one in list(self._health) if self.state(one) is State.HEALTHY}
+            wanted = {(one.host, one.port) for one in list(self._health) if self.state(one) is TargetState.HEALTHY}
             try:
                 self._set(wanted)
             except (ClientError, BotoCoreError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 from botsite import aws, roles
 from botsite.roles import Role
 from deploy import background, rollback
-from deploy.cfn import hold
+from deploy.cfn import hold, remedies
 from deploy.cfn.hold import Hold
 from deploy.doctor.failures import not_known
 from deploy.images import ami
@@ -44,6 +44,8 @@ def read_machines(service: Service) -> Finding[Any]:
         "images": lambda: known(_images(service)),
         "holds": lambda: known({role.name: hold.read(role.group(service)) for role in roles.ROLES if not role.always}),
     }
+    if short := [name for name, group in groups.items() if group.in_service < group.desired]:
+        asked["failures"] = lambda: known({name: cloudwatch.last_failure(name) for name in short})
     facts = background.gather(asked, _FACTS_SECONDS, not_known)
     return list_machines({role: groups.get(role.group(service)) for role in roles.ROLES}, facts, datetime.now(UTC))
 
@@ -56,6 +58,7 @@ def list_machines(
     lines: list[Finding[Any]] = []
     baked: Mapping[str, tuple[str, str]] = facts["images"].data or {}
     holds: Mapping[str, Hold | None] = facts["holds"].data or {}
+    failures: Mapping[str, str] = (facts["failures"].data or {}) if "failures" in facts else {}
     for role, group in groups.items():
         machines = [_machine(one, facts["machines"].data or {}, now) for one in group.instances] if group else []
         newest, rolled_back = baked.get(role.name, ("", ""))
@@ -66,6 +69,8 @@ def list_machines(
             | ({"held": asdict(held)} if held else {})
         )
         lines += _lines(role, group, machines, newest)
+        if group and (why := failures.get(group.name)):
+            lines.append(failed(f"  EC2 says: {why}{remedies.advice(why)}"))
         lines += [warning(f"  {note}") for note in (rolled_back, held) if note]
     reasons = {name: one.seen for name, one in facts.items() if not one.known and any(groups.values())}
     lines += [unknown(f"  their {_CALLED[name]}: {reason}") for name, reason in reasons.items()]
@@ -73,7 +78,12 @@ def list_machines(
     return replace(first, data=data | ({"not_known": reasons} if reasons else {})).with_more(*more)
 
 
-_CALLED = {"machines": "age and image", "images": "newest images", "holds": "minimum by hand"}
+_CALLED = {
+    "machines": "age and image",
+    "images": "newest images",
+    "holds": "minimum by hand",
+    "failures": "last failure",
+}
 
 
 def _described(ids: Sequence[str]) -> dict[str, dict[str, Any]]:

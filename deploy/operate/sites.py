@@ -59,11 +59,13 @@ def _wanted(service: Service) -> int:
 
 def _failure(service: Service, seen: str) -> str:
     lines = "\n".join(f"  {one}" for one in _last_lines(service))
+    why = cloudwatch.last_failure(service.output("web", "PolybotGroupName"))
+    launches = f"EC2 says: {why}{remedies.advice(why)} " if why else ""
     return (
-        f"Everything is deployed, but the sites are not healthy after {SECONDS // 60} minutes: {seen}. The webhook is "
-        f"left as it is. What they logged last:\n{lines}\nFix the cause, then run this again. `python manage.py logs "
-        f"polybot --prefix {service} --since 30m` shows more, `python manage.py doctor --prefix {service}` checks the "
-        "rest."
+        f"Everything is deployed, but the sites are not healthy after {SECONDS // 60} minutes: {seen}. {launches}"
+        f"The webhook is left as it is. What they logged last:\n{lines}\nFix the cause, then run this again. "
+        f"`python manage.py logs polybot --prefix {service} --since 30m` shows more, `python manage.py doctor --prefix "
+        f"{service}` checks the rest."
     )
 
 

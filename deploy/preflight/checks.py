@@ -88,6 +88,7 @@ CHECKS: Mapping[str, Check] = {
     "vpcs": region.count_vpcs,
     "zones": region.compare_zones,
     "free-plan": machines.read_plan,
+    "disk-key": machines.read_disk_key,
     "certificate": _find_certificate,
     "token": _find_token,
     "admin": _judge_admin,

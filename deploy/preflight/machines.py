@@ -11,10 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite import aws, roles
 from botsite.roles import YOLO5
-from deploy import stacks
+from deploy import costs, stacks
+from deploy.account_plan import BILLING, account_plan
 from deploy.images.spec import ImageSpec
 from deploy.provision import Order
-from metrics.health.findings import Finding, failed, ok, only_on_aws
+from metrics.health.findings import Finding, failed, ok, only_on_aws, warning
 
 # These bake where t3.medium may not, with as much memory or more.
 _BAKERS = ("c7i-flex.large", "m7i-flex.large")
@@ -48,7 +49,7 @@ def _baker(order: Order) -> str:
     """Return the builder's type: the one that is asked for, the usual one, or one that the Free Plan has."""
     usual = order.bake_type or ImageSpec(YOLO5.short, "").machine
     try:
-        if order.bake_type or not _limited():
+        if order.bake_type or not ((plan := account_plan()) and plan.free):
             return usual
         eligible = _eligible()
     except (ClientError, BotoCoreError):
@@ -56,36 +57,44 @@ def _baker(order: Order) -> str:
     return next((one for one in (usual, *_BAKERS) if one in eligible), usual)
 
 
+@only_on_aws("key of new disks")
+def read_disk_key(order: Order, wanted: WantedMachines) -> Finding[Any]:
+    """Check that Auto Scaling may use the key with which the account encrypts new disks."""
+    key = aws.client("ec2").get_ebs_default_kms_key_id()["KmsKeyId"]
+    if key.endswith("alias/aws/ebs"):
+        return ok("new disks are encrypted with AWS's own key")
+    return warning(
+        f"new disks are encrypted with {key}; unless its policy lets AWSServiceRoleForAutoScaling use it, no machine "
+        "starts, although images are baked",
+        "Add the two statements of https://docs.aws.amazon.com/autoscaling/ec2/userguide/"
+        "key-policy-requirements-EBS-encryption.html to the key's policy.",
+    )
+
+
 @only_on_aws("plan of the account")
 def read_plan(order: Order, wanted: WantedMachines) -> Finding[Any]:
     """Check that the account may run the instance types."""
-    if not _limited():
+    plan = account_plan()
+    if plan is None or not plan.free:
         return ok("the account is not on the Free Plan")
     known = sorted(_eligible())
     if refused := [one for one in wanted.every_type if one not in known]:
         return _refused(refused, known)
-    seen = (
-        f"the account is on the Free Plan, which runs these types; {wanted.baker} bakes. Its credits pay for the rest"
-    )
-    return ok(seen)
+    seen = f"the account is on the Free Plan, which runs these types; {wanted.baker} bakes. {plan.told(_month(order))}"
+    return warning(seen, f"Upgrade it in time: {BILLING}")
 
 
 def _refused(types: Collection[str], eligible: Collection[str]) -> Finding[Any]:
     return failed(
         f"the account is on the Free Plan, which refuses {', '.join(types)}",
         f"Take {', '.join(eligible) or 'another account'}: --bake-type for the builder, --parameter WorkerType=, "
-        "WebType= or MetricsType= for machines. Or upgrade the plan: https://console.aws.amazon.com/billing",
+        f"WebType= or MetricsType= for machines. Or upgrade the plan: {BILLING}",
     )
 
 
-@aws.real_only(otherwise=False)
-def _limited() -> bool:
-    client = aws.client("freetier")
-    try:
-        state = client.get_account_plan_state()
-    except client.exceptions.ResourceNotFoundException:
-        return False  # Accounts from before July 2025 have no plan.
-    return bool(state["accountPlanType"] == "FREE")
+def _month(order: Order) -> float:
+    planned = stacks.planned(order.service, order.values)
+    return sum(one.dollars for one in costs.idle_month([costs.resources(*one) for one in planned]))
 
 
 def _eligible() -> list[str]:

@@ -87,13 +87,15 @@ def simulate_rights(order: Order, wanted: WantedMachines) -> Finding[Any]:
     if who.root:
         return _rights_of_owner()
     try:
-        refused = sorted({one for statement in statements(order.service) for one in _refused(statement, who)})
+        found = [one for statement in statements(order.service) for one in _refusals(statement, who)]
     except ClientError as error:
         if not (lacked := remedies.denied_action(error)):
             raise
         return _by_reading(lacked)
-    if refused:
+    if refused := sorted({action for action, by_organization in found if not by_organization}):
         return failed(f"these credentials may not {_some(refused)}", _TODO)
+    if found:
+        return _refused_by_organization(sorted({action for action, _ in found}))
     return ok("IAM says that these credentials may do all that is needed")
 
 
@@ -102,8 +104,18 @@ def _rights_of_owner() -> Finding[Any]:
     return ok("the root user may do everything")
 
 
-def _refused(statement: Statement, who: Account) -> Iterator[str]:
-    """Yield the actions of a statement that IAM would refuse."""
+def _refused_by_organization(actions: list[str]) -> Finding[Any]:
+    """Say that a policy of the organization is in the way, if only in the simulation: it judges no other conditions."""
+    return unknown(
+        f"your organization's policies refuse {_some(actions)}, but perhaps only in this simulation: it knows the "
+        f"region ({settings.AWS_REGION}), but not everything that they may ask for",
+        "Go on: what is refused stops `provision`, and it continues later. If it is, ask who administers the "
+        "organization; nobody in this account can allow it.",
+    )
+
+
+def _refusals(statement: Statement, who: Account) -> Iterator[tuple[str, bool]]:
+    """Yield the actions of a statement that would be refused, and whether only the organization's policies do so."""
     pages = (
         aws.client("iam")
         .get_paginator("simulate_principal_policy")
@@ -112,13 +124,14 @@ def _refused(statement: Statement, who: Account) -> Iterator[str]:
             # The simulation takes no patterns.
             ActionNames=[one for one in statement["Action"] if "*" not in one],
             ResourceArns=[_instance(one, who) for one in statement["Resource"]],
-            ContextEntries=_context(statement),
+            ContextEntries=[*_context(statement), *_circumstances(who)],
         )
     )
     for page in pages:
         for result in page["EvaluationResults"]:
             if result["EvalDecision"] != "allowed":
-                yield str(result["EvalActionName"])
+                organization = result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
+                yield str(result["EvalActionName"]), not organization
 
 
 def _source(who: Account) -> str:
@@ -135,6 +148,14 @@ def _instance(pattern: str, who: Account) -> str:
     parts = pattern.split(":", 5)
     region, owner = (parts[3] and settings.AWS_REGION), (parts[4] and who.id)
     return ":".join([*parts[:3], region, owner, parts[5].replace("*", "x")])
+
+
+def _circumstances(who: Account) -> list[dict[str, Any]]:
+    """Return what is true of every call, and what organizations' policies ask for most."""
+    true = {"aws:RequestedRegion": settings.AWS_REGION, "aws:PrincipalArn": who.arn}
+    return [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"} for key, value in true.items()
+    ]
 
 
 def _context(statement: Statement) -> list[dict[str, Any]]:

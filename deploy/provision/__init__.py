@@ -14,7 +14,7 @@ from deploy.cfn.cloudformation import Change, Report
 from deploy.cfn.template import Template
 from deploy.images import latest, rollout
 from deploy.patience import Say, looks
-from deploy.provision import options, target
+from deploy.provision import linked_roles, options, target
 from deploy.service import Service
 from metrics import cloudwatch
 from metrics.backlog import BACKLOG
@@ -97,6 +97,8 @@ def deploy(
     options.check(service, values or {})
     values = {**target.steps(service, values or {}), **(values or {})}
     done: dict[str, str] = {}
+    if service.find("web") is None:
+        linked_roles.make(say)
     if baked := _to_bake(service, values, rebake, weights):
         done = stacks.provision(service, values, report, parts=stacks.BEFORE_ROLES)
         for role, why in baked.items():

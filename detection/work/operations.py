@@ -1,4 +1,4 @@
-"""Do to a job what an operator asks for. Each function raises Refused, with the reason, if that makes no sense."""
+"""Do to a job what an operator asks for. Each function raises NotAllowed, with the reason, if that makes no sense."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from detection.work import callback, jobs
 APOLOGY_LENGTH = 500
 
 
-class Refused(Exception):
+class NotAllowed(Exception):
     """The job's state does not allow this; the text says why, and what to do instead."""
 
 
@@ -40,7 +40,7 @@ def retry(prediction_id: str) -> None:
     """Process the photo and answer again: for a job that failed, or whose message may be lost."""
     prediction = _find(prediction_id, against_retry)
     if not images.exists(prediction.image_key):
-        raise Refused("its photo is gone: it was deleted or has expired")
+        raise NotAllowed("its photo is gone: it was deleted or has expired")
     if prediction.status is Status.FAILED:
         prediction = _granted(predictions.reopen(prediction_id))
     jobs.send(prediction)
@@ -78,15 +78,15 @@ def _find(prediction_id: str, against: Callable[[Prediction], str | None]) -> Pr
     try:
         prediction = predictions.find(prediction_id)
     except items.Incomplete as error:
-        raise Refused(f"it is incomplete: {error}; delete it") from error
+        raise NotAllowed(f"it is incomplete: {error}; delete it") from error
     if prediction is None:
-        raise Refused("it was deleted or has expired")
+        raise NotAllowed("it was deleted or has expired")
     if reason := against(prediction):
-        raise Refused(reason)
+        raise NotAllowed(reason)
     return prediction
 
 
 def _granted(outcome: Outcome) -> Prediction:
     if not (outcome.granted and outcome.prediction):
-        raise Refused("it changed in the meantime; reload the page")
+        raise NotAllowed("it changed in the meantime; reload the page")
     return outcome.prediction

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.images.spec import Place
+from deploy.images.spec import BuilderPlace
 from tests.support import baking, emulators
 from tests.support.baking import Boot
 from tests.support.builders import Machine
@@ -26,7 +26,7 @@ def prefix(endpoint: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def place(prefix: str) -> Place:
+def place(prefix: str) -> BuilderPlace:
     """Where the test's builders run."""
     return baking.place_of(prefix)
 

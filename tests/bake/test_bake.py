@@ -9,7 +9,7 @@ import pytest
 from botsite import aws
 from deploy.images import ami, bake, builder, source, spec
 from deploy.images.ami import Image
-from deploy.images.spec import ImageSpec, Place
+from deploy.images.spec import BuilderPlace, ImageSpec
 from deploy.service import Service
 from tests.support.baking import WEB, launched, left, place_of
 from tests.support.builders import SBOM, Machine
@@ -155,7 +155,7 @@ def test_registry_image_is_pulled_and_login_removed(pulled: Baked) -> None:
     assert "docker build" not in " ".join(pulled.machine.commands)
 
 
-def test_builder_is_closed_encrypted_and_temporary(prefix: str, place: Place) -> None:
+def test_builder_is_closed_encrypted_and_temporary(prefix: str, place: BuilderPlace) -> None:
     instance_id = builder.launch(Service(prefix), place, WEB, "bakes/closed")
     found = launched(prefix)[0]
     assert (found["InstanceId"], found["InstanceType"], found["SubnetId"]) == (instance_id, "t3.micro", place.subnet)
@@ -171,7 +171,9 @@ def test_builder_is_closed_encrypted_and_temporary(prefix: str, place: Place) ->
 
 
 def test_user_data_fits_ec2_limit_and_holds_no_secret() -> None:
-    text = spec.user_data(Place("", "", "", "", ""), ImageSpec("yolo5", "v1", model="a 'quoted' name"), "bakes/x")
+    text = spec.user_data(
+        BuilderPlace("", "", "", "", ""), ImageSpec("yolo5", "v1", model="a 'quoted' name"), "bakes/x"
+    )
     assert len(text.encode()) < 16 * 1024
     assert shlex.split(next(line for line in text.splitlines() if line.startswith("MODEL="))) == [
         "MODEL=a 'quoted' name"

@@ -8,13 +8,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from deploy.images import ami, builder, spec
-from deploy.images.spec import Place
+from deploy.images.spec import BuilderPlace
 from deploy.service import Service
 from tests.support.baking import WEB, Boot, an_image, left
 
 
 @pytest.fixture
-def run(place: Place, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def run(place: BuilderPlace, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Return a function that runs `bake_ami` and returns its output."""
     monkeypatch.setattr(spec, "place", lambda service: place)
 
@@ -37,7 +37,7 @@ def test_command_prints_image_and_next_step(run: Callable[..., str], prefix: str
     ]
 
 
-def test_bake_plan_does_nothing(run: Callable[..., str], prefix: str, place: Place) -> None:
+def test_bake_plan_does_nothing(run: Callable[..., str], prefix: str, place: BuilderPlace) -> None:
     current, *_ = [an_image(prefix, "v1")]
     lines = run("yolo5", "--plan", "--version", "v2", "--keep", "1").splitlines()
     assert lines == [

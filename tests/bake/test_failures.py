@@ -9,7 +9,7 @@ import pytest
 
 from deploy.cfn.cloudformation import StackError
 from deploy.images import bake, builder
-from deploy.images.spec import ImageSpec, Place
+from deploy.images.spec import BuilderPlace, ImageSpec
 from deploy.service import Service
 from tests.support.baking import WEB, Boot, launched, left, silent
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("broken", ["build", "kill"])
-def test_failed_bake_shows_log_and_leaves_nothing(prefix: str, place: Place, boot: Boot, broken: str) -> None:
+def test_failed_bake_shows_log_and_leaves_nothing(prefix: str, place: BuilderPlace, boot: Boot, broken: str) -> None:
     boot(prefix, broken)
     with pytest.raises(StackError, match=f"(?s)The builder failed while .*docker {broken}: it is broken"):
         bake.bake(Service(prefix), place, ImageSpec("yolo5", "v1"), silent)
@@ -43,7 +43,7 @@ def minds_interrupts() -> Iterator[None]:
     ],
 )
 def test_interrupt_at_any_step_leaves_nothing(
-    prefix: str, place: Place, boot: Boot, step: str, number: signal.Signals
+    prefix: str, place: BuilderPlace, boot: Boot, step: str, number: signal.Signals
 ) -> None:
     boot(prefix)
 
@@ -59,7 +59,7 @@ def test_interrupt_at_any_step_leaves_nothing(
 
 
 @pytest.mark.smoke
-def test_self_terminated_builder_is_noticed(prefix: str, place: Place) -> None:
+def test_self_terminated_builder_is_noticed(prefix: str, place: BuilderPlace) -> None:
     def end(text: str) -> None:
         if text.startswith("launched"):
             builder.end([launched(prefix)[0]["InstanceId"]])
@@ -70,7 +70,7 @@ def test_self_terminated_builder_is_noticed(prefix: str, place: Place) -> None:
 
 
 def test_builder_with_lost_launch_answer_is_found_by_tags(
-    prefix: str, place: Place, monkeypatch: pytest.MonkeyPatch
+    prefix: str, place: BuilderPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launch = builder.launch
 
@@ -85,7 +85,7 @@ def test_builder_with_lost_launch_answer_is_found_by_tags(
 
 
 def test_next_run_terminates_abandoned_builder(
-    prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch
+    prefix: str, place: BuilderPlace, boot: Boot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forgotten = builder.launch(Service(prefix), place, WEB, "bakes/forgotten")
     assert builder.stale(Service(prefix)) == []

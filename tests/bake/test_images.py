@@ -9,7 +9,7 @@ from botsite import aws
 from deploy.cfn.cloudformation import StackError
 from deploy.images import ami, bake
 from deploy.images.ami import Image
-from deploy.images.spec import Place
+from deploy.images.spec import BuilderPlace
 from deploy.service import Service
 from tests.support.baking import an_image, left, silent, stopped
 
@@ -61,7 +61,7 @@ def test_failed_image_is_removed_and_its_reason_shown(prefix: str, slow: Callabl
 
 
 def test_interrupt_during_image_creation_removes_image(
-    prefix: str, place: Place, monkeypatch: pytest.MonkeyPatch
+    prefix: str, place: BuilderPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(image_id: str, say: object) -> Image:
         raise KeyboardInterrupt
@@ -74,7 +74,7 @@ def test_interrupt_during_image_creation_removes_image(
     assert len(aws.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]) == before
 
 
-def test_newest_image_depends_on_role_and_prefix(prefix: str, place: Place) -> None:
+def test_newest_image_depends_on_role_and_prefix(prefix: str, place: BuilderPlace) -> None:
     an_image(prefix, "v1")
     newer = an_image(prefix, "v2")
     an_image(prefix, "v3", role="polybot")
@@ -85,7 +85,7 @@ def test_newest_image_depends_on_role_and_prefix(prefix: str, place: Place) -> N
     assert ami.newest(Service(prefix), "metrics") is None
 
 
-def test_pruning_keeps_newest_images_and_removes_snapshots(prefix: str, place: Place) -> None:
+def test_pruning_keeps_newest_images_and_removes_snapshots(prefix: str, place: BuilderPlace) -> None:
     for number in range(3):
         an_image(prefix, f"v{number}")
     kept, *old = ami.of_role(Service(prefix), "yolo5")
@@ -95,7 +95,7 @@ def test_pruning_keeps_newest_images_and_removes_snapshots(prefix: str, place: P
     assert ids.isdisjoint({snapshot for image in old for snapshot in image.snapshots})
 
 
-def test_pruning_keeps_images_in_use(prefix: str, place: Place) -> None:
+def test_pruning_keeps_images_in_use(prefix: str, place: BuilderPlace) -> None:
     for number in range(4):
         an_image(prefix, f"v{number}")
     kept, free, running, templated = ami.of_role(Service(prefix), "yolo5")

@@ -8,7 +8,7 @@ import pytest
 from botsite import roles
 from deploy.cfn.cloudformation import StackError
 from deploy.images import ami, bake, latest, source, spec
-from deploy.images.spec import Place
+from deploy.images.spec import BuilderPlace
 from deploy.service import Service
 from tests.support.baking import Boot, an_image, silent, stopped
 
@@ -27,7 +27,7 @@ def baked_with(prefix: str, tags: Mapping[str, str], role: str = "yolo5") -> Non
     ],
 )
 def test_own_model_or_container_is_not_replaced(
-    prefix: str, place: Place, role: str, tags: Mapping[str, str], command: str
+    prefix: str, place: BuilderPlace, role: str, tags: Mapping[str, str], command: str
 ) -> None:
     baked_with(prefix, tags, role)
     with pytest.raises(StackError, match=f"python manage.py {command}$"):
@@ -35,7 +35,7 @@ def test_own_model_or_container_is_not_replaced(
 
 
 @pytest.mark.parametrize("tags", [{}, {"Commit": "abc", "Model": "yolo11n", "Precision": "fp16"}])
-def test_usual_images_may_be_baked_again(prefix: str, place: Place, tags: Mapping[str, str]) -> None:
+def test_usual_images_may_be_baked_again(prefix: str, place: BuilderPlace, tags: Mapping[str, str]) -> None:
     baked_with(prefix, tags)
     latest.check_rebaking(Service(prefix), [role.short for role in roles.ROLES], {})
     with pytest.raises(StackError, match="Yolo5ImageId and --rebake of yolo5 exclude each other"):
@@ -50,7 +50,7 @@ def exported(tmp_path: Path, name: str) -> Path:
     return folder
 
 
-def test_named_weights_replace_own_model(prefix: str, place: Place, tmp_path: Path) -> None:
+def test_named_weights_replace_own_model(prefix: str, place: BuilderPlace, tmp_path: Path) -> None:
     weights = exported(tmp_path, "yolox_nano")
     assert latest.outdated(Service(prefix), weights) == []
     baked_with(prefix, {"Model": "mine", "WeightsSha256": "abc"})
@@ -62,7 +62,7 @@ def test_named_weights_replace_own_model(prefix: str, place: Place, tmp_path: Pa
 
 
 def test_named_weights_are_baked_once(
-    prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    prefix: str, place: BuilderPlace, boot: Boot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(spec, "place", lambda service: place)
     machine, weights = boot(prefix), exported(tmp_path, "yolox_nano")
@@ -75,7 +75,7 @@ def test_named_weights_are_baked_once(
 
 
 def test_rebake_makes_newest_image_and_prunes(
-    prefix: str, place: Place, boot: Boot, monkeypatch: pytest.MonkeyPatch
+    prefix: str, place: BuilderPlace, boot: Boot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spec, "place", lambda service: place)
     old = [an_image(prefix, f"v{number}").id for number in range(3)]
@@ -88,7 +88,7 @@ def test_rebake_makes_newest_image_and_prunes(
     assert said[0].endswith("does not say which model it has; the new image has yolo11n")
 
 
-def test_images_rolled_back_from_do_not_count_as_kept(prefix: str, place: Place) -> None:
+def test_images_rolled_back_from_do_not_count_as_kept(prefix: str, place: BuilderPlace) -> None:
     for number in range(4):
         an_image(prefix, f"v{number}")
     bad, *good = ami.of_role(Service(prefix), "yolo5")

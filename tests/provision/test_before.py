@@ -30,7 +30,7 @@ def page(prefix: str, *arguments: str) -> dict[str, str]:
 def test_what_the_local_aws_cannot_tell_is_not_fine(prefix: str) -> None:
     found = page(prefix, "--self-signed")
     unknown = [name for name, text in found.items() if text.startswith("unknown  not known here: the local AWS has no")]
-    assert unknown == ["rights", "quota", "vpcs", "zones", "free-plan"]
+    assert unknown == ["rights", "quota", "vpcs", "zones", "free-plan", "disk-key"]
     assert found["certificate"].startswith("ok")
     assert statuses(prefix) == {}
 

@@ -204,8 +204,26 @@ def test_cost_shows_spending_as_aws_counts_it(billing: Cloud) -> None:
     budget.keep(Service("costly"), 50)
     billing.answers["DescribeBudget"] = COUNTED
     counted = "US$ 12.34 spent by AWS's count, up to a day late, US$ 56.78 forecast."
-    assert budget.spending(Service("costly")) == f"US$ 100.00 a month for the whole account; {counted}"
+    assert budget.spending(Service("costly")) == f"US$ 100.00 a month for the whole account, net of credits; {counted}"
 
 
 def test_cost_knows_no_spending_here(with_budget: Service) -> None:
     assert budget.spending(with_budget).endswith("for the whole account; what is spent of it is not known here.")
+
+
+def test_budget_counts_what_credits_pay(billing: Cloud) -> None:
+    billing.answers["ListCostAllocationTags"] = INACTIVE
+    budget.keep(Service("costly"), 50)
+    found = aws.client("budgets").describe_budget(AccountId=emulators.account(), BudgetName="costly-monthly")["Budget"]
+    assert (found["CostTypes"]["IncludeCredit"], found["CostTypes"]["IncludeRefund"]) == (False, False)
+
+
+def test_budget_of_an_earlier_release_begins_to_count_what_credits_pay(billing: Cloud) -> None:
+    billing.answers["ListCostAllocationTags"] = INACTIVE
+    budget.keep(Service("costly"), 50)
+    client, which = aws.client("budgets"), {"AccountId": emulators.account()}
+    found = client.describe_budget(**which, BudgetName="costly-monthly")["Budget"]
+    made = {key: found[key] for key in ("BudgetName", "BudgetLimit", "TimeUnit", "BudgetType")}
+    client.update_budget(**which, NewBudget=made | {"CostTypes": {"IncludeCredit": True, "IncludeRefund": True}})
+    assert "net of credits; it is US$ 50.00" in budget.keep(Service("costly"), None)[0]
+    assert budget.keep(Service("costly"), None) == []

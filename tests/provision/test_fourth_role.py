@@ -14,7 +14,7 @@ from deploy import provision, rollback, stacks
 from deploy.cfn import template
 from deploy.doctor import machines as machines_check
 from deploy.images import spec
-from deploy.images.spec import ImageSpec, Place
+from deploy.images.spec import BuilderPlace, ImageSpec
 from deploy.operate import machines
 from deploy.preflight.machines import wanted_by
 from deploy.provision import Order
@@ -76,7 +76,7 @@ def test_fourth_role_is_a_choice_of_commands(service: Service) -> None:
 
 
 def test_fourth_role_is_baked_with_its_own_container(service: Service) -> None:
-    script = spec.user_data(Place("", "", "", "", ""), ImageSpec("counter", "v1"), "bakes/x")
+    script = spec.user_data(BuilderPlace("", "", "", "", ""), ImageSpec("counter", "v1"), "bakes/x")
     assert {"ROLE=counter", "PUBLISH=9000:9000", "STOP_SECONDS=20", "UNIT_STOP_SECONDS=30"} <= {*script.splitlines()}
 
 

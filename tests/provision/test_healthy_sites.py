@@ -40,6 +40,15 @@ BOOTING = (
 CRASHED = (
     "<State>unhealthy</State><Reason>Target.FailedHealthChecks</Reason><Description>Health checks failed</Description>"
 )
+# The members are those of API_Activity.html; the text is EC2's VcpuLimitExceeded (EC2 user guide, "Error codes").
+REFUSED = Answer(
+    '<DescribeScalingActivitiesResponse xmlns="http://autoscaling.amazonaws.com/doc/2011-01-01/">'
+    "<DescribeScalingActivitiesResult><Activities><member><ActivityId>1</ActivityId>"
+    "<AutoScalingGroupName>x</AutoScalingGroupName><Description>Launching a new EC2 instance</Description>"
+    "<Cause>an instance was started</Cause><StartTime>2026-06-01T00:00:00Z</StartTime><StatusCode>Failed</StatusCode>"
+    "<StatusMessage>You have requested more vCPU capacity than your current vCPU limit of 1 allows. VcpuLimitExceeded"
+    "</StatusMessage></member></Activities></DescribeScalingActivitiesResult></DescribeScalingActivitiesResponse>"
+)
 
 
 def health(*states: str) -> Answer:
@@ -63,7 +72,6 @@ class BootingCloud(Cloud):
 
     looks: list[Answer] = field(default_factory=lambda: [health(HEALTHY, HEALTHY)])
     publishes: str = ""
-    asked: list[str] = field(default_factory=list)
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes, str]:
         if b"Action=DescribeTargetHealth" in body:
@@ -71,7 +79,7 @@ class BootingCloud(Cloud):
             return answer.status, answer.body.encode(), "text/xml"
         if "GetMetricData" in f"{headers.get('X-Amz-Target')} {path}" or b"Action=GetMetricData" in body:
             self.asked.append("GetMetricData")
-            if len(self.asked) == 2:
+            if self.asked.count("GetMetricData") == 2:
                 publish(self.emulator, self.publishes)
         return super().answer(method, path, headers, body)
 
@@ -145,6 +153,16 @@ def test_crashing_sites_stop_the_run_with_their_last_lines(
     assert control.webhook()["url"] == ""
 
 
+def test_refused_launch_is_why_no_site_is_healthy(
+    prefix: str, deployed: BootingCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sites, "SECONDS", 0)
+    deployed.looks = [health()]
+    deployed.answers["Action=DescribeScalingActivities"] = REFUSED
+    with pytest.raises(CommandError, match=r"EC2 says: .*vCPU capacity.* raise it in the Service Quotas console"):
+        run_provision(prefix, *arguments())
+
+
 def test_sites_without_a_line_are_said_to_have_none(
     prefix: str, deployed: BootingCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,5 +179,5 @@ def test_alarms_are_made_once_the_metric_has_a_point(prefix: str, deployed: Boot
     values = {one.partition("=")[0]: one.partition("=")[2] for one in arguments() if "=" in one}
     done = provision.deploy(service, values, say=lambda text: said.append(f"{text} {len(statuses(prefix))}"))
     assert said == ["waiting for the first point of the metric, before its alarm is made 7"]
-    assert len(deployed.asked) == 2
+    assert deployed.asked.count("GetMetricData") == 2
     assert done[f"{prefix}-alarms"] == "created"

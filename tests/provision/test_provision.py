@@ -10,7 +10,7 @@ from deploy import provision, stacks
 from deploy.cfn import cloudformation
 from deploy.cfn.cloudformation import Event
 from deploy.images import ami, bake, latest
-from deploy.images.spec import ImageSpec, Place
+from deploy.images.spec import BuilderPlace, ImageSpec
 from deploy.local.autoscaling import asg
 from deploy.service import Service
 from metrics import cloudwatch
@@ -158,7 +158,7 @@ def test_emulated_group_runs_without_its_spot_share(prefix: str) -> None:
 def test_missing_images_are_baked_once(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The emulator can't bake, so this only registers an image."""
 
-    def register(service: Service, where: Place, what: ImageSpec, *_: object) -> None:
+    def register(service: Service, where: BuilderPlace, what: ImageSpec, *_: object) -> None:
         marks = [{"ResourceType": "image", "Tags": service.tag_list(Role=what.role)}]
         aws.client("ec2").register_image(Name=f"{service}-{what.role}", TagSpecifications=marks)
 
@@ -179,7 +179,7 @@ def test_images_are_baked_again_on_request(prefix: str, monkeypatch: pytest.Monk
     provision.deploy(Service(prefix))
     assert local_images.started(Service(prefix), "workers") == first
 
-    def register(service: Service, where: Place, what: ImageSpec, *_: object) -> None:
+    def register(service: Service, where: BuilderPlace, what: ImageSpec, *_: object) -> None:
         local_images.register(service, what.role, "1.1")
 
     monkeypatch.setattr(bake, "bake", register)
@@ -208,3 +208,12 @@ def test_taken_name_is_reported_with_advice(prefix: str) -> None:
             run("provision", "--prefix", prefix)
     aws.client("s3").delete_bucket(Bucket=bucket)
     assert provision.deploy(Service(prefix))[f"{prefix}-storage"] == "created"
+
+
+def test_new_service_finds_roles_of_aws_made(prefix: str) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        provision.deploy(Service(prefix), say=said.append)
+        paths = {one["Path"] for one in aws.client("iam").list_roles()["Roles"]}
+        assert {f"/aws-service-role/{name}.amazonaws.com/" for name in ("autoscaling", "elasticloadbalancing")} <= paths
+    assert [one for one in said if "lack" in one] == []

@@ -7,7 +7,7 @@ from typing import Any
 from botsite import aws, roles
 from deploy.images import ami, builder
 from deploy.images.ami import Image
-from deploy.images.spec import ImageSpec, Place
+from deploy.images.spec import BuilderPlace, ImageSpec
 from deploy.service import Service
 from tests.support.builders import Machine
 
@@ -15,7 +15,7 @@ WEB = ImageSpec("polybot", "v1", image="111111111111.dkr.ecr.us-east-1.amazonaws
 Boot = Callable[..., Machine]
 
 
-def place_of(prefix: str) -> Place:
+def place_of(prefix: str) -> BuilderPlace:
     """Return where builders run, which the stacks would provide if moto could deploy them."""
     aws.client("s3").create_bucket(Bucket=f"{prefix}-images")
     iam = aws.client("iam")
@@ -26,7 +26,7 @@ def place_of(prefix: str) -> Place:
     ec2 = aws.client("ec2")
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     group = ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
-    return Place(subnet, group, profile["Arn"], f"{prefix}-images", "http://sqs/bake")
+    return BuilderPlace(subnet, group, profile["Arn"], f"{prefix}-images", "http://sqs/bake")
 
 
 def silent(text: str) -> None:

@@ -72,22 +72,46 @@ ALLOWED = Answer(
 )
 
 
+def disk_key(key: str) -> Answer:
+    """Return GetEbsDefaultKmsKeyId's answer (aws/aws-cli, awscli/examples/ec2/get-ebs-default-kms-key-id.rst)."""
+    return Answer(
+        '<GetEbsDefaultKmsKeyIdResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId>'
+        f"<kmsKeyId>{key}</kmsKeyId></GetEbsDefaultKmsKeyIdResponse>"
+    )
+
+
+def refused(organization: bool) -> Answer:
+    """Return SimulatePrincipalPolicy's answer where a policy, perhaps the organization's, refuses.
+
+    The members are those of API_EvaluationResult.html and API_OrganizationsDecisionDetail.html; nobody recorded one.
+    """
+    allowed = "false" if organization else "true"
+    detail = f"<AllowedByOrganizations>{allowed}</AllowedByOrganizations>"
+    decided = "<EvalDecision>allowed</EvalDecision>"
+    refusal = "<EvalDecision>implicitDeny</EvalDecision>"
+    return Answer(
+        ALLOWED.body.replace(decided, f"{refusal}<OrganizationsDecisionDetail>{detail}</OrganizationsDecisionDetail>")
+    )
+
+
 @dataclass
 class Cloud:
     """An AWS that gives an answer to each request with this in its target or body; an emulator gives the others.
 
-    `ec2` is the address of an emulator for EC2 alone.
+    `ec2` is the address of an emulator for EC2 alone. `asked` are the bodies of the requests that it answered itself.
     """
 
     emulator: str
     ec2: str
     answers: dict[str, Answer] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes, str]:
         """Answer one request: status, body and content type."""
         said = f"{headers.get('X-Amz-Target', '')} {body.decode(errors='replace')}"
         for words, answer in self.answers.items():
             if words in said:
+                self.asked.append(said)
                 kind = "application/x-amz-json-1.0" if answer.body.startswith("{") else "text/xml"
                 return answer.status, answer.body.encode(), kind
         passed = {name: value for name, value in headers.items() if name.lower() not in ("host", "content-length")}

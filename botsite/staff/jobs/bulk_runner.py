@@ -37,7 +37,7 @@ def start(run: BulkRun, operate: Callable[[str], None]) -> threading.Thread:
 
 
 class Runner:
-    """Work on a run by doing `operate` to each of its jobs, which may raise operations.Refused."""
+    """Work on a run by doing `operate` to each of its jobs, which may raise operations.NotAllowed."""
 
     def __init__(self, run: BulkRun, operate: Callable[[str], None]) -> None:
         self._run, self._operate = run, operate
@@ -80,7 +80,7 @@ class Runner:
             if not self._had_its_turn(row.prediction_id):
                 self._operate(row.prediction_id)
                 predictions.note(row.prediction_id, self._run.operation, self._run.operator)
-        except operations.Refused as error:
+        except operations.NotAllowed as error:
             reason = str(error)
         except _AWS_FAILED:
             raise

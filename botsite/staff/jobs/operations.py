@@ -169,7 +169,7 @@ def _run_one(request: HttpRequest, operation: Operation, prediction_id: str, mor
     audit.attempt(request, operation.name, prediction_id=prediction_id)
     try:
         operation.run(prediction_id, **more)
-    except operations.Refused as error:
+    except operations.NotAllowed as error:
         messages.error(request, f"{operation.button} failed for job {prediction_id}: {error}.")
         audit.refused(request, operation.name, prediction_id, str(error))
         return False

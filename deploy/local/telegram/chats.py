@@ -40,7 +40,7 @@ def person_named(user_id: int, first_name: str | None = None, language_code: str
 
 
 @dataclass(frozen=True)
-class Message:
+class StoredMessage:
     """A message; `content` holds text, or a file with its caption, in the Bot API's fields."""
 
     message_id: int
@@ -84,7 +84,7 @@ class Chat:
 
     def __init__(self, chat_id: int, message_ids: Iterator[int]) -> None:
         self.id = chat_id
-        self.messages: dict[int, Message] = {}
+        self.messages: dict[int, StoredMessage] = {}
         self.blocked = False
         self.migrated_to: int | None = None
         self.strangers = False
@@ -107,7 +107,7 @@ class Chat:
         forum = {"is_forum": True} if self.topics else {}
         return {"id": self.id, "type": kind, "title": f"Group {abs(self.id) % 1000}", **forum}
 
-    def message_json(self, message: Message) -> JsonObject:
+    def message_json(self, message: StoredMessage) -> JsonObject:
         """Return a Message object as the Bot API sends it, with the message it replies to."""
         shown = self._message_fields(message)
         # In a topic, what answers no message answers the one that says that the topic was made.
@@ -116,14 +116,14 @@ class Chat:
             shown["reply_to_message"] = self._message_fields(answered)
         return shown
 
-    def add(self, sender: Person, content: JsonObject, **details: Any) -> Message:
+    def add(self, sender: Person, content: JsonObject, **details: Any) -> StoredMessage:
         """Add a message and show it."""
-        message = Message(next(self._message_ids), sender, content, **details)
+        message = StoredMessage(next(self._message_ids), sender, content, **details)
         self.messages[message.message_id] = message
         self.announce("message", self.message_json(message))
         return message
 
-    def edit(self, message: Message, **changes: Any) -> Message:
+    def edit(self, message: StoredMessage, **changes: Any) -> StoredMessage:
         """Replace a message by its edited version and show it."""
         edited = replace(message, **changes)
         self.messages[message.message_id] = edited
@@ -183,7 +183,7 @@ class Chat:
         self.topics.clear()
         self.announce("reload", {})
 
-    def _message_fields(self, message: Message) -> JsonObject:
+    def _message_fields(self, message: StoredMessage) -> JsonObject:
         fields: JsonObject = {
             "message_id": message.message_id, "date": message.date,
             "chat": self.to_json(), "from": message.sender.to_json(), **message.content,

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from .calls import Call, JsonObject, bad_request
-from .chats import Chat, Message
+from .chats import Chat, StoredMessage
 from .contents import read_caption, read_input_media, read_text
 from .keyboards import read_keyboard
 from .sending import open_chat
@@ -80,7 +80,7 @@ async def answer_callback_query(telegram: Telegram, call: Call) -> bool:
     return True
 
 
-def _own_message(telegram: Telegram, call: Call) -> tuple[Chat, Message]:
+def _own_message(telegram: Telegram, call: Call) -> tuple[Chat, StoredMessage]:
     if inline := call.text("inline_message_id"):
         chat_id, message_id = telegram.inline_messages.get(inline, (0, 0))
         found = telegram.chats.get(chat_id).messages.get(message_id) if chat_id else None
@@ -96,7 +96,7 @@ def _own_message(telegram: Telegram, call: Call) -> tuple[Chat, Message]:
     return chat, message
 
 
-def _edit(telegram: Telegram, call: Call, chat: Chat, message: Message, content: JsonObject) -> JsonObject | bool:
+def _edit(telegram: Telegram, call: Call, chat: Chat, message: StoredMessage, content: JsonObject) -> JsonObject | bool:
     """Give a message its new content and the call's buttons; an edit without buttons removes them.
 
     Of an inline message, the bot is not told what has become of it.

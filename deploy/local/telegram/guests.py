@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from .calls import Call, JsonObject, bad_request
-from .chats import Chat, Message
+from .chats import Chat, StoredMessage
 from .contents import read_caption, read_text
 from .keyboards import read_keyboard
 from .state import GuestQuery, Telegram
@@ -20,13 +20,13 @@ class _Sent:
     markup: JsonObject | None
 
 
-def called(telegram: Telegram, message: Message) -> bool:
+def called(telegram: Telegram, message: StoredMessage) -> bool:
     """Return whether a message mentions the bot."""
     said = str(message.content.get("text") or message.content.get("caption") or "")
     return f"@{telegram.bot.username}".casefold() in said.casefold()
 
 
-def ask(telegram: Telegram, chat: Chat, message: Message) -> JsonObject:
+def ask(telegram: Telegram, chat: Chat, message: StoredMessage) -> JsonObject:
     """Make a query of a message that mentions the bot; return it as the bot gets it, with what it replies to."""
     query_id = str(secrets.randbits(63))
     telegram.guest_queries[query_id] = GuestQuery(chat.id, message.message_id)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from . import guests
 from .calls import ApiError, JsonObject, Upload, bad_request
-from .chats import Chat, Message, Person
+from .chats import Chat, Person, StoredMessage
 from .files import PERSON_KINDS
 from .plain_text import parse_caption, parse_text
 from .state import Press, Telegram
@@ -37,7 +37,7 @@ class Writing:
     high_definition: bool = False
 
 
-async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing) -> list[Message]:
+async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing) -> list[StoredMessage]:
     """Send a message, or an album of several photos; return the new messages."""
     if chat.blocked:
         raise ApiError(409, "the bot is blocked in this chat: unblock it first")
@@ -48,7 +48,7 @@ async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing
         raise ApiError(409, "this group has no such topic")
     album = writing.album or (str(secrets.randbits(53)) if len(contents) > 1 else None)
     place = {"reply_to": writing.reply_to, "thread_id": writing.thread_id}
-    sent: list[Message] = []
+    sent: list[StoredMessage] = []
     for content in contents:
         if sent:
             await asyncio.sleep(writing.gap_seconds)
@@ -59,7 +59,7 @@ async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing
     return sent
 
 
-def edit(telegram: Telegram, chat: Chat, message_id: int, text: str) -> Message:
+def edit(telegram: Telegram, chat: Chat, message_id: int, text: str) -> StoredMessage:
     """Change the text or caption of a person's message."""
     message = chat.messages.get(message_id)
     if message is None or message.sender.is_bot:
@@ -126,7 +126,7 @@ async def _content(telegram: Telegram, writing: Writing, file: Upload) -> JsonOb
     return telegram.files.add(writing.kind, file)
 
 
-def _say(telegram: Telegram, chat: Chat, message: Message) -> Message:
+def _say(telegram: Telegram, chat: Chat, message: StoredMessage) -> StoredMessage:
     """Tell the bot of a message; in a chat of others, only of one that calls it."""
     if not chat.strangers:
         _send_update(telegram, "message", chat.message_json(message), f"chat:{chat.id}", chat)

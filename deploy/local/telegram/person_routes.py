@@ -10,7 +10,7 @@ from aiohttp import web
 
 from . import people
 from .calls import ApiError, Call, JsonObject, Upload, bad_request, read_call
-from .chats import Chat, Event, Message, Person, person_named
+from .chats import Chat, Event, Person, StoredMessage, person_named
 from .files import PERSON_KINDS
 from .state import Telegram
 
@@ -51,7 +51,7 @@ async def chat_state(request: web.Request) -> web.Response:
     )
 
 
-def _shown(telegram: Telegram, chat: Chat, message: Message) -> JsonObject:
+def _shown(telegram: Telegram, chat: Chat, message: StoredMessage) -> JsonObject:
     """Return a message; a picture of the bot's albums with what it answers."""
     fields = chat.message_json(message)
     of_album = message.sender.is_bot and message.media_group_id

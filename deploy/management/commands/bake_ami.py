@@ -9,7 +9,7 @@ from rich.console import Console
 
 from botsite import roles
 from deploy.images import ami, bake, builder, source, spec
-from deploy.images.spec import ImageSpec, Place
+from deploy.images.spec import BuilderPlace, ImageSpec
 from deploy.management.base import StackCommand
 from deploy.service import Service
 
@@ -129,7 +129,7 @@ def _checksum(weights: Path | None, named: str) -> str:
     return found
 
 
-def _print_plan(console: Console, service: Service, wanted: ImageSpec, where: Place, kept: int) -> None:
+def _print_plan(console: Console, service: Service, wanted: ImageSpec, where: BuilderPlace, kept: int) -> None:
     origin = f"pulled from {wanted.image}" if wanted.image else f"built from this checkout, {wanted.version}"
     console.print(f"builder: {wanted.machine} from {builder.base_image()} in {where.subnet}", markup=False)
     console.print(f"container: {origin}", markup=False)

@@ -16,7 +16,7 @@ from deploy.images.ami import Image
 from deploy.management.base import StackCommand, progress, saying
 from deploy.management.confirm import confirm
 from deploy.operate import operators
-from deploy.rollback import Images, Step
+from deploy.rollback import Images, RollbackStep
 from deploy.service import Service
 from metrics.health.words import span
 
@@ -74,7 +74,7 @@ class Command(StackCommand):
         self.console().print(table)
 
 
-def _carry_out(service: Service, steps: Sequence[Step], console: Console, wait: bool) -> dict[str, object]:
+def _carry_out(service: Service, steps: Sequence[RollbackStep], console: Console, wait: bool) -> dict[str, object]:
     say, who = saying(console), operators.caller()
     done: dict[str, object] = {}
     refreshes: list[tuple[str, str]] = []
@@ -92,7 +92,7 @@ def _carry_out(service: Service, steps: Sequence[Step], console: Console, wait: 
     return done
 
 
-def _sentence(step: Step) -> str:
+def _sentence(step: RollbackStep) -> str:
     now = datetime.now(UTC)
     ends = (f"{one.version} ({_commit(one)}, {_age(one, now)} old, {one.id})" for one in (step.left, step.target))
     return f"{roles.named(step.role).name}: " + " -> ".join(ends)
