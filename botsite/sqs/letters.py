@@ -1,0 +1,153 @@
+"""Read, replay and delete the dead letters of a queue."""
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import KombuError
+
+from .threads import BATCH
+from .transport import Channel
+
+# A reader hides the letters from others until it has finished; if it dies, until this is over.
+_HIDDEN_SECONDS = 120
+# A short poll asks some of SQS's servers, so it may find nothing although there is something.
+_WAIT_SECONDS = 2
+
+
+class NoDeadLetterQueue(Exception):
+    """The queue has no redrive policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that was received too often. `problem` is why no worker of this app can run it, or None."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    task: str
+    problem: str | None
+    receives: int
+    sent_at: float
+
+
+class Letters:
+    """The dead letters of one queue of an app."""
+
+    def __init__(self, app: Celery, channel: Channel, queue: str) -> None:
+        self._app, self._channel, self._queue = app, channel, queue
+        self._client = channel.client_of(queue)
+        self.queue_url: str = channel._new_queue(queue)
+        self.url = self._dead_letter_url()
+
+    def _dead_letter_url(self) -> str:
+        answer = self._client.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["RedrivePolicy"])
+        policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy") or "{}")
+        if not policy:
+            raise NoDeadLetterQueue(f"{self.queue_url} has no redrive policy, so it has no dead-letter queue.")
+        *_, account, name = policy["deadLetterTargetArn"].split(":")
+        base = self.queue_url.rpartition("/")[0].rpartition("/")[0]
+        return f"{base}/{account}/{name}"
+
+    def read(self) -> Generator[Letter, None, None]:
+        """Yield every letter that is available now, each once, hidden from others meanwhile.
+
+        When the generator is closed, those that were not deleted are released.
+        """
+        handles: dict[str, str] = {}
+        try:
+            while messages := self._receive():
+                fresh = [message for message in messages if message["MessageId"] not in handles]
+                handles.update((message["MessageId"], message["ReceiptHandle"]) for message in messages)
+                yield from map(self._parse, fresh)
+        finally:
+            self._release(list(handles.values()))
+
+    def _receive(self) -> list[dict[str, Any]]:
+        names = ["ApproximateReceiveCount", "SentTimestamp"]
+        answer = self._client.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=BATCH,
+            VisibilityTimeout=_HIDDEN_SECONDS,
+            WaitTimeSeconds=_WAIT_SECONDS,
+            MessageSystemAttributeNames=names,
+        )
+        messages: list[dict[str, Any]] = answer.get("Messages", [])
+        return messages
+
+    def _release(self, handles: list[str]) -> None:
+        for start in range(0, len(handles), BATCH):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                for number, handle in enumerate(handles[start : start + BATCH])
+            ]
+            # SQS skips those that were deleted.
+            self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+
+    def replay(self, may: Callable[[Letter], bool] = lambda _: True) -> tuple[int, int]:
+        """Put the letters back into their queue; return how many, and how many stay as no worker can run them.
+
+        Each is sent before it is deleted: a death between the two doubles it.
+        """
+        replayed = left = 0
+        with closing(self.read()) as letters:
+            for letter in letters:
+                if letter.problem:
+                    left += 1
+                elif may(letter):
+                    self._client.send_message(QueueUrl=self.queue_url, MessageBody=letter.body)
+                    self.delete(letter)
+                    replayed += 1
+        return replayed, left
+
+    def purge(self) -> int:
+        """Delete the letters that are available now; return how many."""
+        deleted = 0
+        with closing(self.read()) as letters:
+            for letter in letters:
+                self.delete(letter)
+                deleted += 1
+        return deleted
+
+    def delete(self, letter: Letter) -> None:
+        """Delete a letter."""
+        self._client.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt_handle)
+
+    def _parse(self, message: dict[str, Any]) -> Letter:
+        attributes = message.get("Attributes", {})
+        task, problem = self._judge(message)
+        return Letter(
+            message["MessageId"],
+            message["ReceiptHandle"],
+            message["Body"],
+            task,
+            problem,
+            int(attributes.get("ApproximateReceiveCount", 0)),
+            int(attributes.get("SentTimestamp", 0)) / 1000,
+        )
+
+    def _judge(self, message: dict[str, Any]) -> tuple[str, str | None]:
+        """Return the name of a message's task, and why no worker of this app can run it."""
+        task = "-"
+        try:
+            payload = self._channel._message_to_python(message, self._queue, self.queue_url)
+            found = self._channel.Message(payload, channel=self._channel, accept=self._accepted())
+            task = str(found.headers["task"])
+            arguments, named, *_ = found.decode()
+            problem = None if task in self._app.tasks else "unknown task"
+            if not (isinstance(arguments, list) and isinstance(named, dict)):
+                problem = "its arguments are no list and mapping"
+        except (KombuError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            problem = f"unreadable: {type(error).__name__}"
+        # It is shown on terminals, which must not take it for commands.
+        return task if task.isprintable() else repr(task), problem
+
+    def _accepted(self) -> set[str]:
+        from kombu.serialization import prepare_accept_content
+
+        accepted: set[str] = prepare_accept_content(self._app.conf.accept_content)
+        return accepted
