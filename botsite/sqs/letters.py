@@ -9,13 +9,8 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import KombuError
 
-from .threads import BATCH
+from .dead_letter_queue import DeadLetterQueue
 from .transport import Channel
-
-# A reader hides the letters from others until it has finished; if it dies, until this is over.
-_HIDDEN_SECONDS = 120
-# A short poll asks some of SQS's servers, so it may find nothing although there is something.
-_WAIT_SECONDS = 2
 
 
 class NoDeadLetterQueue(Exception):
@@ -43,6 +38,7 @@ class Letters:
         self._client = channel.client_of(queue)
         self.queue_url: str = channel._new_queue(queue)
         self.url = self._dead_letter_url()
+        self._dead = DeadLetterQueue(self._client, self.url)
 
     def _dead_letter_url(self) -> str:
         answer = self._client.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["RedrivePolicy"])
@@ -58,35 +54,8 @@ class Letters:
 
         When the generator is closed, those that were not deleted are released.
         """
-        handles: dict[str, str] = {}
-        try:
-            while messages := self._receive():
-                fresh = [message for message in messages if message["MessageId"] not in handles]
-                handles.update((message["MessageId"], message["ReceiptHandle"]) for message in messages)
-                yield from map(self._parse, fresh)
-        finally:
-            self._release(list(handles.values()))
-
-    def _receive(self) -> list[dict[str, Any]]:
-        names = ["ApproximateReceiveCount", "SentTimestamp"]
-        answer = self._client.receive_message(
-            QueueUrl=self.url,
-            MaxNumberOfMessages=BATCH,
-            VisibilityTimeout=_HIDDEN_SECONDS,
-            WaitTimeSeconds=_WAIT_SECONDS,
-            MessageSystemAttributeNames=names,
-        )
-        messages: list[dict[str, Any]] = answer.get("Messages", [])
-        return messages
-
-    def _release(self, handles: list[str]) -> None:
-        for start in range(0, len(handles), BATCH):
-            entries = [
-                {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-                for number, handle in enumerate(handles[start : start + BATCH])
-            ]
-            # SQS skips those that were deleted.
-            self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+        with closing(self._dead.read()) as messages:
+            yield from map(self._parse, messages)
 
     def replay(self, may: Callable[[Letter], bool] = lambda _: True) -> tuple[int, int]:
         """Put the letters back into their queue; return how many, and how many stay as no worker can run them.
@@ -115,7 +84,7 @@ class Letters:
 
     def delete(self, letter: Letter) -> None:
         """Delete a letter."""
-        self._client.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt_handle)
+        self._dead.delete(letter.receipt_handle)
 
     def _parse(self, message: dict[str, Any]) -> Letter:
         attributes = message.get("Attributes", {})
