@@ -5,7 +5,7 @@ RUN := .venv/bin/python
 AUDITORS := checkov==3.3.30 parliament==1.6.4 policy_sentry==0.13.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint torch lock audit bench chaos upgrade
+.PHONY: help demo test test-all lint torch lock audit bench chaos history upgrade
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ bench: ## measure the worker against a bare model, a loop and the defaults; the 
 chaos: ## break everything that can break, one by one and at random, and count the answers
 	@$(PYTHON) deploy/local/install.py --tests
 	@$(RUN) -m tests.chaos
+
+history: ## break the SQS library's workers and network for five minutes, and judge what happened to every message
+	@$(PYTHON) deploy/local/install.py --tests
+	@$(RUN) -m botsite.sqs.tests.history
 
 upgrade: ## upgrade a service of the previous release while photos are under way, and count the answers
 	@$(PYTHON) deploy/local/install.py --tests

@@ -45,9 +45,10 @@ from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import FileReference, TelegramUser
 from detection.work import dead_letters
-from tests.support import browsing, faulty, shared
+from tests.support import browsing, descriptions, faulty, shared  # noqa: F401 - each description is read once
 from tests.support.browsing import watched
 from tests.support.faulty import FaultySite
+from tests.support.telling_site import Site, telling_site, unread_queue
 
 SECRETS = ("TELEGRAM_TOKEN", "RESULTS_KEY", "TELEGRAM_WEBHOOK_SECRET", "DJANGO_SECRET_KEY", "ADMIN_PASSWORD")
 _chat_ids = count(1000)
@@ -154,6 +155,20 @@ def site(faulty_site: FaultySite) -> Iterator[FaultySite]:
     """Return the site whose AWS can be broken; it is repaired afterwards."""
     yield faulty_site
     faulty_site.repair()
+
+
+@pytest.fixture(scope="session")
+def unread(stack: LocalStack) -> Iterator[str]:
+    """Create a queue that no worker reads; return its URL."""
+    with unread_queue() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def telling(stack: LocalStack, unread: str) -> Iterator[Site]:
+    """Run one more site, which tells people how the wait goes, and whose jobs nobody takes."""
+    with telling_site(stack, unread) as site:
+        yield site
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection.record import queries
 from tests.support.browsing import barriers, watched
+from tests.support.cases import slow_after
 
 FROM_BOT = '[data-testid="message"][data-from="bot"]'
 JOBS = "/admin/detection/job/"
 PAGES = ("/ops/", "/ops/dead-letters", "/admin/", JOBS, "/admin/auth/user/", "/admin/password_change/")
-SCHEMES = ["light", "dark"]
+SCHEMES = slow_after(1, ["light", "dark"])
 _chat_ids = count(330_000)
 
 
@@ -84,6 +85,7 @@ def test_picture_is_described_by_its_caption(browser: Browser, stack: LocalStack
     page.close()
 
 
+@pytest.mark.slow
 def test_conversation_is_held_by_keyboard(browser: Browser, stack: LocalStack, photo: bytes) -> None:
     page = chat(browser, stack, "en")
     answer = talk(page, photo)
@@ -122,6 +124,7 @@ def focus(page: Page, wanted: Locator) -> list[str]:
     raise AssertionError(f"{wanted} is not reached with the tab key")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_conversation_reads_from_right_to_left(browser: Browser, stack: LocalStack, photo: bytes, scheme: str) -> None:
     page = chat(browser, stack, "ar", scheme)
@@ -148,6 +151,7 @@ _TIME_IS_FREE = """node => {
 }"""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_pages_of_operators_have_no_barriers(
     page: Page, stack: LocalStack, site_address: str, photo: bytes, scheme: str

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +25,7 @@ from detection.record.reasons import Reason
 from detection.record.schemas import Delivery, Detection, Prediction
 from detection.record.sentences import Code
 from tests.support import new_updates
-from tests.support.telling_site import Site, telling_site, unread_queue
+from tests.support.telling_site import Site, telling_site
 
 # Groups of several people; a group takes 20 messages a minute.
 _groups = count(-19_000, -1)
@@ -37,16 +36,9 @@ BUS = Detection("bus", 0.9, 0.5, 0.5, 0.4, 0.4)
 CAPTION = found.caption([BUS])
 
 
-@pytest.fixture(scope="module")
-def queue(stack: LocalStack) -> Iterator[str]:
-    with unread_queue() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def site(stack: LocalStack, queue: str) -> Iterator[Site]:
-    with telling_site(stack, queue) as running:
-        yield running
+@pytest.fixture
+def site(telling: Site) -> Site:
+    return telling
 
 
 def status(user: TelegramUser) -> Message:
@@ -143,6 +135,7 @@ def test_flooding_chat_gets_no_more_messages_than_its_limit(
     assert 1 <= len(said(user)) <= 4 + (time.monotonic() - began)
 
 
+@pytest.mark.slow
 def test_site_at_its_limit_leaves_messages_out(site: Site, known_file: FileReference) -> None:
     telegram = TelegramControl(site.stack.telegram_url)
     people = [TelegramUser(site.stack.telegram_url, chat_id) for chat_id in range(660_000, 660_008)]
@@ -218,6 +211,7 @@ def test_deleted_message_is_replaced_by_reply(
     assert (answer.reply_to, answer.caption) == (message_id, CAPTION)
 
 
+@pytest.mark.slow
 def test_photo_in_work_is_looked_at(site: Site, user: TelegramUser, known_file: FileReference) -> None:
     site.send(user, known_file)
     before = status(user)
@@ -226,6 +220,7 @@ def test_photo_in_work_is_looked_at(site: Site, user: TelegramUser, known_file: 
     assert (looking.message_id, looking.buttons) == (before.message_id, ())
 
 
+@pytest.mark.slow
 def test_failing_status_keeps_nothing_from_others(
     site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference
 ) -> None:
@@ -239,6 +234,7 @@ def test_failing_status_keeps_nothing_from_others(
     control.clear_faults()
 
 
+@pytest.mark.slow
 def test_edit_without_change_is_no_failure(
     site: Site, user: TelegramUser, other: TelegramUser, known_file: FileReference
 ) -> None:
@@ -359,6 +355,7 @@ def test_one_chat_leaves_others_followed(stack: LocalStack, follower: waiting._F
     assert len(follower._followed) == 1 + waiting._OF_A_CHAT_AT_MOST
 
 
+@pytest.mark.slow
 def test_late_edit_does_not_replace_answer(
     site: Site, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:
@@ -375,10 +372,11 @@ def test_late_edit_does_not_replace_answer(
     assert str(message.text).startswith(replies.NOTHING_FOUND)
 
 
+@pytest.mark.slow
 def test_other_site_answers_after_one_has_died(
-    stack: LocalStack, site: Site, queue: str, user: TelegramUser, known_file: FileReference, photo: bytes
+    stack: LocalStack, site: Site, unread: str, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:
-    with telling_site(stack, queue) as other:
+    with telling_site(stack, unread) as other:
         other.send(user, known_file)
         before = status(user)
         claim(user)

@@ -13,6 +13,7 @@ from detection.record import images, predictions, queries, reasons
 from detection.record.schemas import Prediction
 from tests.support import states
 from tests.support.browsing import CONTRAST, watched
+from tests.support.cases import slow_after
 
 WHY = "The model was away, and came back too late for this photo and for all after it."
 _chat_ids = count(81_000)
@@ -57,6 +58,7 @@ def test_failed_job_is_found_retried_and_answered(
     chat.close()
 
 
+@pytest.mark.slow
 def test_job_page_shows_both_pictures(page: Page, stack: LocalStack, site_address: str, photo: bytes) -> None:
     sender = TelegramUser(stack.telegram_url, next(_chat_ids))
     sender.wait_for_reply(sender.send_photo(photo))
@@ -67,7 +69,8 @@ def test_job_page_shows_both_pictures(page: Page, stack: LocalStack, site_addres
         assert pictures.nth(number).evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", slow_after(1, ["light", "dark"]))
 def test_pages_fit_phones_and_are_readable_in_light_and_dark(
     page: Page, site_address: str, failed: Prediction, scheme: str
 ) -> None:
@@ -87,6 +90,7 @@ def test_pages_fit_phones_and_are_readable_in_light_and_dark(
     assert page.get_by_label("Prediction id").evaluate("field => field.offsetWidth") > 150
 
 
+@pytest.mark.slow
 def test_list_shows_why_jobs_failed(page: Page, site_address: str, failed: Prediction) -> None:
     page.goto(f"{site_address}/admin/detection/job/?chat={failed.chat_id}")
     row = page.locator("#result_list tbody tr")
@@ -94,6 +98,7 @@ def test_list_shows_why_jobs_failed(page: Page, site_address: str, failed: Predi
     assert row.evaluate("row => row.offsetHeight") < 100
 
 
+@pytest.mark.slow
 def test_all_jobs_of_page_are_deleted_by_keyboard(page: Page, site_address: str, failed: Prediction) -> None:
     page.goto(f"{site_address}/admin/detection/job/?chat={failed.chat_id}")
     page.get_by_label("Select all jobs on this page").focus()
@@ -107,6 +112,7 @@ def test_all_jobs_of_page_are_deleted_by_keyboard(page: Page, site_address: str,
     assert predictions.find(failed.prediction_id) is None
 
 
+@pytest.mark.slow
 def test_django_pages_comply_with_content_security_policy(page: Page, site_address: str) -> None:
     for path in ("", "auth/user/", "auth/user/add/", "auth/user/1/change/", "auth/group/add/", "password_change/"):
         answer = page.goto(f"{site_address}/admin/{path}")

@@ -1,8 +1,6 @@
 """The admin's login is valid on every site, ends with its password, and grants no more than it should."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from deploy.local.processes import free_port
 from deploy.local.stack import LocalStack
 from detection.record import images, predictions, reasons
 from detection.record.schemas import Prediction, Status
-from tests.support import operators
+from tests.support import forked, operators
 from tests.support.operators import JOBS, Operator
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,6 +60,7 @@ def test_login_is_valid_on_every_site(stack: LocalStack, admin: Operator) -> Non
     assert [other.get(JOBS).status_code for other in others] == [200] * len(others)
 
 
+@pytest.mark.slow
 def test_login_survives_its_site(stack: LocalStack, admin: Operator) -> None:
     with another_site(stack) as address:
         other = Operator(address, cookies=admin.cookies)
@@ -127,11 +126,11 @@ def test_form_from_another_site_does_nothing(admin: Operator, failed: str) -> No
 
 
 def test_django_has_no_warnings_in_production() -> None:
-    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
-    ended = subprocess.run(command, cwd=ROOT, env=PRODUCTION, capture_output=True, text=True, check=False)
+    ended = forked.manage(["check", "--deploy", "--fail-level", "WARNING"], ROOT, PRODUCTION)
     assert (ended.returncode, "no issues" in ended.stdout) == (0, True), ended.stderr
 
 
+@pytest.mark.slow
 def test_production_uses_tls_for_people_and_http_for_workers() -> None:
     code = (
         "import django; django.setup(); from django.test import Client; c = Client(SERVER_NAME='bot.example.com');"
@@ -139,8 +138,7 @@ def test_production_uses_tls_for_people_and_http_for_workers() -> None:
         "print(plain['Location'], worker.status_code, page['Strict-Transport-Security'], "
         "all(cookie['secure'] for cookie in page.cookies.values()), \"'unsafe\" in page['Content-Security-Policy'])"
     )
-    command = [sys.executable, "-c", code]
-    ended = subprocess.run(command, cwd=ROOT, env=PRODUCTION, capture_output=True, text=True, check=False)
+    ended = forked.execute(code, ROOT, PRODUCTION)
     printed = "https://bot.example.com/admin/ 403 max-age=31536000; includeSubDomains True False"
     assert ended.stdout.strip() == printed, ended.stderr
 

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from django.core.management import CommandError, call_command
 
 from botsite import aws
 from deploy.cfn import remedies
+from tests.support import forked
 from tests.support.local_aws import clients_of
 from tests.support.processes import free_port
 
@@ -31,9 +30,8 @@ ROOT = Path(__file__).parents[1]
 
 def test_missing_credentials_give_one_line_of_advice() -> None:
     bare = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
-    command = [sys.executable, "manage.py", "provision"]
     env = {**bare, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
-    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = forked.manage(["provision"], ROOT, env)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
     assert "There are no AWS credentials here" in done.stderr
 
@@ -45,8 +43,7 @@ def test_session_of_aws_login_is_looked_for(tmp_path: Path) -> None:
         "[default]\nlogin_session = arn:aws:sts::123456789012:assumed-role/Admin/ann\nregion = us-east-2\n"
     )
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AWS_CONFIG_FILE": str(config)}
-    command = [sys.executable, "manage.py", "provision", "--check"]
-    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = forked.manage(["provision", "--check"], ROOT, env)
     assert (done.returncode, "reauthenticate with 'aws login'" in done.stderr) == (1, True), done.stderr
 
 

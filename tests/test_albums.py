@@ -1,6 +1,6 @@
 """An album is answered by an album: once, whole, in order, whichever site gets its photos and whatever fails."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -29,7 +29,7 @@ from detection.work import operations, sweep, tasks
 from tests.support import new_updates, operators
 from tests.support.operators import JOBS
 from tests.support.processes import wait_until
-from tests.support.telling_site import Site, telling_site, unread_queue
+from tests.support.telling_site import Site, telling_site
 
 _groups = count(-39_000, -1)
 _message_ids = count(800_000)
@@ -42,16 +42,9 @@ BOT = "object_detection_bot"
 CONTENT_REFUSED = "Bad Request: PHOTO_INVALID_DIMENSIONS"
 
 
-@pytest.fixture(scope="module")
-def queue(stack: LocalStack) -> Iterator[str]:
-    with unread_queue() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def site(stack: LocalStack, queue: str) -> Iterator[Site]:
-    with telling_site(stack, queue) as running:
-        yield running
+@pytest.fixture
+def site(telling: Site) -> Site:
+    return telling
 
 
 @pytest.fixture
@@ -173,12 +166,14 @@ def test_album_comes_back_in_order(stack: LocalStack, user: TelegramUser, photo:
     assert len(said(user)) == 5
 
 
+@pytest.mark.slow
 def test_slowly_sent_album_is_one(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     message_ids = user.send_album([photo] * 3, gap_seconds=1.0)
     answers = [user.wait_for_reply(message_id) for message_id in message_ids]
     assert len({answer.media_group_id for answer in answers}) == 1
 
 
+@pytest.mark.slow
 def test_straggler_gets_answer_of_its_own(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     message_ids = user.send_album([photo] * 2, caption="conf 0.6")
     first = user.wait_for_reply(message_ids[0])
@@ -195,6 +190,7 @@ def test_straggler_gets_answer_of_its_own(stack: LocalStack, user: TelegramUser,
     assert newest.options == Options(least=0.6)
 
 
+@pytest.mark.slow
 def test_unreadable_file_of_album_gets_sentence(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     message_ids = user.send_album([photo, photo, b"no image", photo, photo], kind="document")
     answers = [user.wait_for_reply(message_id) for message_id in message_ids]
@@ -260,8 +256,9 @@ def test_photo_keeps_caption_of_its_own(sending: Sending) -> None:
     assert [each.options for each in sending.photos()] == asked
 
 
-def test_sites_take_turns(stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl) -> None:
-    with telling_site(stack, queue) as other:
+@pytest.mark.slow
+def test_sites_take_turns(stack: LocalStack, unread: str, sending: Sending, telegram: TelegramControl) -> None:
+    with telling_site(stack, unread) as other:
         for number in range(6):
             sending.send(site=(sending.site, other)[number % 2])
         sending.finish()
@@ -282,13 +279,14 @@ def test_repeated_update_joins_once(sending: Sending) -> None:
     assert len(sending.photos()) == 2
 
 
+@pytest.mark.slow
 def test_other_site_takes_photo_of_dead_one(
-    stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl
+    stack: LocalStack, unread: str, sending: Sending, telegram: TelegramControl
 ) -> None:
     sending.send(2)
     message_id = next(_message_ids)
     update = sending.update(message_id)
-    with telling_site(stack, queue) as dying, ThreadPoolExecutor(1) as pool:
+    with telling_site(stack, unread) as dying, ThreadPoolExecutor(1) as pool:
         telegram.fault("getFile", "apply_then_hang")
         posted = pool.submit(dying.post, update)
         wait_until(lambda: len(sending.album().members) == 3)
@@ -304,12 +302,13 @@ def test_other_site_takes_photo_of_dead_one(
     assert sending.widths() == [100, 101, 102]
 
 
+@pytest.mark.slow
 def test_answer_lost_with_its_site_comes_again(
-    stack: LocalStack, queue: str, sending: Sending, telegram: TelegramControl
+    stack: LocalStack, unread: str, sending: Sending, telegram: TelegramControl
 ) -> None:
     sending.send(3).finish()
     sending.age()
-    with telling_site(stack, queue) as dying, ThreadPoolExecutor(1) as pool:
+    with telling_site(stack, unread) as dying, ThreadPoolExecutor(1) as pool:
         telegram.fault("sendMediaGroup", "apply_then_hang", chat_id=sending.user.chat_id)
         asked = pool.submit(sending.deliver, 0, dying)
         telegram.wait_for_calls("sendMediaGroup", chat_id=sending.user.chat_id)
@@ -334,6 +333,13 @@ def test_sent_answer_is_only_recorded(sending: Sending) -> None:
     assert [sending.deliver(0), sending.deliver(1)] == [200, 200]
     assert sending.deliveries() == [Delivery.DELIVERED] * 2
     assert said(sending.user) == []
+
+
+def test_album_is_closed_with_all_its_photos(sending: Sending) -> None:
+    seen = sending.send(2).album()
+    sending.send()
+    assert albums.close(seen, [member.prediction_id for member in seen.members]) is None
+    assert albums.close(sending.album(), [each.prediction_id for each in sending.photos()])
 
 
 def test_unreadable_photo_is_told_at_once(sending: Sending) -> None:
@@ -451,6 +457,7 @@ def test_crops_of_album_are_left_to_button(sending: Sending, telegram: TelegramC
     assert groups(telegram, sending.user) == []
 
 
+@pytest.mark.slow
 def test_job_page_leads_to_other_photos(sending: Sending, stack: LocalStack) -> None:
     first, second = sending.send(2).photos()
     page = operators.admin(stack).get(f"{JOBS}{first.prediction_id}/change/").text
@@ -496,6 +503,7 @@ def test_file_among_photos_comes_alone(sending: Sending, telegram: TelegramContr
     assert sending.deliveries() == [Delivery.DELIVERED] * 3
 
 
+@pytest.mark.slow
 def test_sweep_sends_album_once(sending: Sending, stack: LocalStack, telegram: TelegramControl) -> None:
     sending.send(3).finish()
     sending.age(LONG)
@@ -518,6 +526,7 @@ def test_refused_picture_does_not_cost_others(sending: Sending, telegram: Telegr
     assert sending.deliveries() == [Delivery.DELIVERED] * 3
 
 
+@pytest.mark.slow
 def test_album_that_fails_twice_is_taken_apart(sending: Sending, telegram: TelegramControl) -> None:
     sending.send(2).finish()
     sending.age()
@@ -562,6 +571,7 @@ def test_album_follows_group(site: Site, stack: LocalStack, known_file: FileRefe
     assert (now.chat_id, now.delivery) == (new.chat_id, Delivery.DELIVERED)
 
 
+@pytest.mark.slow
 def test_caption_calls_bot_to_whole_album_in_group(
     site: Site, stack: LocalStack, known_file: FileReference, telegram: TelegramControl
 ) -> None:
@@ -629,6 +639,7 @@ def test_cancel_leaves_photo_in_work(sending: Sending) -> None:
     assert len(sending.user.messages()) == 1
 
 
+@pytest.mark.slow
 def test_late_edit_does_not_replace_end_of_album(
     sending: Sending, telegram: TelegramControl, stack: LocalStack, known_file: FileReference
 ) -> None:

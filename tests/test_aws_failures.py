@@ -8,6 +8,7 @@ from detection.record import predictions, queries
 from detection.record.schemas import Delivery
 from detection.record.sentences import Code
 from tests.support import new_updates, operators
+from tests.support.cases import slow_after
 from tests.support.faulty import FaultySite, failing
 from tests.support.operators import JOBS, Operator
 from tests.support.processes import wait_until
@@ -26,7 +27,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("service", "operation", "fault"), CASES)
+@pytest.mark.parametrize(("service", "operation", "fault"), slow_after(3, CASES))
 def test_photo_survives_failing_aws(
     site: FaultySite, user: TelegramUser, known_file: FileReference, service: str, operation: str, fault: str
 ) -> None:
@@ -44,7 +45,7 @@ def operator(faulty_site: FaultySite, stack: LocalStack) -> Operator:
     return operators.admin(stack, faulty_site.url)
 
 
-@pytest.mark.parametrize("fault", ["throttled", "internal error", "connection reset"])
+@pytest.mark.parametrize("fault", slow_after(1, ["throttled", "internal error", "connection reset"]))
 @pytest.mark.parametrize(
     ("operation", "page"),
     [

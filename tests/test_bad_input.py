@@ -18,6 +18,7 @@ from detection.record import predictions, queries
 from detection.record.schemas import Status
 from detection.record.sentences import Code
 from tests.support import new_updates
+from tests.support.cases import slow_after
 
 pillow_heif.register_heif_opener()
 
@@ -41,12 +42,12 @@ def test_heic_is_answered(user: TelegramUser, picture: Image.Image) -> None:
     assert _document(user, _saved(picture, "HEIF"), "IMG_0001.HEIC", "image/heic").document
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"])
+@pytest.mark.parametrize("form", slow_after(3, ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF"]))
 def test_every_common_format_is_answered(user: TelegramUser, picture: Image.Image, form: str) -> None:
     assert _document(user, _saved(picture, form), f"image.{form.lower()}").document
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "L", "P", "1", "RGBA", "LA", "I;16", "YCbCr"])
+@pytest.mark.parametrize("mode", slow_after(3, ["CMYK", "L", "P", "1", "RGBA", "LA", "I;16", "YCbCr"]))
 def test_every_colour_model_is_answered(user: TelegramUser, picture: Image.Image, mode: str) -> None:
     if mode == "I;16":
         image = Image.fromarray(np.asarray(picture.convert("L")).astype(np.uint16) * 257)
@@ -56,7 +57,7 @@ def test_every_colour_model_is_answered(user: TelegramUser, picture: Image.Image
     assert _document(user, _saved(image, form)).document
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("orientation", slow_after(2, range(1, 9)))
 def test_rotated_photo_comes_back_upright(user: TelegramUser, picture: Image.Image, orientation: int) -> None:
     turns = {
         1: None,
@@ -124,9 +125,9 @@ def test_too_large_file_is_refused_with_both_sizes(user: TelegramUser) -> None:
     assert answer.text == Code.TOO_LARGE.value.format(megabytes=25)
 
 
-@pytest.mark.parametrize("size", [(3000, 100), (100, 3000), (8000, 6000), (1, 1), (2, 900)])
-def test_image_of_any_shape_is_answered(user: TelegramUser, size: tuple[int, int]) -> None:
-    answer = _document(user, _saved(Image.new("RGB", size, "grey"), "PNG"))
+@pytest.mark.parametrize(("width", "height"), slow_after(2, [(3000, 100), (100, 3000), (8000, 6000), (1, 1), (2, 900)]))
+def test_image_of_any_shape_is_answered(user: TelegramUser, width: int, height: int) -> None:
+    answer = _document(user, _saved(Image.new("RGB", (width, height), "grey"), "PNG"))
     assert answer.photo or answer.document or answer.text
 
 
@@ -168,12 +169,12 @@ def test_half_a_surrogate_pair_is_no_failure(stack: LocalStack, user: TelegramUs
     assert user.wait_for(lambda message: "\ufffd \U0001f600" in (message.text or ""))
 
 
-@pytest.mark.parametrize("caption", ["<b>bold", "*_[x](y)`", "&amp; <", "😀" * 400, "x" * 1024])
+@pytest.mark.parametrize("caption", slow_after(2, ["<b>bold", "*_[x](y)`", "&amp; <", "😀" * 400, "x" * 1024]))
 def test_caption_does_not_matter(user: TelegramUser, photo: bytes, caption: str) -> None:
     assert user.wait_for_reply(user.send_photo(photo, caption=caption)).photo
 
 
-@pytest.mark.parametrize("chat_id", [-1001234567890, -42, 2**40 + 5, 9_007_199_254_740_991])
+@pytest.mark.parametrize("chat_id", slow_after(2, [-1001234567890, -42, 2**40 + 5, 9_007_199_254_740_991]))
 def test_chat_ids_of_any_size_and_sign_work(stack: LocalStack, photo: bytes, chat_id: int) -> None:
     user = TelegramUser(stack.telegram_url, chat_id)
     assert user.wait_for_reply(user.send_photo(photo, caption="@object_detection_bot")).photo

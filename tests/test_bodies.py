@@ -11,6 +11,7 @@ import pytest
 
 from botsite import request_limits
 from tests.support import new_updates
+from tests.support.cases import slow_after
 from tests.support.lone_site import LoneSite, lone_site, megabytes
 from tests.support.processes import wait_until
 
@@ -112,7 +113,7 @@ def test_endless_headers_are_rejected(site: LoneSite, line: str) -> None:
     assert megabytes(site.pid) - before < 15
 
 
-@pytest.mark.parametrize("start", [b"", b"GET /healthz HTTP/1.1\r\nX-"])
+@pytest.mark.parametrize("start", slow_after(1, [b"", b"GET /healthz HTTP/1.1\r\nX-"]))
 def test_slow_headers_time_out(site: LoneSite, start: bytes) -> None:
     with socket.create_connection(("127.0.0.1", site.port), timeout=90) as connection:
         connection.sendall(start)

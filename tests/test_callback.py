@@ -117,6 +117,7 @@ def test_chat_at_its_limit_is_not_a_failure(site: Site, stack: LocalStack, monke
     assert len(site.asked) == callback._TRIES + 1
 
 
+@pytest.mark.slow
 def test_photo_is_answered_after_temporary_refusals(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     control = TelegramControl(stack.telegram_url)
     rule = control.fault("sendPhoto", "server_error", chat_id=user.chat_id, times=3)
@@ -124,6 +125,7 @@ def test_photo_is_answered_after_temporary_refusals(stack: LocalStack, user: Tel
     assert control.faults_fired(rule) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [1, -1], ids=["private", "groups"])
 def test_strangers_are_told_while_busy_chats_wait(stack: LocalStack, photo: bytes, sign: int) -> None:
     """Given finished photos, nine chats' many before a few strangers' one each."""

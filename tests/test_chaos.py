@@ -22,6 +22,7 @@ from detection.record import predictions, reasons
 from detection.record.schemas import Delivery, Prediction
 from detection.work import callback
 from tests.chaos import faults
+from tests.support.cases import slow_after
 from tests.support.faulty import FaultySite
 from tests.support.processes import PATIENCE_SECONDS, wait_until
 
@@ -92,7 +93,7 @@ def test_lease_survives_lost_reply(site: FaultySite, owed: Prediction, answers: 
     assert answers() == ["sorry"]
 
 
-@pytest.mark.parametrize("fault", ["throttled", "reply lost"])
+@pytest.mark.parametrize("fault", slow_after(1, ["throttled", "reply lost"]))
 def test_sent_answer_is_recorded_despite_failures(
     site: FaultySite, owed: Prediction, answers: Callable[[], list[str | None]], fault: str
 ) -> None:
@@ -120,6 +121,7 @@ def test_nothing_is_sent_after_lease_may_have_expired(
     assert answers() == []
 
 
+@pytest.mark.slow
 def test_metric_role_ends_with_its_beat(stack: LocalStack, tmp_path: Path) -> None:
     command = [
         script("celery"),

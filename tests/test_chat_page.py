@@ -33,6 +33,7 @@ def test_photo_sent_in_browser_comes_back_boxed(page: Page, photo: bytes) -> Non
     assert answer.get_by_test_id("photo").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
 
 
+@pytest.mark.slow
 def test_conversation_about_photo_is_held_in_browser(page: Page, photo: bytes) -> None:
     upload: FilePayload = {"name": "street.jpg", "mimeType": "image/jpeg", "buffer": photo}
     page.get_by_test_id("photo-input").set_input_files(files=[upload])
@@ -52,6 +53,7 @@ def test_conversation_about_photo_is_held_in_browser(page: Page, photo: bytes) -
     assert page.locator(FROM_BOT).count() == 2
 
 
+@pytest.mark.slow
 def test_wait_is_shown_on_page(browser: Browser, stack: LocalStack, photo: bytes) -> None:
     user, control = TelegramUser(stack.telegram_url, next(_chat_ids)), TelegramControl(stack.telegram_url)
     # It goes to a site whose jobs nobody takes.
@@ -80,6 +82,7 @@ def test_text_is_answered_on_page(page: Page) -> None:
     expect(page.locator(FROM_BOT).first).to_contain_text("Send me a photo")
 
 
+@pytest.mark.slow
 def test_bot_is_called_as_guest_on_page(page: Page, photo: bytes) -> None:
     page.get_by_role("button", name="switch person").click()
     page.get_by_role("link", name="A group without the bot").click()
@@ -95,6 +98,7 @@ def test_bot_is_called_as_guest_on_page(page: Page, photo: bytes) -> None:
     expect(answer.get_by_test_id("edited")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_group_conversation_is_shown(browser: Browser, stack: LocalStack, photo: bytes) -> None:
     chat_id = -next(_chat_ids)
     topic = TelegramUser(stack.telegram_url, chat_id, user_id=2, first_name="Grace").make_topic("Holidays")

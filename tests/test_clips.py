@@ -112,6 +112,7 @@ def test_unreadable_clip_is_refused_once(user: TelegramUser, make: Callable[[], 
     assert len(from_bot(user)) == 1
 
 
+@pytest.mark.slow
 def test_lost_frames_leave_the_others(user: TelegramUser, street: np.ndarray, stack: LocalStack) -> None:
     control = TelegramControl(stack.telegram_url)
     rule = control.fault("sendMediaGroup", "server_error", chat_id=user.chat_id, times=1)
@@ -122,6 +123,7 @@ def test_lost_frames_leave_the_others(user: TelegramUser, street: np.ndarray, st
     assert all(images.exists(key) for key in newest(user).frame_keys)
 
 
+@pytest.mark.slow
 def test_refused_album_of_frames_comes_as_text(user: TelegramUser, street: np.ndarray, stack: LocalStack) -> None:
     control = TelegramControl(stack.telegram_url)
     reason = "Bad Request: IMAGE_PROCESS_FAILED"
@@ -167,6 +169,7 @@ def test_damaged_clips_are_refused_or_read(decoder: decoding.Decoder) -> None:
     assert decoder.decode(whole, 0).shape == (240, 320, 3)
 
 
+@pytest.mark.slow
 def test_long_clip_takes_bounded_time_and_memory(decoder: decoding.Decoder) -> None:
     data = clips.clip(clips.shades(1800, 640, 640), per_second=30)
     for quarter in range(4):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from django.template.loader import render_to_string
 
 import botsite
@@ -42,6 +43,7 @@ def test_every_command_is_listed_in_60_characters() -> None:
     assert {name: text for name in names if len(text := utility.sentence(name)) > 60} == {}
 
 
+@pytest.mark.slow
 def test_help_lists_djangos_commands_too() -> None:
     ours, helped = (manage(*given, python=[sys.executable]).stdout for given in ((), ("help",)))
     assert listed(helped) == listed(ours)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from deploy.local.sample import SHAPES
 from detection.model import openvino
+from tests.support.cases import slow_after
 
 SIZE = (256, 320)
 IMAGE = np.random.default_rng(0).integers(0, 255, (1, *SIZE, 3), np.uint8)
@@ -44,6 +45,7 @@ def test_model_is_compiled_once(cache: Path) -> None:
     assert len(kept) == 1
 
 
+@pytest.mark.slow
 def test_models_and_sizes_are_kept_apart(cache: Path, tmp_path: Path) -> None:
     other = shutil.copytree(SHAPES, tmp_path / "other_openvino_model")
     weights = bytearray((other / "shapes.bin").read_bytes())
@@ -87,15 +89,18 @@ def _of_another_release(content: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "change",
-    [
-        _cut,
-        _flip,
-        _of_another_cpu,
-        _of_another_release,
-        lambda content: b"",
-        lambda content: b"something else",
-        lambda content: _signed(b"something else"),
-    ],
+    slow_after(
+        2,
+        [
+            _flip,
+            _of_another_release,
+            _cut,
+            _of_another_cpu,
+            lambda content: b"",
+            lambda content: b"something else",
+            lambda content: _signed(b"something else"),
+        ],
+    ),
 )
 def test_damaged_or_foreign_file_is_replaced(cache: Path, change: Callable[[bytes], bytes]) -> None:
     expected = run()

@@ -1,6 +1,5 @@
 """People talk to the bot in their languages, at the same time: everything it says to one is in theirs."""
 
-from collections.abc import Iterator
 from functools import partial
 from itertools import count
 
@@ -16,7 +15,8 @@ from detection.record.schemas import Prediction
 from detection.record.sentences import Code
 from tests.support import new_updates
 from tests.support.buttons import data_of
-from tests.support.telling_site import Site, telling_site, unread_queue
+from tests.support.cases import slow_after
+from tests.support.telling_site import Site
 
 _numbers = count(310_000)
 _groups = count(-59_000, -1)
@@ -55,7 +55,9 @@ def again(user: TelegramUser, message: Message) -> Message:
     return current
 
 
-@pytest.mark.parametrize(("code", "spoken"), [("de", "de"), ("ar", "ar"), ("es-mx", "es"), ("ru", "ru"), ("fr", "en")])
+@pytest.mark.parametrize(
+    ("code", "spoken"), slow_after(2, [("es-mx", "es"), ("fr", "en"), ("ar", "ar"), ("de", "de"), ("ru", "ru")])
+)
 def test_whole_conversation_is_in_persons_language(stack: LocalStack, photo: bytes, code: str, spoken: str) -> None:
     user = person(stack, code)
     assert user.wait_for_reply(user.send_text("/help")).text == said(spoken, replies.HELP)
@@ -91,22 +93,16 @@ def test_people_of_a_group_are_answered_in_their_own_languages(stack: LocalStack
     assert notice == said("ar", presses.NOT_YOURS)
 
 
-@pytest.fixture(scope="module")
-def busy_site(stack: LocalStack) -> Iterator[Site]:
-    """Run a site whose jobs nobody takes."""
-    with unread_queue() as queue, telling_site(stack, queue) as site:
-        yield site
-
-
+@pytest.mark.slow
 def test_waiting_people_are_told_in_their_own_languages(
-    stack: LocalStack, busy_site: Site, known_file: FileReference
+    stack: LocalStack, telling: Site, known_file: FileReference
 ) -> None:
     people = {code: person(stack, code) for code in ("de", "ar", "en")}
     for code, user in people.items():
         message_id = user.send_text("hello")
         update = new_updates.with_photo(user.chat_id, known_file, message_id=message_id)
         update["message"]["from"]["language_code"] = code
-        assert busy_site.post(update) == 200
+        assert telling.post(update) == 200
     statuses = {code: user.wait_for(lambda one: one.tells_of_wait) for code, user in people.items()}
     for code, status in statuses.items():
         assert [button.text for button in status.buttons] == [said(code, "Cancel")]
@@ -119,12 +115,12 @@ def test_waiting_people_are_told_in_their_own_languages(
 
 
 def test_cancelled_photo_is_answered_in_its_language(
-    stack: LocalStack, busy_site: Site, known_file: FileReference
+    stack: LocalStack, telling: Site, known_file: FileReference
 ) -> None:
     user = person(stack, "ru")
     update = new_updates.with_photo(user.chat_id, known_file, message_id=user.send_text("hello"))
     update["message"]["from"]["language_code"] = "ru"
-    assert busy_site.post(update) == 200
+    assert telling.post(update) == 200
     status = user.wait_for(lambda one: one.tells_of_wait)
     assert user.wait_for_answer(user.press(status.message_id, str(status.buttons[0].data))).text == ""
     assert again(user, status).text == said("ru", Code.CANCELLED.value)

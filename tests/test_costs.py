@@ -114,6 +114,7 @@ def names(**values: str) -> dict[str, str]:
     return {key: value for text in texts for key, value in text.names(values).items()}
 
 
+@pytest.mark.slow
 def test_forecast_counts_kept_warm_machine() -> None:
     [micro] = [one for one in by_type.of_day(1000, names()) if one.kind.name == "t3.micro"]
     [cold] = [one for one in by_type.of_day(1000, names(KeepWarmSeconds="0")) if one.kind.name == "t3.micro"]
@@ -122,6 +123,7 @@ def test_forecast_counts_kept_warm_machine() -> None:
     assert micro.result.dollars == pytest.approx(micro.result.machine_seconds / 3600 * hourly)
 
 
+@pytest.mark.slow
 def test_forecast_names_cheapest_fast_enough_type() -> None:
     found = by_type.of_day(100_000, names(WorkerType="c7i.large"))
     assert {one.kind.name for one in found} == {*COMPARED, "c7i.large"}

@@ -21,6 +21,7 @@ from detection.record.schemas import Delivery, Prediction, Status
 from detection.record.sentences import Code
 from detection.work import dead_letters, sweep
 from tests.support import letters, turn
+from tests.support.cases import slow_after
 from tests.support.processes import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,6 +91,7 @@ def test_sender_of_dead_letter_is_told_once(dead: Prediction, user: TelegramUser
     assert [message.text for message in user.messages()].count(Code.GIVEN_UP.value) == 1
 
 
+@pytest.mark.slow
 def test_letter_behind_hundreds_of_odd_ones_is_buried(dead: Prediction) -> None:
     letters.clear()
     odd = ["[" * 100_000, "5", "null", json.dumps({"headers": None, "body": 1}), "9" * 5000]
@@ -133,6 +135,7 @@ def test_replayed_letter_is_answered_again(undisturbed: None, prediction: Predic
     assert dead_letters.count() == MANY
 
 
+@pytest.mark.slow
 def test_replay_waits_for_apology(
     undisturbed: None, prediction: Prediction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,7 +171,7 @@ def test_purge_by_id_deletes_one_letter(undisturbed: None, capsys: pytest.Captur
     assert left() == [second]
 
 
-@pytest.mark.parametrize("action", [["purge", "--yes"], ["replay"]])
+@pytest.mark.parametrize("action", slow_after(1, [["purge", "--yes"], ["replay"]]))
 def test_missing_letters_are_named(undisturbed: None, action: list[str]) -> None:
     kept = letters.put("one")
     with pytest.raises(CommandError, match="Not found: nothing"):
@@ -183,6 +186,7 @@ def test_purge_refuses_without_terminal(undisturbed: None) -> None:
     assert left() == [kept]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["yes", "no"])
 def test_purge_asks_and_spares_later_letters(undisturbed: None, stack: LocalStack, answer: str) -> None:
     asked_for = letters.put("one")

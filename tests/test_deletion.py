@@ -27,6 +27,7 @@ from detection.record.deletions import Person
 from detection.record.schemas import Delivery, Prediction, Status
 from detection.work import dead_letters, erasure, jobs, sweep, tasks
 from tests.support import letters, new_updates, turn
+from tests.support.cases import slow_after
 from tests.support.deletion import (
     LONG_AGO,
     age,
@@ -210,7 +211,7 @@ def test_group_keeps_photos_of_others(stack: LocalStack, photo: bytes) -> None:
     assert predictions.find_item(preferences.key(9411)) is not None
 
 
-@pytest.mark.parametrize("who", ["author", "asker"])
+@pytest.mark.parametrize("who", slow_after(1, ["author", "asker"]))
 def test_photo_that_somebody_else_asked_about_is_deleted(stack: LocalStack, photo: bytes, who: str) -> None:
     group = next(_groups)
     author, asker, other = (TelegramUser(stack.telegram_url, group, user_id=next(_people)) for _ in range(3))
@@ -227,6 +228,7 @@ def test_photo_that_somebody_else_asked_about_is_deleted(stack: LocalStack, phot
     assert not [key for key in bucket(stack) if any(gone in key for gone in before_it - left)]
 
 
+@pytest.mark.slow
 def test_photo_that_guest_was_asked_about_is_its_authors(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     group, asker = next(_groups), TelegramUser(stack.telegram_url, next(_people))
     author_there, asker_there = (
@@ -292,6 +294,7 @@ def test_second_deletion_has_to_wait(user: TelegramUser) -> None:
     assert press(user, second, erase.DELETE) == erase.AT_IT
 
 
+@pytest.mark.slow
 def test_everything_can_be_deleted_twice(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     assert delete(user).startswith("I've deleted 0 photos")
     age(person(user), -deletions._AGAIN)
@@ -326,6 +329,7 @@ def test_report_comes_after_telegram_refused_it(stack: LocalStack, user: Telegra
 # --- Late updates, and work under way -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_update_delivered_again_makes_nothing(stack: LocalStack, user: TelegramUser, known_file: FileReference) -> None:
     control = TelegramControl(stack.telegram_url)
     # Sent before the time that `finish` moves the deletion to.
@@ -342,6 +346,7 @@ def test_update_delivered_again_makes_nothing(stack: LocalStack, user: TelegramU
     assert len(sent) <= 1
 
 
+@pytest.mark.slow
 def test_other_half_of_album_makes_nothing(stack: LocalStack, user: TelegramUser, known_file: FileReference) -> None:
     now = int(time.time())
     first, second, third = (
@@ -357,6 +362,7 @@ def test_other_half_of_album_makes_nothing(stack: LocalStack, user: TelegramUser
     assert [key for key in table(stack) if key.startswith("album#")] == []
 
 
+@pytest.mark.slow
 def test_refused_file_of_late_update_makes_nothing(stack: LocalStack, user: TelegramUser) -> None:
     delete(user)
     finish(person(user))
@@ -365,6 +371,7 @@ def test_refused_file_of_late_update_makes_nothing(stack: LocalStack, user: Tele
     assert traces(stack, user.chat_id) == []
 
 
+@pytest.mark.slow
 def test_photo_on_its_way_makes_nothing(stack: LocalStack, user: TelegramUser, known_file: FileReference) -> None:
     """Given a site that has looked for a tombstone and still downloads."""
     control, question = TelegramControl(stack.telegram_url), ask(user)
@@ -451,6 +458,14 @@ def test_queued_jobs_are_dropped(stack: LocalStack, user: TelegramUser) -> None:
     assert all_of(user.chat_id) == []
 
 
+def test_question_is_answered_once(stack: LocalStack, user: TelegramUser) -> None:
+    who = person(user)
+    assert deletions.begin(who, 7)
+    age(who, -deletions._AGAIN)
+    assert not deletions.begin(who, 7)
+    assert deletions.begin(who, 8)
+
+
 WRITES: list[Callable[[Prediction], object]] = [
     lambda one: predictions.claim(one.prediction_id, "a-job"),
     lambda one: predictions.take_over(one, "a-job"),
@@ -513,6 +528,7 @@ def test_dead_letters_go(stack: LocalStack, user: TelegramUser) -> None:
         letters.clear()
 
 
+@pytest.mark.slow
 def test_held_dead_letter_is_waited_for(stack: LocalStack, user: TelegramUser) -> None:
     with turn.held("bury"):
         letters.clear()
@@ -561,6 +577,7 @@ def many(chat_id: int, number: int) -> list[str]:
     return ids
 
 
+@pytest.mark.slow
 def test_thousand_photos_are_deleted(stack: LocalStack, user: TelegramUser) -> None:
     ids = many(user.chat_id, MANY)
     assert delete(user).startswith(f"I've deleted {MANY} photos")
@@ -568,6 +585,7 @@ def test_thousand_photos_are_deleted(stack: LocalStack, user: TelegramUser) -> N
     assert traces(stack, user.chat_id, *ids) == []
 
 
+@pytest.mark.slow
 def test_another_site_continues(stack: LocalStack, user: TelegramUser) -> None:
     """Given a site that died after a page, having said so on the tombstone."""
     ids, question, who = many(user.chat_id, 250), ask(user), person(user)
@@ -600,6 +618,7 @@ def test_overtaken_run_ends(user: TelegramUser) -> None:
         list(erasure.delete_all(taken))
 
 
+@pytest.mark.slow
 def test_index_that_lags_is_made_up_for(stack: LocalStack, user: TelegramUser) -> None:
     """Given an item that the first time did not find, as an index may not show it yet."""
     question, who = ask(user), person(user)
@@ -611,6 +630,7 @@ def test_index_that_lags_is_made_up_for(stack: LocalStack, user: TelegramUser) -
     assert traces(stack, user.chat_id, late.prediction_id) == []
 
 
+@pytest.mark.slow
 def test_chat_refused_last_is_forgotten(stack: LocalStack, user: TelegramUser) -> None:
     delete(user)
     rate_limit.refused(user.chat_id, 0.001)
@@ -618,6 +638,7 @@ def test_chat_refused_last_is_forgotten(stack: LocalStack, user: TelegramUser) -
     assert traces(stack, user.chat_id) == []
 
 
+@pytest.mark.slow
 def test_limits_of_chat_are_forgotten(stack: LocalStack, user: TelegramUser) -> None:
     of_guest = (rate_limit.guest(user.chat_id), rate_limit.stored(user.chat_id))
     for limit in (*of_guest, *welcome.notices(user.chat_id)):

@@ -246,6 +246,7 @@ def test_who_has_the_policies_has_all_rights(deployer: Deployer) -> None:
     assert may(deployer, unconditional()).state is Health.OK
 
 
+@pytest.mark.slow
 def test_missing_rights_are_named_before_anything_is_made(deployer: Deployer) -> None:
     given = [one for one in unconditional() if one["Sid"] != "Machines"]
     verdict = may(deployer, given)

@@ -107,7 +107,8 @@ def test_copied_files_are_in_bundle(path: Path) -> None:
 @each_file
 def test_requirements_pin_every_package(path: Path) -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
-    pinned = {line.partition("==")[0] for line in lines if "==" in line}
+    # boto3 has an extra there, for operators alone.
+    pinned = {line.partition("==")[0].removesuffix("[crt]") for line in lines if "==" in line}
     wanted = [line for line in path.with_suffix(".txt").read_text().splitlines() if not line.startswith("#")]
     assert [name for name in wanted if name not in pinned] == []
 

@@ -128,6 +128,7 @@ def test_large_files_leave_room_for_small_ones() -> None:
     assert files.BUDGET.used_bytes == 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_twenty_files_of_20_mb_take_at_most_110_mb(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     file = photo + bytes(20 * 1024 * 1024 - len(photo))

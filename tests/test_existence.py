@@ -105,6 +105,7 @@ def test_refused_question_is_no_answer(hour_later: Cloud) -> None:
         existence.alive(VOLUME)
 
 
+@pytest.mark.slow
 def test_every_kind_of_the_service_is_asked_about(local: str) -> None:
     service = Service("kinds")
     with emulators.taken_for_aws(local):

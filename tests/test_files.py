@@ -16,6 +16,7 @@ from detection.picture import strips, thumbnails
 from detection.record import images, predictions, queries
 from detection.record.schemas import Prediction
 from tests.support.buttons import data_of, press
+from tests.support.cases import slow_after
 
 _groups = count(-31_000, -1)
 
@@ -60,7 +61,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return float(np.abs(pixels[0] - pixels[1]).mean())
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", slow_after(1, ["JPEG", "PNG", "WEBP", "TIFF"]))
 def test_file_comes_back_as_file_at_full_resolution(user: TelegramUser, large: Image.Image, kind: str) -> None:
     options = {"compression": "jpeg"} if kind == "TIFF" else {}
     answer = sent(user, saved(large, kind, **options), f"street.{kind.lower()}", f"image/{kind.lower()}")
@@ -97,6 +98,7 @@ def test_photo_comes_back_as_photo(user: TelegramUser, photo: bytes) -> None:
     assert not newest(user).as_file
 
 
+@pytest.mark.slow
 def test_button_edits_file_at_full_resolution(user: TelegramUser, large: Image.Image) -> None:
     answer = sent(user, saved(large, "PNG"), "street.png", "image/png")
     assert press(user, answer, "Labels off") == ""
@@ -109,6 +111,7 @@ def test_button_edits_file_at_full_resolution(user: TelegramUser, large: Image.I
     assert len(from_bot(user)) == 1
 
 
+@pytest.mark.slow
 def test_blurred_file_shows_no_small_picture_of_people(user: TelegramUser, large: Image.Image) -> None:
     answer = user.wait_for_reply(user.send_document(saved(large, "PNG"), "a.png", "image/png", caption="blur"))
     people = [box for box in newest(user).candidates if box.label == "person"]
@@ -143,6 +146,7 @@ def test_file_refused_twice_comes_as_text(user: TelegramUser, large: Image.Image
     assert answer.text == found.caption(newest(user).detections)
 
 
+@pytest.mark.slow
 def test_missing_full_picture_is_replaced_by_smaller(user: TelegramUser, large: Image.Image) -> None:
     sent(user, saved(large, "JPEG"))
     prediction = newest(user)
@@ -161,6 +165,7 @@ def test_missing_file_is_told(user: TelegramUser, large: Image.Image) -> None:
     assert user.message(answer.message_id) == answer
 
 
+@pytest.mark.slow
 def test_rejected_edit_is_told(user: TelegramUser, large: Image.Image, stack: LocalStack) -> None:
     answer = sent(user, saved(large, "JPEG"))
     TelegramControl(stack.telegram_url).fault("editMessageMedia", "too_large", chat_id=user.chat_id)
@@ -176,6 +181,7 @@ def test_only_its_sender_changes_file_in_group(stack: LocalStack, large: Image.I
     assert sender.message(answer.message_id) == answer
 
 
+@pytest.mark.slow
 def test_copy_that_takes_too_much_is_drawn_smaller(user: TelegramUser, large: Image.Image) -> None:
     """A site has no memory for a picture that takes more than it may send; so it scales down, and says so."""
     sent(user, saved(large, "JPEG"))

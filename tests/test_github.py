@@ -86,6 +86,7 @@ def test_each_role_is_for_one_subject(account: Any) -> None:
         assert not admitted(account, role, token(subject, issuer="https://token.elsewhere.example"))
 
 
+@pytest.mark.slow
 def test_immutable_subjects_are_taken(account: Any) -> None:
     create(account, "github-with-ids", Prefix="ids", Repository="octo-org@1/octo-repo@2")
     subject = "repo:octo-org@1/octo-repo@2:environment:production"
@@ -112,6 +113,7 @@ def test_repository_is_one_repository(repository: str) -> None:
     assert not re.fullmatch(ROLES.parameters["Repository"]["AllowedPattern"], repository)
 
 
+@pytest.mark.slow
 def test_template_is_valid_in_three_regions() -> None:
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", "us-east-1", "eu-central-1", "ap-south-1"]
     found = subprocess.run([*command, "--", str(FOLDER / "roles.yaml")], capture_output=True, text=True, check=False)

@@ -143,6 +143,7 @@ def test_photos_among_people_are_left_alone(
     assert (group.messages(), queries.latest_of_chat(group.chat_id)) == ([], [])
 
 
+@pytest.mark.slow
 def test_album_whose_caption_calls_bot_is_answered_whole(group: TelegramUser, photo: bytes) -> None:
     first, *_ = group.send_album([photo] * 3, caption=f"@{BOT}")
     group.wait_for(lambda message: message.answers(first) and message.media_group_id is not None)
@@ -171,6 +172,7 @@ def test_status_leaves_turns_of_group_to_answers(stack: LocalStack) -> None:
     assert rate_limit.reserve(rate_limit.chat(chat_id)).wait_seconds == 0
 
 
+@pytest.mark.slow
 def test_busy_group_waits_and_loses_nothing(stack: LocalStack, group: TelegramUser) -> None:
     control = TelegramControl(stack.telegram_url)
     control.set(rate_limits=True)

@@ -29,6 +29,7 @@ from detection.record.schemas import Delivery, Detection, Prediction, Status
 from detection.record.sentences import Code
 from detection.work import sweep
 from tests.support import new_updates
+from tests.support.cases import slow_after
 from tests.support.deletion import clear_storage, finish, traces
 from tests.support.processes import wait_until
 
@@ -145,6 +146,7 @@ def test_repeated_call_is_answered_once(ada: TelegramUser, control: TelegramCont
     assert len(asked(ada)) == 1
 
 
+@pytest.mark.slow
 def test_busy_telegram_is_asked_again(ada: TelegramUser, control: TelegramControl, photo: bytes) -> None:
     control.fault("answerGuestQuery", "too_many_requests", retry_after=1)
     assert answered(ada, call(ada, photo)).photo
@@ -158,6 +160,7 @@ def test_query_that_takes_no_answer_is_left(ada: TelegramUser, control: Telegram
     assert (prediction.enqueued_at, from_bot(ada)) == (None, [])
 
 
+@pytest.mark.slow
 def test_button_brings_answer_whose_message_was_lost(ada: TelegramUser, control: TelegramControl, photo: bytes) -> None:
     # Telegram has taken the answer, but its reply, with the name of the message, does not arrive.
     control.fault("answerGuestQuery", "apply_then_drop")
@@ -176,6 +179,7 @@ def test_button_brings_answer_whose_message_was_lost(ada: TelegramUser, control:
     assert len(from_bot(ada)) == 1
 
 
+@pytest.mark.slow
 def test_killed_site_leaves_call_to_another(
     stack: LocalStack, ada: TelegramUser, control: TelegramControl, photo: bytes
 ) -> None:
@@ -227,7 +231,7 @@ def test_odd_press_of_guests_message_is_harmless(stack: LocalStack, data: str) -
     assert httpx.post(url, json=body, headers=headers, timeout=60).status_code == 200
 
 
-@pytest.mark.parametrize("effect", ["server_error", "drop", "apply_then_drop", "too_many_requests"])
+@pytest.mark.parametrize("effect", slow_after(1, ["server_error", "drop", "apply_then_drop", "too_many_requests"]))
 def test_failed_edit_is_tried_again(ada: TelegramUser, control: TelegramControl, photo: bytes, effect: str) -> None:
     control.fault("editMessageMedia", effect)
     answer = answered(ada, call(ada, photo))

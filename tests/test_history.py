@@ -191,6 +191,7 @@ def test_photos_read_briefly_have_what_was_shown(user: TelegramUser) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_statistics_of_crowded_photos_take_little_memory(user: TelegramUser) -> None:
     for number in range(70):
         crowded(user, 300, clip=number % 2 == 0)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,14 @@ from tests.support.hostile import Hostile, Outcome, zoo
 _MEGABYTE = 1 << 20
 _PR_SET_DUMPABLE = 4
 _NAMES = [hostile.name for hostile in zoo(b"")]
+# What takes seconds, but for a few, and the pictures at full size.
+_LONG = re.compile(r"megapixels|megabytes|inflating|one_colour|heic|avif")
+_QUICK = {("png_900_megapixels", False), ("png_48_megapixels", False), ("avif_noise_behind_the_header", False)}
+_QUICK |= {("heic_truncated", False), ("png_60000x1", True)}
+_CASES = [
+    case if case in _QUICK or not (case[1] or _LONG.search(case[0])) else pytest.param(*case, marks=pytest.mark.slow)
+    for case in product(_NAMES, (False, True))
+]
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +68,7 @@ def test_hostile_files_are_many_and_can_be_sent() -> None:
     assert len(_NAMES) == len(set(_NAMES)) >= 30
 
 
-@pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize(("name", "full"), _CASES)
 def test_file_is_answered_or_refused(model: yolo.Model, photo: bytes, hostile: Hostile, full: bool) -> None:
     data = hostile.make()
     assert len(data) < 20 * _MEGABYTE

@@ -55,6 +55,7 @@ def sender(stack: LocalStack, photo: bytes) -> TelegramUser:
     return sender
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_list_fits_the_window_and_is_readable(
@@ -74,6 +75,7 @@ def test_list_fits_the_window_and_is_readable(
     )
 
 
+@pytest.mark.slow
 def test_only_failures_of_ours_are_red(page: Page, site_address: str, sender: TelegramUser) -> None:
     page.goto(f"{site_address}{LIST}?chat={sender.chat_id}")
     colours = page.locator(".state").evaluate_all(
@@ -87,6 +89,7 @@ def test_only_failures_of_ours_are_red(page: Page, site_address: str, sender: Te
     assert "refused" in colours
 
 
+@pytest.mark.slow
 def test_range_of_time_is_chosen_in_the_form(page: Page, site_address: str, sender: TelegramUser) -> None:
     page.goto(f"{site_address}{LIST}?chat={sender.chat_id}")
     page.get_by_label("From (UTC)").fill("2026-01-05T00:00")
@@ -99,6 +102,7 @@ def test_range_of_time_is_chosen_in_the_form(page: Page, site_address: str, send
     expect(page.locator("#result_list tbody")).not_to_contain_text("2026-01-05")
 
 
+@pytest.mark.slow
 def test_all_matching_jobs_are_retried_and_counted(page: Page, site_address: str, sender: TelegramUser) -> None:
     predictions.delete("bulk#jobs")
     page.goto(f"{site_address}{LIST}?chat={sender.chat_id}&status=failed")
@@ -123,6 +127,7 @@ def test_matching_jobs_are_downloaded(page: Page, site_address: str, sender: Tel
     assert len((tmp_path / "jobs.csv").read_text().splitlines()) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_dead_letters_fit_and_are_deleted(

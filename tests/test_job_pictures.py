@@ -12,6 +12,7 @@ from deploy.local.telegram.client import TelegramUser
 from detection.picture import pixels, thumbnails
 from detection.record import images, queries
 from tests.support import operators
+from tests.support.cases import slow_after
 from tests.support.operators import JOBS, Operator
 
 
@@ -28,7 +29,7 @@ def _size(jpeg: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize(
     ("width", "height", "small"),
-    [(1280, 960, (112, 84)), (600, 1600, (42, 112)), (80, 60, (80, 60)), (1280, 2, (112, 1))],
+    slow_after(1, [(1280, 960, (112, 84)), (600, 1600, (42, 112)), (80, 60, (80, 60)), (1280, 2, (112, 1))]),
 )
 def test_boxed_photo_carries_a_small_one(width: int, height: int, small: tuple[int, int]) -> None:
     image = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)

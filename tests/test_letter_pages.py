@@ -125,6 +125,7 @@ def test_chosen_letter_is_deleted_and_recorded(admin: Operator, job: Callable[..
     assert [act.operation for act in found.acts] == ["delete letter"]
 
 
+@pytest.mark.slow
 def test_all_letters_are_deleted_but_later_ones(admin: Operator, job: Callable[..., Prediction]) -> None:
     job()
     letters.put_many(["not a job"] * 12)
@@ -138,6 +139,7 @@ def test_all_letters_are_deleted_but_later_ones(admin: Operator, job: Callable[.
     assert _left() == [late]
 
 
+@pytest.mark.slow
 def test_gone_letter_is_not_asked_about(admin: Operator) -> None:
     assert admin.get(f"{PAGE}/delete?id=nothing").headers["location"] == PAGE
     assert "1 selected letter is gone: already replayed or deleted" in admin.get(PAGE).text

@@ -180,7 +180,7 @@ def test_channel_counts_for_itself() -> None:
 
 @dataclass(frozen=True)
 class Sites:
-    """Two sites with the same limits."""
+    """Sites with the same limits."""
 
     stack: LocalStack
     addresses: tuple[str, ...]
@@ -208,11 +208,11 @@ class Sites:
         return [call for call in calls if call.method in ("sendMessage", "sendPhoto") and call.status == 200]
 
 
-def two_sites(stack: LocalStack, file: FileReference, **env: str) -> Iterator[Sites]:
-    """Run two more sites with these settings."""
+def more_sites(stack: LocalStack, file: FileReference, number: int, **env: str) -> Iterator[Sites]:
+    """Run so many more sites with these settings."""
     started: list[Child] = []
     try:
-        for _ in range(2):
+        for _ in range(number):
             port = free_port()
             site = stack.start_site("127.0.0.1", port, **env)
             started.append(site)
@@ -228,13 +228,13 @@ def two_sites(stack: LocalStack, file: FileReference, **env: str) -> Iterator[Si
 @pytest.fixture(scope="module")
 def limited(stack: LocalStack, known_file: FileReference) -> Iterator[Sites]:
     """Two sites that take five photos a day of one person."""
-    yield from two_sites(stack, known_file, PHOTOS_PER_DAY="5", PHOTOS_PER_MINUTE="100")
+    yield from more_sites(stack, known_file, 2, PHOTOS_PER_DAY="5", PHOTOS_PER_MINUTE="100")
 
 
 @pytest.fixture(scope="module")
 def closed(stack: LocalStack, known_file: FileReference) -> Iterator[Sites]:
-    """Two sites for few people."""
-    yield from two_sites(stack, known_file, ALLOWED_USERS="@ada_l,-19900", DENIED_USERS="66")
+    """A site for few people."""
+    yield from more_sites(stack, known_file, 1, ALLOWED_USERS="@ada_l,-19900", DENIED_USERS="66")
 
 
 def test_twenty_at_once_let_five_through(limited: Sites) -> None:
@@ -262,7 +262,7 @@ def item(person: int) -> dict[str, Any] | None:
 def test_burst_is_told_once_with_numbers_in_time(stack: LocalStack, known_file: FileReference) -> None:
     chat = next(_people)
     user = TelegramUser(stack.telegram_url, chat)
-    for sites in two_sites(stack, known_file, PHOTOS_PER_MINUTE="6"):
+    for sites in more_sites(stack, known_file, 2, PHOTOS_PER_MINUTE="6"):
         sites.send(chat, 15)
         wait_until(lambda: len([message for message in user.messages() if message.from_bot]) == 7)
     (told,) = [str(message.text) for message in user.messages() if message.from_bot and message.text]
@@ -289,6 +289,13 @@ def test_burst_is_told_once_with_numbers_in_time(stack: LocalStack, known_file: 
 def test_no_time_is_told_after_it(reason: Reason, age: int, named: str) -> None:
     refused = Prediction("x", 1, 2, "photos/x", status=Status.FAILED, finished_at=times.now(-timedelta(seconds=age)))
     assert named in replies.failure_of(replace(refused, reason=reason))
+
+
+def test_repeated_photo_counts_once(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "PHOTOS_PER_DAY", 5)
+    person = next(_people)
+    assert [limits.take(person, "photo") for _ in range(2)] == [None, None]
+    assert limits.read(item(person)).in_day == 1
 
 
 def test_refused_photo_gets_reply_with_time(limited: Sites, user: TelegramUser) -> None:
@@ -335,11 +342,12 @@ def test_calls_of_a_guest_count_for_the_caller(limited: Sites) -> None:
     assert (count.in_day, count.refused) == (5, 2)
 
 
+@pytest.mark.slow
 def test_repeated_update_counts_once(
     stack: LocalStack, faulty_site: FaultySite, known_file: FileReference, site: FaultySite
 ) -> None:
     chat = next(_people)
-    for limited in two_sites(stack, known_file, PHOTOS_PER_DAY="5", AWS_ENDPOINT_URL=site.proxy):
+    for limited in more_sites(stack, known_file, 2, PHOTOS_PER_DAY="5", AWS_ENDPOINT_URL=site.proxy):
         update = new_updates.with_photo(chat, known_file)
         site.break_(faulty.failing("s3", "PutObject", "internal error"))
         assert limited.post(update) == 503

@@ -129,6 +129,7 @@ def test_photos_are_sent_and_every_answer_is_counted(load: Load) -> None:
     assert "5 of 5 photos sent, 5 answered, 0 lost, 0 doubled." in load.text
 
 
+@pytest.mark.slow
 def test_each_photo_is_followed_to_its_end(load: Load) -> None:
     photos = load("--photos", "3", "--rate", "20")["photos"]
     assert len({photo["prediction_id"] for photo in photos}) == len({photo["chat_id"] for photo in photos}) == 3
@@ -146,6 +147,7 @@ def test_report_is_text_json_and_plot(load: Load) -> None:
     assert [sample for sample in load.saved["samples"] if sample["visible"] is None] == []
 
 
+@pytest.mark.slow
 def test_photos_and_chats_take_turns(load: Load, photo: bytes, tmp_path: Path) -> None:
     for name in ("a.jpg", "b.JPEG"):
         (tmp_path / name).write_bytes(photo)
@@ -155,6 +157,7 @@ def test_photos_and_chats_take_turns(load: Load, photo: bytes, tmp_path: Path) -
     assert "giving Telegram photo 2 of 2" in load.text
 
 
+@pytest.mark.slow
 def test_missing_answer_counts_as_lost(load: Load, control: TelegramControl) -> None:
     dead, alive = next(_chats), next(_chats)
     control.fault("sendPhoto", "server_error", chat_id=dead, times=None)
@@ -163,6 +166,7 @@ def test_missing_answer_counts_as_lost(load: Load, control: TelegramControl) -> 
     assert (load.saved["tally"]["answered"], load.saved["tally"]["lost"]) == (1, 1)
 
 
+@pytest.mark.slow
 def test_second_answer_counts_as_doubled(load: Load, control: TelegramControl) -> None:
     twice, once = next(_chats), next(_chats)
     control.fault("sendPhoto", "apply_then_drop", chat_id=twice)
@@ -216,6 +220,7 @@ def test_sent_photos_are_saved_as_trace(load: Load) -> None:
     assert second > 0.2
 
 
+@pytest.mark.slow
 def test_interrupted_test_still_reports(load: Load, control: TelegramControl, stack: LocalStack) -> None:
     command = [sys.executable, "manage.py", "loadtest", "--photos", "500", "--rate", "4", "--out", str(load.folder)]
     before = len(control.calls("sendPhoto"))
@@ -228,6 +233,7 @@ def test_interrupted_test_still_reports(load: Load, control: TelegramControl, st
     assert 0 < load.saved["tally"]["answered"] < 500
 
 
+@pytest.mark.slow
 def test_self_signed_webhook_is_trusted(load: Load, self_signed_site: str) -> None:
     with pytest.raises(CommandError, match="lost or doubled"):
         load("--photos", "1", "--timeout", "10", "--prefix", self_signed_site)

@@ -122,6 +122,7 @@ def test_missing_permission_is_named() -> None:
         run("provision", "--prefix", PREFIX)
 
 
+@pytest.mark.slow
 def test_missing_permissions_do_not_fail_checks() -> None:
     with somebody("stranger"):
         found = checks.run(Service(PREFIX), checks.CHECKS)

@@ -16,7 +16,7 @@ from deploy.cfn import template
 from deploy.images import spec
 from deploy.service import Service
 from detection.work import termination
-from tests.support import emulators
+from tests.support import emulators, forked
 from tests.support.deployed import instance_settings, launch_data, user_data
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def test_machine_gets_all_settings_of_its_role(endpoint: str, role: str) -> None
     keys = {**emulators.keys(), "AWS_ENDPOINT_URL": endpoint}
     code = f"from botsite import settings; settings.require({ROLES[role]!r})"
     env = {"PATH": os.environ["PATH"], **keys, **instance_settings(PREFIX, role)}
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    ended = forked.execute(code, ROOT, env)
     assert ended.returncode == 0, ended.stderr
 
 

@@ -15,6 +15,7 @@ from botsite import aws, celery, pause
 from deploy.local.stack import LocalStack
 from detection.record import items, queries, times
 from metrics import tasks
+from tests.support.cases import slow_after
 from tests.support.faulty import FaultySite, failing
 
 MISSING_QUEUE = "/000000000000/no-such-queue"
@@ -274,7 +275,7 @@ def test_missing_time_is_unknown(table: None) -> None:
 FAULTS = ("access denied", "internal error", "connection reset")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", slow_after(1, FAULTS))
 @pytest.mark.parametrize(
     ("service", "operation", "setting", "both"),
     [
@@ -300,7 +301,7 @@ def test_failing_source_leaves_no_gap(
     assert group.both == both
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", slow_after(1, FAULTS))
 def test_next_tick_publishes_after_cloudwatch_outage(
     group: Group, faulty_aws: FaultySite, events: Callable[[], list[dict[str, Any]]], fault: str
 ) -> None:

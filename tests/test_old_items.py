@@ -16,6 +16,7 @@ from deploy.local.telegram.client import TelegramUser
 from detection.record import images, predictions
 from detection.record.schemas import Delivery
 from detection.work import sweep
+from tests.support.cases import slow_after
 from tests.support.processes import wait_until
 
 OLD: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "upgrade" / "items.json").read_text())
@@ -66,7 +67,7 @@ def answers(user: TelegramUser) -> list[str | None]:
     return [BOXED if message.photo else message.text for message in said]
 
 
-@pytest.mark.parametrize("state", ANSWERS)
+@pytest.mark.parametrize("state", slow_after(2, ANSWERS))
 def test_old_item_is_answered_once(state: str, user: TelegramUser, photo: bytes) -> None:
     prediction_id = stored(state, user, photo)
 

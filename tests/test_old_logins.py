@@ -3,12 +3,12 @@
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+
+from tests.support import forked
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGINS = ROOT / "tests" / "fixtures" / "logins-0.1.0.sql"
@@ -46,20 +46,18 @@ def env(tmp_path: Path) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], **settings}
 
 
-def _run(env: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, *arguments]
-    ended = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+def output(ended: forked.Completed) -> str:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
 
 def test_no_migration_is_missing(env: dict[str, str]) -> None:
-    assert "No changes detected" in _run(env, "manage.py", "makemigrations", "--check", "--dry-run")
+    assert "No changes detected" in output(forked.manage(["makemigrations", "--check", "--dry-run"], ROOT, env))
 
 
 def test_permissions_content_type_and_history_survive(env: dict[str, str]) -> None:
-    _run(env, "manage.py", "migrate")
-    assert json.loads(_run(env, "-c", LOOK)) == {
+    output(forked.manage(["migrate"], ROOT, env))
+    assert json.loads(output(forked.execute(LOOK, ROOT, env))) == {
         "group": ["operators"],
         "permissions": ["detection.view_job"],
         "content_types": 1,

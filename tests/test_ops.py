@@ -21,6 +21,7 @@ from detection.record.schemas import Prediction, Status
 from detection.work import dead_letters
 from metrics.evaluation import Point
 from tests.support import letters, operators, states
+from tests.support.cases import slow_after
 from tests.support.faulty import FaultySite, failing
 from tests.support.operators import Operator
 from tests.support.processes import wait_until
@@ -141,14 +142,17 @@ def test_staff_without_permission_see_and_do_nothing(stack: LocalStack, given_up
 
 @pytest.mark.parametrize(
     ("service", "operation", "unknown"),
-    [
-        ("sqs", "GetQueueAttributes", ["Waiting", "In progress", "Dead letters"]),
-        ("dynamodb", "Query", ["Oldest waiting", "Longest wait now", *OF_PHOTOS]),
-        ("autoscaling", "DescribeAutoScalingGroups", TILES[3][:4]),
-        ("autoscaling", "DescribePolicies", ["Backlog per instance", "Metric freshness"]),
-        ("cloudwatch", "GetMetricData", ["Backlog per instance", "Metric freshness"]),
-        ("cloudwatch", "DescribeAlarms", ["Alarms on"]),
-    ],
+    slow_after(
+        1,
+        [
+            ("sqs", "GetQueueAttributes", ["Waiting", "In progress", "Dead letters"]),
+            ("dynamodb", "Query", ["Oldest waiting", "Longest wait now", *OF_PHOTOS]),
+            ("autoscaling", "DescribeAutoScalingGroups", TILES[3][:4]),
+            ("autoscaling", "DescribePolicies", ["Backlog per instance", "Metric freshness"]),
+            ("cloudwatch", "GetMetricData", ["Backlog per instance", "Metric freshness"]),
+            ("cloudwatch", "DescribeAlarms", ["Alarms on"]),
+        ],
+    ),
 )
 def test_failing_source_is_unknown_with_its_reason(
     site: FaultySite, operator: Operator, service: str, operation: str, unknown: list[str]
@@ -200,6 +204,7 @@ def test_letter_without_job_is_shown_and_recorded(stack: LocalStack, admin: Oper
     assert _recorded(stack, letter) == ["Replayed from the dead-letter queue."]
 
 
+@pytest.mark.slow
 def test_missing_letters_and_empty_selection_are_reported(admin: Operator) -> None:
     assert admin.get("/ops/dead-letters/replay?id=nothing").headers["location"] == "/ops/dead-letters"
     assert (
@@ -210,6 +215,7 @@ def test_missing_letters_and_empty_selection_are_reported(admin: Operator) -> No
     assert "Select at least one letter." in admin.get("/ops/dead-letters").text
 
 
+@pytest.mark.slow
 def test_failing_dead_letter_queue_gives_error_page(site: FaultySite, operator: Operator) -> None:
     site.break_(failing("sqs", "ReceiveMessage", "internal error"))
     answers = [operator.get("/ops/dead-letters"), operator.post("/ops/dead-letters/replay?id=x")]
@@ -259,6 +265,7 @@ def test_tiles_lead_to_pages(admin: Operator) -> None:
             assert admin.get(html.unescape(link)).status_code == 200, link
 
 
+@pytest.mark.slow
 def test_pause_and_hold_are_told(admin: Operator, stack: LocalStack) -> None:
     table, group, autoscaling = stack.env["PREDICTIONS_TABLE"], stack.env["ASG_NAME"], aws.client("autoscaling")
     action = {"AutoScalingGroupName": group, "ScheduledActionName": "hold 2 by user/jo"}
@@ -274,6 +281,7 @@ def test_pause_and_hold_are_told(admin: Operator, stack: LocalStack) -> None:
     wait_until(lambda: "Paused by" not in admin.get("/ops/live").text)
 
 
+@pytest.mark.slow
 def test_unknown_pause_and_hold_are_told(site: FaultySite, operator: Operator) -> None:
     site.break_(
         failing("autoscaling", "DescribeScheduledActions", "access denied"),

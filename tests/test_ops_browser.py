@@ -96,6 +96,7 @@ def answered(page: Page) -> int:
     return int(words[1]) if words[0] == "of" else 0
 
 
+@pytest.mark.slow
 def test_three_hours_of_backlog_are_drawn_with_target(page: Page, past: None) -> None:
     page.get_by_role("link", name="3 hours").click()
     words = re.compile("3 hours ago to now: backlog now [0-9.]+, at most 900; target 270")
@@ -105,6 +106,7 @@ def test_three_hours_of_backlog_are_drawn_with_target(page: Page, past: None) ->
     expect(chart.locator("path.target")).to_have_attribute("d", "M0 87.6H600")
 
 
+@pytest.mark.slow
 def test_dashboard_updates_under_load_without_reload(page: Page, stack: LocalStack, photo: bytes, past: None) -> None:
     page.evaluate("window.same = true")
     before = answered(page)
@@ -125,6 +127,7 @@ def test_dashboard_updates_under_load_without_reload(page: Page, stack: LocalSta
     assert page.evaluate("window.same")
 
 
+@pytest.mark.slow
 def test_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) -> None:
     expect(tile(page, "Dead letters")).to_contain_text("(needs attention)")
     page.locator('[data-tile="Dead letters"]').click()
@@ -148,6 +151,7 @@ def test_dead_letter_shows_up_and_is_replayed(page: Page, given_up: Prediction) 
     expect(page.get_by_text("No dead letters.")).to_be_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 390, 1280])
 def test_pages_fit_and_are_readable_in_light_and_dark(
@@ -166,6 +170,7 @@ def test_pages_fit_and_are_readable_in_light_and_dark(
     assert page.locator("h2").all_inner_texts() == ["Queue", "Photos", "Machines", "Alarms"]
 
 
+@pytest.mark.slow
 def test_time_range_stays_in_address_and_refreshes(page: Page) -> None:
     page.get_by_role("link", name="24 hours").click()
     expect(page).to_have_url(re.compile(r"/ops/\?range=24h$"))
@@ -174,6 +179,7 @@ def test_time_range_stays_in_address_and_refreshes(page: Page) -> None:
         expect(page.get_by_role("img", name="Workers, 24 hours ago to now")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_pointer_shows_values_of_a_moment(page: Page, past: None) -> None:
     readout = probe(page).locator("output")
     shown = []
@@ -198,6 +204,7 @@ def test_pointer_shows_values_of_a_moment(page: Page, past: None) -> None:
     expect(readout).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_keys_show_values_and_refreshes_keep_them(page: Page, past: None) -> None:
     slider = page.get_by_role("slider", name="Backlog per instance")
     slider.focus()
@@ -217,6 +224,7 @@ def test_keys_show_values_and_refreshes_keep_them(page: Page, past: None) -> Non
     expect(slider.locator("output")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_refreshes_keep_focus_and_unfolded_lists(page: Page) -> None:
     page.get_by_text(ALARMS).click()
     link = page.get_by_role("link", name="Waiting", exact=True)
@@ -232,12 +240,14 @@ def test_tile_is_a_link_to_its_jobs(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/admin/detection/job/\?status=queued$"))
 
 
+@pytest.mark.slow
 def test_whatever_needs_somebody_is_at_the_top(page: Page, given_up: Prediction) -> None:
     verdict = page.locator(".verdict")
     verdict.get_by_role("link", name="Dead letters").click()
     expect(page).to_have_url(re.compile("#tile-dead-letters$"))
 
 
+@pytest.mark.slow
 def test_hidden_page_stops_refreshing(page: Page) -> None:
     asked: list[str] = []
     page.clock.install()
@@ -250,6 +260,7 @@ def test_hidden_page_stops_refreshing(page: Page) -> None:
         page.evaluate(LOOK_AGAIN)
 
 
+@pytest.mark.slow
 def test_page_says_when_its_numbers_are_out_of_date(page: Page) -> None:
     page.context.set_offline(True)
     expect(page.get_by_role("status")).to_contain_text("out of date")
@@ -257,6 +268,7 @@ def test_page_says_when_its_numbers_are_out_of_date(page: Page) -> None:
     expect(page.locator("#stale")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_expired_session_leads_to_login_page(page: Page) -> None:
     page.context.clear_cookies()
     expect(page.get_by_label("Password")).to_be_visible()

@@ -139,6 +139,7 @@ def test_chat_is_told_again_of_next_pause(stack: LocalStack, table: str, user: T
     assert asked == [True, False, True, False]
 
 
+@pytest.mark.slow
 def test_restarted_site_tells_nobody_twice(
     stack: LocalStack, paused: Pause, site: FaultySite, user: TelegramUser, known_file: FileReference, photo: bytes
 ) -> None:
@@ -154,6 +155,7 @@ def test_restarted_site_tells_nobody_twice(
     assert len([message for message in user.messages() if message.from_bot and message.photo]) == 2
 
 
+@pytest.mark.slow
 def test_restarted_worker_receives_nothing(stack: LocalStack, paused: Pause, user: TelegramUser, photo: bytes) -> None:
     user.send_photo(photo)
     waiting(user, 1)
@@ -172,6 +174,7 @@ def test_restarted_worker_receives_nothing(stack: LocalStack, paused: Pause, use
 # --- A day ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dropped", [False, True], ids=["jobs-wait", "jobs-dropped-by-sqs"])
 def test_nothing_is_lost_in_a_day(
     stack: LocalStack, paused: Pause, user: TelegramUser, photo: bytes, dropped: bool
@@ -202,6 +205,7 @@ def test_nothing_is_lost_in_a_day(
     assert answers(user) == sorted(sent)
 
 
+@pytest.mark.slow
 def test_photo_without_job_gets_one_meanwhile(
     stack: LocalStack, paused: Pause, user: TelegramUser, photo: bytes
 ) -> None:
@@ -227,6 +231,7 @@ def test_first_pause_counts(stack: LocalStack, table: str) -> None:
     assert pause.end(table) is None
 
 
+@pytest.mark.slow
 def test_pause_with_lost_reply_is_new(table: str, site: FaultySite) -> None:
     site.break_(failing("dynamodb", "PutItem", "reply lost") | {"times": 1})
     with through(site):

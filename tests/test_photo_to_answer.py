@@ -7,6 +7,7 @@ from io import BytesIO
 
 import httpx
 import numpy as np
+import pytest
 from PIL import Image
 
 from botsite import aws
@@ -92,6 +93,7 @@ def test_two_photos_are_two_predictions(user: TelegramUser, photo: bytes) -> Non
     assert len(queries.latest_of_chat(user.chat_id)) == 2
 
 
+@pytest.mark.slow
 def test_model_is_loaded_once_before_first_job(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
     for message_id in user.send_album([photo] * 5):
         user.wait_for_reply(message_id)

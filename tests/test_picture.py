@@ -93,6 +93,7 @@ def test_labels_hide_neither_each_other_nor_small_objects(found: list[Detection]
         assert (rects[:, 2:] <= size).all()
 
 
+@pytest.mark.slow
 @given(objects(), SIZES)
 def test_every_object_is_named_or_in_legend(found: list[Detection], size: tuple[int, int]) -> None:
     layout = lay_out(found, CLASSES, *size)
@@ -105,6 +106,7 @@ def test_every_object_is_named_or_in_legend(found: list[Detection], size: tuple[
         )
 
 
+@pytest.mark.slow
 def test_fifty_photos_lose_little_to_labels() -> None:
     hidden, overlapping, nameless = [], 0, 0
     for seed in range(50):

@@ -21,6 +21,7 @@ from deploy.local import sample
 from deploy.local.scaled_stack import ScaledStack
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl, TelegramUser
+from metrics import cloudwatch
 from tests.support import emulators, new_updates
 from tests.support.processes import wait_until
 from tests.support.running_poll import READY, running_poll
@@ -133,6 +134,9 @@ def test_waiting(browser: Browser, everyday: LocalStack) -> None:
     sent = user.message(user.send_photo(COFFEE))
     assert sent
     assert sent.photo
+    workers = everyday.env["ASG_NAME"]
+    # Who sends a photo while a worker is idle is told nothing.
+    wait_until(lambda: not cloudwatch.groups(workers)[workers].instances, what="no worker from another test")
     with unread_queue() as queue, telling_site(everyday, queue) as site:
         assert site.post(new_updates.with_photo(user.chat_id, sent.photo, message_id=sent.message_id)) == 200
         page = phone(browser, f"{everyday.telegram_url}/?chat={user.chat_id}", height=560)

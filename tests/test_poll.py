@@ -202,10 +202,9 @@ def test_bot_with_webhook_is_left_alone(other_telegram: str, tmp_path: Path) -> 
     [
         ("", "needs the token of a bot"),
         ("nonsense", "isn't a bot token"),
-        ("123456:another-token", "doesn't know this bot token"),
+        pytest.param("123456:another-token", "doesn't know this bot token", marks=pytest.mark.smoke),
     ],
 )
-@pytest.mark.smoke
 def test_wrong_token_is_refused(other_telegram: str, tmp_path: Path, token: str, reason: str) -> None:
     said = refused(other_telegram, tmp_path, token)
     assert reason in said

@@ -12,6 +12,7 @@ from deploy.local.poll import asking
 from deploy.local.poll.asking import Asking, Ended
 from deploy.local.telegram.client import TelegramControl, TelegramUser
 from tests.support import emulators
+from tests.support.cases import slow_after
 from tests.support.emulators import TOKEN
 
 
@@ -44,13 +45,16 @@ def ask(token: str = TOKEN) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize(
     ("effect", "details", "line"),
-    [
-        ("server_error", {}, "Telegram is out of order (500 Internal Server Error); trying again in 1 s"),
-        ("bad_gateway", {}, "Telegram is out of order (502); trying again in 1 s"),
-        ("drop", {}, "can't be reached (RemoteProtocolError); trying again in 1 s"),
-        ("too_many_requests", {"retry_after": 2}, "Telegram asks to wait; trying again in 2 s"),
-        ("too_many_requests", {}, "Telegram asks to wait; trying again in 1 s"),
-    ],
+    slow_after(
+        1,
+        [
+            ("server_error", {}, "Telegram is out of order (500 Internal Server Error); trying again in 1 s"),
+            ("bad_gateway", {}, "Telegram is out of order (502); trying again in 1 s"),
+            ("drop", {}, "can't be reached (RemoteProtocolError); trying again in 1 s"),
+            ("too_many_requests", {"retry_after": 2}, "Telegram asks to wait; trying again in 2 s"),
+            ("too_many_requests", {}, "Telegram asks to wait; trying again in 1 s"),
+        ],
+    ),
 )
 def test_failure_is_told_and_survived(
     control: TelegramControl, server: str, effect: str, details: dict[str, int], line: str

@@ -17,6 +17,7 @@ from deploy.provision import Order
 from deploy.service import Service
 from metrics.health.findings import Health
 from tests.support import emulators, recorded_aws
+from tests.support.cases import slow_after
 from tests.support.recorded_aws import Answer, Cloud
 
 QUOTA, PLAN, SIMULATE = "GetServiceQuota", "GetAccountPlanState", "Action=SimulatePrincipalPolicy"
@@ -132,7 +133,9 @@ def test_unsuitable_account_stays_untouched(account: Cloud) -> None:
     assert cloudformation.describe("new-network") is None
 
 
-@pytest.mark.parametrize(("vcpus", "state"), [(7, "failed"), (8, "warning"), (19, "warning"), (20, "ok")])
+@pytest.mark.parametrize(
+    ("vcpus", "state"), slow_after(2, [(7, "failed"), (8, "warning"), (19, "warning"), (20, "ok")])
+)
 def test_quota_counts_running_instances_and_builder(account: Cloud, vcpus: int, state: str) -> None:
     account.answers[QUOTA] = recorded_aws.quota(vcpus)
     assert page()["quota"][0] == state
@@ -143,7 +146,7 @@ def test_other_instances_of_the_account_use_the_quota() -> None:
     assert (verdict.state, "at most 24, 4 of them for what runs already" in verdict.seen) == (Health.WARNING, True)
 
 
-@pytest.mark.parametrize(("vpcs", "state"), [(1, "failed"), (2, "ok")])
+@pytest.mark.parametrize(("vpcs", "state"), slow_after(1, [(1, "failed"), (2, "ok")]))
 def test_another_vpc_has_to_fit_into_the_quota(account: Cloud, vpcs: int, state: str) -> None:
     """The emulator has one, the default VPC of a region."""
     assert len(aws.client("ec2").describe_vpcs()["Vpcs"]) == 1
@@ -153,6 +156,7 @@ def test_another_vpc_has_to_fit_into_the_quota(account: Cloud, vpcs: int, state:
     assert ("--service-code vpc --quota-code L-F678F1CE --desired-value 2" in text) == (state == "failed")
 
 
+@pytest.mark.slow
 def test_running_instances_are_counted(account: Cloud) -> None:
     before_it = region._others(Service("new"))
     image = aws.client("ec2").describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
@@ -164,7 +168,9 @@ def test_running_instances_are_counted(account: Cloud) -> None:
     aws.client("ec2").terminate_instances(InstanceIds=ids)
 
 
-@pytest.mark.parametrize("answer", [recorded_aws.PAID_PLAN, recorded_aws.NO_PLAN], ids=["paid", "from before"])
+@pytest.mark.parametrize(
+    "answer", slow_after(1, [recorded_aws.PAID_PLAN, recorded_aws.NO_PLAN]), ids=["paid", "from before"]
+)
 def test_account_without_free_plan_bakes_as_usual(account: Cloud, answer: Answer) -> None:
     account.answers[PLAN] = answer
     found = page()
@@ -172,6 +178,7 @@ def test_account_without_free_plan_bakes_as_usual(account: Cloud, answer: Answer
     assert "t3.medium" in found["zones"][1]
 
 
+@pytest.mark.slow
 def test_free_plan_bakes_on_eligible_type(account: Cloud) -> None:
     account.answers[PLAN] = recorded_aws.FREE_PLAN
     found = page()
@@ -194,6 +201,7 @@ def test_free_plan_refuses_explicit_type(account: Cloud) -> None:
     assert (state, "refuses t3.medium" in text, "--bake-type" in text) == ("failed", True, True)
 
 
+@pytest.mark.slow
 def test_chosen_zones_offer_every_type(cloud: Cloud) -> None:
     """The first zone of eu-south-1 has no c7i-flex.large, by AWS's own list."""
     cloud.answers[PLAN] = recorded_aws.FREE_PLAN
@@ -211,6 +219,7 @@ def test_one_zone_is_not_enough() -> None:
     assert region.judge_offers(region.fitting_zones(offers, ["t3.micro"]), offers, ["t3.micro"]).state is Health.FAILED
 
 
+@pytest.mark.slow
 def test_unavailable_answers_are_unknown(account: Cloud) -> None:
     denied = '{"__type": "AccessDeniedException", "message": "not authorized to perform: freetier:GetAccountPlanState"}'
     account.answers[PLAN] = Answer(denied, 400)
@@ -243,7 +252,7 @@ def test_open_admin_is_pointed_out(account: Cloud) -> None:
 
 
 @pytest.mark.parametrize("more", [["--check"], ["--plan"], []])
-@pytest.mark.parametrize("cidr", ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/7"])
+@pytest.mark.parametrize("cidr", slow_after(1, ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/7"]))
 def test_admin_is_opened_to_everybody_only_if_told_twice(account: Cloud, more: list[str], cidr: str) -> None:
     with pytest.raises(CommandError, match=rf"OperatorCidr={cidr} lets everybody reach .* add --open-admin"):
         call_command("provision", "--prefix", "new", "--parameter", f"OperatorCidr={cidr}", *more, stdout=io.StringIO())

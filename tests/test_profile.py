@@ -12,6 +12,7 @@ from botsite.bot.words import replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import TelegramControl
 from deploy.webhook import bot_api, profile
+from tests.support.cases import slow_after
 
 
 @pytest.fixture
@@ -65,7 +66,8 @@ def test_each_language_has_its_own(stack: LocalStack, token: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoken", "everybodys"), [(["es"], "es"), (["de", "es"], "de"), (["es", "en"], "en"), (list(language.NAMES), "en")]
+    ("spoken", "everybodys"),
+    slow_after(1, [(["de", "es"], "de"), (["es"], "es"), (["es", "en"], "en"), (list(language.NAMES), "en")]),
 )
 def test_only_spoken_languages_are_shown(
     stack: LocalStack, token: str, monkeypatch: pytest.MonkeyPatch, spoken: list[str], everybodys: str

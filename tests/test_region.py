@@ -1,23 +1,22 @@
 """The region is AWS_REGION, else that of boto3's chain; without one, commands say what to do and nothing is guessed."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support import forked
+from tests.support.cases import slow_after
 
 ROOT = Path(__file__).resolve().parent.parent
 SHOW = "from botsite import settings; print(repr(settings.AWS_REGION))"
 
 
-def ran(*command: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run Python with nothing in its environment but this."""
-    bare = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DEMO_FOLDER": os.devnull}
-    bare |= {"DJANGO_SETTINGS_MODULE": "botsite.settings", "AWS_EC2_METADATA_DISABLED": "true"}
-    return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=bare | env, capture_output=True, text=True, check=False
-    )
+def bare(**env: str) -> dict[str, str]:
+    """Return an environment with nothing in it but this."""
+    least = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DEMO_FOLDER": os.devnull}
+    least |= {"DJANGO_SETTINGS_MODULE": "botsite.settings", "AWS_EC2_METADATA_DISABLED": "true"}
+    return least | env
 
 
 @pytest.fixture
@@ -42,25 +41,26 @@ def profiles(tmp_path: Path) -> str:
     ],
 )
 def test_environment_names_region_before_profile(profiles: str, env: dict[str, str], region: str) -> None:
-    assert ran("-c", SHOW, AWS_CONFIG_FILE=profiles, **env).stdout == f"{region!r}\n"
+    assert forked.execute(SHOW, ROOT, bare(AWS_CONFIG_FILE=profiles, **env)).stdout == f"{region!r}\n"
 
 
 def test_no_region_is_guessed() -> None:
-    assert ran("-c", SHOW).stdout == "''\n"
+    assert forked.execute(SHOW, ROOT, bare()).stdout == "''\n"
 
 
-@pytest.mark.parametrize("command", ["provision", "doctor", "teardown", "stack_env"])
+@pytest.mark.parametrize("command", slow_after(1, ["provision", "doctor", "teardown", "stack_env"]))
 def test_missing_region_is_one_line_of_advice(command: str) -> None:
-    ended = ran("manage.py", command)
+    ended = forked.manage([command], ROOT, bare())
     assert (ended.returncode, ended.stdout, len(ended.stderr.splitlines())) == (1, "", 1), ended.stderr
     assert "Choose a region" in ended.stderr
 
 
 def test_unknown_profile_is_named(profiles: str) -> None:
-    ended = ran("manage.py", "doctor", "--only", "zones", AWS_CONFIG_FILE=profiles, AWS_PROFILE="nobody")
+    env = bare(AWS_CONFIG_FILE=profiles, AWS_PROFILE="nobody")
+    ended = forked.manage(["doctor", "--only", "zones"], ROOT, env)
     assert "The config profile (nobody) could not be found" in ended.stderr
 
 
 def test_process_without_region_does_not_start() -> None:
-    ended = ran("-c", "from botsite import settings; settings.require('yolo5')")
+    ended = forked.execute("from botsite import settings; settings.require('yolo5')", ROOT, bare())
     assert "AWS_REGION" in ended.stderr.splitlines()[-1]

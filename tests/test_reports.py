@@ -152,6 +152,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     machine.close()
 
 
+@pytest.mark.slow
 def test_worker_reports_from_start_to_end(stack: LocalStack, machine: Machine, tmp_path: Path) -> None:
     machine.answers[STATE] = "InService"
     identity = machine.answers["/latest/meta-data/instance-id"] = f"i-reports{next(_names)}"
@@ -179,6 +180,7 @@ def test_change_is_reported_soon(stack: LocalStack, machine: Machine, monkeypatc
     assert found.busy == 2
 
 
+@pytest.mark.slow
 def test_outage_is_logged_once_and_reports_go_on(
     site: FaultySite, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

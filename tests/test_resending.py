@@ -21,6 +21,7 @@ def failed(stack: LocalStack) -> str:
     return identity
 
 
+@pytest.mark.slow
 def test_resend_is_recorded_next_to_the_first_delivery(failed: str) -> None:
     first = states.deliver(failed)
     waiting = deliveries.reopen(failed).prediction

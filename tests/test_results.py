@@ -185,6 +185,7 @@ def test_persistently_failing_picture_ends_as_text(
     assert user.wait_for(lambda message: message.text == TWO_BUSES)
 
 
+@pytest.mark.slow
 def test_persistently_failing_answer_is_given_up(
     call: Call, finished: Prediction, user: TelegramUser, stack: LocalStack
 ) -> None:

@@ -15,6 +15,7 @@ from botsite import aws
 from deploy import provision
 from deploy.service import Service
 from tests.support import emulators
+from tests.support.cases import slow_after
 
 ROOT = Path(__file__).parents[1]
 SERVICE, TABLE = Service("objdet"), "objdet-predictions"
@@ -33,7 +34,7 @@ def lines(heading: str, **values: str) -> str:
     return block
 
 
-@pytest.fixture(scope="module", params=["stand-in", *(["aws"] if shutil.which("aws") else [])])
+@pytest.fixture(scope="module", params=slow_after(1, ["stand-in", *(["aws"] if shutil.which("aws") else [])]))
 def shell(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """What runs commands against an emulated AWS that has the storage, with the AWS CLI where it is installed."""
     folder = tmp_path_factory.mktemp("bin")
@@ -96,6 +97,7 @@ def delete_table() -> str:
     return made
 
 
+@pytest.mark.slow
 def test_deleted_table_comes_back_with_its_settings(shell: Any) -> None:
     store("a", chat_id=7, kind="photo")
     store("settings#7", language="de")
@@ -106,6 +108,7 @@ def test_deleted_table_comes_back_with_its_settings(shell: Any) -> None:
     assert stored() == items
 
 
+@pytest.mark.slow
 def test_people_who_asked_for_deletion_are_left_out(shell: Any) -> None:
     kept = {"b", "feedback#b", "settings#8"}
     for key, chat in (("a", 7), ("b", 8)):

@@ -14,6 +14,7 @@ from metrics import policy
 from metrics.simulator import arrivals, compare
 from metrics.simulator.scenario import Machine, Result, Scenario
 from metrics.simulator.simulation import simulate
+from tests.support.cases import slow_after
 
 TARGET = 480.0
 SHIPPED = policy.shipped(TARGET)
@@ -36,10 +37,10 @@ class Promise:
 @pytest.mark.parametrize(
     "promise",
     [
-        Promise("200/day", 4, 90, latency=2, hours=18, above=0.09),
-        Promise("1,000/day", 4, 95, latency=2, hours=21.5, above=0.01),
-        Promise("10,000/day", 4, 95, latency=2, hours=23.5, above=0.001),
-        Promise("100,000/day", 4, 95, latency=1.05, hours=24.5),
+        pytest.param(Promise("200/day", 4, 90, latency=2, hours=18, above=0.09), marks=pytest.mark.slow),
+        pytest.param(Promise("1,000/day", 4, 95, latency=2, hours=21.5, above=0.01), marks=pytest.mark.slow),
+        pytest.param(Promise("10,000/day", 4, 95, latency=2, hours=23.5, above=0.001), marks=pytest.mark.slow),
+        pytest.param(Promise("100,000/day", 4, 95, latency=1.05, hours=24.5), marks=pytest.mark.slow),
         Promise("bursts", 8, 95, latency=155, hours=14),
         Promise("burst of 300", 8, 95, latency=158, hours=0.3, launches=1),
         Promise("burst of 3,000", 8, 95, latency=165, hours=1.3, launches=8),
@@ -60,6 +61,7 @@ def _simulated(load: str, maximum: int, seed: int) -> Result:
     return simulate(Scenario(photos, maximum=maximum, sends_per_second=0, seed=seed), SHIPPED)
 
 
+@pytest.mark.slow
 def test_random_bursts_cost_less_without_keeping_a_machine() -> None:
     photos = [arrivals.bursts(np.random.default_rng(seed)) for seed in (1, 2, 3)]
     scenarios = [Scenario(each, maximum=8, keep_warm_seconds=0, sends_per_second=0) for each in photos]
@@ -68,7 +70,8 @@ def test_random_bursts_cost_less_without_keeping_a_machine() -> None:
     assert np.mean([result.machine_seconds for result in results]) <= 3600 * 9.5
 
 
-@pytest.mark.parametrize(("every", "p95"), [(30.0, 80), (10.0, 60)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("every", "p95"), slow_after(1, [(30.0, 80), (10.0, 60)]))
 def test_warm_pool_of_two_halves_the_wait(every: float, p95: float) -> None:
     photos = arrivals.bursts(np.random.default_rng(1))
     scenario = Scenario(photos, maximum=8, warm_pool=2, publish_seconds=every, sends_per_second=0)
@@ -89,6 +92,7 @@ def test_warm_pool_lends_machines_and_takes_them_back() -> None:
         assert starts[2] - launched == pytest.approx(BOOT)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(0, 7200), max_size=40),
     st.lists(st.tuples(st.floats(0, 7200), st.integers(1, 9000), st.floats(0, 300)), max_size=3),

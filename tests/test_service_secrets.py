@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from botsite import aws, logs
-from tests.support import emulators
+from tests.support import emulators, forked
 
 ROOT = Path(__file__).parents[1]
 KEY = "a-results-key-that-nobody-knows"
@@ -42,8 +41,8 @@ def run(endpoint: str, code: str, **env: str) -> subprocess.CompletedProcess[str
     """Run code after loading Django's settings, in a process with this environment."""
     keys = {**emulators.keys(), "AWS_ENDPOINT_URL": endpoint}
     base = {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "botsite.settings", "LOG_FORMAT": "json"}
-    command = [sys.executable, "-c", f"import django; django.setup(); from django.conf import settings; {code}"]
-    return subprocess.run(command, cwd=ROOT, env=base | keys | env, capture_output=True, text=True, check=False)
+    setup = "import django; django.setup(); from django.conf import settings"
+    return forked.execute(f"{setup}; {code}", ROOT, base | keys | env)
 
 
 def test_secret_becomes_setting_but_not_environment_variable(endpoint: str) -> None:

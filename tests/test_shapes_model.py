@@ -95,6 +95,7 @@ def assert_the_same(seen: list[Detection], expected: list[Shape]) -> None:
         assert max(overlap(shape, one) for one in expected if one.label == box.label) >= 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (640, 640)])
 @pytest.mark.parametrize("seed", HELD_OUT_SEEDS)
 def test_committed_export_matches_ultralytics_in_rectangles(
@@ -136,6 +137,7 @@ def of_one_size(folder: Path, target: Path, size: tuple[int, int]) -> Path:
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(320, 320), (256, 320)])
 def test_ultralytics_exports_one_shape_unless_told_otherwise(tmp_path: Path, size: tuple[int, int]) -> None:
     network = untrained.write(tmp_path)

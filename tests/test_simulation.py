@@ -1,8 +1,7 @@
 """A simulated group wakes for one photo, grows with the load, answers everything and goes back to zero."""
 
 import json
-import subprocess
-import sys
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from metrics.simulator import arrivals, compare
 from metrics.simulator.fleet import Fleet
 from metrics.simulator.scenario import Machine, Result, Scenario
 from metrics.simulator.simulation import simulate
+from tests.support import forked
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR, DAY = 3600.0, 86_400.0
@@ -125,6 +125,7 @@ def test_every_photo_is_answered(
 UNSEEN = 30 + 5 + 30 + 10
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.floats(0, 4 * HOUR), max_size=60),
     st.lists(st.tuples(st.floats(0, 4 * HOUR), st.integers(1, 600)), max_size=3),
@@ -291,6 +292,7 @@ def test_json_has_object_for_each_policy_and_target(capsys: pytest.CaptureFixtur
     assert found[0]["cold_starts"] < found[2]["cold_starts"]
 
 
+@pytest.mark.slow
 def test_comparison_has_row_for_each_load_and_policy(
     command: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,7 +373,6 @@ def test_bad_trace_is_named_with_its_line(tmp_path: Path, text: str, name: str) 
 
 
 def test_bad_input_ends_with_one_line_and_no_traceback() -> None:
-    command = [sys.executable, "manage.py", "simulate_scaling", "--targets", "0"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = forked.manage(["simulate_scaling", "--targets", "0"], ROOT, os.environ)
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1

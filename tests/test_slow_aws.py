@@ -62,6 +62,7 @@ def cloud(emulator: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterato
         cloud.free.set()
 
 
+@pytest.mark.slow
 def test_control_plane_is_waited_for_longer_than_a_queue(cloud: SlowCloud) -> None:
     cloud.kept = ("Action=DescribeStacks", "AmazonSQS.ListQueues")
     with ThreadPoolExecutor(1) as pool:
@@ -74,12 +75,14 @@ def test_control_plane_is_waited_for_longer_than_a_queue(cloud: SlowCloud) -> No
     assert cloud.asked.count("AmazonSQS.ListQueues") == 3
 
 
+@pytest.mark.slow
 def test_control_plane_has_a_minute() -> None:
     seconds = {name: aws.client(name).meta.config.read_timeout for name in ("ec2", "acm", "iam", "elbv2", "sqs", "s3")}
     assert seconds == {"ec2": 60, "acm": 60, "iam": 60, "elbv2": 60, "sqs": 10, "s3": 10}
     assert aws.once("ec2").meta.config.retries["total_max_attempts"] == 1
 
 
+@pytest.mark.slow
 def test_image_is_made_once_although_its_answer_is_lost(cloud: SlowCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     instance = stopped()
     monkeypatch.setattr(aws, "_CONTROL_SECONDS", 3)
@@ -90,6 +93,7 @@ def test_image_is_made_once_although_its_answer_is_lost(cloud: SlowCloud, monkey
     ami.remove(made)
 
 
+@pytest.mark.slow
 def test_certificate_is_imported_once_although_its_answer_is_lost(
     cloud: SlowCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

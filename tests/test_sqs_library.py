@@ -1,4 +1,4 @@
-"""botsite/sqs is a library: its folder alone runs an app where nothing but celery[sqs] is installed."""
+"""botsite/sqs is a library: folder and distribution run where nothing but Celery and boto3 is installed."""
 
 import ast
 import io
@@ -17,10 +17,10 @@ import pytest
 import structlog
 
 from botsite import logs
+from botsite.sqs.tests.support.worker import Aws, running_emulator, taken_for_aws
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.support import emulators, venvs
 from tests.support.processes import wait_until
-from tests.support.sqs_worker import Aws, running_aws
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "botsite" / "sqs"
@@ -30,20 +30,37 @@ NAME = "carrier"
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the interpreter of an environment that has only celery[sqs]."""
-    return venvs.make(tmp_path_factory.mktemp("venv"), ["celery[sqs]"])
+    """Return the interpreter of an environment that has only what the library needs, and that is not pycurl."""
+    return venvs.make(tmp_path_factory.mktemp("venv"), ["celery", "kombu", "boto3"])
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the sdist, unpack it, and install it into an environment that has its test extra; return that."""
+    built, venv = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("installed")
+    source = shutil.copytree(LIBRARY, built / "source", ignore=shutil.ignore_patterns("__pycache__"))
+    build = "import sys; from setuptools import build_meta; print(build_meta.build_sdist(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", build, str(built)], cwd=source, check=True, stdout=subprocess.DEVNULL)
+    (archive,) = built.glob("celery_on_sqs-*.tar.gz")
+    shutil.unpack_archive(archive, built, filter="data")
+    unpacked = built / archive.name.removesuffix(".tar.gz")
+    python = venvs.make(venv, ["celery", "kombu", "boto3", "pytest", "hypothesis", "ministack", "microburst"])
+    (packages,) = venv.glob("lib/*/site-packages")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run([*pip, "--target", str(packages), str(unpacked)], check=True)
+    return python
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder that holds a copy of the library and nothing else."""
-    shutil.copytree(LIBRARY, tmp_path / NAME, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(LIBRARY, tmp_path / NAME, ignore=shutil.ignore_patterns("__pycache__", "tests"))
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    with running_aws(tmp_path_factory.mktemp("aws")) as aws:
+    with running_emulator() as url, taken_for_aws(url, tmp_path_factory.mktemp("aws")) as aws:
         yield aws
 
 
@@ -77,8 +94,38 @@ def test_folder_alone_runs_its_example(aws: Aws, python: Path, folder: Path) -> 
 
 
 @pytest.mark.slow
+def test_sdist_runs_its_tests_where_nothing_else_is_installed(installed: Path, tmp_path: Path) -> None:
+    command = [str(installed), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "celery_on_sqs.tests"]
+    command += ["-m", "not slow or smoke"]
+    done = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\b\d{2,} passed", done.stdout)
+
+
+MOVED = """
+from celery import Celery
+import celery_on_sqs
+app = Celery("moved", broker="sqs://")
+queues = {{name: {{"url": "{url}"}} for name in ("first",)}}
+app.conf.broker_transport_options = {{"region": "us-east-1", "predefined_queues": queues, "visibility_timeout": 60}}
+app.conf.task_default_queue = "first"
+celery_on_sqs.install(app)
+"""
+
+
+@pytest.mark.slow
+def test_celery_has_its_commands_where_it_is_installed(aws: Aws, installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "moved.py").write_text(MOVED.format(url=aws.queue()))
+    command = [str(installed), "-m", "celery", "-A", "moved", "sqs", "status"]
+    env = {"AWS_ENDPOINT_URL": aws.url, **emulators.keys()}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.stdout == "first: waiting 0, in work 0, for later 0, dead letters no queue for them\n", done.stderr
+
+
+@pytest.mark.slow
 def test_example_environment_is_empty(python: Path, folder: Path) -> None:
-    code = "import importlib.util as u; print([n for n in ('django', 'structlog', 'botsite', 'pip') if u.find_spec(n)])"
+    names = ("django", "structlog", "botsite", "pip", "pycurl")
+    code = f"import importlib.util as u; print([n for n in {names} if u.find_spec(n)])"
     assert subprocess.run([python, "-c", code], cwd=folder, stdout=subprocess.PIPE, check=True).stdout == b"[]\n"
 
 
@@ -127,14 +174,17 @@ def test_log_lines_look_like_all_others(monkeypatch: pytest.MonkeyPatch) -> None
 def test_fields_avoid_reserved_names_of_logging() -> None:
     reserved = {*vars(logging.makeLogRecord({})), "message", "asctime"}
     for file in LIBRARY.glob("*.py"):
-        fields = set(re.findall(r'"(\w+)":', file.read_text()))
+        fields = set(re.findall(r'extra=.*?"(\w+)":', file.read_text()))
         assert fields & reserved == set(), file
 
 
 def test_named_tests_exist() -> None:
     named = set(re.findall(r"`(test_\w+)`", (LIBRARY / "README.md").read_text()))
     defined = {
-        name for file in ROOT.glob("tests/test_*.py") for name in re.findall(r"def (test_\w+)", file.read_text())
+        name
+        for folder in (ROOT / "tests", LIBRARY / "tests")
+        for file in folder.glob("test_*.py")
+        for name in re.findall(r"def (test_\w+)", file.read_text())
     }
     assert named
     assert named - defined == set()

@@ -102,6 +102,7 @@ def test_dead_sender_is_replaced(queued: Prediction, user: TelegramUser, monkeyp
     assert [message.text for message in user.messages()].count("sorry") == 1
 
 
+@pytest.mark.slow
 def test_lost_job_is_taken_over(queued: Prediction) -> None:
     predictions.claim(queued.prediction_id, "gone")
     _set(queued, "started_at", LONG_AGO)
@@ -117,6 +118,7 @@ def test_photo_tried_too_often_is_given_up(queued: Prediction, user: TelegramUse
     assert [message.text for message in user.messages()].count(Code.GIVEN_UP.value) == 1
 
 
+@pytest.mark.slow
 def test_attempts_failed_by_aws_give_nothing_up(queued: Prediction) -> None:
     for _ in range(tasks.TRIES_AT_MOST + 1):
         claimed = predictions.claim(queued.prediction_id, "same").prediction

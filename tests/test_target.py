@@ -17,6 +17,7 @@ from metrics.backlog import Depth
 from metrics.evaluation import Point
 from metrics.policy import Capacity, Policies
 from tests.support import emulators, measured
+from tests.support.cases import slow_after
 from tests.support.deployed import instance_settings
 
 SERVICE = Service("target")
@@ -39,15 +40,18 @@ def _deploy(**values: str) -> Policies:
 
 @pytest.mark.parametrize(
     ("values", "target"),
-    [
-        ({}, 270),
-        ({"BacklogTarget": "10"}, 10),
-        ({"LatencyGoalSeconds": "30"}, 540),
-        ({"WorkerType": "c7g.large"}, 750),
-        ({"WorkerType": "x9.huge"}, 480),
-        ({"PhotosPerSecond": "8"}, 120),
-        ({"LatencyGoalSeconds": "20", "PhotosPerSecond": "0.5"}, 10),
-    ],
+    slow_after(
+        3,
+        [
+            ({}, 270),
+            ({"BacklogTarget": "10"}, 10),
+            ({"LatencyGoalSeconds": "30"}, 540),
+            ({"WorkerType": "c7g.large"}, 750),
+            ({"WorkerType": "x9.huge"}, 480),
+            ({"PhotosPerSecond": "8"}, 120),
+            ({"LatencyGoalSeconds": "20", "PhotosPerSecond": "0.5"}, 10),
+        ],
+    ),
 )
 def test_target_is_set_or_follows_goal_and_speed(aws_url: str, values: dict[str, str], target: float) -> None:
     deployed = _deploy(**values)
@@ -70,6 +74,7 @@ def test_sites_are_told_how_fast_a_worker_is(aws_url: str, values: dict[str, str
     assert instance_settings(SERVICE.prefix, "polybot")["PHOTOS_PER_SECOND"] == speed
 
 
+@pytest.mark.slow
 def test_sites_are_not_replaced_for_a_little_more_speed(own: Service) -> None:
     provision.deploy(own, {"BacklogTarget": "10"})
     measured.store(_table(own), 100, cpu_ms=90, cpus=2)
@@ -96,6 +101,7 @@ def test_goal_below_the_time_of_one_photo_is_refused(aws_url: str) -> None:
         provision.deploy(SERVICE, UNSET | {"LatencyGoalSeconds": "1", "PhotosPerSecond": "0.5"})
 
 
+@pytest.mark.slow
 def test_target_follows_newest_hundred_photos(own: Service) -> None:
     measured.store(_table(own), 99, cpu_ms=50, cpus=2)
     assert _target(own) == 270
@@ -106,6 +112,7 @@ def test_target_follows_newest_hundred_photos(own: Service) -> None:
     assert _target(own) == 300
 
 
+@pytest.mark.slow
 def test_target_stays_while_the_speed_is_a_quarter_off_at_most(own: Service) -> None:
     measured.store(_table(own), 100, cpu_ms=90, cpus=2)
     assert set(provision.deploy(own).values()) == {"unchanged"}
@@ -113,14 +120,14 @@ def test_target_stays_while_the_speed_is_a_quarter_off_at_most(own: Service) -> 
     assert _target(own, {"LatencyGoalSeconds": "20"}) == 360
 
 
-@pytest.mark.parametrize(("cpu_ms", "target"), [(1, 4 * 270), (100_000, 67.5)])
+@pytest.mark.parametrize(("cpu_ms", "target"), slow_after(1, [(1, 4 * 270), (100_000, 67.5)]))
 def test_speed_beyond_belief_is_bounded(own: Service, cpu_ms: int, target: float) -> None:
     measured.store(_table(own), 100, cpu_ms=cpu_ms, cpus=2)
     assert _target(own) == target
 
 
 @pytest.mark.parametrize(
-    "item", [{}, {"cpu_ms": 0, "cpus": 2}, {"cpu_ms": "fast", "cpus": 2}, {"cpu_ms": 9, "cpus": -1}]
+    "item", slow_after(1, [{}, {"cpu_ms": 0, "cpus": 2}, {"cpu_ms": "fast", "cpus": 2}, {"cpu_ms": 9, "cpus": -1}])
 )
 def test_items_without_a_measurement_count_for_nothing(own: Service, item: dict[str, Any]) -> None:
     measured.store(_table(own), 100, **item)

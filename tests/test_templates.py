@@ -57,6 +57,7 @@ def by_file(path: Path) -> str:
 each_template = pytest.mark.parametrize("path", FILES, ids=by_file)
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing_in_three_regions() -> None:
     command = [str(Path(sys.executable).with_name("cfn-lint")), "--regions", *REGIONS, "--", *map(str, FILES)]
     found = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -57,6 +57,7 @@ def test_every_form_is_answered_in_its_topic(
     assert answer.thread_id == thread_id
 
 
+@pytest.mark.slow
 def test_album_is_answered_in_its_topic(member: TelegramUser, thread_id: int, photo: bytes) -> None:
     first, _ = member.send_album([photo] * 2, caption=CAPTION)
     answer = member.wait_for_reply(first)
@@ -138,6 +139,7 @@ def test_answer_for_deleted_topic_comes_to_general(
     assert wait_until(lambda: stored(group).delivery is Delivery.DELIVERED)
 
 
+@pytest.mark.slow
 def test_closed_topic_gets_no_answer_and_group_stays_open(
     stack: LocalStack, member: TelegramUser, group: TelegramUser, thread_id: int, photo: bytes
 ) -> None:

@@ -26,6 +26,7 @@ from detection.record import times
 from detection.record.choosing import resolve
 from detection.record.schemas import Detection, Form, Options, Prediction, Status, Unknown
 from tests.support import catalogues
+from tests.support.cases import slow_after
 from tests.support.catalogues import TRANSLATED
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +51,7 @@ def test_nothing_is_missing_or_too_long(code: str) -> None:
     assert catalogues.problems(code) == []
 
 
-@pytest.mark.parametrize("code", TRANSLATED)
+@pytest.mark.parametrize("code", slow_after(1, TRANSLATED))
 def test_committed_catalogues_are_up_to_date(code: str) -> None:
     """`python -m tests.support.catalogues` writes them."""
     assert catalogues.TEMPLATE.read_text() == catalogues.template()

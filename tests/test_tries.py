@@ -109,6 +109,7 @@ def test_strange_file_returns_to_queue_if_others_wait(
     assert (found.status, found.tries) == (Status.SUCCEEDED, 1)
 
 
+@pytest.mark.slow
 def test_outage_does_not_count_as_try(queued: Prediction, model: Callable[..., None], site: FaultySite) -> None:
     model(lambda image, least: [])
     for _ in range(2 * tasks.TRIES_AT_MOST):

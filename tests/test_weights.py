@@ -20,6 +20,7 @@ from tests.shapes_model import untrained
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.mark.slow
 def test_pt_file_is_exported_once_and_sees_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -42,6 +43,7 @@ def test_exported_model_is_loaded_unchanged(capsys: pytest.CaptureFixture[str]) 
     assert "already exported" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_exported_model_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "CACHE_DIR", tmp_path)
     call_command("export_weights", "--weights", str(sample.SHAPES))
@@ -77,6 +79,7 @@ def test_changed_published_weights_are_never_opened(trap: Path) -> None:
     assert not (trap.parent.parent / "opened").exists()
 
 
+@pytest.mark.slow
 def test_own_weights_are_opened_only_with_their_named_checksum(trap: Path) -> None:
     with pytest.raises(CommandError, match="name its checksum"):
         call_command("export_weights", "--weights", str(trap), "--sha256", "0" * 64)
@@ -132,6 +135,7 @@ def test_exports_need_no_pytorch(tmp_path: Path) -> None:
     assert weights.ready(str(file)) == cached
 
 
+@pytest.mark.slow
 def test_ultralytics_stays_offline_and_within_cache(tmp_path: Path) -> None:
     code = (
         "import django, json; django.setup(); from detection.model import weights; u = weights.ultralytics().utils;"

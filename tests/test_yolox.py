@@ -19,6 +19,7 @@ from detection.model.boxed import Wanted
 from detection.model.letterbox import choose, letterbox
 from detection.record.schemas import LEAST, SURE, Detection, Options
 from tests.support import networks
+from tests.support.cases import slow_after
 from tests.support.detectors import Seeing
 from tests.support.overlap import among
 
@@ -113,7 +114,7 @@ def plainly(network: Path, image: NDArray[np.uint8], least: float) -> list[Detec
 
 
 @pytest.mark.usefixtures("in_f32")
-@pytest.mark.parametrize(("package", "file"), PHOTOS)
+@pytest.mark.parametrize(("package", "file"), slow_after(2, PHOTOS))
 def test_folder_sees_what_the_network_saw(network: Path, folder: Path, package: str, file: str) -> None:
     image = image_of(package, file)
     ours, theirs = openvino.load(folder).predict(image), plainly(network, image, 0.1)
@@ -151,6 +152,7 @@ def test_folder_says_what_it_is(folder: Path) -> None:
     assert (list(detector.labels.values()), detector.confidence) == (LABELS, yolox.CONFIDENCE)
 
 
+@pytest.mark.slow
 def test_command_converts_once(
     network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from .counts import COUNTS
 from .loops import Loop
 from .options import Options
 
@@ -20,20 +21,20 @@ class Heartbeat(Loop):
     """Extend the visibility of every message in work, three times in each visibility timeout of its queue.
 
     A thread, because the worker's event loop stands still during shutdown while jobs still run. `held` returns receipt
-    handles by queue URL; `client` is a boto3 client of SQS.
+    handles by queue URL; `clients` are the boto3 clients of these queues.
     """
 
     def __init__(
-        self, client: Any, held: Callable[[], Mapping[str, list[str]]], queue_urls: list[str], options: Options
+        self, clients: Mapping[str, Any], held: Callable[[], Mapping[str, list[str]]], options: Options
     ) -> None:
         super().__init__("heartbeat", self._beat_and_wait)
-        self._client, self._held, self._queue_urls, self._options = client, held, queue_urls, options
+        self._clients, self._held, self._options = clients, held, options
         self._visibility: dict[str, int] = {}
         self._since: dict[str, float] = {}
 
     def _beat_and_wait(self) -> None:
         self.beat()
-        self.stopped.wait(min(map(self._visibility_seconds, self._queue_urls)) / 3)
+        self.stopped.wait(min(map(self._visibility_seconds, self._clients)) / 3)
 
     @property
     def oldest_seconds(self) -> float:
@@ -57,12 +58,13 @@ class Heartbeat(Loop):
             for number, handle in enumerate(handles)
         ]
         try:
-            self._client.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+            self._clients[url].change_message_visibility_batch(QueueUrl=url, Entries=entries)
         except (ClientError, BotoCoreError) as error:
             if len(handles) > 1 and _is_about_one(error):
                 for handle in handles:
                     self._extend(url, [handle])
             else:
+                COUNTS.add("heartbeat_failures", url)
                 fields = {"queue_url": url, "messages": len(handles), "error": str(error)}
                 log.warning("heartbeat_failed", extra=fields)
 
@@ -70,7 +72,7 @@ class Heartbeat(Loop):
         """Return the queue's own visibility timeout, asked for once, so that nobody has to configure it twice."""
         if url not in self._visibility:
             try:
-                answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+                answer = self._clients[url].get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
             except (ClientError, BotoCoreError) as error:
                 log.warning("visibility_unknown", extra={"queue_url": url, "error": str(error)})
                 return self._options.visibility_timeout

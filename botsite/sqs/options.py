@@ -14,6 +14,8 @@ class Options:
 
     liveness_file: Path | None = None  # Touched every 2 s while all is well, and removed at the end.
     longest_job_seconds: float = 900.0  # A job that takes longer hangs: its worker ends, and its message comes back.
+    monitor_port: int | None = None  # Where /healthz and /metrics are; None opens no port.
+    monitor_host: str = "127.0.0.1"  # "0.0.0.0" in a container, where others ask.
     visibility_timeout: int = 30  # Seconds, used only until SQS has told the queue's own; SQS's default.
     # A message that was rejected waits 5, 10, 20 and 40 s, then a minute each time.
     first_retry_seconds: int = 5
@@ -33,13 +35,19 @@ def settings(region: str, queues: Mapping[str, str], options: Options | None = N
     return {
         # No credentials and no host: boto3's chain and AWS_ENDPOINT_URL decide.
         "broker_url": "sqs://",
-        "broker_transport": f"{__package__}:Transport",
         "broker_transport_options": _transport_options(region, queues, options or Options()),
-        "broker_connection_retry_on_startup": True,
         "task_queues": [Queue(name, routing_key=name) for name in queues],
         "task_default_queue": next(iter(queues), "celery"),
         # A misspelt queue fails when it is named, instead of waiting for a consumer that never comes.
         "task_create_missing_queues": False,
+    } | ours()
+
+
+def ours() -> dict[str, Any]:
+    """Return the settings that make an app safe on SQS, whatever its queues."""
+    return {
+        "broker_transport": f"{__package__}:Transport",
+        "broker_connection_retry_on_startup": True,
         # The message is deleted when the work is done. A worker that dies gives it back by dying.
         "task_acks_late": True,
         # What raises is redelivered, and a dead letter after maxReceiveCount, instead of deleted.

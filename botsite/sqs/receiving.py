@@ -117,6 +117,11 @@ class Receiving:
                 self._stops -= 1
                 self._changed.notify_all()
 
+    @property
+    def paused(self) -> bool:
+        """Return whether jobs have failed in a row, and none has succeeded since."""
+        return self._pauses.pauses > 0
+
     def held(self) -> int:
         """Return how many messages this process holds, in work or on their way there."""
         with self._changed:

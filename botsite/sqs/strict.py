@@ -1,5 +1,6 @@
 """Refuse messages that Celery would hold or lose: they go back to the queue and end as dead letters."""
 
+import time
 from types import NoneType
 from typing import Any
 
@@ -13,8 +14,11 @@ class StrictRequest(Request):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.eta is not None:
-            # Celery would hold the message in memory until then, hidden from all other workers.
-            raise InvalidTaskError(f"it asks to run at {self.eta}, and delayed tasks are not supported")
+            # The channel sends again what is due later, by the same clock: Celery would hold it in memory, hidden from
+            # all other workers.
+            if self.eta.timestamp() > time.time():
+                raise InvalidTaskError(f"it asks to run at {self.eta} where only Celery's first protocol had that")
+            self._eta = None
         args, kwargs, options = self._payload
         if not (isinstance(args, list) and isinstance(kwargs, dict) and isinstance(options, dict | NoneType)):
             # Celery 5.7.0 would fail before it calls the task, then delete the message or never free its slot.

@@ -11,10 +11,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from . import later
+from .counts import COUNTS
 from .loops import Loop
 from .receiving import RECEIVING
 
@@ -62,11 +64,16 @@ class Outage:
 
 @dataclass(frozen=True)
 class Settlement:
-    """One message to delete or, with `visible_in` seconds, to return to the queue."""
+    """One message to delete or, with `visible_in` seconds, to return to the queue.
+
+    With a `copy`, the arguments of SendMessage, that is sent first, to arrive when it is `due`.
+    """
 
     receipt_handle: str
     visible_in: int | None
     give_up_at: float
+    copy: Mapping[str, Any] | None = None
+    due: float = 0.0
 
 
 class Settler(Loop):
@@ -91,6 +98,10 @@ class Settler(Loop):
     def release(self, receipt_handle: str, visible_in: int = 0) -> None:
         """Make a message available to other consumers now or in so many seconds, not after its visibility timeout."""
         self._todo.put(Settlement(receipt_handle, visible_in, time.monotonic() + SETTLE_FOR_SECONDS))
+
+    def postpone(self, receipt_handle: str, copy: Mapping[str, Any], due: float) -> None:
+        """Send a message again, so that it arrives when it is due or in 15 minutes; only then delete this one."""
+        self._todo.put(Settlement(receipt_handle, None, time.monotonic() + SETTLE_FOR_SECONDS, copy, due))
 
     def flush(self) -> None:
         """Wait until everything handed over so far is settled, but for at most five seconds."""
@@ -123,13 +134,15 @@ class Settler(Loop):
 
     def _send(self, batch: list[Settlement]) -> list[Settlement]:
         """Return the settlements to retry, after pausing if any failed."""
-        deletions = [settlement for settlement in batch if settlement.visible_in is None]
+        sent, failed = self._send_copies([settlement for settlement in batch if settlement.copy is not None])
+        deletions = [one for one in batch if one.visible_in is None and one.copy is None] + sent
         releases = [settlement for settlement in batch if settlement.visible_in is not None]
-        failed = self._request(self._client.delete_message_batch, deletions)
-        failed += self._request(self._client.change_message_visibility_batch, releases)
+        failed += self._request(self._client.delete_message_batch, deletions, "deleted")
+        failed += self._request(self._client.change_message_visibility_batch, releases, "released")
         if not failed:
             self._outage.over()
             return []
+        COUNTS.add("settle_errors", self._url)
         time.sleep(self._outage.failed(failed[0][1]))
         now = time.monotonic()
         given_up = [settlement for settlement, _ in failed if settlement.give_up_at <= now]
@@ -138,8 +151,26 @@ class Settler(Loop):
             log.error("settle_given_up", extra=fields)
         return [settlement for settlement, _ in failed if settlement.give_up_at > now]
 
-    def _request(self, operation: Callable[..., Any], batch: list[Settlement]) -> list[tuple[Settlement, object]]:
-        """Return what failed but may still succeed, each with its error."""
+    def _send_copies(self, batch: list[Settlement]) -> tuple[list[Settlement], list[tuple[Settlement, object]]]:
+        """Return what is to be deleted now, and what failed, each with its error."""
+        sent: list[Settlement] = []
+        failed: list[tuple[Settlement, object]] = []
+        for one in batch:
+            delay = later.delay_seconds(one.due)
+            try:
+                self._client.send_message(QueueUrl=self._url, DelaySeconds=delay, **(one.copy or {}))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the message must not be lost
+                failed.append((one, error))
+            else:
+                # What fails from now on is the deletion alone.
+                sent.append(replace(one, copy=None))
+        COUNTS.add("postponed", self._url, len(sent))
+        return sent, failed
+
+    def _request(
+        self, operation: Callable[..., Any], batch: list[Settlement], done: str
+    ) -> list[tuple[Settlement, object]]:
+        """Count what succeeded as `done`; return what failed but may still succeed, each with its error."""
         if not batch:
             return []
         retry: list[tuple[Settlement, object]] = []
@@ -152,6 +183,7 @@ class Settler(Loop):
                     retry.append((batch[int(failure["Id"])], failure["Code"]))
         except Exception as error:  # noqa: BLE001 - whatever it is, the batch must not be lost
             return [(settlement, error) for settlement in batch]
+        COUNTS.add(done, self._url, len(batch) - len(reply.get("Failed", [])))
         return retry
 
 
@@ -175,6 +207,9 @@ class Receiver(Loop):
         super().__init__(f"sqs-receive-{queue}", self._receive_once)
         self._queue, self._receive_message, self._request = queue, receive, request
         self._wait_for_slots, self._arrived = wait_for_slots, arrived
+        # SQS gives out several messages of a group together, which threads would overtake each other with; while one is
+        # in work, it gives out none.
+        self._at_most = 1 if queue.endswith(".fifo") else BATCH
         self._outage = Outage("receive_failed", queue=queue)
         self._backlog = False
         self.last_receive = time.monotonic()
@@ -187,7 +222,7 @@ class Receiver(Loop):
 
     def _receive_once(self) -> None:
         """Receive if a slot is free and receiving is allowed."""
-        slots = self._wait_for_slots(self.stopped, self._backlog)
+        slots = min(self._at_most, self._wait_for_slots(self.stopped, self._backlog))
         wanted = RECEIVING.begin(slots, self.stopped) if slots else 0
         if wanted:
             self._receive_for(wanted)
@@ -202,7 +237,9 @@ class Receiver(Loop):
         finally:
             RECEIVING.end()
         self._backlog = received == wanted
+        COUNTS.add("received", self._request["QueueUrl"], received)
         if problem:
+            COUNTS.add("receive_errors", self._request["QueueUrl"])
             self.stopped.wait(self._outage.failed(problem))
         else:
             self._outage.over()

@@ -18,8 +18,10 @@ from botocore.config import Config
 from kombu.transport import SQS, virtual
 from kombu.transport.virtual.base import queue_declare_ok_t
 
+from . import later, moving
 from .messages import Message, QoS
 from .options import Options
+from .publishing import Publishing
 from .receiving import RECEIVING
 from .threads import BATCH, GATHER_SECONDS, Receiver, Settler
 
@@ -29,7 +31,7 @@ RECOUNT_SECONDS = 1.0  # A changed prefetch count is noticed within this; a sett
 log = logging.getLogger(__name__)
 
 
-class Channel(SQS.Channel):
+class Channel(Publishing):
     """Consume through a receiver and a settler for each queue; publish as kombu does."""
 
     QoS = QoS
@@ -37,6 +39,7 @@ class Channel(SQS.Channel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        moving.refuse(self.transport_options)
         self.options: Options = self.transport_options.get("sqs") or Options()
         self._urls: dict[str, str] = {}
         self._receivers: dict[str, Receiver] = {}
@@ -76,13 +79,12 @@ class Channel(SQS.Channel):
             self._watched = socket.socketpair()
             self.hub.add_reader(self._watched[0], lambda: None)
         queue_url = self._urls[queue] = self._new_queue(queue)
-        self._settler(queue_url)
+        self._settler(queue_url, queue)
         config = Config(
             read_timeout=self.wait_time_seconds + RECEIVE_GRACE_SECONDS,
             retries={"total_max_attempts": 1},  # The receiver retries, and logs it.
         )
-        user, password = self.conninfo.userid, self.conninfo.password  # Both None: boto3 finds the credentials.
-        client = self._new_boto_client("sqs", self.region, user, password, config=config)
+        client = self.new_client_of(queue, config)
         attributes = {name: values for name, values in self.get_message_attributes.items() if values}
         request = {"QueueUrl": queue_url, "WaitTimeSeconds": self.wait_time_seconds, **attributes}
         self._receivers[queue] = Receiver(queue, client.receive_message, request, self.wait_for_slots, self.arrived)
@@ -138,7 +140,9 @@ class Channel(SQS.Channel):
 
     def _deliver_one(self, queue: str, message: dict[str, Any], callback: Callable[[Any], None]) -> None:
         try:
-            callback(self._message_to_python(message, queue, self._new_queue(queue)))
+            payload = self._message_to_python(message, queue, self._new_queue(queue))
+            if not self._postponed(queue, message, payload):
+                callback(payload)
         except Exception:
             log.exception("message_failed", extra={"queue": queue, "message_id": message.get("MessageId")})
             # It comes back with growing delays, and ends as a dead letter.
@@ -147,11 +151,29 @@ class Channel(SQS.Channel):
             # It could not be parsed, or its consumer does not acknowledge.
             RECEIVING.settled(message["ReceiptHandle"])
 
+    def _postponed(self, queue: str, message: dict[str, Any], payload: Any) -> bool:
+        """Return False if the message is due; else have it sent again, for Celery would hold it in memory."""
+        headers = payload.get("headers")
+        if not isinstance(headers, dict) or queue in self._noack_queues:
+            return False
+        due = later.due_at(headers)
+        if due <= time.time():
+            return False
+        if queue.endswith(".fifo"):
+            raise ValueError(f"it is due later, but SQS delays no message of {queue}, a FIFO queue")
+        copy = {"MessageBody": message["Body"]}
+        if attributes := message.get("MessageAttributes"):
+            copy["MessageAttributes"] = attributes
+        if group := (payload.get("properties") or {}).get("MessageGroupId"):
+            copy["MessageGroupId"] = group
+        self._settlers[self._urls[queue]].postpone(message["ReceiptHandle"], copy, due)
+        return True
+
     # Settling: all on the event loop, and nothing waits for the network.
 
-    def _settler(self, queue_url: str) -> Settler:
+    def _settler(self, queue_url: str, queue: str | None = None) -> Settler:
         if queue_url not in self._settlers:
-            self._settlers[queue_url] = Settler(self.sqs(), queue_url)
+            self._settlers[queue_url] = Settler(self.client_of(queue) if queue else self.sqs(), queue_url)
         return self._settlers[queue_url]
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
@@ -165,10 +187,20 @@ class Channel(SQS.Channel):
         """Release the message: now with `requeue`, else with growing delays until it is a dead letter."""
         if self.qos.holds(delivery_tag):
             if not requeue:
-                delivery_info = self.qos.get(delivery_tag).delivery_info
-                wait_seconds = self.options.retry_seconds(_receives(delivery_info["sqs_message"]))
-                self._settler(delivery_info["sqs_queue"]).release(delivery_tag, wait_seconds)
+                message = self.qos.get(delivery_tag)
+                self._settler(message.delivery_info["sqs_queue"]).release(delivery_tag, self._retry_seconds(message))
             self.qos.reject(delivery_tag, requeue=requeue)
+
+    def _retry_seconds(self, message: virtual.Message) -> int:
+        """Return how long a rejected message waits: by the `backoff_policy` of its queue for its task, or by ours."""
+        receives = _receives(message.delivery_info["sqs_message"])
+        seconds = self.options.retry_seconds(receives)
+        headers, url = message.headers, message.delivery_info["sqs_queue"]
+        own: dict[str, Any] = next((queue for queue in self.predefined_queues.values() if queue["url"] == url), {})
+        # A header may be anything.
+        if isinstance(headers, dict) and any(headers.get("task") == task for task in own.get("backoff_tasks") or ()):
+            return int((own.get("backoff_policy") or {}).get(receives, seconds))
+        return seconds
 
     def _restore(self, message: virtual.Message) -> None:
         """Release a message; kombu would hide it for wait_time_seconds, and needs its delivery_info.exchange."""

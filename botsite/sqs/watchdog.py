@@ -52,7 +52,7 @@ class Watchdog(Loop):
     def __init__(self, signs: Callable[[], Signs], options: Options) -> None:
         super().__init__("watchdog", self._look_and_wait)
         self._signs, self._options = signs, options
-        self._well_at = time.monotonic()
+        self._well_at = self._looked_at = time.monotonic()
 
     def _look_and_wait(self) -> None:
         trouble = self.look()
@@ -64,6 +64,11 @@ class Watchdog(Loop):
 
     def look(self) -> str | None:
         """Judge once; return the trouble if it has lasted too long."""
+        now = time.monotonic()
+        if now - self._looked_at > self._options.loop_seconds:
+            # The whole process stood still, as in a frozen machine: let it catch up before it is judged.
+            self._well_at = now
+        self._looked_at = now
         try:
             trouble = self._signs().trouble(self._options)
         except Exception as error:

@@ -7,8 +7,9 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.signals import beat_embedded_init, worker_shutting_down
 
-from . import loops
+from . import loops, moving
 from .heartbeat import Heartbeat
+from .monitor import Monitor
 from .options import Options
 from .strict import StrictRequest
 from .watchdog import Signs, Watchdog, end_with
@@ -22,7 +23,11 @@ _WRONG_POOL = (
 
 
 def install(app: Celery) -> None:
-    """Give every worker of `app` the heartbeat, the watchdog, an orderly end and strict requests."""
+    """Give an app this transport, and its workers the heartbeat, the watchdog, an orderly end and strict requests.
+
+    What the app has configured stays as it is.
+    """
+    moving.fill_in(app)
     app.Task.Request = StrictRequest
     app.steps["worker"].update({RequireThreads, EndBeat})
     app.steps["consumer"].add(KeepHidden)
@@ -67,12 +72,14 @@ class KeepHidden(bootsteps.StartStopStep):
         consumer.timer.call_repeatedly(1.0, self._tick)
         if self._heartbeat is None or self._watchdog is None:
             options: Options = self._channel.options
-            queues = self._channel.predefined_queues
-            urls = [queues[name]["url"] for name in consumer.app.amqp.queues.consume_from]
-            self._heartbeat = Heartbeat(self._channel.sqs(), lambda: self._channel.held(), urls, options)
+            urls = {self._channel._new_queue(name): name for name in consumer.app.amqp.queues.consume_from}
+            clients = {url: self._channel.client_of(name) for url, name in urls.items()}
+            self._heartbeat = Heartbeat(clients, lambda: self._channel.held(), options)
             self._watchdog = Watchdog(self._signs, options)
             self._heartbeat.start()
             self._watchdog.start()
+            if options.monitor_port:
+                Monitor(self._signs, options).start()
 
     def stop(self, consumer: Any) -> None:
         """Go on: the pool still has jobs to finish."""

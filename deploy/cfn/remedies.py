@@ -32,9 +32,9 @@ _LOG_IN = (
 _SUPPORT = "open a case with AWS Support (https://console.aws.amazon.com/support, account and billing, free)"
 # Nobody in the account can allow what these policies refuse.
 ORGANIZATION = (
-    "A policy of your organization, or of AWS's sign-up plan, refuses it: nobody in this account can allow it. Most of "
-    "them are about regions: use that of your profile (`aws configure get region`; unset AWS_REGION). Else ask whoever "
-    "administers the organization, or if AWS confines the account, choose the advanced features in AWS Settings."
+    "A policy of your organization, or of AWS's sign-up plan, refuses it: nobody in this account can allow it. Most "
+    "such policies limit regions: use your profile's (`aws configure get region`; unset AWS_REGION). Otherwise ask "
+    "your organization's administrator or, if AWS confines the account, choose the advanced features in AWS Settings."
 )
 _ADVICE = (
     (

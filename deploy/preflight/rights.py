@@ -105,12 +105,12 @@ def _rights_of_owner() -> Finding[Any]:
 
 
 def _refused_by_organization(actions: list[str]) -> Finding[Any]:
-    """Say that a policy of the organization is in the way, if only in the simulation: it judges no other conditions."""
+    """Say that the organization's policies may be in the way; the simulation doesn't know all of their conditions."""
     return unknown(
         f"your organization's policies refuse {_some(actions)}, but perhaps only in this simulation: it knows the "
-        f"region ({settings.AWS_REGION}), but not everything that they may ask for",
-        "Go on: what is refused stops `provision`, and it continues later. If it is, ask who administers the "
-        "organization; nobody in this account can allow it.",
+        f"region ({settings.AWS_REGION}), but not every condition that they may have",
+        "Go ahead: if AWS does refuse something, `provision` stops there, and continues when you run it again. Then "
+        "ask your organization's administrator: nobody in this account can allow it.",
     )
 
 

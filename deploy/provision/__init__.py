@@ -27,6 +27,7 @@ _LATER = (
     "needed.",
 )
 
+_LINKED = "AWS would make its own roles for Auto Scaling and load balancing, if the account has none yet."
 _METRIC_SECONDS, _POLL_SECONDS = 10 * 60, 10
 _RECENT = timedelta(minutes=2)
 
@@ -147,7 +148,8 @@ def steps(order: Order) -> list[str]:
     bakes = [f"The image of {role} would be baked, which takes about 10 minutes." for role in baked]
     held = [f"{one} would stay." for one in _held(order.service)]
     spending = budget.steps(order.service, order.monthly_budget)
-    return [*bakes, *held, *choice.steps(order.service, order.way), *spending, *_LATER]
+    linked = [] if order.service.find("web") else [_LINKED]
+    return [*linked, *bakes, *held, *choice.steps(order.service, order.way), *spending, *_LATER]
 
 
 def _to_bake(

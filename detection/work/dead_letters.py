@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +13,7 @@ import structlog
 from django.conf import settings
 
 from botsite import aws
+from botsite.sqs.dead_letter_queue import DeadLetterQueue
 from detection.record import items, predictions, times
 from detection.record.schemas import Status
 
@@ -21,9 +22,6 @@ log = structlog.get_logger()
 # A reader hides the letters from others until it has finished; if it dies, until this is over.
 _HIDDEN_SECONDS = 120
 _LOOKED_AT_AT_MOST = 500
-# SQS takes at most this many in one request.
-_BATCH = 10
-# A short poll asks some of SQS's servers, so it may find nothing although there is something; a long one asks all.
 # An operator's poll waits longer than the burial's last one, which hides the letters, and so finds what that releases.
 WAIT_SECONDS = 2
 BURIAL_WAIT_SECONDS = 1
@@ -79,26 +77,12 @@ def read(wait_seconds: int = WAIT_SECONDS) -> Generator[DeadLetter, None, None]:
 
     They are hidden from others meanwhile. When the generator is closed, those that were not deleted are released.
     """
-    handles: dict[str, str] = {}
-    try:
-        while messages := _receive(wait_seconds):
-            fresh = [message for message in messages if message["MessageId"] not in handles]
-            handles.update((message["MessageId"], message["ReceiptHandle"]) for message in messages)
-            yield from map(_parse, fresh)
-    finally:
-        _release(list(handles.values()))
+    with closing(_queue().read(wait_seconds)) as messages:
+        yield from map(_parse, messages)
 
 
-def _receive(wait_seconds: int) -> list[dict[str, Any]]:
-    response = aws.client("sqs").receive_message(
-        QueueUrl=queue_url(),
-        MaxNumberOfMessages=_BATCH,
-        VisibilityTimeout=_HIDDEN_SECONDS,
-        WaitTimeSeconds=wait_seconds,
-        MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
-    )
-    messages: list[dict[str, Any]] = response.get("Messages", [])
-    return messages
+def _queue() -> DeadLetterQueue:
+    return DeadLetterQueue(aws.client("sqs"), queue_url(), _HIDDEN_SECONDS)
 
 
 def count() -> int:
@@ -151,17 +135,7 @@ def replay(letter: DeadLetter) -> bool:
 
 def delete(letter: DeadLetter) -> None:
     """Delete a letter from the queue."""
-    aws.client("sqs").delete_message(QueueUrl=queue_url(), ReceiptHandle=letter.receipt_handle)
-
-
-def _release(handles: Sequence[str]) -> None:
-    """Show these letters to others again; SQS skips those that were deleted."""
-    for start in range(0, len(handles), _BATCH):
-        entries = [
-            {"Id": str(number), "ReceiptHandle": handle, "VisibilityTimeout": 0}
-            for number, handle in enumerate(handles[start : start + _BATCH])
-        ]
-        aws.client("sqs").change_message_visibility_batch(QueueUrl=queue_url(), Entries=entries)
+    _queue().delete(letter.receipt_handle)
 
 
 def _parse(message: dict[str, Any]) -> DeadLetter:

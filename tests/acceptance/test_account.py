@@ -103,6 +103,7 @@ def test_bot_in_use_is_refused(cloud: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert Service("busy").find("network") is None
 
 
+@pytest.mark.slow
 def test_photo_without_bot_is_stored_and_queued(account: Cloud, monkeypatch: pytest.MonkeyPatch, photo: bytes) -> None:
     for name in SETTINGS:
         monkeypatch.setattr(settings, name, getattr(settings, name))
@@ -117,6 +118,7 @@ def test_photo_without_bot_is_stored_and_queued(account: Cloud, monkeypatch: pyt
     celery.reconfigure()
 
 
+@pytest.mark.slow
 def test_worker_is_killed_without_shutdown(account: Cloud) -> None:
     account.answers = {"SkipOsShutdown=true": TERMINATED}
     assert there().kill_worker().startswith("i-")
@@ -136,6 +138,7 @@ def test_refused_command_is_not_known(account: Cloud) -> None:
         list(looks.memory(context()))
 
 
+@pytest.mark.slow
 def test_events_are_counted_by_cloudwatch(account: Cloud) -> None:
     run = context()
     with pytest.raises(StepFailed, match="awslogs-format=json/emf"):

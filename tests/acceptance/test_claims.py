@@ -11,6 +11,7 @@ from deploy.acceptance import plan
 from deploy.acceptance.plan import AcceptanceError
 from deploy.service import Service
 from tests.support import acceptance
+from tests.support.cases import slow_after
 from tests.support.local_aws import make_group
 
 
@@ -60,7 +61,7 @@ MADE: Mapping[str, Callable[[str], None]] = {
 }
 
 
-@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("kind", slow_after(3, MADE))
 def test_prefix_of_somebody_is_refused(prefix: str, kind: str) -> None:
     plan.refuse_taken(Service(prefix))
     MADE[kind](prefix)
@@ -68,6 +69,7 @@ def test_prefix_of_somebody_is_refused(prefix: str, kind: str) -> None:
         plan.refuse_taken(Service(prefix))
 
 
+@pytest.mark.slow
 def test_refused_run_changes_nothing(cloud: str, prefix: str, tmp_path: Path, weights: str) -> None:
     bucket(prefix)
     with acceptance.running(cloud, tmp_path, weights, "--prefix", prefix) as process:

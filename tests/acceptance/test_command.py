@@ -9,19 +9,23 @@ from rich.console import Console
 
 from deploy.acceptance.report import Measure, StepResult, StepScreen, StepState
 from tests.support import acceptance, emulators, operating
+from tests.support.cases import slow_after
 from tests.support.provisioning import Terminal
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
-    [
-        (("--local", "--keep"), "--keep can't keep a local AWS: it ends with this command."),
-        (("--only", "nosuch,burst"), "--only nosuch: the steps are provision, from-zero, burst,"),
-        (("--parameter", "MaxWorkers"), "--parameter 'MaxWorkers' is not NAME=VALUE."),
-        (("--photos", "0"), "'0' is not a whole number from 1 to 5,000."),
-        (("--prefix", "Bad_Prefix"), "'Bad_Prefix' can't be the prefix of stacks"),
-        (("--yes", "--parameter", "Nosuch=1"), "Nosuch"),
-    ],
+    slow_after(
+        2,
+        [
+            (("--local", "--keep"), "--keep can't keep a local AWS: it ends with this command."),
+            (("--only", "nosuch,burst"), "--only nosuch: the steps are provision, from-zero, burst,"),
+            (("--parameter", "MaxWorkers"), "--parameter 'MaxWorkers' is not NAME=VALUE."),
+            (("--photos", "0"), "'0' is not a whole number from 1 to 5,000."),
+            (("--prefix", "Bad_Prefix"), "'Bad_Prefix' can't be the prefix of stacks"),
+            (("--yes", "--parameter", "Nosuch=1"), "Nosuch"),
+        ],
+    ),
 )
 def test_wrong_options_are_named_before_anything_is_made(
     cloud: str, tmp_path: Path, weights: str, arguments: tuple[str, ...], complaint: str

@@ -26,6 +26,7 @@ def run(place: BuilderPlace, prefix: str, monkeypatch: pytest.MonkeyPatch) -> Ca
     return command
 
 
+@pytest.mark.slow
 def test_command_prints_image_and_next_step(run: Callable[..., str], prefix: str, boot: Boot) -> None:
     boot(prefix)
     lines = run("polybot", "--image", WEB.image, "--version", "v7").splitlines()
@@ -74,6 +75,7 @@ def test_weights_with_another_checksum_are_not_baked(run: Callable[..., str], tm
         run("yolo5", "--weights", str(file), "--weights-sha256", "0" * 64)
 
 
+@pytest.mark.slow
 def test_interrupted_bake_reports_nothing_left(
     run: Callable[..., str], prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

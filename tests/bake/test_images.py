@@ -60,6 +60,7 @@ def test_failed_image_is_removed_and_its_reason_shown(prefix: str, slow: Callabl
     assert ami.newest(Service(prefix), "yolo5") is None
 
 
+@pytest.mark.slow
 def test_interrupt_during_image_creation_removes_image(
     prefix: str, place: BuilderPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,7 @@ def test_named_weights_replace_own_model(prefix: str, place: BuilderPlace, tmp_p
         latest.check_rebaking(Service(prefix), [], {"Yolo5ImageId": "ami-1"}, weights)
 
 
+@pytest.mark.slow
 def test_named_weights_are_baked_once(
     prefix: str, place: BuilderPlace, boot: Boot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -11,9 +11,10 @@ from deploy.local.stack import PREFIX, LocalStack
 from deploy.local.telegram.client import TelegramUser
 from detection.record import queries
 from tests.support import letters, operating, turn
+from tests.support.cases import slow_after
 from tests.support.processes import free_port, wait_until
 
-COMMANDS = (
+COMMANDS = [
     ["status"],
     ["logs"],
     ["dlq", "list"],
@@ -23,8 +24,8 @@ COMMANDS = (
     ["pause"],
     ["resume"],
     ["scale", "--off"],
-)
-each_command = pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for command in COMMANDS])
+]
+each_command = pytest.mark.parametrize("command", slow_after(1, COMMANDS), ids=[command[0] for command in COMMANDS])
 
 
 def test_state_is_shown(stack: LocalStack) -> None:

@@ -115,6 +115,7 @@ def test_each_kind_of_breach_is_found(service: dict[str, str], tmp_path: Path) -
     assert code == 1
 
 
+@pytest.mark.slow
 def test_second_answer_after_resending_is_right(service: dict[str, str], tmp_path: Path) -> None:
     act = Act(times.now(-OLD), "resend", "ann")
     resent, replayed = photo(service, acts=(act,)), photo(service, reopened_at=times.now(-OLD))
@@ -191,6 +192,7 @@ def test_missing_logs_are_an_error(service: dict[str, str], tmp_path: Path) -> N
         audit(tmp_path)
 
 
+@pytest.mark.slow
 def test_more_photos_than_a_page_are_judged(service: dict[str, str], tmp_path: Path) -> None:
     answered = [photo(service) for _ in range(120)]
     outcomes, kinds, _ = audit(logs(tmp_path, *answered))

@@ -155,7 +155,9 @@ def test_budget_is_next_to_the_estimate(endpoint: str) -> None:
         shown = operating.manage("cost", "--prefix", "costly", env=env(url)).stdout
         found = json.loads(operating.manage("cost", "--prefix", "costly", "--json", env=env(url)).stdout)
     assert shown.splitlines()[-1] == f"Budget: {found['budget']}"
-    assert found["budget"].startswith("US$ 100.00 a month for the whole account; US$ 0.00 spent by AWS's count")
+    assert found["budget"].startswith(
+        "US$ 100.00 a month for the whole account, net of credits; US$ 0.00 spent by AWS's count"
+    )
 
 
 def test_bill_begins_with_the_month() -> None:

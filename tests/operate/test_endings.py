@@ -14,6 +14,7 @@ import pytest
 
 from deploy.local.stack import LocalStack
 from tests.support import letters, operating, turn
+from tests.support.cases import slow_after
 from tests.support.processes import wait_until
 
 COMMANDS = (
@@ -68,7 +69,7 @@ def test_ctrl_c_while_starting_is_quiet(silent: socket.socket, command: list[str
 
 
 @each_command
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", slow_after(1, [signal.SIGINT, signal.SIGTERM]))
 def test_interrupt_while_waiting_is_at_most_a_line(
     silent: socket.socket, command: list[str], number: signal.Signals
 ) -> None:
@@ -82,6 +83,7 @@ def test_interrupt_while_waiting_is_at_most_a_line(
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_silent_aws_makes_nobody_wait(silent: socket.socket) -> None:
     with running(silent, "status", "--json") as process:
         asked, _ = silent.accept()

@@ -29,6 +29,7 @@ def test_local_command_has_environment_of_the_role(stack: LocalStack, local: dic
     assert (done_by["operator"], done_by["operation"], done_by["command"]) == ("ada", "exec", "printenv JOBS_QUEUE_URL")
 
 
+@pytest.mark.slow
 def test_shell_ends_with_its_input_and_code(local: dict[str, str]) -> None:
     assert operating.manage("exec", "metrics", env=local | {"SHELL": "/bin/sh"}).returncode == 0
     assert operating.manage("exec", "metricStreamer", "--", "sh", "-c", "exit 7", env=local).returncode == 7

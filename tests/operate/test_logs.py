@@ -21,6 +21,7 @@ from deploy.operate import log_lines
 from deploy.operate.log_lines import LogLine, Source, WantedLines
 from deploy.operate.logs import FileLogs
 from detection.record import queries
+from tests.support import forked
 from tests.support.processes import wait_until
 from tests.support.provisioning import run
 
@@ -160,12 +161,6 @@ def test_wrong_argument_is_refused(arguments: list[str]) -> None:
 def test_help_fits_one_screen() -> None:
     commands = ("status", "logs")
     for command in commands:
-        said = subprocess.run(
-            [sys.executable, "manage.py", command, "--help"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-            env={"PATH": os.environ["PATH"], "DEMO_FOLDER": os.devnull},
-        )
+        said = forked.manage([command, "--help"], ROOT, {"PATH": os.environ["PATH"], "DEMO_FOLDER": os.devnull})
+        assert said.returncode == 0
         assert len(said.stdout.splitlines()) <= 24

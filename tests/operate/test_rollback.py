@@ -17,6 +17,7 @@ from deploy.operate import machines
 from deploy.rollback import Images
 from deploy.service import Service
 from tests.support import emulators, local_images
+from tests.support.cases import slow_after
 from tests.support.provisioning import Terminal
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -91,6 +92,7 @@ def test_interrupted_rollback_is_finished_by_provision(service: Service) -> None
     assert worker_image(service) == "1.1"
 
 
+@pytest.mark.slow
 def test_deployed_template_stays_while_image_changes(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     before = service.stack("workers").parameters
     monkeypatch.setattr("deploy.stacks.TEMPLATES", None)
@@ -101,13 +103,16 @@ def test_deployed_template_stays_while_image_changes(service: Service, monkeypat
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
-    [
-        (["polybot", "--yes"], "polybot has no image before 1.0 "),
-        (["yolo5", "--to", "9.9", "--yes"], r"yolo5 has no image 9\.9: python manage.py rollback --list"),
-        (["yolo5", "--to", "1.2", "--yes"], r"yolo5 runs 1\.2 already"),
-        (["metrics", "--yes"], "which was not baked for rolled"),
-        (["yolo5"], "there is no terminal to ask on. Add --yes"),
-    ],
+    slow_after(
+        2,
+        [
+            (["polybot", "--yes"], "polybot has no image before 1.0 "),
+            (["yolo5", "--to", "9.9", "--yes"], r"yolo5 has no image 9\.9: python manage.py rollback --list"),
+            (["yolo5", "--to", "1.2", "--yes"], r"yolo5 runs 1\.2 already"),
+            (["metrics", "--yes"], "which was not baked for rolled"),
+            (["yolo5"], "there is no terminal to ask on. Add --yes"),
+        ],
+    ),
 )
 def test_impossible_rollback_changes_nothing(service: Service, arguments: list[str], complaint: str) -> None:
     with pytest.raises(CommandError, match=complaint):
@@ -116,7 +121,7 @@ def test_impossible_rollback_changes_nothing(service: Service, arguments: list[s
     assert not any(one.withdrawn for one in ami.all_of(service))
 
 
-@pytest.mark.parametrize(("answer", "version"), [("y\n", "1.1"), ("n\n", "1.2"), ("", "1.2")])
+@pytest.mark.parametrize(("answer", "version"), slow_after(1, [("y\n", "1.1"), ("n\n", "1.2"), ("", "1.2")]))
 def test_terminal_is_asked_once(service: Service, monkeypatch: pytest.MonkeyPatch, answer: str, version: str) -> None:
     monkeypatch.setattr("sys.stdin", Terminal(answer))
     with nullcontext() if version == "1.1" else pytest.raises(CommandError, match=r"^Nothing was changed\.$"):

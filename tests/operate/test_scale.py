@@ -194,6 +194,7 @@ def differs(minimum: int) -> list[str]:
     return [f"{where}: 0 in the template, {minimum} live"]
 
 
+@pytest.mark.slow
 def test_hold_is_no_drift_but_another_minimum_is() -> None:
     scale(*IN_FORCE)
     assert drift() == []
@@ -201,6 +202,7 @@ def test_hold_is_no_drift_but_another_minimum_is() -> None:
     assert drift() == differs(3)
 
 
+@pytest.mark.slow
 def test_deployment_keeps_it() -> None:
     scale(*IN_FORCE)
     said: list[str] = []

@@ -85,6 +85,7 @@ def test_session_is_recorded_and_handed_to_plugin(endpoint: str, machines: list[
     assert event["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "ObjectDetection/Events"
 
 
+@pytest.mark.slow
 def test_missing_plugin_is_explained_before_anything_is_asked(endpoint: str, tmp_path: Path) -> None:
     for version in ("", "1.2.497.0"):
         if version:

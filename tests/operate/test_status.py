@@ -74,9 +74,9 @@ def test_no_secret_is_shown(stack: LocalStack) -> None:
 
 
 def test_emulator_is_not_known_rather_than_fine(stack: LocalStack) -> None:
-    unknown = texts(status.read_status(Service(PREFIX))["alarms"], Health.UNKNOWN)
-    assert len(unknown) == 1
-    assert "not known here" in unknown[0]
+    # Until the first metric has reached the service's own alarms, these have no data, which is worse.
+    [unknown] = wait_until(lambda: texts(status.read_status(Service(PREFIX))["alarms"], Health.UNKNOWN))
+    assert "not known here" in unknown
 
 
 def test_missing_service_is_one_line_naming_others(stack: LocalStack) -> None:
@@ -89,6 +89,7 @@ def test_doctor_looks_at_account_before_service_exists(stack: LocalStack) -> Non
     assert run("doctor", "--prefix", "nosuch", "--only", "clock").startswith("clock")
 
 
+@pytest.mark.slow
 def test_unreadable_part_hides_no_other(stack: LocalStack) -> None:
     httpx.post(f"{stack.telegram_url}/bot{stack.env['TELEGRAM_TOKEN']}/deleteWebhook").raise_for_status()
     manager, secret = aws.client("secretsmanager"), stack.env["TELEGRAM_TOKEN_SECRET"]
@@ -150,6 +151,7 @@ def test_suspended_and_missing_groups_are_bad() -> None:
     assert texts(found, Health.WARNING) == ["yolo5           0 running of 1 wanted, at most 4"]
 
 
+@pytest.mark.slow
 def test_ec2_and_images_are_read_by_id() -> None:
     with emulators.ministack():
         ec2 = aws.client("ec2")

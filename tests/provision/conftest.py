@@ -1,4 +1,4 @@
-"""An emulated AWS and a fake Telegram for each module, and a prefix for each test."""
+"""An emulated AWS for each module, and a prefix for each test; a fake Telegram for all."""
 
 import itertools
 import shutil
@@ -17,9 +17,9 @@ from tests.support.provisioning import hosted_zone
 numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def telegram() -> Iterator[str]:
-    """The address of a fake Telegram for this module."""
+    """The address of a fake Telegram; `control` resets it after each test."""
     with emulators.telegram() as url:
         yield url
 

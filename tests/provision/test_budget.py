@@ -72,6 +72,7 @@ def test_budget_is_made_for_the_address_of_the_alarms(with_budget: Service) -> N
     assert subscribers(with_budget) == told("ops@example.com")
 
 
+@pytest.mark.slow
 def test_later_runs_keep_the_budget(with_budget: Service) -> None:
     again = run("provision", "--prefix", with_budget.prefix)
     same = run("provision", "--prefix", with_budget.prefix, "--monthly-budget", "50")
@@ -79,6 +80,7 @@ def test_later_runs_keep_the_budget(with_budget: Service) -> None:
     assert budget.find(with_budget) == MonthlyBudget(with_budget, 50.0, tagged=False, spent=0.0)
 
 
+@pytest.mark.slow
 def test_budget_changes_and_ends(with_budget: Service) -> None:
     named = ("provision", "--prefix", with_budget.prefix)
     assert "was US$ 50.00 a month for the whole account; it is US$ 70.50" in run(*named, "--monthly-budget", "70.5")
@@ -117,6 +119,7 @@ def test_budget_without_reader_is_rejected_before_any_change(prefix: str) -> Non
     assert Service(prefix).find("network") is None
 
 
+@pytest.mark.slow
 def test_teardown_removes_the_budget(with_budget: Service) -> None:
     assert budget.name(with_budget) in run("teardown", "--prefix", with_budget.prefix, "--plan")
     assert existence.alive(budget.arn(with_budget))
@@ -159,6 +162,7 @@ def test_active_tag_filters_the_budget(billing: Cloud) -> None:
     assert stored["CostFilters"] == {"TagKeyValue": ["user:Project$costly"]}
 
 
+@pytest.mark.slow
 def test_tag_activated_later_filters_from_then_on(billing: Cloud) -> None:
     billing.answers["ListCostAllocationTags"] = INACTIVE
     assert "Activate the tag Project in the Billing console" in budget.keep(Service("costly"), 50)[0]
@@ -177,6 +181,7 @@ def test_unknown_tag_counts_the_account_and_says_why(billing: Cloud) -> None:
     assert "Linked account doesn't have access to cost allocation tags" in said[0]
 
 
+@pytest.mark.slow
 def test_unknown_tag_keeps_the_filter(billing: Cloud) -> None:
     billing.answers["ListCostAllocationTags"] = ACTIVE
     budget.keep(Service("costly"), 50)
@@ -198,6 +203,7 @@ def test_silent_budgets_stop_nothing_but_a_wish_for_one(billing: Cloud) -> None:
         budget.keep(Service("costly"), 50)
 
 
+@pytest.mark.slow
 def test_cost_shows_spending_as_aws_counts_it(billing: Cloud) -> None:
     billing.answers["ListCostAllocationTags"] = ACTIVE
     assert budget.spending(Service("costly")) == ""
@@ -207,6 +213,7 @@ def test_cost_shows_spending_as_aws_counts_it(billing: Cloud) -> None:
     assert budget.spending(Service("costly")) == f"US$ 100.00 a month for the whole account, net of credits; {counted}"
 
 
+@pytest.mark.slow
 def test_cost_knows_no_spending_here(with_budget: Service) -> None:
     assert budget.spending(with_budget).endswith("for the whole account; what is spent of it is not known here.")
 

@@ -68,6 +68,7 @@ def test_plan_without_changes_says_so(made: str) -> None:
     assert printed.splitlines()[1] == f"Nothing would change in the stacks of {made}."
 
 
+@pytest.mark.slow
 def test_plan_of_pool_adds_and_prices_it(made: str) -> None:
     printed = run("provision", "--prefix", made, "--plan", "--parameter", "WarmMachines=2")
     rows = [line.split() for line in printed.splitlines()]

@@ -115,6 +115,7 @@ def test_stacks_carry_our_tags(made: str) -> None:
     assert Service(made).stack("queue").tags == {"Project": made, "ManagedBy": "object-detection-service"}
 
 
+@pytest.mark.slow
 def test_second_run_changes_nothing(prefix: str) -> None:
     first = provision.deploy(Service(prefix))
     events: list[Event] = []
@@ -124,6 +125,7 @@ def test_second_run_changes_nothing(prefix: str) -> None:
     assert aws.client("cloudformation").list_change_sets(StackName=f"{prefix}-queue")["Summaries"] == []
 
 
+@pytest.mark.slow
 def test_changed_parameter_updates_only_its_stack(prefix: str) -> None:
     provision.deploy(Service(prefix))
     updated = provision.deploy(Service(prefix), {"JobsVisibilitySeconds": "90"})

@@ -15,6 +15,7 @@ from deploy.local.telegram.client import TelegramControl, TelegramUser
 from deploy.service import Service
 from deploy.webhook import bot, registration
 from tests.support import emulators, provisioning
+from tests.support.cases import slow_after
 from tests.support.deployed import statuses
 from tests.support.emulators import TOKEN
 from tests.support.processes import free_port
@@ -55,6 +56,7 @@ def test_teardown_deletes_everything_and_can_be_repeated(prefix: str) -> None:
     assert run("teardown", prefix).partition("\n")[2] == nothing
 
 
+@pytest.mark.slow
 def test_teardown_reports_tagged_resources_outside_stacks(prefix: str) -> None:
     provision.deploy(Service(prefix))
     aws.client("sqs").create_queue(QueueName=f"{prefix}-old", tags=Service(prefix).tags())
@@ -119,7 +121,7 @@ def test_teardown_plan_deletes_nothing(prefix: str) -> None:
     assert set(statuses(prefix).values()) == {"CREATE_COMPLETE"}
 
 
-@pytest.mark.parametrize("output", [Terminal, io.StringIO], ids=["terminal", "tee"])
+@pytest.mark.parametrize("output", slow_after(1, [Terminal, io.StringIO]), ids=["terminal", "tee"])
 def test_teardown_asks_wherever_its_output_goes(
     prefix: str, monkeypatch: pytest.MonkeyPatch, output: type[io.StringIO]
 ) -> None:
@@ -198,6 +200,7 @@ def test_unreachable_telegram_does_not_stop_teardown(
     assert f"Nothing tagged {prefix} is left." in printed
 
 
+@pytest.mark.slow
 def test_teardown_removes_dns_records(prefix: str, zone: str) -> None:
     before = records(zone)
     with_webhook(prefix, "--domain", f"{prefix}.example.com", "--hosted-zone-id", zone)
@@ -221,6 +224,7 @@ def test_existing_dns_record_is_kept(prefix: str, zone: str) -> None:
     assert record["Name"] in records(zone)
 
 
+@pytest.mark.slow
 def test_teardown_removes_images_snapshots_and_log_groups(prefix: str) -> None:
     run("provision", prefix)
     leave(prefix)
@@ -253,6 +257,7 @@ def test_foreign_resources_are_kept(prefix: str) -> None:
     assert f"{prefix}-theirs" in [one["Name"] for one in images]
 
 
+@pytest.mark.slow
 def test_interrupted_teardown_is_resumed(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run("provision", prefix, "--self-signed")
     with monkeypatch.context() as patch:

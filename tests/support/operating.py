@@ -30,7 +30,7 @@ def command(*arguments: str) -> list[str]:
 
 def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return forked.run(arguments, ROOT, env)
+    return forked.manage(arguments, ROOT, env)
 
 
 def start(*arguments: str, env: dict[str, str]) -> subprocess.Popen[str]:

@@ -73,7 +73,7 @@ def log_to_cloudwatch() -> None:
 def consume(name: str, url: str) -> None:
     """Receive a message, keep it hidden, give it back, receive it again and delete it."""
     with _received(name, url) as handle:
-        Heartbeat(aws.client("sqs"), lambda: {url: [handle]}, [url], Options()).beat()
+        Heartbeat({url: aws.client("sqs")}, lambda: {url: [handle]}, Options()).beat()
         settler = Settler(aws.client("sqs"), url)
         settler.release(handle)
     with _received(name, url) as handle:

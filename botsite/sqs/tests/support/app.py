@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import Reject
 from celery.signals import worker_ready
 
-from botsite import sqs
-from botsite.sqs import receiving
-from tests.support.processes import free_port, wait_until
+from ... import RECEIVING, Options, install, later, receiving, settings
+from .processes import free_port, wait_until
 
 REGION = "us-east-1"
 
@@ -23,8 +23,9 @@ def make_app(queue_url: str, **options: Any) -> Celery:
     # An app next to the shipped one: it is not the current one, shares no task and has nothing to do with Django.
     app = Celery("transport", set_as_current=False, fixups=[])
     ours = {"task_ignore_result": True, "worker_concurrency": 6}
-    app.conf.update(sqs.settings(REGION, {"jobs": queue_url}) | ours | options)
-    sqs.install(app)
+    name = "jobs.fifo" if queue_url.endswith(".fifo") else "jobs"
+    app.conf.update(settings(REGION, {name: queue_url}) | ours | options)
+    install(app)
 
     @app.task(name="note", shared=False)
     def note(text: str, until: str = "") -> None:
@@ -39,20 +40,52 @@ def make_app(queue_url: str, **options: Any) -> Celery:
         """Fail like a job whose AWS is down as long as the file `outage` exists; then succeed."""
         if Path(outage).exists():
             write_note(f"{text} failed")
-            sqs.RECEIVING.failed(ConnectionError("an outage"))
+            RECEIVING.failed(ConnectionError("an outage"))
             raise ConnectionError("an outage")
         write_note(text)
-        sqs.RECEIVING.worked()
+        RECEIVING.worked()
 
     @app.task(name="work_alone", shared=False)
     def work_alone(until: str) -> None:
         """Wait until nothing else is in work, then for a file; note how many messages are held before and after."""
-        with sqs.RECEIVING.stopped():
+        with RECEIVING.stopped():
             # Not even its own, if a lost connection has released that in the meantime.
-            wait_until(lambda: sqs.RECEIVING.held() <= 1)
+            wait_until(lambda: RECEIVING.held() <= 1)
             write_note("alone")
             wait_until(Path(until).exists)
-            write_note(f"still {sqs.RECEIVING.held()}")
+            write_note(f"still {RECEIVING.held()}")
+
+    @app.task(name="try_again", bind=True, max_retries=2, shared=False)
+    def try_again(self: Any, seconds: float) -> None:
+        """Retry twice, each time later."""
+        write_note(f"try {self.request.retries} at {time.time()}")
+        if self.request.retries < 2:
+            raise self.retry(countdown=seconds)
+
+    @app.task(
+        name="back_off",
+        autoretry_for=(ConnectionError,),
+        retry_backoff=1,
+        retry_jitter=True,
+        max_retries=2,
+        bind=True,
+        shared=False,
+    )
+    def back_off(self: Any) -> None:
+        """Fail twice, then succeed."""
+        write_note(f"back off {self.request.retries}")
+        if self.request.retries < 2:
+            raise ConnectionError("not yet")
+
+    @app.task(name="reject", shared=False)
+    def reject() -> None:
+        """Refuse the message."""
+        raise Reject("not mine", requeue=False)
+
+    @app.task(name="note_time", shared=False)
+    def note_time(text: str) -> None:
+        """Note when this ran."""
+        write_note(f"{text} at {time.time()}")
 
     return app
 
@@ -63,12 +96,15 @@ def write_note(text: str) -> None:
         notes.write(f"{os.getpid()} {text}\n")
 
 
-if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `celery -A tests.support.sqs_app`.
+if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `celery -A <this module>`.
     logging.basicConfig()
-    logging.getLogger("botsite").setLevel(logging.INFO)
+    logging.getLogger(settings.__module__.rpartition(".")[0]).setLevel(logging.INFO)
     app = make_app(os.environ["WORKER_QUEUE_URL"], **json.loads(os.environ["WORKER_OPTIONS"]))
     receiving.FIRST_PAUSE_SECONDS = float(os.environ["FIRST_PAUSE_SECONDS"])
     app.conf.broker_transport_options["wait_time_seconds"] = 1
+    later.LONGEST_DELAY_SECONDS = int(os.environ.get("LONGEST_DELAY_SECONDS", later.LONGEST_DELAY_SECONDS))
+    if port := os.environ.get("MONITOR_PORT"):
+        app.conf.broker_transport_options["sqs"] = Options(monitor_port=int(port))
 
     @worker_ready.connect
     def say_so(sender: Any, **_: Any) -> None:

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botsite.sqs.receiving import FAILURES, LONGEST_PAUSE_SECONDS, RECEIVING, Pauses
-from botsite.sqs.threads import Receiver
-from deploy.local.processes import PATIENCE_SECONDS
-from tests.support.processes import wait_until
+from ..receiving import FAILURES, LONGEST_PAUSE_SECONDS, RECEIVING, Pauses
+from ..threads import Receiver
+from .support.processes import PATIENCE_SECONDS, wait_until
 
 ERROR = ConnectionError("not today")
 IN_WORK = 16

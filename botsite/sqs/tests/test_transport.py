@@ -1,6 +1,5 @@
 """The SQS transport: no failure of SQS stops a worker or loses a message."""
 
-import inspect
 import json
 import signal
 import time
@@ -10,21 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kombu.asynchronous import Hub
-from kombu.transport import SQS, virtual
 
-from deploy.local.processes import PATIENCE_SECONDS
-from tests.support.processes import wait_until
-from tests.support.sqs_app import make_app
-from tests.support.sqs_worker import Aws, Worker, job, running_aws, running_worker, set_visibility
+from .support.app import make_app
+from .support.processes import PATIENCE_SECONDS, wait_until
+from .support.worker import Aws, Worker, job, running_worker, set_visibility
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    with running_aws(tmp_path_factory.mktemp("aws")) as aws:
-        yield aws
 
 
 @pytest.fixture(scope="module")
@@ -168,39 +158,3 @@ def test_sending_takes_one_request(aws: Aws) -> None:
         events.register("before-call.sqs", lambda model, **_: requests.append(model.name))
         app.send_task("note", ("one",), connection=connection)
     assert requests == ["SendMessage"]
-
-
-@pytest.mark.smoke
-def test_kombu_still_has_overridden_and_called_names() -> None:
-    """After an upgrade of kombu: read its `transport/SQS/__init__.py` again next to ours, name by name."""
-    expected = {
-        SQS.Channel._schedule_queue: "(self, queue)",
-        SQS.Channel._message_to_python: "(self, message, queue_name, q_url)",
-        SQS.Channel._delete_message: "(self, queue_name, message)",
-        SQS.Channel._restore: "(self, message, unwanted_delivery_info=('sqs_message', 'sqs_queue'))",
-        SQS.Channel._new_queue: "(self, queue, **kwargs)",
-        SQS.Channel._new_boto_client: "(self, service: '_SUPPORTED_BOTO_SERVICES', region, access_key_id,"
-        " secret_access_key, session_token=None, config=None)",
-        SQS.Channel.sqs: "(self, queue=None)",
-        SQS.Channel.basic_ack: "(self, delivery_tag, multiple=False)",
-        SQS.Channel.basic_reject: "(self, delivery_tag, requeue=False)",
-        SQS.Channel.basic_cancel: "(self, consumer_tag)",
-        virtual.QoS.reject: "(self, delivery_tag, requeue=False)",
-        virtual.QoS.ack: "(self, delivery_tag)",
-        virtual.QoS.can_consume_max_estimate: "(self)",
-        virtual.Channel.queue_declare: "(self, queue=None, passive=False, **kwargs)",
-        virtual.Message.decode: "(self)",
-        virtual.Message.ack: "(self, multiple=False)",
-        Hub.add_reader: "(self, fds, callback, *args)",
-        Hub.call_soon: "(self, callback, *args)",
-    }
-    assert {name: str(inspect.signature(name)) for name in expected} == expected
-
-    # These make the overridden methods the ones that kombu calls.
-    assert "self.hub.call_soon(self._schedule_queue, queue)" in inspect.getsource(SQS.Channel.basic_consume)
-    assert "self.channel._restore_at_beginning" in inspect.getsource(virtual.QoS.reject)
-    assert "return self._restore(message)" in inspect.getsource(virtual.Channel._restore_at_beginning)
-    assert "restore = self.channel._restore" in inspect.getsource(virtual.QoS.restore_unacked)
-    assert "self.connection._callbacks[queue] = _callback" in inspect.getsource(virtual.Channel.basic_consume)
-    assert "self.QoS(self)" in inspect.getsource(virtual.Channel.qos.fget)
-    assert "self.Message(raw_message, channel=self)" in inspect.getsource(virtual.Channel.basic_consume)

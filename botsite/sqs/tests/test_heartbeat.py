@@ -1,6 +1,5 @@
 """The heartbeat keeps every message in work hidden, even if one is malformed or the heartbeat itself fails."""
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -8,12 +7,10 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from botsite import aws
-from botsite.sqs.heartbeat import Heartbeat
-from botsite.sqs.options import Options
-from deploy.local.processes import PATIENCE_SECONDS
-from tests.support.emulators import ministack
-from tests.support.processes import wait_until
+from ..heartbeat import Heartbeat
+from ..options import Options
+from .support.processes import PATIENCE_SECONDS, wait_until
+from .support.worker import Aws
 
 LEFT_ALONE = "left alone"
 
@@ -21,8 +18,8 @@ LEFT_ALONE = "left alone"
 class Queue:
     """A queue with a long visibility timeout, whose first messages were received with a short one."""
 
-    def __init__(self) -> None:
-        self._sqs = aws.client("sqs")
+    def __init__(self, client: Any) -> None:
+        self._sqs = client
         attributes = {"VisibilityTimeout": "600"}
         self.url = self._sqs.create_queue(QueueName=uuid4().hex, Attributes=attributes)["QueueUrl"]
         for text in ("one", "two", LEFT_ALONE):
@@ -40,18 +37,17 @@ class Queue:
 
 
 @pytest.fixture
-def queue() -> Iterator[Queue]:
-    with ministack():
-        yield Queue()
+def queue(aws: Aws) -> Queue:
+    return Queue(aws.client)
 
 
 @pytest.mark.parametrize("handle", [None, 5, "", "no handle"])
-def test_malformed_handle_does_not_block_others(queue: Queue, handle: Any) -> None:
-    Heartbeat(aws.client("sqs"), lambda: {queue.url: [handle, *queue.in_work]}, [queue.url], Options()).beat()
+def test_malformed_handle_does_not_block_others(aws: Aws, queue: Queue, handle: Any) -> None:
+    Heartbeat({queue.url: aws.client}, lambda: {queue.url: [handle, *queue.in_work]}, Options()).beat()
     assert queue.comes_back() == [LEFT_ALONE]
 
 
-def test_heartbeat_survives_exception(queue: Queue) -> None:
+def test_heartbeat_survives_exception(aws: Aws, queue: Queue) -> None:
     tries = iter([RuntimeError("dictionary changed size during iteration"), {queue.url: queue.in_work}])
 
     def held() -> Any:
@@ -60,7 +56,7 @@ def test_heartbeat_survives_exception(queue: Queue) -> None:
             raise found
         return found
 
-    heartbeat = Heartbeat(aws.client("sqs"), held, [queue.url], Options())
+    heartbeat = Heartbeat({queue.url: aws.client}, held, Options())
     heartbeat.start()
     assert queue.comes_back() == [LEFT_ALONE]
     heartbeat.stop()
@@ -68,11 +64,11 @@ def test_heartbeat_survives_exception(queue: Queue) -> None:
     assert not heartbeat.is_alive()
 
 
-def test_configured_visibility_timeout_is_used_until_known(queue: Queue) -> None:
-    sqs = aws.client("sqs")
+def test_configured_visibility_timeout_is_used_until_known(aws: Aws, queue: Queue) -> None:
+    sqs = aws.new_client()
     refusal = ClientError({"Error": {"Code": "AccessDenied"}}, "GetQueueAttributes")
     sqs.meta.events.register("before-call.sqs.GetQueueAttributes", partial(_refuse, refusal))
-    Heartbeat(sqs, lambda: {queue.url: queue.in_work}, [queue.url], Options(visibility_timeout=1)).beat()
+    Heartbeat({queue.url: sqs}, lambda: {queue.url: queue.in_work}, Options(visibility_timeout=1)).beat()
     assert LEFT_ALONE not in queue.comes_back()
 
 
@@ -80,7 +76,7 @@ def _refuse(refusal: Exception, **_: object) -> None:
     raise refusal
 
 
-def test_overlong_job_is_no_longer_hidden(queue: Queue) -> None:
+def test_overlong_job_is_no_longer_hidden(aws: Aws, queue: Queue) -> None:
     options = Options(longest_job_seconds=0)
-    Heartbeat(aws.client("sqs"), lambda: {queue.url: queue.in_work}, [queue.url], options).beat()
+    Heartbeat({queue.url: aws.client}, lambda: {queue.url: queue.in_work}, options).beat()
     assert sorted(queue.comes_back()) == sorted([LEFT_ALONE, "one", "two"])

@@ -1,26 +1,18 @@
 """A worker on an emulated SQS stops receiving during an outage, and for a job that has to run alone."""
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from botsite.sqs import receiving
-from deploy.local.processes import PATIENCE_SECONDS
-from tests.support.processes import wait_until
-from tests.support.sqs_worker import Aws, Worker, running_aws, running_worker
+from .. import receiving
+from .support.processes import PATIENCE_SECONDS, wait_until
+from .support.worker import Aws, Worker, running_worker
 
 pytestmark = pytest.mark.slow
 
 WAITING = 30
 SLOTS = 6
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    with running_aws(tmp_path_factory.mktemp("aws")) as aws:
-        yield aws
 
 
 def begin_outage(worker: Worker, file: Path) -> None:
@@ -31,7 +23,6 @@ def begin_outage(worker: Worker, file: Path) -> None:
     wait_until(lambda: "receiving_paused" in worker.output.read_text())
 
 
-@pytest.mark.smoke
 def test_outage_spares_waiting_messages(aws: Aws, tmp_path: Path) -> None:
     outage = tmp_path / "outage"
     with running_worker(aws, tmp_path, aws.url, worker_concurrency=SLOTS) as worker:
@@ -45,6 +36,7 @@ def test_outage_spares_waiting_messages(aws: Aws, tmp_path: Path) -> None:
         wait_until(lambda: not aws.depth(worker.queue_url))
 
 
+@pytest.mark.smoke
 def test_paused_worker_stops_at_once(aws: Aws, tmp_path: Path) -> None:
     with running_worker(aws, tmp_path, aws.url, first_pause_seconds=600) as worker:
         begin_outage(worker, tmp_path / "outage")

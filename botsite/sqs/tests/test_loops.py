@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from botsite.sqs import loops
-from botsite.sqs.loops import Loop
-from botsite.sqs.options import Options
-from botsite.sqs.watchdog import Signs, Watchdog
-from deploy.local.processes import PATIENCE_SECONDS
+from .. import loops
+from ..loops import Loop
+from ..options import Options
+from ..watchdog import Signs, Watchdog
+from .support.processes import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +57,19 @@ def test_unreadable_signs_are_trouble(tmp_path: Path) -> None:
     watchdog = Watchdog(signs, Options(liveness_file=tmp_path / "alive", stalled_seconds=0))
     assert "no channel" in str(watchdog.look())
     assert not (tmp_path / "alive").exists()
+
+
+def test_worker_that_stood_still_may_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    watchdog = Watchdog(lambda: Signs(loop_age=70, receive_age=70, oldest_job_age=70), Options())
+    found = []
+    # A minute and more of nothing at all, and then of trouble.
+    for seconds in (70, *[2] * 31):
+        now[0] += seconds
+        found.append(watchdog.look())
+    assert found[:-1] == [None] * 31
+    assert "has not turned for 70 s" in str(found[-1])
 
 
 def test_watchdog_survives_untouchable_file(tmp_path: Path) -> None:

@@ -3,21 +3,22 @@
 import itertools
 import json
 import sys
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import botocore.session
-import httpx
+import pytest
 from celery import Celery
 
-from tests.support import emulators, microburst
-from tests.support.processes import free_port, listening, start, wait_until
-from tests.support.sqs_app import REGION, make_app
+from .app import REGION, make_app
+from .processes import free_port, listening, start, wait_until
 
-ROOT = Path(__file__).parents[2]
+# Where the package is found, whatever its name.
+ROOT = Path(__file__).parents[__name__.count(".")]
 VISIBILITY_SECONDS = 3
 numbers = itertools.count()
 
@@ -34,7 +35,7 @@ class Aws:
     def queue(self, **attributes: str) -> str:
         """Return the URL of a new queue."""
         attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS), **attributes}
-        name = f"queue-{next(numbers)}"
+        name = f"queue-{next(numbers)}" + (".fifo" if "FifoQueue" in attributes else "")
         url: str = self.client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
         return url
 
@@ -67,26 +68,53 @@ class Aws:
         return sum(int(attributes[name]) for name in names)
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
-        address = f"{self.proxy}/_microburst/{path}"
-        return httpx.request(method, address, json=body).raise_for_status().json()
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.proxy}/_microburst/{path}", data, headers, method=method)  # noqa: S310
+        with urllib.request.urlopen(request) as reply:  # noqa: S310 - it is ours
+            return json.load(reply)
+
+    def new_client(self) -> Any:
+        """Return another client of the emulated SQS."""
+        return _client()
+
+
+def _client(service: str = "sqs") -> Any:
+    return botocore.session.get_session().create_client(service, region_name=REGION)
 
 
 @contextmanager
-def running_aws(folder: Path) -> Iterator[Aws]:
-    """Have this process's clients use an emulated AWS, and be ready to start a proxy in front of it."""
+def running_emulator() -> Iterator[str]:
+    """Run ministack for the length of a `with` block; yield its address."""
+    port = free_port()
+    env = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SFTP_ENABLED": "0", "IOT_MTLS_ENABLED": "0"}
+    with start([sys.executable, "-m", "ministack.app"], env):
+        wait_until(lambda: listening(port))
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def taken_for_aws(url: str, folder: Path) -> Iterator[Aws]:
+    """Have this process's clients and its children use an emulated AWS, and be ready to start a proxy before it."""
     proxy_port = free_port()
-    with emulators.ministack() as url:
+    config = folder / "microburst.yml"
+    # JSON is YAML too.
+    config.write_text(json.dumps({"upstream": url, "port": proxy_port, "rules": []}))
 
-        @contextmanager
-        def start_proxy() -> Iterator[None]:
-            command = microburst.command(folder, url, proxy_port)
-            with start(command, output=folder / "proxy.log") as process:
-                wait_until(lambda: listening(proxy_port))
-                yield
-                process.kill()  # Ended gently, it would wait for the long poll in flight.
+    @contextmanager
+    def start_proxy() -> Iterator[None]:
+        with start(program("microburst", "--config", str(config)), output=folder / "proxy.log") as process:
+            wait_until(lambda: listening(proxy_port))
+            yield
+            process.kill()  # Ended gently, it would wait for the long poll in flight.
 
-        client = botocore.session.get_session().create_client("sqs", region_name=REGION)
-        yield Aws(client, url, microburst.address(proxy_port), start_proxy)
+    names = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in names.items():
+            patch.setenv(name, value)
+        client = _client()
+        # By name: in a host with dots, microburst looks for a service, and reads the models of all for 3 s.
+        yield Aws(client, url, f"http://localhost:{proxy_port}", start_proxy)
         client.close()
 
 
@@ -97,8 +125,8 @@ def set_visibility(aws: Aws, worker: "Worker", seconds: int) -> None:
 
 
 def program(name: str, *arguments: str) -> list[str]:
-    """Return the command that runs a program of this environment."""
-    return [str(Path(sys.executable).with_name(name)), *arguments]
+    """Return the command that runs a package of this environment."""
+    return [sys.executable, "-m", name, *arguments]
 
 
 @dataclass(frozen=True)
@@ -128,10 +156,16 @@ class Worker:
 
 @contextmanager
 def running_worker(
-    aws: Aws, folder: Path, endpoint: str, first_pause_seconds: float = 1, **options: Any
+    aws: Aws,
+    folder: Path,
+    endpoint: str,
+    first_pause_seconds: float = 1,
+    variables: Mapping[str, str] | None = None,
+    queue_url: str | None = None,
+    **options: Any,
 ) -> Iterator[Worker]:
     """Start a worker with a queue of its own; `endpoint` is the address of the emulator or of the proxy."""
-    notes, output, queue_url = folder / "notes", folder / "output", aws.queue()
+    notes, output, queue_url = folder / "notes", folder / "output", queue_url or aws.queue()
     env = {
         "AWS_ENDPOINT_URL": endpoint,
         "PYTHONPATH": str(ROOT),
@@ -140,7 +174,8 @@ def running_worker(
         "NOTES": str(notes),
         "FIRST_PAUSE_SECONDS": str(first_pause_seconds),
     }
-    with start(program("celery", "-A", "tests.support.sqs_app", "worker"), env, output) as process:
+    env |= variables or {}
+    with start(program("celery", "-A", make_app.__module__, "worker"), env, output) as process:
         wait_until(lambda: notes.exists() or process.poll() is not None)
         assert notes.exists(), output.read_text()
         yield Worker(process, make_app(queue_url), queue_url, notes, output)
