@@ -64,7 +64,7 @@ class LocalStack:
     def __post_init__(self) -> None:
         self.children = Children(self.folder / "logs", self.on_line)
         self.env = {**os.environ, "TELEGRAM_TOKEN": _token(), "YOLO_WEIGHTS": self.weights, "AWS_REGION": REGION}
-        # The roles' images are without it: it is there for operators, and takes memory of whoever sends files to S3.
+        # The roles' images lack AWS's CRT too: only operators need it, and a site that uses it needs more memory.
         self.env["BOTO_DISABLE_CRT"] = "true"
         self.env |= {
             "DJANGO_ALLOWED_HOSTS": ",".join(self.hosts),

@@ -74,9 +74,13 @@ def test_no_secret_is_shown(stack: LocalStack) -> None:
 
 
 def test_emulator_is_not_known_rather_than_fine(stack: LocalStack) -> None:
-    # Until the first metric has reached the service's own alarms, these have no data, which is worse.
-    [unknown] = wait_until(lambda: texts(status.read_status(Service(PREFIX))["alarms"], Health.UNKNOWN))
-    assert "not known here" in unknown
+    def not_known_here() -> list[str]:
+        unknown = texts(status.read_status(Service(PREFIX))["alarms"], Health.UNKNOWN)
+        return [text for text in unknown if "not known here" in text]
+
+    # Until the first metric has reached the service's own alarms, they have no data, which is worse than not known; and
+    # on a busy machine the alarms may take longer to read than the command waits.
+    assert len(wait_until(not_known_here)) == 1
 
 
 def test_missing_service_is_one_line_naming_others(stack: LocalStack) -> None:
