@@ -89,8 +89,12 @@ def test_picture_is_described_by_its_caption(browser: Browser, stack: LocalStack
 def test_conversation_is_held_by_keyboard(browser: Browser, stack: LocalStack, photo: bytes) -> None:
     page = chat(browser, stack, "en")
     answer = talk(page, photo)
-    labels_off = answer.get_by_role("button", name="Labels off")
-    reached = focus(page, labels_off)
+    reached = focus(page, answer.get_by_role("button", name="More"))
+    page.keyboard.press("Enter")
+    reached += focus(page, answer.get_by_role("button", name="Labels off"))
+    page.keyboard.press("Enter")
+    expect(answer.get_by_role("button", name="Labels off")).to_be_hidden()
+    reached += focus(page, answer.get_by_role("button", name="More"))
     page.keyboard.press("Enter")
     expect(answer.get_by_role("button", name="Labels on")).to_be_visible()
     focus(page, answer.locator("button.photo"))
@@ -130,9 +134,9 @@ def test_conversation_reads_from_right_to_left(browser: Browser, stack: LocalSta
     page = chat(browser, stack, "ar", scheme)
     answer = talk(page, photo)
     with language.speaking("ar"):
-        start, only = language.gettext(replies.START), language.gettext("Labels off")
+        start, more = language.gettext(replies.START), language.gettext("More")
     expect(page.locator(FROM_BOT).first.get_by_test_id("text")).to_have_text(start)
-    expect(answer.get_by_role("button", name=only)).to_be_visible()
+    expect(answer.get_by_role("button", name=more)).to_be_visible()
     words = page.locator(f"{FROM_BOT} .words")
     assert [each.evaluate("node => getComputedStyle(node).direction") for each in words.all()] == ["rtl", "rtl"]
     assert [each.evaluate(_TIME_IS_FREE) for each in words.all()] == [True, True]
