@@ -1,6 +1,7 @@
 """botsite/sqs is a library: folder and distribution run where nothing but Celery and boto3 is installed."""
 
 import ast
+import dataclasses
 import io
 import json
 import logging
@@ -17,6 +18,7 @@ import pytest
 import structlog
 
 from botsite import logs
+from botsite.sqs import Options
 from botsite.sqs.tests.support.worker import Aws, running_emulator, taken_for_aws
 from deploy.local.processes import PATIENCE_SECONDS
 from tests.support import emulators, venvs
@@ -176,6 +178,19 @@ def test_fields_avoid_reserved_names_of_logging() -> None:
     for file in LIBRARY.glob("*.py"):
         fields = set(re.findall(r'extra=.*?"(\w+)":', file.read_text()))
         assert fields & reserved == set(), file
+
+
+def test_readme_lists_every_option() -> None:
+    """Each with its default and its reason, as the code has them."""
+    field = r"((?:    # .+\n)+)    (\w+): .+? = (.+)\n"
+    found = re.findall(field, (LIBRARY / "options.py").read_text())
+    rows = [
+        f"| `{name}` | `{default.replace('field(default_factory=dict)', '{}')}` | {' '.join(why.split('# ')[1:])} |"
+        for why, name, default in found
+    ]
+    assert [name for _, name, _ in found] == [field.name for field in dataclasses.fields(Options)]
+    chapter = (LIBRARY / "README.md").read_text().partition("\n## Options\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `\w+` \| `.+", chapter, re.M) == [re.sub(r"\s+", " ", row) for row in rows]
 
 
 def test_named_tests_exist() -> None:

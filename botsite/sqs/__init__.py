@@ -1,13 +1,14 @@
 """Celery on Amazon SQS: a transport, and what a worker needs with it. README.md says what it does and promises."""
 
 from . import private_names
+from .batches import NotSent, batch
 from .options import Options, settings
 from .receiving import RECEIVING
 from .transport import Transport, receives
 from .worker import install
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 private_names.check()
 
-__all__ = ["RECEIVING", "Options", "Transport", "install", "receives", "settings"]
+__all__ = ["RECEIVING", "NotSent", "Options", "Transport", "batch", "install", "receives", "settings"]

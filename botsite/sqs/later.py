@@ -8,7 +8,6 @@ from typing import Any
 
 from celery import current_app
 
-LONGEST_DELAY_SECONDS = 900  # SQS's own limit.
 FARTHEST_DAYS = 366
 
 
@@ -29,6 +28,6 @@ def due_at(headers: Mapping[str, Any]) -> float:
     return due
 
 
-def delay_seconds(due: float) -> int:
-    """Return for how long SQS has to hold a message that is due then: whole seconds, and never too few unless 900."""
-    return max(0, min(LONGEST_DELAY_SECONDS, math.ceil(due - time.time())))
+def delay_seconds(due: float, longest: int) -> int:
+    """Return for how long SQS has to hold a message that is due then: whole seconds, too few only if the longest."""
+    return max(0, min(longest, math.ceil(due - time.time())))

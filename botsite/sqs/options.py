@@ -1,7 +1,7 @@
 """Celery's settings for SQS, and the numbers that an app may change."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,44 @@ from kombu import Queue
 class Options:
     """What the transport and its worker steps can be told; found in `broker_transport_options["sqs"]`."""
 
-    liveness_file: Path | None = None  # Touched every 2 s while all is well, and removed at the end.
-    longest_job_seconds: float = 900.0  # A job that takes longer hangs: its worker ends, and its message comes back.
-    monitor_port: int | None = None  # Where /healthz and /metrics are; None opens no port.
-    monitor_host: str = "127.0.0.1"  # "0.0.0.0" in a container, where others ask.
-    visibility_timeout: int = 30  # Seconds, used only until SQS has told the queue's own; SQS's default.
-    # A message that was rejected waits 5, 10, 20 and 40 s, then a minute each time.
+    # Touched every 2 s while all is well, and removed at the end.
+    liveness_file: Path | None = None
+    # A job that takes longer hangs: its worker ends, and its message comes back.
+    longest_job_seconds: float = 900.0
+    # Where /healthz and /metrics are; None opens no port.
+    monitor_port: int | None = None
+    # "0.0.0.0" in a container, where others ask.
+    monitor_host: str = "127.0.0.1"
+    # Queues, the most urgent first: each is asked only while those before it are empty. With a number other than 0, it
+    # is also asked for one message after so many of theirs.
+    priorities: Mapping[str, int] = field(default_factory=dict)
+    # Used only until SQS has told the queue's own; SQS's default.
+    visibility_timeout: int = 30
+    # A message that was rejected waits so long the first time, and twice as long each time after that.
     first_retry_seconds: int = 5
+    # But no longer than this: whoever sent it may still be waiting.
     longest_retry_seconds: int = 60
-    # The watchdog's: how old the loop's last turn and the last answer of SQS may be, and how long trouble may last.
+    # After so many jobs in a row that failed because of an outage, receiving pauses; one alone may be bad luck.
+    failures_before_pause: int = 3
+    # The first pause; each is twice as long as the last, and ends with one message as a probe.
+    first_pause_seconds: float = 5.0
+    # The longest pause: so long may an outage seem to last after it is over.
+    longest_pause_seconds: float = 60.0
+    # The longest wait after a failed request: short, so that the worker is back soon after SQS is.
+    longest_backoff_seconds: float = 5.0
+    # So long the worker waits for more messages to share a request, each of which costs 1.5 ms of CPU and its price.
+    gather_seconds: float = 0.1
+    # So long a deletion that fails is tried again, while its message may come back any time.
+    settle_seconds: float = 30.0
+    # What is due later than this is sent again until it is; SQS holds no message for longer than 900 s.
+    longest_delay_seconds: int = 900
+    # With `priorities`, a queue counts as empty once SQS has left a receive unanswered for so long.
+    listen_seconds: float = 0.3
+    # The watchdog's: the event loop is stuck if its last turn is older.
     loop_seconds: float = 15.0
+    # The watchdog's: receiving is stuck if SQS's last answer is older; more than twice the long poll.
     receive_seconds: float = 45.0
+    # The watchdog's: the worker ends after so long in trouble, and something starts it again.
     stalled_seconds: float = 60.0
 
     def retry_seconds(self, receives: int) -> int:

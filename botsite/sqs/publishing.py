@@ -15,13 +15,18 @@ from kombu.transport import SQS
 from kombu.utils.json import dumps
 
 from . import later
+from .batches import batch_of
+from .options import Options
 
 # A session of STS lasts for 15 minutes at least; botocore would ask for the next one all that time.
 _REFRESH_SECONDS, _REFRESH_NOW_SECONDS = 300, 60
+_LONGEST_DELAY_SECONDS = 900  # SQS's own limit.
 
 
 class Publishing(SQS.Channel):
     """The half of a channel that sends."""
+
+    options: Options
 
     def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
         """Send a message; a task with an ETA is hidden by SQS until then, or for the first 15 minutes of that time."""
@@ -32,14 +37,18 @@ class Publishing(SQS.Channel):
         # On a standard queue, SQS is fair between groups.
         if group := properties.get("MessageGroupId"):
             request["MessageGroupId"] = group
-        delay = _delay_seconds(message.get("headers") or {}, properties)
+        delay = _delay_seconds(message.get("headers") or {}, properties, self.options.longest_delay_seconds)
         if queue.endswith(".fifo"):
             request |= _fifo(queue, message, delay)
         elif delay:
             request["DelaySeconds"] = delay
         body = dumps(message)
         request["MessageBody"] = AsyncMessage().encode(body) if self.sqs_base64_encoding else body
-        self.client_of(queue).send_message(QueueUrl=self._new_queue(queue), **request)
+        client, url = self.client_of(queue), self._new_queue(queue)
+        if batch := batch_of(self.connection.client):
+            batch.add(str((message.get("headers") or {}).get("id")), client, url, request)
+        else:
+            client.send_message(QueueUrl=url, **request)
 
     # Clients. A queue may have a region and credentials of its own.
 
@@ -129,13 +138,13 @@ class Publishing(SQS.Channel):
         }
 
 
-def _delay_seconds(headers: Mapping[str, Any], properties: Mapping[str, Any]) -> int:
+def _delay_seconds(headers: Mapping[str, Any], properties: Mapping[str, Any], longest: int) -> int:
     """Return the delay that a task's ETA, or kombu's option `delay_seconds` (also `DelaySeconds`), asks for."""
     asked = properties.get("delay_seconds", properties.get("DelaySeconds"))
     if asked is None:
-        return later.delay_seconds(later.due_at(headers))
-    if not 0 <= int(asked) <= later.LONGEST_DELAY_SECONDS:
-        raise ValueError(f"SQS takes a delay_seconds of 0 to {later.LONGEST_DELAY_SECONDS}, not {asked}: use countdown")
+        return later.delay_seconds(later.due_at(headers), longest)
+    if not 0 <= int(asked) <= _LONGEST_DELAY_SECONDS:
+        raise ValueError(f"SQS takes a delay_seconds of 0 to {_LONGEST_DELAY_SECONDS}, not {asked}: use countdown")
     return int(asked)
 
 

@@ -9,11 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-FAILURES = 3  # of jobs, in a row, before the first pause
-FIRST_PAUSE_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 60.0
+from .options import Options
+
 LOOK_SECONDS = 1.0  # A waiting receiver checks this often.
 
 log = logging.getLogger(__name__)
@@ -27,15 +26,16 @@ class Pauses:
     pauses: int = 0  # since a job last succeeded
     until: float = 0.0
     probe: str | None = None  # The message that will tell whether it is over, once it has arrived.
+    options: Options = field(default_factory=Options)
 
     def failed(self, now: float) -> float:
         """Count a failure. Return the length of the pause it starts, in seconds, or 0."""
         self.failures += 1
         # Jobs already in work when a pause began fail during it, for the same reason.
-        if self.failures < FAILURES or (self.pauses and self.probe is None):
+        if self.failures < self.options.failures_before_pause or (self.pauses and self.probe is None):
             return 0.0
         # 2 ** 1024 would overflow.
-        seconds = min(FIRST_PAUSE_SECONDS * 2 ** min(self.pauses, 10), LONGEST_PAUSE_SECONDS)
+        seconds = min(self.options.first_pause_seconds * 2 ** min(self.pauses, 10), self.options.longest_pause_seconds)
         self.pauses += 1
         self.until, self.probe = now + seconds, None
         return seconds
@@ -128,6 +128,10 @@ class Receiving:
             return len(self._held)
 
     # For the transport.
+
+    def configure(self, options: Options) -> None:
+        """Pause as these options say."""
+        self._pauses.options = options
 
     def begin(self, wanted: int, stopped: threading.Event) -> int:
         """Wait until receiving is allowed and return for how many messages; unless that is 0, call `end` afterwards.

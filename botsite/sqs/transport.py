@@ -21,9 +21,10 @@ from kombu.transport.virtual.base import queue_declare_ok_t
 from . import later, moving
 from .messages import Message, QoS
 from .options import Options
+from .priorities import Turns
 from .publishing import Publishing
 from .receiving import RECEIVING
-from .threads import BATCH, GATHER_SECONDS, Receiver, Settler
+from .threads import BATCH, Receiver, Settler
 
 RECEIVE_GRACE_SECONDS = 3  # A long poll unanswered for this much longer than its wait is a dead connection.
 RECOUNT_SECONDS = 1.0  # A changed prefetch count is noticed within this; a settled message, at once.
@@ -45,6 +46,7 @@ class Channel(Publishing):
         self._receivers: dict[str, Receiver] = {}
         self._cancelled: list[Receiver] = []
         self._settlers: dict[str, Settler] = {}
+        self._turns = Turns(self.options)
         self._slots = threading.Condition()
         # Received, and not yet counted by qos as delivered: receipt handles and their queues.
         self._arriving: dict[str, str] = {}
@@ -78,6 +80,9 @@ class Channel(Publishing):
             # messages and acknowledgements from threads would wait for it. Give it one that never has news.
             self._watched = socket.socketpair()
             self.hub.add_reader(self._watched[0], lambda: None)
+        RECEIVING.configure(self.options)
+        for active in self._active_queues:  # All that this worker consumes, whichever is scheduled first.
+            self._turns.join(active)
         queue_url = self._urls[queue] = self._new_queue(queue)
         self._settler(queue_url, queue)
         config = Config(
@@ -87,19 +92,21 @@ class Channel(Publishing):
         client = self.new_client_of(queue, config)
         attributes = {name: values for name, values in self.get_message_attributes.items() if values}
         request = {"QueueUrl": queue_url, "WaitTimeSeconds": self.wait_time_seconds, **attributes}
-        self._receivers[queue] = Receiver(queue, client.receive_message, request, self.wait_for_slots, self.arrived)
+        self._receivers[queue] = Receiver(
+            queue, client.receive_message, request, self.wait_for_slots, self.arrived, self._turns, self.options
+        )
 
     def wait_for_slots(self, stopped: threading.Event, gather: bool) -> int:
         """Return how many messages to ask for: 1 to 10 as soon as a slot is free, or 0 after a while.
 
         With `gather`, when more messages are likely to be waiting, first wait until a quarter of the slots is free,
-        but for at most 0.1 s: one request then fetches several.
+        but not for long: one request then fetches several.
         """
         with self._slots:
             self._slots.wait_for(lambda: stopped.is_set() or self._free() > 0, RECOUNT_SECONDS)
             if gather:
                 quarter = min(BATCH, self.qos.prefetch_count // 4)
-                self._slots.wait_for(lambda: stopped.is_set() or self._free() >= quarter, GATHER_SECONDS)
+                self._slots.wait_for(lambda: stopped.is_set() or self._free() >= quarter, self.options.gather_seconds)
             return 0 if stopped.is_set() else min(BATCH, self._free())
 
     def _free(self) -> int:
@@ -173,7 +180,8 @@ class Channel(Publishing):
 
     def _settler(self, queue_url: str, queue: str | None = None) -> Settler:
         if queue_url not in self._settlers:
-            self._settlers[queue_url] = Settler(self.client_of(queue) if queue else self.sqs(), queue_url)
+            client = self.client_of(queue) if queue else self.sqs()
+            self._settlers[queue_url] = Settler(client, queue_url, self.options)
         return self._settlers[queue_url]
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:

@@ -67,11 +67,14 @@ def _shorten_celery() -> None:
     from botsite.sqs import receiving
 
     # A tenth of the product's, as an outage is.
-    receiving.FIRST_PAUSE_SECONDS, receiving.LONGEST_PAUSE_SECONDS, receiving.LOOK_SECONDS = 0.5, 6.0, 0.2
+    pauses = {"first_pause_seconds": 0.5, "longest_pause_seconds": 6.0}
+    receiving.LOOK_SECONDS = 0.2
     options: dict[str, Any] = app.conf.broker_transport_options
     options["wait_time_seconds"] = 2
     # A second is the shortest retry that SQS knows.
-    options["sqs"] = replace(options["sqs"], first_retry_seconds=1, longest_retry_seconds=6, stalled_seconds=6.0)
+    options["sqs"] = replace(
+        options["sqs"], first_retry_seconds=1, longest_retry_seconds=6, stalled_seconds=6.0, **pauses
+    )
     options["client-config"] |= {"connect_timeout": 1, "read_timeout": _AWS_SECONDS}
     for entry in app.conf.beat_schedule.values():
         entry["schedule"] = _SWEEP_SECONDS

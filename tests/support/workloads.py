@@ -29,6 +29,7 @@ from botsite.bot.incoming import limits
 from botsite.bot.telegram import client
 from botsite.sqs.heartbeat import Heartbeat
 from botsite.sqs.options import Options
+from botsite.sqs.priorities import Turns
 from botsite.sqs.threads import Receiver, Settler
 from botsite.staff.jobs import query, rows
 from botsite.staff.jobs.filters import Filters, JobState
@@ -74,7 +75,7 @@ def consume(name: str, url: str) -> None:
     """Receive a message, keep it hidden, give it back, receive it again and delete it."""
     with _received(name, url) as handle:
         Heartbeat({url: aws.client("sqs")}, lambda: {url: [handle]}, Options()).beat()
-        settler = Settler(aws.client("sqs"), url)
+        settler = Settler(aws.client("sqs"), url, Options())
         settler.release(handle)
     with _received(name, url) as handle:
         settler.delete(handle)
@@ -94,7 +95,9 @@ def _received(name: str, url: str) -> Iterator[str]:
 
     # No long poll: one that outlasts this process takes the message of the next.
     request = {"QueueUrl": url, "WaitTimeSeconds": 0}
-    receiver = Receiver(name, aws.client("sqs").receive_message, request, lambda *_: 1, take)
+    receiver = Receiver(
+        name, aws.client("sqs").receive_message, request, lambda *_: 1, take, Turns(Options()), Options()
+    )
     try:
         _wait_until(lambda: not arrived.empty())
         yield arrived.get()

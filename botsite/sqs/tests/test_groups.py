@@ -23,8 +23,8 @@ def test_group_is_sent_to_standard_queue(aws: Aws) -> None:
 def test_fifo_group_keeps_its_order(aws: Aws, tmp_path: Path) -> None:
     url = aws.queue(FifoQueue="true")
     with (
-        running_worker(aws, tmp_path, aws.url, queue_url=url) as worker,
-        running_worker(aws, tmp_path, aws.url, queue_url=url),
+        running_worker(aws, tmp_path, aws.url, queues=url) as worker,
+        running_worker(aws, tmp_path, aws.url, queues=url),
     ):
         for number in range(12):
             worker.app.send_task("note", (f"in order {number}",), queue="jobs.fifo", MessageGroupId="one")
@@ -34,7 +34,7 @@ def test_fifo_group_keeps_its_order(aws: Aws, tmp_path: Path) -> None:
 
 
 def test_task_sent_twice_to_fifo_queue_runs_once(aws: Aws, tmp_path: Path) -> None:
-    with running_worker(aws, tmp_path, aws.url, queue_url=aws.queue(FifoQueue="true")) as worker:
+    with running_worker(aws, tmp_path, aws.url, queues=aws.queue(FifoQueue="true")) as worker:
         for text in ("same", "same", "last"):
             worker.app.send_task("note", (text,), queue="jobs.fifo", task_id=text)
         wait_until(lambda: worker.runs("last"))

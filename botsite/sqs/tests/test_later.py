@@ -17,8 +17,6 @@ from .support.worker import Aws, Worker, job, running_worker
 
 pytestmark = pytest.mark.slow
 
-SHORT = {"LONGEST_DELAY_SECONDS": "1"}
-
 
 def times(worker: Worker, text: str) -> list[float]:
     """Return when a task has noted this."""
@@ -29,7 +27,7 @@ def times(worker: Worker, text: str) -> list[float]:
 def worker(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """Start a worker that takes a second for the longest delay of SQS; whoever sends takes 900 s."""
     folder = tmp_path_factory.mktemp("later")
-    with running_worker(aws, folder, aws.url, variables=SHORT) as worker:
+    with running_worker(aws, folder, aws.url, sqs={"longest_delay_seconds": 1}) as worker:
         yield worker
 
 
@@ -110,7 +108,7 @@ def test_death_between_sending_and_deleting_doubles_but_never_loses(aws: Aws, tm
     with aws.start_proxy():
         aws.heal()
         aws.fail("DeleteMessageBatch", error={"code": "InternalFailure", "status": 500})
-        with running_worker(aws, tmp_path, aws.proxy, variables={"LONGEST_DELAY_SECONDS": "30"}) as worker:
+        with running_worker(aws, tmp_path, aws.proxy, sqs={"longest_delay_seconds": 30}) as worker:
             eta = datetime.fromtimestamp(time.time() + 20, UTC).isoformat()
             body = job("twice") | {"headers": {"task": "note", "id": "twice", "eta": eta}}
             aws.client.send_message(QueueUrl=worker.queue_url, MessageBody=json.dumps(body))

@@ -28,7 +28,7 @@ def ask(port: int, path: str) -> tuple[int, str]:
 @pytest.mark.slow
 def test_worker_counts_for_prometheus(aws: Aws, tmp_path: Path) -> None:
     port = free_port()
-    with running_worker(aws, tmp_path, aws.url, variables={"MONITOR_PORT": str(port)}) as worker:
+    with running_worker(aws, tmp_path, aws.url, sqs={"monitor_port": port}) as worker:
         queue = worker.queue_url.rpartition("/")[2]
         wait_until(lambda: ask(port, "/healthz") == (200, "ok\n"))
         for _ in range(3):

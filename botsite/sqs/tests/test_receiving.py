@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ..receiving import FAILURES, LONGEST_PAUSE_SECONDS, RECEIVING, Pauses
+from ..options import Options
+from ..priorities import Turns
+from ..receiving import RECEIVING, Pauses
 from ..threads import Receiver
 from .support.processes import PATIENCE_SECONDS, wait_until
 
 ERROR = ConnectionError("not today")
 IN_WORK = 16
+OPTIONS = Options()
 
 
 def outage() -> Pauses:
@@ -26,8 +29,15 @@ def outage() -> Pauses:
 
 def test_two_failures_do_not_pause_receiving() -> None:
     pauses = Pauses()
-    assert [pauses.failed(0) for _ in range(FAILURES - 1)] == [0, 0]
+    assert [pauses.failed(0) for _ in range(OPTIONS.failures_before_pause - 1)] == [0, 0]
     assert pauses.allowed(0, 10, under_way=3) == 10
+
+
+def test_options_decide_when_and_how_long_receiving_pauses() -> None:
+    pauses = Pauses(options=Options(failures_before_pause=1, first_pause_seconds=2, longest_pause_seconds=3))
+    assert pauses.failed(0) == 2
+    pauses.arrived(2, "probe")
+    assert pauses.failed(2) == 3
 
 
 def test_success_between_failures_resets_count() -> None:
@@ -84,7 +94,7 @@ def test_receiving_resumes_within_pause_and_probe(acts: list[tuple[str, int]]) -
     for act, number in acts:
         match act:
             case "failed":
-                assert pauses.failed(now) <= LONGEST_PAUSE_SECONDS
+                assert pauses.failed(now) <= OPTIONS.longest_pause_seconds
             case "worked":
                 pauses.worked()
                 assert pauses.allowed(now, 10, 0) == 10
@@ -96,12 +106,12 @@ def test_receiving_resumes_within_pause_and_probe(acts: list[tuple[str, int]]) -
                 now += number
     if pauses.probe:
         pauses.settled(pauses.probe)
-    assert pauses.allowed(now + LONGEST_PAUSE_SECONDS, 10, 0) >= 1
+    assert pauses.allowed(now + OPTIONS.longest_pause_seconds, 10, 0) >= 1
 
 
 @pytest.fixture
 def paused() -> Iterator[None]:
-    for _ in range(FAILURES):
+    for _ in range(OPTIONS.failures_before_pause):
         RECEIVING.failed(ERROR)
     yield
     RECEIVING.worked()
@@ -117,7 +127,7 @@ def receiver() -> Iterator[tuple[Receiver, threading.Event]]:
         received.set()
         return {}
 
-    receiver = Receiver("jobs", receive, request, lambda *_: 10, lambda *_: None)
+    receiver = Receiver("jobs", receive, request, lambda *_: 10, lambda *_: None, Turns(OPTIONS), OPTIONS)
     yield receiver, received
     receiver.stop()
     receiver.join()

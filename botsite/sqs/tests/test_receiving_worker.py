@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from .. import receiving
+from ..options import Options
 from .support.processes import PATIENCE_SECONDS, wait_until
 from .support.worker import Aws, Worker, running_worker
 
@@ -29,7 +29,7 @@ def test_outage_spares_waiting_messages(aws: Aws, tmp_path: Path) -> None:
         begin_outage(worker, outage)
         wait_until(lambda: worker.output.read_text().count("receiving_paused") == 4)
         # Without pauses, 7 s of outage cost 50 receives or more; each pause but the first costs one.
-        assert worker.notes.read_text().count("failed") <= SLOTS + receiving.FAILURES + 3
+        assert worker.notes.read_text().count("failed") <= SLOTS + Options().failures_before_pause + 3
         outage.unlink()
         wait_until(lambda: all(worker.runs(f"photo-{number}") == 1 for number in range(WAITING)))
         assert "receiving_resumed" in worker.output.read_text()
@@ -38,7 +38,7 @@ def test_outage_spares_waiting_messages(aws: Aws, tmp_path: Path) -> None:
 
 @pytest.mark.smoke
 def test_paused_worker_stops_at_once(aws: Aws, tmp_path: Path) -> None:
-    with running_worker(aws, tmp_path, aws.url, first_pause_seconds=600) as worker:
+    with running_worker(aws, tmp_path, aws.url, sqs={"first_pause_seconds": 600}) as worker:
         begin_outage(worker, tmp_path / "outage")
         worker.process.send_signal(signal.SIGTERM)
         assert worker.process.wait(PATIENCE_SECONDS) == 0

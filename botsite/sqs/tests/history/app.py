@@ -11,7 +11,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_ready
 
-from ... import later, receives
+from ... import Options, receives
 from ..support.app import make_app
 from . import mutants
 from .events import Journal
@@ -20,9 +20,9 @@ WAIT_SECONDS = 2  # of a long poll
 JUMPS = (15.0, -15.0, 0.0)  # What a worker's clock is wrong by, after each jump.
 
 
-def history_app(queue_url: str) -> Celery:
+def history_app(queue_url: str, longest_delay: int = 900) -> Celery:
     """Return the app of workers and sender."""
-    app = make_app(queue_url)
+    app = make_app(queue_url, Options(longest_delay_seconds=longest_delay))
     app.conf.broker_transport_options["wait_time_seconds"] = WAIT_SECONDS
     return app
 
@@ -55,10 +55,9 @@ def let_clock_jump() -> None:
 
 if "HISTORY" in os.environ:  # A worker: `celery -A <this module>`.
     told: dict[str, Any] = json.loads(os.environ["HISTORY"])
-    app = history_app(told["queue_url"])
+    app = history_app(told["queue_url"], told["longest_delay"])
     journal = Journal(Path(told["journal"]))
     add_task(app, journal, told["name"])
-    later.LONGEST_DELAY_SECONDS = told["longest_delay"]
     mutants.apply(told["mutant"], app)
 
     @worker_ready.connect

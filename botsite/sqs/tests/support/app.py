@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,20 @@ from celery import Celery
 from celery.exceptions import Reject
 from celery.signals import worker_ready
 
-from ... import RECEIVING, Options, install, later, receiving, settings
+from ... import RECEIVING, Options, install, settings
 from .processes import free_port, wait_until
 
 REGION = "us-east-1"
 
 
-def make_app(queue_url: str, **options: Any) -> Celery:
-    """Return a Celery app with one queue and one task, set up like the shipped one."""
+def make_app(queues: str | Mapping[str, str], sqs: Options | None = None, **options: Any) -> Celery:
+    """Return a Celery app with some tasks and one queue or several, set up like the shipped one."""
     # An app next to the shipped one: it is not the current one, shares no task and has nothing to do with Django.
     app = Celery("transport", set_as_current=False, fixups=[])
     ours = {"task_ignore_result": True, "worker_concurrency": 6}
-    name = "jobs.fifo" if queue_url.endswith(".fifo") else "jobs"
-    app.conf.update(settings(REGION, {name: queue_url}) | ours | options)
+    if isinstance(queues, str):
+        queues = {"jobs.fifo" if queues.endswith(".fifo") else "jobs": queues}
+    app.conf.update(settings(REGION, queues, sqs) | ours | options)
     install(app)
 
     @app.task(name="note", shared=False)
@@ -96,15 +98,12 @@ def write_note(text: str) -> None:
         notes.write(f"{os.getpid()} {text}\n")
 
 
-if "WORKER_QUEUE_URL" in os.environ:  # The test starts this file as a worker: `celery -A <this module>`.
+if "WORKER" in os.environ:  # The test starts this file as a worker: `celery -A <this module>`.
     logging.basicConfig()
     logging.getLogger(settings.__module__.rpartition(".")[0]).setLevel(logging.INFO)
-    app = make_app(os.environ["WORKER_QUEUE_URL"], **json.loads(os.environ["WORKER_OPTIONS"]))
-    receiving.FIRST_PAUSE_SECONDS = float(os.environ["FIRST_PAUSE_SECONDS"])
+    told = json.loads(os.environ["WORKER"])
+    app = make_app(told["queues"], Options(**told["sqs"]), **told["options"])
     app.conf.broker_transport_options["wait_time_seconds"] = 1
-    later.LONGEST_DELAY_SECONDS = int(os.environ.get("LONGEST_DELAY_SECONDS", later.LONGEST_DELAY_SECONDS))
-    if port := os.environ.get("MONITOR_PORT"):
-        app.conf.broker_transport_options["sqs"] = Options(monitor_port=int(port))
 
     @worker_ready.connect
     def say_so(sender: Any, **_: Any) -> None:

@@ -159,26 +159,27 @@ def running_worker(
     aws: Aws,
     folder: Path,
     endpoint: str,
-    first_pause_seconds: float = 1,
-    variables: Mapping[str, str] | None = None,
-    queue_url: str | None = None,
+    sqs: Mapping[str, Any] | None = None,
+    queues: str | Mapping[str, str] | None = None,
     **options: Any,
 ) -> Iterator[Worker]:
-    """Start a worker with a queue of its own; `endpoint` is the address of the emulator or of the proxy."""
-    notes, output, queue_url = folder / "notes", folder / "output", queue_url or aws.queue()
+    """Start a worker with a queue of its own, or with these; `endpoint` is the address of the emulator or of the proxy.
+
+    `sqs` are the fields of its `Options`.
+    """
+    notes, output, queues = folder / "notes", folder / "output", queues or aws.queue()
+    queue_url = queues if isinstance(queues, str) else next(iter(queues.values()))
+    told = {"queues": queues, "sqs": {"first_pause_seconds": 1, **(sqs or {})}, "options": options}
     env = {
         "AWS_ENDPOINT_URL": endpoint,
         "PYTHONPATH": str(ROOT),
-        "WORKER_QUEUE_URL": queue_url,
-        "WORKER_OPTIONS": json.dumps(options),
+        "WORKER": json.dumps(told),
         "NOTES": str(notes),
-        "FIRST_PAUSE_SECONDS": str(first_pause_seconds),
     }
-    env |= variables or {}
     with start(program("celery", "-A", make_app.__module__, "worker"), env, output) as process:
         wait_until(lambda: notes.exists() or process.poll() is not None)
         assert notes.exists(), output.read_text()
-        yield Worker(process, make_app(queue_url), queue_url, notes, output)
+        yield Worker(process, make_app(queues), queue_url, notes, output)
 
 
 def job(text: str) -> dict[str, Any]:
