@@ -93,7 +93,9 @@ def more_buttons(prediction: Prediction, look: Look) -> list[list[Button]]:
     """Return the buttons behind "More", and the way back."""
     found = shown(prediction, look)
     people = any(box.label == PERSON for box in prediction.candidates)
-    ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if found else []
+    # One class has no labels in the picture, but for a "?".
+    worded = len({box.label for box in found}) > 1 or any(box.unsure for box in found)
+    ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if worded else []
     ways += [(BLUR_OFF if look.blur else BLUR_ON, replace(look, blur=not look.blur))] if people else []
     files = [(CROPS, CROPS_TEXT), (DATA, DATA_TEXT)] if found else []
     files += [(ORIGINAL, ORIGINAL_TEXT)] if prediction.shrunk and found else []
