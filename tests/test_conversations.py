@@ -68,12 +68,12 @@ def test_whole_conversation_is_in_persons_language(stack: LocalStack, photo: byt
     prediction = newest(user)
     assert (prediction.language, answer.caption) == (spoken, caption(prediction, spoken))
     with language.speaking(spoken):
-        data = data_of(answer, said(spoken, "Labels off"))
+        data = data_of(answer, said(spoken, "Hide labels"))
     assert user.wait_for_answer(user.press(answer.message_id, data, altered=True)).text == ""
     looked_at = again(user, answer)
     assert looked_at.caption == answer.caption
     with language.speaking(spoken):
-        assert data_of(looked_at, said(spoken, "Labels on"))
+        assert data_of(looked_at, said(spoken, "Show labels"))
     images.delete(prediction.image_key)
     notice = user.wait_for_answer(user.press(answer.message_id, str(looked_at.buttons[0].data)))
     assert notice.text == said(spoken, presses.GONE)

@@ -106,6 +106,8 @@ ARTICLES = frozenset(
     {"a", "an", "the", "some", "der", "die", "das", "den", "ein", "eine", "einen", "el", "la", "los", "las"}
     | {"un", "una", "unos", "unas"}
 )
+# Letters that stand behind another in the alphabet, and are no accents of it.
+_BEHIND = str.maketrans({"ñ": "n\uffff", "й": "и\uffff"})
 # Letters of Arabic that people write for each other.
 _SAME_LETTERS = str.maketrans("ةى", "هي")
 
@@ -128,6 +130,11 @@ def fold(name: str) -> str:
         return name.lower()
     letters = unicodedata.normalize("NFKD", name.casefold())
     return "".join(each for each in letters if not unicodedata.combining(each)).translate(_SAME_LETTERS)
+
+
+def order(name: str) -> str:
+    """Return what a name is sorted by: accents make no difference, but a letter of its own does."""
+    return fold(unicodedata.normalize("NFC", name).lower().translate(_BEHIND))
 
 
 def singular(label: str) -> str:

@@ -24,9 +24,9 @@ STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
 _CLASSES_AT_MOST = 4
 _DATA = re.compile(r"(?P<least>\d{1,2})(?P<labels>[01])(?P<blur>[01])(?P<only>\d{0,2})", re.ASCII)
 SHOW, HIDE = noop("Show {number} more"), noop("Hide {number}")
-LABELS_ON, LABELS_OFF = noop("Labels on"), noop("Labels off")
+LABELS_ON, LABELS_OFF = noop("Show labels"), noop("Hide labels")
 BLUR_ON, BLUR_OFF = noop("Blur people"), noop("Show people")
-EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Cut out"), noop("Data")
+EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Crops"), noop("Download data")
 ORIGINAL_TEXT, MORE_TEXT, BACK_TEXT = noop("Original size"), noop("More ..."), noop("Back")
 # The same in every language.
 RIGHT_TEXT, WRONG_TEXT = "👍", "👎"

@@ -206,7 +206,7 @@ def _statistics(chat_id: int) -> str:
         names = gettext(", ").join(found.numbered(number, label) for label, number in objects.most_common(_FREQUENT))
         lines.append(gettext("Most often: {names}").format(names=names))
     if waits := _waits(there):
-        lines.append(gettext("Half of the answers took no longer than {time}").format(time=replies.about(waits)))
+        lines.append(gettext("Typical answer: {time}").format(time=replies.about(waits)))
     return "\n".join(lines)
 
 
