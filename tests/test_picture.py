@@ -1,5 +1,6 @@
 """The picture that answers a photo can be read on a phone, by the colour-blind too, and hides little of the photo."""
 
+from collections import Counter
 from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from botsite import language
 from detection.picture import labels, palette, text
 from detection.picture.draw import draw
 from detection.picture.layout import Layout, Scale, lay_out
@@ -136,6 +138,31 @@ def test_unsure_box_is_dashed_and_asked() -> None:
     assert 0.4 < coloured[1] < 0.6
     person = Detection("person", 0.9, 0.1, 0.5, 0.1, 0.6)
     assert [_words([person, box]) for box in (sure, unsure)] == [["dog", "person"], ["dog?", "person"]]
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("en", ["dog", "skis"]),
+        ("de", ["Hund", "Paar Ski"]),
+        ("ru", ["пара лыж", "собака"]),
+        # The font has no Arabic letters.
+        ("ar", ["dog", "skis"]),
+    ],
+)
+def test_names_are_in_the_senders_language(code: str, names: list[str]) -> None:
+    found = [Detection(label, 0.9, cx, 0.5, 0.2, 0.6) for label, cx in (("dog", 0.2), ("skis", 0.7))]
+    with language.speaking(code):
+        assert _words(found) == names
+        assert Counter(_words([*found, *found])).keys() >= set(names)
+
+
+@pytest.mark.parametrize("code", ["es", "de", "ru"])
+def test_font_has_all_letters_of_names(code: str) -> None:
+    missing = text.mask("\uffff", 24)
+    with language.speaking(code):
+        letters = {letter for label in language.NAMED for letter in language.in_picture(label)}
+    assert [letter for letter in letters if np.array_equal(text.mask(letter, 24), missing)] == []
 
 
 def test_objects_of_one_class_have_no_words() -> None:

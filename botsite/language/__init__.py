@@ -118,6 +118,11 @@ def called(label: str, number: int = 1) -> str:
     return isolated(name) if name.isascii() else name
 
 
+def in_picture(label: str) -> str:
+    """Return what an object with this label is called in a picture, whose font has Latin and Cyrillic letters."""
+    return label if current() == ENGLISH or current() in _RIGHT_TO_LEFT else called(label)
+
+
 def several(label: str) -> str:
     """Return what such objects are called in general in the current language: "dogs"."""
     name = gettext(f"all {plural(label)}")

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from botsite import language
 from detection.picture import labels, palette, text
 from detection.picture.palette import Colour
 from detection.record.schemas import Detection
@@ -76,11 +77,12 @@ class Layout:
 def lay_out(detections: Sequence[Detection], classes: Mapping[str, int], width: int, height: int) -> Layout:
     """Lay out one or more objects of a photo of this size. `classes` are the numbers of the model's classes by label.
 
-    A label that is not among them gets the colour of the class after the last. Where all are of one class there are no
-    words, as the caption says which.
+    A label that is not among them gets the colour of the class after the last. Names are in the current language, but
+    where all are of one class there are no words, as the caption says which.
     """
     boxes = _in_pixels(detections, width, height)
     colours = [palette.colour(classes.get(found.label, len(classes))) for found in detections]
+    detections = [replace(found, label=language.in_picture(found.label)) for found in detections]
     worded = detections[0].label.isdecimal() or len({found.label for found in detections}) > 1
     names = [_asked(found.label if worded else "", found) for found in detections]
     largest = [_asked("00", found) for found in detections] if worded else names
