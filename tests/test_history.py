@@ -83,6 +83,11 @@ def test_pages_show_newest_first(user: TelegramUser) -> None:
     expected = ["\n".join(f"{n}. {history._line(each)}" for n, each in enumerate(page, 1)) for page in pages]
     assert shown == [*expected, expected[1], expected[0]]
     assert [button.text for button in message.buttons] == ["1", "2", "3", "4", "5", history.OLDER]
+    for told in (message, user.message(message.message_id)):
+        assert told
+        assert [unix for _, unix in told.times] == [
+            int(times.latest(each.created_at).timestamp()) // 60 * 60 for each in photos[:5]
+        ]
 
 
 def test_photo_is_shown_again_by_its_id(stack: LocalStack, user: TelegramUser, photo: bytes) -> None:
@@ -100,6 +105,7 @@ def test_photo_is_shown_again_by_its_id(stack: LocalStack, user: TelegramUser, p
     again = [each for each in user.messages() if each.from_bot and each.photo]
     assert [each.reply_to for each in again] == [sent] * 3
     assert found.counts(prediction.detections) in str(again[-1].caption)
+    assert [len(each.times) for each in again] == [0, 1, 1]
     assert again[-1].buttons == answer.buttons
 
 
