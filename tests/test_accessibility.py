@@ -75,6 +75,17 @@ def test_chat_page_has_no_barriers(browser: Browser, stack: LocalStack, photo: b
     page.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_a_person_writes_is_readable(browser: Browser, stack: LocalStack, scheme: str) -> None:
+    page = chat(browser, stack, "en", scheme)
+    page.get_by_test_id("composer").fill("/help and https://example.org")
+    page.get_by_test_id("send").click()
+    expect(page.locator(FROM_BOT)).to_have_count(1)
+    page.locator('[data-testid="message"]').first.scroll_into_view_if_needed()
+    assert barriers(page) == []
+    page.close()
+
+
 def test_picture_is_described_by_its_caption(browser: Browser, stack: LocalStack, photo: bytes) -> None:
     page = chat(browser, stack, "en")
     answer = talk(page, photo)
