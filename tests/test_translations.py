@@ -244,6 +244,15 @@ def test_help_names_options_that_captions_take(code: str) -> None:
     assert [each.form for each in read[4:]] == [Form.CROPS, Form.JSON]
 
 
+@pytest.mark.parametrize("code", NAMES)
+def test_settings_say_where_names_in_pictures_are_english(code: str) -> None:
+    english = {"ar": "بالإنجليزية داخل الصورة"}
+    with language.speaking(code):
+        stays = code != language.ENGLISH and language.in_picture("dog") == "dog"
+        assert stays is (code in english)
+        assert english.get(code, "") in preferences._text(preferences.NONE, 25)
+
+
 @pytest.mark.parametrize(
     ("code", "labels", "names"),
     [
