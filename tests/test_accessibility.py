@@ -58,7 +58,7 @@ def test_chat_page_has_no_barriers(browser: Browser, stack: LocalStack, photo: b
     assert barriers(page) == []
     answer = talk(page, photo)
     answer.get_by_role("button", name="More").click()
-    answer.get_by_role("button", name="Data").click()
+    answer.get_by_role("button", name="Download data").click()
     expect(page.get_by_test_id("document")).to_be_visible()
     assert barriers(page) == []
     page.get_by_test_id("composer").fill("/")
@@ -71,6 +71,17 @@ def test_chat_page_has_no_barriers(browser: Browser, stack: LocalStack, photo: b
     assert barriers(page) == []
     page.goto(f"{stack.telegram_url}/?chat=-{next(_chat_ids)}&strangers=1")
     expect(page.get_by_text("the bot answers as a guest")).to_be_visible()
+    assert barriers(page) == []
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_a_person_writes_is_readable(browser: Browser, stack: LocalStack, scheme: str) -> None:
+    page = chat(browser, stack, "en", scheme)
+    page.get_by_test_id("composer").fill("/help and https://example.org")
+    page.get_by_test_id("send").click()
+    expect(page.locator(FROM_BOT)).to_have_count(1)
+    page.locator('[data-testid="message"]').first.scroll_into_view_if_needed()
     assert barriers(page) == []
     page.close()
 
@@ -91,12 +102,12 @@ def test_conversation_is_held_by_keyboard(browser: Browser, stack: LocalStack, p
     answer = talk(page, photo)
     reached = focus(page, answer.get_by_role("button", name="More"))
     page.keyboard.press("Enter")
-    reached += focus(page, answer.get_by_role("button", name="Labels off"))
+    reached += focus(page, answer.get_by_role("button", name="Hide labels"))
     page.keyboard.press("Enter")
-    expect(answer.get_by_role("button", name="Labels off")).to_be_hidden()
+    expect(answer.get_by_role("button", name="Hide labels")).to_be_hidden()
     reached += focus(page, answer.get_by_role("button", name="More"))
     page.keyboard.press("Enter")
-    expect(answer.get_by_role("button", name="Labels on")).to_be_visible()
+    expect(answer.get_by_role("button", name="Show labels")).to_be_visible()
     focus(page, answer.locator("button.photo"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog", name="Photo")).to_be_visible()

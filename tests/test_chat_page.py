@@ -39,16 +39,18 @@ def test_conversation_about_photo_is_held_in_browser(page: Page, photo: bytes) -
     page.get_by_test_id("photo-input").set_input_files(files=[upload])
     page.get_by_test_id("send").click()
     answer = page.locator(FROM_BOT).first
+    answer.get_by_role("button", name="More").click()
+    answer.get_by_role("button", name="Hide labels").click()
+    answer.get_by_role("button", name="More").click()
+    expect(answer.get_by_role("button", name="Show labels")).to_be_visible()
+    answer.get_by_role("button", name="Back").click()
     only = answer.get_by_role("button", name="Only").first
     label = only.inner_text().removeprefix("Only ")
     only.click()
     expect(answer).to_contain_text(label.rstrip("s"))
     expect(answer.get_by_role("button", name="Everything")).to_be_visible()
     answer.get_by_role("button", name="More").click()
-    answer.get_by_role("button", name="Labels off").click()
-    answer.get_by_role("button", name="More").click()
-    expect(answer.get_by_role("button", name="Labels on")).to_be_visible()
-    answer.get_by_role("button", name="Data").click()
+    answer.get_by_role("button", name="Download data").click()
     expect(page.locator(FROM_BOT).last).to_contain_text("detections.zip")
     assert page.locator(FROM_BOT).count() == 2
 

@@ -1,9 +1,12 @@
 """People talk to the bot in their languages, at the same time: everything it says to one is in theirs."""
 
 from functools import partial
+from io import BytesIO
 from itertools import count
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from botsite import language
 from botsite.bot.buttons import presses
@@ -33,6 +36,11 @@ def newest(user: TelegramUser) -> Prediction:
     prediction = predictions.find(queries.latest_of_chat(user.chat_id)[0])
     assert prediction is not None
     return prediction
+
+
+def unlike(one: bytes, other: bytes) -> float:
+    """Return how much two pictures of a size differ."""
+    return float(np.abs(np.subtract(*(np.asarray(Image.open(BytesIO(each)), int) for each in (one, other)))).mean())
 
 
 def caption(prediction: Prediction, code: str) -> str:
@@ -68,12 +76,12 @@ def test_whole_conversation_is_in_persons_language(stack: LocalStack, photo: byt
     prediction = newest(user)
     assert (prediction.language, answer.caption) == (spoken, caption(prediction, spoken))
     with language.speaking(spoken):
-        data = data_of(answer, said(spoken, "Labels off"))
+        data = data_of(answer, said(spoken, "Hide labels"))
     assert user.wait_for_answer(user.press(answer.message_id, data, altered=True)).text == ""
     looked_at = again(user, answer)
     assert looked_at.caption == answer.caption
     with language.speaking(spoken):
-        assert data_of(looked_at, said(spoken, "Labels on"))
+        assert data_of(looked_at, said(spoken, "Show labels"))
     images.delete(prediction.image_key)
     notice = user.wait_for_answer(user.press(answer.message_id, str(looked_at.buttons[0].data)))
     assert notice.text == said(spoken, presses.GONE)
@@ -91,6 +99,20 @@ def test_people_of_a_group_are_answered_in_their_own_languages(stack: LocalStack
     data = str(answers["de"].buttons[0].data)
     notice = people["ar"].wait_for_answer(people["ar"].press(answers["de"].message_id, data)).text
     assert notice == said("ar", presses.NOT_YOURS)
+
+
+def test_picture_has_names_in_its_senders_language(stack: LocalStack, photo: bytes) -> None:
+    people = {code: person(stack, code) for code in ("en", "ru", "ar")}
+    sent = {code: user.send_photo(photo) for code, user in people.items()}
+    answers = {code: people[code].wait_for_reply(message_id) for code, message_id in sent.items()}
+    english, russian, arabic = (people[code].download(answer) for code, answer in answers.items())
+    assert english == arabic != russian
+    for text in ("Hide labels", "Show labels"):
+        with language.speaking("ru"):
+            data = data_of(again(people["ru"], answers["ru"]), said("ru", text))
+        people["ru"].wait_for_answer(people["ru"].press(answers["ru"].message_id, data, altered=True))
+    drawn_again = people["ru"].download(again(people["ru"], answers["ru"]))
+    assert unlike(drawn_again, russian) < unlike(drawn_again, english) / 4
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def test_file_comes_back_as_file_at_full_resolution(user: TelegramUser, large: I
     assert (boxed.format, boxed.width) == ("JPEG", large.width)
     assert boxed.height >= large.height
     assert difference(boxed.crop((0, 0, *large.size)), large) < 25
-    assert data_of(answer, "Labels off")
+    assert data_of(answer, "Hide labels")
 
 
 def test_turned_file_comes_back_upright(user: TelegramUser, large: Image.Image) -> None:
@@ -101,13 +101,13 @@ def test_photo_comes_back_as_photo(user: TelegramUser, photo: bytes) -> None:
 @pytest.mark.slow
 def test_button_edits_file_at_full_resolution(user: TelegramUser, large: Image.Image) -> None:
     answer = sent(user, saved(large, "PNG"), "street.png", "image/png")
-    assert press(user, answer, "Labels off") == ""
+    assert press(user, answer, "Hide labels") == ""
     edited = user.message(answer.message_id)
     assert edited
     without = opened(user, edited)
     assert without.size == large.size
     assert difference(without, large) < 25
-    assert data_of(edited, "Labels on")
+    assert data_of(edited, "Show labels")
     assert len(from_bot(user)) == 1
 
 
@@ -152,7 +152,7 @@ def test_missing_full_picture_is_replaced_by_smaller(user: TelegramUser, large: 
     prediction = newest(user)
     images.delete(prediction.full_key, prediction.copy_key)
     # Redrawn from the photo itself, at the size that photos have.
-    assert press(user, from_bot(user)[0], "Labels off") == redraw.SMALLER
+    assert press(user, from_bot(user)[0], "Hide labels") == redraw.SMALLER
     edited = from_bot(user)[0]
     assert max(opened(user, edited).size) <= 1280 * 1.4
 
@@ -161,7 +161,7 @@ def test_missing_file_is_told(user: TelegramUser, large: Image.Image) -> None:
     answer = sent(user, saved(large, "JPEG"))
     prediction = newest(user)
     images.delete(prediction.image_key, prediction.copy_key)
-    assert press(user, answer, "Labels off") == presses.GONE
+    assert press(user, answer, "Hide labels") == presses.GONE
     assert user.message(answer.message_id) == answer
 
 
@@ -169,7 +169,7 @@ def test_missing_file_is_told(user: TelegramUser, large: Image.Image) -> None:
 def test_rejected_edit_is_told(user: TelegramUser, large: Image.Image, stack: LocalStack) -> None:
     answer = sent(user, saved(large, "JPEG"))
     TelegramControl(stack.telegram_url).fault("editMessageMedia", "too_large", chat_id=user.chat_id)
-    assert press(user, answer, "Labels off") == presses.FAILED
+    assert press(user, answer, "Hide labels") == presses.FAILED
     assert user.message(answer.message_id) == answer
 
 
@@ -177,7 +177,7 @@ def test_only_its_sender_changes_file_in_group(stack: LocalStack, large: Image.I
     group = next(_groups)
     sender, other = (TelegramUser(stack.telegram_url, group, user_id=number) for number in (931, 932))
     answer = sent(sender, saved(large, "JPEG"))
-    assert press(other, answer, "Labels off") == presses.NOT_YOURS
+    assert press(other, answer, "Hide labels") == presses.NOT_YOURS
     assert sender.message(answer.message_id) == answer
 
 
@@ -191,7 +191,7 @@ def test_copy_that_takes_too_much_is_drawn_smaller(user: TelegramUser, large: Im
     for _ in range(2):
         writer.add(noise)
     images.put(prediction.copy_key, writer.finish(), "image/jpeg")
-    assert press(user, from_bot(user)[0], "Labels off") == redraw.SMALLER
+    assert press(user, from_bot(user)[0], "Hide labels") == redraw.SMALLER
     assert opened(user, from_bot(user)[0]).size == (3000, 4096)
 
 

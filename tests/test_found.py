@@ -27,15 +27,15 @@ KNOWN = ("dog", "cat", "bus", "appl", "bottl", "apple", "bottle")
 @pytest.mark.parametrize(
     ("detections", "text"),
     [
-        ([box("person", 0.1), box("person", 0.9), dog(0.4)], "2 people, and perhaps 1 dog"),
+        ([box("person", 0.1), box("person", 0.9), dog(0.4)], "2 people, maybe 1 dog"),
         ([*[box("person", 0.1)] * 3, box("person", 0.1, confidence=0.3), BUS], "3 or 4 people, 1 bus"),
         ([dog(0.9), dog(0.3), dog(0.3)], "1 to 3 dogs"),
-        ([dog(0.9), dog(0.3), box("cat", 0.5, confidence=0.4)], "1 or 2 dogs, and perhaps 1 cat"),
-        ([dog(0.3), dog(0.3), box("umbrella", 0.5, confidence=0.4)], "Perhaps 2 dogs and 1 umbrella"),
-        ([box(label, 0.5, confidence=0.3) for label in ("bird", "cat", "dog")], "Perhaps 1 bird, 1 cat and 1 more"),
+        ([dog(0.9), dog(0.3), box("cat", 0.5, confidence=0.4)], "1 or 2 dogs, maybe 1 cat"),
+        ([dog(0.3), dog(0.3), box("umbrella", 0.5, confidence=0.4)], "Maybe 2 dogs and 1 umbrella"),
+        ([box(label, 0.5, confidence=0.3) for label in ("bird", "cat", "dog")], "Maybe 1 bird, 1 cat and 1 more"),
         (
             [BUS, *[dog(0.3)] * 5, *[box(label, 0.5, confidence=0.3) for label in "abccc"]],
-            "1 bus, and perhaps 5 dogs, 3 cs and 2 more",
+            "1 bus, maybe 5 dogs, 3 cs and 2 more",
         ),
         ([dog(0.5)], "1 dog"),
     ],
@@ -76,9 +76,9 @@ def test_sentence_names_every_class(detections: list[Detection]) -> None:
         ),
         ([box("apple", 0.1 + n / 100) for n in range(9)], "9 apples on the left."),
         ([box("elephant", 0.3, size=0.9)], "1 elephant in the middle."),
-        ([box("cat", 0.5), box("dog", 0.9, confidence=0.3)], "1 cat in the middle, perhaps 1 dog on the right."),
+        ([box("cat", 0.5), box("dog", 0.9, confidence=0.3)], "1 cat in the middle, maybe 1 dog on the right."),
         ([dog(0.9), dog(0.3)], "1 dog in the middle."),
-        ([dog(0.3)], "Perhaps 1 dog in the middle."),
+        ([dog(0.3)], "Maybe 1 dog in the middle."),
     ],
 )
 def test_sentence_tells_where_things_are(detections: list[Detection], text: str) -> None:

@@ -62,6 +62,13 @@ def test_level_is_absent_where_nothing_would_change() -> None:
     assert levels(replace(ANSWERED, candidates=()), Look(25)) == {}
 
 
+def test_labels_are_switched_only_where_there_are_some() -> None:
+    sure, person = replace(DOG, confidence=0.95), replace(DOG, label="person", confidence=0.95)
+    for candidates, switched in (((sure, sure), False), ((sure, person), True), ((DOG, sure), True), ((), False)):
+        rows = looks.more_buttons(replace(ANSWERED, detections=(), candidates=candidates), Look(15))
+        assert any("abels" in button.text for row in rows for button in row) is switched
+
+
 def test_level_edits_the_same_message(user: TelegramUser, photo: bytes) -> None:
     answer = user.wait_for_reply(user.send_photo(photo, caption="conf 0.9"))
     before = answer

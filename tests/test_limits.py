@@ -18,6 +18,7 @@ from botsite import aws
 from botsite.bot.incoming import limits, updates, welcome
 from botsite.bot.incoming.limits import Count, Limited, Most, Reached, Span
 from botsite.bot.people import history
+from botsite.bot.telegram import clock
 from botsite.bot.words import replies
 from botsite.language import speaking
 from botsite.staff.dashboard import page
@@ -98,8 +99,11 @@ def test_refused_photos_do_not_count() -> None:
     ("reached", "sentence"),
     [
         (Reached(Span.MINUTE, 5, datetime(2026, 11, 26, 12, 1, 7, tzinfo=UTC)), "5 a minute. I take photos again"),
-        (Reached(Span.MINUTE, 5, datetime(2026, 11, 26, 12, 1, 7, tzinfo=UTC)), "from 12:01:07 UTC on"),
-        (Reached(Span.DAY, 100, datetime(2026, 11, 27, tzinfo=UTC)), "100 a day. I take photos again from 00:00 UTC"),
+        (Reached(Span.MINUTE, 5, datetime(2026, 11, 26, 12, 1, 7, tzinfo=UTC)), "from 2026-11-26 12:01:07 UTC on"),
+        (
+            Reached(Span.DAY, 100, datetime(2026, 11, 27, tzinfo=UTC)),
+            "100 a day. I take photos again from 2026-11-27 00:00 UTC",
+        ),
     ],
 )
 def test_words_say_when_it_goes_on(reached: Reached, sentence: str) -> None:
@@ -109,7 +113,7 @@ def test_words_say_when_it_goes_on(reached: Reached, sentence: str) -> None:
     with speaking("en"):
         assert replies.failure(said) == str(said)
     with speaking("de"):
-        assert f"Ab {welcome.clock(reached.until)} UTC nehme ich wieder Fotos" in replies.failure(said)
+        assert f"Ab {clock.written(reached.until)} nehme ich wieder Fotos" in replies.failure(said)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +307,9 @@ def test_refused_photo_gets_reply_with_time(limited: Sites, user: TelegramUser) 
     update = new_updates.with_photo(user.chat_id, limited.file, message_id=user.send_text("here"))
     assert limited.post(update) == 200
     reply = user.wait_for_reply(update["message"]["message_id"], condition=lambda said: "limit" in (said.text or ""))
-    assert "5 a day. I take photos again from 00:00 UTC on" in (reply.text or "")
+    tomorrow = times.now().replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    assert f"5 a day. I take photos again from {tomorrow:%Y-%m-%d} 00:00 UTC on" in (reply.text or "")
+    assert list(reply.times) == [(clock.written(tomorrow), int(tomorrow.timestamp()))]
     # The next one is answered by the same, and again and again, each is one refusal.
     following = new_updates.with_photo(user.chat_id, limited.file, message_id=user.send_text("there"))
     assert limited.post(following) == 200

@@ -86,7 +86,7 @@ def test_press_shows_only_one_class_without_another_job(user: TelegramUser, phot
 def test_labels_go_and_come_back(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
     pictures = [user.download(answer)]
-    for text in ("Labels off", "Labels on"):
+    for text in ("Hide labels", "Show labels"):
         assert press(user, again(user, answer), text) == ""
         pictures.append(user.download(again(user, answer)))
     with_labels, without, restored = (np.asarray(Image.open(BytesIO(data)).convert("RGB"), int) for data in pictures)
@@ -96,7 +96,7 @@ def test_labels_go_and_come_back(user: TelegramUser, photo: bytes) -> None:
 
 def test_pressed_twice_shows_once(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
-    data = data_of(answer, "Labels off")
+    data = data_of(answer, "Hide labels")
     notices = [
         user.wait_for_answer(query).text
         for query in [user.press(answer.message_id, data, altered=True) for _ in range(2)]
@@ -109,9 +109,9 @@ def test_press_counts_though_its_query_is_too_old(user: TelegramUser, stack: Loc
     control, answer = TelegramControl(stack.telegram_url), answered(user, photo)
     reason = "Bad Request: query is too old and response timeout expired or query ID is invalid"
     rule = control.fault("answerCallbackQuery", "bad_request", description=reason)
-    user.press(answer.message_id, data_of(answer, "Labels off"), altered=True)
+    user.press(answer.message_id, data_of(answer, "Hide labels"), altered=True)
     wait_until(lambda: control.faults_fired(rule) == 1)
-    assert data_of(again(user, answer), "Labels on")
+    assert data_of(again(user, answer), "Show labels")
     assert settled(control, user) == (200,)
 
 
@@ -119,7 +119,7 @@ def test_press_counts_though_its_query_is_too_old(user: TelegramUser, stack: Loc
 def test_edit_without_change_is_no_failure(user: TelegramUser, stack: LocalStack, photo: bytes, method: str) -> None:
     control, answer = TelegramControl(stack.telegram_url), answered(user, photo)
     rule = control.fault(method, "bad_request", chat_id=user.chat_id, description=NOT_MODIFIED)
-    assert press(user, answer, "Labels off" if method == "editMessageMedia" else "More") == ""
+    assert press(user, answer, "Hide labels" if method == "editMessageMedia" else "More") == ""
     assert control.faults_fired(rule) == 1
     assert settled(control, user) == (200,)
 
@@ -127,9 +127,9 @@ def test_edit_without_change_is_no_failure(user: TelegramUser, stack: LocalStack
 def test_pressing_all_the_time_keeps_nobody_else_waiting(user: TelegramUser, stack: LocalStack, photo: bytes) -> None:
     other = TelegramUser(stack.telegram_url, user.chat_id + 700_000)
     answer, others = answered(user, photo), answered(other, photo)
-    data = data_of(answer, "Data")
+    data = data_of(answer, "Download data")
     pressed = [user.press(answer.message_id, data, altered=True) for _ in range(12)]
-    assert press(other, others, "Labels off") == ""
+    assert press(other, others, "Hide labels") == ""
     assert {user.wait_for_answer(query).text for query in pressed} <= {"", presses.FAILED, presses.ALREADY}
 
 
@@ -165,14 +165,14 @@ def test_crops_of_answer_come_while_presses_wait(
 
 def test_objects_are_cut_out(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
-    assert press(user, answer, "Cut out") == ""
+    assert press(user, answer, "Crops") == ""
     crops = from_bot(user)[1:]
     assert len(crops) == min(10, len(newest(user).detections))
     assert len({message.media_group_id for message in crops}) == 1
     assert all(message.photo for message in crops)
 
 
-@pytest.mark.parametrize("text", ["Cut out", "Data"])
+@pytest.mark.parametrize("text", ["Crops", "Download data"])
 def test_what_is_pressed_twice_comes_once(user: TelegramUser, photo: bytes, text: str) -> None:
     answer = answered(user, photo)
     data = data_of(answer, text)
@@ -181,7 +181,7 @@ def test_what_is_pressed_twice_comes_once(user: TelegramUser, photo: bytes, text
         for query in [user.press(answer.message_id, data, altered=True) for _ in range(2)]
     ]
     assert sorted(notices) == ["", presses.ALREADY]
-    assert len(from_bot(user)) == 1 + (1 if text == "Data" else min(10, len(newest(user).detections)))
+    assert len(from_bot(user)) == 1 + (1 if text == "Download data" else min(10, len(newest(user).detections)))
 
 
 def test_crops_come_with_answer_if_caption_asks(user: TelegramUser, photo: bytes) -> None:
@@ -194,7 +194,7 @@ def test_crops_come_with_answer_if_caption_asks(user: TelegramUser, photo: bytes
 
 def test_data_has_formats_of_other_programs(user: TelegramUser, photo: bytes) -> None:
     answer, prediction = answered(user, photo), newest(user)
-    assert press(user, answer, "Data") == ""
+    assert press(user, answer, "Download data") == ""
     document = user.wait_for(lambda message: message.document is not None)
     with ZipFile(BytesIO(user.download(document))) as files:
         ours = json.loads(files.read("detections.json"))
@@ -218,13 +218,13 @@ def test_file_of_another_kind_is_shown_by_its_copy(user: TelegramUser, photo: by
     png = BytesIO()
     Image.open(BytesIO(photo)).save(png, "PNG")
     answer = user.wait_for_reply(user.send_document(png.getvalue(), "photo.png", "image/png"))
-    assert press(user, answer, "Labels off") == ""
+    assert press(user, answer, "Hide labels") == ""
     assert again(user, answer).document
 
 
 def test_missing_photo_is_told(user: TelegramUser, photo: bytes) -> None:
     answer = answered(user, photo)
-    data = data_of(answer, "Labels off")
+    data = data_of(answer, "Hide labels")
     images.delete(newest(user).image_key)
     assert user.wait_for_answer(user.press(answer.message_id, data, altered=True)).text == presses.GONE
     predictions.delete(newest(user).prediction_id)
@@ -236,7 +236,7 @@ def test_only_its_sender_changes_answer_in_group(stack: LocalStack, photo: bytes
     group = next(_groups)
     sender, other = (TelegramUser(stack.telegram_url, group, user_id=number) for number in (911, 912))
     answer = answered(sender, photo)
-    data = data_of(answer, "Labels off")
+    data = data_of(answer, "Hide labels")
     assert other.wait_for_answer(other.press(answer.message_id, data, altered=True)).text == presses.NOT_YOURS
     assert again(sender, answer) == answer
 
@@ -373,7 +373,7 @@ def test_original_size_comes_as_file(user: TelegramUser, photo: bytes) -> None:
 def test_original_size_is_left_out_where_it_is_the_same(user: TelegramUser, photo: bytes) -> None:
     answered(user, photo)
     texts = [button.text for row in looks.more_buttons(newest(user), looks.first(newest(user))) for button in row]
-    assert "Data" in texts
+    assert "Download data" in texts
     assert "Original size" not in texts
 
 

@@ -246,7 +246,7 @@ def test_cat_is_recognised_without_any_setting(other_telegram: str, tmp_path: Pa
         (more,) = [button for button in answer.buttons if button.text.startswith("Show")]
         user.press(answer.message_id, str(more.data))
         # What it doubts is told apart.
-        changed = user.wait_for(lambda message: message.caption == "1 cat, and perhaps 1 dog")
+        changed = user.wait_for(lambda message: message.caption == "1 cat, maybe 1 dog")
         assert changed.message_id == answer.message_id
 
 

@@ -39,7 +39,7 @@ def test_deleted_question_opens_its_answer_to_nobody(people: tuple[TelegramUser,
     ada, bob = people
     answer = answered(ada, photo)
     assert answer.reply_to
-    more, *others = (data_of(answer, text) for text in ("More", "👎", "Cut out"))
+    more, *others = (data_of(answer, text) for text in ("More", "👎", "Crops"))
     ada.delete(answer.reply_to)
     alone = ada.message(answer.message_id)
     assert [press(bob, answer, data) for data in (more, *others)] == [presses.NOT_YOURS] * 3
@@ -86,7 +86,7 @@ def test_forged_press_replaces_no_text_of_others(people: tuple[TelegramUser, Tel
 def test_press_in_busy_group_leaves_turns_to_answers(people: tuple[TelegramUser, TelegramUser], photo: bytes) -> None:
     ada, _ = people
     answer, limit = answered(ada, photo), rate_limit.chat(ada.chat_id)
-    there = [data_of(answer, text) for text in ("Labels off", "👎", "Cut out")]
+    there = [data_of(answer, text) for text in ("Hide labels", "👎", "Crops")]
     before = ada.message(answer.message_id)
     rate_limit.pause(limit, 600)
     assert [press(ada, answer, data) for data in there] == [presses.BUSY] * 3

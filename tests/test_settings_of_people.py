@@ -47,10 +47,10 @@ def options(user: TelegramUser, photo: bytes, caption: str | None = None) -> Opt
 
 def test_message_changes_in_place(user: TelegramUser) -> None:
     message = menu(user)
-    assert "25 %" in str(message.text)
+    assert "25%" in str(message.text)
     for text, then in (
-        ("Show less", "40 %"),
-        ("Labels off", "Labels: off"),
+        ("Show less", "40%"),
+        ("Hide labels", "Labels: off"),
         ("Blur people", "People: blurred"),
         ("Say where", "are: yes"),
     ):
@@ -65,9 +65,9 @@ def test_message_changes_in_place(user: TelegramUser) -> None:
 def test_default_is_that_of_the_model_that_answers(user: TelegramUser) -> None:
     before = known_classes.read()
     known_classes.store("model", before, 0.35)
-    assert "35 %" in str(menu(user).text)
+    assert "35%" in str(menu(user).text)
     known_classes.store("model", before)
-    assert "25 %" in str(menu(user).text)
+    assert "25%" in str(menu(user).text)
 
 
 def test_photos_are_answered_as_chosen(user: TelegramUser, photo: bytes) -> None:

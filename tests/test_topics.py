@@ -100,7 +100,7 @@ def test_button_works_for_asker_after_question_is_gone(
     sent = asker.send_photo(photo, CAPTION)
     answer = asker.wait_for_reply(sent)
     asker.delete(sent)
-    for text in ("More", "Data"):
+    for text in ("More", "Download data"):
         shown = asker.message(answer.message_id)
         assert shown
         button = next(button for button in shown.buttons if button.text.startswith(text))

@@ -99,8 +99,8 @@ def test_captions_fit(code: str) -> None:
     [
         (
             "en",
-            "2 or 3 people, 1 bus, and perhaps 1 dog",
-            "2 people on the left, 1 bus in the middle, perhaps 1 dog on the right.",
+            "2 or 3 people, 1 bus, maybe 1 dog",
+            "2 people on the left, 1 bus in the middle, maybe 1 dog on the right.",
         ),
         (
             "de",
@@ -132,7 +132,7 @@ def test_captions_are_grammatical(code: str, counts: str, sentence: str) -> None
 @pytest.mark.parametrize(
     ("code", "texts"),
     [
-        ("de", ["1 oder 2 Katzen", "1 bis 5 Katzen", "Vielleicht 1 Bus, 1 Auto und 2 weitere"]),
+        ("de", ["1 oder 2 Katzen", "1 bis 5 Katzen", "Vielleicht 1 Auto, 1 Bus und 2 weitere"]),
         ("es", ["1-2 gatos", "1-5 gatos", "Quizá 1 autobús, 1 coche y 2 más"]),
         ("ru", ["1 или 2 кошки", "1–5 кошек", "Возможно, 1 автобус, 1 автомобиль и ещё 2"]),
         ("ar", ["قطتان على الأكثر (1 أو 2)", "من 1 إلى 5 قطط", "ربما حافلة، سيارة وشيئان آخران"]),
@@ -236,12 +236,45 @@ def test_lines_of_arabic_history_begin_with_arabic() -> None:
 @pytest.mark.parametrize("code", NAMES)
 def test_help_names_options_that_captions_take(code: str) -> None:
     with language.speaking(code):
-        said = replies.command("help").replace("⁨", "").replace("⁩", "")
+        said = language.gettext(replies.HELP).replace("⁨", "").replace("⁩", "")
         (asked,) = re.findall(r": ([^\n]*json)", said)
         read = [captions.read(part.split(" (")[0]) for part in re.split("[;؛] ", asked)]
     assert read[0].only
     assert (read[1].least, read[2].labels, read[3].blur) == (0.4, False, True)
     assert [each.form for each in read[4:]] == [Form.CROPS, Form.JSON]
+
+
+@pytest.mark.parametrize("code", NAMES)
+def test_settings_say_where_names_in_pictures_are_english(code: str) -> None:
+    english = {"ar": "بالإنجليزية داخل الصورة"}
+    with language.speaking(code):
+        stays = code != language.ENGLISH and language.in_picture("dog") == "dog"
+        assert stays is (code in english)
+        assert english.get(code, "") in preferences._text(preferences.NONE, 25)
+
+
+@pytest.mark.parametrize(
+    ("code", "labels", "names"),
+    [
+        ("de", ["bus", "bear", "banana", "apple", "couch"], ["Apfel", "Banane", "Bär", "Bus", "Sofa"]),
+        ("es", ["bird", "laptop", "person", "potted plant"], ["pájaro", "persona", "planta", "portátil"]),
+        ("ru", ["mouse", "knife", "cell phone", "skis"], ["компьютерная мышь", "нож", "пара лыж", "телефон"]),
+    ],
+)
+def test_lists_are_sorted_as_the_language_sorts(code: str, labels: list[str], names: list[str]) -> None:
+    with language.speaking(code):
+        listed = knows.page(labels, 0)[0].split("\n\n")[1].split(", ")
+        assert [name.split()[0] for name in listed] == [name.split()[0] for name in names]
+        assert sorted(["nz", "ña", "oa"], key=language.order) == ["nz", "ña", "oa"]
+        assert sorted(["йод", "иней", "к"], key=language.order) == ["иней", "йод", "к"]
+
+
+@pytest.mark.parametrize("code", NAMES)
+def test_classes_with_one_number_are_in_the_order_of_the_alphabet(code: str) -> None:
+    with language.speaking(code):
+        comma = language.gettext(", ")
+        listed = found.counts([boxes(label, 5)[0] for label in ("bear", "bus", "zebra", "apple")]).split(comma)
+        assert listed == sorted(listed, key=language.order)
 
 
 @pytest.mark.parametrize("code", NAMES)

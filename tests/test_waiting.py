@@ -11,7 +11,7 @@ from botsite.bot.words import replies
         (1, 130.0, True, "You're next. A machine is starting: about 2 minutes."),
         (3, 20.0, False, "You're third in line. It'll take about 20 seconds."),
         (23, 4.0, False, "You're number 23 in line. It'll take a few seconds."),
-        (None, 600.0, False, "Many photos came before yours. It'll take about 10 minutes."),
+        (None, 600.0, False, "There are many photos ahead of yours. It'll take about 10 minutes."),
         (2, None, False, "You're second in line."),
     ],
 )

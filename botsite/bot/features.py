@@ -2,4 +2,4 @@
 
 from botsite.bot.buttons import cancel, complaints, redraw  # noqa: F401
 from botsite.bot.incoming import guests  # noqa: F401
-from botsite.bot.people import erase, history, knows, preferences  # noqa: F401
+from botsite.bot.people import erase, guide, history, knows, preferences  # noqa: F401

@@ -106,6 +106,8 @@ ARTICLES = frozenset(
     {"a", "an", "the", "some", "der", "die", "das", "den", "ein", "eine", "einen", "el", "la", "los", "las"}
     | {"un", "una", "unos", "unas"}
 )
+# Letters that stand behind another in the alphabet, and are no accents of it.
+_BEHIND = str.maketrans({"ñ": "n\uffff", "й": "и\uffff"})
 # Letters of Arabic that people write for each other.
 _SAME_LETTERS = str.maketrans("ةى", "هي")
 
@@ -114,6 +116,11 @@ def called(label: str, number: int = 1) -> str:
     """Return what so many objects with this label are called in the current language, without the number."""
     name = ngettext(singular(label), plural(label), number)
     return isolated(name) if name.isascii() else name
+
+
+def in_picture(label: str) -> str:
+    """Return what an object with this label is called in a picture, whose font has Latin and Cyrillic letters."""
+    return label if current() == ENGLISH or current() in _RIGHT_TO_LEFT else called(label)
 
 
 def several(label: str) -> str:
@@ -128,6 +135,11 @@ def fold(name: str) -> str:
         return name.lower()
     letters = unicodedata.normalize("NFKD", name.casefold())
     return "".join(each for each in letters if not unicodedata.combining(each)).translate(_SAME_LETTERS)
+
+
+def order(name: str) -> str:
+    """Return what a name is sorted by: accents make no difference, but a letter of its own does."""
+    return fold(unicodedata.normalize("NFC", name).lower().translate(_BEHIND))
 
 
 def singular(label: str) -> str:

@@ -12,6 +12,7 @@ import structlog
 from django.conf import settings
 from numpy.typing import NDArray
 
+from botsite import language
 from detection.model import by_ultralytics, clips, large_files, openvino, weights
 from detection.model.boxed import PLAIN, Boxed, Wanted
 from detection.model.decoding import DECODER
@@ -65,7 +66,8 @@ class Model:
         """Decode, then wait for the model, so that only one decoded image waits for it at a time."""
         image = DECODER.decode(photo)
         boxed = self.threads.do(chat_id, partial(self._box, image, wanted, copied=True))
-        return enlarged(photo, image, boxed) if wanted.full else boxed
+        with language.speaking(wanted.language):
+            return enlarged(photo, image, boxed) if wanted.full else boxed
 
     def box_clip(self, clip: bytes | bytearray, chat_id: int, wanted: Wanted = PLAIN) -> Boxed:
         """Detect and draw on the frames at the quarters of a clip, as `box` does; frames that are the same count once.
@@ -93,7 +95,8 @@ class Model:
         if options.blur:
             # For the small picture in the head of the large one, too.
             blur.blur(image, [box for box in candidates if box.label == PERSON])
-        jpeg = render.picture(Scene(image, candidates, classes), shown, options)
+        with language.speaking(wanted.language):
+            jpeg = render.picture(Scene(image, candidates, classes), shown, options)
         jpeg = pixels.with_thumbnail(jpeg, image)
         return Boxed(shown, candidates, classes, options, jpeg, copy, inference_ms)
 

@@ -17,8 +17,8 @@ Pixels = NDArray[np.uint8]
 # Left, top, right and bottom, in pixels.
 Rect = tuple[int, int, int, int]
 
-# A box's line and its dark edge, in CSS pixels of a phone; both together take at most this share of the shorter side.
-_LINE, _EDGE, _OF_SIDE = 1.2, 0.5, 0.125
+# A box's line and its edge, in CSS pixels of a phone; the line takes at most this share of the shorter side.
+_LINE, _EDGE, _OF_SIDE = 2, 1, 0.125
 # Length of a dash and of a gap, in widths of the line.
 _DASH = 3
 _GROUND: Colour = (28, 28, 28)
@@ -81,8 +81,9 @@ def _draw_boxes(rows: Pixels, detections: Sequence[Detection], layout: Layout, s
             continue
         thickest = max(2, int(min(right - left, bottom - top) * _OF_SIDE))
         line, edge = min(scale.css(_LINE), thickest), min(scale.css(_EDGE), thickest // 2)
-        # A dark edge tells the line from whatever is behind it.
-        for thickness, ink in ((line + edge, palette.BLACK), (line, layout.colours[index])):
+        colour = layout.colours[index]
+        # Whatever is behind the box, it is unlike the line or unlike its edge, which is black or white.
+        for thickness, ink in ((line + edge, palette.ink(colour)), (line, colour)):
             dash = _DASH * line if detections[index].unsure else None
             _outline(rows, (left, top - above, right, bottom - above), thickness, ink, dash)
 

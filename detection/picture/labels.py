@@ -27,10 +27,10 @@ class Place:
     number_only: bool = False
 
 
-def place(boxes: Rects, names: Sequence[Size], number: Size, picture: Size) -> list[Place | None]:
+def place(boxes: Rects, names: Sequence[Size], numbers: Sequence[Size], picture: Size) -> list[Place | None]:
     """Return a place for the label of each box, None where there is none even for a number.
 
-    `names` are the sizes of labels with names, `number` that of the largest with a number, `picture` that of the photo.
+    `names` are the sizes of labels with names, `numbers` those with the largest number, `picture` that of the photo.
     """
     places: list[Place | None] = [None] * len(boxes)
     taken = np.empty((0, 4))
@@ -39,8 +39,8 @@ def place(boxes: Rects, names: Sequence[Size], number: Size, picture: Size) -> l
         for index in smallest_first:
             if places[index]:
                 continue
-            size = number if number_only else names[index]
-            found = _best(_around(boxes[index], size, picture), int(index), boxes, taken, most)
+            sizes = numbers if number_only else names
+            found = _best(_around(boxes[index], sizes[index], picture), int(index), boxes, taken, most)
             if found is not None:
                 places[index] = Place(round(found[0]), round(found[1]), number_only)
                 taken = np.vstack([taken, found])

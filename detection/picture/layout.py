@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from botsite import language
 from detection.picture import labels, palette, text
 from detection.picture.palette import Colour
 from detection.record.schemas import Detection
@@ -38,7 +39,9 @@ class Scale:
         return max(1, round(pixels * self.width / text.PHONE_WIDTH))
 
     def label(self, words: str) -> labels.Size:
-        """Return the size of a label with these words."""
+        """Return the size of a label with these words, nothing for none."""
+        if not words:
+            return 0, 0
         height, width = text.mask(words, self.size_of_type).shape
         return width + 2 * self.padding, height
 
@@ -74,26 +77,49 @@ class Layout:
 def lay_out(detections: Sequence[Detection], classes: Mapping[str, int], width: int, height: int) -> Layout:
     """Lay out one or more objects of a photo of this size. `classes` are the numbers of the model's classes by label.
 
-    A label that is not among them gets the colour of the class after the last.
+    A label that is not among them gets the colour of the class after the last. Names are in the current language, but
+    where all are of one class there are no words, as the caption says which.
     """
-    scale, boxes = Scale(width), _in_pixels(detections, width, height)
+    boxes = _in_pixels(detections, width, height)
     colours = [palette.colour(classes.get(found.label, len(classes))) for found in detections]
-    names = [f"{found.label}?" if found.unsure else found.label for found in detections]
-    found_places = labels.place(boxes, [scale.label(name) for name in names], scale.label("00"), (width, height))
+    detections = [replace(found, label=language.in_picture(found.label)) for found in detections]
+    worded = detections[0].label.isdecimal() or len({found.label for found in detections}) > 1
+    names = [_asked(found.label if worded else "", found) for found in detections]
+    largest = [_asked("00", found) for found in detections] if worded else names
+    scale = Scale(width)
+    places = labels.place(boxes, [*map(scale.label, names)], [*map(scale.label, largest)], (width, height))
+    if not worded:
+        return Layout(boxes, colours, _placed(names, places, colours), ())
+    return _named(detections, boxes, colours, places)
+
+
+def _named(
+    detections: Sequence[Detection],
+    boxes: labels.Rects,
+    colours: Sequence[Colour],
+    found_places: Sequence[labels.Place | None],
+) -> Layout:
+    """Return the layout where each object has its name, its number or a part of the legend."""
     places = [
         place or (_corner(box) if len(found.label) <= _SHORT else None)
         for place, box, found in zip(found_places, boxes, detections, strict=True)
     ]
     numbers = _numbers(places, detections)
-    placed = [
-        Label(str(numbers.get(index, names[index])), place.left, place.top, colours[index])
-        for index, place in enumerate(places)
-        if place
-    ]
-    colour_of = {found.label: colour for found, colour in zip(detections, colours, strict=True)}
+    words = [_asked(str(numbers.get(index, found.label)), found) for index, found in enumerate(detections)]
     nameless = Counter(found.label for found, place in zip(detections, places, strict=True) if not place)
-    legend = [Entry(words, colour_of[label]) for label, words in _legend(detections, numbers, nameless)]
-    return Layout(boxes, colours, placed, legend)
+    colour_of = {found.label: colour for found, colour in zip(detections, colours, strict=True)}
+    legend = [Entry(entry, colour_of[label]) for label, entry in _legend(detections, numbers, nameless)]
+    return Layout(boxes, colours, _placed(words, places, colours), legend)
+
+
+def _asked(words: str, found: Detection) -> str:
+    """Return the words with a question mark if the model is not sure."""
+    return f"{words}?" if found.unsure else words
+
+
+def _placed(words: Sequence[str], places: Sequence[labels.Place | None], colours: Sequence[Colour]) -> list[Label]:
+    each = zip(words, places, colours, strict=True)
+    return [Label(text, place.left, place.top, colour) for text, place, colour in each if text and place]
 
 
 def _in_pixels(detections: Sequence[Detection], width: int, height: int) -> labels.Rects:

@@ -1,13 +1,18 @@
-"""Set a few words as a mask that can be laid over pixels."""
+"""Set a few words as a mask that can be laid over pixels.
+
+The font is DejaVu Sans Condensed 2.37, cut down to Latin and Cyrillic letters by fontTools; its licence is in the file.
+"""
 
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 # A phone shows a picture this wide, in CSS pixels, and a capital letter is to be this high there.
 PHONE_WIDTH, CAPITAL = 390, 11
-# Of Pillow's own font: the height of a capital letter, as a fraction of the size of type.
+_FONT = Path(__file__).with_name("labels.ttf")
+# The height of its capital letters without their blurred edges, as a fraction of the size of type.
 _CAPITAL_OF_SIZE = 0.7
 # A busy worker sees some eighty labels, in the few sizes that cameras and Telegram make.
 _KEPT = 1024
@@ -22,19 +27,17 @@ def size_for(width: int) -> int:
 
 
 def mask(words: str, size: int) -> NDArray[np.uint8]:
-    """Return the words as (height, width) of 0 to 255; all of a size are as high. The font knows ASCII only."""
+    """Return the words as (height, width) of 0 to 255; all of a size are as high."""
     return _kept(words, size) if size <= KEPT_SIZE else _set(words, size)
 
 
 def _set(words: str, size: int) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw, ImageFont
 
-    words = words.encode("ascii", "replace").decode()
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)
+    font = ImageFont.truetype(_FONT, size, layout_engine=ImageFont.Layout.BASIC)
     left, _, right, _ = font.getbbox(words)
     # As much room above the tallest letter as there is below the lowest.
-    _, top, _, bottom = font.getbbox("dy")
+    _, top, _, bottom = font.getbbox("dúy")
     margin = size // 16
     page = Image.new("L", (max(1, round(right - left)), round(bottom - top) + 2 * margin))
     ImageDraw.Draw(page).text((-left, margin - top), words, fill=255, font=font)

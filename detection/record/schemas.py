@@ -47,7 +47,7 @@ class Detection:
 
     @property
     def unsure(self) -> bool:
-        """Return whether the model may well be wrong: people are told "perhaps"."""
+        """Return whether the model may well be wrong: people are told "maybe"."""
         return self.confidence < SURE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -102,7 +103,35 @@ def test_formatting_is_refused_rather_than_ignored(telegram: Fake, method: str, 
     sent = telegram.bot(lambda bot: bot.send_photo(CHAT, picture()))
     answer = telegram.api(method, json={"chat_id": CHAT, "message_id": sent.message_id, **content})
     assert answer.status_code == 400
-    assert "plain text only" in answer.json()["description"]
+    assert "plain text and times only" in answer.json()["description"]
+
+
+TIME: dict[str, Any] = {
+    "type": "date_time",
+    "offset": 3,
+    "length": 5,
+    "unix_time": 1767225600,
+    "date_time_format": "dt",
+}
+
+
+def test_time_is_kept_for_the_readers_zone(telegram: Fake) -> None:
+    told = MessageEntity("date_time", 3, 5, unix_time=datetime(2026, 1, 1, tzinfo=UTC), date_time_format="dt")
+    sent = telegram.bot(lambda bot: bot.send_message(CHAT, "😀 00:00 /start", entities=[told]))
+    assert [entity.to_dict() for entity in sent.entities] == [
+        told.to_dict(), MessageEntity("bot_command", 9, 6).to_dict(),
+    ]  # fmt: skip
+    captioned = telegram.bot(lambda bot: bot.send_photo(CHAT, picture(), "😀 00:00", caption_entities=[told]))
+    assert [entity.to_dict() for entity in captioned.caption_entities] == [told.to_dict()]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"date_time_format": "x"}, {"offset": 9}, {"length": 0}, {"unix_time": "now"}, {"date_time_format": None}]
+)
+def test_impossible_time_is_refused(telegram: Fake, wrong: dict[str, Any]) -> None:
+    entities = [TIME | wrong]
+    answer = telegram.api("sendMessage", json={"chat_id": CHAT, "text": "at 00:00", "entities": entities})
+    assert answer.status_code == 400
 
 
 @pytest.mark.parametrize(

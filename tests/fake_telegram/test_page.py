@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from telegram import (
-    ReplyParameters,
-)
+from telegram import MessageEntity, ReplyParameters
 
 from tests.fake_telegram.service import CHAT, Fake, keyboard, picture, polled
 
@@ -26,6 +25,16 @@ def page(telegram: Fake, browser: Browser) -> Iterator[Page]:
     yield opened
     opened.close()
     assert errors == []
+
+
+def test_time_is_shown_in_the_readers_zone(telegram: Fake, browser: Browser) -> None:
+    told = MessageEntity("date_time", 5, 20, unix_time=datetime(2026, 1, 1, 0, 30, tzinfo=UTC), date_time_format="dt")
+    telegram.bot(lambda bot: bot.send_message(CHAT, "From 2026-01-01 00:30 UTC on", entities=[told]))
+    for zone, shown in (("America/Lima", "From 12/31/25, 19:30 on"), ("Asia/Tokyo", "From 1/1/26, 09:30 on")):
+        opened = browser.new_page(timezone_id=zone, locale="en-US")
+        opened.goto(f"{telegram.url}/?chat={CHAT}")
+        expect(opened.get_by_test_id("text").last).to_have_text(shown)
+        opened.close()
 
 
 @pytest.mark.smoke

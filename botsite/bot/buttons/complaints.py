@@ -48,7 +48,7 @@ def keyboard(prediction: Prediction, look: Look) -> list[list[Button]]:
     numbers = {box: number for number, box in enumerate(prediction.candidates)}
     boxes = [
         Button(
-            gettext("{number}. {name}, {percent} %").format(
+            gettext("{number}. {name}, {percent}%").format(
                 number=place, name=language.called(box.label), percent=round(box.confidence * 100)
             ),
             looks.data(prediction, look, looks.WRONG, str(numbers[box])),

@@ -24,9 +24,9 @@ STEPS = (10, 15, 25, 40, 50, 60, 75, 90)
 _CLASSES_AT_MOST = 4
 _DATA = re.compile(r"(?P<least>\d{1,2})(?P<labels>[01])(?P<blur>[01])(?P<only>\d{0,2})", re.ASCII)
 SHOW, HIDE = noop("Show {number} more"), noop("Hide {number}")
-LABELS_ON, LABELS_OFF = noop("Labels on"), noop("Labels off")
+LABELS_ON, LABELS_OFF = noop("Show labels"), noop("Hide labels")
 BLUR_ON, BLUR_OFF = noop("Blur people"), noop("Show people")
-EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Cut out"), noop("Data")
+EVERYTHING, CROPS_TEXT, DATA_TEXT = noop("Everything"), noop("Crops"), noop("Download data")
 ORIGINAL_TEXT, MORE_TEXT, BACK_TEXT = noop("Original size"), noop("More ..."), noop("Back")
 # The same in every language.
 RIGHT_TEXT, WRONG_TEXT = "👍", "👎"
@@ -93,7 +93,9 @@ def more_buttons(prediction: Prediction, look: Look) -> list[list[Button]]:
     """Return the buttons behind "More", and the way back."""
     found = shown(prediction, look)
     people = any(box.label == PERSON for box in prediction.candidates)
-    ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if found else []
+    # One class has no labels in the picture, but for a "?".
+    worded = len({box.label for box in found}) > 1 or any(box.unsure for box in found)
+    ways = [(LABELS_OFF if look.labels else LABELS_ON, replace(look, labels=not look.labels))] if worded else []
     ways += [(BLUR_OFF if look.blur else BLUR_ON, replace(look, blur=not look.blur))] if people else []
     files = [(CROPS, CROPS_TEXT), (DATA, DATA_TEXT)] if found else []
     files += [(ORIGINAL, ORIGINAL_TEXT)] if prediction.shrunk and found else []

@@ -9,7 +9,6 @@ What is about no photo gets a reply in a group as long as that holds up no answe
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 import structlog
 from django.conf import settings
@@ -18,7 +17,7 @@ from botsite import rate_limit
 from botsite.bot.incoming import limits
 from botsite.bot.incoming.limits import Reached, Span
 from botsite.bot.incoming.updates import Command, Guest, Other, Photo, Press
-from botsite.bot.telegram import edits
+from botsite.bot.telegram import clock, edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
 from botsite.threads import in_thread
@@ -103,12 +102,7 @@ async def unwelcome(photo: Photo) -> str | None:
 def reason(reached: Reached) -> Reason:
     """Return which limit a person has reached, and when it goes on."""
     code = Code.LIMIT_DAY if reached.span is Span.DAY else Code.LIMIT_MINUTE
-    return Reason(code, {"most": str(reached.most), "time": clock(reached.until)})
-
-
-def clock(time: datetime) -> str:
-    """Return "14:05", or "14:05:30"."""
-    return f"{time:%H:%M}" if time.second == 0 else f"{time:%H:%M:%S}"
+    return Reason(code, {"most": str(reached.most), "time": clock.written(reached.until).removesuffix(" UTC")})
 
 
 async def may_reply(said: Command | Other) -> bool:

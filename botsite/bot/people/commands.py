@@ -41,8 +41,9 @@ async def answer(asked: Command) -> None:
     """
     if asked.name == "start" and asked.argument in replies.COMMANDS and not asked.in_group:
         asked = replace(asked, name=asked.argument, argument="")
+    elsewhere = asked.in_group and asked.name in _LONG
     try:
-        await _ANSWERS.get(asked.name, _say)(asked)
+        await (_elsewhere if elsewhere else _ANSWERS.get(asked.name, _say))(asked)
     except TelegramError as error:
         if not error.permanent:
             raise
@@ -55,8 +56,9 @@ async def in_private(asked: Command, text: str) -> None:
     await api.send_text(asked.chat_id, text, asked.message_id, thread_id=asked.thread_id, keyboard=[[link]])
 
 
+async def _elsewhere(asked: Command) -> None:
+    await in_private(asked, gettext(replies.COMMANDS[asked.name]))
+
+
 async def _say(asked: Command) -> None:
-    if asked.in_group and asked.name in _LONG:
-        await in_private(asked, gettext(replies.COMMANDS[asked.name]))
-        return
     await api.send_text(asked.chat_id, replies.command(asked.name), asked.message_id, thread_id=asked.thread_id)

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 ERASE = "erase"
 _YES, _NO = "yes", "no"
 ASK = noop(
-    "Shall I delete everything I keep of this chat? Your photos, what was found in them, what you said about my "
+    "Shall I delete everything I keep from this chat? Your photos, what was found in them, what you said about my "
     "answers, and your settings. This can't be undone."
 )
 ASK_IN_GROUP = noop(
@@ -135,17 +135,17 @@ def _report(person: Person, photos: int) -> str:
     if person.alone:
         form = ngettext(
             "I've deleted {number} photo with all that was found in it, and your settings. "
-            "The messages in this chat are yours to delete.",
+            "I can't delete the messages in this chat; you can.",
             "I've deleted {number} photos with all that was found in them, and your settings. "
-            "The messages in this chat are yours to delete.",
+            "I can't delete the messages in this chat; you can.",
             photos,
         )
     else:
         form = ngettext(
             "I've deleted {number} photo that you'd sent in this group, with all that was found in it. "
-            "The messages here are yours to delete.",
+            "I can't delete the messages here; you can.",
             "I've deleted {number} photos that you'd sent in this group, with all that was found in them. "
-            "The messages here are yours to delete.",
+            "I can't delete the messages here; you can.",
             photos,
         )
     return form.format(number=photos)

@@ -19,7 +19,7 @@ from botsite.bot.buttons.presses import button
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people.commands import command
 from botsite.bot.people.preferences import only_in_private
-from botsite.bot.telegram import api, edits
+from botsite.bot.telegram import api, clock, edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button, Keyboard
 from botsite.bot.words import found, replies
@@ -136,7 +136,7 @@ def _found(prediction: Prediction) -> str:
 
 
 def _time(prediction: Prediction) -> str:
-    return isolated(f"{times.latest(prediction.created_at):%Y-%m-%d %H:%M} UTC")
+    return isolated(clock.written(times.latest(prediction.created_at).replace(second=0)))
 
 
 def _data(way: str, prediction: Prediction) -> str:
@@ -206,7 +206,7 @@ def _statistics(chat_id: int) -> str:
         names = gettext(", ").join(found.numbered(number, label) for label, number in objects.most_common(_FREQUENT))
         lines.append(gettext("Most often: {names}").format(names=names))
     if waits := _waits(there):
-        lines.append(gettext("Half of the answers took no longer than {time}").format(time=replies.about(waits)))
+        lines.append(gettext("Typical answer: {time}").format(time=replies.about(waits)))
     return "\n".join(lines)
 
 

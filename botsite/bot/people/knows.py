@@ -52,9 +52,11 @@ async def pressed(press: Press, wanted: str) -> str:
 
 def page(labels: Sequence[str], number: int) -> tuple[str, list[list[Button]]]:
     """Return a page of what is known, in the order of the alphabet, and the buttons that lead to its neighbours."""
-    known = sorted(map(_name, labels), key=language.fold)
+    known = sorted(map(_name, labels), key=language.order)
     first = number * _PAGE
-    form = ngettext("I know {number} thing:", "I know {number} things:", len(known)).format(number=len(known))
+    form = ngettext(
+        "I can recognise {number} kind of thing:", "I can recognise {number} kinds of thing:", len(known)
+    ).format(number=len(known))
     hint = gettext("Ask for one by /what and its name. In a photo's caption, “only” and names choose.")
     text = f"{form}\n\n{gettext(', ').join(known[first : first + _PAGE])}\n\n{hint}"
     buttons = [Button(gettext(EARLIER), f"{WHAT}:{number - 1}")] if number else []

@@ -129,7 +129,7 @@ def _remember(user_id: int, found: Preferences) -> None:
 
 CHOOSE = "set"
 TEXT = noop(
-    "Settings for all your photos. A caption can override them.\n\nShown: anything I'm at least {percent} % sure about"
+    "Settings for all your photos. A caption can override them.\n\nShown: anything I'm at least {percent}% sure about"
     "\nLabels: {labels}\nPeople: {people}\nA sentence that says where things are: {where}\nLanguage: {language}"
 )
 MORE, LESS = noop("Show more"), noop("Show less")
@@ -252,6 +252,11 @@ def _languages(user_id: int) -> list[list[Button]]:
 
 def _button(user_id: int, text: str, what: str, value: object = "") -> Button:
     return Button(gettext(text), _data(user_id, what, value))
+
+
+def opening(user_id: int) -> str:
+    """Return what a button holds that opens somebody's settings."""
+    return _data(user_id, _SHOW)
 
 
 def _data(user_id: int, what: str, value: object = "") -> str:

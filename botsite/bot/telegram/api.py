@@ -14,7 +14,7 @@ from telegram import (
 from telegram import error as telegram
 
 from botsite import rate_limit
-from botsite.bot.telegram import client, sending
+from botsite.bot.telegram import client, clock, sending
 from botsite.bot.telegram.errors import translate
 from botsite.bot.telegram.sending import Keyboard
 from botsite.threads import in_thread
@@ -65,6 +65,7 @@ async def send_text(
             lambda topic: bot.send_message(
                 chat_id,
                 said,
+                entities=clock.entities(said),
                 message_thread_id=topic,
                 reply_parameters=sending.reply_to_message(reply_to),
                 reply_markup=sending.keyboard_of(keyboard),
@@ -96,6 +97,7 @@ async def send_image(
     # Bytes, never a stream: a stream that was read by a failed try sends nothing the next time.
     arguments: dict[str, Any] = {
         "caption": caption,
+        "caption_entities": clock.entities(caption),
         "reply_parameters": sending.reply_to_message(reply_to),
         "reply_markup": sending.keyboard_of(keyboard),
         "filename": name,

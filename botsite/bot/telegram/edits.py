@@ -11,7 +11,7 @@ from telegram import InputMedia, InputMediaDocument, InputMediaPhoto
 from telegram import error as telegram
 
 from botsite import rate_limit
-from botsite.bot.telegram import client, sending
+from botsite.bot.telegram import client, clock, sending
 from botsite.bot.telegram.errors import TelegramError, translate
 from botsite.bot.telegram.sending import Button, Keyboard
 from botsite.threads import in_thread
@@ -85,6 +85,7 @@ async def turn_into_text(
                 text,
                 chat_id,
                 message_id,
+                entities=clock.entities(text),
                 reply_markup=sending.keyboard_of(keyboard),
                 read_timeout=sending.LONGEST_SEND_SECONDS,
             )

@@ -11,7 +11,7 @@ from django.conf import settings
 from telegram import InlineQueryResultArticle, InputMediaPhoto, InputTextMessageContent
 
 from botsite import rate_limit
-from botsite.bot.telegram import client, edits, sending
+from botsite.bot.telegram import client, clock, edits, sending
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Button
 from botsite.threads import in_thread
@@ -35,7 +35,7 @@ async def answer(query_id: str, chat_id: int, text: str, button: Button | None =
     result = InlineQueryResultArticle(
         "answer",
         text[:50],
-        InputTextMessageContent(text),
+        InputTextMessageContent(text, entities=clock.entities(text)),
         reply_markup=sending.keyboard_of([[button]] if button else []),
     )
     # Whether the chat has a turn left decides whether it is answered at all (botsite/bot/incoming/guests.py).
@@ -87,7 +87,10 @@ async def turn_into_text(inline_message_id: str, chat_id: int, text: str, before
     with sending.unchanged_is_fine():
         async with sending.turn(chat_id, "editMessageText of a guest's", before, rate_limit.guest):
             await bot.edit_message_text(
-                text, inline_message_id=inline_message_id, read_timeout=sending.LONGEST_SEND_SECONDS
+                text,
+                inline_message_id=inline_message_id,
+                entities=clock.entities(text),
+                read_timeout=sending.LONGEST_SEND_SECONDS,
             )
 
 

@@ -33,12 +33,12 @@ def caption(detections: Sequence[Detection], *, where: bool = False) -> str:
 
 
 def counts(detections: Sequence[Detection]) -> str:
-    """Return "3 or 4 people, 1 bus, and perhaps 1 dog": the most frequent first, at most CAPTION_LENGTH characters."""
+    """Return "3 or 4 people, 1 bus, maybe 1 dog": the most frequent first, at most CAPTION_LENGTH characters."""
     least, most = Counter(box.label for box in detections if not box.unsure), Counter(box.label for box in detections)
     comma = gettext(", ")
     text = comma.join(_between(number, most[label], label) for label, number in _ordered(least))
     if doubtful := _ordered({label: number for label, number in most.items() if label not in least}):
-        form = gettext("{sure}, and perhaps {unsure}") if text else gettext("Perhaps {unsure}")
+        form = gettext("{sure}, maybe {unsure}") if text else gettext("Maybe {unsure}")
         text = form.format(sure=text, unsure=_doubtful(doubtful))
     if len(text) <= CAPTION_LENGTH:
         return text
@@ -54,7 +54,7 @@ def numbered(number: int, label: str) -> str:
 def sentence(detections: Sequence[Detection], *, one_picture: bool = True) -> str:
     """Return "2 people on the left, 1 bus behind them.": what a person who looks at the boxes would say first.
 
-    It names each class: those that the model is not sure of with a "perhaps". Between boxes of several pictures it sees
+    It names each class: those that the model is not sure of with a "maybe". Between boxes of several pictures it sees
     no relation.
     """
     sure = {box.label for box in detections if not box.unsure}
@@ -69,7 +69,7 @@ def sentence(detections: Sequence[Detection], *, one_picture: bool = True) -> st
 
 
 def _ordered(numbers: Mapping[str, int]) -> list[tuple[str, int]]:
-    return sorted(numbers.items(), key=lambda entry: (-entry[1], entry[0]))
+    return sorted(numbers.items(), key=lambda entry: (-entry[1], language.order(language.called(entry[0]))))
 
 
 def _between(least: int, most: int, label: str) -> str:
@@ -94,9 +94,9 @@ def _doubtful(numbers: Sequence[tuple[str, int]]) -> str:
 
 
 def _group(group: Group) -> str:
-    """Return "2 dogs", or "perhaps 2 dogs"."""
+    """Return "2 dogs", or "maybe 2 dogs"."""
     text = numbered(len(group), group[0].label)
-    return gettext("perhaps {things}").format(things=text) if group[0].unsure else text
+    return gettext("maybe {things}").format(things=text) if group[0].unsure else text
 
 
 def _listed(things: Sequence[str]) -> str:

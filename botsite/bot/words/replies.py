@@ -25,7 +25,7 @@ COMMANDS = {
     "settings": noop("How I answer your photos"),
     "feedback": noop("Tell me what's wrong with an answer"),
     "privacy": noop("What I keep, and for how long"),
-    "delete_my_data": noop("Delete everything I keep of you"),
+    "delete_my_data": noop("Delete everything I keep about you"),
 }
 # Of these, those that no other bot in a group is likely to have with another meaning; the rest need the bot's name.
 IN_GROUPS = ("start", "help", "privacy", "delete_my_data")
@@ -44,16 +44,18 @@ START = noop(
     "/help tells you more, /privacy what I keep."
 )
 HELP = noop(
-    "Send me a photo, an album, a GIF or a round video, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB).\n"
-    "You get it back with a box around each object I recognise, and the counts.\n\n"
-    "In its caption you can ask for: only person, car; conf 0.4; labels off; blur (people); crops; json.\n"
-    "Reply “what is this?” to a photo that is in our chat already, and I look at that one.\n\n"
+    "Send me a photo, an album, a GIF or a round video, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB), "
+    "and I box and count what I recognise.\n"
+    "In its caption you can ask for: only dogs, cats; conf 40%; labels off; blur (people); crops; json.\n"
+    "Reply “what is this?” to a photo that is in our chat already, and I look at that one.\n"
+    "If it takes a minute or two, I'm starting a machine: I sleep while nobody sends photos.\n"
+    "/history shows your photos again, /privacy says what I keep."
+)
+GROUPS = noop(
     "In a group I only look at what is meant for me: mention me in a photo's caption, reply to a message of mine with "
-    "a photo, or reply to somebody's photo and mention me or send /what. With privacy mode, which bots usually have, "
-    "Telegram doesn't even show me anything else. In a chat without me, reply to a photo and mention me: if I can be "
-    "called as a guest, I answer there once.\n\n"
-    "If it takes a while, I may be starting a machine for you: I sleep while nobody sends photos.\n\n"
-    "/what alone says what I can recognise, /settings changes how I answer, /history shows your photos again."
+    "a photo, or reply to somebody's photo and mention me or send /what.\n\n"
+    "With privacy mode, which bots usually have, Telegram doesn't even show me anything else. In a chat without me, "
+    "reply to a photo and mention me: if I can be called as a guest, I answer there once."
 )
 FEEDBACK = noop(
     "Under each answer there are 👍 and 👎. Press 👎, then the number of the box that is wrong, or “You missed "
@@ -93,8 +95,6 @@ def command(name: str) -> str:
     match name:
         case "start":
             return gettext(START)
-        case "help":
-            return gettext(HELP)
         case "feedback":
             return gettext(FEEDBACK)
         case "privacy":
@@ -107,15 +107,15 @@ def command(name: str) -> str:
 def privacy(days: int) -> str:
     """Return what is kept of a photo, and for how many days."""
     kept = ngettext(
-        "For {days} day I keep your photo, its boxed copy, what was found in it, what you said about my answer, and "
-        "the numbers by which Telegram knows you, the chat and the message. Then I delete it.",
-        "For {days} days I keep your photo, its boxed copy, what was found in it, what you said about my answer, and "
-        "the numbers by which Telegram knows you, the chat and the message. Then I delete it.",
+        "For {days} day I keep your photo, its boxed copy, what was found in it, what you said about my answer, your "
+        "Telegram ID, and those of the chat and the message. Then I delete it.",
+        "For {days} days I keep your photo, its boxed copy, what was found in it, what you said about my answer, your "
+        "Telegram ID, and those of the chat and the message. Then I delete it.",
         days,
     )
     logs = ngettext(
-        "My logs hold numbers only, no photo and no word of yours, and are deleted after {days} day.",
-        "My logs hold numbers only, no photo and no word of yours, and are deleted after {days} days.",
+        "My logs contain only ids, never your photos or messages, and are deleted after {days} day.",
+        "My logs contain only ids, never your photos or messages, and are deleted after {days} days.",
         days,
     )
     rest = gettext(
@@ -123,12 +123,8 @@ def privacy(days: int) -> str:
         "Only the operator of this bot can see all this, and it is used only to answer you.\n\n"
         "/delete_my_data deletes everything but logs and backups at once."
     )
-    paused = gettext(
-        "While my operator has paused me, jobs of deleted photos stay in my queue; they hold numbers only."
-    )
-    counts = gettext("How many photos somebody sends is counted for two days, and deleting data doesn't reset that.")
-    text = f"{kept} {logs} {rest} {paused} {counts}"
-    return text.format(days=days)
+    counts = gettext("I count how many photos you send for two days. Deleting your data doesn't reset that.")
+    return f"{kept} {logs} {rest} {counts}".format(days=days)
 
 
 def no_photo(kind: str, *, in_group: bool = False) -> str:
@@ -174,8 +170,9 @@ def nothing_in_clip() -> str:
 def nothing_to_find(number: int) -> str:
     """Return what is said below that: how many kinds of things are known, and what may help."""
     form = ngettext(
-        "I know {number} kind of thing: /what. If it's there, try again closer up, or in better light.",
-        "I know {number} kinds of things: /what. If one of them is there, try again closer up, or in better light.",
+        "I can recognise {number} kind of thing: /what. If it's there, try again closer up, or in better light.",
+        "I can recognise {number} kinds of thing: /what. If one of them is there, try again closer up, or in better "
+        "light.",
         number,
     )
     return form.format(number=number)
@@ -264,7 +261,7 @@ def in_line(place: int | None, seconds: float | None, *, starting: bool) -> str:
     `place` is None for one far back, `seconds` if nobody knows.
     """
     if place is None:
-        text = gettext("Many photos came before yours.")
+        text = gettext("There are many photos ahead of yours.")
     elif place in _PLACES:
         text = gettext(_PLACES[place])
     else:

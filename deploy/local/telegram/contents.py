@@ -6,7 +6,7 @@ import mimetypes
 
 from . import photos
 from .calls import Call, JsonObject, Upload, bad_request
-from .plain_text import parse_caption, parse_text, refuse_formatting
+from .plain_text import parse_caption, parse_text, read_times
 from .state import Telegram
 
 BOT_KINDS = ("photo", "document")
@@ -14,14 +14,12 @@ BOT_KINDS = ("photo", "document")
 
 def read_text(call: Call) -> JsonObject:
     """Return the content of a text message."""
-    refuse_formatting(call)
-    return parse_text(call.text("text")).to_json("text")
+    return parse_text(call.text("text"), read_times(call, "entities")).to_json("text")
 
 
 def read_caption(call: Call) -> JsonObject:
     """Return the caption of a call, empty if it has none."""
-    refuse_formatting(call)
-    return parse_caption(call.text("caption")).to_json("caption")
+    return parse_caption(call.text("caption"), read_times(call, "caption_entities")).to_json("caption")
 
 
 async def read_media(telegram: Telegram, call: Call, kind: str) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,8 @@ class Message:
     # What a picture of an album answers, if the album replies to the first photo of another.
     in_reply_to: int | None
     thread_id: int | None = None
+    # The times that are shown in the reader's zone: the words they stand in place of, and Unix seconds.
+    times: tuple[tuple[str, int], ...] = ()
 
     def answers(self, message_id: int) -> bool:
         """Return whether it is the bot's answer to that message."""
@@ -120,7 +123,16 @@ def read_message(fields: dict[str, Any]) -> Message:
         media_group_id=fields.get("media_group_id"),
         in_reply_to=fields.get("in_reply_to"),
         thread_id=fields.get("message_thread_id"),
+        times=tuple(_times(fields)),
     )
+
+
+def _times(fields: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    units = str(fields.get("text") or fields.get("caption") or "").encode("utf-16-le", "surrogatepass")
+    for entity in fields.get("entities") or fields.get("caption_entities") or ():
+        if entity["type"] == "date_time":
+            start = 2 * entity["offset"]
+            yield units[start : start + 2 * entity["length"]].decode("utf-16-le"), entity["unix_time"]
 
 
 def read_delivery(fields: dict[str, Any]) -> Delivery:
