@@ -17,7 +17,7 @@ from detection.record.sentences import Code
 KIND, PHOTO = "kind", "photo"
 _PACKED = struct.Struct(">BB4H")
 # What is stored only if it is so.
-_FLAGS = ("as_file", "captioned", "clip", "shrunk")
+_FLAGS = ("as_file", "captioned", "clip", "shrunk", "spoiler")
 _FRACTIONS = ("confidence", "cx", "cy", "width", "height")
 
 

@@ -143,6 +143,9 @@ class Prediction:
     cpus: int | None = None
     # The bot's message that tells how the wait goes, until it becomes the answer or is deleted.
     status_message_id: int | None = None
+    # The bot's message that is the answer, if it can be drawn again; and when its caption was edited last.
+    answer_message_id: int | None = None
+    edited_at: datetime | None = None
     # Why it failed, which its sender is told.
     reason: Reason | None = None
     detections: tuple[Detection, ...] = field(default=())
@@ -174,6 +177,8 @@ class Prediction:
     frames: int | None = None
     # Whether the photo has a higher resolution than its picture.
     shrunk: bool = False
+    # Whether its sender hid it until somebody taps it.
+    spoiler: bool = False
     # From which confidence on the model was asked, in percent, if that isn't the usual.
     floor_percent: int | None = None
     acts: tuple[Act, ...] = field(default=())

@@ -175,6 +175,7 @@ async def _send_pictures(shown: Sequence[Prediction], pictures: Mapping[str, Par
         [pictures[each.prediction_id].image for each in shown],
         caption=found.of_album(shown),
         form=pictures[first.prediction_id].form,
+        spoilers=[each.spoiler for each in shown],
         reply_to=first.message_id,
         thread_id=first.thread_id,
         before=before,

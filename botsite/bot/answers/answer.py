@@ -59,40 +59,40 @@ class Answer:
     full: bool = False
 
 
-async def send(prediction: Prediction, before: float) -> None:
+async def send(prediction: Prediction, before: float) -> int | None:
     """Send the answer, or turn the message about the wait into it, not later than `before` (monotonic seconds).
 
-    Raise TelegramError, or botocore's errors if the picture can't be read.
+    Return the message that is the answer, if it is one that can be drawn again. Raise TelegramError, or botocore's
+    errors if the picture can't be read.
     """
     if prediction.guest_query_id:
         await _as_guest(prediction, before)
-        return
+        return None
     async with FILES if prediction.as_file else nullcontext():
         answer = await _compose(prediction)
         try:
-            if not await _in_place(prediction, answer, before):
-                await _as_reply(prediction, answer, before)
+            if await _in_place(prediction, answer, before):
+                return prediction.status_message_id
+            return await _as_reply(prediction, answer, before)
         except TelegramError as error:
             if answer.image is None or not about_content(error):
                 raise
             # Telegram rejects this picture and always will.
             log.warning("result_image_refused", error=str(error))
-            await _simpler(prediction, answer, before)
+            return await _simpler(prediction, answer, before)
 
 
-async def _simpler(prediction: Prediction, answer: Answer, before: float) -> None:
+async def _simpler(prediction: Prediction, answer: Answer, before: float) -> int | None:
     """Send the smaller picture in place of one at full resolution, else the counts: they are an answer, too."""
     smaller = await _picture(prediction, prediction.result_key) if answer.full else None
     if smaller:
         try:
-            await _as_reply(prediction, replace(answer, image=smaller), before)
+            return await _as_reply(prediction, replace(answer, image=smaller), before)
         except TelegramError as error:
             if not about_content(error):
                 raise
             log.warning("result_image_refused", error=str(error))
-        else:
-            return
-    await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
+    return await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
 
 
 async def put_back(prediction: Prediction) -> None:
@@ -136,7 +136,7 @@ async def photo(prediction: Prediction) -> bytes | None:
 async def _compose(prediction: Prediction) -> Answer:
     if prediction.status is Status.FAILED:
         return Answer(replies.failure_of(prediction))
-    caption = await _caption(prediction)
+    caption = await caption_of(prediction)
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
     keyboard = looks.keyboard(prediction, looks.first(prediction))
@@ -170,7 +170,7 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
     if prediction.status is Status.FAILED:
         await guest_messages.turn_into_text(*where, replies.failure_of(prediction), before)
         return
-    caption = await _caption(prediction)
+    caption = await caption_of(prediction)
     try:
         picture = await _at_telegram(prediction, before)
     except TelegramError as error:
@@ -181,7 +181,10 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
         log.exception("picture_not_stored")
         return
     try:
-        if not (picture and await guest_messages.turn_into_photo(*where, picture, caption, before)):
+        if not (
+            picture
+            and await guest_messages.turn_into_photo(*where, picture, caption, before, spoiler=prediction.spoiler)
+        ):
             await guest_messages.turn_into_text(*where, caption, before)
     finally:
         if picture and picture.message_id and await guest_messages.forget(picture.message_id):
@@ -216,7 +219,7 @@ async def _crops(prediction: Prediction) -> list[bytes]:
         return []
 
 
-async def _caption(prediction: Prediction) -> str:
+async def caption_of(prediction: Prediction) -> str:
     """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
     text = _found(prediction) if prediction.detections else await _nothing(prediction)
     more = replies.not_understood(prediction.options)
@@ -253,7 +256,13 @@ async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bo
     try:
         if answer.image:
             await edits.turn_into_photo(
-                chat_id, message_id, answer.image, answer.text, keyboard=answer.keyboard, before=before
+                chat_id,
+                message_id,
+                answer.image,
+                answer.text,
+                keyboard=answer.keyboard,
+                spoiler=prediction.spoiler,
+                before=before,
             )
         else:
             await edits.turn_into_text(chat_id, message_id, answer.text, keyboard=answer.keyboard, before=before)
@@ -267,19 +276,26 @@ async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bo
     return True
 
 
-async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> None:
+async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> int | None:
     chat_id, message_id, thread_id = prediction.chat_id, prediction.message_id, prediction.thread_id
     if answer.image and answer.album:
         pictures = [answer.image, *answer.album]
         await api.send_album(
-            chat_id, pictures, caption=answer.text, reply_to=message_id, thread_id=thread_id, before=before
+            chat_id,
+            pictures,
+            caption=answer.text,
+            reply_to=message_id,
+            thread_id=thread_id,
+            spoilers=[prediction.spoiler] * len(pictures),
+            before=before,
         )
-    elif answer.image is None:
-        await api.send_text(
+        return None
+    if answer.image is None:
+        sent = await api.send_text(
             chat_id, answer.text, message_id, thread_id=thread_id, keyboard=answer.keyboard, before=before
         )
     else:
-        await api.send_image(
+        sent = await api.send_image(
             chat_id,
             answer.image,
             answer.text,
@@ -289,8 +305,10 @@ async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> No
             thread_id=thread_id,
             keyboard=answer.keyboard,
             thumbnail=thumbnails.read(answer.image),
+            spoiler=prediction.spoiler,
             before=before,
         )
+    return sent.message_id
 
 
 def about_content(error: TelegramError) -> bool:

@@ -32,7 +32,7 @@ ORIGINAL_TEXT, MORE_TEXT, BACK_TEXT = noop("Original size"), noop("More ..."), n
 RIGHT_TEXT, WRONG_TEXT = "👍", "👎"
 
 
-# What drawing takes: a photo, the boxes in it that are shown, and how.
+# What drawing takes (botsite/bot/answers/drawing.py).
 Drawn = tuple[Prediction, list[Detection], Options]
 
 

@@ -13,9 +13,9 @@ from django.conf import settings
 from botsite import in_flight, language, pause
 from botsite.bot.answers import albums, deliver, waiting
 from botsite.bot.buttons import looks, presses
-from botsite.bot.incoming import addressed, files, guests, welcome
+from botsite.bot.incoming import addressed, corrections, files, guests, welcome
 from botsite.bot.incoming.files import Spool
-from botsite.bot.incoming.updates import Command, Guest, Incoming, Other, Photo, Press
+from botsite.bot.incoming.updates import Command, Correction, Guest, Incoming, Other, Photo, Press
 from botsite.bot.people import commands, preferences
 from botsite.bot.people.preferences import Preferences
 from botsite.bot.telegram import api, client
@@ -53,7 +53,7 @@ async def give_up(incoming: Incoming) -> None:
     with language.speaking(chosen.language, incoming.language):
         if isinstance(incoming, Guest):
             await guests.say(incoming, replies.gave_up())
-        elif not isinstance(incoming, Press):
+        elif not isinstance(incoming, Press | Correction):
             await _say(incoming, replies.gave_up())
 
 
@@ -67,6 +67,10 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
         return
     if isinstance(incoming, Guest):
         await guests.called(incoming, chosen)
+        return
+    if isinstance(incoming, Correction):
+        bot_id = await in_thread(client.bot_id)()
+        await corrections.correct(incoming, prediction_id(bot_id, incoming.photo), chosen)
         return
     photo = addressed.photo_of(incoming)
     match incoming:
@@ -151,6 +155,7 @@ async def _prediction(photo: Photo, chosen: Preferences, bot_id: int, identity: 
         received_at=times.now(),
         as_file=photo.as_file,
         clip=photo.clip,
+        spoiler=photo.spoiler,
         album_id=album.album_id if album else None,
         captioned=own,
         options=options,

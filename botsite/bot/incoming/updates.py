@@ -57,7 +57,8 @@ class Photo(_Said):
 
     `as_file`: it was sent as a file, not as a photo; `declared` is the type that its sender states for that, such as
     "image/heic". `clip`: it is an animation or a round video. `caption` is what the sender says about it; `album` is
-    the same for all photos of an album. `author_id` is the user who sent it, if somebody else asks about it.
+    the same for all photos of an album. `author_id` is the user who sent it, if somebody else asks about it. `spoiler`:
+    it is hidden until somebody taps it.
     """
 
     file_id: str
@@ -69,6 +70,17 @@ class Photo(_Said):
     caption: str = ""
     album: str = ""
     author_id: int | None = None
+    spoiler: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction(_Said):
+    """What somebody makes of the caption of a photo, or of a question about one, that they sent before.
+
+    `sent_at` is when they edited it.
+    """
+
+    photo: Photo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +149,7 @@ class Malformed(ValueError):
     """The body is JSON, but not an update of the Bot API."""
 
 
-Incoming = Photo | Command | Other | Guest | Press
+Incoming = Photo | Correction | Command | Other | Guest | Press
 
 # In Telegram's order of precedence: an animation also carries a document and a venue a location, so they come first.
 _OTHER_KINDS = (
@@ -168,6 +180,8 @@ def read(body: Any) -> Incoming | None:
             return _press(update.callback_query)
         if update and isinstance(update.guest_message, Message):
             return _guest(update.guest_message)
+        if update and isinstance(update.edited_message, Message):
+            return _correction(update.edited_message)
         message = update.message if update else None
         return _read_message(message) if isinstance(message, Message) else None
     except Malformed:
@@ -198,6 +212,13 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
         return Other(**where, kind="album entry without a photo")
     # Somebody joined, a title changed: nothing is asked of the bot.
     return None
+
+
+def _correction(message: Message) -> Correction | None:
+    where = _where(message)
+    photo = _image(message, message.caption, where, message.media_group_id) or _replied_to(message, where)
+    edited = message.edit_date
+    return Correction(**where | {"sent_at": edited}, photo=photo) if photo and isinstance(edited, datetime) else None
 
 
 def _guest(message: Message) -> Guest:
@@ -294,7 +315,7 @@ def _image(shown: Message | ExternalReplyInfo, caption: Any, where: dict[str, An
     """Return the photo or the file in a message, None if it has neither; `where` is of the message that asks for it."""
     if shown.photo:
         largest = max(shown.photo, key=lambda size: _number(size.width) * _number(size.height))
-        return _file(largest, where, caption, album)
+        return replace(_file(largest, where, caption, album), spoiler=bool(shown.has_media_spoiler))
     if not shown.document or any(getattr(shown, kind, None) for kind in _OTHER_KINDS):
         return None
     declared = shown.document.mime_type

@@ -183,6 +183,7 @@ async def _send(prediction: Prediction, picture: bytes | str, caption: str, keyb
         # A guest's message stands in another chat.
         reply_to=None if prediction.guest_query_id else prediction.message_id,
         keyboard=keyboard,
+        spoiler=prediction.spoiler,
     )
 
 

@@ -85,11 +85,13 @@ async def send_image(
     thread_id: int | None = None,
     keyboard: Keyboard = (),
     thumbnail: bytes | None = None,
+    spoiler: bool = False,
     before: float = math.inf,
 ) -> Message:
     """Send a JPEG with its caption (at most 1024 characters) as a photo, or any file of that name as a document.
 
-    A text instead of bytes is the id of a file that Telegram has. A document may have a small JPEG as its thumbnail.
+    A text instead of bytes is the id of a file that Telegram has. A document may have a small JPEG as its thumbnail, a
+    photo may be a spoiler: hidden until somebody taps it.
     Not later than `before` (monotonic seconds), which is when the sender's lease may run out.
     """
     bot = await client.bot()
@@ -104,7 +106,10 @@ async def send_image(
     async with sending.turn(chat_id, form, before):
         if form == "photo":
             return await sending.in_topic(
-                thread_id, lambda topic: bot.send_photo(chat_id, image, message_thread_id=topic, **arguments)
+                thread_id,
+                lambda topic: bot.send_photo(
+                    chat_id, image, message_thread_id=topic, has_spoiler=spoiler or None, **arguments
+                ),
             )
         return await sending.in_topic(
             thread_id,
@@ -121,11 +126,16 @@ async def send_album(
     form: Literal["photo", "document"] = "photo",
     reply_to: int,
     thread_id: int | None = None,
+    spoilers: Sequence[bool] = (),
     before: float = math.inf,
-) -> None:
-    """Send 1 to ALBUM_AT_MOST JPEGs as a reply: several as an album, which Telegram doesn't make of one."""
+) -> Sequence[Message]:
+    """Send 1 to ALBUM_AT_MOST JPEGs as a reply: several as an album, which Telegram doesn't make of one.
+
+    `spoilers` says which are hidden until somebody taps them; those that it doesn't reach aren't.
+    """
+    hidden = [*spoilers, *[False] * len(pictures)]
     if len(pictures) == 1:
-        await send_image(
+        sent = await send_image(
             chat_id,
             pictures[0],
             caption,
@@ -133,14 +143,19 @@ async def send_album(
             name="crop.jpg",
             reply_to=reply_to,
             thread_id=thread_id,
+            spoiler=hidden[0],
             before=before,
         )
-        return
+        return [sent]
     bot = await client.bot()
-    of_form = InputMediaPhoto if form == "photo" else InputMediaDocument
-    media = [of_form(picture, filename=f"{number}.jpg") for number, picture in enumerate(pictures, 1)]
+    media = [
+        InputMediaPhoto(picture, filename=f"{number}.jpg", has_spoiler=hide or None)
+        if form == "photo"
+        else InputMediaDocument(picture, filename=f"{number}.jpg")
+        for number, (picture, hide) in enumerate(zip(pictures, hidden, strict=False), 1)
+    ]
     async with sending.turn(chat_id, "sendMediaGroup", before, messages=len(media)):
-        await sending.in_topic(
+        return await sending.in_topic(
             thread_id,
             lambda topic: bot.send_media_group(
                 chat_id,

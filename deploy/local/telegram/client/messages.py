@@ -50,6 +50,8 @@ class Message:
     # What a picture of an album answers, if the album replies to the first photo of another.
     in_reply_to: int | None
     thread_id: int | None = None
+    # Whether its photo is hidden until somebody taps it.
+    spoiler: bool = False
 
     def answers(self, message_id: int) -> bool:
         """Return whether it is the bot's answer to that message."""
@@ -120,6 +122,7 @@ def read_message(fields: dict[str, Any]) -> Message:
         media_group_id=fields.get("media_group_id"),
         in_reply_to=fields.get("in_reply_to"),
         thread_id=fields.get("message_thread_id"),
+        spoiler=fields.get("has_media_spoiler", False),
     )
 
 

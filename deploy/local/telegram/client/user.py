@@ -42,6 +42,7 @@ class TelegramUser:
         album: str | None = None,
         *,
         high_definition: bool = False,
+        spoiler: bool = False,
     ) -> int:
         """Send a picture in any format as a photo, which the bot gets as JPEG; return its message_id.
 
@@ -49,7 +50,8 @@ class TelegramUser:
         """
         file = ("photo", ("photo.jpg", photo, "image/jpeg"))
         fields = {"caption": caption, "reply_to": reply_to, "album": album}
-        return self._write(fields | ({"high_definition": "true"} if high_definition else {}), [file])[0]
+        flags = {"high_definition": high_definition, "spoiler": spoiler}
+        return self._write(fields | {name: "true" for name, on in flags.items() if on}, [file])[0]
 
     def send_album(
         self, photos: Sequence[bytes], caption: str | None = None, *, kind: str = "photo", gap_seconds: float = 0.0
