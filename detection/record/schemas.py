@@ -59,6 +59,15 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class Question(StrEnum):
+    """What a caption asks of the classes that it names; without it, it asks for a picture of them."""
+
+    NONE = ""
+    COUNT = "count"
+    ANY = "any"
+    WHERE = "where"
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """A word of a caption that is no option, and the option or class that is nearest to it; empty if none is."""
@@ -81,6 +90,7 @@ class Options:
     form: Form = Form.PICTURE
     unknown: tuple[Unknown, ...] = ()
     where: bool = False
+    question: Question = Question.NONE
 
 
 # The class whose objects can be made unrecognisable.

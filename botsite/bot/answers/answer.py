@@ -22,7 +22,7 @@ from botsite.bot.words import found, replies
 from botsite.threads import in_thread
 from detection.picture import image_headers, thumbnails
 from detection.record import exports, images, known_classes, predictions, times
-from detection.record.schemas import Form, Prediction, Status
+from detection.record.schemas import Form, Prediction, Question, Status
 
 log = structlog.get_logger()
 
@@ -228,8 +228,12 @@ async def caption_of(prediction: Prediction) -> str:
 
 
 def _found(prediction: Prediction) -> str:
+    question = prediction.options.question
     if prediction.clip and len(prediction.frame_keys) > 1:
-        return found.of_clip(prediction.detections, where=prediction.options.where)
+        where = prediction.options.where or question is Question.WHERE
+        return found.of_clip(prediction.detections, where=where)
+    if question:
+        return found.answer_to(question, prediction.detections)
     return found.caption(prediction.detections, where=prediction.options.where)
 
 

@@ -13,7 +13,7 @@ from django.conf import settings
 from botsite import in_flight, language, pause
 from botsite.bot.answers import albums, deliver, waiting
 from botsite.bot.buttons import looks, presses
-from botsite.bot.incoming import addressed, corrections, files, guests, welcome
+from botsite.bot.incoming import addressed, corrections, files, guests, questions, welcome
 from botsite.bot.incoming.files import Spool
 from botsite.bot.incoming.updates import Command, Correction, Guest, Incoming, Other, Photo, Press
 from botsite.bot.people import commands, preferences
@@ -78,6 +78,8 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
             await _photo(photo, chosen)
         case Command() | Other() if not await welcome.may_reply(incoming):
             return
+        case Other() if text := await questions.answer(incoming):
+            await _say(incoming, text)
         case Command() | Other() if photo:
             await _say(incoming, replies.own_photo())
         case Command():

@@ -19,6 +19,8 @@ _ALBUM = re.compile(r"[!-~]{1,64}", re.ASCII)
 _USERNAME = re.compile(r"\w{1,32}", re.ASCII)
 _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
 _CAPTION_TO = re.compile(r"/\w{1,32}@(\w{1,32})", re.ASCII)
+# What a button of an answer holds.
+_OF_ANSWER = re.compile(r"[a-z]+:([0-9a-f]{32}):")
 _QUERY_ID = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
@@ -100,12 +102,15 @@ class Command(_Said):
 class Other(_Said):
     """A message that holds no photo; `kind` says what it is, such as "sticker".
 
-    `about` is the image in the message that a text replies to; `asks`: the text is a question.
+    `about` is the image in the message that a text replies to; `asks`: the text is a question. `text` is the text;
+    `answered` is the id of the prediction whose answer, with buttons, it replies to.
     """
 
     kind: str
     about: Photo | None = None
     asks: bool = False
+    text: str = ""
+    answered: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +212,8 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
         if name.startswith("/"):
             argument = "".join(rest).strip()
             return Command(**where, name=name[1:].lower(), to=to.lower(), argument=argument, about=about)
-        return Other(**where, kind="text", about=about, asks="?" in message.text or "؟" in message.text)
+        text, asks = message.text[:_CAPTION_LENGTH], "?" in message.text or "؟" in message.text
+        return Other(**where, kind="text", about=about, asks=asks, text=text, answered=_prediction_of(message))
     if message.media_group_id:
         return Other(**where, kind="album entry without a photo")
     # Somebody joined, a title changed: nothing is asked of the bot.
@@ -289,6 +295,14 @@ def _where(message: Message) -> dict[str, Any]:
         "sender_name": _name(message.sender_chat or message.from_user),
         "sender_chat": _number(message.sender_chat.id) if message.sender_chat else None,
     }
+
+
+def _prediction_of(message: Message) -> str:
+    """Return the id that the buttons of the message that this one replies to hold."""
+    answer = _answered(message)
+    rows = answer.reply_markup.inline_keyboard if answer and answer.reply_markup else ()
+    held = (_OF_ANSWER.match(str(button.callback_data)) for row in rows for button in row)
+    return next((match[1] for match in held if match), "")
 
 
 def _topic(message: Message) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from botsite import language
 from botsite.bot.words import replies
 from botsite.language import gettext, ngettext
-from detection.record.schemas import Detection, Prediction
+from detection.record.schemas import Detection, Prediction, Question
 from detection.record.sentences import noop
 
 CAPTION_LENGTH = 1024
@@ -29,6 +29,17 @@ def caption(detections: Sequence[Detection], *, where: bool = False) -> str:
     """Return the counts and, if asked for and where it fits in a caption, the sentence."""
     numbers = counts(detections)
     text = f"{numbers}\n\n{sentence(detections)}" if where else numbers
+    return text if len(text) <= CAPTION_LENGTH else numbers
+
+
+def answer_to(question: Question, detections: Sequence[Detection]) -> str:
+    """Return "3 people", "Yes: 1 dog" or "1 cup on the left.": what the boxes of the classes that it names answer."""
+    numbers = counts(detections)
+    text = numbers
+    if question is Question.WHERE:
+        text = sentence(detections)
+    elif question is Question.ANY and not all(box.unsure for box in detections):
+        text = gettext("Yes: {counts}").format(counts=numbers)
     return text if len(text) <= CAPTION_LENGTH else numbers
 
 

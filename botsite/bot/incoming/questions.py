@@ -1,0 +1,27 @@
+"""Answer a question in a reply to an answer, from the boxes that are stored: no job, no picture."""
+
+from dataclasses import replace
+
+from botsite.bot.incoming.updates import Other
+from botsite.bot.words import captions, found, replies
+from botsite.language import current
+from botsite.threads import in_thread
+from detection.record import choosing, items, known_classes, predictions
+from detection.record.schemas import Status
+
+
+async def answer(asked: Other) -> str:
+    """Return what the boxes of the answer that a text replies to say; nothing if it asks nothing that they know."""
+    wanted = captions.read(asked.text) if asked.answered else None
+    if wanted is None or not wanted.question:
+        return ""
+    options = choosing.resolve(wanted, await in_thread(known_classes.read)(), current())
+    try:
+        known = await in_thread(predictions.find)(asked.answered)
+    except items.Incomplete:
+        return ""
+    if not options.question or known is None or known.chat_id != asked.chat_id or known.status is not Status.SUCCEEDED:
+        return ""
+    boxes = choosing.choose(known.candidates or known.detections, replace(options, least=known.options.least))
+    text = found.answer_to(options.question, boxes) if boxes else replies.none_of(options.only)
+    return "\n\n".join(filter(None, (text, replies.not_understood(options))))
