@@ -17,7 +17,7 @@ from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks
 from botsite.bot.telegram import api, edits, guest_messages
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.telegram.sending import Keyboard
+from botsite.bot.telegram.sending import Keyboard, Picture
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
 from detection.picture import image_headers, thumbnails
@@ -38,10 +38,11 @@ _NOTIFY_AFTER = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A picture of an album, and the form in which it would be answered alone. Telegram doesn't mix forms."""
+    """A photo's part of an album, and the form in which it would be answered alone. Telegram doesn't mix forms."""
 
     image: bytes
     form: Literal["photo", "document"]
+    ending: str = "jpg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +116,13 @@ async def put_back(prediction: Prediction) -> None:
 
 def goes_together(prediction: Prediction) -> bool:
     """Return whether the answer can be one picture among others, as far as its item tells; cancelled ones need none."""
-    return prediction.cancelled or (prediction.options.form is Form.PICTURE and not prediction.clip)
+    return prediction.cancelled or not prediction.clip
 
 
 async def part(prediction: Prediction) -> Part | None:
-    """Return the boxed photo for an album, even where nothing was found; None if it is gone."""
+    """Return the boxed photo for an album, even where nothing was found, or its data; None if it is gone."""
+    if prediction.options.form is Form.JSON:
+        return Part(exports.as_json(prediction, prediction.detections), "document", "json")
     full = await _picture(prediction, prediction.full_key) if prediction.as_file and prediction.detections else None
     image = full or await _picture(prediction, prediction.result_key)
     if image is None:
@@ -152,7 +155,7 @@ async def _compose(prediction: Prediction) -> Answer:
         return Answer(caption, keyboard=keyboard)
     # As an album, it would pass for the answer to the other photos of the sender's album; the button remains.
     in_album = prediction.album_id is not None
-    if crops and not in_album and not _too_long(image) and (album := await _crops(prediction)):
+    if crops and not in_album and not _too_long(image) and (album := await crops_of(prediction)):
         return Answer(caption, image, album=album)
     if prediction.as_file:
         return Answer(caption, image, "document", keyboard=keyboard, full=bool(full))
@@ -209,11 +212,11 @@ async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.
     return picture
 
 
-async def _crops(prediction: Prediction) -> list[bytes]:
-    """Return the objects cut out, as far as an album has room beside the photo; none if that can't be."""
+async def crops_of(prediction: Prediction, most: int = api.ALBUM_AT_MOST - 1) -> list[bytes]:
+    """Return the objects cut out, as far as an album has room for them; none if that can't be."""
     try:
         drawn = looks.drawn(prediction, looks.first(prediction))
-        return await drawing.undisturbed(partial(drawing.crops, *drawn, api.ALBUM_AT_MOST - 1))
+        return await drawing.undisturbed(partial(drawing.crops, *drawn, most)) if most else []
     except images.ImageGone as error:
         log.warning("crops_left_out", error=repr(error))
         return []
@@ -283,15 +286,9 @@ async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bo
 async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> int | None:
     chat_id, message_id, thread_id = prediction.chat_id, prediction.message_id, prediction.thread_id
     if answer.image and answer.album:
-        pictures = [answer.image, *answer.album]
+        pictures = [Picture(each, prediction.spoiler) for each in (answer.image, *answer.album)]
         await api.send_album(
-            chat_id,
-            pictures,
-            caption=answer.text,
-            reply_to=message_id,
-            thread_id=thread_id,
-            spoilers=[prediction.spoiler] * len(pictures),
-            before=before,
+            chat_id, pictures, caption=answer.text, reply_to=message_id, thread_id=thread_id, before=before
         )
         return None
     if answer.image is None:

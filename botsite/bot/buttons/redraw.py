@@ -7,6 +7,7 @@ from botsite.bot.buttons import looks, presses
 from botsite.bot.buttons.looks import Look
 from botsite.bot.buttons.presses import look_button
 from botsite.bot.telegram import api, edits
+from botsite.bot.telegram.sending import Picture
 from botsite.bot.words import found, replies
 from detection.record import exports
 from detection.record.schemas import Prediction
@@ -55,14 +56,8 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
 async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
     cut = partial(drawing.crops, *looks.drawn(prediction, wanted), api.ALBUM_AT_MOST)
-    pictures = await drawing.in_turn(prediction, cut)
-    await api.send_album(
-        prediction.chat_id,
-        pictures,
-        reply_to=message_id,
-        thread_id=prediction.thread_id,
-        spoilers=[prediction.spoiler] * len(pictures),
-    )
+    pictures = [Picture(crop, prediction.spoiler) for crop in await drawing.in_turn(prediction, cut)]
+    await api.send_album(prediction.chat_id, pictures, reply_to=message_id, thread_id=prediction.thread_id)
     return ""
 
 

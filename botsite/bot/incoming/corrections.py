@@ -4,6 +4,7 @@ An edit makes nothing: without the photo's item, or without a change in what is 
 comes again draws the same again, and one that comes after a newer one is left out.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -16,9 +17,11 @@ from botsite.bot.incoming.updates import Correction
 from botsite.bot.people.preferences import Preferences
 from botsite.bot.telegram import edits
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.words import captions
+from botsite.bot.telegram.sending import Keyboard
+from botsite.bot.words import captions, found
 from botsite.threads import in_thread
-from detection.record import choosing, exports, images, items, known_classes, predictions
+from detection.record import albums, choosing, exports, images, items, known_classes, predictions, queries
+from detection.record.albums import Album
 from detection.record.schemas import Form, Options, Prediction, Status
 
 log = structlog.get_logger()
@@ -44,7 +47,7 @@ async def correct(correction: Correction, prediction_id: str, chosen: Preference
     if not known.delivered:
         await _before_answer(correction, known, asked)
     elif known.status is Status.SUCCEEDED and known.answer_message_id and not known.clip:
-        await _again(correction, await _as_asked(known, asked))
+        await _again(correction, await _shown(known, asked))
 
 
 async def _before_answer(correction: Correction, known: Prediction, asked: Options) -> None:
@@ -52,6 +55,36 @@ async def _before_answer(correction: Correction, known: Prediction, asked: Optio
     queued = await edited(known.prediction_id, asked, correction.sent_at, captioned=known.captioned)
     if not queued.granted and queued.prediction:
         _wait(correction, "its photo is being answered")
+    elif known.album_id:
+        await in_thread(albums.ask_again)(known.album_id, asked)
+
+
+async def _shown(known: Prediction, asked: Options) -> list[tuple[Prediction, str, Keyboard]]:
+    """Return what of an answer has to be drawn again, with its captions and buttons; an album's first has the caption.
+
+    In an album, one caption is for all photos that have none of their own.
+    """
+    album = await in_thread(albums.find)(known.album_id) if known.album_id else None
+    photos = await _answered_with(known, album)
+    now = [each if each.captioned else await _as_asked(each, asked) for each in photos]
+    now = [await _as_asked(known, asked) if each.prediction_id == known.prediction_id else each for each in now]
+    changed = [new for new, old in zip(now, photos, strict=True) if new.options != old.options]
+    if not changed:
+        return []
+    with language.speaking(known.language):
+        if album is None or len(now) < 2:
+            return [(now[0], await answer.caption_of(now[0]), looks.keyboard(now[0], looks.first(now[0])))]
+        numbers = album.numbers()
+        caption = found.of_album(now, [numbers[each.prediction_id] for each in now])
+    return [(now[0], caption, []), *((each, "", []) for each in changed if each is not now[0])]
+
+
+async def _answered_with(known: Prediction, album: Album | None) -> list[Prediction]:
+    """Return the photos of the same answer as they are now, in order; most answers are to one."""
+    together = album.together if album and album.sent_at and not album.apart else frozenset[str]()
+    ids = sorted(together) if known.prediction_id in together else [known.prediction_id]
+    there = await in_thread(queries.known)(ids, consistent=True)
+    return sorted((each for each in there.values() if each.answer_message_id), key=lambda each: each.message_id)
 
 
 async def _as_asked(known: Prediction, asked: Options) -> Prediction:
@@ -61,17 +94,14 @@ async def _as_asked(known: Prediction, asked: Options) -> Prediction:
     return replace(known, options=options, detections=tuple(choosing.choose(known.candidates, options)))
 
 
-async def _again(correction: Correction, shown: Prediction) -> None:
-    """Draw the answer again, and record it."""
-    before = await in_thread(predictions.find)(shown.prediction_id)
-    if before is None or before.options == shown.options:
-        return
-    if not await edits.leaves_room(shown.chat_id):
+async def _again(correction: Correction, shown: Sequence[tuple[Prediction, str, Keyboard]]) -> None:
+    """Draw pictures of the answer again, and record that."""
+    if shown and not await edits.leaves_room(correction.chat_id, len(shown)):
         _wait(correction, "answers come first")
         return
     try:
-        with language.speaking(shown.language):
-            await _draw(shown)
+        for prediction, caption, keyboard in shown:
+            await _draw(replace(prediction, edited_at=correction.sent_at), caption, keyboard)
     except drawing.Busy:
         _wait(correction, "others are drawn first")
     except images.ImageGone as error:
@@ -79,19 +109,17 @@ async def _again(correction: Correction, shown: Prediction) -> None:
     except TelegramError as error:
         if not error.permanent:
             raise
-        log.info("answer_not_edited", chat_id=shown.chat_id, error=str(error))
+        log.info("answer_not_edited", chat_id=correction.chat_id, error=str(error))
 
 
-async def _draw(shown: Prediction) -> None:
-    look, caption = looks.first(shown), await answer.caption_of(shown)
-    place = shown.chat_id, shown.answer_message_id or 0
+async def _draw(shown: Prediction, caption: str, keyboard: Keyboard) -> None:
+    message_id = shown.answer_message_id or 0
     if shown.options.form is Form.JSON:
         data = exports.as_json(shown, shown.detections)
-        await edits.turn_into_document(*place, data, caption, name="detections.json")
+        await edits.turn_into_document(shown.chat_id, message_id, data, caption, name="detections.json")
         await in_thread(predictions.show_again)(shown)
         return
-    drawn = shown, shown.detections, shown.options
-    picture, _ = await drawing.turn_into(place[1], drawn, caption, looks.keyboard(shown, look))
+    picture, _ = await drawing.turn_into(message_id, (shown, shown.detections, shown.options), caption, keyboard)
     key = shown.full_key if shown.as_file else shown.result_key
     await in_thread(images.put)(key, picture, "image/jpeg")
     stored = await in_thread(predictions.show_again)(shown)

@@ -253,7 +253,8 @@ def _press(query: CallbackQuery) -> Press | None:
             inline_message_id=inline,
         )
     answered = _answered(message) if isinstance(message, Message) else None
-    asker = answered.from_user if answered else None
+    # The bot's own messages may answer each other: whose they are, the photo tells.
+    asker = answered.from_user if answered and not (answered.from_user and answered.from_user.is_bot) else None
     return Press(
         chat_id=_number(message.chat.id),
         message_id=_number(message.message_id),

@@ -16,7 +16,7 @@ from telegram import error as telegram
 from botsite import rate_limit
 from botsite.bot.telegram import client, sending
 from botsite.bot.telegram.errors import translate
-from botsite.bot.telegram.sending import Keyboard
+from botsite.bot.telegram.sending import Keyboard, Picture
 from botsite.threads import in_thread
 
 log = structlog.get_logger()
@@ -120,39 +120,34 @@ async def send_image(
 @client.with_the_stored_token
 async def send_album(
     chat_id: int,
-    pictures: Sequence[bytes],
+    pictures: Sequence[Picture],
     *,
     caption: str = "",
     form: Literal["photo", "document"] = "photo",
     reply_to: int,
     thread_id: int | None = None,
-    spoilers: Sequence[bool] = (),
     before: float = math.inf,
 ) -> Sequence[Message]:
-    """Send 1 to ALBUM_AT_MOST JPEGs as a reply: several as an album, which Telegram doesn't make of one.
-
-    `spoilers` says which are hidden until somebody taps them; those that it doesn't reach aren't.
-    """
-    hidden = [*spoilers, *[False] * len(pictures)]
+    """Send 1 to ALBUM_AT_MOST pictures as a reply: several as an album, which Telegram doesn't make of one."""
     if len(pictures) == 1:
         sent = await send_image(
             chat_id,
-            pictures[0],
+            pictures[0].content,
             caption,
             form=form,
-            name="crop.jpg",
+            name=pictures[0].name or "crop.jpg",
             reply_to=reply_to,
             thread_id=thread_id,
-            spoiler=hidden[0],
+            spoiler=pictures[0].spoiler,
             before=before,
         )
         return [sent]
     bot = await client.bot()
     media = [
-        InputMediaPhoto(picture, filename=f"{number}.jpg", has_spoiler=hide or None)
+        InputMediaPhoto(each.content, filename=f"{number}.jpg", has_spoiler=each.spoiler or None)
         if form == "photo"
-        else InputMediaDocument(picture, filename=f"{number}.jpg")
-        for number, (picture, hide) in enumerate(zip(pictures, hidden, strict=False), 1)
+        else InputMediaDocument(each.content, filename=each.name or f"{number}.jpg")
+        for number, each in enumerate(pictures, 1)
     ]
     async with sending.turn(chat_id, "sendMediaGroup", before, messages=len(media)):
         return await sending.in_topic(
