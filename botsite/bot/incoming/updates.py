@@ -58,7 +58,7 @@ class Photo(_Said):
     """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
     `as_file`: it was sent as a file, not as a photo; `declared` is the type that its sender states for that, such as
-    "image/heic". `clip`: it is an animation or a round video. `caption` is what the sender says about it; `album` is
+    "image/heic". `clip`: it is an animation or a video. `caption` is what the sender says about it; `album` is
     the same for all photos of an album. `author_id` is the user who sent it, if somebody else asks about it. `spoiler`:
     it is hidden until somebody taps it.
     """
@@ -199,8 +199,9 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
     where = _where(message)
     if image := _image(message, message.caption, where, message.media_group_id):
         return image
-    if clip := message.animation or message.video_note:
-        return replace(_file(clip, where, message.caption, None), clip=True)
+    if clip := message.animation or message.video_note or message.video:
+        film = _file(clip, where, message.caption, message.media_group_id)
+        return replace(film, clip=True, spoiler=bool(message.has_media_spoiler))
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))

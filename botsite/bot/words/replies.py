@@ -62,7 +62,6 @@ FEEDBACK = noop(
 UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
 NO_PHOTO = {
     "text": noop("Send me a photo and I'll tell you what's in it. /help tells you more."),
-    "video": noop("I can only look at still photos. Send me a frame of the video as a photo."),
     "paid media": noop("I can't see paid media. Send me a photo instead."),
     "dice": noop("I don't play games, I look at photos. Send me one."),
     "sticker": noop("Nice sticker, but I only look at photos."),

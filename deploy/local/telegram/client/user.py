@@ -75,9 +75,11 @@ class TelegramUser:
         file = ("document", (file_name, document, mime_type))
         return self._write({"caption": caption, "reply_to": reply_to}, [file])[0]
 
-    def send_clip(self, clip: bytes, kind: str = "animation", caption: str | None = None) -> int:
-        """Send an MP4 as an animation, or as a round video ("video_note"); return its message_id."""
-        return self._write({"caption": caption}, [(kind, ("clip.mp4", clip, "video/mp4"))])[0]
+    def send_clip(
+        self, clip: bytes, kind: str = "animation", caption: str | None = None, album: str | None = None
+    ) -> int:
+        """Send an MP4 as an animation, a "video", or a round video ("video_note"); return its message_id."""
+        return self._write({"caption": caption, "album": album}, [(kind, ("clip.mp4", clip, "video/mp4"))])[0]
 
     def send_media(self, kind: str) -> int:
         """Send a sticker, video, voice or animation of no particular content; return its message_id."""
