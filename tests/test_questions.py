@@ -157,6 +157,19 @@ def test_reply_says_what_is_not_there(user: TelegramUser, photo: bytes) -> None:
     assert user.wait_for_reply(reply).text == replies.none_of([label])
 
 
+def test_reply_to_picture_of_album_is_about_that_picture(user: TelegramUser, photo: bytes) -> None:
+    sent = user.send_album([photo] * 2)
+    pictures = [user.wait_for_reply(message_id) for message_id in sent]
+    wait_until(lambda: newest(user).delivered)
+    there = queries.known(queries.latest_of_chat(user.chat_id), consistent=True).values()
+    second = next(each for each in there if each.answer_message_id == pictures[1].message_id)
+    assert second.message_id == sent[1]
+    label = next(box.label for box in second.detections if not box.unsure)
+    reply = user.send_text(f"how many {language.plural(label)}?", reply_to=pictures[1].message_id)
+    said = found.counts([box for box in second.detections if box.label == label])
+    assert user.wait_for_reply(reply).text == said
+
+
 def test_other_reply_to_answer_gets_ordinary_one(user: TelegramUser, photo: bytes) -> None:
     label = name_of(user, photo)
     (answer,) = [message for message in user.messages() if message.from_bot]
@@ -170,7 +183,8 @@ def test_answer_of_other_chat_says_nothing(user: TelegramUser, photo: bytes) -> 
     buttons = {"inline_keyboard": [[{"text": "x", "callback_data": data}]]}
     said = []
     for chat_id in (user.chat_id, user.chat_id + 1):
-        answer = new_updates.with_message(chat_id, text="x", reply_markup=buttons)["message"]
+        bot = {"id": 1, "is_bot": True, "first_name": "x"}
+        answer = new_updates.with_message(chat_id, text="x", reply_markup=buttons, **{"from": bot})["message"]
         asked = updates.read(new_updates.with_message(chat_id, text=f"how many {label}?", reply_to_message=answer))
         assert isinstance(asked, Other)
         said.append(asyncio.run(questions.answer(asked)))

@@ -102,8 +102,8 @@ class Command(_Said):
 class Other(_Said):
     """A message that holds no photo; `kind` says what it is, such as "sticker".
 
-    `about` is the image in the message that a text replies to; `asks`: the text is a question. `text` is the text;
-    `answered` is the id of the prediction whose answer, with buttons, it replies to.
+    `about` is the image in the message that a text replies to, `answer_id` that message if it is a bot's; `answered` is
+    the id of the prediction that its buttons hold. `asks`: the text is a question.
     """
 
     kind: str
@@ -111,6 +111,7 @@ class Other(_Said):
     asks: bool = False
     text: str = ""
     answered: str = ""
+    answer_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +215,7 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
             argument = "".join(rest).strip()
             return Command(**where, name=name[1:].lower(), to=to.lower(), argument=argument, about=about)
         text, asks = message.text[:_CAPTION_LENGTH], "?" in message.text or "؟" in message.text
-        return Other(**where, kind="text", about=about, asks=asks, text=text, answered=_prediction_of(message))
+        return Other(**where, kind="text", about=about, asks=asks, text=text, **_answer(message))
     if message.media_group_id:
         return Other(**where, kind="album entry without a photo")
     # Somebody joined, a title changed: nothing is asked of the bot.
@@ -299,12 +300,17 @@ def _where(message: Message) -> dict[str, Any]:
     }
 
 
-def _prediction_of(message: Message) -> str:
-    """Return the id that the buttons of the message that this one replies to hold."""
+def _answer(message: Message) -> dict[str, Any]:
+    """Return which message of a bot's this one replies to, and the prediction's id that its buttons hold, if any."""
     answer = _answered(message)
-    rows = answer.reply_markup.inline_keyboard if answer and answer.reply_markup else ()
+    if answer is None or not (answer.from_user and answer.from_user.is_bot):
+        return {}
+    rows = answer.reply_markup.inline_keyboard if answer.reply_markup else ()
     held = (_OF_ANSWER.match(str(button.callback_data)) for row in rows for button in row)
-    return next((match[1] for match in held if match), "")
+    return {
+        "answer_id": _number(answer.message_id),
+        "answered": next((match[1] for match in held if match), ""),
+    }
 
 
 def _topic(message: Message) -> int | None:
