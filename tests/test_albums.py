@@ -616,6 +616,15 @@ def test_edited_caption_is_for_whole_album(sending: Sending) -> None:
     assert [each.options for each in sending.photos()] == [Options(least=0.8)] * 2 + [Options(labels=False)]
 
 
+def test_caption_edited_before_answer_is_for_whole_album(sending: Sending) -> None:
+    sending.send(caption="conf 0.3").send()
+    update = sending.update(sending.message_ids[0], caption="labels off")
+    edited = {"update_id": 1, "edited_message": update["message"] | {"edit_date": 1_790_000_060}}
+    assert sending.site.post(edited) == 200
+    assert [tasks._asked(each) for each in sending.photos()] == [Options(labels=False)] * 2
+    assert said(sending.user) == []
+
+
 def test_hidden_photo_of_album_stays_hidden(sending: Sending) -> None:
     sending.send(has_media_spoiler=True).send().finish()
     sending.age()

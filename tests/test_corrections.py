@@ -160,6 +160,18 @@ def test_edited_question_about_photo_is_answered_in_place(
     assert newest(user).options == Options(labels=False)
 
 
+def test_caption_edited_in_group_needs_no_name(stack: LocalStack, telegram: TelegramControl, photo: bytes) -> None:
+    """Given a photo that was meant for the bot, and one that wasn't."""
+    group = TelegramUser(stack.telegram_url, -48_001, user_id=48_002)
+    other = group.send_photo(photo, caption="look")
+    message_id, answer = answered(group, photo, "@object_detection_bot conf 0.3")
+    edit(group, telegram, message_id, "labels off")
+    edit(group, telegram, other, "labels off")
+    (shown,) = from_bot(group)
+    assert (shown.message_id, shown.edited) == (answer.message_id, True)
+    assert newest(group).options == Options(labels=False)
+
+
 def test_answer_speaks_its_language_after_edit(stack: LocalStack, telegram: TelegramControl, photo: bytes) -> None:
     user = TelegramUser(stack.telegram_url, 991_001, language_code="de")
     message_id, _ = answered(user, photo)

@@ -4,6 +4,7 @@ The line is no answer. It is sent at most once, when the chat has a turn to spar
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 
 import structlog
@@ -24,8 +25,8 @@ OPEN = "open"
 LINE = noop("Tap a number to see that photo with its buttons.")
 NOT_ALL_CUT_OUT = noop("Some cut-outs didn't fit. Tap a number to see that photo with its buttons.")
 _IN_ROW = 5
-# An album of ten takes that many of its chat's turns, so the line comes after ten seconds in a private chat.
-_TRIES, _AGAIN_SECONDS = 8, 3.0
+# An album of ten takes as many of its chat's turns: the line comes after ten seconds, in a group after forty.
+_WITHIN_SECONDS, _AGAIN_SECONDS = 45.0, 3.0
 
 
 def offer(album: Album, shown: Sequence[Prediction], places: Mapping[str, int]) -> None:
@@ -48,21 +49,18 @@ def line(shown: Sequence[Prediction]) -> str:
 
 
 async def _offer(shown: Sequence[Prediction], buttons: Keyboard, album_message_id: int) -> None:
-    first = shown[0]
-    for _ in range(_TRIES):
+    first, end = shown[0], time.monotonic() + _WITHIN_SECONDS
+    wait: float | None = _AGAIN_SECONDS
+    while wait and time.monotonic() + wait < end:
         try:
             if await edits.leaves_room(first.chat_id):
                 text, topic = line(shown), first.thread_id
-                await api.send_text(first.chat_id, text, album_message_id, thread_id=topic, keyboard=buttons)
+                await api.send_text(
+                    first.chat_id, text, album_message_id, thread_id=topic, keyboard=buttons, before=end
+                )
                 return
-            wait = _AGAIN_SECONDS
-        except TelegramError as error:
-            if error.answered or error.retry_after_seconds is None:
-                # It may have arrived.
-                log.info("album_menu_left_out", chat_id=first.chat_id, error=str(error))
-                return
-            wait = error.retry_after_seconds
-        except (ClientError, BotoCoreError) as error:
-            log.info("album_menu_left_out", chat_id=first.chat_id, error=str(error))
-            return
-        await asyncio.sleep(wait)
+        except (TelegramError, ClientError, BotoCoreError) as error:
+            log.info("album_menu_postponed", chat_id=first.chat_id, error=str(error))
+            # Without a time to wait for, it may have arrived.
+            wait = getattr(error, "retry_after_seconds", None)
+        await asyncio.sleep(wait or 0)

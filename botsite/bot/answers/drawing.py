@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from botsite.bot.buttons.looks import Drawn
 from botsite.bot.telegram import edits
 from botsite.bot.telegram.sending import Keyboard
 from botsite.threads import in_thread
@@ -26,8 +27,6 @@ _FILE_AT_MOST_BYTES = 25_000_000
 # Of the same person or chat: somebody who presses all the time keeps nobody else from it.
 _OF_ONE_AT_MOST = 2
 T = TypeVar("T")
-# A photo, the boxes in it that are shown, and how.
-Drawn = tuple[Prediction, Sequence[Detection], Options]
 
 
 class Busy(Exception):

@@ -6,6 +6,7 @@ kept.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from botsite import language
@@ -32,8 +33,8 @@ ORIGINAL_TEXT, MORE_TEXT, BACK_TEXT = noop("Original size"), noop("More ..."), n
 RIGHT_TEXT, WRONG_TEXT = "👍", "👎"
 
 
-# What drawing takes (botsite/bot/answers/drawing.py).
-Drawn = tuple[Prediction, list[Detection], Options]
+# What drawing takes: a photo, the boxes in it that are shown, and how.
+Drawn = tuple[Prediction, Sequence[Detection], Options]
 
 
 @dataclass(frozen=True, slots=True)

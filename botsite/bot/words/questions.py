@@ -19,7 +19,7 @@ _END = re.compile(r"[?؟]")
 _CALL = re.compile(r"(?:[@/]\S+\s+)+")
 _AROUND = "¿¡(\"'“„«,.!…)”»"
 # No question that is meant for boxes is longer.
-_WORDS_AT_MOST, _NAME_LENGTH = 16, 40
+_LENGTH = 120
 
 
 def read(text: str) -> tuple[Question, Sequence[str], str]:
@@ -29,11 +29,12 @@ def read(text: str) -> tuple[Question, Sequence[str], str]:
     """
     asked, mark, behind = _ask(text)
     words = [word.strip(_AROUND) for word in asked.split()]
-    for code in dict.fromkeys((current(), ENGLISH)) if len(words) <= _WORDS_AT_MOST else ():
+    for code in dict.fromkeys((current(), ENGLISH)) if len(asked) <= _LENGTH else ():
         phrases = names.questions(code)
         kind, rest = _begins(words, phrases)
         if kind and kind != _REST and (mark or kind != Question.ANY):
-            return _question(Question(kind), rest, phrases, text, behind)
+            named = " ".join(_without_rest(rest, phrases))
+            return (Question(kind), [named], behind) if named else (Question.NONE, (), text)
     return Question.NONE, (), text
 
 
@@ -42,13 +43,6 @@ def _ask(text: str) -> tuple[str, bool, str]:
     text = _CALL.sub("", text, count=1) if text[:1] in ("@", "/") else text
     end = _END.search(text)
     return (text[: end.start()], True, text[end.end() :]) if end else (text, False, "")
-
-
-def _question(
-    kind: Question, words: Sequence[str], phrases: Phrases, text: str, behind: str
-) -> tuple[Question, Sequence[str], str]:
-    named = [" ".join(_without_rest(words, phrases))[:_NAME_LENGTH]]
-    return (kind, named, behind) if named != [""] else (Question.NONE, (), text)
 
 
 def _begins(words: Sequence[str], phrases: Phrases) -> tuple[str, Sequence[str]]:
