@@ -1,5 +1,6 @@
 """An album is answered by an album: once, whole, in order, whichever site gets its photos and whatever fails."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,13 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from botsite import aws
-from botsite.bot.buttons import cancel
+from botsite import aws, language
+from botsite.bot.answers import album_menu
+from botsite.bot.buttons import cancel, looks, presses
 from botsite.bot.people import preferences
 from botsite.bot.people.preferences import Preferences
 from botsite.bot.words import found
@@ -93,7 +97,9 @@ class Sending:
                 claimed = predictions.claim(photo.prediction_id, "job").prediction
                 assert claimed is not None
                 images.put(claimed.result_key, _picture(100 + number, height), "image/jpeg")
-                assert predictions.succeed(claimed, boxes, "model", 1).granted
+                classes = {box.label: number for number, box in enumerate(boxes)}
+                stored = predictions.succeed(claimed, boxes, "model", 1, candidates=boxes, classes=classes)
+                assert stored.granted
 
     def fail(self, number: int, code: Code = Code.DAMAGED) -> None:
         """Find a photo unreadable."""
@@ -144,7 +150,13 @@ def _set(key: str, name: str, value: Any) -> None:
 
 
 def said(user: TelegramUser) -> list[Message]:
-    return [message for message in user.messages() if message.from_bot and not message.tells_of_wait]
+    """Return the bot's answers: neither what tells of the wait nor the line with numbers."""
+    there = (message for message in user.messages() if message.from_bot and not message.tells_of_wait)
+    return [message for message in there if not is_menu(message)]
+
+
+def is_menu(message: Message) -> bool:
+    return any(str(button.data).startswith(f"{album_menu.OPEN}:") for button in message.buttons)
 
 
 def groups(telegram: TelegramControl, user: TelegramUser) -> list[BotCall]:
@@ -449,12 +461,23 @@ def test_unreadable_album_item_costs_no_answer(sending: Sending) -> None:
     assert sending.widths() == [100, 101]
 
 
-def test_crops_of_album_are_left_to_button(sending: Sending, telegram: TelegramControl) -> None:
-    sending.send(caption="crops").send().finish()
+def test_crops_come_in_same_album(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(caption="crops").send(2).finish(boxes=[BUS, PERSON])
     sending.age()
     assert sending.deliver() == 200
-    assert sending.widths() == [100, 101]
-    assert groups(telegram, sending.user) == []
+    assert sending.widths()[:3] == [100, 101, 102]
+    assert len(sending.widths()) == 9
+    assert len(groups(telegram, sending.user)) == 1
+    assert sending.user.wait_for(is_menu).text == album_menu.LINE
+
+
+def test_crops_leave_room_for_all_photos(sending: Sending) -> None:
+    sending.send(caption="crops").send(3).finish(boxes=[BUS, PERSON])
+    sending.age()
+    assert sending.deliver() == 200
+    assert sending.widths()[:4] == [100, 101, 102, 103]
+    assert len(sending.widths()) == 10
+    assert sending.user.wait_for(is_menu).text == album_menu.NOT_ALL_CUT_OUT
 
 
 @pytest.mark.slow
@@ -475,13 +498,17 @@ def test_no_list_shows_album_itself(sending: Sending) -> None:
     assert int(item["expires_at"]) > times.now().timestamp()
 
 
-def test_data_files_come_alone(sending: Sending, telegram: TelegramControl) -> None:
-    sending.send(caption="json").send().finish()
+def test_data_comes_together_by_senders_numbers(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(caption="json").send(2).fail(1)
+    sending.finish()
     sending.age()
     assert sending.deliver() == 200
-    assert [message.document is not None for message in said(sending.user)] == [True, True]
-    assert groups(telegram, sending.user) == []
-    assert sending.deliveries() == [Delivery.DELIVERED] * 2
+    files = [message.document.file_name for message in said(sending.user) if message.document]
+    assert files == ["detections-1.json", "detections-3.json"]
+    assert json.loads(sending.user.download(said(sending.user)[0]))["detections"][0]["label"] == "bus"
+    assert len(groups(telegram, sending.user)) == 1
+    assert sending.deliver(1) == 200
+    assert sending.deliveries() == [Delivery.DELIVERED] * 3
 
 
 def test_files_come_together(sending: Sending, telegram: TelegramControl) -> None:
@@ -511,6 +538,98 @@ def test_sweep_sends_album_once(sending: Sending, stack: LocalStack, telegram: T
     wait_until(lambda: sending.deliveries() == [Delivery.DELIVERED] * 3)
     assert sending.widths() == [100, 101, 102]
     assert len(groups(telegram, sending.user)) == 1
+
+
+# ------------------------------------------------------------------------------------------ photo by photo
+
+
+def test_line_opens_photos_by_senders_numbers(sending: Sending) -> None:
+    sending.send(3).fail(1)
+    sending.finish(boxes=[BUS, PERSON])
+    sending.age()
+    assert sending.deliver() == 200
+    menu = sending.user.wait_for(is_menu)
+    album = [message for message in said(sending.user) if message.media_group_id]
+    assert (menu.text, menu.reply_to) == (album_menu.LINE, album[0].message_id)
+    assert [button.text for button in menu.buttons] == ["1", "3"]
+    assert (album[0].caption or "").splitlines()[2:] == ["Photo 1: 1 bus, 1 person", "Photo 3: 1 bus, 1 person"]
+    data = str(menu.buttons[1].data)
+    assert [open_(sending.user, menu, data), open_(sending.user, menu, data)] == ["", presses.ALREADY]
+    opened = said(sending.user)[-1]
+    assert opened.caption == found.caption([BUS, PERSON])
+    assert all(sending.photos()[2].prediction_id in str(button.data) for button in opened.buttons)
+    assert looks.WRONG_TEXT in [button.text for button in opened.buttons]
+
+
+def open_(user: TelegramUser, menu: Message, data: str) -> str:
+    return user.wait_for_answer(user.press(menu.message_id, data)).text
+
+
+def test_album_has_one_line(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(2).finish()
+    sending.age()
+    assert [sending.deliver(), sending.deliver(1), sending.deliver()] == [200, 200, 200]
+    sending.user.wait_for(is_menu)
+    sent = telegram.calls("sendMessage", sending.user.chat_id)
+    assert [call.reply_to in sending.message_ids for call in sent if call.reply_to] == [False]
+
+
+def test_line_that_telegram_refuses_is_left_out(sending: Sending, telegram: TelegramControl) -> None:
+    sending.send(2).finish()
+    sending.age()
+    refused = telegram.fault("sendMessage", "server_error", chat_id=sending.user.chat_id)
+    assert sending.deliver() == 200
+    wait_until(lambda: telegram.faults_fired(refused) == 1)
+    assert sending.deliveries() == [Delivery.DELIVERED] * 2
+    assert len(sending.user.messages()) == 2
+
+
+def test_others_in_group_open_no_photo(site: Site, stack: LocalStack, known_file: FileReference) -> None:
+    number = next(_groups)
+    ada, alan = (TelegramUser(stack.telegram_url, number, user_id=person) for person in (abs(number), 43_001))
+    chat = {"id": number, "type": "group", "title": "x"}
+    sending = Sending(site, ada, known_file).send(chat=chat, caption=f"@{BOT}").send(chat=chat)
+    sending.finish()
+    sending.age()
+    wait_until(lambda: sending.deliver() == 200)
+    menu = ada.wait_for(is_menu)
+    data = str(menu.buttons[0].data)
+    assert open_(alan, menu, data) == presses.NOT_YOURS
+    wait_until(lambda: open_(ada, menu, data) == "")
+    assert said(ada)[-1].reply_to in (None, sending.message_ids[0])
+
+
+def test_edited_caption_is_for_whole_album(sending: Sending) -> None:
+    sending.send(caption="conf 0.3").send().send(caption="labels off")
+    sending.finish(boxes=[BUS, replace(PERSON, confidence=0.6)])
+    sending.age()
+    assert sending.deliver() == 200
+    album = said(sending.user)
+    update = sending.update(sending.message_ids[0], caption="conf 0.8")
+    edited = {"update_id": 1, "edited_message": update["message"] | {"edit_date": 1_790_000_060}}
+    assert [sending.site.post(edited), sending.site.post(edited)] == [200, 200]
+    shown = said(sending.user)
+    assert [message.message_id for message in shown] == [message.message_id for message in album]
+    assert [message.edited for message in shown] == [True, True, False]
+    only = (shown[0].caption or "").splitlines()
+    assert only == ["In all: 3 buses, 1 person", "", "Photo 1: 1 bus", "Photo 2: 1 bus", "Photo 3: 1 bus, 1 person"]
+    assert [each.options for each in sending.photos()] == [Options(least=0.8)] * 2 + [Options(labels=False)]
+
+
+def test_caption_edited_before_answer_is_for_whole_album(sending: Sending) -> None:
+    sending.send(caption="conf 0.3").send()
+    update = sending.update(sending.message_ids[0], caption="labels off")
+    edited = {"update_id": 1, "edited_message": update["message"] | {"edit_date": 1_790_000_060}}
+    assert sending.site.post(edited) == 200
+    assert [tasks._asked(each) for each in sending.photos()] == [Options(labels=False)] * 2
+    assert said(sending.user) == []
+
+
+def test_hidden_photo_of_album_stays_hidden(sending: Sending) -> None:
+    sending.send(has_media_spoiler=True).send().finish()
+    sending.age()
+    assert sending.deliver() == 200
+    assert [message.spoiler for message in said(sending.user)] == [True, False]
 
 
 # ------------------------------------------------------------------------------------- what Telegram does
@@ -602,7 +721,7 @@ def test_album_is_acknowledged_once(sending: Sending) -> None:
     sending.age()
     assert sending.deliver() == 200
     assert sending.user.message(message.message_id) is None
-    assert len(sending.user.messages()) == 4
+    assert len(said(sending.user)) == 4
 
 
 def test_message_of_wait_is_noted_by_repeated_write(sending: Sending) -> None:
@@ -700,6 +819,21 @@ def test_caption_keeps_lines_before_sentences() -> None:
     text = found.of_album([photo_of(*[replace(BUS, label=f"{'x' * 9}{n}") for n in range(6)], where=True)] * 10)
     assert len(text) <= 1024
     assert [f"Photo {number}: " in text for number in range(1, 11)] == [True] * 10
+
+
+@pytest.mark.parametrize("code", language.NAMES)
+@given(st.lists(st.lists(st.sampled_from([*language.PLURALS]), max_size=30), min_size=10, max_size=10))
+def test_caption_of_ten_photos_is_short(code: str, photos: list[list[str]]) -> None:
+    with language.speaking(code):
+        text = found.of_album([photo_of(*(replace(BUS, label=label) for label in labels)) for labels in photos])
+    assert len(text) < found.ALBUM_LENGTH
+
+
+def test_short_caption_names_most_frequent_of_each_photo() -> None:
+    busy = [replace(BUS, label=label) for label in ["person"] * 12 + ["traffic light"] * 5 + ["handbag", "car", "dog"]]
+    text = found.of_album([photo_of(*busy)] * 10)
+    assert text.splitlines()[2] == "Photo 1: 12 people and 8 more"
+    assert len(text.splitlines()) == 12
 
 
 def test_caption_fits() -> None:

@@ -1,4 +1,4 @@
-"""A GIF or a round video is answered by the frames at its quarters, as one album."""
+"""A GIF or a video is answered by the frames at its quarters, as one album."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -17,13 +17,15 @@ from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
 from detection.model import decoding
-from detection.model.clips import most_at_once
+from detection.model.clips import frames, most_at_once
 from detection.picture import image_headers
 from detection.record import images, items, predictions, queries
-from detection.record.schemas import Detection, Prediction
+from detection.record.reasons import Reason
+from detection.record.schemas import Detection, Options, Prediction
 from detection.record.sentences import Code
-from tests.support import clips
+from tests.support import clips, new_updates
 from tests.support.processes import wait_until
+from tests.support.telling_site import Site
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def from_bot(user: TelegramUser) -> list[Message]:
     return [message for message in user.messages() if message.from_bot]
 
 
-@pytest.mark.parametrize("kind", ["animation", "video_note"])
+@pytest.mark.parametrize("kind", ["animation", "video_note", "video"])
 def test_clip_is_answered_by_album_of_its_frames(user: TelegramUser, street: np.ndarray, kind: str) -> None:
     message_id = user.send_clip(clips.clip(moving(street)), kind)
     answer = user.wait_for_reply(message_id)
@@ -71,6 +73,13 @@ def test_clip_is_answered_by_album_of_its_frames(user: TelegramUser, street: np.
     assert len(queries.latest_of_chat(user.chat_id)) == 1
 
 
+def test_clip_whose_frames_take_long_has_fewer(street: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = clips.clip(moving(street))
+    assert len(list(frames(data))) == 4
+    monkeypatch.setattr("detection.model.clips._SECONDS", 0.0)
+    assert len(list(frames(data))) == 1
+
+
 def test_object_in_all_frames_is_counted_once() -> None:
     dogs = [Detection("dog", confidence, 0.5, 0.5, 0.2, 0.2) for confidence in (0.8, 0.9, 0.7, 0.6)]
     cat = Detection("cat", 0.5, 0.1, 0.5, 0.2, 0.2)
@@ -81,8 +90,8 @@ def test_object_in_all_frames_is_counted_once() -> None:
 
 
 def test_clip_stores_no_more_than_a_photo() -> None:
-    frames = [[Detection(f"label {frame}", 0.9, 0.5, 0.5, 0.2, 0.2)] * 300 for frame in range(4)]
-    assert len(most_at_once(frames)) == 300
+    found_in = [[Detection(f"label {frame}", 0.9, 0.5, 0.5, 0.2, 0.2)] * 300 for frame in range(4)]
+    assert len(most_at_once(found_in)) == 300
 
 
 def test_still_clip_is_answered_by_one_photo(user: TelegramUser, street: np.ndarray) -> None:
@@ -103,13 +112,41 @@ def test_empty_clip_is_told(user: TelegramUser) -> None:
     assert answer.buttons == ()
 
 
+@pytest.mark.parametrize("kind", ["animation", "video"])
 @pytest.mark.parametrize(
     "make", [lambda: b"nothing", clips.sound, lambda: bytes(8), lambda: clips.clip(clips.shades(9))[:900]]
 )
-def test_unreadable_clip_is_refused_once(user: TelegramUser, make: Callable[[], bytes]) -> None:
-    answer = user.wait_for_reply(user.send_clip(make()))
+def test_unreadable_clip_is_refused_once(user: TelegramUser, make: Callable[[], bytes], kind: str) -> None:
+    answer = user.wait_for_reply(user.send_clip(make(), kind))
     assert answer.text == Code.NO_CLIP.value
     assert len(from_bot(user)) == 1
+
+
+def test_video_of_more_than_20_mb_is_refused(user: TelegramUser, telling: Site) -> None:
+    video = new_updates.FILE | {"width": 1, "height": 1, "duration": 1, "file_size": 25 * 1024**2}
+    assert telling.post(new_updates.with_message(user.chat_id, video=video)) == 200
+    assert [message.text for message in from_bot(user)] == [str(Reason(Code.TOO_LARGE, {"megabytes": "25"}))]
+
+
+def test_video_in_album_leaves_its_photos_together(user: TelegramUser, photo: bytes, street: np.ndarray) -> None:
+    """Given an album of a photo, a video and a photo, whose caption stands with the first."""
+    first = user.send_photo(photo, caption="conf 0.6", album="mixed")
+    video = user.send_clip(clips.clip([street]), "video", album="mixed")
+    last = user.send_photo(photo, album="mixed")
+    photos = [user.wait_for_reply(message_id) for message_id in (first, last)]
+    assert user.wait_for_reply(video).photo
+    assert len({message.media_group_id for message in photos}) == 1
+    assert [line[:8] for line in str(photos[0].caption).splitlines()[2:]] == ["Photo 1:", "Photo 3:"]
+    there = queries.known(queries.latest_of_chat(user.chat_id), consistent=True).values()
+    assert {each.options for each in there} == {Options(least=0.6)}
+
+
+@pytest.mark.slow
+def test_large_video_takes_bounded_memory(decoder: decoding.Decoder) -> None:
+    """Given 4K video with as many reference frames as H.264 has, near the size that bots may download."""
+    data = clips.clip(clips.noise(20, 3840, 2160), per_second=30)
+    for quarter in range(4):
+        assert decoder.decode(data, quarter).shape[2] == 3
 
 
 @pytest.mark.slow

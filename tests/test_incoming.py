@@ -61,7 +61,8 @@ INLINE = {
         "inline_message_id": "x",
     },
 }
-VALID = (PHOTO, DOCUMENT, TEXT, PRESS, ASKED, ELSEWHERE, GUEST, INLINE)
+EDITED = {"update_id": 1, "edited_message": PHOTO["message"] | {"edit_date": 1_790_000_060}}
+VALID = (PHOTO, DOCUMENT, TEXT, PRESS, ASKED, ELSEWHERE, GUEST, INLINE, EDITED)
 ODD: list[Any] = [
     None, True, False, 0, -1, 1.5, 1e20, -1e20, float("nan"), float("inf"), 2**63, -(2**63) - 1, 10**400, "", "x", "7",
     "\ud800", "é" * 600, [], [1], [[]], {}, {"id": 1}, {"x": {}},
@@ -103,7 +104,7 @@ def test_mutations_are_read_or_malformed(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(
-    "valid", VALID, ids=["photo", "document", "text", "press", "question", "elsewhere", "guest", "inline press"]
+    "valid", VALID, ids=["photo", "document", "text", "press", "question", "elsewhere", "guest", "inline press", "edit"]
 )
 def test_odd_values_anywhere_are_read_or_malformed(valid: Any) -> None:
     for path in places(valid):

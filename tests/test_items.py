@@ -26,7 +26,11 @@ FULL: dict[str, Any] = {
 } | {
     name: value
     for value, names in (
-        (AT, "received_at enqueued_at started_at finished_at delivered_at resent_at reopened_at delivery_until"),
+        (
+            AT,
+            "received_at enqueued_at started_at finished_at delivered_at resent_at reopened_at delivery_until"
+            " edited_at",
+        ),
         (
             "text",
             "language guest_query_id inline_message_id picture_file_id album_id job_id holder failure delivery_lease"
@@ -35,9 +39,9 @@ FULL: dict[str, Any] = {
         (
             7,
             "sender_id author_id thread_id picture_message_id frames floor_percent photo_bytes inference_ms cpu_ms cpus"
-            " status_message_id attempts tries delivery_failures",
+            " status_message_id answer_message_id attempts tries delivery_failures",
         ),
-        (True, "captioned as_file clip shrunk"),
+        (True, "captioned as_file clip shrunk spoiler"),
     )
     for name in names.split()
 }

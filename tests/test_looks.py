@@ -160,7 +160,7 @@ def test_crops_of_answer_come_while_presses_wait(
 ) -> None:
     answered(user, photo)
     monkeypatch.setattr(drawing, "PICTURES", drawing.Turns(0))
-    assert asyncio.run(answer_of._crops(newest(user)))
+    assert asyncio.run(answer_of.crops_of(newest(user)))
 
 
 def test_objects_are_cut_out(user: TelegramUser, photo: bytes) -> None:

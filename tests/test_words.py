@@ -10,7 +10,7 @@ from botsite.bot.people import knows
 from botsite.bot.words import captions, replies
 from botsite.language import names
 from detection.record.choosing import resolve
-from detection.record.schemas import Options, Unknown
+from detection.record.schemas import Options, Question, Unknown
 
 LABELS = tuple(language.PLURALS)
 TABLE = Path(__file__).parent / "fixtures" / "everyday_words.txt"
@@ -104,7 +104,9 @@ def test_words_are_those_of_one_class_that_is_known(code: str) -> None:
     lines = names._lines(code)
     asked = {f"option {option}" for option in names.options(code).values()}
     assert {option.removeprefix("option ") for option in asked} <= captions._KEYWORDS
-    assert set(lines) - {"endings", "this", "people", "other"} - asked <= set(language.NAMED)
+    questions = {f"question {kind}" for kind in (*Question, "rest") if kind}
+    assert questions == {key for key in lines if key.startswith("question ")}
+    assert set(lines) - {"endings", "this", "people", "other"} - asked - questions <= set(language.NAMED)
     assert all(words and all(words) for words in lines.values())
-    kept = [(word, key) for key, words in lines.items() if key not in ("endings", "this") for word in words]
+    kept = [(word, key) for key, words in lines.items() if key not in {"endings", "this", *questions} for word in words]
     assert sorted({word for word, _ in kept if len({key for each, key in kept if each == word}) > 1}) == []

@@ -204,12 +204,24 @@ def _forms(label: str, code: str) -> list[str]:
     return [*forms, language.several(label), *([bare] if article in language.ARTICLES else []), label]
 
 
-@cache
 def options(code: str) -> dict[str, str]:
     """Return a language's folded words for what a caption can ask for, each with the English one."""
-    kind = "option "
+    return dict(_words_for("option ", code))
+
+
+def questions(code: str) -> Sequence[tuple[str, str]]:
+    """Return what questions begin with in a language, folded, each with its kind; "rest" is what they may go on with.
+
+    The longest come first. Some are both.
+    """
+    return _words_for("question ", code)
+
+
+@cache
+def _words_for(kind: str, code: str) -> Sequence[tuple[str, str]]:
     lines = ((key.removeprefix(kind), words) for key, words in _lines(code).items() if key.startswith(kind))
-    return {word: option for option, words in lines for word in words}
+    pairs = [(word, meant) for meant, words in lines for word in words]
+    return sorted(pairs, key=lambda pair: -len(pair[0].split()))
 
 
 @cache

@@ -16,7 +16,7 @@ from botsite.bot.telegram.errors import TelegramError
 from deploy.webhook import bot_api
 
 PATH = "/telegram/webhook"
-ALLOWED_UPDATES = ("message", "callback_query", "guest_message")
+ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "guest_message")
 # Telegram's default, and what two sites on micro instances can handle at once.
 MAX_CONNECTIONS = 40
 _TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]{3,}")

@@ -1,19 +1,15 @@
-"""Set a few words as a mask that can be laid over pixels.
-
-The font is DejaVu Sans Condensed 2.37, cut down to Latin and Cyrillic letters by fontTools; its licence is in the file.
-"""
+"""Set a few words as a mask that can be laid over pixels."""
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
+from font_source_sans_pro import SourceSansPro
 from numpy.typing import NDArray
 
 # A phone shows a picture this wide, in CSS pixels, and a capital letter is to be this high there.
 PHONE_WIDTH, CAPITAL = 390, 11
-_FONT = Path(__file__).with_name("labels.ttf")
-# The height of its capital letters without their blurred edges, as a fraction of the size of type.
-_CAPITAL_OF_SIZE = 0.7
+# The height of the font's capital letters without their blurred edges, as a fraction of the size of type.
+_CAPITAL_OF_SIZE = 0.63
 # A busy worker sees some eighty labels, in the few sizes that cameras and Telegram make.
 _KEPT = 1024
 # Larger ones are for pictures at full resolution, and take too much memory to be kept.
@@ -34,7 +30,7 @@ def mask(words: str, size: int) -> NDArray[np.uint8]:
 def _set(words: str, size: int) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw, ImageFont
 
-    font = ImageFont.truetype(_FONT, size, layout_engine=ImageFont.Layout.BASIC)
+    font = ImageFont.truetype(SourceSansPro, size, layout_engine=ImageFont.Layout.BASIC)
     left, _, right, _ = font.getbbox(words)
     # As much room above the tallest letter as there is below the lowest.
     _, top, _, bottom = font.getbbox("dúy")

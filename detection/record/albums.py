@@ -66,6 +66,10 @@ class Album:
         """Return whether this photo is in the album."""
         return any(member.prediction_id == prediction_id for member in self.members)
 
+    def numbers(self) -> dict[str, int]:
+        """Return the photos' numbers as their sender counts them, by id."""
+        return {member.prediction_id: number for number, member in enumerate(self.members, 1)}
+
 
 def join(album_id: str, photo: Member, options: Options | None) -> Album | None:
     """Add a photo, and what its caption asks for if it is the first that asks; return the album.
@@ -85,6 +89,12 @@ def join(album_id: str, photo: Member, options: Options | None) -> Album | None:
         " OR (size(photos) < :most AND NOT contains(photos, :one)))",
         values | {":now": times.now(), ":expires": int(expires.timestamp())},
     ) or find(album_id)
+
+
+def ask_again(album_id: str, options: Options) -> None:
+    """Have the photos without a caption of their own looked at as an edited caption asks."""
+    values = {":options": items.options(options)}
+    _update(album_id, "SET options = :options", "attribute_exists(photos) AND attribute_not_exists(closed_at)", values)
 
 
 def leave(album_id: str, photo: Member) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from botsite import language
 from botsite.language import names
-from detection.record.schemas import LEAST, Detection, Options, Unknown
+from detection.record.schemas import LEAST, Detection, Options, Question, Unknown
 
 # So many words of a caption are told to be no names, or no options.
 UNKNOWN_AT_MOST = 5
@@ -27,12 +27,15 @@ def resolve(options: Options, labels: Collection[str], code: str | None = None) 
     """Return the options with the model's own labels for the names asked for: "people" is person.
 
     A name that isn't one, or that is misspelled or says more than the model can tell, is told to the sender, with the
-    nearest in the language with that code. If none is one, everything is shown.
+    nearest in the language with that code. If none is one, everything is shown, and so it is if a question names what
+    boxes can't answer.
     """
     if not options.only:
         return options
     with language.speaking(code):
         found = [meaning for phrase in options.only for meaning in names.read(phrase, labels)]
+        if options.question and not all(each.label for each in found):
+            return replace(options, only=(), question=Question.NONE)
         told = [
             Unknown(each.word, language.called(each.near or each.label) if each.near or each.label else "")
             for each in found

@@ -89,16 +89,20 @@ def _leased_values(leased: Prediction) -> dict[str, Any]:
     return {":delivering": Delivery.DELIVERING, ":lease": leased.delivery_lease}
 
 
-def finish(leased: Prediction, delivery: Delivery) -> Outcome:
+def finish(leased: Prediction, delivery: Delivery, message_id: int | None = None) -> Outcome:
     """Record that the answer is with Telegram, or never can be: as its delivery, or as that of a resent one.
+
+    `message_id` is the message that can be drawn again.
 
     It does not matter who has the lease by now, but it has to be this answer: refused if the prediction was reopened
     since. Reopening takes the lease off the item, and work that is done again finishes at another time.
     """
     when = "resent_at" if leased.delivered_at else "delivered_at"
+    where = {} if message_id is None else {":message": message_id}
+    note = ", answer_message_id = :message" if where else ""
     return predictions.update(
         leased.prediction_id,
-        f"SET delivery = :delivery, {when} = :now REMOVE delivery_until",
+        f"SET delivery = :delivery, {when} = :now{note} REMOVE delivery_until",
         "delivery IN (:pending, :delivering) AND attribute_exists(delivery_lease) AND finished_at = :finished",
         {
             ":delivery": delivery,
@@ -106,6 +110,7 @@ def finish(leased: Prediction, delivery: Delivery) -> Outcome:
             ":delivering": Delivery.DELIVERING,
             ":finished": leased.finished_at,
             ":now": times.now(),
+            **where,
         },
     )
 

@@ -10,14 +10,25 @@ from typing import Any, get_args, get_type_hints
 
 from detection.record import reasons, times
 from detection.record.reasons import Reason
-from detection.record.schemas import EVERYTHING, Act, Delivery, Detection, Form, Options, Prediction, Status, Unknown
+from detection.record.schemas import (
+    EVERYTHING,
+    Act,
+    Delivery,
+    Detection,
+    Form,
+    Options,
+    Prediction,
+    Question,
+    Status,
+    Unknown,
+)
 from detection.record.sentences import Code
 
 # All photos share it, so one index holds them all by time.
 KIND, PHOTO = "kind", "photo"
 _PACKED = struct.Struct(">BB4H")
 # What is stored only if it is so.
-_FLAGS = ("as_file", "captioned", "clip", "shrunk")
+_FLAGS = ("as_file", "captioned", "clip", "shrunk", "spoiler")
 _FRACTIONS = ("confidence", "cx", "cy", "width", "height")
 
 
@@ -98,7 +109,9 @@ def detection(box: Detection) -> dict[str, Any]:
 
 def options(asked: Options) -> dict[str, Any]:
     """Return what a sender asks for as a map."""
-    least = {} if asked.least is None else {"least": Decimal(str(asked.least))}
+    rare: dict[str, Any] = {} if asked.least is None else {"least": Decimal(str(asked.least))}
+    if asked.question:
+        rare["question"] = asked.question
     unknown = [asdict(each) for each in asked.unknown]
     return {
         "only": list(asked.only),
@@ -107,7 +120,7 @@ def options(asked: Options) -> dict[str, Any]:
         "form": asked.form,
         "unknown": unknown,
         "where": asked.where,
-    } | least
+    } | rare
 
 
 def candidates(boxes: Sequence[Detection], classes: Mapping[str, int]) -> dict[str, Any]:
@@ -157,6 +170,7 @@ def read_options(stored: Mapping[str, Any]) -> Options:
         form=Form(stored.get("form", "")),
         unknown=tuple(Unknown(each["word"], each["nearest"]) for each in stored.get("unknown", ())),
         where=bool(stored.get("where", False)),
+        question=Question(stored.get("question", "")),
     )
 
 

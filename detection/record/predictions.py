@@ -222,6 +222,30 @@ def note_status_message(prediction_id: str, message_id: int) -> Outcome:
     )
 
 
+def ask_again(prediction_id: str, asked: Options, edited_at: datetime, *, captioned: bool) -> Outcome:
+    """Have a photo that nobody has begun looked at as an edited caption asks."""
+    values = {":queued": Status.QUEUED, ":options": items.options(asked), ":at": edited_at, ":captioned": captioned}
+    change = "SET options = :options, captioned = :captioned, edited_at = :at"
+    return update(prediction_id, change, "#status = :queued", values)
+
+
+def show_again(shown: Prediction) -> Outcome:
+    """Record how an answered photo is shown now that its caption was edited; its old picture is no longer shown."""
+    return update(
+        shown.prediction_id,
+        "SET options = :options, detections = :detections, captioned = :captioned, edited_at = :at"
+        " REMOVE picture_file_id",
+        "#status = :succeeded",
+        {
+            ":succeeded": Status.SUCCEEDED,
+            ":options": items.options(shown.options),
+            ":detections": [items.detection(box) for box in shown.detections],
+            ":captioned": shown.captioned,
+            ":at": shown.edited_at,
+        },
+    )
+
+
 def note_photo(prediction_id: str, photo_bytes: int) -> Outcome:
     """Record the size of a photo that was stored after its item; refused if the item does not exist."""
     values = {":bytes": photo_bytes}

@@ -59,6 +59,15 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class Question(StrEnum):
+    """What a caption asks of the classes that it names; without it, it asks for a picture of them."""
+
+    NONE = ""
+    COUNT = "count"
+    ANY = "any"
+    WHERE = "where"
+
+
 @dataclass(frozen=True, slots=True)
 class Unknown:
     """A word of a caption that is no option, and the option or class that is nearest to it; empty if none is."""
@@ -81,6 +90,7 @@ class Options:
     form: Form = Form.PICTURE
     unknown: tuple[Unknown, ...] = ()
     where: bool = False
+    question: Question = Question.NONE
 
 
 # The class whose objects can be made unrecognisable.
@@ -143,6 +153,9 @@ class Prediction:
     cpus: int | None = None
     # The bot's message that tells how the wait goes, until it becomes the answer or is deleted.
     status_message_id: int | None = None
+    # The bot's message that is the answer, if it can be drawn again; and when its caption was edited last.
+    answer_message_id: int | None = None
+    edited_at: datetime | None = None
     # Why it failed, which its sender is told.
     reason: Reason | None = None
     detections: tuple[Detection, ...] = field(default=())
@@ -174,6 +187,8 @@ class Prediction:
     frames: int | None = None
     # Whether the photo has a higher resolution than its picture.
     shrunk: bool = False
+    # Whether its sender hid it until somebody taps it.
+    spoiler: bool = False
     # From which confidence on the model was asked, in percent, if that isn't the usual.
     floor_percent: int | None = None
     acts: tuple[Act, ...] = field(default=())

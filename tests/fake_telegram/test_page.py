@@ -90,6 +90,25 @@ def test_empty_chat_shows_what_the_bot_says_of_itself_in_its_language(telegram: 
     expect(page.locator("#commands")).to_contain_text("Hilfe")
 
 
+def test_video_is_sent_as_video_and_gif_as_animation(telegram: Fake, page: Page) -> None:
+    for name, kind in (("film.mp4", "video/mp4"), ("film.mov", "video/quicktime"), ("joke.gif", "image/gif")):
+        file: Any = {"name": name, "mimeType": kind, "buffer": b"moves"}
+        page.get_by_test_id("file-input").set_input_files(file)
+        page.get_by_test_id("send").click()
+        expect(page.get_by_test_id("document").last).to_contain_text(name)
+    messages = [update.message for update in polled(telegram)]
+    assert [bool(message and message.video) for message in messages] == [True, True, False]
+    assert [bool(message and message.animation) for message in messages] == [False, False, True]
+
+
+def test_hidden_photo_is_shown_on_tap(telegram: Fake, page: Page) -> None:
+    telegram.bot(lambda bot: bot.send_photo(CHAT, picture(900, 300), "1 cat", has_spoiler=True))
+    hidden = page.get_by_role("button", name="Show hidden photo")
+    expect(hidden.get_by_test_id("photo")).to_have_css("filter", "blur(28px)")
+    hidden.click()
+    expect(hidden.get_by_test_id("photo")).to_have_css("filter", "none")
+
+
 def test_photos_become_album_and_file_becomes_document(telegram: Fake, page: Page) -> None:
     photos: Any = [
         {"name": f"{side}.png", "mimeType": "image/png", "buffer": picture(side, side, "PNG")} for side in (90, 91)

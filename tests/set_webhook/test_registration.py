@@ -17,7 +17,7 @@ from tests.support.processes import free_port, wait_until
 from tests.support.recording_site import SECRET, Site
 
 URL = "https://bot.example.com/telegram/webhook"
-KINDS = ["callback_query", "guest_message", "message"]
+KINDS = ["callback_query", "edited_message", "guest_message", "message"]
 
 
 def register(url: str = URL, token: str = TOKEN, secret: str = SECRET, **more: Any) -> Registered:

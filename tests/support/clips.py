@@ -44,6 +44,13 @@ def shades(count: int, width: int = 320, height: int = 240) -> Iterator[Frame]:
         yield np.full((height, width, 3), round(255 * number / max(count - 1, 1)), np.uint8)
 
 
+def noise(count: int, width: int, height: int) -> Iterator[Frame]:
+    """Yield frames that hardly compress."""
+    random = np.random.default_rng(5)
+    for _ in range(count):
+        yield random.integers(0, 255, (height // 4, width // 4, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+
+
 def lying(clip: bytes, seconds: int) -> bytes:
     """Return an MP4 whose headers say that it is so long."""
     changed = bytearray(clip)

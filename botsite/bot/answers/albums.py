@@ -12,24 +12,25 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
-from botsite.bot.answers import answer
+from botsite.bot.answers import album_menu, answer
 from botsite.bot.answers.answer import Part
 from botsite.bot.answers.attempts import Attempt, Result, answer_ms, insist
 from botsite.bot.incoming.updates import Photo
 from botsite.bot.telegram import api, edits, sending
 from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.telegram.sending import Picture
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
 from detection.record import albums, deliveries, items, times
 from detection.record.albums import Album, Member
-from detection.record.schemas import Delivery, Options, Prediction
+from detection.record.schemas import Delivery, Form, Options, Prediction
 
 log = structlog.get_logger()
 
@@ -48,6 +49,14 @@ class Outcome:
 
     attempt: Attempt = _SETTLED
     alone: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What has to be answered alone, and the messages of the others, by their photos' ids."""
+
+    left_out: Sequence[Prediction] = ()
+    places: Mapping[str, int] = field(default_factory=dict)
 
 
 async def join(bot_id: int, photo: Photo, prediction_id: str, asked: Options | None) -> Album | None:
@@ -123,7 +132,7 @@ async def _send(album: Album, asking: Prediction, before: float, follow: bool = 
     """Send what belongs together, by the holder of the album's lease."""
     claimed = await _claimed(album, album.together)
     try:
-        left_out = await _send_together(album, claimed, asking.chat_id, before)
+        sent = await _send_together(album, claimed, asking.chat_id, before)
     except TelegramError as error:
         if error.migrated_to and follow and claimed:
             await migrate(claimed[0].chat_id, error.migrated_to)
@@ -139,16 +148,17 @@ async def _send(album: Album, asking: Prediction, before: float, follow: bool = 
     except Exception as error:  # noqa: BLE001 - a defect: raised again, or met again where it can be given up.
         return await _later(album, claimed, error, own=True)
     await insist(albums.finish, album)
-    alone = [each.prediction_id for each in left_out]
-    await _record([each for each in claimed if each.prediction_id not in alone], Delivery.DELIVERED)
-    await _give_back(left_out)
+    alone = [each.prediction_id for each in sent.left_out]
+    done = [each for each in claimed if each.prediction_id not in alone]
+    await _record(done, Delivery.DELIVERED, sent.places)
+    await _give_back(sent.left_out)
+    if len(sent.places) > 1:
+        album_menu.offer(album, [each for each in done if each.prediction_id in sent.places], sent.places)
     return Outcome(alone=alone)
 
 
-async def _send_together(
-    album: Album, claimed: Sequence[Prediction], chat_id: int, before: float
-) -> Sequence[Prediction]:
-    """Send the answer in place of the word on the wait; return what has to be answered alone."""
+async def _send_together(album: Album, claimed: Sequence[Prediction], chat_id: int, before: float) -> _Sent:
+    """Send the answer in place of the word on the wait."""
     photos = [each for each in claimed if not each.cancelled]
     async with answer.FILES if any(each.as_file for each in photos) else nullcontext():
         pictures = await _pictures(photos)
@@ -162,24 +172,47 @@ async def _send_together(
         elif album.status_message_id:
             await edits.delete(claimed[0].chat_id if claimed else chat_id, album.status_message_id)
         if len(shown) > 1:
-            await _send_pictures(shown, pictures, before)
-    if len(shown) == 1:
-        await answer.send(shown[0], before)
-    return left_out
+            return _Sent(left_out, await _send_pictures(album, shown, pictures, before))
+    if len(shown) == 1 and (place := await answer.send(shown[0], before)):
+        return _Sent(left_out, {shown[0].prediction_id: place})
+    return _Sent(left_out)
 
 
-async def _send_pictures(shown: Sequence[Prediction], pictures: Mapping[str, Part], before: float) -> None:
-    first = shown[0]
-    await api.send_album(
+async def _send_pictures(
+    album: Album, shown: Sequence[Prediction], pictures: Mapping[str, Part], before: float
+) -> dict[str, int]:
+    """Send the pictures, then what is cut out of them; return the message of each photo, by its id."""
+    first, numbers = shown[0], album.numbers()
+    own = [_picture(each, pictures[each.prediction_id], numbers[each.prediction_id]) for each in shown]
+    form = pictures[first.prediction_id].form
+    sent = await api.send_album(
         first.chat_id,
-        [pictures[each.prediction_id].image for each in shown],
-        caption=found.of_album(shown),
-        form=pictures[first.prediction_id].form,
+        [*own, *(await _crops(shown) if form == "photo" else ())],
+        caption=found.of_album(shown, [numbers[each.prediction_id] for each in shown]),
+        form=form,
         reply_to=first.message_id,
         thread_id=first.thread_id,
         before=before,
     )
     log.info("album_sent", chat_id=first.chat_id, photos=len(shown))
+    return {each.prediction_id: message.message_id for each, message in zip(shown, sent, strict=False)}
+
+
+def _picture(prediction: Prediction, part: Part, number: int) -> Picture:
+    name = f"detections-{number}.{part.ending}" if part.form == "document" else ""
+    return Picture(part.image, prediction.spoiler, name)
+
+
+async def _crops(shown: Sequence[Prediction]) -> list[Picture]:
+    """Return what is cut out of the photos whose captions ask for that: by turns, as far as the album has room."""
+    asking = [each for each in shown if each.options.form is Form.CROPS]
+    room, shares = api.ALBUM_AT_MOST - len(shown), dict.fromkeys((each.prediction_id for each in asking), 0)
+    for turn in range(room):
+        for each in asking:
+            if sum(shares.values()) < room and turn < len(each.detections):
+                shares[each.prediction_id] += 1
+    cut = [(each, await answer.crops_of(each, shares[each.prediction_id])) for each in asking]
+    return [Picture(crop, each.spoiler) for each, crops in cut for crop in crops]
 
 
 async def _pictures(photos: Sequence[Prediction]) -> dict[str, Part]:
@@ -226,9 +259,9 @@ async def _claim(prediction_id: str, lease: str, until: datetime) -> Prediction 
     return claimed.prediction if claimed.granted else None
 
 
-async def _record(claimed: Sequence[Prediction], delivery: Delivery) -> None:
+async def _record(claimed: Sequence[Prediction], delivery: Delivery, places: Mapping[str, int] | None = None) -> None:
     for each in claimed:
-        await insist(deliveries.finish, each, delivery)
+        await insist(deliveries.finish, each, delivery, (places or {}).get(each.prediction_id))
         with structlog.contextvars.bound_contextvars(prediction_id=each.prediction_id):
             if delivery is Delivery.DELIVERED:
                 log.info("answer_delivered", chat_id=each.chat_id, status=each.status, answer_ms=answer_ms(each))

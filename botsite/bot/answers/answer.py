@@ -17,12 +17,12 @@ from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks
 from botsite.bot.telegram import api, edits, guest_messages
 from botsite.bot.telegram.errors import TelegramError
-from botsite.bot.telegram.sending import Keyboard
+from botsite.bot.telegram.sending import Keyboard, Picture
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
 from detection.picture import image_headers, thumbnails
 from detection.record import exports, images, known_classes, predictions, times
-from detection.record.schemas import Form, Prediction, Status
+from detection.record.schemas import Form, Prediction, Question, Status
 
 log = structlog.get_logger()
 
@@ -38,10 +38,11 @@ _NOTIFY_AFTER = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A picture of an album, and the form in which it would be answered alone. Telegram doesn't mix forms."""
+    """A photo's part of an album, and the form in which it would be answered alone. Telegram doesn't mix forms."""
 
     image: bytes
     form: Literal["photo", "document"]
+    ending: str = "jpg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,40 +60,40 @@ class Answer:
     full: bool = False
 
 
-async def send(prediction: Prediction, before: float) -> None:
+async def send(prediction: Prediction, before: float) -> int | None:
     """Send the answer, or turn the message about the wait into it, not later than `before` (monotonic seconds).
 
-    Raise TelegramError, or botocore's errors if the picture can't be read.
+    Return the message that is the answer, if it is one that can be drawn again. Raise TelegramError, or botocore's
+    errors if the picture can't be read.
     """
     if prediction.guest_query_id:
         await _as_guest(prediction, before)
-        return
+        return None
     async with FILES if prediction.as_file else nullcontext():
         answer = await _compose(prediction)
         try:
-            if not await _in_place(prediction, answer, before):
-                await _as_reply(prediction, answer, before)
+            if await _in_place(prediction, answer, before):
+                return prediction.status_message_id
+            return await _as_reply(prediction, answer, before)
         except TelegramError as error:
             if answer.image is None or not about_content(error):
                 raise
             # Telegram rejects this picture and always will.
             log.warning("result_image_refused", error=str(error))
-            await _simpler(prediction, answer, before)
+            return await _simpler(prediction, answer, before)
 
 
-async def _simpler(prediction: Prediction, answer: Answer, before: float) -> None:
+async def _simpler(prediction: Prediction, answer: Answer, before: float) -> int | None:
     """Send the smaller picture in place of one at full resolution, else the counts: they are an answer, too."""
     smaller = await _picture(prediction, prediction.result_key) if answer.full else None
     if smaller:
         try:
-            await _as_reply(prediction, replace(answer, image=smaller), before)
+            return await _as_reply(prediction, replace(answer, image=smaller), before)
         except TelegramError as error:
             if not about_content(error):
                 raise
             log.warning("result_image_refused", error=str(error))
-        else:
-            return
-    await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
+    return await _as_reply(prediction, Answer(answer.text, keyboard=answer.keyboard), before)
 
 
 async def put_back(prediction: Prediction) -> None:
@@ -115,11 +116,13 @@ async def put_back(prediction: Prediction) -> None:
 
 def goes_together(prediction: Prediction) -> bool:
     """Return whether the answer can be one picture among others, as far as its item tells; cancelled ones need none."""
-    return prediction.cancelled or (prediction.options.form is Form.PICTURE and not prediction.clip)
+    return prediction.cancelled or not prediction.clip
 
 
 async def part(prediction: Prediction) -> Part | None:
-    """Return the boxed photo for an album, even where nothing was found; None if it is gone."""
+    """Return the boxed photo for an album, even where nothing was found, or its data; None if it is gone."""
+    if prediction.options.form is Form.JSON:
+        return Part(exports.as_json(prediction, prediction.detections), "document", "json")
     full = await _picture(prediction, prediction.full_key) if prediction.as_file and prediction.detections else None
     image = full or await _picture(prediction, prediction.result_key)
     if image is None:
@@ -136,7 +139,7 @@ async def photo(prediction: Prediction) -> bytes | None:
 async def _compose(prediction: Prediction) -> Answer:
     if prediction.status is Status.FAILED:
         return Answer(replies.failure_of(prediction))
-    caption = await _caption(prediction)
+    caption = await caption_of(prediction)
     if prediction.options.form is Form.JSON:
         return Answer(caption, exports.as_json(prediction, prediction.detections), "document", "detections.json")
     keyboard = looks.keyboard(prediction, looks.first(prediction))
@@ -152,7 +155,7 @@ async def _compose(prediction: Prediction) -> Answer:
         return Answer(caption, keyboard=keyboard)
     # As an album, it would pass for the answer to the other photos of the sender's album; the button remains.
     in_album = prediction.album_id is not None
-    if crops and not in_album and not _too_long(image) and (album := await _crops(prediction)):
+    if crops and not in_album and not _too_long(image) and (album := await crops_of(prediction)):
         return Answer(caption, image, album=album)
     if prediction.as_file:
         return Answer(caption, image, "document", keyboard=keyboard, full=bool(full))
@@ -170,7 +173,7 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
     if prediction.status is Status.FAILED:
         await guest_messages.turn_into_text(*where, replies.failure_of(prediction), before)
         return
-    caption = await _caption(prediction)
+    caption = await caption_of(prediction)
     try:
         picture = await _at_telegram(prediction, before)
     except TelegramError as error:
@@ -181,7 +184,10 @@ async def _as_guest(prediction: Prediction, before: float) -> None:
         log.exception("picture_not_stored")
         return
     try:
-        if not (picture and await guest_messages.turn_into_photo(*where, picture, caption, before)):
+        if not (
+            picture
+            and await guest_messages.turn_into_photo(*where, picture, caption, before, spoiler=prediction.spoiler)
+        ):
             await guest_messages.turn_into_text(*where, caption, before)
     finally:
         if picture and picture.message_id and await guest_messages.forget(picture.message_id):
@@ -206,17 +212,17 @@ async def _at_telegram(prediction: Prediction, before: float) -> guest_messages.
     return picture
 
 
-async def _crops(prediction: Prediction) -> list[bytes]:
-    """Return the objects cut out, as far as an album has room beside the photo; none if that can't be."""
+async def crops_of(prediction: Prediction, most: int = api.ALBUM_AT_MOST - 1) -> list[bytes]:
+    """Return the objects cut out, as far as an album has room for them; none if that can't be."""
     try:
         drawn = looks.drawn(prediction, looks.first(prediction))
-        return await drawing.undisturbed(partial(drawing.crops, *drawn, api.ALBUM_AT_MOST - 1))
+        return await drawing.undisturbed(partial(drawing.crops, *drawn, most)) if most else []
     except images.ImageGone as error:
         log.warning("crops_left_out", error=repr(error))
         return []
 
 
-async def _caption(prediction: Prediction) -> str:
+async def caption_of(prediction: Prediction) -> str:
     """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
     text = _found(prediction) if prediction.detections else await _nothing(prediction)
     more = replies.not_understood(prediction.options)
@@ -225,8 +231,12 @@ async def _caption(prediction: Prediction) -> str:
 
 
 def _found(prediction: Prediction) -> str:
+    question = prediction.options.question
     if prediction.clip and len(prediction.frame_keys) > 1:
-        return found.of_clip(prediction.detections, where=prediction.options.where)
+        where = prediction.options.where or question is Question.WHERE
+        return found.of_clip(prediction.detections, where=where)
+    if question:
+        return found.answer_to(question, prediction.detections)
     return found.caption(prediction.detections, where=prediction.options.where)
 
 
@@ -253,7 +263,13 @@ async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bo
     try:
         if answer.image:
             await edits.turn_into_photo(
-                chat_id, message_id, answer.image, answer.text, keyboard=answer.keyboard, before=before
+                chat_id,
+                message_id,
+                answer.image,
+                answer.text,
+                keyboard=answer.keyboard,
+                spoiler=prediction.spoiler,
+                before=before,
             )
         else:
             await edits.turn_into_text(chat_id, message_id, answer.text, keyboard=answer.keyboard, before=before)
@@ -267,19 +283,20 @@ async def _in_place(prediction: Prediction, answer: Answer, before: float) -> bo
     return True
 
 
-async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> None:
+async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> int | None:
     chat_id, message_id, thread_id = prediction.chat_id, prediction.message_id, prediction.thread_id
     if answer.image and answer.album:
-        pictures = [answer.image, *answer.album]
+        pictures = [Picture(each, prediction.spoiler) for each in (answer.image, *answer.album)]
         await api.send_album(
             chat_id, pictures, caption=answer.text, reply_to=message_id, thread_id=thread_id, before=before
         )
-    elif answer.image is None:
-        await api.send_text(
+        return None
+    if answer.image is None:
+        sent = await api.send_text(
             chat_id, answer.text, message_id, thread_id=thread_id, keyboard=answer.keyboard, before=before
         )
     else:
-        await api.send_image(
+        sent = await api.send_image(
             chat_id,
             answer.image,
             answer.text,
@@ -289,8 +306,10 @@ async def _as_reply(prediction: Prediction, answer: Answer, before: float) -> No
             thread_id=thread_id,
             keyboard=answer.keyboard,
             thumbnail=thumbnails.read(answer.image),
+            spoiler=prediction.spoiler,
             before=before,
         )
+    return sent.message_id
 
 
 def about_content(error: TelegramError) -> bool:

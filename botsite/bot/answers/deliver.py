@@ -75,7 +75,7 @@ async def _deliver_alone(
         return prediction, _refused(prediction)
     try:
         with language.speaking(prediction.language):
-            await answer.send(prediction, send_before)
+            message_id = await answer.send(prediction, send_before)
     except TelegramError as error:
         if error.migrated_to and follow:
             await _follow(prediction, error.migrated_to)
@@ -88,7 +88,7 @@ async def _deliver_alone(
         return prediction, await _later(prediction, error, own=False)
     except Exception as error:  # noqa: BLE001 - a defect: raised again, or logged when the answer is given up.
         return prediction, await _later(prediction, error, own=True)
-    await insist(deliveries.finish, prediction, Delivery.DELIVERED)
+    await insist(deliveries.finish, prediction, Delivery.DELIVERED, message_id)
     log.info("answer_delivered", chat_id=prediction.chat_id, status=prediction.status, answer_ms=answer_ms(prediction))
     return prediction, Attempt(Result.SETTLED)
 

@@ -4,10 +4,14 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from botsite.bot.buttons.looks import Drawn
+from botsite.bot.telegram import edits
+from botsite.bot.telegram.sending import Keyboard
 from botsite.threads import in_thread
 from detection.record import images
 from detection.record.schemas import Detection, Options, Prediction
@@ -66,6 +70,24 @@ async def undisturbed(draw: Callable[[], T]) -> T:
     """Draw in a thread for an answer, or for somebody who has a turn already, however many presses wait."""
     async with PICTURES.alone:
         return await in_thread(draw)()
+
+
+async def turn_into(message_id: int, drawn: Drawn, caption: str, keyboard: Keyboard) -> tuple[bytes, bool]:
+    """Turn a message into what is drawn; return that, and False if it had to be smaller than the file.
+
+    A photo that was sent as a file stays one, at its full resolution. Raise TelegramError, Busy or images.ImageGone.
+    """
+    prediction, *_ = drawn
+    if not prediction.as_file:
+        image = await in_turn(prediction, partial(picture, *drawn))
+        await edits.turn_into_photo(
+            prediction.chat_id, message_id, image, caption, keyboard=keyboard, spoiler=prediction.spoiler
+        )
+        return image, True
+    async with FILES.turn(prediction):
+        image, whole = await undisturbed(partial(full, *drawn))
+        await edits.turn_into_document(prediction.chat_id, message_id, image, caption, keyboard=keyboard)
+    return image, whole
 
 
 def picture(prediction: Prediction, shown: Sequence[Detection], options: Options) -> bytes:

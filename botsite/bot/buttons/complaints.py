@@ -6,6 +6,7 @@ While they are asked, the picture wears the buttons' numbers. Operators see what
 from dataclasses import replace
 
 from botsite import language
+from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks, redraw
 from botsite.bot.buttons.looks import Look
 from botsite.bot.buttons.presses import UNKNOWN, photo_button
@@ -34,7 +35,7 @@ async def complain(prediction: Prediction, press: Press, wanted: str) -> str:
     if not word and boxes:
         with language.speaking(prediction.language):
             caption, buttons = redraw.caption(prediction, look), keyboard(prediction, look)
-            await redraw.turn_into(press.message_id, numbered(prediction, look), caption, buttons)
+            await drawing.turn_into(press.message_id, numbered(prediction, look), caption, buttons)
         return ""
     stored = await in_thread(feedback.add)(prediction, word or feedback.MISSED)
     if stored and word not in ("", feedback.RIGHT):

@@ -6,6 +6,7 @@ kept.
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from botsite import language
@@ -33,7 +34,7 @@ RIGHT_TEXT, WRONG_TEXT = "👍", "👎"
 
 
 # What drawing takes: a photo, the boxes in it that are shown, and how.
-Drawn = tuple[Prediction, list[Detection], Options]
+Drawn = tuple[Prediction, Sequence[Detection], Options]
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def look_button(word: str, *, messages: int = 1, once: bool = False) -> Callable
             # The notice is for the person who presses; the message stays in its language.
             with language.speaking(prediction.language):
                 shown = partial(show, prediction, press.message_id, look)
-                notice = await (_once(press, shown) if once else shown())
+                notice = await (only_once(press, shown) if once else shown())
             return gettext(notice)
 
         photo_button(word, messages=messages)(in_its_language)
@@ -147,7 +147,7 @@ def _theirs(press: Press, prediction: Prediction) -> bool:
     return theirs and asked_by is not None and asked_by == (prediction.sender_id or asked_by)
 
 
-async def _once(press: Press, show: Callable[[], Awaitable[str]]) -> str:
+async def only_once(press: Press, show: Callable[[], Awaitable[str]]) -> str:
     """Send what a press asks for, unless the same was asked for just now, perhaps of another site."""
     # Its key doesn't name the chat, of which nothing may be left after /delete_my_data.
     asked = rate_limit.Limit(f"pressed#{hashlib.sha256(press.data.encode()).hexdigest()[:32]}", 0.0, 1)

@@ -7,7 +7,7 @@ from botsite.bot.buttons import looks, presses
 from botsite.bot.buttons.looks import Look
 from botsite.bot.buttons.presses import look_button
 from botsite.bot.telegram import api, edits
-from botsite.bot.telegram.sending import Keyboard
+from botsite.bot.telegram.sending import Picture
 from botsite.bot.words import found, replies
 from detection.record import exports
 from detection.record.schemas import Prediction
@@ -23,21 +23,8 @@ async def look(prediction: Prediction, message_id: int, wanted: Look) -> str:
     A photo that was sent as a file stays one, at its full resolution.
     """
     drawn, keyboard = looks.drawn(prediction, wanted), looks.keyboard(prediction, wanted)
-    full = await turn_into(message_id, drawn, caption(prediction, wanted), keyboard)
+    _, full = await drawing.turn_into(message_id, drawn, caption(prediction, wanted), keyboard)
     return "" if full else SMALLER
-
-
-async def turn_into(message_id: int, drawn: looks.Drawn, caption: str, keyboard: Keyboard) -> bool:
-    """Turn a message into what is drawn; return False if that had to be smaller than the file. Raise as `look` does."""
-    prediction, *_ = drawn
-    if not prediction.as_file:
-        picture = await drawing.in_turn(prediction, partial(drawing.picture, *drawn))
-        await edits.turn_into_photo(prediction.chat_id, message_id, picture, caption, keyboard=keyboard)
-        return True
-    async with drawing.FILES.turn(prediction):
-        picture, full = await drawing.undisturbed(partial(drawing.full, *drawn))
-        await edits.turn_into_document(prediction.chat_id, message_id, picture, caption, keyboard=keyboard)
-    return full
 
 
 @look_button(looks.MORE, messages=0)
@@ -69,12 +56,8 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
 async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
     cut = partial(drawing.crops, *looks.drawn(prediction, wanted), api.ALBUM_AT_MOST)
-    await api.send_album(
-        prediction.chat_id,
-        await drawing.in_turn(prediction, cut),
-        reply_to=message_id,
-        thread_id=prediction.thread_id,
-    )
+    pictures = [Picture(crop, prediction.spoiler) for crop in await drawing.in_turn(prediction, cut)]
+    await api.send_album(prediction.chat_id, pictures, reply_to=message_id, thread_id=prediction.thread_id)
     return ""
 
 

@@ -159,6 +159,7 @@ def _prediction(guest: Guest, photo: Photo, identity: str, chosen: Preferences) 
         language=language.current(),
         guest_query_id=guest.query_id,
         received_at=times.now(),
+        spoiler=photo.spoiler,
         # The message takes one picture, and no file.
         options=replace(asked, form=Form.PICTURE),
         floor_percent=looks.floor_percent(asked),

@@ -13,9 +13,9 @@ from django.conf import settings
 from botsite import in_flight, language, pause
 from botsite.bot.answers import albums, deliver, waiting
 from botsite.bot.buttons import looks, presses
-from botsite.bot.incoming import addressed, files, guests, welcome
+from botsite.bot.incoming import addressed, corrections, files, guests, questions, welcome
 from botsite.bot.incoming.files import Spool
-from botsite.bot.incoming.updates import Command, Guest, Incoming, Other, Photo, Press
+from botsite.bot.incoming.updates import Command, Correction, Guest, Incoming, Other, Photo, Press
 from botsite.bot.people import commands, preferences
 from botsite.bot.people.preferences import Preferences
 from botsite.bot.telegram import api, client
@@ -53,7 +53,7 @@ async def give_up(incoming: Incoming) -> None:
     with language.speaking(chosen.language, incoming.language):
         if isinstance(incoming, Guest):
             await guests.say(incoming, replies.gave_up())
-        elif not isinstance(incoming, Press):
+        elif not isinstance(incoming, Press | Correction):
             await _say(incoming, replies.gave_up())
 
 
@@ -68,12 +68,18 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
     if isinstance(incoming, Guest):
         await guests.called(incoming, chosen)
         return
+    if isinstance(incoming, Correction):
+        bot_id = await in_thread(client.bot_id)()
+        await corrections.correct(incoming, prediction_id(bot_id, incoming.photo), chosen)
+        return
     photo = addressed.photo_of(incoming)
     match incoming:
         case _ if photo and (photo is incoming or not await addressed.replies_to_bot(incoming)):
             await _photo(photo, chosen)
         case Command() | Other() if not await welcome.may_reply(incoming):
             return
+        case Other() if text := await questions.answer(incoming):
+            await _say(incoming, text)
         case Command() | Other() if photo:
             await _say(incoming, replies.own_photo())
         case Command():
@@ -151,6 +157,7 @@ async def _prediction(photo: Photo, chosen: Preferences, bot_id: int, identity: 
         received_at=times.now(),
         as_file=photo.as_file,
         clip=photo.clip,
+        spoiler=photo.spoiler,
         album_id=album.album_id if album else None,
         captioned=own,
         options=options,

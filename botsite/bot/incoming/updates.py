@@ -19,6 +19,8 @@ _ALBUM = re.compile(r"[!-~]{1,64}", re.ASCII)
 _USERNAME = re.compile(r"\w{1,32}", re.ASCII)
 _MENTION = re.compile(r"(?<!\w)@(\w{1,32})", re.ASCII)
 _CAPTION_TO = re.compile(r"/\w{1,32}@(\w{1,32})", re.ASCII)
+# What a button of an answer holds.
+_OF_ANSWER = re.compile(r"[a-z]+:([0-9a-f]{32}):")
 _QUERY_ID = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
@@ -56,8 +58,9 @@ class Photo(_Said):
     """An image for the model. `file_bytes` is the size that Telegram states, if any.
 
     `as_file`: it was sent as a file, not as a photo; `declared` is the type that its sender states for that, such as
-    "image/heic". `clip`: it is an animation or a round video. `caption` is what the sender says about it; `album` is
-    the same for all photos of an album. `author_id` is the user who sent it, if somebody else asks about it.
+    "image/heic". `clip`: it is an animation or a video. `caption` is what the sender says about it; `album` is
+    the same for all photos of an album. `author_id` is the user who sent it, if somebody else asks about it. `spoiler`:
+    it is hidden until somebody taps it.
     """
 
     file_id: str
@@ -69,6 +72,17 @@ class Photo(_Said):
     caption: str = ""
     album: str = ""
     author_id: int | None = None
+    spoiler: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction(_Said):
+    """What somebody makes of the caption of a photo, or of a question about one, that they sent before.
+
+    `sent_at` is when they edited it.
+    """
+
+    photo: Photo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +102,16 @@ class Command(_Said):
 class Other(_Said):
     """A message that holds no photo; `kind` says what it is, such as "sticker".
 
-    `about` is the image in the message that a text replies to; `asks`: the text is a question.
+    `about` is the image in the message that a text replies to, `answer_id` that message if it is a bot's; `answered` is
+    the id of the prediction that its buttons hold. `asks`: the text is a question.
     """
 
     kind: str
     about: Photo | None = None
     asks: bool = False
+    text: str = ""
+    answered: str = ""
+    answer_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +155,7 @@ class Malformed(ValueError):
     """The body is JSON, but not an update of the Bot API."""
 
 
-Incoming = Photo | Command | Other | Guest | Press
+Incoming = Photo | Correction | Command | Other | Guest | Press
 
 # In Telegram's order of precedence: an animation also carries a document and a venue a location, so they come first.
 _OTHER_KINDS = (
@@ -168,6 +186,8 @@ def read(body: Any) -> Incoming | None:
             return _press(update.callback_query)
         if update and isinstance(update.guest_message, Message):
             return _guest(update.guest_message)
+        if update and isinstance(update.edited_message, Message):
+            return _correction(update.edited_message)
         message = update.message if update else None
         return _read_message(message) if isinstance(message, Message) else None
     except Malformed:
@@ -180,8 +200,9 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
     where = _where(message)
     if image := _image(message, message.caption, where, message.media_group_id):
         return image
-    if clip := message.animation or message.video_note:
-        return replace(_file(clip, where, message.caption, None), clip=True)
+    if clip := message.animation or message.video_note or message.video:
+        film = _file(clip, where, message.caption, message.media_group_id)
+        return replace(film, clip=True, spoiler=bool(message.has_media_spoiler))
     for kind in _OTHER_KINDS:
         if getattr(message, kind):
             return Other(**where, kind=kind.replace("_", " "))
@@ -193,11 +214,19 @@ def _read_message(message: Message) -> Photo | Command | Other | None:
         if name.startswith("/"):
             argument = "".join(rest).strip()
             return Command(**where, name=name[1:].lower(), to=to.lower(), argument=argument, about=about)
-        return Other(**where, kind="text", about=about, asks="?" in message.text or "؟" in message.text)
+        text, asks = message.text[:_CAPTION_LENGTH], "?" in message.text or "؟" in message.text
+        return Other(**where, kind="text", about=about, asks=asks, text=text, **_answer(message))
     if message.media_group_id:
         return Other(**where, kind="album entry without a photo")
     # Somebody joined, a title changed: nothing is asked of the bot.
     return None
+
+
+def _correction(message: Message) -> Correction | None:
+    where = _where(message)
+    photo = _image(message, message.caption, where, message.media_group_id) or _replied_to(message, where)
+    edited = message.edit_date
+    return Correction(**where | {"sent_at": edited}, photo=photo) if photo and isinstance(edited, datetime) else None
 
 
 def _guest(message: Message) -> Guest:
@@ -226,7 +255,8 @@ def _press(query: CallbackQuery) -> Press | None:
             inline_message_id=inline,
         )
     answered = _answered(message) if isinstance(message, Message) else None
-    asker = answered.from_user if answered else None
+    # The bot's own messages may answer each other: whose they are, the photo tells.
+    asker = answered.from_user if answered and not (answered.from_user and answered.from_user.is_bot) else None
     return Press(
         chat_id=_number(message.chat.id),
         message_id=_number(message.message_id),
@@ -270,6 +300,19 @@ def _where(message: Message) -> dict[str, Any]:
     }
 
 
+def _answer(message: Message) -> dict[str, Any]:
+    """Return which message of a bot's this one replies to, and the prediction's id that its buttons hold, if any."""
+    answer = _answered(message)
+    if answer is None or not (answer.from_user and answer.from_user.is_bot):
+        return {}
+    rows = answer.reply_markup.inline_keyboard if answer.reply_markup else ()
+    held = (_OF_ANSWER.match(str(button.callback_data)) for row in rows for button in row)
+    return {
+        "answer_id": _number(answer.message_id),
+        "answered": next((match[1] for match in held if match), ""),
+    }
+
+
 def _topic(message: Message) -> int | None:
     return _number(message.message_thread_id) if message.is_topic_message else None
 
@@ -294,7 +337,7 @@ def _image(shown: Message | ExternalReplyInfo, caption: Any, where: dict[str, An
     """Return the photo or the file in a message, None if it has neither; `where` is of the message that asks for it."""
     if shown.photo:
         largest = max(shown.photo, key=lambda size: _number(size.width) * _number(size.height))
-        return _file(largest, where, caption, album)
+        return replace(_file(largest, where, caption, album), spoiler=bool(shown.has_media_spoiler))
     if not shown.document or any(getattr(shown, kind, None) for kind in _OTHER_KINDS):
         return None
     declared = shown.document.mime_type

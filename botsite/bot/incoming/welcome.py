@@ -16,7 +16,7 @@ from django.conf import settings
 from botsite import rate_limit
 from botsite.bot.incoming import limits
 from botsite.bot.incoming.limits import Reached, Span
-from botsite.bot.incoming.updates import Command, Guest, Other, Photo, Press
+from botsite.bot.incoming.updates import Command, Correction, Guest, Other, Photo, Press
 from botsite.bot.telegram import clock, edits
 from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.words import replies
@@ -133,7 +133,7 @@ def _notice(chat_id: int, what: str) -> rate_limit.Limit:
     return rate_limit.Limit(f"limit#{what}#{chat_id}", 0.0, 1)
 
 
-def of_sender(asked: Photo | Guest) -> frozenset[str]:
+def of_sender(asked: Photo | Correction | Guest) -> frozenset[str]:
     """Return what a list may call the sender: a user or a channel, or the chat it comes from."""
     return _called(asked.sender_name, asked.chat_id, asked.sender_id, asked.sender_chat)
 

@@ -1,7 +1,7 @@
 """Show somebody their photos: a list, a page at a time, newest first; one again at a press; and numbers about all.
 
-Only in a private chat, where all photos are theirs. A photo is shown again by the id that Telegram has given its
-picture, which costs nothing; it is sent once for that.
+Only in a private chat, where all photos are theirs; one of an album anywhere, by the line behind its answer. A photo
+is shown again by the id that Telegram has given its picture, which costs nothing; it is sent once for that.
 """
 
 import asyncio
@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from telegram import Message
 
+from botsite import language
+from botsite.bot.answers import album_menu
+from botsite.bot.answers import answer as answer_of
 from botsite.bot.buttons import looks
-from botsite.bot.buttons.presses import button
+from botsite.bot.buttons.presses import button, only_once, photo_button
 from botsite.bot.incoming.updates import Command, Press
 from botsite.bot.people.commands import command
 from botsite.bot.people.preferences import only_in_private
@@ -150,7 +154,19 @@ async def _show(press: Press, prediction_id: str) -> str:
     prediction = known.get(prediction_id)
     if prediction is None or prediction.chat_id != press.chat_id or prediction.status is not Status.SUCCEEDED:
         return gettext(GONE)
-    caption = f"{_time(prediction)}\n{_found(prediction)}"[: found.CAPTION_LENGTH]
+    return await _send_again(prediction, f"{_time(prediction)}\n{_found(prediction)}"[: found.CAPTION_LENGTH])
+
+
+@photo_button(album_menu.OPEN, messages=1)
+async def open_photo(prediction: Prediction, press: Press, wanted: str) -> str:
+    """Send a photo of an album alone, with its buttons, once for somebody who presses twice."""
+    del wanted
+    with language.speaking(prediction.language):
+        caption = await answer_of.caption_of(prediction)
+        return await only_once(press, partial(_send_again, prediction, caption))
+
+
+async def _send_again(prediction: Prediction, caption: str) -> str:
     keyboard = looks.keyboard(prediction, looks.first(prediction))
     if prediction.picture_file_id:
         try:
@@ -182,7 +198,9 @@ async def _send(prediction: Prediction, picture: bytes | str, caption: str, keyb
         name="detections.jpg",
         # A guest's message stands in another chat.
         reply_to=None if prediction.guest_query_id else prediction.message_id,
+        thread_id=prediction.thread_id,
         keyboard=keyboard,
+        spoiler=prediction.spoiler,
     )
 
 

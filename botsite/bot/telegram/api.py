@@ -16,7 +16,7 @@ from telegram import error as telegram
 from botsite import rate_limit
 from botsite.bot.telegram import client, clock, sending
 from botsite.bot.telegram.errors import translate
-from botsite.bot.telegram.sending import Keyboard
+from botsite.bot.telegram.sending import Keyboard, Picture
 from botsite.threads import in_thread
 
 log = structlog.get_logger()
@@ -86,11 +86,13 @@ async def send_image(
     thread_id: int | None = None,
     keyboard: Keyboard = (),
     thumbnail: bytes | None = None,
+    spoiler: bool = False,
     before: float = math.inf,
 ) -> Message:
     """Send a JPEG with its caption (at most 1024 characters) as a photo, or any file of that name as a document.
 
-    A text instead of bytes is the id of a file that Telegram has. A document may have a small JPEG as its thumbnail.
+    A text instead of bytes is the id of a file that Telegram has. A document may have a small JPEG as its thumbnail, a
+    photo may be a spoiler: hidden until somebody taps it.
     Not later than `before` (monotonic seconds), which is when the sender's lease may run out.
     """
     bot = await client.bot()
@@ -106,7 +108,10 @@ async def send_image(
     async with sending.turn(chat_id, form, before):
         if form == "photo":
             return await sending.in_topic(
-                thread_id, lambda topic: bot.send_photo(chat_id, image, message_thread_id=topic, **arguments)
+                thread_id,
+                lambda topic: bot.send_photo(
+                    chat_id, image, message_thread_id=topic, has_spoiler=spoiler or None, **arguments
+                ),
             )
         return await sending.in_topic(
             thread_id,
@@ -117,32 +122,37 @@ async def send_image(
 @client.with_the_stored_token
 async def send_album(
     chat_id: int,
-    pictures: Sequence[bytes],
+    pictures: Sequence[Picture],
     *,
     caption: str = "",
     form: Literal["photo", "document"] = "photo",
     reply_to: int,
     thread_id: int | None = None,
     before: float = math.inf,
-) -> None:
-    """Send 1 to ALBUM_AT_MOST JPEGs as a reply: several as an album, which Telegram doesn't make of one."""
+) -> Sequence[Message]:
+    """Send 1 to ALBUM_AT_MOST pictures as a reply: several as an album, which Telegram doesn't make of one."""
     if len(pictures) == 1:
-        await send_image(
+        sent = await send_image(
             chat_id,
-            pictures[0],
+            pictures[0].content,
             caption,
             form=form,
-            name="crop.jpg",
+            name=pictures[0].name or "crop.jpg",
             reply_to=reply_to,
             thread_id=thread_id,
+            spoiler=pictures[0].spoiler,
             before=before,
         )
-        return
+        return [sent]
     bot = await client.bot()
-    of_form = InputMediaPhoto if form == "photo" else InputMediaDocument
-    media = [of_form(picture, filename=f"{number}.jpg") for number, picture in enumerate(pictures, 1)]
+    media = [
+        InputMediaPhoto(each.content, filename=f"{number}.jpg", has_spoiler=each.spoiler or None)
+        if form == "photo"
+        else InputMediaDocument(each.content, filename=each.name or f"{number}.jpg")
+        for number, each in enumerate(pictures, 1)
+    ]
     async with sending.turn(chat_id, "sendMediaGroup", before, messages=len(media)):
-        await sending.in_topic(
+        return await sending.in_topic(
             thread_id,
             lambda topic: bot.send_media_group(
                 chat_id,

@@ -93,19 +93,32 @@ async def turn_into_text(
 
 @client.with_the_stored_token
 async def turn_into_photo(
-    chat_id: int, message_id: int, image: bytes, caption: str, *, keyboard: Keyboard = (), before: float = math.inf
+    chat_id: int,
+    message_id: int,
+    image: bytes,
+    caption: str,
+    *,
+    keyboard: Keyboard = (),
+    spoiler: bool = False,
+    before: float = math.inf,
 ) -> None:
     """Turn a message of the bot's into a JPEG with its caption; not later than `before` (monotonic seconds)."""
-    media = InputMediaPhoto(image, caption=caption, filename="detections.jpg")
+    media = InputMediaPhoto(image, caption=caption, filename="detections.jpg", has_spoiler=spoiler or None)
     await _turn_into(chat_id, message_id, media, keyboard, before)
 
 
 @client.with_the_stored_token
 async def turn_into_document(
-    chat_id: int, message_id: int, image: bytes, caption: str, *, keyboard: Keyboard = ()
+    chat_id: int,
+    message_id: int,
+    image: bytes,
+    caption: str,
+    *,
+    keyboard: Keyboard = (),
+    name: str = "detections.jpg",
 ) -> None:
-    """Turn a message of the bot's into a JPEG that Telegram leaves as it is, with its caption."""
-    media = InputMediaDocument(image, caption=caption, filename="detections.jpg")
+    """Turn a message of the bot's into a file that Telegram leaves as it is, a JPEG by default, with its caption."""
+    media = InputMediaDocument(image, caption=caption, filename=name)
     await _turn_into(chat_id, message_id, media, keyboard, math.inf)
 
 

@@ -95,14 +95,16 @@ async def turn_into_text(inline_message_id: str, chat_id: int, text: str, before
 
 
 @client.with_the_stored_token
-async def turn_into_photo(inline_message_id: str, chat_id: int, picture: Picture, caption: str, before: float) -> bool:
+async def turn_into_photo(
+    inline_message_id: str, chat_id: int, picture: Picture, caption: str, before: float, *, spoiler: bool = False
+) -> bool:
     """Turn the message into a photo that Telegram has; return False if it rejects that. Raise TelegramError."""
     bot = await client.bot()
     try:
         with sending.unchanged_is_fine():
             async with sending.turn(chat_id, "editMessageMedia of a guest's", before, rate_limit.guest):
                 await bot.edit_message_media(
-                    InputMediaPhoto(picture.file_id, caption=caption),
+                    InputMediaPhoto(picture.file_id, caption=caption, has_spoiler=spoiler or None),
                     inline_message_id=inline_message_id,
                     read_timeout=sending.LONGEST_SEND_SECONDS,
                 )

@@ -43,6 +43,15 @@ class Button:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A JPEG of an album, or another file if it has a `name`; a `spoiler` is hidden until somebody taps it."""
+
+    content: bytes
+    spoiler: bool = False
+    name: str = ""
+
+
 # Rows of buttons.
 Keyboard = Sequence[Sequence[Button]]
 

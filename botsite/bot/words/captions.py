@@ -12,6 +12,7 @@ from itertools import takewhile
 
 from botsite import language
 from botsite.bot.buttons import looks
+from botsite.bot.words import questions
 from botsite.language import ENGLISH, current, names
 from detection.record.choosing import UNKNOWN_AT_MOST
 from detection.record.schemas import EVERYTHING, Form, Options, Unknown
@@ -42,6 +43,7 @@ def read(caption: str, preferred: Options = EVERYTHING) -> Options:
 
     Where it says nothing, what its sender prefers counts.
     """
+    question, named, caption = questions.read(caption)
     # Without the bot's name and a command, by which it is called.
     found = _WORD.findall(caption.lower().replace(":", " ").replace("=", " ").replace("’", "'"))
     words = [word.lstrip(_BEFORE).rstrip(_AFTER) for word in found if word[:1] not in ("@", "/")]
@@ -50,6 +52,9 @@ def read(caption: str, preferred: Options = EVERYTHING) -> Options:
     reader.read()
     # "bluured" about a photo of a race is no option: only one word that is almost one counts.
     odd = [each for each in reader.odd if each.nearest or reader.asked]
+    if question:
+        only = tuple(map(_label, named))
+        return replace(reader.options, only=only, question=question)
     return replace(reader.options, unknown=tuple(odd[:UNKNOWN_AT_MOST]))
 
 

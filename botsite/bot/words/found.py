@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from botsite import language
 from botsite.bot.words import replies
 from botsite.language import gettext, ngettext
-from detection.record.schemas import Detection, Prediction
+from detection.record.schemas import Detection, Prediction, Question
 from detection.record.sentences import noop
 
 CAPTION_LENGTH = 1024
+# An album's is shorter, if no sentences are asked for: each line names so many classes, as far as that allows.
+ALBUM_LENGTH, _DETAIL = 500, (99, 4, 3, 2, 1)
 # Of what the model is not sure of, so many classes are named; the rest is a number.
 _DOUBTFUL = 2
 # A third of the width is left, a third right; what is wider than this is in the middle, wherever its centre is.
@@ -32,6 +34,17 @@ def caption(detections: Sequence[Detection], *, where: bool = False) -> str:
     return text if len(text) <= CAPTION_LENGTH else numbers
 
 
+def answer_to(question: Question, detections: Sequence[Detection]) -> str:
+    """Return "3 people", "Yes: 1 dog" or "1 cup on the left.": what the boxes of the classes that it names answer."""
+    numbers = counts(detections)
+    text = numbers
+    if question is Question.WHERE:
+        text = sentence(detections)
+    elif question is Question.ANY and not all(box.unsure for box in detections):
+        text = gettext("Yes: {counts}").format(counts=numbers)
+    return text if len(text) <= CAPTION_LENGTH else numbers
+
+
 def counts(detections: Sequence[Detection]) -> str:
     """Return "3 or 4 people, 1 bus, maybe 1 dog": the most frequent first, at most CAPTION_LENGTH characters."""
     least, most = Counter(box.label for box in detections if not box.unsure), Counter(box.label for box in detections)
@@ -39,7 +52,7 @@ def counts(detections: Sequence[Detection]) -> str:
     text = comma.join(_between(number, most[label], label) for label, number in _ordered(least))
     if doubtful := _ordered({label: number for label, number in most.items() if label not in least}):
         form = gettext("{sure}, maybe {unsure}") if text else gettext("Maybe {unsure}")
-        text = form.format(sure=text, unsure=_doubtful(doubtful))
+        text = form.format(sure=text, unsure=_things(doubtful))
     if len(text) <= CAPTION_LENGTH:
         return text
     return text[: CAPTION_LENGTH - 1].rpartition(comma)[0] + comma + "…"
@@ -83,10 +96,10 @@ def _between(least: int, most: int, label: str) -> str:
     return form.format(least=least, most=most, name=language.called(label, most))
 
 
-def _doubtful(numbers: Sequence[tuple[str, int]]) -> str:
+def _things(numbers: Sequence[tuple[str, int]], most: int = _DOUBTFUL) -> str:
     """Return "2 dogs and 1 cat", or "2 dogs, 1 cat and 3 more"."""
-    things = [numbered(number, label) for label, number in numbers[:_DOUBTFUL]]
-    rest = sum(number for _, number in numbers[_DOUBTFUL:])
+    things = [numbered(number, label) for label, number in numbers[:most]]
+    rest = sum(number for _, number in numbers[most:])
     if not rest:
         return _listed(things)
     form = ngettext("{things} and {number} more", "{things} and {number} more", rest)
@@ -154,22 +167,31 @@ def _behind(group: Group, others: Sequence[Group]) -> str:
     return form.format(objects=_group(group))
 
 
-def of_album(photos: Sequence[Prediction]) -> str:
-    """Return "In all: 7 people, 2 horses." and a line for each photo, as far as they fit in a caption.
+def of_album(photos: Sequence[Prediction], numbers: Sequence[int] = ()) -> str:
+    """Return "In all: 7 people, 2 horses" and a line for each photo: as much as is quickly read.
 
-    The lines say where things are, too, for people who don't see the pictures.
+    `numbers` are those by which their sender counts the photos. To people who don't see the pictures, the lines say
+    where things are, too, as far as they fit.
     """
-    text = _total(photos)
-    lines = [_line(number, photo) for number, photo in enumerate(photos, 1)] if _found(photos) else []
+    numbers = numbers or range(1, len(photos) + 1)
+    brief = (_of_album(photos, numbers, most) for most in _DETAIL)
+    text, lines = next((each for each in brief if len("\n\n".join(each)) < ALBUM_LENGTH), (_total(photos, 1), ""))
     notes = next((replies.not_understood(photo.options) for photo in photos if photo.options.unknown), "")
-    for number, photo in enumerate(photos):
-        if photo.detections and photo.options.where:
-            longer = [*lines[:number], f"{lines[number]}. {sentence(photo.detections)}", *lines[number + 1 :]]
-            lines = longer if len("\n\n".join([text, "\n".join(longer), notes])) <= CAPTION_LENGTH else lines
-    for part in filter(None, ("\n".join(lines), notes)):
+    longer = lines.split("\n") if lines else []
+    for place, photo in enumerate(photos):
+        if longer and photo.detections and photo.options.where:
+            said = [*longer[:place], f"{longer[place]}. {sentence(photo.detections)}", *longer[place + 1 :]]
+            longer = said if len("\n\n".join([text, "\n".join(said), notes])) <= CAPTION_LENGTH else longer
+    for part in filter(None, ("\n".join(longer), notes)):
         longest = f"{text}\n\n{part}"
         text = longest if len(longest) <= CAPTION_LENGTH else text
     return text
+
+
+def _of_album(photos: Sequence[Prediction], numbers: Sequence[int], most: int) -> tuple[str, str]:
+    """Return the total and the lines, with so many classes in each."""
+    lines = [_line(number, photo, most) for number, photo in zip(numbers, photos, strict=True)]
+    return _total(photos, most), "\n".join(lines) if _found(photos) else ""
 
 
 def of_clip(detections: Sequence[Detection], *, where: bool = False) -> str:
@@ -186,9 +208,9 @@ def total(numbers: str) -> str:
     return text if len(text) <= CAPTION_LENGTH else numbers
 
 
-def _total(photos: Sequence[Prediction]) -> str:
+def _total(photos: Sequence[Prediction], most: int) -> str:
     if boxes := _found(photos):
-        return total(counts(boxes))
+        return total(_brief(boxes, most + 1))
     only = next((photo.options.only for photo in photos if photo.options.only), ())
     return replies.none_of_in_photos(only) if only else gettext("I didn't recognise anything in these photos.")
 
@@ -197,6 +219,17 @@ def _found(photos: Sequence[Prediction]) -> list[Detection]:
     return [box for photo in photos for box in photo.detections]
 
 
-def _line(number: int, photo: Prediction) -> str:
-    numbers = counts(photo.detections) if photo.detections else gettext("nothing")
+def _line(number: int, photo: Prediction, most: int) -> str:
+    numbers = _brief(photo.detections, most) if photo.detections else gettext("nothing")
     return gettext("Photo {number}: {counts}").format(number=number, counts=numbers)
+
+
+def _brief(detections: Sequence[Detection], most: int) -> str:
+    """Return the counts, or only the most frequent of what the model is sure of and how many more there are."""
+    if len({box.label for box in detections}) <= most:
+        return counts(detections)
+    sure = Counter(box.label for box in detections if not box.unsure)
+    if not sure:
+        things = _things(_ordered(Counter(box.label for box in detections)), most)
+        return gettext("Maybe {unsure}").format(unsure=things)
+    return _things(_ordered(sure), most)

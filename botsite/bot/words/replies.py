@@ -44,9 +44,10 @@ START = noop(
     "/help tells you more, /privacy what I keep."
 )
 HELP = noop(
-    "Send me a photo, an album, a GIF or a round video, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB), "
-    "and I box and count what I recognise.\n"
-    "In its caption you can ask for: only dogs, cats; conf 40%; labels off; blur (people); crops; json.\n"
+    "Send me a photo, an album, a GIF or a video, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB), and I box "
+    "and count what I recognise.\n"
+    "In its caption you can ask for: only dogs, cats; conf 40%; labels off; blur (people); crops; json. Or ask me: how "
+    "many people?\n"
     "Reply “what is this?” to a photo that is in our chat already, and I look at that one.\n"
     "If it takes a minute or two, I'm starting a machine: I sleep while nobody sends photos.\n"
     "/history shows your photos again, /privacy says what I keep."
@@ -64,7 +65,6 @@ FEEDBACK = noop(
 UNKNOWN_COMMAND = noop("I don't know that command. Send me a photo, or /help.")
 NO_PHOTO = {
     "text": noop("Send me a photo and I'll tell you what's in it. /help tells you more."),
-    "video": noop("I can only look at still photos. Send me a frame of the video as a photo."),
     "paid media": noop("I can't see paid media. Send me a photo instead."),
     "dice": noop("I don't play games, I look at photos. Send me one."),
     "sticker": noop("Nice sticker, but I only look at photos."),

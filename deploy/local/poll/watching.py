@@ -6,7 +6,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 
 from botsite.bot.incoming import addressed, guests, receive, updates
-from botsite.bot.incoming.updates import Guest, Press
+from botsite.bot.incoming.updates import Correction, Guest, Press
 from botsite.bot.words import found
 from deploy.local.poll.lanes import Update
 from detection.record import queries
@@ -66,7 +66,7 @@ class Watching:
             return None
         if isinstance(incoming, Guest):
             return guests.prediction_id(self._bot_id, incoming, incoming.about) if incoming.about else None
-        photo = None if incoming is None or isinstance(incoming, Press) else addressed.photo_of(incoming)
+        photo = None if incoming is None or isinstance(incoming, Press | Correction) else addressed.photo_of(incoming)
         return receive.prediction_id(self._bot_id, photo) if photo else None
 
 

@@ -25,7 +25,7 @@ def read_caption(call: Call) -> JsonObject:
 async def read_media(telegram: Telegram, call: Call, kind: str) -> JsonObject:
     """Return the content of a photo or document message."""
     caption = read_caption(call)
-    content = await _stored(telegram, call.file(call.text(kind), kind), kind) | caption
+    content = await _stored(telegram, call.file(call.text(kind), kind), kind) | caption | _hidden(call, kind)
     thumbnail = call.files.get("thumbnail")
     if kind == "document" and thumbnail:
         return content | {"document": content["document"] | telegram.files.add_thumbnail(thumbnail)}
@@ -36,8 +36,14 @@ async def read_input_media(telegram: Telegram, call: Call, media: object) -> Jso
     """Return the content that an InputMedia object describes."""
     if not isinstance(media, dict) or media.get("type") not in BOT_KINDS or not media.get("media"):
         raise bad_request("can't parse InputMedia: an object with type photo or document and media is expected")
-    caption = read_caption(Call(call.method, media))
-    return await _stored(telegram, call.file(str(media["media"]), "media"), media["type"]) | caption
+    fields, kind = Call(call.method, media), media["type"]
+    content = await _stored(telegram, call.file(str(media["media"]), "media"), kind)
+    return content | read_caption(fields) | _hidden(fields, kind)
+
+
+def _hidden(call: Call, kind: str) -> JsonObject:
+    """Return the field of a photo that is hidden until somebody taps it."""
+    return {"has_media_spoiler": True} if kind == "photo" and call.flag("has_spoiler") else {}
 
 
 async def _stored(telegram: Telegram, file: Upload | str, kind: str) -> JsonObject:

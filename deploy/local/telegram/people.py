@@ -35,6 +35,8 @@ class Writing:
     thread_id: int | None = None
     # Whether photos keep up to 2560 pixels a side.
     high_definition: bool = False
+    # Whether photos are hidden until somebody taps them.
+    spoiler: bool = False
 
 
 async def write(telegram: Telegram, chat: Chat, person: Person, writing: Writing) -> list[StoredMessage]:
@@ -122,7 +124,8 @@ async def _contents(telegram: Telegram, writing: Writing) -> list[JsonObject]:
 
 async def _content(telegram: Telegram, writing: Writing, file: Upload) -> JsonObject:
     if writing.kind == "photo":
-        return await telegram.files.add_photo(file, writing.high_definition)
+        hidden = {"has_media_spoiler": True} if writing.spoiler else {}
+        return await telegram.files.add_photo(file, writing.high_definition) | hidden
     return telegram.files.add(writing.kind, file)
 
 

@@ -111,6 +111,7 @@ async def write(request: web.Request) -> web.Response:
         _gap_seconds(call),
         call.number("thread_id"),
         call.flag("high_definition"),
+        call.flag("spoiler"),
     )
     messages = await people.write(telegram, chat, _person(call, chat), writing)
     return web.json_response({"messages": [chat.message_json(message) for message in messages]})

@@ -53,6 +53,8 @@ class Message:
     thread_id: int | None = None
     # The times that are shown in the reader's zone: the words they stand in place of, and Unix seconds.
     times: tuple[tuple[str, int], ...] = ()
+    # Whether its photo is hidden until somebody taps it.
+    spoiler: bool = False
 
     def answers(self, message_id: int) -> bool:
         """Return whether it is the bot's answer to that message."""
@@ -124,6 +126,7 @@ def read_message(fields: dict[str, Any]) -> Message:
         in_reply_to=fields.get("in_reply_to"),
         thread_id=fields.get("message_thread_id"),
         times=tuple(_times(fields)),
+        spoiler=fields.get("has_media_spoiler", False),
     )
 
 

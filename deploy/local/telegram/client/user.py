@@ -42,6 +42,7 @@ class TelegramUser:
         album: str | None = None,
         *,
         high_definition: bool = False,
+        spoiler: bool = False,
     ) -> int:
         """Send a picture in any format as a photo, which the bot gets as JPEG; return its message_id.
 
@@ -49,7 +50,8 @@ class TelegramUser:
         """
         file = ("photo", ("photo.jpg", photo, "image/jpeg"))
         fields = {"caption": caption, "reply_to": reply_to, "album": album}
-        return self._write(fields | ({"high_definition": "true"} if high_definition else {}), [file])[0]
+        flags = {"high_definition": high_definition, "spoiler": spoiler}
+        return self._write(fields | {name: "true" for name, on in flags.items() if on}, [file])[0]
 
     def send_album(
         self, photos: Sequence[bytes], caption: str | None = None, *, kind: str = "photo", gap_seconds: float = 0.0
@@ -73,9 +75,11 @@ class TelegramUser:
         file = ("document", (file_name, document, mime_type))
         return self._write({"caption": caption, "reply_to": reply_to}, [file])[0]
 
-    def send_clip(self, clip: bytes, kind: str = "animation", caption: str | None = None) -> int:
-        """Send an MP4 as an animation, or as a round video ("video_note"); return its message_id."""
-        return self._write({"caption": caption}, [(kind, ("clip.mp4", clip, "video/mp4"))])[0]
+    def send_clip(
+        self, clip: bytes, kind: str = "animation", caption: str | None = None, album: str | None = None
+    ) -> int:
+        """Send an MP4 as an animation, a "video", or a round video ("video_note"); return its message_id."""
+        return self._write({"caption": caption, "album": album}, [(kind, ("clip.mp4", clip, "video/mp4"))])[0]
 
     def send_media(self, kind: str) -> int:
         """Send a sticker, video, voice or animation of no particular content; return its message_id."""
