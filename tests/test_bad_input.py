@@ -1,6 +1,7 @@
 """Bad input is normal input: a result or a polite, specific answer for each, and never silence."""
 
 import json
+import time
 from io import BytesIO
 from random import Random
 
@@ -10,6 +11,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from botsite import rate_limit
 from botsite.bot.words import replies
 from deploy.local.processes import PATIENCE_SECONDS
 from deploy.local.stack import LocalStack
@@ -167,6 +169,18 @@ def test_half_a_surrogate_pair_is_no_failure(stack: LocalStack, user: TelegramUs
     body = json.dumps(new_updates.with_message(user.chat_id, text=text))
     assert _post(stack, body) == 200
     assert user.wait_for(lambda message: "\ufffd \U0001f600" in (message.text or ""))
+
+
+def test_words_to_a_chat_at_its_limit_wait_here(stack: LocalStack, user: TelegramUser) -> None:
+    """Telegram would hold back other updates while one is refused."""
+    limit = rate_limit.chat(user.chat_id)
+    rate_limit.pause(limit, 600)
+    date = int(time.time())
+    for _ in range(12):
+        assert _post(stack, new_updates.with_message(user.chat_id, text="hello", date=date)) == 200
+    assert user.messages() == []
+    rate_limit.forget(limit)
+    assert user.wait_for(lambda message: message.text == replies.NO_PHOTO["text"])
 
 
 @pytest.mark.parametrize("caption", slow_after(2, ["<b>bold", "*_[x](y)`", "&amp; <", "😀" * 400, "x" * 1024]))

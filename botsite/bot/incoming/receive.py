@@ -5,6 +5,7 @@ import hashlib
 import hmac
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,7 +14,7 @@ from django.conf import settings
 from botsite import in_flight, language, pause
 from botsite.bot.answers import albums, deliver, waiting
 from botsite.bot.buttons import looks, presses
-from botsite.bot.incoming import addressed, corrections, files, guests, questions, welcome
+from botsite.bot.incoming import addressed, corrections, files, guests, questions, welcome, words
 from botsite.bot.incoming.files import Spool
 from botsite.bot.incoming.updates import Command, Correction, Guest, Incoming, Other, Photo, Press
 from botsite.bot.people import commands, preferences
@@ -76,16 +77,19 @@ async def _act(incoming: Incoming, chosen: Preferences) -> None:
     match incoming:
         case _ if photo and (photo is incoming or not await addressed.replies_to_bot(incoming)):
             await _photo(photo, chosen)
-        case Command() | Other() if not await welcome.may_reply(incoming):
-            return
-        case Other() if text := await questions.answer(incoming):
-            await _say(incoming, text)
-        case Command() | Other() if photo:
-            await _say(incoming, replies.own_photo())
-        case Command():
-            await commands.answer(incoming)
-        case Other():
-            await _say(incoming, replies.no_photo(incoming.kind, in_group=incoming.in_group))
+        case Command() | Other():
+            await words.answer(incoming, partial(_reply, incoming, photo))
+
+
+async def _reply(incoming: Command | Other, photo: Photo | None) -> None:
+    if isinstance(incoming, Other) and (text := await questions.answer(incoming)):
+        await _say(incoming, text)
+    elif photo:
+        await _say(incoming, replies.own_photo())
+    elif isinstance(incoming, Command):
+        await commands.answer(incoming)
+    else:
+        await _say(incoming, replies.no_photo(incoming.kind, in_group=incoming.in_group))
 
 
 def prediction_id(bot_id: int, photo: Photo) -> str:

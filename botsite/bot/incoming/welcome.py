@@ -4,8 +4,6 @@ What is kept out costs no download, no S3 and no SQS. A photo over a limit has i
 that says when it goes on. A flood of photos must not become a flood of messages: the first of a minute gets a reply,
 once the others have come, which counts them and is their answer, too. Of people who may not send photos nothing is
 kept: in a private chat they are told, once a minute; in a group, nobody is bothered.
-
-What is about no photo gets a reply in a group as long as that holds up no answer.
 """
 
 from dataclasses import dataclass, replace
@@ -16,9 +14,8 @@ from django.conf import settings
 from botsite import rate_limit
 from botsite.bot.incoming import limits
 from botsite.bot.incoming.limits import Reached, Span
-from botsite.bot.incoming.updates import Command, Correction, Guest, Other, Photo, Press
-from botsite.bot.telegram import clock, edits
-from botsite.bot.telegram.errors import TelegramError
+from botsite.bot.incoming.updates import Correction, Guest, Photo, Press
+from botsite.bot.telegram import clock
 from botsite.bot.words import replies
 from botsite.threads import in_thread
 from detection.record import times
@@ -29,7 +26,6 @@ from detection.record.sentences import Code
 log = structlog.get_logger()
 
 _NOTICE_SECONDS = 60.0
-_REPLY_WITHIN_SECONDS, _REPLY_AGAIN_SECONDS = 30.0, 2.0
 # What is told of besides limits: that somebody may send nothing.
 _LIST = "list"
 
@@ -103,20 +99,6 @@ def reason(reached: Reached) -> Reason:
     """Return which limit a person has reached, and when it goes on."""
     code = Code.LIMIT_DAY if reached.span is Span.DAY else Code.LIMIT_MINUTE
     return Reason(code, {"most": str(reached.most), "time": clock.written(reached.until).removesuffix(" UTC")})
-
-
-async def may_reply(said: Command | Other) -> bool:
-    """Return whether to answer what is about no photo; raise TelegramError if a group has no turn for it yet.
-
-    Its later messages, which may be photos, wait for as long as this one comes again, so that ends soon.
-    """
-    if await edits.leaves_room(said.chat_id):
-        return True
-    if said.age_seconds < _REPLY_WITHIN_SECONDS:
-        message = f"reply in chat {said.chat_id}: answers come first"
-        raise TelegramError(message, permanent=False, retry_after_seconds=_REPLY_AGAIN_SECONDS)
-    log.info("reply_left_out", chat_id=said.chat_id)
-    return False
 
 
 async def _may_tell(chat_id: int, what: str, seconds: float) -> bool:

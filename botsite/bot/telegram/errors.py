@@ -17,7 +17,8 @@ class TelegramError(Exception):
     `blocked`: the chat is closed to the bot. `retry_after_seconds`: Telegram said when to ask again.
     `migrated_to`: the group has become a supergroup, with this id. `answered`: Telegram answered this very request
     with an error; the network, a limit or a wrong token would have failed any other request, too. `topic_closed`: its
-    admins let nobody write there any more, whatever it is.
+    admins let nobody write there any more, whatever it is. `chat_full`: nobody asked, as too many messages wait for
+    this chat's limit already.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class TelegramError(Exception):
         migrated_to: int | None = None,
         answered: bool = False,
         topic_closed: bool = False,
+        chat_full: bool = False,
     ) -> None:
         super().__init__(logs.redact(message))
         self.permanent = permanent
@@ -38,6 +40,7 @@ class TelegramError(Exception):
         self.migrated_to = migrated_to
         self.answered = answered
         self.topic_closed = topic_closed
+        self.chat_full = chat_full
 
     @property
     def token_refused(self) -> bool:

@@ -87,7 +87,8 @@ async def turn(
         raise TelegramError(f"{action} to chat {chat_id}: no answer in time", permanent=False) from error
     except rate_limit.TooBusy as error:
         message, again = f"{action} to chat {chat_id}: {error}", error.retry_after_seconds
-        raise TelegramError(message, permanent=False, retry_after_seconds=again) from error
+        full = limit is chat
+        raise TelegramError(message, permanent=False, retry_after_seconds=again, chat_full=full) from error
     except telegram.TelegramError as error:
         translated = translate(f"{action} to chat {chat_id}", error)
         if seconds := translated.retry_after_seconds:

@@ -44,8 +44,8 @@ START = noop(
     "/help tells you more, /privacy what I keep."
 )
 HELP = noop(
-    "Send me a photo, an album, a GIF or a video, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB), and I box "
-    "and count what I recognise.\n"
+    "Send me a photo, an album, a GIF or a video, or an image as a file (JPEG, PNG, WebP, HEIC, up to 20 MB), and I "
+    "box and count what I recognise.\n"
     "In its caption you can ask for: only dogs, cats; conf 40%; labels off; blur (people); crops; json. Or ask me: how "
     "many people?\n"
     "Reply “what is this?” to a photo that is in our chat already, and I look at that one.\n"
