@@ -124,8 +124,15 @@ def leaves_room(limit: Limit, messages: int = 1) -> bool:
 
 def idle(limit: Limit, seconds: float) -> bool:
     """Take a permit if nothing was sent under the limit for so long; return whether it was taken."""
+    return first_since(limit, time.time() - seconds)
+
+
+def first_since(limit: Limit, since: float) -> bool:
+    """Take a permit if none was taken since that time (epoch seconds); return whether it was taken."""
     now = time.time()
-    values = {":latest": now - seconds, ":next": now + limit.interval_seconds, ":expires": _expires(now)}
+    # Whatever the clocks of others say, the next one to ask about that time comes second.
+    taken_at = max(now, since + 0.001)
+    values = {":latest": since, ":next": taken_at + limit.interval_seconds, ":expires": _expires(now)}
     condition = "attribute_not_exists(next_at) OR next_at <= :latest"
     return _update(limit, "SET next_at = :next, expires_at = :expires REMOVE probe_at", condition, values) is not None
 

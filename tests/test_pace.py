@@ -178,6 +178,18 @@ def test_edit_goes_only_after_silence(limit: rate_limit.Limit, clock: Clock) -> 
     assert _waits(limit, 2) == [0, 0]
 
 
+@pytest.mark.parametrize("ago", [0.0, 0.4, -3.0])
+def test_one_is_first_since_a_moment_even_if_a_clock_is_slow(limit: rate_limit.Limit, clock: Clock, ago: float) -> None:
+    telling, since = replace(limit, interval_seconds=0.0), clock.now - ago
+    for _ in range(2):
+        taken = [rate_limit.first_since(telling, since)]
+        for _ in range(3):
+            clock.now += 0.4
+            taken.append(rate_limit.first_since(telling, since))
+        assert taken == [True, False, False, False]
+        since = clock.now = clock.now + 60
+
+
 def test_status_leaves_pause_alone(limit: rate_limit.Limit) -> None:
     rate_limit.pause(limit, 4)
     assert not rate_limit.spare(limit)

@@ -12,7 +12,7 @@ since no photo can be stored without the table.
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -77,11 +77,15 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A limit that a person has reached, how many photos it is, and until when (UTC) it holds."""
+    """A limit that a person has reached, how many photos it is, and until when (UTC) it holds.
+
+    `since` is when its minute began, in epoch seconds.
+    """
 
     span: Span
     most: int
     until: datetime
+    since: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +140,9 @@ def _reached(current: Count, now: datetime, most: Most) -> Reached | None:
         midnight = datetime.fromisoformat(current.day).replace(tzinfo=UTC) + timedelta(days=1)
         return Reached(Span.DAY, most.day, midnight)
     if most.minute is not None and current.in_minute >= most.minute:
-        until = datetime.fromtimestamp(current.minute_from, UTC) + _MINUTE
         # People are told whole seconds.
-        return Reached(Span.MINUTE, most.minute, until.replace(microsecond=0) + timedelta(seconds=1))
+        until = datetime.fromtimestamp(int(current.minute_from) + 1, UTC) + _MINUTE
+        return Reached(Span.MINUTE, most.minute, until, current.minute_from)
     return None
 
 

@@ -6,6 +6,7 @@ once the others have come, which counts them and is their answer, too. Of people
 kept: in a private chat they are told, once a minute; in a group, nobody is bothered.
 """
 
+import time
 from dataclasses import dataclass, replace
 
 import structlog
@@ -52,10 +53,8 @@ async def over_limit(photo: Photo, prediction_id: str) -> KeptOut | None:
     reached = await _take(photo, prediction_id)
     if reached is None:
         return None
-    # Once for a minute that is counted, which began this long ago.
-    ago = _NOTICE_SECONDS - (reached.until - times.now()).total_seconds() if reached.span is Span.MINUTE else 0.0
-    told = not await _may_tell(photo.chat_id, reached.span, ago if 0 < ago < _NOTICE_SECONDS else _NOTICE_SECONDS)
-    return KeptOut(reached, told)
+    # Once for a minute that is counted, whenever it began.
+    return KeptOut(reached, told=not await _may_tell(photo.chat_id, reached.span, reached.since))
 
 
 async def counted(photo: Photo, kept_out: KeptOut) -> Reason:
@@ -91,7 +90,7 @@ async def unwelcome(photo: Photo) -> str | None:
         return None
     person = limits.person_of(photo)
     log.info("photo_not_allowed", chat_id=photo.chat_id, sender_id=person)
-    tell = not photo.in_group and await _may_tell(photo.chat_id, _LIST, _NOTICE_SECONDS)
+    tell = not photo.in_group and await _may_tell(photo.chat_id, _LIST)
     return replies.not_allowed(person) if tell else ""
 
 
@@ -101,9 +100,10 @@ def reason(reached: Reached) -> Reason:
     return Reason(code, {"most": str(reached.most), "time": clock.written(reached.until).removesuffix(" UTC")})
 
 
-async def _may_tell(chat_id: int, what: str, seconds: float) -> bool:
-    """Return whether to tell a chat of a limit: if that wasn't done for so long."""
-    return await in_thread(rate_limit.idle)(_notice(chat_id, what), seconds)
+async def _may_tell(chat_id: int, what: str, since: float | None = None) -> bool:
+    """Return whether to tell a chat of a limit: if that wasn't done since then, by default for a minute."""
+    since = time.time() - _NOTICE_SECONDS if since is None else since
+    return await in_thread(rate_limit.first_since)(_notice(chat_id, what), since)
 
 
 def notices(chat_id: int) -> list[rate_limit.Limit]:
