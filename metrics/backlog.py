@@ -3,6 +3,9 @@
 Backlog per instance follows the EC2 Auto Scaling user guide, "Scaling policy based on Amazon SQS", with two changes.
 Messages in flight count, because a terminated machine takes them with it. And the divisor is the desired capacity,
 because booting machines will work soon: divided by the running ones, the metric would ask for them a second time.
+
+A standby worker, next to the metric, is a machine that the group doesn't know of. It takes jobs like any other, so what
+a machine holds at the targets is no backlog of the group's while it is there.
 """
 
 import math
@@ -73,23 +76,29 @@ def in_use(seconds_since_photo: float | None, keep_warm_seconds: float) -> bool:
     return seconds_since_photo is None or seconds_since_photo < keep_warm_seconds
 
 
-def values(depth: Depth | None, desired: int | None, target: float, keep: bool = False) -> Values:
+def values(
+    depth: Depth | None, desired: int | None, target: float, keep: bool = False, standby: bool = False
+) -> Values:
     """Return what to publish for the queue's depth and a desired capacity, which counts pending machines.
 
     With work and no machine the first value is above the target, so that it alarms however little work there is;
     without work it is a real 0, because only that lets the group shrink to 0. With `keep` it is at least what a single
-    machine neither scales in nor out for, so that a larger group shrinks to one machine and not past it. None means
-    the number could not be read: then the values change nothing, unless work may be waiting without a machine. Raise
-    BadSetting for an impossible target.
+    machine neither scales in nor out for, so that a larger group shrinks to one machine and not past it. With a
+    `standby` that works, none has to be kept, and only work beyond what that finishes within the goal counts. None
+    means the number could not be read: then the values change nothing, unless work may be waiting without a machine.
+    Raise BadSetting for an impossible target.
     """
     positive("BACKLOG_TARGET", target, TARGET_AT_MOST)
+    keep = keep and not standby
     if depth is None or desired is None:
         return _careful(depth, desired, target, keep)
+    unfinished, in_flight = float(depth.unfinished), float(depth.in_flight)
+    if standby:
+        unfinished, in_flight = max(0.0, unfinished - target), max(0.0, in_flight - IN_FLIGHT_TARGET)
     if not _count("desired", desired):
-        unfinished = float(depth.unfinished)
         return Values(max(unfinished, target + 1), 0.0, unfinished) if unfinished else IDLE
     least = kept(target) if keep else 0.0
-    return Values(max(depth.unfinished, least) / desired, depth.in_flight / desired, 0.0)
+    return Values(max(unfinished, least) / desired, in_flight / desired, 0.0)
 
 
 def kept(target: float) -> float:

@@ -18,6 +18,8 @@ ADDRESS_HOUR = 0.005
 # aws.amazon.com/ebs/pricing, gp3 volumes.
 VOLUME_GB_MONTH = 0.08
 WORKER_DISK_GB = 16
+# What a standby worker adds to the disk of the metric's machine.
+STANDBY_DISK_GB = 8
 
 # The worker's CPU time for a photo, on one core with the model that the images ship, in its square (docs/speed.md). It
 # depends on the instructions a core has: T3's compute an fp16 model in f32, later ones in bf16.
@@ -50,9 +52,12 @@ class MachineType:
 
         Credits add up for a day, which is longer than most workers live: what is earned at any time counts.
         """
-        surplus = self.vcpus * max(0.0, busy_seconds - self.earned * seconds)
-        hours = seconds * (self.dollars_per_hour + ADDRESS_HOUR) + surplus * SURPLUS_VCPU_HOUR
-        return hours / 3600 + disk(seconds, disk_gb)
+        hours = seconds / 3600 * (self.dollars_per_hour + ADDRESS_HOUR)
+        return hours + self.surplus(seconds, busy_seconds) + disk(seconds, disk_gb)
+
+    def surplus(self, seconds: float, busy_seconds: float) -> float:
+        """Return the cost of the processor time beyond what a machine earns in so many seconds."""
+        return self.vcpus * max(0.0, busy_seconds - self.earned * seconds) / 3600 * SURPLUS_VCPU_HOUR
 
     @property
     def busy_month(self) -> float:

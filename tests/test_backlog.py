@@ -48,6 +48,36 @@ def test_idle_group_in_use_shrinks_to_one_machine(desired: int, target: float) -
     assert _after_an_hour(values, Capacity(desired, 0, 1000), target) == min(desired, 1)
 
 
+@given(depths, st.integers(1, 1000), targets)
+def test_standby_is_one_more_machine_at_its_targets(depth: Depth, desired: int, target: float) -> None:
+    values = backlog.values(depth, desired, target, keep=True, standby=True)
+    beyond = max(0.0, depth.unfinished - target), max(0.0, depth.in_flight - 10.0)
+    assert values == Values(beyond[0] / desired, beyond[1] / desired, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("depth", "machines"),
+    [(Depth(0, 1), 0), (Depth(0, 16), 0), (Depth(254, 16), 0), (Depth(255, 16), 1), (Depth(2 * 270 + 1, 0), 2)],
+)
+def test_standby_leaves_what_exceeds_the_goal_to_the_group(depth: Depth, machines: int) -> None:
+    values = backlog.values(depth, 0, 270.0, keep=True, standby=True)
+    assert _after_an_hour(values, Capacity(0, 0, 1000), 270.0) == machines
+
+
+@given(st.integers(0, 10), st.integers(1, 1000), targets)
+def test_group_goes_while_standby_has_enough_for_all(in_flight: int, desired: int, target: float) -> None:
+    values = backlog.values(Depth(0, min(in_flight, int(target))), desired, target, keep=True, standby=True)
+    assert _after_an_hour(values, Capacity(desired, 0, 1000), target) == 0
+
+
+@given(st.one_of(st.none(), depths), st.one_of(st.none(), machines), targets)
+def test_standby_changes_nothing_while_something_is_unreadable(
+    depth: Depth | None, desired: int | None, target: float
+) -> None:
+    if depth is None or desired is None:
+        assert backlog.values(depth, desired, target, standby=True) == backlog.values(depth, desired, target)
+
+
 @pytest.mark.parametrize(
     ("since_photo", "keep_warm", "in_use"),
     [

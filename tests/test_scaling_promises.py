@@ -1,6 +1,6 @@
 """What the shipped policies promise under each load: how long people wait, and what that costs in machine-hours.
 
-The machines do 32 photos/s and boot in 120 s; the bot may send as fast as it likes.
+The machines do 32 photos/s, with a standby worker 18, and boot in 120 s; the bot may send as fast as it likes.
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +19,10 @@ from tests.support.cases import slow_after
 TARGET = 480.0
 SHIPPED = policy.shipped(TARGET)
 BOOT, SPEED = Machine().boot_seconds, Machine().photos_per_second
+
+
+# As a t3.micro with what the images ship.
+MICRO = Machine(service_seconds=Machine().slots / 18)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,44 @@ def test_load_is_served_as_promised(promise: Promise) -> None:
     assert np.mean([result.machine_seconds for result in results]) <= 3600 * promise.hours
     assert np.mean([result.share_above(30) for result in results]) <= promise.above
     assert max(result.launches for result in results) <= promise.launches
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        Promise("200/day", 8, 95, latency=2, hours=0.5, above=0.001),
+        Promise("burst of 300", 8, 95, latency=20, hours=0),
+        Promise("burst of 3,000", 8, 95, latency=140, hours=1.3, launches=8),
+        pytest.param(Promise("10,000/day", 8, 95, latency=2, hours=0.5, above=0.001), marks=pytest.mark.slow),
+        pytest.param(Promise("ramp", 8, 95, latency=45, hours=5.5), marks=pytest.mark.slow),
+    ],
+    ids=lambda promise: promise.load,
+)
+def test_standby_answers_at_once_and_costs_no_more(promise: Promise) -> None:
+    with_it = [_micro(promise, seed, standby=True) for seed in range(1, 6)]
+    without = [_micro(promise, seed, standby=False) for seed in range(1, 6)]
+    assert np.mean([result.latency(promise.percent) for result in with_it]) <= promise.latency
+    assert np.mean([result.machine_seconds for result in with_it]) <= 3600 * promise.hours
+    assert np.mean([result.share_above(30) for result in with_it]) <= promise.above
+    assert max(result.launches for result in with_it) <= promise.launches
+    assert sum(result.dollars for result in with_it) <= sum(result.dollars for result in without)
+
+
+@pytest.mark.parametrize("rate", [1.0, 10.0, 17.0, 40.0])
+def test_steady_load_costs_no_more_with_standby(rate: float) -> None:
+    load = Promise("", 8, 95, 0, 0)
+    photos = arrivals.constant(rate, 2 * 3600, np.random.default_rng(1))
+    with_it, without = (_micro(load, 1, standby, photos) for standby in (True, False))
+    assert with_it.dollars <= without.dollars
+    # The same work in a worker of the group, which earns credits only while it lives.
+    worker = with_it.kind.surplus(with_it.standby.busy, with_it.standby.busy)
+    assert with_it.kind.surplus(with_it.standby.paid, with_it.standby.busy) <= worker
+
+
+def _micro(promise: Promise, seed: int, standby: bool, photos: arrivals.Seconds | None = None) -> Result:
+    photos = compare.LOADS[promise.load](np.random.default_rng(seed)) if photos is None else photos
+    scenario = Scenario(photos, MICRO, maximum=promise.maximum, standby=standby, sends_per_second=0, seed=seed)
+    return simulate(scenario, policy.shipped(270))
 
 
 def _simulated(load: str, maximum: int, seed: int) -> Result:

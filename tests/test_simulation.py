@@ -72,6 +72,21 @@ def test_stopped_machine_of_the_warm_pool_costs_its_disk() -> None:
     assert pool.dollars == pytest.approx(hours * (0.0104 + 0.005) + end * 16 * 0.08 / 730)
 
 
+def test_standby_answers_lone_photo_without_any_machine() -> None:
+    result = simulate(Scenario(np.array([0.0, 5000.0]), SLOW, standby=True), POLICIES)
+    assert (result.latencies.tolist(), result.launches, result.standby.busy) == ([1, 1], 0, 2)
+    assert result.dollars == pytest.approx(result.standby.paid / 3600 * 8 * 0.08 / 730)
+
+
+def test_standby_takes_its_part_of_a_burst_and_the_group_the_rest() -> None:
+    alone, helped = (
+        simulate(Scenario(np.zeros(100), SLOW, maximum=100, standby=is_on), POLICIES) for is_on in (False, True)
+    )
+    # While the metric is on its way, it does 20 of them.
+    assert (alone.peak, helped.peak) == (10, 8)
+    assert helped.latency(50) < alone.latency(50)
+
+
 def test_burst_scales_from_zero_to_maximum_and_back() -> None:
     result = _burst(300, maximum=4)
     assert (_desired(result)[0], result.peak, _desired(result)[-1], result.machines.running[-1]) == (0, 4, 0, 0)

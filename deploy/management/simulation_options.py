@@ -80,6 +80,9 @@ def add(parser: CommandParser) -> None:
     groups = {title: parser.add_argument_group(title) for title in _OPTIONS}
     groups["load"].add_argument("--shape", choices=SHAPES, default="wave", help="how photos arrive (default: wave)")
     text = "a CSV file instead of a shape: the column `seconds` says when photos arrive, `photos` how many (default 1)"
+    groups["machines"].add_argument(
+        "--standby", action="store_true", help="one more, on the metric's machine, always works (StandbyWorker)"
+    )
     groups["load"].add_argument("--trace", type=Path, metavar="CSV", help=text)
     for title, options in _OPTIONS.items():
         for name, unit, default, text in options:
@@ -103,6 +106,7 @@ def scenario(options: Mapping[str, Any]) -> Scenario:
         minimum=options["min"],
         maximum=options["max"],
         warm_pool=options["warm_pool"],
+        standby=options["standby"],
         publish_seconds=options["publish_seconds"],
         metric_delay_seconds=options["metric_delay_seconds"],
         keep_warm_seconds=options["keep_warm"],

@@ -30,6 +30,8 @@ POLICIES: Mapping[str, Callable[[Scenario, Policies], tuple[Scenario, Policies]]
     ),
     # Two machines that are prepared and stopped, as far as the maximum has room for them.
     "warm-pool-of-2": lambda scenario, policies: (replace(scenario, warm_pool=min(2, scenario.maximum)), policies),
+    # A worker next to the metric.
+    "standby": lambda scenario, policies: (replace(scenario, standby=True), policies),
     # As release 0.1: one target tracking policy with 10 photos a machine, one machine to begin with, and none kept.
     "one-policy": lambda scenario, policies: (
         replace(scenario, keep_warm_seconds=0.0),

@@ -56,7 +56,8 @@ class Machine:
 class Scenario:
     """Photos, machines, the group's bounds; how often and how late the metric comes, how long it keeps a machine.
 
-    Of all machines, `warm_pool` are prepared once and stopped while they are not needed.
+    Of all machines, `warm_pool` are prepared once and stopped while they are not needed. With `standby` there is
+    another one like them that always works, and is paid for otherwise.
     """
 
     arrivals: Seconds
@@ -64,6 +65,7 @@ class Scenario:
     minimum: int = 0
     maximum: int = 4
     warm_pool: int = 0
+    standby: bool = False
     publish_seconds: float = PERIOD_SECONDS
     metric_delay_seconds: float = 5.0
     keep_warm_seconds: float = 600.0
@@ -134,6 +136,8 @@ class Result:
     stopped_seconds: float
     launches: int
     kind: MachineType
+    #: For how long there was a standby worker, and its work.
+    standby: Use = Use(0.0, 0.0)
 
     def latency(self, percent: float) -> float:
         """Return a percentile of the latencies; 0 without photos."""
@@ -162,9 +166,14 @@ class Result:
 
     @property
     def dollars(self) -> float:
-        """Return the cost of the machines, with addresses, disks and CPU credits, without the rest of the service."""
+        """Return the cost of the machines, with addresses, disks and CPU credits, without the rest of the service.
+
+        A standby worker adds its CPU credits and its part of the disk to a machine that is there anyway.
+        """
         working = sum(self.kind.dollars(use.paid, use.busy) for use in self.used)
-        return working + machine_types.disk(self.stopped_seconds)
+        standby = self.kind.surplus(self.standby.paid, self.standby.busy)
+        standby += machine_types.disk(self.standby.paid, machine_types.STANDBY_DISK_GB)
+        return working + standby + machine_types.disk(self.stopped_seconds)
 
     @property
     def busy_share(self) -> float:

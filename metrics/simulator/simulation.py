@@ -24,6 +24,8 @@ from metrics.simulator.scenario import BacklogSeries, MachineSeries, Result, Sce
 EVALUATIONS_A_PERIOD = 3
 # EC2 bills by the second, but at least a minute.
 BILLED_AT_LEAST_SECONDS = 60.0
+# The standby worker's number; those of the group begin with 1.
+_STANDBY = 0
 # A scenario that is still running this long after its last photo will never end.
 PATIENCE_SECONDS = 30 * 86_400.0
 
@@ -75,6 +77,8 @@ class _World:
         """Run to the end."""
         # These are running already.
         self._resize(self._scenario.minimum, running=True)
+        if self._scenario.standby:
+            self._fleet.add(_STANDBY, 0.0)
         self._env.process(self._metric())
         self._env.process(self._scaling())
         self._env.run(self._over)
@@ -91,6 +95,7 @@ class _World:
             stopped_seconds=self._stopped_seconds,
             launches=self._launches,
             kind=self._scenario.machine.kind,
+            standby=self._use(_STANDBY, end) if self._scenario.standby else Use(0.0, 0.0),
         )
 
     def _metric(self) -> Generator[simpy.Event, Any, None]:
@@ -101,7 +106,8 @@ class _World:
             now = self._env.now
             depth = Depth(*self._fleet.depth(now))
             keep = backlog.in_use(self._since_photo(), self._scenario.keep_warm_seconds)
-            values = backlog.values(depth, len(self._launched), self._policies.tracking[0].target, keep)
+            target = self._policies.tracking[0].target
+            values = backlog.values(depth, len(self._launched), target, keep, self._scenario.standby)
             for name, value in values.by_name().items():
                 self._points[name].append(Point(now, value))
             self._ticks.append((now, depth.unfinished, values.backlog_per_instance))
@@ -158,9 +164,12 @@ class _World:
         ended = self._fleet.remove(machine, self._env.now)
         self._running.discard(machine)
         paid = max(BILLED_AT_LEAST_SECONDS, ended - self._launched.pop(machine))
-        self._used.append(Use(paid, self._fleet.slot_seconds[machine] / self._scenario.machine.slots))
+        self._used.append(self._use(machine, paid))
         if self._stopped + len(self._launched) < self._scenario.warm_pool:
             self._pool(1)
+
+    def _use(self, machine: int, paid: float) -> Use:
+        return Use(paid, self._fleet.slot_seconds[machine] / self._scenario.machine.slots)
 
     def _pool(self, change: int) -> None:
         """Put a machine into the warm pool, or take it out."""
