@@ -134,6 +134,8 @@ YOLO_WEIGHTS_SHA256 = env.str("YOLO_WEIGHTS_SHA256", default="")
 CACHE_DIR = Path(env.str("CACHE_DIR", default=str(BASE_DIR / ".cache")))
 # A worker touches it while it is healthy; health checks look at its age.
 LIVENESS_FILE = Path(env.str("LIVENESS_FILE", default=str(CACHE_DIR / "worker-alive")))
+# Whether this worker is on standby next to the metric (botsite/standby.py).
+STANDBY_WORKER = env.bool("STANDBY_WORKER", default=False)
 # A photo with more pixels is refused before it is decoded (a decoded pixel takes 3 bytes).
 PHOTO_MAX_MEGAPIXELS = env.float("PHOTO_MAX_MEGAPIXELS", default=50.0)
 

@@ -7,7 +7,7 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from botsite import pause
+from botsite import pause, standby
 from metrics import backlog, service
 from metrics.service import MetricFailed
 
@@ -37,10 +37,11 @@ def publish() -> None:
     """
     queue, group = _read("queue", service.queue), _read("group", service.group)
     paused = pause.current() is not None
-    keep = not paused and _keep()
+    on_standby = standby.heard()
+    keep = not (paused or on_standby) and _keep()
     try:
         desired = group.desired if group else None
-        values = backlog.IDLE if paused else backlog.values(queue, desired, service.target(), keep)
+        values = backlog.IDLE if paused else backlog.values(queue, desired, service.target(), keep, on_standby)
         service.publish(values)
     except backlog.BadSetting as error:
         log.error("metrics_not_published", setting="BACKLOG_TARGET", error=str(error))
@@ -55,6 +56,7 @@ def publish() -> None:
             in_service=group and group.in_service,
             pending=group and group.pending,
             keep=keep,
+            standby=on_standby,
             paused=paused,
             backlog_per_instance=values.backlog_per_instance,
             in_flight_per_instance=values.in_flight_per_instance,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 from django.conf import settings
 
-from botsite import pause, rate_limit
+from botsite import pause, rate_limit, standby
 from metrics import service
 from metrics.backlog import BadSetting, Depth, positive
 from metrics.cloudwatch import STALE_AFTER_SECONDS, Group
@@ -170,17 +170,21 @@ def _read() -> Outlook | None:
     try:
         positive("PHOTOS_PER_SECOND", settings.PHOTOS_PER_SECOND)
         depth, group = service.queue(), service.group()
-        return Outlook(depth.unfinished, _ready_in(depth, group))
+        return Outlook(depth.unfinished, _ready_in(depth, group, standby.heard()))
     except (MetricFailed, BadSetting) as error:
         log.warning("wait_unknown", error=str(error))
         return None
 
 
-def _ready_in(depth: Depth, group: Group) -> list[float]:
-    """Read how machines start only while one may be starting: unlike the queue and the group, metrics cost money."""
-    if 0 < group.desired <= group.in_service and _served(depth):
-        return [0.0] * group.in_service
-    return ready_in(depth, group.desired, group.in_service, starting(service.tracked(), time.time()))
+def _ready_in(depth: Depth, group: Group, on_standby: bool) -> list[float]:
+    """Read how machines start only while one may be starting: unlike the queue and the group, metrics cost money.
+
+    A worker on standby is a machine that works. Alone it starts no other, unless more waits than it can do.
+    """
+    now = [0.0] * on_standby
+    if (0 < group.desired <= group.in_service and _served(depth)) or (now and not group.desired):
+        return now + [0.0] * group.in_service
+    return now + ready_in(depth, group.desired, group.in_service, starting(service.tracked(), time.time()))
 
 
 def _served(depth: Depth) -> bool:

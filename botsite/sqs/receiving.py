@@ -73,6 +73,7 @@ class Receiving:
         self._under_way = 0
         self._stops = 0
         self._closed: Callable[[], bool] = lambda: False
+        self._idle: Callable[[], None] = lambda: None
         self._changed = threading.Condition()
 
     def stop_while(self, closed: Callable[[], bool]) -> None:
@@ -81,6 +82,13 @@ class Receiving:
         It may take some seconds, which delay a receive, and must not raise.
         """
         self._closed = closed
+
+    def when_idle(self, idle: Callable[[], None]) -> None:
+        """Have receivers call this function each time SQS has no message while this process holds none.
+
+        It must not raise.
+        """
+        self._idle = idle
 
     # For jobs.
 
@@ -156,6 +164,11 @@ class Receiving:
         with self._changed:
             self._under_way -= 1
             self._changed.notify_all()
+
+    def nothing_arrived(self) -> None:
+        """Report that SQS has answered, and has no message."""
+        if not self.held():
+            self._idle()
 
     def arrived(self, receipt_handles: Iterable[str]) -> None:
         """Report messages that are now held."""

@@ -259,6 +259,8 @@ class Receiver(Loop):
             self.stopped.wait(self._outage.failed(problem))
         else:
             self._outage.over()
+            if not received:
+                RECEIVING.nothing_arrived()
 
     def _receive(self, wanted: int) -> tuple[int, object]:
         """Return how many messages arrived, and the error if any."""

@@ -51,10 +51,14 @@ class Report:
 
 
 class Reporter(Loop):
-    """Reports for this process's machine, until stopped; does nothing where this is no EC2 instance."""
+    """Reports for this process's machine, until stopped; does nothing where this is no EC2 instance.
 
-    def __init__(self, busy: Callable[[], int] = lambda: 0) -> None:
+    A second process on a machine reports under a `name` of its own.
+    """
+
+    def __init__(self, busy: Callable[[], int] = lambda: 0, name: str = "") -> None:
         super().__init__("report", self._look)
+        self._name = name
         self.state, self.model = State.STARTING, ""
         self._busy, self._since, self._metadata = busy, times.now(), Metadata()
         self._said: tuple[State, int, str] | None = None
@@ -63,7 +67,7 @@ class Reporter(Loop):
 
     @cached_property
     def _machine(self) -> str:
-        return (self._metadata.get("instance-id") or "") if self._metadata.on_instance() else ""
+        return (self._name or self._metadata.get("instance-id") or "") if self._metadata.on_instance() else ""
 
     def _look(self) -> bool:
         """Report if that is due, and wait a second; return whether there is no machine to report for."""

@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from botsite import aws, pause
 from botsite.settings import require
 from botsite.sqs.receiving import RECEIVING
+from botsite.standby import MACHINE, Standby
 from detection.model import weights
 from detection.record import known_classes
 from detection.work import callback
@@ -41,7 +42,7 @@ def farewell() -> Farewell:
 @cache
 def reporter() -> Reporter:
     """Return what tells the dashboard about this machine."""
-    return Reporter(lambda: JOBS.count)
+    return Reporter(lambda: JOBS.count, MACHINE if settings.STANDBY_WORKER else "")
 
 
 class Report(bootsteps.StartStopStep):
@@ -95,10 +96,16 @@ class WaitForService(bootsteps.StartStopStep):
         return _consumes_jobs(worker)
 
     def start(self, worker: Any) -> None:
-        """Wait, alive for health checks, and begin to watch for the machine's end; a SIGTERM ends the wait."""
-        farewell().wait_for_service(_waits)
+        """Wait, alive for health checks, and begin to watch for the machine's end; a SIGTERM ends the wait.
+
+        The machine of a worker on standby is the metric's, of another group: nobody waits for its jobs.
+        """
+        if settings.STANDBY_WORKER:
+            Standby().begin()
+        else:
+            farewell().wait_for_service(_waits)
+            farewell().start()
         reporter().state = State.READY
-        farewell().start()
         RECEIVING.stop_while(lambda: pause.current() is not None)
 
 

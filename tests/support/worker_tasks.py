@@ -9,7 +9,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready
 
-from botsite import celery
+from botsite import celery, standby
 from detection.work import termination
 
 _options = celery.app.conf.broker_transport_options
@@ -24,6 +24,7 @@ _options["sqs"] = replace(
     stalled_seconds=5.0,
 )
 termination._LOOK_SECONDS = 0.2
+standby._SAY_SECONDS = standby._LOOK_SECONDS = 0.2
 
 
 @shared_task(name="tests.slow")

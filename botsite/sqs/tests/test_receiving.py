@@ -155,6 +155,20 @@ def test_receiver_asks_whether_it_may_receive() -> None:
         RECEIVING.stop_while(lambda: False)
 
 
+def test_idle_receiver_says_so() -> None:
+    said: list[str] = []
+    RECEIVING.when_idle(lambda: said.append("idle"))
+    try:
+        RECEIVING.arrived(["one"])
+        RECEIVING.nothing_arrived()
+        assert said == []
+        RECEIVING.settled("one")
+        RECEIVING.nothing_arrived()
+        assert said == ["idle"]
+    finally:
+        RECEIVING.when_idle(lambda: None)
+
+
 def leaving() -> threading.Event:
     """Return the sign of a receiver that is to end, so that nobody waits for another look."""
     event = threading.Event()
