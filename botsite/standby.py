@@ -86,10 +86,13 @@ class Standby(Loop):
             self._said = well_at
 
 
-def heard() -> bool:
-    """Return whether there is a standby worker that did well within the last minute; False if that is unknown."""
+def heard(table: str = "") -> bool:
+    """Return whether a standby worker did well within the last minute, as the table says; False if that is unknown."""
+    if not (table := table or settings.PREDICTIONS_TABLE):
+        # Where nothing is deployed, there is none.
+        return False
     try:
-        answer = aws.dynamodb().get_item(TableName=settings.PREDICTIONS_TABLE, Key=_KEY, ConsistentRead=True)
+        answer = aws.dynamodb().get_item(TableName=table, Key=_KEY, ConsistentRead=True)
         at = datetime.fromisoformat(answer.get("Item", {}).get("heard_at", ""))
     except _FAILED as error:
         log.warning("standby_unknown", error=str(error))

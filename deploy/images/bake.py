@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from botsite import aws
-from botsite.roles import YOLO5
 from deploy import interrupts
 from deploy.images import ami, builder, source
 from deploy.images.ami import Image
@@ -74,10 +73,10 @@ def _cleaned_up(service: Service, bucket: str, folder: str) -> Iterator[list[str
 
 def _tags(spec: ImageSpec, listed: str | None) -> dict[str, str]:
     """Return the tags that tell what was baked: the commit, or the registry's container; the model as it came out."""
-    if spec.image:
-        return {"Container": spec.image[:256]}
-    found = {"Commit": source.commit()}
-    if spec.role == YOLO5.short:
+    found = {"Container": spec.image[:256]} if spec.image else {"Commit": source.commit()}
+    if spec.standby:
+        found["Standby"] = "on"
+    if spec.builds_model:
         found |= {"Model": spec.model, "WeightsSha256": spec.weights_sha256, "Precision": _precision(listed)}
     return {name: value for name, value in found.items() if value}
 

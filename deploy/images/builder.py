@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botsite import aws, roles
+from botsite import aws
 from deploy.cfn import remedies
 from deploy.cfn.cloudformation import StackError
 from deploy.images.ami import POLL_SECONDS
@@ -25,7 +25,6 @@ def base_image() -> str:
 
 def launch(service: Service, where: BuilderPlace, spec: ImageSpec, folder: str) -> str:
     """Launch a builder whose source is in `folder` of the bucket; return its instance id."""
-    container = roles.named(spec.role).container
     image = aws.client("ec2").describe_images(ImageIds=[base_image()])["Images"][0]
     marks = service.tag_list(Name=f"{service}-{spec.role}-builder", Purpose=_PURPOSE, Folder=folder)
     launched = aws.client("ec2").run_instances(
@@ -46,7 +45,7 @@ def launch(service: Service, where: BuilderPlace, spec: ImageSpec, folder: str) 
         ],
         # A container is one hop farther away from the metadata.
         MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 2, "HttpEndpoint": "enabled"},
-        BlockDeviceMappings=[{"DeviceName": image["RootDeviceName"], "Ebs": _disk(container.disk_gib)}],
+        BlockDeviceMappings=[{"DeviceName": image["RootDeviceName"], "Ebs": _disk(spec.disk_gib)}],
         InstanceInitiatedShutdownBehavior="terminate",
         UserData=user_data(where, spec, folder),
         TagSpecifications=[{"ResourceType": kind, "Tags": marks} for kind in ("instance", "volume")],

@@ -10,9 +10,10 @@ from pathlib import Path
 from django.conf import settings
 
 from botsite import aws, roles
-from botsite.roles import YOLO5, named
+from botsite.roles import METRIC_STREAMER, YOLO5, named
 from deploy.cfn.cloudformation import StackError
 from deploy.images import ami, bake, source, spec
+from deploy.images.ami import Image
 from deploy.images.spec import ImageSpec
 from deploy.patience import Say
 from deploy.service import Service
@@ -67,22 +68,50 @@ def check_rebaking(
             )
 
 
-def outdated(service: Service, weights: Path | None) -> list[str]:
-    """Return yolo5 if its newest image has another model than these weights."""
-    image = ami.newest(service, YOLO5.short) if weights else None
-    if weights is None or image is None:
-        return []
+def outdated(service: Service, weights: Path | None, given: Mapping[str, str]) -> list[str]:
+    """Return the roles whose newest image lacks what is wanted: these weights, a worker on standby, or none."""
+    standby = spec.on_standby(service, given)
+    found = {role: ami.newest(service, role) for role in (YOLO5.short, METRIC_STREAMER.short)}
+    inside = {role: image for role, image in found.items() if image and named(role).image_parameter not in given}
+    with_model = [YOLO5.short] + [METRIC_STREAMER.short] * standby
+    late = [role for role in with_model if weights and role in inside and not _has(inside[role], weights)]
+    metric = inside.get(METRIC_STREAMER.short)
+    other = metric is not None and (metric.tags.get("Standby") == "on") != standby
+    return list(dict.fromkeys([*late, *([METRIC_STREAMER.short] if other else [])]))
+
+
+def check_standby(service: Service, given: Mapping[str, str], weights: Path | None) -> None:
+    """Raise StackError if a worker on standby would get another model than the group's."""
+    model = (image.tags if (image := ami.newest(service, YOLO5.short)) else {}).get("Model", ImageSpec.model)
+    if weights is None and model != ImageSpec.model and METRIC_STREAMER.short in outdated(service, None, given):
+        raise StackError(
+            f"The workers' image has the model {model}, and the worker on standby needs it too: add --weights with it."
+        )
+
+
+def _has(image: Image, weights: Path) -> bool:
     inside = image.tags.get("Model"), image.tags.get("WeightsSha256", "")
-    return [] if inside == (source.model(weights), source.sha256(weights)) else [YOLO5.short]
+    return inside == (source.model(weights), source.sha256(weights))
 
 
-def bake_role(service: Service, role: str, say: Say, bake_type: str = "", weights: Path | None = None) -> None:
-    """Bake the image of a role, and remove those that nobody needs any more. The weights are for yolo5 alone."""
-    own = weights if role == YOLO5.short else None
+def bake_role(
+    service: Service,
+    role: str,
+    say: Say,
+    bake_type: str = "",
+    weights: Path | None = None,
+    standby: bool = False,
+) -> None:
+    """Bake the image of a role, and remove those that nobody needs any more. The weights are for workers alone.
+
+    With `standby`, the metric's has a worker's container too.
+    """
+    standby = standby and role == METRIC_STREAMER.short
+    own = weights if standby or role == YOLO5.short else None
     before = ami.newest(service, role)
     if before and role == YOLO5.short and not own and "Model" not in before.tags:
         say(f"{before.version} of yolo5 does not say which model it has; the new image has {ImageSpec.model}")
-    wanted = ImageSpec(role, source.version(), instance_type=bake_type)
+    wanted = ImageSpec(role, source.version(), instance_type=bake_type, standby=standby)
     if own:
         wanted = replace(wanted, model=source.model(own), weights_sha256=source.sha256(own))
     bake.bake(service, spec.place(service), wanted, lambda text: say(f"{role}: {text}"), own)

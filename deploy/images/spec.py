@@ -1,12 +1,14 @@
 """What a builder is launched with to bake a role's image."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
 
 from botsite import roles
+from botsite.roles import Container
 from deploy.service import Service
 
 _SCRIPT = Path(__file__).parents[1] / "docker" / "bake.sh"
@@ -38,6 +40,23 @@ class ImageSpec:
     model: str = "yolo11n"
     instance_type: str = ""
     weights_sha256: str = ""
+    # Whether it has a worker's container too, for the metric's machine.
+    standby: bool = False
+
+    @property
+    def containers(self) -> tuple[Container, ...]:
+        """Return how the containers of the image are run, that of its role first."""
+        return (roles.named(self.role).container, *([roles.YOLO5.container] if self.standby else []))
+
+    @property
+    def builds_model(self) -> bool:
+        """Return whether the builder puts a model inside."""
+        return self.standby or (self.role == roles.YOLO5.short and not self.image)
+
+    @property
+    def disk_gib(self) -> int:
+        """Return the size of the disk that holds them, in GiB."""
+        return max(one.disk_gib for one in self.containers)
 
     @property
     def machine(self) -> str:
@@ -57,9 +76,15 @@ def place(service: Service) -> BuilderPlace:
     )
 
 
+def on_standby(service: Service, given: Mapping[str, str]) -> bool:
+    """Return whether a worker runs next to the metric, with these values and what was given before."""
+    stack = service.find(roles.METRIC_STREAMER.part)
+    return {**(stack.parameters if stack else {}), **given}.get("StandbyWorker") == "on"
+
+
 def user_data(where: BuilderPlace, spec: ImageSpec, folder: str) -> str:
     """Return the script that the builder runs when it boots: its variables, then deploy/docker/bake.sh."""
-    container = roles.named(spec.role).container
+    container, standby = spec.containers[0], roles.YOLO5.container
     variables = {
         "ROLE": spec.role,
         "VERSION": spec.version,
@@ -73,7 +98,10 @@ def user_data(where: BuilderPlace, spec: ImageSpec, folder: str) -> str:
         "PUBLISH": container.publish,
         "STOP_SECONDS": str(container.stop_seconds),
         "UNIT_STOP_SECONDS": str(container.unit_stop_seconds),
-        "SWAP_MIB": str(container.swap_mib),
+        "SWAP_MIB": str(max(one.swap_mib for one in spec.containers)),
+        "STANDBY": "on" if spec.standby else "off",
+        "STANDBY_STOP_SECONDS": str(standby.stop_seconds),
+        "STANDBY_UNIT_STOP_SECONDS": str(standby.unit_stop_seconds),
         "LIFETIME_MINUTES": str(LIFETIME_MINUTES),
     }
     lines = [f"{name}={shlex.quote(value)}" for name, value in variables.items()]

@@ -1,6 +1,7 @@
 """Run the whole service on this machine: start it, answer a sample photo, say where to look, clean up."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +55,10 @@ class SampleAnswer:
     text: str
 
 
-def run(once: bool, folder: Path, warm_machines: int = 0) -> SampleAnswer | None:
+def run(once: bool, folder: Path, parameters: Mapping[str, str]) -> SampleAnswer | None:
     """Start everything, answer the sample photo and, unless `once`, keep running until told to stop.
 
-    Of the workers, `warm_machines` are kept in a warm pool. Return None if it was told to stop before the photo was
-    answered.
+    The parameters are the templates'. Return None if it was told to stop before the photo was answered.
     """
     answer = None
     private.make(folder)
@@ -68,7 +68,7 @@ def run(once: bool, folder: Path, warm_machines: int = 0) -> SampleAnswer | None
     with stoppable() as stopped, console.status("starting") as status:
         screen = Screen(console, status)
         stack = ScaledStack(folder, chosen.weights, screen.step, screen.on_line)
-        stack.parameters = {"WarmMachines": str(warm_machines), "StorageChat": _STORAGE_CHAT}
+        stack.parameters = {"StorageChat": _STORAGE_CHAT, **parameters}
         stack.env["LOG_FORMAT"] = "text"
         with stack.running():
             screen.step("sending a sample photo to the bot")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from botsite import standby
 from botsite.roles import METRIC_STREAMER, POLYBOT, YOLO5
 from deploy.local import roles
 from deploy.local.autoscaling.capacity import Fleet
@@ -46,6 +47,8 @@ class ScaledStack(LocalStack):
     autoscaling: AutoScaling = field(init=False)
     health: HealthChecks | None = field(init=False, default=None)
     image: Child = field(init=False)
+    # The worker on standby of each metric machine, by its id.
+    standbys: dict[str, Child] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -63,7 +66,9 @@ class ScaledStack(LocalStack):
         self.env["KEEP_WARM_SECONDS"] = f"{float(self.env['KEEP_WARM_SECONDS']) * self.scale:g}"
         self.step(f"running the Auto Scaling groups (emulated: 1 s here is {1 / self.scale:g} s on AWS)")
         self.health = HealthChecks(self.service.stack("web").outputs["TargetGroupArn"], self.scale, self._report)
-        metrics = Role(METRIC_STREAMER.short, self._start_metrics, _ready)
+        metrics = Role(
+            METRIC_STREAMER.short, self._start_metrics, _ready, leaves=self._end_standby, tend=self._tend_standby
+        )
         fixed = [
             self.autoscaling.add(POLYBOT.group(self.service), Sites(self.health, self._start_site).role),
             self.autoscaling.add(METRIC_STREAMER.group(self.service), metrics),
@@ -79,6 +84,9 @@ class ScaledStack(LocalStack):
         if warm := int(self.parameters.get("WarmMachines", "0")):
             self.step(f"preparing {warm} machines, which are then stopped")
             self._wait_until(lambda: fleet.stopped == warm, f"prepared {warm} machines")
+        if self.parameters.get("StandbyWorker") == "on":
+            self.step("waiting for the worker on standby")
+            self._wait_until(lambda: standby.heard(self.env["PREDICTIONS_TABLE"]), "the worker on standby heard from")
 
     def raise_trouble(self) -> None:
         """Raise ChildFailed if the model cannot be exported or an instance ends every time it is started."""
@@ -122,6 +130,20 @@ class ScaledStack(LocalStack):
     def _start_metrics(self, instance: Instance) -> Child:
         return self.children.start(instance.name, roles.celery(METRIC_STREAMER, instance.name), self._env(instance))
 
+    def _tend_standby(self, instance: Instance) -> None:
+        """Start the machine's worker on standby, if it has one, again and again, as systemd does; once it can."""
+        running = self.standbys.get(instance.instance_id)
+        if instance.settings["STANDBY_WORKER"] == "off" or self.image.running or (running and running.running):
+            return
+        name = f"standby-{instance.instance_id[-4:]}"
+        env = self._env(instance) | {"LIVENESS_FILE": str(self.folder / "alive" / name)}
+        self._report(f"{name} starts on {instance.name}")
+        self.standbys[instance.instance_id] = self.children.start(name, roles.celery(YOLO5, name), env)
+
+    def _end_standby(self, instance: Instance) -> None:
+        if child := self.standbys.pop(instance.instance_id, None):
+            child.terminate()
+
     def _start_worker(self, instance: Instance) -> Child:
         return self.children.start(instance.name, roles.celery(YOLO5, instance.name), self._env(instance))
 
@@ -133,6 +155,7 @@ class ScaledStack(LocalStack):
         there = {**dict.fromkeys(_SECRETS, ""), **instance.settings}
         ours = {name: self.env[name] for name in there if name in (*_ADDRESSES, *_SCALED)}
         # The processes of a machine share a liveness file; and logs are files here.
+        here["STANDBY_WORKER"] = "off"
         files = {"LIVENESS_FILE": str(self.folder / "alive" / instance.name), "LOG_GROUP": "", "LOG_GROUPS": ""}
         return on_instance({**here, **there, **ours, **files}, instance.metadata_endpoint)
 

@@ -12,7 +12,7 @@ from deploy.certificates.choice import Way
 from deploy.cfn import hold
 from deploy.cfn.cloudformation import Change, Report
 from deploy.cfn.template import Template
-from deploy.images import latest, rollout
+from deploy.images import latest, rollout, spec
 from deploy.patience import Say, looks
 from deploy.provision import linked_roles, options, target
 from deploy.service import Service
@@ -68,6 +68,7 @@ def check(order: Order) -> None:
     options.check(order.service, order.values)
     budget.check_reader(order.service, order.monthly_budget, order.values)
     latest.check_rebaking(order.service, order.rebake, order.values, order.weights)
+    latest.check_standby(order.service, order.values, order.weights)
 
 
 def provision(order: Order, report: Report, say: Say) -> dict[str, str]:
@@ -104,7 +105,7 @@ def deploy(
         done = stacks.provision(service, values, report, parts=stacks.BEFORE_ROLES)
         for role, why in baked.items():
             say(f"{role} {why}. Baking one, which takes about 10 minutes.")
-            latest.bake_role(service, role, say, bake_type, weights)
+            latest.bake_role(service, role, say, bake_type, weights, spec.on_standby(service, values))
     for line in rollback.in_force(service):
         say(line)
     values = {**latest.newest(service, values), **values}
@@ -158,7 +159,9 @@ def _to_bake(
     """Return the roles that get an image, and why."""
     missing = latest.missing(service, values)
     return dict.fromkeys(missing, "has no image yet") | {
-        role: "gets a new image" for role in (*rebake, *latest.outdated(service, weights)) if role not in missing
+        role: "gets a new image"
+        for role in (*rebake, *latest.outdated(service, weights, values))
+        if role not in missing
     }
 
 

@@ -51,14 +51,10 @@ class Report:
 
 
 class Reporter(Loop):
-    """Reports for this process's machine, until stopped; does nothing where this is no EC2 instance.
+    """Reports for this process's machine, until stopped; does nothing where this is no EC2 instance."""
 
-    A second process on a machine reports under a `name` of its own.
-    """
-
-    def __init__(self, busy: Callable[[], int] = lambda: 0, name: str = "") -> None:
+    def __init__(self, busy: Callable[[], int] = lambda: 0) -> None:
         super().__init__("report", self._look)
-        self._name = name
         self.state, self.model = State.STARTING, ""
         self._busy, self._since, self._metadata = busy, times.now(), Metadata()
         self._said: tuple[State, int, str] | None = None
@@ -66,12 +62,13 @@ class Reporter(Loop):
         self._failing = False
 
     @cached_property
-    def _machine(self) -> str:
-        return (self._name or self._metadata.get("instance-id") or "") if self._metadata.on_instance() else ""
+    def machine(self) -> str:
+        """Return what it reports for, empty where this is no EC2 instance; a second process there sets another name."""
+        return (self._metadata.get("instance-id") or "") if self._metadata.on_instance() else ""
 
     def _look(self) -> bool:
         """Report if that is due, and wait a second; return whether there is no machine to report for."""
-        if not self._machine:
+        if not self.machine:
             return True
         now = (self.state, self._busy(), self.model)
         if time.monotonic() - self._said_at >= (UNCHANGED_SECONDS if now == self._said else CHANGED_SECONDS):
@@ -82,7 +79,7 @@ class Reporter(Loop):
     def _say(self, state: State, busy: int, model: str) -> None:
         self._said, self._said_at = (state, busy, model), time.monotonic()
         try:
-            write(self._machine, Report(times.now(), self._since, state, busy, release.text(), model))
+            write(self.machine, Report(times.now(), self._since, state, busy, release.text(), model))
         except (ClientError, BotoCoreError) as error:
             # Once: the work has its own words for an outage.
             if not self._failing:

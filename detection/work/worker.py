@@ -42,7 +42,7 @@ def farewell() -> Farewell:
 @cache
 def reporter() -> Reporter:
     """Return what tells the dashboard about this machine."""
-    return Reporter(lambda: JOBS.count, MACHINE if settings.STANDBY_WORKER else "")
+    return Reporter(lambda: JOBS.count)
 
 
 class Report(bootsteps.StartStopStep):
@@ -51,7 +51,9 @@ class Report(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def start(self, worker: Any) -> None:
-        """Begin to report."""
+        """Begin to report. The machine of a worker on standby reports for the metric."""
+        if settings.STANDBY_WORKER and _consumes_jobs(worker):
+            reporter().machine = MACHINE
         reporter().state = State.STARTING if _consumes_jobs(worker) else State.READY
         reporter().start()
 

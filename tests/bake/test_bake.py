@@ -144,6 +144,25 @@ def test_only_worker_gets_swap(built: Baked, pulled: Baked) -> None:
 
 
 @pytest.mark.slow
+def test_metric_gets_worker_on_standby_with_its_disk_and_swap(endpoint: str, tmp_path: Path) -> None:
+    what = ImageSpec("metrics", "v1", standby=True)
+    made = baked("standby", what, endpoint, tmp_path / "machine")
+    root, commands = made.machine.root, made.machine.commands
+    built = [shlex.split(line) for line in commands if line.startswith("docker build ")]
+    assert [line[line.index("--tag") + 1] for line in built] == ["objdet-metrics:v1", "objdet-yolo5:v1"]
+    assert (root / "etc/objdet/standby").read_text() == "IMAGE=objdet-yolo5:v1\nPUBLISH=\nSTOP_SECONDS=930\n"
+    assert (root / "etc/objdet/role").read_text() == "IMAGE=objdet-metrics:v1\nPUBLISH=\nSTOP_SECONDS=60\n"
+    late = root / "etc/systemd/system/objdet-standby.service.d/role.conf"
+    assert late.read_text() == "[Service]\nTimeoutStopSec=940\n"
+    assert "systemctl enable objdet.service objdet-standby.service" in commands
+    assert "docker inspect --format {{.Id}} {{.State.Health.Status}} objdet-standby" in commands
+    assert "docker volume rm objdet objdet-standby" in commands
+    assert f"fallocate --length 1024MiB {root / 'swapfile'}" in commands
+    assert what.disk_gib == 16
+    assert (made.image.tags["Standby"], made.image.tags["Model"]) == ("on", "yolo11n")
+
+
+@pytest.mark.slow
 def test_registry_image_is_pulled_and_login_removed(pulled: Baked) -> None:
     assert [line for line in pulled.machine.commands if line.startswith("docker")][:3] == [
         f"docker login --username AWS --password-stdin {WEB.image.partition('/')[0]}",

@@ -52,11 +52,11 @@ def exported(tmp_path: Path, name: str) -> Path:
 
 def test_named_weights_replace_own_model(prefix: str, place: BuilderPlace, tmp_path: Path) -> None:
     weights = exported(tmp_path, "yolox_nano")
-    assert latest.outdated(Service(prefix), weights) == []
+    assert latest.outdated(Service(prefix), weights, {}) == []
     baked_with(prefix, {"Model": "mine", "WeightsSha256": "abc"})
     latest.check_rebaking(Service(prefix), ["yolo5"], {}, weights)
-    assert latest.outdated(Service(prefix), weights) == ["yolo5"]
-    assert latest.outdated(Service(prefix), None) == []
+    assert latest.outdated(Service(prefix), weights, {}) == ["yolo5"]
+    assert latest.outdated(Service(prefix), None, {}) == []
     with pytest.raises(StackError, match="Yolo5ImageId and --weights exclude each other"):
         latest.check_rebaking(Service(prefix), [], {"Yolo5ImageId": "ami-1"}, weights)
 
@@ -72,7 +72,7 @@ def test_named_weights_are_baked_once(
     assert image is not None
     assert image.tags["Model"] == "yolox_nano"
     assert any("MODEL=yolox_nano" in command for command in machine.commands)
-    assert latest.outdated(Service(prefix), weights) == []
+    assert latest.outdated(Service(prefix), weights, {}) == []
 
 
 def test_rebake_makes_newest_image_and_prunes(
@@ -97,3 +97,42 @@ def test_images_rolled_back_from_do_not_count_as_kept(prefix: str, place: Builde
     assert ami.newest(Service(prefix), "yolo5") == good[0]
     bake.prune(Service(prefix), "yolo5", 2, silent)
     assert ami.of_role(Service(prefix), "yolo5") == good[:2]
+
+
+@pytest.mark.parametrize(
+    ("tags", "wanted", "baked"),
+    [
+        ({}, "off", []),
+        ({}, "on", ["metrics"]),
+        ({"Standby": "on"}, "on", []),
+        # Its disk would not fit.
+        ({"Standby": "on"}, "off", ["metrics"]),
+    ],
+)
+def test_metric_image_has_worker_only_with_standby(
+    prefix: str,
+    place: BuilderPlace,
+    tags: Mapping[str, str],
+    wanted: str,
+    baked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # moto has no stacks of ours.
+    monkeypatch.setattr(Service, "find", lambda *_: None)
+    baked_with(prefix, tags, "metrics")
+    assert latest.outdated(Service(prefix), None, {"StandbyWorker": wanted}) == baked
+    given = {"StandbyWorker": wanted, "MetricsImageId": "ami-1"}
+    assert latest.outdated(Service(prefix), None, given) == []
+
+
+def test_standby_never_gets_another_model_than_the_workers(
+    prefix: str, place: BuilderPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Service, "find", lambda *_: None)
+    weights, wanted = exported(tmp_path, "mine"), {"StandbyWorker": "on"}
+    baked_with(prefix, {"Model": "mine"})
+    baked_with(prefix, {}, "metrics")
+    with pytest.raises(StackError, match="has the model mine, and the worker on standby needs it too: add --weights"):
+        latest.check_standby(Service(prefix), wanted, None)
+    latest.check_standby(Service(prefix), wanted, weights)
+    assert "metrics" in latest.outdated(Service(prefix), weights, wanted)

@@ -23,17 +23,21 @@ class Queue:
 
     def send(self, task: str, **arguments: object) -> None:
         """Send a job as Celery does."""
-        body = {
-            "body": json.dumps([[], arguments, {}]),
-            "headers": {"task": task, "id": uuid4().hex},
-            "content-type": "application/json",
-            "content-encoding": "utf-8",
-            "properties": {"delivery_info": {"exchange": "", "routing_key": "metrics"}},
-        }
-        self._sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body))
+        self._sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body(task, **arguments)))
 
     def depth(self, url: str) -> int:
         """Return how many messages are in a queue, hidden ones included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         answer = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return sum(int(value) for value in answer["Attributes"].values())
+
+
+def body(task: str, **arguments: object) -> dict[str, object]:
+    """Return the body of a job's message, as Celery makes it."""
+    return {
+        "body": json.dumps([[], arguments, {}]),
+        "headers": {"task": task, "id": uuid4().hex},
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "properties": {"delivery_info": {"exchange": "", "routing_key": "metrics"}},
+    }

@@ -46,6 +46,8 @@ class Role:
     sick: Callable[["Instance"], bool] = lambda instance: False
     # Called once when an instance starts leaving.
     leaves: Callable[["Instance"], None] = lambda instance: None
+    # Called again and again while an instance is in service, to look after what else runs there.
+    tend: Callable[["Instance"], None] = lambda instance: None
     # Whether an instance of the pool has all it needs to work, and waits to be let.
     prepared: Callable[["Instance"], bool] = lambda instance: False
 
@@ -123,6 +125,8 @@ class Instance:
             self._report(f"{self.name} is in service, {now - self._since:.1f} s after {self._began}")
         elif self.state is State.IN_SERVICE and self._role.sick(self):
             self._replace(now, "is unhealthy")
+        elif self.state is State.IN_SERVICE:
+            self._role.tend(self)
 
     def leave(self) -> None:
         """Start leaving. The process learns of it from its metadata, and has the hook's time to finish its work."""

@@ -75,7 +75,7 @@ class Command(StackCommand):
 
     def run(self, service: Service, **options: Any) -> None:
         """Plan or bake."""
-        wanted, console = _spec(options), self.console()
+        wanted, console = _spec(service, options), self.console()
         kept = options["keep"]
         where = spec.place(service)
         if options["plan"]:
@@ -99,14 +99,16 @@ def _role(text: str) -> str:
     return roles.named(text).short
 
 
-def _spec(options: dict[str, Any]) -> ImageSpec:
+def _spec(service: Service, options: dict[str, Any]) -> ImageSpec:
     """Return what to bake; raise CommandError for options that contradict each other."""
     role, weights = options["role"], options["weights"]
     if options["keep"] < 1:
         raise CommandError("--keep must be at least 1: instances start from the newest image.")
-    if weights and (role != roles.YOLO5.short or options["image"]):
+    standby = role == roles.METRIC_STREAMER.short and spec.on_standby(service, {})
+    if weights and not (standby or (role == roles.YOLO5.short and not options["image"])):
         raise CommandError(
-            "--weights is only for yolo5, and only without --image: the weights are built into its container."
+            "--weights is only for yolo5, and only without --image: the weights are built into its container. (And for "
+            "metrics with StandbyWorker=on, which has that container too.)"
         )
     version = options["bake_version"] or source.version()
     if not _VERSION.fullmatch(version):
@@ -114,7 +116,7 @@ def _spec(options: dict[str, Any]) -> ImageSpec:
     weights = options["weights"] = source.ready(weights)
     model = source.model(weights) if weights else ImageSpec.model
     sha256 = _checksum(weights, options["weights_sha256"])
-    return ImageSpec(role, version, options["image"], model, options["instance_type"], sha256)
+    return ImageSpec(role, version, options["image"], model, options["instance_type"], sha256, standby)
 
 
 def _checksum(weights: Path | None, named: str) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from deploy.local import demo, demo_environment
@@ -31,9 +32,18 @@ class Command(BaseCommand):
             help="number of workers to prepare and stop first, so that they start faster (default: %(default)s)",
         )
 
+        parser.add_argument(
+            "--standby",
+            action="store_true",
+            default=settings.STANDBY_WORKER,
+            help="have a worker next to the metric, which answers at once (default: STANDBY_WORKER)",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
+        standby = "on" if options["standby"] else "off"
+        parameters = {"WarmMachines": str(options["warm_machines"]), "StandbyWorker": standby}
         try:
-            answer = demo.run(options["once"], options["folder"], options["warm_machines"])
+            answer = demo.run(options["once"], options["folder"], parameters)
         except (ChildFailed, StackError, TimeoutError, WeightsMissing) as error:
             raise CommandError(str(error)) from error
         if answer is None:
