@@ -230,7 +230,7 @@ def test_build_exports_model_or_takes_existing_export(tmp_path: Path, given: str
 # --------------------------------------------------------------------------------------------- on a machine
 
 
-def docker_run(root: Path, settings: str, version: str = "25.0.8", **role: str) -> list[str]:
+def docker_run(root: Path, settings: str, version: str = "25.0.8", which: str = "", **role: str) -> list[str]:
     """Return the arguments that run.sh gives to docker of a version, on a machine with these settings."""
     (root / "etc" / "objdet").mkdir(parents=True)
     (root / "etc" / "objdet" / "env").write_text(settings)
@@ -242,7 +242,7 @@ def docker_run(root: Path, settings: str, version: str = "25.0.8", **role: str) 
     (root / "docker").write_text(f'#!/bin/sh\n{answer}\nprintf "%s\\n" "$@"\n')
     (root / "docker").chmod(0o755)
     env = {"PATH": f"{root}:/usr/bin:/bin", "DESTDIR": str(root), **role}
-    command = ["bash", str(containers.FOLDER / "run.sh")]
+    command = ["bash", str(containers.FOLDER / "run.sh"), *([which] if which else [])]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
@@ -259,7 +259,19 @@ def test_container_may_write_only_its_state(tmp_path: Path) -> None:
 
 def test_container_leaves_fifth_of_memory_to_machine(tmp_path: Path) -> None:
     said = " ".join(docker_run(tmp_path, "AWS_REGION=x\n", IMAGE="i"))
-    assert "--memory 749m --memory-swap 1772m --pids-limit 512" in said
+    assert "--memory 749m --memory-swap 1772m --cpu-shares 1024 --pids-limit 512" in said
+
+
+def test_metric_and_worker_on_standby_share_memory_with_a_limit_each(tmp_path: Path) -> None:
+    settings = "AWS_REGION=x\nSTANDBY_WORKER=on\nLOG_GROUP=/objdet/metrics\n"
+    metric = " ".join(docker_run(tmp_path / "metric", settings, IMAGE="m"))
+    assert "--name objdet --pull" in metric
+    assert "--memory 249m --memory-swap 249m --cpu-shares 1024" in metric
+    worker = " ".join(docker_run(tmp_path / "worker", settings, which="standby", IMAGE="w"))
+    assert "--name objdet-standby --pull" in worker
+    assert "--volume objdet-standby:/srv/state" in worker
+    assert "--memory 499m --memory-swap 1522m --cpu-shares 128" in worker
+    assert "awslogs-stream=i-0123-standby" in worker
 
 
 def test_site_publishes_its_port_and_logs_to_its_group(tmp_path: Path) -> None:
@@ -280,10 +292,11 @@ def test_metrics_in_log_lines_are_announced_by_docker_25(tmp_path: Path, version
     assert arguments[-1] == "i"
 
 
-def test_unit_always_restarts() -> None:
+@pytest.mark.parametrize("name", ["objdet.service", "objdet-standby.service"])
+def test_unit_always_restarts(name: str) -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(containers.FOLDER / "objdet.service")
+    unit.read(containers.FOLDER / name)
     service = dict(unit["Service"])
     assert (service["Restart"], unit["Unit"]["StartLimitIntervalSec"]) == ("always", "0")
     assert unit["Install"]["WantedBy"] == "multi-user.target"

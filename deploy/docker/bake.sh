@@ -57,7 +57,7 @@ aws s3 cp --only-show-errors "s3://$BUCKET/$FOLDER/source.tar.gz" - | tar -xz -C
 
 # Build the container of a role from the source, and give it this name.
 build() {
-    say "building the container of $1"
+    say "building the container"
     docker build --progress plain --build-arg "MODEL=$MODEL" --build-arg "WEIGHTS_SHA256=$WEIGHTS_SHA256" \
         --tag "$2" --file "$source/deploy/docker/$1.Dockerfile" "$source"
     docker builder prune --all --force >/dev/null

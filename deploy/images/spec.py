@@ -78,7 +78,7 @@ def place(service: Service) -> BuilderPlace:
 
 def on_standby(service: Service, given: Mapping[str, str]) -> bool:
     """Return whether a worker runs next to the metric, with these values and what was given before."""
-    stack = service.find(roles.METRIC_STREAMER.part)
+    stack = None if "StandbyWorker" in given else service.find(roles.METRIC_STREAMER.part)
     return {**(stack.parameters if stack else {}), **given}.get("StandbyWorker") == "on"
 
 

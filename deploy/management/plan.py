@@ -12,7 +12,7 @@ from deploy.cfn.template import Template
 from deploy.management.base import change_table, cost_table
 from deploy.provision import Order
 from metrics.machine_types import AS_OF, REGION, TYPES
-from metrics.simulator import by_type
+from metrics.simulator import by_type, choices
 from metrics.simulator.by_type import Estimate
 
 
@@ -27,6 +27,7 @@ def show(console: Console, order: Order, photos_per_day: int = 0) -> None:
         console.print(step, markup=False)
     names = {key: value for _, given in planned for key, value in given.items()}
     _costs(console, planned, names)
+    console.print(choices_table())
     if photos_per_day:
         _load(console, photos_per_day, names)
     console.print(f"List prices of {REGION}, {AS_OF}, before taxes and free tiers.")
@@ -62,6 +63,22 @@ def _sending_limit(per_second: float, photos_per_second: float) -> str:
     enough = math.ceil(per_second / photos_per_second)
     machines = "one machine" if enough == 1 else f"{enough} machines"
     return f"The bot may send {per_second:g} messages/s: with more than {machines}, answers come no earlier."
+
+
+def choices_table() -> Table:
+    """Return how long people wait, and what workers cost, for each way to have one in time."""
+    rows = choices.stored()
+    per_day = list(dict.fromkeys(row.photos_a_day for row in rows))
+    headers = [f"{photos:,} a day: > {choices.LONG_SECONDS:g} s, US$" for photos in per_day]
+    table = Table("a worker in time, US$ of workers in a month", "first photo", *headers, box=None)
+    table.header_style, table.pad_edge = "bold", False
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in dict.fromkeys(row.name for row in rows):
+        ours = [row for row in rows if row.name == name]
+        cells = [f"{row.share_above:.2%}, {row.dollars:.2f}" for row in ours]
+        table.add_row(name, f"{ours[0].first_seconds:g} s", *cells)
+    return table
 
 
 def _load_table(photos: int, found: list[Estimate], maximum: int) -> Table:

@@ -75,6 +75,7 @@ def of_day(photos: int, names: Mapping[str, str]) -> list[Estimate]:
         arrivals.wave(photos / arrivals.DAY, arrivals.DAY, np.random.default_rng(1)),
         maximum=int(names["MaxWorkers"]),
         warm_pool=int(names["WarmMachines"]),
+        standby=names["StandbyWorker"] == "on",
         publish_seconds=float(names["MetricSeconds"]),
         keep_warm_seconds=float(names["KeepWarmSeconds"]),
         # It delays answers, and no machine works or waits longer for it.

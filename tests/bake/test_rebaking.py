@@ -12,6 +12,9 @@ from deploy.images.spec import BuilderPlace
 from deploy.service import Service
 from tests.support.baking import Boot, an_image, silent, stopped
 
+# Given, because moto has no stacks of ours to keep it.
+OFF = {"StandbyWorker": "off"}
+
 
 def baked_with(prefix: str, tags: Mapping[str, str], role: str = "yolo5") -> None:
     """Make an image with these tags."""
@@ -52,11 +55,11 @@ def exported(tmp_path: Path, name: str) -> Path:
 
 def test_named_weights_replace_own_model(prefix: str, place: BuilderPlace, tmp_path: Path) -> None:
     weights = exported(tmp_path, "yolox_nano")
-    assert latest.outdated(Service(prefix), weights, {}) == []
+    assert latest.outdated(Service(prefix), weights, OFF) == []
     baked_with(prefix, {"Model": "mine", "WeightsSha256": "abc"})
     latest.check_rebaking(Service(prefix), ["yolo5"], {}, weights)
-    assert latest.outdated(Service(prefix), weights, {}) == ["yolo5"]
-    assert latest.outdated(Service(prefix), None, {}) == []
+    assert latest.outdated(Service(prefix), weights, OFF) == ["yolo5"]
+    assert latest.outdated(Service(prefix), None, OFF) == []
     with pytest.raises(StackError, match="Yolo5ImageId and --weights exclude each other"):
         latest.check_rebaking(Service(prefix), [], {"Yolo5ImageId": "ami-1"}, weights)
 
@@ -72,7 +75,7 @@ def test_named_weights_are_baked_once(
     assert image is not None
     assert image.tags["Model"] == "yolox_nano"
     assert any("MODEL=yolox_nano" in command for command in machine.commands)
-    assert latest.outdated(Service(prefix), weights, {}) == []
+    assert latest.outdated(Service(prefix), weights, OFF) == []
 
 
 def test_rebake_makes_newest_image_and_prunes(
@@ -115,20 +118,14 @@ def test_metric_image_has_worker_only_with_standby(
     tags: Mapping[str, str],
     wanted: str,
     baked: list[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # moto has no stacks of ours.
-    monkeypatch.setattr(Service, "find", lambda *_: None)
     baked_with(prefix, tags, "metrics")
     assert latest.outdated(Service(prefix), None, {"StandbyWorker": wanted}) == baked
     given = {"StandbyWorker": wanted, "MetricsImageId": "ami-1"}
     assert latest.outdated(Service(prefix), None, given) == []
 
 
-def test_standby_never_gets_another_model_than_the_workers(
-    prefix: str, place: BuilderPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Service, "find", lambda *_: None)
+def test_standby_never_gets_another_model_than_the_workers(prefix: str, place: BuilderPlace, tmp_path: Path) -> None:
     weights, wanted = exported(tmp_path, "mine"), {"StandbyWorker": "on"}
     baked_with(prefix, {"Model": "mine"})
     baked_with(prefix, {}, "metrics")

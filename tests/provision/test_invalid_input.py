@@ -27,6 +27,15 @@ pytestmark = pytest.mark.usefixtures("control")
             ["--parameter", "WarmMachines=1", "--parameter", "SpotShare=50"],
             "exclude each other: a Spot instance can't be",
         ),
+        (["--parameter", "StandbyWorker=maybe"], "StandbyWorker can't be 'maybe': it has to be one of off, on"),
+        (
+            ["--parameter", "StandbyWorker=on", "--parameter", "WorkerType=c7i.xlarge"],
+            "MetricsType=t3.micro is slower than WorkerType=c7i.xlarge",
+        ),
+        (
+            ["--parameter", "StandbyWorker=on", "--parameter", "MetricsType=t3.nano"],
+            "needs 1 GiB of memory: MetricsType=t3.nano has half of it",
+        ),
         (["--parameter", "SpotShare=55"], "SpotShare can't be '55': it has to be one of 0, 10, 20"),
         (["--parameter", "KeptDays=8"], "KeptDays can't be '8': it has to be one of 5, 7, 14"),
         (["--parameter", "OperatorCidr=here"], "an IPv4 CIDR block such as"),

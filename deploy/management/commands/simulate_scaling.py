@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from deploy.management import simulation_options
+from deploy.management import plan, simulation_options
 from metrics import backlog
 from metrics.backlog import BadSetting, positive
 from metrics.machine_types import AS_OF, COMPARED, TYPES
 from metrics.policy import Policies
-from metrics.simulator import by_type, compare, plots
+from metrics.simulator import by_type, choices, compare, plots
 from metrics.simulator.by_type import Estimate
 from metrics.simulator.compare import Run
 from metrics.simulator.scenario import Result, Scenario
@@ -68,6 +68,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--json", action="store_true", help="print a JSON object for each policy and load instead, and draw nothing"
         )
+        parser.add_argument(
+            "--choices",
+            action="store_true",
+            help="compute the table of `provision --plan` on ways to have a worker in time",
+        )
         text = "plot to write (default: %(default)s)"
         parser.add_argument("--png", type=Path, default=Path("var/scaling.png"), metavar="FILE", help=text)
         simulation_options.add(parser)
@@ -89,6 +94,10 @@ class Command(BaseCommand):
         positive("acceptable latency (--latency)", options["latency"])
         # Fail now, not after minutes of simulation.
         options["png"].parent.mkdir(parents=True, exist_ok=True)
+        if options["choices"]:
+            choices.store(list(choices.computed()))
+            self._console().print(plan.choices_table())
+            return
         scenario = simulation_options.scenario(options)
         targets = options["targets"] or [_target(scenario)]
         named = options["policy"] or (list(compare.POLICIES) if options["compare"] else [compare.SHIPPED])
