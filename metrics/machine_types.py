@@ -18,8 +18,6 @@ ADDRESS_HOUR = 0.005
 # aws.amazon.com/ebs/pricing, gp3 volumes.
 VOLUME_GB_MONTH = 0.08
 WORKER_DISK_GB = 16
-# What a standby worker adds to the disk of the metric's machine.
-STANDBY_DISK_GB = 8
 
 # The worker's CPU time for a photo, on one core with the model that the images ship, in its square (docs/speed.md). It
 # depends on the instructions a core has: T3's compute an fp16 model in f32, later ones in bf16.

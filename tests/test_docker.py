@@ -310,7 +310,8 @@ def builder_settings(weights_folder: Path) -> Iterator[dict[str, str]]:
     """What a builder gives its container, on an emulated AWS."""
     with emulators.ministack() as url:
         queue = aws.client("sqs").create_queue(QueueName="bake")["QueueUrl"]
-        values = containers.proof_settings(AWS_REGION="us-east-1", QUEUE_URL=queue, BUCKET="bake", random="r" * 50)
+        given = {"AWS_REGION": "us-east-1", "STANDBY": "off", "QUEUE_URL": queue, "BUCKET": "bake", "random": "r" * 50}
+        values = containers.proof_settings(**given)
         keys = {**emulators.keys(), "AWS_EC2_METADATA_DISABLED": "true"}
         yield values | keys | {"AWS_ENDPOINT_URL": url, "YOLO_WEIGHTS": str(weights_folder)}
 

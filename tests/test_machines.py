@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from botsite import aws, roles, settings
+from botsite import aws, settings
 from deploy import provision, stacks
 from deploy.cfn import template
 from deploy.images import spec
+from deploy.images.spec import ImageSpec
 from deploy.service import Service
 from detection.work import termination
 from tests.support import emulators, forked
@@ -44,10 +45,23 @@ def written(role: str) -> dict[str, Any]:
     return data
 
 
+@pytest.mark.parametrize("standby", ["off", "on"])
 @each_role
-def test_instance_disk_is_as_large_as_builders(role: str) -> None:
+def test_instance_disk_is_as_large_as_builders(role: str, standby: str) -> None:
     """EC2 can't launch an image on a disk smaller than its snapshot."""
-    assert written(role)["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] >= roles.named(role).container.disk_gib
+    text = template.read(stacks.TEMPLATES / f"{PARTS[role]}.yaml")
+    data = text.resolve(written(role), text.names({"StandbyWorker": standby}))
+    baked = ImageSpec(role, "v1", standby=role == "metrics" and standby == "on")
+    assert data["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == baked.disk_gib
+
+
+def test_metric_may_work_on_photos_only_with_standby() -> None:
+    text = template.read(stacks.TEMPLATES / "metrics.yaml")
+    assert "StandbyPolicy" not in text.resources(text.names({}))
+    policy = text.resources(text.names({"StandbyWorker": "on"}))["StandbyPolicy"]["Properties"]
+    allowed = {one["Sid"]: one["Action"] for one in policy["PolicyDocument"]["Statement"]}
+    assert allowed["StandbyPhotos"] == "s3:GetObject"
+    assert allowed["StandbyJobs"] == ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"]
 
 
 def test_stacks_provide_builders_network(endpoint: str) -> None:

@@ -217,3 +217,11 @@ def _worker(stack: LocalStack, machine: Machine, folder: Path) -> Child:
 def _said(identity: str, state: State) -> Report | None:
     found = reports.read([identity]).get(identity)
     return found if found and found.state is state else None
+
+
+def test_worker_on_standby_has_a_line_and_is_expected_to_answer() -> None:
+    state = seen({"yolo5": group()}, {"standby": report(busy=2, model="yolo11n")})
+    [row] = machines.list_machines(state).rows
+    assert [cell.text for cell in row.cells[:4]] == ["yolo5, on standby", "the metric's", "–", "working on 2 photos"]
+    gone = seen({"yolo5": group()}, {"standby": report(seconds_ago=151)})
+    assert machines.list_machines(gone).rows == ()

@@ -6,11 +6,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from botsite.roles import METRIC_STREAMER, YOLO5
 from metrics import machine_types, percentile
 from metrics.backlog import BadSetting, in_use, positive
 from metrics.machine_types import TYPES, MachineType
 from metrics.policy import PERIOD_SECONDS, Capacity
 from metrics.simulator.arrivals import Seconds
+
+# What a standby worker adds to the disk of the metric's machine.
+_STANDBY_DISK_GB = YOLO5.container.disk_gib - METRIC_STREAMER.container.disk_gib
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,7 @@ class Result:
         """
         working = sum(self.kind.dollars(use.paid, use.busy) for use in self.used)
         standby = self.kind.surplus(self.standby.paid, self.standby.busy)
-        standby += machine_types.disk(self.standby.paid, machine_types.STANDBY_DISK_GB)
+        standby += machine_types.disk(self.standby.paid, _STANDBY_DISK_GB)
         return working + standby + machine_types.disk(self.stopped_seconds)
 
     @property

@@ -9,6 +9,7 @@ from botsite.staff import logs_link
 from botsite.staff.dashboard.sources import Snapshot
 from botsite.staff.dashboard.tiles import Cell, Row, Section, Table, Tile, jobs, of, tile
 from botsite.staff.jobs.filters import JobState
+from botsite.standby import MACHINE
 from detection.work.reports import UNCHANGED_SECONDS, Report, State
 from metrics.cloudwatch import Group, Instance
 from metrics.health.findings import Health
@@ -41,6 +42,8 @@ def list_machines(seen: Snapshot) -> Table:
     """Return the machines that the groups list."""
     groups, reports = seen.groups.data or {}, seen.reports.data or {}
     rows = tuple(row for role, group in groups.items() for row in _rows(role, group, reports, seen.at))
+    if seen.standby:
+        rows += (_standby(seen.standby, seen.at),)
     empty = f"Unknown: {seen.groups.seen}" if not seen.groups.known else "No machine runs."
     return Table("Machines", rows, empty=empty)
 
@@ -122,6 +125,24 @@ def _fixed(role: str, groups: Mapping[str, Group], seen: Snapshot) -> Tile:
 def _running(seen: Snapshot) -> Mapping[str, Report]:
     reports = seen.reports.data or {}
     return {one: report for one, report in reports.items() if seen.at - report.at.timestamp() <= SILENT_SECONDS}
+
+
+def _standby(report: Report, now: float) -> Row:
+    """Return the line of the worker on standby: it is none of the group's, on the metric's machine."""
+    busy = f"working on {count(report.busy, 'photo')}" if report.busy else "idle"
+    doing = busy if report.state is State.READY else str(report.state)
+    return Row(
+        key=MACHINE,
+        cells=(
+            Cell("Role", "yolo5, on standby"),
+            Cell("Machine", "the metric's"),
+            Cell("Zone", "–"),
+            Cell("Does", doing),
+            Cell("Runs for", span(now - report.since.timestamp())),
+            Cell("Version", report.version),
+            Cell("Log", "manage.py logs metricStreamer"),
+        ),
+    )
 
 
 def _rows(role: str, group: Group, reports: Mapping[str, Report], now: float) -> Iterator[Row]:

@@ -36,7 +36,7 @@ def section(seen: Snapshot) -> Section:
         ),
         (_backlog_chart(seen), _workers_chart(seen)),
         # Nothing starts one before the service is resumed.
-        "" if seen.paused.data else first_worker(seen.queue.data, seen.workers, seen.tracked.data, seen.at),
+        "" if seen.paused.data else _first_worker(seen),
     )
 
 
@@ -55,6 +55,13 @@ def first_worker(depth: Depth | None, group: Group | None, tracked: Tracked | No
     ready = wait.ready_in(depth, group.desired, group.in_service, start)
     machines = max(group.desired, group.in_service)
     return _launched(ready[0], machines, start) if machines else _none(depth, ready)
+
+
+def _first_worker(seen: Snapshot) -> str:
+    said = first_worker(seen.queue.data, seen.workers, seen.tracked.data, seen.at)
+    if said and seen.standby:
+        return "The worker on standby takes photos; more than it can do in time starts others."
+    return said
 
 
 def _none(depth: Depth, ready: list[float]) -> str:

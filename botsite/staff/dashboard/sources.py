@@ -19,6 +19,7 @@ from botsite.bot.incoming.limits import Limited
 from botsite.pause import Pause
 from botsite.staff.dashboard.charts import Frame
 from botsite.staff.dashboard.ranges import RANGES, TimeRange
+from botsite.standby import MACHINE
 from detection.record import feedback
 from detection.work import dead_letters, reports
 from detection.work.reports import Report
@@ -38,6 +39,8 @@ _CACHED_SECONDS = 2.5
 # A slower answer is unknown for now, and shown once it arrives.
 _PATIENCE_SECONDS = 6.0
 _MACHINES_AT_MOST = 50
+# Two reports in a row are missing: it may be turned off.
+STANDBY_SILENT_SECONDS = 2.5 * reports.UNCHANGED_SECONDS
 _FEEDBACK_AT_MOST = 1000
 _FAILURES = (MetricFailed, dead_letters.NoDeadLetterQueue, ClientError, BotoCoreError)
 Value = TypeVar("Value")
@@ -68,6 +71,12 @@ class Snapshot:
     def workers(self) -> Group | None:
         """Return the workers' group, None if it is unknown."""
         return self.groups.data["yolo5"] if self.groups.data else None
+
+    @property
+    def standby(self) -> Report | None:
+        """Return what the worker on standby said, if there is one."""
+        found = (self.reports.data or {}).get(MACHINE)
+        return found if found and self.at - found.at.timestamp() <= STANDBY_SILENT_SECONDS else None
 
     @property
     def since(self) -> datetime:
@@ -170,7 +179,8 @@ class Sources:
 
     def _read_reports(self) -> dict[str, Report]:
         # Of the machines of the last reading, so that neither source waits for the other.
-        return reports.read(_machines(service.fleet()) if self._machines is None else self._machines)
+        machines = _machines(service.fleet()) if self._machines is None else self._machines
+        return reports.read([*machines, MACHINE])
 
 
 def _machines(groups: Mapping[str, Group]) -> list[str]:
