@@ -58,9 +58,9 @@ def make_app(queues: str | Mapping[str, str], sqs: Options | None = None, **opti
             write_note(f"still {RECEIVING.held()}")
 
     @app.task(name="try_again", bind=True, max_retries=2, shared=False)
-    def try_again(self: Any, seconds: float) -> None:
+    def try_again(self: Any, seconds: float, text: str = "") -> None:
         """Retry twice, each time later."""
-        write_note(f"try {self.request.retries} at {time.time()}")
+        write_note(f"{'long ' if text else ''}try {self.request.retries} at {time.time()}")
         if self.request.retries < 2:
             raise self.retry(countdown=seconds)
 
@@ -83,6 +83,11 @@ def make_app(queues: str | Mapping[str, str], sqs: Options | None = None, **opti
     def reject() -> None:
         """Refuse the message."""
         raise Reject("not mine", requeue=False)
+
+    @app.task(name="tell", bind=True, shared=False)
+    def tell(self: Any, event: Any) -> None:
+        """Note what others than Celery have sent."""
+        write_note(f"{self.request.id} {json.dumps(event)}")
 
     @app.task(name="note_time", shared=False)
     def note_time(text: str) -> None:
