@@ -71,6 +71,7 @@ def throw(stack: Small, photo: bytes, files: Sequence[Hostile]) -> Outcome:
     for number, hostile in enumerate(files):
         data, due = hostile.make(), time.monotonic() + _EVERY_SECONDS
         stranger, person = (TelegramUser(stack.telegram_url, 10_000 + 2 * number + one) for one in (0, 1))
+        assert stack.workers[0].running, f"the worker ended before {hostile.name}: {stack.memory.peaks}"
         sent += [(person, person.send_photo(photo)), (stranger, stranger.send_document(data, hostile.filename))]
         time.sleep(max(0.0, due - time.monotonic()))
     answered = sum(_answered(user, message) for user, message in sent)
