@@ -8,11 +8,12 @@ from deploy.local import sample
 from tests.support.hostile import zoo
 from tests.support.small_machine import PERIOD_SECONDS, Small, throw
 
+pytestmark = pytest.mark.slow(quick="tests/test_docker.py")
+
 # Those that take most memory to decode; `python -m tests.bench.standby` sends them all.
 FILES = ("48_megapixels", "20_megabytes", "900_megapixels")
 
 
-@pytest.mark.slow(quick="tests/test_docker.py")
 def test_hostile_files_neither_kill_nor_delay_the_metric(tmp_path: Path, weights: str, photo: bytes) -> None:
     files = [one for one in zoo(photo) if any(name in one.name for name in FILES)][:8]
     stack = Small(tmp_path, weights, hosts=("127.0.0.1",))
