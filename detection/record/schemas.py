@@ -80,7 +80,7 @@ class Unknown:
 class Options:
     """What the sender of a photo asks for: classes (all if empty), least confidence (LEAST if None), how it is shown.
 
-    `blur` makes people unrecognisable; `where` adds a sentence for people who don't see the picture.
+    `blur` hides people's heads; `where` adds a sentence for people who don't see the picture.
     """
 
     only: tuple[str, ...] = ()

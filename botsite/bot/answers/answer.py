@@ -225,9 +225,8 @@ async def crops_of(prediction: Prediction, most: int = api.ALBUM_AT_MOST - 1) ->
 async def caption_of(prediction: Prediction) -> str:
     """Return what was found, and what of the sender's caption was not understood, as far as it fits."""
     text = _found(prediction) if prediction.detections else await _nothing(prediction)
-    more = replies.not_understood(prediction.options)
-    longer = f"{text}\n\n{more}"
-    return longer if more and len(longer) <= found.CAPTION_LENGTH else text
+    asked = prediction.options
+    return found.followed(text, replies.of_heads(prediction, asked), replies.not_understood(asked))
 
 
 def _found(prediction: Prediction) -> str:

@@ -87,7 +87,7 @@ async def _send_file(prediction: Prediction, message_id: int, content: bytes, ca
 
 def caption(prediction: Prediction, wanted: Look) -> str:
     """Return the text under a look."""
-    if boxes := looks.shown(prediction, wanted):
-        return found.caption(boxes, where=prediction.options.where)
-    only = looks.options(prediction, wanted).only
-    return replies.none_of(only) if only else replies.nothing_found()
+    boxes, asked = looks.shown(prediction, wanted), looks.options(prediction, wanted)
+    nothing = replies.none_of(asked.only) if asked.only else replies.nothing_found()
+    text = found.caption(boxes, where=prediction.options.where) if boxes else nothing
+    return found.followed(text, replies.of_heads(prediction, asked))
