@@ -57,6 +57,8 @@ class Form(StrEnum):
     PICTURE = ""
     CROPS = "crops"
     JSON = "json"
+    # What is written in it.
+    TEXT = "text"
 
 
 class Question(StrEnum):
@@ -185,6 +187,8 @@ class Prediction:
     # Whether it is a clip, and how many of its frames the answer shows.
     clip: bool = False
     frames: int | None = None
+    # What is written in it, if it was read.
+    written: str | None = None
     # Whether the photo has a higher resolution than its picture.
     shrunk: bool = False
     # Whether its sender hid it until somebody taps it.

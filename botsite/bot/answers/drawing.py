@@ -155,6 +155,13 @@ def size(prediction: Prediction) -> tuple[int, int]:
     return photo.width, photo.height
 
 
+def photo(prediction: Prediction) -> bytes:
+    """Return the photo alone, as JPEG."""
+    from detection.picture import pixels
+
+    return pixels.encode_jpeg(_scene(prediction).image, quality=90)
+
+
 def _scene(prediction: Prediction) -> "Scene":
     from detection.picture.render import Scene
 

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from django.conf import settings
+
 from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks, presses
 from botsite.bot.buttons.looks import Look
@@ -9,10 +11,13 @@ from botsite.bot.buttons.presses import look_button
 from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Picture
 from botsite.bot.words import found, replies
+from botsite.threads import in_thread
 from detection.record import exports
 from detection.record.schemas import Prediction
 from detection.record.sentences import noop
+from detection.work import jobs
 
+READING = noop("I'm reading it. The text comes in a moment.")
 SMALLER = noop("At its full size this file is too large for me to draw again, so it is smaller now.")
 
 
@@ -67,6 +72,17 @@ async def data(prediction: Prediction, message_id: int, wanted: Look) -> str:
     archive = await drawing.in_turn(prediction, partial(_archive, prediction, wanted))
     await _send_file(prediction, message_id, archive, "", "detections.zip")
     return ""
+
+
+@look_button(looks.READ, once=True)
+async def read(prediction: Prediction, message_id: int, wanted: Look) -> str:
+    """Have a worker read what is written in the photo, which is answered as a photo is. Raise as `look` does."""
+    del wanted
+    if not settings.READ_TEXT:
+        return presses.UNKNOWN
+    photo = await drawing.in_turn(prediction, partial(drawing.photo, prediction))
+    await in_thread(jobs.submit)(jobs.to_read(prediction, message_id), photo)
+    return READING
 
 
 def _archive(prediction: Prediction, wanted: Look) -> bytes:
