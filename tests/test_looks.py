@@ -22,7 +22,7 @@ from botsite.bot.buttons.looks import Look
 from botsite.bot.words import found, replies
 from deploy.local.stack import LocalStack
 from deploy.local.telegram.client import Message, TelegramControl, TelegramUser
-from detection.picture import blur, render
+from detection.picture import blur, redrawn, render
 from detection.record import images, predictions, queries
 from detection.record.schemas import Detection, Options, Prediction
 from tests.support.buttons import data_of, press
@@ -358,7 +358,7 @@ def test_blurred_people_stay_blurred_when_cut_out(stack: LocalStack) -> None:
     Image.fromarray(np.random.default_rng(1).integers(0, 256, (480, 640, 3), dtype=np.uint8)).save(noise, "JPEG")
     seen = replace(ANSWERED, image_key="photos/noise")
     images.put(seen.image_key, noise.getvalue(), "image/jpeg")
-    crops = [drawing.crops(*looks.drawn(seen, look), 1)[0] for look in (Look(25), Look(25, blur=True))]
+    crops = [redrawn.crops(*looks.drawn(seen, look), 1)[0] for look in (Look(25), Look(25, blur=True))]
     sharp, blurred = (float(np.asarray(Image.open(BytesIO(crop)))[20:110, 20:-20].std()) for crop in crops)
     assert sharp > 40
     assert blurred < 15

@@ -17,12 +17,12 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from PIL import Image, ImageDraw, ImageFont
 
-from botsite.bot.answers import drawing
 from botsite.bot.buttons import looks, presses, redraw
 from botsite.bot.words import replies
 from deploy.local.telegram.client import Message, TelegramUser
 from detection.model import decoding, large_files, reading
 from detection.model.boxed import PLAIN, Wanted
+from detection.picture import redrawn
 from detection.picture.image_headers import UnreadableImage
 from detection.record import images, predictions, queries
 from detection.record.schemas import Detection, Form, Options, Prediction, Status
@@ -109,7 +109,7 @@ def test_text_answers_the_message_with_the_button(user: TelegramUser, photo: byt
     """Given a worker that can read: this process."""
     answer, seen = answered(user, photo)
     asked = jobs.to_read(seen, answer.message_id)
-    images.put(asked.image_key, drawing.photo(seen), "image/jpeg")
+    images.put(asked.image_key, redrawn.photo(seen), "image/jpeg")
     predictions.create(asked)
     says("EXIT\n\u202e12.50\x00 EUR")
     tasks._answer(asked.prediction_id, "a job")

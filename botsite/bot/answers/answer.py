@@ -20,7 +20,7 @@ from botsite.bot.telegram.errors import TelegramError
 from botsite.bot.telegram.sending import Keyboard, Picture
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
-from detection.picture import image_headers, thumbnails
+from detection.picture import image_headers, redrawn, thumbnails
 from detection.record import exports, images, known_classes, predictions, times
 from detection.record.schemas import Form, Prediction, Question, Status
 
@@ -218,7 +218,7 @@ async def crops_of(prediction: Prediction, most: int = api.ALBUM_AT_MOST - 1) ->
     """Return the objects cut out, as far as an album has room for them; none if that can't be."""
     try:
         drawn = looks.drawn(prediction, looks.first(prediction))
-        return await drawing.undisturbed(partial(drawing.crops, *drawn, most)) if most else []
+        return await drawing.undisturbed(partial(redrawn.crops, *drawn, most)) if most else []
     except images.ImageGone as error:
         log.warning("crops_left_out", error=repr(error))
         return []

@@ -12,6 +12,7 @@ from botsite.bot.telegram import api, edits
 from botsite.bot.telegram.sending import Picture
 from botsite.bot.words import found, replies
 from botsite.threads import in_thread
+from detection.picture import redrawn
 from detection.record import exports
 from detection.record.schemas import Prediction
 from detection.record.sentences import noop
@@ -52,7 +53,7 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
     if not prediction.shrunk:
         return presses.UNKNOWN
     async with drawing.FILES.turn(prediction):
-        picture = await drawing.undisturbed(partial(drawing.original, *looks.drawn(prediction, wanted)))
+        picture = await drawing.undisturbed(partial(redrawn.original, *looks.drawn(prediction, wanted)))
         await _send_file(prediction, message_id, picture, caption(prediction, wanted), "detections.jpg")
     return ""
 
@@ -60,7 +61,7 @@ async def original(prediction: Prediction, message_id: int, wanted: Look) -> str
 @look_button(looks.CROPS, messages=api.ALBUM_AT_MOST, once=True)
 async def crops(prediction: Prediction, message_id: int, wanted: Look) -> str:
     """Send the objects cut out, as an album that answers the message. Raise as `look` does."""
-    cut = partial(drawing.crops, *looks.drawn(prediction, wanted), api.ALBUM_AT_MOST)
+    cut = partial(redrawn.crops, *looks.drawn(prediction, wanted), api.ALBUM_AT_MOST)
     pictures = [Picture(crop, prediction.spoiler) for crop in await drawing.in_turn(prediction, cut)]
     await api.send_album(prediction.chat_id, pictures, reply_to=message_id, thread_id=prediction.thread_id)
     return ""
@@ -80,13 +81,13 @@ async def read(prediction: Prediction, message_id: int, wanted: Look) -> str:
     del wanted
     if not settings.READ_TEXT:
         return presses.UNKNOWN
-    photo = await drawing.in_turn(prediction, partial(drawing.photo, prediction))
+    photo = await drawing.in_turn(prediction, partial(redrawn.photo, prediction))
     await in_thread(jobs.submit)(jobs.to_read(prediction, message_id), photo)
     return READING
 
 
 def _archive(prediction: Prediction, wanted: Look) -> bytes:
-    return exports.archive(prediction, looks.shown(prediction, wanted), drawing.size(prediction))
+    return exports.archive(prediction, looks.shown(prediction, wanted), redrawn.size(prediction))
 
 
 async def _send_file(prediction: Prediction, message_id: int, content: bytes, caption: str, name: str) -> None:
