@@ -105,19 +105,27 @@ def answered(user: TelegramUser, photo: bytes) -> tuple[Message, Prediction]:
     return answer, predictions.find(identity)  # type: ignore[return-value]
 
 
-def test_text_answers_the_message_with_the_button(user: TelegramUser, photo: bytes, says: Any) -> None:
-    """Given a worker that can read: this process."""
+def text_of(user: TelegramUser, photo: bytes) -> Message:
+    """Send a photo, and have this process read it, as a worker does; return what the site sends then."""
     answer, seen = answered(user, photo)
     asked = jobs.to_read(seen, answer.message_id)
     images.put(asked.image_key, redrawn.photo(seen), "image/jpeg")
     predictions.create(asked)
-    says("EXIT\n\u202e12.50\x00 EUR")
     tasks._answer(asked.prediction_id, "a job")
-    assert user.wait_for_reply(answer.message_id).text == "EXIT\n12.50 EUR"
+    text = user.wait_for_reply(answer.message_id)
     assert predictions.find(seen.prediction_id) == seen
+    return text
+
+
+def test_text_answers_the_message_with_the_button(user: TelegramUser, photo: bytes, says: Any) -> None:
+    says("EXIT\n\u202e12.50\x00 EUR")
+    text = text_of(user, photo)
+    assert text.text == "EXIT\n12.50 EUR"
     listed = user.wait_for_reply(user.send_text("/history")).text or ""
     assert listed.count("\n") == 0
     assert "EXIT" not in listed
+    question = user.send_text("how many people?", reply_to=text.message_id)
+    assert user.wait_for_reply(question).text == replies.NO_PHOTO["text"]
 
 
 @pytest.mark.usefixtures("on")
@@ -238,6 +246,9 @@ class TestWithPackage:
         lines = ["SUPERMARKET ALPHA", "Main Street 12, Springfield", "TOTAL EUR 14.35"]
         boxed = reading.box(jpeg("\n".join(lines)), 1, Wanted(Options(form=Form.TEXT)))
         assert boxed.written == "\n".join(lines)
+
+    def test_page_is_read_for_its_sender(self, user: TelegramUser) -> None:
+        assert text_of(user, jpeg("Gate 12\nBoarding 14:35")).text == "Gate 12\nBoarding 14:35"
 
     def test_codes_are_read(self) -> None:
         from importlib import import_module

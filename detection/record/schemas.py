@@ -232,6 +232,11 @@ class Prediction:
         return self.failed_by(Code.CANCELLED)
 
     @property
+    def is_text(self) -> bool:
+        """Return whether a photo that has been answered is read: its boxes belong to its first answer."""
+        return self.options.form is Form.TEXT
+
+    @property
     def delivered(self) -> bool:
         """Return whether its answer is settled, for better or worse."""
         return self.delivery in (Delivery.DELIVERED, Delivery.UNDELIVERABLE)

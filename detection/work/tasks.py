@@ -16,7 +16,7 @@ from detection.model import large_files
 from detection.picture import image_headers
 from detection.record import albums, images, predictions, times
 from detection.record.reasons import Reason
-from detection.record.schemas import Form, Options, Prediction, results_of
+from detection.record.schemas import Options, Prediction, results_of
 from detection.record.sentences import Code
 from detection.work import callback, dead_letters, jobs, process
 
@@ -168,7 +168,7 @@ def _box(claimed: Prediction, photo: bytes | bytearray) -> "Boxed | None":
     if claimed.floor_percent:
         wanted = replace(wanted, floor=claimed.floor_percent / 100)
     model = yolo.load()
-    box = reading.box if claimed.options.form is Form.TEXT else model.box_clip if claimed.clip else model.box
+    box = reading.box if claimed.is_text else model.box_clip if claimed.clip else model.box
     try:
         return box(photo, claimed.chat_id, wanted)
     except image_headers.UnreadableImage as error:

@@ -139,7 +139,7 @@ async def photo(prediction: Prediction) -> bytes | None:
 async def _compose(prediction: Prediction) -> Answer:
     if prediction.status is Status.FAILED:
         return Answer(replies.failure_of(prediction))
-    if prediction.options.form is Form.TEXT:
+    if prediction.is_text:
         return Answer(replies.written(prediction.written))
     caption = await caption_of(prediction)
     if prediction.options.form is Form.JSON:

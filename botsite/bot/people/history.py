@@ -31,7 +31,7 @@ from botsite.language import gettext, isolated, ngettext
 from botsite.threads import in_thread
 from detection.record import images, predictions, queries, times
 from detection.record.queries import Place
-from detection.record.schemas import Form, Prediction, Status
+from detection.record.schemas import Prediction, Status
 from detection.record.sentences import LIMITS, noop
 
 log = structlog.get_logger()
@@ -120,7 +120,7 @@ def _photos(chat_id: int, start: Place | None, older: bool) -> tuple[list[Predic
         known = queries.known(ids)
         read = [known[each] for each in (ids if older else ids[::-1]) if each in known]
         refused = [each for each in read if each.reason and each.reason.code in LIMITS]
-        there += [each for each in read if each not in refused and each.options.form is not Form.TEXT]
+        there += [each for each in read if each not in refused and not each.is_text]
         if not (read and more) or len(there) >= _PAGE:
             break
         start = Place(read[-1].prediction_id, times.latest(read[-1].created_at))
